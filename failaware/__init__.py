@@ -1,0 +1,62 @@
+"""failaware: failures are immutable facts, severity is derived, decisions remain human.
+
+The public names load on first use, so that `import failaware` costs next to nothing.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from failaware.errors import FailawareError, NotFound, Permanent, RetryAfter, StoreError, UsageError
+    from failaware.model import Event, Severity, SyncStatus
+    from failaware.read.inspector import Inspector
+    from failaware.store import Store
+    from failaware.sync.handlers import Handlers
+    from failaware.sync.retry import Retry
+    from failaware.sync.worker import Worker
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Event",
+    "FailawareError",
+    "Handlers",
+    "Inspector",
+    "NotFound",
+    "Permanent",
+    "Retry",
+    "RetryAfter",
+    "Severity",
+    "Store",
+    "StoreError",
+    "SyncStatus",
+    "UsageError",
+    "Worker",
+]
+
+_HOME = {
+    "Event": "failaware.model",
+    "FailawareError": "failaware.errors",
+    "Handlers": "failaware.sync.handlers",
+    "Inspector": "failaware.read.inspector",
+    "NotFound": "failaware.errors",
+    "Permanent": "failaware.errors",
+    "Retry": "failaware.sync.retry",
+    "RetryAfter": "failaware.errors",
+    "Severity": "failaware.model",
+    "Store": "failaware.store",
+    "StoreError": "failaware.errors",
+    "SyncStatus": "failaware.model",
+    "UsageError": "failaware.errors",
+    "Worker": "failaware.sync.worker",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name from its room on first use (PEP 562)."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'failaware' has no attribute {name!r}")
+    from importlib import import_module
+
+    value: object = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value

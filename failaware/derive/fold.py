@@ -1,0 +1,176 @@
+"""Runs the fold over a scope of facts: those just appended, or all of them.
+
+A scope is a handful of CTEs put in front of each statement of `fold.sql`; there is no second implementation of any
+rule. Needs a Writer inside a transaction.
+"""
+
+from dataclasses import dataclass, field
+
+from failaware.derive.fingerprint import fingerprint
+from failaware.derive.rules import Policy
+from failaware.derive.severity import CLUSTER_EVIDENCE, case, cluster_reason
+from failaware.engine import Writer
+from failaware.engine.sql import load
+
+_SQL = load(__file__, "fold.sql")
+_SQL["settle"] = _SQL["settle"].format(event_severity=case("event", "severity"), event_rule=case("event", "name"))
+
+_PAGE = 5_000  # failures fingerprinted, and clusters judged, at a time
+
+DERIVED = ("event_state", "failure", "event_cluster", "failure_cluster", "cluster_hour", "tally")
+"""The derived tables: whatever is in them comes from the fold."""
+
+_EVIDENCE = (
+    "cluster_id",
+    "event_type",
+    "template",
+    "first_failed_at",
+    "events",
+    "recovered",
+    "failures",
+    "episodes",
+    "comebacks",
+    "unresolved",
+    "dead",
+    "retrying",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which facts are new: CTEs, and the values of their parameters. The flags skip what the scope cannot hold."""
+
+    ctes: str
+    parameters: dict[str, int] = field(default_factory=dict)
+    events: bool = True
+    attempts: bool = True
+    decisions: bool = True
+
+
+def _ctes(new_event: str, new_attempt: str, new_decision: str) -> str:
+    return f"""WITH
+new_event AS NOT MATERIALIZED (SELECT * FROM event_log WHERE {new_event}),
+new_attempt AS NOT MATERIALIZED (SELECT * FROM attempt_log WHERE {new_attempt}),
+new_decision AS NOT MATERIALIZED (SELECT * FROM decision_log WHERE {new_decision}),
+known_attempt AS NOT MATERIALIZED (SELECT * FROM attempt_log),
+known_decision AS NOT MATERIALIZED (SELECT * FROM decision_log)
+"""
+
+
+ALL = Scope(_ctes("true", "true", "true"))
+"""Every fact there is: a rebuild."""
+
+_LIVE = _ctes(
+    "event_id BETWEEN :first_event AND :last_event",
+    "attempt_id BETWEEN :first_attempt AND :last_attempt",
+    "decision_id BETWEEN :first_decision AND :last_decision",
+)
+_NOTHING = (1, 0)
+
+
+def just_appended(
+    events: tuple[int, int] = _NOTHING, attempts: tuple[int, int] = _NOTHING, decisions: tuple[int, int] = _NOTHING
+) -> Scope:
+    """Exactly the facts whose ids lie in these ranges (first and last; one transaction appends ids in a row)."""
+    parameters = {
+        "first_event": events[0],
+        "last_event": events[1],
+        "first_attempt": attempts[0],
+        "last_attempt": attempts[1],
+        "first_decision": decisions[0],
+        "last_decision": decisions[1],
+    }
+    return Scope(_LIVE, parameters, events != _NOTHING, attempts != _NOTHING, decisions != _NOTHING)
+
+
+def fold(db: Writer, scope: Scope, policy: Policy) -> None:
+    """Bring the derived tables from what they say without the scope's facts to what they say with them."""
+    if scope.events:
+        _run(db, scope, "new_states")
+        _run(db, scope, "tally_new")
+    if scope.attempts or scope.decisions:
+        _fold_tries(db, scope, policy)
+
+
+def rebuild(db: Writer, policy: Policy) -> None:
+    """Forget everything derived and derive it again from the facts."""
+    for table in DERIVED:
+        db.execute(f"DELETE FROM {table}")
+    fold(db, ALL, policy)
+
+
+def _fold_tries(db: Writer, scope: Scope, policy: Policy) -> None:
+    _empty_work_tables(db)
+    _run(db, scope, "touch")
+    _run(db, scope, "tally", sign=-1)
+    if scope.attempts:
+        _fold_failures(db, scope)
+    _run(db, scope, "settle", **policy.parameters())
+    _run(db, scope, "tally", sign=1)
+    db.execute(_SQL["drop_empty_tallies"])
+    _judge_clusters(db, [cluster_id for (cluster_id,) in db.query(_SQL["touched_clusters"])], policy)
+
+
+def _empty_work_tables(db: Writer) -> None:
+    """Temporary tables of this connection: which events are touched, and what their clusters will say of them."""
+    db.execute("CREATE TEMP TABLE IF NOT EXISTS touched (event_id INTEGER PRIMARY KEY)")
+    db.execute(
+        "CREATE TEMP TABLE IF NOT EXISTS entry (event_id INTEGER, cluster_id INTEGER, failures INTEGER, "
+        "first_failed_at INTEGER, last_failed_at INTEGER, open_until INTEGER, moved_from INTEGER)"
+    )
+    db.execute("DELETE FROM touched")
+    db.execute("DELETE FROM entry")
+
+
+def _fold_failures(db: Writer, scope: Scope) -> None:
+    if _fingerprint(db, scope):
+        _run(db, scope, "count_failures")
+        _run(db, scope, "count_hours")
+    if not _run(db, scope, "entries"):
+        return
+    moved = bool(db.query("SELECT 1 FROM entry WHERE moved_from IS NOT NULL LIMIT 1"))
+    if moved:
+        _count_entries(db, scope, sign=-1)
+    _run(db, scope, "enter")
+    if moved:
+        _count_entries(db, scope, sign=1)
+
+
+def _fingerprint(db: Writer, scope: Scope) -> bool:
+    """Give every new failure its cluster; true if there were any."""
+    after, any_failure = 0, False
+    while rows := db.query(scope.ctes + _SQL["unfingerprinted"], {**scope.parameters, "after": after, "page": _PAGE}):
+        prints = [(row[0], row[1], row[2], *fingerprint(row[1], row[2], row[3])) for row in rows]
+        db.execute_many(_SQL["new_failure"], [(attempt_id, cluster_id) for attempt_id, _, _, cluster_id, _ in prints])
+        clusters = {cluster_id: (cluster_id, *names, template) for _, *names, cluster_id, template in prints}
+        db.execute_many(_SQL["new_cluster"], sorted(clusters.values(), key=lambda row: row[0]))
+        after, any_failure = rows[-1][0], True
+    return any_failure
+
+
+def _count_entries(db: Writer, scope: Scope, *, sign: int) -> None:
+    """Take the entries that change out of every count of their clusters (-1), or put them back (1)."""
+    _run(db, scope, "count_entries", sign=sign)
+    _run(db, scope, "count_comebacks", sign=sign)
+    _run(db, scope, "count_episodes", sign=-1)
+    _run(db, scope, "count_entry_hours", sign=sign)
+    _run(db, scope, "count_episodes", sign=1)
+
+
+def _judge_clusters(db: Writer, cluster_ids: list[int], policy: Policy) -> None:
+    """Write each cluster's severity with the sentence that says why."""
+    rule, severity = case("cluster", "name"), case("cluster", "severity")
+    for start in range(0, len(cluster_ids), _PAGE):
+        page = cluster_ids[start : start + _PAGE]
+        evidence = CLUSTER_EVIDENCE.format(of=f"cluster_id IN ({','.join(map(str, page))})")
+        rows = db.query(f"SELECT {severity}, {rule}, * FROM ({evidence}) AS evidence", policy.parameters())
+        verdicts = []
+        for row in rows:
+            numbers = dict(zip(_EVIDENCE, row[2:], strict=True))
+            reason = cluster_reason(row[1], numbers) if row[1] else None
+            verdicts.append((row[0], row[1], reason, numbers["cluster_id"]))
+        db.execute_many(_SQL["judge_cluster"], verdicts)
+
+
+def _run(db: Writer, scope: Scope, name: str, **parameters: int) -> int:
+    return db.execute(scope.ctes + _SQL[name], {**scope.parameters, **parameters})

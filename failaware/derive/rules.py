@@ -1,0 +1,118 @@
+"""The severity rules, as a table that a person reads, and the policy that sets their thresholds.
+
+A condition is SQL over an evidence row. An event's evidence: `sync_status`, `dismissed` (0 or 1), `attempts`,
+`retry_count`. A cluster's: `events` (distinct, that failed with it), `unresolved`, `dead` and `retrying` (events whose
+last failure it is), `recovered`, `failures`, `episodes`, `comebacks`. `:name` is a threshold of the policy. Of the
+rules that hold, the first wins; they stand worst first.
+"""
+
+import tomllib
+from dataclasses import asdict, dataclass, fields
+from functools import cache
+from pathlib import Path
+
+from failaware.errors import UsageError
+from failaware.model import Severity
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule: when `condition` holds of the evidence, the entity stands at `severity`.
+
+    `sentence` is a cluster's reason, with the evidence in it; an event's reason is made by the view failure_severity.
+    """
+
+    name: str
+    of: str
+    severity: Severity
+    condition: str
+    sentence: str = ""
+
+
+RULES = (
+    Rule(
+        "recurring",
+        "cluster",
+        Severity.CRITICAL,
+        "events >= :multiple_events AND unresolved > 0 AND (episodes >= :recurring_episodes OR comebacks > 0)",
+        "{events:event} of {event_type} fail with '{template}' in {episodes:episode}{came_back} since {since}; {standing}",
+    ),
+    Rule(
+        "multiple",
+        "cluster",
+        Severity.HIGH,
+        "events >= :multiple_events AND unresolved > 0",
+        "{events:event} of {event_type} fail with '{template}' since {since}; {standing}",
+    ),
+    Rule(
+        "dead",
+        "event",
+        Severity.HIGH,
+        "sync_status = 'DEAD' AND dismissed = 0",
+    ),
+    Rule(
+        "repeatedly-failing",
+        "event",
+        Severity.MEDIUM,
+        "sync_status = 'FAILED' AND dismissed = 0 AND retry_count >= :repeated_retries",
+    ),
+    Rule(
+        "retrying",
+        "event",
+        Severity.LOW,
+        "sync_status = 'FAILED' AND dismissed = 0 AND retry_count < :repeated_retries",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The thresholds (`policy.toml` says what each does): whole numbers, 1 or more."""
+
+    repeated_retries: int
+    multiple_events: int
+    recurring_episodes: int
+
+    def parameters(self) -> dict[str, int]:
+        """The thresholds by name, as the conditions want them."""
+        return asdict(self)
+
+    def to_toml(self) -> str:
+        """The policy as TOML text that `from_toml` takes back."""
+        return "".join(f"{name} = {value}\n" for name, value in asdict(self).items())
+
+    @classmethod
+    def from_toml(cls, text: str, *, origin: str = "the policy") -> "Policy":
+        """Read a policy; a threshold that is left out has its default.
+
+        Raises:
+            UsageError: not TOML, an unknown name, or a value that is not a whole number of 1 or more.
+        """
+        try:
+            given = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise UsageError(f"{origin} is not TOML: {error}") from None
+        known = {field.name for field in fields(cls)}
+        for name, value in given.items():
+            if name not in known:
+                raise UsageError(f"{origin}: there is no threshold '{name}'; there are {', '.join(sorted(known))}")
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise UsageError(f"{origin}: {name} is a whole number of 1 or more, not {value!r}")
+        return cls(**{**_defaults(), **given})
+
+
+@cache
+def _defaults() -> dict[str, int]:
+    text = Path(__file__).with_name("policy.toml").read_text(encoding="utf-8")
+    return dict(tomllib.loads(text))
+
+
+@cache
+def default_policy() -> Policy:
+    """The thresholds that come with failaware."""
+    return Policy(**_defaults())
+
+
+def rules_of(entity_type: str) -> tuple[Rule, ...]:
+    """The rules of 'event' or 'cluster', worst first."""
+    return tuple(rule for rule in RULES if rule.of == entity_type)

@@ -1,0 +1,55 @@
+"""The rules at work: as CASE expressions for the fold, as single conditions for explanations, as sentences."""
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+from failaware.derive.rules import rules_of
+
+EVENT_EVIDENCE = "sync_status, dismissed, attempts, CASE WHEN attempts > 1 THEN attempts - 1 ELSE 0 END AS retry_count"
+"""The evidence row of an event, selected from event_state."""
+
+CLUSTER_EVIDENCE = """
+  SELECT c.cluster_id, c.event_type, c.template, c.first_failed_at, c.events, c.recovered, c.failures, c.episodes,
+         c.comebacks, coalesce(t.unresolved, 0) AS unresolved, coalesce(t.dead, 0) AS dead,
+         coalesce(t.unresolved - t.dead, 0) AS retrying
+    FROM failure_cluster c
+    LEFT JOIN (SELECT cluster_id, sum(events) AS unresolved,
+                      sum(CASE sync_status WHEN 'DEAD' THEN events ELSE 0 END) AS dead
+                 FROM tally
+                WHERE {of} AND dismissed = 0 AND sync_status IN ('FAILED', 'DEAD')
+                GROUP BY cluster_id) t ON t.cluster_id = c.cluster_id
+   WHERE c.{of}
+"""
+"""The evidence rows of clusters; `{of}` is a condition on cluster_id."""
+
+_PLURAL = re.compile(r"\{(\w+):(\w+)\}")
+
+
+def case(entity_type: str, column: str) -> str:
+    """SQL that gives the winning rule's `column` ('name' or 'severity'), or NULL when none holds."""
+    arms = "".join(f" WHEN {rule.condition} THEN '{getattr(rule, column)}'" for rule in rules_of(entity_type))
+    return f"CASE{arms} END"
+
+
+def cluster_reason(rule_name: str, evidence: dict[str, Any]) -> str:
+    """The sentence of a cluster's rule, with the evidence in it."""
+    rule = next(rule for rule in rules_of("cluster") if rule.name == rule_name)
+    text = _PLURAL.sub(lambda match: _count(evidence[match[1]], match[2]), rule.sentence)
+    return text.format_map(_words(evidence))
+
+
+def _words(evidence: dict[str, Any]) -> dict[str, Any]:
+    since = datetime.fromtimestamp(evidence["first_failed_at"] // 1_000_000, UTC)
+    standing = [f"{evidence[state]} {state}" for state in ("dead", "retrying") if evidence[state]]
+    came_back = evidence["comebacks"]
+    return {
+        **evidence,
+        "since": f"{since:%Y-%m-%d %H:%MZ}",
+        "standing": ", ".join(standing),
+        "came_back": f" and came back {_count(came_back, 'time')} after it had healed" if came_back else "",
+    }
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

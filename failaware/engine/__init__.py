@@ -1,0 +1,44 @@
+"""How to talk to a database: connect, transact, create and migrate the schema, tell whether something changed.
+
+May touch: sqlite3, the database's file, the schema. Knows no meaning. The only two doors are `open_reader`, whose
+handle can only query, and `open_writer`.
+"""
+
+from pathlib import Path
+
+from failaware.engine.base import Reader, Row, Writer
+from failaware.errors import UsageError
+
+__all__ = ["Reader", "Row", "Writer", "open_reader", "open_writer"]
+
+
+def open_reader(place: str | Path) -> Reader:
+    """Open a store that exists for reading; nothing can be written through it.
+
+    Raises:
+        StoreError: missing, foreign, newer, corrupt, busy or unreadable; the message says which.
+    """
+    from failaware.engine.sqlite import SqliteReader
+
+    return SqliteReader(_path(place))
+
+
+def open_writer(place: str | Path, *, synchronous: str) -> Writer:
+    """Open a store for writing; makes it, or brings an older one up to date, if need be.
+
+    Raises:
+        StoreError: foreign, newer, corrupt, busy or not writable; the message says which.
+    """
+    from failaware.engine.sqlite import SqliteWriter
+
+    return SqliteWriter(_path(place), synchronous=synchronous)
+
+
+def _path(place: str | Path) -> Path:
+    text = str(place)
+    if not text:
+        raise UsageError("the store's path is empty; name a file, such as failaware.db")
+    if "://" in text:
+        scheme = text.partition("://")[0]
+        raise UsageError(f"'{scheme}://' stores are not supported by this version; name a SQLite file instead")
+    return Path(text)

@@ -1,0 +1,43 @@
+"""The two kinds of handle: a Reader can query, a Writer can also execute within a transaction."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+Row = tuple[Any, ...]
+Parameters = Mapping[str, Any] | Sequence[Any]
+
+
+class Reader(Protocol):
+    """A handle that cannot write: neither the type nor the file underneath lets it."""
+
+    def query(self, sql: str, parameters: Parameters = ()) -> list[Row]:
+        """All rows of a SELECT."""
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Within it, all queries see the same moment. Keep it short: it holds back checkpoints."""
+
+    def change_token(self) -> int:
+        """A number that differs when another connection has committed something since the last call."""
+
+    def close(self) -> None:
+        """Close the connection; the handle is of no use afterwards."""
+
+
+class Writer(Reader, Protocol):
+    """A handle that can append facts and fold them."""
+
+    def execute(self, sql: str, parameters: Parameters = ()) -> int:
+        """Run one statement; returns the number of rows it changed."""
+
+    def execute_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Run one statement for each row of parameters."""
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """All or nothing: commits at the end, rolls back on any exception. Takes the write lock at once."""
+
+    def savepoint(self) -> AbstractContextManager[None]:
+        """A part of a transaction that can be rolled back alone, by an exception."""
+
+    def checkpoint(self) -> None:
+        """Move what is in the write-ahead log into the database file, as far as no reader needs it."""

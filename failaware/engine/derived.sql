@@ -1,0 +1,101 @@
+-- What the facts mean. Every row here can be dropped and comes back from the facts to the same bytes.
+
+CREATE TABLE event_state (
+  event_id        INTEGER PRIMARY KEY,
+  event_type      TEXT NOT NULL,
+  sync_status     TEXT NOT NULL,
+  dismissed       INTEGER NOT NULL,    -- 0 or 1
+  attempts        INTEGER NOT NULL,    -- the last attempt's number
+  budget_from     INTEGER NOT NULL,    -- the attempts before the last REQUEUE: they no longer count as tries
+  last_failure    INTEGER,             -- attempt_log.attempt_id
+  cluster_id      INTEGER NOT NULL,    -- of the last failure; 0: never failed
+  first_failed_at INTEGER,
+  last_failed_at  INTEGER,
+  due_at          INTEGER,             -- null: nothing will be tried
+  severity        TEXT,                -- null: resolved, dismissed or not failed
+  rule            TEXT,
+  changed_at      INTEGER NOT NULL     -- time of the newest fact of this event
+) STRICT;
+CREATE INDEX event_due ON event_state (event_type, due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX event_unresolved ON event_state (severity, first_failed_at) WHERE severity IS NOT NULL;
+CREATE INDEX event_retried ON event_state (attempts) WHERE attempts > 1;
+
+CREATE TABLE failure (                 -- one row a failed attempt
+  attempt_id INTEGER PRIMARY KEY,
+  cluster_id INTEGER NOT NULL
+) STRICT;
+CREATE INDEX failure_of_cluster ON failure (cluster_id, attempt_id);
+
+CREATE TABLE event_cluster (           -- one row an event and a cluster it failed with
+  event_id        INTEGER NOT NULL,
+  cluster_id      INTEGER NOT NULL,
+  failures        INTEGER NOT NULL,
+  first_failed_at INTEGER NOT NULL,    -- when the event entered the cluster
+  last_failed_at  INTEGER NOT NULL,
+  open_until      INTEGER NOT NULL,    -- when the event was SYNCED; 2^63 - 1 while it is not
+  PRIMARY KEY (event_id, cluster_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX event_cluster_entry ON event_cluster (cluster_id, first_failed_at);
+CREATE INDEX event_cluster_open ON event_cluster (cluster_id, open_until);
+
+CREATE TABLE failure_cluster (
+  cluster_id      INTEGER PRIMARY KEY,
+  event_type      TEXT NOT NULL,
+  error_type      TEXT,
+  template        TEXT NOT NULL,
+  failures        INTEGER NOT NULL,
+  events          INTEGER NOT NULL,    -- distinct events that failed with it
+  recovered       INTEGER NOT NULL,    -- of these, SYNCED later
+  episodes        INTEGER NOT NULL,    -- runs of hours in which new events entered
+  comebacks       INTEGER NOT NULL,    -- events that entered when all before them had been SYNCED
+  first_failed_at INTEGER,
+  last_failed_at  INTEGER,
+  example_attempt INTEGER,             -- the newest failure
+  severity        TEXT,                -- null: no unresolved event fails with it now, or no rule holds
+  rule            TEXT,
+  reason          TEXT,
+  changed_at      INTEGER NOT NULL     -- time of the newest fact of any of its events
+) STRICT;
+
+CREATE TABLE cluster_hour (
+  cluster_id INTEGER NOT NULL,
+  hour       INTEGER NOT NULL,         -- hours since the epoch
+  failures   INTEGER NOT NULL,
+  events     INTEGER NOT NULL,         -- events that entered the cluster in this hour
+  PRIMARY KEY (cluster_id, hour)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX cluster_by_hour ON cluster_hour (hour);
+
+CREATE TABLE tally (                   -- events by what one counts them by, so that nothing is counted row by row
+  event_type  TEXT NOT NULL,
+  sync_status TEXT NOT NULL,
+  dismissed   INTEGER NOT NULL,
+  cluster_id  INTEGER NOT NULL,        -- as in event_state
+  severity    TEXT NOT NULL,           -- '' for none
+  events      INTEGER NOT NULL,
+  PRIMARY KEY (event_type, sync_status, dismissed, cluster_id, severity)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX tally_of_cluster ON tally (cluster_id);
+CREATE INDEX tally_empty ON tally (events) WHERE events = 0;
+
+CREATE VIEW failure_severity AS        -- every severity as of the last fact
+SELECT 'event' AS entity_type, s.event_id AS entity_id, s.severity, s.rule,
+       s.attempts || CASE s.attempts WHEN 1 THEN ' attempt' ELSE ' attempts' END
+         || CASE s.sync_status WHEN 'DEAD' THEN ' failed, none will follow' ELSE ' failed, another is due' END
+         || coalesce(': ' || a.because, '') AS reason,
+       s.changed_at AS computed_at
+  FROM event_state s LEFT JOIN attempt_log a ON a.attempt_id = s.last_failure
+ WHERE s.severity IS NOT NULL
+UNION ALL
+SELECT 'cluster', cluster_id, severity, rule, reason, changed_at
+  FROM failure_cluster WHERE severity IS NOT NULL;
+
+CREATE VIEW event_detected AS          -- what a person who opens the file looks for first
+SELECT e.event_id, e.event_type, e.event_payload, e.source, s.sync_status,
+       CASE WHEN s.attempts > 1 THEN s.attempts - 1 ELSE 0 END AS retry_count,
+       a.error_type AS last_error_type, a.error_message AS last_error,
+       s.cluster_id, s.severity, s.rule, s.dismissed,
+       s.first_failed_at, s.last_failed_at, s.due_at, e.occurred_at, e.detected_at
+  FROM event_log e
+  JOIN event_state s ON s.event_id = e.event_id
+  LEFT JOIN attempt_log a ON a.attempt_id = s.last_failure;

@@ -1,0 +1,71 @@
+-- The facts. Written once, never changed; guards/ makes the database itself refuse.
+-- All times are integer microseconds since the epoch, UTC.
+
+CREATE TABLE event_log (
+  event_id      INTEGER PRIMARY KEY,   -- append order
+  event_type    TEXT NOT NULL,
+  source        TEXT,
+  event_payload TEXT NOT NULL,         -- the raw JSON, as given
+  occurred_at   INTEGER NOT NULL,
+  detected_at   INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE event_key (               -- idempotent ingestion: a known key is its first event
+  key      TEXT PRIMARY KEY,
+  event_id INTEGER NOT NULL UNIQUE
+) STRICT;
+
+CREATE TABLE traceback_log (           -- each traceback once, however many attempts share it
+  traceback_id INTEGER PRIMARY KEY,
+  hash         TEXT NOT NULL UNIQUE,   -- SHA-256 of the text, hex
+  text         TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE attempt_log (
+  attempt_id    INTEGER PRIMARY KEY,   -- append order
+  event_id      INTEGER NOT NULL,
+  attempt_no    INTEGER NOT NULL,      -- from 1
+  outcome       TEXT NOT NULL CHECK (outcome IN ('SYNCED', 'FAILED')),
+  error_type    TEXT,
+  error_message TEXT,
+  traceback     INTEGER,               -- traceback_log.traceback_id
+  worker        TEXT NOT NULL,         -- host:pid
+  started_at    INTEGER NOT NULL,
+  finished_at   INTEGER NOT NULL,
+  retry_at      INTEGER,               -- null after a failure: given up
+  because       TEXT,                  -- the reckoning of the wait, or why given up
+  UNIQUE (event_id, attempt_no)
+) STRICT;
+
+CREATE TABLE decision_log (
+  decision_id   INTEGER PRIMARY KEY,   -- append order
+  event_id      INTEGER NOT NULL,
+  decision      TEXT NOT NULL CHECK (decision IN ('REQUEUE', 'DISMISS')),
+  after_attempt INTEGER NOT NULL,      -- how many attempts the event had when the person decided
+  decided_by    TEXT NOT NULL,
+  reason        TEXT NOT NULL,
+  decided_at    INTEGER NOT NULL
+) STRICT;
+CREATE INDEX decision_of ON decision_log (event_id, decision_id);
+
+CREATE TABLE reject_log (              -- what could not be understood is kept, not dropped
+  reject_id   INTEGER PRIMARY KEY,
+  origin      TEXT NOT NULL,
+  line_no     INTEGER NOT NULL,
+  raw         TEXT NOT NULL,
+  error       TEXT NOT NULL,
+  rejected_at INTEGER NOT NULL
+) STRICT;
+
+-- Coordination: neither fact nor truth.
+CREATE TABLE lease (
+  event_id     INTEGER PRIMARY KEY,
+  leased_until INTEGER NOT NULL,
+  leased_by    TEXT NOT NULL
+) STRICT;
+
+-- How this store derives: the thresholds of the severity rules, the version of the fingerprint.
+CREATE TABLE setting (
+  name  TEXT PRIMARY KEY,
+  value TEXT NOT NULL
+) STRICT;

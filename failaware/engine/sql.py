@@ -1,0 +1,20 @@
+"""Loads the SQL of a room: files of `-- name` blocks, so that statements have a name, a comment and a home."""
+
+import re
+from pathlib import Path
+
+_NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+
+
+def load(beside: str, name: str) -> dict[str, str]:
+    """Read the named statements of the file `name` that lies beside the module file `beside`.
+
+    Raises:
+        ValueError: a name stands twice; a bug of ours, found at import.
+    """
+    text = (Path(beside).parent / name).read_text(encoding="utf-8")
+    parts = _NAME.split(text)[1:]
+    names, bodies = parts[::2], parts[1::2]
+    if len(set(names)) != len(names):
+        raise ValueError(f"{name}: a statement's name stands twice")
+    return {key: body.strip().rstrip(";") for key, body in zip(names, bodies, strict=True)}

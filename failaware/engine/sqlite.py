@@ -1,0 +1,295 @@
+"""SQLite: one kept connection, WAL, `BEGIN IMMEDIATE`, and its errors in our words."""
+
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from failaware.engine.base import Parameters, Row
+from failaware.errors import (
+    StoreBusy,
+    StoreCorrupt,
+    StoreError,
+    StoreForeign,
+    StoreMissing,
+    StoreNewer,
+    UsageError,
+)
+
+APPLICATION_ID = 0x4641494C  # "FAIL": tells a failaware store from any other SQLite file
+SCHEMA_VERSION = 1
+BUSY_TIMEOUT_S = 30.0
+OLDEST_SQLITE = (3, 37, 0)  # STRICT tables
+_WAL_PAGES = 8192  # 32 MB: record() checkpoints this rarely, the worker does it in between
+
+
+class SqliteReader:
+    """A connection opened `mode=ro`: the file handle itself refuses to write."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        _need_sqlite()
+        with _in_our_words(path):
+            self._db = _connect_read_only(path)
+            _check_version(self._db, path)
+
+    def query(self, sql: str, parameters: Parameters = ()) -> list[Row]:
+        """All rows of a SELECT."""
+        with _in_our_words(self.path):
+            return self._db.execute(sql, parameters).fetchall()
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Within it, all queries see the same moment."""
+        with _in_our_words(self.path):
+            self._db.execute("BEGIN")
+            try:
+                yield
+            finally:
+                self._db.execute("COMMIT")
+
+    def change_token(self) -> int:
+        """SQLite's data_version: differs when another connection has committed."""
+        with _in_our_words(self.path):
+            return int(self._db.execute("PRAGMA data_version").fetchone()[0])
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._db.close()
+
+
+class SqliteWriter:
+    """The writing connection. It may be used from any thread, but by one at a time: the caller holds a lock."""
+
+    def __init__(self, path: Path, *, synchronous: str) -> None:
+        if synchronous not in ("FULL", "NORMAL"):
+            raise UsageError(f"synchronous is 'FULL' or 'NORMAL', not {synchronous!r}")
+        _need_sqlite()
+        self.path = path
+        self._synchronous = synchronous
+        self._reopen()
+
+    def _reopen(self) -> None:
+        with _in_our_words(self.path):
+            self._db = _connect_read_write(self.path, self._synchronous)
+        self._pid = os.getpid()
+
+    def query(self, sql: str, parameters: Parameters = ()) -> list[Row]:
+        """All rows of a SELECT or of a statement with RETURNING."""
+        with _in_our_words(self.path):
+            return self._db.execute(sql, parameters).fetchall()
+
+    def execute(self, sql: str, parameters: Parameters = ()) -> int:
+        """Run one statement; returns the number of rows it changed."""
+        with _in_our_words(self.path):
+            return self._db.execute(sql, parameters).rowcount
+
+    def execute_many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
+        """Run one statement for each row of parameters."""
+        with _in_our_words(self.path):
+            self._db.executemany(sql, rows)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Take the write lock, commit at the end, roll back on any exception."""
+        if self._pid != os.getpid():
+            self._reopen()  # after a fork the parent's connection must not be used
+        with _in_our_words(self.path):
+            self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            with _in_our_words(self.path):
+                self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """A part of the transaction that an exception rolls back alone."""
+        self.execute("SAVEPOINT part")
+        try:
+            yield
+        except BaseException:
+            self.execute("ROLLBACK TO part")
+            self.execute("RELEASE part")
+            raise
+        self.execute("RELEASE part")
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Within it, all queries see the same moment."""
+        with self.transaction():
+            yield
+
+    def change_token(self) -> int:
+        """SQLite's data_version: differs when another connection has committed."""
+        return int(self.query("PRAGMA data_version")[0][0])
+
+    def checkpoint(self) -> None:
+        """Copy the write-ahead log into the file, as far as no reader needs it; waits for nobody."""
+        self.query("PRAGMA wal_checkpoint(PASSIVE)")
+
+    def close(self) -> None:
+        """Close the connection; the last one to close leaves a single file behind."""
+        if self._pid == os.getpid():
+            self._db.close()
+
+
+def _connect_read_write(path: Path, synchronous: str) -> sqlite3.Connection:
+    if not path.parent.is_dir():
+        raise StoreMissing(f"cannot make {path}: the folder {path.parent} does not exist; make it first")
+    new = not path.exists()
+    if new:
+        _create_private(path)
+    db = _connect(f"file:{quote(str(path))}?mode=rw")
+    try:
+        version = _version(db, path)
+        if version < SCHEMA_VERSION:
+            _bring_up_to_date(db, path)
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute(f"PRAGMA synchronous = {synchronous}")
+        db.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
+        db.execute("PRAGMA temp_store = MEMORY")
+        db.execute("PRAGMA trusted_schema = OFF")
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _create_private(path: Path) -> None:
+    """Make the file 0600 before anything is in it: failures hold other people's data."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except FileExistsError:
+        pass  # another process was quicker
+    except OSError as error:
+        raise StoreError(f"cannot make {path}: {error.strerror}; name a place that you may write to") from None
+
+
+def _bring_up_to_date(db: sqlite3.Connection, path: Path) -> None:
+    from failaware.engine.migrations import migrate
+
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        if _version(db, path) < SCHEMA_VERSION:  # nobody else did it while we waited for the lock
+            migrate(db)
+            db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+
+
+def _connect_read_only(path: Path) -> sqlite3.Connection:
+    if path.is_dir():
+        raise StoreForeign(f"{path} is a folder, not a failaware store; name the file in it")
+    if not path.exists():
+        raise StoreMissing(f"there is no store at {path}; record something, run 'failaware seed', or name it with --db")
+    place = f"file:{quote(str(path))}"
+    try:
+        db = _connect(f"{place}?mode=ro")
+        db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError as error:
+        # A WAL store in a folder that we may not write to, closed cleanly: nobody writes to it, so the file alone is
+        # the whole truth. With content in the WAL that would be silently old, so then we say what is wrong instead.
+        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+            raise
+        if not os.access(path, os.R_OK):
+            raise StoreError(
+                f"cannot read {path}: permission denied; ask its owner, or run as a user who may"
+            ) from None
+        if _has_content(path.with_name(path.name + "-wal")):
+            raise StoreError(
+                f"cannot read {path}: its newest facts are in {path.name}-wal, and the folder is not writable; "
+                "copy both files to a folder of your own"
+            ) from None
+        db = _connect(f"{place}?mode=ro&immutable=1")
+    return db
+
+
+def _has_content(path: Path) -> bool:
+    try:
+        return path.stat().st_size > 0
+    except FileNotFoundError:
+        return False
+
+
+def _connect(uri: str) -> sqlite3.Connection:
+    return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_S, check_same_thread=False)
+
+
+def _check_version(db: sqlite3.Connection, path: Path) -> None:
+    if _version(db, path) == 0:
+        raise StoreForeign(f"{path} is empty, not yet a failaware store; record something into it first")
+
+
+def _version(db: sqlite3.Connection, path: Path) -> int:
+    """The schema version; 0 for an empty file. Anything that is not ours is refused here."""
+    application = db.execute("PRAGMA application_id").fetchone()[0]
+    version = int(db.execute("PRAGMA user_version").fetchone()[0])
+    if application == 0 and not db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
+        return 0
+    if application != APPLICATION_ID:
+        raise StoreForeign(f"{path} is a SQLite file of another program; name a failaware store, or a new file")
+    if version > SCHEMA_VERSION:
+        raise StoreNewer(
+            f"{path} was written by a newer failaware (schema {version}, this one knows {SCHEMA_VERSION}); "
+            "upgrade failaware"
+        )
+    return version
+
+
+def _need_sqlite() -> None:
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        raise StoreError(f"SQLite {sqlite3.sqlite_version} is too old; failaware needs 3.37 or newer")
+
+
+_BY_CODE: dict[int, tuple[type[StoreError], str]] = {
+    sqlite3.SQLITE_NOTADB: (
+        StoreForeign,
+        "{path} is not a SQLite database; name a failaware store, or a new file",
+    ),
+    sqlite3.SQLITE_CORRUPT: (
+        StoreCorrupt,
+        "{path} is damaged ({error}); keep a copy of it and restore a backup",
+    ),
+    sqlite3.SQLITE_BUSY: (
+        StoreBusy,
+        "{path} is locked: another program has been writing for over {wait:.0f} s; try again when it is done",
+    ),
+    sqlite3.SQLITE_LOCKED: (StoreBusy, "{path} is locked; try again"),
+    sqlite3.SQLITE_READONLY: (
+        StoreError,
+        "{path} cannot be written: the file, its folder or its disk is read-only ({error})",
+    ),
+    sqlite3.SQLITE_CANTOPEN: (
+        StoreError,
+        "{path} cannot be opened: {error}; is the folder there and writable?",
+    ),
+    sqlite3.SQLITE_FULL: (
+        StoreError,
+        "{path}: the disk is full; nothing was half-written, make room and try again",
+    ),
+    sqlite3.SQLITE_IOERR: (StoreError, "{path}: the disk reports an I/O error ({error})"),
+}
+
+
+@contextmanager
+def _in_our_words(path: Path) -> Iterator[None]:
+    """Turn what SQLite says into one of our errors; what is a bug of ours passes as it is."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        code = getattr(error, "sqlite_errorcode", None)
+        if code is None or code & 0xFF not in _BY_CODE:
+            raise
+        kind, sentence = _BY_CODE[code & 0xFF]
+        raise kind(sentence.format(path=path, error=error, wait=BUSY_TIMEOUT_S)) from error

@@ -1,0 +1,87 @@
+"""Every error that failaware raises to its callers.
+
+    FailawareError
+    ├── UsageError            the call or the command line is wrong             exit status 2
+    │   ├── PayloadError      a payload is no JSON, or larger than the limit
+    │   ├── FilterError       a filter, a time or an identifier is not understood
+    │   └── HandlerError      a handler module or its registry cannot be used
+    ├── StoreError            the file or the database cannot be used           exit status 2
+    │   ├── StoreMissing      there is none
+    │   ├── StoreForeign      it is not a failaware store
+    │   ├── StoreNewer        a newer failaware wrote it
+    │   ├── StoreCorrupt      it is damaged
+    │   └── StoreBusy         someone else holds it for longer than we wait
+    ├── NotFound              no such event or cluster                          exit status 2
+    │
+    ├── Permanent             raised by a handler: do not try again
+    └── RetryAfter            raised by a handler: not before that many seconds
+
+Each message is one sentence that says what is wrong and what to do. May touch: nothing.
+"""
+
+
+class FailawareError(Exception):
+    """Base of all of them; `exit_status` is what the command line ends with."""
+
+    exit_status = 2
+
+
+class UsageError(FailawareError):
+    """The call or the command line is wrong."""
+
+
+class PayloadError(UsageError):
+    """A payload is not JSON, or larger than the limit."""
+
+
+class FilterError(UsageError):
+    """A filter, a time or an identifier is not understood."""
+
+
+class HandlerError(UsageError):
+    """A handler module or its registry cannot be used."""
+
+
+class StoreError(FailawareError):
+    """The store's file or database cannot be used."""
+
+
+class StoreMissing(StoreError):
+    """There is no store at that place."""
+
+
+class StoreForeign(StoreError):
+    """What is there is not a failaware store."""
+
+
+class StoreNewer(StoreError):
+    """A newer failaware wrote this store."""
+
+
+class StoreCorrupt(StoreError):
+    """The store is damaged."""
+
+
+class StoreBusy(StoreError):
+    """Someone else holds the store for longer than we wait."""
+
+
+class NotFound(FailawareError):
+    """There is no such event or cluster."""
+
+
+class Permanent(FailawareError):
+    """Raise this in a handler when trying again cannot help: the event is DEAD at once."""
+
+
+class RetryAfter(FailawareError):
+    """Raise this in a handler when the other side says when to come back.
+
+    Args:
+        seconds: how long to wait at least; the policy's number of attempts still counts.
+        message: what happened, for the attempt's error message.
+    """
+
+    def __init__(self, seconds: float, message: str = "") -> None:
+        super().__init__(message or f"asked to come back after {seconds:g} s")
+        self.seconds = seconds

@@ -1,0 +1,116 @@
+"""Leases: a worker's temporary claim on due events. Each function runs inside one transaction of a Writer."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from failaware.engine import Reader, Writer
+from failaware.model import Claimed, Event
+
+WORKER_LOST = "WorkerLost"
+"""The error type of the attempt that records a worker's death."""
+
+
+@dataclass(frozen=True, slots=True)
+class LostLease:
+    """A lease that ran out: its worker died, or lost touch, with the event in hand. `tries` as in Claimed."""
+
+    event_id: int
+    event_type: str
+    tries: int
+    leased_by: str
+    leased_until: int
+
+
+def waiting_types(db: Reader, handles: Callable[[str], bool]) -> list[str]:
+    """The event types with something to try, now or later, for which `handles` is true."""
+    rows = db.query(
+        "SELECT DISTINCT event_type FROM tally WHERE sync_status IN ('PENDING', 'FAILED') AND dismissed = 0"
+    )
+    return [event_type for (event_type,) in rows if handles(event_type)]
+
+
+def lost(db: Writer, handles: Callable[[str], bool], now: int) -> list[LostLease]:
+    """End the leases that ran out, and tell of those whose event is still to be tried."""
+    rows = db.query(
+        "SELECT l.event_id, s.event_type, s.attempts - s.budget_from, l.leased_by, l.leased_until, s.due_at "
+        "FROM lease l JOIN event_state s ON s.event_id = l.event_id WHERE l.leased_until < ?",
+        (now,),
+    )
+    mine = [row for row in rows if handles(row[1])]
+    db.execute_many("DELETE FROM lease WHERE event_id = ?", [(row[0],) for row in mine])
+    return [LostLease(*row[:5]) for row in mine if row[5] is not None]
+
+
+def take(db: Writer, types: list[str], *, worker: str, now: int, until: int, limit: int, alone: bool) -> list[Claimed]:
+    """Lease up to `limit` events of these types that are due, the types in the order given.
+
+    An event whose last attempt lost its worker may be what kills workers: it is taken by itself, and only when
+    `alone` says that the worker has nothing else in hand, so that it cannot take the innocent down with it.
+    """
+    batch: list[int] = []
+    suspect = False
+    for event_type in types:
+        rows = db.query(
+            "SELECT s.event_id, a.error_type IS NOT NULL FROM event_state s "
+            "LEFT JOIN lease l ON l.event_id = s.event_id "
+            "LEFT JOIN attempt_log a ON a.attempt_id = s.last_failure AND a.attempt_no = s.attempts "
+            "AND a.error_type = :lost "
+            "WHERE s.event_type = :type AND s.due_at IS NOT NULL AND s.due_at <= :now AND l.event_id IS NULL "
+            "ORDER BY s.due_at LIMIT :limit",
+            {"type": event_type, "now": now, "limit": limit - len(batch), "lost": WORKER_LOST},
+        )
+        suspects = [event_id for event_id, suspect in rows if suspect]
+        if suspects and alone and not batch:
+            batch, suspect = suspects[:1], True
+            break
+        batch += [event_id for event_id, suspect in rows if not suspect]
+        if len(batch) >= limit:
+            break
+    db.execute_many(
+        "INSERT INTO lease (event_id, leased_until, leased_by) VALUES (?, ?, ?)",
+        [(event_id, until, worker) for event_id in batch],
+    )
+    return [_load(db, event_id, suspect=suspect) for event_id in batch]
+
+
+def renew(db: Writer, worker: str, until: int) -> None:
+    """Move the end of all leases of this worker."""
+    db.execute("UPDATE lease SET leased_until = ? WHERE leased_by = ?", (until, worker))
+
+
+def release(db: Writer, worker: str) -> None:
+    """Give back all leases of this worker: what it has not tried is due again at once, for anyone."""
+    db.execute("DELETE FROM lease WHERE leased_by = ?", (worker,))
+
+
+def held(db: Reader, event_id: int, worker: str) -> bool:
+    """Whether this worker still holds the lease."""
+    return bool(db.query("SELECT 1 FROM lease WHERE event_id = ? AND leased_by = ?", (event_id, worker)))
+
+
+def next_due(db: Reader, handles: Callable[[str], bool]) -> int | None:
+    """When the next unleased event with a handler falls due, or the next lease of one runs out (µs); None: never."""
+    times = db.query(
+        "SELECT s.event_type, min(l.leased_until) FROM lease l JOIN event_state s ON s.event_id = l.event_id GROUP BY 1"
+    )
+    times = [(until + 1,) for event_type, until in times if handles(event_type)]
+    for event_type in waiting_types(db, handles):
+        times += db.query(
+            "SELECT s.due_at FROM event_state s LEFT JOIN lease l ON l.event_id = s.event_id "
+            "WHERE s.event_type = ? AND s.due_at IS NOT NULL AND l.event_id IS NULL ORDER BY s.due_at LIMIT 1",
+            (event_type,),
+        )
+    return min((at for (at,) in times), default=None)
+
+
+def _load(db: Reader, event_id: int, *, suspect: bool) -> Claimed:
+    (row,) = db.query(
+        "SELECT e.event_id, e.event_type, e.event_payload, k.key, e.source, e.occurred_at, e.detected_at, "
+        "s.attempts, s.attempts - s.budget_from FROM event_log e JOIN event_state s ON s.event_id = e.event_id "
+        "LEFT JOIN event_key k ON k.event_id = e.event_id WHERE e.event_id = ?",
+        (event_id,),
+    )
+    event_type, payload, key, source, occurred_at, detected_at, attempts, tries = row[1:]
+    event = Event(event_id, event_type, json.loads(payload), key, source, occurred_at, detected_at, attempts + 1)
+    return Claimed(event, tries, suspect)

@@ -1,0 +1,7 @@
+"""Temporary."""
+
+from failaware.model import Failure
+
+
+def describe(error, *, masker=None):
+    return Failure(type(error).__name__, str(error), "Traceback (most recent call last):\n x")

@@ -1,0 +1,140 @@
+"""From what a caller gives to an event that can be appended: validated, masked, bounded. Reads no clock."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from failaware.errors import PayloadError, UsageError
+from failaware.ingest.masking import Masker
+from failaware.model import NewEvent
+
+MAX_PAYLOAD_BYTES = 1_048_576
+"""The default limit for one payload: 1 MiB of JSON in UTF-8."""
+
+_MAX_NAME = 512  # characters of an event type, a key or a source
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=None).encode
+
+
+class Recorder:
+    """Turns calls into new events: the limits and the masking of one store."""
+
+    def __init__(self, masker: Masker, max_payload_bytes: int = MAX_PAYLOAD_BYTES) -> None:
+        self.masker = masker
+        self._max_bytes = max_payload_bytes
+
+    def event(
+        self,
+        event_type: str,
+        payload: Any,
+        *,
+        now: int,
+        key: str | None = None,
+        source: str | None = None,
+        occurred_at: int | datetime | None = None,
+        raw: str | None = None,
+    ) -> tuple[NewEvent, Any]:
+        """The new event, and its payload as it is kept. `raw` is the payload's JSON text, when that is what was given.
+
+        Raises:
+            PayloadError: the payload is not JSON, or larger than the limit.
+            UsageError: a name or a time of the wrong type or size.
+        """
+        _check_name("event type", event_type)
+        for what, name in (("key", key), ("source", source)):
+            if name is not None:
+                _check_name(what, name)
+        masked, hits = self.masker.mask_value(payload)
+        text = raw if raw is not None and not hits else _to_json(masked)
+        size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+        if size > self._max_bytes:
+            raise PayloadError(
+                f"the payload has {size:,} bytes of JSON, the limit is {self._max_bytes:,}; "
+                "record a reference to it instead, or raise the limit with Store.open(max_payload_bytes=...)"
+            )
+        occurred = now if occurred_at is None else _microseconds(occurred_at)
+        return NewEvent(event_type, _writable(text, masked), key, source, occurred, now), masked
+
+    def from_mapping(self, line: Mapping[str, Any], *, now: int) -> tuple[NewEvent, Any]:
+        """The new event of a dict like an ingest line: type, payload, key, source, occurred_at.
+
+        Raises:
+            PayloadError, UsageError: as `event`; also for a missing type or an unknown field.
+        """
+        unknown = set(line) - {"type", "payload", "key", "source", "occurred_at"}
+        if unknown:
+            raise UsageError(
+                f"there is no field '{min(map(str, unknown))}'; fields are type, payload, key, source, occurred_at"
+            )
+        if "type" not in line:
+            raise UsageError("the field 'type' is missing")
+        return self.event(
+            line["type"],
+            line.get("payload"),
+            now=now,
+            key=line.get("key"),
+            source=line.get("source"),
+            occurred_at=parse_time(line.get("occurred_at")),
+        )
+
+
+def parse_time(value: object) -> int | None:
+    """A moment as integer µs since the epoch, from an ISO 8601 text, a datetime or a number of seconds.
+
+    Raises:
+        UsageError: not a moment.
+    """
+    if value is None:
+        return None
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            raise UsageError(f"occurred_at is ISO 8601, such as 2026-11-20T10:03:00Z, not {value[:64]!r}") from None
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        return _in_range(int(value * 1_000_000) if abs(value) < 1e12 else 2**63)
+    return _microseconds(value)
+
+
+def _microseconds(moment: object) -> int:
+    if isinstance(moment, bool) or not isinstance(moment, int | datetime):
+        raise UsageError(f"occurred_at is a datetime or integer microseconds, not {type(moment).__name__}")
+    if isinstance(moment, int):
+        return _in_range(moment)
+    if moment.tzinfo is None:
+        raise UsageError(f"occurred_at needs a time zone, such as {moment.isoformat(timespec='seconds')}Z")
+    seconds = int(moment.replace(microsecond=0).timestamp())
+    return _in_range(seconds * 1_000_000 + moment.microsecond)
+
+
+def _in_range(at: int) -> int:
+    if not -(2**62) < at < 2**62:
+        raise UsageError("occurred_at is out of range")
+    return at
+
+
+def _check_name(what: str, name: object) -> None:
+    if not isinstance(name, str):
+        raise UsageError(f"the {what} is a string, not {type(name).__name__}")
+    if not name or len(name) > _MAX_NAME:
+        raise UsageError(f"the {what} has 1 to {_MAX_NAME} characters, not {len(name):,}")
+    if not name.isprintable():
+        raise UsageError(f"the {what} {name[:40]!r} holds control characters; use printable ones")
+
+
+def _to_json(payload: Any) -> str:
+    try:
+        return _encode(payload)
+    except (TypeError, ValueError) as error:
+        raise PayloadError(f"the payload is not JSON: {error}") from None
+    except RecursionError:
+        raise PayloadError("the payload is nested too deeply to be JSON here; flatten it") from None
+
+
+def _writable(text: str, payload: Any) -> str:
+    """The text, or an all-ASCII form of it where it holds lone surrogates, which UTF-8 cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(payload, separators=(",", ":"))
+    return text

@@ -1,0 +1,302 @@
+"""The words of the domain: facts, states, severities, and the values that travel between the rooms.
+
+May touch: nothing. Times are integer microseconds since the epoch, UTC, and end in `_at`.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+NEVER = 2**63 - 1
+"""A time that does not come (µs): the end of what is still open."""
+
+HOUR = 3_600_000_000
+"""One hour in µs: the grain of sparklines and episodes."""
+
+
+class SyncStatus(StrEnum):
+    """What the facts say of an event now."""
+
+    PENDING = "PENDING"
+    FAILED = "FAILED"
+    DEAD = "DEAD"
+    SYNCED = "SYNCED"
+
+
+class Severity(StrEnum):
+    """How bad, from the rules; compare with `rank`, not with `<`."""
+
+    LOW = "LOW"
+    MEDIUM = "MEDIUM"
+    HIGH = "HIGH"
+    CRITICAL = "CRITICAL"
+
+    @property
+    def rank(self) -> int:
+        """0 for LOW up to 3 for CRITICAL."""
+        return list(Severity).index(self)
+
+
+class DecisionKind(StrEnum):
+    """What a person may decide about an event."""
+
+    REQUEUE = "REQUEUE"
+    DISMISS = "DISMISS"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something detected that has to be applied to the domain.
+
+    `payload` is the decoded JSON. `attempt_no` counts from 1 and is the attempt that is being made when a handler
+    gets the event; it is 0 on an event that `record` returns. `known` says that the key had been recorded before,
+    so that nothing was added.
+    """
+
+    event_id: int
+    event_type: str
+    payload: Any
+    key: str | None
+    source: str | None
+    occurred_at: int
+    detected_at: int
+    attempt_no: int = 0
+    known: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """How an attempt failed: the error's type, its message, and its traceback if there is one."""
+
+    error_type: str
+    error_message: str
+    traceback: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """An event about to be appended; `payload_json` is the raw JSON text that is kept."""
+
+    event_type: str
+    payload_json: str
+    key: str | None
+    source: str | None
+    occurred_at: int
+    detected_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewAttempt:
+    """An attempt about to be appended; its number is given when it is. `failure` is None when it succeeded."""
+
+    event_id: int
+    failure: Failure | None
+    worker: str
+    started_at: int
+    finished_at: int
+    retry_at: int | None
+    because: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewReject:
+    """Input that could not be understood, about to be kept with the reason."""
+
+    origin: str
+    line_no: int
+    raw: str
+    error: str
+    rejected_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """An event under this worker's lease.
+
+    `tries` counts the attempts since it was recorded or last requeued. `suspect`: its last attempt lost its worker.
+    """
+
+    event: Event
+    tries: int
+    suspect: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try at applying an event, and what was decided after it."""
+
+    attempt_id: int
+    event_id: int
+    attempt_no: int
+    outcome: str
+    error_type: str | None
+    error_message: str | None
+    traceback: str | None
+    worker: str
+    started_at: int
+    finished_at: int
+    retry_at: int | None
+    because: str | None
+    cluster_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A person's word on an event: who, when, why."""
+
+    decision_id: int
+    event_id: int
+    decision: str
+    decided_by: str
+    reason: str
+    decided_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class EventSummary:
+    """An event in a list: its state, without its payload."""
+
+    event_id: int
+    event_type: str
+    sync_status: str
+    dismissed: bool
+    retry_count: int
+    attempts: int
+    severity: str | None
+    rule: str | None
+    cluster_id: int | None
+    last_error_type: str | None
+    last_error: str | None
+    source: str | None
+    occurred_at: int
+    detected_at: int
+    first_failed_at: int | None
+    last_failed_at: int | None
+    due_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class EventDetail:
+    """One event with everything ever known about it; `event_payload` is the raw JSON text."""
+
+    event_id: int
+    event_type: str
+    key: str | None
+    source: str | None
+    event_payload: str
+    occurred_at: int
+    detected_at: int
+    sync_status: str
+    dismissed: bool
+    retry_count: int
+    due_at: int | None
+    leased_by: str | None
+    leased_until: int | None
+    cluster_id: int | None
+    severity: str | None
+    rule: str | None
+    reason: str | None
+    attempts: tuple[Attempt, ...]
+    decisions: tuple[Decision, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EventRef:
+    """A pointer to one event and the number that made it stand out (a time in µs, or a count)."""
+
+    event_id: int
+    event_type: str
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The state of the store in one row.
+
+    The five states add up: pending + failed + dead + synced + dismissed = total_events; a dismissed event is counted
+    as dismissed only. `due_now` events could be tried at once, `in_hand` are under a lease. `waiting` are the events
+    that no worker has tried yet although they are due, by type: there may be no handler for it.
+    """
+
+    total_events: int
+    pending: int
+    failed: int
+    dead: int
+    synced: int
+    dismissed: int
+    due_now: int
+    in_hand: int
+    next_due: EventRef | None
+    oldest_unresolved: EventRef | None
+    most_retried: EventRef | None
+    waiting: tuple[tuple[str, int], ...]
+    rejects: int
+    last_fact_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SeverityCounts:
+    """How many unresolved events and clusters stand at each severity (keys: LOW, MEDIUM, HIGH, CRITICAL)."""
+
+    events: dict[str, int]
+    clusters: dict[str, int]
+
+    def total(self, severity: Severity) -> int:
+        """Entities (events and clusters) at this severity."""
+        return self.events[severity] + self.clusters[severity]
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Failures of one event type with one fingerprint."""
+
+    cluster_id: int
+    event_type: str
+    error_type: str | None
+    template: str
+    severity: str | None
+    rule: str | None
+    reason: str | None
+    events: int
+    unresolved: int
+    dead: int
+    retrying: int
+    recovered: int
+    failures: int
+    episodes: int
+    comebacks: int
+    first_failed_at: int
+    last_failed_at: int
+    example_attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class HourCount:
+    """Failures in one hour (`hour_at`: its start), and the events that entered then."""
+
+    hour_at: int
+    failures: int
+    events: int
+
+
+@dataclass(frozen=True, slots=True)
+class RuleCheck:
+    """One severity rule held against one entity: the numbers it looked at, and whether it held."""
+
+    rule: str
+    severity: str
+    condition: str
+    numbers: dict[str, int | str | None]
+    held: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why an event or a cluster has the severity it has; `severity` is None when no rule holds."""
+
+    entity_type: str
+    entity_id: int
+    severity: str | None
+    rule: str | None
+    reason: str | None
+    checks: tuple[RuleCheck, ...]

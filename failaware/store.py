@@ -1,0 +1,229 @@
+"""Store: the writer's handle. It holds the connection, the clock and the limits; the work is done in the rooms."""
+
+import getpass
+import os
+import socket
+import time
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from failaware.derive.fold import rebuild
+from failaware.derive.rules import Policy
+from failaware.engine import Writer, open_writer
+from failaware.facts import append
+from failaware.facts.commit import GroupCommit
+from failaware.facts.settings import load_policy, save_policy
+from failaware.ingest.masking import Masker
+from failaware.ingest.record import MAX_PAYLOAD_BYTES, Recorder
+from failaware.model import DecisionKind, Event, Failure, NewAttempt, NewEvent, NewReject
+
+T = TypeVar("T")
+_CHUNK = 1_000  # events in one transaction of record_many
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000
+
+
+class Store:
+    """A store opened for writing. Safe from many threads and, on one file, from many processes.
+
+    What a method has returned is on the disk (`synchronous="FULL"`, the default: it survives power loss) or with the
+    operating system (`"NORMAL"`: it survives a killed process, and is several times faster).
+    """
+
+    def __init__(self, db: Writer, recorder: Recorder, clock: Callable[[], int]) -> None:
+        """Use `Store.open`."""
+        self._db = db
+        self._commits = GroupCommit(db)
+        self._recorder = recorder
+        self.clock = clock
+        self.policy = self.write(load_policy)
+
+    @classmethod
+    def open(
+        cls,
+        path: str | Path,
+        *,
+        synchronous: str = "FULL",
+        max_payload_bytes: int = MAX_PAYLOAD_BYTES,
+        mask: bool | Iterable[str] = True,
+        clock: Callable[[], int] = _now,
+    ) -> "Store":
+        """Open a store; the file is made, readable by its owner only, when there is none.
+
+        Args:
+            path: a SQLite file.
+            synchronous: "FULL" or "NORMAL", see the class.
+            max_payload_bytes: the largest payload that is accepted, as JSON in UTF-8.
+            mask: replace secrets by `[masked]` before they are written; keys to mask besides the usual ones, or False.
+            clock: gives the time in µs since the epoch, UTC.
+
+        Raises:
+            StoreError: the file cannot be used; the message says why and what to do.
+        """
+        extra = () if isinstance(mask, bool) else mask
+        masker = Masker(extra_keys=extra, enabled=mask is not False)
+        db = open_writer(path, synchronous=synchronous)
+        return cls(db, Recorder(masker, max_payload_bytes), clock)
+
+    def record(
+        self,
+        event_type: str,
+        payload: Any = None,
+        *,
+        key: str | None = None,
+        source: str | None = None,
+        occurred_at: datetime | int | None = None,
+    ) -> Event:
+        """Record an event; it is PENDING until a worker's handler has applied it.
+
+        Args:
+            event_type: such as "payment.capture"; handlers are found by it.
+            payload: any JSON value.
+            key: makes this idempotent: a key that was recorded before gives that first event (`known` is true).
+            source: where it comes from, for people.
+            occurred_at: when it happened (an aware datetime, or µs since the epoch); now, when left out.
+
+        Raises:
+            PayloadError: the payload is not JSON or too large.
+            UsageError: a name or a time is wrong.
+            StoreError: it could not be written; nothing was recorded.
+        """
+        new, kept = self._recorder.event(
+            event_type, payload, now=self.clock(), key=key, source=source, occurred_at=occurred_at
+        )
+        ((event_id, known),) = self.write(lambda db: append.events(db, [new], self.policy))
+        return self._first_event(event_id) if known else _event(event_id, new, kept)
+
+    def record_many(self, events: Iterable[tuple[str, Any] | Mapping[str, Any]]) -> list[Event]:
+        """Record many events: (type, payload) pairs, or dicts with type, payload, key, source, occurred_at.
+
+        They are committed in chunks of 1,000: when one of them is refused, the chunks before its own are recorded.
+
+        Raises:
+            PayloadError, UsageError, StoreError: as `record`.
+        """
+        recorded: list[Event] = []
+        source = iter(events)
+        while chunk := list(islice(source, _CHUNK)):
+            new = [self._new_event(item) for item in chunk]
+            ids = self.write(lambda db, new=new: append.events(db, [event for event, _ in new], self.policy))
+            recorded += [
+                self._first_event(event_id) if known else _event(event_id, event, kept)
+                for (event_id, known), (event, kept) in zip(ids, new, strict=True)
+            ]
+        return recorded
+
+    def requeue(self, event_ids: Iterable[int], *, because: str, by: str | None = None) -> None:
+        """Record a person's decision that these events be tried again, with a fresh retry budget.
+
+        Raises:
+            NotFound, UsageError: an event does not exist, or is SYNCED or waiting already; then nothing is decided.
+        """
+        self._decide(DecisionKind.REQUEUE, event_ids, because, by)
+
+    def dismiss(self, event_ids: Iterable[int], *, because: str, by: str | None = None) -> None:
+        """Record a person's decision that these events need nothing more: they are no longer tried nor unresolved.
+
+        Raises:
+            NotFound, UsageError: an event does not exist, or is SYNCED or dismissed already; then nothing is decided.
+        """
+        self._decide(DecisionKind.DISMISS, event_ids, because, by)
+
+    def rebuild(self, policy: Policy | None = None) -> None:
+        """Derive everything anew from the facts; with a policy, from now on by its thresholds."""
+
+        def job(db: Writer) -> None:
+            if policy is not None:
+                save_policy(db, policy)
+            rebuild(db, policy or self.policy)
+
+        self.write(job)
+        self.policy = policy or self.policy
+
+    def ingest(self, events: list[tuple[NewEvent, Failure | None]], rejects: list[NewReject]) -> list[bool]:
+        """Record a batch of prepared events, with the failures observed elsewhere (DEAD: nobody here will retry them).
+
+        Returns, for each event, whether its key was known, so that nothing was added.
+        """
+
+        def job(db: Writer) -> list[bool]:
+            ids = append.events(db, [event for event, _ in events], self.policy)
+            observed = [
+                _observed(event_id, event, failure)
+                for (event_id, known), (event, failure) in zip(ids, events, strict=True)
+                if failure is not None and not known
+            ]
+            append.attempts(db, observed, self.policy)
+            append.rejects(db, rejects)
+            return [known for _, known in ids]
+
+        return self.write(job)
+
+    @property
+    def recorder(self) -> Recorder:
+        """The limits and the masking of this store."""
+        return self._recorder
+
+    def write(self, job: Callable[[Writer], T]) -> T:
+        """Run a job in a transaction, shared with the other threads that write now; for the rooms of failaware."""
+        return self._commits.run(job)
+
+    def read(self, job: Callable[[Writer], T]) -> T:
+        """Run a job that only reads on this store's connection; for the rooms of failaware."""
+        return self._commits.read(job)
+
+    def change_token(self) -> tuple[int, int]:
+        """A value that differs when something was committed since the last call, here or by others."""
+        return self.read(lambda db: db.change_token()), self._commits.commits
+
+    def close(self) -> None:
+        """Close the store. Closing it twice is fine."""
+        self._db.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def _new_event(self, item: tuple[str, Any] | Mapping[str, Any]) -> tuple[NewEvent, Any]:
+        if isinstance(item, Mapping):
+            return self._recorder.from_mapping(item, now=self.clock())
+        event_type, payload = item
+        return self._recorder.event(event_type, payload, now=self.clock())
+
+    def _first_event(self, event_id: int) -> Event:
+        return self.read(lambda db: append.recorded(db, event_id))
+
+    def _decide(self, kind: DecisionKind, event_ids: Iterable[int], because: str, by: str | None) -> None:
+        ids, who, now = list(dict.fromkeys(event_ids)), by or whoami(), self.clock()
+        self.write(lambda db: append.decisions(db, kind, ids, by=who, reason=because, now=now, policy=self.policy))
+
+
+def whoami() -> str:
+    """The person at the terminal, as user@host."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"
+
+
+def this_worker() -> str:
+    """This process, as host:pid."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def _event(event_id: int, new: NewEvent, payload: Any) -> Event:
+    return Event(event_id, new.event_type, payload, new.key, new.source, new.occurred_at, new.detected_at)
+
+
+def _observed(event_id: int, event: NewEvent, failure: Failure) -> NewAttempt:
+    because = "observed elsewhere: nobody here will retry it"
+    return NewAttempt(event_id, failure, "observed", event.occurred_at, event.occurred_at, None, because)

@@ -1,0 +1,47 @@
+"""One try at applying one event: calls the handler and tells what happened. No SQL, no decision."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from failaware.ingest.capture import describe
+from failaware.ingest.masking import Masker
+from failaware.model import Claimed, NewAttempt
+from failaware.sync.handlers import Handler
+from failaware.sync.retry import decide
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What happened: `error` is None when the handler returned. Times in µs."""
+
+    claimed: Claimed
+    handler: Handler
+    error: BaseException | None
+    started_at: int
+    finished_at: int
+
+
+class Transaction(Protocol):
+    """What a transactional handler gets: the store's open transaction, for tables of its own."""
+
+    def execute(self, sql: str, parameters: Any = ()) -> int:
+        """Run a statement; returns the number of rows it changed."""
+
+    def query(self, sql: str, parameters: Any = ()) -> list[tuple[Any, ...]]:
+        """All rows of a SELECT."""
+
+
+def to_fact(tried: Tried, *, worker: str, masker: Masker) -> NewAttempt:
+    """The attempt as it is kept: the error in words, and what was decided after it."""
+    event_id = tried.claimed.event.event_id
+    if tried.error is None:
+        return NewAttempt(event_id, None, worker, tried.started_at, tried.finished_at, None, None)
+    outcome = decide(
+        tried.handler.retry,
+        event_id=event_id,
+        tries=tried.claimed.tries + 1,
+        failed_at=tried.finished_at,
+        error=tried.error,
+    )
+    failure = describe(tried.error, masker=masker)
+    return NewAttempt(event_id, failure, worker, tried.started_at, tried.finished_at, outcome.retry_at, outcome.because)

@@ -1,0 +1,119 @@
+"""The registry of handlers: which function applies which events, and how it is retried."""
+
+import importlib
+import inspect
+import os
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from failaware.errors import HandlerError
+from failaware.sync.retry import Retry
+
+F = TypeVar("F", bound=Callable[..., Any])
+_PATTERN = re.compile(r"[^\s*?]+(\.\*)?|\*")
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """One registered function. `transactional`: it is called with the store's open transaction as well."""
+
+    pattern: str
+    function: Callable[..., Any]
+    retry: Retry
+    is_async: bool
+    transactional: bool
+
+
+class Handlers:
+    """Which function applies which events.
+
+    A pattern is an event type ("payment.capture"), a prefix ("payment.*", which also holds for deeper types such as
+    "payment.card.capture"), or "*" for all. The longest pattern that fits wins, an exact one before any other.
+    """
+
+    def __init__(self) -> None:
+        self._by_pattern: dict[str, Handler] = {}
+
+    def on(self, pattern: str, *, retry: Retry | None = None, transaction: bool = False) -> Callable[[F], F]:
+        """Register the decorated function, sync or async, for events of this type.
+
+        The function gets the `Event`. Returning means SYNCED; raising means FAILED, with the exception as the error.
+
+        Args:
+            pattern: see the class.
+            retry: when and how often to try again; `Retry()` when left out.
+            transaction: call the function as f(event, transaction), where transaction.execute(sql, parameters) works
+                in the store's own file: its writes and its SYNCED attempt are committed together, so that they happen
+                exactly once. Not for async functions; keep it short, since it holds the write lock.
+
+        Raises:
+            HandlerError: not a pattern, or it is taken.
+        """
+        if not _PATTERN.fullmatch(pattern):
+            raise HandlerError(f"'{pattern}' is not a pattern; use an event type, a prefix such as 'payment.*', or '*'")
+        if pattern in self._by_pattern:
+            raise HandlerError(f"'{pattern}' has a handler already: {_name(self._by_pattern[pattern].function)}")
+
+        def register(function: F) -> F:
+            is_async = inspect.iscoroutinefunction(function)
+            if is_async and transaction:
+                raise HandlerError(f"{_name(function)} is async; a handler with transaction=True is a plain function")
+            self._by_pattern[pattern] = Handler(pattern, function, retry or Retry(), is_async, transaction)
+            return function
+
+        return register
+
+    def find(self, event_type: str) -> Handler | None:
+        """The handler for an event type, or None."""
+        exact = self._by_pattern.get(event_type)
+        if exact is not None:
+            return exact
+        prefix = event_type
+        while "." in prefix:
+            prefix = prefix.rpartition(".")[0]
+            if (handler := self._by_pattern.get(prefix + ".*")) is not None:
+                return handler
+        return self._by_pattern.get("*")
+
+    def handles(self, event_type: str) -> bool:
+        """Whether there is a handler for this event type."""
+        return self.find(event_type) is not None
+
+    def __len__(self) -> int:
+        return len(self._by_pattern)
+
+
+def load_handlers(place: str) -> Handlers:
+    """The registry at "module:name" ("module" alone means "module:handlers").
+
+    The current folder is searched last, so that a file in it cannot stand in for an installed module.
+
+    Raises:
+        HandlerError: no such module, no such name, or it is no registry; an error inside the module is passed on.
+    """
+    module_name, _, name = place.partition(":")
+    name = name or "handlers"
+    if not module_name:
+        raise HandlerError(f"'{place}' names no module; write module:handlers")
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not (module_name + ".").startswith(error.name + "."):
+            raise HandlerError(f"{module_name} needs the module '{error.name}', which is not installed") from None
+        raise HandlerError(f"there is no module '{module_name}' here or among the installed ones") from None
+    handlers = getattr(module, name, None)
+    if not isinstance(handlers, Handlers):
+        what = "no such name" if handlers is None else f"a {type(handlers).__name__}"
+        raise HandlerError(f"{module_name}:{name} is {what}; write handlers = failaware.Handlers() in {module_name}")
+    if not len(handlers):
+        raise HandlerError(f"{module_name}:{name} has no handler; add one with @{name}.on('some.type')")
+    return handlers
+
+
+def _name(function: Callable[..., Any]) -> str:
+    return f"{function.__module__}.{getattr(function, '__qualname__', function)}"

@@ -1,0 +1,94 @@
+"""Where handlers run: plain ones on threads, async ones on one event loop. What they return or raise is put in a queue.
+
+A handler can be killed with its process but not stopped from within, so the pool waits for what is in hand.
+"""
+
+import queue
+from collections.abc import Callable
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+
+from failaware.model import Claimed
+from failaware.sync.attempt import Tried
+from failaware.sync.handlers import Handler
+
+if TYPE_CHECKING:
+    import asyncio
+
+Job = tuple[Claimed, Handler]
+
+
+class Pool:
+    """Up to `concurrency` plain handlers at once, and as many async ones."""
+
+    def __init__(self, concurrency: int, clock: Callable[[], int]) -> None:
+        self.results: queue.SimpleQueue[Tried | Claimed] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._clock = clock
+        self._stopping = False
+        self._concurrency = concurrency
+        self._threads = [Thread(target=self._work, daemon=True, name=f"failaware-{n}") for n in range(concurrency)]
+        for thread in self._threads:
+            thread.start()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop_thread: Thread | None = None
+
+    def submit(self, claimed: Claimed, handler: Handler) -> None:
+        """Start a try; its result comes through `results`."""
+        if handler.is_async:
+            self._submit_async(claimed, handler)
+        else:
+            self._jobs.put((claimed, handler))
+
+    def stop(self) -> None:
+        """Start nothing more: what has not begun comes back through `results` as it was claimed."""
+        self._stopping = True
+
+    def close(self) -> None:
+        """End the threads once they have nothing in hand."""
+        for _ in self._threads:
+            self._jobs.put(None)
+        for thread in self._threads:
+            thread.join()
+        if self._loop is not None and self._loop_thread is not None:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._loop_thread.join()
+            self._loop.close()
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            claimed, handler = job
+            if self._stopping:
+                self.results.put(claimed)
+                continue
+            started_at = self._clock()
+            error: BaseException | None = None
+            try:
+                handler.function(claimed.event)
+            except BaseException as raised:  # noqa: BLE001 - even SystemExit in a handler is that event's failure
+                error = raised
+            self.results.put(Tried(claimed, handler, error, started_at, self._clock()))
+
+    def _submit_async(self, claimed: Claimed, handler: Handler) -> None:
+        import asyncio
+
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            self._slots = asyncio.Semaphore(self._concurrency)
+            self._loop_thread = Thread(target=self._loop.run_forever, daemon=True, name="failaware-async")
+            self._loop_thread.start()
+        asyncio.run_coroutine_threadsafe(self._work_async(claimed, handler), self._loop)
+
+    async def _work_async(self, claimed: Claimed, handler: Handler) -> None:
+        async with self._slots:
+            if self._stopping:
+                self.results.put(claimed)
+                return
+            started_at = self._clock()
+            error: BaseException | None = None
+            try:
+                result: Any = handler.function(claimed.event)
+                await result
+            except BaseException as raised:  # noqa: BLE001 - as above
+                error = raised
+            self.results.put(Tried(claimed, handler, error, started_at, self._clock()))

@@ -1,0 +1,250 @@
+"""The worker: claims due events under a lease, runs their handlers, appends what happened.
+
+Handlers run on the pool's threads, outside any transaction; the thread that called `run` is the one that writes.
+"""
+
+import itertools
+import queue
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from failaware.engine import Writer
+from failaware.errors import HandlerError, UsageError
+from failaware.facts import append, claim
+from failaware.model import Claimed, Failure, NewAttempt
+from failaware.store import Store, this_worker
+from failaware.sync.attempt import Tried, to_fact
+from failaware.sync.handlers import Handler, Handlers
+from failaware.sync.pool import Pool
+from failaware.sync.retry import decide
+
+_numbers = itertools.count(1)
+_FLUSH_S = 0.03  # results wait at most this long for others to share their transaction
+_POLL_S = 0.005  # how often an idle worker looks whether something was recorded
+_IDLE_US = 1_000_000  # until_idle: nothing falls due within this time
+_CHECKPOINT_EVERY = 100  # commits
+
+
+class Worker:
+    """Applies due events through their handlers until it is stopped.
+
+    Args:
+        store: where the events are; several workers, in any number of processes, may share one.
+        handlers: which function applies which events; types without a handler stay PENDING.
+        concurrency: how many handlers run at once (threads; async handlers share one event loop).
+        batch: how many events are claimed, and how many results are committed, in one transaction.
+        lease: seconds after which a worker that no longer renews its leases counts as lost.
+
+    Raises:
+        UsageError: a number is out of range.
+    """
+
+    def __init__(
+        self, store: Store, handlers: Handlers, *, concurrency: int = 1, batch: int = 50, lease: float = 60.0
+    ) -> None:
+        for name, value in (("concurrency", concurrency), ("batch", batch), ("lease", lease)):
+            if value <= 0:
+                raise UsageError(f"{name} is more than 0, not {value}")
+        if not len(handlers):
+            raise HandlerError("there is no handler; add one with @handlers.on('some.type')")
+        number = next(_numbers)
+        self.name = this_worker() + (f"#{number}" if number > 1 else "")
+        self._store = store
+        self._handlers = handlers
+        self._concurrency = concurrency
+        self._batch = batch
+        self._lease_us = int(lease * 1_000_000)
+        self._stopping = threading.Event()
+        self._in_hand: dict[int, Claimed] = {}
+        self._alone = False
+        self._turn = 0
+        self._commits = 0
+        self._renew_at = 0
+
+    def run(self, *, until_idle: bool = False) -> None:
+        """Work until `stop` is called, or SIGINT or SIGTERM arrives; what is in hand is finished and recorded first.
+
+        Args:
+            until_idle: also return once nothing is in hand and nothing falls due within the next second.
+        """
+        self._stopping.clear()
+        pool = Pool(self._concurrency, self._store.clock)
+        with self._signals():
+            try:
+                while not self._stopping.is_set():
+                    self._start(self._turn_over(self._gather(pool)), pool)
+                    if not self._in_hand and not self._wait_for_work(until_idle=until_idle):
+                        break
+                pool.stop()
+                while self._in_hand:
+                    self._record(self._gather(pool))
+            finally:
+                self._store.write(lambda db: claim.release(db, self.name))
+                pool.close()
+
+    def stop(self) -> None:
+        """Finish what is in hand, record it, give back the rest, and return from `run`. From any thread."""
+        self._stopping.set()
+
+    def _gather(self, pool: Pool) -> list[Tried]:
+        """What has come out of the handlers: up to a batch, waiting a moment for others to share its transaction."""
+        tried: list[Tried] = []
+        deadline = time.monotonic() + _FLUSH_S
+        while self._in_hand and len(tried) < self._batch:
+            try:
+                result = pool.results.get(timeout=max(0.0, deadline - time.monotonic()))
+            except queue.Empty:
+                break
+            if isinstance(result, Tried):
+                if not tried:
+                    deadline = time.monotonic() + _FLUSH_S
+                tried.append(result)
+                del self._in_hand[result.claimed.event.event_id]
+            else:
+                del self._in_hand[result.event.event_id]  # given back untried: the pool is stopping
+        return tried
+
+    def _turn_over(self, tried: list[Tried]) -> list[Claimed]:
+        """Append what happened and claim what is next, in one transaction."""
+        now = self._store.clock()
+        self._renew(now)
+        room = not self._alone and len(self._in_hand) < self._concurrency
+        if not tried and not (room and self._is_due(now)):
+            return []
+        facts = self._facts(tried)
+
+        def job(db: Writer) -> list[Claimed]:
+            append.attempts(db, facts, self._store.policy)
+            return self._take(db, now) if room else []
+
+        claimed = self._store.write(job)
+        self._commits += 1
+        if self._commits % _CHECKPOINT_EVERY == 0:
+            self._store.read(lambda db: db.checkpoint())
+        return claimed
+
+    def _record(self, tried: list[Tried]) -> None:
+        facts = self._facts(tried)
+        self._renew(self._store.clock())
+        if facts:
+            self._store.write(lambda db: append.attempts(db, facts, self._store.policy))
+
+    def _facts(self, tried: list[Tried]) -> list[NewAttempt]:
+        masker = self._store.recorder.masker
+        return [to_fact(result, worker=self.name, masker=masker) for result in tried]
+
+    def _start(self, batch: list[Claimed], pool: Pool) -> None:
+        self._in_hand.update((claimed.event.event_id, claimed) for claimed in batch)
+        self._alone = any(claimed.suspect for claimed in batch) or (self._alone and bool(self._in_hand))
+        for claimed in batch:
+            handler = self._handler(claimed.event.event_type)
+            if handler.transactional:
+                self._try_in_transaction(claimed, handler)
+            else:
+                pool.submit(claimed, handler)
+
+    def _try_in_transaction(self, claimed: Claimed, handler: Handler) -> None:
+        """Exactly once: what the handler writes and the attempt that says so are committed together, or neither is."""
+
+        def job(db: Writer) -> None:
+            if not claim.held(db, claimed.event.event_id, self.name):
+                return  # we were taken for lost, and someone else has it
+            started_at = self._store.clock()
+            error: BaseException | None = None
+            try:
+                with db.savepoint():
+                    handler.function(claimed.event, db)
+            except BaseException as raised:  # noqa: BLE001 - even SystemExit in a handler is that event's failure
+                error = raised
+            tried = Tried(claimed, handler, error, started_at, self._store.clock())
+            append.attempts(db, self._facts([tried]), self._store.policy)
+
+        self._store.write(job)
+        del self._in_hand[claimed.event.event_id]
+
+    def _take(self, db: Writer, now: int) -> list[Claimed]:
+        self._bury_lost(db, now)
+        types = claim.waiting_types(db, self._handlers.handles)
+        self._turn += 1  # no type waits behind another's flood
+        turn = self._turn % len(types) if types else 0
+        return claim.take(
+            db,
+            types[turn:] + types[:turn],
+            worker=self.name,
+            now=now,
+            until=now + self._lease_us,
+            limit=self._batch,
+            alone=not self._in_hand,
+        )
+
+    def _bury_lost(self, db: Writer, now: int) -> None:
+        """Record the death of workers whose leases ran out, as attempts that count."""
+        attempts = []
+        for lease in claim.lost(db, self._handlers.handles, now):
+            policy = self._handler(lease.event_type).retry
+            outcome = decide(policy, event_id=lease.event_id, tries=lease.tries + 1, failed_at=now)
+            message = f"the worker {lease.leased_by} was lost while it had this event in hand"
+            failure = Failure(claim.WORKER_LOST, message, None)
+            began = min(lease.leased_until - self._lease_us, now)
+            attempts.append(
+                NewAttempt(lease.event_id, failure, lease.leased_by, began, now, outcome.retry_at, outcome.because)
+            )
+        append.attempts(db, attempts, self._store.policy)
+
+    def _handler(self, event_type: str) -> Handler:
+        handler = self._handlers.find(event_type)
+        assert handler is not None, "only types with a handler are claimed"
+        return handler
+
+    def _renew(self, now: int) -> None:
+        """Keep the leases while handlers run."""
+        if self._in_hand and now >= self._renew_at:
+            self._store.write(lambda db: claim.renew(db, self.name, now + self._lease_us))
+        if now >= self._renew_at or self._renew_at > now + self._lease_us:  # the clock may have gone backwards
+            self._renew_at = now + self._lease_us // 3
+
+    def _is_due(self, now: int) -> bool:
+        due = self._store.read(lambda db: claim.next_due(db, self._handlers.handles))
+        return due is not None and due <= now
+
+    def _wait_for_work(self, *, until_idle: bool) -> bool:
+        """Sleep until something falls due or is recorded; False when `until_idle` says that this is the end."""
+        token = self._store.change_token()
+        due = self._store.read(lambda db: claim.next_due(db, self._handlers.handles))
+        now = self._store.clock()
+        if until_idle and (due is None or due > now + _IDLE_US):
+            return False
+        while not self._stopping.is_set():
+            if due is not None and self._store.clock() >= due:
+                return True
+            self._stopping.wait(_POLL_S)
+            if self._store.change_token() != token:
+                return True
+        return True
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """The first SIGINT or SIGTERM stops gracefully; a second one does what it did before."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+        def restore() -> None:
+            for number, action in before.items():
+                signal.signal(number, action)
+
+        def on_signal(_number: int, _frame: FrameType | None) -> None:
+            self._stopping.set()
+            restore()
+
+        for number in before:
+            signal.signal(number, on_signal)
+        try:
+            yield
+        finally:
+            restore()
