@@ -236,14 +236,14 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class SeverityCounts:
-    """How many unresolved events and clusters stand at each severity (keys: LOW, MEDIUM, HIGH, CRITICAL)."""
+    """How many unresolved events and clusters stand at each severity: both together, and each kind by severity."""
 
+    CRITICAL: int
+    HIGH: int
+    MEDIUM: int
+    LOW: int
     events: dict[str, int]
     clusters: dict[str, int]
-
-    def total(self, severity: Severity) -> int:
-        """Entities (events and clusters) at this severity."""
-        return self.events[severity] + self.clusters[severity]
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,8 +272,9 @@ class Cluster:
 
 @dataclass(frozen=True, slots=True)
 class HourCount:
-    """Failures in one hour (`hour_at`: its start), and the events that entered then."""
+    """Failures of one cluster in one hour (`hour_at`: its start), and the events that entered it then."""
 
+    cluster_id: int
     hour_at: int
     failures: int
     events: int

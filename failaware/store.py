@@ -3,7 +3,6 @@
 import getpass
 import os
 import socket
-import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from itertools import islice
@@ -11,22 +10,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from failaware.clock import now_us
 from failaware.derive.fold import rebuild
 from failaware.derive.rules import Policy
+from failaware.derive.settings import load_policy, save_policy
 from failaware.engine import Writer, open_writer
 from failaware.facts import append
 from failaware.facts.commit import GroupCommit
-from failaware.facts.settings import load_policy, save_policy
 from failaware.ingest.masking import Masker
 from failaware.ingest.record import MAX_PAYLOAD_BYTES, Recorder
 from failaware.model import DecisionKind, Event, Failure, NewAttempt, NewEvent, NewReject
 
 T = TypeVar("T")
 _CHUNK = 1_000  # events in one transaction of record_many
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000
 
 
 class Store:
@@ -52,7 +48,7 @@ class Store:
         synchronous: str = "FULL",
         max_payload_bytes: int = MAX_PAYLOAD_BYTES,
         mask: bool | Iterable[str] = True,
-        clock: Callable[[], int] = _now,
+        clock: Callable[[], int] = now_us,
     ) -> "Store":
         """Open a store; the file is made, readable by its owner only, when there is none.
 
@@ -111,13 +107,15 @@ class Store:
         recorded: list[Event] = []
         source = iter(events)
         while chunk := list(islice(source, _CHUNK)):
-            new = [self._new_event(item) for item in chunk]
-            ids = self.write(lambda db, new=new: append.events(db, [event for event, _ in new], self.policy))
-            recorded += [
-                self._first_event(event_id) if known else _event(event_id, event, kept)
-                for (event_id, known), (event, kept) in zip(ids, new, strict=True)
-            ]
+            recorded += self._record_chunk([self._new_event(item) for item in chunk])
         return recorded
+
+    def _record_chunk(self, new: list[tuple[NewEvent, Any]]) -> list[Event]:
+        ids = self.write(lambda db: append.events(db, [event for event, _ in new], self.policy))
+        return [
+            self._first_event(event_id) if known else _event(event_id, event, kept)
+            for (event_id, known), (event, kept) in zip(ids, new, strict=True)
+        ]
 
     def requeue(self, event_ids: Iterable[int], *, because: str, by: str | None = None) -> None:
         """Record a person's decision that these events be tried again, with a fresh retry budget.

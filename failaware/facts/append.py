@@ -112,12 +112,12 @@ def _must_make_sense(kind: DecisionKind, event_id: int, status: str, *, dismisse
 
 def recorded(db: Reader, event_id: int) -> Event:
     """The event as it was first recorded under a key."""
-    ((event_type, payload, key, *rest),) = db.query(
+    ((event_type, payload, key, source, occurred_at, detected_at),) = db.query(
         "SELECT e.event_type, e.event_payload, k.key, e.source, e.occurred_at, e.detected_at "
         "FROM event_log e LEFT JOIN event_key k ON k.event_id = e.event_id WHERE e.event_id = ?",
         (event_id,),
     )
-    return Event(event_id, event_type, json.loads(payload), key, *rest, known=True)
+    return Event(event_id, event_type, json.loads(payload), key, source, occurred_at, detected_at, known=True)
 
 
 def rejects(db: Writer, new: Iterable[NewReject]) -> None:

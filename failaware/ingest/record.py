@@ -87,13 +87,17 @@ def parse_time(value: object) -> int | None:
     if value is None:
         return None
     if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value)
-        except ValueError:
-            raise UsageError(f"occurred_at is ISO 8601, such as 2026-11-20T10:03:00Z, not {value[:64]!r}") from None
-    elif isinstance(value, int | float) and not isinstance(value, bool):
+        return _microseconds(_from_iso(value))
+    if isinstance(value, int | float) and not isinstance(value, bool):
         return _in_range(int(value * 1_000_000) if abs(value) < 1e12 else 2**63)
     return _microseconds(value)
+
+
+def _from_iso(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"occurred_at is ISO 8601, such as 2026-11-20T10:03:00Z, not {text[:64]!r}") from None
 
 
 def _microseconds(moment: object) -> int:

@@ -1,0 +1,59 @@
+"""`failaware cluster ID`: why its severity, its hours, its events, an example of the failure."""
+
+import argparse
+from dataclasses import asdict
+
+from failaware.cli import output
+from failaware.cli.event import draw_attempt
+from failaware.cli.events import print_events
+from failaware.cli.timeline import draw_hours
+from failaware.model import HOUR
+from failaware.read.inspector import Inspector
+
+_DAYS = 7
+_EVENTS = 10
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """ID, --json."""
+    parser.add_argument("id", help="the cluster's id, or its first digits")
+    output.add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print it."""
+    with Inspector.open(args.db) as inspector:
+        now = inspector.now()
+        cluster = inspector.cluster(args.id)
+        hours = inspector.timeline(since=now - _DAYS * 24 * HOUR, cluster_id=cluster.cluster_id)
+        events = inspector.events(f"cluster:{cluster.cluster_id}", limit=_EVENTS)
+        example = inspector.attempt(cluster.example_attempt)
+    if args.json:
+        output.print_json({**asdict(cluster), "hours": [asdict(hour) for hour in hours], "example": asdict(example)})
+        return 0
+    console = output.console()
+    title = output.severity(cluster.severity) if cluster.severity else output.text("no severity", "dim")
+    title.append(f"  cluster {cluster.cluster_id}  ", "dim")
+    title.append_text(output.text(cluster.event_type, "bold"))
+    console.print(title)
+    console.print(output.block(output.cluster_name(cluster.error_type, cluster.template)))
+    console.print()
+    if cluster.reason:
+        console.print(output.text(f"because {cluster.rule}: {cluster.reason}"))
+    console.print(
+        output.text(
+            f"{cluster.events:,} events: {cluster.dead:,} dead, {cluster.retrying:,} retrying, "
+            f"{cluster.recovered:,} recovered; {cluster.failures:,} failed attempts; {cluster.episodes:,} episodes, "
+            f"{cluster.comebacks:,} comebacks"
+        )
+    )
+    console.print(output.text(f"first {output.when(cluster.first_failed_at, now)}"))
+    console.print(output.text(f"last  {output.when(cluster.last_failed_at, now)}"))
+    console.print(output.text(f"\nFailures by hour, {_DAYS} days".strip(), "bold"))
+    draw_hours(console, hours, now, hours=_DAYS * 24)
+    console.print(output.text("\nIts newest events".strip(), "bold"))
+    print_events(console, events, now)
+    console.print()
+    console.print(output.text(f"An example: attempt {example.attempt_no} of event {example.event_id}", "bold"))
+    draw_attempt(console, example, now)
+    return 0

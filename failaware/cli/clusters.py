@@ -1,0 +1,74 @@
+"""`failaware clusters [FILTER]`: like failures gathered, worst first."""
+
+import argparse
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from failaware.cli import output
+from failaware.model import HOUR, Cluster, HourCount
+from failaware.read.inspector import Inspector
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_HOURS = 24
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """FILTER, --limit, --json."""
+    parser.add_argument("filter", nargs="*", help="such as: severity:HIGH+ type:payment.* error:timeout since:2h")
+    parser.add_argument("--limit", type=int, default=50, metavar="N", help="at most N clusters (default 50)")
+    output.add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print them."""
+    with Inspector.open(args.db) as inspector:
+        now = inspector.now()
+        clusters = inspector.clusters(" ".join(args.filter), limit=args.limit)
+        hours = inspector.timeline(since=now - (_HOURS - 1) * HOUR)
+    if args.json:
+        output.print_json(clusters)
+        return 0
+    console = output.console()
+    if clusters:
+        draw(console, clusters, hours, now)
+    else:
+        console.print(
+            output.text("No cluster: nothing has failed." if not args.filter else "No cluster passes the filter.")
+        )
+    if len(clusters) == args.limit:
+        console.print(output.text(f"The first {args.limit}; --limit shows more.", "dim"))
+    return 0
+
+
+def draw(console: "Console", clusters: list[Cluster], hours: list[HourCount], now: int) -> None:
+    """The clusters with their numbers, and below each what fails."""
+    lines = sparklines(hours, now)
+    columns = ("severity", "cluster", "events", "open", "failures", f"last {_HOURS} h", "last failure")
+    rows = []
+    for cluster in clusters:
+        numbers = [
+            output.severity(cluster.severity),
+            output.text(output.short(cluster.cluster_id)),
+            output.text(f"{cluster.events:,}"),
+            output.text(f"{cluster.unresolved:,}"),
+            output.text(f"{cluster.failures:,}"),
+            output.text(lines.get(cluster.cluster_id, "·" * _HOURS)),
+            output.text(output.distance(cluster.last_failed_at, now)),
+        ]
+        failure = output.text(f"{cluster.event_type}  ", "bold")
+        failure.append(output.one_line(output.cluster_name(cluster.error_type, cluster.template)), "not bold")
+        rows.append((numbers, failure))
+    output.print_rows(console, columns, rows, right={"events", "open", "failures"}, last="failure")
+
+
+def sparklines(hours: list[HourCount], now: int) -> dict[int, str]:
+    """Failures by hour up to now, for each cluster."""
+    first = now // HOUR - (_HOURS - 1)
+    counts: defaultdict[int, list[int]] = defaultdict(lambda: [0] * _HOURS)
+    for hour in hours:
+        position = hour.hour_at // HOUR - first
+        if 0 <= position < _HOURS:
+            counts[hour.cluster_id][position] = hour.failures
+    return {cluster_id: output.sparkline(values) for cluster_id, values in counts.items()}

@@ -1,0 +1,56 @@
+"""`failaware requeue` and `failaware dismiss`: record a person's decision on events."""
+
+import argparse
+from collections.abc import Iterator
+
+from failaware.cli import output
+from failaware.errors import UsageError
+from failaware.model import EventSummary
+from failaware.read.inspector import Inspector
+from failaware.store import Store
+
+_PAGE = 1_000
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """EVENT…, --cluster, --where, --because, --by, --json."""
+    parser.add_argument("events", nargs="*", type=int, metavar="EVENT", help="the numbers of the events")
+    parser.add_argument("--cluster", metavar="ID", help="the unresolved events whose last failure is of this cluster")
+    parser.add_argument("--where", metavar="FILTER", help="the unresolved events that pass this filter")
+    parser.add_argument("--because", required=True, metavar="TEXT", help="why; it is kept with the decision")
+    parser.add_argument("--by", metavar="WHO", help="who decides (default: you, as user@host)")
+    output.add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Record it for all of them, or for none."""
+    if not args.because.strip():
+        raise UsageError("--because needs a reason; the next reader will want to know")
+    ways = [bool(args.events), args.cluster is not None, args.where is not None]
+    if sum(ways) != 1:
+        raise UsageError("name events by number, or --cluster ID, or --where FILTER; one of the three")
+    with Inspector.open(args.db) as inspector:
+        ids = args.events or list(_unresolved(inspector, args.cluster, args.where))
+    with Store.open(args.db) as store:
+        decide = store.requeue if args.command == "requeue" else store.dismiss
+        decide(ids, because=args.because, by=args.by)
+    if args.json:
+        output.print_json({"events": sorted(set(ids))})
+    else:
+        count = len(set(ids))
+        done = "requeued: due now" if args.command == "requeue" else "dismissed: no longer tried, no longer unresolved"
+        output.console().print(output.text(f"{count:,} {'event' if count == 1 else 'events'} {done}"))
+    return 0
+
+
+def _unresolved(inspector: Inspector, cluster: str | None, where: str | None) -> Iterator[int]:
+    wanted = inspector.cluster(cluster).cluster_id if cluster is not None else None
+    words = f"status:unresolved cluster:{wanted}" if wanted is not None else f"status:unresolved {where}"
+    before: int | None = None
+    while page := inspector.events(words, limit=_PAGE, before=before):
+        yield from (event.event_id for event in page if _matches(event, wanted))
+        before = page[-1].event_id
+
+
+def _matches(event: EventSummary, cluster_id: int | None) -> bool:
+    return cluster_id is None or event.cluster_id == cluster_id

@@ -1,0 +1,64 @@
+"""`failaware demo`: sample data in a temporary store, kept alive by a running worker, in the inspector.
+
+Without a terminal, or with --no-tui, it prints the reports instead and is done.
+"""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+from threading import Event, Thread
+
+from failaware.cli import output
+from failaware.cli.seed import seed_store
+from failaware.read.inspector import Inspector
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """--no-tui, --events, --seed."""
+    parser.add_argument("--no-tui", action="store_true", help="print reports instead of opening the inspector")
+    parser.add_argument("--events", type=int, default=2_000, metavar="N", help="how many events (default 2000)")
+    parser.add_argument("--seed", type=int, default=7, metavar="N", help="another number, another history (default 7)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Seed, then show."""
+    with tempfile.TemporaryDirectory(prefix="failaware-demo-") as folder:
+        place = str(Path(folder) / "demo.db")
+        seed_store(place, events=args.events, seed=args.seed)
+        if args.no_tui or not (sys.stdin.isatty() and sys.stdout.isatty()):
+            return _reports(place)
+        return _inspector(place, args.seed)
+
+
+def _reports(place: str) -> int:
+    from failaware.cli.main import main
+
+    with Inspector.open(place) as inspector:
+        worst = inspector.clusters(limit=1)[0]
+    commands = [["health"], ["severity"], ["clusters", "status:unresolved"], ["explain", f"cluster/{worst.cluster_id}"]]
+    console = output.console()
+    for command in commands:
+        console.print()
+        console.print(output.text(f"$ failaware {' '.join(command)}", "bold cyan"))
+        sys.stdout.flush()
+        main(["--db", place, *command])
+    console.print()
+    console.print(output.text("Keep some: 'failaware seed' makes failaware.db here, 'failaware tui' opens it.", "dim"))
+    return 0
+
+
+def _inspector(place: str, seed: int) -> int:
+    """The inspector, while a thread records events and applies them."""
+    from tui.app import run_inspector
+
+    from sample_data import live
+
+    stop = Event()
+    alive = Thread(target=live, args=(place,), kwargs={"seed": seed, "stop": stop}, daemon=True)
+    alive.start()
+    try:
+        return run_inspector(place)
+    finally:
+        stop.set()
+        alive.join(timeout=5)

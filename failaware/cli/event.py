@@ -1,0 +1,114 @@
+"""`failaware event ID`: payload, every attempt ever made with its error and the wait decided after it, decisions."""
+
+import argparse
+import json
+from typing import TYPE_CHECKING
+
+from failaware.cli import output
+from failaware.model import Attempt, EventDetail
+from failaware.read.inspector import Inspector
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_MAX_SHOWN = 20_000  # characters of a payload on a terminal; --json has all of it
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """ID, --json."""
+    parser.add_argument("id", type=int, help="the event's number")
+    output.add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print it."""
+    with Inspector.open(args.db) as inspector:
+        event, now = inspector.event(args.id), inspector.now()
+    if args.json:
+        output.print_json(event)
+        return 0
+    console = output.console()
+    _draw_head(console, event, now)
+    console.print()
+    console.print(output.text("Payload", "bold"))
+    console.print(output.block(_pretty(event.event_payload)))
+    console.print()
+    console.print(output.text("Attempts" if event.attempts else "No attempt yet", "bold"))
+    shown: set[str] = set()
+    for attempt in event.attempts:
+        draw_attempt(console, attempt, now, shown)
+    for decision in event.decisions:
+        line = output.text(f"{decision.decision} by {decision.decided_by}: {decision.reason}", "bold")
+        console.print(line, output.text(f"  {output.when(decision.decided_at, now)}", "dim"))
+    return 0
+
+
+def _draw_head(console: "Console", event: EventDetail, now: int) -> None:
+    title = output.text(f"event {event.event_id}  ", "dim")
+    title.append_text(output.text(event.event_type, "bold"))
+    title.append("  ")
+    title.append_text(output.status(event.sync_status, dismissed=event.dismissed))
+    if event.severity:
+        title.append("  ")
+        title.append_text(output.severity(event.severity))
+    console.print(title)
+    if event.reason:
+        console.print(output.text(f"because {event.rule}: {event.reason}"))
+    facts = [
+        ("key", event.key),
+        ("source", event.source),
+        ("occurred", output.when(event.occurred_at, now) if event.occurred_at != event.detected_at else None),
+        ("detected", output.when(event.detected_at, now)),
+        ("due", output.when(event.due_at, now) if event.due_at is not None else None),
+        ("in hand of", event.leased_by),
+        ("cluster", event.cluster_id),
+    ]
+    for name, value in facts:
+        if value is not None:
+            line = output.text(f"{name:<11}", "dim")
+            line.append_text(output.text(str(value), "not dim"))
+            console.print(line)
+
+
+def draw_attempt(console: "Console", attempt: Attempt, now: int, shown: set[str] | None = None) -> None:
+    """One attempt; a traceback that was shown already is not shown again."""
+    line = output.text(f"#{attempt.attempt_no} ", "bold")
+    line.append_text(output.text(attempt.outcome, "green" if attempt.outcome == "SYNCED" else "red"))
+    line.append(f"  {output.when(attempt.finished_at, now)}", "dim")
+    line.append(f"  took {_duration(attempt.finished_at - attempt.started_at)}", "dim")
+    line.append_text(output.text(f"  by {attempt.worker}", "dim"))
+    console.print(line)
+    if attempt.error_type is not None:
+        error = output.text("   ")
+        error.append_text(output.text(attempt.error_type, "bold"))
+        error.append(": ")
+        error.append_text(output.block((attempt.error_message or "").replace("\n", "\n   ")))
+        console.print(error)
+    if attempt.because:
+        wait = f"next attempt {output.when(attempt.retry_at, now)}" if attempt.retry_at else "no further attempt"
+        console.print(output.text(f"   {wait}: {attempt.because}", "dim"))
+    if attempt.traceback is not None:
+        if shown is not None and attempt.traceback in shown:
+            console.print(output.text("   the same traceback", "dim"))
+            return
+        console.print(output.block("   " + attempt.traceback.rstrip().replace("\n", "\n   "), "dim"))
+        if shown is not None:
+            shown.add(attempt.traceback)
+
+
+def _pretty(payload: str) -> str:
+    try:
+        text = json.dumps(json.loads(payload), indent=2, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        text = payload
+    if len(text) > _MAX_SHOWN:
+        text = f"{text[:_MAX_SHOWN]}\n… {len(text) - _MAX_SHOWN:,} more characters; --json has all of them"
+    return text
+
+
+def _duration(microseconds: int) -> str:
+    if microseconds < 1_000:
+        return f"{microseconds} µs"
+    if microseconds < 1_000_000:
+        return f"{microseconds / 1_000:.3g} ms"
+    return f"{microseconds / 1_000_000:,.1f} s"

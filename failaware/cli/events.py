@@ -1,0 +1,64 @@
+"""`failaware events [FILTER]`: events, newest first."""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from failaware.cli import output
+from failaware.model import EventSummary
+from failaware.read.inspector import Inspector
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """FILTER, --limit, --before, --oldest, --json."""
+    parser.add_argument(
+        "filter",
+        nargs="*",
+        help="status:DEAD type:payment.* -error:timeout since:2h severity:HIGH+ cluster:ID source:S key:K retries:>3",
+    )
+    parser.add_argument("--limit", type=int, default=50, metavar="N", help="at most N events (default 50)")
+    parser.add_argument("--before", type=int, metavar="ID", help="the next page: only events before this one")
+    output.add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print them."""
+    with Inspector.open(args.db) as inspector:
+        events = inspector.events(" ".join(args.filter), limit=args.limit, before=args.before)
+        now = inspector.now()
+    if args.json:
+        output.print_json(events)
+        return 0
+    console = output.console()
+    if not events:
+        console.print(output.text("No event passes the filter." if args.filter else "No events yet."))
+        return 0
+    print_events(console, events, now)
+    if len(events) == args.limit:
+        console.print(output.text(f"The first {args.limit}; --before {events[-1].event_id} shows the next.", "dim"))
+    return 0
+
+
+def print_events(console: "Console", events: list[EventSummary], now: int) -> None:
+    """Events with their state, and beside or below it the last error."""
+    columns = ("event", "type", "state", "severity", "tries", "detected", "next")
+    rows = []
+    for event in events:
+        cells = [
+            output.text(str(event.event_id)),
+            output.text(event.event_type, "bold"),
+            output.status(event.sync_status, dismissed=event.dismissed),
+            output.severity(event.severity),
+            output.text(str(event.attempts)),
+            output.text(output.distance(event.detected_at, now)),
+            output.text("—" if event.due_at is None else output.distance(event.due_at, now)),
+        ]
+        if event.last_error_type is None:
+            error = output.text("")
+        else:
+            error = output.text(f"{event.last_error_type}: ", "dim")
+            error.append_text(output.text(event.last_error or "", "not dim"))
+        rows.append((cells, error))
+    output.print_rows(console, columns, rows, right={"event", "tries"}, last="last error")

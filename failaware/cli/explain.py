@@ -1,0 +1,40 @@
+"""`failaware explain event/ID` or `cluster/ID`: every rule, the numbers it looked at, whether it held."""
+
+import argparse
+
+from failaware.cli import output
+from failaware.read.inspector import Inspector
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """ENTITY, --json."""
+    parser.add_argument("entity", help="event/ID or cluster/ID; a cluster's first digits will do")
+    output.add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print it."""
+    with Inspector.open(args.db) as inspector:
+        entity = args.entity
+        kind, _, digits = entity.partition("/")
+        if kind == "cluster" and digits.isdigit():
+            entity = f"cluster/{inspector.cluster(digits).cluster_id}"
+        explanation = inspector.explain(entity)
+    if args.json:
+        output.print_json(explanation)
+        return 0
+    console = output.console()
+    title = output.text(f"{explanation.entity_type} {explanation.entity_id}  ", "bold")
+    title.append_text(output.severity(explanation.severity) if explanation.severity else output.text("no rule holds"))
+    console.print(title)
+    if explanation.reason:
+        console.print(output.text(f"because {explanation.rule}: {explanation.reason}"))
+    for check in explanation.checks:
+        console.print()
+        line = output.text("held     " if check.held else "not held ", "green" if check.held else "dim")
+        line.append_text(output.text(f"{check.rule} → {check.severity}", "bold" if check.held else ""))
+        console.print(line)
+        console.print(output.text(f"         {check.condition}", "dim"))
+        numbers = ", ".join(f"{name} = {value}" for name, value in check.numbers.items())
+        console.print(output.text(f"         {numbers}"))
+    return 0

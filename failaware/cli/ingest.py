@@ -1,0 +1,89 @@
+"""`failaware ingest FILE…|-`: record events from JSON Lines."""
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import IO, TYPE_CHECKING
+
+from failaware.cli import output
+from failaware.cli.run import add_synchronous
+from failaware.errors import UsageError
+from failaware.ingest.lines import Ingested, ingest_lines
+from failaware.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+_LONG = 4 * 1_048_576  # bytes of a file from which on progress is shown
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """FILE…, --json, --synchronous."""
+    parser.add_argument("files", nargs="+", metavar="FILE", help="JSON Lines; - is standard input")
+    output.add_json(parser)
+    add_synchronous(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Ingest them; exit status 1 when a line was rejected."""
+    for name in args.files:
+        if name != "-" and not os.path.isfile(name):
+            raise UsageError(f"there is no file {name}")
+    total = Ingested()
+    with Store.open(args.db, synchronous=args.synchronous) as store:
+        for name in args.files:
+            with _opened(name) as file, _progress(name) as progress:
+                done = ingest_lines(store, file, origin="stdin" if name == "-" else name, progress=progress)
+            total.recorded += done.recorded
+            total.known += done.known
+            total.rejected += done.rejected
+            total.reasons += done.reasons
+    if args.json:
+        output.print_json({"recorded": total.recorded, "known": total.known, "rejected": total.rejected})
+    else:
+        _say(total)
+    return 1 if total.rejected else 0
+
+
+def _say(total: Ingested) -> None:
+    console = output.console()
+    known = f", {total.known:,} known by their key" if total.known else ""
+    console.print(output.text(f"{total.recorded:,} recorded{known}, {total.rejected:,} rejected"))
+    for reason in total.reasons[:5]:
+        console.print(output.text(f"  {reason}", "yellow"))
+    if total.rejected:
+        console.print(output.text("Rejected lines are kept in reject_log, with the reason.", "dim"))
+
+
+@contextmanager
+def _opened(name: str) -> Iterator[IO[bytes]]:
+    if name == "-":
+        yield sys.stdin.buffer
+        return
+    try:
+        with open(name, "rb") as file:
+            yield file
+    except OSError as error:
+        raise UsageError(f"cannot read {name}: {error.strerror}") from None
+
+
+def _progress(name: str) -> "AbstractContextManager[Callable[[int], None]]":
+    """A bar on standard error for a long file, when someone is looking."""
+    size = os.path.getsize(name) if name != "-" else 0
+    if size < _LONG or not sys.stderr.isatty():
+        return nullcontext(lambda _bytes: None)
+    return _bar(name, size)
+
+
+@contextmanager
+def _bar(name: str, size: int) -> "Iterator[Callable[[int], None]]":
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(output.one_line(name, 30), total=size)
+        yield lambda done: bar.advance(task, done)

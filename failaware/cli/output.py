@@ -1,0 +1,162 @@
+"""What all reports share: the console, JSON, times, severities, sparklines. Whatever is shown is made harmless here."""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from failaware.text import one_line as one_line  # the reports draw foreign text through this module
+from failaware.text import visible
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+STYLES = {"CRITICAL": "bold reverse red", "HIGH": "bold red", "MEDIUM": "yellow", "LOW": "cyan"}
+STATUS_STYLES = {"PENDING": "blue", "FAILED": "yellow", "DEAD": "bold red", "SYNCED": "green", "DISMISSED": "dim"}
+WIDE = 120
+"""From this many columns on, tables have room for the failure beside the numbers."""
+
+_BLOCKS = "▁▂▃▄▅▆▇█"
+_UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """The --json that every report takes."""
+    parser.add_argument("--json", action="store_true", help="one JSON document; times are µs since the epoch, UTC")
+
+
+def console() -> "Console":
+    """The terminal; when piped, wide enough that nothing is cut, and without colour."""
+    from rich.console import Console
+
+    if sys.stdout.isatty():
+        return Console(highlight=False, markup=False, emoji=False)
+    return Console(highlight=False, markup=False, emoji=False, width=10_000, color_system=None)
+
+
+def print_json(document: Any) -> None:
+    """A dataclass, a list of them, or plain values, as one JSON document. ASCII only, so it is harmless anywhere."""
+    json.dump(_plain(document), sys.stdout, indent=2)
+    sys.stdout.write("\n")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return asdict(value) if hasattr(value, "__dataclass_fields__") else value
+
+
+def table(*columns: str, right: Iterable[str] = ()) -> "Table":
+    """A table that lines up: headings, no box, the columns in `right` aligned to the right."""
+    from rich.table import Table
+
+    numbers = set(right)
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        made.add_column(column, justify="right" if column in numbers else "left", no_wrap=True)
+    made.columns[-1].no_wrap = False
+    made.columns[-1].overflow = "fold"
+    return made
+
+
+def text(value: object, style: str = "") -> "Text":
+    """Foreign text on one line, harmless."""
+    from rich.text import Text
+
+    return Text(one_line(str(value)), style=style)
+
+
+def block(value: str, style: str = "") -> "Text":
+    """Foreign text on its own lines, harmless."""
+    from rich.text import Text
+
+    return Text(visible(value, keep_newlines=True), style=style)
+
+
+def severity(level: str | None) -> "Text":
+    """A severity as a word, so that it can be read without colour."""
+    return text(level or "—", STYLES.get(level or "", "dim"))
+
+
+def status(name: str, *, dismissed: bool = False) -> "Text":
+    """A state, and whether a person dismissed the event."""
+    return text(f"{name}, dismissed" if dismissed else name, "dim" if dismissed else STATUS_STYLES[name])
+
+
+def moment(at: int) -> str:
+    """A time as ISO 8601 to the second: UTC, or local time with its offset."""
+    local = datetime.fromtimestamp(at // 1_000_000, UTC).astimezone()
+    offset = local.strftime("%z")
+    return f"{local:%Y-%m-%d %H:%M:%S}{'Z' if offset == '+0000' else offset[:3] + ':' + offset[3:]}"
+
+
+def distance(at: int, now: int) -> str:
+    """How far a time is from now: '3 h ago', 'in 40 s'."""
+    seconds = abs(now - at) // 1_000_000
+    for size, unit in _UNITS:
+        if seconds >= size:
+            span = f"{seconds // size} {unit}"
+            return f"{span} ago" if at < now else f"in {span}"
+    return "now"
+
+
+def when(at: int | None, now: int) -> str:
+    """Absolute and relative side by side."""
+    return "—" if at is None else f"{moment(at)}  ({distance(at, now)})"
+
+
+def sparkline(values: Sequence[int]) -> str:
+    """One character a value, scaled to the largest; a dot for zero."""
+    top = max(values, default=0)
+    return "".join("·" if not value else _BLOCKS[(value * (len(_BLOCKS) - 1) + top - 1) // top] for value in values)
+
+
+def short(cluster_id: int) -> str:
+    """The first digits of a cluster's id: enough to name it, as with a commit."""
+    return str(cluster_id)[:8]
+
+
+def cluster_name(error_type: str | None, template: str) -> str:
+    """A cluster's failure: error type and template, once when they say the same."""
+    return template if error_type in (None, template) else f"{error_type}: {template}"
+
+
+def print_rows(
+    console: "Console",
+    columns: Sequence[str],
+    rows: "Sequence[tuple[Sequence[Text], Text]]",
+    *,
+    right: Iterable[str] = (),
+    last: str,
+) -> None:
+    """Rows of short cells and one long text: beside them where there is room, else on a line of its own below."""
+    from rich.text import Text
+
+    wide = console.width >= WIDE
+    numbers = {columns.index(name) for name in right}
+    widths = [max(len(name), *(cells[n].cell_len for cells, _ in rows)) for n, name in enumerate(columns)]
+
+    def line(cells: "Sequence[Text]") -> "Text":
+        padded = []
+        for n, cell in enumerate(cells):
+            space = " " * (widths[n] - cell.cell_len)
+            padded.append(Text.assemble(space, cell) if n in numbers else Text.assemble(cell, space))
+        return Text("  ").join(padded)
+
+    heading = line([Text(name, "bold") for name in columns])
+    console.print(Text.assemble(heading, "  ", (last, "bold")) if wide else heading)
+    for cells, long in rows:
+        if wide:
+            whole = Text.assemble(line(cells), "  ", long)
+            whole.truncate(console.width, overflow="ellipsis")
+            console.print(whole, no_wrap=True)
+        else:
+            console.print(line(cells), no_wrap=True, overflow="ellipsis")
+            below = Text.assemble("  ", long)
+            below.truncate(console.width, overflow="ellipsis")
+            console.print(below, no_wrap=True)

@@ -1,0 +1,55 @@
+"""`failaware run MODULE:HANDLERS`: apply due events through handlers until stopped."""
+
+import argparse
+import sys
+
+from failaware.cli import output
+from failaware.read.inspector import Inspector
+from failaware.store import Store
+from failaware.sync.handlers import load_handlers
+from failaware.sync.worker import Worker
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """HANDLERS, --until-idle, --concurrency, --batch, --lease, --synchronous."""
+    parser.add_argument("handlers", help="module:name of a failaware.Handlers(); 'module' alone means module:handlers")
+    parser.add_argument("--until-idle", action="store_true", help="return once nothing is due within a second")
+    parser.add_argument("--concurrency", type=int, default=1, metavar="N", help="handlers at once (default 1)")
+    parser.add_argument("--batch", type=int, default=50, metavar="N", help="events claimed at once (default 50)")
+    parser.add_argument(
+        "--lease",
+        type=float,
+        default=60.0,
+        metavar="S",
+        help="seconds until a silent worker counts as lost (default 60)",
+    )
+    add_synchronous(parser)
+
+
+def add_synchronous(parser: argparse.ArgumentParser) -> None:
+    """The --synchronous of the commands that write much."""
+    parser.add_argument(
+        "--synchronous",
+        choices=["FULL", "NORMAL"],
+        default="FULL",
+        help="FULL: what is recorded survives power loss (default); NORMAL: a killed process, and is faster",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Work until SIGINT or SIGTERM, or until idle."""
+    handlers = load_handlers(args.handlers)
+    with Store.open(args.db, synchronous=args.synchronous) as store:
+        worker = Worker(store, handlers, concurrency=args.concurrency, batch=args.batch, lease=args.lease)
+        if not args.until_idle:
+            sys.stderr.write(f"{worker.name} applies events of {args.db}; Ctrl-C finishes what is in hand and stops\n")
+        worker.run(until_idle=args.until_idle)
+    with Inspector.open(args.db) as inspector:
+        health = inspector.health()
+    output.console().print(
+        output.text(
+            f"{health.synced:,} synced, {health.failed:,} failed and due again, {health.dead:,} dead, "
+            f"{health.pending:,} pending"
+        )
+    )
+    return 0

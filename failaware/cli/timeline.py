@@ -1,0 +1,90 @@
+"""`failaware timeline`: failures by hour, all together and by cluster."""
+
+import argparse
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING
+
+from failaware.cli import output
+from failaware.errors import UsageError
+from failaware.model import HOUR, HourCount
+from failaware.read.inspector import Inspector
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_LARGEST = 24 * 366
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """--hours, --cluster, --json."""
+    parser.add_argument("--hours", type=int, default=48, metavar="N", help="the last N hours (default 48)")
+    parser.add_argument("--cluster", metavar="ID", help="only this cluster; its first digits will do")
+    output.add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print it."""
+    if not 0 < args.hours <= _LARGEST:
+        raise UsageError(f"--hours is 1 to {_LARGEST}, not {args.hours}")
+    with Inspector.open(args.db) as inspector:
+        now = inspector.now()
+        which = inspector.cluster(args.cluster).cluster_id if args.cluster else None
+        hours = inspector.timeline(since=now - (args.hours - 1) * HOUR, cluster_id=which)
+        clusters = {cluster.cluster_id: cluster for cluster in inspector.clusters(limit=10_000)} if hours else {}
+    if args.json:
+        output.print_json(hours)
+        return 0
+    console = output.console()
+    if not hours:
+        console.print(output.text(f"No failure in the last {args.hours} hours.", "green"))
+        return 0
+    console.print(output.text("All clusters" if which is None else f"Cluster {which}", "bold"))
+    draw_hours(console, hours, now, hours=args.hours)
+    console.print()
+    totals: Counter[int] = Counter()
+    by_cluster: defaultdict[int, list[HourCount]] = defaultdict(list)
+    for hour in hours:
+        totals[hour.cluster_id] += hour.failures
+        by_cluster[hour.cluster_id].append(hour)
+    rows = []
+    for cluster_id, failures in totals.most_common():
+        cluster = clusters[cluster_id]
+        cells = [
+            output.severity(cluster.severity),
+            output.text(output.short(cluster_id)),
+            output.text(f"{failures:,}"),
+            output.text(_line(by_cluster[cluster_id], now, args.hours, 40)),
+        ]
+        failure = output.text(f"{cluster.event_type}  ", "bold")
+        failure.append(output.one_line(output.cluster_name(cluster.error_type, cluster.template)), "not bold")
+        rows.append((cells, failure))
+    columns = ("severity", "cluster", "failures", f"last {args.hours} h")
+    output.print_rows(console, columns, rows, right={"failures"}, last="failure")
+    return 0
+
+
+def draw_hours(console: "Console", counts: list[HourCount], now: int, *, hours: int) -> None:
+    """One strip of failures over time, with its first and last hour, its largest bar and its sum."""
+    width = max(20, min(console.width, 160) - 2)
+    step = _step(hours, width)
+    console.print(output.text(_line(counts, now, hours, width)))
+    first = (now // HOUR - (hours - 1)) * HOUR
+    total = sum(count.failures for count in counts)
+    each = "hour" if step == 1 else f"{step} hours"
+    console.print(output.text(f"{output.moment(first)[:16]} → now, a bar is {each}; {total:,} failures", "dim"))
+
+
+def _line(counts: list[HourCount], now: int, hours: int, width: int) -> str:
+    step = _step(hours, width)
+    first = now // HOUR - (hours - 1)
+    bars = [0] * -(-hours // step)
+    for count in counts:
+        position = count.hour_at // HOUR - first
+        if 0 <= position < hours:
+            bars[position // step] += count.failures
+    return output.sparkline(bars)
+
+
+def _step(hours: int, width: int) -> int:
+    """Hours in one bar, so that all fit."""
+    return -(-hours // width)

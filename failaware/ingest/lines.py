@@ -1,0 +1,172 @@
+"""JSON Lines: one event a line, `{"type": …, "payload": …, "key": …, "source": …, "occurred_at": …}`.
+
+With `"error": {"type": …, "message": …, "traceback": …}` the line also says how it failed elsewhere. The payload is
+kept as the raw JSON that stood in the line. A line that cannot be understood becomes a reject, with the reason.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from json.decoder import WHITESPACE, scanstring  # type: ignore[attr-defined]
+from typing import Any
+
+from failaware.errors import PayloadError, UsageError
+from failaware.ingest.capture import MAX_MESSAGE, MAX_TRACEBACK
+from failaware.ingest.record import Recorder, parse_time
+from failaware.model import Failure, NewEvent, NewReject
+from failaware.store import Store
+from failaware.text import bounded, storable
+
+_CHUNK = 1_000  # lines in one transaction
+_MAX_RAW = 65_536  # characters of a rejected line that are kept
+_FIELDS = {"type", "payload", "key", "source", "occurred_at", "error"}
+_decode = json.JSONDecoder(parse_constant=lambda name: _refuse(f"{name} is not JSON")).raw_decode
+
+
+@dataclass(slots=True)
+class Ingested:
+    """What became of the lines: recorded, known before (by their key), rejected; blank lines are not counted."""
+
+    recorded: int = 0
+    known: int = 0
+    rejected: int = 0
+    reasons: list[str] = field(default_factory=list)
+
+
+def ingest_lines(
+    store: Store, lines: Iterable[bytes], *, origin: str, progress: Callable[[int], None] = lambda _bytes: None
+) -> Ingested:
+    """Record every line; `progress` is told how many bytes are done after each chunk.
+
+    Raises:
+        StoreError: the store cannot be written; the chunks before are recorded.
+    """
+    total = Ingested()
+    numbered = enumerate(lines, start=1)
+    while chunk := list(islice(numbered, _CHUNK)):
+        events, rejects = _prepare(store, chunk, origin)
+        known = sum(store.ingest(events, rejects))
+        total.known += known
+        total.recorded += len(events) - known
+        total.rejected += len(rejects)
+        total.reasons += [f"{origin}:{reject.line_no}: {reject.error}" for reject in rejects][: 5 - len(total.reasons)]
+        progress(sum(len(line) for _, line in chunk))
+    return total
+
+
+def _prepare(
+    store: Store, chunk: list[tuple[int, bytes]], origin: str
+) -> tuple[list[tuple[NewEvent, Failure | None]], list[NewReject]]:
+    events, rejects = [], []
+    now = store.clock()
+    for line_no, line in chunk:
+        if not line.strip():
+            continue
+        try:
+            events.append(_parse(line.decode("utf-8-sig"), store.recorder, now))
+        except UnicodeDecodeError:
+            rejects.append(_reject(store.recorder, origin, line_no, line, "not UTF-8", now))
+        except RecursionError:
+            rejects.append(_reject(store.recorder, origin, line_no, line, "nested too deeply", now))
+        except (UsageError, ValueError) as error:
+            rejects.append(_reject(store.recorder, origin, line_no, line, str(error), now))
+    return events, rejects
+
+
+def _reject(recorder: Recorder, origin: str, line_no: int, line: bytes, error: str, now: int) -> NewReject:
+    raw, _ = recorder.masker.mask_text(line.rstrip(b"\r\n").decode("utf-8", "backslashreplace"))
+    return NewReject(origin, line_no, bounded(storable(raw), _MAX_RAW), storable(error), now)
+
+
+def _parse(line: str, recorder: Recorder, now: int) -> tuple[NewEvent, Failure | None]:
+    values: dict[str, Any] = {}
+    raw_payload = "null"
+    for name, value, raw in _members(line):
+        if name in values:
+            raise UsageError(f"the field '{name}' stands twice")
+        if name not in _FIELDS:
+            raise UsageError(f"there is no field '{name}'; fields are {', '.join(sorted(_FIELDS))}")
+        values[name] = value
+        if name == "payload":
+            raw_payload = raw
+    if "type" not in values:
+        raise UsageError("the field 'type' is missing")
+    event, _ = recorder.event(
+        values["type"],
+        values.get("payload"),
+        now=now,
+        key=values.get("key"),
+        source=values.get("source"),
+        occurred_at=parse_time(values.get("occurred_at")),
+        raw=raw_payload,
+    )
+    return event, _failure(values.get("error"), recorder)
+
+
+def _failure(error: Any, recorder: Recorder) -> Failure | None:
+    if error is None:
+        return None
+    if not isinstance(error, dict) or not set(error) <= {"type", "message", "traceback"}:
+        raise UsageError('the field \'error\' is {"type": …, "message": …, "traceback": …}')
+    if not all(isinstance(part, str | None) for part in error.values()):
+        raise UsageError("type, message and traceback of 'error' are strings")
+    traceback = error.get("traceback")
+    return Failure(
+        _kept(error.get("type") or "Error", 512, recorder),
+        _kept(error.get("message") or "", MAX_MESSAGE, recorder),
+        None if traceback is None else _kept(traceback, MAX_TRACEBACK, recorder),
+    )
+
+
+def _kept(text: str, limit: int, recorder: Recorder) -> str:
+    masked, _ = recorder.masker.mask_text(text)
+    return bounded(storable(masked), limit)
+
+
+def _members(line: str) -> Iterator[tuple[str, Any, str]]:
+    """The members of a JSON object: name, decoded value, and the value's raw text."""
+    position = _skip(line, 0)
+    if line[position : position + 1] != "{":
+        raise UsageError("a line is one JSON object, {…}")
+    position = _skip(line, position + 1)
+    if line[position : position + 1] == "}":
+        _must_end(line, position + 1)
+        return
+    while True:
+        if line[position : position + 1] != '"':
+            raise UsageError(f"not JSON: a name in quotes is missing at character {position + 1}")
+        name, position = scanstring(line, position + 1, True)
+        position = _skip(line, position)
+        if line[position : position + 1] != ":":
+            raise UsageError(f"not JSON: ':' is missing at character {position + 1}")
+        start = _skip(line, position + 1)
+        value, end = _value(line, start)
+        yield name, value, line[start:end]
+        position = _skip(line, end)
+        if line[position : position + 1] == "}":
+            break
+        if line[position : position + 1] != ",":
+            raise UsageError(f"not JSON: ',' or '}}' is missing at character {position + 1}")
+        position = _skip(line, position + 1)
+    _must_end(line, position + 1)
+
+
+def _value(line: str, start: int) -> tuple[Any, int]:
+    try:
+        return _decode(line, start)
+    except json.JSONDecodeError as error:
+        raise UsageError(f"not JSON: {error.msg} at character {error.pos + 1}") from None
+
+
+def _must_end(line: str, position: int) -> None:
+    if _skip(line, position) != len(line):
+        raise UsageError(f"not JSON: something stands after the object, at character {position + 1}")
+
+
+def _skip(line: str, position: int) -> int:
+    return int(WHITESPACE.match(line, position).end())
+
+
+def _refuse(message: str) -> Any:
+    raise PayloadError(message)

@@ -1,0 +1,64 @@
+"""Clusters: worst first, one by id, and their failures by hour."""
+
+from failaware.derive.severity import CLUSTER_EVIDENCE
+from failaware.engine import Reader
+from failaware.errors import NotFound
+from failaware.model import HOUR, Cluster, HourCount
+from failaware.read.filter import CLUSTER_FIELDS, parse
+
+RANK = "CASE severity WHEN 'CRITICAL' THEN 4 WHEN 'HIGH' THEN 3 WHEN 'MEDIUM' THEN 2 WHEN 'LOW' THEN 1 ELSE 0 END"
+
+_COLUMNS = """
+  SELECT c.cluster_id, c.event_type, c.error_type, c.template, c.severity, c.rule, c.reason, c.events, n.unresolved,
+         n.dead, n.retrying, c.recovered, c.failures, c.episodes, c.comebacks, c.first_failed_at, c.last_failed_at,
+         c.example_attempt
+    FROM ({evidence}) n JOIN failure_cluster c ON c.cluster_id = n.cluster_id
+"""
+
+
+def worst(db: Reader, where: str, *, now: int, limit: int) -> list[Cluster]:
+    """The clusters that a filter lets through, worst first, then by newest failure."""
+    condition = parse(where, CLUSTER_FIELDS, now=now)
+    evidence = CLUSTER_EVIDENCE.format(of="cluster_id > 0")
+    sql = (
+        f"SELECT * FROM ({_COLUMNS.format(evidence=evidence)}) AS cluster WHERE {condition.sql} "
+        f"ORDER BY {RANK} DESC, unresolved > 0 DESC, last_failed_at DESC, cluster_id LIMIT :limit"
+    )
+    return [Cluster(*row) for row in db.query(sql, {**condition.parameters, "limit": limit})]
+
+
+def one(db: Reader, cluster_id: int) -> Cluster:
+    """One cluster, or NotFound."""
+    evidence = CLUSTER_EVIDENCE.format(of="cluster_id = :cluster")
+    rows = db.query(_COLUMNS.format(evidence=evidence), {"cluster": cluster_id})
+    if not rows:
+        raise NotFound(f"there is no cluster {cluster_id}; 'failaware clusters' lists them")
+    return Cluster(*rows[0])
+
+
+def resolve(db: Reader, text: str) -> int:
+    """The id that a person means by its first digits, as one names a commit.
+
+    Raises:
+        NotFound: none, or more than one cluster begins so.
+    """
+    if text.isascii() and text.isdigit():
+        rows = db.query(
+            "SELECT cluster_id FROM failure_cluster WHERE CAST(cluster_id AS TEXT) LIKE ? LIMIT 2", (f"{text}%",)
+        )
+        if len(rows) == 1:
+            return int(rows[0][0])
+        if rows:
+            raise NotFound(f"more than one cluster begins with {text}; write more of its digits")
+    raise NotFound(f"there is no cluster '{text[:40]}'; 'failaware clusters' lists them")
+
+
+def hours(db: Reader, *, since: int, cluster_id: int | None) -> list[HourCount]:
+    """Failures by hour and cluster, oldest first."""
+    which = "AND cluster_id = :cluster" if cluster_id is not None else ""
+    rows = db.query(
+        f"SELECT cluster_id, hour, failures, events FROM cluster_hour WHERE hour >= :since {which} "
+        "ORDER BY hour, cluster_id",
+        {"since": since // HOUR, "cluster": cluster_id},
+    )
+    return [HourCount(cluster, hour * HOUR, failures, events) for cluster, hour, failures, events in rows]

@@ -1,0 +1,90 @@
+"""Events: a filtered page of them, one with all that is known of it, and attempts."""
+
+from typing import Any
+
+from failaware.engine import Reader, Row
+from failaware.errors import NotFound
+from failaware.model import Attempt, Decision, EventDetail, EventSummary
+from failaware.read.filter import EVENT_FIELDS, Order, parse
+
+_SUMMARY = """
+  SELECT s.event_id, s.event_type, s.sync_status, s.dismissed,
+         CASE WHEN s.attempts > 1 THEN s.attempts - 1 ELSE 0 END AS retry_count, s.attempts, s.severity, s.rule,
+         CASE s.cluster_id WHEN 0 THEN NULL ELSE s.cluster_id END, a.error_type, a.error_message, e.source,
+         e.occurred_at, e.detected_at, s.first_failed_at, s.last_failed_at, s.due_at
+    FROM event_state s
+    JOIN event_log e ON e.event_id = s.event_id
+    LEFT JOIN attempt_log a ON a.attempt_id = s.last_failure
+"""
+_ORDERS = {"newest": "s.event_id DESC", "oldest": "s.event_id"}
+
+_DETAIL = """
+  SELECT e.event_id, e.event_type, k.key, e.source, e.event_payload, e.occurred_at, e.detected_at, s.sync_status,
+         s.dismissed, CASE WHEN s.attempts > 1 THEN s.attempts - 1 ELSE 0 END, s.due_at, l.leased_by, l.leased_until,
+         CASE s.cluster_id WHEN 0 THEN NULL ELSE s.cluster_id END, s.severity, s.rule, v.reason
+    FROM event_log e
+    JOIN event_state s ON s.event_id = e.event_id
+    LEFT JOIN event_key k ON k.event_id = e.event_id
+    LEFT JOIN lease l ON l.event_id = e.event_id
+    LEFT JOIN failure_severity v ON v.entity_type = 'event' AND v.entity_id = e.event_id
+   WHERE e.event_id = ?
+"""
+_ATTEMPT = """
+  SELECT a.attempt_id, a.event_id, a.attempt_no, a.outcome, a.error_type, a.error_message, t.text, a.worker,
+         a.started_at, a.finished_at, a.retry_at, a.because, f.cluster_id
+    FROM attempt_log a
+    LEFT JOIN traceback_log t ON t.traceback_id = a.traceback
+    LEFT JOIN failure f ON f.attempt_id = a.attempt_id
+"""
+
+
+def page(
+    db: Reader, where: str, *, now: int, limit: int, before: int | None, order: Order = "newest"
+) -> list[EventSummary]:
+    """The events that a filter lets through; `before` is the last event_id of the page before."""
+    condition = parse(where, EVENT_FIELDS, now=now)
+    beyond = ""
+    if before is not None:
+        beyond = "AND s.event_id < :before" if order == "newest" else "AND s.event_id > :before"
+    rows = db.query(
+        f"{_SUMMARY} WHERE {condition.sql} {beyond} ORDER BY {_ORDERS[order]} LIMIT :limit",
+        {**condition.parameters, "limit": limit, "before": before},
+    )
+    return [EventSummary(*_with_bool(row, 3)) for row in rows]
+
+
+def one(db: Reader, event_id: int) -> EventDetail:
+    """One event with everything ever known about it, or NotFound."""
+    with db.snapshot():
+        rows = db.query(_DETAIL, (event_id,))
+        if not rows:
+            raise NotFound(f"there is no event {event_id}; 'failaware events' lists them")
+        (row,) = rows
+        decided = db.query(
+            "SELECT decision_id, event_id, decision, decided_by, reason, decided_at FROM decision_log "
+            "WHERE event_id = ? ORDER BY decision_id",
+            (event_id,),
+        )
+        tried = attempts(db, event_id)
+    decisions = tuple(Decision(*decision) for decision in decided)
+    return EventDetail(*_with_bool((*row, tuple(tried), decisions), 8))
+
+
+def _with_bool(row: Row, position: int) -> list[Any]:
+    """The row as a list, with SQL's 0 or 1 at this position as a bool."""
+    values = list(row)
+    values[position] = bool(values[position])
+    return values
+
+
+def attempts(db: Reader, event_id: int) -> list[Attempt]:
+    """Every attempt at an event, in order."""
+    return [Attempt(*row) for row in db.query(f"{_ATTEMPT} WHERE a.event_id = ? ORDER BY a.attempt_no", (event_id,))]
+
+
+def attempt(db: Reader, attempt_id: int) -> Attempt:
+    """One attempt, or NotFound."""
+    rows = db.query(f"{_ATTEMPT} WHERE a.attempt_id = ?", (attempt_id,))
+    if not rows:
+        raise NotFound(f"there is no attempt {attempt_id}")
+    return Attempt(*rows[0])

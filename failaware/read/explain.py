@@ -1,0 +1,52 @@
+"""Explain: each rule held against one entity, with the numbers it looked at. The conditions are those of the fold."""
+
+import re
+from typing import Any
+
+from failaware.derive.rules import rules_of
+from failaware.derive.settings import load_policy
+from failaware.derive.severity import CLUSTER_EVIDENCE, EVENT_EVIDENCE
+from failaware.engine import Reader
+from failaware.errors import FilterError, NotFound
+from failaware.model import Explanation, RuleCheck
+
+_ENTITY = re.compile(r"(event|cluster)/(\d{1,19})")
+_NAME = re.compile(r":?\b[a-z_]+\b")
+_EVIDENCE = {
+    "event": f"SELECT {EVENT_EVIDENCE} FROM event_state WHERE event_id = :id",
+    "cluster": CLUSTER_EVIDENCE.format(of="cluster_id = :id"),
+}
+
+
+def explain(db: Reader, entity: str) -> Explanation:
+    """Why `event/ID` or `cluster/ID` has the severity it has."""
+    match = _ENTITY.fullmatch(entity)
+    if not match:
+        raise FilterError(f"'{entity}' is neither event/ID nor cluster/ID, such as event/42")
+    entity_type, entity_id = match[1], int(match[2])
+    with db.snapshot():
+        policy = load_policy(db).parameters()
+        checks = tuple(_check(db, entity_type, entity_id, policy))
+        verdict = db.query(
+            "SELECT severity, rule, reason FROM failure_severity WHERE entity_type = ? AND entity_id = ?",
+            (entity_type, entity_id),
+        )
+    severity, rule, reason = verdict[0] if verdict else (None, None, None)
+    return Explanation(entity_type, entity_id, severity, rule, reason, checks)
+
+
+def _check(db: Reader, entity_type: str, entity_id: int, policy: dict[str, int]) -> list[RuleCheck]:
+    checks = []
+    for rule in rules_of(entity_type):
+        names = list(dict.fromkeys(_NAME.findall(rule.condition)))
+        columns = [name for name in names if not name.startswith(":")]
+        rows = db.query(
+            f"SELECT {rule.condition}, {', '.join(columns)} FROM ({_EVIDENCE[entity_type]}) AS evidence",
+            {**policy, "id": entity_id},
+        )
+        if not rows:
+            raise NotFound(f"there is no {entity_type} {entity_id}; 'failaware {entity_type}s' lists them")
+        numbers: dict[str, Any] = dict(zip(columns, rows[0][1:], strict=True))
+        numbers |= {name[1:]: policy[name[1:]] for name in names if name.startswith(":")}
+        checks.append(RuleCheck(rule.name, rule.severity.value, rule.condition, numbers, bool(rows[0][0])))
+    return checks

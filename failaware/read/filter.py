@@ -1,0 +1,175 @@
+"""The filter language: `status:DEAD type:payment.* -error:timeout since:2h` becomes a condition and its parameters.
+
+A filter is words. `field:value` asks for a field, `field:a,b` for either value, `-` or `!` before a word for the opposite;
+values with blanks stand in double quotes; a word without a field is looked for in the error. All words must hold.
+Fields come from a closed table, and values only ever travel as parameters.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any, Literal
+
+from failaware.errors import FilterError
+from failaware.model import Severity, SyncStatus
+from failaware.read.moment import parse_moment
+
+Order = Literal["newest", "oldest"]
+
+_WORD = re.compile(r'(?P<not>[-!])?(?:(?P<field>[A-Za-z_]+):)?(?P<value>"[^"]*"|[^\s"]+)(?=\s|$)')
+_NUMBER = re.compile(r"(>=|<=|>|<|=)?(\d{1,18})")
+
+
+@dataclass(slots=True)
+class Condition:
+    """SQL for WHERE, and its parameters."""
+
+    sql: str = "true"
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+    def bind(self, value: object) -> str:
+        """The name of a new parameter with this value."""
+        name = f"f{len(self.parameters)}"
+        self.parameters[name] = value
+        return f":{name}"
+
+
+Field = Callable[[Condition, str, int], str]
+
+
+def parse(text: str, fields: dict[str, Field], *, now: int) -> Condition:
+    """Read a filter.
+
+    Raises:
+        FilterError: an unknown field, or a value that its field does not take.
+    """
+    condition = Condition()
+    parts, position = [], 0
+    text = text.strip()
+    while position < len(text):
+        match = _WORD.match(text, position)
+        if not match:
+            raise FilterError(f"the filter breaks off at '{text[position : position + 20]}'; is a quote left open?")
+        name = (match["field"] or "error").lower()
+        if name not in fields:
+            close = get_close_matches(name, fields, 1)
+            hint = f"; did you mean '{close[0]}'?" if close else ""
+            raise FilterError(f"there is no field '{name}' to filter by{hint} Fields are {', '.join(fields)}.")
+        value = match["value"]
+        values = [value[1:-1]] if value.startswith('"') else [part for part in value.split(",") if part]
+        either = " OR ".join(fields[name](condition, part, now) for part in values)
+        if not either:
+            raise FilterError(f"'{name}:' needs a value")
+        parts.append(f"NOT coalesce(({either}), false)" if match["not"] else f"({either})")
+        position = match.end() + len(text[match.end() :]) - len(text[match.end() :].lstrip())
+    condition.sql = " AND ".join(parts) or "true"
+    return condition
+
+
+def _exact(column: str) -> Field:
+    def make(condition: Condition, value: str, _now: int) -> str:
+        if "*" not in value:
+            return f"{column} = {condition.bind(value)}"
+        return f"{column} LIKE {condition.bind(_escape(value).replace('*', '%'))} ESCAPE '\\'"
+
+    return make
+
+
+def _contains(*columns: str) -> Field:
+    def make(condition: Condition, value: str, _now: int) -> str:
+        pattern = condition.bind(f"%{_escape(value.lower())}%")
+        return " OR ".join(f"lower({column}) LIKE {pattern} ESCAPE '\\'" for column in columns)
+
+    return make
+
+
+def _number(column: str) -> Field:
+    def make(condition: Condition, value: str, _now: int) -> str:
+        match = _NUMBER.fullmatch(value)
+        if not match:
+            raise FilterError(f"'{value}' is not a number; write 3, >3, >=3, <3 or <=3")
+        return f"{column} {match[1] or '='} {condition.bind(int(match[2]))}"
+
+    return make
+
+
+def _time(column: str, compare: str) -> Field:
+    return lambda condition, value, now: f"{column} {compare} {condition.bind(parse_moment(value, now=now))}"
+
+
+def _severity(column: str) -> Field:
+    def make(condition: Condition, value: str, _now: int) -> str:
+        levels = [level.value for level in Severity]
+        at_least = value.endswith("+")
+        level = value.rstrip("+").upper()
+        if level not in levels:
+            raise FilterError(
+                f"'{value}' is not a severity; there are {', '.join(levels)}, and HIGH+ for HIGH or worse"
+            )
+        wanted = levels[levels.index(level) :] if at_least else [level]
+        return f"{column} IN ({', '.join(condition.bind(name) for name in wanted)})"
+
+    return make
+
+
+def _status(condition: Condition, value: str, _now: int) -> str:
+    name = value.upper()
+    if name == "UNRESOLVED":
+        return "s.severity IS NOT NULL"
+    if name == "DISMISSED":
+        return "s.dismissed = 1"
+    if name not in list(SyncStatus):
+        names = ", ".join(SyncStatus)
+        raise FilterError(f"'{value}' is not a status; there are {names}, UNRESOLVED and DISMISSED")
+    return f"s.sync_status = {condition.bind(name)}"
+
+
+def _cluster_status(_condition: Condition, value: str, _now: int) -> str:
+    sql = {"UNRESOLVED": "unresolved > 0", "RECOVERED": "unresolved = 0", "DEAD": "dead > 0", "FAILED": "retrying > 0"}
+    if value.upper() not in sql:
+        raise FilterError(f"'{value}' is not a status of clusters; there are {', '.join(sql)}")
+    return sql[value.upper()]
+
+
+def _ever_in_cluster(condition: Condition, value: str, now: int) -> str:
+    of = _number("c.cluster_id")(condition, value, now)
+    return f"EXISTS (SELECT 1 FROM event_cluster c WHERE c.event_id = s.event_id AND {of})"
+
+
+def _key(condition: Condition, value: str, now: int) -> str:
+    of = _exact("k.key")(condition, value, now)
+    return f"EXISTS (SELECT 1 FROM event_key k WHERE k.event_id = s.event_id AND {of})"
+
+
+def _escape(value: str) -> str:
+    return value.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+EVENT_FIELDS: dict[str, Field] = {
+    "status": _status,
+    "type": _exact("s.event_type"),
+    "error": _contains("a.error_type", "a.error_message"),
+    "severity": _severity("s.severity"),
+    "cluster": _ever_in_cluster,
+    "source": _exact("e.source"),
+    "key": _key,
+    "id": _number("s.event_id"),
+    "retries": _number("(s.attempts - 1)"),
+    "since": _time("s.changed_at", ">="),
+    "until": _time("s.changed_at", "<="),
+}
+"""What events can be asked for; `since` and `until` go by an event's newest fact."""
+
+CLUSTER_FIELDS: dict[str, Field] = {
+    "status": _cluster_status,
+    "type": _exact("event_type"),
+    "error": _contains("error_type", "template"),
+    "severity": _severity("severity"),
+    "cluster": _number("cluster_id"),
+    "events": _number("events"),
+    "failures": _number("failures"),
+    "since": _time("last_failed_at", ">="),
+    "until": _time("first_failed_at", "<="),
+}
+"""What clusters can be asked for: `since` their newest failure, `until` their first one."""

@@ -1,0 +1,62 @@
+"""Health: how many events stand where, from the tally, and what stands out."""
+
+from failaware.engine import Reader
+from failaware.model import EventRef, Health
+
+_COUNTS = "SELECT sync_status, dismissed, sum(events) FROM tally GROUP BY 1, 2"
+_TRYING = (
+    "SELECT DISTINCT event_type FROM tally WHERE sync_status IN ('PENDING', 'FAILED') AND dismissed = 0 ORDER BY 1"
+)
+_NEXT = (
+    "SELECT event_id, event_type, due_at FROM event_state "
+    "WHERE event_type = ? AND due_at IS NOT NULL ORDER BY due_at LIMIT 1"
+)
+_DUE = "SELECT count(*) FROM event_state WHERE event_type = ? AND due_at IS NOT NULL AND due_at <= ?"
+_OLDEST = (
+    "SELECT event_id, event_type, first_failed_at FROM event_state "
+    "WHERE severity = ? AND first_failed_at IS NOT NULL ORDER BY first_failed_at LIMIT 1"
+)
+_MOST_RETRIED = (
+    "SELECT event_id, event_type, attempts - 1 FROM event_state WHERE attempts > 1 ORDER BY attempts DESC LIMIT 1"
+)
+_WAITING = (
+    "SELECT event_type, sum(events) FROM tally WHERE sync_status = 'PENDING' AND dismissed = 0 "
+    "GROUP BY event_type ORDER BY 2 DESC, 1"
+)
+_LAST_FACT = (
+    "SELECT max(at) FROM ("
+    "SELECT max(detected_at) AS at FROM (SELECT detected_at FROM event_log ORDER BY event_id DESC LIMIT 1) "
+    "UNION ALL SELECT max(finished_at) FROM (SELECT finished_at FROM attempt_log ORDER BY attempt_id DESC LIMIT 1) "
+    "UNION ALL SELECT max(decided_at) FROM (SELECT decided_at FROM decision_log ORDER BY decision_id DESC LIMIT 1))"
+)
+
+
+def health(db: Reader, *, now: int) -> Health:
+    """The state of the store at `now` (µs)."""
+    with db.snapshot():
+        counts = {"PENDING": 0, "FAILED": 0, "DEAD": 0, "SYNCED": 0, "DISMISSED": 0}
+        for status, dismissed, events in db.query(_COUNTS):
+            counts["DISMISSED" if dismissed else status] += events
+        trying = [event_type for (event_type,) in db.query(_TRYING)]
+        oldest = [row for level in ("LOW", "MEDIUM", "HIGH") for row in db.query(_OLDEST, (level,))]
+        return Health(
+            total_events=sum(counts.values()),
+            pending=counts["PENDING"],
+            failed=counts["FAILED"],
+            dead=counts["DEAD"],
+            synced=counts["SYNCED"],
+            dismissed=counts["DISMISSED"],
+            due_now=sum(db.query(_DUE, (event_type, now))[0][0] for event_type in trying),
+            in_hand=db.query("SELECT count(*) FROM lease")[0][0],
+            next_due=_first([row for event_type in trying for row in db.query(_NEXT, (event_type,))]),
+            oldest_unresolved=_first(oldest),
+            most_retried=_first(db.query(_MOST_RETRIED)),
+            waiting=tuple((event_type, events) for event_type, events in db.query(_WAITING)),
+            rejects=db.query("SELECT coalesce(max(reject_id), 0) FROM reject_log")[0][0],
+            last_fact_at=db.query(_LAST_FACT)[0][0],
+        )
+
+
+def _first(rows: list[tuple[int, str, int]]) -> EventRef | None:
+    """The row with the smallest value."""
+    return EventRef(*min(rows, key=lambda row: row[2])) if rows else None

@@ -1,0 +1,138 @@
+"""Inspector: the reader's handle. One short method per question; it cannot write, by type and by file handle."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from failaware.clock import now_us
+from failaware.engine import Reader, open_reader
+from failaware.model import (
+    Attempt,
+    Cluster,
+    EventDetail,
+    EventSummary,
+    Explanation,
+    Health,
+    HourCount,
+    SeverityCounts,
+)
+from failaware.read import clusters, events, explain, health, severity
+from failaware.read.filter import Order
+
+
+class Inspector:
+    """A store opened for reading: it never blocks a writer, and works where neither file nor folder is writable.
+
+    Filters are texts such as `status:DEAD type:payment.* error:timeout since:2h severity:HIGH`; the rest of the words
+    is looked for in the error. All times are µs since the epoch, UTC.
+    """
+
+    def __init__(self, db: Reader, clock: Callable[[], int]) -> None:
+        """Use `Inspector.open`."""
+        self._db = db
+        self._clock = clock
+
+    @classmethod
+    def open(cls, path: str | Path, *, clock: Callable[[], int] | None = None) -> "Inspector":
+        """Open a store that exists.
+
+        Args:
+            path: the SQLite file.
+            clock: gives the time in µs, for what is due now and for filters such as `since:2h`; the machine's by default.
+
+        Raises:
+            StoreError: missing, foreign, newer, corrupt or unreadable; the message says what to do.
+        """
+        return cls(open_reader(path), clock or now_us)
+
+    def now(self) -> int:
+        """The time of this inspector's clock (µs)."""
+        return self._clock()
+
+    def health(self) -> Health:
+        """How many events stand where, and what stands out."""
+        return health.health(self._db, now=self._clock())
+
+    def severity(self) -> SeverityCounts:
+        """How many unresolved events and clusters stand at each severity."""
+        return severity.counts(self._db)
+
+    def clusters(self, where: str = "", *, limit: int = 50) -> list[Cluster]:
+        """Clusters, worst first, then by newest failure.
+
+        Raises:
+            FilterError: the filter is not understood.
+        """
+        return clusters.worst(self._db, where, now=self._clock(), limit=limit)
+
+    def cluster(self, cluster_id: int | str) -> Cluster:
+        """One cluster, by its id or, as a text, by its first digits.
+
+        Raises:
+            NotFound: there is none with this id, or more than one begins so.
+        """
+        which = clusters.resolve(self._db, cluster_id) if isinstance(cluster_id, str) else cluster_id
+        return clusters.one(self._db, which)
+
+    def events(
+        self, where: str = "", *, limit: int = 50, before: int | None = None, order: Order = "newest"
+    ) -> list[EventSummary]:
+        """Events, newest first; the next page is `before` the last event_id of this one.
+
+        Raises:
+            FilterError: the filter is not understood.
+        """
+        return events.page(self._db, where, now=self._clock(), limit=limit, before=before, order=order)
+
+    def event(self, event_id: int) -> EventDetail:
+        """One event, with every attempt and decision ever made.
+
+        Raises:
+            NotFound: there is none with this id.
+        """
+        return events.one(self._db, event_id)
+
+    def attempts(self, event_id: int) -> list[Attempt]:
+        """Every attempt at an event, in order."""
+        return events.attempts(self._db, event_id)
+
+    def attempt(self, attempt_id: int) -> Attempt:
+        """One attempt.
+
+        Raises:
+            NotFound: there is none with this id.
+        """
+        return events.attempt(self._db, attempt_id)
+
+    def explain(self, entity: str) -> Explanation:
+        """Why `event/ID` or `cluster/ID` has its severity: every rule, the numbers it saw, whether it held.
+
+        Raises:
+            NotFound: there is no such entity.
+            FilterError: not of that form.
+        """
+        return explain.explain(self._db, entity)
+
+    def timeline(self, *, since: int, cluster_id: int | None = None) -> list[HourCount]:
+        """Failures by hour and cluster since a moment, oldest first; hours without any are left out."""
+        return clusters.hours(self._db, since=since, cluster_id=cluster_id)
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Within it, all answers are of the same moment. Keep it short."""
+        return self._db.snapshot()
+
+    def change_token(self) -> int:
+        """A number that differs when something was committed since the last call; costs microseconds."""
+        return self._db.change_token()
+
+    def close(self) -> None:
+        """Close the inspector."""
+        self._db.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
