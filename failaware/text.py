@@ -1,29 +1,83 @@
-"""Temporary."""
+"""Hostile text made harmless: no escape, control, bidi or zero-width character reaches a terminal or a database raw.
+
+Pure; imports nothing of ours. Payloads, messages and tracebacks come from strangers: what is shown is data.
+"""
 
 import re
+import unicodedata
 
-_BAD = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\u061c\ufeff\ud800-\udfff]")
-
-
-def visible(text, *, keep_newlines=False):
-    def sub(m):
-        c = m[0]
-        if keep_newlines and c in "\n\t":
-            return "\n" if c == "\n" else "    "
-        o = ord(c)
-        return f"\\x{o:02x}" if o < 256 else f"\\u{o:04x}"
-
-    return _BAD.sub(sub, text)
+_BAD = re.compile(
+    "[\x00-\x1f\x7f-\x9f"  # C0, DEL, C1: escape sequences begin here
+    "\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"  # zero-width, bidi, separators
+    "\ud800-\udfff"  # lone surrogates: cannot be encoded
+    "\U000e0000-\U000e007f]"  # tags: invisible text
+)
+_NEWLINE = re.compile(r"\r\n?|\n")
+_TAB = "    "
 
 
-def one_line(text, width=None):
-    t = visible(text.replace("\r\n", "\n").replace("\n", " ⏎ "))
-    return t if width is None or len(t) <= width else t[: width - 1] + "…"
+def visible(text: str, *, keep_newlines: bool = False) -> str:
+    r"""The text with every character that a terminal would obey, or not show, as an escape such as `\x1b`.
+
+    Args:
+        text: any string at all.
+        keep_newlines: leave line ends as they are, and widen tabs to four blanks.
+    """
+    if keep_newlines:
+        return "\n".join(_escape(line.replace("\t", _TAB)) for line in _NEWLINE.split(text))
+    return _escape(text)
 
 
-def bounded(text, limit):
-    return text if len(text) <= limit else text[: limit // 2] + " … " + text[-limit // 2 + 10 :]
+def one_line(text: str, width: int | None = None) -> str:
+    """The text on one line, line ends shown as ⏎, cut to `width` terminal cells with … at the end."""
+    if width is not None:
+        text = text[: width * 8]  # far more than can be shown; keeps huge texts cheap
+    line = _escape(_NEWLINE.sub(" ⏎ ", text).replace("\t", " "))
+    return line if width is None else _cut(line, width)
 
 
-def storable(text):
+def bounded(text: str, limit: int) -> str:
+    """The text, or its two ends with a mark between them that says how much is left out; at most `limit` characters."""
+    if len(text) <= limit:
+        return text
+    mark = f" … [{len(text) - limit:,} characters left out] … "
+    room = max(limit - len(mark) - 4, 0)  # the mark may grow by a digit or two when it counts its own room
+    head, tail = room - room // 2, room // 2
+    mark = f" … [{len(text) - room:,} characters left out] … "
+    return (text[:head] + mark + text[len(text) - tail :])[:limit]
+
+
+def storable(text: str) -> str:
+    r"""The text as any database takes it: lone surrogates and NUL become escapes such as `\ud800` and `\x00`."""
+    if text.isascii():
+        return text.replace("\x00", "\\x00")
     return text.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\x00")
+
+
+def _escape(text: str) -> str:
+    return _BAD.sub(_code, text) if _BAD.search(text) else text
+
+
+def _code(match: re.Match[str]) -> str:
+    number = ord(match[0])
+    if number < 0x100:
+        return f"\\x{number:02x}"
+    return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
+
+
+def _cut(line: str, width: int) -> str:
+    if len(line) <= width and line.isascii():
+        return line
+    used = 0
+    for position, character in enumerate(line):
+        cells = _cells(character)
+        if used + cells > width or (used + cells == width and position + 1 < len(line)):
+            return line[:position] + "…" if width else ""
+        used += cells
+    return line
+
+
+def _cells(character: str) -> int:
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from failaware.cli import output
 from failaware.model import HOUR, Cluster, HourCount
 from failaware.read.inspector import Inspector
+from failaware.text import one_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -58,7 +59,7 @@ def draw(console: "Console", clusters: list[Cluster], hours: list[HourCount], no
             output.text(output.distance(cluster.last_failed_at, now)),
         ]
         failure = output.text(f"{cluster.event_type}  ", "bold")
-        failure.append(output.one_line(output.cluster_name(cluster.error_type, cluster.template)), "not bold")
+        failure.append(one_line(output.cluster_name(cluster.error_type, cluster.template)), "not bold")
         rows.append((numbers, failure))
     output.print_rows(console, columns, rows, right={"events", "open", "failures"}, last="failure")
 

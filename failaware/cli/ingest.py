@@ -12,6 +12,7 @@ from failaware.cli.run import add_synchronous
 from failaware.errors import UsageError
 from failaware.ingest.lines import Ingested, ingest_lines
 from failaware.store import Store
+from failaware.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,5 +86,5 @@ def _bar(name: str, size: int) -> "Iterator[Callable[[int], None]]":
 
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(output.one_line(name, 30), total=size)
+        task = bar.add_task(one_line(name, 30), total=size)
         yield lambda done: bar.advance(task, done)

@@ -8,8 +8,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from failaware.text import one_line as one_line  # the reports draw foreign text through this module
-from failaware.text import visible
+from failaware.text import one_line, visible
 
 if TYPE_CHECKING:
     from rich.console import Console

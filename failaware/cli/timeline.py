@@ -8,6 +8,7 @@ from failaware.cli import output
 from failaware.errors import UsageError
 from failaware.model import HOUR, HourCount
 from failaware.read.inspector import Inspector
+from failaware.text import one_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -56,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
             output.text(_line(by_cluster[cluster_id], now, args.hours, 40)),
         ]
         failure = output.text(f"{cluster.event_type}  ", "bold")
-        failure.append(output.one_line(output.cluster_name(cluster.error_type, cluster.template)), "not bold")
+        failure.append(one_line(output.cluster_name(cluster.error_type, cluster.template)), "not bold")
         rows.append((cells, failure))
     columns = ("severity", "cluster", "failures", f"last {args.hours} h")
     output.print_rows(console, columns, rows, right={"failures"}, last="failure")
