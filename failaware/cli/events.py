@@ -58,7 +58,7 @@ def print_events(console: "Console", events: list[EventSummary], now: int) -> No
         if event.last_error_type is None:
             error = output.text("")
         else:
-            error = output.text(f"{event.last_error_type}: ", "dim")
+            error = output.text(f"{event.last_error_type.rpartition('.')[2]}: ", "dim")
             error.append_text(output.text(event.last_error or "", "not dim"))
         rows.append((cells, error))
     output.print_rows(console, columns, rows, right={"event", "tries"}, last="last error")

@@ -121,8 +121,10 @@ def short(cluster_id: int) -> str:
 
 
 def cluster_name(error_type: str | None, template: str) -> str:
-    """A cluster's failure: error type and template, once when they say the same."""
-    return template if error_type in (None, template) else f"{error_type}: {template}"
+    """A cluster's failure: the error type without its module, and the template, once when they say the same."""
+    if error_type is None or error_type == template:
+        return template
+    return f"{error_type.rpartition('.')[2]}: {template}"
 
 
 def print_rows(

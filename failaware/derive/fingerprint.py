@@ -1,4 +1,4 @@
-"""From an error to its fingerprint: the message with its variable parts masked, and the id of the cluster it belongs to.
+"""From an error to its fingerprint: the message with its variable parts masked, and the id of its cluster.
 
 A pure function of (event type, error type, message): no state, no order, no threshold, so that the same failure lands
 in the same cluster in any process, forever, for a given VERSION of the rules.
@@ -49,7 +49,7 @@ def template(message: str | None, error_type: str | None = None) -> str:
     text = _cut(message or "").strip()
     if not text:
         return error_type or _NO_MESSAGE
-    text = _BODY.sub(_body, text)
+    text = _BODY.sub("<body>", text)
     text = _QUOTED.sub(_quoted, text)
     text = _KEY_VALUE.sub(_key_value, text)
     text = _PARTS.sub(_part, text)
@@ -86,11 +86,6 @@ def _cut(message: str) -> str:
 def _part(match: re.Match[str]) -> str:
     kind = match.lastgroup or ""
     return f"<{_KINDS[kind]}>" if kind in _KINDS else match[0]
-
-
-def _body(match: re.Match[str]) -> str:
-    """A JSON, dict or list body is a value; a bracketed code such as [Errno 111] is not one."""
-    return "<body>"
 
 
 def _quoted(match: re.Match[str]) -> str:

@@ -24,8 +24,9 @@ class Mask:
 
 KEEP = Mask(
     "keep",
-    r"(?i:\bHTTP(?:/\d(?:\.\d)?)?[ :]{1,2}(?:status |error |code )?\d{3}\b|\b(?:status|code|status[_ ]code|exit|exit status|"
-    r"exit code|returncode|errno|error|errorcode|SQLSTATE|signal|returned|response)[ :=#]{1,3}\(?\d{1,5}(?![\w.:/-])|"
+    r"(?i:\bHTTP(?:/\d(?:\.\d)?)?[ :]{1,2}(?:status |error |code )?\d{3}\b|"
+    r"\b(?:status|code|status[_ ]code|exit|exit status|exit code|returncode|errno|error|errorcode|SQLSTATE|signal|"
+    r"returned|response)[ :=#]{1,3}\(?\d{1,5}(?![\w.:/-])|"
     r"\[(?:errno|winerror) -?\d+\]|\b\d{3}(?= (?:client|server) error)|\(\d{4,5}, |"
     r"\b(?:utf|sha|md|base|int|uint|float|latin|iso|cp|x|ipv|http|tlsv?|sslv?|v|python|s)-?\d{1,5}(?:[-.]\d{1,3})?\b)|"
     r"\b(?:[1-5]\d\d)(?= (?:Bad|Unauthorized|Forbidden|Not|Method|Conflict|Gone|Too|Internal|Service|Gateway|"

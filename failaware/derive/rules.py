@@ -35,7 +35,8 @@ RULES = (
         "cluster",
         Severity.CRITICAL,
         "events >= :multiple_events AND unresolved > 0 AND (episodes >= :recurring_episodes OR comebacks > 0)",
-        "{events:event} of {event_type} fail with '{template}' in {episodes:episode}{came_back} since {since}; {standing}",
+        "{events:event} of {event_type} fail with '{template}' in {episodes:episode}{came_back} since {since}; "
+        "{standing}",
     ),
     Rule(
         "multiple",

@@ -13,6 +13,7 @@ def load_policy(db: Reader) -> Policy:
 def save_policy(db: Writer, policy: Policy) -> None:
     """Keep a policy with the store. What was derived before must be rebuilt in the same transaction."""
     db.execute(
-        "INSERT INTO setting (name, value) VALUES ('policy', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        "INSERT INTO setting (name, value) VALUES ('policy', ?) "
+        "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
         (policy.to_toml(),),
     )

@@ -48,6 +48,8 @@ def type_name(error: BaseException) -> str:
     """The exception's qualified name; the built-in ones, and what a script defines itself, without their module."""
     kind = type(error)
     module = getattr(kind, "__module__", None)
+    if module == "failaware.errors":
+        module = "failaware"  # where a handler imports Permanent and RetryAfter from
     return kind.__qualname__ if module in ("builtins", "__main__", None) else f"{module}.{kind.__qualname__}"
 
 

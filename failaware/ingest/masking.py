@@ -179,7 +179,8 @@ class Masker:
 
     def _copy(self, value: Any) -> tuple[Any, int]:
         root: list[Any] = [value]
-        hits, waiting = 0, [(root, 0, value)]
+        hits = 0
+        waiting: list[tuple[Any, Any, Any]] = [(root, 0, value)]
         while waiting:
             holder, place, item = waiting.pop()
             if isinstance(item, str):

@@ -14,5 +14,5 @@ def counts(db: Reader) -> SeverityCounts:
 
 
 def _by_level(db: Reader, sql: str) -> dict[str, int]:
-    found: dict[str, int] = {level: number for level, number in db.query(sql)}
+    found = {str(level): int(number) for level, number in db.query(sql)}
     return {level.value: found.get(level.value, 0) for level in reversed(Severity)}

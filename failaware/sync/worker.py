@@ -25,7 +25,6 @@ from failaware.sync.retry import decide
 _numbers = itertools.count(1)
 _FLUSH_S = 0.03  # results wait at most this long for others to share their transaction
 _POLL_S = 0.005  # how often an idle worker looks whether something was recorded
-_IDLE_US = 1_000_000  # until_idle: nothing falls due within this time
 _CHECKPOINT_EVERY = 100  # commits
 
 
@@ -65,11 +64,12 @@ class Worker:
         self._commits = 0
         self._renew_at = 0
 
-    def run(self, *, until_idle: bool = False) -> None:
+    def run(self, *, until_idle: bool = False, patience: float = 1.0) -> None:
         """Work until `stop` is called, or SIGINT or SIGTERM arrives; what is in hand is finished and recorded first.
 
         Args:
-            until_idle: also return once nothing is in hand and nothing falls due within the next second.
+            until_idle: also return once nothing is in hand and nothing falls due soon.
+            patience: how soon that is, in seconds; 0 returns as soon as nothing is due.
         """
         self._stopping.clear()
         pool = Pool(self._concurrency, self._store.clock)
@@ -77,7 +77,7 @@ class Worker:
             try:
                 while not self._stopping.is_set():
                     self._start(self._turn_over(self._gather(pool)), pool)
-                    if not self._in_hand and not self._wait_for_work(until_idle=until_idle):
+                    if not self._in_hand and not self._wait_for_work(patience if until_idle else None):
                         break
                 pool.stop()
                 while self._in_hand:
@@ -211,12 +211,12 @@ class Worker:
         due = self._store.read(lambda db: claim.next_due(db, self._handlers.handles))
         return due is not None and due <= now
 
-    def _wait_for_work(self, *, until_idle: bool) -> bool:
-        """Sleep until something falls due or is recorded; False when `until_idle` says that this is the end."""
+    def _wait_for_work(self, patience: float | None) -> bool:
+        """Sleep until something falls due or is recorded; False when that lies beyond the patience, if any."""
         token = self._store.change_token()
         due = self._store.read(lambda db: claim.next_due(db, self._handlers.handles))
         now = self._store.clock()
-        if until_idle and (due is None or due > now + _IDLE_US):
+        if patience is not None and (due is None or due > now + int(patience * 1_000_000)):
             return False
         while not self._stopping.is_set():
             if due is not None and self._store.clock() >= due:

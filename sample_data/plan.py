@@ -1,0 +1,54 @@
+"""Which events are detected when: each scenario's share of them, spread over the days."""
+
+from random import Random
+
+from .scenarios import (
+    Planned,
+    Scenario,
+    flapping,
+    healthy,
+    lost_worker,
+    outage,
+    poison,
+    rate_limit,
+    schema_change,
+    slow_leak,
+)
+
+SCENARIOS = (
+    outage.SCENARIO,
+    poison.SCENARIO,
+    flapping.SCENARIO,
+    rate_limit.SCENARIO,
+    schema_change.SCENARIO,
+    slow_leak.SCENARIO,
+    lost_worker.SCENARIO,
+    *healthy.SCENARIOS,
+)
+"""All of them; their shares add up to 1."""
+
+_LEAST = 4  # events of each scenario, however few there are in all
+
+
+def plan(events: int, seed: int, began: int, ends: int) -> list[Planned]:
+    """All events, in order of time."""
+    rng = Random(seed)  # noqa: S311 - sample data, and the same every time
+    counts = [max(_LEAST, round(events * scenario.share)) for scenario in SCENARIOS]
+    counts[-1] += events - sum(counts)
+    planned = [
+        _planned(scenario, rng, number, rng.randrange(began, ends))
+        for scenario, count in zip(SCENARIOS, counts, strict=True)
+        for number in range(1, count + 1)
+    ]
+    return sorted(planned, key=lambda event: event.at)
+
+
+def one(rng: Random, number: int, at: int) -> Planned:
+    """One event of any scenario, for the live ones."""
+    scenario = rng.choices(SCENARIOS, [scenario.share for scenario in SCENARIOS])[0]
+    return _planned(scenario, rng, number, at)
+
+
+def _planned(scenario: Scenario, rng: Random, number: int, at: int) -> Planned:
+    payload = scenario.payload(rng, number)
+    return Planned(at, scenario.event_type, payload, f"{scenario.event_type}:{number}", scenario.source)

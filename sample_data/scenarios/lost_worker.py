@@ -1,0 +1,44 @@
+"""A video that kills whoever transcodes it. In the simulation a process of its own takes it up, and really dies."""
+
+import os
+from random import Random
+from typing import Any
+
+from failaware import Event, Handlers, Retry, Store, Worker
+
+from ..world import world
+from . import Scenario
+
+RETRY = Retry(max_attempts=3, base=600)
+LEASE_S = 45.0
+DEADLY = "broken-av1"
+_DEADLY_NUMBER = 2
+
+
+def payload(rng: Random, number: int) -> dict[str, Any]:
+    """A video; one of them is deadly."""
+    codec = DEADLY if number == _DEADLY_NUMBER else "h264"
+    return {"video": f"upload-{rng.getrandbits(32):08x}.mp4", "codec": codec, "seconds": rng.randint(20, 600)}
+
+
+def transcode(event: Event) -> None:
+    """Transcode the video. The deadly one takes all memory there is."""
+    if event.payload["codec"] == DEADLY:
+        raise MemoryError(f"transcoding {event.payload['video']} needs more memory than there is")
+    world.spend(event.payload["seconds"] * 4)
+
+
+def die_of_it(path: str, now: int) -> None:
+    """Take up the deadly video and die, as the kernel's out-of-memory killer would have it; run in another process."""
+    handlers = Handlers()
+
+    @handlers.on(SCENARIO.event_type, retry=RETRY)
+    def killed(_event: Event) -> None:
+        os._exit(137)
+
+    Worker(Store.open(path, synchronous="NORMAL", clock=lambda: now), handlers, batch=1, lease=LEASE_S).run(
+        until_idle=True, patience=0
+    )
+
+
+SCENARIO = Scenario("lost worker", "video.transcode", 0.01, "uploads", payload)

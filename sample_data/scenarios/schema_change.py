@@ -1,0 +1,42 @@
+"""A partner changes its schema: from then on one event type breaks, every time, and piles up dead."""
+
+from random import Random
+from typing import Any
+
+from failaware import Event, Retry
+
+from ..world import chance, world
+from . import Scenario, person
+
+RETRY = Retry(max_attempts=3, base=120)
+_CHANGED_AT = 0.75  # of the history
+
+
+class ValidationError(ValueError):
+    """The other side refuses what we send."""
+
+
+def payload(rng: Random, number: int) -> dict[str, Any]:
+    """A contact to be updated; the new schema wants what half of the old contacts do not have."""
+    contact = {"contact_id": 4_000 + number, "email": person(rng), "tags": rng.sample(["vip", "eu", "trial", "b2b"], 2)}
+    if number % 3 == 0:
+        contact["phone_e164"] = f"+4930{rng.randint(1_000_000, 9_999_999)}"
+    return contact
+
+
+def update(event: Event) -> None:
+    """Send the contact to the CRM."""
+    world.spend(30 + 50 * chance(event.event_id))
+    _validate(event.payload)
+
+
+def _validate(contact: dict[str, Any]) -> None:
+    if world.progress() < _CHANGED_AT:
+        return
+    try:
+        contact["phone_e164"]
+    except KeyError as missing:
+        raise ValidationError(f"contact {contact['contact_id']}: column 'phone_e164' may not be null") from missing
+
+
+SCENARIO = Scenario("schema change", "crm.contact.update", 0.05, "crm", payload)

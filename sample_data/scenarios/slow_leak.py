@@ -1,0 +1,35 @@
+"""A slow leak: reports take longer every day, until more and more of them time out."""
+
+from random import Random
+from typing import Any
+
+from failaware import Event, Retry
+
+from ..world import chance, world
+from . import Scenario
+
+RETRY = Retry(max_attempts=4, base=300, factor=2)
+_LIMIT_S = 30
+
+
+def payload(rng: Random, number: int) -> dict[str, Any]:
+    """A report."""
+    return {"report": rng.choice(["sales", "stock", "churn"]), "rows": rng.randint(2_000, 90_000), "run": number}
+
+
+def render(event: Event) -> None:
+    """Render the report, within a limit of time."""
+    _within_limit(event)
+
+
+def _within_limit(event: Event) -> None:
+    slowness = 0.55 * world.progress() ** 2
+    if chance("leak", event.event_id, event.attempt_no) < slowness:
+        world.spend(_LIMIT_S * 1_000)
+        raise TimeoutError(
+            f"rendering {event.payload['rows']} rows of run {event.payload['run']} exceeded {_LIMIT_S} s"
+        )
+    world.spend(200 + event.payload["rows"] / 40)
+
+
+SCENARIO = Scenario("slow leak", "report.render", 0.06, "scheduler", payload)

@@ -1,0 +1,127 @@
+"""Plays the planned days in simulated time: records, runs the handlers, retries, lets a worker die."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from failaware import Inspector, Store, UsageError, Worker
+
+from .handlers import handlers
+from .plan import plan
+from .scenarios import Planned, lost_worker
+from .world import DAY, SECOND, world
+
+_DAYS = 5
+_STEP = 60 * SECOND  # events and retries wait for the next full minute, so that many share a run
+_QUIET = 90 * SECOND  # the last events are recorded but not tried any more
+
+
+@dataclass(frozen=True, slots=True)
+class SeedReport:
+    """What the store holds afterwards."""
+
+    events: int
+    attempts: int
+    failures: int
+
+
+def seed(
+    path: str | Path,
+    *,
+    events: int = 2_000,
+    seed: int = 7,
+    now: int | None = None,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> SeedReport:
+    """Fill an empty store with five days that end now.
+
+    Args:
+        path: the store; it is made when there is none.
+        events: how many.
+        seed: another number, another history.
+        now: when it ends (µs since the epoch).
+        progress: told how many events are recorded, of how many.
+
+    Raises:
+        UsageError: the store holds events already.
+    """
+    ends = time.time_ns() // 1_000 if now is None else now
+    began = ends - _DAYS * DAY
+    world.simulate(began, ends)
+    with Store.open(path, synchronous="NORMAL", clock=world.now) as store, Inspector.open(path, clock=world.now) as eye:
+        if eye.health().total_events:
+            raise UsageError(f"{path} holds events already; seed a new file, such as --db sample.db")
+        _play(store, eye, str(path), plan(events, seed, began, ends), ends, progress)
+        clusters = eye.clusters(limit=10_000)
+        report = SeedReport(
+            events=eye.health().total_events,
+            attempts=sum(cluster.failures for cluster in clusters) + eye.health().synced,
+            failures=sum(cluster.failures for cluster in clusters),
+        )
+    world.go_live()
+    return report
+
+
+def _play(
+    store: Store, eye: Inspector, path: str, planned: list[Planned], ends: int, progress: Callable[[int, int], None]
+) -> None:
+    worker = Worker(store, handlers, batch=200)
+    done = 0
+    while True:
+        moment = _next_moment(eye, planned[done] if done < len(planned) else None)
+        if moment is None or moment > ends:
+            break
+        world.at(moment)
+        batch = []
+        while done < len(planned) and planned[done].at <= moment:
+            batch.append(planned[done])
+            done += 1
+        _record(store, batch)
+        progress(done, len(planned))
+        if moment > ends - _QUIET:
+            continue
+        if _deadly_is_due(eye):
+            _let_a_worker_die(path, world.now())
+        worker.run(until_idle=True, patience=0)
+    world.at(ends)
+    _record(store, planned[done:])
+    progress(len(planned), len(planned))
+
+
+def _next_moment(eye: Inspector, planned: Planned | None) -> int | None:
+    """The next full step at which something is detected or falls due."""
+    due = eye.health().next_due
+    times = [planned.at] if planned else []
+    if due is not None:
+        times.append(max(due.value, world.now() + 1))
+    return -(-min(times) // _STEP) * _STEP if times else None
+
+
+def _record(store: Store, batch: list[Planned]) -> None:
+    store.record_many(
+        {
+            "type": event.event_type,
+            "payload": event.payload,
+            "key": event.key,
+            "source": event.source,
+            "occurred_at": event.at / SECOND,
+        }
+        for event in batch
+    )
+
+
+def _deadly_is_due(eye: Inspector) -> bool:
+    events = eye.events(f"type:{lost_worker.SCENARIO.event_type} status:PENDING,FAILED")
+    due = [event for event in events if event.due_at is not None and event.due_at <= world.now()]
+    return any(f'"{lost_worker.DEADLY}"' in eye.event(event.event_id).event_payload for event in due)
+
+
+def _let_a_worker_die(path: str, now: int) -> None:
+    """A process of its own takes up what is due of its type, one at a time, until the deadly one ends it."""
+    program = (
+        "import sys; from sample_data.scenarios import lost_worker as w; w.die_of_it(sys.argv[1], int(sys.argv[2]))"
+    )
+    subprocess.run([sys.executable, "-P", "-c", program, path, str(now)], check=False, timeout=60)  # noqa: S603 - ourselves
