@@ -1,10 +1,13 @@
-"""Hostile text made harmless: no escape, control, bidi or zero-width character reaches a terminal or a database raw.
+"""How things are written for people, in both faces: hostile text made harmless, times, sparklines.
 
-Pure; imports nothing of ours. Payloads, messages and tracebacks come from strangers: what is shown is data.
+No escape, control, bidi or zero-width character reaches a terminal or a database raw: payloads, messages and
+tracebacks come from strangers, and what is shown is data. Pure; imports nothing of ours.
 """
 
 import re
 import unicodedata
+from collections.abc import Sequence
+from datetime import UTC, datetime
 
 _BAD = re.compile(
     "[\x00-\x1f\x7f-\x9f"  # C0, DEL, C1: escape sequences begin here
@@ -14,6 +17,8 @@ _BAD = re.compile(
 )
 _NEWLINE = re.compile(r"\r\n?|\n")
 _TAB = "    "
+_BLOCKS = "▁▂▃▄▅▆▇█"
+_UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
 def visible(text: str, *, keep_newlines: bool = False) -> str:
@@ -52,6 +57,34 @@ def storable(text: str) -> str:
     if text.isascii():
         return text.replace("\x00", "\\x00")
     return text.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\x00")
+
+
+def moment(at: int) -> str:
+    """A time as ISO 8601 to the second: UTC, or local time with its offset."""
+    local = datetime.fromtimestamp(at // 1_000_000, UTC).astimezone()
+    offset = local.strftime("%z")
+    return f"{local:%Y-%m-%d %H:%M:%S}{'Z' if offset == '+0000' else offset[:3] + ':' + offset[3:]}"
+
+
+def distance(at: int, now: int) -> str:
+    """How far a time is from now: '3 h ago', 'in 40 s'."""
+    seconds = abs(now - at) // 1_000_000
+    for size, unit in _UNITS:
+        if seconds >= size:
+            span = f"{seconds // size} {unit}"
+            return f"{span} ago" if at < now else f"in {span}"
+    return "now"
+
+
+def when(at: int | None, now: int) -> str:
+    """Absolute and relative side by side."""
+    return "—" if at is None else f"{moment(at)}  ({distance(at, now)})"
+
+
+def sparkline(values: Sequence[int]) -> str:
+    """One character a value, scaled to the largest; a dot for zero."""
+    top = max(values, default=0)
+    return "".join("·" if not value else _BLOCKS[(value * (len(_BLOCKS) - 1) + top - 1) // top] for value in values)
 
 
 def _escape(text: str) -> str:

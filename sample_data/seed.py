@@ -54,7 +54,7 @@ def seed(
     with Store.open(path, synchronous="NORMAL", clock=world.now) as store, Inspector.open(path, clock=world.now) as eye:
         if eye.health().total_events:
             raise UsageError(f"{path} holds events already; seed a new file, such as --db sample.db")
-        _play(store, eye, str(path), plan(events, seed, began, ends), ends, progress)
+        _play(store, eye, str(path), plan(events, seed, began, ends), progress=progress)
         clusters = eye.clusters(limit=10_000)
         report = SeedReport(
             events=eye.health().total_events,
@@ -66,8 +66,9 @@ def seed(
 
 
 def _play(
-    store: Store, eye: Inspector, path: str, planned: list[Planned], ends: int, progress: Callable[[int, int], None]
+    store: Store, eye: Inspector, path: str, planned: list[Planned], *, progress: Callable[[int, int], None]
 ) -> None:
+    ends = world.ends
     worker = Worker(store, handlers, batch=200)
     done = 0
     while True:

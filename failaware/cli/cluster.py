@@ -9,6 +9,7 @@ from failaware.cli.events import print_events
 from failaware.cli.timeline import draw_hours
 from failaware.model import HOUR
 from failaware.read.inspector import Inspector
+from failaware.text import when
 
 _DAYS = 7
 _EVENTS = 10
@@ -47,8 +48,8 @@ def run(args: argparse.Namespace) -> int:
             f"{cluster.comebacks:,} comebacks"
         )
     )
-    console.print(output.text(f"first {output.when(cluster.first_failed_at, now)}"))
-    console.print(output.text(f"last  {output.when(cluster.last_failed_at, now)}"))
+    console.print(output.text(f"first {when(cluster.first_failed_at, now)}"))
+    console.print(output.text(f"last  {when(cluster.last_failed_at, now)}"))
     console.print(output.text(f"\nFailures by hour, {_DAYS} days".strip(), "bold"))
     draw_hours(console, hours, now, hours=_DAYS * 24)
     console.print(output.text("\nIts newest events".strip(), "bold"))

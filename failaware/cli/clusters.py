@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from failaware.cli import output
 from failaware.model import HOUR, Cluster, HourCount
 from failaware.read.inspector import Inspector
-from failaware.text import one_line
+from failaware.text import distance, one_line, sparkline
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -56,7 +56,7 @@ def draw(console: "Console", clusters: list[Cluster], hours: list[HourCount], no
             output.text(f"{cluster.unresolved:,}"),
             output.text(f"{cluster.failures:,}"),
             output.text(lines.get(cluster.cluster_id, "·" * _HOURS)),
-            output.text(output.distance(cluster.last_failed_at, now)),
+            output.text(distance(cluster.last_failed_at, now)),
         ]
         failure = output.text(f"{cluster.event_type}  ", "bold")
         failure.append(one_line(output.cluster_name(cluster.error_type, cluster.template)), "not bold")
@@ -72,4 +72,4 @@ def sparklines(hours: list[HourCount], now: int) -> dict[int, str]:
         position = hour.hour_at // HOUR - first
         if 0 <= position < _HOURS:
             counts[hour.cluster_id][position] = hour.failures
-    return {cluster_id: output.sparkline(values) for cluster_id, values in counts.items()}
+    return {cluster_id: sparkline(values) for cluster_id, values in counts.items()}

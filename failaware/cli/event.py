@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from failaware.cli import output
 from failaware.model import Attempt, EventDetail
 from failaware.read.inspector import Inspector
+from failaware.text import when
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -39,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
         draw_attempt(console, attempt, now, shown)
     for decision in event.decisions:
         line = output.text(f"{decision.decision} by {decision.decided_by}: {decision.reason}", "bold")
-        console.print(line, output.text(f"  {output.when(decision.decided_at, now)}", "dim"))
+        console.print(line, output.text(f"  {when(decision.decided_at, now)}", "dim"))
     return 0
 
 
@@ -57,9 +58,9 @@ def _draw_head(console: "Console", event: EventDetail, now: int) -> None:
     facts = [
         ("key", event.key),
         ("source", event.source),
-        ("occurred", output.when(event.occurred_at, now) if event.occurred_at != event.detected_at else None),
-        ("detected", output.when(event.detected_at, now)),
-        ("due", output.when(event.due_at, now) if event.due_at is not None else None),
+        ("occurred", when(event.occurred_at, now) if event.occurred_at != event.detected_at else None),
+        ("detected", when(event.detected_at, now)),
+        ("due", when(event.due_at, now) if event.due_at is not None else None),
         ("in hand of", event.leased_by),
         ("cluster", event.cluster_id),
     ]
@@ -74,7 +75,7 @@ def draw_attempt(console: "Console", attempt: Attempt, now: int, shown: set[str]
     """One attempt; a traceback that was shown already is not shown again."""
     line = output.text(f"#{attempt.attempt_no} ", "bold")
     line.append_text(output.text(attempt.outcome, "green" if attempt.outcome == "SYNCED" else "red"))
-    line.append(f"  {output.when(attempt.finished_at, now)}", "dim")
+    line.append(f"  {when(attempt.finished_at, now)}", "dim")
     line.append(f"  took {_duration(attempt.finished_at - attempt.started_at)}", "dim")
     line.append_text(output.text(f"  by {attempt.worker}", "dim"))
     console.print(line)
@@ -85,7 +86,7 @@ def draw_attempt(console: "Console", attempt: Attempt, now: int, shown: set[str]
         error.append_text(output.block((attempt.error_message or "").replace("\n", "\n   ")))
         console.print(error)
     if attempt.because:
-        wait = f"next attempt {output.when(attempt.retry_at, now)}" if attempt.retry_at else "no further attempt"
+        wait = f"next attempt {when(attempt.retry_at, now)}" if attempt.retry_at else "no further attempt"
         console.print(output.text(f"   {wait}: {attempt.because}", "dim"))
     if attempt.traceback is not None:
         if shown is not None and attempt.traceback in shown:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from failaware.cli import output
 from failaware.model import EventSummary
 from failaware.read.inspector import Inspector
+from failaware.text import distance
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -52,8 +53,8 @@ def print_events(console: "Console", events: list[EventSummary], now: int) -> No
             output.status(event.sync_status, dismissed=event.dismissed),
             output.severity(event.severity),
             output.text(str(event.attempts)),
-            output.text(output.distance(event.detected_at, now)),
-            output.text("—" if event.due_at is None else output.distance(event.due_at, now)),
+            output.text(distance(event.detected_at, now)),
+            output.text("—" if event.due_at is None else distance(event.due_at, now)),
         ]
         if event.last_error_type is None:
             error = output.text("")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from failaware.cli import output
 from failaware.model import EventRef, Health
 from failaware.read.inspector import Inspector
+from failaware.text import when
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -72,15 +73,15 @@ def _notable(health: Health, now: int) -> "RenderableType":
         table.add_row(output.text(what, "dim"), output.text(value), output.text(named))
 
     oldest, retried, due = health.oldest_unresolved, health.most_retried, health.next_due
-    row("oldest unresolved", oldest, output.when(oldest.value, now) if oldest else "none")
+    row("oldest unresolved", oldest, when(oldest.value, now) if oldest else "none")
     row(
         "most retried",
         retried,
         f"{retried.value:,} {'retry' if retried.value == 1 else 'retries'}" if retried else "none",
     )
-    row("due next", due, output.when(due.value, now) if due else "nothing")
+    row("due next", due, when(due.value, now) if due else "nothing")
     row("due now", None, f"{health.due_now:,}, {health.in_hand:,} of them in hand")
-    row("last fact", None, output.when(health.last_fact_at, now))
+    row("last fact", None, when(health.last_fact_at, now))
     return table
 
 

@@ -5,7 +5,6 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from failaware.text import one_line, visible
@@ -19,9 +18,6 @@ STYLES = {"CRITICAL": "bold reverse red", "HIGH": "bold red", "MEDIUM": "yellow"
 STATUS_STYLES = {"PENDING": "blue", "FAILED": "yellow", "DEAD": "bold red", "SYNCED": "green", "DISMISSED": "dim"}
 WIDE = 120
 """From this many columns on, tables have room for the failure beside the numbers."""
-
-_BLOCKS = "▁▂▃▄▅▆▇█"
-_UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
@@ -85,34 +81,6 @@ def severity(level: str | None) -> "Text":
 def status(name: str, *, dismissed: bool = False) -> "Text":
     """A state, and whether a person dismissed the event."""
     return text(f"{name}, dismissed" if dismissed else name, "dim" if dismissed else STATUS_STYLES[name])
-
-
-def moment(at: int) -> str:
-    """A time as ISO 8601 to the second: UTC, or local time with its offset."""
-    local = datetime.fromtimestamp(at // 1_000_000, UTC).astimezone()
-    offset = local.strftime("%z")
-    return f"{local:%Y-%m-%d %H:%M:%S}{'Z' if offset == '+0000' else offset[:3] + ':' + offset[3:]}"
-
-
-def distance(at: int, now: int) -> str:
-    """How far a time is from now: '3 h ago', 'in 40 s'."""
-    seconds = abs(now - at) // 1_000_000
-    for size, unit in _UNITS:
-        if seconds >= size:
-            span = f"{seconds // size} {unit}"
-            return f"{span} ago" if at < now else f"in {span}"
-    return "now"
-
-
-def when(at: int | None, now: int) -> str:
-    """Absolute and relative side by side."""
-    return "—" if at is None else f"{moment(at)}  ({distance(at, now)})"
-
-
-def sparkline(values: Sequence[int]) -> str:
-    """One character a value, scaled to the largest; a dot for zero."""
-    top = max(values, default=0)
-    return "".join("·" if not value else _BLOCKS[(value * (len(_BLOCKS) - 1) + top - 1) // top] for value in values)
 
 
 def short(cluster_id: int) -> str:

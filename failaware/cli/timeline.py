@@ -8,7 +8,7 @@ from failaware.cli import output
 from failaware.errors import UsageError
 from failaware.model import HOUR, HourCount
 from failaware.read.inspector import Inspector
-from failaware.text import one_line
+from failaware.text import moment, one_line, sparkline
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -72,7 +72,7 @@ def draw_hours(console: "Console", counts: list[HourCount], now: int, *, hours: 
     first = (now // HOUR - (hours - 1)) * HOUR
     total = sum(count.failures for count in counts)
     each = "hour" if step == 1 else f"{step} hours"
-    console.print(output.text(f"{output.moment(first)[:16]} → now, a bar is {each}; {total:,} failures", "dim"))
+    console.print(output.text(f"{moment(first)[:16]} → now, a bar is {each}; {total:,} failures", "dim"))
 
 
 def _line(counts: list[HourCount], now: int, hours: int, width: int) -> str:
@@ -83,7 +83,7 @@ def _line(counts: list[HourCount], now: int, hours: int, width: int) -> str:
         position = count.hour_at // HOUR - first
         if 0 <= position < hours:
             bars[position // step] += count.failures
-    return output.sparkline(bars)
+    return sparkline(bars)
 
 
 def _step(hours: int, width: int) -> int:

@@ -26,6 +26,7 @@ _KINDS = {f"m{number}": mask.kind for number, mask in enumerate(MASKS)}
 
 _QUOTED = re.compile(r"(?<!\w)(?P<q>['\"`])(?P<value>[^'\"`\n]{0,400})(?P=q)(?!\w)")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z_.]{0,63}")
+_DECLARED_NAME = re.compile(r"[A-Za-z_][\w.]{0,63}")
 _NAME_BEFORE = re.compile(
     r"(?i)\b(?:column|table|relation|constraint|index|key|field|attribute|parameter|argument|option|module|name|named|"
     r"function|method|class|type|object|property|variable|schema|database|role|sequence|view|operator|encoding|codec|"
@@ -94,7 +95,7 @@ def _quoted(match: re.Match[str]) -> str:
     if re.fullmatch(_PLACEHOLDER, value):
         return match[0]
     is_name = bool(_NAME.fullmatch(value))
-    if _NAME_BEFORE.search(before) and is_name:
+    if _NAME_BEFORE.search(before) and _DECLARED_NAME.fullmatch(value):
         return match[0]
     if not is_name or _VALUE_BEFORE.search(before):
         return f"{match['q']}<text>{match['q']}"

@@ -27,6 +27,7 @@ KEEP = Mask(
     r"(?i:\bHTTP(?:/\d(?:\.\d)?)?[ :]{1,2}(?:status |error |code )?\d{3}\b|"
     r"\b(?:status|code|status[_ ]code|exit|exit status|exit code|returncode|errno|error|errorcode|SQLSTATE|signal|"
     r"returned|response)[ :=#]{1,3}\(?\d{1,5}(?![\w.:/-])|"
+    r"\b(?:column|table|relation|constraint|index|key|field|attribute|parameter|argument)s? [\"'`][a-z_]\w{0,63}|"
     r"\[(?:errno|winerror) -?\d+\]|\b\d{3}(?= (?:client|server) error)|\(\d{4,5}, |"
     r"\b(?:utf|sha|md|base|int|uint|float|latin|iso|cp|x|ipv|http|tlsv?|sslv?|v|python|s)-?\d{1,5}(?:[-.]\d{1,3})?\b)|"
     r"\b(?:[1-5]\d\d)(?= (?:Bad|Unauthorized|Forbidden|Not|Method|Conflict|Gone|Too|Internal|Service|Gateway|"

@@ -66,15 +66,15 @@ def _prepare(
         try:
             events.append(_parse(line.decode("utf-8-sig"), store.recorder, now))
         except UnicodeDecodeError:
-            rejects.append(_reject(store.recorder, origin, line_no, line, "not UTF-8", now))
+            rejects.append(_reject(store.recorder, origin, line_no, line, error="not UTF-8", now=now))
         except RecursionError:
-            rejects.append(_reject(store.recorder, origin, line_no, line, "nested too deeply", now))
+            rejects.append(_reject(store.recorder, origin, line_no, line, error="nested too deeply", now=now))
         except (UsageError, ValueError) as error:
-            rejects.append(_reject(store.recorder, origin, line_no, line, str(error), now))
+            rejects.append(_reject(store.recorder, origin, line_no, line, error=str(error), now=now))
     return events, rejects
 
 
-def _reject(recorder: Recorder, origin: str, line_no: int, line: bytes, error: str, now: int) -> NewReject:
+def _reject(recorder: Recorder, origin: str, line_no: int, line: bytes, *, error: str, now: int) -> NewReject:
     raw, _ = recorder.masker.mask_text(line.rstrip(b"\r\n").decode("utf-8", "backslashreplace"))
     return NewReject(origin, line_no, bounded(storable(raw), _MAX_RAW), storable(error), now)
 

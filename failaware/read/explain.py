@@ -8,7 +8,7 @@ from failaware.derive.settings import load_policy
 from failaware.derive.severity import CLUSTER_EVIDENCE, EVENT_EVIDENCE
 from failaware.engine import Reader
 from failaware.errors import FilterError, NotFound
-from failaware.model import Explanation, RuleCheck
+from failaware.model import NEVER, Explanation, RuleCheck
 
 _ENTITY = re.compile(r"(event|cluster)/(\d{1,19})")
 _NAME = re.compile(r":?\b[a-z_]+\b")
@@ -21,8 +21,8 @@ _EVIDENCE = {
 def explain(db: Reader, entity: str) -> Explanation:
     """Why `event/ID` or `cluster/ID` has the severity it has."""
     match = _ENTITY.fullmatch(entity)
-    if not match:
-        raise FilterError(f"'{entity}' is neither event/ID nor cluster/ID, such as event/42")
+    if not match or int(match[2]) > NEVER:
+        raise FilterError(f"'{entity[:60]}' is neither event/ID nor cluster/ID, such as event/42")
     entity_type, entity_id = match[1], int(match[2])
     with db.snapshot():
         policy = load_policy(db).parameters()

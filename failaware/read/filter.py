@@ -1,8 +1,8 @@
 """The filter language: `status:DEAD type:payment.* -error:timeout since:2h` becomes a condition and its parameters.
 
-A filter is words. `field:value` asks for a field, `field:a,b` for either value, `-` or `!` before a word for the opposite;
-values with blanks stand in double quotes; a word without a field is looked for in the error. All words must hold.
-Fields come from a closed table, and values only ever travel as parameters.
+A filter is words. `field:value` asks for a field, `field:a,b` for either value, `-` or `!` before a word for the
+opposite; values with blanks stand in double quotes; a word without a field is looked for in the error. All words must
+hold. Fields come from a closed table, and values only ever travel as parameters.
 """
 
 import re
@@ -12,13 +12,13 @@ from difflib import get_close_matches
 from typing import Any, Literal
 
 from failaware.errors import FilterError
-from failaware.model import Severity, SyncStatus
+from failaware.model import NEVER, Severity, SyncStatus
 from failaware.read.moment import parse_moment
 
 Order = Literal["newest", "oldest"]
 
 _WORD = re.compile(r'(?P<not>[-!])?(?:(?P<field>[A-Za-z_]+):)?(?P<value>"[^"]*"|[^\s"]+)(?=\s|$)')
-_NUMBER = re.compile(r"(>=|<=|>|<|=)?(\d{1,18})")
+_NUMBER = re.compile(r"(>=|<=|>|<|=)?(\d{1,19})")
 
 
 @dataclass(slots=True)
@@ -87,7 +87,7 @@ def _contains(*columns: str) -> Field:
 def _number(column: str) -> Field:
     def make(condition: Condition, value: str, _now: int) -> str:
         match = _NUMBER.fullmatch(value)
-        if not match:
+        if not match or int(match[2]) > NEVER:
             raise FilterError(f"'{value}' is not a number; write 3, >3, >=3, <3 or <=3")
         return f"{column} {match[1] or '='} {condition.bind(int(match[2]))}"
 

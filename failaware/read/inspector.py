@@ -40,7 +40,7 @@ class Inspector:
 
         Args:
             path: the SQLite file.
-            clock: gives the time in µs, for what is due now and for filters such as `since:2h`; the machine's by default.
+            clock: gives the time in µs, for what is due now and filters such as `since:2h`; the machine's by default.
 
         Raises:
             StoreError: missing, foreign, newer, corrupt or unreadable; the message says what to do.

@@ -187,8 +187,7 @@ class Worker:
         for lease in claim.lost(db, self._handlers.handles, now):
             policy = self._handler(lease.event_type).retry
             outcome = decide(policy, event_id=lease.event_id, tries=lease.tries + 1, failed_at=now)
-            message = f"the worker {lease.leased_by} was lost while it had this event in hand"
-            failure = Failure(claim.WORKER_LOST, message, None)
+            failure = Failure(claim.WORKER_LOST, "the worker was lost while it had this event in hand", None)
             began = min(lease.leased_until - self._lease_us, now)
             attempts.append(
                 NewAttempt(lease.event_id, failure, lease.leased_by, began, now, outcome.retry_at, outcome.because)

@@ -8,7 +8,7 @@ from failaware import Event, Retry
 from ..world import chance, world
 from . import Scenario, person
 
-RETRY = Retry(max_attempts=3, base=120)
+RETRY = Retry(max_attempts=4, base=900, factor=4, cap=14_400)
 _CHANGED_AT = 0.75  # of the history
 
 

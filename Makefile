@@ -1,0 +1,45 @@
+# make          this help
+# make demo     sample failures, alive, in the inspector (reports when there is no terminal)
+# make test     the whole test suite
+# make check    format, lint, types
+# make bench    the benchmarks
+# make clean    remove what the others made
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: help demo test check bench clean
+
+help:
+	@sed -n 's/^# \(make.*\)/\1/p' Makefile
+
+# uv where it is there, venv and pip where not; made anew when what is asked for has changed.
+$(READY): pyproject.toml requirements-dev.txt
+	@if command -v uv >/dev/null 2>&1; then \
+	  uv venv --quiet --clear --python $(PYTHON) .venv && \
+	  uv pip install --quiet --python $(BIN)/python -r requirements-dev.txt && \
+	  uv pip install --quiet --python $(BIN)/python --no-deps -e . ; \
+	else \
+	  $(PYTHON) -m venv --clear .venv && \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt && \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e . ; \
+	fi
+	@touch $(READY)
+
+demo: $(READY)
+	@$(BIN)/failaware demo
+
+test: $(READY)
+	@$(BIN)/python -m pytest -n auto
+
+check: $(READY)
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+bench: $(READY)
+	@$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
