@@ -41,13 +41,14 @@ class Retry:
 
     def delay(self, event_id: int, n: int) -> float:
         """The wait after the n-th failed attempt, in seconds."""
-        return self._bare(n) * (1 + self.jitter * _spread(event_id, n))
+        return min(self.cap, self.uncapped(n)) * (1 + self.jitter * _spread(event_id, n))
 
-    def _bare(self, n: int) -> float:
+    def uncapped(self, n: int) -> float:
+        """base · factor^(n−1), in seconds."""
         try:
-            return min(self.cap, self.base * self.factor ** (n - 1))
+            return self.base * self.factor ** (n - 1)
         except OverflowError:
-            return self.cap
+            return math.inf if self.base else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +76,7 @@ def decide(policy: Retry, *, event_id: int, tries: int, failed_at: int, error: B
 def _reckoning(policy: Retry, event_id: int, n: int) -> str:
     if policy.delay(event_id, n) == 0:
         return "at once"
-    bare = policy.base * policy.factor ** (n - 1) if policy.factor**n < 1e300 else math.inf
-    if bare > policy.cap:
+    if policy.uncapped(n) > policy.cap:
         wait = f"the cap of {_seconds(policy.cap)}"
     else:
         power = f" · {policy.factor:g}{str(n - 1).translate(_POWERS)}" if n > 1 else ""

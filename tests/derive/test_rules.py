@@ -1,0 +1,167 @@
+"""Each rule on both sides of its threshold, and what a cluster's episodes and comebacks are."""
+
+import pytest
+
+from failaware import UsageError
+from failaware.derive.rules import RULES, Policy, default_policy
+from failaware.facts import append
+from failaware.model import Failure, NewAttempt
+from tests.conftest import HOUR, START, assert_rebuild_changes_nothing
+
+FAILURE = Failure("GatewayTimeout", "connect timed out", None)
+
+
+class History:
+    """Appends facts with the times one says."""
+
+    def __init__(self, store):
+        self.store = store
+
+    def event(self):
+        return self.store.record("payment.capture", 1).event_id
+
+    def attempt(self, event_id, at, *, synced=False, dead=False):
+        retry_at = None if synced or dead else at + HOUR
+        failure = None if synced else FAILURE
+        new = NewAttempt(event_id, failure, "w", at, at, retry_at, None)
+        self.store.write(lambda db: append.attempts(db, [new], self.store.policy))
+
+    def failing(self, at, tries=1, *, dead=False):
+        event_id = self.event()
+        for number in range(tries):
+            self.attempt(event_id, at + number, dead=dead and number == tries - 1)
+        return event_id
+
+
+@pytest.fixture
+def history(store):
+    yield History(store)
+    assert_rebuild_changes_nothing(store)
+
+
+def test_the_rules_are_those_that_the_design_names():
+    assert [(rule.name, rule.of, rule.severity) for rule in RULES] == [
+        ("recurring", "cluster", "CRITICAL"),
+        ("multiple", "cluster", "HIGH"),
+        ("dead", "event", "HIGH"),
+        ("repeatedly-failing", "event", "MEDIUM"),
+        ("retrying", "event", "LOW"),
+    ]
+
+
+@pytest.mark.parametrize(("tries", "rule", "severity"), [(1, "retrying", "LOW"), (2, "retrying", "LOW"),
+                                                         (3, "repeatedly-failing", "MEDIUM")])  # fmt: skip
+def test_an_event_that_fails_is_low_until_it_has_failed_repeatedly(history, inspector, tries, rule, severity):
+    event = inspector.event(history.failing(START, tries))
+    assert (event.rule, event.severity, event.retry_count) == (rule, severity, tries - 1)
+
+
+def test_an_event_is_high_once_it_is_dead_and_nothing_once_it_is_synced(history, inspector):
+    event_id = history.failing(START, 1, dead=True)
+    assert (inspector.event(event_id).rule, inspector.event(event_id).severity) == ("dead", "HIGH")
+    history.attempt(event_id, START + 5, synced=True)
+    assert inspector.event(event_id).severity is None
+
+
+def only_cluster(inspector):
+    (cluster,) = inspector.clusters()
+    return cluster
+
+
+@pytest.mark.parametrize(("events", "severity"), [(1, None), (2, "HIGH")])
+def test_a_cluster_is_high_when_two_events_failed_with_it(history, inspector, events, severity):
+    for _ in range(events):
+        history.failing(START)
+    assert only_cluster(inspector).severity == severity
+
+
+def test_a_cluster_has_no_severity_once_all_of_it_is_resolved(history, inspector, store):
+    first, second = history.failing(START), history.failing(START)
+    history.attempt(first, START + 5, synced=True)
+    assert only_cluster(inspector).severity == "HIGH"
+    store.dismiss([second], because="seen")
+    cluster = only_cluster(inspector)
+    assert (cluster.severity, cluster.unresolved, cluster.recovered) == (None, 0, 1)
+
+
+@pytest.mark.parametrize(("gap_hours", "episodes", "severity"), [(0, 1, "HIGH"), (1, 1, "HIGH"), (2, 2, "CRITICAL")])
+def test_episodes_are_parted_by_a_quiet_hour_and_two_are_critical(history, inspector, gap_hours, episodes, severity):
+    start = START - START % HOUR
+    history.failing(start)
+    history.failing(start + gap_hours * HOUR)
+    cluster = only_cluster(inspector)
+    assert (cluster.episodes, cluster.severity) == (episodes, severity)
+
+
+def test_a_retry_in_a_later_hour_is_no_new_episode(history, inspector):
+    event_id = history.failing(START)
+    history.attempt(event_id, START + 5 * HOUR)
+    history.failing(START + 1)
+    assert only_cluster(inspector).episodes == 1
+
+
+def test_filling_the_quiet_hour_joins_two_episodes(history, inspector):
+    start = START - START % HOUR
+    history.failing(start)
+    history.failing(start + 2 * HOUR)
+    assert only_cluster(inspector).episodes == 2
+    history.failing(start + HOUR)
+    assert only_cluster(inspector).episodes == 1
+
+
+@pytest.mark.parametrize(("synced_at", "comebacks", "severity"), [(50, 1, "CRITICAL"), (150, 0, "HIGH")])
+def test_a_cluster_that_came_back_after_it_had_healed_is_critical(history, inspector, synced_at, comebacks, severity):
+    first = history.failing(START)
+    history.attempt(first, START + synced_at, synced=True)
+    history.failing(START + 100)
+    cluster = only_cluster(inspector)
+    assert (cluster.comebacks, cluster.severity, cluster.episodes) == (comebacks, severity, 1)
+
+
+def test_a_cluster_that_still_has_trouble_does_not_come_back(history, inspector):
+    healed, _still_open = history.failing(START), history.failing(START + 1)
+    history.attempt(healed, START + 50, synced=True)
+    history.failing(START + 100)
+    assert only_cluster(inspector).comebacks == 0
+
+
+def test_thresholds_are_the_policys(history, inspector, store):
+    event_id = history.failing(START, 2)
+    history.failing(START)
+    store.rebuild(Policy(repeated_retries=1, multiple_events=3, recurring_episodes=2))
+    assert inspector.event(event_id).severity == "MEDIUM"
+    assert only_cluster(inspector).severity is None
+    assert inspector.explain(f"event/{event_id}").checks[1].numbers["repeated_retries"] == 1
+    assert store.policy.multiple_events == 3
+
+
+def test_an_explanation_shows_each_rule_its_numbers_and_whether_it_held(history, inspector):
+    history.failing(START)
+    history.failing(START, dead=True)
+    cluster = only_cluster(inspector)
+    explanation = inspector.explain(f"cluster/{cluster.cluster_id}")
+    assert [(check.rule, check.held) for check in explanation.checks] == [("recurring", False), ("multiple", True)]
+    assert explanation.checks[0].numbers["episodes"] == 1
+    assert explanation.reason == (
+        "2 events of payment.capture fail with 'connect timed out' since 2026-11-18 11:06Z; 1 dead, 1 retrying"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("nonsense = 1", "no threshold 'nonsense'"),
+        ("multiple_events = 0", "1 or more"),
+        ("multiple_events = 'two'", "whole number"),
+        ("multiple_events = true", "whole number"),
+        ("= 3", "not TOML"),
+    ],
+)
+def test_a_policy_that_makes_no_sense_is_refused(text, says):
+    with pytest.raises(UsageError, match=says):
+        Policy.from_toml(text)
+
+
+def test_a_policy_survives_its_own_text():
+    assert Policy.from_toml(default_policy().to_toml()) == default_policy()
+    assert Policy.from_toml("") == default_policy()

@@ -1,0 +1,67 @@
+"""Facts are written once: the database itself refuses anything else, whoever the client is."""
+
+import shutil
+import sqlite3
+import subprocess
+
+import pytest
+
+from failaware import Handlers, Retry, Worker
+from failaware.engine.guards import FACTS
+
+
+@pytest.fixture
+def full(store, path):
+    """A store with a row in every fact table."""
+    handlers = Handlers()
+
+    @handlers.on("*", retry=Retry(max_attempts=1))
+    def fails(event):
+        raise ValueError("no")
+
+    event = store.record("a.b", {"n": 1}, key="k")
+    Worker(store, handlers).run(until_idle=True, patience=0)
+    store.dismiss([event.event_id], because="seen")
+    from failaware.model import NewReject
+
+    store.ingest([], [NewReject("file", 1, "{", "not JSON", 0)])
+    return path
+
+
+@pytest.mark.parametrize("table", FACTS)
+@pytest.mark.parametrize("verb", ["UPDATE", "DELETE", "REPLACE", "UPSERT"])
+def test_the_database_refuses_to_change_a_fact(full, table, verb):
+    db = sqlite3.connect(full)
+    (row,) = db.execute(f"SELECT * FROM {table}").fetchall()
+    columns = [column[1] for column in db.execute(f"PRAGMA table_info({table})")]
+    marks = ", ".join("?" * len(row))
+    statements = {
+        "UPDATE": (f"UPDATE {table} SET {columns[-1]} = {columns[-1]}", ()),
+        "DELETE": (f"DELETE FROM {table}", ()),
+        "REPLACE": (f"INSERT OR REPLACE INTO {table} VALUES ({marks})", row),
+        "UPSERT": (
+            f"INSERT INTO {table} VALUES ({marks}) ON CONFLICT DO UPDATE SET {columns[-1]} = excluded.{columns[-1]}",
+            row,
+        ),
+    }
+    with pytest.raises(sqlite3.IntegrityError, match=f"facts are append-only, {table} refuses"):
+        db.execute(*statements[verb])
+    assert db.execute(f"SELECT * FROM {table}").fetchall() == [row]
+
+
+@pytest.mark.skipif(shutil.which("sqlite3") is None, reason="no sqlite3 shell")
+def test_the_sqlite3_shell_is_refused_too(full):
+    done = subprocess.run(["sqlite3", full, "DELETE FROM attempt_log"], capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "facts are append-only" in done.stderr
+
+
+def test_event_detected_shows_the_event_with_its_state_and_cannot_be_written(full):
+    db = sqlite3.connect(full)
+    db.row_factory = sqlite3.Row
+    (row,) = db.execute("SELECT * FROM event_detected").fetchall()
+    assert row["event_type"] == "a.b"
+    assert row["event_payload"] == '{"n":1}'
+    assert (row["sync_status"], row["retry_count"], row["last_error"]) == ("DEAD", 0, "no")
+    with pytest.raises(sqlite3.OperationalError, match="view"):
+        db.execute("UPDATE event_detected SET sync_status = 'SYNCED'")

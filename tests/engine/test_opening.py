@@ -1,0 +1,174 @@
+"""Whatever lies at the path, opening it says in one sentence what is so and what to do."""
+
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+
+import pytest
+
+import failaware.engine.sqlite as engine
+from failaware import Inspector, Store, UsageError
+from failaware.errors import StoreBusy, StoreCorrupt, StoreError, StoreForeign, StoreMissing, StoreNewer
+
+
+def test_a_new_store_is_private(store, path):
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(("level", "number"), [("FULL", 2), ("NORMAL", 1)])
+def test_durability_is_as_asked(path, level, number):
+    with Store.open(path, synchronous=level) as store:
+        assert store.read(lambda db: db.query("PRAGMA synchronous")) == [(number,)]
+        assert store.read(lambda db: db.query("PRAGMA journal_mode")) == [("wal",)]
+
+
+def test_an_unknown_durability_is_refused(path):
+    with pytest.raises(UsageError, match="FULL"):
+        Store.open(path, synchronous="OFF")
+
+
+def test_a_missing_store_is_not_made_by_a_reader(path):
+    with pytest.raises(StoreMissing, match="there is no store"):
+        Inspector.open(path)
+    assert not path.exists()
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(StoreMissing, match="does not exist"):
+        Store.open(tmp_path / "no" / "store.db")
+
+
+def test_a_folder_is_not_a_store(tmp_path):
+    with pytest.raises(StoreForeign, match="folder"):
+        Inspector.open(tmp_path)
+    with pytest.raises(StoreError):
+        Store.open(tmp_path)
+
+
+@pytest.mark.parametrize("opener", [Store.open, Inspector.open])
+def test_a_file_that_is_no_database_is_refused(path, opener):
+    path.write_bytes(b"just some text, long enough to be looked at\n" * 100)
+    with pytest.raises(StoreForeign, match="not a SQLite database"):
+        opener(path)
+    assert path.read_bytes().startswith(b"just some text")
+
+
+@pytest.mark.parametrize("opener", [Store.open, Inspector.open])
+def test_another_programs_database_is_refused_and_left_alone(path, opener):
+    other = sqlite3.connect(path)
+    other.execute("CREATE TABLE theirs (x)")
+    other.commit()
+    other.close()
+    with pytest.raises(StoreForeign, match="another program"):
+        opener(path)
+    assert sqlite3.connect(path).execute("SELECT name FROM sqlite_master").fetchall() == [("theirs",)]
+
+
+@pytest.mark.parametrize("opener", [Store.open, Inspector.open])
+def test_a_newer_schema_is_refused(path, opener):
+    Store.open(path).close()
+    db = sqlite3.connect(path)
+    db.execute(f"PRAGMA user_version = {engine.SCHEMA_VERSION + 1}")
+    db.close()
+    with pytest.raises(StoreNewer, match="upgrade failaware"):
+        opener(path)
+
+
+def test_an_empty_file_is_no_store_to_a_reader_and_becomes_one_for_a_writer(path):
+    path.touch()
+    with pytest.raises(StoreForeign, match="empty"):
+        Inspector.open(path)
+    with Store.open(path) as store:
+        assert store.record("a").event_id == 1
+
+
+@pytest.mark.parametrize("opener", [Store.open, Inspector.open])
+def test_a_damaged_file_is_called_damaged(path, opener):
+    with Store.open(path) as store:
+        store.record_many(("a", {"n": n}) for n in range(2_000))
+    data = bytearray(path.read_bytes())
+    data[100:4096] = b"\xff" * (4096 - 100)  # the schema's page
+    path.write_bytes(data)
+    with pytest.raises(StoreCorrupt, match="damaged"):
+        opener(path)
+
+
+def test_a_store_that_is_locked_for_too_long_says_so(path, monkeypatch):
+    monkeypatch.setattr(engine, "BUSY_TIMEOUT_S", 0.05)
+    with Store.open(path) as store:
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreBusy, match="locked"):
+            store.record("a")
+        other.execute("ROLLBACK")
+        assert store.record("a").event_id == 1
+
+
+def test_a_reader_cannot_write(store, inspector):
+    store.record("a")
+    with pytest.raises(StoreError, match="read-only"):
+        inspector._db.query("DELETE FROM lease")
+
+
+def test_a_store_in_a_folder_that_is_not_writable_can_be_read(tmp_path):
+    folder = tmp_path / "closed"
+    folder.mkdir()
+    with Store.open(folder / "store.db") as store:
+        store.record("a", {"n": 1})
+    program = (
+        "import os, sys; os.getuid() or os.setuid(65534); from failaware import Inspector, Store, StoreError\n"
+        "print(Inspector.open(sys.argv[1]).health().total_events)\n"
+        "try: Store.open(sys.argv[1])\n"
+        "except StoreError as error: print(error)"
+    )
+    (folder / "store.db").chmod(0o644)
+    for part in (tmp_path, *tmp_path.parents):
+        if part.stat().st_uid == os.getuid() and part != part.parent and "pytest" in str(part):
+            part.chmod(0o755)
+    folder.chmod(0o555)
+    # Everything is imported before the user changes, so that its own files need not be readable to that user.
+    preload = "import failaware.read.inspector, failaware.store, failaware.engine.sqlite, failaware.engine.migrations;"
+    done = subprocess.run(
+        [sys.executable, "-c", preload + program, folder / "store.db"], capture_output=True, text=True, check=False
+    )
+    folder.chmod(0o755)
+    assert done.returncode == 0, done.stderr
+    events, refusal = done.stdout.splitlines()
+    assert events == "1"
+    assert "read-only" in refusal or "cannot be opened" in refusal
+
+
+def test_two_processes_make_the_same_new_store_at_once(path):
+    program = "import sys; from failaware import Store; print(Store.open(sys.argv[1]).record('a').event_id)"
+    running = [
+        subprocess.Popen([sys.executable, "-c", program, path], stdout=subprocess.PIPE, text=True) for _ in range(4)
+    ]
+    ids = sorted(int(process.communicate(timeout=60)[0]) for process in running)
+    assert ids == [1, 2, 3, 4]
+
+
+def test_a_forked_child_writes_through_a_connection_of_its_own(store):
+    store.record("parent")
+    child = os.fork()
+    if child == 0:
+        try:
+            store.record("child")
+            os._exit(0)
+        except BaseException:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    store.record("parent")
+    assert [row[0] for row in store.read(lambda db: db.query("SELECT event_type FROM event_log"))] == [
+        "parent",
+        "child",
+        "parent",
+    ]
+
+
+def test_an_empty_path_and_a_url_are_refused_in_words():
+    with pytest.raises(UsageError, match="empty"):
+        Store.open("")
+    with pytest.raises(UsageError, match="not supported"):
+        Store.open("postgresql://localhost/x")

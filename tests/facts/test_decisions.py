@@ -1,0 +1,95 @@
+"""People decide: a requeue gives a fresh budget, a dismissal ends the tries, and both are kept with who and why."""
+
+import pytest
+
+from failaware import Handlers, NotFound, Retry, UsageError, Worker
+from tests.conftest import assert_rebuild_changes_nothing
+
+
+class Trouble:
+    """A handler that fails until it is told to stop."""
+
+    def __init__(self, store, max_attempts=2):
+        self.failing = True
+        self.handlers = Handlers()
+        self.handlers.on("*", retry=Retry(max_attempts=max_attempts, base=10, jitter=0))(self.handle)
+        self.worker = Worker(store, self.handlers)
+
+    def handle(self, event):
+        if self.failing:
+            raise ValueError("still broken")
+
+    def run(self):
+        self.worker.run(until_idle=True, patience=0)
+
+
+@pytest.fixture
+def dead(store, clock):
+    """An event that died after two attempts, and its trouble."""
+    trouble = Trouble(store)
+    event_id = store.record("a", 1).event_id
+    trouble.run()
+    clock.advance(11)
+    trouble.run()
+    return event_id, trouble
+
+
+def test_failed_then_dead_then_requeued_then_synced_with_every_attempt_kept(store, inspector, clock, dead):
+    event_id, trouble = dead
+    assert inspector.event(event_id).sync_status == "DEAD"
+    store.requeue([event_id], because="fixed the gateway", by="ada")
+    assert inspector.event(event_id).sync_status == "PENDING"
+    trouble.failing = False
+    trouble.run()
+    event = inspector.event(event_id)
+    assert event.sync_status == "SYNCED"
+    assert [attempt.outcome for attempt in event.attempts] == ["FAILED", "FAILED", "SYNCED"]
+    (decision,) = event.decisions
+    assert (decision.decision, decision.decided_by, decision.reason) == ("REQUEUE", "ada", "fixed the gateway")
+    assert_rebuild_changes_nothing(store)
+
+
+def test_a_requeue_gives_a_fresh_budget(store, inspector, clock, dead):
+    event_id, trouble = dead
+    store.requeue([event_id], because="try again")
+    trouble.run()
+    assert inspector.event(event_id).sync_status == "FAILED"
+    clock.advance(11)
+    trouble.run()
+    event = inspector.event(event_id)
+    assert (event.sync_status, len(event.attempts)) == ("DEAD", 4)
+    assert event.attempts[-1].because == "2 of 2 attempts used"
+
+
+def test_a_dismissed_event_is_not_tried_and_not_unresolved(store, inspector, clock):
+    trouble = Trouble(store)
+    event_id = store.record("a", 1).event_id
+    trouble.run()
+    store.dismiss([event_id], because="the customer cancelled")
+    clock.advance(1000)
+    trouble.run()
+    event = inspector.event(event_id)
+    assert (event.sync_status, event.dismissed, event.due_at, len(event.attempts)) == ("FAILED", True, None, 1)
+    health = inspector.health()
+    assert (health.failed, health.dismissed, health.oldest_unresolved) == (0, 1, None)
+    assert inspector.severity().LOW == 0
+    store.requeue([event_id], because="no, they did not")
+    assert inspector.health().pending == 1
+    assert_rebuild_changes_nothing(store)
+
+
+def test_decisions_that_make_no_sense_are_refused_and_nothing_is_decided(store, inspector, dead):
+    dead_id, trouble = dead
+    pending = store.record("b", 1).event_id
+    with pytest.raises(UsageError, match="PENDING already"):
+        store.requeue([dead_id, pending], because="x")
+    with pytest.raises(NotFound, match="no event 99"):
+        store.dismiss([dead_id, 99], because="x")
+    assert inspector.event(dead_id).decisions == ()
+    trouble.failing = False
+    trouble.run()
+    with pytest.raises(UsageError, match="is SYNCED"):
+        store.dismiss([pending], because="x")
+    store.dismiss([dead_id], because="x")
+    with pytest.raises(UsageError, match="dismissed already"):
+        store.dismiss([dead_id], because="x")

@@ -1,0 +1,138 @@
+"""What is recorded is kept as it was given, once, or refused in one sentence."""
+
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from failaware import Store, UsageError
+from failaware.errors import PayloadError
+from tests.conftest import START, assert_rebuild_changes_nothing, query
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=10,
+)
+
+
+@given(JSON)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100, deadline=None)
+def test_any_json_value_comes_back(store, payload):
+    event = store.record("a.b", payload)
+    ((raw,),) = query(store, "SELECT event_payload FROM event_log WHERE event_id = ?", (event.event_id,))
+    if "[masked]" not in raw:
+        assert json.loads(raw) == payload
+
+
+def test_what_record_returns_is_what_was_recorded(store, clock):
+    event = store.record("a.b", {"n": 1}, key="k", source="s", occurred_at=datetime(2026, 11, 1, 12, tzinfo=UTC))
+    assert (event.event_id, event.event_type, event.payload, event.key, event.source) == (1, "a.b", {"n": 1}, "k", "s")
+    assert event.occurred_at == int(datetime(2026, 11, 1, 12, tzinfo=UTC).timestamp()) * 1_000_000
+    assert event.detected_at == START
+    assert not event.known
+
+
+def test_a_known_key_gives_the_first_event_and_adds_nothing(store):
+    first = store.record("a", {"n": 1}, key="k")
+    again = store.record("b", {"n": 2}, key="k")
+    assert again.known
+    assert (again.event_id, again.event_type, again.payload) == (first.event_id, "a", {"n": 1})
+    assert query(store, "SELECT count(*) FROM event_log") == [(1,)]
+
+
+def test_processes_that_race_for_a_key_record_one_event(path):
+    Store.open(path).close()
+    program = "import sys; from failaware import Store; print(Store.open(sys.argv[1]).record('a', key='k').event_id)"
+    running = [
+        subprocess.Popen([sys.executable, "-c", program, path], stdout=subprocess.PIPE, text=True) for _ in range(4)
+    ]
+    assert {process.communicate(timeout=60)[0] for process in running} == {"1\n"}
+
+
+def test_record_many_takes_pairs_and_dicts_and_known_keys(store):
+    given = [("a", 1), {"type": "b", "payload": [2], "key": "k", "source": "s", "occurred_at": "2026-11-01T00:00:00Z"}]
+    events = store.record_many([*given, {"type": "c", "key": "k"}] + [("d", n) for n in range(2_500)])
+    assert [event.event_id for event in events[:3]] == [1, 2, 2]
+    assert [event.known for event in events[:3]] == [False, False, True]
+    assert len({event.event_id for event in events}) == 2_502
+    assert_rebuild_changes_nothing(store)
+
+
+@pytest.mark.parametrize(
+    ("payload", "says"),
+    [
+        (float("nan"), "not JSON"),
+        ({"x": float("inf")}, "not JSON"),
+        (object(), "not JSON"),
+        ({"x": {1, 2}}, "not JSON"),
+        ("x" * 2_000_000, "the limit is 1,048,576"),
+        (b"bytes", "not JSON"),
+    ],
+)
+def test_what_is_no_payload_is_refused(store, payload, says):
+    with pytest.raises(PayloadError, match=says):
+        store.record("a", payload)
+    assert query(store, "SELECT count(*) FROM event_log") == [(0,)]
+
+
+def test_a_payload_nested_too_deeply_or_into_itself_is_refused(store):
+    deep = []
+    for _ in range(100_000):
+        deep = [deep]
+    with pytest.raises(PayloadError, match="nested"):
+        store.record("a", deep)
+    loop = []
+    loop.append(loop)
+    with pytest.raises(PayloadError):
+        store.record("a", loop)
+
+
+@pytest.mark.parametrize("name", ["", "x" * 513, "a\nb", "a\x1b[31m", None, 7])
+def test_an_event_type_that_is_no_name_is_refused(store, name):
+    with pytest.raises(UsageError, match="event type"):
+        store.record(name, 1)
+
+
+@pytest.mark.parametrize("when", ["2026-11-01", True, 1.5, datetime(2026, 11, 1), 2**63])  # noqa: DTZ001
+def test_a_time_that_is_none_is_refused(store, when):
+    with pytest.raises(UsageError, match="occurred_at"):
+        store.record("a", 1, occurred_at=when)
+
+
+def test_lone_surrogates_and_nul_are_kept_as_escapes(store):
+    event = store.record("a", {"bad": "\ud800", "nul": "\x00"})
+    ((raw,),) = query(store, "SELECT event_payload FROM event_log WHERE event_id = ?", (event.event_id,))
+    assert json.loads(raw) == {"bad": "\ud800", "nul": "\x00"}
+
+
+def test_secrets_do_not_reach_the_log(store):
+    token = "ghp_" + "a1B2" * 9
+    event = store.record("a", {"password": "hunter2", "note": f"use {token}", "n": 1})
+    assert event.payload == {"password": "[masked]", "note": "use [masked]", "n": 1}
+    assert query(store, "SELECT event_payload FROM event_log") == [(json.dumps(event.payload, separators=(",", ":")),)]
+
+
+def test_many_threads_record_at_once_and_share_commits(store):
+    with ThreadPoolExecutor(16) as pool:
+        ids = list(pool.map(lambda n: store.record("a", n, key=f"k{n % 400}").event_id, range(800)))
+    assert sorted(set(ids)) == list(range(1, 401))
+    assert_rebuild_changes_nothing(store)
+
+
+def test_one_threads_bad_job_does_not_harm_the_others(store):
+    def job(n):
+        try:
+            return store.record("a" if n % 3 else "", n).event_id
+        except UsageError:
+            return None
+
+    with ThreadPoolExecutor(8) as pool:
+        ids = list(pool.map(job, range(300)))
+    assert len([event_id for event_id in ids if event_id]) == 200
+    assert query(store, "SELECT count(*) FROM event_log") == [(200,)]

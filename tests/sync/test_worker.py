@@ -1,0 +1,298 @@
+"""The worker: claims, runs, records; what it does with slow, async, transactional, deadly and forbidden handlers."""
+
+import asyncio
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from failaware import Handlers, Permanent, Retry, RetryAfter, Store, UsageError, Worker
+from failaware.errors import HandlerError
+from failaware.facts import claim
+from tests.conftest import assert_rebuild_changes_nothing, query
+
+
+def eventually(condition, timeout=20):
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.005)
+
+
+def handlers_of(function, pattern="*", **options):
+    handlers = Handlers()
+    handlers.on(pattern, **options)(function)
+    return handlers
+
+
+def run(store, function, **options):
+    Worker(store, handlers_of(function, **options)).run(until_idle=True, patience=0)
+
+
+def test_a_handler_gets_the_event_as_it_was_recorded(store):
+    seen = []
+    store.record("a.b", {"n": [1, None]}, key="k", source="s", occurred_at=5)
+    run(store, seen.append)
+    (event,) = seen
+    assert (event.event_id, event.event_type, event.payload, event.attempt_no) == (1, "a.b", {"n": [1, None]}, 1)
+    assert (event.key, event.source, event.occurred_at) == ("k", "s", 5)
+    assert query(store, "SELECT sync_status FROM event_state") == [("SYNCED",)]
+
+
+def test_failures_are_retried_with_backoff_until_dead_and_each_is_kept(store, inspector, clock):
+    def fails(event):
+        raise ConnectionError(f"try {event.attempt_no}")
+
+    store.record("a", 1)
+    for _ in range(20):
+        run(store, fails, retry=Retry(max_attempts=3, base=10, jitter=0))
+        clock.advance(5)
+    attempts = inspector.attempts(1)
+    assert [attempt.error_message for attempt in attempts] == ["try 1", "try 2", "try 3"]
+    assert [attempt.error_type for attempt in attempts] == ["ConnectionError"] * 3
+    assert [b.finished_at - a.finished_at for a, b in zip(attempts, attempts[1:], strict=False)] == [10_000_000, 20_000_000]
+    assert "raise ConnectionError" in attempts[0].traceback
+    assert inspector.event(1).sync_status == "DEAD"
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "because"),
+    [
+        (Permanent("never"), "DEAD", "Permanent"),
+        (RetryAfter(77, "slow down"), "FAILED", "RetryAfter, 77 s"),
+        (SystemExit(3), "FAILED", "attempt 1 of 5"),
+        (KeyboardInterrupt(), "FAILED", "attempt 1 of 5"),
+    ],
+)
+def test_what_a_handler_raises_decides(store, inspector, error, status, because):
+    def raises(event):
+        raise error
+
+    store.record("a", 1)
+    run(store, raises)
+    event = inspector.event(1)
+    assert event.sync_status == status
+    assert because in event.attempts[0].because
+
+
+def test_an_event_without_a_handler_stays_pending_and_health_says_so(store, inspector):
+    store.record("mine", 1)
+    store.record("nobodys", 1)
+    run(store, lambda event: None, pattern="mine")
+    health = inspector.health()
+    assert (health.synced, health.pending) == (1, 1)
+    assert health.waiting == (("nobodys", 1),)
+
+
+def test_async_handlers_run_side_by_side(store):
+    together = []
+
+    async def handle(event):
+        together.append(event.event_id)
+        while len(together) < 5:  # returns only when all five have begun
+            await asyncio.sleep(0.001)
+
+    store.record_many(("a", n) for n in range(5))
+    Worker(store, handlers_of(handle), concurrency=5).run(until_idle=True, patience=0)
+    assert query(store, "SELECT DISTINCT sync_status FROM event_state") == [("SYNCED",)]
+
+
+def test_threads_run_side_by_side(store):
+    barrier = threading.Barrier(4, timeout=20)
+    store.record_many(("a", n) for n in range(4))
+    Worker(store, handlers_of(lambda event: barrier.wait()), concurrency=4).run(until_idle=True, patience=0)
+    assert query(store, "SELECT DISTINCT sync_status FROM event_state") == [("SYNCED",)]
+
+
+def test_a_slow_handler_does_not_hold_back_the_results_of_quick_ones(store, inspector):
+    release = threading.Event()
+
+    def handle(event):
+        if event.payload == "slow":
+            assert release.wait(20)
+
+    store.record_many([("a", "slow"), ("a", 1), ("a", 2)])
+    worker = Worker(store, handlers_of(handle), concurrency=2)
+    thread = threading.Thread(target=worker.run, kwargs={"until_idle": True, "patience": 0})
+    thread.start()
+    eventually(lambda: inspector.health().synced == 2)
+    release.set()
+    thread.join(20)
+    assert inspector.health().synced == 3
+
+
+def test_what_is_recorded_while_a_worker_waits_is_picked_up(store, inspector):
+    worker = Worker(store, handlers_of(lambda event: None))
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    store.record("a", 1)
+    eventually(lambda: inspector.health().synced == 1)
+    worker.stop()
+    thread.join(20)
+    assert not thread.is_alive()
+
+
+def test_a_handler_may_record_further_events(store, inspector):
+    def handle(event):
+        if event.payload:
+            store.record("a", event.payload - 1)
+
+    store.record("a", 3)
+    run(store, handle)
+    assert inspector.health().synced == 4
+
+
+def test_stop_finishes_what_has_begun_and_gives_back_the_rest(store, inspector):
+    begun, release = threading.Event(), threading.Event()
+
+    def handle(event):
+        begun.set()
+        assert release.wait(20)
+
+    store.record_many(("a", n) for n in range(10))
+    worker = Worker(store, handlers_of(handle))
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    assert begun.wait(20)
+    worker.stop()
+    time.sleep(0.05)
+    release.set()
+    thread.join(20)
+    health = inspector.health()
+    assert (health.synced, health.pending, health.in_hand) == (1, 9, 0)
+    assert_rebuild_changes_nothing(store)
+
+
+def test_a_transactional_handler_commits_its_writes_with_its_attempt_or_not_at_all(store, path):
+    store.write(lambda db: db.execute("CREATE TABLE ledger (event_id INTEGER PRIMARY KEY)"))
+
+    def handle(event, transaction):
+        transaction.execute("INSERT INTO ledger VALUES (?)", (event.event_id,))
+        store.record("b.noted", event.event_id)
+        if event.payload == "bad":
+            raise ValueError("after the write")
+
+    store.record_many([("a", "good"), ("a", "bad")])
+    run(store, handle, pattern="a", transaction=True, retry=Retry(max_attempts=1))
+    assert query(store, "SELECT event_id FROM ledger") == [(1,)]
+    assert query(store, "SELECT sync_status FROM event_state ORDER BY event_id") == [("SYNCED",), ("DEAD",), ("PENDING",)]
+    assert_rebuild_changes_nothing(store)
+
+
+def test_leases_are_renewed_while_a_handler_runs(path):
+    store = Store.open(path, synchronous="NORMAL")
+    store.record("a", 1)
+    calls = []
+
+    def handle(event):
+        calls.append(event.attempt_no)
+        time.sleep(1.0)
+
+    workers = [Worker(store, handlers_of(handle), lease=0.3) for _ in range(2)]
+    threads = [threading.Thread(target=w.run, kwargs={"until_idle": True, "patience": 2}) for w in workers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert calls == [1]
+    assert query(store, "SELECT outcome FROM attempt_log") == [("SYNCED",)]
+
+
+def lose_a_worker(store, clock, limit=50):
+    """Claim as a worker does, then never come back."""
+    now = clock()
+    taken = store.write(
+        lambda db: claim.take(db, ["a"], worker="gone:1", now=now, until=now + 60_000_000, limit=limit, alone=True)
+    )
+    return [claimed.event.event_id for claimed in taken]
+
+
+def test_a_lost_worker_is_an_attempt_that_counts_until_the_event_is_dead(store, inspector, clock):
+    store.record("a", 1)
+    for _ in range(2):
+        assert lose_a_worker(store, clock) == [1]
+        run(store, lambda event: None, retry=Retry(max_attempts=2, base=10))  # the lease still holds
+        clock.advance(61)
+        run(store, pytest.fail, retry=Retry(max_attempts=2, base=10))  # recorded as lost; not due yet
+        clock.advance(60)
+    event = inspector.event(1)
+    assert [(a.error_type, a.worker) for a in event.attempts] == [("WorkerLost", "gone:1")] * 2
+    assert event.sync_status == "DEAD"
+    assert_rebuild_changes_nothing(store)
+
+
+def test_events_that_may_have_killed_a_worker_are_tried_one_at_a_time(store, clock):
+    store.record_many(("a", n) for n in range(4))
+    assert len(lose_a_worker(store, clock)) == 4
+    clock.advance(61)
+    run(store, pytest.fail, retry=Retry(base=10))
+    clock.advance(60)
+    store.record("a", "innocent")
+    assert len(lose_a_worker(store, clock)) == 1
+    assert len(lose_a_worker(store, clock)) == 1
+
+
+def test_a_late_result_of_a_worker_that_was_taken_for_lost_is_kept_too(store, inspector, clock):
+    begun, release = threading.Event(), threading.Event()
+
+    def handle(event):
+        begun.set()
+        assert release.wait(20)
+
+    store.record("a", 1)
+    worker = Worker(store, handlers_of(handle), lease=30)
+    thread = threading.Thread(target=worker.run, kwargs={"until_idle": True, "patience": 0})
+    store.write(lambda db: db.execute("DELETE FROM lease"))
+    thread.start()
+    assert begun.wait(20)
+    store.write(lambda db: db.execute("UPDATE lease SET leased_until = 1"))
+    other = Worker(store, handlers_of(pytest.fail, retry=Retry(base=1000)))
+    other.run(until_idle=True, patience=0)
+    release.set()
+    thread.join(20)
+    assert [a.outcome for a in inspector.attempts(1)] == ["FAILED", "SYNCED"]
+    assert inspector.event(1).sync_status == "SYNCED"
+    assert_rebuild_changes_nothing(store)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_the_command_gracefully(path, tmp_path, number):
+    (tmp_path / "slow.py").write_text(
+        "import time\nfrom failaware import Handlers\nhandlers = Handlers()\n"
+        "@handlers.on('a')\ndef slow(event):\n"
+        "    open('begun', 'w').close()\n    time.sleep(0.5)\n"
+    )
+    with Store.open(path) as store:
+        store.record_many(("a", n) for n in range(20))
+    command = [sys.executable, "-m", "failaware", "--db", str(path), "run", "slow"]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    eventually(lambda: (tmp_path / "begun").exists())
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 0, err
+    assert "1 synced" in out
+    assert sqlite3.connect(path).execute("SELECT count(*) FROM lease").fetchone() == (0,)
+    assert os.path.getsize(path) > 0
+
+
+@pytest.mark.parametrize("wrong", [{"concurrency": 0}, {"batch": 0}, {"lease": 0}])
+def test_numbers_that_make_no_sense_are_refused(store, wrong):
+    with pytest.raises(UsageError, match=next(iter(wrong))):
+        Worker(store, handlers_of(print), **wrong)
+
+
+def test_a_worker_without_handlers_is_refused(store):
+    with pytest.raises(HandlerError, match="no handler"):
+        Worker(store, Handlers())
+
+
+def test_no_type_waits_behind_anothers_flood(store):
+    order = []
+    store.record_many([("flood", n) for n in range(300)] + [("quiet", 0)])
+    Worker(store, handlers_of(lambda event: order.append(event.event_type)), batch=50).run(until_idle=True, patience=0)
+    assert order.index("quiet") <= 100
