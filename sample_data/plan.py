@@ -1,5 +1,6 @@
 """Which events are detected when: each scenario's share of them, spread over the days."""
 
+from dataclasses import replace
 from random import Random
 
 from .scenarios import (
@@ -14,6 +15,7 @@ from .scenarios import (
     schema_change,
     slow_leak,
 )
+from .world import SECOND
 
 SCENARIOS = (
     outage.SCENARIO,
@@ -27,6 +29,7 @@ SCENARIOS = (
 )
 """All of them; their shares add up to 1."""
 
+_WAITING, _JUST_NOW = 3, 20 * SECOND  # the last few come too late to be tried
 _LEAST = 4  # events of each scenario, however few there are in all
 
 
@@ -40,7 +43,9 @@ def plan(events: int, seed: int, began: int, ends: int) -> list[Planned]:
         for scenario, count in zip(SCENARIOS, counts, strict=True)
         for number in range(1, count + 1)
     ]
-    return sorted(planned, key=lambda event: event.at)
+    planned.sort(key=lambda event: event.at)
+    just_now = [replace(event, at=ends - _JUST_NOW) for event in planned[-_WAITING:]]
+    return planned[:-_WAITING] + just_now
 
 
 def one(rng: Random, number: int, at: int) -> Planned:

@@ -34,7 +34,7 @@ _NAME_BEFORE = re.compile(
 )
 _VALUE_BEFORE = re.compile(r"(?i)(?:\b(?:got|value|input|file|literal|user|received|given|was|directory|for)|[:=]) ?$")
 _BODY = re.compile(r"(?s)[{\[](?=[^{}\[\]]{0,200}[:,]).{8,}[}\]]")
-_KEY_VALUE = re.compile(r"(?<!\w)(?P<name>[A-Za-z_][\w.-]{0,40})=(?P<value>[^\s,;)\]}'\"<]{1,200})")
+_KEY_VALUE = re.compile(r"(?<![\w?&])(?P<name>[A-Za-z_][\w.-]{0,40})=(?P<value>[^\s,;)\]}'\"<]{1,200})")
 _CODE_NAMES = frozenset(("reason", "code", "status", "errno", "topic", "op", "state", "method", "action"))
 _PLURAL = re.compile(r"(?<=<n> )([a-z]{2,30}[a-rt-z])s\b")
 _REPEATED = re.compile(rf"({_PLACEHOLDER})(?:[\s,;|/:-]{{1,3}}{_PLACEHOLDER})+")

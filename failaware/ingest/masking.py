@@ -90,7 +90,7 @@ SHAPES = (
     Shape("OpenAI-like key", r"\bsk-(?:[a-z]{{2,12}}-)*[A-Za-z0-9_]{{20,}}"),
     Shape(
         "named in text",
-        r"(?i:(?P<keep{n}>\b(?:[a-z]+[_-])?(?:password|passwd|pwd|secret|token|api[_-]?key|access[_-]?key)"
+        r"(?i:(?P<keep{n}>\b(?:[a-z]{{1,30}}[_-]){{0,4}}(?:password|passwd|pwd|secret|token|api[_-]?key|access[_-]?key)"
         r"[\"']?\s{{0,3}}[=:]\s{{0,3}}[\"']?))(?!\[masked)[^\s\"'&,;)}}\]]{{3,}}",
     ),
 )

@@ -1,0 +1,230 @@
+"""The command line as a person and a script meet it: the real program, in its own process."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from failaware import Handlers, Permanent, Retry, Store, Worker
+from tests.conftest import START
+
+
+def failaware(*words, db=None, cwd=None, stdin=None, **env):
+    command = [sys.executable, "-m", "failaware", *(["--db", str(db)] if db else []), *words]
+    clean = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "FAILAWARE_DB")}
+    return subprocess.run(
+        command, capture_output=True, text=True, cwd=cwd, input=stdin, env={**clean, **env}, timeout=120, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory):
+    """A store with something of everything, hostile text included."""
+    path = tmp_path_factory.mktemp("cli") / "store.db"
+    handlers = Handlers()
+
+    @handlers.on("payment.*", retry=Retry(max_attempts=2, base=0))
+    def payment(event):
+        raise TimeoutError(f"gateway 10.0.0.{event.event_id} timed out \x1b[31m[bold]\u202e")
+
+    @handlers.on("poison")
+    def poison(event):
+        raise Permanent("cannot be read")
+
+    handlers.on("mail")(lambda event: None)
+    with Store.open(path) as store:
+        store.record_many([("payment.capture", {"amount": 5}), ("payment.capture", {"evil": "\x1b]0;x\x07"}), ("poison", 1)])
+        store.record_many([("mail", n) for n in range(5)] + [("waiting", 1)])
+        Worker(store, handlers).run(until_idle=True)
+        cluster = store.read(lambda db: db.query("SELECT cluster_id FROM failure_cluster WHERE events = 2"))[0][0]
+    return path, cluster
+
+
+REPORTS = ["health", "severity", "clusters", "cluster ID", "events", "event 1", "explain event/1", "explain cluster/ID", "timeline"]
+
+
+@pytest.mark.parametrize("report", REPORTS)
+def test_every_report_prints_harmless_text_and_one_json_document(full, report):
+    path, cluster = full
+    words = report.replace("ID", str(cluster)).split()
+    plain = failaware(*words, db=path)
+    assert plain.returncode == 0, plain.stderr
+    assert plain.stdout.strip()
+    assert not any(c in plain.stdout for c in "\x1b\x07\u202e")
+    assert json.loads(failaware(*words, "--json", db=path).stdout) is not None
+
+
+def test_the_first_spellings_still_work(full):
+    path, _ = full
+    assert json.loads(failaware("--health", "--json", db=path).stdout)["total_events"] == 9
+    assert json.loads(failaware("--severity", "--json", db=path).stdout)["HIGH"] == 4
+
+
+def test_json_has_the_keys_that_others_rely_on(full):
+    path, cluster = full
+    health = json.loads(failaware("health", "--json", db=path).stdout)
+    assert (health["pending"], health["failed"], health["dead"], health["synced"], health["dismissed"]) == (1, 0, 3, 5, 0)
+    assert health["oldest_unresolved"]["event_id"] in (1, 2, 3)
+    assert health["most_retried"]["value"] == 1
+    severity = json.loads(failaware("severity", "--json", db=path).stdout)
+    assert [severity[level] for level in ("CRITICAL", "HIGH", "MEDIUM", "LOW")] == [0, 4, 0, 0]
+    worst = json.loads(failaware("clusters", "--json", db=path).stdout)[0]
+    keys = "cluster_id event_type error_type template severity rule reason events unresolved failures first_failed_at last_failed_at"
+    assert set(keys.split()) <= set(worst)
+    assert (worst["cluster_id"], worst["severity"], worst["rule"], worst["events"]) == (cluster, "HIGH", "multiple", 2)
+    event = json.loads(failaware("event", "1", "--json", db=path).stdout)
+    assert [attempt["outcome"] for attempt in event["attempts"]] == ["FAILED", "FAILED"]
+
+
+@pytest.mark.parametrize("columns", ["80", "160"])
+def test_reports_fit_a_terminal(full, columns):
+    import pty
+
+    path, cluster = full
+    for words in (["health"], ["severity"], ["clusters"], ["events"], ["timeline"]):
+        leader, follower = pty.openpty()
+        env = {**os.environ, "COLUMNS": columns, "NO_COLOR": "1", "TERM": "xterm"}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "failaware", "--db", str(path), *words], stdout=follower, env=env, stderr=follower
+        )
+        os.close(follower)
+        shown = b""
+        while True:
+            try:
+                chunk = os.read(leader, 65536)
+            except OSError:
+                break
+            if not chunk:
+                break
+            shown += chunk
+        os.close(leader)
+        assert process.wait(30) == 0, shown
+        lines = re.sub(r"\x1b\[[0-9;]*m", "", shown.decode()).replace("\r", "").splitlines()
+        assert lines
+        assert max(map(len, lines)) <= int(columns), words
+
+
+def test_severity_is_readable_without_colour(full):
+    path, _ = full
+    assert "HIGH" in failaware("clusters", db=path, NO_COLOR="1").stdout
+
+
+def test_the_exit_code_of_severity_can_be_asked_for(full):
+    path, _ = full
+    assert failaware("severity", "--exit-code", "HIGH", db=path).returncode == 1
+    assert failaware("severity", "--exit-code", "medium", db=path).returncode == 1
+    assert failaware("severity", "--exit-code", "CRITICAL", db=path).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["event", "99"], "there is no event 99"),
+        (["event", "x"], "invalid int value"),
+        (["cluster", "123"], "there is no cluster"),
+        (["explain", "thing/1"], "neither event/ID nor cluster/ID"),
+        (["explain", "event/99"], "there is no event 99"),
+        (["events", "foo:1"], "there is no field 'foo'"),
+        (["events", "since:soon"], "is not a time"),
+        (["timeline", "--hours", "0"], "--hours is"),
+        (["evnts"], "did you mean 'events'"),
+        (["run", "no_such_module"], "there is no module"),
+        (["ingest", "no_such_file"], "there is no file"),
+        (["requeue", "1"], "--because"),
+        (["requeue", "--because", "x"], "one of the three"),
+        (["dismiss", "99", "--because", "x"], "there is no event 99"),
+        (["rebuild", "--policy", "no_such_file"], "cannot read"),
+        (["tui"], "needs a terminal"),
+        (["seed", "--events", "3"], "--events is"),
+    ],
+)
+def test_what_is_wrong_is_one_sentence_and_exit_status_2(full, tmp_path, words, says):
+    path, _ = full
+    done = failaware(*words, db=path, cwd=tmp_path)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_a_store_that_cannot_be_used_is_one_sentence_and_exit_status_2(tmp_path):
+    text = tmp_path / "text.db"
+    text.write_text("no database " * 500)
+    for place, says in [("missing.db", "there is no store"), ("text.db", "not a SQLite database"), (".", "folder")]:
+        for report in ("health", "severity", "clusters", "events", "timeline"):
+            done = failaware(report, "--db", place, cwd=tmp_path)
+            assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+            assert says in done.stderr
+
+
+def test_an_empty_store_says_what_to_do_next(tmp_path):
+    Store.open(tmp_path / "failaware.db").close()
+    assert "failaware seed" in failaware("health", cwd=tmp_path).stdout
+    for report in ("severity", "clusters", "events", "timeline"):
+        assert failaware(report, cwd=tmp_path).returncode == 0
+
+
+def test_the_store_comes_from_the_environment_too(full, tmp_path):
+    path, _ = full
+    assert "9 events" in failaware("health", cwd=tmp_path, FAILAWARE_DB=str(path)).stdout
+
+
+def test_ingest_counts_exactly_and_says_with_its_exit_status_whether_lines_were_rejected(tmp_path):
+    (tmp_path / "in.jsonl").write_text('{"type": "a", "key": "1"}\n{"type": "a", "key": "2"}\n')
+    first = failaware("ingest", "in.jsonl", cwd=tmp_path)
+    assert (first.returncode, first.stdout) == (0, "2 recorded, 0 rejected\n")
+    again = failaware("ingest", "in.jsonl", "-", cwd=tmp_path, stdin='{"type": "b"}\nnonsense\n')
+    assert again.returncode == 1
+    assert "1 recorded, 2 known by their key, 1 rejected" in again.stdout
+    assert "stdin:2: a line is one JSON object" in again.stdout
+    counts = json.loads(failaware("ingest", "--json", "in.jsonl", cwd=tmp_path).stdout)
+    assert counts == {"recorded": 0, "known": 2, "rejected": 0}
+
+
+def test_decisions_by_number_by_cluster_and_by_filter(tmp_path):
+    path = tmp_path / "store.db"
+    handlers = Handlers()
+
+    @handlers.on("*", retry=Retry(max_attempts=1))
+    def fails(event):
+        raise ValueError(event.event_type)
+
+    with Store.open(path, clock=lambda: START) as store:
+        store.record_many((name, 1) for name in "aabbb")
+        Worker(store, handlers).run(until_idle=True)
+    cluster = json.loads(failaware("clusters", "type:a", "--json", db=path).stdout)[0]["cluster_id"]
+    assert "2 events requeued" in failaware("requeue", "--cluster", str(cluster), "--because", "fixed", db=path).stdout
+    assert "2 events dismissed" in failaware("dismiss", "3", "4", "--because", "seen", "--by", "ada", db=path).stdout
+    assert "1 event dismissed" in failaware("dismiss", "--where", "type:b", "--because", "seen", db=path).stdout
+    health = json.loads(failaware("health", "--json", db=path).stdout)
+    assert (health["pending"], health["dead"], health["dismissed"]) == (2, 0, 3)
+    shown = failaware("event", "3", db=path).stdout
+    assert "DISMISS by ada: seen" in shown
+
+
+def test_rebuild_with_another_policy_stays_in_force(tmp_path, full):
+    import shutil
+
+    path = tmp_path / "copy.db"
+    shutil.copy(full[0], path)
+    (tmp_path / "policy.toml").write_text("multiple_events = 3\n")
+    assert failaware("rebuild", "--policy", "policy.toml", db=path, cwd=tmp_path).returncode == 0
+    assert json.loads(failaware("severity", "--json", db=path).stdout)["clusters"]["HIGH"] == 0
+
+
+def test_a_reader_that_closes_the_pipe_gets_no_complaint(full):
+    path, _ = full
+    done = subprocess.run(
+        f"{sys.executable} -m failaware --db {path} events --json | head -n 1",
+        shell=True, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.stderr == ""
+
+
+def test_help_and_version():
+    assert "examples:" in failaware("--help").stdout
+    assert failaware("--version").stdout.startswith("failaware ")
+    assert "--until-idle" in failaware("run", "--help").stdout

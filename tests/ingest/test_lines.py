@@ -1,0 +1,99 @@
+"""JSON Lines: every good line is an event, every bad one a reject with its reason, and all are counted."""
+
+import io
+import json
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from failaware.ingest.lines import ingest_lines
+from tests.conftest import assert_rebuild_changes_nothing, query
+
+
+def ingest(store, *lines):
+    data = b"".join((line if isinstance(line, bytes) else line.encode()) + b"\n" for line in lines)
+    return ingest_lines(store, io.BytesIO(data), origin="test")
+
+
+def test_the_payload_is_kept_as_it_was_written(store):
+    ingest(store, '{"type": "a", "payload": {"n": 1.50, "n": 2,  "big": 123456789012345678901234567890}}')
+    assert query(store, "SELECT event_payload FROM event_log") == [
+        ('{"n": 1.50, "n": 2,  "big": 123456789012345678901234567890}',)
+    ]
+
+
+def test_all_fields_are_taken(store):
+    line = {"type": "a.b", "payload": [1], "key": "k", "source": "s", "occurred_at": "2026-11-20T10:00:00+01:00"}
+    done = ingest(store, json.dumps(line), json.dumps(line))
+    assert (done.recorded, done.known, done.rejected) == (1, 1, 0)
+    assert query(store, "SELECT event_type, event_payload, source, occurred_at FROM event_log") == [
+        ("a.b", "[1]", "s", int(datetime(2026, 11, 20, 9, tzinfo=UTC).timestamp()) * 1_000_000)
+    ]
+
+
+def test_a_failure_observed_elsewhere_is_a_dead_attempt(store, inspector):
+    error = {"type": "Timeout", "message": "took 5 s", "traceback": "Traceback …"}
+    ingest(store, json.dumps({"type": "a", "error": error, "key": "k"}), json.dumps({"type": "a", "error": error, "key": "k"}))
+    event = inspector.event(1)
+    assert event.sync_status == "DEAD"
+    (attempt,) = event.attempts
+    assert (attempt.error_type, attempt.error_message, attempt.traceback) == ("Timeout", "took 5 s", "Traceback …")
+    assert_rebuild_changes_nothing(store)
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("[1]", "one JSON object"),
+        ("{", "a name in quotes is missing"),
+        ('{"type": "a"', "',' or '}' is missing"),
+        ('{"type" "a"}', "':' is missing"),
+        ('{"type": }', "Expecting value"),
+        ('{"type": "a"} x', "something stands after"),
+        ('{"payload": 1}', "'type' is missing"),
+        ('{"type": 7}', "event type is a string"),
+        ('{"type": ""}', "1 to 512"),
+        ('{"type": "a", "type": "b"}', "stands twice"),
+        ('{"type": "a", "typo": 1}', "no field 'typo'"),
+        ('{"type": "a", "payload": NaN}', "NaN is not JSON"),
+        ('{"type": "a", "occurred_at": "yesterday"}', "ISO 8601"),
+        ('{"type": "a", "occurred_at": "2026-11-20T10:00:00"}', "time zone"),
+        ('{"type": "a", "error": "boom"}', "'error' is"),
+        ('{"type": "a", "error": {"type": 1}}', "are strings"),
+        ('{"type": "a", "key": 5}', "key is a string"),
+        (b'{"type": "\xff"}', "not UTF-8"),
+        ('{"type": "a", "payload": "' + "x" * 1_100_000 + '"}', "the limit is"),
+        ('{"type": "a", "payload": ' + "[" * 100_000 + "]" * 100_000 + "}", "nested too deeply"),
+        ('{"type": "a", "payload": "tab\there"}', "Invalid control character"),
+    ],
+)
+def test_a_bad_line_is_kept_with_the_reason_and_the_good_ones_are_recorded(store, line, says):
+    done = ingest(store, '{"type": "good"}', line, "", "  ", '{"type": "good"}')
+    assert (done.recorded, done.known, done.rejected) == (2, 0, 1)
+    ((origin, line_no, raw, error),) = query(store, "SELECT origin, line_no, raw, error FROM reject_log")
+    assert (origin, line_no) == ("test", 2)
+    assert says in error
+    assert raw[:9] == (line if isinstance(line, str) else line.decode("utf-8", "backslashreplace"))[:9]
+
+
+def test_a_byte_order_mark_and_windows_line_ends_do_no_harm(store):
+    assert ingest(store, b'\xef\xbb\xbf{"type": "a"}\r', '{"type": "b"}\r').recorded == 2
+
+
+def test_secrets_are_masked_in_events_and_rejects(store):
+    secret = "tr0ub4dor"
+    ingest(store, json.dumps({"type": "a", "payload": {"password": secret}}), '{"typ": 1, "password": "' + secret + '"}')
+    everything = query(store, "SELECT event_payload FROM event_log UNION ALL SELECT raw FROM reject_log")
+    assert secret not in repr(everything)
+    assert "[masked]" in everything[0][0]
+    assert "[masked]" in everything[1][0]
+
+
+@given(st.lists(st.binary(max_size=60).filter(lambda line: b"\n" not in line), max_size=20))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=80, deadline=None)
+def test_any_bytes_are_counted(store, lines):
+    done = ingest(store, *lines)
+    kept = [line for line in lines if line.strip()]
+    assert done.recorded + done.known + done.rejected == len(kept)

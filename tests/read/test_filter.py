@@ -1,0 +1,126 @@
+"""The filter language: what it finds, and what it says when it is not understood."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from failaware import Handlers, Permanent, Retry, Worker
+from failaware.errors import FilterError, NotFound
+from failaware.read.moment import parse_moment
+from tests.conftest import START
+
+
+@pytest.fixture
+def full(store, inspector, clock):
+    handlers = Handlers()
+
+    @handlers.on("payment.*", retry=Retry(base=100))
+    def payment(event):
+        raise TimeoutError("gateway timed out") if event.payload == "slow" else Permanent("100% refused")
+
+    handlers.on("mail")(lambda event: None)
+    store.record("payment.capture", "slow", source="web", key="p1")
+    store.record("payment.refund", "bad", source="api")
+    clock.advance(3600)
+    store.record("mail", 1)
+    Worker(store, handlers).run(until_idle=True, patience=0)
+    store.record("mail_x", 1)
+    store.record("payment.capture", "slow")
+    Worker(store, handlers).run(until_idle=True, patience=0)
+    store.dismiss([5], because="seen")
+    clock.advance(7200)
+    store.record("late", 1)
+    return inspector
+
+
+@pytest.mark.parametrize(
+    ("words", "ids"),
+    [
+        ("", [6, 5, 4, 3, 2, 1]),
+        ("status:DEAD", [2]),
+        ("status:failed", [5, 1]),
+        ("status:unresolved", [2, 1]),
+        ("status:dismissed", [5]),
+        ("status:DEAD,SYNCED", [3, 2]),
+        ("-status:PENDING -status:SYNCED", [5, 2, 1]),
+        ("!type:payment.*", [6, 4, 3]),
+        ("type:mail", [3]),
+        ("type:mail*", [4, 3]),
+        ("type:mail_x", [4]),
+        ("error:timed", [5, 1]),
+        ("error:TimeoutError", [5, 1]),
+        ("TIMED", [5, 1]),
+        ('"100% ref"', [2]),
+        ("error:100%", [2]),
+        ("error:1_0", []),
+        ("severity:HIGH", [2]),
+        ("severity:low+", [2, 1]),
+        ("source:web,api", [2, 1]),
+        ("key:p*", [1]),
+        ("id:>=4", [6, 5, 4]),
+        ("retries:0 status:FAILED", [5, 1]),
+        ("since:1h", [6]),
+        ("until:1h", [5, 4, 3, 2, 1]),
+        ("type:payment.* status:FAILED timed", [5, 1]),
+    ],
+)
+def test_what_a_filter_finds(full, words, ids):
+    assert [event.event_id for event in full.events(words)] == ids
+
+
+def test_events_come_in_pages(full):
+    first = full.events(limit=4)
+    assert [event.event_id for event in full.events(limit=4, before=first[-1].event_id)] == [2, 1]
+
+
+def test_clusters_are_filtered_too(full):
+    assert [c.template for c in full.clusters("type:payment.capture")] == ["gateway timed out"]
+    assert [c.template for c in full.clusters("status:dead")] == ["<percent> refused"]
+    assert full.clusters("severity:CRITICAL") == []
+    assert len(full.clusters("since:1h")) == 0
+
+
+def test_a_cluster_is_found_by_its_first_digits(full):
+    (cluster, _) = full.clusters()
+    assert full.cluster(str(cluster.cluster_id)[:9]) == cluster == full.cluster(cluster.cluster_id)
+    with pytest.raises(NotFound):
+        full.cluster("0")
+    with pytest.raises(NotFound):
+        full.cluster("x' OR 1")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("sevrity:HIGH", "did you mean 'severity'"),
+        ("foo:1", "no field 'foo'"),
+        ("status:GONE", "not a status"),
+        ("severity:BAD", "not a severity"),
+        ("id:x", "not a number"),
+        ("id:99999999999999999999", "not a number"),
+        ("since:soon", "not a time"),
+        ('error:"open', "quote left open"),
+        ("status:,", "needs a value"),
+    ],
+)
+def test_what_is_not_understood_is_said(full, words, says):
+    with pytest.raises(FilterError, match=says):
+        full.events(words)
+
+
+def test_values_never_become_sql(full):
+    assert full.events("type:x';DROP_TABLE_event_log;--") == []
+    assert full.health().total_events == 6
+
+
+def test_moments(monkeypatch):
+    assert parse_moment("2h", now=START) == START - 7_200_000_000
+    assert parse_moment("3 d ago", now=START) == START - 3 * 86_400_000_000
+    assert parse_moment("now", now=START) == START
+    at = int(datetime(2026, 11, 20, 10, 3, tzinfo=UTC).timestamp()) * 1_000_000
+    assert parse_moment("2026-11-20T10:03Z", now=START) == at
+    yesterday = datetime.fromtimestamp(parse_moment("yesterday 14:00", now=START) / 1e6, UTC).astimezone()
+    assert (yesterday.hour, yesterday.minute) == (14, 0)
+    for wrong in ("", "2 parsecs", "yesterday 25:00", "2026-13-01"):
+        with pytest.raises(FilterError):
+            parse_moment(wrong, now=START)

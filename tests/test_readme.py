@@ -1,0 +1,53 @@
+"""The README's own snippets, run as they stand: three events, a handler that fails, FAILED, DEAD, requeue, SYNCED."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language):
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+def run(command, cwd):
+    words = shlex.split(command)
+    if words[0] == "failaware":
+        words = [sys.executable, "-m", *words]
+    elif words[0] == "python":
+        words[0] = sys.executable
+    env = {name: value for name, value in os.environ.items() if name != "FAILAWARE_DB"}
+    return subprocess.run(words, cwd=cwd, env=env, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_the_walk(tmp_path):
+    record, handlers = blocks("python")[:2]
+    (tmp_path / "record.py").write_text(record)
+    (tmp_path / "shop.py").write_text(handlers)
+    outputs = {}
+    for line in blocks("sh")[1].splitlines():
+        command, _, comment = line.partition("#")
+        done = run(command.strip(), tmp_path)
+        assert done.returncode == 0, (command, done.stdout, done.stderr)
+        outputs[command.strip()] = done.stdout
+        for word in re.findall(r"[A-Z]{4,}", comment):
+            assert word in done.stdout.upper(), (command, word, done.stdout)
+        if "make it succeed" in comment:
+            (tmp_path / "shop.py").write_text(handlers.replace("raise", "# raise"))
+    last = run("failaware event 1", tmp_path).stdout
+    assert "SYNCED" in last
+    assert last.count("GatewayTimeout: ") == 3
+    assert "REQUEUE" in last
+
+
+def test_every_command_of_the_readme_exists():
+    from failaware.cli.main import COMMANDS
+
+    known = {command.name for command in COMMANDS}
+    for block in blocks("sh"):
+        for command in re.findall(r"^failaware ([a-z]+)", block, re.MULTILINE):
+            assert command in known

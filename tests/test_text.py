@@ -1,0 +1,79 @@
+"""Whatever a stranger sends, nothing in it is obeyed by a terminal or refused by a database."""
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from failaware.text import bounded, distance, one_line, sparkline, storable, visible
+
+ANY = st.text(st.characters(categories=None))  # surrogates included
+SECOND = 1_000_000
+
+
+@given(ANY)
+def test_nothing_that_a_terminal_obeys_is_left(text):
+    for shown in (visible(text), one_line(text)):
+        assert not any(unicodedata.category(c) in ("Cc", "Cs") or c in "\u202e\u2066\u200b\ufeff" for c in shown)
+        shown.encode()
+
+
+@given(ANY)
+def test_line_ends_may_be_kept(text):
+    kept = visible(text, keep_newlines=True)
+    assert not any(unicodedata.category(c) == "Cc" and c != "\n" for c in kept)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b[31mred", "\\x1b[31mred"),
+        ("\x1b]52;c;aGk=\x07", "\\x1b]52;c;aGk=\\x07"),
+        ("abc\u202edcba", "abc\\u202edcba"),
+        ("[bold]markup[/]", "[bold]markup[/]"),
+        ("naïve 日本 🙂", "naïve 日本 🙂"),
+        ("tag\U000e0041", "tag\\U000e0041"),
+    ],
+)
+def test_how_it_is_shown(text, shown):
+    assert visible(text) == shown
+
+
+@given(ANY, st.integers(1, 80))
+def test_one_line_fits_its_width(text, width):
+    cells = sum(
+        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
+        for c in one_line(text, width)
+    )
+    assert cells <= width
+
+
+def test_line_ends_and_a_cut_can_be_seen():
+    assert one_line("a\r\nb\nc") == "a ⏎ b ⏎ c"
+    assert one_line("abcdef", 4) == "abc…"
+    assert one_line("abcd", 4) == "abcd"
+
+
+@given(ANY, st.integers(0, 300))
+def test_bounded_keeps_both_ends_within_its_limit(text, limit):
+    kept = bounded(text, limit)
+    assert len(kept) <= limit or kept == text
+    if len(text) > limit > 100:
+        assert kept[:10] == text[:10]
+        assert kept[-10:] == text[-10:]
+        assert "characters left out" in kept
+
+
+@given(ANY)
+def test_storable_is_utf8_without_nul(text):
+    assert "\x00" not in storable(text).encode().decode()
+
+
+def test_times_and_bars():
+    now = 1_795_000_000 * SECOND
+    assert distance(now, now) == "now"
+    assert distance(now - 90 * SECOND, now) == "1 min ago"
+    assert distance(now + 3 * 3600 * SECOND, now) == "in 3 h"
+    assert sparkline([0, 1, 4, 8]) == "·▂▅█"
+    assert sparkline([]) == ""
