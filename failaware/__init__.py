@@ -3,7 +3,7 @@
 The public names load on first use, so that `import failaware` costs next to nothing.
 """
 
-from typing import TYPE_CHECKING
+TYPE_CHECKING = False  # as type checkers read it; importing typing would cost more than all the rest here
 
 if TYPE_CHECKING:
     from failaware.errors import FailawareError, NotFound, Permanent, RetryAfter, StoreError, UsageError

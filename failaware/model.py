@@ -1,11 +1,11 @@
 """The words of the domain: facts, states, severities, and the values that travel between the rooms.
 
-May touch: nothing. Times are integer microseconds since the epoch, UTC, and end in `_at`.
+May touch: nothing. Times are integer microseconds since the epoch, UTC, and end in `_at`. The values are named tuples:
+immutable, and twenty times quicker to define than frozen dataclasses, which start-up would pay for at every command.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 NEVER = 2**63 - 1
 """A time that does not come (µs): the end of what is still open."""
@@ -44,8 +44,7 @@ class DecisionKind(StrEnum):
     DISMISS = "DISMISS"
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """Something detected that has to be applied to the domain.
 
     `payload` is the decoded JSON. `attempt_no` counts from 1 and is the attempt that is being made when a handler
@@ -64,8 +63,7 @@ class Event:
     known: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(NamedTuple):
     """How an attempt failed: the error's type, its message, and its traceback if there is one."""
 
     error_type: str
@@ -73,8 +71,7 @@ class Failure:
     traceback: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class NewEvent:
+class NewEvent(NamedTuple):
     """An event about to be appended; `payload_json` is the raw JSON text that is kept."""
 
     event_type: str
@@ -85,8 +82,7 @@ class NewEvent:
     detected_at: int
 
 
-@dataclass(frozen=True, slots=True)
-class NewAttempt:
+class NewAttempt(NamedTuple):
     """An attempt about to be appended; its number is given when it is. `failure` is None when it succeeded."""
 
     event_id: int
@@ -98,8 +94,7 @@ class NewAttempt:
     because: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class NewReject:
+class NewReject(NamedTuple):
     """Input that could not be understood, about to be kept with the reason."""
 
     origin: str
@@ -109,8 +104,7 @@ class NewReject:
     rejected_at: int
 
 
-@dataclass(frozen=True, slots=True)
-class Claimed:
+class Claimed(NamedTuple):
     """An event under this worker's lease.
 
     `tries` counts the attempts since it was recorded or last requeued. `suspect`: its last attempt lost its worker.
@@ -121,8 +115,7 @@ class Claimed:
     suspect: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(NamedTuple):
     """One try at applying an event, and what was decided after it."""
 
     attempt_id: int
@@ -140,8 +133,7 @@ class Attempt:
     cluster_id: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """A person's word on an event: who, when, why."""
 
     decision_id: int
@@ -152,8 +144,7 @@ class Decision:
     decided_at: int
 
 
-@dataclass(frozen=True, slots=True)
-class EventSummary:
+class EventSummary(NamedTuple):
     """An event in a list: its state, without its payload."""
 
     event_id: int
@@ -175,8 +166,7 @@ class EventSummary:
     due_at: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class EventDetail:
+class EventDetail(NamedTuple):
     """One event with everything ever known about it; `event_payload` is the raw JSON text."""
 
     event_id: int
@@ -200,8 +190,7 @@ class EventDetail:
     decisions: tuple[Decision, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class EventRef:
+class EventRef(NamedTuple):
     """A pointer to one event and the number that made it stand out (a time in µs, or a count)."""
 
     event_id: int
@@ -209,8 +198,7 @@ class EventRef:
     value: int
 
 
-@dataclass(frozen=True, slots=True)
-class Health:
+class Health(NamedTuple):
     """The state of the store in one row.
 
     The five states add up: pending + failed + dead + synced + dismissed = total_events; a dismissed event is counted
@@ -234,8 +222,7 @@ class Health:
     last_fact_at: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class SeverityCounts:
+class SeverityCounts(NamedTuple):
     """How many unresolved events and clusters stand at each severity: both together, and each kind by severity."""
 
     CRITICAL: int
@@ -246,8 +233,7 @@ class SeverityCounts:
     clusters: dict[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Cluster:
+class Cluster(NamedTuple):
     """Failures of one event type with one fingerprint."""
 
     cluster_id: int
@@ -270,8 +256,7 @@ class Cluster:
     example_attempt: int
 
 
-@dataclass(frozen=True, slots=True)
-class HourCount:
+class HourCount(NamedTuple):
     """Failures of one cluster in one hour (`hour_at`: its start), and the events that entered it then."""
 
     cluster_id: int
@@ -280,8 +265,7 @@ class HourCount:
     events: int
 
 
-@dataclass(frozen=True, slots=True)
-class RuleCheck:
+class RuleCheck(NamedTuple):
     """One severity rule held against one entity: the numbers it looked at, and whether it held."""
 
     rule: str
@@ -291,8 +275,7 @@ class RuleCheck:
     held: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(NamedTuple):
     """Why an event or a cluster has the severity it has; `severity` is None when no rule holds."""
 
     entity_type: str

@@ -38,7 +38,25 @@ def one_line(text: str, width: int | None = None) -> str:
     if width is not None:
         text = text[: width * 8]  # far more than can be shown; keeps huge texts cheap
     line = _escape(_NEWLINE.sub(" ⏎ ", text).replace("\t", " "))
-    return line if width is None else _cut(line, width)
+    return line if width is None else cut(line, width)
+
+
+def cells(line: str) -> int:
+    """How many terminal cells a line takes."""
+    return len(line) if line.isascii() else sum(map(_cells, line))
+
+
+def cut(line: str, width: int) -> str:
+    """The line, or its beginning with … at the end where it takes more than `width` cells."""
+    if len(line) <= width and line.isascii():
+        return line
+    used = 0
+    for position, character in enumerate(line):
+        cells = _cells(character)
+        if used + cells > width or (used + cells == width and position + 1 < len(line)):
+            return line[:position] + "…" if width else ""
+        used += cells
+    return line
 
 
 def bounded(text: str, limit: int) -> str:
@@ -96,18 +114,6 @@ def _code(match: re.Match[str]) -> str:
     if number < 0x100:
         return f"\\x{number:02x}"
     return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
-
-
-def _cut(line: str, width: int) -> str:
-    if len(line) <= width and line.isascii():
-        return line
-    used = 0
-    for position, character in enumerate(line):
-        cells = _cells(character)
-        if used + cells > width or (used + cells == width and position + 1 < len(line)):
-            return line[:position] + "…" if width else ""
-        used += cells
-    return line
 
 
 def _cells(character: str) -> int:

@@ -1,4 +1,4 @@
-"""What the tests share: a clock that is moved by hand, a store in a folder of its own, and pictures of what is derived."""
+"""What the tests share: a clock moved by hand, a store in a folder of its own, and pictures of what is derived."""
 
 import pytest
 
@@ -48,7 +48,8 @@ def inspector(store, path, clock):
 def derived(store):
     """All rows of all derived tables."""
     return {
-        table: sorted(store.read(lambda db, table=table: db.query(f"SELECT * FROM {table}")), key=repr) for table in DERIVED
+        table: sorted(store.read(lambda db, table=table: db.query(f"SELECT * FROM {table}")), key=repr)
+        for table in DERIVED
     }
 
 

@@ -100,6 +100,13 @@ def test_the_demo_without_a_terminal_prints_the_reports(tmp_path):
         capture_output=True, text=True, cwd=tmp_path, env=env, stdin=subprocess.DEVNULL, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    for part in ("failaware health", "failaware severity", "failaware clusters", "failaware explain", "held", "CRITICAL"):
+    for part in (
+        "failaware health",
+        "failaware severity",
+        "failaware clusters",
+        "failaware explain",
+        "held",
+        "CRITICAL",
+    ):
         assert part in done.stdout
     assert list(tmp_path.iterdir()) == []

@@ -1,7 +1,6 @@
 """`failaware cluster ID`: why its severity, its hours, its events, an example of the failure."""
 
 import argparse
-from dataclasses import asdict
 
 from failaware.cli import output
 from failaware.cli.event import draw_attempt
@@ -30,31 +29,31 @@ def run(args: argparse.Namespace) -> int:
         events = inspector.events(f"cluster:{cluster.cluster_id}", limit=_EVENTS)
         example = inspector.attempt(cluster.example_attempt)
     if args.json:
-        output.print_json({**asdict(cluster), "hours": [asdict(hour) for hour in hours], "example": asdict(example)})
+        output.print_json({**cluster._asdict(), "hours": hours, "example": example})
         return 0
-    console = output.console()
+    paper = output.Paper()
     title = output.severity(cluster.severity) if cluster.severity else output.text("no severity", "dim")
-    title.append(f"  cluster {cluster.cluster_id}  ", "dim")
-    title.append_text(output.text(cluster.event_type, "bold"))
-    console.print(title)
-    console.print(output.block(output.cluster_name(cluster.error_type, cluster.template)))
-    console.print()
+    paper.print(title + output.text(f"  cluster {cluster.cluster_id}", "dim"))
+    paper.print(output.failure(cluster.event_type, cluster.error_type, cluster.template))
+    paper.print()
     if cluster.reason:
-        console.print(output.text(f"because {cluster.rule}: {cluster.reason}"))
-    console.print(
+        paper.print(output.text(f"because {cluster.rule}: {cluster.reason}"))
+    paper.print(
         output.text(
             f"{cluster.events:,} events: {cluster.dead:,} dead, {cluster.retrying:,} retrying, "
             f"{cluster.recovered:,} recovered; {cluster.failures:,} failed attempts; {cluster.episodes:,} episodes, "
             f"{cluster.comebacks:,} comebacks"
         )
     )
-    console.print(output.text(f"first {when(cluster.first_failed_at, now)}"))
-    console.print(output.text(f"last  {when(cluster.last_failed_at, now)}"))
-    console.print(output.text(f"\nFailures by hour, {_DAYS} days".strip(), "bold"))
-    draw_hours(console, hours, now, hours=_DAYS * 24)
-    console.print(output.text("\nIts newest events".strip(), "bold"))
-    print_events(console, events, now)
-    console.print()
-    console.print(output.text(f"An example: attempt {example.attempt_no} of event {example.event_id}", "bold"))
-    draw_attempt(console, example, now)
+    paper.print(output.text(f"first {when(cluster.first_failed_at, now)}"))
+    paper.print(output.text(f"last  {when(cluster.last_failed_at, now)}"))
+    paper.print()
+    paper.print(output.text(f"Failures by hour, {_DAYS} days", "bold"))
+    draw_hours(paper, hours, now, hours=_DAYS * 24)
+    paper.print()
+    paper.print(output.text("Its newest events", "bold"))
+    print_events(paper, events, now)
+    paper.print()
+    paper.print(output.text(f"An example: attempt {example.attempt_no} of event {example.event_id}", "bold"))
+    draw_attempt(paper, example, now)
     return 0

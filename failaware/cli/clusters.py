@@ -2,15 +2,11 @@
 
 import argparse
 from collections import defaultdict
-from typing import TYPE_CHECKING
 
 from failaware.cli import output
 from failaware.model import HOUR, Cluster, HourCount
 from failaware.read.inspector import Inspector
-from failaware.text import distance, one_line, sparkline
-
-if TYPE_CHECKING:
-    from rich.console import Console
+from failaware.text import distance, sparkline
 
 _HOURS = 24
 
@@ -31,19 +27,19 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         output.print_json(clusters)
         return 0
-    console = output.console()
+    paper = output.Paper()
     if clusters:
-        draw(console, clusters, hours, now)
+        draw(paper, clusters, hours, now)
     else:
-        console.print(
+        paper.print(
             output.text("No cluster: nothing has failed." if not args.filter else "No cluster passes the filter.")
         )
     if len(clusters) == args.limit:
-        console.print(output.text(f"The first {args.limit}; --limit shows more.", "dim"))
+        paper.print(output.text(f"The first {args.limit}; --limit shows more.", "dim"))
     return 0
 
 
-def draw(console: "Console", clusters: list[Cluster], hours: list[HourCount], now: int) -> None:
+def draw(paper: output.Paper, clusters: list[Cluster], hours: list[HourCount], now: int) -> None:
     """The clusters with their numbers, and below each what fails."""
     lines = sparklines(hours, now)
     columns = ("severity", "cluster", "events", "open", "failures", f"last {_HOURS} h", "last failure")
@@ -58,10 +54,8 @@ def draw(console: "Console", clusters: list[Cluster], hours: list[HourCount], no
             output.text(lines.get(cluster.cluster_id, "·" * _HOURS)),
             output.text(distance(cluster.last_failed_at, now)),
         ]
-        failure = output.text(f"{cluster.event_type}  ", "bold")
-        failure.append(one_line(output.cluster_name(cluster.error_type, cluster.template)), "not bold")
-        rows.append((numbers, failure))
-    output.print_rows(console, columns, rows, right={"events", "open", "failures"}, last="failure")
+        rows.append((numbers, output.failure(cluster.event_type, cluster.error_type, cluster.template)))
+    output.print_rows(paper, columns, rows, right={"events", "open", "failures"}, last="failure")
 
 
 def sparklines(hours: list[HourCount], now: int) -> dict[int, str]:

@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         count = len(set(ids))
         done = "requeued: due now" if args.command == "requeue" else "dismissed: no longer tried, no longer unresolved"
-        output.console().print(output.text(f"{count:,} {'event' if count == 1 else 'events'} {done}"))
+        output.Paper().print(output.text(f"{count:,} {'event' if count == 1 else 'events'} {done}"))
     return 0
 
 

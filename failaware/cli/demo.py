@@ -37,22 +37,21 @@ def _reports(place: str) -> int:
     with Inspector.open(place) as inspector:
         worst = inspector.clusters(limit=1)[0]
     commands = [["health"], ["severity"], ["clusters", "status:unresolved"], ["explain", f"cluster/{worst.cluster_id}"]]
-    console = output.console()
+    paper = output.Paper()
     for command in commands:
-        console.print()
-        console.print(output.text(f"$ failaware {' '.join(command)}", "bold cyan"))
+        paper.print()
+        paper.print(output.text(f"$ failaware {' '.join(command)}", "bold cyan"))
         sys.stdout.flush()
         main(["--db", place, *command])
-    console.print()
-    console.print(output.text("Keep some: 'failaware seed' makes failaware.db here, 'failaware tui' opens it.", "dim"))
+    paper.print()
+    paper.print(output.text("Keep some: 'failaware seed' makes failaware.db here, 'failaware tui' opens it.", "dim"))
     return 0
 
 
 def _inspector(place: str, seed: int) -> int:
     """The inspector, while a thread records events and applies them."""
-    from tui.app import run_inspector
-
     from sample_data import live
+    from tui.app import run_inspector
 
     stop = Event()
     alive = Thread(target=live, args=(place,), kwargs={"seed": seed, "stop": stop}, daemon=True)

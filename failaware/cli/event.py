@@ -2,15 +2,11 @@
 
 import argparse
 import json
-from typing import TYPE_CHECKING
 
 from failaware.cli import output
 from failaware.model import Attempt, EventDetail
 from failaware.read.inspector import Inspector
 from failaware.text import when
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 _MAX_SHOWN = 20_000  # characters of a payload on a terminal; --json has all of it
 
@@ -28,33 +24,31 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         output.print_json(event)
         return 0
-    console = output.console()
-    _draw_head(console, event, now)
-    console.print()
-    console.print(output.text("Payload", "bold"))
-    console.print(output.block(_pretty(event.event_payload)))
-    console.print()
-    console.print(output.text("Attempts" if event.attempts else "No attempt yet", "bold"))
+    paper = output.Paper()
+    _draw_head(paper, event, now)
+    paper.print()
+    paper.print(output.text("Payload", "bold"))
+    paper.print(output.block(_pretty(event.event_payload)))
+    paper.print()
+    paper.print(output.text("Attempts" if event.attempts else "No attempt yet", "bold"))
     shown: set[str] = set()
     for attempt in event.attempts:
-        draw_attempt(console, attempt, now, shown)
+        draw_attempt(paper, attempt, now, shown)
     for decision in event.decisions:
         line = output.text(f"{decision.decision} by {decision.decided_by}: {decision.reason}", "bold")
-        console.print(line, output.text(f"  {when(decision.decided_at, now)}", "dim"))
+        paper.print(line + output.text(f"  {when(decision.decided_at, now)}", "dim"))
     return 0
 
 
-def _draw_head(console: "Console", event: EventDetail, now: int) -> None:
+def _draw_head(paper: output.Paper, event: EventDetail, now: int) -> None:
     title = output.text(f"event {event.event_id}  ", "dim")
-    title.append_text(output.text(event.event_type, "bold"))
-    title.append("  ")
-    title.append_text(output.status(event.sync_status, dismissed=event.dismissed))
+    title += output.text(f"{event.event_type}  ", "bold")
+    title += output.status(event.sync_status, dismissed=event.dismissed)
     if event.severity:
-        title.append("  ")
-        title.append_text(output.severity(event.severity))
-    console.print(title)
+        title += output.text("  ") + output.severity(event.severity)
+    paper.print(title)
     if event.reason:
-        console.print(output.text(f"because {event.rule}: {event.reason}"))
+        paper.print(output.text(f"because {event.rule}: {event.reason}"))
     facts = [
         ("key", event.key),
         ("source", event.source),
@@ -66,33 +60,26 @@ def _draw_head(console: "Console", event: EventDetail, now: int) -> None:
     ]
     for name, value in facts:
         if value is not None:
-            line = output.text(f"{name:<11}", "dim")
-            line.append_text(output.text(str(value), "not dim"))
-            console.print(line)
+            paper.print(output.text(f"{name:<11}", "dim") + output.text(value))
 
 
-def draw_attempt(console: "Console", attempt: Attempt, now: int, shown: set[str] | None = None) -> None:
+def draw_attempt(paper: output.Paper, attempt: Attempt, now: int, shown: set[str] | None = None) -> None:
     """One attempt; a traceback that was shown already is not shown again."""
     line = output.text(f"#{attempt.attempt_no} ", "bold")
-    line.append_text(output.text(attempt.outcome, "green" if attempt.outcome == "SYNCED" else "red"))
-    line.append(f"  {when(attempt.finished_at, now)}", "dim")
-    line.append(f"  took {_duration(attempt.finished_at - attempt.started_at)}", "dim")
-    line.append_text(output.text(f"  by {attempt.worker}", "dim"))
-    console.print(line)
+    line += output.text(attempt.outcome, "green" if attempt.outcome == "SYNCED" else "red")
+    took = _duration(attempt.finished_at - attempt.started_at)
+    paper.print(line + output.text(f"  {when(attempt.finished_at, now)}  took {took}  by {attempt.worker}", "dim"))
     if attempt.error_type is not None:
-        error = output.text("   ")
-        error.append_text(output.text(attempt.error_type, "bold"))
-        error.append(": ")
-        error.append_text(output.block((attempt.error_message or "").replace("\n", "\n   ")))
-        console.print(error)
+        message = output.block((attempt.error_message or "").replace("\n", "\n   "))
+        paper.print(output.text(f"   {attempt.error_type}: ", "bold") + message)
     if attempt.because:
         wait = f"next attempt {when(attempt.retry_at, now)}" if attempt.retry_at else "no further attempt"
-        console.print(output.text(f"   {wait}: {attempt.because}", "dim"))
+        paper.print(output.text(f"   {wait}: {attempt.because}", "dim"))
     if attempt.traceback is not None:
         if shown is not None and attempt.traceback in shown:
-            console.print(output.text("   the same traceback", "dim"))
+            paper.print(output.text("   the same traceback", "dim"))
             return
-        console.print(output.block("   " + attempt.traceback.rstrip().replace("\n", "\n   "), "dim"))
+        paper.print(output.block("   " + attempt.traceback.rstrip().replace("\n", "\n   "), "dim"))
         if shown is not None:
             shown.add(attempt.traceback)
 

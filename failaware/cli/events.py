@@ -1,15 +1,11 @@
 """`failaware events [FILTER]`: events, newest first."""
 
 import argparse
-from typing import TYPE_CHECKING
 
 from failaware.cli import output
 from failaware.model import EventSummary
 from failaware.read.inspector import Inspector
 from failaware.text import distance
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,17 +28,17 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         output.print_json(events)
         return 0
-    console = output.console()
+    paper = output.Paper()
     if not events:
-        console.print(output.text("No event passes the filter." if args.filter else "No events yet."))
+        paper.print(output.text("No event passes the filter." if args.filter else "No events yet."))
         return 0
-    print_events(console, events, now)
+    print_events(paper, events, now)
     if len(events) == args.limit:
-        console.print(output.text(f"The first {args.limit}; --before {events[-1].event_id} shows the next.", "dim"))
+        paper.print(output.text(f"The first {args.limit}; --before {events[-1].event_id} shows the next.", "dim"))
     return 0
 
 
-def print_events(console: "Console", events: list[EventSummary], now: int) -> None:
+def print_events(paper: output.Paper, events: list[EventSummary], now: int) -> None:
     """Events with their state, and beside or below it the last error."""
     columns = ("event", "type", "state", "severity", "tries", "detected", "next")
     rows = []
@@ -60,6 +56,6 @@ def print_events(console: "Console", events: list[EventSummary], now: int) -> No
             error = output.text("")
         else:
             error = output.text(f"{event.last_error_type.rpartition('.')[2]}: ", "dim")
-            error.append_text(output.text(event.last_error or "", "not dim"))
+            error += output.text(event.last_error or "")
         rows.append((cells, error))
-    output.print_rows(console, columns, rows, right={"event", "tries"}, last="last error")
+    output.print_rows(paper, columns, rows, right={"event", "tries"}, last="last error")

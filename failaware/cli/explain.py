@@ -23,18 +23,18 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         output.print_json(explanation)
         return 0
-    console = output.console()
+    paper = output.Paper()
     title = output.text(f"{explanation.entity_type} {explanation.entity_id}  ", "bold")
-    title.append_text(output.severity(explanation.severity) if explanation.severity else output.text("no rule holds"))
-    console.print(title)
+    title += output.severity(explanation.severity) if explanation.severity else output.text("no rule holds")
+    paper.print(title)
     if explanation.reason:
-        console.print(output.text(f"because {explanation.rule}: {explanation.reason}"))
+        paper.print(output.text(f"because {explanation.rule}: {explanation.reason}"))
     for check in explanation.checks:
-        console.print()
+        paper.print()
         line = output.text("held     " if check.held else "not held ", "green" if check.held else "dim")
-        line.append_text(output.text(f"{check.rule} → {check.severity}", "bold" if check.held else ""))
-        console.print(line)
-        console.print(output.text(f"         {check.condition}", "dim"))
+        line += output.text(f"{check.rule} → {check.severity}", "bold" if check.held else "")
+        paper.print(line)
+        paper.print(output.text(f"         {check.condition}", "dim"))
         numbers = ", ".join(f"{name} = {value}" for name, value in check.numbers.items())
-        console.print(output.text(f"         {numbers}"))
+        paper.print(output.text(f"         {numbers}"))
     return 0

@@ -1,15 +1,12 @@
 """`failaware health`: how many events stand where, and what stands out."""
 
 import argparse
-from typing import TYPE_CHECKING
 
 from failaware.cli import output
+from failaware.cli.output import Line
 from failaware.model import EventRef, Health
 from failaware.read.inspector import Inspector
 from failaware.text import when
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,37 +17,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print it."""
     with Inspector.open(args.db) as inspector:
-        health = inspector.health()
-        if args.json:
-            output.print_json(health)
-        else:
-            console = output.console()
-            for part in draw(health, args.db, inspector.now()):
-                console.print(part)
+        health, now = inspector.health(), inspector.now()
+    if args.json:
+        output.print_json(health)
+        return 0
+    paper = output.Paper()
+    paper.print(output.text(args.db, "bold") + output.text(f"  {health.total_events:,} events"))
+    if not health.total_events:
+        paper.print(
+            output.text(
+                "Nothing is recorded yet: store.record(...) in Python, 'failaware ingest FILE', "
+                f"or 'failaware seed --db {args.db}' for sample data."
+            )
+        )
+        return 0
+    paper.print()
+    _print_counts(paper, health)
+    paper.print()
+    _print_notable(paper, health, now)
+    if health.waiting and not health.in_hand:
+        types = ", ".join(f"{event_type} ({events:,})" for event_type, events in health.waiting[:5])
+        paper.print(Line(), output.text(f"Waiting for their first attempt: {types}.", "blue"))
+        paper.print(output.text("Is a worker with handlers for them running? failaware run MODULE", "dim"))
+    if health.rejects:
+        rejects = f"{health.rejects:,} lines could not be ingested; they are kept in reject_log"
+        paper.print(Line(), output.text(rejects, "yellow"))
     return 0
 
 
-def draw(health: Health, place: str, now: int) -> "list[RenderableType]":
-    """The report, part by part."""
-    title = output.text(place, "bold")
-    title.append(f"  {health.total_events:,} events", "")
-    if not health.total_events:
-        return [title, _nothing_yet(place)]
-    parts: list[RenderableType] = [title, "", _counts(health), "", _notable(health, now)]
-    if health.waiting and not health.in_hand:
-        types = ", ".join(f"{event_type} ({events:,})" for event_type, events in health.waiting[:5])
-        parts += ["", output.text(f"Waiting for their first attempt: {types}.", "blue")]
-        parts.append(output.text("Is a worker with handlers for them running? failaware run MODULE", "dim"))
-    if health.rejects:
-        parts += [
-            "",
-            output.text(f"{health.rejects:,} lines could not be ingested; they are kept in reject_log", "yellow"),
-        ]
-    return parts
-
-
-def _counts(health: Health) -> "RenderableType":
-    table = output.table("state", "events", "", right=["events"])
+def _print_counts(paper: output.Paper, health: Health) -> None:
+    rows = []
     for name, count, meaning in (
         ("PENDING", health.pending, "not tried yet"),
         ("FAILED", health.failed, "failed, another attempt is due"),
@@ -58,35 +54,27 @@ def _counts(health: Health) -> "RenderableType":
         ("SYNCED", health.synced, "applied"),
         ("DISMISSED", health.dismissed, "a person said that no more is needed"),
     ):
-        table.add_row(
-            output.status(name) if count else output.text(name, "dim"), f"{count:,}", output.text(meaning, "dim")
-        )
-    return table
+        state = output.status(name) if count else output.text(name, "dim")
+        rows.append(([state, output.text(f"{count:,}"), output.text(meaning, "dim")], Line()))
+    output.print_rows(paper, ("state", "events", ""), rows, right=["events"])
 
 
-def _notable(health: Health, now: int) -> "RenderableType":
-    table = output.table("", "", "")
-    table.show_header = False
-
-    def row(what: str, ref: EventRef | None, value: str) -> None:
-        named = f"event {ref.event_id}  {ref.event_type}" if ref else ""
-        table.add_row(output.text(what, "dim"), output.text(value), output.text(named))
-
+def _print_notable(paper: output.Paper, health: Health, now: int) -> None:
     oldest, retried, due = health.oldest_unresolved, health.most_retried, health.next_due
-    row("oldest unresolved", oldest, when(oldest.value, now) if oldest else "none")
-    row(
-        "most retried",
-        retried,
-        f"{retried.value:,} {'retry' if retried.value == 1 else 'retries'}" if retried else "none",
-    )
-    row("due next", due, when(due.value, now) if due else "nothing")
-    row("due now", None, f"{health.due_now:,}, {health.in_hand:,} of them in hand")
-    row("last fact", None, when(health.last_fact_at, now))
-    return table
+    retries = f"{retried.value:,} {'retry' if retried.value == 1 else 'retries'}" if retried else "none"
+    table: list[tuple[str, str, EventRef | None]] = [
+        ("oldest unresolved", when(oldest.value, now) if oldest else "none", oldest),
+        ("most retried", retries, retried),
+        ("due next", when(due.value, now) if due else "nothing", due),
+        ("due now", f"{health.due_now:,}, {health.in_hand:,} of them in hand", None),
+        ("last fact", when(health.last_fact_at, now), None),
+    ]
+    rows = [
+        ([output.text(what, "dim"), output.text(value), output.text(_named(event))], Line())
+        for what, value, event in table
+    ]
+    output.print_rows(paper, ("", "", ""), rows)
 
 
-def _nothing_yet(place: str) -> "RenderableType":
-    return output.text(
-        f"Nothing is recorded yet. store.record(...) in Python, 'failaware ingest FILE', "
-        f"or 'failaware seed --db {place}' for sample data."
-    )
+def _named(event: EventRef | None) -> str:
+    return f"event {event.event_id}  {event.event_type}" if event else ""

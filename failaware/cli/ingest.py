@@ -50,13 +50,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _say(total: Ingested) -> None:
-    console = output.console()
+    paper = output.Paper()
     known = f", {total.known:,} known by their key" if total.known else ""
-    console.print(output.text(f"{total.recorded:,} recorded{known}, {total.rejected:,} rejected"))
+    paper.print(output.text(f"{total.recorded:,} recorded{known}, {total.rejected:,} rejected"))
     for reason in total.reasons[:5]:
-        console.print(output.text(f"  {reason}", "yellow"))
+        paper.print(output.text(f"  {reason}", "yellow"))
     if total.rejected:
-        console.print(output.text("Rejected lines are kept in reject_log, with the reason.", "dim"))
+        paper.print(output.text("Rejected lines are kept in reject_log, with the reason.", "dim"))
 
 
 @contextmanager

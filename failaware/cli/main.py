@@ -5,15 +5,12 @@ import importlib
 import os
 import re
 import sys
-from dataclasses import dataclass
-from difflib import get_close_matches
-from typing import NoReturn, Protocol
+from typing import NamedTuple, NoReturn, Protocol
 
 from failaware.errors import FailawareError
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(NamedTuple):
     """One command: its module in this folder, and its line in the help."""
 
     name: str
@@ -89,6 +86,8 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         if "invalid choice" in message and self.prog == "failaware":
+            from difflib import get_close_matches
+
             word = message.split("'")[1]
             close = get_close_matches(word, [command.name for command in COMMANDS], 1)
             message = f"there is no command '{word}'" + (f"; did you mean '{close[0]}'?" if close else "")
@@ -105,7 +104,9 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--version", action="store_true", help="print the version")
     _add_db(parser, os.environ.get("FAILAWARE_DB", "failaware.db"))
-    choices = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", parser_class=_Parser)
+    choices = parser.add_subparsers(
+        prog="failaware", title="commands", metavar="COMMAND", dest="command", parser_class=_Parser
+    )
     wanted = next((word for word in argv if not word.startswith("-") and _is_command(word)), None)
     for command in COMMANDS:
         sub = choices.add_parser(command.name, help=command.help, description=command.help.capitalize() + ".")

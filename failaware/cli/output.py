@@ -1,23 +1,86 @@
-"""What all reports share: the console, JSON, times, severities, sparklines. Whatever is shown is made harmless here."""
+"""What all reports share: lines with styles, the paper they are printed on, JSON. Foreign text is made harmless here.
+
+A report is a sequence of `Line`s. On a terminal they are drawn by rich; into a pipe they go as they are, without colour
+and without being cut, and rich is not even loaded.
+"""
 
 import argparse
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from failaware.text import one_line, visible
+from failaware.text import cells, cut, one_line, visible
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
 
 STYLES = {"CRITICAL": "bold reverse red", "HIGH": "bold red", "MEDIUM": "yellow", "LOW": "cyan"}
 STATUS_STYLES = {"PENDING": "blue", "FAILED": "yellow", "DEAD": "bold red", "SYNCED": "green", "DISMISSED": "dim"}
-WIDE = 120
-"""From this many columns on, tables have room for the failure beside the numbers."""
+
+_WIDE = 120  # from this many columns on, a row has room for its long text beside the numbers
+_UNCUT = 1_000_000  # the width of a pipe
+
+
+class Line:
+    """A piece of text in parts, each with a rich style; it may hold line ends."""
+
+    def __init__(self, text: str = "", style: str = "") -> None:
+        self.parts: list[tuple[str, str]] = [(text, style)] if text else []
+
+    def __add__(self, other: "Line") -> "Line":
+        """Both, one after the other."""
+        both = Line()
+        both.parts = self.parts + other.parts
+        return both
+
+    @property
+    def plain(self) -> str:
+        """The text without styles."""
+        return "".join(text for text, _ in self.parts)
+
+
+class Paper:
+    """Where a report is printed: a terminal, through rich, or a pipe."""
+
+    def __init__(self) -> None:
+        self._console = _terminal() if sys.stdout.isatty() else None
+        self.width = self._console.width if self._console else _UNCUT
+
+    @property
+    def wide(self) -> bool:
+        """Whether long texts have room beside the numbers."""
+        return self.width >= _WIDE
+
+    def print(self, *lines: Line) -> None:
+        """Print lines; a terminal folds what is too long. Without any, an empty one."""
+        for line in lines or (Line(),):
+            if self._console is None:
+                sys.stdout.write(line.plain.rstrip() + "\n")
+            else:
+                self._draw(self._console, line)
+
+    def print_cut(self, line: Line) -> None:
+        """Print a line; what does not fit the terminal is left out, with … in its place."""
+        room, kept = self.width, Line()
+        for part, style in line.parts:
+            kept.parts.append((cut(part, room), style))
+            room -= cells(part)
+            if room <= 0:
+                break
+        self.print(kept)
+
+    @staticmethod
+    def _draw(console: "Console", line: Line) -> None:
+        from rich.text import Text
+
+        console.print(Text.assemble(*line.parts), overflow="fold")
+
+
+def _terminal() -> "Console":
+    from rich.console import Console
+
+    return Console(highlight=False, markup=False, emoji=False)
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
@@ -25,60 +88,38 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="one JSON document; times are µs since the epoch, UTC")
 
 
-def console() -> "Console":
-    """The terminal; when piped, wide enough that nothing is cut, and without colour."""
-    from rich.console import Console
-
-    if sys.stdout.isatty():
-        return Console(highlight=False, markup=False, emoji=False)
-    return Console(highlight=False, markup=False, emoji=False, width=10_000, color_system=None)
-
-
 def print_json(document: Any) -> None:
-    """A dataclass, a list of them, or plain values, as one JSON document. ASCII only, so it is harmless anywhere."""
+    """A value of the model, a list of them, or plain values, as one JSON document; ASCII, so harmless anywhere."""
     json.dump(_plain(document), sys.stdout, indent=2)
     sys.stdout.write("\n")
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, list):
+    if hasattr(value, "_asdict"):
+        value = value._asdict()
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    return asdict(value) if hasattr(value, "__dataclass_fields__") else value
+    return value
 
 
-def table(*columns: str, right: Iterable[str] = ()) -> "Table":
-    """A table that lines up: headings, no box, the columns in `right` aligned to the right."""
-    from rich.table import Table
-
-    numbers = set(right)
-    made = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        made.add_column(column, justify="right" if column in numbers else "left", no_wrap=True)
-    made.columns[-1].no_wrap = False
-    made.columns[-1].overflow = "fold"
-    return made
-
-
-def text(value: object, style: str = "") -> "Text":
+def text(value: object, style: str = "") -> Line:
     """Foreign text on one line, harmless."""
-    from rich.text import Text
-
-    return Text(one_line(str(value)), style=style)
+    return Line(one_line(str(value)), style)
 
 
-def block(value: str, style: str = "") -> "Text":
+def block(value: str, style: str = "") -> Line:
     """Foreign text on its own lines, harmless."""
-    from rich.text import Text
-
-    return Text(visible(value, keep_newlines=True), style=style)
+    return Line(visible(value, keep_newlines=True), style)
 
 
-def severity(level: str | None) -> "Text":
+def severity(level: str | None) -> Line:
     """A severity as a word, so that it can be read without colour."""
     return text(level or "—", STYLES.get(level or "", "dim"))
 
 
-def status(name: str, *, dismissed: bool = False) -> "Text":
+def status(name: str, *, dismissed: bool = False) -> Line:
     """A state, and whether a person dismissed the event."""
     return text(f"{name}, dismissed" if dismissed else name, "dim" if dismissed else STATUS_STYLES[name])
 
@@ -88,44 +129,40 @@ def short(cluster_id: int) -> str:
     return str(cluster_id)[:8]
 
 
-def cluster_name(error_type: str | None, template: str) -> str:
-    """A cluster's failure: the error type without its module, and the template, once when they say the same."""
-    if error_type is None or error_type == template:
-        return template
-    return f"{error_type.rpartition('.')[2]}: {template}"
+def failure(event_type: str, error_type: str | None, template: str) -> Line:
+    """A cluster in words: event type, error type without its module, template; no word twice."""
+    name = template
+    if error_type is not None and error_type != template:
+        name = f"{error_type.rpartition('.')[2]}: {template}"
+    return text(f"{event_type}  ", "bold") + text(name)
 
 
 def print_rows(
-    console: "Console",
+    paper: Paper,
     columns: Sequence[str],
-    rows: "Sequence[tuple[Sequence[Text], Text]]",
+    rows: Sequence[tuple[Sequence[Line], Line]],
     *,
     right: Iterable[str] = (),
-    last: str,
+    last: str = "",
 ) -> None:
-    """Rows of short cells and one long text: beside them where there is room, else on a line of its own below."""
-    from rich.text import Text
-
-    wide = console.width >= WIDE
+    """Rows of short cells that line up, and one long text: beside them where there is room, else on a line below."""
     numbers = {columns.index(name) for name in right}
-    widths = [max(len(name), *(cells[n].cell_len for cells, _ in rows)) for n, name in enumerate(columns)]
+    widths = [max(cells(name), *(cells(row[n].plain) for row, _ in rows)) for n, name in enumerate(columns)]
 
-    def line(cells: "Sequence[Text]") -> "Text":
-        padded = []
-        for n, cell in enumerate(cells):
-            space = " " * (widths[n] - cell.cell_len)
-            padded.append(Text.assemble(space, cell) if n in numbers else Text.assemble(cell, space))
-        return Text("  ").join(padded)
+    def aligned(row: Sequence[Line]) -> Line:
+        whole = Line()
+        for n, cell in enumerate(row):
+            space = Line(" " * (widths[n] - cells(cell.plain)))
+            whole = whole + (space + cell if n in numbers else cell + space) + Line("  ")
+        return whole
 
-    heading = line([Text(name, "bold") for name in columns])
-    console.print(Text.assemble(heading, "  ", (last, "bold")) if wide else heading)
-    for cells, long in rows:
-        if wide:
-            whole = Text.assemble(line(cells), "  ", long)
-            whole.truncate(console.width, overflow="ellipsis")
-            console.print(whole, no_wrap=True)
+    if any(columns):
+        heading = aligned([Line(name, "bold") for name in columns])
+        paper.print(heading + Line(last, "bold") if paper.wide else heading)
+    for row, long in rows:
+        if paper.wide:
+            paper.print_cut(aligned(row) + long)
         else:
-            console.print(line(cells), no_wrap=True, overflow="ellipsis")
-            below = Text.assemble("  ", long)
-            below.truncate(console.width, overflow="ellipsis")
-            console.print(below, no_wrap=True)
+            paper.print_cut(aligned(row))
+            if long.plain:
+                paper.print_cut(Line("  ") + long)

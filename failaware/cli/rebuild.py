@@ -28,5 +28,5 @@ def run(args: argparse.Namespace) -> int:
             raise UsageError(f"cannot read {args.policy}: {error}") from None
     with Store.open(args.db) as store:
         store.rebuild(policy)
-    output.console().print(output.text("Everything derived was made anew from the facts."))
+    output.Paper().print(output.text("Everything derived was made anew from the facts."))
     return 0

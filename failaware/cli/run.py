@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
         worker.run(until_idle=args.until_idle)
     with Inspector.open(args.db) as inspector:
         health = inspector.health()
-    output.console().print(
+    output.Paper().print(
         output.text(
             f"{health.synced:,} synced, {health.failed:,} failed and due again, {health.dead:,} dead, "
             f"{health.pending:,} pending"

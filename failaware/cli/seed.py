@@ -37,7 +37,7 @@ def seed_store(place: str, *, events: int, seed: int) -> None:
         report = fill(
             place, events=events, seed=seed, progress=lambda done, total: bar.update(task, completed=done, total=total)
         )
-    output.console().print(
+    output.Paper().print(
         output.text(
             f"{place}: {report.events:,} events, {report.attempts:,} attempts, {report.failures:,} of them failed"
         )

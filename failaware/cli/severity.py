@@ -3,7 +3,8 @@
 import argparse
 
 from failaware.cli import output
-from failaware.model import Severity
+from failaware.cli.output import Line
+from failaware.model import Cluster, Severity, SeverityCounts
 from failaware.read.inspector import Inspector
 
 
@@ -28,29 +29,26 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         output.print_json(counts)
     else:
-        console = output.console()
-        table = output.table("severity", "clusters", "events", "", right=["clusters", "events"])
-        for level in reversed(Severity):
-            clusters, events = counts.clusters[level], counts.events[level]
-            style = "" if clusters + events else "dim"
-            table.add_row(
-                output.severity(level) if clusters + events else output.text(level, "dim"),
-                output.text(f"{clusters:,}", style),
-                output.text(f"{events:,}", style),
-                "",
-            )
-        console.print(table)
-        if worst and worst[0].reason:
-            console.print()
-            for cluster in worst:
-                if cluster.reason:
-                    line = output.severity(cluster.severity)
-                    line.append(f"  cluster {output.short(cluster.cluster_id)}  ", "dim")
-                    line.append_text(output.text(cluster.reason))
-                    console.print(line)
-        if not any(counts.events.values()):
-            console.print(output.text("Nothing is unresolved.", "green"))
+        _draw(counts, [cluster for cluster in worst if cluster.reason])
     return int(args.exit_code is not None and _reached(counts.events, counts.clusters, args.exit_code))
+
+
+def _draw(counts: SeverityCounts, worst: list[Cluster]) -> None:
+    paper = output.Paper()
+    rows = []
+    for level in reversed(Severity):
+        clusters, events = counts.clusters[level], counts.events[level]
+        style = "" if clusters + events else "dim"
+        name = output.severity(level) if clusters + events else output.text(level, "dim")
+        rows.append(([name, output.text(f"{clusters:,}", style), output.text(f"{events:,}", style)], Line()))
+    output.print_rows(paper, ("severity", "clusters", "events"), rows, right=("clusters", "events"))
+    if worst:
+        paper.print()
+    for cluster in worst:
+        named = output.text(f"  cluster {output.short(cluster.cluster_id)}  ", "dim")
+        paper.print(output.severity(cluster.severity) + named + output.text(cluster.reason))
+    if not any(counts.events.values()):
+        paper.print(output.text("Nothing is unresolved.", "green"))
 
 
 def _reached(events: dict[str, int], clusters: dict[str, int], level: str) -> bool:

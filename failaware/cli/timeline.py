@@ -2,16 +2,12 @@
 
 import argparse
 from collections import Counter, defaultdict
-from typing import TYPE_CHECKING
 
 from failaware.cli import output
 from failaware.errors import UsageError
 from failaware.model import HOUR, HourCount
 from failaware.read.inspector import Inspector
-from failaware.text import moment, one_line, sparkline
-
-if TYPE_CHECKING:
-    from rich.console import Console
+from failaware.text import moment, sparkline
 
 _LARGEST = 24 * 366
 
@@ -35,13 +31,13 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         output.print_json(hours)
         return 0
-    console = output.console()
+    paper = output.Paper()
     if not hours:
-        console.print(output.text(f"No failure in the last {args.hours} hours.", "green"))
+        paper.print(output.text(f"No failure in the last {args.hours} hours.", "green"))
         return 0
-    console.print(output.text("All clusters" if which is None else f"Cluster {which}", "bold"))
-    draw_hours(console, hours, now, hours=args.hours)
-    console.print()
+    paper.print(output.text("All clusters" if which is None else f"Cluster {which}", "bold"))
+    draw_hours(paper, hours, now, hours=args.hours)
+    paper.print()
     totals: Counter[int] = Counter()
     by_cluster: defaultdict[int, list[HourCount]] = defaultdict(list)
     for hour in hours:
@@ -56,23 +52,21 @@ def run(args: argparse.Namespace) -> int:
             output.text(f"{failures:,}"),
             output.text(_line(by_cluster[cluster_id], now, args.hours, 40)),
         ]
-        failure = output.text(f"{cluster.event_type}  ", "bold")
-        failure.append(one_line(output.cluster_name(cluster.error_type, cluster.template)), "not bold")
-        rows.append((cells, failure))
+        rows.append((cells, output.failure(cluster.event_type, cluster.error_type, cluster.template)))
     columns = ("severity", "cluster", "failures", f"last {args.hours} h")
-    output.print_rows(console, columns, rows, right={"failures"}, last="failure")
+    output.print_rows(paper, columns, rows, right={"failures"}, last="failure")
     return 0
 
 
-def draw_hours(console: "Console", counts: list[HourCount], now: int, *, hours: int) -> None:
+def draw_hours(paper: output.Paper, counts: list[HourCount], now: int, *, hours: int) -> None:
     """One strip of failures over time, with its first and last hour, its largest bar and its sum."""
-    width = max(20, min(console.width, 160) - 2)
+    width = max(20, min(paper.width, 160) - 2)
     step = _step(hours, width)
-    console.print(output.text(_line(counts, now, hours, width)))
+    paper.print(output.text(_line(counts, now, hours, width)))
     first = (now // HOUR - (hours - 1)) * HOUR
     total = sum(count.failures for count in counts)
     each = "hour" if step == 1 else f"{step} hours"
-    console.print(output.text(f"{moment(first)[:16]} → now, a bar is {each}; {total:,} failures", "dim"))
+    paper.print(output.text(f"{moment(first)[:16]} → now, a bar is {each}; {total:,} failures", "dim"))
 
 
 def _line(counts: list[HourCount], now: int, hours: int, width: int) -> str:

@@ -6,17 +6,15 @@ last failure it is), `recovered`, `failures`, `episodes`, `comebacks`. `:name` i
 rules that hold, the first wins; they stand worst first.
 """
 
-import tomllib
-from dataclasses import asdict, dataclass, fields
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from failaware.errors import UsageError
 from failaware.model import Severity
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """One rule: when `condition` holds of the evidence, the entity stands at `severity`.
 
     `sentence` is a cluster's reason, with the evidence in it; an event's reason is made by the view failure_severity.
@@ -66,8 +64,7 @@ RULES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(NamedTuple):
     """The thresholds (`policy.toml` says what each does): whole numbers, 1 or more."""
 
     repeated_retries: int
@@ -76,11 +73,11 @@ class Policy:
 
     def parameters(self) -> dict[str, int]:
         """The thresholds by name, as the conditions want them."""
-        return asdict(self)
+        return self._asdict()
 
     def to_toml(self) -> str:
         """The policy as TOML text that `from_toml` takes back."""
-        return "".join(f"{name} = {value}\n" for name, value in asdict(self).items())
+        return "".join(f"{name} = {value}\n" for name, value in self._asdict().items())
 
     @classmethod
     def from_toml(cls, text: str, *, origin: str = "the policy") -> "Policy":
@@ -89,11 +86,13 @@ class Policy:
         Raises:
             UsageError: not TOML, an unknown name, or a value that is not a whole number of 1 or more.
         """
+        import tomllib
+
         try:
             given = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise UsageError(f"{origin} is not TOML: {error}") from None
-        known = {field.name for field in fields(cls)}
+        known = cls._fields
         for name, value in given.items():
             if name not in known:
                 raise UsageError(f"{origin}: there is no threshold '{name}'; there are {', '.join(sorted(known))}")
@@ -104,6 +103,8 @@ class Policy:
 
 @cache
 def _defaults() -> dict[str, int]:
+    import tomllib
+
     text = Path(__file__).with_name("policy.toml").read_text(encoding="utf-8")
     return dict(tomllib.loads(text))
 

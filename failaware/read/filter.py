@@ -7,8 +7,6 @@ hold. Fields come from a closed table, and values only ever travel as parameters
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any, Literal
 
 from failaware.errors import FilterError
@@ -21,12 +19,12 @@ _WORD = re.compile(r'(?P<not>[-!])?(?:(?P<field>[A-Za-z_]+):)?(?P<value>"[^"]*"|
 _NUMBER = re.compile(r"(>=|<=|>|<|=)?(\d{1,19})")
 
 
-@dataclass(slots=True)
 class Condition:
     """SQL for WHERE, and its parameters."""
 
-    sql: str = "true"
-    parameters: dict[str, Any] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.sql = "true"
+        self.parameters: dict[str, Any] = {}
 
     def bind(self, value: object) -> str:
         """The name of a new parameter with this value."""
@@ -53,9 +51,7 @@ def parse(text: str, fields: dict[str, Field], *, now: int) -> Condition:
             raise FilterError(f"the filter breaks off at '{text[position : position + 20]}'; is a quote left open?")
         name = (match["field"] or "error").lower()
         if name not in fields:
-            close = get_close_matches(name, fields, 1)
-            hint = f"; did you mean '{close[0]}'?" if close else ""
-            raise FilterError(f"there is no field '{name}' to filter by{hint} Fields are {', '.join(fields)}.")
+            raise FilterError(_no_field(name, fields))
         value = match["value"]
         values = [value[1:-1]] if value.startswith('"') else [part for part in value.split(",") if part]
         either = " OR ".join(fields[name](condition, part, now) for part in values)
@@ -65,6 +61,14 @@ def parse(text: str, fields: dict[str, Field], *, now: int) -> Condition:
         position = match.end() + len(text[match.end() :]) - len(text[match.end() :].lstrip())
     condition.sql = " AND ".join(parts) or "true"
     return condition
+
+
+def _no_field(name: str, fields: dict[str, Field]) -> str:
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, fields, 1)
+    hint = f"did you mean '{close[0]}'?" if close else f"fields are {', '.join(fields)}"
+    return f"there is no field '{name}' to filter by; {hint}"
 
 
 def _exact(column: str) -> Field:

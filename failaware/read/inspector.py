@@ -1,10 +1,13 @@
-"""Inspector: the reader's handle. One short method per question; it cannot write, by type and by file handle."""
+"""Inspector: the reader's handle. One short method per question; it cannot write, by type and by file handle.
+
+The module that answers a question is loaded when it is asked: a report starts with what it needs, and no more.
+"""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from failaware.clock import now_us
 from failaware.engine import Reader, open_reader
@@ -18,8 +21,9 @@ from failaware.model import (
     HourCount,
     SeverityCounts,
 )
-from failaware.read import clusters, events, explain, health, severity
-from failaware.read.filter import Order
+
+if TYPE_CHECKING:
+    from failaware.read.filter import Order
 
 
 class Inspector:
@@ -53,10 +57,14 @@ class Inspector:
 
     def health(self) -> Health:
         """How many events stand where, and what stands out."""
+        from failaware.read import health
+
         return health.health(self._db, now=self._clock())
 
     def severity(self) -> SeverityCounts:
         """How many unresolved events and clusters stand at each severity."""
+        from failaware.read import severity
+
         return severity.counts(self._db)
 
     def clusters(self, where: str = "", *, limit: int = 50) -> list[Cluster]:
@@ -65,6 +73,8 @@ class Inspector:
         Raises:
             FilterError: the filter is not understood.
         """
+        from failaware.read import clusters
+
         return clusters.worst(self._db, where, now=self._clock(), limit=limit)
 
     def cluster(self, cluster_id: int | str) -> Cluster:
@@ -73,17 +83,22 @@ class Inspector:
         Raises:
             NotFound: there is none with this id, or more than one begins so.
         """
+        from failaware.read import clusters
+
         which = clusters.resolve(self._db, cluster_id) if isinstance(cluster_id, str) else cluster_id
+
         return clusters.one(self._db, which)
 
     def events(
-        self, where: str = "", *, limit: int = 50, before: int | None = None, order: Order = "newest"
+        self, where: str = "", *, limit: int = 50, before: int | None = None, order: "Order" = "newest"
     ) -> list[EventSummary]:
         """Events, newest first; the next page is `before` the last event_id of this one.
 
         Raises:
             FilterError: the filter is not understood.
         """
+        from failaware.read import events
+
         return events.page(self._db, where, now=self._clock(), limit=limit, before=before, order=order)
 
     def event(self, event_id: int) -> EventDetail:
@@ -92,10 +107,14 @@ class Inspector:
         Raises:
             NotFound: there is none with this id.
         """
+        from failaware.read import events
+
         return events.one(self._db, event_id)
 
     def attempts(self, event_id: int) -> list[Attempt]:
         """Every attempt at an event, in order."""
+        from failaware.read import events
+
         return events.attempts(self._db, event_id)
 
     def attempt(self, attempt_id: int) -> Attempt:
@@ -104,6 +123,8 @@ class Inspector:
         Raises:
             NotFound: there is none with this id.
         """
+        from failaware.read import events
+
         return events.attempt(self._db, attempt_id)
 
     def explain(self, entity: str) -> Explanation:
@@ -113,10 +134,14 @@ class Inspector:
             NotFound: there is no such entity.
             FilterError: not of that form.
         """
+        from failaware.read import explain
+
         return explain.explain(self._db, entity)
 
     def timeline(self, *, since: int, cluster_id: int | None = None) -> list[HourCount]:
         """Failures by hour and cluster since a moment, oldest first; hours without any are left out."""
+        from failaware.read import clusters
+
         return clusters.hours(self._db, since=since, cluster_id=cluster_id)
 
     def snapshot(self) -> AbstractContextManager[None]:

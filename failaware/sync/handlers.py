@@ -92,7 +92,7 @@ def load_handlers(place: str) -> Handlers:
     The current folder is searched last, so that a file in it cannot stand in for an installed module.
 
     Raises:
-        HandlerError: no such module, no such name, or it is no registry; an error inside the module is passed on.
+        HandlerError: no such module, an error inside it, no such name, or it is no registry.
     """
     module_name, _, name = place.partition(":")
     name = name or "handlers"
@@ -106,6 +106,10 @@ def load_handlers(place: str) -> Handlers:
         if error.name is None or not (module_name + ".").startswith(error.name + "."):
             raise HandlerError(f"{module_name} needs the module '{error.name}', which is not installed") from None
         raise HandlerError(f"there is no module '{module_name}' here or among the installed ones") from None
+    except Exception as error:
+        raise HandlerError(
+            f"{module_name} cannot be imported: {type(error).__name__}: {error}{_place(error)}"
+        ) from error
     handlers = getattr(module, name, None)
     if not isinstance(handlers, Handlers):
         what = "no such name" if handlers is None else f"a {type(handlers).__name__}"
@@ -113,6 +117,16 @@ def load_handlers(place: str) -> Handlers:
     if not len(handlers):
         raise HandlerError(f"{module_name}:{name} has no handler; add one with @{name}.on('some.type')")
     return handlers
+
+
+def _place(error: Exception) -> str:
+    """Where in the user's module it went wrong; a SyntaxError says so itself."""
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    if last is None or isinstance(error, SyntaxError):
+        return ""
+    return f" ({last.tb_frame.f_code.co_filename}, line {last.tb_lineno})"
 
 
 def _name(function: Callable[..., Any]) -> str:

@@ -44,7 +44,7 @@ class Retry:
         return min(self.cap, self.uncapped(n)) * (1 + self.jitter * _spread(event_id, n))
 
     def uncapped(self, n: int) -> float:
-        """base · factor^(n−1), in seconds."""
+        """Base · factor^(n−1), in seconds."""
         try:
             return self.base * self.factor ** (n - 1)
         except OverflowError:

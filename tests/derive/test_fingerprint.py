@@ -72,7 +72,9 @@ def test_any_text_has_a_cluster(text, error_type):
 
 
 def test_other_processes_find_the_same_cluster():
-    program = "from failaware.derive.fingerprint import fingerprint; print(fingerprint('t', 'E', 'user 7 not found')[0])"
+    program = (
+        "from failaware.derive.fingerprint import fingerprint; print(fingerprint('t', 'E', 'user 7 not found')[0])"
+    )
     seen = {
         subprocess.run(
             [sys.executable, "-c", program], capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": seed}
@@ -82,7 +84,9 @@ def test_other_processes_find_the_same_cluster():
     assert seen == {f"{fingerprint('t', 'E', 'user 7 not found')[0]}\n"}
 
 
-@pytest.mark.parametrize("piece", ["{", "[", "'", "a=", "1.", "-", "/a", "0x", "a1_", ":", "a@", "%", "<n> ", "\n", "1-", "(("])
+@pytest.mark.parametrize(
+    "piece", ["{", "[", "'", "a=", "1.", "-", "/a", "0x", "a1_", ":", "a@", "%", "<n> ", "\n", "1-", "(("]
+)
 def test_hostile_text_of_any_size_takes_no_time(piece):
     began = time.process_time()
     template(piece * (1_000_000 // len(piece)))

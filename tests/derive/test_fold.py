@@ -47,16 +47,19 @@ def meaning(store):
 def facts_of(history):
     """Attempts as facts; each event's are numbered in the order of the list, whenever they are appended."""
     return [
-        NewAttempt(event, failure, "w", at + START, at + START, None if dead or not failure else at + START + HOUR, None)
+        NewAttempt(
+            event, failure, "w", at + START, at + START, None if dead or not failure else at + START + HOUR, None
+        )
         for event, failure, at, dead in history
     ]
 
 
 def play(history, batches, check_each=False):
     """Append the history in batches of these sizes; returns what it means."""
-    with tempfile.TemporaryDirectory() as folder, Store.open(
-        Path(folder) / "s.db", synchronous="NORMAL", clock=lambda: START
-    ) as store:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Store.open(Path(folder) / "s.db", synchronous="NORMAL", clock=lambda: START) as store,
+    ):
         store.record_many(("payment.capture", n) for n in range(EVENTS))
         waiting = facts_of(history)
         sizes = iter(batches)

@@ -58,7 +58,9 @@ def multi_line():
 def test_the_traceback_reads_as_pythons_own_but_for_the_marks(function):
     error = raised(function)
     own = "".join(traceback.format_exception(error))
-    without_marks = "".join(line for line in own.splitlines(keepends=True) if set(line.strip()) - set("^~") or not line.strip())
+    without_marks = "".join(
+        line for line in own.splitlines(keepends=True) if set(line.strip()) - set("^~") or not line.strip()
+    )
     assert describe(error).traceback == without_marks
 
 

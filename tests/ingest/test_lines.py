@@ -35,7 +35,11 @@ def test_all_fields_are_taken(store):
 
 def test_a_failure_observed_elsewhere_is_a_dead_attempt(store, inspector):
     error = {"type": "Timeout", "message": "took 5 s", "traceback": "Traceback …"}
-    ingest(store, json.dumps({"type": "a", "error": error, "key": "k"}), json.dumps({"type": "a", "error": error, "key": "k"}))
+    ingest(
+        store,
+        json.dumps({"type": "a", "error": error, "key": "k"}),
+        json.dumps({"type": "a", "error": error, "key": "k"}),
+    )
     event = inspector.event(1)
     assert event.sync_status == "DEAD"
     (attempt,) = event.attempts
@@ -84,7 +88,9 @@ def test_a_byte_order_mark_and_windows_line_ends_do_no_harm(store):
 
 def test_secrets_are_masked_in_events_and_rejects(store):
     secret = "tr0ub4dor"
-    ingest(store, json.dumps({"type": "a", "payload": {"password": secret}}), '{"typ": 1, "password": "' + secret + '"}')
+    ingest(
+        store, json.dumps({"type": "a", "payload": {"password": secret}}), '{"typ": 1, "password": "' + secret + '"}'
+    )
     everything = query(store, "SELECT event_payload FROM event_log UNION ALL SELECT raw FROM reject_log")
     assert secret not in repr(everything)
     assert "[masked]" in everything[0][0]

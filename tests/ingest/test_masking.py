@@ -95,14 +95,23 @@ def test_what_is_no_secret_stays(text):
     assert Masker().mask_text(text) == (text, 0)
 
 
-@pytest.mark.parametrize("key", ["password", "clientSecret", "API-KEY", "access_token", "Set-Cookie", "privateKey", "jwt"])
+@pytest.mark.parametrize(
+    "key", ["password", "clientSecret", "API-KEY", "access_token", "Set-Cookie", "privateKey", "jwt"]
+)
 def test_a_value_under_a_secret_name_is_masked(key):
     assert Masker().mask_value({"a": [{key: "anything", "n": 1}]}) == ({"a": [{key: MASK, "n": 1}]}, 1)
 
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("token_count", 7), ("token", None), ("password", True), ("cookie", ""), ("author", "Bob"), ("cvv_checked", "yes")],
+    [
+        ("token_count", 7),
+        ("token", None),
+        ("password", True),
+        ("cookie", ""),
+        ("author", "Bob"),
+        ("cvv_checked", "yes"),
+    ],
 )
 def test_a_name_or_value_that_only_looks_so_stays(key, value):
     assert Masker().mask_value({key: value}) == ({key: value}, 0)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from itertools import pairwise
 
 import pytest
 
@@ -55,7 +56,10 @@ def test_failures_are_retried_with_backoff_until_dead_and_each_is_kept(store, in
     attempts = inspector.attempts(1)
     assert [attempt.error_message for attempt in attempts] == ["try 1", "try 2", "try 3"]
     assert [attempt.error_type for attempt in attempts] == ["ConnectionError"] * 3
-    assert [b.finished_at - a.finished_at for a, b in zip(attempts, attempts[1:], strict=False)] == [10_000_000, 20_000_000]
+    assert [b.finished_at - a.finished_at for a, b in pairwise(attempts)] == [
+        10_000_000,
+        20_000_000,
+    ]
     assert "raise ConnectionError" in attempts[0].traceback
     assert inspector.event(1).sync_status == "DEAD"
 
@@ -180,7 +184,11 @@ def test_a_transactional_handler_commits_its_writes_with_its_attempt_or_not_at_a
     store.record_many([("a", "good"), ("a", "bad")])
     run(store, handle, pattern="a", transaction=True, retry=Retry(max_attempts=1))
     assert query(store, "SELECT event_id FROM ledger") == [(1,)]
-    assert query(store, "SELECT sync_status FROM event_state ORDER BY event_id") == [("SYNCED",), ("DEAD",), ("PENDING",)]
+    assert query(store, "SELECT sync_status FROM event_state ORDER BY event_id") == [
+        ("SYNCED",),
+        ("DEAD",),
+        ("PENDING",),
+    ]
     assert_rebuild_changes_nothing(store)
 
 
@@ -271,7 +279,7 @@ def test_a_signal_stops_the_command_gracefully(path, tmp_path, number):
         store.record_many(("a", n) for n in range(20))
     command = [sys.executable, "-m", "failaware", "--db", str(path), "run", "slow"]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    eventually(lambda: (tmp_path / "begun").exists())
+    eventually((tmp_path / "begun").exists)
     process.send_signal(number)
     out, err = process.communicate(timeout=30)
     assert process.returncode == 0, err
