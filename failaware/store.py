@@ -38,7 +38,7 @@ class Store:
         self._commits = GroupCommit(db)
         self._recorder = recorder
         self.clock = clock
-        self.policy = self.write(load_policy)
+        self.policy = self.read(load_policy)
 
     @classmethod
     def open(

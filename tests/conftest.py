@@ -1,5 +1,8 @@
 """What the tests share: a clock moved by hand, a store in a folder of its own, and pictures of what is derived."""
 
+import sqlite3
+from contextlib import contextmanager
+
 import pytest
 
 from failaware import Inspector, Store
@@ -59,6 +62,16 @@ def assert_rebuild_changes_nothing(store):
     after = derived(store)
     for table in DERIVED:
         assert before[table] == after[table], table
+
+
+@contextmanager
+def plain_sqlite(path):
+    """The file as any other program opens it."""
+    db = sqlite3.connect(path, isolation_level=None)
+    try:
+        yield db
+    finally:
+        db.close()
 
 
 def query(store, sql, parameters=()):

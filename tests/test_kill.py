@@ -3,7 +3,6 @@
 import os
 import random
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
@@ -64,8 +63,8 @@ def test_workers_and_producers_killed_in_mid_batch_lose_and_double_nothing(path)
                     event_id, key = line.split()
                     acknowledged[key] = int(event_id)
     assert len(acknowledged) > 50
-    assert sqlite3.connect(path).execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     with Store.open(path, synchronous="NORMAL") as store:
+        assert query(store, "PRAGMA integrity_check") == [("ok",)]
         assert acknowledged.items() <= dict(query(store, "SELECT key, event_id FROM event_key")).items()
         assert_rebuild_changes_nothing(store)
         finish(store)

@@ -22,6 +22,7 @@ APPLICATION_ID = 0x4641494C  # "FAIL": tells a failaware store from any other SQ
 SCHEMA_VERSION = 1
 BUSY_TIMEOUT_S = 30.0
 OLDEST_SQLITE = (3, 37, 0)  # STRICT tables
+_INHERITED: list[sqlite3.Connection] = []
 _WAL_PAGES = 8192  # 32 MB: record() checkpoints this rarely, the worker does it in between
 
 
@@ -33,7 +34,11 @@ class SqliteReader:
         _need_sqlite()
         with _in_our_words(path):
             self._db = _connect_read_only(path)
-            _check_version(self._db, path)
+            try:
+                _check_version(self._db, path)
+            except BaseException:
+                self._db.close()
+                raise
 
     def query(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """All rows of a SELECT."""
@@ -95,7 +100,8 @@ class SqliteWriter:
     def transaction(self) -> Iterator[None]:
         """Take the write lock, commit at the end, roll back on any exception."""
         if self._pid != os.getpid():
-            self._reopen()  # after a fork the parent's connection must not be used
+            _INHERITED.append(self._db)  # after a fork the parent's connection must be neither used nor closed
+            self._reopen()
         with _in_our_words(self.path):
             self._db.execute("BEGIN IMMEDIATE")
         try:
@@ -194,10 +200,13 @@ def _connect_read_only(path: Path) -> sqlite3.Connection:
     if not path.exists():
         raise StoreMissing(f"there is no store at {path}; record something, run 'failaware seed', or name it with --db")
     place = f"file:{quote(str(path))}"
+    db = None
     try:
         db = _connect(f"{place}?mode=ro")
         db.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    except sqlite3.OperationalError as error:
+    except sqlite3.DatabaseError as error:
+        if db is not None:
+            db.close()
         # A WAL store in a folder that we may not write to, closed cleanly: nobody writes to it, so the file alone is
         # the whole truth. With content in the WAL that would be silently old, so then we say what is wrong instead.
         if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):

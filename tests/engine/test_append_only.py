@@ -8,6 +8,7 @@ import pytest
 
 from failaware import Handlers, Retry, Worker
 from failaware.engine.guards import FACTS
+from tests.conftest import plain_sqlite
 
 
 @pytest.fixture
@@ -31,7 +32,11 @@ def full(store, path):
 @pytest.mark.parametrize("table", FACTS)
 @pytest.mark.parametrize("verb", ["UPDATE", "DELETE", "REPLACE", "UPSERT"])
 def test_the_database_refuses_to_change_a_fact(full, table, verb):
-    db = sqlite3.connect(full)
+    with plain_sqlite(full) as db:
+        refuses(db, table, verb)
+
+
+def refuses(db, table, verb):
     (row,) = db.execute(f"SELECT * FROM {table}").fetchall()
     columns = [column[1] for column in db.execute(f"PRAGMA table_info({table})")]
     marks = ", ".join("?" * len(row))
@@ -57,11 +62,11 @@ def test_the_sqlite3_shell_is_refused_too(full):
 
 
 def test_event_detected_shows_the_event_with_its_state_and_cannot_be_written(full):
-    db = sqlite3.connect(full)
-    db.row_factory = sqlite3.Row
-    (row,) = db.execute("SELECT * FROM event_detected").fetchall()
-    assert row["event_type"] == "a.b"
-    assert row["event_payload"] == '{"n":1}'
-    assert (row["sync_status"], row["retry_count"], row["last_error"]) == ("DEAD", 0, "no")
-    with pytest.raises(sqlite3.OperationalError, match="view"):
-        db.execute("UPDATE event_detected SET sync_status = 'SYNCED'")
+    with plain_sqlite(full) as db:
+        db.row_factory = sqlite3.Row
+        (row,) = db.execute("SELECT * FROM event_detected").fetchall()
+        assert row["event_type"] == "a.b"
+        assert row["event_payload"] == '{"n":1}'
+        assert (row["sync_status"], row["retry_count"], row["last_error"]) == ("DEAD", 0, "no")
+        with pytest.raises(sqlite3.OperationalError, match="view"):
+            db.execute("UPDATE event_detected SET sync_status = 'SYNCED'")

@@ -1,7 +1,6 @@
 """Whatever lies at the path, opening it says in one sentence what is so and what to do."""
 
 import os
-import sqlite3
 import stat
 import subprocess
 import sys
@@ -11,6 +10,7 @@ import pytest
 import failaware.engine.sqlite as engine
 from failaware import Inspector, Store, UsageError
 from failaware.errors import StoreBusy, StoreCorrupt, StoreError, StoreForeign, StoreMissing, StoreNewer
+from tests.conftest import plain_sqlite
 
 
 def test_a_new_store_is_private(store, path):
@@ -57,21 +57,19 @@ def test_a_file_that_is_no_database_is_refused(path, opener):
 
 @pytest.mark.parametrize("opener", [Store.open, Inspector.open])
 def test_another_programs_database_is_refused_and_left_alone(path, opener):
-    other = sqlite3.connect(path)
-    other.execute("CREATE TABLE theirs (x)")
-    other.commit()
-    other.close()
+    with plain_sqlite(path) as other:
+        other.execute("CREATE TABLE theirs (x)")
     with pytest.raises(StoreForeign, match="another program"):
         opener(path)
-    assert sqlite3.connect(path).execute("SELECT name FROM sqlite_master").fetchall() == [("theirs",)]
+    with plain_sqlite(path) as other:
+        assert other.execute("SELECT name FROM sqlite_master").fetchall() == [("theirs",)]
 
 
 @pytest.mark.parametrize("opener", [Store.open, Inspector.open])
 def test_a_newer_schema_is_refused(path, opener):
     Store.open(path).close()
-    db = sqlite3.connect(path)
-    db.execute(f"PRAGMA user_version = {engine.SCHEMA_VERSION + 1}")
-    db.close()
+    with plain_sqlite(path) as db:
+        db.execute(f"PRAGMA user_version = {engine.SCHEMA_VERSION + 1}")
     with pytest.raises(StoreNewer, match="upgrade failaware"):
         opener(path)
 
@@ -97,8 +95,7 @@ def test_a_damaged_file_is_called_damaged(path, opener):
 
 def test_a_store_that_is_locked_for_too_long_says_so(path, monkeypatch):
     monkeypatch.setattr(engine, "BUSY_TIMEOUT_S", 0.05)
-    with Store.open(path) as store:
-        other = sqlite3.connect(path, isolation_level=None)
+    with Store.open(path) as store, plain_sqlite(path) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreBusy, match="locked"):
             store.record("a")

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import threading
@@ -15,7 +14,7 @@ import pytest
 from failaware import Handlers, Permanent, Retry, RetryAfter, Store, UsageError, Worker
 from failaware.errors import HandlerError
 from failaware.facts import claim
-from tests.conftest import assert_rebuild_changes_nothing, query
+from tests.conftest import assert_rebuild_changes_nothing, plain_sqlite, query
 
 
 def eventually(condition, timeout=20):
@@ -193,7 +192,11 @@ def test_a_transactional_handler_commits_its_writes_with_its_attempt_or_not_at_a
 
 
 def test_leases_are_renewed_while_a_handler_runs(path):
-    store = Store.open(path, synchronous="NORMAL")
+    with Store.open(path, synchronous="NORMAL") as store:
+        check_that_leases_are_renewed(store)
+
+
+def check_that_leases_are_renewed(store):
     store.record("a", 1)
     calls = []
 
@@ -284,7 +287,8 @@ def test_a_signal_stops_the_command_gracefully(path, tmp_path, number):
     out, err = process.communicate(timeout=30)
     assert process.returncode == 0, err
     assert "1 synced" in out
-    assert sqlite3.connect(path).execute("SELECT count(*) FROM lease").fetchone() == (0,)
+    with plain_sqlite(path) as db:
+        assert db.execute("SELECT count(*) FROM lease").fetchone() == (0,)
     assert os.path.getsize(path) > 0
 
 
