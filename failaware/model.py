@@ -10,6 +10,9 @@ from typing import Any, NamedTuple
 NEVER = 2**63 - 1
 """A time that does not come (µs): the end of what is still open."""
 
+ERROR_HERE = "⟨error⟩"
+"""Stands in a kept traceback for the line that an attempt's own type and message make."""
+
 HOUR = 3_600_000_000
 """One hour in µs: the grain of sparklines and episodes."""
 
@@ -64,7 +67,10 @@ class Event(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """How an attempt failed: the error's type, its message, and its traceback if there is one."""
+    """How an attempt failed: the error's type, its message, and its traceback if there is one.
+
+    In the traceback `ERROR_HERE` may stand for "type: message", so that failures at the same place share one text.
+    """
 
     error_type: str
     error_message: str

@@ -2,15 +2,17 @@
 
 from typing import ClassVar
 
+from rich.text import Text
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
+from textual.events import Resize
 from textual.widgets import DataTable, Footer, Header, Static
 
 from failaware.text import one_line
 
 from .messages import Picture, ReadFailed, Refreshed
 from .refresh import Refresher
-from .render import CLUSTER_COLUMNS, cluster_rows, health_line, severity_line
+from .render import cluster_columns, cluster_rows, health_line, severity_line
 from .screens import ClusterScreen
 
 
@@ -28,6 +30,8 @@ class InspectorApp(App[None]):
     def __init__(self, place: str) -> None:
         super().__init__()
         self.place = place
+        self._columns: tuple[str, ...] = ()
+        self._picture: Picture | None = None
         self._refresher = Refresher(place, self.post_message)
 
     def compose(self) -> ComposeResult:
@@ -42,11 +46,21 @@ class InspectorApp(App[None]):
     def on_mount(self) -> None:
         """Begin to watch."""
         self.sub_title = one_line(self.place, 60)
-        table = self.query_one("#clusters", DataTable)
-        for name in CLUSTER_COLUMNS:
-            table.add_column(name, key=name)
-        table.focus()
+        self.query_one("#clusters", DataTable).focus()
         self._refresher.start()
+
+    def on_resize(self, event: Resize) -> None:
+        """Other columns come first on a narrow terminal."""
+        columns = cluster_columns(event.size.width)
+        if columns != self._columns:
+            self._columns = columns
+            table = self.screen_stack[0].query_one("#clusters", DataTable)
+            here = self._here(table)
+            table.clear(columns=True)
+            for name in columns:
+                table.add_column(name, key=name)
+            if self._picture is not None:
+                self._fill(table, cluster_rows(self._picture), here)
 
     def on_unmount(self) -> None:
         """Stop watching."""
@@ -54,6 +68,7 @@ class InspectorApp(App[None]):
 
     def on_refreshed(self, message: Refreshed) -> None:
         """Show the new picture; the cursor stays on its cluster."""
+        self._picture = message.picture
         self._show(message.picture)
 
     def on_read_failed(self, message: ReadFailed) -> None:
@@ -82,23 +97,28 @@ class InspectorApp(App[None]):
         table = base.query_one("#clusters", DataTable)
         rows = cluster_rows(picture)
         if [key for key, _ in rows] != [str(key.value) for key in table.rows]:
-            self._refill(table, rows)
+            here = self._here(table)
+            table.clear()
+            self._fill(table, rows, here)
         else:
             for key, cells in rows:
-                for column, cell in zip(CLUSTER_COLUMNS, cells, strict=True):
+                for column, cell in cells.items():
                     if table.get_cell(key, column) != cell:
                         table.update_cell(key, column, cell)
         empty = "" if picture.health.total_events else "Nothing is recorded yet; 'failaware seed' makes sample data."
         self._notice(empty or ("" if rows else "Nothing has failed."))
 
-    def _refill(self, table: "DataTable[object]", rows: "list[tuple[str, list[object]]]") -> None:
-        """New rows or another order: fill anew, with the cursor on the same cluster as before."""
-        here = None
-        if table.row_count:
-            here = table.coordinate_to_cell_key(table.cursor_coordinate).row_key.value
-        table.clear()
+    @staticmethod
+    def _here(table: "DataTable[Text]") -> str | None:
+        """The cluster under the cursor."""
+        if not table.row_count:
+            return None
+        return table.coordinate_to_cell_key(table.cursor_coordinate).row_key.value
+
+    def _fill(self, table: "DataTable[Text]", rows: list[tuple[str, dict[str, Text]]], here: str | None) -> None:
+        """New rows or another order, with the cursor on the same cluster as before."""
         for key, cells in rows:
-            table.add_row(*cells, key=key)
+            table.add_row(*(cells[column] for column in self._columns), key=key)
         keys = [key for key, _ in rows]
         if here in keys:
             table.move_cursor(row=keys.index(here), animate=False)

@@ -13,9 +13,13 @@ from .refresh import HOURS
 
 STYLES = {"CRITICAL": "bold reverse red", "HIGH": "bold red", "MEDIUM": "yellow", "LOW": "cyan"}
 STATUS_STYLES = {"PENDING": "blue", "FAILED": "yellow", "DEAD": "bold red", "SYNCED": "green"}
-CLUSTER_COLUMNS = ("severity", "events", "open", "failures", "last 24 h", "last failure", "type", "failure")
+WIDE_COLUMNS = ("severity", "events", "open", "failures", "last 24 h", "last failure", "failure")
+NARROW_COLUMNS = ("severity", "open", "last failure", "failure", "events", "failures", "last 24 h")
+"""The same columns; on a narrow terminal what fails comes before how often."""
+
 EVENT_COLUMNS = ("event", "state", "severity", "tries", "detected", "next", "last error")
 
+_WIDE = 120
 _MAX_SHOWN = 20_000  # characters of a payload or a traceback on the screen
 _MAX_CELL = 200
 
@@ -46,8 +50,13 @@ def severity_line(counts: SeverityCounts) -> Text:
     return text
 
 
-def cluster_rows(picture: Picture) -> list[tuple[str, list[object]]]:
-    """A row a cluster: its id, and its cells."""
+def cluster_columns(width: int) -> tuple[str, ...]:
+    """The columns of the clusters on a terminal of this width."""
+    return WIDE_COLUMNS if width >= _WIDE else NARROW_COLUMNS
+
+
+def cluster_rows(picture: Picture) -> list[tuple[str, dict[str, Text]]]:
+    """A row a cluster: its id, and its cells by column."""
     first = picture.now // HOUR - (HOURS - 1)
     hours: defaultdict[int, list[int]] = defaultdict(lambda: [0] * HOURS)
     for hour in picture.hours:
@@ -59,17 +68,17 @@ def cluster_rows(picture: Picture) -> list[tuple[str, list[object]]]:
     ]
 
 
-def _cluster_cells(cluster: Cluster, line: str, now: int) -> list[object]:
-    return [
-        _severity(cluster.severity),
-        Text(f"{cluster.events:,}", justify="right"),
-        Text(f"{cluster.unresolved:,}", justify="right"),
-        Text(f"{cluster.failures:,}", justify="right"),
-        Text(line),
-        Text(distance(cluster.last_failed_at, now)),
-        Text(one_line(cluster.event_type, 40), "bold"),
-        Text(one_line(failure_name(cluster), _MAX_CELL)),
-    ]
+def _cluster_cells(cluster: Cluster, line: str, now: int) -> dict[str, Text]:
+    name = (one_line(cluster.event_type, 40), "bold")
+    return {
+        "severity": _severity(cluster.severity),
+        "events": Text(f"{cluster.events:,}", justify="right"),
+        "open": Text(f"{cluster.unresolved:,}", justify="right"),
+        "failures": Text(f"{cluster.failures:,}", justify="right"),
+        "last 24 h": Text(line),
+        "last failure": Text(distance(cluster.last_failed_at, now)),
+        "failure": Text.assemble(name, "  ", one_line(failure_name(cluster), _MAX_CELL)),
+    }
 
 
 def failure_name(cluster: Cluster) -> str:

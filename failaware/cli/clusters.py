@@ -14,7 +14,9 @@ _HOURS = 24
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """FILTER, --limit, --json."""
     parser.add_argument("filter", nargs="*", help="such as: severity:HIGH+ type:payment.* error:timeout since:2h")
-    parser.add_argument("--limit", type=int, default=50, metavar="N", help="at most N clusters (default 50)")
+    parser.add_argument(
+        "--limit", type=output.positive, default=50, metavar="N", help="at most N clusters (default 50)"
+    )
     output.add_json(parser)
 
 
@@ -42,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
 def draw(paper: output.Paper, clusters: list[Cluster], hours: list[HourCount], now: int) -> None:
     """The clusters with their numbers, and below each what fails."""
     lines = sparklines(hours, now)
-    columns = ("severity", "cluster", "events", "open", "failures", f"last {_HOURS} h", "last failure")
+    columns = ("severity", "cluster", "events", "open", "failures", f"last {_HOURS} h", "last seen")
     rows = []
     for cluster in clusters:
         numbers = [

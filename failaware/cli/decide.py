@@ -14,7 +14,7 @@ _PAGE = 1_000
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """EVENT…, --cluster, --where, --because, --by, --json."""
-    parser.add_argument("events", nargs="*", type=int, metavar="EVENT", help="the numbers of the events")
+    parser.add_argument("events", nargs="*", type=output.positive, metavar="EVENT", help="the numbers of the events")
     parser.add_argument("--cluster", metavar="ID", help="the unresolved events whose last failure is of this cluster")
     parser.add_argument("--where", metavar="FILTER", help="the unresolved events that pass this filter")
     parser.add_argument("--because", required=True, metavar="TEXT", help="why; it is kept with the decision")

@@ -13,7 +13,7 @@ _MAX_SHOWN = 20_000  # characters of a payload on a terminal; --json has all of 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """ID, --json."""
-    parser.add_argument("id", type=int, help="the event's number")
+    parser.add_argument("id", type=output.positive, help="the event's number")
     output.add_json(parser)
 
 

@@ -15,8 +15,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="*",
         help="status:DEAD type:payment.* -error:timeout since:2h severity:HIGH+ cluster:ID source:S key:K retries:>3",
     )
-    parser.add_argument("--limit", type=int, default=50, metavar="N", help="at most N events (default 50)")
-    parser.add_argument("--before", type=int, metavar="ID", help="the next page: only events before this one")
+    parser.add_argument("--limit", type=output.positive, default=50, metavar="N", help="at most N events (default 50)")
+    parser.add_argument(
+        "--before", type=output.positive, metavar="ID", help="the next page: only events before this one"
+    )
     output.add_json(parser)
 
 

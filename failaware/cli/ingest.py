@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Ingest them; exit status 1 when a line was rejected."""
     for name in args.files:
-        if name != "-" and not os.path.isfile(name):
+        if name != "-" and (os.path.isdir(name) or not os.path.exists(name)):
             raise UsageError(f"there is no file {name}")
     total = Ingested()
     with Store.open(args.db, synchronous=args.synchronous) as store:

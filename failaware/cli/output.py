@@ -88,6 +88,13 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="one JSON document; times are µs since the epoch, UTC")
 
 
+def positive(value: str) -> int:
+    """For argparse: a whole number of 1 or more."""
+    if not value.isascii() or not value.isdigit() or not int(value):
+        raise argparse.ArgumentTypeError(f"'{value}' is not a whole number of 1 or more")
+    return int(value)
+
+
 def print_json(document: Any) -> None:
     """A value of the model, a list of them, or plain values, as one JSON document; ASCII, so harmless anywhere."""
     json.dump(_plain(document), sys.stdout, indent=2)
@@ -149,20 +156,21 @@ def print_rows(
     numbers = {columns.index(name) for name in right}
     widths = [max(cells(name), *(cells(row[n].plain) for row, _ in rows)) for n, name in enumerate(columns)]
 
-    def aligned(row: Sequence[Line]) -> Line:
+    def aligned(row: Sequence[Line], long: Line) -> Line:
         whole = Line()
         for n, cell in enumerate(row):
             space = Line(" " * (widths[n] - cells(cell.plain)))
-            whole = whole + (space + cell if n in numbers else cell + space) + Line("  ")
-        return whole
+            whole += space + cell if n in numbers else cell
+            if long.plain or n + 1 < len(row):
+                whole += Line("  ") if n in numbers else space + Line("  ")
+        return whole + long
 
     if any(columns):
-        heading = aligned([Line(name, "bold") for name in columns])
-        paper.print(heading + Line(last, "bold") if paper.wide else heading)
+        paper.print_cut(aligned([Line(name, "bold") for name in columns], Line(last if paper.wide else "", "bold")))
     for row, long in rows:
         if paper.wide:
-            paper.print_cut(aligned(row) + long)
+            paper.print_cut(aligned(row, long))
         else:
-            paper.print_cut(aligned(row))
+            paper.print_cut(aligned(row, Line()))
             if long.plain:
                 paper.print_cut(Line("  ") + long)

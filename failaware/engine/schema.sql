@@ -18,7 +18,7 @@ CREATE TABLE event_key (               -- idempotent ingestion: a known key is i
 CREATE TABLE traceback_log (           -- each traceback once, however many attempts share it
   traceback_id INTEGER PRIMARY KEY,
   hash         TEXT NOT NULL UNIQUE,   -- SHA-256 of the text, hex
-  text         TEXT NOT NULL
+  text         TEXT NOT NULL           -- ⟨error⟩ stands for the attempt's "error_type: error_message"
 ) STRICT;
 
 CREATE TABLE attempt_log (

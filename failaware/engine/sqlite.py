@@ -47,7 +47,10 @@ class SqliteReader:
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """Within it, all queries see the same moment."""
+        """Within it, all queries see the same moment; one within another is the outer one."""
+        if self._db.in_transaction:
+            yield
+            return
         with _in_our_words(self.path):
             self._db.execute("BEGIN")
             try:
@@ -151,7 +154,7 @@ def _connect_read_write(path: Path, synchronous: str) -> sqlite3.Connection:
     new = not path.exists()
     if new:
         _create_private(path)
-    db = _connect(f"file:{quote(str(path))}?mode=rw")
+    db = _connect(f"file:{quote(os.fsencode(path))}?mode=rw")
     try:
         version = _version(db, path)
         if version < SCHEMA_VERSION:
@@ -199,7 +202,7 @@ def _connect_read_only(path: Path) -> sqlite3.Connection:
         raise StoreForeign(f"{path} is a folder, not a failaware store; name the file in it")
     if not path.exists():
         raise StoreMissing(f"there is no store at {path}; record something, run 'failaware seed', or name it with --db")
-    place = f"file:{quote(str(path))}"
+    place = f"file:{quote(os.fsencode(path))}"
     db = None
     try:
         db = _connect(f"{place}?mode=ro")
@@ -296,6 +299,8 @@ def _in_our_words(path: Path) -> Iterator[None]:
     """Turn what SQLite says into one of our errors; what is a bug of ours passes as it is."""
     try:
         yield
+    except OverflowError:
+        raise UsageError("a number is larger than a store can hold, which is 2^63 - 1") from None
     except sqlite3.DatabaseError as error:
         code = getattr(error, "sqlite_errorcode", None)
         if code is None or code & 0xFF not in _BY_CODE:

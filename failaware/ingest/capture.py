@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from types import CodeType, TracebackType
 
 from failaware.ingest.masking import Masker
-from failaware.model import Failure
+from failaware.model import ERROR_HERE, Failure
 from failaware.text import bounded, storable
 
 MAX_MESSAGE = 8_192
@@ -33,7 +33,7 @@ def describe(error: BaseException, *, masker: Masker | None = None) -> Failure:
         error: any exception, also one whose `__str__` fails or whose chain is circular.
         masker: takes the secrets out of the message and the traceback.
     """
-    message, traceback = _message(error), "".join(_chain(error, set()))
+    message, traceback = _message(error), "".join(_chain(error, set(), ERROR_HERE))
     if masker is not None:
         message, _ = masker.mask_text(bounded(message, 4 * MAX_MESSAGE))
         traceback, _ = masker.mask_text(bounded(traceback, 2 * MAX_TRACEBACK))
@@ -53,6 +53,11 @@ def type_name(error: BaseException) -> str:
     return kind.__qualname__ if module in ("builtins", "__main__", None) else f"{module}.{kind.__qualname__}"
 
 
+def _type_and_message(error: BaseException) -> str:
+    message = _message(error)
+    return f"{type_name(error)}: {message}" if message else type_name(error)
+
+
 def _message(error: BaseException) -> str:
     try:
         return str(error)
@@ -60,8 +65,8 @@ def _message(error: BaseException) -> str:
         return f"<unprintable {type(error).__name__}>"
 
 
-def _chain(error: BaseException, seen: set[int]) -> Iterator[str]:
-    """The exceptions that led here, oldest first, joined by Python's own sentences."""
+def _chain(error: BaseException, seen: set[int], named: str | None = None) -> Iterator[str]:
+    """The exceptions that led here, oldest first, joined by Python's own sentences; the last one's line is `named`."""
     links: list[tuple[BaseException, str]] = []
     current: BaseException | None = error
     while current is not None and id(current) not in seen and len(links) < _MAX_CHAIN:
@@ -78,15 +83,14 @@ def _chain(error: BaseException, seen: set[int]) -> Iterator[str]:
     for position, (link, _) in enumerate(reversed(links)):
         if position:
             yield links[len(links) - 1 - position][1]
-        yield from _one(link, seen)
+        yield from _one(link, seen, named if link is error else None)
 
 
-def _one(error: BaseException, seen: set[int]) -> Iterator[str]:
+def _one(error: BaseException, seen: set[int], named: str | None) -> Iterator[str]:
     if error.__traceback__ is not None:
         yield "Traceback (most recent call last):\n"
         yield from _frames(error.__traceback__)
-    message = _message(error)
-    yield f"{type_name(error)}: {message}\n" if message else f"{type_name(error)}\n"
+    yield (named or _type_and_message(error)) + "\n"
     for note in getattr(error, "__notes__", ()):
         yield f"{note}\n"
     if isinstance(error, BaseExceptionGroup):

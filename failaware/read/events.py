@@ -4,7 +4,7 @@ from typing import Any
 
 from failaware.engine import Reader, Row
 from failaware.errors import NotFound
-from failaware.model import Attempt, Decision, EventDetail, EventSummary
+from failaware.model import ERROR_HERE, Attempt, Decision, EventDetail, EventSummary
 from failaware.read.filter import EVENT_FIELDS, Order, parse
 
 _SUMMARY = """
@@ -29,8 +29,11 @@ _DETAIL = """
     LEFT JOIN failure_severity v ON v.entity_type = 'event' AND v.entity_id = e.event_id
    WHERE e.event_id = ?
 """
-_ATTEMPT = """
-  SELECT a.attempt_id, a.event_id, a.attempt_no, a.outcome, a.error_type, a.error_message, t.text, a.worker,
+_ATTEMPT = f"""
+  SELECT a.attempt_id, a.event_id, a.attempt_no, a.outcome, a.error_type, a.error_message,
+         replace(t.text, '{ERROR_HERE}',
+                 a.error_type || CASE a.error_message WHEN '' THEN '' ELSE ': ' || a.error_message END),
+         a.worker,
          a.started_at, a.finished_at, a.retry_at, a.because, f.cluster_id
     FROM attempt_log a
     LEFT JOIN traceback_log t ON t.traceback_id = a.traceback

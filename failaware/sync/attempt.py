@@ -31,6 +31,13 @@ class Transaction(Protocol):
         """All rows of a SELECT."""
 
 
+def from_handler(error: BaseException) -> BaseException:
+    """The error with a traceback that begins in the handler, not in the frame of ours that called it."""
+    if error.__traceback__ is not None:
+        error.__traceback__ = error.__traceback__.tb_next
+    return error
+
+
 def to_fact(tried: Tried, *, worker: str, masker: Masker) -> NewAttempt:
     """The attempt as it is kept: the error in words, and what was decided after it."""
     event_id = tried.claimed.event.event_id

@@ -9,7 +9,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from failaware.model import Claimed
-from failaware.sync.attempt import Tried
+from failaware.sync.attempt import Tried, from_handler
 from failaware.sync.handlers import Handler
 
 if TYPE_CHECKING:
@@ -42,12 +42,13 @@ class Pool:
 
     def stop(self) -> None:
         """Start nothing more: what has not begun comes back through `results` as it was claimed."""
-        self._stopping = True
+        if not self._stopping:
+            self._stopping = True
+            for _ in self._threads:
+                self._jobs.put(None)
 
-    def close(self) -> None:
-        """End the threads once they have nothing in hand."""
-        for _ in self._threads:
-            self._jobs.put(None)
+    def join(self) -> None:
+        """Wait until the threads have ended, which they do once they have nothing in hand."""
         for thread in self._threads:
             thread.join()
         if self._loop is not None and self._loop_thread is not None:
@@ -66,7 +67,7 @@ class Pool:
             try:
                 handler.function(claimed.event)
             except BaseException as raised:  # noqa: BLE001 - even SystemExit in a handler is that event's failure
-                error = raised
+                error = from_handler(raised)
             self.results.put(Tried(claimed, handler, error, started_at, self._clock()))
 
     def _submit_async(self, claimed: Claimed, handler: Handler) -> None:
@@ -90,5 +91,5 @@ class Pool:
                 result: Any = handler.function(claimed.event)
                 await result
             except BaseException as raised:  # noqa: BLE001 - as above
-                error = raised
+                error = from_handler(raised)
             self.results.put(Tried(claimed, handler, error, started_at, self._clock()))

@@ -17,7 +17,7 @@ from failaware.errors import HandlerError, UsageError
 from failaware.facts import append, claim
 from failaware.model import Claimed, Failure, NewAttempt
 from failaware.store import Store, this_worker
-from failaware.sync.attempt import Tried, to_fact
+from failaware.sync.attempt import Tried, from_handler, to_fact
 from failaware.sync.handlers import Handler, Handlers
 from failaware.sync.pool import Pool
 from failaware.sync.retry import decide
@@ -83,8 +83,9 @@ class Worker:
                 while self._in_hand:
                     self._record(self._gather(pool))
             finally:
+                pool.stop()
                 self._store.write(lambda db: claim.release(db, self.name))
-                pool.close()
+            pool.join()
 
     def stop(self) -> None:
         """Finish what is in hand, record it, give back the rest, and return from `run`. From any thread."""
@@ -159,7 +160,7 @@ class Worker:
                 with db.savepoint():
                     handler.function(claimed.event, db)
             except BaseException as raised:  # noqa: BLE001 - even SystemExit in a handler is that event's failure
-                error = raised
+                error = from_handler(raised)
             tried = Tried(claimed, handler, error, started_at, self._store.clock())
             append.attempts(db, self._facts([tried]), self._store.policy)
 

@@ -141,7 +141,9 @@ def test_the_exit_code_of_severity_can_be_asked_for(full):
     ("words", "says"),
     [
         (["event", "99"], "there is no event 99"),
-        (["event", "x"], "invalid int value"),
+        (["event", "x"], "'x' is not a whole number"),
+        (["event", "9" * 25], "larger than a store can hold"),
+        (["events", "--limit", "0"], "1 or more"),
         (["cluster", "123"], "there is no cluster"),
         (["explain", "thing/1"], "neither event/ID nor cluster/ID"),
         (["explain", "event/99"], "there is no event 99"),

@@ -7,6 +7,7 @@ import pytest
 from failaware import Permanent
 from failaware.ingest.capture import MAX_MESSAGE, MAX_TRACEBACK, describe
 from failaware.ingest.masking import Masker
+from failaware.model import ERROR_HERE
 
 
 def raised(function):
@@ -15,6 +16,12 @@ def raised(function):
     except BaseException as error:
         return error
     raise AssertionError
+
+
+def full(error, **options):
+    """The traceback as it is read: with the type and message in their place."""
+    failure = describe(error, **options)
+    return failure.traceback.replace(ERROR_HERE, f"{failure.error_type}: {failure.error_message}")
 
 
 def deep(n):
@@ -61,7 +68,7 @@ def test_the_traceback_reads_as_pythons_own_but_for_the_marks(function):
     without_marks = "".join(
         line for line in own.splitlines(keepends=True) if set(line.strip()) - set("^~") or not line.strip()
     )
-    assert describe(error).traceback == without_marks
+    assert full(error) == without_marks
 
 
 def test_types_are_named_as_one_imports_them():
@@ -74,7 +81,7 @@ def test_types_are_named_as_one_imports_them():
 
 
 def test_a_long_stack_keeps_both_ends():
-    text = describe(raised(lambda: deep(500))).traceback
+    text = full(raised(lambda: deep(500)))
     assert "frames left out" in text
     assert text.count("  File ") == 40
     assert text.rstrip().endswith("ValueError: at the bottom")
@@ -96,13 +103,13 @@ def test_exceptions_that_misbehave_are_described_all_the_same():
     assert describe(Broken()).error_message == "<unprintable Broken>"
     first, second = ValueError("a"), ValueError("b")
     first.__cause__, second.__cause__ = second, first
-    assert "ValueError: a" in describe(first).traceback
+    assert "ValueError: a" in full(first)
     assert describe(ValueError("\ud800\x00")).error_message == "\\ud800\\x00"
 
 
 def test_groups_show_their_members():
     group = ExceptionGroup("several", [ValueError("one"), ExceptionGroup("inner", [KeyError("two")])])
-    text = describe(raised(lambda: (_ for _ in ()).throw(group))).traceback
+    text = full(raised(lambda: (_ for _ in ()).throw(group)))
     assert "several" in text
     assert "| ValueError: one" in text
     assert "KeyError: 'two'" in text
@@ -112,3 +119,8 @@ def test_secrets_in_messages_and_tracebacks_are_masked():
     failure = describe(raised(lambda: (_ for _ in ()).throw(ValueError("password=" + "tr0ub4dor"))), masker=Masker())
     assert failure.error_message == "password=[masked]"
     assert "tr0ub4dor" not in failure.traceback.replace('"password=" + "tr0ub4dor"', "")
+
+
+def test_failures_at_the_same_place_share_one_traceback():
+    texts = {describe(raised(lambda n=n: int(f"x{n}"))).traceback for n in range(3)}
+    assert len(texts) == 1

@@ -59,7 +59,9 @@ def test_failures_are_retried_with_backoff_until_dead_and_each_is_kept(store, in
         10_000_000,
         20_000_000,
     ]
-    assert "raise ConnectionError" in attempts[0].traceback
+    assert attempts[0].traceback.count("  File ") == 1
+    assert 'raise ConnectionError(f"try {event.attempt_no}")\nConnectionError: try 1\n' in attempts[0].traceback
+    assert query(store, "SELECT count(*) FROM traceback_log") == [(1,)]
     assert inspector.event(1).sync_status == "DEAD"
 
 
