@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 from urllib.parse import quote
 
 from failaware.engine.base import Parameters, Row
@@ -42,8 +43,10 @@ class SqliteReader:
 
     def query(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """All rows of a SELECT."""
-        with _in_our_words(self.path):
+        try:
             return self._db.execute(sql, parameters).fetchall()
+        except _ITS_ERRORS as error:
+            _raise_ours(error, self.path)
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -86,18 +89,24 @@ class SqliteWriter:
 
     def query(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """All rows of a SELECT or of a statement with RETURNING."""
-        with _in_our_words(self.path):
+        try:
             return self._db.execute(sql, parameters).fetchall()
+        except _ITS_ERRORS as error:
+            _raise_ours(error, self.path)
 
     def execute(self, sql: str, parameters: Parameters = ()) -> int:
         """Run one statement; returns the number of rows it changed."""
-        with _in_our_words(self.path):
+        try:
             return self._db.execute(sql, parameters).rowcount
+        except _ITS_ERRORS as error:
+            _raise_ours(error, self.path)
 
     def execute_many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
         """Run one statement for each row of parameters."""
-        with _in_our_words(self.path):
+        try:
             self._db.executemany(sql, rows)
+        except _ITS_ERRORS as error:
+            _raise_ours(error, self.path)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -105,12 +114,10 @@ class SqliteWriter:
         if self._pid != os.getpid():
             _INHERITED.append(self._db)  # after a fork the parent's connection must be neither used nor closed
             self._reopen()
-        with _in_our_words(self.path):
-            self._db.execute("BEGIN IMMEDIATE")
+        self.execute("BEGIN IMMEDIATE")
         try:
             yield
-            with _in_our_words(self.path):
-                self._db.execute("COMMIT")
+            self.execute("COMMIT")
         except BaseException:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
@@ -294,16 +301,23 @@ _BY_CODE: dict[int, tuple[type[StoreError], str]] = {
 }
 
 
+_ITS_ERRORS = (sqlite3.DatabaseError, OverflowError)
+
+
+def _raise_ours(error: Exception, path: Path) -> NoReturn:
+    """Raise what SQLite says as one of our errors; what is a bug of ours passes as it is."""
+    if isinstance(error, OverflowError):
+        raise UsageError("a number is larger than a store can hold, which is 2^63 - 1") from None
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is None or code & 0xFF not in _BY_CODE:
+        raise error
+    kind, sentence = _BY_CODE[code & 0xFF]
+    raise kind(sentence.format(path=path, error=error, wait=BUSY_TIMEOUT_S)) from error
+
+
 @contextmanager
 def _in_our_words(path: Path) -> Iterator[None]:
-    """Turn what SQLite says into one of our errors; what is a bug of ours passes as it is."""
     try:
         yield
-    except OverflowError:
-        raise UsageError("a number is larger than a store can hold, which is 2^63 - 1") from None
-    except sqlite3.DatabaseError as error:
-        code = getattr(error, "sqlite_errorcode", None)
-        if code is None or code & 0xFF not in _BY_CODE:
-            raise
-        kind, sentence = _BY_CODE[code & 0xFF]
-        raise kind(sentence.format(path=path, error=error, wait=BUSY_TIMEOUT_S)) from error
+    except _ITS_ERRORS as error:
+        _raise_ours(error, path)
