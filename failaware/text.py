@@ -99,6 +99,11 @@ def when(at: int | None, now: int) -> str:
     return "—" if at is None else f"{moment(at)}  ({distance(at, now)})"
 
 
+def counted(number: int, noun: str) -> str:
+    """'1 event', '2,000 events'."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def sparkline(values: Sequence[int]) -> str:
     """One character a value, scaled to the largest; a dot for zero."""
     top = max(values, default=0)

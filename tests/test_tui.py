@@ -81,7 +81,7 @@ async def test_a_missing_store_is_waited_for(path):
         await until(pilot, lambda: "there is no store" in shown(app, "#notice"))
         with Store.open(path) as store:
             store.record("a")
-        await until(pilot, lambda: "1 events" in shown(app, "#health"))
+        await until(pilot, lambda: "1 event " in shown(app, "#health"))
 
 
 async def test_the_tour_leaves_the_files_bytes_as_they_are(full, path):

@@ -6,7 +6,7 @@ from collections import defaultdict
 from rich.text import Text
 
 from failaware.model import HOUR, Attempt, Cluster, EventDetail, EventSummary, Health, SeverityCounts
-from failaware.text import distance, one_line, sparkline, visible, when
+from failaware.text import counted, distance, one_line, sparkline, visible, when
 
 from .messages import Picture
 from .refresh import HOURS
@@ -26,7 +26,7 @@ _MAX_CELL = 200
 
 def health_line(health: Health, now: int) -> Text:
     """The states, and the oldest trouble."""
-    text = Text(f"{health.total_events:,} events  ")
+    text = Text(f"{counted(health.total_events, 'event')}  ")
     for name, count in (
         ("PENDING", health.pending),
         ("FAILED", health.failed),

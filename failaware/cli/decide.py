@@ -8,6 +8,7 @@ from failaware.errors import UsageError
 from failaware.model import EventSummary
 from failaware.read.inspector import Inspector
 from failaware.store import Store
+from failaware.text import counted
 
 _PAGE = 1_000
 
@@ -37,9 +38,8 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         output.print_json({"events": sorted(set(ids))})
     else:
-        count = len(set(ids))
         done = "requeued: due now" if args.command == "requeue" else "dismissed: no longer tried, no longer unresolved"
-        output.Paper().print(output.text(f"{count:,} {'event' if count == 1 else 'events'} {done}"))
+        output.Paper().print(output.text(f"{counted(len(set(ids)), 'event')} {done}"))
     return 0
 
 

@@ -6,7 +6,7 @@ from failaware.cli import output
 from failaware.cli.output import Line
 from failaware.model import EventRef, Health
 from failaware.read.inspector import Inspector
-from failaware.text import when
+from failaware.text import counted, when
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +22,7 @@ def run(args: argparse.Namespace) -> int:
         output.print_json(health)
         return 0
     paper = output.Paper()
-    paper.print(output.text(args.db, "bold") + output.text(f"  {health.total_events:,} events"))
+    paper.print(output.text(args.db, "bold") + output.text(f"  {counted(health.total_events, 'event')}"))
     if not health.total_events:
         paper.print(
             output.text(

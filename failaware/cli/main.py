@@ -107,8 +107,10 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     choices = parser.add_subparsers(
         prog="failaware", title="commands", metavar="COMMAND", dest="command", parser_class=_Parser
     )
-    wanted = next((word for word in argv if not word.startswith("-") and _is_command(word)), None)
+    wanted = _command_in(argv)
     for command in COMMANDS:
+        if wanted not in (None, command.name):
+            continue  # only the help needs them all
         sub = choices.add_parser(command.name, help=command.help, description=command.help.capitalize() + ".")
         if command.name == wanted:  # the others' modules stay unloaded
             _add_db(sub, argparse.SUPPRESS)
@@ -124,8 +126,15 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     return args
 
 
-def _is_command(word: str) -> bool:
-    return any(command.name == word for command in COMMANDS)
+def _command_in(argv: list[str]) -> str | None:
+    """The command that the line names, if it is one: the first word that is no option and no option's value."""
+    words = iter(argv)
+    for word in words:
+        if word == "--db":
+            next(words, None)
+        elif not word.startswith("-"):
+            return word if any(command.name == word for command in COMMANDS) else None
+    return None
 
 
 def _add_db(parser: argparse.ArgumentParser, default: str) -> None:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from failaware.derive.rules import rules_of
+from failaware.text import counted
 
 EVENT_EVIDENCE = "sync_status, dismissed, attempts, CASE WHEN attempts > 1 THEN attempts - 1 ELSE 0 END AS retry_count"
 """The evidence row of an event, selected from event_state."""
@@ -35,7 +36,7 @@ def case(entity_type: str, column: str) -> str:
 def cluster_reason(rule_name: str, evidence: dict[str, Any]) -> str:
     """The sentence of a cluster's rule, with the evidence in it."""
     rule = next(rule for rule in rules_of("cluster") if rule.name == rule_name)
-    text = _PLURAL.sub(lambda match: _count(evidence[match[1]], match[2]), rule.sentence)
+    text = _PLURAL.sub(lambda match: counted(evidence[match[1]], match[2]), rule.sentence)
     return text.format_map(_words(evidence))
 
 
@@ -47,9 +48,5 @@ def _words(evidence: dict[str, Any]) -> dict[str, Any]:
         **evidence,
         "since": f"{since:%Y-%m-%d %H:%MZ}",
         "standing": ", ".join(standing),
-        "came_back": f" and came back {_count(came_back, 'time')} after it had healed" if came_back else "",
+        "came_back": f" and came back {counted(came_back, 'time')} after it had healed" if came_back else "",
     }
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

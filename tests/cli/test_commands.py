@@ -248,3 +248,10 @@ def test_help_and_version():
     assert "examples:" in failaware("--help").stdout
     assert failaware("--version").stdout.startswith("failaware ")
     assert "--until-idle" in failaware("run", "--help").stdout
+
+
+def test_a_store_may_be_named_like_a_command(tmp_path):
+    with Store.open(tmp_path / "health") as store:
+        store.record("a")
+    assert json.loads(failaware("--db", "health", "events", "--json", cwd=tmp_path).stdout)[0]["event_id"] == 1
+    assert "1 event\n" in failaware("health", "--db", "health", cwd=tmp_path).stdout
