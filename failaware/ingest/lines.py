@@ -19,6 +19,7 @@ from failaware.store import Store
 from failaware.text import bounded, storable
 
 _CHUNK = 1_000  # lines in one transaction
+_BLANK = frozenset((" ", "\t", "\r", "\n"))
 _MAX_RAW = 65_536  # characters of a rejected line that are kept
 _FIELDS = {"type", "payload", "key", "source", "occurred_at", "error"}
 _decode = json.JSONDecoder(parse_constant=lambda name: _refuse(f"{name} is not JSON")).raw_decode
@@ -165,6 +166,9 @@ def _must_end(line: str, position: int) -> None:
 
 
 def _skip(line: str, position: int) -> int:
+    """Past white space; mostly there is none."""
+    if line[position : position + 1] not in _BLANK:
+        return position
     return int(WHITESPACE.match(line, position).end())
 
 

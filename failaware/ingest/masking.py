@@ -96,10 +96,26 @@ SHAPES = (
 )
 """Shapes of secrets in running text; all are linear."""
 
-_HINT = re.compile(
-    r"(?i)://|bearer |basic |eyJ|AKIA|ASIA|gh[pousr]_|github_pat|glpat-|xox|[rsp]k_|AIza|sk-|-----BEGIN|"
-    r"pass|pwd|secret|token|key|\d[ -]?\d{3}[ -]?\d{3}"
+_HINTS = (
+    *(
+        "://",
+        "bearer ",
+        "basic ",
+        "eyj",
+        "akia",
+        "asia",
+        "ghp_",
+        "gho_",
+        "ghu_",
+        "ghs_",
+        "ghr_",
+        "github_pat",
+        "glpat-",
+    ),
+    *("xox", "k_live", "k_test", "aiza", "sk-", "-----begin", "pass", "pwd", "secret", "token", "key"),
 )
+"""One of these is in every text with a shape; looking for them is twenty times cheaper than for the shapes."""
+_MANY_DIGITS = re.compile(r"\d(?:[ -]?\d){12}")
 _CARD = re.compile(r"(?<![\w.-])\d(?:[ -]?\d){12,18}(?![\w-]|\.\d)")
 _SEPARATORS = re.compile(r"[\s_.-]")
 
@@ -129,10 +145,14 @@ class Masker:
 
     def mask_text(self, text: str) -> tuple[str, int]:
         """The text without its secrets, and how many there were."""
-        if not self._enabled or not _HINT.search(text):
+        if not self._enabled:
             return text, 0
-        text, hits = _SHAPE.subn(_masked, text)
-        cards = 0
+        hits = cards = 0
+        lower = text.lower()
+        if any(hint in lower for hint in _HINTS):
+            text, hits = _SHAPE.subn(_masked, text)
+        if not _MANY_DIGITS.search(text):
+            return text, hits
 
         def card(match: re.Match[str]) -> str:
             nonlocal cards

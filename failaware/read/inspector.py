@@ -138,8 +138,8 @@ class Inspector:
 
         return explain.explain(self._db, entity)
 
-    def timeline(self, *, since: int, cluster_id: int | None = None) -> list[HourCount]:
-        """Failures by hour and cluster since a moment, oldest first; hours without any are left out."""
+    def timeline(self, *, since: int = 0, cluster_id: int | None = None) -> list[HourCount]:
+        """Failures by hour and cluster since a moment (µs), oldest first; hours without any are left out."""
         from failaware.read import clusters
 
         return clusters.hours(self._db, since=since, cluster_id=cluster_id)
