@@ -72,6 +72,8 @@ class Worker:
             patience: how soon that is, in seconds; 0 returns as soon as nothing is due.
         """
         self._stopping.clear()
+        self._in_hand.clear()  # a run that an error ended may have left something
+        self._alone = False
         pool = Pool(self._concurrency, self._store.clock)
         with self._signals():
             try:
@@ -143,10 +145,13 @@ class Worker:
         self._alone = any(claimed.suspect for claimed in batch) or (self._alone and bool(self._in_hand))
         for claimed in batch:
             handler = self._handler(claimed.event.event_type)
-            if handler.transactional:
-                self._try_in_transaction(claimed, handler)
-            else:
+            if not handler.transactional:
                 pool.submit(claimed, handler)
+            elif self._stopping.is_set():
+                del self._in_hand[claimed.event.event_id]  # not begun: given back with the leases
+            else:
+                self._renew(self._store.clock())
+                self._try_in_transaction(claimed, handler)
 
     def _try_in_transaction(self, claimed: Claimed, handler: Handler) -> None:
         """Exactly once: what the handler writes and the attempt that says so are committed together, or neither is."""

@@ -310,3 +310,40 @@ def test_no_type_waits_behind_anothers_flood(store):
     store.record_many([("flood", n) for n in range(300)] + [("quiet", 0)])
     Worker(store, handlers_of(lambda event: order.append(event.event_type)), batch=50).run(until_idle=True, patience=0)
     assert order.index("quiet") <= 100
+
+
+def test_stop_gives_back_transactional_events_that_have_not_begun(store, inspector):
+    handlers = Handlers()
+
+    @handlers.on("a", transaction=True)
+    def handle(event, transaction):
+        worker.stop()
+
+    store.record_many(("a", n) for n in range(5))
+    worker = Worker(store, handlers)
+    worker.run()
+    health = inspector.health()
+    assert (health.synced, health.pending, health.in_hand) == (1, 4, 0)
+
+
+def test_leases_are_renewed_between_transactional_events(store, inspector, clock):
+    ends = []
+    handlers = Handlers()
+
+    @handlers.on("a", transaction=True)
+    def handle(event, transaction):
+        ends.append(transaction.query("SELECT min(leased_until) FROM lease")[0][0] - clock())
+        clock.advance(25)
+
+    store.record_many(("a", n) for n in range(5))
+    Worker(store, handlers, lease=60).run(until_idle=True, patience=0)
+    assert inspector.health().synced == 5
+    assert min(ends) > 0
+
+
+def test_a_worker_can_run_again(store, inspector):
+    worker = Worker(store, handlers_of(lambda event: None))
+    for n in range(1, 4):
+        store.record("a", n)
+        worker.run(until_idle=True, patience=0)
+        assert inspector.health().synced == n
