@@ -78,10 +78,11 @@ class RetryAfter(FailawareError):
     """Raise this in a handler when the other side says when to come back.
 
     Args:
-        seconds: how long to wait at least; the policy's number of attempts still counts.
+        seconds: how long to wait at least (a number, or text that is one, as an HTTP header gives it); the policy's
+            number of attempts still counts.
         message: what happened, for the attempt's error message.
     """
 
-    def __init__(self, seconds: float, message: str = "") -> None:
-        super().__init__(message or f"asked to come back after {seconds:g} s")
-        self.seconds = seconds
+    def __init__(self, seconds: float | str, message: str = "") -> None:
+        self.seconds = float(seconds)
+        super().__init__(message or f"asked to come back after {self.seconds:g} s")

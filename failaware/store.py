@@ -15,6 +15,7 @@ from failaware.derive.fold import rebuild
 from failaware.derive.rules import Policy
 from failaware.derive.settings import load_policy, save_policy
 from failaware.engine import Writer, open_writer
+from failaware.errors import UsageError
 from failaware.facts import append
 from failaware.facts.commit import GroupCommit
 from failaware.ingest.masking import Masker
@@ -38,7 +39,7 @@ class Store:
         self._commits = GroupCommit(db)
         self._recorder = recorder
         self.clock = clock
-        self.policy = self.read(load_policy)
+        self.read(load_policy)  # one that makes no sense is refused now, not at the first event
 
     @classmethod
     def open(
@@ -142,7 +143,6 @@ class Store:
             rebuild(db, policy or self.policy)
 
         self.write(job)
-        self.policy = policy or self.policy
 
     def ingest(self, events: list[tuple[NewEvent, Failure | None]], rejects: list[NewReject]) -> list[bool]:
         """Record a batch of prepared events, with the failures observed elsewhere (DEAD: nobody here will retry them).
@@ -162,6 +162,11 @@ class Store:
             return [known for _, known in ids]
 
         return self.write(job)
+
+    @property
+    def policy(self) -> Policy:
+        """The thresholds in force; read anew each time, since another process may have set them."""
+        return self.read(load_policy)
 
     @property
     def recorder(self) -> Recorder:
@@ -193,6 +198,8 @@ class Store:
     def _new_event(self, item: tuple[str, Any] | Mapping[str, Any]) -> tuple[NewEvent, Any]:
         if isinstance(item, Mapping):
             return self._recorder.from_mapping(item, now=self.clock())
+        if not isinstance(item, tuple | list) or len(item) != 2:
+            raise UsageError(f"an event is a (type, payload) pair or a dict with a type, not {repr(item)[:60]}")
         event_type, payload = item
         return self._recorder.event(event_type, payload, now=self.clock())
 

@@ -65,9 +65,9 @@ def assert_rebuild_changes_nothing(store):
 
 
 @contextmanager
-def plain_sqlite(path):
+def plain_sqlite(path, **options):
     """The file as any other program opens it."""
-    db = sqlite3.connect(path, isolation_level=None)
+    db = sqlite3.connect(path, isolation_level=None, **options)
     try:
         yield db
     finally:

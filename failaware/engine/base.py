@@ -41,3 +41,6 @@ class Writer(Reader, Protocol):
 
     def checkpoint(self) -> None:
         """Move what is in the write-ahead log into the database file, as far as no reader needs it."""
+
+    def suspend(self) -> None:
+        """Close the connection until it is needed again, unless a transaction is open: before a fork."""

@@ -13,7 +13,7 @@ CREATE TABLE event_log (
 CREATE TABLE event_key (               -- idempotent ingestion: a known key is its first event
   key      TEXT PRIMARY KEY,
   event_id INTEGER NOT NULL UNIQUE
-) STRICT;
+) STRICT, WITHOUT ROWID;               -- a hidden row id would be a third key, through which a row could be replaced
 
 CREATE TABLE traceback_log (           -- each traceback once, however many attempts share it
   traceback_id INTEGER PRIMARY KEY,

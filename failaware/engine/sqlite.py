@@ -80,15 +80,42 @@ class SqliteWriter:
         _need_sqlite()
         self.path = path
         self._synchronous = synchronous
+        self._suspended = self._closed = False
+        self._opened = 0
         self._reopen()
+        self.path = path.absolute()  # a later chdir must not lead a reopened connection elsewhere
 
     def _reopen(self) -> None:
         with _in_our_words(self.path):
             self._db = _connect_read_write(self.path, self._synchronous)
         self._pid = os.getpid()
+        self._suspended = False
+        self._opened += 1
+
+    def suspend(self) -> None:
+        """Close the connection until it is needed again: before a fork.
+
+        A child that inherits an open one would share SQLite's notes about its locks, but not the locks: the parent's
+        close would then delete the write-ahead log that the child still writes to.
+        """
+        if self._usable and not self._closed and not self._db.in_transaction:
+            self._db.close()
+            self._suspended = True
+
+    @property
+    def _usable(self) -> bool:
+        return not self._suspended and self._pid == os.getpid()
+
+    def _use(self) -> None:
+        if self._usable:
+            return
+        if not self._suspended:
+            _INHERITED.append(self._db)  # after a fork the parent's connection must be neither used nor closed
+        self._reopen()
 
     def query(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """All rows of a SELECT or of a statement with RETURNING."""
+        self._use()
         try:
             return self._db.execute(sql, parameters).fetchall()
         except _ITS_ERRORS as error:
@@ -111,11 +138,10 @@ class SqliteWriter:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Take the write lock, commit at the end, roll back on any exception."""
-        if self._pid != os.getpid():
-            _INHERITED.append(self._db)  # after a fork the parent's connection must be neither used nor closed
-            self._reopen()
-        self.execute("BEGIN IMMEDIATE")
+        self._use()
         try:
+            # Inside the try: a signal that arrives while it waits is raised once it has succeeded, and must undo it.
+            self.execute("BEGIN IMMEDIATE")
             yield
             self.execute("COMMIT")
         except BaseException:
@@ -142,8 +168,8 @@ class SqliteWriter:
             yield
 
     def change_token(self) -> int:
-        """SQLite's data_version: differs when another connection has committed."""
-        return int(self.query("PRAGMA data_version")[0][0])
+        """SQLite's data_version, which counts anew in each connection: differs when another one has committed."""
+        return int(self.query("PRAGMA data_version")[0][0]) + (self._opened << 32)
 
     def checkpoint(self) -> None:
         """Copy the write-ahead log into the file, as far as no reader needs it; waits for nobody."""
@@ -151,8 +177,9 @@ class SqliteWriter:
 
     def close(self) -> None:
         """Close the connection; the last one to close leaves a single file behind."""
-        if self._pid == os.getpid():
+        if self._usable:
             self._db.close()
+        self._closed, self._suspended = True, False
 
 
 def _connect_read_write(path: Path, synchronous: str) -> sqlite3.Connection:

@@ -1,13 +1,16 @@
 """Group commit: threads that write at the same time share one transaction, and so one flush to the disk."""
 
+import os
 from collections import deque
 from collections.abc import Callable
 from threading import RLock, get_ident
 from typing import Generic, TypeVar
+from weakref import WeakSet
 
 from failaware.engine import Writer
 
 T = TypeVar("T")
+_FORK_WAITS_S = 30.0  # for a commit of another thread to end
 
 
 class _Ticket(Generic[T]):
@@ -34,6 +37,8 @@ class GroupCommit:
         self._waiting: deque[_Ticket[object]] = deque()
         self._owner: int | None = None
         self.commits = 0
+        self._ready_to_fork = False
+        _ALL.add(self)
 
     def run(self, job: Callable[[Writer], T]) -> T:
         """Run the job and return its result once it is committed."""
@@ -79,3 +84,38 @@ class GroupCommit:
                 ticket.result = ticket.job(self._db)
         except Exception as error:  # noqa: BLE001 - raised to its own caller by run()
             ticket.error = error
+
+    def before_fork(self) -> None:
+        """Let the commit at hand end, and close the connection, so that parent and child each open their own."""
+        self._ready_to_fork = self._lock.acquire(timeout=_FORK_WAITS_S)
+        if self._ready_to_fork:
+            self._db.suspend()
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+        if self._ready_to_fork:
+            self._lock.release()
+
+    def after_fork_in_child(self) -> None:
+        """Begin anew: no other thread is left that could hold the lock or wait for it."""
+        self._lock = RLock()
+        self._owner = None
+        self._waiting.clear()
+
+
+_ALL: WeakSet[GroupCommit] = WeakSet()
+
+
+def _all(step: Callable[[GroupCommit], None]) -> Callable[[], None]:
+    def run() -> None:
+        for commits in list(_ALL):
+            step(commits)
+
+    return run
+
+
+os.register_at_fork(
+    before=_all(GroupCommit.before_fork),
+    after_in_parent=_all(GroupCommit.after_fork_in_parent),
+    after_in_child=_all(GroupCommit.after_fork_in_child),
+)

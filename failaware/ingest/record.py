@@ -1,7 +1,7 @@
 """From what a caller gives to an event that can be appended: validated, masked, bounded. Reads no clock."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +12,7 @@ from failaware.model import NewEvent
 MAX_PAYLOAD_BYTES = 1_048_576
 """The default limit for one payload: 1 MiB of JSON in UTF-8."""
 
+_MAX_DEPTH = 200  # levels of a payload: any process must be able to decode it, however deep its own stack is
 _MAX_NAME = 512  # characters of an event type, a key or a source
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=None).encode
 
@@ -46,6 +47,8 @@ class Recorder:
                 _check_name(what, name)
         masked, hits = self.masker.mask_value(payload)
         text = raw if raw is not None and not hits else _to_json(masked)
+        if text.count("[") + text.count("{") > _MAX_DEPTH:
+            _check_depth(masked)
         size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
         if size > self._max_bytes:
             raise PayloadError(
@@ -133,6 +136,21 @@ def _to_json(payload: Any) -> str:
         raise PayloadError(f"the payload is not JSON: {error}") from None
     except RecursionError:
         raise PayloadError("the payload is nested too deeply to be JSON here; flatten it") from None
+
+
+def _check_depth(payload: Any) -> None:
+    level = [payload]
+    for _ in range(_MAX_DEPTH + 1):
+        level = [inner for item in level for inner in _inside(item)]
+        if not level:
+            return
+    raise PayloadError(f"the payload is nested too deeply: {_MAX_DEPTH} levels are the limit; flatten it")
+
+
+def _inside(item: Any) -> Iterable[Any]:
+    if isinstance(item, dict):
+        return item.values()
+    return item if isinstance(item, list | tuple) else ()
 
 
 def _writable(text: str, payload: Any) -> str:

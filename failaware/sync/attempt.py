@@ -1,8 +1,10 @@
 """One try at applying one event: calls the handler and tells what happened. No SQL, no decision."""
 
+import inspect
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from failaware.errors import HandlerError
 from failaware.ingest.capture import describe
 from failaware.ingest.masking import Masker
 from failaware.model import Claimed, NewAttempt
@@ -29,6 +31,14 @@ class Transaction(Protocol):
 
     def query(self, sql: str, parameters: Any = ()) -> list[tuple[Any, ...]]:
         """All rows of a SELECT."""
+
+
+def never_awaited(result: Any) -> HandlerError | None:
+    """The error of a plain handler that returned a coroutine: it has done nothing, so that it is not SYNCED."""
+    if not inspect.iscoroutine(result):
+        return None
+    result.close()
+    return HandlerError(f"the handler returned the coroutine {result.__qualname__}; register an async function instead")
 
 
 def from_handler(error: BaseException) -> BaseException:

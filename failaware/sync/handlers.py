@@ -58,7 +58,7 @@ class Handlers:
             raise HandlerError(f"'{pattern}' has a handler already: {_name(self._by_pattern[pattern].function)}")
 
         def register(function: F) -> F:
-            is_async = inspect.iscoroutinefunction(function)
+            is_async = any(map(inspect.iscoroutinefunction, (function, getattr(function, "__call__", None))))  # noqa: B004
             if is_async and transaction:
                 raise HandlerError(f"{_name(function)} is async; a handler with transaction=True is a plain function")
             self._by_pattern[pattern] = Handler(pattern, function, retry or Retry(), is_async, transaction)

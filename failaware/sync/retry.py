@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from failaware.errors import Permanent, RetryAfter, UsageError
 
+_LONGEST_S = 100 * 365 * 86_400.0  # a wait is a century at most: more would not fit into a store
 _POWERS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -70,7 +71,7 @@ def decide(policy: Retry, *, event_id: int, tries: int, failed_at: int, error: B
     if isinstance(error, RetryAfter) and error.seconds > delay:
         delay = error.seconds
         because = f"attempt {tries} of {policy.max_attempts}: RetryAfter, {_seconds(delay)} asked for"
-    return Outcome(failed_at + math.ceil(delay * 1_000_000), because)
+    return Outcome(failed_at + math.ceil(min(delay, _LONGEST_S) * 1_000_000), because)
 
 
 def _reckoning(policy: Retry, event_id: int, n: int) -> str:

@@ -17,7 +17,7 @@ from failaware.errors import HandlerError, UsageError
 from failaware.facts import append, claim
 from failaware.model import Claimed, Failure, NewAttempt
 from failaware.store import Store, this_worker
-from failaware.sync.attempt import Tried, from_handler, to_fact
+from failaware.sync.attempt import Tried, from_handler, never_awaited, to_fact
 from failaware.sync.handlers import Handler, Handlers
 from failaware.sync.pool import Pool
 from failaware.sync.retry import decide
@@ -50,8 +50,8 @@ class Worker:
                 raise UsageError(f"{name} is more than 0, not {value}")
         if not len(handlers):
             raise HandlerError("there is no handler; add one with @handlers.on('some.type')")
-        number = next(_numbers)
-        self.name = this_worker() + (f"#{number}" if number > 1 else "")
+        self._number = next(_numbers)
+        self.name = self._name()
         self._store = store
         self._handlers = handlers
         self._concurrency = concurrency
@@ -71,6 +71,7 @@ class Worker:
             until_idle: also return once nothing is in hand and nothing falls due soon.
             patience: how soon that is, in seconds; 0 returns as soon as nothing is due.
         """
+        self.name = self._name()  # anew: the process may be a fork of the one that made this worker
         self._stopping.clear()
         self._in_hand.clear()  # a run that an error ended may have left something
         self._alone = False
@@ -92,6 +93,9 @@ class Worker:
     def stop(self) -> None:
         """Finish what is in hand, record it, give back the rest, and return from `run`. From any thread."""
         self._stopping.set()
+
+    def _name(self) -> str:
+        return this_worker() + (f"#{self._number}" if self._number > 1 else "")
 
     def _gather(self, pool: Pool) -> list[Tried]:
         """What has come out of the handlers: up to a batch, waiting a moment for others to share its transaction."""
@@ -163,7 +167,7 @@ class Worker:
             error: BaseException | None = None
             try:
                 with db.savepoint():
-                    handler.function(claimed.event, db)
+                    error = never_awaited(handler.function(claimed.event, db))
             except BaseException as raised:  # noqa: BLE001 - even SystemExit in a handler is that event's failure
                 error = from_handler(raised)
             tried = Tried(claimed, handler, error, started_at, self._store.clock())

@@ -2,7 +2,7 @@
 
 import pytest
 
-from failaware import UsageError
+from failaware import Store, UsageError
 from failaware.derive.rules import RULES, Policy, default_policy
 from failaware.facts import append
 from failaware.model import Failure, NewAttempt
@@ -20,9 +20,9 @@ class History:
     def event(self):
         return self.store.record("payment.capture", 1).event_id
 
-    def attempt(self, event_id, at, *, synced=False, dead=False):
+    def attempt(self, event_id, at, *, synced=False, dead=False, failure=FAILURE):
         retry_at = None if synced or dead else at + HOUR
-        failure = None if synced else FAILURE
+        failure = None if synced else failure
         new = NewAttempt(event_id, failure, "w", at, at, retry_at, None)
         self.store.write(lambda db: append.attempts(db, [new], self.store.policy))
 
@@ -109,7 +109,9 @@ def test_filling_the_quiet_hour_joins_two_episodes(history, inspector):
     assert only_cluster(inspector).episodes == 1
 
 
-@pytest.mark.parametrize(("synced_at", "comebacks", "severity"), [(50, 1, "CRITICAL"), (150, 0, "HIGH")])
+@pytest.mark.parametrize(
+    ("synced_at", "comebacks", "severity"), [(50, 1, "CRITICAL"), (100, 0, "HIGH"), (150, 0, "HIGH")]
+)
 def test_a_cluster_that_came_back_after_it_had_healed_is_critical(history, inspector, synced_at, comebacks, severity):
     first = history.failing(START)
     history.attempt(first, START + synced_at, synced=True)
@@ -133,6 +135,76 @@ def test_thresholds_are_the_policys(history, inspector, store):
     assert only_cluster(inspector).severity is None
     assert inspector.explain(f"event/{event_id}").checks[1].numbers["repeated_retries"] == 1
     assert store.policy.multiple_events == 3
+
+
+@pytest.mark.parametrize("threshold", [1, 2, 4])
+@pytest.mark.parametrize("beside", [-1, 0, 1])
+def test_each_threshold_is_the_first_number_that_counts(history, inspector, store, threshold, beside):
+    number, held = threshold + beside, beside >= 0
+    store.rebuild(Policy(repeated_retries=threshold, multiple_events=threshold, recurring_episodes=threshold))
+    start = START - START % HOUR
+    if number == 0:
+        event_id = history.failing(start)
+        assert inspector.event(event_id).rule == "retrying"
+        return
+    event_id = history.failing(start, number + 1)
+    for episode in range(1, number):
+        history.failing(start + 2 * episode * HOUR)
+    assert inspector.event(event_id).rule == ("repeatedly-failing" if held else "retrying")
+    cluster = only_cluster(inspector)
+    assert (cluster.events, cluster.episodes) == (number, number)
+    assert cluster.rule == ("recurring" if held else None)
+    store.rebuild(Policy(repeated_retries=9, multiple_events=threshold, recurring_episodes=9))
+    assert only_cluster(inspector).rule == ("multiple" if held else None)
+
+
+def test_a_policy_that_another_process_sets_holds_from_the_next_fact_on(history, inspector, store, path):
+    with Store.open(path) as other:
+        other.rebuild(Policy(repeated_retries=1, multiple_events=1, recurring_episodes=9))
+    event_id = history.failing(START, 2)
+    assert inspector.event(event_id).rule == "repeatedly-failing"
+    assert only_cluster(inspector).rule == "multiple"
+    assert store.policy.recurring_episodes == 9
+
+
+def test_a_policy_is_kept_with_the_store(path, store):
+    store.rebuild(Policy(3, 4, 5))
+    with Store.open(path) as again:
+        assert again.policy == Policy(3, 4, 5)
+        again.rebuild()
+        assert again.policy == Policy(3, 4, 5)
+
+
+def test_a_dismissed_event_has_no_severity_and_does_not_keep_its_cluster_up(history, inspector, store):
+    first, second = history.failing(START, dead=True), history.failing(START + 1, dead=True)
+    store.dismiss([first], because="seen")
+    assert inspector.event(first).severity is None
+    assert (only_cluster(inspector).severity, only_cluster(inspector).unresolved) == ("HIGH", 1)
+    store.dismiss([second], because="seen")
+    assert only_cluster(inspector).severity is None
+    store.requeue([first], because="no, again")
+    assert only_cluster(inspector).severity is None  # it waits; it does not fail
+    history.attempt(first, START + 10, dead=True)
+    assert (inspector.event(first).severity, only_cluster(inspector).severity) == ("HIGH", "HIGH")
+
+
+def test_an_event_that_fails_with_another_error_leaves_its_cluster_unresolved_by_others_only(history, inspector, store):
+    first, second = history.failing(START), history.failing(START)
+    history.attempt(second, START + 5, failure=Failure("Other", "something else", None))
+    clusters = {cluster.error_type: cluster for cluster in inspector.clusters()}
+    assert (clusters["GatewayTimeout"].events, clusters["GatewayTimeout"].unresolved) == (2, 1)
+    assert (clusters["Other"].events, clusters["Other"].unresolved) == (1, 1)
+    history.attempt(first, START + 9, synced=True)
+    assert inspector.cluster(clusters["GatewayTimeout"].cluster_id).severity is None
+
+
+def test_an_event_that_fails_again_after_it_was_synced_is_not_recovered(history, inspector):
+    event_id = history.failing(START)
+    history.attempt(event_id, START + 5, synced=True)
+    assert only_cluster(inspector).recovered == 1
+    history.attempt(event_id, START + 10)  # the late result of a worker that was taken for lost
+    cluster = only_cluster(inspector)
+    assert (cluster.recovered, cluster.unresolved, cluster.comebacks) == (0, 1, 0)
 
 
 def test_an_explanation_shows_each_rule_its_numbers_and_whether_it_held(history, inspector):

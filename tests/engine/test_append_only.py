@@ -39,13 +39,12 @@ def test_the_database_refuses_to_change_a_fact(full, table, verb):
 def refuses(db, table, verb):
     (row,) = db.execute(f"SELECT * FROM {table}").fetchall()
     columns = [column[1] for column in db.execute(f"PRAGMA table_info({table})")]
-    marks = ", ".join("?" * len(row))
     statements = {
         "UPDATE": (f"UPDATE {table} SET {columns[-1]} = {columns[-1]}", ()),
         "DELETE": (f"DELETE FROM {table}", ()),
-        "REPLACE": (f"INSERT OR REPLACE INTO {table} VALUES ({marks})", row),
+        "REPLACE": (f"INSERT OR REPLACE INTO {table} VALUES ({marks(row)})", row),
         "UPSERT": (
-            f"INSERT INTO {table} VALUES ({marks}) ON CONFLICT DO UPDATE SET {columns[-1]} = excluded.{columns[-1]}",
+            f"INSERT INTO {table} VALUES ({marks(row)}) ON CONFLICT DO UPDATE SET {columns[-1]} = {columns[-1]}",
             row,
         ),
     }
@@ -54,11 +53,47 @@ def refuses(db, table, verb):
     assert db.execute(f"SELECT * FROM {table}").fetchall() == [row]
 
 
+@pytest.mark.parametrize("table", FACTS)
+def test_no_key_not_even_a_hidden_one_lets_a_fact_be_replaced(full, table):
+    with plain_sqlite(full) as db:
+        (before,) = db.execute(f"SELECT * FROM {table}").fetchall()
+        columns = db.execute(f"PRAGMA table_info({table})").fetchall()
+        fresh = {name: 99 if kind == "INTEGER" else "other" for _, name, kind, *_ in columns}
+        if "outcome" in fresh:
+            fresh["outcome"] = "FAILED"
+        if "decision" in fresh:
+            fresh["decision"] = "DISMISS"
+        for alias in ("rowid", "_rowid_", "oid"):
+            names = [alias, *(name for _, name, kind, _, _, key in columns if not (key and kind == "INTEGER"))]
+            values = [1, *(fresh[name] for name in names[1:])]
+            with pytest.raises(sqlite3.DatabaseError, match=r"append-only|no column named"):
+                db.execute(f"INSERT OR REPLACE INTO {table} ({', '.join(names)}) VALUES ({marks(values)})", values)
+        with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+            db.execute(f"UPDATE OR REPLACE {table} SET {columns[0][1]} = {columns[0][1]}")
+        assert db.execute(f"SELECT * FROM {table}").fetchall() == [before]
+
+
+def marks(values):
+    return ", ".join("?" * len(values))
+
+
 @pytest.mark.skipif(shutil.which("sqlite3") is None, reason="no sqlite3 shell")
-def test_the_sqlite3_shell_is_refused_too(full):
-    done = subprocess.run(["sqlite3", full, "DELETE FROM attempt_log"], capture_output=True, text=True, check=False)
-    assert done.returncode != 0
-    assert "facts are append-only" in done.stderr
+@pytest.mark.parametrize("table", FACTS)
+def test_the_sqlite3_shell_is_refused_too(full, table):
+    for statement in (f"DELETE FROM {table}", f"INSERT OR REPLACE INTO {table} SELECT * FROM {table}"):
+        done = subprocess.run(["sqlite3", full, statement], capture_output=True, text=True, check=False)
+        assert done.returncode != 0
+        assert f"facts are append-only, {table} refuses" in done.stderr
+
+
+def test_a_refused_change_leaves_the_rest_of_its_transaction_to_the_client(full):
+    with plain_sqlite(full) as db:
+        db.execute("BEGIN")
+        db.execute("INSERT INTO setting VALUES ('note', 'x')")
+        with pytest.raises(sqlite3.IntegrityError):
+            db.execute("DELETE FROM event_log")
+        db.execute("COMMIT")
+        assert db.execute("SELECT count(*) FROM setting WHERE name = 'note'").fetchone() == (1,)
 
 
 def test_event_detected_shows_the_event_with_its_state_and_cannot_be_written(full):
@@ -68,5 +103,10 @@ def test_event_detected_shows_the_event_with_its_state_and_cannot_be_written(ful
         assert row["event_type"] == "a.b"
         assert row["event_payload"] == '{"n":1}'
         assert (row["sync_status"], row["retry_count"], row["last_error"]) == ("DEAD", 0, "no")
-        with pytest.raises(sqlite3.OperationalError, match="view"):
-            db.execute("UPDATE event_detected SET sync_status = 'SYNCED'")
+        for change in (
+            "UPDATE event_detected SET sync_status = 'SYNCED'",
+            "DELETE FROM event_detected",
+            "INSERT INTO event_detected (event_type) VALUES ('x')",
+        ):
+            with pytest.raises(sqlite3.OperationalError, match="view"):
+                db.execute(change)

@@ -1,16 +1,19 @@
 """Whatever lies at the path, opening it says in one sentence what is so and what to do."""
 
 import os
+import signal
 import stat
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 import failaware.engine.sqlite as engine
 from failaware import Inspector, Store, UsageError
 from failaware.errors import StoreBusy, StoreCorrupt, StoreError, StoreForeign, StoreMissing, StoreNewer
-from tests.conftest import plain_sqlite
+from tests.conftest import assert_rebuild_changes_nothing, plain_sqlite, query
 
 
 def test_a_new_store_is_private(store, path):
@@ -109,7 +112,8 @@ def test_a_reader_cannot_write(store, inspector):
         inspector._db.query("DELETE FROM lease")
 
 
-def test_a_store_in_a_folder_that_is_not_writable_can_be_read(tmp_path):
+@pytest.mark.parametrize("closed", ["folder", "file"])
+def test_what_is_not_writable_can_be_read_and_says_so_to_a_writer(tmp_path, closed):
     folder = tmp_path / "closed"
     folder.mkdir()
     with Store.open(folder / "store.db") as store:
@@ -117,16 +121,19 @@ def test_a_store_in_a_folder_that_is_not_writable_can_be_read(tmp_path):
     program = (
         "import os, sys; os.getuid() or os.setuid(65534); from failaware import Inspector, Store, StoreError\n"
         "print(Inspector.open(sys.argv[1]).health().total_events)\n"
-        "try: Store.open(sys.argv[1])\n"
+        "try: Store.open(sys.argv[1]).record('a')\n"
         "except StoreError as error: print(error)"
     )
-    (folder / "store.db").chmod(0o644)
     for part in (tmp_path, *tmp_path.parents):
         if part.stat().st_uid == os.getuid() and part != part.parent and "pytest" in str(part):
             part.chmod(0o755)
-    folder.chmod(0o555)
+    (folder / "store.db").chmod(0o444 if closed == "file" else 0o644)
+    folder.chmod(0o555 if closed == "folder" else 0o777)
     # Everything is imported before the user changes, so that its own files need not be readable to that user.
-    preload = "import failaware.read.inspector, failaware.store, failaware.engine.sqlite, failaware.engine.migrations;"
+    preload = (
+        "import tomllib, failaware.read.inspector, failaware.store, failaware.engine.sqlite, "
+        "failaware.engine.migrations;"
+    )
     done = subprocess.run(
         [sys.executable, "-c", preload + program, folder / "store.db"], capture_output=True, text=True, check=False
     )
@@ -146,22 +153,54 @@ def test_two_processes_make_the_same_new_store_at_once(path):
     assert ids == [1, 2, 3, 4]
 
 
-def test_a_forked_child_writes_through_a_connection_of_its_own(store):
-    store.record("parent")
-    child = os.fork()
-    if child == 0:
+@pytest.mark.parametrize("opener", [Store.open, Inspector.open])
+def test_a_damaged_page_of_data_is_called_damaged_when_it_is_met(path, opener):
+    with Store.open(path) as store:
+        store.record_many(("a", "x" * 500) for _ in range(500))
+        ((root,),) = query(store, "SELECT rootpage FROM sqlite_master WHERE name = 'event_log'")
+        ((size,),) = query(store, "PRAGMA page_size")
+    with path.open("r+b") as file:
+        file.seek((root - 1) * size)
+        file.write(b"\xff" * size)
+    with opener(path) as handle, pytest.raises(StoreCorrupt, match="damaged"):
+        handle.record("a") if isinstance(handle, Store) else handle.event(250)
+
+
+def test_a_full_disk_refuses_what_does_not_fit_and_nothing_else(store):
+    store.record("a", 1)
+    ((pages,),) = query(store, "PRAGMA page_count")
+    query(store, f"PRAGMA max_page_count = {pages + 3}")
+    with ThreadPoolExecutor(6) as pool:  # threads that share a transaction with the one that does not fit
+        jobs = [pool.submit(store.record, "a", "x" * (500_000 if n == 3 else 5)) for n in range(6)]
+    refused = [job.exception() for job in jobs if job.exception()]
+    assert len(refused) == 1
+    assert isinstance(refused[0], StoreError)
+    assert "the disk is full" in str(refused[0])
+    assert query(store, "SELECT count(*) FROM event_log") == [(6,)]
+    query(store, f"PRAGMA max_page_count = {pages + 1000}")
+    assert_rebuild_changes_nothing(store)
+
+
+def test_ctrl_c_while_waiting_for_the_lock_does_not_keep_it(path):
+    with Store.open(path) as store, plain_sqlite(path, check_same_thread=False) as other:
+        other.execute("BEGIN IMMEDIATE")
+
+        def interrupt():
+            os.kill(os.getpid(), signal.SIGINT)
+            other.execute("ROLLBACK")
+
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        timer = threading.Timer(0.1, interrupt)
+        timer.start()
         try:
-            store.record("child")
-            os._exit(0)
-        except BaseException:
-            os._exit(1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    store.record("parent")
-    assert [row[0] for row in store.read(lambda db: db.query("SELECT event_type FROM event_log"))] == [
-        "parent",
-        "child",
-        "parent",
-    ]
+            with pytest.raises(KeyboardInterrupt):
+                store.record("interrupted")
+        finally:
+            signal.signal(signal.SIGINT, before)
+            timer.join()
+        other.execute("BEGIN IMMEDIATE")  # nobody holds the lock
+        other.execute("ROLLBACK")
+        assert store.record("after").event_id == 1
 
 
 def test_an_empty_path_and_a_url_are_refused_in_words():

@@ -1,19 +1,21 @@
 """What is recorded is kept as it was given, once, or refused in one sentence."""
 
+import itertools
 import json
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from failaware import Store, UsageError
+from failaware import Handlers, Store, UsageError, Worker
 from failaware.errors import PayloadError
 from tests.conftest import START, assert_rebuild_changes_nothing, query
 
+NOON_US = int(datetime(2026, 11, 1, 12, tzinfo=UTC).timestamp()) * 1_000_000
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
@@ -65,6 +67,61 @@ def test_record_many_takes_pairs_and_dicts_and_known_keys(store):
 
 
 @pytest.mark.parametrize(
+    "item", ["ab", 1, None, ("a",), ("a", 1, 2), {"payload": 1}, {"type": "a", "nonsense": 1}, {"type": 7}, (7, "a")]
+)
+def test_what_is_no_event_is_refused_by_record_many_in_words(store, item):
+    with pytest.raises(UsageError):
+        store.record_many([("a", 1), item])
+    assert query(store, "SELECT count(*) FROM event_log") == [(0,)]
+
+
+def test_chunks_before_one_that_is_refused_are_recorded_whole(store):
+    with pytest.raises(PayloadError):
+        store.record_many(("a", float("nan") if n == 2_500 else n) for n in range(3_000))
+    assert query(store, "SELECT count(*) FROM event_log") == [(2_000,)]
+    assert_rebuild_changes_nothing(store)
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        NOON_US,
+        datetime(2026, 11, 1, 12, tzinfo=UTC),
+        datetime(2026, 11, 1, 14, tzinfo=timezone(timedelta(hours=2))),
+    ],
+)
+def test_a_moment_may_be_given_in_any_zone_or_as_microseconds(store, when):
+    assert store.record("a", 1, occurred_at=when).occurred_at == NOON_US
+
+
+def test_a_moment_keeps_its_microseconds_also_before_the_epoch(store):
+    moment = datetime(1969, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
+    assert store.record("a", 1, occurred_at=moment).occurred_at == -1
+
+
+@pytest.mark.parametrize("when", ["2026-11-01T12:00:00Z", "2026-11-01T14:00:00+02:00", NOON_US / 1e6])
+def test_a_moment_of_a_dict_may_be_text_or_seconds(store, when):
+    (event,) = store.record_many([{"type": "a", "occurred_at": when}])
+    assert event.occurred_at == NOON_US
+
+
+@pytest.mark.parametrize("raw", ['{"b":1.50,"a":[1e2]}', '"\\u00e9"', "12345678901234567890123"])
+def test_prepared_json_is_kept_to_the_letter(store, raw):
+    new, _ = store.recorder.event("a", json.loads(raw), now=START, raw=raw)
+    store.ingest([(new, None)], [])
+    assert query(store, "SELECT event_payload FROM event_log") == [(raw,)]
+
+
+def test_the_limit_counts_bytes_and_is_the_last_size_that_fits(path):
+    with Store.open(path, max_payload_bytes=10) as store:
+        store.record("a", "x" * 8)
+        store.record("a", "é" * 4)
+        for too_large in ("x" * 9, "é" * 5):
+            with pytest.raises(PayloadError, match="the limit is 10"):
+                store.record("a", too_large)
+
+
+@pytest.mark.parametrize(
     ("payload", "says"),
     [
         (float("nan"), "not JSON"),
@@ -81,12 +138,38 @@ def test_what_is_no_payload_is_refused(store, payload, says):
     assert query(store, "SELECT count(*) FROM event_log") == [(0,)]
 
 
-def test_a_payload_nested_too_deeply_or_into_itself_is_refused(store):
-    deep = []
-    for _ in range(100_000):
-        deep = [deep]
-    with pytest.raises(PayloadError, match="nested"):
-        store.record("a", deep)
+def nested(levels):
+    payload = 1
+    for level in range(levels):
+        payload = [payload] if level % 2 else {"in": payload}
+    return payload
+
+
+@pytest.mark.parametrize("levels", [201, 900, 100_000])
+def test_a_payload_nested_too_deeply_is_refused(store, levels):
+    with pytest.raises(PayloadError, match="nested too deeply"):
+        store.record("a", nested(levels))
+
+
+def test_any_payload_that_was_taken_can_be_worked_on_however_deep_the_stack(store, inspector):
+    """A payload that only some processes could decode would end every worker that claims it."""
+    store.record("a", nested(200))
+    store.record("a", [[n] for n in range(1_000)])  # wide is not deep
+    seen = []
+    handlers = Handlers()
+    handlers.on("*")(lambda event: seen.append(event.payload))
+
+    def deeper(frames):
+        if frames:
+            deeper(frames - 1)
+        else:
+            Worker(store, handlers).run(until_idle=True, patience=0)
+
+    deeper(300)
+    assert seen == [nested(200), [[n] for n in range(1_000)]]
+
+
+def test_a_payload_that_holds_itself_is_refused(store):
     loop = []
     loop.append(loop)
     with pytest.raises(PayloadError):
@@ -123,6 +206,19 @@ def test_many_threads_record_at_once_and_share_commits(store):
         ids = list(pool.map(lambda n: store.record("a", n, key=f"k{n % 400}").event_id, range(800)))
     assert sorted(set(ids)) == list(range(1, 401))
     assert_rebuild_changes_nothing(store)
+
+
+def test_many_threads_without_keys_lose_and_double_nothing(store):
+    with ThreadPoolExecutor(16) as pool:
+        ids = [job.result() for job in [pool.submit(record_fifty, store, n) for n in range(16)]]
+    assert sorted(itertools.chain(*ids)) == list(range(1, 801))
+    payloads = query(store, "SELECT event_payload FROM event_log")
+    assert {raw for (raw,) in payloads} == {f"[{n},{m}]" for n in range(16) for m in range(50)}
+    assert store._commits.commits < 800  # they shared commits
+
+
+def record_fifty(store, n):
+    return [store.record("a", [n, m]).event_id for m in range(50)]
 
 
 def test_one_threads_bad_job_does_not_harm_the_others(store):

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from failaware import Permanent, Retry, RetryAfter, UsageError
+from failaware.model import NEVER
 from failaware.sync.retry import decide
 
 POLICIES = st.builds(
@@ -34,6 +35,15 @@ def test_a_decision_waits_or_gives_up_and_says_why(policy, event_id, tries, now)
     assert (outcome.retry_at is None) == (tries >= policy.max_attempts)
     assert outcome.retry_at is None or outcome.retry_at >= now
     assert outcome.because
+
+
+@given(POLICIES, st.integers(1, 2**62), st.integers(1, 50), st.integers(0, 2**53))
+def test_a_retry_is_never_earlier_than_the_delay_and_always_a_time_that_can_be_stored(policy, event_id, tries, now):
+    outcome = decide(policy, event_id=event_id, tries=tries, failed_at=now)
+    if outcome.retry_at is not None:
+        century = 100 * 365 * 86_400
+        assert outcome.retry_at - now >= min(policy.delay(event_id, tries), century) * 1_000_000
+        assert outcome.retry_at < NEVER
 
 
 def test_delays_at_the_cap_are_spread():

@@ -13,7 +13,8 @@ import pytest
 
 from failaware import Handlers, Permanent, Retry, RetryAfter, Store, UsageError, Worker
 from failaware.errors import HandlerError
-from failaware.facts import claim
+from failaware.facts import append, claim
+from failaware.model import NewAttempt
 from tests.conftest import assert_rebuild_changes_nothing, plain_sqlite, query
 
 
@@ -85,6 +86,54 @@ def test_what_a_handler_raises_decides(store, inspector, error, status, because)
     assert because in event.attempts[0].because
 
 
+@pytest.mark.parametrize("seconds", ["30", float("inf"), 1e300, float("nan"), -5, "soon", None])
+def test_no_retry_after_whatever_is_in_it_ends_the_worker(store, inspector, seconds):
+    def raises(event):
+        raise RetryAfter(seconds, "slow down")
+
+    store.record("a", 1)
+    run(store, raises)
+    event = inspector.event(1)
+    assert (event.sync_status, len(event.attempts)) == ("FAILED", 1)
+    assert event.due_at > event.attempts[0].finished_at
+    assert_rebuild_changes_nothing(store)
+
+
+def test_a_wait_that_no_clock_could_hold_is_bounded(store, inspector):
+    def fails(event):
+        raise ValueError
+
+    store.record("a", 1)
+    run(store, fails, retry=Retry(base=1e200, cap=1e300))
+    assert inspector.event(1).sync_status == "FAILED"
+
+
+class Unprintable(Exception):
+    def __str__(self):
+        raise RuntimeError("no words")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        Unprintable(),
+        ValueError("\ud800\x00\x1b[31m"),
+        ValueError("x" * 1_000_000),
+        ExceptionGroup("g", [OSError("inner")]),
+    ],
+)
+def test_no_error_whatever_is_in_it_ends_the_worker(store, inspector, error):
+    def raises(event):
+        raise error
+
+    store.record("a", 1)
+    run(store, raises)
+    (attempt,) = inspector.attempts(1)
+    assert attempt.error_type == type(error).__name__ or attempt.error_type.endswith("Unprintable")
+    assert len(attempt.error_message) <= 10_000
+    assert_rebuild_changes_nothing(store)
+
+
 def test_an_event_without_a_handler_stays_pending_and_health_says_so(store, inspector):
     store.record("mine", 1)
     store.record("nobodys", 1)
@@ -107,6 +156,48 @@ def test_async_handlers_run_side_by_side(store):
     assert query(store, "SELECT DISTINCT sync_status FROM event_state") == [("SYNCED",)]
 
 
+def test_async_handlers_fail_as_plain_ones_do(store, inspector):
+    async def handle(event):
+        await asyncio.sleep(0)
+        raise event_error[event.payload]("no")
+
+    event_error = {1: ValueError, 2: SystemExit, 3: asyncio.CancelledError, 4: Permanent}
+    store.record_many(("a", n) for n in event_error)
+    run(store, handle)
+    assert [inspector.event(n).attempts[0].error_type for n in range(1, 5)] == [
+        "ValueError",
+        "SystemExit",
+        "asyncio.exceptions.CancelledError",
+        "failaware.Permanent",
+    ]
+    assert inspector.event(4).sync_status == "DEAD"
+
+
+def test_an_object_with_an_async_call_is_awaited(store):
+    seen = []
+
+    class Applies:
+        async def __call__(self, event):
+            await asyncio.sleep(0)
+            seen.append(event.event_id)
+
+    store.record("a", 1)
+    run(store, Applies())
+    assert seen == [1]
+
+
+@pytest.mark.parametrize("transaction", [False, True])
+def test_a_coroutine_that_nobody_awaits_is_no_success(store, inspector, transaction):
+    async def apply():
+        pytest.fail("nobody awaits it")
+
+    store.record("a", 1)
+    run(store, lambda *_: apply(), transaction=transaction)
+    (attempt,) = inspector.attempts(1)
+    assert attempt.outcome == "FAILED"
+    assert "returned the coroutine" in attempt.error_message
+
+
 def test_threads_run_side_by_side(store):
     barrier = threading.Barrier(4, timeout=20)
     store.record_many(("a", n) for n in range(4))
@@ -126,6 +217,7 @@ def test_a_slow_handler_does_not_hold_back_the_results_of_quick_ones(store, insp
     thread = threading.Thread(target=worker.run, kwargs={"until_idle": True, "patience": 0})
     thread.start()
     eventually(lambda: inspector.health().synced == 2)
+    assert inspector.health().in_hand == 1  # a result ends its lease, and only its own
     release.set()
     thread.join(20)
     assert inspector.health().synced == 3
@@ -193,6 +285,46 @@ def test_a_transactional_handler_commits_its_writes_with_its_attempt_or_not_at_a
     assert_rebuild_changes_nothing(store)
 
 
+@pytest.mark.parametrize("error", [ValueError, SystemExit, KeyboardInterrupt])
+def test_whatever_a_transactional_handler_raises_takes_its_writes_back(store, inspector, error):
+    store.write(lambda db: db.execute("CREATE TABLE ledger (event_id INTEGER PRIMARY KEY)"))
+
+    def handle(event, transaction):
+        transaction.execute("INSERT INTO ledger VALUES (?)", (event.event_id,))
+        raise error("after the write")
+
+    store.record("a", 1)
+    run(store, handle, transaction=True)
+    assert query(store, "SELECT count(*) FROM ledger") == [(0,)]
+    assert inspector.attempts(1)[0].error_type == error.__name__
+
+
+def test_a_transactional_handler_whose_statement_is_refused_fails_alone(store, inspector):
+    def handle(event, transaction):
+        if event.payload == "bad":
+            transaction.execute("DELETE FROM event_log")
+
+    store.record_many([("a", "bad"), ("a", "good")])
+    run(store, handle, transaction=True)
+    assert inspector.event(1).sync_status == "FAILED"
+    assert "append-only" in inspector.attempts(1)[0].error_message
+    assert inspector.event(2).sync_status == "SYNCED"
+
+
+def test_a_transactional_event_that_another_worker_took_over_is_left_to_it(store, inspector):
+    calls = []
+
+    def handle(event, transaction):
+        calls.append(event.event_id)
+        transaction.execute("UPDATE lease SET leased_by = 'other:1' WHERE event_id = 2")  # we were taken for lost
+
+    store.record_many([("a", 1), ("a", 2)])
+    run(store, handle, transaction=True)
+    assert calls == [1]
+    assert [len(inspector.attempts(n)) for n in (1, 2)] == [1, 0]
+    assert query(store, "SELECT event_id, leased_by FROM lease") == [(2, "other:1")]
+
+
 def test_leases_are_renewed_while_a_handler_runs(path):
     with Store.open(path, synchronous="NORMAL") as store:
         check_that_leases_are_renewed(store)
@@ -216,11 +348,11 @@ def check_that_leases_are_renewed(store):
     assert query(store, "SELECT outcome FROM attempt_log") == [("SYNCED",)]
 
 
-def lose_a_worker(store, clock, limit=50):
+def lose_a_worker(store, clock, limit=50, *, alone=True):
     """Claim as a worker does, then never come back."""
     now = clock()
     taken = store.write(
-        lambda db: claim.take(db, ["a"], worker="gone:1", now=now, until=now + 60_000_000, limit=limit, alone=True)
+        lambda db: claim.take(db, ["a"], worker="gone:1", now=now, until=now + 60_000_000, limit=limit, alone=alone)
     )
     return [claimed.event.event_id for claimed in taken]
 
@@ -248,6 +380,67 @@ def test_events_that_may_have_killed_a_worker_are_tried_one_at_a_time(store, clo
     store.record("a", "innocent")
     assert len(lose_a_worker(store, clock)) == 1
     assert len(lose_a_worker(store, clock)) == 1
+
+
+def test_a_worker_with_something_in_hand_leaves_those_that_may_have_killed_another(store, clock):
+    store.record_many(("a", n) for n in range(3))
+    assert len(lose_a_worker(store, clock)) == 3
+    clock.advance(61)
+    run(store, pytest.fail, retry=Retry(base=10))
+    clock.advance(60)
+    innocent = store.record("a", "innocent").event_id
+    assert lose_a_worker(store, clock, alone=False) == [innocent]
+
+
+def test_nothing_else_runs_beside_an_event_that_may_have_killed_a_worker(store, clock):
+    running, together = set(), []
+
+    def handle(event):
+        running.add(event.event_id)
+        together.append(set(running))
+        time.sleep(0.02)
+        running.discard(event.event_id)
+
+    store.record_many(("a", n) for n in range(2))
+    lose_a_worker(store, clock)
+    clock.advance(61)
+    run(store, pytest.fail, retry=Retry(base=10))
+    clock.advance(60)
+    store.record_many(("a", n) for n in range(6))
+    Worker(store, handlers_of(handle), concurrency=4).run(until_idle=True, patience=0)
+    assert query(store, "SELECT DISTINCT sync_status FROM event_state") == [("SYNCED",)]
+    assert all(beside in ({1}, {2}) for beside in together if beside & {1, 2})
+
+
+def test_an_event_that_kills_its_worker_ends_dead_and_takes_no_other_with_it(path, tmp_path):
+    program = (
+        "import os, sys\nfrom failaware import Handlers, Retry, Store, Worker\n"
+        "handlers = Handlers()\n"
+        "@handlers.on('*', retry=Retry(max_attempts=3, base=0.001, jitter=0))\n"
+        "def handle(event):\n    if event.payload == 'deadly': os._exit(9)\n"
+        "Worker(Store.open(sys.argv[1]), handlers, batch=10, lease=0.05).run(until_idle=True, patience=0.2)\n"
+    )
+    with Store.open(path) as store:
+        store.record_many(("a", "deadly" if n == 3 else n) for n in range(8))
+        exits = []
+        while 0 not in exits:
+            exits.append(subprocess.run([sys.executable, "-c", program, path], check=False, timeout=60).returncode)
+            assert len(exits) < 10
+        assert exits == [9, 9, 9, 0]
+        assert query(store, "SELECT event_id FROM event_state WHERE sync_status = 'DEAD'") == [(4,)]
+        assert query(store, "SELECT count(*) FROM event_state WHERE sync_status = 'SYNCED'") == [(7,)]
+        lost = "SELECT attempt_no, error_type FROM attempt_log WHERE event_id = 4 ORDER BY 1"
+        assert query(store, lost) == [(n, "WorkerLost") for n in (1, 2, 3)]
+        assert query(store, "SELECT max(attempt_no) FROM attempt_log WHERE event_id <> 4") == [(2,)]
+        assert_rebuild_changes_nothing(store)
+
+
+def test_a_late_result_leaves_the_lease_of_the_worker_that_took_over(store, clock):
+    store.record("a", 1)
+    assert lose_a_worker(store, clock) == [1]
+    late = NewAttempt(1, None, "late:2", clock(), clock(), None, None)
+    store.write(lambda db: append.attempts(db, [late], store.policy))
+    assert query(store, "SELECT leased_by FROM lease") == [("gone:1",)]
 
 
 def test_a_late_result_of_a_worker_that_was_taken_for_lost_is_kept_too(store, inspector, clock):
