@@ -167,7 +167,8 @@ class Worker:
             error: BaseException | None = None
             try:
                 with db.savepoint():
-                    error = never_awaited(handler.function(claimed.event, db))
+                    if unawaited := never_awaited(handler.function(claimed.event, db)):
+                        raise unawaited  # within the savepoint, so that its writes go too
             except BaseException as raised:  # noqa: BLE001 - even SystemExit in a handler is that event's failure
                 error = from_handler(raised)
             tried = Tried(claimed, handler, error, started_at, self._store.clock())

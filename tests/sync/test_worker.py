@@ -540,3 +540,19 @@ def test_a_worker_can_run_again(store, inspector):
         store.record("a", n)
         worker.run(until_idle=True, patience=0)
         assert inspector.health().synced == n
+
+
+def test_a_transactional_handler_that_returns_a_coroutine_leaves_no_write_behind(store, inspector):
+    store.write(lambda db: db.execute("CREATE TABLE ledger (event_id INTEGER PRIMARY KEY)"))
+
+    async def later():
+        """Never awaited."""
+
+    def handle(event, transaction):
+        transaction.execute("INSERT INTO ledger VALUES (?)", (event.event_id,))
+        return later()
+
+    store.record("a", 1)
+    run(store, handle, transaction=True, retry=Retry(max_attempts=1))
+    assert inspector.event(1).sync_status == "DEAD"
+    assert query(store, "SELECT event_id FROM ledger") == []
