@@ -33,12 +33,17 @@ class Transaction(Protocol):
         """All rows of a SELECT."""
 
 
-def never_awaited(result: Any) -> HandlerError | None:
-    """The error of a plain handler that returned a coroutine: it has done nothing, so that it is not SYNCED."""
-    if not inspect.iscoroutine(result):
-        return None
-    result.close()
-    return HandlerError(f"the handler returned the coroutine {result.__qualname__}; register an async function instead")
+def must_have_run(result: Any) -> None:
+    """A plain handler that returned a coroutine has done nothing: that is a failure, not SYNCED.
+
+    Raises:
+        HandlerError: it did.
+    """
+    if inspect.iscoroutine(result):
+        result.close()
+        raise HandlerError(
+            f"the handler returned the coroutine {result.__qualname__}; register an async function instead"
+        )
 
 
 def from_handler(error: BaseException) -> BaseException:

@@ -9,7 +9,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from failaware.model import Claimed
-from failaware.sync.attempt import Tried, from_handler, never_awaited
+from failaware.sync.attempt import Tried, from_handler, must_have_run
 from failaware.sync.handlers import Handler
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Pool:
             started_at = self._clock()
             error: BaseException | None = None
             try:
-                error = never_awaited(handler.function(claimed.event))
+                must_have_run(handler.function(claimed.event))
             except BaseException as raised:  # noqa: BLE001 - even SystemExit in a handler is that event's failure
                 error = from_handler(raised)
             self.results.put(Tried(claimed, handler, error, started_at, self._clock()))

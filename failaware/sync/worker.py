@@ -17,7 +17,7 @@ from failaware.errors import HandlerError, UsageError
 from failaware.facts import append, claim
 from failaware.model import Claimed, Failure, NewAttempt
 from failaware.store import Store, this_worker
-from failaware.sync.attempt import Tried, from_handler, never_awaited, to_fact
+from failaware.sync.attempt import Tried, from_handler, must_have_run, to_fact
 from failaware.sync.handlers import Handler, Handlers
 from failaware.sync.pool import Pool
 from failaware.sync.retry import decide
@@ -167,8 +167,7 @@ class Worker:
             error: BaseException | None = None
             try:
                 with db.savepoint():
-                    if unawaited := never_awaited(handler.function(claimed.event, db)):
-                        raise unawaited  # within the savepoint, so that its writes go too
+                    must_have_run(handler.function(claimed.event, db))
             except BaseException as raised:  # noqa: BLE001 - even SystemExit in a handler is that event's failure
                 error = from_handler(raised)
             tried = Tried(claimed, handler, error, started_at, self._store.clock())
