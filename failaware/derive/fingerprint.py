@@ -8,56 +8,51 @@ import hashlib
 import re
 from functools import lru_cache
 
-from failaware.derive.masks import KEEP, MASKS
+from failaware.derive import masks
 
-VERSION = 1
+VERSION = 2
 """Which rules made a template; a change of them is a new version, and a rebuild re-clusters."""
 
 _MAX_MESSAGE = 2_000  # characters that are looked at: the two ends of a longer message
-_MAX_LINES = 4
+_MAX_LINES = 12
+_MAX_ROUNDS = 4
 _NO_MESSAGE = "(no message)"
+_GAP = " … "
 
-_PLACEHOLDER = r"<[a-z]+>"
-_PARTS = re.compile(
-    f"(?P<placeholder>{_PLACEHOLDER})|(?P<{KEEP.kind}>{KEEP.pattern})|"
-    + "|".join(f"(?P<m{number}>{mask.pattern})" for number, mask in enumerate(MASKS))
+_PLACEHOLDER = r"<[a-z0-9]{1,12}>"
+_ANY_PLACEHOLDER = re.compile(_PLACEHOLDER)
+_DIGIT = re.compile(r"\d")
+_KEY_VALUE = re.compile(r"(?<![\w.=-])(?P<key>[A-Za-z_][\w.-]{0,60}+)=(?P<value>(?!['\"`=(\[{<])[^\s,;)\]}'\"]++)")
+_WORD = re.compile(r"\b(?=[^\W\d]*+(?:[-.][^\W\d]*+){0,12}+\d)\w++(?:[-.+]\w++)*+(?:/\d++(?!\w))*+")
+_HEX = re.compile(r"(?=.*\d)[0-9a-fA-F]{7,}")
+_PERSON = re.compile(
+    r"([UuAaCcLl](?:ser(?:name)?|ccount|aller|ustomer|ogin)) {1,2}"
+    r"(?!unknown|not |is |does |was |has |name |id |request|authentication|\w+ not |<)"
+    r"(?:[\w.@+-]+(?= (?:from|used|may|on|by|at) )|[A-Za-z]+[._][A-Za-z]+\b|\S+(?= \[))"
 )
-_KINDS = {f"m{number}": mask.kind for number, mask in enumerate(MASKS)}
-
-_QUOTED = re.compile(r"(?<!\w)(?P<q>['\"`])(?P<value>[^'\"`\n]{0,400})(?P=q)(?!\w)")
-_NAME = re.compile(r"[A-Za-z_][A-Za-z_.]{0,63}")
-_DECLARED_NAME = re.compile(r"[A-Za-z_][\w.]{0,63}")
-_NAME_BEFORE = re.compile(
-    r"(?i)\b(?:column|table|relation|constraint|index|key|field|attribute|parameter|argument|option|module|name|named|"
-    r"function|method|class|type|object|property|variable|schema|database|role|sequence|view|operator|encoding|codec|"
-    r"format|command|task|queue|topic|model|enum|no attribute|keyword)s?:? ?$"
+_FOR_FROM = re.compile(r"(?<= for )(?!<)[^\s<]+(?= from <)")
+_SIGN = re.compile(r"[-+#~*](?=<[a-z]+>)(?<![\w>)\]].)")
+_REPEATED = re.compile(rf"({_PLACEHOLDER})(?:(?:[\s,;|/:+×x-]|\.\.){{1,3}}{_PLACEHOLDER})+")
+_PLURAL = re.compile(
+    r"(?<=> )(?!(?:does|has|was|this|its)\b)((?:[a-z]+ )?[a-z]{2,30}?)(?:(?<=[^suiae])s|(?<=e)s|\(s\))\b(?! of )"
+    r"(?: (?:are|were|have)\b)?"
 )
-_VALUE_BEFORE = re.compile(r"(?i)(?:\b(?:got|value|input|file|literal|user|received|given|was|directory|for)|[:=]) ?$")
-_BODY = re.compile(r"(?s)[{\[](?=[^{}\[\]]{0,200}[:,]).{8,}[}\]]")
-_KEY_VALUE = re.compile(r"(?<![\w?&])(?P<name>[A-Za-z_][\w.-]{0,40})=(?P<value>[^\s,;)\]}'\"<]{1,200})")
-_CODE_NAMES = frozenset(("reason", "code", "status", "errno", "topic", "op", "state", "method", "action"))
-_PLURAL = re.compile(r"(?<=<n> )([a-z]{2,30}[a-rt-z])s\b")
-_REPEATED = re.compile(rf"({_PLACEHOLDER})(?:[\s,;|/:-]{{1,3}}{_PLACEHOLDER})+")
-_SAME = re.compile(rf"{_PLACEHOLDER}")
-_BLANKS = re.compile(r"[ \t\r\f\v]+")
+_VERB = re.compile(r"(?<=<n> )([a-z]{2,30}) (?:is|are|was|were|has|have)\b")
+_TUPLE_CODE = re.compile(r"\(\d{3,5}, $")
+_PADDING = re.compile(r"(?<=>)={1,2}(?![\w=<'\"])")
+_HIDDEN = {ord(digit): chr(0x10080 + int(digit)) for digit in "0123456789"}
+"""The digits of a name that was recognised, as letters of a script nobody writes: no later mask sees a number."""
+_SHOWN = {ord(letter): chr(digit) for digit, letter in _HIDDEN.items()}
+_BLANKS = re.compile(r"[ \t\r\f\v\xa0]{2,}|[\t\r\f\v\xa0]")
 
 
 def template(message: str | None, error_type: str | None = None) -> str:
     """The readable name of a failure: its message with the variable parts masked, such as `took <duration>`.
 
-    Of a message without words the error type is the name.
+    Of a message without words the error type is the name. A template is its own template: what one round of masking
+    uncovers, the next one masks, until nothing changes.
     """
-    text = _cut(message or "").strip()
-    if not text:
-        return error_type or _NO_MESSAGE
-    text = _BODY.sub("<body>", text)
-    text = _QUOTED.sub(_quoted, text)
-    text = _KEY_VALUE.sub(_key_value, text)
-    text = _PARTS.sub(_part, text)
-    text = _PLURAL.sub(r"\1", text)
-    text = _REPEATED.sub(r"\1", text)
-    lines = [_BLANKS.sub(" ", line).strip() for line in text.splitlines()]
-    return "\n".join([line for line in lines if line][:_MAX_LINES]) or error_type or _NO_MESSAGE
+    return _settled(_masked(message)) if message and message.strip() else error_type or _NO_MESSAGE
 
 
 def cluster_id(event_type: str, error_type: str | None, template: str) -> int:
@@ -65,7 +60,7 @@ def cluster_id(event_type: str, error_type: str | None, template: str) -> int:
 
     All placeholders count as one, so that a UUID in one failure and a number in the next still meet.
     """
-    identity = "\x00".join((event_type, error_type or "", _SAME.sub("<*>", template)))
+    identity = "\x00".join((event_type, error_type or "", _ANY_PLACEHOLDER.sub("<*>", template)))
     digest = hashlib.sha256(identity.encode("utf-8", "backslashreplace")).digest()
     return int.from_bytes(digest[:8], "big") >> 1 or 1
 
@@ -77,30 +72,229 @@ def fingerprint(event_type: str, error_type: str | None, message: str | None) ->
     return cluster_id(event_type, error_type, name), name
 
 
+@lru_cache(maxsize=4_096)
+def _settled(text: str) -> str:
+    """The text masked until it stays as it is; cached, since many messages share few templates.
+
+    A text that will not settle is made to be one: no honest message gets there.
+    """
+    for _ in range(_MAX_ROUNDS):
+        again = _masked(text)
+        if again == text:
+            return text
+        text = again
+    return "<text>"
+
+
+def _masked(message: str) -> str:
+    """One round of masking."""
+    text = _cut(message)
+    if text[0] in "'\"" and (whole := masks.WHOLE_QUOTED.fullmatch(text)) and whole["value"].count(" ") > 2:
+        text = whole["value"]  # a KeyError shows its message as a literal
+    text = _apply(masks.ADDRESSES, text, digits=True)
+    if "{" in text:
+        text = _bodies(text)
+    text = _apply(masks.LIBRARY, text, digits=True)
+    if "\n" in text:
+        text = _lines(text)
+    if "=" in text:
+        text = _KEY_VALUE.sub(_key_value, text)
+    if "'" in text or '"' in text or "`" in text:
+        text = masks.QUOTED.sub(_quoted, text)
+    text = _PERSON.sub(r"\1 <user>", text)
+    has_digit = _DIGIT.search(text) is not None
+    text = _apply(masks.MASKS, text, digits=has_digit)
+    if has_digit:
+        text = _WORD.sub(_word, text)
+    if masks.CASE_CHANGE.search(text):
+        text = masks.MIXED_CASE.sub(_mixed, text)
+    if "<" in text:
+        text = _tidied(text)
+    if not text.isascii():
+        text = text.translate(_SHOWN)
+    return _cut("\n".join(filter(None, (_BLANKS.sub(" ", line).strip() for line in text.split("\n"))))) or "<text>"
+
+
+def _apply(table: tuple[masks.Mask, ...], text: str, *, digits: bool) -> str:
+    for mask in table:
+        if mask.needs in text and (digits or not mask.digits) and (mask.first is None or mask.first.search(text)):
+            text = mask.pattern.sub(mask.placeholder, text)
+    return text
+
+
 def _cut(message: str) -> str:
     if len(message) <= _MAX_MESSAGE:
         return message
-    half = _MAX_MESSAGE // 2
-    return f"{message[:half]} <text> {message[-half:]}"
+    half = (_MAX_MESSAGE - len(_GAP)) // 2
+    return message[:half] + _GAP + message[-half:]
 
 
-def _part(match: re.Match[str]) -> str:
-    kind = match.lastgroup or ""
-    return f"<{_KINDS[kind]}>" if kind in _KINDS else match[0]
+def _lines(text: str) -> str:
+    """The lines that say something: without values that stand alone, without more than a handful."""
+    first, *others = text.replace("\r\n", "\n").split("\n")
+    rest = masks.ECHO_LINE.sub("", "\n".join(others))
+    return "\n".join((first, *[line for line in rest.split("\n") if line.strip()][: _MAX_LINES - 1]))
 
 
-def _quoted(match: re.Match[str]) -> str:
-    """A quoted name stays (column 'abc'), a quoted value goes (got 'abc'): the words before it and its look tell."""
-    value, before = match["value"], match.string[max(0, match.start() - 24) : match.start()]
-    if re.fullmatch(_PLACEHOLDER, value):
-        return match[0]
-    is_name = bool(_NAME.fullmatch(value))
-    if _NAME_BEFORE.search(before) and _DECLARED_NAME.fullmatch(value):
-        return match[0]
-    if not is_name or _VALUE_BEFORE.search(before):
-        return f"{match['q']}<text>{match['q']}"
-    return match[0]
+def _bodies(text: str) -> str:
+    """JSON and dict bodies reduced to the fields that say which failure it is."""
+    parts, done = [], 0
+    while start := masks.BODY.search(text, done):
+        if complaint := masks.COMPLAINTS.match(text, start.start()):
+            parts.append(text[done : complaint.end()])
+            done = complaint.end()
+            continue
+        end = _body_end(text, start.start())
+        fields = [field[0] for field in masks.BODY_FIELD.finditer(text, start.start(), end)]
+        parts += [text[done : start.start()], "{" + ", ".join(fields) + "}" if fields else "<json>"]
+        done = end
+    return "".join(parts) + text[done:] if parts else text
+
+
+def _body_end(text: str, start: int) -> int:
+    depth = 0
+    for token in masks.BODY_TOKEN.finditer(text, start):
+        depth += {"{": 1, "}": -1}.get(token[0], 0)
+        if depth == 0:
+            return token.end()
+    return len(text)
 
 
 def _key_value(match: re.Match[str]) -> str:
-    return match[0] if match["name"].lower() in _CODE_NAMES else f"{match['name']}=<value>"
+    return match[0] if match["key"].lower() in masks.IDENTITY_KEYS else f"{match['key']}=<value>"
+
+
+def _quoted(match: re.Match[str]) -> str:
+    """A quoted name stays (column 'abc'), a quoted value goes (got 'abc'): its look and the words beside it tell."""
+    value, quote, text = match["value"], match["q"], match.string
+    if _ANY_PLACEHOLDER.fullmatch(value):
+        return f"{quote}{value}{quote}"
+    before = text[max(0, match.start() - 30) : match.start()]
+    cue, between = _cue(before)
+    if _is_message(value, cue, between, before):
+        return f"{quote}{masks.QUOTED.sub(_quoted, value)}{quote}"
+    if masks.SOURCE_FILE.fullmatch(value):
+        return match[0]
+    if masks.STATUS_LINE.fullmatch(value) or (cue in masks.SCHEMA_CUES and masks.SCHEMA_NAME.fullmatch(value)):
+        return match[0].translate(_HIDDEN)
+    if before[-1:] not in {"b", "@"} and _is_name(value, cue, between, text[match.end() : match.end() + 40]):
+        return match[0]
+    return f"{quote}<text>{quote}"
+
+
+def _cue(before: str) -> tuple[str, str]:
+    """The last word before a value, in the singular, and what stands between them."""
+    bare = before.rstrip(" :=#([-'\"`")
+    words = bare.removesuffix("(s)").rsplit(None, 1)
+    word = words[-1].lower() if words else ""
+    word = word[max(word.rfind("("), word.rfind("["), word.rfind("{")) + 1 :].lstrip("'\"`")
+    return word, before[len(bare) :]
+
+
+def _is_message(value: str, cue: str, between: str, before: str) -> bool:
+    """Whether the quoted text is itself a message, to be masked like one: by what stands before it, or by its words."""
+    if masks.REQUEST_LINE.match(value) or before.endswith("panicked at "):
+        return True
+    if before.endswith(("(", ", ")) and masks.SENTENCE.match(value):
+        return True
+    if between.endswith("("):
+        return between == "(" and (not cue or before[-2:-1].isalnum())
+    if before.endswith(", "):
+        return _TUPLE_CODE.search(before) is not None
+    if before.endswith(": ["):
+        return " " in value
+    return cue.rstrip("s") in masks.MESSAGE_CUES and (":" in between or "=" in between)
+
+
+def _is_name(value: str, cue: str, between: str, after: str) -> bool:
+    if not masks.SIMPLE_NAME.fullmatch(value):
+        return False
+    named = cue in masks.NAME_CUES or cue.removesuffix("s") in masks.NAME_CUES or between.startswith("['")
+    has_digit = _DIGIT.search(value) is not None
+    if masks.TYPE_NAME.fullmatch(value) or masks.KEEP_WORD.fullmatch(value):
+        return True
+    if has_digit:
+        return named and (masks.NUMBERED_NAME.fullmatch(value) is not None or value.isupper())
+    if named or masks.NAME_AFTER.match(after):
+        return True
+    if "/" in value or "\\" in value or masks.VALUE_AFTER.match(after):
+        return not value.isalnum() and len(value) == 1
+    return cue not in masks.VALUE_CUES and not (cue and ":" in between and not cue.endswith("error"))
+
+
+def _word(match: re.Match[str]) -> str:
+    """A word with a digit in it: a code or a name keeps its digits, everything else is a value."""
+    word = match[0]
+    if word.isdecimal():
+        return word if len(word) <= 5 and _is_code(word, match) else "<n>"
+    kind = _kind(word)
+    if kind == word:
+        return "<id>" if _is_one_of_many(word, match) else word
+    if kind == "<n>":
+        before = match.string[max(0, match.start() - 8) : match.start()]
+        if masks.PROTOCOL_BEFORE.search(before) or (word.count(".") == 2 and masks.MAIL_STATUS_BEFORE.search(before)):
+            return word
+    return kind
+
+
+def _is_one_of_many(word: str, match: re.Match[str]) -> bool:
+    """Whether a numbered name is a machine's: `on beta9`, but not `utf-8 on` or `step2 failed`."""
+    if masks.KEEP_WORD.match(word) or masks.CODE_WORD.fullmatch(word):
+        return False
+    before = match.string[max(0, match.start() - 24) : match.start()]
+    return masks.MACHINE_BEFORE.search(before) is not None
+
+
+def _is_code(word: str, match: re.Match[str]) -> bool:
+    text, start, end = match.string, match.start(), match.end()
+    before = text[max(0, start - 24) : start]
+    cue, between = _cue(before)
+    if between and cue in masks.CODE_CUES:
+        return True
+    if cue == "with" and "exited" in before:
+        return True
+    is_status = len(word) == 3 and word[0] in "12345"
+    if is_status and (cue in masks.STATUS_CUES or masks.CODE_AFTER.match(text, end)):
+        return True
+    if between.endswith("(") and masks.TUPLE_AFTER.match(text, end):
+        return True
+    return text.startswith("SQLSTATE") or masks.PROTOCOL_BEFORE.search(before) is not None
+
+
+@lru_cache(maxsize=4_096)
+def _kind(word: str) -> str:
+    if masks.KEEP_WORD.match(word) or masks.CODE_WORD.fullmatch(word):
+        return word
+    if masks.NUMBERED_NAME.fullmatch(word) and not masks.MACHINE.fullmatch(word) and not _counts_inside(word):
+        return word
+    if not any(letter.isalpha() for letter in word):
+        return "<n>"
+    return "<hash>" if _HEX.fullmatch(word) else "<id>"
+
+
+def _counts_inside(word: str) -> bool:
+    """Whether a part before the last one counts: `root9_domain` is one of many, `oauth2_token` a name."""
+    *inner, _last = re.split(r"[_.$-]", word)
+    return any(part[-1:].isdecimal() and not masks.KEEP_WORD.fullmatch(part) for part in inner)
+
+
+def _mixed(match: re.Match[str]) -> str:
+    return "<id>" if _is_random(match[0]) else match[0]
+
+
+@lru_cache(maxsize=4_096)
+def _is_random(word: str) -> bool:
+    """Whether letters change case as chance would have it (`JfvzFGhbOQz`) and not as words do (`NoSuchKey`)."""
+    pieces = [piece for piece in masks.CASE_PIECE.findall(word) if piece.lower() not in masks.SHORT_WORDS]
+    return len(pieces) > 2 and sum(map(len, pieces)) < 3 * len(pieces)
+
+
+def _tidied(text: str) -> str:
+    """What the values leave behind: signs, repetitions, the plural after a number."""
+    if " for " in text:
+        text = _FOR_FROM.sub("<user>", text)
+    text = _SIGN.sub("", text)
+    if "=" in text:
+        text = _PADDING.sub("", text)
+    text = _REPEATED.sub(r"\1", text)
+    return _VERB.sub(r"\1", _PLURAL.sub(r"\1", text))
