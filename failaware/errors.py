@@ -71,7 +71,17 @@ class NotFound(FailawareError):
 
 
 class Permanent(FailawareError):
-    """Raise this in a handler when trying again cannot help: the event is DEAD at once."""
+    """Raise this in a handler when trying again cannot help: the event is DEAD at once.
+
+    Args:
+        message: what happened.
+        fingerprint: what this failure is like, when the message does not say; failures with the same word are one
+            cluster. `{{ default }}` in it stands for what the message would give.
+    """
+
+    def __init__(self, *message: object, fingerprint: str | None = None) -> None:
+        super().__init__(*message)
+        self.failaware_fingerprint = fingerprint
 
 
 class RetryAfter(FailawareError):
@@ -81,8 +91,10 @@ class RetryAfter(FailawareError):
         seconds: how long to wait at least (a number, or text that is one, as an HTTP header gives it); the policy's
             number of attempts still counts.
         message: what happened, for the attempt's error message.
+        fingerprint: as of `Permanent`. Any other exception may carry one too, as its `failaware_fingerprint`.
     """
 
-    def __init__(self, seconds: float | str, message: str = "") -> None:
+    def __init__(self, seconds: float | str, message: str = "", *, fingerprint: str | None = None) -> None:
         self.seconds = float(seconds)
+        self.failaware_fingerprint = fingerprint
         super().__init__(message or f"asked to come back after {self.seconds:g} s")

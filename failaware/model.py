@@ -13,6 +13,9 @@ NEVER = 2**63 - 1
 ERROR_HERE = "⟨error⟩"
 """Stands in a kept traceback for the line that an attempt's own type and message make."""
 
+MEMBER = "\n+ "
+"""Stands between the root causes of an exception group, each "type: message"."""
+
 HOUR = 3_600_000_000
 """One hour in µs: the grain of sparklines and episodes."""
 
@@ -70,15 +73,22 @@ class Failure(NamedTuple):
     """How an attempt failed: the error's type, its message, and its traceback if there is one.
 
     In the traceback `ERROR_HERE` may stand for "type: message", so that failures at the same place share one text.
+    `cause` is the root of an explicit chain as "type: message", or the members of a group with MEMBER between them.
+    `fingerprint` is the handler's own word on what this failure is like.
     """
 
     error_type: str
     error_message: str
     traceback: str | None
+    cause: str | None = None
+    fingerprint: str | None = None
 
 
 class NewEvent(NamedTuple):
-    """An event about to be appended; `payload_json` is the raw JSON text that is kept."""
+    """An event about to be appended; `payload_json` is the raw JSON text that is kept.
+
+    `fingerprint` says what all its failures are like, where the failure itself does not.
+    """
 
     event_type: str
     payload_json: str
@@ -86,6 +96,7 @@ class NewEvent(NamedTuple):
     source: str | None
     occurred_at: int
     detected_at: int
+    fingerprint: str | None = None
 
 
 class NewAttempt(NamedTuple):
@@ -137,6 +148,8 @@ class Attempt(NamedTuple):
     retry_at: int | None
     because: str | None
     cluster_id: int | None
+    cause: str | None = None
+    fingerprint: str | None = None
 
 
 class Decision(NamedTuple):
@@ -209,7 +222,8 @@ class Health(NamedTuple):
 
     The five states add up: pending + failed + dead + synced + dismissed = total_events; a dismissed event is counted
     as dismissed only. `due_now` events could be tried at once, `in_hand` are under a lease. `waiting` are the events
-    that no worker has tried yet although they are due, by type: there may be no handler for it.
+    that no worker has tried yet although they are due, by type: there may be no handler for it. `fingerprint_version`
+    is the version of the rules that the clusters come from; None before the first failure.
     """
 
     total_events: int
@@ -226,6 +240,7 @@ class Health(NamedTuple):
     waiting: tuple[tuple[str, int], ...]
     rejects: int
     last_fact_at: int | None
+    fingerprint_version: int | None
 
 
 class SeverityCounts(NamedTuple):
@@ -281,8 +296,27 @@ class RuleCheck(NamedTuple):
     held: bool
 
 
+class MaskedPart(NamedTuple):
+    """A part of a message that its template leaves out, and the placeholder that stands there ("" where none does)."""
+
+    placeholder: str
+    text: str
+
+
+class GroupedBy(NamedTuple):
+    """Why a failure is in its cluster: `by` whose word, from which text, and what of it counts as variable."""
+
+    by: str
+    text: str
+    template: str
+    masked: tuple[MaskedPart, ...]
+
+
 class Explanation(NamedTuple):
-    """Why an event or a cluster has the severity it has; `severity` is None when no rule holds."""
+    """Why an event or a cluster has the severity it has; `severity` is None when no rule holds.
+
+    `grouped` is about its last failure, or about a cluster's newest one; None of an event that never failed.
+    """
 
     entity_type: str
     entity_id: int
@@ -290,3 +324,4 @@ class Explanation(NamedTuple):
     rule: str | None
     reason: str | None
     checks: tuple[RuleCheck, ...]
+    grouped: GroupedBy | None = None

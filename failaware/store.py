@@ -13,7 +13,7 @@ from typing import Any, Self, TypeVar
 from failaware.clock import now_us
 from failaware.derive.fold import rebuild
 from failaware.derive.rules import Policy
-from failaware.derive.settings import load_policy, save_policy
+from failaware.derive.settings import load_policy, save_grouping, save_policy
 from failaware.engine import Writer, open_writer
 from failaware.errors import UsageError
 from failaware.facts import append
@@ -76,6 +76,7 @@ class Store:
         key: str | None = None,
         source: str | None = None,
         occurred_at: datetime | int | None = None,
+        fingerprint: str | None = None,
     ) -> Event:
         """Record an event; it is PENDING until a worker's handler has applied it.
 
@@ -85,6 +86,8 @@ class Store:
             key: makes this idempotent: a key that was recorded before gives that first event (`known` is true).
             source: where it comes from, for people.
             occurred_at: when it happened (an aware datetime, or µs since the epoch); now, when left out.
+            fingerprint: what its failures are like, when their messages do not say; `{{ default }}` in it stands for
+                what the message would give.
 
         Raises:
             PayloadError: the payload is not JSON or too large.
@@ -92,7 +95,13 @@ class Store:
             StoreError: it could not be written; nothing was recorded.
         """
         new, kept = self._recorder.event(
-            event_type, payload, now=self.clock(), key=key, source=source, occurred_at=occurred_at
+            event_type,
+            payload,
+            now=self.clock(),
+            key=key,
+            source=source,
+            occurred_at=occurred_at,
+            fingerprint=fingerprint,
         )
         ((event_id, known),) = self.write(lambda db: append.events(db, [new], self.policy))
         return self._first_event(event_id) if known else _event(event_id, new, kept)
@@ -134,12 +143,22 @@ class Store:
         """
         self._decide(DecisionKind.DISMISS, event_ids, because, by)
 
-    def rebuild(self, policy: Policy | None = None) -> None:
-        """Derive everything anew from the facts; with a policy, from now on by its thresholds."""
+    def rebuild(self, policy: Policy | None = None, *, grouping: str | None = None) -> None:
+        """Derive everything anew from the facts; with a policy or grouping rules, from now on by these.
+
+        Args:
+            policy: the thresholds of the severity rules.
+            grouping: the user's rules for what belongs together, as TOML (docs/grouping.md).
+
+        Raises:
+            UsageError: the grouping rules make no sense; nothing has changed.
+        """
 
         def job(db: Writer) -> None:
             if policy is not None:
                 save_policy(db, policy)
+            if grouping is not None:
+                save_grouping(db, grouping)
             rebuild(db, policy or self.policy)
 
         self.write(job)

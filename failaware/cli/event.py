@@ -72,6 +72,10 @@ def draw_attempt(paper: output.Paper, attempt: Attempt, now: int, shown: set[str
     if attempt.error_type is not None:
         message = output.block((attempt.error_message or "").replace("\n", "\n   "))
         paper.print(output.text(f"   {attempt.error_type}: ", "bold") + message)
+    if attempt.cause:
+        paper.print(output.text("   caused by ", "dim") + output.block(attempt.cause.replace("\n", "\n   ")))
+    if attempt.fingerprint:
+        paper.print(output.text(f"   fingerprint as given: {attempt.fingerprint}", "dim"))
     if attempt.because:
         wait = f"next attempt {when(attempt.retry_at, now)}" if attempt.retry_at else "no further attempt"
         paper.print(output.text(f"   {wait}: {attempt.because}", "dim"))

@@ -3,7 +3,11 @@
 import argparse
 
 from failaware.cli import output
+from failaware.model import GroupedBy
 from failaware.read.inspector import Inspector
+from failaware.text import bounded
+
+_SHOWN = 2_000  # characters of a message
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,6 +33,9 @@ def run(args: argparse.Namespace) -> int:
     paper.print(title)
     if explanation.reason:
         paper.print(output.text(f"because {explanation.rule}: {explanation.reason}"))
+    if explanation.grouped:
+        paper.print()
+        print_grouping(paper, explanation.grouped)
     for check in explanation.checks:
         paper.print()
         line = output.text("held     " if check.held else "not held ", "green" if check.held else "dim")
@@ -38,3 +45,14 @@ def run(args: argparse.Namespace) -> int:
         numbers = ", ".join(f"{name} = {value}" for name, value in check.numbers.items())
         paper.print(output.text(f"         {numbers}"))
     return 0
+
+
+def print_grouping(paper: output.Paper, grouped: GroupedBy) -> None:
+    """Print the message and the template under each other, and each part that is masked."""
+    rows = [(f"grouped by {grouped.by}", "bold"), (f"  message   {bounded(grouped.text, _SHOWN)}", "")]
+    rows.append((f"  template  {bounded(grouped.template, _SHOWN)}", ""))
+    rows += [
+        (f"  {part.placeholder or '(left out)':<12} {bounded(part.text, 200)}", "dim") for part in grouped.masked[:40]
+    ]
+    for text, style in rows:
+        paper.print(output.text(text, style))

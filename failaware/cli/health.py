@@ -4,6 +4,7 @@ import argparse
 
 from failaware.cli import output
 from failaware.cli.output import Line
+from failaware.derive import FINGERPRINT_VERSION
 from failaware.model import EventRef, Health
 from failaware.read.inspector import Inspector
 from failaware.text import counted, when
@@ -39,6 +40,10 @@ def run(args: argparse.Namespace) -> int:
         types = ", ".join(f"{event_type} ({events:,})" for event_type, events in health.waiting[:5])
         paper.print(Line(), output.text(f"Waiting for their first attempt: {types}.", "blue"))
         paper.print(output.text("Is a worker with handlers for them running? failaware run MODULE", "dim"))
+    if health.fingerprint_version not in {None, FINGERPRINT_VERSION}:
+        older = f"The clusters come from version {health.fingerprint_version} of the fingerprint; "
+        older += f"this failaware has {FINGERPRINT_VERSION}. 'failaware rebuild' makes them anew from the facts."
+        paper.print(Line(), output.text(older, "yellow"))
     if health.rejects:
         rejects = f"{health.rejects:,} lines could not be ingested; they are kept in reject_log"
         paper.print(Line(), output.text(rejects, "yellow"))

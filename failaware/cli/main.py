@@ -26,6 +26,7 @@ COMMANDS = (
     Command("events", "events", "events, newest first; takes a filter"),
     Command("event", "event", "one event: payload, every attempt, decisions"),
     Command("explain", "explain", "every severity rule held against one event or cluster"),
+    Command("fingerprint", "fingerprint", "the template of any text, and what of it counts as variable"),
     Command("timeline", "timeline", "failures by hour and cluster"),
     Command("tui", "tui", "the inspector: browse it all, live and read-only"),
     Command("run", "run", "apply due events through your handlers"),

@@ -4,16 +4,18 @@ import argparse
 from pathlib import Path
 
 from failaware.cli import output
+from failaware.derive.grouping import GroupingRules
 from failaware.derive.rules import Policy
 from failaware.errors import StoreMissing, UsageError
 from failaware.store import Store
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """--policy."""
+    """--policy, --grouping."""
     parser.add_argument(
         "--policy", metavar="FILE", help="from now on derive severities by the thresholds in this TOML file"
     )
+    parser.add_argument("--grouping", metavar="FILE", help="from now on group failures by the rules in this TOML file")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -22,11 +24,19 @@ def run(args: argparse.Namespace) -> int:
         raise StoreMissing(f"there is no store at {args.db}")
     policy = None
     if args.policy is not None:
-        try:
-            policy = Policy.from_toml(Path(args.policy).read_text(encoding="utf-8"), origin=args.policy)
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"cannot read {args.policy}: {error}") from None
+        policy = Policy.from_toml(_read(args.policy), origin=args.policy)
+    grouping = None
+    if args.grouping is not None:
+        grouping = _read(args.grouping)
+        GroupingRules.from_toml(grouping, origin=args.grouping)
     with Store.open(args.db) as store:
-        store.rebuild(policy)
+        store.rebuild(policy, grouping=grouping)
     output.Paper().print(output.text("Everything derived was made anew from the facts."))
     return 0
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read {path}: {error}") from None

@@ -10,9 +10,6 @@ from functools import lru_cache
 
 from failaware.derive import masks
 
-VERSION = 2
-"""Which rules made a template; a change of them is a new version, and a rebuild re-clusters."""
-
 _MAX_MESSAGE = 2_000  # characters that are looked at: the two ends of a longer message
 _MAX_LINES = 12
 _MAX_ROUNDS = 4

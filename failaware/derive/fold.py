@@ -6,8 +6,9 @@ rule. Needs a Writer inside a transaction.
 
 from dataclasses import dataclass, field
 
-from failaware.derive.fingerprint import fingerprint
+from failaware.derive.grouping import Group, GroupingRules, Subject, group, says_too_little
 from failaware.derive.rules import Policy
+from failaware.derive.settings import keep_fingerprint_version, load_grouping
 from failaware.derive.severity import CLUSTER_EVIDENCE, case, cluster_reason
 from failaware.engine import Writer
 from failaware.engine.sql import load
@@ -96,6 +97,7 @@ def rebuild(db: Writer, policy: Policy) -> None:
     """Forget everything derived and derive it again from the facts."""
     for table in DERIVED:
         db.execute(f"DELETE FROM {table}")
+    keep_fingerprint_version(db, anew=True)
     fold(db, ALL, policy)
 
 
@@ -138,14 +140,27 @@ def _fold_failures(db: Writer, scope: Scope) -> None:
 
 def _fingerprint(db: Writer, scope: Scope) -> bool:
     """Give every new failure its cluster; true if there were any."""
-    after, any_failure = 0, False
+    after, rules = 0, load_grouping(db)
     while rows := db.query(scope.ctes + _SQL["unfingerprinted"], {**scope.parameters, "after": after, "page": _PAGE}):
-        prints = [(row[0], row[1], row[2], *fingerprint(row[1], row[2], row[3])) for row in rows]
-        db.execute_many(_SQL["new_failure"], [(attempt_id, cluster_id) for attempt_id, _, _, cluster_id, _ in prints])
-        clusters = {cluster_id: (cluster_id, *names, template) for _, *names, cluster_id, template in prints}
-        db.execute_many(_SQL["new_cluster"], sorted(clusters.values(), key=lambda row: row[0]))
-        after, any_failure = rows[-1][0], True
-    return any_failure
+        groups = {row[0]: (row[1], _group(db, row[0], Subject(*row[1:]), rules)) for row in rows}
+        db.execute_many(_SQL["new_failure"], [(attempt, found.cluster_id) for attempt, (_, found) in groups.items()])
+        clusters = {
+            found.cluster_id: (found.cluster_id, event_type, found.error_type, found.template)
+            for event_type, found in groups.values()
+        }
+        db.execute_many(_SQL["new_cluster"], [clusters[cluster_id] for cluster_id in sorted(clusters)])
+        after = rows[-1][0]
+    if after:
+        keep_fingerprint_version(db, anew=False)
+    return after > 0
+
+
+def _group(db: Writer, attempt_id: int, subject: Subject, rules: GroupingRules) -> Group:
+    """The failure's cluster; its traceback is read only where it may matter."""
+    if rules.read_tracebacks or says_too_little(subject):
+        rows = db.query(_SQL["traceback_of"], (attempt_id,))
+        subject = subject._replace(traceback=rows[0][0] if rows else None)
+    return group(subject, rules)
 
 
 def _count_entries(db: Writer, scope: Scope, *, sign: int) -> None:

@@ -1,15 +1,20 @@
 """How this store derives: its policy, kept with it so that every writer derives the same."""
 
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
+from failaware.derive import FINGERPRINT_VERSION
 from failaware.derive.rules import Policy, default_policy
 from failaware.engine import Reader, Writer
+
+if TYPE_CHECKING:
+    from failaware.derive.grouping import GroupingRules  # loaded where it is used: its patterns take time to compile
 
 
 def load_policy(db: Reader) -> Policy:
     """The store's own policy, or the one that comes with failaware."""
-    rows = db.query("SELECT value FROM setting WHERE name = 'policy'")
-    return _parsed(rows[0][0]) if rows else default_policy()
+    text = _setting(db, "policy")
+    return default_policy() if text is None else _parsed(text)
 
 
 @lru_cache(maxsize=8)
@@ -19,8 +24,50 @@ def _parsed(text: str) -> Policy:
 
 def save_policy(db: Writer, policy: Policy) -> None:
     """Keep a policy with the store. What was derived before must be rebuilt in the same transaction."""
+    _save(db, "policy", policy.to_toml())
+
+
+def load_grouping(db: Reader) -> "GroupingRules":
+    """The user's rules for what belongs together; none, when none were given."""
+    return _parsed_grouping(_setting(db, "grouping") or "")
+
+
+@lru_cache(maxsize=8)
+def _parsed_grouping(text: str) -> "GroupingRules":
+    from failaware.derive.grouping import GroupingRules
+
+    return GroupingRules.from_toml(text, origin="this store's grouping rules")
+
+
+def save_grouping(db: Writer, text: str) -> None:
+    """Keep grouping rules with the store, as TOML. As with a policy, a rebuild must follow.
+
+    Raises:
+        UsageError: the rules make no sense.
+    """
+    _parsed_grouping(text)
+    _save(db, "grouping", text)
+
+
+def fingerprint_version(db: Reader) -> int | None:
+    """Which version of the fingerprint the clusters come from; None while there are none."""
+    text = _setting(db, "fingerprint")
+    return None if text is None else int(text)
+
+
+def keep_fingerprint_version(db: Writer, *, anew: bool) -> None:
+    """Note that the clusters come from this version: `anew` when all of them do, else where none is noted yet."""
+    if anew or _setting(db, "fingerprint") is None:
+        _save(db, "fingerprint", str(FINGERPRINT_VERSION))
+
+
+def _setting(db: Reader, name: str) -> str | None:
+    rows = db.query("SELECT value FROM setting WHERE name = ?", (name,))
+    return rows[0][0] if rows else None
+
+
+def _save(db: Writer, name: str, value: str) -> None:
     db.execute(
-        "INSERT INTO setting (name, value) VALUES ('policy', ?) "
-        "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-        (policy.to_toml(),),
+        "INSERT INTO setting (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        (name, value),
     )

@@ -7,7 +7,8 @@ CREATE TABLE event_log (
   source        TEXT,
   event_payload TEXT NOT NULL,         -- the raw JSON, as given
   occurred_at   INTEGER NOT NULL,
-  detected_at   INTEGER NOT NULL
+  detected_at   INTEGER NOT NULL,
+  fingerprint   TEXT                   -- the caller's word on what its failures are like
 ) STRICT;
 
 CREATE TABLE event_key (               -- idempotent ingestion: a known key is its first event
@@ -34,6 +35,8 @@ CREATE TABLE attempt_log (
   finished_at   INTEGER NOT NULL,
   retry_at      INTEGER,               -- null after a failure: given up
   because       TEXT,                  -- the reckoning of the wait, or why given up
+  cause         TEXT,                  -- the root of an explicit chain: "type: message"
+  fingerprint   TEXT,                  -- the handler's word on what this failure is like
   UNIQUE (event_id, attempt_no)
 ) STRICT;
 

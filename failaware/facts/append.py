@@ -11,13 +11,13 @@ from failaware.errors import NotFound, UsageError
 from failaware.model import DecisionKind, Event, NewAttempt, NewEvent, NewReject
 
 _EVENT = (
-    "INSERT INTO event_log (event_id, event_type, source, event_payload, occurred_at, detected_at) "
-    "VALUES (?, ?, ?, ?, ?, ?)"
+    "INSERT INTO event_log (event_id, event_type, source, event_payload, occurred_at, detected_at, fingerprint) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?)"
 )
 _KEY = "INSERT INTO event_key (key, event_id) VALUES (?, ?)"
 _ATTEMPT = (
     "INSERT INTO attempt_log (attempt_id, event_id, attempt_no, outcome, error_type, error_message, traceback, worker, "
-    "started_at, finished_at, retry_at, because) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "started_at, finished_at, retry_at, because, cause, fingerprint) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _DECISION = (
     "INSERT INTO decision_log (decision_id, event_id, decision, after_attempt, decided_by, reason, decided_at) "
@@ -41,7 +41,8 @@ def events(db: Writer, new: Sequence[NewEvent], policy: Policy) -> list[tuple[in
             by_key[event.key] = event_id
             keys.append((event.key, event_id))
         rows.append(
-            (event_id, event.event_type, event.source, event.payload_json, event.occurred_at, event.detected_at)
+            (event_id, event.event_type, event.source, event.payload_json)
+            + (event.occurred_at, event.detected_at, event.fingerprint)
         )
         ids.append((event_id, False))
         event_id += 1
@@ -71,6 +72,7 @@ def attempts(db: Writer, new: Sequence[NewAttempt], policy: Policy) -> None:
         rows.append(
             (attempt_id, event_id, number, *error, attempt.worker, attempt.started_at, attempt.finished_at)
             + (attempt.retry_at, attempt.because)
+            + ((None, None) if failure is None else (failure.cause, failure.fingerprint))
         )
         attempt_id += 1
     db.execute_many(_ATTEMPT, rows)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from types import CodeType, TracebackType
 
 from failaware.ingest.masking import Masker
-from failaware.model import ERROR_HERE, Failure
+from failaware.model import ERROR_HERE, MEMBER, Failure
 from failaware.text import bounded, storable
 
 MAX_MESSAGE = 8_192
@@ -37,11 +37,41 @@ def describe(error: BaseException, *, masker: Masker | None = None) -> Failure:
     if masker is not None:
         message, _ = masker.mask_text(bounded(message, 4 * MAX_MESSAGE))
         traceback, _ = masker.mask_text(bounded(traceback, 2 * MAX_TRACEBACK))
+    cause, fingerprint = _cause(error), _fingerprint(error)
+    if masker is not None:
+        cause = cause and masker.mask_text(bounded(cause, 4 * MAX_MESSAGE))[0]
+        fingerprint = fingerprint and masker.mask_text(fingerprint)[0]
     return Failure(
         bounded(storable(type_name(error)), 512),
         bounded(storable(message), MAX_MESSAGE),
         bounded(storable(traceback), MAX_TRACEBACK),
+        cause and bounded(storable(cause), MAX_MESSAGE),
+        fingerprint and bounded(storable(fingerprint), 512),
     )
+
+
+def _fingerprint(error: BaseException) -> str | None:
+    """What the handler says that this failure is like."""
+    given = getattr(error, "failaware_fingerprint", None)
+    return bounded(given, 4_096) if isinstance(given, str) and given else None
+
+
+def _cause(error: BaseException) -> str | None:
+    """What an explicit chain (`raise … from …`) or a group goes back to; None of an exception that stands alone."""
+    roots = _roots(error, 0)
+    if roots == [error]:
+        return None
+    return MEMBER.join(dict.fromkeys(_type_and_message(root) for root in roots[:_MAX_CHAIN]))
+
+
+def _roots(error: BaseException, depth: int) -> list[BaseException]:
+    seen = {id(error)}
+    while error.__cause__ is not None and id(error.__cause__) not in seen and len(seen) < _MAX_CHAIN:
+        error = error.__cause__
+        seen.add(id(error))
+    if isinstance(error, BaseExceptionGroup) and depth < _MAX_CHAIN:
+        return [root for member in error.exceptions[:_MAX_CHAIN] for root in _roots(member, depth + 1)]
+    return [error]
 
 
 def type_name(error: BaseException) -> str:

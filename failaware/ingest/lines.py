@@ -21,7 +21,7 @@ from failaware.text import bounded, storable
 _CHUNK = 1_000  # lines in one transaction
 _BLANK = frozenset((" ", "\t", "\r", "\n"))
 _MAX_RAW = 65_536  # characters of a rejected line that are kept
-_FIELDS = {"type", "payload", "key", "source", "occurred_at", "error"}
+_FIELDS = {"type", "payload", "key", "source", "occurred_at", "fingerprint", "error"}
 _decode = json.JSONDecoder(parse_constant=lambda name: _refuse(f"{name} is not JSON")).raw_decode
 
 
@@ -101,6 +101,7 @@ def _parse(line: str, recorder: Recorder, now: int) -> tuple[NewEvent, Failure |
         source=values.get("source"),
         occurred_at=parse_time(values.get("occurred_at")),
         raw=raw_payload,
+        fingerprint=values.get("fingerprint"),
     )
     return event, _failure(values.get("error"), recorder)
 

@@ -13,6 +13,7 @@ MAX_PAYLOAD_BYTES = 1_048_576
 """The default limit for one payload: 1 MiB of JSON in UTF-8."""
 
 _MAX_DEPTH = 200  # levels of a payload: any process must be able to decode it, however deep its own stack is
+_FIELDS = ("type", "payload", "key", "source", "occurred_at", "fingerprint")
 _MAX_NAME = 512  # characters of an event type, a key or a source
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=None).encode
 
@@ -34,6 +35,7 @@ class Recorder:
         source: str | None = None,
         occurred_at: int | datetime | None = None,
         raw: str | None = None,
+        fingerprint: str | None = None,
     ) -> tuple[NewEvent, Any]:
         """The new event, and its payload as it is kept. `raw` is the payload's JSON text, when that is what was given.
 
@@ -42,7 +44,7 @@ class Recorder:
             UsageError: a name or a time of the wrong type or size.
         """
         _check_name("event type", event_type)
-        for what, name in (("key", key), ("source", source)):
+        for what, name in (("key", key), ("source", source), ("fingerprint", fingerprint)):
             if name is not None:
                 _check_name(what, name)
         masked, hits = self.masker.mask_value(payload)
@@ -56,19 +58,22 @@ class Recorder:
                 "record a reference to it instead, or raise the limit with Store.open(max_payload_bytes=...)"
             )
         occurred = now if occurred_at is None else _microseconds(occurred_at)
-        return NewEvent(event_type, _writable(text, masked), key, source, occurred, now), masked
+        return NewEvent(
+            event_type, _writable(text, masked), key, source, occurred, now, self._masked(fingerprint)
+        ), masked
+
+    def _masked(self, text: str | None) -> str | None:
+        return None if text is None else self.masker.mask_text(text)[0]
 
     def from_mapping(self, line: Mapping[str, Any], *, now: int) -> tuple[NewEvent, Any]:
-        """The new event of a dict like an ingest line: type, payload, key, source, occurred_at.
+        """The new event of a dict like an ingest line: type, payload, key, source, occurred_at, fingerprint.
 
         Raises:
             PayloadError, UsageError: as `event`; also for a missing type or an unknown field.
         """
-        unknown = set(line) - {"type", "payload", "key", "source", "occurred_at"}
+        unknown = set(line) - set(_FIELDS)
         if unknown:
-            raise UsageError(
-                f"there is no field '{min(map(str, unknown))}'; fields are type, payload, key, source, occurred_at"
-            )
+            raise UsageError(f"there is no field '{min(map(str, unknown))}'; fields are {', '.join(_FIELDS)}")
         if "type" not in line:
             raise UsageError("the field 'type' is missing")
         return self.event(
@@ -78,6 +83,7 @@ class Recorder:
             key=line.get("key"),
             source=line.get("source"),
             occurred_at=parse_time(line.get("occurred_at")),
+            fingerprint=line.get("fingerprint"),
         )
 
 

@@ -4,13 +4,23 @@ import re
 from typing import Any
 
 from failaware.derive.rules import rules_of
-from failaware.derive.settings import load_policy
+from failaware.derive.settings import load_grouping, load_policy
 from failaware.derive.severity import CLUSTER_EVIDENCE, EVENT_EVIDENCE
 from failaware.engine import Reader
 from failaware.errors import FilterError, NotFound
-from failaware.model import NEVER, Explanation, RuleCheck
+from failaware.model import NEVER, Explanation, GroupedBy, RuleCheck
 
 _ENTITY = re.compile(r"(event|cluster)/(\d{1,19})")
+_EXAMPLE = {
+    "event": "(SELECT last_failure FROM event_state WHERE event_id = ?)",
+    "cluster": "(SELECT example_attempt FROM failure_cluster WHERE cluster_id = ?)",
+}
+_SUBJECT = """
+  SELECT e.event_type, a.error_type, a.error_message, a.cause, coalesce(a.fingerprint, e.fingerprint), t.text
+    FROM attempt_log a
+    JOIN event_log e ON e.event_id = a.event_id
+    LEFT JOIN traceback_log t ON t.traceback_id = a.traceback
+   WHERE a.attempt_id = """
 _NAME = re.compile(r":?\b[a-z_]+\b")
 _EVIDENCE = {
     "event": f"SELECT {EVENT_EVIDENCE} FROM event_state WHERE event_id = :id",
@@ -31,8 +41,19 @@ def explain(db: Reader, entity: str) -> Explanation:
             "SELECT severity, rule, reason FROM failure_severity WHERE entity_type = ? AND entity_id = ?",
             (entity_type, entity_id),
         )
+        grouped = _grouped(db, entity_type, entity_id)
     severity, rule, reason = verdict[0] if verdict else (None, None, None)
-    return Explanation(entity_type, entity_id, severity, rule, reason, checks)
+    return Explanation(entity_type, entity_id, severity, rule, reason, checks, grouped)
+
+
+def _grouped(db: Reader, entity_type: str, entity_id: int) -> GroupedBy | None:
+    from failaware.derive.grouping import Subject, group, masked_parts
+
+    rows = db.query(_SUBJECT + _EXAMPLE[entity_type], (entity_id,))
+    if not rows:
+        return None
+    found = group(Subject(*rows[0]), load_grouping(db))
+    return GroupedBy(found.by, found.text, found.template, masked_parts(found.text, found.template))
 
 
 def _check(db: Reader, entity_type: str, entity_id: int, policy: dict[str, int]) -> list[RuleCheck]:

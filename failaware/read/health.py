@@ -1,5 +1,6 @@
 """Health: how many events stand where, from the tally, and what stands out."""
 
+from failaware.derive.settings import fingerprint_version
 from failaware.engine import Reader
 from failaware.model import EventRef, Health
 
@@ -54,6 +55,7 @@ def health(db: Reader, *, now: int) -> Health:
             waiting=tuple((event_type, events) for event_type, events in db.query(_WAITING)),
             rejects=db.query("SELECT coalesce(max(reject_id), 0) FROM reject_log")[0][0],
             last_fact_at=db.query(_LAST_FACT)[0][0],
+            fingerprint_version=fingerprint_version(db),
         )
 
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from failaware.derive.fingerprint import VERSION, cluster_id, fingerprint, template
+from failaware.derive import FINGERPRINT_VERSION
+from failaware.derive.fingerprint import cluster_id, fingerprint, template
 
 MEET = [
     # numbers, and the words that follow them
@@ -164,8 +165,8 @@ def test_both_ends_of_a_long_message_count():
 
 
 def test_the_rules_of_this_version_do_not_change():
-    """A cluster's id is stored beside people's decisions: another id for the same failure is another VERSION."""
-    assert VERSION == 2
+    """A cluster's id is stored beside people's decisions: another id for the same failure is another version."""
+    assert FINGERPRINT_VERSION == 2
     assert fingerprint("t", "E", "user 7 not found") == (7_012_072_384_738_728_021, "user <n> not found")
 
 

@@ -1,0 +1,224 @@
+"""Which cluster a failure belongs to, and by whose word: the caller's, the user's rules, or the message's template.
+
+Pure: a function of the failure and the rules, which the store keeps (`setting`), so that every writer derives the same.
+"""
+
+import re
+from difflib import SequenceMatcher
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from failaware.derive.fingerprint import cluster_id, fingerprint, template
+from failaware.errors import UsageError
+from failaware.model import MEMBER, MaskedPart
+
+DEFAULT = "{{ default }}"
+"""Stands in a given fingerprint for what would have been the template."""
+
+_BY_TEMPLATE, _BY_CALLER = "the message", "fingerprint= as given"
+_ACTIONS = ("group", "split", "apart")
+_MATCHES = ("type", "error", "message", "traceback")
+_SAYS_SOMETHING = re.compile(r"[^\W\d_]")
+_PLACEHOLDER = re.compile(r"<[a-z0-9]{1,12}>")
+_FRAME = re.compile(r'^  File "(?P<file>[^"\n]+)", line \d+, in (?P<function>[^\n]+)$', re.MULTILINE)
+_LIBRARY = re.compile(r"site-packages|dist-packages|[/\\]lib[/\\]python\d|^<frozen ")
+_TOKEN = re.compile(r"<[a-z0-9]{1,12}>|\w+|\s+|[^\w\s]")
+_MAX_PART = 200  # characters by which a cluster is split
+_MAX_ALIGNED = 2_000  # characters: as much as the template looks at
+
+
+class Subject(NamedTuple):
+    """What is known of a failure when its cluster is sought; `traceback` may be left out where no rule reads it."""
+
+    event_type: str
+    error_type: str | None
+    message: str | None
+    cause: str | None = None
+    fingerprint: str | None = None
+    traceback: str | None = None
+
+
+class Group(NamedTuple):
+    """A failure's cluster: its id, the error type and the template it is named by, and by whose word it is this one.
+
+    `text` is the text that the template was made of.
+    """
+
+    cluster_id: int
+    error_type: str | None
+    template: str
+    by: str
+    text: str
+
+
+class GroupingRule(NamedTuple):
+    """One rule of a user's grouping file: what must match, and what then happens (one of group, split, apart)."""
+
+    name: str
+    type: str
+    error: str
+    message: re.Pattern[str] | None
+    traceback: re.Pattern[str] | None
+    group: str | None
+    split: str | None
+    apart: bool
+
+    def holds(self, subject: Subject) -> re.Match[str] | bool:
+        """Whether it is about this failure; the match of `message`, where the rule has one."""
+        if not fnmatchcase(subject.event_type, self.type) or not fnmatchcase(subject.error_type or "", self.error):
+            return False
+        if self.traceback is not None and not self.traceback.search(subject.traceback or ""):
+            return False
+        return True if self.message is None else self.message.search(subject.message or "") or False
+
+
+class GroupingRules(NamedTuple):
+    """The rules, in their order: the first that holds decides."""
+
+    rules: tuple[GroupingRule, ...] = ()
+
+    @property
+    def read_tracebacks(self) -> bool:
+        """Whether any of them looks into tracebacks."""
+        return any(rule.traceback is not None for rule in self.rules)
+
+    @classmethod
+    def from_toml(cls, text: str, *, origin: str = "the grouping file") -> "GroupingRules":
+        """Read the rules: `[[rule]]` tables (docs/grouping.md has an example).
+
+        Raises:
+            UsageError: not TOML, an unknown key, a wrong type, an expression that is none, or not exactly one action.
+        """
+        import tomllib
+
+        try:
+            given = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise UsageError(f"{origin} is not TOML: {error}") from None
+        tables = given.pop("rule", [])
+        if given or not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+            raise UsageError(f"{origin}: it has [[rule]] tables and nothing else")
+        return cls(tuple(_rule(table, f"{origin}: rule {number}") for number, table in enumerate(tables, start=1)))
+
+
+def group(subject: Subject, rules: GroupingRules) -> Group:
+    """The cluster of a failure: as the caller said, else as the first rule that holds, else by its message."""
+    if subject.fingerprint:
+        return _named(subject, subject.fingerprint, _BY_CALLER)
+    for rule in rules.rules:
+        if match := rule.holds(subject):
+            return _by_rule(subject, rule, match)
+    return _by_message(subject)
+
+
+def says_too_little(subject: Subject) -> bool:
+    """Whether the place in the code is needed, since the message has no word of its own."""
+    if subject.fingerprint or subject.cause:
+        return False
+    if not subject.message or not subject.message.strip():
+        return True
+    _, name = fingerprint(subject.event_type, subject.error_type, subject.message)
+    return not _SAYS_SOMETHING.search(_PLACEHOLDER.sub("", name))
+
+
+def masked_parts(text: str, name: str) -> tuple[MaskedPart, ...]:
+    """Which parts of the text a template leaves out, and what stands there instead (nothing, for what is dropped)."""
+    before, after = _TOKEN.findall(text[:_MAX_ALIGNED]), _TOKEN.findall(name)
+    parts = []
+    for kind, from_before, to_before, from_after, to_after in SequenceMatcher(
+        None, before, after, autojunk=False
+    ).get_opcodes():
+        was, now = "".join(before[from_before:to_before]), "".join(after[from_after:to_after])
+        if kind != "equal" and was.strip() != now.strip():
+            parts.append(MaskedPart(now.strip(), was.strip()))
+    return tuple(parts)
+
+
+def _by_message(subject: Subject) -> Group:
+    if subject.cause:
+        return _by_cause(subject, subject.cause)
+    number, name = fingerprint(subject.event_type, subject.error_type, subject.message)
+    place = _own_place(subject.traceback) if subject.traceback and says_too_little(subject) else None
+    if place is not None:
+        name = f"{name} in {place}"
+        number = cluster_id(subject.event_type, subject.error_type, name)
+    return Group(number, subject.error_type, name, _BY_TEMPLATE, subject.message or "")
+
+
+def _by_cause(subject: Subject, cause: str) -> Group:
+    """The root cause decides; of several (an exception group), all of them, in an order of their own."""
+    members = sorted({_typed_template(member) for member in cause.split(MEMBER)})
+    error_type, name = members[0] if len(members) == 1 else (subject.error_type, "\n".join(map(": ".join, members)))
+    number = cluster_id(subject.event_type, error_type, name)
+    return Group(number, error_type, name, "the root cause", cause if len(members) > 1 else cause.partition(": ")[2])
+
+
+def _typed_template(cause: str) -> tuple[str, str]:
+    error_type, _, message = cause.partition(": ")
+    return error_type, template(message, error_type)
+
+
+def _by_rule(subject: Subject, rule: GroupingRule, match: re.Match[str] | bool) -> Group:
+    by = f"rule '{rule.name}'"
+    if rule.group is not None:
+        return _named(subject, rule.group, by)
+    if rule.apart:
+        text = subject.message or subject.error_type or ""
+        return Group(
+            cluster_id(subject.event_type, subject.error_type, text), subject.error_type, text[:_MAX_ALIGNED], by, text
+        )
+    part = match[rule.split] if isinstance(match, re.Match) and rule.split else None
+    return _named(subject, f"{DEFAULT} [{rule.split}={(part or '')[:_MAX_PART]}]", by)
+
+
+def _named(subject: Subject, name: str, by: str) -> Group:
+    """A cluster under a name that somebody gave, whatever the error type; with DEFAULT, a part of the usual."""
+    if DEFAULT not in name:
+        return Group(cluster_id(subject.event_type, None, f"={name}"), None, name, by, subject.message or "")
+    usual = _by_message(subject)
+    name = name.replace(DEFAULT, usual.template)
+    return Group(cluster_id(subject.event_type, usual.error_type, f"={name}"), usual.error_type, name, by, usual.text)
+
+
+@lru_cache(maxsize=1_024)
+def _own_place(traceback: str) -> str | None:
+    """`function (file)` of the innermost frame that is not a library's; the innermost of all where there is none."""
+    frames = list(_FRAME.finditer(traceback))
+    own = [frame for frame in frames if not _LIBRARY.search(frame["file"])] or frames
+    if not own:
+        return None
+    file = re.split(r"[/\\]", own[-1]["file"])[-1]
+    return f"{own[-1]['function']} ({file})"
+
+
+def _rule(table: dict[str, Any], where: str) -> GroupingRule:
+    known = ("name", *_MATCHES, *_ACTIONS)
+    for key, value in table.items():
+        if key not in known:
+            raise UsageError(f"{where}: there is no key '{key}'; there are {', '.join(known)}")
+        if not isinstance(value, bool if key == "apart" else str) or value is False or value == "":
+            raise UsageError(f"{where}: {key} is {'true' if key == 'apart' else 'a text'}, not {value!r}")
+    actions = [action for action in _ACTIONS if action in table]
+    if len(actions) != 1:
+        raise UsageError(f"{where}: name one of group, split and apart, not {' and '.join(actions) or 'none'}")
+    message, traceback = (_expression(table.get(key), f"{where}: {key}") for key in ("message", "traceback"))
+    if "split" in table and (message is None or table["split"] not in message.groupindex):
+        raise UsageError(f"{where}: split = '{table['split']}' needs (?P<{table['split']}>…) in its message")
+    return GroupingRule(
+        table.get("name") or table.get("group") or where.rpartition(": ")[2],
+        table.get("type", "*"),
+        table.get("error", "*"),
+        message,
+        traceback,
+        table.get("group"),
+        table.get("split"),
+        table.get("apart", False),
+    )
+
+
+def _expression(text: str | None, where: str) -> re.Pattern[str] | None:
+    try:
+        return None if text is None else re.compile(text)
+    except re.error as error:
+        raise UsageError(f"{where} is not a regular expression: {error}") from None

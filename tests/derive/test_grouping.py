@@ -1,0 +1,288 @@
+"""What belongs together: by the message, by the root cause, by the place in the code, by the user's word."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from failaware import Handlers, Permanent, Retry, RetryAfter, Worker
+from failaware.cli.main import main
+from failaware.derive import FINGERPRINT_VERSION
+from failaware.derive.fingerprint import template
+from failaware.derive.grouping import GroupingRules, Subject, group, masked_parts
+from failaware.errors import UsageError
+from failaware.ingest.capture import describe
+
+NONE = GroupingRules()
+
+
+def fail(store, error, event_type="job", **options):
+    """An event that fails for good with this error; returns its cluster."""
+    handlers = Handlers()
+
+    @handlers.on("*", retry=Retry(max_attempts=1))
+    def handler(_event):
+        if isinstance(error, BaseException):
+            raise error
+        error()
+
+    event = store.record(event_type, {}, **options)
+    Worker(store, handlers).run(until_idle=True)
+    return store.read(
+        lambda db: db.query(
+            "SELECT c.cluster_id, c.error_type, c.template FROM event_state s "
+            "JOIN failure_cluster c ON c.cluster_id = s.cluster_id WHERE s.event_id = ?",
+            (event.event_id,),
+        )
+    )[0]
+
+
+def chained(outer, root):
+    def raising():
+        try:
+            raise root
+        except Exception as error:
+            raise outer from error
+
+    return raising
+
+
+def test_the_root_cause_decides(store):
+    slow = fail(store, chained(RuntimeError("could not charge order 17"), TimeoutError("no answer in 5 s")))
+    assert slow[1:] == ("TimeoutError", "no answer in <duration>")
+    assert slow == fail(store, chained(ValueError("bad order"), TimeoutError("no answer in 31 s")))
+    assert slow == fail(store, TimeoutError("no answer in 7 s"))
+    assert slow != fail(store, chained(RuntimeError("could not charge order 17"), PermissionError("denied")))
+
+
+def test_an_event_shows_what_caused_its_failure(store, path, capsys):
+    fail(store, chained(RuntimeError("could not charge"), TimeoutError("no answer in 5 s")))
+    main(["--db", str(path), "event", "1"])
+    assert "caused by TimeoutError: no answer in 5 s" in capsys.readouterr().out
+
+
+def test_an_error_while_handling_another_stands_for_itself(store):
+    def careless():
+        try:
+            raise TimeoutError("no answer")
+        except TimeoutError:
+            raise KeyError("amount")  # noqa: B904
+
+    assert fail(store, careless)[1:] == ("KeyError", "'amount'")
+
+
+def test_a_group_is_known_by_its_members_in_any_order_and_number(store):
+    one, other = ValueError("row 7 is bad"), ConnectionError("refused")
+    both = fail(store, ExceptionGroup("several", [one, other]))
+    assert both == fail(store, ExceptionGroup("others", [other, ValueError("row 9 is bad"), one]))
+    assert both[2] == "ConnectionError: refused\nValueError: row <n> is bad"
+    alone = fail(store, ExceptionGroup("several", [one, ValueError("row 8 is bad")]))
+    assert alone[1:] == ("ValueError", "row <n> is bad")
+    assert alone == fail(store, one)
+
+
+def test_the_chain_is_followed_however_it_is_tied():
+    first, second = ValueError("a"), ValueError("b")
+    first.__cause__, second.__cause__ = second, first
+    assert describe(first).cause == "ValueError: b"
+    deep = ValueError("bottom")
+    for depth in range(10_000):
+        above = ValueError(f"level {depth}")
+        above.__cause__ = deep
+        deep = above
+    assert describe(deep).cause.startswith("ValueError: level")
+
+
+def assert_positive(number):
+    if number <= 0:
+        raise AssertionError
+
+
+def assert_negative(number):
+    if number >= 0:
+        raise AssertionError
+
+
+def test_the_place_tells_apart_what_says_too_little(store):
+    positive = fail(store, lambda: assert_positive(0))
+    assert positive[2].endswith("in assert_positive (test_grouping.py)")
+    assert positive == fail(store, lambda: assert_positive(-1))
+    assert positive != fail(store, lambda: assert_negative(1))
+    assert fail(store, KeyError(17)) == fail(store, KeyError(18))
+
+
+def test_a_library_frame_is_not_the_place():
+    traceback = (
+        'Traceback (most recent call last):\n  File "/app/billing.py", line 3, in charge\n    get()\n'
+        '  File "/venv/lib/python3.11/site-packages/httpx/_api.py", line 9, in get\n    x\n⟨error⟩\n'
+    )
+    found = group(Subject("job", "Timeout", "", traceback=traceback), NONE)
+    assert found.template == "Timeout in charge (billing.py)"
+
+
+RULES = """
+[[rule]]
+name = "provider is slow"
+type = "payment.*"
+error = "*Timeout*"
+group = "the provider is slow"
+
+[[rule]]
+message = 'tenant (?P<tenant>\\w+)'
+split = "tenant"
+
+[[rule]]
+traceback = "legacy/"
+group = "legacy"
+
+[[rule]]
+error = "ValueError"
+message = "^exact"
+apart = true
+"""
+
+
+def by_rules(error_type, message, event_type="job", **more):
+    return group(Subject(event_type, error_type, message, **more), GroupingRules.from_toml(RULES))
+
+
+def test_a_rule_gathers_under_its_name_whatever_the_error():
+    one = by_rules("ReadTimeout", "read 3", "payment.capture")
+    assert one.template == "the provider is slow"
+    assert one.by == "rule 'provider is slow'"
+    assert one[:3] == by_rules("ConnectTimeoutError", "connect", "payment.capture")[:3]
+    assert one.cluster_id != by_rules("ReadTimeout", "read 3", "payment.refund").cluster_id, "of one event type"
+    assert by_rules("ReadTimeout", "read 3", "mail.send").by == "the message"
+
+
+def test_a_rule_splits_by_a_part():
+    acme, zeta = by_rules("E", "tenant acme is over 9 GB"), by_rules("E", "tenant zeta is over 7 GB")
+    assert acme.cluster_id != zeta.cluster_id == by_rules("E", "tenant zeta is over 1 GB").cluster_id
+    assert acme.template.endswith("[tenant=acme]")
+
+
+def test_a_rule_may_read_the_traceback_and_may_keep_apart():
+    assert by_rules("E", "x", traceback='File "/app/legacy/a.py"').template == "legacy"
+    assert by_rules("ValueError", "exact 1").cluster_id != by_rules("ValueError", "exact 2").cluster_id
+
+
+@pytest.mark.parametrize(
+    ("toml", "problem"),
+    [
+        ("rule", "is not TOML"),
+        ("[other]", "[[rule]] tables and nothing else"),
+        ("[[rule]]\ngruop = 'x'", "rule 1: there is no key 'gruop'"),
+        ("[[rule]]\nerror = 'x'", "rule 1: name one of group, split and apart, not none"),
+        ("[[rule]]\ngroup = 'x'\napart = true", "not group and apart"),
+        ("[[rule]]\ngroup = 7", "group is a text, not 7"),
+        ("[[rule]]\napart = 'yes'", "apart is true, not 'yes'"),
+        ("[[rule]]\ngroup = 'x'\n[[rule]]\ngroup = 'y'\nmessage = '('", "rule 2: message is not a regular expression"),
+        ("[[rule]]\nsplit = 'part'\nmessage = 'x'", "split = 'part' needs (?P<part>…) in its message"),
+    ],
+)
+def test_rules_that_make_no_sense_are_refused(toml, problem):
+    with pytest.raises(UsageError) as refused:
+        GroupingRules.from_toml(toml)
+    assert problem in str(refused.value)
+
+
+def test_the_store_keeps_its_rules_and_groups_by_them_from_then_on(store, tmp_path):
+    before = fail(store, TimeoutError("read 3"), "payment.capture")
+    store.rebuild(grouping=RULES)
+    after = fail(store, ConnectionError("TimeoutLike"), "payment.capture")
+    assert before[2] == "read <n>"
+    assert after[2] == "TimeoutLike"
+    ((name,),) = store.read(
+        lambda db: db.query("SELECT template FROM failure_cluster WHERE template LIKE 'the provider%'")
+    )
+    assert name == "the provider is slow"
+    with pytest.raises(UsageError):
+        store.rebuild(grouping="[[rule]]")
+    assert fail(store, TimeoutError("read 4"), "payment.capture")[2] == "the provider is slow", "the old rules stand"
+
+
+def test_the_callers_word_comes_first(store):
+    store.rebuild(grouping=RULES)
+    given_by_handler = fail(store, Permanent("tenant acme: 17", fingerprint="card declined"))
+    assert given_by_handler[1:] == (None, "card declined")
+    assert given_by_handler == fail(store, RetryAfter(5, "later", fingerprint="card declined"))
+    assert given_by_handler == fail(store, ValueError("any"), fingerprint="card declined")
+    error = ValueError("took 3 s")
+    error.failaware_fingerprint = "{{ default }} in Europe"
+    assert fail(store, error)[1:] == ("ValueError", "took <duration> in Europe")
+
+
+def test_a_rebuild_finds_the_same_clusters(store):
+    fail(store, chained(RuntimeError("x"), TimeoutError("no answer in 5 s")))
+    fail(store, lambda: assert_positive(0))
+    fail(store, ValueError("any"), fingerprint="mine")
+    fail(store, ExceptionGroup("several", [ValueError("a"), KeyError("b")]))
+    everything = "SELECT * FROM failure_cluster ORDER BY cluster_id"
+    before = store.read(lambda db: db.query(everything))
+    store.rebuild()
+    assert len(before) == 4
+    assert store.read(lambda db: db.query(everything)) == before
+
+
+def test_an_older_version_is_said_and_a_rebuild_ends_it(store, path, capsys):
+    fail(store, ValueError("x"))
+    store.write(lambda db: db.execute("UPDATE setting SET value = '1' WHERE name = 'fingerprint'"))
+    fail(store, ValueError("y"))
+    assert main(["--db", str(path), "health"]) == 0
+    assert f"version 1 of the fingerprint; this failaware has {FINGERPRINT_VERSION}" in capsys.readouterr().out
+    assert main(["--db", str(path), "rebuild"]) == 0
+    capsys.readouterr()
+    main(["--db", str(path), "health"])
+    assert "of the fingerprint" not in capsys.readouterr().out
+
+
+def test_a_file_of_rules_on_the_command_line(store, path, tmp_path, capsys):
+    fail(store, TimeoutError("read 3"), "payment.capture")
+    rules = tmp_path / "grouping.toml"
+    rules.write_text("[[rule]]\nnope = 1")
+    assert main(["--db", str(path), "rebuild", "--grouping", str(rules)]) == 2
+    assert "there is no key 'nope'" in capsys.readouterr().err
+    assert main(["--db", str(path), "rebuild", "--grouping", str(tmp_path / "none")]) == 2
+    rules.write_text(RULES)
+    assert main(["--db", str(path), "rebuild", "--grouping", str(rules)]) == 0
+    capsys.readouterr()
+    assert main(["--db", str(path), "explain", "event/1"]) == 0
+    shown = capsys.readouterr().out
+    assert "grouped by rule 'provider is slow'" in shown
+    assert "template  the provider is slow" in shown
+
+
+def test_explain_shows_message_and_template_and_each_masked_part(store, path, capsys):
+    cluster_id, *_ = fail(store, ConnectionError("connect to 10.0.0.1:8443 timed out after 5.02 s"))
+    for entity in ("event/1", f"cluster/{cluster_id}"):
+        assert main(["--db", str(path), "explain", entity, "--json"]) == 0
+        grouped = json.loads(capsys.readouterr().out)["grouped"]
+        assert grouped == {
+            "by": "the message",
+            "text": "connect to 10.0.0.1:8443 timed out after 5.02 s",
+            "template": "connect to <ip> timed out after <duration>",
+            "masked": [
+                {"placeholder": "<ip>", "text": "10.0.0.1:8443"},
+                {"placeholder": "<duration>", "text": "5.02 s"},
+            ],
+        }
+
+
+def test_the_fingerprint_of_any_text(capsys, monkeypatch):
+    assert main(["fingerprint", "user 17 not found"]) == 0
+    shown = capsys.readouterr().out
+    assert "template  user <n> not found" in shown
+    assert "<n>          17" in shown
+    with open("/dev/null", "rb") as empty:
+        monkeypatch.setattr("sys.stdin", type("Stdin", (), {"buffer": empty})())
+        assert main(["fingerprint", "-", "--error", "KeyError", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["template"] == "KeyError"
+
+
+@given(st.text(max_size=300))
+def test_masked_parts_come_from_the_message_and_stand_in_the_template(text):
+    name = template(text)
+    for part in masked_parts(text, name):
+        assert part.text in text
+        assert part.placeholder in name
