@@ -86,7 +86,7 @@ def _settled(text: str) -> str:
 def _masked(message: str) -> str:
     """One round of masking."""
     text = _cut(message)
-    if text[0] in "'\"" and (whole := masks.WHOLE_QUOTED.fullmatch(text)) and whole["value"].count(" ") > 2:
+    if text[:1] in {"'", '"'} and (whole := masks.WHOLE_QUOTED.fullmatch(text)) and whole["value"].count(" ") > 2:
         text = whole["value"]  # a KeyError shows its message as a literal
     text = _apply(masks.ADDRESSES, text, digits=True)
     if "{" in text:
@@ -109,7 +109,10 @@ def _masked(message: str) -> str:
         text = _tidied(text)
     if not text.isascii():
         text = text.translate(_SHOWN)
-    return _cut("\n".join(filter(None, (_BLANKS.sub(" ", line).strip() for line in text.split("\n"))))) or "<text>"
+    text = _BLANKS.sub(" ", text).strip()
+    if "\n" in text:
+        text = "\n".join(filter(None, map(str.strip, text.split("\n"))))
+    return _cut(text) or "<text>"
 
 
 def _apply(table: tuple[masks.Mask, ...], text: str, *, digits: bool) -> str:
@@ -293,5 +296,8 @@ def _tidied(text: str) -> str:
     text = _SIGN.sub("", text)
     if "=" in text:
         text = _PADDING.sub("", text)
-    text = _REPEATED.sub(r"\1", text)
-    return _VERB.sub(r"\1", _PLURAL.sub(r"\1", text))
+    if text.count("<") > 1:
+        text = _REPEATED.sub(r"\1", text)
+    if "> " in text:
+        text = _VERB.sub(r"\1", _PLURAL.sub(r"\1", text))
+    return text
