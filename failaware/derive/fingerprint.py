@@ -107,12 +107,15 @@ def _masked(message: str) -> str:
         text = masks.MIXED_CASE.sub(_mixed, text)
     if "<" in text:
         text = _tidied(text)
+    return _cut(_shown(text)) or "<text>"
+
+
+def _shown(text: str) -> str:
+    """The text as people read it: hidden digits back, single blanks, no empty lines."""
     if not text.isascii():
         text = text.translate(_SHOWN)
     text = _BLANKS.sub(" ", text).strip()
-    if "\n" in text:
-        text = "\n".join(filter(None, map(str.strip, text.split("\n"))))
-    return _cut(text) or "<text>"
+    return "\n".join(filter(None, map(str.strip, text.split("\n")))) if "\n" in text else text
 
 
 def _apply(table: tuple[masks.Mask, ...], text: str, *, digits: bool) -> str:
