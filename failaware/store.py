@@ -227,7 +227,8 @@ class Store:
 
     def _decide(self, kind: DecisionKind, event_ids: Iterable[int], because: str, by: str | None) -> None:
         ids, who, now = list(dict.fromkeys(event_ids)), by or whoami(), self.clock()
-        self.write(lambda db: append.decisions(db, kind, ids, by=who, reason=because, now=now, policy=self.policy))
+        reason = self._recorder.masked(because) or ""
+        self.write(lambda db: append.decisions(db, kind, ids, by=who, reason=reason, now=now, policy=self.policy))
 
 
 def whoami() -> str:

@@ -77,7 +77,7 @@ def _prepare(
 
 def _reject(recorder: Recorder, origin: str, line_no: int, line: bytes, *, error: str, now: int) -> NewReject:
     raw, _ = recorder.masker.mask_text(line.rstrip(b"\r\n").decode("utf-8", "backslashreplace"))
-    return NewReject(origin, line_no, bounded(storable(raw), _MAX_RAW), storable(error), now)
+    return NewReject(origin, line_no, bounded(storable(raw), _MAX_RAW), storable(recorder.masked(error) or ""), now)
 
 
 def _parse(line: str, recorder: Recorder, now: int) -> tuple[NewEvent, Failure | None]:

@@ -1,240 +1,187 @@
 """Secrets replaced by `[masked]` before they reach a log that never forgets.
 
-Two ways to tell a secret: it stands under a name that says so (`KEYS`), or it has the shape of one (`SHAPES`). What
+Two ways to tell a secret: it stands under a name that says so (`names`), or it has the shape of one (`shapes`). What
 cannot be told either way is kept: this is a safety net, not a promise.
 """
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
-MASK = "[masked]"
+from failaware.ingest.names import plain, says_secret
+from failaware.ingest.shapes import MASK, SHAPES, mask_named, mask_shapes
 
-KEYS = frozenset(
-    [
-        "password",
-        "passwd",
-        "passphrase",
-        "pwd",
-        "userpassword",
-        "dbpassword",
-        "secret",
-        "secretkey",
-        "clientsecret",
-        "appsecret",
-        "sharedsecret",
-        "token",
-        "accesstoken",
-        "refreshtoken",
-        "idtoken",
-        "authtoken",
-        "bearertoken",
-        "sessiontoken",
-        "apitoken",
-        "csrftoken",
-        "xsrftoken",
-        "securitytoken",
-        "apikey",
-        "xapikey",
-        "apisecret",
-        "accesskey",
-        "secretaccesskey",
-        "accesskeyid",
-        "awssecretaccesskey",
-        "privatekey",
-        "signingkey",
-        "encryptionkey",
-        "authorization",
-        "proxyauthorization",
-        "auth",
-        "cookie",
-        "setcookie",
-        "credential",
-        "credentials",
-        "sessionid",
-        "sid",
-        "jwt",
-        "cardnumber",
-        "creditcard",
-        "ccnumber",
-        "cvv",
-        "cvc",
-        "otp",
-    ]
+__all__ = ["MASK", "Masker"]
+
+_NAME_HINTS = ("pass", "pwd", "secret", "token", "key", "auth", "cookie", "cred", "jwt", "cvv", "cvc", "otp", "seed")
+_MORE_HINTS = (
+    'sid"',
+    "sid=",
+    "card",
+    "ccnumber",
+    "session",
+    "code",
+    "bearer",
+    "identified",
+    " -u",
+    "--user",
+    "kennwort",
+    "contrasena",
+    "senha",
 )
-"""Names of secrets, in lower case and without separators: `client_secret`, `clientSecret`, `Client-Secret` are one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """What a secret looks like; the group named `keep`, if there is one, stands before it and is kept."""
-
-    name: str
-    pattern: str
+def _without_longer(hints: Iterable[str]) -> tuple[str, ...]:
+    """The hints in which no other one stands."""
+    every = set(hints)
+    return tuple(sorted(hint for hint in every if not any(other != hint and other in hint for other in every)))
 
 
-SHAPES = (
-    Shape("private key", r"-----BEGIN (?:[A-Z]+ ){0,3}PRIVATE KEY-----[^-]{0,16384}(?:-----END [A-Z ]{0,40}KEY-----)?"),
-    Shape(
-        "password in a URL", r"(?P<keep{n}>\b[a-zA-Z][a-zA-Z0-9+.-]{{0,30}}://[^\s:/@]{{0,256}}:)[^\s/@]{{1,256}}(?=@)"
-    ),
-    Shape("authorization", r"(?P<keep{n}>\b(?:[Bb]earer|[Bb]asic) )[A-Za-z0-9+/=._~-]{{8,}}"),
-    Shape("JSON web token", r"\beyJ[A-Za-z0-9_-]{{8,}}\.[A-Za-z0-9_-]{{8,}}(?:\.[A-Za-z0-9_-]*)?"),
-    Shape("AWS key id", r"\b(?:AKIA|ASIA)[A-Z0-9]{{16}}\b"),
-    Shape("GitHub token", r"\b(?:gh[pousr]_[A-Za-z0-9]{{30,}}|github_pat_[A-Za-z0-9_]{{30,}})"),
-    Shape("GitLab token", r"\bglpat-[A-Za-z0-9_-]{{20,}}"),
-    Shape("Slack token", r"\bxox[abeoprs]-[A-Za-z0-9-]{{10,}}"),
-    Shape("Stripe key", r"\b[rsp]k_(?:live|test)_[A-Za-z0-9]{{16,}}"),
-    Shape("Google key", r"\bAIza[A-Za-z0-9_-]{{35}}"),
-    Shape("OpenAI-like key", r"\bsk-(?:[a-z]{{2,12}}-)*[A-Za-z0-9_]{{20,}}"),
-    Shape(
-        "named in text",
-        r"(?i:(?P<keep{n}>\b(?:[a-z]{{1,30}}[_-]){{0,4}}(?:password|passwd|pwd|secret|token|api[_-]?key|access[_-]?key)"
-        r"[\"']?\s{{0,3}}[=:]\s{{0,3}}[\"']?))(?!\[masked)[^\s\"'&,;)}}\]]{{3,}}",
-    ),
+_HINTS = _without_longer(
+    (*_NAME_HINTS, *_MORE_HINTS, *(hint for shape in SHAPES if not shape.unbroken for hint in shape.hints))
 )
-"""Shapes of secrets in running text; all are linear."""
-
-_HINTS = (
-    *(
-        "://",
-        "bearer ",
-        "basic ",
-        "eyj",
-        "akia",
-        "asia",
-        "ghp_",
-        "gho_",
-        "ghu_",
-        "ghs_",
-        "ghr_",
-        "github_pat",
-        "glpat-",
-    ),
-    *("xox", "k_live", "k_test", "aiza", "sk-", "-----begin", "pass", "pwd", "secret", "token", "key"),
-)
-"""One of these is in every text with a shape; looking for them is twenty times cheaper than for the shapes."""
+_UNBROKEN = re.compile(r"[\w-]{16}")
+_UNBROKEN_HINTS = _without_longer(hint for shape in SHAPES if shape.unbroken for hint in shape.hints)
+"""One of these is in every text with a secret that is no card number; looking for them is far cheaper than for it."""
 _MANY_DIGITS = re.compile(r"\d(?:[ -]?\d){12}")
-_CARD = re.compile(r"(?<![\w.-])\d(?:[ -]?\d){12,18}(?![\w-]|\.\d)")
-_SEPARATORS = re.compile(r"[\s_.-]")
-
-
-def _compiled() -> re.Pattern[str]:
-    parts = []
-    for number, shape in enumerate(SHAPES):
-        pattern = shape.pattern.format(n=number) if "{n}" in shape.pattern or "{{" in shape.pattern else shape.pattern
-        parts.append(f"(?:{pattern})")
-    return re.compile("|".join(parts))
-
-
-_SHAPE = _compiled()
+_CARD = re.compile(r"(?<![\w.-])(?:[45]|3[04678]|2[2-7]|6[0245])(?:[ -]?\d){11,17}(?![\w-]|\.\d)")
+_MAX_PASSES = 4  # what stands beside a masked secret may then show itself
+_MAX_ITEMS = 5_000_000  # of a value that holds itself; writing it as JSON will say so
+_VALUE_FIELDS = {"value", "val", "v", "content"}
+_NAME_FIELDS = ("name", "key", "header", "field")
 
 
 class Masker:
     """Masks the payloads, messages and tracebacks of one store.
 
     Args:
-        extra_keys: names of secrets besides `KEYS`; case and separators do not matter.
+        extra_keys: names of secrets besides the usual ones; case and separators do not matter.
         enabled: False leaves everything as it is.
     """
 
     def __init__(self, extra_keys: Iterable[str] = (), *, enabled: bool = True) -> None:
-        self._keys = KEYS | {_plain(key) for key in extra_keys}
+        self._extra = frozenset(map(plain, extra_keys))
         self._enabled = enabled
+
+    def may_hold(self, text: str) -> bool:
+        """Whether a text, or the JSON of a value, is worth a closer look; most are not."""
+        if not self._enabled:
+            return False
+        return bool(self._extra) or _is_hinted(text, text.lower()) or _MANY_DIGITS.search(text) is not None
 
     def mask_text(self, text: str) -> tuple[str, int]:
         """The text without its secrets, and how many there were."""
-        if not self._enabled:
+        if not self._enabled or len(text) < 6:
             return text, 0
-        hits = cards = 0
+        hits = 0
+        for _ in range(_MAX_PASSES):
+            text, found = self._pass(text)
+            hits += found
+            if not found:
+                break
+        return text, hits
+
+    def _pass(self, text: str) -> tuple[str, int]:
+        named = shaped = cards = 0
         lower = text.lower()
-        if any(hint in lower for hint in _HINTS):
-            text, hits = _SHAPE.subn(_masked, text)
-        if not _MANY_DIGITS.search(text):
-            return text, hits
-
-        def card(match: re.Match[str]) -> str:
-            nonlocal cards
-            if not _luhn(match[0]):
-                return match[0]
-            cards += 1
-            return MASK
-
-        return _CARD.sub(card, text), hits + cards
+        if self._extra or _is_hinted(text, lower):
+            text, named = mask_named(text, self.says_secret)
+            text, shaped = mask_shapes(text, lower)
+        if _MANY_DIGITS.search(text):
+            text, cards = _mask_cards(text)
+        return text, named + shaped + cards
 
     def mask_value(self, value: Any) -> tuple[Any, int]:
         """The decoded JSON value without its secrets, and how many there were; the same object when there were none.
 
-        Works to any depth without recursion; dicts and lists that hold a secret are copied, the caller's stay as
-        they are.
+        Works to any depth without recursion; the caller's dicts and lists stay as they are.
         """
         if not self._enabled:
             return value, 0
-        if isinstance(value, str):
-            return self.mask_text(value)
-        if not isinstance(value, dict | list | tuple) or not self._count(value):
-            return value, 0
-        return self._copy(value)
-
-    def _count(self, value: Any) -> int:
-        """How many secrets there are; most values have none, so that nothing need be copied."""
-        found, waiting, seen = 0, [value], 0
-        while waiting:
-            item = waiting.pop()
-            seen += 1
-            if seen > 5_000_000:
-                break  # a value that holds itself; writing it as JSON will say so
-            if isinstance(item, str):
-                found += self.mask_text(item)[1]
-            elif isinstance(item, dict):
-                for name, inner in item.items():
-                    if self._is_secret(name, inner):
-                        found += 1
-                    else:
-                        waiting.append(inner)
-            elif isinstance(item, list | tuple):
-                waiting.extend(item)
-        return found
-
-    def _copy(self, value: Any) -> tuple[Any, int]:
         root: list[Any] = [value]
-        hits = 0
-        waiting: list[tuple[Any, Any, Any]] = [(root, 0, value)]
-        while waiting:
-            holder, place, item = waiting.pop()
+        waiting: list[tuple[Any, Any]] = [(root, 0)]
+        hits = seen = 0
+        while waiting and seen < _MAX_ITEMS:
+            holder, place = waiting.pop()
+            item = holder[place]
+            seen += 1
             if isinstance(item, str):
                 holder[place], found = self.mask_text(item)
-                hits += found
             elif isinstance(item, dict):
-                copy = holder[place] = dict(item)
-                for name, inner in item.items():
-                    if self._is_secret(name, inner):
-                        copy[name] = MASK
-                        hits += 1
-                    else:
-                        waiting.append((copy, name, inner))
+                holder[place], found = self._dict(item, waiting)
             elif isinstance(item, list | tuple):
-                items = holder[place] = list(item)
-                waiting.extend((items, number, inner) for number, inner in enumerate(item))
-        return root[0], hits
+                holder[place], found = self._list(item, waiting)
+            elif type(item) is int and 10**14 <= item < 10**16 and _mask_cards(str(item))[1]:
+                holder[place], found = MASK, 1
+            else:
+                continue
+            hits += found
+        return (root[0], hits) if hits else (value, 0)
 
-    def _is_secret(self, name: object, value: Any) -> bool:
-        """A name that says secret, with a value that can be one: not a flag, a count or nothing at all."""
-        if not isinstance(name, str) or _plain(name) not in self._keys or value == MASK:
-            return False
-        if isinstance(value, bool | float) or value is None or value in ("", [], {}):
-            return False
-        return not isinstance(value, int) or abs(value) >= 100
+    def says_secret(self, name: object) -> bool:
+        """Whether a name announces a secret."""
+        return isinstance(name, str) and (says_secret(name) or (bool(self._extra) and plain(name) in self._extra))
+
+    def _dict(self, item: dict[Any, Any], waiting: list[tuple[Any, Any]]) -> tuple[dict[Any, Any], int]:
+        copy: dict[Any, Any] = {}
+        hits = 0
+        described = len(item) <= 8 and any(self.says_secret(item.get(field)) for field in _NAME_FIELDS)
+        for name, value in item.items():
+            kept, found = self.mask_text(name) if isinstance(name, str) else (name, 0)
+            while kept in copy:
+                kept += "'"  # two names that were secrets must not become one
+            hits += found
+            if (self.says_secret(name) or (described and name in _VALUE_FIELDS)) and _can_be_secret(value):
+                copy[kept] = MASK
+                hits += 1
+            else:
+                copy[kept] = value
+                waiting.append((copy, kept))
+        return copy, hits
+
+    def _list(self, items: list[Any] | tuple[Any, ...], waiting: list[tuple[Any, Any]]) -> tuple[list[Any], int]:
+        copy = list(items)
+        hits = 0
+        pair = len(copy) == 2
+        for place, value in enumerate(items):
+            before = items[place - 1] if place else None
+            if isinstance(before, str) and (pair or before.startswith("-")) and self._announces(before, value):
+                copy[place] = MASK
+                hits += 1
+            else:
+                waiting.append((copy, place))
+        return copy, hits
+
+    def _announces(self, name: str, value: Any) -> bool:
+        """In ["Cookie", …] and in ["mysql", "--password", …]."""
+        flag = isinstance(value, str) and value.startswith("-")
+        return " " not in name and self.says_secret(name) and not flag and _can_be_secret(value)
 
 
-def _plain(name: str) -> str:
-    return _SEPARATORS.sub("", name).lower()
+def _is_hinted(text: str, lower: str) -> bool:
+    if any(map(lower.__contains__, _HINTS)):
+        return True
+    return _UNBROKEN.search(text) is not None and any(map(lower.__contains__, _UNBROKEN_HINTS))
 
 
-def _masked(match: re.Match[str]) -> str:
-    kept = next((text for name, text in match.groupdict().items() if text is not None), "")
-    return kept + MASK
+def _can_be_secret(value: Any) -> bool:
+    """Not a flag, a count, nothing at all, or masked before."""
+    if isinstance(value, bool | float) or value is None or value in ("", [], {}, MASK):
+        return False
+    return not isinstance(value, int) or abs(value) >= 100
+
+
+def _mask_cards(text: str) -> tuple[str, int]:
+    cards = 0
+
+    def card(match: re.Match[str]) -> str:
+        nonlocal cards
+        if not _luhn(match[0]):
+            return match[0]
+        cards += 1
+        return MASK
+
+    return _CARD.sub(card, text), cards
 
 
 def _luhn(text: str) -> bool:

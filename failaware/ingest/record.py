@@ -1,5 +1,6 @@
 """From what a caller gives to an event that can be appended: validated, masked, bounded. Reads no clock."""
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -47,8 +48,10 @@ class Recorder:
         for what, name in (("key", key), ("source", source), ("fingerprint", fingerprint)):
             if name is not None:
                 _check_name(what, name)
-        masked, hits = self.masker.mask_value(payload)
-        text = raw if raw is not None and not hits else _to_json(masked)
+        text, masked = _to_json(payload) if raw is None else raw, payload
+        if self.masker.may_hold(text) or (raw is not None and "\\u" in raw):  # an escape may spell a name
+            masked, hits = self.masker.mask_value(payload)
+            text = _to_json(masked) if hits else text
         if text.count("[") + text.count("{") > _MAX_DEPTH:
             _check_depth(masked)
         size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
@@ -59,11 +62,26 @@ class Recorder:
             )
         occurred = now if occurred_at is None else _microseconds(occurred_at)
         return NewEvent(
-            event_type, _writable(text, masked), key, source, occurred, now, self._masked(fingerprint)
+            event_type,
+            _writable(text, masked),
+            None if key is None else self._masked_key(key),
+            self.masked(source),
+            occurred,
+            now,
+            self.masked(fingerprint),
         ), masked
 
-    def _masked(self, text: str | None) -> str | None:
+    def masked(self, text: str | None) -> str | None:
+        """A text without its secrets."""
         return None if text is None else self.masker.mask_text(text)[0]
+
+    def _masked_key(self, key: str) -> str:
+        """Keys that differ only in a secret must still differ, or the second event would be taken for the first."""
+        masked, hits = self.masker.mask_text(key)
+        if not hits:
+            return key
+        digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        return f"{masked[: _MAX_NAME - 17]} {digest}"
 
     def from_mapping(self, line: Mapping[str, Any], *, now: int) -> tuple[NewEvent, Any]:
         """The new event of a dict like an ingest line: type, payload, key, source, occurred_at, fingerprint.
