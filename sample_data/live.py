@@ -6,9 +6,12 @@ from random import Random
 
 from failaware import Store, Worker
 
-from .handlers import handlers
+from .handlers import registry
 from .plan import one
 from .world import world
+
+_HURRY = 30  # a day passes in two minutes: waits are shorter too, so that things are seen to heal
+_FIRST = 100_000  # numbers beyond those that the scenarios make special
 
 
 def live(path: str | Path, *, stop: threading.Event, seed: int = 7, rate: float = 3.0) -> None:
@@ -16,13 +19,15 @@ def live(path: str | Path, *, stop: threading.Event, seed: int = 7, rate: float 
     world.go_live()
     rng = Random(seed)  # noqa: S311 - sample data
     with Store.open(path, synchronous="NORMAL") as store:
-        worker = Worker(store, handlers, concurrency=4)
+        worker = Worker(store, registry(hurry=_HURRY), concurrency=4)
         works = threading.Thread(target=worker.run, daemon=True)
         works.start()
-        number = world.now() // 1_000_000
-        while not stop.wait(rng.expovariate(rate)):
-            number += 1
-            event = one(rng, number, world.now())
-            store.record(event.event_type, event.payload, key=event.key, source=event.source)
-        worker.stop()
-        works.join(timeout=5)
+        number = _FIRST
+        try:
+            while not stop.wait(rng.expovariate(rate)):
+                number += 1
+                event = one(rng, number, world.now())
+                store.record(event.event_type, event.payload, key=event.key, source=event.source)
+        finally:  # Ctrl-C ends it too, and the store must outlast its worker
+            worker.stop()
+            works.join(timeout=5)

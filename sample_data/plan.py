@@ -29,29 +29,41 @@ SCENARIOS = (
 )
 """All of them; their shares add up to 1."""
 
+LEAST_EVENTS = 100
+"""With fewer, the shares would mean nothing."""
+
 _WAITING, _JUST_NOW = 3, 20 * SECOND  # the last few come too late to be tried
 _LEAST = 4  # events of each scenario, however few there are in all
 
 
 def plan(events: int, seed: int, began: int, ends: int) -> list[Planned]:
-    """All events, in order of time."""
+    """All events, in order of time; the last of those that may come at any time come too late to be tried."""
     rng = Random(seed)  # noqa: S311 - sample data, and the same every time
     counts = [max(_LEAST, round(events * scenario.share)) for scenario in SCENARIOS]
     counts[-1] += events - sum(counts)
-    planned = [
-        _planned(scenario, rng, number, rng.randrange(began, ends))
-        for scenario, count in zip(SCENARIOS, counts, strict=True)
-        for number in range(1, count + 1)
-    ]
-    planned.sort(key=lambda event: event.at)
-    just_now = [replace(event, at=ends - _JUST_NOW) for event in planned[-_WAITING:]]
-    return planned[:-_WAITING] + just_now
+    anytime: list[Planned] = []
+    certain: list[Planned] = []
+    for scenario, count in zip(SCENARIOS, counts, strict=True):
+        moments = scenario.certain(began, ends)
+        for number in range(1, count + 1):
+            event = _planned(scenario, rng, number, rng.randrange(began, ends))
+            if number in moments:
+                certain.append(replace(event, at=moments[number]))
+            else:
+                anytime.append(event)
+    anytime.sort(key=_at)
+    just_now = [replace(event, at=ends - _JUST_NOW) for event in anytime[-_WAITING:]]
+    return sorted(anytime[:-_WAITING] + just_now + certain, key=_at)
 
 
 def one(rng: Random, number: int, at: int) -> Planned:
-    """One event of any scenario, for the live ones."""
+    """One event of any scenario, for the live ones; its key is never that of a seeded one or of another run's."""
     scenario = rng.choices(SCENARIOS, [scenario.share for scenario in SCENARIOS])[0]
-    return _planned(scenario, rng, number, at)
+    return replace(_planned(scenario, rng, number, at), key=f"{scenario.event_type}:live:{at}")
+
+
+def _at(event: Planned) -> int:
+    return event.at
 
 
 def _planned(scenario: Scenario, rng: Random, number: int, at: int) -> Planned:

@@ -1,5 +1,6 @@
 """Plays the planned days in simulated time: records, runs the handlers, retries, lets a worker die."""
 
+import os
 import subprocess
 import sys
 import time
@@ -10,7 +11,7 @@ from pathlib import Path
 from failaware import Inspector, Store, UsageError, Worker
 
 from .handlers import handlers
-from .plan import plan
+from .plan import LEAST_EVENTS, plan
 from .scenarios import Planned, lost_worker
 from .world import DAY, SECOND, world
 
@@ -34,35 +35,44 @@ def seed(
     events: int = 2_000,
     seed: int = 7,
     now: int | None = None,
-    progress: Callable[[int, int], None] = lambda _done, _total: None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> SeedReport:
     """Fill an empty store with five days that end now.
 
     Args:
         path: the store; it is made when there is none.
-        events: how many.
+        events: how many; 100 or more.
         seed: another number, another history.
         now: when it ends (µs since the epoch).
         progress: told how many events are recorded, of how many.
 
     Raises:
-        UsageError: the store holds events already.
+        UsageError: the store holds events already, or `events` is too small.
     """
+    if events < LEAST_EVENTS:
+        raise UsageError(f"events is {LEAST_EVENTS} or more, not {events}")
     ends = time.time_ns() // 1_000 if now is None else now
     began = ends - _DAYS * DAY
-    world.simulate(began, ends)
     with Store.open(path, synchronous="NORMAL", clock=world.now) as store, Inspector.open(path, clock=world.now) as eye:
         if eye.health().total_events:
             raise UsageError(f"{path} holds events already; seed a new file, such as --db sample.db")
-        _play(store, eye, str(path), plan(events, seed, began, ends), progress=progress)
+        world.simulate(began, ends)
+        try:
+            _play(
+                store,
+                eye,
+                str(path),
+                plan(events, seed, began, ends),
+                progress=progress or (lambda _done, _total: None),
+            )
+        finally:
+            world.go_live()  # whatever happens: the handlers of this process share the one world
         clusters = eye.clusters(limit=10_000)
-        report = SeedReport(
+        return SeedReport(
             events=eye.health().total_events,
             attempts=sum(cluster.failures for cluster in clusters) + eye.health().synced,
             failures=sum(cluster.failures for cluster in clusters),
         )
-    world.go_live()
-    return report
 
 
 def _play(
@@ -125,4 +135,8 @@ def _let_a_worker_die(path: str, now: int) -> None:
     program = (
         "import sys; from sample_data.scenarios import lost_worker as w; w.die_of_it(sys.argv[1], int(sys.argv[2]))"
     )
-    subprocess.run([sys.executable, "-P", "-c", program, path, str(now)], check=False, timeout=60)  # noqa: S603 - ourselves
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))}  # it finds what we found
+    command = [sys.executable, "-P", "-c", program, path, str(now)]
+    done = subprocess.run(command, env=env, check=False, timeout=60)  # noqa: S603 - ourselves
+    # 0: the last worker's lease had just run out; this one recorded that, and found nothing else due
+    assert done.returncode in {0, lost_worker.KILLED}, f"the deadly worker did not run: status {done.returncode}"

@@ -7,7 +7,8 @@ import hashlib
 import time
 
 SECOND = 1_000_000
-HOUR = 3_600 * SECOND
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 _LIVE_DAY = 120 * SECOND
 
@@ -46,14 +47,21 @@ class World:
 
     def hour_of_day(self) -> float:
         """0 to 24."""
-        day = DAY if self._now is not None else _LIVE_DAY
-        return self.now() % day / day * 24
+        return self.now() % self._day / self._day * 24
+
+    def passed(self, span: int) -> int:
+        """How many spans of that many µs have passed; live, a day's worth of them passes in a live day."""
+        return self.now() * DAY // (span * self._day)
 
     def progress(self) -> float:
         """How much of the history has passed, 0 to 1; 1 when live."""
         if self._now is None or self.ends <= self.began:
             return 1.0
         return min(1.0, (self._now - self.began) / (self.ends - self.began))
+
+    @property
+    def _day(self) -> int:
+        return DAY if self._now is not None else _LIVE_DAY
 
 
 world = World()

@@ -8,9 +8,11 @@ import time
 
 import pytest
 
-from failaware import Inspector, Store, UsageError
+from failaware import Inspector, Severity, Store, UsageError
 from sample_data import SCENARIOS, live, seed
-from tests.conftest import START, assert_rebuild_changes_nothing, query
+from sample_data.handlers import registry
+from sample_data.world import DAY, HOUR, world
+from tests.conftest import MINUTE, START, assert_rebuild_changes_nothing, query
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +58,56 @@ def test_it_fails_as_promised(seeded):
     assert by_type["email.send"].recovered == by_type["email.send"].events
     assert by_type["video.transcode"].error_type == "WorkerLost"
     assert by_type["crm.contact.update"].dead > 1
-    assert 6 <= len(clusters) <= 12
+    assert 6 <= len(clusters) <= 10
+
+
+@pytest.mark.parametrize(("hour", "number"), [(2, 7), (3, 5), (9, 4), (21, 1)])
+def test_whenever_it_ends_nothing_promised_is_left_to_luck(tmp_path, hour, number):
+    now = START // DAY * DAY + hour * HOUR + 17 * MINUTE + 123
+    assert seed(tmp_path / "few.db", events=150, seed=number, now=now).events == 150
+    with Inspector.open(tmp_path / "few.db", clock=lambda: now) as inspector:
+        health, severity = inspector.health(), inspector.severity()
+        by_type = {cluster.event_type: cluster for cluster in inspector.clusters()}
+        waiting = inspector.events("status:FAILED")
+    assert health.synced >= 0.8 * health.total_events
+    assert all(severity.events[level] for level in (Severity.HIGH, Severity.MEDIUM, Severity.LOW))
+    assert by_type["payment.capture"].severity == "CRITICAL"
+    assert by_type["video.transcode"].error_type == "WorkerLost"
+    assert by_type["video.transcode"].events == by_type["video.transcode"].dead == 1
+    assert by_type["order.import"].dead == 1
+    assert health.pending == 3
+    assert waiting
+    assert all(event.due_at > now for event in waiting)
+
+
+def test_tracebacks_show_the_way_from_the_handler_to_the_error(seeded):
+    with Store.open(seeded[0]) as store:
+        kept = [text for (text,) in query(store, "SELECT text FROM traceback_log")]
+    assert kept
+    assert all(3 <= text.count("  File ") <= 8 for text in kept)
+
+
+def test_the_clock_is_real_again_whatever_happens(seeded, tmp_path):
+    def broken(_done, _total):
+        raise RuntimeError
+
+    with pytest.raises(UsageError):
+        seed(seeded[0], events=300)
+    with pytest.raises(RuntimeError):
+        seed(tmp_path / "broken.db", events=100, now=START, progress=broken)
+    assert abs(world.now() - time.time_ns() // 1_000) < MINUTE
+
+
+def test_too_few_events_are_refused_and_leave_no_file(tmp_path):
+    with pytest.raises(UsageError, match="100 or more"):
+        seed(tmp_path / "few.db", events=99)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_live_waits_are_short():
+    slow, quick = registry().find("payment.capture"), registry(hurry=30).find("payment.capture")
+    assert quick.retry.base == slow.retry.base / 30
+    assert quick.retry.max_attempts == slow.retry.max_attempts
 
 
 def test_what_is_derived_of_it_is_exact(seeded):
@@ -91,6 +142,17 @@ def test_it_lives(tmp_path):
     thread.join(20)
     with Inspector.open(path) as inspector:
         assert inspector.health().synced > 20
+
+
+def test_a_second_life_adds_events_too(tmp_path):
+    counts = []
+    for _ in range(2):
+        stop = threading.Event()
+        threading.Timer(0.4, stop.set).start()
+        live(tmp_path / "live.db", stop=stop, rate=200.0)
+        with Inspector.open(tmp_path / "live.db") as inspector:
+            counts.append(inspector.health().total_events)
+    assert 0 < counts[0] < counts[1]
 
 
 def test_the_demo_without_a_terminal_prints_the_reports(tmp_path):

@@ -178,7 +178,12 @@ def _quoted(match: re.Match[str]) -> str:
         return f"{quote}{masks.QUOTED.sub(_quoted, value)}{quote}"
     if masks.SOURCE_FILE.fullmatch(value):
         return match[0]
-    if masks.STATUS_LINE.fullmatch(value) or (cue in masks.SCHEMA_CUES and masks.SCHEMA_NAME.fullmatch(value)):
+    alone = len(match[0]) == len(text)
+    if (
+        masks.STATUS_LINE.fullmatch(value)
+        or (cue in masks.SCHEMA_CUES and masks.SCHEMA_NAME.fullmatch(value))
+        or (alone and masks.KEY_NAME.fullmatch(value))
+    ):
         return match[0].translate(_HIDDEN)
     if before[-1:] not in {"b", "@"} and _is_name(value, cue, between, text[match.end() : match.end() + 40]):
         return match[0]

@@ -287,6 +287,8 @@ SCHEMA_CUES = _words(
 )
 """The words before a quoted name that somebody wrote into a schema or a program: its digits belong to it."""
 SCHEMA_NAME = re.compile(r"(?:--?|\.)?[A-Za-z_$]\w*(?:[.:-]{1,2}[A-Za-z_$]\w*)*(?:\(\))?(?<!\d{5})(?<![0-9a-f]{12})")
+KEY_NAME = re.compile(r"[A-Za-z]+\d{0,2}|(?=.*[_.-])[A-Za-z]+\d{0,4}(?:[_.-]+[A-Za-z]+\d{0,4})*")
+"""A name that is a whole message, as KeyError shows it: `phone_e164`, `address2`; not `user_17`."""
 STATUS_LINE = re.compile(r"[1-5]\d\d(?: [A-Z][A-Za-z'-]+){1,5}")
 """An HTTP status with its phrase."""
 REQUEST_LINE = re.compile(r"(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) \S")

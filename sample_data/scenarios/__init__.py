@@ -19,13 +19,18 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One trouble: its name, its part of all events, and what makes the payload of its n-th event."""
+    """One trouble: its name, its part of all events, and what makes the payload of its n-th event.
+
+    `certain` tells, of a history from the first to the second time (µs), when the events of some numbers are detected:
+    those without which the trouble would only show by luck, where events are few.
+    """
 
     name: str
     event_type: str
     share: float
     source: str
     payload: Callable[[Random, int], dict[str, Any]]
+    certain: Callable[[int, int], dict[int, int]] = lambda _began, _ends: {}
 
 
 def person(rng: Random) -> str:

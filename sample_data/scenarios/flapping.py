@@ -25,13 +25,17 @@ def payload(rng: Random, number: int) -> dict[str, Any]:
 
 def sync(event: Event) -> None:
     """Send the warehouse's changes to its stock server."""
-    _resolve(f"stock-{event.payload['warehouse']}.internal")
-    world.spend(event.payload["changed"] / 2)
+    _push(f"stock-{event.payload['warehouse']}.internal", event.payload["changed"])
+
+
+def _push(host: str, changed: int) -> None:
+    _resolve(host)
+    world.spend(changed / 2)
 
 
 def _resolve(host: str) -> str:
     world.spend(3)
-    if chance("dns", world.now() // _SLOT) < _FLAPS:
+    if chance("dns", world.passed(_SLOT)) < _FLAPS:
         raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
     return f"10.30.0.{int(chance(host) * 200) + 2}"
 

@@ -6,12 +6,13 @@ from typing import Any
 
 from failaware import Event, Handlers, Retry, Store, Worker
 
-from ..world import world
+from ..world import HOUR, world
 from . import Scenario
 
 RETRY = Retry(max_attempts=3, base=600)
 LEASE_S = 45.0
 DEADLY = "broken-av1"
+KILLED = 137  # how a process ends that was killed for want of memory
 _DEADLY_NUMBER = 2
 
 
@@ -19,6 +20,11 @@ def payload(rng: Random, number: int) -> dict[str, Any]:
     """A video; one of them is deadly."""
     codec = DEADLY if number == _DEADLY_NUMBER else "h264"
     return {"video": f"upload-{rng.getrandbits(32):08x}.mp4", "codec": codec, "seconds": rng.randint(20, 600)}
+
+
+def hours_ago(_began: int, ends: int) -> dict[int, int]:
+    """The deadly video comes while there is time for it to use up its attempts."""
+    return {_DEADLY_NUMBER: ends - 9 * HOUR}
 
 
 def transcode(event: Event) -> None:
@@ -33,12 +39,14 @@ def die_of_it(path: str, now: int) -> None:
     handlers = Handlers()
 
     @handlers.on(SCENARIO.event_type, retry=RETRY)
-    def killed(_event: Event) -> None:
-        os._exit(137)
+    def killed(event: Event) -> None:
+        if event.payload["codec"] == DEADLY:
+            os._exit(KILLED)
+        transcode(event)
 
     Worker(Store.open(path, synchronous="NORMAL", clock=lambda: now), handlers, batch=1, lease=LEASE_S).run(
         until_idle=True, patience=0
     )
 
 
-SCENARIO = Scenario("lost worker", "video.transcode", 0.01, "uploads", payload)
+SCENARIO = Scenario("lost worker", "video.transcode", 0.01, "uploads", payload, hours_ago)

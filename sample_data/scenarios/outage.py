@@ -5,11 +5,12 @@ from typing import Any
 
 from failaware import Event, Retry
 
-from ..world import chance, world
+from ..world import DAY, HOUR, chance, world
 from . import Scenario
 
 RETRY = Retry(max_attempts=5, base=60, factor=2, cap=900)
 _DOWN = (2.0, 3.5)
+_NIGHTS = 3  # at least, that it is seen to come back
 
 
 class GatewayTimeout(Exception):
@@ -23,6 +24,13 @@ def payload(rng: Random, number: int) -> dict[str, Any]:
         "order_id": 70_000 + number,
         "amount": {"cents": rng.randint(190, 49_900), "currency": rng.choice(["EUR", "USD", "GBP"])},
     }
+
+
+def nights(_began: int, ends: int) -> dict[int, int]:
+    """One payment in the middle of each of the last outages, early enough to use up its attempts."""
+    middle = int((_DOWN[0] + 0.4) * HOUR)
+    last = (ends - middle - HOUR) // DAY * DAY + middle
+    return {number: last - (number - 1) * DAY for number in range(1, _NIGHTS + 1)}
 
 
 def capture(event: Event) -> None:
@@ -44,4 +52,4 @@ def _connect(host: str, port: int, event: Event) -> None:
     world.spend(60 + 300 * chance(event.event_id))
 
 
-SCENARIO = Scenario("outage", "payment.capture", 0.18, "checkout", payload)
+SCENARIO = Scenario("outage", "payment.capture", 0.18, "checkout", payload, nights)

@@ -6,7 +6,7 @@ from typing import Any
 
 from failaware import Event, Permanent, Retry
 
-from ..world import world
+from ..world import DAY, world
 from . import Scenario
 
 RETRY = Retry(max_attempts=5, base=30)
@@ -24,6 +24,11 @@ def payload(rng: Random, number: int) -> dict[str, Any]:
     }
 
 
+def second_day(began: int, _ends: int) -> dict[int, int]:
+    """The poisoned order comes early, so that it has been dead for days."""
+    return {_POISON: began + DAY}
+
+
 def import_order(event: Event) -> None:
     """Read the order and book its lines."""
     world.spend(20)
@@ -38,4 +43,4 @@ def _read(file: str, body: str) -> Any:
         raise Permanent(f"{file} is not a whole JSON document") from error
 
 
-SCENARIO = Scenario("poison", "order.import", 0.03, "sftp", payload)
+SCENARIO = Scenario("poison", "order.import", 0.03, "sftp", payload, second_day)

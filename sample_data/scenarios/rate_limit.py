@@ -1,7 +1,7 @@
 """A mail provider that says 429 and when to come back: RetryAfter, and it always heals."""
 
 from random import Random
-from typing import Any
+from typing import Any, NoReturn
 
 from failaware import Event, Retry, RetryAfter
 
@@ -25,10 +25,11 @@ def send(event: Event) -> None:
 
 def _deliver(event: Event) -> None:
     if event.attempt_no == 1 and chance("mail", event.key) < 0.14:
-        seconds = 30 + int(90 * chance("wait", event.key))
-        raise RetryAfter(
-            seconds, f"429 Too Many Requests: retry after {seconds} s (request {event.payload['message_id']})"
-        )
+        _refuse(30 + int(90 * chance("wait", event.key)), event.payload["message_id"])
+
+
+def _refuse(seconds: int, request: str) -> NoReturn:
+    raise RetryAfter(seconds, f"429 Too Many Requests: retry after {seconds} s (request {request})")
 
 
 SCENARIO = Scenario("rate limit", "email.send", 0.12, "mailer", payload)

@@ -5,11 +5,11 @@ from typing import Any
 
 from failaware import Event, Retry
 
-from ..world import chance, world
+from ..world import HOUR, MINUTE, chance, world
 from . import Scenario, person
 
 RETRY = Retry(max_attempts=4, base=900, factor=4, cap=14_400)
-_CHANGED_AT = 0.75  # of the history
+_CHANGED_AT = 0.7  # of the history: noon of its fourth day
 
 
 class ValidationError(ValueError):
@@ -24,6 +24,11 @@ def payload(rng: Random, number: int) -> dict[str, Any]:
     return contact
 
 
+def still_retrying(_began: int, ends: int) -> dict[int, int]:
+    """One contact that has failed once and one that has failed three times when the history ends: both wait."""
+    return {1: ends - 10 * MINUTE, 2: ends - 3 * HOUR}
+
+
 def update(event: Event) -> None:
     """Send the contact to the CRM."""
     world.spend(30 + 50 * chance(event.event_id))
@@ -33,10 +38,12 @@ def update(event: Event) -> None:
 def _validate(contact: dict[str, Any]) -> None:
     if world.progress() < _CHANGED_AT:
         return
-    try:
-        contact["phone_e164"]
-    except KeyError as missing:
-        raise ValidationError(f"contact {contact['contact_id']}: column 'phone_e164' may not be null") from missing
+    _must_have(contact, "phone_e164")
 
 
-SCENARIO = Scenario("schema change", "crm.contact.update", 0.05, "crm", payload)
+def _must_have(contact: dict[str, Any], column: str) -> None:
+    if column not in contact:
+        raise ValidationError(f"contact {contact['contact_id']}: column '{column}' may not be null")
+
+
+SCENARIO = Scenario("schema change", "crm.contact.update", 0.05, "crm", payload, still_retrying)

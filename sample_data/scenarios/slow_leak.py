@@ -1,7 +1,7 @@
 """A slow leak: reports take longer every day, until more and more of them time out."""
 
 from random import Random
-from typing import Any
+from typing import Any, NoReturn
 
 from failaware import Event, Retry
 
@@ -26,10 +26,12 @@ def _within_limit(event: Event) -> None:
     slowness = 0.55 * world.progress() ** 2
     if chance("leak", event.event_id, event.attempt_no) < slowness:
         world.spend(_LIMIT_S * 1_000)
-        raise TimeoutError(
-            f"rendering {event.payload['rows']} rows of run {event.payload['run']} exceeded {_LIMIT_S} s"
-        )
+        _give_up(event.payload["rows"], event.payload["run"])
     world.spend(200 + event.payload["rows"] / 40)
+
+
+def _give_up(rows: int, run: int) -> NoReturn:
+    raise TimeoutError(f"rendering {rows} rows of run {run} exceeded {_LIMIT_S} s")
 
 
 SCENARIO = Scenario("slow leak", "report.render", 0.06, "scheduler", payload)

@@ -50,6 +50,7 @@ MEET = [
     # quoted values
     ("got 'abc def'", "got 'xyz 12'"),
     ("got 'abc'", "got ''"),
+    ("'user_17'", "'user_18'"),
     ("'ada' is not a valid age", "'bob' is not a valid age"),
     ("invalid value for AGE: 'x'", "invalid value for AGE: 'y'"),
     ("login failed for user 'ada'", "login failed for user 'bob'"),
@@ -94,6 +95,8 @@ APART = [
     ("'User' object has no attribute 'name'", "'Order' object has no attribute 'name'"),
     ("'sku' is a required property", "'ref' is a required property"),
     ("'customer_id'", "'order_id'"),
+    ("'phone_e164'", "'zip_iso3166'"),
+    ("'address1'", "'address2'"),
     ("wrong format '%Y-%m-%d'", "wrong format '%d.%m.%Y'"),
     ("crash in /srv/app/jobs.py:10", "crash in /srv/app/mails.py:10"),
     ("'utf-8' codec", "'ascii' codec"),
