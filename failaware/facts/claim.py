@@ -10,6 +10,8 @@ from failaware.model import Claimed, Event
 WORKER_LOST = "WorkerLost"
 """The error type of the attempt that records a worker's death."""
 
+_SUSPECT_WAITS = 1_000_000  # µs for which others may still be taken before it
+
 
 @dataclass(frozen=True, slots=True)
 class LostLease:
@@ -46,13 +48,14 @@ def take(db: Writer, types: list[str], *, worker: str, now: int, until: int, lim
     """Lease up to `limit` events of these types that are due, the types in the order given.
 
     An event whose last attempt lost its worker may be what kills workers: it is taken by itself, and only when
-    `alone` says that the worker has nothing else in hand, so that it cannot take the innocent down with it.
+    `alone` says that the worker has nothing else in hand, so that it cannot take the innocent down with it. When it
+    has been due for a second, nothing else is taken either: the worker's hands get empty, and its turn comes.
     """
     batch: list[int] = []
     suspect = False
     for event_type in types:
         rows = db.query(
-            "SELECT s.event_id, a.error_type IS NOT NULL FROM event_state s "
+            "SELECT s.event_id, a.error_type IS NOT NULL, s.due_at FROM event_state s "
             "LEFT JOIN lease l ON l.event_id = s.event_id "
             "LEFT JOIN attempt_log a ON a.attempt_id = s.last_failure AND a.attempt_no = s.attempts "
             "AND a.error_type = :lost "
@@ -60,11 +63,14 @@ def take(db: Writer, types: list[str], *, worker: str, now: int, until: int, lim
             "ORDER BY s.due_at LIMIT :limit",
             {"type": event_type, "now": now, "limit": limit - len(batch), "lost": WORKER_LOST},
         )
-        suspects = [event_id for event_id, suspect in rows if suspect]
+        suspects = [(event_id, due_at) for event_id, suspect, due_at in rows if suspect]
         if suspects and alone and not batch:
-            batch, suspect = suspects[:1], True
+            batch, suspect = [suspects[0][0]], True
             break
-        batch += [event_id for event_id, suspect in rows if not suspect]
+        if suspects and not alone and suspects[0][1] < now - _SUSPECT_WAITS:
+            batch = []
+            break
+        batch += [event_id for event_id, suspect, _ in rows if not suspect]
         if len(batch) >= limit:
             break
     db.execute_many(
@@ -77,6 +83,16 @@ def take(db: Writer, types: list[str], *, worker: str, now: int, until: int, lim
 def renew(db: Writer, worker: str, until: int) -> None:
     """Move the end of all leases of this worker."""
     db.execute("UPDATE lease SET leased_until = ? WHERE leased_by = ?", (until, worker))
+
+
+def tries(db: Reader, event_ids: list[int]) -> dict[int, int]:
+    """How many attempts each of these events has had since it was recorded or last requeued."""
+    if not event_ids:
+        return {}
+    rows = db.query(
+        f"SELECT event_id, attempts - budget_from FROM event_state WHERE event_id IN ({','.join(map(str, event_ids))})"
+    )
+    return dict(rows)
 
 
 def release(db: Writer, worker: str) -> None:

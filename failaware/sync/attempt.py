@@ -9,7 +9,7 @@ from failaware.ingest.capture import describe
 from failaware.ingest.masking import Masker
 from failaware.model import Claimed, NewAttempt
 from failaware.sync.handlers import Handler
-from failaware.sync.retry import decide
+from failaware.sync.retry import Outcome, decide
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +58,22 @@ def to_fact(tried: Tried, *, worker: str, masker: Masker) -> NewAttempt:
     event_id = tried.claimed.event.event_id
     if tried.error is None:
         return NewAttempt(event_id, None, worker, tried.started_at, tried.finished_at, None, None)
-    outcome = decide(
+    outcome = _outcome(tried, tried.claimed.tries)
+    failure = describe(tried.error, masker=masker)
+    return NewAttempt(event_id, failure, worker, tried.started_at, tried.finished_at, outcome.retry_at, outcome.because)
+
+
+def redecided(fact: NewAttempt, tried: Tried, tries: int) -> NewAttempt:
+    """The same attempt, decided anew with the number of tries that were before it after all."""
+    outcome = _outcome(tried, tries)
+    return fact._replace(retry_at=outcome.retry_at, because=outcome.because)
+
+
+def _outcome(tried: Tried, tries: int) -> Outcome:
+    return decide(
         tried.handler.retry,
-        event_id=event_id,
-        tries=tried.claimed.tries + 1,
+        event_id=tried.claimed.event.event_id,
+        tries=tries + 1,
         failed_at=tried.finished_at,
         error=tried.error,
     )
-    failure = describe(tried.error, masker=masker)
-    return NewAttempt(event_id, failure, worker, tried.started_at, tried.finished_at, outcome.retry_at, outcome.because)

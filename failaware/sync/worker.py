@@ -17,7 +17,7 @@ from failaware.errors import HandlerError, UsageError
 from failaware.facts import append, claim
 from failaware.model import Claimed, Failure, NewAttempt
 from failaware.store import Store, this_worker
-from failaware.sync.attempt import Tried, from_handler, must_have_run, to_fact
+from failaware.sync.attempt import Tried, from_handler, must_have_run, redecided, to_fact
 from failaware.sync.handlers import Handler, Handlers
 from failaware.sync.pool import Pool
 from failaware.sync.retry import decide
@@ -60,6 +60,7 @@ class Worker:
         self._stopping = threading.Event()
         self._in_hand: dict[int, Claimed] = {}
         self._alone = False
+        self._holding_back = False
         self._turn = 0
         self._commits = 0
         self._renew_at = 0
@@ -74,7 +75,7 @@ class Worker:
         self.name = self._name()  # anew: the process may be a fork of the one that made this worker
         self._stopping.clear()
         self._in_hand.clear()  # a run that an error ended may have left something
-        self._alone = False
+        self._alone = self._holding_back = False
         pool = Pool(self._concurrency, self._store.clock)
         with self._signals():
             try:
@@ -119,16 +120,20 @@ class Worker:
         """Append what happened and claim what is next, in one transaction."""
         now = self._store.clock()
         self._renew(now)
-        room = not self._alone and len(self._in_hand) < self._concurrency
+        if tried:
+            self._holding_back = False
+        room = not self._alone and not self._holding_back and len(self._in_hand) < self._concurrency
         if not tried and not (room and self._is_due(now)):
             return []
         facts = self._facts(tried)
 
         def job(db: Writer) -> list[Claimed]:
-            append.attempts(db, facts, self._store.policy)
+            append.attempts(db, self._in_budget(db, tried, facts), self._store.policy)
             return self._take(db, now) if room else []
 
         claimed = self._store.write(job)
+        # What is due but was not taken must be tried alone: look again when something comes out of the handlers.
+        self._holding_back = room and not claimed and bool(self._in_hand)
         self._commits += 1
         if self._commits % _CHECKPOINT_EVERY == 0:
             self._store.read(lambda db: db.checkpoint())
@@ -138,11 +143,24 @@ class Worker:
         facts = self._facts(tried)
         self._renew(self._store.clock())
         if facts:
-            self._store.write(lambda db: append.attempts(db, facts, self._store.policy))
+            self._store.write(lambda db: append.attempts(db, self._in_budget(db, tried, facts), self._store.policy))
 
     def _facts(self, tried: list[Tried]) -> list[NewAttempt]:
         masker = self._store.recorder.masker
         return [to_fact(result, worker=self.name, masker=masker) for result in tried]
+
+    def _in_budget(self, db: Writer, tried: list[Tried], facts: list[NewAttempt]) -> list[NewAttempt]:
+        """The attempts with the waits that follow from what is on record by now.
+
+        Since the claim an event may have been requeued, or have been given another attempt.
+        """
+        tries = claim.tries(db, [result.claimed.event.event_id for result in tried if result.error is not None])
+        return [
+            fact
+            if tries.get(fact.event_id, result.claimed.tries) == result.claimed.tries
+            else redecided(fact, result, tries[fact.event_id])
+            for result, fact in zip(tried, facts, strict=True)
+        ]
 
     def _start(self, batch: list[Claimed], pool: Pool) -> None:
         self._in_hand.update((claimed.event.event_id, claimed) for claimed in batch)

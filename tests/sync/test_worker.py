@@ -386,10 +386,14 @@ def test_a_worker_with_something_in_hand_leaves_those_that_may_have_killed_anoth
     store.record_many(("a", n) for n in range(3))
     assert len(lose_a_worker(store, clock)) == 3
     clock.advance(61)
-    run(store, pytest.fail, retry=Retry(base=10))
-    clock.advance(60)
+    run(store, pytest.fail, retry=Retry(base=10, jitter=0))
+    clock.advance(10)
     innocent = store.record("a", "innocent").event_id
     assert lose_a_worker(store, clock, alone=False) == [innocent]
+    clock.advance(2)
+    store.record("a", "another innocent")
+    assert lose_a_worker(store, clock, alone=False) == [], "they have waited long enough: its hands must get empty"
+    assert len(lose_a_worker(store, clock)) == 1
 
 
 def test_nothing_else_runs_beside_an_event_that_may_have_killed_a_worker(store, clock):
@@ -410,6 +414,47 @@ def test_nothing_else_runs_beside_an_event_that_may_have_killed_a_worker(store, 
     Worker(store, handlers_of(handle), concurrency=4).run(until_idle=True, patience=0)
     assert query(store, "SELECT DISTINCT sync_status FROM event_state") == [("SYNCED",)]
     assert all(beside in ({1}, {2}) for beside in together if beside & {1, 2})
+
+
+def test_an_event_that_may_have_killed_a_worker_has_its_turn_however_many_others_come(path):
+    """With two hands and no end of other work: the worker holds back until it can try that one by itself."""
+    with Store.open(path, synchronous="NORMAL") as store:
+        store.record("suspect", 0)
+        store.write(lambda db: claim.take(db, ["suspect"], worker="gone:1", now=1 << 60, until=1, limit=1, alone=True))
+        handlers, tried = Handlers(), threading.Event()
+        handlers.on("suspect", retry=Retry(max_attempts=5, base=0.01))(lambda event: tried.set())
+
+        @handlers.on("flood")
+        def flood(event):
+            store.record("flood", event.payload)
+            time.sleep(event.payload)
+
+        for number in range(1, 13):  # out of step, so that something is always in hand
+            store.record("flood", 0.03 * number)
+        worker = Worker(store, handlers, concurrency=2)
+        thread = threading.Thread(target=worker.run)
+        thread.start()
+        try:
+            assert tried.wait(6)
+        finally:
+            worker.stop()
+            thread.join()
+
+
+def test_a_requeue_while_the_last_try_runs_gives_a_fresh_budget(store, inspector, clock):
+    def fails(event):
+        if event.attempt_no == 2:
+            store.requeue([1], because="the other side is back")
+        raise ConnectionError
+
+    store.record("a", 1)
+    for _ in range(2):
+        run(store, fails, retry=Retry(max_attempts=2, base=10, jitter=0))
+        clock.advance(20)
+    event = inspector.event(1)
+    assert event.sync_status == "FAILED"
+    assert event.attempts[-1].because.startswith("attempt 1 of 2")
+    assert_rebuild_changes_nothing(store)
 
 
 def test_an_event_that_kills_its_worker_ends_dead_and_takes_no_other_with_it(path, tmp_path):
