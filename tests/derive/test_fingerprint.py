@@ -61,6 +61,28 @@ MEET = [
     ('answer {"id": 7, "error": "denied"}', 'answer {"id": 8, "error": "denied", "at": 3}'),
     ('no column "a"\nLINE 1: select a from b where c = 1\n   ^', 'no column "a"\nLINE 7: select a from d\n ^'),
     ("broken pipe\n  'ada'", "broken pipe\n  'bob'"),
+    # one failure through two versions of a library
+    (
+        "x failed\n[SQL: select 1]\n(Background on this error at: https://sqlalche.me/e/14/gkpj)",
+        "x failed\n[SQL: select 2]\n(Background on this error at: https://sqlalche.me/e/20/gkpj)",
+    ),
+    (
+        (
+            "1 error for Order\namount\n  Field required [type=missing, input_value={'id': 3}, input_type=dict]\n"
+            "    For further information visit https://errors.pydantic.dev/2.5/v/missing"
+        ),
+        (
+            "1 error for Order\namount\n  Field required [type=missing, input_value={}, input_type=dict]\n"
+            "    For further information visit https://errors.pydantic.dev/2.12/v/missing"
+        ),
+    ),
+    (
+        "Client error '404 Not Found' for url 'http://a/1'\nFor more information check: https://httpstatuses.com/404",
+        (
+            "Client error '404 Not Found' for url 'http://a/2'\n"
+            "For more information check: https://developer.mozilla.org/en-US/docs/Web/HTTP/Status/404"
+        ),
+    ),
     ("lost token JfvzFGhbOQzT", "lost token yHUmXSgrnDkA"),
     ("disk full on beta9", "disk full on delta1"),
     ("key sk-live-****************ab12 revoked", "key sk-live-********zz99 revoked"),
