@@ -18,11 +18,13 @@ from failaware.engine import Writer, open_writer
 from failaware.errors import UsageError
 from failaware.facts import append
 from failaware.facts.commit import GroupCommit
+from failaware.ingest.attempt import Attempting, attempted
 from failaware.ingest.masking import Masker
 from failaware.ingest.record import MAX_PAYLOAD_BYTES, Recorder
 from failaware.model import DecisionKind, Event, Failure, NewAttempt, NewEvent, NewReject
 
 T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
 _CHUNK = 1_000  # events in one transaction of record_many
 
 
@@ -127,6 +129,48 @@ class Store:
             for (event_id, known), (event, kept) in zip(ids, new, strict=True)
         ]
 
+    def attempt(
+        self,
+        event_type: str,
+        payload: Any = None,
+        *,
+        key: str | None = None,
+        source: str | None = None,
+        fingerprint: str | None = None,
+    ) -> Attempting:
+        """Record what you try yourself: `with store.attempt("billing.sync", {...}): ...`, or `async with`.
+
+        When the block ends, an event and its one attempt are committed together: SYNCED, or DEAD with the exception and
+        its traceback, since nobody here will retry it; the exception goes on untouched. With a `key`, each try is one
+        more attempt at the same event, so that a later success resolves it.
+
+        Args:
+            event_type: as of `record`.
+            payload: as of `record`.
+            key: as of `record`.
+            source: as of `record`.
+            fingerprint: as of `record`.
+
+        Raises:
+            PayloadError, UsageError: as `record`, before the block begins.
+            StoreError: a success could not be written. A failure that cannot be is a RuntimeWarning instead.
+        """
+        now = self.clock()
+        event, _ = self._recorder.event(event_type, payload, now=now, key=key, source=source, fingerprint=fingerprint)
+        return Attempting(event, self._tried, self._recorder.masker)
+
+    def attempted(
+        self, event_type: str, *, payload: Callable[..., Any] | None = None, source: str | None = None
+    ) -> Callable[[F], F]:
+        """`attempt` as a decorator for functions, async functions and generators of both kinds.
+
+        Args:
+            event_type: as of `record`.
+            payload: makes the payload from the call's arguments; by default these are it, by name.
+            source: as of `record`.
+        """
+        return attempted(lambda given: self.attempt(event_type, given, source=source), payload)
+
     def requeue(self, event_ids: Iterable[int], *, because: str, by: str | None = None) -> None:
         """Record a person's decision that these events be tried again, with a fresh retry budget.
 
@@ -213,6 +257,19 @@ class Store:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
+
+    def _tried(self, event: NewEvent, failure: Failure | None) -> int:
+        """Record an event with the attempt that its caller made from its detection until now."""
+        ended = max(event.detected_at, self.clock())  # the clock may have gone backwards
+        because = None if failure is None else "tried by its caller: nobody here will retry it"
+
+        def job(db: Writer) -> int:
+            ((event_id, _),) = append.events(db, [event], self.policy)
+            attempt = NewAttempt(event_id, failure, this_worker(), event.detected_at, ended, None, because)
+            append.attempts(db, [attempt], self.policy)
+            return event_id
+
+        return self.write(job)
 
     def _new_event(self, item: tuple[str, Any] | Mapping[str, Any]) -> tuple[NewEvent, Any]:
         if isinstance(item, Mapping):

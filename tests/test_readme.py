@@ -44,6 +44,16 @@ def test_the_walk(tmp_path):
     assert "REQUEUE" in last
 
 
+def test_what_a_script_tries_itself(tmp_path):
+    (tmp_path / "tries.py").write_text(blocks("python")[2] + "\n\nrender(7)\n")
+    done = run("python tries.py", tmp_path)
+    assert done.returncode == 1
+    assert "RuntimeError: report 7 has no template" in done.stderr
+    shown = run("failaware events", tmp_path).stdout
+    assert re.search(r"report\.render +DEAD", shown)
+    assert re.search(r"billing\.sync +SYNCED", shown)
+
+
 def test_every_command_of_the_readme_exists():
     from failaware.cli.main import COMMANDS
 

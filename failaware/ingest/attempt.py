@@ -1,0 +1,140 @@
+"""What the caller tries itself: a block or a function whose success or exception is recorded, and re-raised untouched.
+
+Event and attempt are written together when the block ends, in one transaction; a process that is killed inside it
+leaves nothing behind.
+"""
+
+import functools
+import inspect
+import warnings
+from collections.abc import AsyncGenerator, Callable, Generator
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from failaware.errors import PayloadError, StoreError
+from failaware.ingest.capture import describe
+from failaware.ingest.masking import Masker
+from failaware.model import Failure, NewEvent
+
+F = TypeVar("F", bound=Callable[..., Any])
+_MAX_SHOWN = 200  # characters of an argument that is no JSON
+
+
+class Attempting:
+    """One try, as a context manager, plain or async; `event_id` is known once the block has ended."""
+
+    def __init__(self, event: NewEvent, write: Callable[[NewEvent, Failure | None], int], masker: Masker) -> None:
+        """Use `Store.attempt`.
+
+        Args:
+            event: detected now.
+            write: appends the event with an attempt that began when it was detected and ends now; returns its id.
+            masker: takes the secrets out of an exception.
+        """
+        self.event_id: int | None = None
+        self._event, self._write, self._masker = event, write, masker
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._end(error)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        import asyncio
+
+        await asyncio.to_thread(self._end, error)  # the commit must not hold up the event loop
+
+    def _end(self, error: BaseException | None) -> None:
+        if error is None or not _is_failure(error):
+            self.event_id = self._write(self._event, None)
+            return
+        try:
+            self.event_id = self._write(self._event, describe(error, masker=self._masker))
+        except StoreError as unwritten:  # the caller's own error matters more than ours
+            warnings.warn(f"failaware could not record a failure: {unwritten}", RuntimeWarning, stacklevel=3)
+
+
+def attempted(begin: Callable[[Any], Attempting], payload: Callable[..., Any] | None) -> Callable[[F], F]:
+    """A decorator that makes every call of a function an attempt; `begin` starts one with a payload."""
+
+    def decorate(function: F) -> F:
+        signature = inspect.signature(function)
+
+        def start(*args: Any, **kwargs: Any) -> Attempting:
+            given = _arguments(signature, args, kwargs) if payload is None else payload(*args, **kwargs)
+            try:
+                return begin(given)
+            except PayloadError as refused:
+                if payload is not None:
+                    raise
+                return begin({"arguments": f"not recorded: {refused}"})
+
+        return functools.wraps(function)(_wrapper(function, start))  # type: ignore[return-value]
+
+    return decorate
+
+
+def _wrapper(function: Callable[..., Any], start: Callable[..., Attempting]) -> Callable[..., Any]:
+    if inspect.iscoroutinefunction(function):
+
+        async def call_async(*args: Any, **kwargs: Any) -> Any:
+            async with start(*args, **kwargs):
+                return await function(*args, **kwargs)
+
+        return call_async
+    if inspect.isasyncgenfunction(function):
+
+        async def generate_async(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+            async with start(*args, **kwargs):
+                async for item in function(*args, **kwargs):
+                    yield item
+
+        return generate_async
+    if inspect.isgeneratorfunction(function):
+
+        def generate(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+            with start(*args, **kwargs):
+                return (yield from function(*args, **kwargs))
+
+        return generate
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        with start(*args, **kwargs):
+            return function(*args, **kwargs)
+
+    return call
+
+
+def _is_failure(error: BaseException) -> bool:
+    """Leaving early is none: sys.exit(0), or a generator that nobody reads to its end."""
+    if isinstance(error, SystemExit):
+        return error.code not in {None, 0}
+    return not isinstance(error, GeneratorExit)
+
+
+def _arguments(signature: inspect.Signature, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The call's arguments by name, without self or cls; what is no plain JSON value, as its beginning in words."""
+    try:
+        bound = signature.bind(*args, **kwargs).arguments
+    except TypeError:  # the call itself will say so
+        return {}
+    return {name: _plain(value) for name, value in bound.items() if name not in {"self", "cls"}}
+
+
+def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict) and all(isinstance(name, str) for name in value):
+        return {name: _plain(item) for name, item in value.items()}
+    try:
+        return repr(value)[:_MAX_SHOWN]
+    except Exception:  # noqa: BLE001 - a broken __repr__ must not stop the call
+        return f"<{type(value).__name__}>"
