@@ -54,6 +54,12 @@ def test_what_a_script_tries_itself(tmp_path):
     assert re.search(r"billing\.sync +SYNCED", shown)
 
 
+def test_what_a_program_logs(tmp_path):
+    (tmp_path / "logs.py").write_text(blocks("python")[3])
+    assert run("python logs.py", tmp_path).returncode == 0
+    assert re.search(r"shop\.stock +DEAD.*no stock of A-1", run("failaware events", tmp_path).stdout)
+
+
 def test_every_command_of_the_readme_exists():
     from failaware.cli.main import COMMANDS
 

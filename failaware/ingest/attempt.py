@@ -14,10 +14,10 @@ from typing import Any, Self, TypeVar
 from failaware.errors import PayloadError, StoreError
 from failaware.ingest.capture import describe
 from failaware.ingest.masking import Masker
+from failaware.ingest.record import as_json
 from failaware.model import Failure, NewEvent
 
 F = TypeVar("F", bound=Callable[..., Any])
-_MAX_SHOWN = 200  # characters of an argument that is no JSON
 
 
 class Attempting:
@@ -124,17 +124,4 @@ def _arguments(signature: inspect.Signature, args: tuple[Any, ...], kwargs: dict
         bound = signature.bind(*args, **kwargs).arguments
     except TypeError:  # the call itself will say so
         return {}
-    return {name: _plain(value) for name, value in bound.items() if name not in {"self", "cls"}}
-
-
-def _plain(value: Any) -> Any:
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, dict) and all(isinstance(name, str) for name in value):
-        return {name: _plain(item) for name, item in value.items()}
-    try:
-        return repr(value)[:_MAX_SHOWN]
-    except Exception:  # noqa: BLE001 - a broken __repr__ must not stop the call
-        return f"<{type(value).__name__}>"
+    return {name: as_json(value) for name, value in bound.items() if name not in {"self", "cls"}}

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
@@ -15,6 +16,7 @@ MAX_PAYLOAD_BYTES = 1_048_576
 
 _MAX_DEPTH = 200  # levels of a payload: any process must be able to decode it, however deep its own stack is
 _FIELDS = ("type", "payload", "key", "source", "occurred_at", "fingerprint")
+_MAX_SHOWN = 200  # characters of a value that is no JSON
 _MAX_NAME = 512  # characters of an event type, a key or a source
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=None).encode
 
@@ -118,6 +120,22 @@ def parse_time(value: object) -> int | None:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return _in_range(int(value * 1_000_000) if abs(value) < 1e12 else 2**63)
     return _microseconds(value)
+
+
+def as_json(value: Any) -> Any:
+    """A value as JSON can hold it: what is no plain JSON value, as the first 200 characters of its repr."""
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    if isinstance(value, list | tuple):
+        return [as_json(item) for item in value]
+    if isinstance(value, dict) and all(isinstance(name, str) for name in value):
+        return {name: as_json(item) for name, item in value.items()}
+    try:
+        return repr(value)[:_MAX_SHOWN]
+    except Exception:  # noqa: BLE001 - a broken __repr__ must not stop who records
+        return f"<{type(value).__name__}>"
 
 
 def _from_iso(text: str) -> datetime:

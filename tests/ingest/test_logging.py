@@ -1,0 +1,119 @@
+"""What a program logs is kept, with its exception and its extra; logging itself never fails or waits because of it."""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from failaware import Store
+from failaware.errors import StoreError
+from failaware.ingest.logging import FailureHandler
+from tests.conftest import query
+
+
+@pytest.fixture
+def handler(store):
+    made = FailureHandler(store)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def logger(handler):
+    made = logging.getLogger("shop.billing")
+    made.addHandler(handler)
+    made.propagate = False
+    yield made
+    made.removeHandler(handler)
+
+
+def attempts(store):
+    return query(store, "SELECT error_type, error_message, fingerprint FROM attempt_log ORDER BY attempt_id")
+
+
+def test_errors_and_exceptions_are_kept_with_where_and_extra(store, handler, logger):
+    logger.warning("not this one")
+    logger.error("no stock of %s", "A-1", extra={"order": 17, "api_token": "abcdef123456", "who": object})
+    try:
+        {}["amount"]
+    except KeyError:
+        logger.exception("could not charge")
+    handler.flush()
+    assert attempts(store) == [("ERROR", "no stock of A-1", "no stock of %s"), ("KeyError", "'amount'", None)]
+    ((event_type, payload), _) = query(store, "SELECT event_type, event_payload FROM event_log ORDER BY event_id")
+    payload = json.loads(payload)
+    assert event_type == "shop.billing"
+    assert payload["message"] == "no stock of A-1"
+    assert "test_logging.py" in payload["where"]
+    assert payload["extra"] == {"order": 17, "api_token": "[masked]", "who": "<class 'object'>"}
+    assert "could not charge" in query(store, "SELECT event_payload FROM event_log WHERE event_id = 2")[0][0]
+    assert "amount" in query(store, "SELECT text FROM traceback_log")[0][0]
+
+
+def test_what_is_logged_with_the_same_format_is_one_cluster(store, handler, logger):
+    for name in ("Ada", "Bob"):
+        logger.error("no account of %s", name)
+    handler.flush()
+    assert query(store, "SELECT template, events FROM failure_cluster") == [("no account of %s", 2)]
+
+
+def test_structlogs_dicts_are_understood(store, handler, logger):
+    logger.error({"event": "charge failed", "order": 17})
+    handler.flush()
+    assert attempts(store) == [("ERROR", "charge failed", None)]
+    assert json.loads(query(store, "SELECT event_payload FROM event_log")[0][0])["extra"] == {"order": 17}
+
+
+def test_a_log_call_never_raises_and_never_waits(store, monkeypatch, capsys):
+    def full(*_):
+        raise StoreError("disk full")
+
+    monkeypatch.setattr(store, "ingest", full)
+    handler, logger = FailureHandler(store, capacity=3), logging.getLogger("shop.full")
+    logger.addHandler(handler)
+    logger.propagate = False
+    began = time.monotonic()
+    for number in range(1_000):
+        logger.error("full %s", number)
+    logger.error("%d", "not a number")
+    assert time.monotonic() - began < 5
+    assert handler.dropped > 500
+    monkeypatch.undo()
+    handler.flush()
+    assert len(attempts(store)) + handler.dropped == 1_001
+    handler.close()
+    logger.removeHandler(handler)
+    assert "log records could not be kept" in capsys.readouterr().err
+
+
+PROGRAM = """
+import logging, os, sys
+from failaware import Store
+from failaware.ingest.logging import FailureHandler
+logging.getLogger().addHandler(FailureHandler(Store.open(sys.argv[1])))
+logging.error("in the parent")
+if os.fork() == 0:
+    logging.error("in the child")
+    logging.shutdown()
+    os._exit(0)
+os.wait()
+logging.error("at the end")
+"""
+
+
+def test_what_is_logged_last_is_written_when_the_program_ends_and_a_fork_logs_too(path):
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(path)],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=dict(os.environ),
+    )
+    assert done.returncode == 0, done.stderr
+    with Store.open(path) as store:
+        assert {message for _, message, _ in attempts(store)} == {"in the parent", "in the child", "at the end"}
