@@ -108,6 +108,13 @@ MASKS = (
     Mask("timestamp", re.compile(rf"{_MDY}{_E}"), "<timestamp>"),
     Mask("weekday", re.compile(rf"\b{_DAY},? (?=<timestamp>)"), "", "<timestamp>"),
     Mask("timestamp", re.compile(rf"{_D}(?<=[12])[09]\d{{6}}[ T_-]?\d{{6}}(?:\.\d+)?Z?{_E}"), "<timestamp>"),
+    Mask(
+        "ip",
+        re.compile(r"(?<![\w:.])(?:[0-9a-fA-F]{0,4}:){2,7}\d{1,3}(?:\.\d{1,3}){3}(?![\w:]|\.\d)"),
+        "<ip>",
+        "::",
+        first=re.compile(r"::[0-9a-fA-F]*:?\d"),
+    ),
     Mask("ip", re.compile(rf"{_D}{_IPV4}{_PORT}(?:/\d{{1,2}})?(?!\w)(?!\.\d)"), "<ip>", "."),
     Mask("mac", re.compile(rf"\b(?:[0-9a-fA-F]{{2}}:){{5}}[0-9a-fA-F]{{2}}{_E}"), "<mac>", ":"),
     Mask("mac", re.compile(rf"\b(?:[0-9a-fA-F]{{2}}-){{5}}[0-9a-fA-F]{{2}}{_E}"), "<mac>", "-"),

@@ -66,7 +66,7 @@ def _names() -> dict[str, object]:
 
 def _raised_by(expression: str, names: dict[str, object]) -> tuple[str, str] | None:
     """The error type and message; None for the few values that happen not to fail."""
-    with warnings.catch_warnings(action="ignore", category=SyntaxWarning):
+    with warnings.catch_warnings(action="ignore"):
         try:
             eval(expression, dict(names))
         except Exception as error:

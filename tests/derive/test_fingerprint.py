@@ -40,6 +40,7 @@ MEET = [
     # places
     ("connect to 10.0.0.1:8443 timed out after 5.02 s", "connect to 10.20.3.9:443 timed out after 31 s"),
     ("connect to db-1.example.net:5432 failed", "connect to db-2.example.net:5432 failed"),
+    ("no answer from ::ffff:10.0.0.1", "no answer from 10.0.0.2"),
     ("no answer from 2001:db8::1", "no answer from 2001:db8:0:1:2:3:4:5"),
     ("GET https://api.example.com/v1/users/7 failed", "GET https://api.example.com/v1/users/8?x=1 failed"),
     ("mail to ada@example.com bounced", "mail to bob.k@example.org bounced"),
