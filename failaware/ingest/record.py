@@ -53,7 +53,7 @@ class Recorder:
         text, masked = _to_json(payload) if raw is None else raw, payload
         if self.masker.may_hold(text) or (raw is not None and "\\u" in raw):  # an escape may spell a name
             masked, hits = self.masker.mask_value(payload)
-            text = _to_json(masked) if hits else text
+            text = _to_json(masked) if hits or (raw is not None and self._hides_a_secret(raw)) else text
         if text.count("[") + text.count("{") > _MAX_DEPTH:
             _check_depth(masked)
         size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
@@ -72,6 +72,19 @@ class Recorder:
             now,
             self.masked(fingerprint),
         ), masked
+
+    def _hides_a_secret(self, raw: str) -> bool:
+        """Whether a name that stands twice in an object has a secret: only the last of its values was looked at."""
+        hidden = False
+
+        def pairs(members: list[tuple[str, Any]]) -> dict[str, Any]:
+            nonlocal hidden
+            if len(dict(members)) < len(members):
+                hidden = hidden or any(self.masker.mask_value({name: value})[1] for name, value in members)
+            return dict(members)
+
+        json.loads(raw, object_pairs_hook=pairs)
+        return hidden
 
     def masked(self, text: str | None) -> str | None:
         """A text without its secrets."""

@@ -102,6 +102,13 @@ def test_no_column_of_the_log_keeps_it(store, path, tmp_path, capsys):
         assert "tr0ub4dor" not in kept
 
 
+def test_a_name_that_stands_twice_hides_nothing(store, path, tmp_path):
+    lines = tmp_path / "lines.jsonl"
+    lines.write_text('{"type": "job", "payload": {"a": {"password": "tr0ub4dor", "password": null}}}\n')
+    assert main(["--db", str(path), "ingest", str(lines)]) == 0
+    assert query(store, "SELECT event_payload FROM event_log") == [('{"a":{"password":null}}',)]
+
+
 def test_keys_that_differ_in_a_secret_only_are_two(store):
     one, other = (store.record("job", {}, key=f"token={secrets.A[n : n + 30]}") for n in (0, 9))
     again = store.record("job", {}, key=f"token={secrets.A[:30]}")
