@@ -44,12 +44,15 @@ def lost(db: Writer, handles: Callable[[str], bool], now: int) -> list[LostLease
     return [LostLease(*row[:5]) for row in mine if row[5] is not None]
 
 
-def take(db: Writer, types: list[str], *, worker: str, now: int, until: int, limit: int, alone: bool) -> list[Claimed]:
+def take(
+    db: Writer, types: list[str], *, worker: str, now: int, until: int, limit: int, alone: bool
+) -> list[Claimed] | None:
     """Lease up to `limit` events of these types that are due, the types in the order given.
 
     An event whose last attempt lost its worker may be what kills workers: it is taken by itself, and only when
     `alone` says that the worker has nothing else in hand, so that it cannot take the innocent down with it. When it
-    has been due for a second, nothing else is taken either: the worker's hands get empty, and its turn comes.
+    has been due for a second, nothing else is taken either, and None returned: when the worker's hands are empty, its
+    turn comes.
     """
     batch: list[int] = []
     suspect = False
@@ -68,8 +71,7 @@ def take(db: Writer, types: list[str], *, worker: str, now: int, until: int, lim
             batch, suspect = [suspects[0][0]], True
             break
         if suspects and not alone and suspects[0][1] < now - _SUSPECT_WAITS:
-            batch = []
-            break
+            return None
         batch += [event_id for event_id, suspect, _ in rows if not suspect]
         if len(batch) >= limit:
             break

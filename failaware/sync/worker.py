@@ -127,40 +127,40 @@ class Worker:
             return []
         facts = self._facts(tried)
 
-        def job(db: Writer) -> list[Claimed]:
-            append.attempts(db, self._in_budget(db, tried, facts), self._store.policy)
+        def job(db: Writer) -> list[Claimed] | None:
+            self._append(db, tried, facts)
             return self._take(db, now) if room else []
 
         claimed = self._store.write(job)
-        # What is due but was not taken must be tried alone: look again when something comes out of the handlers.
-        self._holding_back = room and not claimed and bool(self._in_hand)
+        self._holding_back = claimed is None  # until something comes out of the handlers
         self._commits += 1
         if self._commits % _CHECKPOINT_EVERY == 0:
             self._store.read(lambda db: db.checkpoint())
-        return claimed
+        return claimed or []
 
     def _record(self, tried: list[Tried]) -> None:
         facts = self._facts(tried)
         self._renew(self._store.clock())
         if facts:
-            self._store.write(lambda db: append.attempts(db, self._in_budget(db, tried, facts), self._store.policy))
+            self._store.write(lambda db: self._append(db, tried, facts))
 
     def _facts(self, tried: list[Tried]) -> list[NewAttempt]:
         masker = self._store.recorder.masker
         return [to_fact(result, worker=self.name, masker=masker) for result in tried]
 
-    def _in_budget(self, db: Writer, tried: list[Tried], facts: list[NewAttempt]) -> list[NewAttempt]:
-        """The attempts with the waits that follow from what is on record by now.
+    def _append(self, db: Writer, tried: list[Tried], facts: list[NewAttempt]) -> None:
+        """Append the attempts with the waits that follow from what is on record by now.
 
         Since the claim an event may have been requeued, or have been given another attempt.
         """
         tries = claim.tries(db, [result.claimed.event.event_id for result in tried if result.error is not None])
-        return [
+        in_budget = [
             fact
             if tries.get(fact.event_id, result.claimed.tries) == result.claimed.tries
             else redecided(fact, result, tries[fact.event_id])
             for result, fact in zip(tried, facts, strict=True)
         ]
+        append.attempts(db, in_budget, self._store.policy)
 
     def _start(self, batch: list[Claimed], pool: Pool) -> None:
         self._in_hand.update((claimed.event.event_id, claimed) for claimed in batch)
@@ -188,13 +188,13 @@ class Worker:
                     must_have_run(handler.function(claimed.event, db))
             except BaseException as raised:  # noqa: BLE001 - even SystemExit in a handler is that event's failure
                 error = from_handler(raised)
-            tried = Tried(claimed, handler, error, started_at, self._store.clock())
-            append.attempts(db, self._facts([tried]), self._store.policy)
+            tried = [Tried(claimed, handler, error, started_at, self._store.clock())]
+            self._append(db, tried, self._facts(tried))
 
         self._store.write(job)
         del self._in_hand[claimed.event.event_id]
 
-    def _take(self, db: Writer, now: int) -> list[Claimed]:
+    def _take(self, db: Writer, now: int) -> list[Claimed] | None:
         self._bury_lost(db, now)
         types = claim.waiting_types(db, self._handlers.handles)
         self._turn += 1  # no type waits behind another's flood

@@ -1,4 +1,4 @@
-"""The worker: claims, runs, records; what it does with slow, async, transactional, deadly and forbidden handlers."""
+"""The worker: claims, runs, records; what it does with slow, async, failing and forbidden handlers."""
 
 import asyncio
 import os
@@ -13,26 +13,8 @@ import pytest
 
 from failaware import Handlers, Permanent, Retry, RetryAfter, Store, UsageError, Worker
 from failaware.errors import HandlerError
-from failaware.facts import append, claim
-from failaware.model import NewAttempt
 from tests.conftest import assert_rebuild_changes_nothing, plain_sqlite, query
-
-
-def eventually(condition, timeout=20):
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.005)
-
-
-def handlers_of(function, pattern="*", **options):
-    handlers = Handlers()
-    handlers.on(pattern, **options)(function)
-    return handlers
-
-
-def run(store, function, **options):
-    Worker(store, handlers_of(function, **options)).run(until_idle=True, patience=0)
+from tests.sync.helpers import eventually, handlers_of, run
 
 
 def test_a_handler_gets_the_event_as_it_was_recorded(store):
@@ -265,182 +247,6 @@ def test_stop_finishes_what_has_begun_and_gives_back_the_rest(store, inspector):
     assert_rebuild_changes_nothing(store)
 
 
-def test_a_transactional_handler_commits_its_writes_with_its_attempt_or_not_at_all(store, path):
-    store.write(lambda db: db.execute("CREATE TABLE ledger (event_id INTEGER PRIMARY KEY)"))
-
-    def handle(event, transaction):
-        transaction.execute("INSERT INTO ledger VALUES (?)", (event.event_id,))
-        store.record("b.noted", event.event_id)
-        if event.payload == "bad":
-            raise ValueError("after the write")
-
-    store.record_many([("a", "good"), ("a", "bad")])
-    run(store, handle, pattern="a", transaction=True, retry=Retry(max_attempts=1))
-    assert query(store, "SELECT event_id FROM ledger") == [(1,)]
-    assert query(store, "SELECT sync_status FROM event_state ORDER BY event_id") == [
-        ("SYNCED",),
-        ("DEAD",),
-        ("PENDING",),
-    ]
-    assert_rebuild_changes_nothing(store)
-
-
-@pytest.mark.parametrize("error", [ValueError, SystemExit, KeyboardInterrupt])
-def test_whatever_a_transactional_handler_raises_takes_its_writes_back(store, inspector, error):
-    store.write(lambda db: db.execute("CREATE TABLE ledger (event_id INTEGER PRIMARY KEY)"))
-
-    def handle(event, transaction):
-        transaction.execute("INSERT INTO ledger VALUES (?)", (event.event_id,))
-        raise error("after the write")
-
-    store.record("a", 1)
-    run(store, handle, transaction=True)
-    assert query(store, "SELECT count(*) FROM ledger") == [(0,)]
-    assert inspector.attempts(1)[0].error_type == error.__name__
-
-
-def test_a_transactional_handler_whose_statement_is_refused_fails_alone(store, inspector):
-    def handle(event, transaction):
-        if event.payload == "bad":
-            transaction.execute("DELETE FROM event_log")
-
-    store.record_many([("a", "bad"), ("a", "good")])
-    run(store, handle, transaction=True)
-    assert inspector.event(1).sync_status == "FAILED"
-    assert "append-only" in inspector.attempts(1)[0].error_message
-    assert inspector.event(2).sync_status == "SYNCED"
-
-
-def test_a_transactional_event_that_another_worker_took_over_is_left_to_it(store, inspector):
-    calls = []
-
-    def handle(event, transaction):
-        calls.append(event.event_id)
-        transaction.execute("UPDATE lease SET leased_by = 'other:1' WHERE event_id = 2")  # we were taken for lost
-
-    store.record_many([("a", 1), ("a", 2)])
-    run(store, handle, transaction=True)
-    assert calls == [1]
-    assert [len(inspector.attempts(n)) for n in (1, 2)] == [1, 0]
-    assert query(store, "SELECT event_id, leased_by FROM lease") == [(2, "other:1")]
-
-
-def test_leases_are_renewed_while_a_handler_runs(path):
-    with Store.open(path, synchronous="NORMAL") as store:
-        check_that_leases_are_renewed(store)
-
-
-def check_that_leases_are_renewed(store):
-    store.record("a", 1)
-    calls = []
-
-    def handle(event):
-        calls.append(event.attempt_no)
-        time.sleep(1.0)
-
-    workers = [Worker(store, handlers_of(handle), lease=0.3) for _ in range(2)]
-    threads = [threading.Thread(target=w.run, kwargs={"until_idle": True, "patience": 2}) for w in workers]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-    assert calls == [1]
-    assert query(store, "SELECT outcome FROM attempt_log") == [("SYNCED",)]
-
-
-def lose_a_worker(store, clock, limit=50, *, alone=True):
-    """Claim as a worker does, then never come back."""
-    now = clock()
-    taken = store.write(
-        lambda db: claim.take(db, ["a"], worker="gone:1", now=now, until=now + 60_000_000, limit=limit, alone=alone)
-    )
-    return [claimed.event.event_id for claimed in taken]
-
-
-def test_a_lost_worker_is_an_attempt_that_counts_until_the_event_is_dead(store, inspector, clock):
-    store.record("a", 1)
-    for _ in range(2):
-        assert lose_a_worker(store, clock) == [1]
-        run(store, lambda event: None, retry=Retry(max_attempts=2, base=10))  # the lease still holds
-        clock.advance(61)
-        run(store, pytest.fail, retry=Retry(max_attempts=2, base=10))  # recorded as lost; not due yet
-        clock.advance(60)
-    event = inspector.event(1)
-    assert [(a.error_type, a.worker) for a in event.attempts] == [("WorkerLost", "gone:1")] * 2
-    assert event.sync_status == "DEAD"
-    assert_rebuild_changes_nothing(store)
-
-
-def test_events_that_may_have_killed_a_worker_are_tried_one_at_a_time(store, clock):
-    store.record_many(("a", n) for n in range(4))
-    assert len(lose_a_worker(store, clock)) == 4
-    clock.advance(61)
-    run(store, pytest.fail, retry=Retry(base=10))
-    clock.advance(60)
-    store.record("a", "innocent")
-    assert len(lose_a_worker(store, clock)) == 1
-    assert len(lose_a_worker(store, clock)) == 1
-
-
-def test_a_worker_with_something_in_hand_leaves_those_that_may_have_killed_another(store, clock):
-    store.record_many(("a", n) for n in range(3))
-    assert len(lose_a_worker(store, clock)) == 3
-    clock.advance(61)
-    run(store, pytest.fail, retry=Retry(base=10, jitter=0))
-    clock.advance(10)
-    innocent = store.record("a", "innocent").event_id
-    assert lose_a_worker(store, clock, alone=False) == [innocent]
-    clock.advance(2)
-    store.record("a", "another innocent")
-    assert lose_a_worker(store, clock, alone=False) == [], "they have waited long enough: its hands must get empty"
-    assert len(lose_a_worker(store, clock)) == 1
-
-
-def test_nothing_else_runs_beside_an_event_that_may_have_killed_a_worker(store, clock):
-    running, together = set(), []
-
-    def handle(event):
-        running.add(event.event_id)
-        together.append(set(running))
-        time.sleep(0.02)
-        running.discard(event.event_id)
-
-    store.record_many(("a", n) for n in range(2))
-    lose_a_worker(store, clock)
-    clock.advance(61)
-    run(store, pytest.fail, retry=Retry(base=10))
-    clock.advance(60)
-    store.record_many(("a", n) for n in range(6))
-    Worker(store, handlers_of(handle), concurrency=4).run(until_idle=True, patience=0)
-    assert query(store, "SELECT DISTINCT sync_status FROM event_state") == [("SYNCED",)]
-    assert all(beside in ({1}, {2}) for beside in together if beside & {1, 2})
-
-
-def test_an_event_that_may_have_killed_a_worker_has_its_turn_however_many_others_come(path):
-    """With two hands and no end of other work: the worker holds back until it can try that one by itself."""
-    with Store.open(path, synchronous="NORMAL") as store:
-        store.record("suspect", 0)
-        store.write(lambda db: claim.take(db, ["suspect"], worker="gone:1", now=1 << 60, until=1, limit=1, alone=True))
-        handlers, tried = Handlers(), threading.Event()
-        handlers.on("suspect", retry=Retry(max_attempts=5, base=0.01))(lambda event: tried.set())
-
-        @handlers.on("flood")
-        def flood(event):
-            store.record("flood", event.payload)
-            time.sleep(event.payload)
-
-        for number in range(1, 13):  # out of step, so that something is always in hand
-            store.record("flood", 0.03 * number)
-        worker = Worker(store, handlers, concurrency=2)
-        thread = threading.Thread(target=worker.run)
-        thread.start()
-        try:
-            assert tried.wait(6)
-        finally:
-            worker.stop()
-            thread.join()
-
-
 def test_a_requeue_while_the_last_try_runs_gives_a_fresh_budget(store, inspector, clock):
     def fails(event):
         if event.attempt_no == 2:
@@ -454,60 +260,6 @@ def test_a_requeue_while_the_last_try_runs_gives_a_fresh_budget(store, inspector
     event = inspector.event(1)
     assert event.sync_status == "FAILED"
     assert event.attempts[-1].because.startswith("attempt 1 of 2")
-    assert_rebuild_changes_nothing(store)
-
-
-def test_an_event_that_kills_its_worker_ends_dead_and_takes_no_other_with_it(path, tmp_path):
-    program = (
-        "import os, sys\nfrom failaware import Handlers, Retry, Store, Worker\n"
-        "handlers = Handlers()\n"
-        "@handlers.on('*', retry=Retry(max_attempts=3, base=0.001, jitter=0))\n"
-        "def handle(event):\n    if event.payload == 'deadly': os._exit(9)\n"
-        "Worker(Store.open(sys.argv[1]), handlers, batch=10, lease=0.05).run(until_idle=True, patience=0.2)\n"
-    )
-    with Store.open(path) as store:
-        store.record_many(("a", "deadly" if n == 3 else n) for n in range(8))
-        exits = []
-        while 0 not in exits:
-            exits.append(subprocess.run([sys.executable, "-c", program, path], check=False, timeout=60).returncode)
-            assert len(exits) < 10
-        assert exits == [9, 9, 9, 0]
-        assert query(store, "SELECT event_id FROM event_state WHERE sync_status = 'DEAD'") == [(4,)]
-        assert query(store, "SELECT count(*) FROM event_state WHERE sync_status = 'SYNCED'") == [(7,)]
-        lost = "SELECT attempt_no, error_type FROM attempt_log WHERE event_id = 4 ORDER BY 1"
-        assert query(store, lost) == [(n, "WorkerLost") for n in (1, 2, 3)]
-        assert query(store, "SELECT max(attempt_no) FROM attempt_log WHERE event_id <> 4") == [(2,)]
-        assert_rebuild_changes_nothing(store)
-
-
-def test_a_late_result_leaves_the_lease_of_the_worker_that_took_over(store, clock):
-    store.record("a", 1)
-    assert lose_a_worker(store, clock) == [1]
-    late = NewAttempt(1, None, "late:2", clock(), clock(), None, None)
-    store.write(lambda db: append.attempts(db, [late], store.policy))
-    assert query(store, "SELECT leased_by FROM lease") == [("gone:1",)]
-
-
-def test_a_late_result_of_a_worker_that_was_taken_for_lost_is_kept_too(store, inspector, clock):
-    begun, release = threading.Event(), threading.Event()
-
-    def handle(event):
-        begun.set()
-        assert release.wait(20)
-
-    store.record("a", 1)
-    worker = Worker(store, handlers_of(handle), lease=30)
-    thread = threading.Thread(target=worker.run, kwargs={"until_idle": True, "patience": 0})
-    store.write(lambda db: db.execute("DELETE FROM lease"))
-    thread.start()
-    assert begun.wait(20)
-    store.write(lambda db: db.execute("UPDATE lease SET leased_until = 1"))
-    other = Worker(store, handlers_of(pytest.fail, retry=Retry(base=1000)))
-    other.run(until_idle=True, patience=0)
-    release.set()
-    thread.join(20)
-    assert [a.outcome for a in inspector.attempts(1)] == ["FAILED", "SYNCED"]
-    assert inspector.event(1).sync_status == "SYNCED"
     assert_rebuild_changes_nothing(store)
 
 
@@ -550,35 +302,6 @@ def test_no_type_waits_behind_anothers_flood(store):
     assert order.index("quiet") <= 100
 
 
-def test_stop_gives_back_transactional_events_that_have_not_begun(store, inspector):
-    handlers = Handlers()
-
-    @handlers.on("a", transaction=True)
-    def handle(event, transaction):
-        worker.stop()
-
-    store.record_many(("a", n) for n in range(5))
-    worker = Worker(store, handlers)
-    worker.run()
-    health = inspector.health()
-    assert (health.synced, health.pending, health.in_hand) == (1, 4, 0)
-
-
-def test_leases_are_renewed_between_transactional_events(store, inspector, clock):
-    ends = []
-    handlers = Handlers()
-
-    @handlers.on("a", transaction=True)
-    def handle(event, transaction):
-        ends.append(transaction.query("SELECT min(leased_until) FROM lease")[0][0] - clock())
-        clock.advance(25)
-
-    store.record_many(("a", n) for n in range(5))
-    Worker(store, handlers, lease=60).run(until_idle=True, patience=0)
-    assert inspector.health().synced == 5
-    assert min(ends) > 0
-
-
 def test_a_worker_can_run_again(store, inspector):
     worker = Worker(store, handlers_of(lambda event: None))
     for n in range(1, 4):
@@ -587,17 +310,22 @@ def test_a_worker_can_run_again(store, inspector):
         assert inspector.health().synced == n
 
 
-def test_a_transactional_handler_that_returns_a_coroutine_leaves_no_write_behind(store, inspector):
-    store.write(lambda db: db.execute("CREATE TABLE ledger (event_id INTEGER PRIMARY KEY)"))
-
-    async def later():
-        """Never awaited."""
-
-    def handle(event, transaction):
-        transaction.execute("INSERT INTO ledger VALUES (?)", (event.event_id,))
-        return later()
-
-    store.record("a", 1)
-    run(store, handle, transaction=True, retry=Retry(max_attempts=1))
-    assert inspector.event(1).sync_status == "DEAD"
-    assert query(store, "SELECT event_id FROM ledger") == []
+def test_what_is_recorded_while_a_slow_handler_runs_does_not_wait_for_it(path):
+    with Store.open(path, synchronous="NORMAL") as store:
+        handlers, slow_may_end = Handlers(), threading.Event()
+        handlers.on("slow")(lambda _event: slow_may_end.wait(20))
+        handlers.on("quick")(lambda _event: None)
+        store.record_many([("slow", 0), ("quick", 0)])
+        worker = Worker(store, handlers, concurrency=2)
+        thread = threading.Thread(target=worker.run)
+        thread.start()
+        done = "SELECT count(*) FROM event_state WHERE event_type = 'quick' AND sync_status = 'SYNCED'"
+        try:
+            for quick in (1, 2):
+                eventually(lambda quick=quick: query(store, done) == [(quick,)], 5)
+                time.sleep(0.1)  # the worker has found nothing more to do
+                store.record("quick", quick)
+        finally:
+            slow_may_end.set()
+            worker.stop()
+            thread.join()

@@ -1,0 +1,199 @@
+"""Leases: renewed while handlers run; a worker that dies with events in hand, and those that may have killed it."""
+
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from failaware import Handlers, Retry, Store, Worker
+from failaware.facts import append, claim
+from failaware.model import NewAttempt
+from tests.conftest import assert_rebuild_changes_nothing, query
+from tests.sync.helpers import handlers_of, run
+
+
+def test_leases_are_renewed_while_a_handler_runs(path):
+    with Store.open(path, synchronous="NORMAL") as store:
+        check_that_leases_are_renewed(store)
+
+
+def check_that_leases_are_renewed(store):
+    store.record("a", 1)
+    calls = []
+
+    def handle(event):
+        calls.append(event.attempt_no)
+        time.sleep(1.0)
+
+    workers = [Worker(store, handlers_of(handle), lease=0.3) for _ in range(2)]
+    threads = [threading.Thread(target=w.run, kwargs={"until_idle": True, "patience": 2}) for w in workers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert calls == [1]
+    assert query(store, "SELECT outcome FROM attempt_log") == [("SYNCED",)]
+
+
+def lose_a_worker(store, clock, limit=50, *, alone=True):
+    """Claim as a worker does, then never come back."""
+    now = clock()
+    taken = store.write(
+        lambda db: claim.take(db, ["a"], worker="gone:1", now=now, until=now + 60_000_000, limit=limit, alone=alone)
+    )
+    return taken and [claimed.event.event_id for claimed in taken]
+
+
+def test_a_lost_worker_is_an_attempt_that_counts_until_the_event_is_dead(store, inspector, clock):
+    store.record("a", 1)
+    for _ in range(2):
+        assert lose_a_worker(store, clock) == [1]
+        run(store, lambda event: None, retry=Retry(max_attempts=2, base=10))  # the lease still holds
+        clock.advance(61)
+        run(store, pytest.fail, retry=Retry(max_attempts=2, base=10))  # recorded as lost; not due yet
+        clock.advance(60)
+    event = inspector.event(1)
+    assert [(a.error_type, a.worker) for a in event.attempts] == [("WorkerLost", "gone:1")] * 2
+    assert event.sync_status == "DEAD"
+    assert_rebuild_changes_nothing(store)
+
+
+def test_events_that_may_have_killed_a_worker_are_tried_one_at_a_time(store, clock):
+    store.record_many(("a", n) for n in range(4))
+    assert len(lose_a_worker(store, clock)) == 4
+    clock.advance(61)
+    run(store, pytest.fail, retry=Retry(base=10))
+    clock.advance(60)
+    store.record("a", "innocent")
+    assert len(lose_a_worker(store, clock)) == 1
+    assert len(lose_a_worker(store, clock)) == 1
+
+
+def test_a_worker_with_something_in_hand_leaves_those_that_may_have_killed_another(store, clock):
+    store.record_many(("a", n) for n in range(3))
+    assert len(lose_a_worker(store, clock)) == 3
+    clock.advance(61)
+    run(store, pytest.fail, retry=Retry(base=10, jitter=0))
+    clock.advance(10)
+    innocent = store.record("a", "innocent").event_id
+    assert lose_a_worker(store, clock, alone=False) == [innocent]
+    clock.advance(2)
+    store.record("a", "another innocent")
+    assert lose_a_worker(store, clock, alone=False) is None, "they have waited long enough: its hands must get empty"
+    assert len(lose_a_worker(store, clock)) == 1
+
+
+def test_nothing_else_runs_beside_an_event_that_may_have_killed_a_worker(store, clock):
+    running, together = set(), []
+
+    def handle(event):
+        running.add(event.event_id)
+        together.append(set(running))
+        time.sleep(0.02)
+        running.discard(event.event_id)
+
+    store.record_many(("a", n) for n in range(2))
+    lose_a_worker(store, clock)
+    clock.advance(61)
+    run(store, pytest.fail, retry=Retry(base=10))
+    clock.advance(60)
+    store.record_many(("a", n) for n in range(6))
+    Worker(store, handlers_of(handle), concurrency=4).run(until_idle=True, patience=0)
+    assert query(store, "SELECT DISTINCT sync_status FROM event_state") == [("SYNCED",)]
+    assert all(beside in ({1}, {2}) for beside in together if beside & {1, 2})
+
+
+def test_an_event_that_may_have_killed_a_worker_has_its_turn_however_many_others_come(path):
+    """With two hands and no end of other work: the worker holds back until it can try that one by itself."""
+    with Store.open(path, synchronous="NORMAL") as store:
+        store.record("suspect", 0)
+        store.write(lambda db: claim.take(db, ["suspect"], worker="gone:1", now=1 << 60, until=1, limit=1, alone=True))
+        handlers, tried = Handlers(), threading.Event()
+        handlers.on("suspect", retry=Retry(max_attempts=5, base=0.01))(lambda event: tried.set())
+
+        @handlers.on("flood")
+        def flood(event):
+            store.record("flood", event.payload)
+            time.sleep(event.payload)
+
+        for number in range(1, 13):  # out of step, so that something is always in hand
+            store.record("flood", 0.03 * number)
+        worker = Worker(store, handlers, concurrency=2)
+        thread = threading.Thread(target=worker.run)
+        thread.start()
+        try:
+            assert tried.wait(6)
+        finally:
+            worker.stop()
+            thread.join()
+
+
+def test_an_event_that_kills_its_worker_ends_dead_and_takes_no_other_with_it(path, tmp_path):
+    program = (
+        "import os, sys\nfrom failaware import Handlers, Retry, Store, Worker\n"
+        "handlers = Handlers()\n"
+        "@handlers.on('*', retry=Retry(max_attempts=3, base=0.001, jitter=0))\n"
+        "def handle(event):\n    if event.payload == 'deadly': os._exit(9)\n"
+        "Worker(Store.open(sys.argv[1]), handlers, batch=10, lease=0.05).run(until_idle=True, patience=0.2)\n"
+    )
+    with Store.open(path) as store:
+        store.record_many(("a", "deadly" if n == 3 else n) for n in range(8))
+        exits = []
+        while 0 not in exits:
+            exits.append(subprocess.run([sys.executable, "-c", program, path], check=False, timeout=60).returncode)
+            assert len(exits) < 10
+        assert exits == [9, 9, 9, 0]
+        assert query(store, "SELECT event_id FROM event_state WHERE sync_status = 'DEAD'") == [(4,)]
+        assert query(store, "SELECT count(*) FROM event_state WHERE sync_status = 'SYNCED'") == [(7,)]
+        lost = "SELECT attempt_no, error_type FROM attempt_log WHERE event_id = 4 ORDER BY 1"
+        assert query(store, lost) == [(n, "WorkerLost") for n in (1, 2, 3)]
+        assert query(store, "SELECT max(attempt_no) FROM attempt_log WHERE event_id <> 4") == [(2,)]
+        assert_rebuild_changes_nothing(store)
+
+
+def test_a_late_result_leaves_the_lease_of_the_worker_that_took_over(store, clock):
+    store.record("a", 1)
+    assert lose_a_worker(store, clock) == [1]
+    late = NewAttempt(1, None, "late:2", clock(), clock(), None, None)
+    store.write(lambda db: append.attempts(db, [late], store.policy))
+    assert query(store, "SELECT leased_by FROM lease") == [("gone:1",)]
+
+
+def test_a_late_result_of_a_worker_that_was_taken_for_lost_is_kept_too(store, inspector, clock):
+    begun, release = threading.Event(), threading.Event()
+
+    def handle(event):
+        begun.set()
+        assert release.wait(20)
+
+    store.record("a", 1)
+    worker = Worker(store, handlers_of(handle), lease=30)
+    thread = threading.Thread(target=worker.run, kwargs={"until_idle": True, "patience": 0})
+    store.write(lambda db: db.execute("DELETE FROM lease"))
+    thread.start()
+    assert begun.wait(20)
+    store.write(lambda db: db.execute("UPDATE lease SET leased_until = 1"))
+    other = Worker(store, handlers_of(pytest.fail, retry=Retry(base=1000)))
+    other.run(until_idle=True, patience=0)
+    release.set()
+    thread.join(20)
+    assert [a.outcome for a in inspector.attempts(1)] == ["FAILED", "SYNCED"]
+    assert inspector.event(1).sync_status == "SYNCED"
+    assert_rebuild_changes_nothing(store)
+
+
+def test_leases_are_renewed_between_transactional_events(store, inspector, clock):
+    ends = []
+    handlers = Handlers()
+
+    @handlers.on("a", transaction=True)
+    def handle(event, transaction):
+        ends.append(transaction.query("SELECT min(leased_until) FROM lease")[0][0] - clock())
+        clock.advance(25)
+
+    store.record_many(("a", n) for n in range(5))
+    Worker(store, handlers, lease=60).run(until_idle=True, patience=0)
+    assert inspector.health().synced == 5
+    assert min(ends) > 0
