@@ -12,6 +12,7 @@ from typing import Any, Self, TypeVar
 
 from failaware.clock import now_us
 from failaware.derive.fold import rebuild
+from failaware.derive.grouping import GroupingRules
 from failaware.derive.rules import Policy
 from failaware.derive.settings import load_policy, save_grouping, save_policy
 from failaware.engine import Writer, open_writer
@@ -187,15 +188,12 @@ class Store:
         """
         self._decide(DecisionKind.DISMISS, event_ids, because, by)
 
-    def rebuild(self, policy: Policy | None = None, *, grouping: str | None = None) -> None:
+    def rebuild(self, policy: Policy | None = None, *, grouping: GroupingRules | None = None) -> None:
         """Derive everything anew from the facts; with a policy or grouping rules, from now on by these.
 
         Args:
             policy: the thresholds of the severity rules.
-            grouping: the user's rules for what belongs together, as TOML (docs/grouping.md).
-
-        Raises:
-            UsageError: the grouping rules make no sense; nothing has changed.
+            grouping: the user's rules for what belongs together (docs/grouping.md).
         """
 
         def job(db: Writer) -> None:

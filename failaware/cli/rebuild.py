@@ -27,8 +27,7 @@ def run(args: argparse.Namespace) -> int:
         policy = Policy.from_toml(_read(args.policy), origin=args.policy)
     grouping = None
     if args.grouping is not None:
-        grouping = _read(args.grouping)
-        GroupingRules.from_toml(grouping, origin=args.grouping)
+        grouping = GroupingRules.from_toml(_read(args.grouping), origin=args.grouping)
     with Store.open(args.db) as store:
         store.rebuild(policy, grouping=grouping)
     output.Paper().print(output.text("Everything derived was made anew from the facts."))

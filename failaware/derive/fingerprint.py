@@ -1,7 +1,7 @@
 """From an error to its fingerprint: the message with its variable parts masked, and the id of its cluster.
 
 A pure function of (event type, error type, message): no state, no order, no threshold, so that the same failure lands
-in the same cluster in any process, forever, for a given VERSION of the rules.
+in the same cluster in any process, forever, for a given FINGERPRINT_VERSION of the rules.
 """
 
 import hashlib
@@ -18,7 +18,8 @@ _NO_MESSAGE = "(no message)"
 _GAP = " … "
 
 _PLACEHOLDER = r"<[a-z0-9]{1,12}>"
-_ANY_PLACEHOLDER = re.compile(_PLACEHOLDER)
+ANY_PLACEHOLDER = re.compile(_PLACEHOLDER)
+"""What stands in a template for a part that varies."""
 _DIGIT = re.compile(r"\d")
 _KEY_VALUE = re.compile(r"(?<![\w.=-])(?P<key>[A-Za-z_][\w.-]{0,60}+)=(?P<value>(?!['\"`=(\[{<])[^\s,;)\]}'\"]++)")
 _WORD = re.compile(r"\b(?=[^\W\d]*+(?:[-.][^\W\d]*+){0,12}+\d)\w++(?:[-.+]\w++)*+(?:/\d++(?!\w))*+")
@@ -70,7 +71,7 @@ def cluster_id(event_type: str, error_type: str | None, template: str) -> int:
 
     All placeholders count as one, so that a UUID in one failure and a number in the next still meet.
     """
-    identity = "\x00".join((event_type, error_type or "", _ANY_PLACEHOLDER.sub("<*>", template)))
+    identity = "\x00".join((event_type, error_type or "", ANY_PLACEHOLDER.sub("<*>", template)))
     digest = hashlib.sha256(identity.encode("utf-8", "backslashreplace")).digest()
     return int.from_bytes(digest[:8], "big") >> 1 or 1
 
@@ -98,7 +99,7 @@ def _settled(text: str) -> str:
 
 def _masked(message: str) -> str:
     """One round of masking."""
-    text = _cut(message)
+    text = cut(message)
     if text[:1] in {"'", '"'} and (whole := masks.WHOLE_QUOTED.fullmatch(text)) and whole["value"].count(" ") > 2:
         text = whole["value"]  # a KeyError shows its message as a literal
     text = _apply(_ADDRESSES, text)
@@ -120,7 +121,7 @@ def _masked(message: str) -> str:
         text = masks.MIXED_CASE.sub(_mixed, text)
     if "<" in text:
         text = _tidied(text)
-    return _cut(_shown(text)) or "<text>"
+    return cut(_shown(text)) or "<text>"
 
 
 def _shown(text: str) -> str:
@@ -138,7 +139,8 @@ def _apply(steps: tuple[_Step, ...], text: str) -> str:
     return text
 
 
-def _cut(message: str) -> str:
+def cut(message: str) -> str:
+    """As much of a message as is looked at: 2,000 characters, its two ends."""
     if len(message) <= _MAX_MESSAGE:
         return message
     half = (_MAX_MESSAGE - len(_GAP)) // 2
@@ -183,7 +185,7 @@ def _key_value(match: re.Match[str]) -> str:
 def _quoted(match: re.Match[str]) -> str:
     """A quoted name stays (column 'abc'), a quoted value goes (got 'abc'): its look and the words beside it tell."""
     value, quote, text = match["value"], match["q"], match.string
-    if _ANY_PLACEHOLDER.fullmatch(value):
+    if ANY_PLACEHOLDER.fullmatch(value):
         return f"{quote}{value}{quote}"
     before = text[max(0, match.start() - 30) : match.start()]
     cue, between = _cue(before)

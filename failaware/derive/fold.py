@@ -5,8 +5,9 @@ rule. Needs a Writer inside a transaction.
 """
 
 from dataclasses import dataclass, field
+from functools import lru_cache, partial
 
-from failaware.derive.grouping import Group, GroupingRules, Subject, group, says_too_little
+from failaware.derive.grouping import Subject, group
 from failaware.derive.rules import Policy
 from failaware.derive.settings import keep_fingerprint_version, load_grouping
 from failaware.derive.severity import CLUSTER_EVIDENCE, case, cluster_reason
@@ -141,26 +142,27 @@ def _fold_failures(db: Writer, scope: Scope) -> None:
 def _fingerprint(db: Writer, scope: Scope) -> bool:
     """Give every new failure its cluster; true if there were any."""
     after, rules = 0, load_grouping(db)
+
+    @lru_cache(maxsize=256)
+    def text_of(traceback: int | None) -> str | None:
+        rows = db.query("SELECT text FROM traceback_log WHERE traceback_id = ?", (traceback,))
+        return rows[0][0] if rows else None
+
     while rows := db.query(scope.ctes + _SQL["unfingerprinted"], {**scope.parameters, "after": after, "page": _PAGE}):
-        groups = {row[0]: (row[1], _group(db, row[0], Subject(*row[1:]), rules)) for row in rows}
-        db.execute_many(_SQL["new_failure"], [(attempt, found.cluster_id) for attempt, (_, found) in groups.items()])
-        clusters = {
-            found.cluster_id: (found.cluster_id, event_type, found.error_type, found.template)
-            for event_type, found in groups.values()
-        }
+        failures: list[tuple[int, int]] = []
+        clusters: dict[int, tuple[int, str, str | None, str]] = {}
+        for attempt_id, traceback, event_type, error_type, message, cause, given in rows:
+            subject = Subject(event_type, error_type, message, cause, given, partial(text_of, traceback))
+            found = group(subject, rules)
+            failures.append((attempt_id, found.cluster_id))
+            # The first to enter names it, as it does when failures come one by one.
+            clusters.setdefault(found.cluster_id, (found.cluster_id, event_type, found.error_type, found.template))
+        db.execute_many(_SQL["new_failure"], failures)
         db.execute_many(_SQL["new_cluster"], [clusters[cluster_id] for cluster_id in sorted(clusters)])
         after = rows[-1][0]
     if after:
         keep_fingerprint_version(db, anew=False)
     return after > 0
-
-
-def _group(db: Writer, attempt_id: int, subject: Subject, rules: GroupingRules) -> Group:
-    """The failure's cluster; its traceback is read only where it may matter."""
-    if rules.read_tracebacks or says_too_little(subject):
-        rows = db.query(_SQL["traceback_of"], (attempt_id,))
-        subject = subject._replace(traceback=rows[0][0] if rows else None)
-    return group(subject, rules)
 
 
 def _count_entries(db: Writer, scope: Scope, *, sign: int) -> None:

@@ -32,13 +32,10 @@ DO UPDATE SET events = tally.events + excluded.events;
 
 -- name: unfingerprinted
 -- New failures that have no cluster yet, in pages: the template is made in Python.
-SELECT a.attempt_id, e.event_type, a.error_type, a.error_message, a.cause, coalesce(a.fingerprint, e.fingerprint)
+SELECT a.attempt_id, a.traceback, e.event_type, a.error_type, a.error_message, a.cause, coalesce(a.fingerprint, e.fingerprint)
   FROM new_attempt a JOIN event_log e ON e.event_id = a.event_id
  WHERE a.outcome = 'FAILED' AND a.attempt_id > :after
  ORDER BY a.attempt_id LIMIT :page;
-
--- name: traceback_of
-SELECT t.text FROM attempt_log a JOIN traceback_log t ON t.traceback_id = a.traceback WHERE a.attempt_id = ?;
 
 -- name: new_failure
 INSERT INTO failure (attempt_id, cluster_id) VALUES (?, ?);

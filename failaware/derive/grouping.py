@@ -4,12 +4,13 @@ Pure: a function of the failure and the rules, which the store keeps (`setting`)
 """
 
 import re
+from collections.abc import Callable
 from difflib import SequenceMatcher
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from failaware.derive.fingerprint import cluster_id, fingerprint, template
+from failaware.derive.fingerprint import ANY_PLACEHOLDER, cluster_id, cut, fingerprint, template
 from failaware.errors import UsageError
 from failaware.model import MEMBER, MaskedPart
 
@@ -20,23 +21,21 @@ _BY_TEMPLATE, _BY_CALLER = "the message", "fingerprint= as given"
 _ACTIONS = ("group", "split", "apart")
 _MATCHES = ("type", "error", "message", "traceback")
 _SAYS_SOMETHING = re.compile(r"[^\W\d_]")
-_PLACEHOLDER = re.compile(r"<[a-z0-9]{1,12}>")
 _FRAME = re.compile(r'^  File "(?P<file>[^"\n]+)", line \d+, in (?P<function>[^\n]+)$', re.MULTILINE)
 _LIBRARY = re.compile(r"site-packages|dist-packages|[/\\]lib[/\\]python\d|^<frozen ")
-_TOKEN = re.compile(r"<[a-z0-9]{1,12}>|\w+|\s+|[^\w\s]")
+_TOKEN = re.compile(rf"{ANY_PLACEHOLDER.pattern}|\w+|\s+|[^\w\s]")
 _MAX_PART = 200  # characters by which a cluster is split
-_MAX_ALIGNED = 2_000  # characters: as much as the template looks at
 
 
 class Subject(NamedTuple):
-    """What is known of a failure when its cluster is sought; `traceback` may be left out where no rule reads it."""
+    """What is known of a failure when its cluster is sought; its traceback is read only where it matters."""
 
     event_type: str
     error_type: str | None
     message: str | None
     cause: str | None = None
     fingerprint: str | None = None
-    traceback: str | None = None
+    traceback: Callable[[], str | None] = lambda: None
 
 
 class Group(NamedTuple):
@@ -68,20 +67,16 @@ class GroupingRule(NamedTuple):
         """Whether it is about this failure; the match of `message`, where the rule has one."""
         if not fnmatchcase(subject.event_type, self.type) or not fnmatchcase(subject.error_type or "", self.error):
             return False
-        if self.traceback is not None and not self.traceback.search(subject.traceback or ""):
+        if self.traceback is not None and not self.traceback.search(subject.traceback() or ""):
             return False
         return True if self.message is None else self.message.search(subject.message or "") or False
 
 
 class GroupingRules(NamedTuple):
-    """The rules, in their order: the first that holds decides."""
+    """The rules, in their order: the first that holds decides. `toml` is the text they were read from."""
 
     rules: tuple[GroupingRule, ...] = ()
-
-    @property
-    def read_tracebacks(self) -> bool:
-        """Whether any of them looks into tracebacks."""
-        return any(rule.traceback is not None for rule in self.rules)
+    toml: str = ""
 
     @classmethod
     def from_toml(cls, text: str, *, origin: str = "the grouping file") -> "GroupingRules":
@@ -99,7 +94,9 @@ class GroupingRules(NamedTuple):
         tables = given.pop("rule", [])
         if given or not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
             raise UsageError(f"{origin}: it has [[rule]] tables and nothing else")
-        return cls(tuple(_rule(table, f"{origin}: rule {number}") for number, table in enumerate(tables, start=1)))
+        return cls(
+            tuple(_rule(table, f"{origin}: rule {number}") for number, table in enumerate(tables, start=1)), text
+        )
 
 
 def group(subject: Subject, rules: GroupingRules) -> Group:
@@ -112,34 +109,27 @@ def group(subject: Subject, rules: GroupingRules) -> Group:
     return _by_message(subject)
 
 
-def says_too_little(subject: Subject) -> bool:
-    """Whether the place in the code is needed, since the message has no word of its own."""
-    if subject.fingerprint or subject.cause:
-        return False
-    if not subject.message or not subject.message.strip():
-        return True
-    _, name = fingerprint(subject.event_type, subject.error_type, subject.message)
-    return not _SAYS_SOMETHING.search(_PLACEHOLDER.sub("", name))
-
-
 def masked_parts(text: str, name: str) -> tuple[MaskedPart, ...]:
     """Which parts of the text a template leaves out, and what stands there instead (nothing, for what is dropped)."""
-    before, after = _TOKEN.findall(text[:_MAX_ALIGNED]), _TOKEN.findall(name)
+    before, after = _TOKEN.findall(cut(text)), _TOKEN.findall(name)
     parts = []
-    for kind, from_before, to_before, from_after, to_after in SequenceMatcher(
-        None, before, after, autojunk=False
-    ).get_opcodes():
-        was, now = "".join(before[from_before:to_before]), "".join(after[from_after:to_after])
-        if kind != "equal" and was.strip() != now.strip():
-            parts.append(MaskedPart(now.strip(), was.strip()))
+    for kind, from_before, to_before, from_after, to_after in SequenceMatcher(None, before, after).get_opcodes():
+        was, now = "".join(before[from_before:to_before]).strip(), "".join(after[from_after:to_after]).strip()
+        if kind != "equal" and was != now:
+            parts.append(MaskedPart(now, was))
     return tuple(parts)
+
+
+def _says_too_little(message: str | None, name: str) -> bool:
+    """Whether the message has no word of its own, so that the place in the code is needed."""
+    return not message or not message.strip() or not _SAYS_SOMETHING.search(ANY_PLACEHOLDER.sub("", name))
 
 
 def _by_message(subject: Subject) -> Group:
     if subject.cause:
         return _by_cause(subject, subject.cause)
     number, name = fingerprint(subject.event_type, subject.error_type, subject.message)
-    place = _own_place(subject.traceback) if subject.traceback and says_too_little(subject) else None
+    place = _own_place(subject.traceback() or "") if _says_too_little(subject.message, name) else None
     if place is not None:
         name = f"{name} in {place}"
         number = cluster_id(subject.event_type, subject.error_type, name)
@@ -165,9 +155,7 @@ def _by_rule(subject: Subject, rule: GroupingRule, match: re.Match[str] | bool) 
         return _named(subject, rule.group, by)
     if rule.apart:
         text = subject.message or subject.error_type or ""
-        return Group(
-            cluster_id(subject.event_type, subject.error_type, text), subject.error_type, text[:_MAX_ALIGNED], by, text
-        )
+        return Group(cluster_id(subject.event_type, subject.error_type, text), subject.error_type, cut(text), by, text)
     part = match[rule.split] if isinstance(match, re.Match) and rule.split else None
     return _named(subject, f"{DEFAULT} [{rule.split}={(part or '')[:_MAX_PART]}]", by)
 

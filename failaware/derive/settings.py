@@ -39,14 +39,9 @@ def _parsed_grouping(text: str) -> "GroupingRules":
     return GroupingRules.from_toml(text, origin="this store's grouping rules")
 
 
-def save_grouping(db: Writer, text: str) -> None:
-    """Keep grouping rules with the store, as TOML. As with a policy, a rebuild must follow.
-
-    Raises:
-        UsageError: the rules make no sense.
-    """
-    _parsed_grouping(text)
-    _save(db, "grouping", text)
+def save_grouping(db: Writer, rules: "GroupingRules") -> None:
+    """Keep grouping rules with the store. As with a policy, a rebuild must follow."""
+    _save(db, "grouping", rules.toml)
 
 
 def fingerprint_version(db: Reader) -> int | None:

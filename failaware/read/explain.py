@@ -52,7 +52,8 @@ def _grouped(db: Reader, entity_type: str, entity_id: int) -> GroupedBy | None:
     rows = db.query(_SUBJECT + _EXAMPLE[entity_type], (entity_id,))
     if not rows:
         return None
-    found = group(Subject(*rows[0]), load_grouping(db))
+    event_type, error_type, message, cause, given, traceback = rows[0]
+    found = group(Subject(event_type, error_type, message, cause, given, lambda: traceback), load_grouping(db))
     return GroupedBy(found.by, found.text, found.template, masked_parts(found.text, found.template))
 
 
