@@ -3,7 +3,7 @@
 import getpass
 import os
 import socket
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -205,7 +205,7 @@ class Store:
 
         self.write(job)
 
-    def ingest(self, events: list[tuple[NewEvent, Failure | None]], rejects: list[NewReject]) -> list[bool]:
+    def ingest(self, events: Sequence[tuple[NewEvent, Failure | None]], rejects: Sequence[NewReject]) -> list[bool]:
         """Record a batch of prepared events, with the failures observed elsewhere (DEAD: nobody here will retry them).
 
         Returns, for each event, whether its key was known, so that nothing was added.
@@ -281,8 +281,8 @@ class Store:
         return self.read(lambda db: append.recorded(db, event_id))
 
     def _decide(self, kind: DecisionKind, event_ids: Iterable[int], because: str, by: str | None) -> None:
-        ids, who, now = list(dict.fromkeys(event_ids)), by or whoami(), self.clock()
-        reason = self._recorder.masked(because) or ""
+        ids, who, now = list(dict.fromkeys(event_ids)), self._recorder.said("by", by or whoami()), self.clock()
+        reason = self._recorder.said("because", because)
         self.write(lambda db: append.decisions(db, kind, ids, by=who, reason=reason, now=now, policy=self.policy))
 
 

@@ -4,10 +4,11 @@ Event and attempt are written together when the block ends, in one transaction; 
 leaves nothing behind.
 """
 
+import contextlib
 import functools
 import inspect
 import warnings
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -18,6 +19,7 @@ from failaware.ingest.record import as_json
 from failaware.model import Failure, NewEvent
 
 F = TypeVar("F", bound=Callable[..., Any])
+_END = object()
 
 
 class Attempting:
@@ -89,13 +91,7 @@ def _wrapper(function: Callable[..., Any], start: Callable[..., Attempting]) -> 
 
         return call_async
     if inspect.isasyncgenfunction(function):
-
-        async def generate_async(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-            async with start(*args, **kwargs):
-                async for item in function(*args, **kwargs):
-                    yield item
-
-        return generate_async
+        return _async_generator(function, start)
     if inspect.isgeneratorfunction(function):
 
         def generate(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
@@ -109,6 +105,29 @@ def _wrapper(function: Callable[..., Any], start: Callable[..., Attempting]) -> 
             return function(*args, **kwargs)
 
     return call
+
+
+def _async_generator(function: Callable[..., Any], start: Callable[..., Attempting]) -> Callable[..., Any]:
+    async def generate_async(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+        async with start(*args, **kwargs), contextlib.aclosing(function(*args, **kwargs)) as inner:
+            step = inner.asend(None)
+            while (item := await _next(step)) is not _END:  # what `yield from` is for plain generators
+                try:
+                    step = inner.asend((yield item))
+                except GeneratorExit:
+                    raise
+                except BaseException as thrown:  # noqa: BLE001 - theirs to handle
+                    step = inner.athrow(thrown)
+
+    return generate_async
+
+
+async def _next(step: Awaitable[Any]) -> Any:
+    """What an async generator yields next, or _END."""
+    try:
+        return await step
+    except StopAsyncIteration:
+        return _END
 
 
 def _is_failure(error: BaseException) -> bool:

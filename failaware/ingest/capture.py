@@ -17,6 +17,9 @@ MAX_MESSAGE = 8_192
 MAX_TRACEBACK = 65_536
 """Characters of a traceback that are kept, its two ends."""
 
+MAX_NAME = 512
+"""Characters of an error type or a fingerprint that are kept."""
+
 _HEAD_FRAMES, _TAIL_FRAMES = 10, 30
 _MAX_CHAIN = 20  # exceptions in one chain, and in one group
 _CACHE_SIZE = 4_096
@@ -33,27 +36,45 @@ def describe(error: BaseException, *, masker: Masker | None = None) -> Failure:
         error: any exception, also one whose `__str__` fails or whose chain is circular.
         masker: takes the secrets out of the message and the traceback.
     """
-    message, traceback = _message(error), "".join(_chain(error, set(), ERROR_HERE))
-    if masker is not None:
-        message, _ = masker.mask_text(bounded(message, 4 * MAX_MESSAGE))
-        traceback, _ = masker.mask_text(bounded(traceback, 2 * MAX_TRACEBACK))
-    cause, fingerprint = _cause(error), _fingerprint(error)
-    if masker is not None:
-        cause = cause and masker.mask_text(bounded(cause, 4 * MAX_MESSAGE))[0]
-        fingerprint = fingerprint and masker.mask_text(fingerprint)[0]
+    return failure(
+        type_name(error),
+        _message(error),
+        "".join(_chain(error, set(), ERROR_HERE)),
+        cause=_cause(error),
+        fingerprint=_fingerprint(error),
+        masker=masker,
+    )
+
+
+def failure(
+    error_type: str,
+    message: str,
+    traceback: str | None,
+    *,
+    masker: Masker | None,
+    cause: str | None = None,
+    fingerprint: str | None = None,
+) -> Failure:
+    """A failure fit to be stored, of texts that may hold anything: masked, bounded, valid UTF-8."""
+
+    def kept(text: str, limit: int) -> str:
+        if masker is not None:
+            text, _ = masker.mask_text(bounded(text, 4 * limit))  # what is cut here is cut again below
+        return bounded(storable(text), limit)
+
     return Failure(
-        bounded(storable(type_name(error)), 512),
-        bounded(storable(message), MAX_MESSAGE),
-        bounded(storable(traceback), MAX_TRACEBACK),
-        cause and bounded(storable(cause), MAX_MESSAGE),
-        fingerprint and bounded(storable(fingerprint), 512),
+        kept(error_type, MAX_NAME),
+        kept(message, MAX_MESSAGE),
+        traceback and kept(traceback, MAX_TRACEBACK),
+        cause and kept(cause, MAX_MESSAGE),
+        fingerprint and kept(fingerprint, MAX_NAME),
     )
 
 
 def _fingerprint(error: BaseException) -> str | None:
     """What the handler says that this failure is like."""
     given = getattr(error, "failaware_fingerprint", None)
-    return bounded(given, 4_096) if isinstance(given, str) and given else None
+    return given if isinstance(given, str) else None
 
 
 def _cause(error: BaseException) -> str | None:

@@ -5,6 +5,7 @@ kept as the raw JSON that stood in the line. A line that cannot be understood be
 """
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -12,13 +13,14 @@ from json.decoder import WHITESPACE, scanstring  # type: ignore[attr-defined]
 from typing import Any
 
 from failaware.errors import PayloadError, UsageError
-from failaware.ingest.capture import MAX_MESSAGE, MAX_TRACEBACK
+from failaware.ingest.capture import failure
 from failaware.ingest.record import Recorder, parse_time
 from failaware.model import Failure, NewEvent, NewReject
 from failaware.store import Store
 from failaware.text import bounded, storable
 
 _CHUNK = 1_000  # lines in one transaction
+_ESCAPED = re.compile(r"\\u00([2-7][0-9a-fA-F])")  # a printable character of ASCII
 _BLANK = frozenset((" ", "\t", "\r", "\n"))
 _MAX_RAW = 65_536  # characters of a rejected line that are kept
 _FIELDS = {"type", "payload", "key", "source", "occurred_at", "fingerprint", "error"}
@@ -76,8 +78,15 @@ def _prepare(
 
 
 def _reject(recorder: Recorder, origin: str, line_no: int, line: bytes, *, error: str, now: int) -> NewReject:
-    raw, _ = recorder.masker.mask_text(line.rstrip(b"\r\n").decode("utf-8", "backslashreplace"))
+    raw = _legible(line.rstrip(b"\r\n").decode("utf-8", "backslashreplace"), recorder)
     return NewReject(origin, line_no, bounded(storable(raw), _MAX_RAW), storable(recorder.masked(error) or ""), now)
+
+
+def _legible(raw: str, recorder: Recorder) -> str:
+    """A line that was not understood, without its secrets, also those that escapes or UTF-16 would hide."""
+    plain = _ESCAPED.sub(lambda match: chr(int(match[1], 16)), raw).replace("\0", "")
+    masked, hits = recorder.masker.mask_text(plain)
+    return masked if hits else raw
 
 
 def _parse(line: str, recorder: Recorder, now: int) -> tuple[NewEvent, Failure | None]:
@@ -113,17 +122,12 @@ def _failure(error: Any, recorder: Recorder) -> Failure | None:
         raise UsageError('the field \'error\' is {"type": …, "message": …, "traceback": …}')
     if not all(isinstance(part, str | None) for part in error.values()):
         raise UsageError("type, message and traceback of 'error' are strings")
-    traceback = error.get("traceback")
-    return Failure(
-        _kept(error.get("type") or "Error", 512, recorder),
-        _kept(error.get("message") or "", MAX_MESSAGE, recorder),
-        None if traceback is None else _kept(traceback, MAX_TRACEBACK, recorder),
+    return failure(
+        error.get("type") or "Error",
+        error.get("message") or "",
+        error.get("traceback"),
+        masker=recorder.masker,
     )
-
-
-def _kept(text: str, limit: int, recorder: Recorder) -> str:
-    masked, _ = recorder.masker.mask_text(text)
-    return bounded(storable(masked), limit)
 
 
 def _members(line: str) -> Iterator[tuple[str, Any, str]]:

@@ -14,9 +14,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from failaware.errors import FailawareError
-from failaware.ingest.capture import describe
+from failaware.ingest.capture import MAX_MESSAGE, describe, failure
 from failaware.ingest.record import as_json
 from failaware.model import Failure, NewEvent
+from failaware.text import bounded
 
 if TYPE_CHECKING:
     from failaware.store import Store
@@ -92,10 +93,12 @@ class FailureHandler(logging.Handler):
     def _write_batch(self, batch: list[_Kept]) -> None:
         while not self._ending.is_set():
             try:
-                self._store.ingest(list(batch), [])
+                self._store.ingest(batch, [])
             except FailawareError:
                 self._ending.wait(_RETRY_S)  # the disk may be full, or someone holds the store: try again
                 continue
+            except Exception:  # noqa: BLE001 - a fault of ours must not end the thread that keeps the others
+                self.dropped += len(batch)
             for _ in batch:
                 self._waiting.task_done()
             return
@@ -103,22 +106,20 @@ class FailureHandler(logging.Handler):
     def _kept(self, record: logging.LogRecord) -> _Kept:
         masker = self._store.recorder.masker
         fields = {name: value for name, value in vars(record).items() if name not in _STANDARD}
+        message, alike = _words(record)
         if isinstance(record.msg, dict):  # structlog hands its event over as a dict
             fields |= {name: value for name, value in record.msg.items() if name != "event"}
-            message, alike = str(record.msg.get("event", "")), None
-        else:
-            message, alike = record.getMessage(), record.msg if record.args and isinstance(record.msg, str) else None
         error = record.exc_info[1] if record.exc_info else None
-        failure = (
-            describe(error, masker=masker)
-            if error is not None
-            else Failure(record.levelname, masker.mask_text(message)[0], None, None, alike)
+        failed = (
+            failure(record.levelname, message, None, fingerprint=alike, masker=masker)
+            if error is None
+            else describe(error, masker=masker)
         )
-        return self._event(record, message, fields), failure
+        return self._event(record, message, fields), failed
 
     def _event(self, record: logging.LogRecord, message: str, fields: dict[str, Any]) -> NewEvent:
         payload = {
-            "message": message,
+            "message": bounded(message, MAX_MESSAGE),
             "level": record.levelname,
             "where": f"{record.pathname}:{record.lineno} {record.funcName}",
             "thread": record.threadName,
@@ -126,3 +127,13 @@ class FailureHandler(logging.Handler):
         }
         at = int(record.created * 1_000_000)
         return self._store.recorder.event(record.name, payload, now=at, source=f"logging:{record.process}")[0]
+
+
+def _words(record: logging.LogRecord) -> tuple[str, str | None]:
+    """The message, and the format that it was made of, if there was one."""
+    if isinstance(record.msg, dict):
+        return str(record.msg.get("event", "")), None
+    try:
+        return record.getMessage(), record.msg if record.args and isinstance(record.msg, str) else None
+    except (TypeError, ValueError, KeyError):  # the arguments do not fit, which is no reason to lose the rest
+        return f"{record.msg} % {record.args!r}", None

@@ -10,6 +10,7 @@ from typing import Any
 from failaware.errors import PayloadError, UsageError
 from failaware.ingest.masking import Masker
 from failaware.model import NewEvent
+from failaware.text import storable
 
 MAX_PAYLOAD_BYTES = 1_048_576
 """The default limit for one payload: 1 MiB of JSON in UTF-8."""
@@ -17,6 +18,7 @@ MAX_PAYLOAD_BYTES = 1_048_576
 _MAX_DEPTH = 200  # levels of a payload: any process must be able to decode it, however deep its own stack is
 _FIELDS = ("type", "payload", "key", "source", "occurred_at", "fingerprint")
 _MAX_SHOWN = 200  # characters of a value that is no JSON
+_MAX_SAID = 8_192  # characters of a reason
 _MAX_NAME = 512  # characters of an event type, a key or a source
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=None).encode
 
@@ -89,6 +91,18 @@ class Recorder:
     def masked(self, text: str | None) -> str | None:
         """A text without its secrets."""
         return None if text is None else self.masker.mask_text(text)[0]
+
+    def said(self, what: str, words: str) -> str:
+        """What a person says about a decision, without its secrets.
+
+        Raises:
+            UsageError: it is no text, or a long one.
+        """
+        if not isinstance(words, str):
+            raise UsageError(f"'{what}' is a text, not {type(words).__name__}")
+        if len(words) > _MAX_SAID:
+            raise UsageError(f"'{what}' has {_MAX_SAID:,} characters at most, not {len(words):,}")
+        return storable(self.masker.mask_text(words)[0])
 
     def _masked_key(self, key: str) -> str:
         """Keys that differ only in a secret must still differ, or the second event would be taken for the first."""

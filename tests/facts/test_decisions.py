@@ -3,7 +3,7 @@
 import pytest
 
 from failaware import Handlers, NotFound, Retry, UsageError, Worker
-from tests.conftest import assert_rebuild_changes_nothing
+from tests.conftest import assert_rebuild_changes_nothing, query
 
 
 class Trouble:
@@ -93,3 +93,17 @@ def test_decisions_that_make_no_sense_are_refused_and_nothing_is_decided(store, 
     store.dismiss([dead_id], because="x")
     with pytest.raises(UsageError, match="dismissed already"):
         store.dismiss([dead_id], because="x")
+
+
+@pytest.mark.parametrize("because", [7, None, "x" * 5_000_000])
+def test_a_reason_that_is_no_short_text_is_refused(store, because):
+    store.record("a", 1)
+    with pytest.raises(UsageError, match="because"):
+        store.dismiss([1], because=because)
+    assert query(store, "SELECT * FROM decision_log") == []
+
+
+def test_a_reason_that_no_file_can_hold_is_made_legible(store):
+    store.record("a", 1)
+    store.dismiss([1], because="half \ud800", by="who \ud800")
+    assert query(store, "SELECT reason, decided_by FROM decision_log") == [("half \\ud800", "who \\ud800")]

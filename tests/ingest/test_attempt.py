@@ -125,6 +125,38 @@ def test_functions_of_all_kinds(store):
     assert payload_of(store, 2) == {"a": 4, "b": 0}
 
 
+def test_async_generators_get_what_is_sent_and_thrown_and_are_closed(store):
+    closed = []
+
+    @store.attempted("async generator")
+    async def echo():
+        got = None
+        try:
+            while True:
+                try:
+                    got = yield got
+                except KeyError:
+                    got = "caught"
+        finally:
+            closed.append(True)
+
+    async def talk():
+        generator = echo()
+        await generator.asend(None)
+        assert await generator.asend(1) == 1
+        assert await generator.athrow(KeyError("x")) == "caught"
+        assert closed == []
+        await generator.aclose()
+        assert closed == [True]
+        failing = echo()
+        await failing.asend(None)
+        with pytest.raises(ValueError, match="mine"):
+            await failing.athrow(ValueError("mine"))
+
+    asyncio.run(talk())
+    assert [status for _, status, _ in states(store)] == ["SYNCED", "DEAD"]
+
+
 def test_the_arguments_of_a_call_are_its_payload_whatever_they_are(store):
     class Broken:
         def __repr__(self):

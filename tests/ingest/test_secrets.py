@@ -102,6 +102,18 @@ def test_no_column_of_the_log_keeps_it(store, path, tmp_path, capsys):
         assert "tr0ub4dor" not in kept
 
 
+@pytest.mark.parametrize(
+    "line",
+    [b'{"type": "job", "p\\u0061ssword": "tr0ub4dor"}', '{"type": 1, "password": "tr0ub4dor"}'.encode("utf-16")],
+)
+def test_a_rejected_line_hides_nothing_in_escapes_or_in_utf_16(store, path, tmp_path, line):
+    (tmp_path / "lines.jsonl").write_bytes(line + b"\n")
+    assert main(["--db", str(path), "ingest", str(tmp_path / "lines.jsonl")]) == 1
+    kept = "".join(raw for (raw,) in query(store, "SELECT raw FROM reject_log"))
+    assert "[masked]" in kept
+    assert "tr0ub4dor" not in kept.replace("\0", "").replace("\\x00", "")
+
+
 def test_a_name_that_stands_twice_hides_nothing(store, path, tmp_path):
     lines = tmp_path / "lines.jsonl"
     lines.write_text('{"type": "job", "payload": {"a": {"password": "tr0ub4dor", "password": null}}}\n')
