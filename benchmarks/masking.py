@@ -11,6 +11,7 @@ PAYLOADS = (
     {"id": "8f14e45f", "to": "ada@example.com", "template": "welcome", "locale": "de"},
     {"path": "/data/in/a.csv", "rows": 1200, "sha": "3f2a9bc1"},
 )
+HINTED = {"idempotency_key": "8f14e45f-17", "author": "Ada", "token_count": 12, "lines": [{"code": "A-1", "n": 2}]}
 MESSAGE = "connect to 10.0.0.1:8443 timed out after 5.02 s"
 
 
@@ -31,8 +32,8 @@ def _microseconds(function, rounds=5_000):
 def main() -> None:
     """Print both rates for each half of the corpus, and the cost of what holds no secret."""
     for half, found, ordinary in (
-        ("held out", secrets.HELD_OUT_SECRETS, secrets.HELD_OUT_ORDINARY),
-        ("tuned on", secrets.TUNED_SECRETS, secrets.TUNED_ORDINARY),
+        ("written first", secrets.FIRST_SECRETS, secrets.FIRST_ORDINARY),
+        ("written with the patterns", secrets.TUNED_SECRETS, secrets.TUNED_ORDINARY),
     ):
         hits = sum(secret.leak not in json.dumps(_masked(secret.data)[0]) for secret in found)
         wrong = sum(_masked(data)[1] > 0 for data in ordinary)
@@ -42,6 +43,7 @@ def main() -> None:
     print(
         f"a payload passed over: {_microseconds(lambda: [masker.may_hold(text) for text in texts]) / len(texts):.2f} µs"
     )
+    print(f"a payload looked through, without a secret: {_microseconds(lambda: masker.mask_value(HINTED)):.2f} µs")
     print(f"a message: {_microseconds(lambda: masker.mask_text(MESSAGE)):.2f} µs")
 
 

@@ -1,4 +1,5 @@
-"""JSON Lines: one event a line, `{"type": …, "payload": …, "key": …, "source": …, "occurred_at": …}`.
+"""JSON Lines: one event a line, `{"type": …, "payload": …, "key": …, "source": …, "occurred_at": …}`,
+and perhaps a "fingerprint".
 
 With `"error": {"type": …, "message": …, "traceback": …}` the line also says how it failed elsewhere. The payload is
 kept as the raw JSON that stood in the line. A line that cannot be understood becomes a reject, with the reason.

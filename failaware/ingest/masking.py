@@ -43,6 +43,10 @@ _HINTS = _without_longer(
 _UNBROKEN = re.compile(r"[\w-]{16}")
 _UNBROKEN_HINTS = _without_longer(hint for shape in SHAPES if shape.unbroken for hint in shape.hints)
 """One of these is in every text with a secret that is no card number; looking for them is far cheaper than for it."""
+_SHORT_WORD = re.compile(r"(?!\d{13})[\w.-]{0,15}")
+"""Most names and many values: too short for a provider's token, and nothing in it announces anything."""
+_SEPARATOR = re.compile(r"[\s=:,<>\[(\"'%]")
+"""One of these stands between what announces a secret and the secret."""
 _MANY_DIGITS = re.compile(r"\d(?:[ -]?\d){12}")
 _CARD = re.compile(r"(?<![\w.-])(?:[45]|3[04678]|2[2-7]|6[0245])(?:[ -]?\d){11,17}(?![\w-]|\.\d)")
 _MAX_PASSES = 4  # what stands beside a masked secret may then show itself
@@ -71,7 +75,7 @@ class Masker:
 
     def mask_text(self, text: str) -> tuple[str, int]:
         """The text without its secrets, and how many there were."""
-        if not self._enabled or len(text) < 6:
+        if not self._enabled or _SHORT_WORD.fullmatch(text):
             return text, 0
         hits = 0
         for _ in range(_MAX_PASSES):
@@ -85,8 +89,9 @@ class Masker:
         named = shaped = cards = 0
         lower = text.lower()
         if self._extra or _is_hinted(text, lower):
-            text, named = mask_named(text, self.says_secret)
-            text, shaped = mask_shapes(text, lower)
+            if _SEPARATOR.search(text):
+                text, named = mask_named(text, self.says_secret)
+            text, shaped = mask_shapes(text, lower, unbroken=_UNBROKEN.search(text) is not None)
         if _MANY_DIGITS.search(text):
             text, cards = _mask_cards(text)
         return text, named + shaped + cards

@@ -22,6 +22,11 @@ class Shape(NamedTuple):
     pattern: re.Pattern[str]
     unbroken: bool = False
 
+    @property
+    def replacement(self) -> str:
+        """What stands instead, as a template for `sub`."""
+        return r"\g<keep>" + MASK if "keep" in self.pattern.groupindex else MASK
+
 
 class Lead(NamedTuple):
     """`before` finds the name; the secret begins where it ends and is what `value` matches there (group `v`)."""
@@ -108,6 +113,7 @@ SHAPES = (
     _token("Atlassian, Linear, Notion", "atatt3 lin_api_ ntn_", r"(?:ATATT3|lin_api_|ntn_)[\w=-]{30,}"),
 )
 """Shapes of secrets that need no name."""
+_BROKEN_SHAPES = tuple(shape for shape in SHAPES if not shape.unbroken)
 
 _VALUE = re.compile(
     r"\"(?P<double>(?:[^\"\\]|\\.){1,8192})"  # the end mark may be cut off
@@ -162,14 +168,21 @@ _CODE = re.compile(r"(?:await )?[A-Za-z_][\w.]*[(\[]|self\.\w+|(?:os|args|settin
 _ODD = re.compile(r"[0-9!@#$%^&*+=]|[a-z][A-Z]")
 
 
-def mask_shapes(text: str, lower: str) -> tuple[str, int]:
-    """The text without what has the shape of a secret, and how many there were; `lower` is the text in lower case."""
+def mask_shapes(text: str, lower: str, *, unbroken: bool) -> tuple[str, int]:
+    """The text without what has the shape of a secret, and how many there were.
+
+    Args:
+        text: any text.
+        lower: the text in lower case.
+        unbroken: whether 16 letters, digits, - and _ stand in a row in it.
+    """
     hits = 0
-    for shape in SHAPES:
-        if any(map(lower.__contains__, shape.hints)):
-            replacement = r"\g<keep>" + MASK if "keep" in shape.pattern.groupindex else MASK
-            text, found = shape.pattern.subn(replacement, text)
-            hits += found
+    for shape in SHAPES if unbroken else _BROKEN_SHAPES:
+        for hint in shape.hints:
+            if hint in lower:
+                text, found = shape.pattern.subn(shape.replacement, text)
+                hits += found
+                break
     return text, hits
 
 

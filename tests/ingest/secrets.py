@@ -1,4 +1,5 @@
-"""Made-up secrets, and what only looks like one. The held-out halves were written before the patterns they judge.
+"""Made-up secrets, and what only looks like one. The halves called first were written before any pattern, though by the same hand: no
+independent measure.
 
 Secrets are put together from pieces, so that no scanner of repositories is alarmed.
 """
@@ -18,7 +19,7 @@ class Secret(NamedTuple):
     leak: str
 
 
-HELD_OUT_SECRETS = (
+FIRST_SECRETS = (
     Secret("SendGrid", "mail: SG" + "." + A[:22] + "." + A[:43], A[:22]),
     Secret("npm", "npm ERR! npm_" + A[:36], A[:36]),
     Secret("PyPI", "twine: pypi-" + "AgEIcHlwaS5vcmc" + A, A),
@@ -57,7 +58,7 @@ HELD_OUT_SECRETS = (
     Secret("curl", "curl -u admin:" + PW[:9] + " https://x", PW[:9]),
 )
 
-HELD_OUT_ORDINARY = (
+FIRST_ORDINARY = (
     "nextPageToken: CAUQAA",
     "completion_tokens=128, prompt_tokens=64",
     "SyntaxError: unexpected token: ')'",
@@ -101,6 +102,18 @@ HELD_OUT_ORDINARY = (
 )
 
 TUNED_SECRETS = (
+    Secret("password in a URL", "https://user:" + "p4ss" + "@example.com/x", "p4ss"),
+    Secret("password like the user", "amqp://guest:" + "guest" + "@mq:5672//", ":guest"),
+    Secret("OpenAI, older", "sk-" + A[:36], A[:36]),
+    Secret("pwd=", "pwd=" + PW[:9], PW[:9]),
+    Secret("api_key in quotes", 'api_key: "' + A[:36] + '"', A[:36]),
+    Secret("apikey=", "apikey=" + A[:36], A[:36]),
+    Secret("client_secret=", "client_secret=" + A[:36], A[:36]),
+    Secret("token=", "token=" + A[:36], A[:36]),
+    Secret("access_token: ", "access_token: " + A[:36], A[:36]),
+    Secret("JSON", '{"password": "' + PW[:9] + '"}', PW[:9]),
+    Secret("Mastercard with dashes", "card 5500-0000-0000-0004", "5500-0000"),
+    Secret("key that was cut off", "-----BEGIN PRIVATE KEY-----\n" + A[:36], A[:36]),
     Secret("percent-encoded form", "body: client_secret%3D" + A[:30], A[:30]),
     Secret("Rails", "secret_key_base: " + A[:30], A[:30]),
     Secret("sshpass", "sshpass -p " + A[:12] + " ssh host", A[:12]),

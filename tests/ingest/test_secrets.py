@@ -12,8 +12,8 @@ from failaware.ingest.masking import MASK, Masker
 from tests.conftest import query
 from tests.ingest import secrets
 
-SECRETS = (*secrets.HELD_OUT_SECRETS, *secrets.TUNED_SECRETS)
-ORDINARY = (*secrets.HELD_OUT_ORDINARY, *secrets.TUNED_ORDINARY)
+SECRETS = (*secrets.FIRST_SECRETS, *secrets.TUNED_SECRETS)
+ORDINARY = (*secrets.FIRST_ORDINARY, *secrets.TUNED_ORDINARY)
 TOKEN = "ghp_" + secrets.A[:36]
 
 
@@ -33,6 +33,13 @@ def test_a_secret_is_gone_wherever_it_stands(secret):
     assert hits
     assert secret.leak not in json.dumps(kept)
     assert MASK in json.dumps(kept)
+
+
+@pytest.mark.parametrize("secret", [secret for secret in SECRETS if isinstance(secret.data, str)], ids=lambda s: s.what)
+def test_what_stands_before_a_secret_stays(secret):
+    kept, _ = masked(f"before {secret.data} after")
+    assert secret.leak not in kept
+    assert kept.startswith("before ")
 
 
 @pytest.mark.parametrize("data", ORDINARY, ids=str)
