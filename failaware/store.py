@@ -110,8 +110,7 @@ class Store:
         return self._first_event(event_id) if known else _event(event_id, new, kept)
 
     def record_many(self, events: Iterable[tuple[str, Any] | Mapping[str, Any]]) -> list[Event]:
-        """Record many events: (type, payload) pairs, or dicts with type, payload, key, source, occurred_at,
-        fingerprint.
+        """Record many events: (type, payload) pairs, or dicts with the names that `record` has, and `type`.
 
         They are committed in chunks of 1,000: when one of them is refused, the chunks before its own are recorded.
 

@@ -1,7 +1,7 @@
-"""Made-up secrets, and what only looks like one. The halves called first were written before any pattern, though by the same hand: no
-independent measure.
+"""Made-up secrets, and what only looks like one.
 
-Secrets are put together from pieces, so that no scanner of repositories is alarmed.
+The halves called first were written before any pattern, though by the same hand: no independent measure. Secrets are
+put together from pieces, so that no scanner of repositories is alarmed.
 """
 
 from typing import Any, NamedTuple
