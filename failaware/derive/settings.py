@@ -44,12 +44,6 @@ def save_grouping(db: Writer, rules: "GroupingRules") -> None:
     _save(db, "grouping", rules.toml)
 
 
-def fingerprint_version(db: Reader) -> int | None:
-    """Which version of the fingerprint the clusters come from; None while there are none."""
-    text = _setting(db, "fingerprint")
-    return None if text is None else int(text)
-
-
 def keep_fingerprint_version(db: Writer, *, anew: bool) -> None:
     """Note that the clusters come from this version: `anew` when all of them do, else where none is noted yet."""
     if anew or _setting(db, "fingerprint") is None:

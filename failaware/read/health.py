@@ -1,6 +1,5 @@
 """Health: how many events stand where, from the tally, and what stands out."""
 
-from failaware.derive.settings import fingerprint_version
 from failaware.engine import Reader
 from failaware.model import EventRef, Health
 
@@ -24,6 +23,7 @@ _WAITING = (
     "SELECT event_type, sum(events) FROM tally WHERE sync_status = 'PENDING' AND dismissed = 0 "
     "GROUP BY event_type ORDER BY 2 DESC, 1"
 )
+_FINGERPRINT = "SELECT max(CAST(value AS INTEGER)) FROM setting WHERE name = 'fingerprint'"
 _LAST_FACT = (
     "SELECT max(at) FROM ("
     "SELECT max(detected_at) AS at FROM (SELECT detected_at FROM event_log ORDER BY event_id DESC LIMIT 1) "
@@ -55,7 +55,7 @@ def health(db: Reader, *, now: int) -> Health:
             waiting=tuple((event_type, events) for event_type, events in db.query(_WAITING)),
             rejects=db.query("SELECT coalesce(max(reject_id), 0) FROM reject_log")[0][0],
             last_fact_at=db.query(_LAST_FACT)[0][0],
-            fingerprint_version=fingerprint_version(db),
+            fingerprint_version=db.query(_FINGERPRINT)[0][0],
         )
 
 
