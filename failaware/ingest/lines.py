@@ -1,8 +1,8 @@
 """JSON Lines: one event a line, `{"type": …, "payload": …, "key": …, "source": …, "occurred_at": …}`.
 
 A line may also have a `"fingerprint"`: what its failures are like. With `"error": {"type": …, "message": …,
-"traceback": …}` it says how it failed elsewhere. The payload is kept as the raw JSON that stood in the line. What cannot
-be understood becomes a reject, with the reason.
+"traceback": …}` it says how it failed elsewhere. The payload is kept as the raw JSON that stood in the line. What
+cannot be understood becomes a reject, with the reason.
 """
 
 import json
