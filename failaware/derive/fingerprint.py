@@ -24,11 +24,6 @@ _DIGIT = re.compile(r"\d")
 _KEY_VALUE = re.compile(r"(?<![\w.=-])(?P<key>[A-Za-z_][\w.-]{0,60}+)=(?P<value>(?!['\"`=(\[{<])[^\s,;)\]}'\"]++)")
 _WORD = re.compile(r"\b(?=[^\W\d]*+(?:[-.][^\W\d]*+){0,12}+\d)\w++(?:[-.+]\w++)*+(?:/\d++(?!\w))*+")
 _HEX = re.compile(r"(?=.*\d)[0-9a-fA-F]{7,}")
-_PERSON = re.compile(
-    r"([UuAaCcLl](?:ser(?:name)?|ccount|aller|ustomer|ogin)) {1,2}"
-    r"(?!unknown|not |is |does |was |has |name |id |request|authentication|\w+ not |<)"
-    r"(?:[\w.@+-]+(?= (?:from|used|may|on|by|at) )|[A-Za-z]+[._][A-Za-z]+\b|\S+(?= \[))"
-)
 _FOR_FROM = re.compile(r"(?<= for )(?!<)[^\s<]+(?= from <)")
 _SIGN = re.compile(r"[-+#~*](?=<[a-z]+>)(?<![\w>)\]].)")
 _REPEATED = re.compile(rf"({_PLACEHOLDER})(?:(?:[\s,;|/:+×x-]|\.\.){{1,3}}{_PLACEHOLDER})+")
@@ -112,7 +107,6 @@ def _masked(message: str) -> str:
         text = _KEY_VALUE.sub(_key_value, text)
     if "'" in text or '"' in text or "`" in text:
         text = masks.QUOTED.sub(_quoted, text)
-    text = _PERSON.sub(r"\1 <user>", text)
     has_digit = _DIGIT.search(text) is not None
     text = _apply(_MASKS if has_digit else _MASKS_WITHOUT_DIGIT, text)
     if has_digit:

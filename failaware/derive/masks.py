@@ -60,8 +60,23 @@ _HOST_END = (
     r"(?:com|net|org|io|dev|co|app|cloud|edu|gov|info|biz|example|test|invalid|local|localdomain|internal|lan|corp|"
     r"home|intra|arpa|svc|de|uk|fr|nl|eu|us|ca|au|jp|cn|in|br|ru|it|es|se|no|ch|at|be|pl|kr|mx|om|tr|za|tw|vn)"
 )
+_AFTER_PERSON = (
+    r" {1,2}(?!unknown|not |is |does |was |has |name |id |request|authentication|\w+ not |<)"
+    r"(?:[\w.@+-]+(?= (?:from|used|may|on|by|at) )|[A-Za-z]+[._][A-Za-z]+\b|\S+(?= \[))"
+)
+_PEOPLE = tuple(
+    Mask("user", re.compile(rf"([{first}{first.upper()}]{rest}){_AFTER_PERSON}"), r"\1 <user>", needs, digits=False)
+    for first, needs, rest in (
+        ("u", "ser", "ser(?:name)?"),
+        ("a", "ccount", "ccount"),
+        ("c", "aller", "aller"),
+        ("c", "ustomer", "ustomer"),
+        ("l", "ogin", "ogin"),
+    )
+)
 
 MASKS = (
+    *_PEOPLE,
     Mask("secret", re.compile(r"(?<![\w*-])(?:[\w-]++\*{3,}+[\w-]*|\*{3,}+[\w-]+)"), "<secret>", "***", digits=False),
     Mask(
         "base64",
