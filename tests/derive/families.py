@@ -4,9 +4,11 @@
 library. Everything is drawn from one seed, so that a run repeats.
 """
 
+import contextlib
 import importlib
 import random
 import re
+import sqlite3
 import string
 import tomllib
 import uuid
@@ -47,12 +49,13 @@ def written(times: int = 8) -> Iterator[Sample]:
 
 def raised(times: int = 6) -> Iterator[Sample]:
     """What the expressions of raised.toml raise."""
-    values, names = Values(11), _names()
-    for family, table in tomllib.loads((_HERE / "raised.toml").read_text()).items():
-        for number, expression in enumerate(table["expressions"]):
-            errors = dict.fromkeys(_raised_by(values.fill(expression), names) for _ in range(times))
-            for error in filter(None, errors):
-                yield Sample(family, f"{family}/{number}", *error)
+    with contextlib.closing(sqlite3.connect(":memory:")) as memory:
+        values, names = Values(11), {**_names(), "memory": memory}
+        for family, table in tomllib.loads((_HERE / "raised.toml").read_text()).items():
+            for number, expression in enumerate(table["expressions"]):
+                errors = dict.fromkeys(_raised_by(values.fill(expression), names) for _ in range(times))
+                for error in filter(None, errors):
+                    yield Sample(family, f"{family}/{number}", *error)
 
 
 def _names() -> dict[str, object]:
