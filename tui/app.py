@@ -1,135 +1,202 @@
-"""The app: an overview that follows the store, and from there down to a cluster, an event, its attempts."""
+"""The app: from the overview down to one attempt, live and read-only."""
 
+import shlex
+from collections.abc import Callable, Iterable
 from typing import ClassVar
 
-from rich.text import Text
-from textual.app import App, ComposeResult
+from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
-from textual.events import Resize
-from textual.widgets import DataTable, Footer, Header, Static
+from textual.screen import Screen
 
-from failaware.text import one_line
+from failaware.clock import now_us
+from failaware.text import counted, cut, one_line
 
-from .messages import Picture, ReadFailed, Refreshed
-from .refresh import Refresher
-from .render import cluster_columns, cluster_rows, health_line, severity_line
-from .screens import ClusterScreen
+from .feed import Feed
+from .messages import StoreIs, StoreState
+from .screens.base import Level
+from .screens.event import AttemptScreen, EventScreen
+from .screens.events import EventsScreen
+from .screens.modal import CopyScreen, KeysScreen
+from .screens.overview import Overview
+from .screens.why import WhyScreen
+from .widgets.lines import TopLine
+
+_ABOUT = (
+    "The inspector only reads. A decision is yours: c copies the command that records it, to be run in a shell.\n"
+    "Filters: status:DEAD severity:HIGH+ type:payment.* -error:timeout since:2h"
+)
+_QUIET_US = 15 * 60 * 1_000_000
 
 
 class InspectorApp(App[None]):
-    """Health, severities and clusters, live; Enter goes down, Escape comes back. It cannot write."""
+    """Holds the feed, the screens, and what is known of the store. It cannot write."""
 
     CSS_PATH = "app.tcss"
     TITLE = "failaware"
+    ENABLE_COMMAND_PALETTE = True
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("question_mark", "keys", "Keys", key_display="?"),
         Binding("q", "quit", "Quit"),
-        Binding("j", "down", "Down", show=False),
-        Binding("k", "up", "Up", show=False),
+        Binding("ctrl+q", "quit", "Quit", show=False, priority=True),
     ]
 
-    def __init__(self, place: str) -> None:
+    def __init__(self, place: str, *, clock: Callable[[], int] = now_us) -> None:
         super().__init__()
         self.place = place
-        self._columns: tuple[str, ...] = ()
-        self._picture: Picture | None = None
-        self._refresher = Refresher(place, self.post_message)
+        self.animation_level = "none"
+        self._clock = clock
+        self._read_at = 0
+        self._state: StoreState | None = None  # until the feed has said anything
+        self._paused = False
+        self.feed = Feed(place, self, clock)
 
-    def compose(self) -> ComposeResult:
-        """Two lines that say how it stands, and the clusters below."""
-        yield Header(show_clock=False)
-        yield Static("Opening the store …", id="health", markup=False)
-        yield Static("", id="severity", markup=False)
-        yield DataTable(id="clusters", cursor_type="row", zebra_stripes=True)
-        yield Static("", id="notice", markup=False)
-        yield Footer()
+    @property
+    def shown_place(self) -> str:
+        """The store's path, harmless and short."""
+        return one_line(self.place, 60)
 
     def on_mount(self) -> None:
-        """Begin to watch."""
-        self.sub_title = one_line(self.place, 60)
-        self.query_one("#clusters", DataTable).focus()
-        self._refresher.start()
-
-    def on_resize(self, event: Resize) -> None:
-        """Other columns come first on a narrow terminal."""
-        columns = cluster_columns(event.size.width)
-        if columns != self._columns:
-            self._columns = columns
-            table = self.screen_stack[0].query_one("#clusters", DataTable)
-            here = self._here(table)
-            table.clear(columns=True)
-            for name in columns:
-                table.add_column(name, key=name)
-            if self._picture is not None:
-                self._fill(table, cluster_rows(self._picture), here)
+        """Begin to read."""
+        self.push_screen(Overview())
+        self.feed.start()
+        self.set_interval(1.0, self._tick)
 
     def on_unmount(self) -> None:
-        """Stop watching."""
-        self._refresher.stop()
+        """Stop reading, also in the middle of a long query."""
+        self.feed.stop()
 
-    def on_refreshed(self, message: Refreshed) -> None:
-        """Show the new picture; the cursor stays on its cluster."""
-        self._picture = message.picture
-        self._show(message.picture)
+    def synced(self, at: int) -> None:
+        """What is on the screen was read at this time (µs)."""
+        self._read_at = at
+        if self._is(StoreIs.TROUBLED):
+            self._state = StoreState(StoreIs.LIVE)
+        if isinstance(self.screen, Level):
+            self.tell_state(self.screen)
 
-    def on_read_failed(self, message: ReadFailed) -> None:
-        """Say what is wrong; the last picture stays."""
-        self._notice(message.reason)
+    def on_store_state(self, message: StoreState) -> None:
+        """The store came, went, or cannot be read."""
+        if message.state is StoreIs.LIVE and self._is(StoreIs.REPLACED):
+            self.notify("Another store stands here now; this is what it holds.", markup=False)
+        self._state = message
+        if isinstance(self.screen, Level):
+            self.tell_state(self.screen)
 
-    def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
-        """Down into a cluster."""
-        if event.data_table.id == "clusters" and event.row_key.value is not None:
-            self.push_screen(ClusterScreen(self.place, int(event.row_key.value)))
+    def _is(self, state: StoreIs) -> bool:
+        return self._state is not None and self._state.state is state
 
-    def action_down(self) -> None:
-        """One row down, as in vim."""
-        if isinstance(self.focused, DataTable):
-            self.focused.action_cursor_down()
+    def tell_state(self, screen: Level) -> None:
+        """Say on a screen where it is and how it stands with the store."""
+        top = screen.query_one(TopLine)
+        top.here([level.crumb for level in self.screen_stack if isinstance(level, Level)])
+        word, meaning = ("● live", "SYNCED") if self._is(StoreIs.LIVE) else ("○ not live", "mark")
+        if self._paused:
+            word, meaning = "‖ paused (p)", "mark"
+        room = 60 if screen.size.width >= 96 else 18
+        name = one_line(self.place)
+        name = name if len(name) <= room else "…" + cut(name[len(name) - room + 1 :], room)
+        top.stands([(f"{name} ", "dim"), ("read-only  ", "dim"), (f"{word} ", meaning)])
+        screen.tell_trouble(self._trouble())
 
-    def action_up(self) -> None:
-        """One row up."""
-        if isinstance(self.focused, DataTable):
-            self.focused.action_cursor_up()
+    def _trouble(self) -> list[tuple[str, str]]:
+        place, why = self.shown_place, self._state.text if self._state else ""
+        said = {
+            StoreIs.MISSING: f"There is no store at {place} yet. It is shown as soon as it appears; q quits.",
+            StoreIs.DELETED: f"{place} was deleted. This is what it held last; a new one is shown when it appears.",
+            StoreIs.REPLACED: f"{place} was replaced by another file, which is being opened.",
+            StoreIs.TROUBLED: f"{why}. It is tried again; what was read before stays.",
+        }
+        text = "" if self._state is None else said.get(self._state.state, "")
+        return [(text, "mark")] if text else []
 
-    def _show(self, picture: Picture) -> None:
-        base = self.screen_stack[0]
-        base.query_one("#health", Static).update(health_line(picture.health, picture.now))
-        base.query_one("#severity", Static).update(severity_line(picture.severity))
-        table = base.query_one("#clusters", DataTable)
-        rows = cluster_rows(picture)
-        if [key for key, _ in rows] != [str(key.value) for key in table.rows]:
-            here = self._here(table)
-            table.clear()
-            self._fill(table, rows, here)
-        else:
-            for key, cells in rows:
-                for column, cell in cells.items():
-                    if table.get_cell(key, column) != cell:
-                        table.update_cell(key, column, cell)
-        empty = "" if picture.health.total_events else "Nothing is recorded yet; 'failaware seed' makes sample data."
-        self._notice(empty or ("" if rows else "Nothing has failed."))
+    def _tick(self) -> None:
+        if isinstance(self.screen, Level):
+            self.screen.tick(self._clock())
 
-    @staticmethod
-    def _here(table: "DataTable[Text]") -> str | None:
-        """The cluster under the cursor."""
-        if not table.row_count:
-            return None
-        return table.coordinate_to_cell_key(table.cursor_coordinate).row_key.value
+    def open_cluster(self, cluster_id: int, event_type: str) -> None:
+        """Its events."""
+        self.push_screen(EventsScreen(cluster_id=cluster_id, event_type=event_type, where=""))
 
-    def _fill(self, table: "DataTable[Text]", rows: list[tuple[str, dict[str, Text]]], here: str | None) -> None:
-        """New rows or another order, with the cursor on the same cluster as before."""
-        for key, cells in rows:
-            table.add_row(*(cells[column] for column in self._columns), key=key)
-        keys = [key for key, _ in rows]
-        if here in keys:
-            table.move_cursor(row=keys.index(here), animate=False)
+    def open_events(self, where: str) -> None:
+        """All events that pass."""
+        self.push_screen(EventsScreen(cluster_id=None, event_type=None, where=where))
 
-    def _notice(self, text: str) -> None:
-        notice = self.screen_stack[0].query_one("#notice", Static)
-        notice.update(one_line(text))
-        notice.display = bool(text)
+    def open_event(self, event_id: int) -> None:
+        """One event."""
+        self.push_screen(EventScreen(event_id))
+
+    def open_attempt(self, event_id: int, attempt_no: int) -> None:
+        """One attempt."""
+        self.push_screen(AttemptScreen(event_id, attempt_no))
+
+    def open_why(self, entity_type: str, entity_id: int) -> None:
+        """Every rule."""
+        self.push_screen(WhyScreen(entity_type, entity_id))
+
+    def open_sibling(self, way: int) -> None:
+        """The next or previous event of the list below the event that is shown."""
+        below = self.screen_stack[-2]
+        if isinstance(below, EventsScreen) and (event_id := below.sibling(way)) is not None:
+            self.switch_screen(EventScreen(event_id))
+
+    def on_top_line_crumb(self, message: TopLine.Crumb) -> None:
+        """Up to a level."""
+        while len([level for level in self.screen_stack if isinstance(level, Level)]) - 1 > message.depth:
+            self.pop_screen()
+
+    def action_keys(self) -> None:
+        """The keys that apply here."""
+        keys: dict[str, list[str]] = {}
+        for _, binding, enabled, _tip in self.screen.active_bindings.values():
+            if enabled and binding.description:
+                keys.setdefault(binding.description, []).append(self.get_key_display(binding))
+        self.push_screen(KeysScreen([(" ".join(names), what) for what, names in keys.items()], _ABOUT))
+
+    def action_reload(self) -> None:
+        """Read again now."""
+        self.feed.refresh()
+
+    def action_pause(self) -> None:
+        """Hold the screen still, or let it follow again."""
+        self._paused = not self._paused
+        self.feed.pause(self._paused)
+        if isinstance(self.screen, Level):
+            self.tell_state(self.screen)
+
+    def action_copy(self) -> None:
+        """Choose what to copy."""
+        choices = self.screen.copies() if isinstance(self.screen, Level) else {}
+        if not choices:
+            self.notify("There is nothing to copy here.", markup=False)
+            return
+        self.push_screen(CopyScreen(choices), lambda key: self._copy(*choices[key]) if key else None)
+
+    def action_copy_command(self, decision: str) -> None:
+        """The command that records a decision about what is here; it is not run."""
+        what = self.screen.decides_on() if isinstance(self.screen, Level) else None
+        if what is None:
+            self.notify("There is nothing to decide about here.", markup=False)
+            return
+        command = f'failaware --db {shlex.quote(self.place)} {decision} {what} --because "…"'
+        self._copy(f"the command; nothing was run: {one_line(command)}", command)
+
+    def _copy(self, name: str, text: str) -> None:
+        self.copy_to_clipboard(text)
+        self.notify(f"Copied {name} ({counted(len(text), 'character')})", markup=False)
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """The palette: every key of the screen as a command, and the theme."""
+        for _, binding, enabled, _tip in screen.active_bindings.values():
+            if enabled and binding.description and binding.action != "app.command_palette":
+                action = binding.action
+                yield SystemCommand(
+                    binding.description,
+                    f"key {self.get_key_display(binding)}",
+                    lambda action=action: self.call_later(screen.run_action, action),
+                )
+        yield SystemCommand("Theme", "light, dark, or the terminal's own colours", self.action_change_theme)
 
 
-def run_inspector(place: str) -> int:
+def run_inspector(place: str, *, inline: bool = False, mouse: bool = True) -> int:
     """Run the app on the terminal; returns the exit status."""
-    InspectorApp(place).run()
+    InspectorApp(place).run(inline=inline, mouse=mouse)
     return 0

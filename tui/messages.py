@@ -1,38 +1,34 @@
-"""What the reading thread tells the screens. Immutable; a newer picture replaces an older one that waits."""
+"""What the reading thread tells the screens. Immutable."""
 
-from dataclasses import dataclass
+from enum import StrEnum
 
 from textual.message import Message
 
-from failaware.model import Cluster, Health, HourCount, SeverityCounts
+
+class StoreIs(StrEnum):
+    """How it stands with the store behind the screens."""
+
+    LIVE = "live"
+    MISSING = "missing"
+    DELETED = "deleted"
+    REPLACED = "replaced"
+    TROUBLED = "troubled"
 
 
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """The store at one moment."""
+class StoreState(Message):
+    """The store came, went, or cannot be read; `text` says what is so and what to do."""
 
-    now: int
-    health: Health
-    severity: SeverityCounts
-    clusters: list[Cluster]
-    hours: list[HourCount]
-
-
-class Refreshed(Message):
-    """The store has changed; here is how it stands."""
-
-    def __init__(self, picture: Picture) -> None:
+    def __init__(self, state: StoreIs, text: str = "") -> None:
         super().__init__()
-        self.picture = picture
-
-    def can_replace(self, message: Message) -> bool:
-        """A slow terminal skips pictures instead of queuing them."""
-        return isinstance(message, Refreshed)
+        self.state = state
+        self.text = text
 
 
-class ReadFailed(Message):
-    """The store cannot be read now; `reason` is a sentence that says what to do."""
+class Answered(Message):
+    """The answer to what a screen asked under this name, or the sentence that says why there is none."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, name: str, answer: object, problem: str = "") -> None:
         super().__init__()
-        self.reason = reason
+        self.name = name
+        self.answer = answer
+        self.problem = problem

@@ -6,8 +6,10 @@ import sys
 from failaware.errors import UsageError
 
 
-def add_arguments(_parser: argparse.ArgumentParser) -> None:
-    """None."""
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """--inline, --no-mouse."""
+    parser.add_argument("--inline", action="store_true", help="below the prompt instead of on the whole screen")
+    parser.add_argument("--no-mouse", action="store_true", help="leave the mouse to the terminal, to select text")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -16,4 +18,4 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("the inspector needs a terminal; 'failaware health' and the other reports work without one")
     from tui.app import run_inspector
 
-    return run_inspector(args.db)
+    return run_inspector(args.db, inline=args.inline, mouse=not args.no_mouse)

@@ -12,15 +12,17 @@ from failaware.errors import UsageError
 __all__ = ["Reader", "Row", "Writer", "open_reader", "open_writer"]
 
 
-def open_reader(place: str | Path) -> Reader:
+def open_reader(place: str | Path, *, busy_timeout_s: float = 30.0) -> Reader:
     """Open a store that exists for reading; nothing can be written through it.
+
+    `busy_timeout_s` is how long a query waits for a program that holds the file for itself.
 
     Raises:
         StoreError: missing, foreign, newer, corrupt, busy or unreadable; the message says which.
     """
     from failaware.engine.sqlite import SqliteReader
 
-    return SqliteReader(_path(place))
+    return SqliteReader(_path(place), busy_timeout_s=busy_timeout_s)
 
 
 def open_writer(place: str | Path, *, synchronous: str) -> Writer:

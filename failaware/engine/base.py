@@ -18,7 +18,13 @@ class Reader(Protocol):
         """Within it, all queries see the same moment. Keep it short: it holds back checkpoints."""
 
     def change_token(self) -> int:
-        """A number that differs when another connection has committed something since the last call."""
+        """A number that differs when another connection has committed something since the last call.
+
+        Raises StoreMissing once what was opened no longer stands there.
+        """
+
+    def interrupt(self) -> None:
+        """End the query that runs now, from another thread: it raises StoreError."""
 
     def close(self) -> None:
         """Close the connection; the handle is of no use afterwards."""

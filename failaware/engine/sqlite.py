@@ -30,11 +30,12 @@ _WAL_PAGES = 8192  # 32 MB: record() checkpoints this rarely, the worker does it
 class SqliteReader:
     """A connection opened `mode=ro`: the file handle itself refuses to write."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
         self.path = path
         _need_sqlite()
         with _in_our_words(path):
-            self._db = _connect_read_only(path)
+            self._file = _identity(path)
+            self._db = _connect_read_only(path, busy_timeout_s)
             try:
                 _check_version(self._db, path)
             except BaseException:
@@ -62,9 +63,18 @@ class SqliteReader:
                 self._db.execute("COMMIT")
 
     def change_token(self) -> int:
-        """SQLite's data_version: differs when another connection has committed."""
+        """SQLite's data_version: differs when another connection has committed.
+
+        A file that was deleted or replaced would answer from its old self for ever: that raises StoreMissing.
+        """
+        if _identity(self.path) != self._file:
+            raise StoreMissing(f"{self.path} was deleted or replaced while it was open; open it again")
         with _in_our_words(self.path):
             return int(self._db.execute("PRAGMA data_version").fetchone()[0])
+
+    def interrupt(self) -> None:
+        """End the query that runs now, from another thread."""
+        self._db.interrupt()
 
     def close(self) -> None:
         """Close the connection."""
@@ -171,6 +181,10 @@ class SqliteWriter:
         """SQLite's data_version, which counts anew in each connection: differs when another one has committed."""
         return int(self.query("PRAGMA data_version")[0][0]) + (self._opened << 32)
 
+    def interrupt(self) -> None:
+        """End the query that runs now, from another thread."""
+        self._db.interrupt()
+
     def checkpoint(self) -> None:
         """Copy the write-ahead log into the file, as far as no reader needs it; waits for nobody."""
         self.query("PRAGMA wal_checkpoint(PASSIVE)")
@@ -231,7 +245,15 @@ def _bring_up_to_date(db: sqlite3.Connection, path: Path) -> None:
         raise
 
 
-def _connect_read_only(path: Path) -> sqlite3.Connection:
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _connect_read_only(path: Path, timeout_s: float) -> sqlite3.Connection:
     if path.is_dir():
         raise StoreForeign(f"{path} is a folder, not a failaware store; name the file in it")
     if not path.exists():
@@ -239,7 +261,7 @@ def _connect_read_only(path: Path) -> sqlite3.Connection:
     place = f"file:{quote(os.fsencode(path))}"
     db = None
     try:
-        db = _connect(f"{place}?mode=ro")
+        db = _connect(f"{place}?mode=ro", timeout_s)
         db.execute("SELECT count(*) FROM sqlite_master").fetchone()
     except sqlite3.DatabaseError as error:
         if db is not None:
@@ -257,7 +279,7 @@ def _connect_read_only(path: Path) -> sqlite3.Connection:
                 f"cannot read {path}: its newest facts are in {path.name}-wal, and the folder is not writable; "
                 "copy both files to a folder of your own"
             ) from None
-        db = _connect(f"{place}?mode=ro&immutable=1")
+        db = _connect(f"{place}?mode=ro&immutable=1", timeout_s)
     return db
 
 
@@ -268,8 +290,8 @@ def _has_content(path: Path) -> bool:
         return False
 
 
-def _connect(uri: str) -> sqlite3.Connection:
-    return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_S, check_same_thread=False)
+def _connect(uri: str, timeout_s: float = BUSY_TIMEOUT_S) -> sqlite3.Connection:
+    return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=timeout_s, check_same_thread=False)
 
 
 def _check_version(db: sqlite3.Connection, path: Path) -> None:
@@ -309,7 +331,7 @@ _BY_CODE: dict[int, tuple[type[StoreError], str]] = {
     ),
     sqlite3.SQLITE_BUSY: (
         StoreBusy,
-        "{path} is locked: another program has been writing for over {wait:.0f} s; try again when it is done",
+        "{path} is locked: another program holds it for itself; try again when it is done",
     ),
     sqlite3.SQLITE_LOCKED: (StoreBusy, "{path} is locked; try again"),
     sqlite3.SQLITE_READONLY: (
@@ -325,6 +347,7 @@ _BY_CODE: dict[int, tuple[type[StoreError], str]] = {
         "{path}: the disk is full; nothing was half-written, make room and try again",
     ),
     sqlite3.SQLITE_IOERR: (StoreError, "{path}: the disk reports an I/O error ({error})"),
+    sqlite3.SQLITE_INTERRUPT: (StoreError, "{path}: the query was ended from outside"),
 }
 
 
@@ -339,7 +362,7 @@ def _raise_ours(error: Exception, path: Path) -> NoReturn:
     if code is None or code & 0xFF not in _BY_CODE:
         raise error
     kind, sentence = _BY_CODE[code & 0xFF]
-    raise kind(sentence.format(path=path, error=error, wait=BUSY_TIMEOUT_S)) from error
+    raise kind(sentence.format(path=path, error=error)) from error
 
 
 @contextmanager

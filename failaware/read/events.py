@@ -7,14 +7,15 @@ from failaware.errors import NotFound
 from failaware.model import ERROR_HERE, Attempt, Decision, EventDetail, EventSummary
 from failaware.read.filter import EVENT_FIELDS, Order, parse
 
-_SUMMARY = """
+_FROM = """event_state s
+    JOIN event_log e ON e.event_id = s.event_id
+    LEFT JOIN attempt_log a ON a.attempt_id = s.last_failure"""
+_SUMMARY = f"""
   SELECT s.event_id, s.event_type, s.sync_status, s.dismissed,
          CASE WHEN s.attempts > 1 THEN s.attempts - 1 ELSE 0 END AS retry_count, s.attempts, s.severity, s.rule,
          CASE s.cluster_id WHEN 0 THEN NULL ELSE s.cluster_id END, a.error_type, a.error_message, e.source,
          e.occurred_at, e.detected_at, s.first_failed_at, s.last_failed_at, s.due_at
-    FROM event_state s
-    JOIN event_log e ON e.event_id = s.event_id
-    LEFT JOIN attempt_log a ON a.attempt_id = s.last_failure
+    FROM {_FROM}
 """
 _ORDERS = {"newest": "s.event_id DESC", "oldest": "s.event_id"}
 
@@ -42,18 +43,28 @@ _ATTEMPT = f"""
 
 
 def page(
-    db: Reader, where: str, *, now: int, limit: int, before: int | None, order: Order = "newest"
+    db: Reader, where: str, *, now: int, limit: int, before: int | None, order: Order = "newest", skip: int = 0
 ) -> list[EventSummary]:
     """The events that a filter lets through; `before` is the last event_id of the page before."""
     condition = parse(where, EVENT_FIELDS, now=now)
     beyond = ""
     if before is not None:
-        beyond = "AND s.event_id < :before" if order == "newest" else "AND s.event_id > :before"
+        beyond = f"AND s.event_id {'<' if order == 'newest' else '>'} :before"
     rows = db.query(
-        f"{_SUMMARY} WHERE {condition.sql} {beyond} ORDER BY {_ORDERS[order]} LIMIT :limit",
-        {**condition.parameters, "limit": limit, "before": before},
+        f"{_SUMMARY} WHERE {condition.sql} {beyond} ORDER BY {_ORDERS[order]} LIMIT :limit OFFSET :skip",
+        {**condition.parameters, "limit": limit, "before": before, "skip": skip},
     )
     return [EventSummary(*_with_bool(row, 3)) for row in rows]
+
+
+def count(db: Reader, where: str, *, now: int, at_most: int) -> int:
+    """How many events a filter lets through, counted up to `at_most`."""
+    condition = parse(where, EVENT_FIELDS, now=now)
+    rows = db.query(
+        f"SELECT count(*) FROM (SELECT 1 FROM {_FROM} WHERE {condition.sql} LIMIT :at_most) AS found",
+        {**condition.parameters, "at_most": at_most},
+    )
+    return int(rows[0][0])
 
 
 def one(db: Reader, event_id: int) -> EventDetail:

@@ -36,30 +36,30 @@ class Inspector:
     def __init__(self, db: Reader, clock: Callable[[], int]) -> None:
         """Use `Inspector.open`."""
         self._db = db
-        self._clock = clock
+        self.now = clock
+        """The time of this inspector's clock (µs)."""
 
     @classmethod
-    def open(cls, path: str | Path, *, clock: Callable[[], int] | None = None) -> "Inspector":
+    def open(
+        cls, path: str | Path, *, clock: Callable[[], int] | None = None, busy_timeout_s: float = 30.0
+    ) -> "Inspector":
         """Open a store that exists.
 
         Args:
             path: the SQLite file.
             clock: gives the time in µs, for what is due now and filters such as `since:2h`; the machine's by default.
+            busy_timeout_s: how long to wait for a program that holds the file for itself (writers do not).
 
         Raises:
             StoreError: missing, foreign, newer, corrupt or unreadable; the message says what to do.
         """
-        return cls(open_reader(path), clock or now_us)
-
-    def now(self) -> int:
-        """The time of this inspector's clock (µs)."""
-        return self._clock()
+        return cls(open_reader(path, busy_timeout_s=busy_timeout_s), clock or now_us)
 
     def health(self) -> Health:
         """How many events stand where, and what stands out."""
         from failaware.read import health
 
-        return health.health(self._db, now=self._clock())
+        return health.health(self._db, now=self.now())
 
     def severity(self) -> SeverityCounts:
         """How many unresolved events and clusters stand at each severity."""
@@ -75,7 +75,7 @@ class Inspector:
         """
         from failaware.read import clusters
 
-        return clusters.worst(self._db, where, now=self._clock(), limit=limit)
+        return clusters.worst(self._db, where, now=self.now(), limit=limit)
 
     def cluster(self, cluster_id: int | str) -> Cluster:
         """One cluster, by its id or, as a text, by its first digits.
@@ -90,16 +90,28 @@ class Inspector:
         return clusters.one(self._db, which)
 
     def events(
-        self, where: str = "", *, limit: int = 50, before: int | None = None, order: "Order" = "newest"
+        self, where: str = "", *, limit: int = 50, before: int | None = None, order: "Order" = "newest", skip: int = 0
     ) -> list[EventSummary]:
         """Events, newest first; the next page is `before` the last event_id of this one.
+
+        `skip` leaves out so many at the beginning, which costs time in proportion; `before` does not.
 
         Raises:
             FilterError: the filter is not understood.
         """
         from failaware.read import events
 
-        return events.page(self._db, where, now=self._clock(), limit=limit, before=before, order=order)
+        return events.page(self._db, where, now=self.now(), limit=limit, before=before, order=order, skip=skip)
+
+    def count_events(self, where: str = "", *, at_most: int = 10_000) -> int:
+        """How many events a filter lets through; stops counting at `at_most`.
+
+        Raises:
+            FilterError: the filter is not understood.
+        """
+        from failaware.read import events
+
+        return events.count(self._db, where, now=self.now(), at_most=at_most)
 
     def event(self, event_id: int) -> EventDetail:
         """One event, with every attempt and decision ever made.
@@ -110,12 +122,6 @@ class Inspector:
         from failaware.read import events
 
         return events.one(self._db, event_id)
-
-    def attempts(self, event_id: int) -> list[Attempt]:
-        """Every attempt at an event, in order."""
-        from failaware.read import events
-
-        return events.attempts(self._db, event_id)
 
     def attempt(self, attempt_id: int) -> Attempt:
         """One attempt.
@@ -149,8 +155,16 @@ class Inspector:
         return self._db.snapshot()
 
     def change_token(self) -> int:
-        """A number that differs when something was committed since the last call; costs microseconds."""
+        """A number that differs when something was committed since the last call; costs microseconds.
+
+        Raises:
+            StoreMissing: the store was deleted, or another stands in its place.
+        """
         return self._db.change_token()
+
+    def interrupt(self) -> None:
+        """End the question that is being answered, from another thread: it raises StoreError."""
+        self._db.interrupt()
 
     def close(self) -> None:
         """Close the inspector."""

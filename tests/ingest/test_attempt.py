@@ -28,7 +28,7 @@ def test_a_success_is_synced_and_a_failure_is_dead_and_goes_on_untouched(store, 
         raise error
     assert caught.value is error
     assert states(store) == [("sync", "SYNCED", 1), ("sync", "DEAD", 1)]
-    (first,), (second,) = inspector.attempts(1), inspector.attempts(2)
+    (first,), (second,) = inspector.event(1).attempts, inspector.event(2).attempts
     assert first.finished_at - first.started_at == 2_000_000
     assert (second.error_type, second.error_message) == ("ValueError", "no such customer")
     assert "raise error" in second.traceback

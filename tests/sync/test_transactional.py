@@ -38,7 +38,7 @@ def test_whatever_a_transactional_handler_raises_takes_its_writes_back(store, in
     store.record("a", 1)
     run(store, handle, transaction=True)
     assert query(store, "SELECT count(*) FROM ledger") == [(0,)]
-    assert inspector.attempts(1)[0].error_type == error.__name__
+    assert inspector.event(1).attempts[0].error_type == error.__name__
 
 
 def test_a_transactional_handler_whose_statement_is_refused_fails_alone(store, inspector):
@@ -49,7 +49,7 @@ def test_a_transactional_handler_whose_statement_is_refused_fails_alone(store, i
     store.record_many([("a", "bad"), ("a", "good")])
     run(store, handle, transaction=True)
     assert inspector.event(1).sync_status == "FAILED"
-    assert "append-only" in inspector.attempts(1)[0].error_message
+    assert "append-only" in inspector.event(1).attempts[0].error_message
     assert inspector.event(2).sync_status == "SYNCED"
 
 
@@ -63,7 +63,7 @@ def test_a_transactional_event_that_another_worker_took_over_is_left_to_it(store
     store.record_many([("a", 1), ("a", 2)])
     run(store, handle, transaction=True)
     assert calls == [1]
-    assert [len(inspector.attempts(n)) for n in (1, 2)] == [1, 0]
+    assert [len(inspector.event(n).attempts) for n in (1, 2)] == [1, 0]
     assert query(store, "SELECT event_id, leased_by FROM lease") == [(2, "other:1")]
 
 

@@ -1,0 +1,260 @@
+"""Long texts for a pane that scrolls: payload, traceback, explanation. Made off the screen's thread; harmless text.
+
+Highlighting happens line by line when a line is painted, so its cost follows the window and not the text.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from functools import cache
+from typing import NamedTuple
+
+from failaware.model import Attempt, Cluster, EventDetail, Explanation
+from failaware.text import bounded, counted, distance, one_line, visible, when
+
+from .columns import failure_name
+from .palette import symbol
+
+Part = tuple[str, str]
+Paint = Callable[[str], list[Part]]
+
+SHOWN = 2_000_000
+"""Characters of one text that are put on the screen; `y` and the CLI give all of it."""
+_PRETTY = 500_000  # characters of JSON that are worth indenting: parsing holds up the whole program
+_PIECE = 2_000
+
+_FRAME = re.compile(r'^(\s*)File "(?P<file>[^"]*)", line (?P<line>\d+)(?:, in (?P<name>.*))?$')
+_LIBRARY = re.compile(r"(?:^|[/\\])(?:site-packages|dist-packages|lib[/\\]python3[^/\\]*)[/\\]|^<frozen ")
+_MARKERS = re.compile(r"^\s*\^*[~^]+\s*$")
+
+
+class Line(NamedTuple):
+    """One line: its text, and what paints it; `plain` stands for no colour at all."""
+
+    text: str
+    paint: Paint
+
+
+def plain(text: str) -> list[Part]:
+    """No colour."""
+    return [(text, "")]
+
+
+def dim(text: str) -> list[Part]:
+    """In the background."""
+    return [(text, "dim")]
+
+
+def strong(text: str) -> list[Part]:
+    """A heading."""
+    return [(text, "strong")]
+
+
+def styled(meaning: str) -> Paint:
+    """All of it in one style."""
+    return lambda text: [(text, meaning)]
+
+
+def lines_of(text: str, paint: Paint = plain) -> list[Line]:
+    """The lines of a foreign text, made harmless; what is over the limit is left out in the middle, and said so."""
+    pieces = (
+        raw[at : at + _PIECE] for raw in bounded(text, SHOWN).split("\n") for at in range(0, len(raw) or 1, _PIECE)
+    )
+    return [Line(visible(piece.rstrip("\r").replace("\t", "    ")), paint) for piece in pieces]
+
+
+def as_json(item: NamedTuple) -> str:
+    """A row as one line of JSON, by column."""
+    return json.dumps(item._asdict(), ensure_ascii=False, default=str)
+
+
+def payload(raw: str) -> list[Line]:
+    """JSON indented and coloured; what is too large for that as it is."""
+    if len(raw) > _PRETTY:
+        note = f"{len(raw):,} characters, shown as they are"
+        return [Line(note, dim), *lines_of(raw, json_paint)]
+    try:
+        text = json.dumps(json.loads(raw), indent=2, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        text = raw
+    return lines_of(text, json_paint)
+
+
+_JSON = re.compile(r'("(?:[^"\\]|\\.)*")(\s*:)?|(-?\b\d[\d.eE+-]*\b|\btrue\b|\bfalse\b|\bnull\b)')
+
+
+def json_paint(text: str) -> list[Part]:
+    """Keys, strings, and the other values."""
+    parts: list[Part] = []
+    position = 0
+    for match in _JSON.finditer(text):
+        parts.append((text[position : match.start()], ""))
+        kind = "number" if match[3] else "key" if match[2] else "string"
+        parts.append((match[0], kind))
+        position = match.end()
+    return [*parts, (text[position:], "")]
+
+
+def code_paint(text: str) -> list[Part]:
+    """A line of Python."""
+    kinds = {"Token.Keyword": "key strong", "Token.Literal.String": "string", "Token.Literal.Number": "number"}
+    found = []
+    for kind, part in _lexer()(text):
+        name = str(kind)
+        found.append(
+            (part.rstrip("\n"), next((look for start, look in kinds.items() if name.startswith(start)), "code"))
+        )
+    return found
+
+
+@cache
+def _lexer() -> Callable[[str], list[tuple[object, str]]]:
+    from pygments.lexers.python import PythonLexer  # type: ignore[import-untyped]
+
+    lexer = PythonLexer(stripnl=False, ensurenl=False)
+    return lambda text: list(lexer.get_tokens(text))
+
+
+def _frame_paint(text: str) -> list[Part]:
+    match = _FRAME.match(text)
+    if not match:
+        return plain(text)
+    name = match["name"]
+    parts = [(f"{match[1]}File ", "dim"), (match["file"], "key"), (":", "dim"), (match["line"], "number")]
+    return parts + ([(" in ", "dim"), (name, "strong")] if name else [])
+
+
+class Frames(NamedTuple):
+    """A traceback: its lines, and how many frames of libraries are left out of them."""
+
+    lines: list[Line]
+    folded: int
+
+
+def traceback(text: str, *, fold: bool) -> Frames:
+    """The lines of a traceback; with `fold`, runs of library frames become one line each."""
+    found: list[Line] = []
+    run = folded = 0
+    in_library = False
+    for raw in lines_of(text.rstrip("\n")):
+        frame = _FRAME.match(raw.text)
+        if frame:
+            in_library = bool(_LIBRARY.search(frame["file"]))
+        elif not raw.text.startswith("    "):
+            in_library = False
+        if fold and in_library:
+            run += bool(frame)
+            folded += bool(frame)
+            continue
+        found += _fold_line(run)
+        run = 0
+        found.append(Line(raw.text, _trace_paint(raw.text, bool(frame), in_library)))
+    return Frames(found + _fold_line(run), folded)
+
+
+def _fold_line(run: int) -> list[Line]:
+    return [Line(f"  … {counted(run, 'library frame')} folded (f unfolds)", dim)] if run else []
+
+
+def _trace_paint(text: str, is_frame: bool, in_library: bool) -> Paint:
+    if in_library or _MARKERS.match(text):
+        return dim
+    if is_frame:
+        return _frame_paint
+    return code_paint if text.startswith("    ") else strong if not text.startswith(" ") else plain
+
+
+def attempt(shown: Attempt, now: int, *, fold: bool) -> list[Line]:
+    """One attempt: how it ended, what was decided after it, and where it failed."""
+    lines = []
+    if shown.error_type is not None:
+        lines += lines_of(f"{shown.error_type}: {shown.error_message}", styled("strong"))
+    if shown.cause:
+        lines += lines_of(f"root cause: {shown.cause}", styled("key"))
+    lines.append(Line(f"{when(shown.finished_at, now)}   by {visible(shown.worker)}", dim))
+    if shown.because:
+        wait = f"next attempt {when(shown.retry_at, now)}" if shown.retry_at else "no further attempt"
+        lines += lines_of(f"{wait}: {shown.because}", dim)
+    lines.append(Line("", plain))
+    if shown.traceback:
+        return lines + traceback(shown.traceback, fold=fold).lines
+    return [*lines, Line("It succeeded." if shown.outcome == "SYNCED" else "No traceback was kept.", dim)]
+
+
+def event_facts(event: EventDetail, now: int) -> list[Line]:
+    """What is known of an event besides its payload and attempts."""
+    state = "DISMISSED" if event.dismissed else event.sync_status
+    lines = [Line(symbol(state), styled(state))]
+    if event.severity:
+        lines.append(Line(f"{symbol(event.severity)}  {event.rule}", styled(event.severity)))
+        lines += lines_of(event.reason or "", plain)
+    facts = (
+        ("type", event.event_type),
+        ("key", event.key),
+        ("source", event.source),
+        ("cluster", str(event.cluster_id) if event.cluster_id else None),
+        ("occurred", when(event.occurred_at, now)),
+        ("detected", when(event.detected_at, now)),
+        ("next try", when(event.due_at, now) if event.due_at else None),
+        ("in hand of", event.leased_by),
+    )
+    for name, value in facts:
+        if value is not None:
+            lines += lines_of(f"{name:<10} {value}", _fact_paint)
+    for decision in event.decisions:
+        said = f"{decision.decision} by {decision.decided_by}, {when(decision.decided_at, now)}: {decision.reason}"
+        lines += lines_of(said, styled("mark"))
+    return lines
+
+
+def cluster_head(cluster: Cluster, now: int) -> list[Part]:
+    """What a cluster is, and why it is as bad as it is."""
+    parts = [(f"{symbol(cluster.severity)}  ", cluster.severity or "dim"), (one_line(cluster.event_type, 80), "strong")]
+    parts.append((f"\n{one_line(failure_name(cluster), 600)}", ""))
+    if cluster.reason:
+        parts.append((f"\n{cluster.rule}: {one_line(cluster.reason, 600)}", "dim"))
+    course = f"first {distance(cluster.first_failed_at, now)}, last {distance(cluster.last_failed_at, now)}"
+    numbers = f"{counted(cluster.events, 'event')}, {cluster.dead:,} dead, {cluster.retrying:,} retrying"
+    parts.append((f"\n{numbers}, {cluster.recovered:,} recovered; {course}", "dim"))
+    return parts
+
+
+def _fact_paint(text: str) -> list[Part]:
+    return [(text[:11], "dim"), (text[11:], "")]
+
+
+def why(found: Explanation, cluster: Cluster | None, now: int) -> list[Line]:
+    """Each rule in order with the numbers it looked at, and how the failures were gathered."""
+    name = f"{found.entity_type} {found.entity_id}"
+    lines = [Line(f"{symbol(found.severity)}   {name}", styled(found.severity or "strong"))]
+    if found.reason:
+        lines += lines_of(f"{found.rule}: {found.reason}")
+    else:
+        lines.append(Line("No rule holds: nothing unresolved fails with it now.", dim))
+    lines += [Line("", plain), Line("Rules, in order; the first that holds wins", strong)]
+    for check in found.checks:
+        won = check.held and check.rule == found.rule
+        verdict = "held, and decided" if won else "holds too" if check.held else "not"
+        lines.append(Line(f"  {check.rule} → {check.severity}: {verdict}", styled(check.severity if won else "")))
+        lines.append(Line(f"      {check.condition}", styled("key")))
+        numbers = ", ".join(f"{key} {value}" for key, value in check.numbers.items())
+        lines.append(Line(f"      {visible(numbers)}", dim))
+    if found.grouped:
+        lines += [Line("", plain), Line(f"Gathered by {found.grouped.by}", strong)]
+        lines += lines_of(f"message   {found.grouped.text}", _fact_paint)
+        lines += lines_of(f"template  {found.grouped.template}", _fact_paint)
+        for part in found.grouped.masked:
+            lines += lines_of(f"  {part.placeholder or 'left out':<12} {part.text}", dim)
+    if cluster:
+        lines += [Line("", plain), Line("Its course", strong)]
+        lines.append(Line(f"  first {when(cluster.first_failed_at, now)}", plain))
+        lines.append(Line(f"  last  {when(cluster.last_failed_at, now)}", plain))
+        lines.append(
+            Line(
+                f"  {counted(cluster.events, 'event')}, {counted(cluster.failures, 'failure')}, "
+                f"{cluster.recovered:,} recovered, {counted(cluster.episodes, 'episode')}, "
+                f"{counted(cluster.comebacks, 'comeback')}",
+                plain,
+            )
+        )
+    return lines

@@ -1,0 +1,188 @@
+"""The one thread that reads the store: it answers what screens ask, and again whenever something was committed.
+
+A screen follows a question; only the newest one under a name counts. Nothing is polled but a change counter and the
+file's identity, so an idle store costs next to nothing, however large it is.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+from textual.message import Message
+
+from failaware.errors import FailawareError, FilterError, NotFound, StoreMissing
+from failaware.read.inspector import Inspector
+
+from .messages import Answered, StoreIs, StoreState
+
+POLL_S = 0.1
+_BUSY_S = 1.0
+_AGAIN_S = 0.5
+
+Ask = Callable[[Inspector], object]
+
+
+class Listener(Protocol):
+    """Whoever gets an answer: a screen."""
+
+    def post_message(self, message: Message) -> bool:
+        """Take the message; safe from any thread."""
+
+
+class _Question(NamedTuple):
+    listener: Listener
+    name: str
+    ask: Ask
+    again: bool
+
+
+class Feed(threading.Thread):
+    """Reads one store until it is stopped; opens it when it appears, and again when it was replaced."""
+
+    def __init__(self, place: str, app: Listener, clock: Callable[[], int]) -> None:
+        super().__init__(daemon=True, name="failaware-feed")
+        self._place = place
+        self._app = app
+        self._clock = clock
+        self._lock = threading.Condition()
+        self._stopping = False
+        self._paused = False
+        self._waiting: dict[tuple[int, str], _Question] = {}
+        self._followed: dict[tuple[int, str], _Question] = {}
+        self._inspector: Inspector | None = None
+        self._seen_before = False
+
+    def once(self, listener: Listener, name: str, ask: Ask) -> None:
+        """Answer this once, as soon as the store can be read."""
+        self._put(_Question(listener, name, ask, again=False))
+
+    def follow(self, listener: Listener, name: str, ask: Ask) -> None:
+        """Answer this now and after each change, until it is left."""
+        question = _Question(listener, name, ask, again=True)
+        with self._lock:
+            self._followed[id(listener), name] = question
+        self._put(question)
+
+    def expect(self, listener: Listener, name: str, ask: Ask) -> None:
+        """Put this in the place of what is followed under the name, to be asked at the next change."""
+        with self._lock:
+            if (id(listener), name) in self._followed:
+                self._followed[id(listener), name] = _Question(listener, name, ask, again=True)
+
+    def forget(self, listener: Listener, name: str) -> None:
+        """Follow this no longer."""
+        with self._lock:
+            self._followed.pop((id(listener), name), None)
+
+    def leave(self, listener: Listener) -> None:
+        """Answer this listener no more."""
+        with self._lock:
+            for questions in (self._waiting, self._followed):
+                for key in [key for key in questions if key[0] == id(listener)]:
+                    del questions[key]
+
+    def pause(self, paused: bool) -> None:
+        """Hold back changes, or let them through again."""
+        with self._lock:
+            self._paused = paused
+            if not paused:
+                self._waiting.update(self._followed)
+            self._lock.notify()
+
+    def refresh(self) -> None:
+        """Answer everything that is followed again."""
+        with self._lock:
+            self._waiting.update(self._followed)
+            self._lock.notify()
+
+    def stop(self) -> None:
+        """End the thread, also out of a long query."""
+        with self._lock:
+            self._stopping = True
+            self._lock.notify()
+            if self._inspector is not None:
+                self._inspector.interrupt()
+        if self.is_alive():
+            self.join(timeout=2)
+
+    def run(self) -> None:
+        """Read, until stopped."""
+        while not self._stopping:
+            try:
+                with Inspector.open(self._place, clock=self._clock, busy_timeout_s=_BUSY_S) as inspector:
+                    with self._lock:
+                        self._inspector = inspector
+                    self._serve(inspector)
+            except FailawareError as error:
+                self._say(error)
+            finally:
+                with self._lock:
+                    self._inspector = None
+            self._rest(_AGAIN_S)
+
+    def _serve(self, inspector: Inspector) -> None:
+        """Answer until the store is gone, or another one stands in its place."""
+        self._tell(StoreIs.LIVE)
+        self._seen_before = True
+        self.refresh()
+        token = inspector.change_token()
+        while not self._stopping:
+            question = self._next()
+            if question is not None:
+                self._answer(inspector, question)
+                continue
+            newest = inspector.change_token()
+            if newest != token and not self._paused:
+                token = newest
+                self.refresh()
+
+    def _next(self) -> _Question | None:
+        """The question to answer now; None after a while without any."""
+        with self._lock:
+            if not self._waiting and not self._stopping:
+                self._lock.wait(POLL_S)
+            if not self._waiting or self._stopping:
+                return None
+            # What was asked once, such as the page under the cursor, goes before what is read again anyway.
+            key = min(self._waiting, key=lambda key: self._waiting[key].again)
+            return self._waiting.pop(key)
+
+    def _answer(self, inspector: Inspector, question: _Question) -> None:
+        try:
+            answer = question.ask(inspector)
+        except (FilterError, NotFound) as error:
+            question.listener.post_message(Answered(question.name, None, str(error)))
+        except FailawareError as error:
+            # The other panes go on: a damaged page, or a lock, need not concern what they read.
+            self._say(error)
+            self._rest(_AGAIN_S)
+        else:
+            question.listener.post_message(Answered(question.name, answer))
+
+    def _put(self, question: _Question) -> None:
+        with self._lock:
+            self._waiting[id(question.listener), question.name] = question
+            self._lock.notify()
+
+    def _rest(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while not self._stopping and (left := until - time.monotonic()) > 0:
+            with self._lock:
+                self._lock.wait(left)
+
+    def _say(self, error: FailawareError) -> None:
+        if self._stopping:
+            return
+        if isinstance(error, StoreMissing):
+            self._tell_gone() if self._seen_before else self._tell(StoreIs.MISSING)
+        else:
+            self._tell(StoreIs.TROUBLED, str(error))
+
+    def _tell_gone(self) -> None:
+        from pathlib import Path
+
+        self._tell(StoreIs.REPLACED if Path(self._place).exists() else StoreIs.DELETED)
+
+    def _tell(self, state: StoreIs, text: str = "") -> None:
+        self._app.post_message(StoreState(state, text))

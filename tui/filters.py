@@ -1,0 +1,50 @@
+"""Filters as texts that keys can change: the filter language's own words, put in or taken out. Pure."""
+
+import re
+
+from failaware.read.filter import CLUSTER_FIELDS, EVENT_FIELDS
+
+_VALUES = {
+    "status": ("UNRESOLVED", "DEAD", "FAILED", "PENDING", "SYNCED", "DISMISSED"),
+    "severity": ("CRITICAL", "HIGH", "HIGH+", "MEDIUM", "MEDIUM+", "LOW"),
+    "since": ("1h", "24h", "7d", "today", "yesterday"),
+    "until": ("1h", "24h", "today", "yesterday"),
+}
+_CLUSTER_VALUES = _VALUES | {"status": ("UNRESOLVED", "RECOVERED", "DEAD", "FAILED")}
+_WORD = re.compile(r'(?:[^\s"]|"[^"]*"?)+')
+
+
+def value_of(text: str, field: str) -> str | None:
+    """The value that a filter asks of this field, if it does."""
+    return next((word.partition(":")[2] for word in _WORD.findall(text) if word.startswith(f"{field}:")), None)
+
+
+def with_value(text: str, field: str, value: str | None) -> str:
+    """The filter with this value for the field instead of any other; None takes the field out."""
+    words = [word for word in _WORD.findall(text) if not word.startswith(f"{field}:")]
+    if value is not None:
+        words.append(f'{field}:"{value}"' if " " in value else f"{field}:{value}")
+    return " ".join(words)
+
+
+def after(values: tuple[str, ...], value: str | None) -> str | None:
+    """The next value when a key goes through them; after the last one comes none."""
+    following = (None, *values, None)
+    return following[following.index(value) + 1] if value in following else values[0]
+
+
+def complete(text: str, *, clusters: bool, types: tuple[str, ...]) -> str | None:
+    """The filter with its last word completed to a field or a value; None where nothing fits."""
+    fields = CLUSTER_FIELDS if clusters else EVENT_FIELDS
+    head, last = text[: len(text) - len(text.rsplit(" ", 1)[-1])], text.rsplit(" ", 1)[-1]
+    negation = last[:1] if last[:1] in {"-", "!"} else ""
+    field, colon, value = last[len(negation) :].partition(":")
+    if not colon:
+        found = next((f"{name}:" for name in fields if field and name.startswith(field.lower())), None)
+        return None if found is None else f"{head}{negation}{found}"
+    values: tuple[str, ...] = (_CLUSTER_VALUES if clusters else _VALUES).get(field, ())
+    if field == "type":
+        values = types
+    first, comma, part = value.rpartition(",")
+    fitting = next((v for v in values if v.lower().startswith(part.lower()) and v.lower() != part.lower()), None)
+    return None if fitting is None else f"{head}{negation}{field}:{first}{comma}{fitting}"

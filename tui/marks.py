@@ -1,0 +1,62 @@
+"""What changed since one last looked, by identity. Pure."""
+
+from collections.abc import Hashable, Iterable
+from typing import NamedTuple
+
+from failaware.model import Cluster, Severity
+
+NEW, WORSE, BETTER, GREW, HEALED = "+", "!", "▽", "▲", "✓"
+MEANING = {
+    NEW: "new",
+    WORSE: "severity rose",
+    BETTER: "severity fell",
+    GREW: "failed again",
+    HEALED: "all its events recovered",
+}
+
+
+class Seen(NamedTuple):
+    """What one saw of a cluster."""
+
+    failures: int
+    unresolved: int
+    rank: int
+
+
+def seen(cluster: Cluster) -> Seen:
+    """What there is to see of a cluster."""
+    rank = -1 if cluster.severity is None else Severity(cluster.severity).rank
+    return Seen(cluster.failures, cluster.unresolved, rank)
+
+
+def mark(before: Seen | None, cluster: Cluster) -> str:
+    """How a cluster differs from what one saw of it; "" where it does not."""
+    now = seen(cluster)
+    if before is None:
+        return NEW
+    if now.rank > before.rank:
+        return WORSE
+    if before.unresolved and not now.unresolved:
+        return HEALED
+    if now.rank < before.rank:
+        return BETTER
+    return GREW if now.failures > before.failures else ""
+
+
+class Looked:
+    """What one saw, until one looks again. The first sight of everything marks nothing."""
+
+    def __init__(self) -> None:
+        self._seen: dict[Hashable, Seen] | None = None
+
+    def marks(self, clusters: Iterable[Cluster]) -> dict[int, str]:
+        """The marks of these clusters."""
+        if self._seen is None:
+            self._seen = {cluster.cluster_id: seen(cluster) for cluster in clusters}
+            return {}
+        return {c.cluster_id: found for c in clusters if (found := mark(self._seen.get(c.cluster_id), c))}
+
+    def look(self, clusters: Iterable[Cluster]) -> None:
+        """These have been looked at."""
+        if self._seen is not None:
+            self._seen.update((cluster.cluster_id, seen(cluster)) for cluster in clusters)

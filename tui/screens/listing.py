@@ -1,0 +1,86 @@
+"""What the two list screens share: a filter that keys change, a list, and a pane that follows its cursor."""
+
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+
+from ..filters import after, value_of, with_value
+from ..widgets.filter_bar import FilterBar
+from ..widgets.rows import Rows
+from .base import Level
+
+_SEVERITIES = ("CRITICAL", "HIGH", "MEDIUM", "LOW")
+
+
+class Listing(Level):
+    """A list with a filter."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("slash", "filter", "Filter", key_display="/"),
+        Binding("s", "cycle('severity')", "Severity"),
+        Binding("t", "cycle('status')", "Status"),
+        Binding("T", "this_type", "This type", show=False),
+        Binding("o", "sort", "Order", show=False),
+        Binding("v", "detail", "Detail", show=False),
+        Binding("w", "why", "Why", show=False),
+        Binding("full_stop", "take_in", "Show new", show=False, key_display="."),
+    ]
+    statuses: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def bar(self) -> FilterBar:
+        """The filter."""
+        return self.query_one(FilterBar)
+
+    @property
+    def listed(self) -> "Rows[object]":
+        """The list."""
+        return self.query_one(Rows)
+
+    def on_filter_bar_left(self) -> None:
+        """Back to the list."""
+        self.listed.focus()
+
+    def on_filter_bar_changed(self, _message: FilterBar.Changed) -> None:
+        """Another filter: from its top."""
+        self.bar.note("")
+        self.from_top()
+
+    def from_top(self) -> None:
+        """Ask for the list's beginning."""
+        raise NotImplementedError
+
+    def troubled(self, name: str, problem: str) -> None:
+        """A filter that is not understood is said beside it; the list stays as it was."""
+        if name == "list":
+            self.bar.display = True
+            self.bar.note(problem, wrong=True)
+        else:
+            super().troubled(name, problem)
+
+    def action_filter(self) -> None:
+        """Type a filter."""
+        self.bar.open()
+
+    def action_cycle(self, field: str) -> None:
+        """The next severity, or status; after the last one all again."""
+        values = _SEVERITIES if field == "severity" else self.statuses
+        self.bar.put(with_value(self.bar.text, field, after(values, value_of(self.bar.text, field))))
+
+    def action_this_type(self) -> None:
+        """Only the event type under the cursor, or all again."""
+        item = self.listed.current
+        if item is not None:
+            wanted = None if value_of(self.bar.text, "type") else str(getattr(item, "event_type", ""))
+            self.bar.put(with_value(self.bar.text, "type", wanted))
+
+    def action_detail(self) -> None:
+        """Hide or show the pane beside the list."""
+        self.toggle_class("-no-detail")
+
+    def action_back(self) -> None:
+        """First out of the filter, then up."""
+        if self.bar.text and self.bar.query_one("Input").has_focus:
+            self.bar.action_clear()
+        else:
+            super().action_back()

@@ -1,0 +1,254 @@
+"""The overview: is it getting worse, and where?"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any, ClassVar, NamedTuple
+
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.widget import Widget
+
+from failaware.model import HOUR, Cluster, Explanation, Health, HourCount, SeverityCounts
+from failaware.read.inspector import Inspector
+from failaware.text import counted
+
+from .. import documents
+from ..columns import CLUSTER_COLUMNS, CLUSTER_SORTS, Context
+from ..feed import Ask
+from ..filters import with_value
+from ..marks import MEANING, Looked
+from ..palette import LEVELS, STATES
+from ..widgets.filter_bar import FilterBar
+from ..widgets.lines import Count, Course, Words, brief, health_parts, severity_notes, state_counts
+from ..widgets.rows import Rows
+from ..widgets.text_view import TextView
+from ..window import Window
+from .listing import Listing
+
+HOURS = 24
+_CLUSTERS = 1_000
+
+
+class Picture(NamedTuple):
+    """The store at one moment."""
+
+    now: int
+    health: Health
+    severity: SeverityCounts
+    clusters: list[Cluster]
+    hours: dict[int, list[int]]
+
+
+def look(inspector: Inspector, where: str) -> Picture:
+    """How the store stands now."""
+    now = inspector.now()
+    with inspector.snapshot():
+        clusters = inspector.clusters(where, limit=_CLUSTERS)
+        timeline = inspector.timeline(since=now - (HOURS - 1) * HOUR)
+        return Picture(now, inspector.health(), inspector.severity(), clusters, by_hour(timeline, now))
+
+
+def by_hour(timeline: list[HourCount], now: int) -> dict[int, list[int]]:
+    """The failures of each cluster in each of the last hours; under 0 those of all."""
+    first = now // HOUR - (HOURS - 1)
+    hours: defaultdict[int, list[int]] = defaultdict(lambda: [0] * HOURS)
+    for hour in timeline:
+        position = hour.hour_at // HOUR - first
+        if 0 <= position < HOURS:
+            hours[hour.cluster_id][position] += hour.failures
+            hours[0][position] += hour.failures
+    return dict(hours)
+
+
+class Overview(Listing):
+    """Health, severities, and the clusters, worst first."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("e", "events", "All events"),
+        Binding("n", "to_mark(1)", "Next change", show=False),
+        Binding("N", "to_mark(-1)", "Previous change", show=False),
+        Binding("M", "seen", "All seen", show=False),
+    ]
+    statuses = ("UNRESOLVED", "DEAD", "FAILED", "RECOVERED")
+    crumb = "failaware"
+
+    def __init__(self) -> None:
+        super().__init__(id="overview")
+        self._window: Window[Cluster] = Window(lambda cluster: cluster.cluster_id)
+        self._looked = Looked()
+        self._sort = 0
+        self._picture: Picture | None = None
+
+    def body(self) -> Iterator[Widget]:
+        """Numbers above, clusters below, the one under the cursor beside them."""
+        yield Words(id="brief")
+        with Horizontal(id="summary"):
+            with Vertical(id="severities", classes="pane"):
+                for level in LEVELS:
+                    yield Count(level)
+            with Vertical(id="states", classes="pane"):
+                for state in STATES:
+                    yield Count(state)
+            with Vertical(id="outstanding", classes="pane"):
+                yield Words(id="health")
+                yield Course(id="course")
+        yield FilterBar(of_clusters=True)
+        with Horizontal(id="main"):
+            yield Rows(CLUSTER_COLUMNS, self._window, key="cluster_id", id="clusters")
+            yield TextView(id="detail")
+        yield Words(id="empty")
+
+    def on_mount(self) -> None:
+        """Names of the panes."""
+        for name, title in (("#severities", "Severity"), ("#states", "Events"), ("#outstanding", "Health")):
+            self.query_one(name).border_title = title
+        self.query_one("#detail").border_title = "Why"
+        self.listed.focus()
+
+    def questions(self) -> dict[str, Ask]:
+        """The picture, and why the cluster under the cursor stands where it stands."""
+        where = self.bar.text
+        asks: dict[str, Ask] = {"list": lambda inspector: look(inspector, where)}
+        if (cluster := self.listed.current) is not None:
+            asks["why"] = self._why(cluster.cluster_id)  # type: ignore[attr-defined]
+        return asks
+
+    def _why(self, cluster_id: int) -> Ask:
+        def ask(inspector: Inspector) -> list[documents.Line]:
+            with inspector.snapshot():
+                found: Explanation = inspector.explain(f"cluster/{cluster_id}")
+                return documents.why(found, inspector.cluster(cluster_id), inspector.now())
+
+        return ask
+
+    def answered_list(self, picture: Picture) -> None:
+        """A new picture."""
+        self._picture = picture
+        self.inspector_app.synced(picture.now)
+        self.query_one("#health", Words).say(health_parts(picture.health, picture.now))
+        self.query_one(Course).tell(picture.hours.get(0, [0] * HOURS))
+        self.query_one("#brief", Words).say(brief(picture.severity, picture.health))
+        notes, states = severity_notes(picture.severity), state_counts(picture.health)
+        for count in self.query(Count):
+            count.tell(*(notes[count.counts] if count.counts in notes else (states[count.counts],)))
+        self.bar.types = tuple(sorted({cluster.event_type for cluster in picture.clusters}))
+        if self.bar.text:
+            self.bar.note(counted(len(picture.clusters), "cluster"))
+        self._arrange()
+
+    def _arrange(self) -> None:
+        picture = self._picture
+        if picture is None:
+            return
+        name, sort = CLUSTER_SORTS[self._sort]
+        clusters = picture.clusters if sort is None else sorted(picture.clusters, key=sort)
+        self._window.hold(clusters)
+        marks = self._looked.marks(picture.clusters)
+        rows = self.listed
+        rows.show(Context(picture.now, picture.hours), marks)
+        more = "the worst " if len(clusters) == _CLUSTERS else ""
+        rows.border_title = f"Clusters  {more}{len(clusters):,} · by {name}"
+        rows.border_subtitle = self._what_changed(marks)
+        empty = "" if clusters else self._empty(picture)
+        self.query_one("#empty", Words).say([(empty, "")])
+        self.query_one("#empty").display = bool(empty)
+
+    @staticmethod
+    def _what_changed(marks: dict[int, str]) -> str:
+        counts: defaultdict[str, int] = defaultdict(int)
+        for mark in marks.values():
+            counts[mark] += 1
+        return "  ".join(f"{mark} {counts[mark]} {meaning}" for mark, meaning in MEANING.items() if counts[mark])
+
+    def _empty(self, picture: Picture) -> str:
+        if self.bar.text:
+            return "No cluster passes this filter. Escape in the filter clears it."
+        if picture.health.total_events:
+            return "Nothing has failed. 'e' shows all events."
+        return (
+            "Nothing is recorded yet. What others record appears here by itself:\n\n"
+            "    from failaware import Store\n"
+            f'    with Store.open("{self.inspector_app.shown_place}") as store:\n'
+            '        store.record("invoice.create", {"id": 1})\n\n'
+            "or in a shell: failaware ingest FILE, or failaware seed for sample data."
+        )
+
+    def answered_why(self, lines: list[documents.Line]) -> None:
+        """The pane beside the list."""
+        self.query_one("#detail", TextView).show(lines)
+
+    def from_top(self) -> None:
+        """Ask anew."""
+        self.ask()
+
+    def on_rows_moved(self, message: "Rows.Moved") -> None:
+        """Another cluster: explain it, and once it was looked at it is no longer new."""
+        self.inspector_app.feed.follow(self, "why", self._why(message.key))
+        self.set_timer(1.0, lambda: self._has_been_seen(message.key))
+
+    def _has_been_seen(self, key: int) -> None:
+        rows = self.listed
+        if self._picture is not None and rows.here == key and key in rows.marks and self.is_current:
+            self._looked.look([cluster for cluster in self._picture.clusters if cluster.cluster_id == key])
+            self._arrange()
+
+    def on_rows_opened(self, message: "Rows.Opened") -> None:
+        """Down into a cluster."""
+        cluster: Any = self.listed.current
+        self._has_been_seen(message.key)
+        self.inspector_app.open_cluster(message.key, cluster.event_type)
+
+    def on_count_asked(self, message: Count.Asked) -> None:
+        """A number was clicked: clusters of that severity, or the events in that state."""
+        if message.name in LEVELS:
+            self.bar.put(with_value(self.bar.text, "severity", message.name))
+        else:
+            self.inspector_app.open_events(f"status:{message.name}")
+
+    def action_events(self) -> None:
+        """Down into all events."""
+        self.inspector_app.open_events("")
+
+    def action_sort(self) -> None:
+        """The next order."""
+        self._sort = (self._sort + 1) % len(CLUSTER_SORTS)
+        self._arrange()
+
+    def action_to_mark(self, way: int) -> None:
+        """To what changed."""
+        if not self.listed.to_mark(way):
+            self.notify("Nothing else has changed since you looked.", timeout=2, markup=False)
+
+    def action_seen(self) -> None:
+        """All has been looked at."""
+        if self._picture is not None:
+            self._looked.look(self._picture.clusters)
+            self._arrange()
+
+    def action_take_in(self) -> None:
+        """To the top."""
+        self.listed.action_end(-1)
+
+    def action_why(self) -> None:
+        """Every rule, on a screen of its own."""
+        if self.listed.here is not None:
+            self.inspector_app.open_why("cluster", self.listed.here)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """There is nothing above: no key for it."""
+        return super().check_action(action, parameters) if action != "back" else False
+
+    def decides_on(self) -> str | None:
+        """The cluster."""
+        return None if self.listed.here is None else f"--cluster {self.listed.here}"
+
+    def copies(self) -> dict[str, tuple[str, str]]:
+        """The cluster's id, and its row."""
+        cluster: Any = self.listed.current
+        if cluster is None:
+            return {}
+        return {
+            "i": ("id", str(cluster.cluster_id)),
+            "j": ("row as JSON", documents.as_json(cluster)),
+            "m": ("message", cluster.template),
+        }

@@ -1,0 +1,170 @@
+"""The lines that say how it stands: where one is, the store's state, health, severities, the course of the day."""
+
+from collections.abc import Iterable
+
+from rich.text import Text
+from textual import events
+from textual.message import Message
+from textual.widgets import Static
+
+from failaware.model import Health, SeverityCounts
+from failaware.text import counted, cut, distance, one_line, sparkline
+
+from ..palette import LEVELS, STATES, short_symbol, style, symbol
+
+
+class Words(Static):
+    """Harmless text in styles by meaning, painted anew when the theme changes."""
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
+        super().__init__("", id=id, classes=classes, markup=False)
+        self.parts: list[tuple[str, str]] = []
+
+    def say(self, parts: Iterable[tuple[str, str]]) -> None:
+        """Show these; the same again costs nothing."""
+        parts = list(parts)
+        if parts != self.parts:
+            self.parts = parts
+            self._paint()
+
+    def on_mount(self) -> None:
+        """Follow the theme."""
+        self.app.theme_changed_signal.subscribe(self, lambda _theme: self._paint())
+
+    def _paint(self) -> None:
+        dark = self.app.current_theme.dark
+        self.update(Text.assemble(*((text, style(meaning, dark)) for text, meaning in self.parts)))
+
+
+class TopLine(Words):
+    """Breadcrumbs, the store, and whether it is live; a crumb that is clicked leads there."""
+
+    def __init__(self) -> None:
+        super().__init__(id="top")
+        self.crumbs: list[str] = []
+        self._state: list[tuple[str, str]] = []
+
+    def here(self, crumbs: list[str]) -> None:
+        """Where one is, from the overview down."""
+        self.crumbs = [one_line(crumb, 60) for crumb in crumbs]
+        self._arrange()
+
+    def stands(self, parts: list[tuple[str, str]]) -> None:
+        """How it stands with the store."""
+        self._state = parts
+        self._arrange()
+
+    def on_resize(self) -> None:
+        """More room, or less."""
+        self._arrange()
+
+    def _arrange(self) -> None:
+        state = sum(len(text) for text, _ in self._state)
+        room = max(self.size.width - state - 3, 12)
+        path = " › ".join(self.crumbs)
+        if len(path) > room and len(self.crumbs) > 1:
+            path = "‹ " + " › ".join(self.crumbs[-2:])
+        path = cut(path, room)
+        self.say([(f" {path}", "strong"), (" " * max(room - len(path), 1) + " ", ""), *self._state])
+
+    def on_click(self, event: events.Click) -> None:
+        """One level up, or to the overview on the first crumb."""
+        first = len(self.crumbs[0]) if self.crumbs else 0
+        self.post_message(self.Crumb(0 if event.x <= first else max(len(self.crumbs) - 2, 0)))
+
+    class Crumb(Message):
+        """A crumb was clicked; `depth` is the level it leads to."""
+
+        def __init__(self, depth: int) -> None:
+            super().__init__()
+            self.depth = depth
+
+
+class Count(Words, can_focus=False):
+    """One number with its name; a click asks for what it counts."""
+
+    class Asked(Message):
+        """Show what this counts."""
+
+        def __init__(self, name: str) -> None:
+            super().__init__()
+            self.name = name
+
+    def __init__(self, name: str) -> None:
+        super().__init__(classes="count")
+        self.counts = name
+
+    def tell(self, number: int, note: str = "") -> None:
+        """The number now, or in the words of the note."""
+        meaning = self.counts if number else "dim"
+        self.say([(f"{symbol(self.counts):<11} ", meaning), (note or f"{number:,}", f"{meaning} strong")])
+
+    def on_click(self) -> None:
+        """Ask."""
+        self.post_message(self.Asked(self.counts))
+
+
+def severity_notes(counts: SeverityCounts) -> dict[str, tuple[int, str]]:
+    """For each level how many stand there, and of what kind."""
+    notes = {}
+    for level in LEVELS:
+        clusters, events_there = counts.clusters[level], counts.events[level]
+        kinds = [counted(clusters, "cluster")] if clusters else []
+        kinds += [counted(events_there, "event")] if events_there else []
+        notes[level] = (clusters + events_there, ", ".join(kinds) or "none")
+    return notes
+
+
+def brief(counts: SeverityCounts, health: Health) -> list[tuple[str, str]]:
+    """Severities and states in two lines, for a terminal without room for panes."""
+    parts: list[tuple[str, str]] = []
+    for level, (number, _) in severity_notes(counts).items():
+        parts.append((f" {short_symbol(level).replace('  ', ' ')} {number:,}  ", level if number else "dim"))
+    parts.append(("\n", ""))
+    for state, number in state_counts(health).items():
+        if number or state != "DISMISSED":
+            parts.append((f" {symbol(state)} {number:,} ", state if number else "dim"))
+    return parts
+
+
+def state_counts(health: Health) -> dict[str, int]:
+    """Events by state."""
+    numbers = (health.pending, health.failed, health.dead, health.synced, health.dismissed)
+    return dict(zip(STATES, numbers, strict=True))
+
+
+def health_parts(health: Health, now: int) -> list[tuple[str, str]]:
+    """What stands out, in one line."""
+    parts = [(counted(health.total_events, "event"), "strong")]
+    if health.oldest_unresolved:
+        parts.append((f"   oldest unresolved {distance(health.oldest_unresolved.value, now)}", ""))
+    if health.next_due:
+        late = health.next_due.value < now
+        parts.append((f"   next try {'due ' if late else ''}{distance(health.next_due.value, now)}", ""))
+    if health.due_now:
+        parts.append((f"   {health.due_now:,} due now, {health.in_hand:,} in hand", ""))
+    if health.last_fact_at is not None:
+        ahead = health.last_fact_at > now + 60_000_000
+        said = f"   last fact {distance(health.last_fact_at, now)}"
+        parts.append((said + " (a clock is ahead)" if ahead else said, "mark" if ahead else "dim"))
+    if health.rejects:
+        parts.append((f"   {health.rejects:,} lines rejected", "mark"))
+    return parts
+
+
+class Course(Words):
+    """Failures by hour over the last day."""
+
+    def tell(self, hours: list[int]) -> None:
+        """The hours, oldest first."""
+        peak = max(hours, default=0)
+        self.say(
+            [
+                ("failures in 24 h  ", "dim"),
+                (sparkline(hours), "FAILED"),
+                (
+                    f"  {sum(hours):,}, at worst {peak:,} an hour",
+                    "dim",
+                ),
+            ]
+        )

@@ -1,0 +1,252 @@
+"""A list of any length: it paints the lines in sight, asks for the pages it lacks, and keeps its cursor on a thing.
+
+Textual's own DataTable measures every cell and repaints all of itself for one that changed.
+"""
+
+from typing import Any, ClassVar, Generic, TypeVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from failaware.text import cells, cut
+
+from ..columns import Column, Context
+from ..palette import style
+from ..window import Need, Window
+
+Item = TypeVar("Item")
+_GUTTER = 4
+
+
+class Rows(ScrollView, Generic[Item], can_focus=True):
+    """A window on items, a line each, below a line of titles."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down,j", "move(1)", "Down", show=False),
+        Binding("up,k", "move(-1)", "Up", show=False),
+        Binding("pagedown,ctrl+f", "page(1)", "Page down", show=False),
+        Binding("pageup,ctrl+b", "page(-1)", "Page up", show=False),
+        Binding("ctrl+d", "page(0.5)", "Half a page down", show=False),
+        Binding("ctrl+u", "page(-0.5)", "Half a page up", show=False),
+        Binding("home,g", "end(-1)", "First", show=False),
+        Binding("end,G", "end(1)", "Last", show=False),
+        Binding("enter,l", "open", "Open"),
+    ]
+
+    class Opened(Message):
+        """Enter or a second click on a row."""
+
+        def __init__(self, rows: "Rows[Any]", key: int) -> None:
+            super().__init__()
+            self.rows = rows
+            self.key = key
+
+        @property
+        def control(self) -> "Rows[Any]":
+            """The list."""
+            return self.rows
+
+    class Moved(Message):
+        """The cursor is on another thing."""
+
+        def __init__(self, rows: "Rows[Any]", key: int) -> None:
+            super().__init__()
+            self.rows = rows
+            self.key = key
+
+        @property
+        def control(self) -> "Rows[Any]":
+            """The list."""
+            return self.rows
+
+    class Lacking(Message):
+        """A page is missing for what is in sight."""
+
+        def __init__(self, rows: "Rows[Any]", need: Need) -> None:
+            super().__init__()
+            self.rows = rows
+            self.need = need
+
+    def __init__(self, columns: tuple[Column, ...], window: Window[Item], *, key: str, id: str) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self.columns = columns
+        self.window = window
+        self.cursor = 0
+        self.here: int | None = None
+        self.marks: dict[int, str] = {}
+        self.context = Context(0, {})
+        self._key_name = key
+        self._asked: Need | None = None
+        self._painted: dict[int, str] = {}
+
+    @property
+    def current(self) -> Item | None:
+        """The item under the cursor."""
+        return self.window.at(self.cursor)
+
+    def show(self, context: Context, marks: dict[int, str] | None = None) -> None:
+        """Paint what the window now holds; the cursor stays on its thing, and that on its line of the screen."""
+        self.context = context
+        self.marks = self.marks if marks is None else marks
+        self._asked = None
+        offset = self.cursor - self.scroll_offset.y
+        before = self.here
+        found = self.window.position(self.here) if self.here is not None else None
+        position = self.cursor if found is None else found
+        self.cursor = max(min(position, self.window.size - 1), 0)
+        self._note_here()
+        self.virtual_size = Size(self.size.width, self.window.size + 1)
+        if found is not None and self.cursor - offset != self.scroll_offset.y and self.scroll_offset.y:
+            self.scroll_to(y=max(self.cursor - offset, 0), animate=False)
+        self.refresh()
+        self._want()
+        if self.here is not None and (self.here != before):
+            self.post_message(self.Moved(self, self.here))
+
+    def moved_by(self, by: int) -> None:
+        """All positions moved: go along."""
+        if by:
+            self.cursor += by
+            self.scroll_to(y=self.scroll_offset.y + by, animate=False)
+
+    def tick(self, now: int) -> None:
+        """Time has passed: repaint the lines that say so."""
+        self.context = self.context._replace(now=now)
+        painted = dict(self._painted)
+        for y in range(1, self.size.height):
+            text = self._line(y).text
+            if painted.get(y) != text:
+                self.refresh(Region(0, y, self.size.width, 1))
+
+    def on_resize(self) -> None:
+        """Other columns."""
+        self.virtual_size = Size(self.size.width, self.window.size + 1)
+        self._want()
+
+    def on_click(self, event: events.Click) -> None:
+        """A click selects, on the selected row it opens."""
+        position = self.scroll_offset.y + event.y - 1
+        if event.y < 1 or self.window.at(position) is None:
+            return
+        if position == self.cursor:
+            self.action_open()
+        else:
+            self._go(position)
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Other lines are in sight."""
+        super().watch_scroll_y(old_value, new_value)
+        self._want()
+
+    def action_move(self, by: int) -> None:
+        """The cursor by one."""
+        self._go(self.cursor + by)
+
+    def action_page(self, pages: float) -> None:
+        """The cursor by pages."""
+        self._go(self.cursor + int((self.size.height - 2) * pages))
+
+    def action_end(self, which: int) -> None:
+        """To the first or the last row."""
+        self._go(self.window.size - 1 if which > 0 else 0)
+
+    def action_open(self) -> None:
+        """Go into what is under the cursor."""
+        if self.here is not None:
+            self.post_message(self.Opened(self, self.here))
+
+    def to_mark(self, way: int) -> bool:
+        """To the next or the previous marked row that is held; False if there is none."""
+        marked = sorted(p for key in self.marks if (p := self.window.position(key)) is not None)
+        beyond = [p for p in marked if (p - self.cursor) * way > 0]
+        if beyond:
+            self._go(beyond[0] if way > 0 else beyond[-1])
+        return bool(beyond)
+
+    def _go(self, position: int) -> None:
+        position = max(min(position, self.window.size - 1), 0)
+        if position == self.cursor:
+            return
+        old, self.cursor = self.cursor, position
+        top, height = self.scroll_offset.y, self.size.height - 1
+        if position < top:
+            self.scroll_to(y=position, animate=False, immediate=True)
+        elif position >= top + height:
+            self.scroll_to(y=position - height + 1, animate=False, immediate=True)
+        for row in (old, position):
+            self.refresh(Region(0, row - self.scroll_offset.y + 1, self.size.width, 1))
+        self._note_here()
+        if self.here is not None:
+            self.post_message(self.Moved(self, self.here))
+        self._want()
+
+    def _note_here(self) -> None:
+        item = self.current
+        self.here = None if item is None else getattr(item, self._key_name)
+
+    def _want(self) -> None:
+        top = self.scroll_offset.y
+        need = self.window.need(top, top + max(self.size.height - 1, 1))
+        if need is not None and need != self._asked:
+            self._asked = need
+            self.post_message(self.Lacking(self, need))
+
+    def _fitting(self) -> tuple[tuple[Column, int], ...]:
+        """The columns that have room, with their widths."""
+        width = self.size.width
+        chosen = [column for column in self.columns if column.from_width <= width < column.to_width]
+        rest = width - _GUTTER - sum(column.width + 2 for column in chosen)
+        return tuple((column, column.width or max(rest, 8)) for column in chosen)
+
+    def render_line(self, y: int) -> Strip:
+        """One line of the screen."""
+        strip = self._line(y)
+        self._painted[y] = strip.text
+        return strip
+
+    def _line(self, y: int) -> Strip:
+        width = self.size.width
+        ground = self.rich_style
+        if y == 0:
+            title = style("dim", self.app.current_theme.dark)
+            parts = [(_fit(c.title, w, c.right) + "  ", title) for c, w in self._fitting()]
+            return self._strip([(" " * _GUTTER, title), *parts], ground, width)
+        position = self.scroll_offset.y + y - 1
+        if position >= self.window.size:
+            return Strip.blank(width, ground)
+        item = self.window.at(position)
+        dark = self.app.current_theme.dark
+        chosen = position == self.cursor
+        if item is None:
+            return self._strip([(" " * _GUTTER + "· · ·", style("dim", dark))], ground, width)
+        mark = self.marks.get(getattr(item, self._key_name), " ")
+        parts = [(f"{'▌' if chosen else ' '} {mark} ", style("mark", dark))]
+        for column, room in self._fitting():
+            text, meaning = column.cell(item, self.context)
+            parts.append((_fit(text, room, column.right) + "  ", style(meaning, dark)))
+        if chosen:
+            ground += Style(reverse=True) if self.app.no_color else self._cursor_style()
+        return self._strip(parts, ground, width)
+
+    def _cursor_style(self) -> Style:
+        name = "rows--cursor" if self.has_focus else "rows--cursor-blurred"
+        return Style(bgcolor=self.get_component_rich_style(name).bgcolor)
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"rows--cursor", "rows--cursor-blurred"}
+
+    @staticmethod
+    def _strip(parts: list[tuple[str, Style]], ground: Style, width: int) -> Strip:
+        return Strip([Segment(text, ground + look) for text, look in parts]).adjust_cell_length(width, ground)
+
+
+def _fit(text: str, width: int, right: bool) -> str:
+    """The text in exactly this many cells."""
+    short = cut(text, width)
+    blanks = " " * (width - cells(short))
+    return blanks + short if right else short + blanks

@@ -1,0 +1,123 @@
+"""A long text that scrolls: it wraps at the width, and paints the lines in sight only."""
+
+from bisect import bisect_right
+from itertools import accumulate
+from typing import ClassVar
+
+from rich.segment import Segment
+from textual.binding import Binding, BindingType
+from textual.geometry import Size
+from textual.scroll_view import ScrollView
+from textual.selection import Selection
+from textual.strip import Strip
+
+from failaware.text import cells
+
+from ..documents import Line
+from ..palette import style
+
+
+class TextView(ScrollView, can_focus=True):
+    """Lines, each with what paints it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down,j", "scroll_down", "Down", show=False),
+        Binding("up,k", "scroll_up", "Up", show=False),
+        Binding("pagedown,space,ctrl+f", "page_down", "Page down", show=False),
+        Binding("pageup,ctrl+b", "page_up", "Page up", show=False),
+        Binding("home,g", "scroll_home", "First", show=False),
+        Binding("end,G", "scroll_end", "Last", show=False),
+    ]
+    ALLOW_SELECT = True
+
+    def __init__(self, *, id: str) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self.lines: list[Line] = []
+        self._ends: list[int] = []  # for each line the number of rows up to its end
+        self._breaks: dict[int, tuple[int, ...]] = {}  # of each line that takes several rows, where they begin
+        self._wrapped_at = 0
+
+    def show(self, lines: list[Line]) -> None:
+        """Show this text; one that has grown or changed leaves the scroll where it is."""
+        if lines == self.lines:
+            return
+        self.lines = lines
+        self._wrap()
+
+    def on_resize(self) -> None:
+        """Wrap anew."""
+        if self.scrollable_content_region.width != self._wrapped_at:
+            self._wrap()
+
+    def _wrap(self) -> None:
+        width = self._wrapped_at = max(self.scrollable_content_region.width, 1)
+        self._breaks = {
+            number: breaks(line.text, width) for number, line in enumerate(self.lines) if cells(line.text) > width
+        }
+        self._ends = list(accumulate(len(self._breaks.get(number, (0,))) for number in range(len(self.lines))))
+        self.virtual_size = Size(width, self._ends[-1] if self._ends else 0)
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """One row of the screen."""
+        width = self.size.width
+        ground = self.rich_style
+        row = self.scroll_offset.y + y
+        number = bisect_right(self._ends, row)
+        if number >= len(self.lines):
+            return Strip.blank(width, ground)
+        dark = self.app.current_theme.dark
+        line = self.lines[number]
+        start, end = self._span(number, row - (self._ends[number - 1] if number else 0))
+        segments, at = [], 0
+        for text, meaning in line.paint(line.text):
+            shown = text[max(start - at, 0) : max(end - at, 0)]
+            at += len(text)
+            if shown:
+                segments.append(Segment(shown, ground + style(meaning, dark)))
+        strip = Strip(segments).adjust_cell_length(width, ground)
+        if (selection := self.text_selection) is not None and selection.get_span(row) is not None:
+            strip = strip.apply_style(self.screen.get_component_rich_style("screen--selection"))
+        return strip.apply_offsets(0, row)
+
+    def _span(self, number: int, part: int) -> tuple[int, int]:
+        """The characters of a line that stand in this row of it."""
+        starts = self._breaks.get(number, (0,))
+        return starts[part], starts[part + 1] if part + 1 < len(starts) else len(self.lines[number].text)
+
+    def get_selection(self, selection: Selection) -> tuple[str, str] | None:
+        """The selected text, by the rows as they are wrapped."""
+        rows = []
+        for number, line in enumerate(self.lines):
+            for part in range(len(self._breaks.get(number, (0,)))):
+                start, end = self._span(number, part)
+                rows.append(line.text[start:end])
+        return selection.extract("\n".join(rows)), "\n"
+
+    def selection_updated(self, selection: Selection | None) -> None:  # noqa: ARG002
+        """Paint it."""
+        self.refresh()
+
+
+def breaks(text: str, width: int) -> tuple[int, ...]:
+    """Where each row of a wrapped line begins: after a blank where one is near, and never within a wide character."""
+    starts = [0]
+    while True:
+        start = starts[-1]
+        end = start + _fitting(text[start : start + width + 1], width)
+        if end >= len(text):
+            return tuple(starts)
+        blank = text.rfind(" ", start + width // 2, end + 1)
+        starts.append(blank + 1 if blank > start else end)
+
+
+def _fitting(text: str, width: int) -> int:
+    """How many characters of the text fit; at least one."""
+    if text.isascii():
+        return min(len(text), width) or 1
+    used = 0
+    for position, character in enumerate(text):
+        used += cells(character)
+        if used > width:
+            return max(position, 1)
+    return len(text) or 1
