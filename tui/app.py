@@ -9,12 +9,12 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from failaware.clock import now_us
-from failaware.text import counted, cut, one_line
+from failaware.text import counted, one_line
 
 from .feed import Feed
 from .messages import StoreIs, StoreState
 from .screens.base import Level
-from .screens.event import AttemptScreen, EventScreen
+from .screens.event import EventScreen
 from .screens.events import EventsScreen
 from .screens.modal import CopyScreen, KeysScreen
 from .screens.overview import Overview
@@ -25,7 +25,8 @@ _ABOUT = (
     "The inspector only reads. A decision is yours: c copies the command that records it, to be run in a shell.\n"
     "Filters: status:DEAD severity:HIGH+ type:payment.* -error:timeout since:2h"
 )
-_QUIET_US = 15 * 60 * 1_000_000
+_NOT_OURS = {"Scroll Left", "Scroll Right", "Page Left", "Page Right", "palette"}
+"""Keys that Textual gives every widget and that do nothing here."""
 
 
 class InspectorApp(App[None]):
@@ -45,7 +46,6 @@ class InspectorApp(App[None]):
         self.place = place
         self.animation_level = "none"
         self._clock = clock
-        self._read_at = 0
         self._state: StoreState | None = None  # until the feed has said anything
         self._paused = False
         self.feed = Feed(place, self, clock)
@@ -65,14 +65,6 @@ class InspectorApp(App[None]):
         """Stop reading, also in the middle of a long query."""
         self.feed.stop()
 
-    def synced(self, at: int) -> None:
-        """What is on the screen was read at this time (µs)."""
-        self._read_at = at
-        if self._is(StoreIs.TROUBLED):
-            self._state = StoreState(StoreIs.LIVE)
-        if isinstance(self.screen, Level):
-            self.tell_state(self.screen)
-
     def on_store_state(self, message: StoreState) -> None:
         """The store came, went, or cannot be read."""
         if message.state is StoreIs.LIVE and self._is(StoreIs.REPLACED):
@@ -91,13 +83,10 @@ class InspectorApp(App[None]):
         word, meaning = ("● live", "SYNCED") if self._is(StoreIs.LIVE) else ("○ not live", "mark")
         if self._paused:
             word, meaning = "‖ paused (p)", "mark"
-        room = 60 if screen.size.width >= 96 else 18
-        name = one_line(self.place)
-        name = name if len(name) <= room else "…" + cut(name[len(name) - room + 1 :], room)
-        top.stands([(f"{name} ", "dim"), ("read-only  ", "dim"), (f"{word} ", meaning)])
-        screen.tell_trouble(self._trouble())
+        top.stands(one_line(self.place), (word, meaning))
+        screen.tell_trouble(self._trouble(screen))
 
-    def _trouble(self) -> list[tuple[str, str]]:
+    def _trouble(self, screen: Level) -> list[tuple[str, str]]:
         place, why = self.shown_place, self._state.text if self._state else ""
         said = {
             StoreIs.MISSING: f"There is no store at {place} yet. It is shown as soon as it appears; q quits.",
@@ -106,31 +95,12 @@ class InspectorApp(App[None]):
             StoreIs.TROUBLED: f"{why}. It is tried again; what was read before stays.",
         }
         text = "" if self._state is None else said.get(self._state.state, "")
+        text = text or next((f"{problem}. It is tried again." for problem in screen.troubles.values()), "")
         return [(text, "mark")] if text else []
 
     def _tick(self) -> None:
         if isinstance(self.screen, Level):
             self.screen.tick(self._clock())
-
-    def open_cluster(self, cluster_id: int, event_type: str) -> None:
-        """Its events."""
-        self.push_screen(EventsScreen(cluster_id=cluster_id, event_type=event_type, where=""))
-
-    def open_events(self, where: str) -> None:
-        """All events that pass."""
-        self.push_screen(EventsScreen(cluster_id=None, event_type=None, where=where))
-
-    def open_event(self, event_id: int) -> None:
-        """One event."""
-        self.push_screen(EventScreen(event_id))
-
-    def open_attempt(self, event_id: int, attempt_no: int) -> None:
-        """One attempt."""
-        self.push_screen(AttemptScreen(event_id, attempt_no))
-
-    def open_why(self, entity_type: str, entity_id: int) -> None:
-        """Every rule."""
-        self.push_screen(WhyScreen(entity_type, entity_id))
 
     def open_sibling(self, way: int) -> None:
         """The next or previous event of the list below the event that is shown."""
@@ -147,9 +117,15 @@ class InspectorApp(App[None]):
         """The keys that apply here."""
         keys: dict[str, list[str]] = {}
         for _, binding, enabled, _tip in self.screen.active_bindings.values():
-            if enabled and binding.description:
+            if enabled and binding.description and binding.description not in _NOT_OURS:
                 keys.setdefault(binding.description, []).append(self.get_key_display(binding))
         self.push_screen(KeysScreen([(" ".join(names), what) for what, names in keys.items()], _ABOUT))
+
+    def action_why(self) -> None:
+        """Every rule held against what is here."""
+        subject = self.screen.subject() if isinstance(self.screen, Level) else None
+        if subject is not None and not isinstance(self.screen, WhyScreen):
+            self.push_screen(WhyScreen(*subject))
 
     def action_reload(self) -> None:
         """Read again now."""
@@ -172,10 +148,11 @@ class InspectorApp(App[None]):
 
     def action_copy_command(self, decision: str) -> None:
         """The command that records a decision about what is here; it is not run."""
-        what = self.screen.decides_on() if isinstance(self.screen, Level) else None
-        if what is None:
+        subject = self.screen.subject() if isinstance(self.screen, Level) else None
+        if subject is None:
             self.notify("There is nothing to decide about here.", markup=False)
             return
+        what = f"--cluster {subject[1]}" if subject[0] == "cluster" else str(subject[1])
         command = f'failaware --db {shlex.quote(self.place)} {decision} {what} --because "…"'
         self._copy(f"the command; nothing was run: {one_line(command)}", command)
 

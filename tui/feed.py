@@ -19,6 +19,7 @@ from .messages import Answered, StoreIs, StoreState
 POLL_S = 0.1
 _BUSY_S = 1.0
 _AGAIN_S = 0.5
+_LATER_S = 1.0
 
 Ask = Callable[[Inspector], object]
 
@@ -50,6 +51,8 @@ class Feed(threading.Thread):
         self._paused = False
         self._waiting: dict[tuple[int, str], _Question] = {}
         self._followed: dict[tuple[int, str], _Question] = {}
+        self._later: dict[tuple[int, str], _Question] = {}  # what could not be answered
+        self._later_at = 0.0
         self._inspector: Inspector | None = None
         self._seen_before = False
 
@@ -78,7 +81,7 @@ class Feed(threading.Thread):
     def leave(self, listener: Listener) -> None:
         """Answer this listener no more."""
         with self._lock:
-            for questions in (self._waiting, self._followed):
+            for questions in (self._waiting, self._followed, self._later):
                 for key in [key for key in questions if key[0] == id(listener)]:
                     del questions[key]
 
@@ -132,6 +135,7 @@ class Feed(threading.Thread):
             if question is not None:
                 self._answer(inspector, question)
                 continue
+            self._take_up_again()
             newest = inspector.change_token()
             if newest != token and not self._paused:
                 token = newest
@@ -155,10 +159,19 @@ class Feed(threading.Thread):
             question.listener.post_message(Answered(question.name, None, str(error)))
         except FailawareError as error:
             # The other panes go on: a damaged page, or a lock, need not concern what they read.
-            self._say(error)
-            self._rest(_AGAIN_S)
+            if not self._stopping:
+                self._later[id(question.listener), question.name] = question
+                self._later_at = time.monotonic() + _LATER_S
+                question.listener.post_message(Answered(question.name, None, str(error), trouble=True))
         else:
             question.listener.post_message(Answered(question.name, answer))
+
+    def _take_up_again(self) -> None:
+        """Ask again, after a while, what could not be answered."""
+        with self._lock:
+            if self._later and time.monotonic() >= self._later_at:
+                self._waiting = self._later | self._waiting
+                self._later = {}
 
     def _put(self, question: _Question) -> None:
         with self._lock:

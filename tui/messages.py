@@ -25,10 +25,14 @@ class StoreState(Message):
 
 
 class Answered(Message):
-    """The answer to what a screen asked under this name, or the sentence that says why there is none."""
+    """The answer to what a screen asked under this name, or the sentence that says why there is none.
 
-    def __init__(self, name: str, answer: object, problem: str = "") -> None:
+    `trouble`: it is the store that is in trouble, not the question; it is asked again by itself.
+    """
+
+    def __init__(self, name: str, answer: object, problem: str = "", *, trouble: bool = False) -> None:
         super().__init__()
         self.name = name
         self.answer = answer
         self.problem = problem
+        self.trouble = trouble

@@ -29,6 +29,7 @@ class Level(Screen[None]):
         Binding("y", "app.copy", "Copy"),
         Binding("c", "app.copy_command('requeue')", "Copy requeue", show=False),
         Binding("C", "app.copy_command('dismiss')", "Copy dismiss", show=False),
+        Binding("w", "app.why", "Why"),
         Binding("r", "app.reload", "Read again", show=False),
         Binding("p", "app.pause", "Pause", show=False),
         Binding("ctrl+p,colon", "app.command_palette", "Palette", show=False),
@@ -36,6 +37,10 @@ class Level(Screen[None]):
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (96, "-medium"), (140, "-wide")]  # noqa: RUF012 - Textual declares it so
     VERTICAL_BREAKPOINTS = [(0, "-short"), (28, "-normal"), (40, "-tall")]  # noqa: RUF012
     crumb: str = ""
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self.troubles: dict[str, str] = {}
 
     @property
     def inspector_app(self) -> "InspectorApp":
@@ -79,6 +84,14 @@ class Level(Screen[None]):
         """Hand the answer to its method."""
         if not self.is_attached:
             return
+        was = dict(self.troubles)
+        self.troubles.pop(message.name, None)
+        if message.trouble:
+            self.troubles[message.name] = message.problem
+        if was != self.troubles:
+            self.inspector_app.tell_state(self)
+        if message.trouble:
+            return
         if message.problem:
             self.troubled(message.name, message.problem)
         else:
@@ -104,8 +117,8 @@ class Level(Screen[None]):
         if len(self.app.screen_stack) > 2:  # the app's own empty screen lies below the overview
             self.app.pop_screen()
 
-    def decides_on(self) -> str | None:
-        """What `requeue` and `dismiss` would take to decide about what is here; None if there is nothing."""
+    def subject(self) -> tuple[str, int] | None:
+        """What is here to explain or to decide about: 'cluster' or 'event', and its id; None if there is nothing."""
         return None
 
     def copies(self) -> dict[str, tuple[str, str]]:

@@ -33,7 +33,6 @@ class EventScreen(Level):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("tab", "app.focus_next", "Pane", show=False),
-        Binding("w", "why", "Why"),
         Binding("right_square_bracket", "sibling(1)", "Next event", key_display="]"),
         Binding("left_square_bracket", "sibling(-1)", "Previous event", key_display="[", show=False),
     ]
@@ -93,19 +92,15 @@ class EventScreen(Level):
 
     def on_rows_opened(self, message: Rows.Opened) -> None:
         """Down into an attempt."""
-        self.inspector_app.open_attempt(self.event_id, message.key)
+        self.app.push_screen(AttemptScreen(self.event_id, message.key))
 
     def action_sibling(self, way: int) -> None:
         """The next or previous event of the list that one came from."""
         self.inspector_app.open_sibling(way)
 
-    def action_why(self) -> None:
-        """Every rule, on a screen of its own."""
-        self.inspector_app.open_why("event", self.event_id)
-
-    def decides_on(self) -> str | None:
+    def subject(self) -> tuple[str, int] | None:
         """This event."""
-        return str(self.event_id)
+        return "event", self.event_id
 
     def copies(self) -> dict[str, tuple[str, str]]:
         """Id, everything, payload; message and traceback of the attempt under the cursor."""
@@ -195,9 +190,9 @@ class AttemptScreen(Level):
         self._fold = not self._fold
         self.ask()
 
-    def decides_on(self) -> str | None:
+    def subject(self) -> tuple[str, int] | None:
         """Its event."""
-        return str(self.event_id)
+        return "event", self.event_id
 
     def copies(self) -> dict[str, tuple[str, str]]:
         """Message and traceback."""

@@ -18,6 +18,7 @@ from ..widgets.lines import Words
 from ..widgets.rows import Rows
 from ..widgets.text_view import TextView
 from ..window import Need, Window
+from .event import EventScreen
 from .listing import Listing
 
 _COUNTED = 10_000
@@ -39,7 +40,7 @@ class EventsScreen(Listing):
 
     statuses = ("UNRESOLVED", "DEAD", "FAILED", "PENDING", "SYNCED", "DISMISSED")
 
-    def __init__(self, *, cluster_id: int | None, event_type: str | None, where: str) -> None:
+    def __init__(self, *, cluster_id: int | None = None, event_type: str | None = None, where: str = "") -> None:
         super().__init__()
         self._cluster_id = cluster_id
         self._where = where
@@ -47,7 +48,6 @@ class EventsScreen(Listing):
         self._oldest_first = False
         self._seen: dict[int, tuple[int, str]] = {}
         self._newest_seen = 0
-        self._now = 0
         self._event_type = event_type
         self.crumb = "events" if cluster_id is None else f"{event_type} #{str(cluster_id)[:7]}"
 
@@ -117,8 +117,6 @@ class EventsScreen(Listing):
 
     def answered_list(self, page: Page) -> None:
         """The window anew."""
-        self._now = page.now
-        self.inspector_app.synced(page.now)
         short = len(page.rows) < page.need.limit
         self._window.hold(page.rows, start=page.need.position, ended=short)
         self._show(page)
@@ -140,6 +138,7 @@ class EventsScreen(Listing):
             state = (event.attempts, event.sync_status)
             if self._seen.setdefault(event.event_id, state) != state:
                 marks[event.event_id] = "▲"
+        rows.follow = not self._oldest_first
         rows.show(Context(page.now, {}), rows.marks | marks)
         self._titles(page, hidden)
 
@@ -186,7 +185,7 @@ class EventsScreen(Listing):
 
     def on_rows_opened(self, message: Rows.Opened) -> None:
         """Down into an event."""
-        self.inspector_app.open_event(message.key)
+        self.app.push_screen(EventScreen(message.key))
 
     def sibling(self, way: int) -> int | None:
         """The event after or before the one under the cursor; the cursor goes there."""
@@ -200,19 +199,14 @@ class EventsScreen(Listing):
         self.from_top()
 
     def action_take_in(self) -> None:
-        """To the newest."""
-        self.listed.action_end(-1)
+        """To the newest, with those that came meanwhile."""
+        super().action_take_in()
         self._newest_seen = 0
         self.ask()
 
-    def action_why(self) -> None:
-        """Every rule: of the event under the cursor."""
-        if self.listed.here is not None:
-            self.inspector_app.open_why("event", self.listed.here)
-
-    def decides_on(self) -> str | None:
+    def subject(self) -> tuple[str, int] | None:
         """The event under the cursor."""
-        return None if self.listed.here is None else str(self.listed.here)
+        return None if self.listed.here is None else ("event", self.listed.here)
 
     def copies(self) -> dict[str, tuple[str, str]]:
         """The event's id, its row, its error."""

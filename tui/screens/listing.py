@@ -22,7 +22,8 @@ class Listing(Level):
         Binding("T", "this_type", "This type", show=False),
         Binding("o", "sort", "Order", show=False),
         Binding("v", "detail", "Detail", show=False),
-        Binding("w", "why", "Why", show=False),
+        Binding("n", "to_mark(1)", "Next change", show=False),
+        Binding("N", "to_mark(-1)", "Previous change", show=False),
         Binding("full_stop", "take_in", "Show new", show=False, key_display="."),
     ]
     statuses: ClassVar[tuple[str, ...]] = ()
@@ -48,7 +49,16 @@ class Listing(Level):
 
     def from_top(self) -> None:
         """Ask for the list's beginning."""
-        raise NotImplementedError
+        self.ask()
+
+    def action_take_in(self) -> None:
+        """To the top."""
+        self.listed.action_end(-1)
+
+    def action_to_mark(self, way: int) -> None:
+        """To what changed."""
+        if not self.listed.to_mark(way):
+            self.notify("Nothing else has changed since you looked.", timeout=2, markup=False)
 
     def troubled(self, name: str, problem: str) -> None:
         """A filter that is not understood is said beside it; the list stays as it was."""
@@ -65,14 +75,15 @@ class Listing(Level):
     def action_cycle(self, field: str) -> None:
         """The next severity, or status; after the last one all again."""
         values = _SEVERITIES if field == "severity" else self.statuses
-        self.bar.put(with_value(self.bar.text, field, after(values, value_of(self.bar.text, field))))
+        typed = self.bar.typed
+        self.bar.put(with_value(typed, field, after(values, value_of(typed, field))))
 
     def action_this_type(self) -> None:
         """Only the event type under the cursor, or all again."""
         item = self.listed.current
         if item is not None:
-            wanted = None if value_of(self.bar.text, "type") else str(getattr(item, "event_type", ""))
-            self.bar.put(with_value(self.bar.text, "type", wanted))
+            wanted = None if value_of(self.bar.typed, "type") else str(getattr(item, "event_type", ""))
+            self.bar.put(with_value(self.bar.typed, "type", wanted))
 
     def action_detail(self) -> None:
         """Hide or show the pane beside the list."""

@@ -23,29 +23,44 @@ from ..widgets.lines import Count, Course, Words, brief, health_parts, severity_
 from ..widgets.rows import Rows
 from ..widgets.text_view import TextView
 from ..window import Window
+from .events import EventsScreen
 from .listing import Listing
 
 HOURS = 24
 _CLUSTERS = 1_000
 
 
-class Picture(NamedTuple):
-    """The store at one moment."""
+class Numbers(NamedTuple):
+    """How the store stands as a whole."""
 
     now: int
     health: Health
     severity: SeverityCounts
+
+
+class Picture(NamedTuple):
+    """The clusters at one moment."""
+
+    now: int
     clusters: list[Cluster]
     hours: dict[int, list[int]]
+    anything: bool
+
+
+def numbers(inspector: Inspector) -> Numbers:
+    """How the store stands now."""
+    with inspector.snapshot():
+        return Numbers(inspector.now(), inspector.health(), inspector.severity())
 
 
 def look(inspector: Inspector, where: str) -> Picture:
-    """How the store stands now."""
+    """The clusters now."""
     now = inspector.now()
     with inspector.snapshot():
         clusters = inspector.clusters(where, limit=_CLUSTERS)
         timeline = inspector.timeline(since=now - (HOURS - 1) * HOUR)
-        return Picture(now, inspector.health(), inspector.severity(), clusters, by_hour(timeline, now))
+        anything = bool(clusters) or inspector.count_events(at_most=1) > 0
+        return Picture(now, clusters, by_hour(timeline, now), anything)
 
 
 def by_hour(timeline: list[HourCount], now: int) -> dict[int, list[int]]:
@@ -65,8 +80,6 @@ class Overview(Listing):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("e", "events", "All events"),
-        Binding("n", "to_mark(1)", "Next change", show=False),
-        Binding("N", "to_mark(-1)", "Previous change", show=False),
         Binding("M", "seen", "All seen", show=False),
     ]
     statuses = ("UNRESOLVED", "DEAD", "FAILED", "RECOVERED")
@@ -108,7 +121,7 @@ class Overview(Listing):
     def questions(self) -> dict[str, Ask]:
         """The picture, and why the cluster under the cursor stands where it stands."""
         where = self.bar.text
-        asks: dict[str, Ask] = {"list": lambda inspector: look(inspector, where)}
+        asks: dict[str, Ask] = {"numbers": numbers, "list": lambda inspector: look(inspector, where)}
         if (cluster := self.listed.current) is not None:
             asks["why"] = self._why(cluster.cluster_id)  # type: ignore[attr-defined]
         return asks
@@ -121,16 +134,18 @@ class Overview(Listing):
 
         return ask
 
-    def answered_list(self, picture: Picture) -> None:
-        """A new picture."""
-        self._picture = picture
-        self.inspector_app.synced(picture.now)
-        self.query_one("#health", Words).say(health_parts(picture.health, picture.now))
-        self.query_one(Course).tell(picture.hours.get(0, [0] * HOURS))
-        self.query_one("#brief", Words).say(brief(picture.severity, picture.health))
-        notes, states = severity_notes(picture.severity), state_counts(picture.health)
+    def answered_numbers(self, numbers: Numbers) -> None:
+        """The panes above."""
+        self.query_one("#health", Words).say(health_parts(numbers.health, numbers.now))
+        notes, states = severity_notes(numbers.severity), state_counts(numbers.health)
+        self.query_one("#brief", Words).say(brief(numbers.severity, numbers.health))
         for count in self.query(Count):
             count.tell(*(notes[count.counts] if count.counts in notes else (states[count.counts],)))
+
+    def answered_list(self, picture: Picture) -> None:
+        """The clusters."""
+        self._picture = picture
+        self.query_one(Course).tell(picture.hours.get(0, [0] * HOURS))
         self.bar.types = tuple(sorted({cluster.event_type for cluster in picture.clusters}))
         if self.bar.text:
             self.bar.note(counted(len(picture.clusters), "cluster"))
@@ -163,7 +178,7 @@ class Overview(Listing):
     def _empty(self, picture: Picture) -> str:
         if self.bar.text:
             return "No cluster passes this filter. Escape in the filter clears it."
-        if picture.health.total_events:
+        if picture.anything:
             return "Nothing has failed. 'e' shows all events."
         return (
             "Nothing is recorded yet. What others record appears here by itself:\n\n"
@@ -176,10 +191,6 @@ class Overview(Listing):
     def answered_why(self, lines: list[documents.Line]) -> None:
         """The pane beside the list."""
         self.query_one("#detail", TextView).show(lines)
-
-    def from_top(self) -> None:
-        """Ask anew."""
-        self.ask()
 
     def on_rows_moved(self, message: "Rows.Moved") -> None:
         """Another cluster: explain it, and once it was looked at it is no longer new."""
@@ -196,28 +207,23 @@ class Overview(Listing):
         """Down into a cluster."""
         cluster: Any = self.listed.current
         self._has_been_seen(message.key)
-        self.inspector_app.open_cluster(message.key, cluster.event_type)
+        self.app.push_screen(EventsScreen(cluster_id=message.key, event_type=cluster.event_type))
 
     def on_count_asked(self, message: Count.Asked) -> None:
         """A number was clicked: clusters of that severity, or the events in that state."""
         if message.name in LEVELS:
-            self.bar.put(with_value(self.bar.text, "severity", message.name))
+            self.bar.put(with_value(self.bar.typed, "severity", message.name))
         else:
-            self.inspector_app.open_events(f"status:{message.name}")
+            self.app.push_screen(EventsScreen(where=f"status:{message.name}"))
 
     def action_events(self) -> None:
         """Down into all events."""
-        self.inspector_app.open_events("")
+        self.app.push_screen(EventsScreen())
 
     def action_sort(self) -> None:
         """The next order."""
         self._sort = (self._sort + 1) % len(CLUSTER_SORTS)
         self._arrange()
-
-    def action_to_mark(self, way: int) -> None:
-        """To what changed."""
-        if not self.listed.to_mark(way):
-            self.notify("Nothing else has changed since you looked.", timeout=2, markup=False)
 
     def action_seen(self) -> None:
         """All has been looked at."""
@@ -225,22 +231,13 @@ class Overview(Listing):
             self._looked.look(self._picture.clusters)
             self._arrange()
 
-    def action_take_in(self) -> None:
-        """To the top."""
-        self.listed.action_end(-1)
-
-    def action_why(self) -> None:
-        """Every rule, on a screen of its own."""
-        if self.listed.here is not None:
-            self.inspector_app.open_why("cluster", self.listed.here)
-
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """There is nothing above: no key for it."""
         return super().check_action(action, parameters) if action != "back" else False
 
-    def decides_on(self) -> str | None:
-        """The cluster."""
-        return None if self.listed.here is None else f"--cluster {self.listed.here}"
+    def subject(self) -> tuple[str, int] | None:
+        """The cluster under the cursor."""
+        return None if self.listed.here is None else ("cluster", self.listed.here)
 
     def copies(self) -> dict[str, tuple[str, str]]:
         """The cluster's id, and its row."""

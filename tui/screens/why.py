@@ -45,9 +45,9 @@ class WhyScreen(Level):
         """Show it."""
         self.query_one(TextView).show(lines)
 
-    def decides_on(self) -> str | None:
+    def subject(self) -> tuple[str, int] | None:
         """What is explained."""
-        return f"--cluster {self._entity}" if self._kind == "cluster" else str(self._entity)
+        return self._kind, self._entity
 
     def copies(self) -> dict[str, tuple[str, str]]:
         """The whole explanation."""

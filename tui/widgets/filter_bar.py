@@ -67,6 +67,11 @@ class FilterBar(Vertical):
         """Out of the way, unless there is a filter."""
         self.display = bool(self.text)
 
+    @property
+    def typed(self) -> str:
+        """What stands in the line, of which `text` is what is already asked for."""
+        return self.query_one(Input).value
+
     def open(self) -> None:
         """Begin to type."""
         self.display = True

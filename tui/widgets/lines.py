@@ -8,9 +8,12 @@ from textual.message import Message
 from textual.widgets import Static
 
 from failaware.model import Health, SeverityCounts
-from failaware.text import counted, cut, distance, one_line, sparkline
+from failaware.text import cells, counted, cut, distance, one_line, sparkline
 
 from ..palette import LEVELS, STATES, short_symbol, style, symbol
+
+_AHEAD_US = 60_000_000
+_QUIET_US = 60_000_000
 
 
 class Words(Static):
@@ -42,16 +45,17 @@ class TopLine(Words):
     def __init__(self) -> None:
         super().__init__(id="top")
         self.crumbs: list[str] = []
-        self._state: list[tuple[str, str]] = []
+        self._place = ""
+        self._state: tuple[str, str] = ("", "")
 
     def here(self, crumbs: list[str]) -> None:
         """Where one is, from the overview down."""
         self.crumbs = [one_line(crumb, 60) for crumb in crumbs]
         self._arrange()
 
-    def stands(self, parts: list[tuple[str, str]]) -> None:
-        """How it stands with the store."""
-        self._state = parts
+    def stands(self, place: str, state: tuple[str, str]) -> None:
+        """Which store it is, and how it stands with it."""
+        self._place, self._state = place, state
         self._arrange()
 
     def on_resize(self) -> None:
@@ -59,13 +63,19 @@ class TopLine(Words):
         self._arrange()
 
     def _arrange(self) -> None:
-        state = sum(len(text) for text, _ in self._state)
-        room = max(self.size.width - state - 3, 12)
+        """The state always; then where one is; the store's place, by its end, in the room that is left."""
+        state = f"  {self._state[0]} "
+        room = max(self.size.width - cells(state) - 1, 1)
         path = " › ".join(self.crumbs)
-        if len(path) > room and len(self.crumbs) > 1:
+        if cells(path) > room and len(self.crumbs) > 1:
             path = "‹ " + " › ".join(self.crumbs[-2:])
         path = cut(path, room)
-        self.say([(f" {path}", "strong"), (" " * max(room - len(path), 1) + " ", ""), *self._state])
+        left = room - cells(path)
+        place = f"{self._place} read-only"
+        if cells(place) > left - 2:
+            place = "…" + place[-(left - 3) :] if left > 24 else ""
+        gap = " " * max(left - cells(place), 0)
+        self.say([(f" {path}", "strong"), (gap, ""), (place, "dim"), (state, self._state[1])])
 
     def on_click(self, event: events.Click) -> None:
         """One level up, or to the overview on the first crumb."""
@@ -134,21 +144,23 @@ def state_counts(health: Health) -> dict[str, int]:
 
 
 def health_parts(health: Health, now: int) -> list[tuple[str, str]]:
-    """What stands out, in one line."""
+    """What stands out, a line each."""
+    last = health.last_fact_at
     parts = [(counted(health.total_events, "event"), "strong")]
+    if last is not None:
+        ahead = last > now + _AHEAD_US
+        said = f", last fact {distance(last, now)}"
+        parts.append((f"{said} (a clock is ahead)" if ahead else said, "mark" if ahead else "dim"))
     if health.oldest_unresolved:
-        parts.append((f"   oldest unresolved {distance(health.oldest_unresolved.value, now)}", ""))
-    if health.next_due:
-        late = health.next_due.value < now
-        parts.append((f"   next try {'due ' if late else ''}{distance(health.next_due.value, now)}", ""))
+        parts.append((f"\noldest unresolved {distance(health.oldest_unresolved.value, now)}", ""))
     if health.due_now:
-        parts.append((f"   {health.due_now:,} due now, {health.in_hand:,} in hand", ""))
-    if health.last_fact_at is not None:
-        ahead = health.last_fact_at > now + 60_000_000
-        said = f"   last fact {distance(health.last_fact_at, now)}"
-        parts.append((said + " (a clock is ahead)" if ahead else said, "mark" if ahead else "dim"))
+        quiet = not health.in_hand and last is not None and last < now - _QUIET_US
+        hands = "nobody tries them" if quiet else f"{health.in_hand:,} in hand"
+        parts.append((f"\n{health.due_now:,} due now, {hands}", "mark" if quiet else ""))
+    elif health.next_due:
+        parts.append((f"\nnext try {distance(health.next_due.value, now)}", ""))
     if health.rejects:
-        parts.append((f"   {health.rejects:,} lines rejected", "mark"))
+        parts.append((f"\n{counted(health.rejects, 'line')} rejected on ingest", "mark"))
     return parts
 
 

@@ -25,7 +25,7 @@ _GUTTER = 4
 
 
 class Rows(ScrollView, Generic[Item], can_focus=True):
-    """A window on items, a line each, below a line of titles."""
+    """A window on items, a line each, below a line of titles; with `follow` a cursor on the first row stays first."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down,j", "move(1)", "Down", show=False),
@@ -36,7 +36,8 @@ class Rows(ScrollView, Generic[Item], can_focus=True):
         Binding("ctrl+u", "page(-0.5)", "Half a page up", show=False),
         Binding("home,g", "end(-1)", "First", show=False),
         Binding("end,G", "end(1)", "Last", show=False),
-        Binding("enter,l", "open", "Open"),
+        Binding("enter,l,right", "open", "Open", key_display="⏎"),
+        Binding("left", "screen.back", "Back", show=False),
     ]
 
     class Opened(Message):
@@ -80,6 +81,7 @@ class Rows(ScrollView, Generic[Item], can_focus=True):
         self.cursor = 0
         self.here: int | None = None
         self.marks: dict[int, str] = {}
+        self.follow = False
         self.context = Context(0, {})
         self._key_name = key
         self._asked: Need | None = None
@@ -97,7 +99,8 @@ class Rows(ScrollView, Generic[Item], can_focus=True):
         self._asked = None
         offset = self.cursor - self.scroll_offset.y
         before = self.here
-        found = self.window.position(self.here) if self.here is not None else None
+        following = self.follow and self.cursor == 0
+        found = None if following else self.window.position(self.here)
         position = self.cursor if found is None else found
         self.cursor = max(min(position, self.window.size - 1), 0)
         self._note_here()
@@ -131,8 +134,11 @@ class Rows(ScrollView, Generic[Item], can_focus=True):
 
     def on_click(self, event: events.Click) -> None:
         """A click selects, on the selected row it opens."""
-        position = self.scroll_offset.y + event.y - 1
-        if event.y < 1 or self.window.at(position) is None:
+        offset = event.get_content_offset(self)
+        if offset is None or offset.y < 1:
+            return
+        position = self.scroll_offset.y + offset.y - 1
+        if self.window.at(position) is None:
             return
         if position == self.cursor:
             self.action_open()

@@ -1,0 +1,78 @@
+"""A store in which something of everything has failed, always the same; and pictures of screens as text."""
+
+import re
+import time
+from pathlib import Path
+
+import pytest
+
+from failaware import Handlers, Permanent, Retry, Store, Worker
+from tests.conftest import MINUTE, START
+
+from .helpers import screen_text
+
+SCREENS = Path(__file__).parent / "screens"
+EVIL = "\x1b]0;owned\x07\x1b[31m [bold]not markup[/bold] [/foo] \u202egnirts \u200b\x00 end"
+
+
+@pytest.fixture(autouse=True)
+def plain_terminal(monkeypatch):
+    monkeypatch.setenv("TZ", "UTC")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    time.tzset()
+
+
+@pytest.fixture
+def handlers():
+    made = Handlers()
+
+    @made.on("payment.capture", retry=Retry(max_attempts=3, base=60, jitter=0))
+    def payment(event):
+        raise TimeoutError(f"gateway 10.0.0.{event.event_id} timed out after 30 s")
+
+    @made.on("evil")
+    def evil(event):
+        raise Permanent(EVIL)
+
+    made.on("mail")(lambda event: None)
+    return made
+
+
+@pytest.fixture
+def full(path, clock, handlers):
+    """3 payments in retry, of which one then is dead; 2 hostile ones; 4 mails that went out; open for more."""
+    with Store.open(path, clock=clock) as store:
+        worker = Worker(store, handlers)
+        store.record("payment.capture", {"amount": 5, "currency": "EUR", "ok": True}, key="pay-1", source="shop")
+        worker.run(until_idle=True)
+        for _ in range(2):
+            clock.advance(600)
+            worker.run(until_idle=True)
+        store.record_many([("payment.capture", {"amount": 6}), ("payment.capture", {"amount": 7})])
+        store.record_many([("evil", {"evil": EVIL}), ("evil", EVIL), *[("mail", {"to": n}) for n in range(4)]])
+        worker.run(until_idle=True)
+        clock.advance(90)
+        yield store, worker
+
+
+@pytest.fixture
+def now():
+    return START + 21 * MINUTE
+
+
+def pytest_addoption(parser):
+    parser.addoption("--update-screens", action="store_true", help="write the pictures of screens anew")
+
+
+@pytest.fixture
+def picture(request):
+    """Compare what is on the screen with the picture of this name; --update-screens makes it."""
+
+    def compare(app, name):
+        text = re.sub(r"(?<=by )\S+:\d+(#\d+)? *", "host:1 ", screen_text(app))
+        place = SCREENS / f"{name}.txt"
+        if request.config.getoption("--update-screens"):
+            place.write_text(text + "\n", encoding="utf-8")
+        assert text + "\n" == place.read_text(encoding="utf-8"), f"{name} looks different; see --update-screens"
+
+    return compare

@@ -1,0 +1,60 @@
+"""Driving the inspector in tests: wait for what must come, read the screen as text, and never see a raw control."""
+
+import asyncio
+import re
+from contextlib import asynccontextmanager
+
+from tui.app import InspectorApp
+from tui.screens.base import Level
+from tui.widgets.rows import Rows
+
+SIZES = [(160, 45), (100, 30), (80, 24)]
+_RAW = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u200b-\u200f\ud800-\udfff]")
+
+
+def screen_text(app):
+    """What stands on the screen, line by line."""
+    strips = app.screen._compositor.render_strips()
+    return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips)
+
+
+async def until(pilot, condition, seconds=15):
+    """Wait until it is so; every screen on the way must be harmless."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while asyncio.get_running_loop().time() < deadline:
+        await pilot.pause()
+        text = screen_text(pilot.app)
+        assert not _RAW.search(text), repr(_RAW.search(text))
+        if condition():
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError(f"it did not happen in time:\n{screen_text(pilot.app)}")
+
+
+async def shows(pilot, *texts):
+    """Wait until all of these stand on the screen."""
+    await until(pilot, lambda: all(text in screen_text(pilot.app) for text in texts))
+
+
+async def gone(pilot, text):
+    """Wait until this is no longer on the screen."""
+    await until(pilot, lambda: text not in screen_text(pilot.app))
+
+
+@asynccontextmanager
+async def inspecting(path, size=(100, 30), clock=None):
+    """The app on a store, with its first screen there."""
+    app = InspectorApp(str(path), **({"clock": clock} if clock else {}))
+    async with app.run_test(size=size, notifications=True) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, Level))
+        yield pilot
+
+
+def rows(pilot):
+    """The list on the screen."""
+    return pilot.app.screen.query_one(Rows)
+
+
+async def loaded(pilot, count):
+    """Wait until the list holds this many."""
+    await until(pilot, lambda: bool(pilot.app.screen.query(Rows)) and len(rows(pilot).window.items) == count)

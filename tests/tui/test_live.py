@@ -1,0 +1,169 @@
+"""What others write appears by itself, and what one looks at stays where it is."""
+
+import asyncio
+import hashlib
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from failaware import Store
+from tui.screens.events import EventsScreen
+
+from .helpers import gone, inspecting, loaded, rows, screen_text, shows, until
+
+WRITER = """
+import sys
+from failaware import Store
+store = Store.open(sys.argv[1])
+input()
+store.record("from.outside", 1)
+print(flush=True)
+input()
+"""
+
+
+async def test_a_change_by_another_process_is_on_the_screen_within_half_a_second(full, path):
+    async with inspecting(path) as pilot:
+        await loaded(pilot, 2)
+        writer = subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        try:
+            await asyncio.to_thread(writer.stdin.write, "\n")
+            await asyncio.to_thread(writer.stdin.flush)
+            await asyncio.to_thread(writer.stdout.readline)
+            committed = time.monotonic()
+            await shows(pilot, "PENDING   1")
+            assert time.monotonic() - committed < 2  # 0.5 s on a machine of one's own
+        finally:
+            writer.communicate("\n", timeout=10)
+
+
+async def test_the_cursor_stays_on_its_cluster_and_what_changed_is_marked(full, path, clock):
+    store, worker = full
+    async with inspecting(path, (120, 30), clock) as pilot:
+        await loaded(pilot, 2)
+        await pilot.press("j")
+        here = rows(pilot).here
+        store.record_many(("payment.capture", n) for n in range(3))
+        store.record_many((name, 1) for name in ("evil",))
+        worker.run(until_idle=True)
+        await shows(pilot, "failed again")
+        assert rows(pilot).here == here
+        other = next(c.cluster_id for c in rows(pilot).window.items if c.cluster_id != here)
+        assert rows(pilot).marks[other] == "▲"
+        await pilot.press("n" if rows(pilot).cursor == 0 else "N")
+        assert rows(pilot).here == other
+        await until(pilot, lambda: other not in rows(pilot).marks)  # looked at for a second
+        await pilot.press("M")
+        await until(pilot, lambda: not rows(pilot).marks)
+
+
+async def test_new_events_wait_above_while_one_reads_further_down(full, path, clock):
+    store, _ = full
+    async with inspecting(path, clock=clock) as pilot:
+        await loaded(pilot, 2)
+        await pilot.press("e")
+        await loaded(pilot, 9)
+        await pilot.press("j", "j")
+        here, line = rows(pilot).here, rows(pilot).cursor
+        store.record_many(("mail", n) for n in range(5))
+        await shows(pilot, "5 new above (.)")
+        assert (rows(pilot).here, rows(pilot).cursor) == (here, line)
+        await pilot.press("full_stop")
+        await until(pilot, lambda: rows(pilot).here == 14)
+        await gone(pilot, "new above")
+        store.record("mail", 1)
+        await until(pilot, lambda: rows(pilot).window.items[0].event_id == 15)  # on the newest row one follows
+
+
+async def test_paused_nothing_moves_until_one_goes_on(full, path, clock):
+    store, _ = full
+    async with inspecting(path, clock=clock) as pilot:
+        await loaded(pilot, 2)
+        await pilot.press("p")
+        await shows(pilot, "paused")
+        before = screen_text(pilot.app)
+        store.record("mail", 1)
+        await asyncio.sleep(0.4)
+        await pilot.pause()
+        assert screen_text(pilot.app) == before
+        await pilot.press("p")
+        await shows(pilot, "PENDING   1", "● live")
+
+
+async def test_a_list_of_any_length_holds_only_a_part_of_it(path, clock):
+    with Store.open(path, clock=clock) as store:
+        store.record_many(("bulk", n) for n in range(20_000))
+    async with inspecting(path, clock=clock) as pilot:
+        await until(pilot, lambda: "20,000 events" in screen_text(pilot.app))
+        await pilot.press("e")
+        await until(pilot, lambda: rows(pilot).here == 20_000)
+        await pilot.press("G")
+        await until(pilot, lambda: rows(pilot).here == 1)
+        for _ in range(12):
+            await pilot.press("pageup")
+        await until(pilot, lambda: rows(pilot).here == 1 + 12 * (rows(pilot).size.height - 2))
+        await pilot.press("g")
+        await until(pilot, lambda: rows(pilot).here == 20_000)
+        rows(pilot).scroll_to(y=10_000, animate=False)
+        await until(pilot, lambda: rows(pilot).window.at(10_010) is not None)
+        assert rows(pilot).window.at(10_010).event_id == 20_000 - 10_010
+        assert len(rows(pilot).window.items) <= 1_100
+
+
+async def test_the_tour_leaves_every_byte_as_it_is(full, path, clock):
+    store, _ = full
+    store.close()
+    os.chmod(path, 0o400)
+    before = hashlib.sha256(path.read_bytes()).hexdigest()
+    async with inspecting(path, clock=clock) as pilot:
+        await loaded(pilot, 2)
+        for key in ("enter", "enter", "enter", "f", "J", "K", "escape", "w", "escape", "right_square_bracket"):
+            await pilot.press(key)
+        await pilot.press("escape", "s", "t", "o", "escape", "escape", "e", "G", "g", "r", "n", "N", "M", "v", "p", "p")
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == before
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+async def test_a_folder_that_cannot_be_written_to(full, path, clock):
+    store, _ = full
+    store.close()
+    path.parent.chmod(0o500)
+    try:
+        async with inspecting(path, clock=clock) as pilot:
+            await loaded(pilot, 2)
+    finally:
+        path.parent.chmod(0o700)
+
+
+async def test_quitting_in_a_long_query_takes_no_time(path, clock):
+    with Store.open(path, clock=clock) as store:
+        store.record("a", 1)
+    async with inspecting(path, clock=clock) as pilot:
+        await until(pilot, lambda: "1 event" in screen_text(pilot.app))
+        endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+        started = []
+
+        def ask(inspector):
+            started.append(True)
+            return inspector._db.query(endless)
+
+        pilot.app.feed.once(pilot.app.screen, "why", ask)
+        await until(pilot, lambda: started)
+        began = time.monotonic()
+        pilot.app.feed.stop()
+        assert time.monotonic() - began < 1.5
+        assert not pilot.app.feed.is_alive()
+
+
+async def test_events_of_a_cluster_are_only_those(full, path, clock):
+    async with inspecting(path, clock=clock) as pilot:
+        await loaded(pilot, 2)
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, EventsScreen))
+        await until(pilot, lambda: len(rows(pilot).window.items) > 0)
+        assert len({event.event_type for event in rows(pilot).window.items}) == 1

@@ -1,0 +1,207 @@
+"""The way down and back, at every size; what each screen says; the same text with and without colour."""
+
+import pytest
+
+from tui.screens.event import AttemptScreen, EventScreen
+from tui.screens.events import EventsScreen
+from tui.screens.overview import Overview
+from tui.screens.why import WhyScreen
+from tui.widgets.text_view import TextView
+
+from .helpers import SIZES, gone, inspecting, loaded, rows, screen_text, shows, until
+
+
+@pytest.mark.parametrize("size", [*SIZES, (60, 18), (40, 12)])
+async def test_down_to_an_attempt_and_back_with_the_cursor_where_it_was(full, path, clock, size):
+    async with inspecting(path, size, clock) as pilot:
+        app = pilot.app
+        await loaded(pilot, 2)
+        await pilot.press("j")
+        cluster = rows(pilot).here
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, EventsScreen))
+        await loaded(pilot, 2)
+        await pilot.press("down")
+        event = rows(pilot).here
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, EventScreen))
+        await loaded(pilot, 1)
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, AttemptScreen))
+        await until(pilot, lambda: bool(app.screen.query_one(TextView).lines))
+        await pilot.press("escape")
+        assert isinstance(app.screen, EventScreen)
+        await pilot.press("left")
+        await until(pilot, lambda: isinstance(app.screen, EventsScreen) and rows(pilot).here == event)
+        await pilot.press("backspace")
+        await until(pilot, lambda: isinstance(app.screen, Overview) and rows(pilot).here == cluster)
+        await pilot.press("escape")
+        assert isinstance(app.screen, Overview)
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_pictures_of_the_main_screens(full, path, clock, picture, size, monkeypatch):
+    monkeypatch.chdir(path.parent)
+
+    def name(screen):
+        return f"{screen}-{size[0]}x{size[1]}"
+
+    async with inspecting(path.name, size, clock) as pilot:
+        await loaded(pilot, 2)
+        await shows(pilot, "▲", "payment.capture")
+        if size[0] >= 96:
+            await shows(pilot, "multiple: ")
+        picture(pilot.app, name("overview"))
+        while rows(pilot).current.event_type != "payment.capture":
+            await pilot.press("j")
+        await pilot.press("enter")
+        await shows(pilot, "newest first", "pay")
+        await loaded(pilot, 3)
+        await pilot.press("G")
+        if size[0] >= 96:
+            await shows(pilot, "no further attempt")
+        picture(pilot.app, name("cluster"))
+        await pilot.press("enter")
+        await shows(pilot, "3 attempts", '"currency"', "pay-1")
+        picture(pilot.app, name("event"))
+        await pilot.press("w")
+        await shows(pilot, "Rules, in order", "dead → HIGH: held, and decided")
+        picture(pilot.app, name("why"))
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_nothing_is_said_by_colour_alone(full, path, clock, monkeypatch, size):
+    async with inspecting(path, size, clock) as pilot:
+        await loaded(pilot, 2)
+        await shows(pilot, "HIGH")
+        coloured = screen_text(pilot.app)
+    monkeypatch.setenv("NO_COLOR", "1")
+    async with inspecting(path, size, clock) as pilot:
+        await loaded(pilot, 2)
+        await until(pilot, lambda: screen_text(pilot.app) == coloured)
+
+
+async def test_light_and_dark_themes_have_styles_of_their_own(full, path, clock):
+    async with inspecting(path, clock=clock) as pilot:
+        await loaded(pilot, 2)
+        dark = [segment.style for segment in rows(pilot).render_line(1)]
+        text = screen_text(pilot.app)
+        pilot.app.theme = "textual-light"
+        await pilot.pause()
+        assert [segment.style for segment in rows(pilot).render_line(1)] != dark
+        assert screen_text(pilot.app) == text
+
+
+async def test_every_level_is_reached_by_mouse(full, path, clock):
+    async with inspecting(path, (160, 45), clock) as pilot:
+        app = pilot.app
+        await loaded(pilot, 2)
+        await pilot.click("#clusters", offset=(20, 3))
+        await until(pilot, lambda: rows(pilot).cursor == 1)
+        await pilot.click("#clusters", offset=(20, 3))
+        await until(pilot, lambda: isinstance(app.screen, EventsScreen))
+        await loaded(pilot, 2)
+        await pilot.click("#events", offset=(20, 2))
+        await until(pilot, lambda: isinstance(app.screen, EventScreen))
+        await loaded(pilot, 1)
+        await pilot.click("#attempts", offset=(20, 2))
+        await until(pilot, lambda: isinstance(app.screen, AttemptScreen))
+        await pilot.click("#top", offset=(3, 0))
+        await until(pilot, lambda: isinstance(app.screen, Overview))
+
+
+async def test_a_number_leads_to_what_it_counts(full, path, clock):
+    async with inspecting(path, (160, 45), clock) as pilot:
+        await loaded(pilot, 2)
+        await pilot.click(pilot.app.screen.query(".count").nodes[1])
+        await shows(pilot, "severity:HIGH", "2 clusters")
+        await pilot.click(pilot.app.screen.query(".count").nodes[6])
+        await until(pilot, lambda: isinstance(pilot.app.screen, EventsScreen))
+        await loaded(pilot, 3)
+        await shows(pilot, "status:DEAD", "■ DEAD")
+
+
+async def test_the_attempts_of_an_event_one_after_the_other(full, path, clock):
+    async with inspecting(path, (100, 30), clock) as pilot:
+        await loaded(pilot, 2)
+        pilot.app.push_screen(EventScreen(1))
+        await loaded(pilot, 3)
+        await pilot.press("enter")
+        await shows(pilot, "Attempt 3 of 3", "no further attempt", "gateway 10.0.0.1 timed out")
+        await pilot.press("K")
+        await shows(pilot, "Attempt 2 of 3", "next attempt")
+        await pilot.press("K", "K", "K")
+        await shows(pilot, "Attempt 1 of 3")
+        await pilot.press("J")
+        await shows(pilot, "Attempt 2 of 3", "› attempt 2")
+
+
+async def test_the_next_event_of_the_list_one_came_from(full, path, clock):
+    async with inspecting(path, clock=clock) as pilot:
+        await loaded(pilot, 2)
+        await pilot.press("e")
+        await loaded(pilot, 9)
+        await pilot.press("enter")
+        await shows(pilot, "› event 9")
+        await pilot.press("right_square_bracket")
+        await shows(pilot, "› event 8")
+        await pilot.press("left_square_bracket")
+        await shows(pilot, "› event 9")
+        await pilot.press("left_square_bracket", "escape")
+        await until(pilot, lambda: isinstance(pilot.app.screen, EventsScreen) and rows(pilot).here == 9)
+
+
+async def test_why_from_every_level(full, path, clock):
+    async with inspecting(path, clock=clock) as pilot:
+        await loaded(pilot, 2)
+        for down in ("", "enter", "enter"):
+            if down:
+                await pilot.press(down)
+                await until(pilot, lambda: not isinstance(pilot.app.screen, Overview | WhyScreen))
+                await until(pilot, lambda: rows(pilot).here is not None)
+            await pilot.press("w")
+            await shows(pilot, "Rules, in order; the first that holds wins")
+            await pilot.press("escape")
+
+
+async def test_the_keys_that_apply_here_and_the_palette(full, path, clock):
+    async with inspecting(path, (100, 45), clock) as pilot:
+        await loaded(pilot, 2)
+        await pilot.press("question_mark")
+        await shows(pilot, "All events", "Next change", "Copy requeue", "severity rose")
+        await pilot.press("escape")
+        await gone(pilot, "severity rose")
+        await pilot.press("ctrl+p")
+        await shows(pilot, "Search for commands")
+        await pilot.press(*"all events")
+        await shows(pilot, "key e")
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, EventsScreen))
+
+
+async def test_text_can_be_copied_and_commands_are_never_run(full, path, clock):
+    store, _ = full
+    before = store.read(lambda db: db.query("SELECT count(*) FROM decision_log"))
+    async with inspecting(path, clock=clock) as pilot:
+        app = pilot.app
+        await loaded(pilot, 2)
+        cluster = rows(pilot).here
+        await pilot.press("c")
+        assert app.clipboard == f'failaware --db {path} requeue --cluster {cluster} --because "…"'
+        await pilot.press("C")
+        assert app.clipboard == f'failaware --db {path} dismiss --cluster {cluster} --because "…"'
+        await pilot.press("y", "i")
+        assert app.clipboard == str(cluster)
+        app.push_screen(EventScreen(1))
+        await loaded(pilot, 3)
+        await pilot.press("c")
+        assert app.clipboard == f'failaware --db {path} requeue 1 --because "…"'
+        await pilot.press("y", "p")
+        assert app.clipboard == '{"amount":5,"currency":"EUR","ok":true}'
+        await pilot.press("y", "t")
+        assert "Traceback" in app.clipboard
+        assert "TimeoutError: gateway 10.0.0.1" in app.clipboard
+        await pilot.press("y", "j")
+        assert '"event_type": "payment.capture"' in app.clipboard
+        await pilot.press("y", "escape")
+    assert store.read(lambda db: db.query("SELECT count(*) FROM decision_log")) == before

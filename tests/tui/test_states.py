@@ -1,0 +1,168 @@
+"""Whatever may be wrong with a store is a line that says so; the app goes on, and comes back when it can."""
+
+import os
+import sqlite3
+
+import pytest
+
+from failaware import Store
+from tui.screens.event import EventScreen
+from tui.widgets.text_view import TextView
+
+from .conftest import EVIL
+from .helpers import gone, inspecting, loaded, rows, screen_text, shows, until
+
+
+async def test_a_missing_store_is_waited_for_and_an_empty_one_says_how_to_begin(path):
+    async with inspecting(path) as pilot:
+        await shows(pilot, "There is no store at", "as soon as it appears", "not live")
+        with Store.open(path) as store:
+            await shows(pilot, "Nothing is recorded yet", "store.record(", "● live")
+            await gone(pilot, "There is no store")
+            store.record("a")
+            await shows(pilot, "Nothing has failed", "1 event")
+
+
+async def test_a_store_deleted_or_replaced_while_open(full, path, tmp_path, clock):
+    store, _ = full
+    store.close()
+    async with inspecting(path, clock=clock) as pilot:
+        await loaded(pilot, 2)
+        path.unlink()
+        await shows(pilot, "was deleted", "payment.capture", "not live")
+        with Store.open(path) as new:
+            new.record_many(("other", n) for n in range(5))
+        await shows(pilot, "5 events", "● live")
+        await gone(pilot, "was deleted")
+        other = tmp_path / "other.db"
+        with Store.open(other) as new:
+            new.record_many(("other", n) for n in range(7))
+        os.replace(other, path)
+        await shows(pilot, "7 events", "● live")
+
+
+def text_file(path):
+    path.write_text("just a text, long enough to be read as a header of something\n" * 50)
+
+
+def foreign(path):
+    with sqlite3.connect(path) as db:
+        db.execute("CREATE TABLE users (id)")
+    db.close()
+
+
+def newer(path):
+    Store.open(path).close()
+    with sqlite3.connect(path, isolation_level=None) as db:
+        db.execute("PRAGMA user_version = 99")
+    db.close()
+
+
+def folder(path):
+    path.mkdir()
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (text_file, "not a SQLite database"),
+        (foreign, "another program"),
+        (newer, "newer failaware"),
+        (folder, "is a folder"),
+        (lambda path: path.touch(), "is empty"),
+    ],
+)
+async def test_what_is_not_a_store_is_said_to_be_none(path, make, said):
+    make(path)
+    async with inspecting(path, (160, 45)) as pilot:
+        await shows(pilot, said, "not live")
+
+
+async def test_a_store_that_another_program_holds_for_itself(full, path, clock):
+    store, _ = full
+    store.close()
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("PRAGMA locking_mode = EXCLUSIVE")
+    holder.execute("BEGIN EXCLUSIVE")
+    try:
+        async with inspecting(path, (160, 45), clock) as pilot:
+            await shows(pilot, "locked", "tried again")
+            holder.execute("COMMIT")
+            holder.close()
+            await loaded(pilot, 2)
+            await gone(pilot, "locked")
+    finally:
+        holder.close()
+
+
+async def test_a_damaged_page_is_said_and_the_rest_goes_on(full, path, clock):
+    store, _ = full
+    store.write(lambda db: db.execute("PRAGMA user_version"))
+    root = store.read(lambda db: db.query("SELECT rootpage FROM sqlite_master WHERE name = 'event_log'"))[0][0]
+    size = store.read(lambda db: db.query("PRAGMA page_size"))[0][0]
+    store.close()
+    with path.open("r+b") as file:
+        file.seek((root - 1) * size)
+        file.write(b"\xff" * size)
+    async with inspecting(path, (160, 45), clock) as pilot:
+        await shows(pilot, "damaged", "It is tried again", "payment.capture")
+        await loaded(pilot, 2)
+        await pilot.press("e")
+        await shows(pilot, "› events", "damaged")
+
+
+async def test_facts_from_a_clock_that_is_ahead_are_said(full, path, clock):
+    clock.now -= 3_600_000_000
+    async with inspecting(path, (160, 45), clock) as pilot:
+        await shows(pilot, "is ahead)")
+
+
+async def test_a_worker_gone_quiet_is_seen_from_what_is_overdue(full, path, clock):
+    clock.advance(7200)
+    async with inspecting(path, (160, 45), clock) as pilot:
+        await shows(pilot, "2 due now, nobody tries them", "last fact 2 h ago")
+
+
+async def test_hostile_text_is_shown_as_harmless_text(full, path, clock):
+    async with inspecting(path, (160, 45), clock) as pilot:
+        await loaded(pilot, 2)
+        await pilot.press("j")
+        await shows(pilot, "[bold]not markup[/bold] [/foo]")  # until() checks that no control comes through
+        pilot.app.push_screen(EventScreen(4))
+        await shows(pilot, "[/foo]", "\\u202e")
+        await pilot.press("enter")
+        await shows(pilot, "[bold]not markup[/bold]", "\\x1b]0;owned")
+        await pilot.press("y", "m")
+        assert EVIL.split("\x00")[0] in pilot.app.clipboard
+        assert "\x1b" not in screen_text(pilot.app)
+
+
+async def test_a_payload_and_a_traceback_beyond_measure(path, clock):
+    from failaware.facts import append
+    from failaware.model import Failure, NewAttempt
+
+    trace = "Traceback (most recent call last):\n" + '  File "/srv/app.py", line 1, in f\n    f()\n' * 50_000
+    with Store.open(path, clock=clock, max_payload_bytes=20_000_000) as store:
+        store.record("huge", {"text": "x" * 10_000_000, "wide": "語" * 5_000})
+        failed = Failure("RecursionError", "too deep " * 100, trace + "RecursionError: too deep")
+        attempt = NewAttempt(1, failed, "w:1", clock(), clock(), None, "gave up")
+        store.write(lambda db: append.attempts(db, [attempt], store.policy))
+    async with inspecting(path, clock=clock) as pilot:
+        await loaded(pilot, 1)
+        pilot.app.push_screen(EventScreen(1))
+        await shows(pilot, "characters, shown as they are")
+        await pilot.press("enter")
+        await shows(pilot, "/srv/app.py", "RecursionError")
+        view = pilot.app.screen.query_one(TextView)
+        await pilot.press("G")
+        await until(pilot, lambda: view.scroll_offset.y > 50_000)
+        await shows(pilot, "RecursionError: too deep")
+
+
+async def test_an_event_that_is_not_there(full, path, clock):
+    async with inspecting(path, clock=clock) as pilot:
+        await loaded(pilot, 2)
+        pilot.app.push_screen(EventScreen(999))
+        await shows(pilot, "there is no event 999")
+        await pilot.press("escape")
+        assert rows(pilot).id == "clusters"
