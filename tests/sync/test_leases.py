@@ -179,7 +179,7 @@ def test_a_late_result_of_a_worker_that_was_taken_for_lost_is_kept_too(store, in
     other.run(until_idle=True, patience=0)
     release.set()
     thread.join(20)
-    assert [a.outcome for a in inspector.attempts(1)] == ["FAILED", "SYNCED"]
+    assert [a.outcome for a in inspector.event(1).attempts] == ["FAILED", "SYNCED"]
     assert inspector.event(1).sync_status == "SYNCED"
     assert_rebuild_changes_nothing(store)
 

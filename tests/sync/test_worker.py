@@ -35,7 +35,7 @@ def test_failures_are_retried_with_backoff_until_dead_and_each_is_kept(store, in
     for _ in range(20):
         run(store, fails, retry=Retry(max_attempts=3, base=10, jitter=0))
         clock.advance(5)
-    attempts = inspector.attempts(1)
+    attempts = inspector.event(1).attempts
     assert [attempt.error_message for attempt in attempts] == ["try 1", "try 2", "try 3"]
     assert [attempt.error_type for attempt in attempts] == ["ConnectionError"] * 3
     assert [b.finished_at - a.finished_at for a, b in pairwise(attempts)] == [
@@ -110,7 +110,7 @@ def test_no_error_whatever_is_in_it_ends_the_worker(store, inspector, error):
 
     store.record("a", 1)
     run(store, raises)
-    (attempt,) = inspector.attempts(1)
+    (attempt,) = inspector.event(1).attempts
     assert attempt.error_type == type(error).__name__ or attempt.error_type.endswith("Unprintable")
     assert len(attempt.error_message) <= 10_000
     assert_rebuild_changes_nothing(store)
@@ -175,7 +175,7 @@ def test_a_coroutine_that_nobody_awaits_is_no_success(store, inspector, transact
 
     store.record("a", 1)
     run(store, lambda *_: apply(), transaction=transaction)
-    (attempt,) = inspector.attempts(1)
+    (attempt,) = inspector.event(1).attempts
     assert attempt.outcome == "FAILED"
     assert "returned the coroutine" in attempt.error_message
 
