@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import ClassVar
 
 from textual.app import App, SystemCommand
@@ -32,7 +33,7 @@ _NOT_OURS = {"Scroll Left", "Scroll Right", "Page Left", "Page Right", "palette"
 class InspectorApp(App[None]):
     """Holds the feed, the screens, and what is known of the store. It cannot write."""
 
-    CSS_PATH = "app.tcss"
+    CSS_PATH = Path(__file__).with_name("app.tcss")
     TITLE = "failaware"
     ENABLE_COMMAND_PALETTE = True
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -18,6 +18,7 @@ CREATE TABLE event_state (
 ) STRICT;
 CREATE INDEX event_due ON event_state (event_type, due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX event_unresolved ON event_state (severity, first_failed_at) WHERE severity IS NOT NULL;
+CREATE INDEX event_failing ON event_state (sync_status, event_id) WHERE sync_status IN ('FAILED', 'DEAD');
 CREATE INDEX event_retried ON event_state (attempts) WHERE attempts > 1;
 
 CREATE TABLE failure (                 -- one row a failed attempt
@@ -36,6 +37,7 @@ CREATE TABLE event_cluster (           -- one row an event and a cluster it fail
   PRIMARY KEY (event_id, cluster_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX event_cluster_entry ON event_cluster (cluster_id, first_failed_at);
+CREATE INDEX event_cluster_member ON event_cluster (cluster_id, event_id);
 CREATE INDEX event_cluster_open ON event_cluster (cluster_id, open_until);
 
 CREATE TABLE failure_cluster (

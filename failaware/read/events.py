@@ -5,29 +5,27 @@ from typing import Any
 from failaware.engine import Reader, Row
 from failaware.errors import NotFound
 from failaware.model import ERROR_HERE, Attempt, Decision, EventDetail, EventSummary
-from failaware.read.filter import EVENT_FIELDS, Order, parse
+from failaware.read.filter import EVENT_FIELDS, Condition, Order, parse
 
-_FROM = """event_state s
+_JOINS = """
     JOIN event_log e ON e.event_id = s.event_id
     LEFT JOIN attempt_log a ON a.attempt_id = s.last_failure"""
-_SUMMARY = f"""
+_SUMMARY = """
   SELECT s.event_id, s.event_type, s.sync_status, s.dismissed,
          CASE WHEN s.attempts > 1 THEN s.attempts - 1 ELSE 0 END AS retry_count, s.attempts, s.severity, s.rule,
          CASE s.cluster_id WHEN 0 THEN NULL ELSE s.cluster_id END, a.error_type, a.error_message, e.source,
          e.occurred_at, e.detected_at, s.first_failed_at, s.last_failed_at, s.due_at
-    FROM {_FROM}
 """
-_ORDERS = {"newest": "s.event_id DESC", "oldest": "s.event_id"}
+_ORDERS = {"newest": "DESC", "oldest": "ASC"}
 
 _DETAIL = """
   SELECT e.event_id, e.event_type, k.key, e.source, e.event_payload, e.occurred_at, e.detected_at, s.sync_status,
          s.dismissed, CASE WHEN s.attempts > 1 THEN s.attempts - 1 ELSE 0 END, s.due_at, l.leased_by, l.leased_until,
-         CASE s.cluster_id WHEN 0 THEN NULL ELSE s.cluster_id END, s.severity, s.rule, v.reason
+         CASE s.cluster_id WHEN 0 THEN NULL ELSE s.cluster_id END, s.severity, s.rule
     FROM event_log e
     JOIN event_state s ON s.event_id = e.event_id
     LEFT JOIN event_key k ON k.event_id = e.event_id
     LEFT JOIN lease l ON l.event_id = e.event_id
-    LEFT JOIN failure_severity v ON v.entity_type = 'event' AND v.entity_id = e.event_id
    WHERE e.event_id = ?
 """
 _ATTEMPT = f"""
@@ -47,11 +45,13 @@ def page(
 ) -> list[EventSummary]:
     """The events that a filter lets through; `before` is the last event_id of the page before."""
     condition = parse(where, EVENT_FIELDS, now=now)
+    source, which, event_id = _source(condition)
     beyond = ""
     if before is not None:
-        beyond = f"AND s.event_id {'<' if order == 'newest' else '>'} :before"
+        beyond = f"AND {event_id} {'<' if order == 'newest' else '>'} :before"
     rows = db.query(
-        f"{_SUMMARY} WHERE {condition.sql} {beyond} ORDER BY {_ORDERS[order]} LIMIT :limit OFFSET :skip",
+        f"{_SUMMARY} FROM {source} WHERE {which} {beyond} ORDER BY {event_id} {_ORDERS[order]} "
+        "LIMIT :limit OFFSET :skip",
         {**condition.parameters, "limit": limit, "before": before, "skip": skip},
     )
     return [EventSummary(*_with_bool(row, 3)) for row in rows]
@@ -60,11 +60,24 @@ def page(
 def count(db: Reader, where: str, *, now: int, at_most: int) -> int:
     """How many events a filter lets through, counted up to `at_most`."""
     condition = parse(where, EVENT_FIELDS, now=now)
+    source, which, _ = _source(condition)
     rows = db.query(
-        f"SELECT count(*) FROM (SELECT 1 FROM {_FROM} WHERE {condition.sql} LIMIT :at_most) AS found",
+        f"SELECT count(*) FROM (SELECT 1 FROM {source} WHERE {which} LIMIT :at_most) AS found",
         {**condition.parameters, "at_most": at_most},
     )
     return int(rows[0][0])
+
+
+def _source(condition: Condition) -> tuple[str, str, str]:
+    """Where the rows come from, which of them are asked for, and the column that they are in order by.
+
+    A cluster's events are walked along its own index: CROSS JOIN keeps SQLite's planner from going through all events.
+    """
+    if condition.member_of is None:
+        return f"event_state s {_JOINS}", condition.sql, "s.event_id"
+    member_of = condition.bind(condition.member_of)
+    source = f"event_cluster m CROSS JOIN event_state s {_JOINS}"
+    return source, f"m.cluster_id = {member_of} AND s.event_id = m.event_id AND {condition.sql}", "m.event_id"
 
 
 def one(db: Reader, event_id: int) -> EventDetail:
@@ -74,6 +87,11 @@ def one(db: Reader, event_id: int) -> EventDetail:
         if not rows:
             raise NotFound(f"there is no event {event_id}; 'failaware events' lists them")
         (row,) = rows
+        # A query of its own: joined to the rest, SQLite would first compute this view for all events.
+        reasons = db.query(
+            "SELECT reason FROM failure_severity WHERE entity_type = 'event' AND entity_id = ?", (event_id,)
+        )
+        reason = reasons[0][0] if reasons else None
         decided = db.query(
             "SELECT decision_id, event_id, decision, decided_by, reason, decided_at FROM decision_log "
             "WHERE event_id = ? ORDER BY decision_id",
@@ -81,7 +99,7 @@ def one(db: Reader, event_id: int) -> EventDetail:
         )
         tried = attempts(db, event_id)
     decisions = tuple(Decision(*decision) for decision in decided)
-    return EventDetail(*_with_bool((*row, tuple(tried), decisions), 8))
+    return EventDetail(*_with_bool((*row, reason, tuple(tried), decisions), 8))
 
 
 def _with_bool(row: Row, position: int) -> list[Any]:

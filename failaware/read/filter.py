@@ -20,10 +20,15 @@ _NUMBER = re.compile(r"(>=|<=|>|<|=)?(\d{1,19})")
 
 
 class Condition:
-    """SQL for WHERE, and its parameters."""
+    """SQL for WHERE, and its parameters.
+
+    `member_of` is a cluster that all events must have failed with: the list is then read along that cluster's own
+    index, and `sql` says nothing of it.
+    """
 
     def __init__(self) -> None:
         self.sql = "true"
+        self.member_of: int | None = None
         self.parameters: dict[str, Any] = {}
 
     def bind(self, value: object) -> str:
@@ -54,13 +59,26 @@ def parse(text: str, fields: dict[str, Field], *, now: int) -> Condition:
             raise FilterError(_no_field(name, fields))
         value = match["value"]
         values = [value[1:-1]] if value.startswith('"') else [part for part in value.split(",") if part]
+        if fields is EVENT_FIELDS and name == "cluster" and condition.member_of is None and _is_one(match):
+            condition.member_of = int(match["value"])
+            position = _next_word(text, match.end())
+            continue
         either = " OR ".join(fields[name](condition, part, now) for part in values)
         if not either:
             raise FilterError(f"'{name}:' needs a value")
         parts.append(f"NOT coalesce(({either}), false)" if match["not"] else f"({either})")
-        position = match.end() + len(text[match.end() :]) - len(text[match.end() :].lstrip())
+        position = _next_word(text, match.end())
     condition.sql = " AND ".join(parts) or "true"
     return condition
+
+
+def _is_one(match: re.Match[str]) -> bool:
+    """Whether a word asks for exactly one number."""
+    return not match["not"] and match["value"].isdecimal() and int(match["value"]) <= NEVER
+
+
+def _next_word(text: str, end: int) -> int:
+    return len(text) - len(text[end:].lstrip())
 
 
 def _no_field(name: str, fields: dict[str, Field]) -> str:

@@ -6,8 +6,10 @@ import pytest
 
 from failaware import Handlers, Permanent, Retry, Worker
 from failaware.errors import FilterError, NotFound
+from failaware.read.events import _SUMMARY, _source
+from failaware.read.filter import EVENT_FIELDS, parse
 from failaware.read.moment import parse_moment
-from tests.conftest import START
+from tests.conftest import START, query
 
 
 @pytest.fixture
@@ -124,3 +126,35 @@ def test_moments(monkeypatch):
     for wrong in ("", "2 parsecs", "yesterday 25:00", "2026-13-01"):
         with pytest.raises(FilterError):
             parse_moment(wrong, now=START)
+
+
+def test_the_events_of_one_cluster_are_read_along_its_own_index(store):
+    """In a store of a million events the others must not be walked through."""
+    for where in ("cluster:7", "status:DEAD cluster:7 -error:x"):
+        condition = parse(where, EVENT_FIELDS, now=0)
+        source, which, order = _source(condition)
+        sql = f"EXPLAIN QUERY PLAN {_SUMMARY} FROM {source} WHERE {which} ORDER BY {order} DESC LIMIT 5"
+        plan = [row[3] for row in query(store, sql, condition.parameters)]
+        assert "event_cluster_member" in plan[0]
+        assert not [step for step in plan if "SCAN" in step or "TEMP B-TREE" in step]
+
+
+def test_the_events_of_a_cluster_are_those_that_ever_failed_with_it(store, inspector):
+    handlers = Handlers()
+    messages = {1: "disk is full", 2: "host is gone", 3: "disk is full"}
+
+    @handlers.on("a")
+    def fails(event):
+        raise Permanent(messages[event.event_id])
+
+    store.record_many(("a", n) for n in range(3))
+    Worker(store, handlers).run(until_idle=True)
+    of_first = inspector.event(1).cluster_id
+    assert [event.event_id for event in inspector.events(f"cluster:{of_first}")] == [3, 1]
+    assert [event.event_id for event in inspector.events(f"cluster:{of_first}", order="oldest")] == [1, 3]
+    assert [event.event_id for event in inspector.events(f"cluster:{of_first}", before=3)] == [1]
+    assert [event.event_id for event in inspector.events(f"-cluster:{of_first}")] == [2]
+    assert [event.event_id for event in inspector.events(f"cluster:{of_first} id:1")] == [1]
+    assert inspector.count_events(f"cluster:{of_first}") == 2
+    assert inspector.count_events("status:DEAD", at_most=2) == 2
+    assert [event.event_id for event in inspector.events(skip=1, limit=1)] == [2]

@@ -1,0 +1,218 @@
+"""The inspector on a large store, beside an empty Textual app: `python -m benchmarks.inspector`.
+
+Prints start, keys, refresh and memory. The store is made in a folder of its own, a million events in about a minute.
+Reads are timed on the Inspector, paints in the app under Textual's own test driver, start and memory in processes.
+"""
+
+import argparse
+import asyncio
+import os
+import random
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from failaware import Inspector, Store
+
+_BATCH = 50_000
+_START = 1_795_000_000_000_000
+
+_EMPTY = """
+import sys
+from textual.app import App
+from textual.widgets import DataTable, Footer
+class Empty(App):
+    def compose(self):
+        yield DataTable()
+        yield Footer()
+    def on_ready(self):
+        self.call_after_refresh(self.exit)
+Empty().run(headless=True, size=(160, 45))
+print(next(line for line in open("/proc/self/status") if line.startswith("VmRSS")).split()[1])
+"""
+_OURS = """
+import sys
+from tui.app import InspectorApp
+from tui.widgets.rows import Rows
+class Ours(InspectorApp):
+    def on_ready(self):
+        self.set_interval(0.005, self.look)
+    def look(self):
+        rows = self.screen.query(Rows)
+        if rows and rows.first().window.items:
+            self.call_after_refresh(self.exit)
+Ours(sys.argv[1]).run(headless=True, size=(160, 45))
+print(next(line for line in open("/proc/self/status") if line.startswith("VmRSS")).split()[1])
+"""
+
+
+def make(path, events, seed=7):
+    """A store with three attempts an event, by plain inserts of facts and one rebuild."""
+    Store.open(path).close()
+    random.seed(seed)
+    db = sqlite3.connect(path, isolation_level=None)
+    db.execute("PRAGMA synchronous = OFF")
+    attempt = 0
+    for first in range(1, events + 1, _BATCH):
+        rows, tries = [], []
+        for event in range(first, min(first + _BATCH, events + 1)):
+            at = _START + event * 100_000
+            kind = int(random.paretovariate(0.7)) % 400
+            rows.append((event, f"job.{kind % 40}", f'{{"n":{event}}}', at, at))
+            end = random.random()
+            for no in range(1, 4):
+                attempt += 1
+                failed = no < 3 or end < 0.3
+                error = (
+                    (f"Error{kind % 7}", f"step {kind} of host-{event % 50}.example failed") if failed else (None, None)
+                )
+                retry = at + no * 1_000_000 if failed and no < 3 else None
+                outcome = "FAILED" if failed else "SYNCED"
+                tries.append(
+                    (attempt, event, no, outcome, *error, "w:1", at + no * 1000, at + no * 2000, retry, "retry")
+                )
+        db.execute("BEGIN")
+        db.executemany(
+            "INSERT INTO event_log (event_id, event_type, event_payload, occurred_at, detected_at) "
+            "VALUES (?, ?, ?, ?, ?)",
+            rows,
+        )
+        db.executemany(
+            "INSERT INTO attempt_log (attempt_id, event_id, attempt_no, outcome, error_type, error_message, worker, "
+            "started_at, finished_at, retry_at, because) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            tries,
+        )
+        db.execute("COMMIT")
+    db.close()
+    began = time.perf_counter()
+    with Store.open(path, synchronous="NORMAL") as store:
+        store.rebuild()
+    print(f"rebuild: {attempt / (time.perf_counter() - began):,.0f} attempts/s")
+
+
+def median_ms(call, rounds=9):
+    """The median time of a call, in ms."""
+    times = []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        call()
+        times.append((time.perf_counter() - began) * 1000)
+    return statistics.median(times)
+
+
+def reads(path):
+    """What the screens ask."""
+    with Inspector.open(path, clock=lambda: _START + 10**12) as inspector:
+        clusters = inspector.clusters(limit=1_000)
+        large = max(clusters, key=lambda cluster: cluster.events).cluster_id
+        small = min(clusters, key=lambda cluster: cluster.events).cluster_id
+        since = _START
+        asks = {
+            "change_token": inspector.change_token,
+            "health": inspector.health,
+            "severity": inspector.severity,
+            f"clusters ({len(clusters)})": lambda: inspector.clusters(limit=1_000),
+            "timeline, 24 h": lambda: inspector.timeline(since=since),
+            "events, first page": lambda: inspector.events(limit=100),
+            "events, in the middle": lambda: inspector.events(limit=100, before=500_000),
+            "events, last page": lambda: inspector.events(limit=100, order="oldest"),
+            "events of the largest cluster": lambda: inspector.events(f"cluster:{large}", limit=100),
+            "events of the smallest cluster": lambda: inspector.events(f"cluster:{small}", limit=100),
+            "events status:DEAD": lambda: inspector.events("status:DEAD", limit=100),
+            "events status:PENDING (none)": lambda: inspector.events("status:PENDING", limit=100),
+            "count of status:DEAD": lambda: inspector.count_events("status:DEAD"),
+            "one event": lambda: inspector.event(500_000),
+            "explain the largest": lambda: inspector.explain(f"cluster/{large}"),
+        }
+        for name, ask in asks.items():
+            print(f"  {name:<34} {median_ms(ask):9.3f} ms")
+
+
+async def paints(path):
+    """Keys and refreshes in the app: from the key to the end of the paint; and the time the screen's thread is busy."""
+    from tui.app import InspectorApp
+    from tui.screens.overview import Overview
+    from tui.widgets.rows import Rows
+
+    app = InspectorApp(path)
+    busy = []
+    original = Overview.answered_list
+
+    def timed(screen, picture):
+        began = time.perf_counter()
+        original(screen, picture)
+        screen.app.screen._compositor.render_strips()  # noqa: SLF001 - the paint itself
+        busy.append((time.perf_counter() - began) * 1000)
+
+    Overview.answered_list = timed
+    async with app.run_test(size=(160, 45)) as pilot:
+        while not (app.screen.query(Rows) and app.screen.query_one(Rows).window.items):
+            await pilot.pause()
+        overview = await keys(pilot, "j", 60)
+        await pilot.press("e")
+        while not app.screen.query_one(Rows).window.items:
+            await pilot.pause()
+        events = await keys(pilot, "j", 60)
+        pages = await keys(pilot, "pagedown", 60)
+        await pilot.press("escape")
+        with Store.open(path, synchronous="NORMAL") as store:
+            for n in range(20):
+                store.record("job.1", {"n": n})
+                await asyncio.sleep(0.15)
+    print(f"  key to paint, clusters / events / page: {overview:.1f} / {events:.1f} / {pages:.1f} ms (median)")
+    print(f"  refresh, screen's thread: {statistics.median(busy):.1f} ms (median of {len(busy)})")
+
+
+async def keys(pilot, key, times):
+    """The median time from a key to its paint (ms)."""
+    from textual import events
+
+    found = []
+    for _ in range(times):
+        began = time.perf_counter()
+        pilot.app.post_message(events.Key(key, None))
+        target = asyncio.get_running_loop().create_future()
+        pilot.app.screen.call_after_refresh(lambda target=target: target.done() or target.set_result(None))
+        await target
+        pilot.app.screen._compositor.render_strips()  # noqa: SLF001 - the paint itself
+        found.append((time.perf_counter() - began) * 1000)
+    return statistics.median(found)
+
+
+def starts(path, rounds=7):
+    """First paint with data, beside an empty Textual app's first paint; and memory."""
+    figures = {"empty": ([], []), "ours": ([], [])}
+    for _ in range(rounds):
+        for name, code in (("empty", _EMPTY), ("ours", _OURS)):
+            began = time.perf_counter()
+            command = [sys.executable, "-c", code, path]
+            out = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ)
+            figures[name][0].append(time.perf_counter() - began)
+            figures[name][1].append(int(out.stdout.split()[-1]) / 1024)
+    empty, ours = (tuple(map(statistics.median, figures[name])) for name in ("empty", "ours"))
+    print(f"  start to data and out again: {ours[0]:.2f} s; empty app {empty[0]:.2f} s; {ours[0] - empty[0]:+.2f} s")
+    print(f"  memory: {ours[1]:.0f} MB; empty app {empty[1]:.0f} MB; {ours[1] - empty[1]:+.0f} MB")
+
+
+def main():
+    """Make the store, and measure."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--events", type=int, default=1_000_000)
+    parser.add_argument("--store", help="use this one, and make it if it is not there")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        path = args.store or str(Path(folder) / "large.db")
+        if not Path(path).exists():
+            make(path, args.events)
+        print(f"store: {Path(path).stat().st_size / 1e6:,.0f} MB")
+        reads(path)
+        starts(path)
+        asyncio.run(paints(path))
+
+
+if __name__ == "__main__":
+    main()
