@@ -41,7 +41,7 @@ class Window(Generic[Item]):
     @property
     def size(self) -> int:
         """How long the list is, as far as is known."""
-        return self.end if self.ended else max(self.end + 1, self._counted)
+        return self.end if self.ended else max(self.end, self._counted)
 
     def at(self, position: int) -> Item | None:
         """The item there, if it is held."""
