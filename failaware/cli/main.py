@@ -30,6 +30,7 @@ COMMANDS = (
     Command("timeline", "timeline", "failures by hour and cluster"),
     Command("tui", "tui", "the inspector: browse it all, live and read-only"),
     Command("run", "run", "apply due events through your handlers"),
+    Command("exec", "exec", "run a program, try it again, and keep how it ended"),
     Command("ingest", "ingest", "record events from JSON Lines"),
     Command("requeue", "decide", "record the decision to try events again"),
     Command("dismiss", "decide", "record the decision that events need nothing more"),
@@ -65,9 +66,11 @@ class Module(Protocol):
 
 def main(argv: list[str]) -> int:
     """Run a command line; returns the exit status."""
+    argv, program = _apart(argv)
     argv = [_NEGATED.sub("!", _FIRST_SPELLINGS.get(word, word)) for word in argv]
     try:
         args = _parse(argv)
+        args.program = program
         return int(args.run(args))
     except FailawareError as error:
         from failaware.text import visible
@@ -125,6 +128,14 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         parser.print_help()
         args.run = lambda _args: 0
     return args
+
+
+def _apart(argv: list[str]) -> tuple[list[str], list[str]]:
+    """Our own words, and those of the program that `exec` runs, which are nobody's business but its own."""
+    if _command_in(argv) != "exec" or "--" not in argv:
+        return argv, []
+    place = argv.index("--")
+    return argv[:place], argv[place + 1 :]
 
 
 def _command_in(argv: list[str]) -> str | None:

@@ -10,6 +10,9 @@ from failaware.model import Claimed, Event
 WORKER_LOST = "WorkerLost"
 """The error type of the attempt that records a worker's death."""
 
+PROGRAM = "#exec"
+"""Ends the name of whoever runs a program (`failaware exec`); what it had in hand is for no worker to try."""
+
 _SUSPECT_WAITS = 1_000_000  # µs for which others may still be taken before it
 
 
@@ -32,14 +35,14 @@ def waiting_types(db: Reader, handles: Callable[[str], bool]) -> list[str]:
     return [event_type for (event_type,) in rows if handles(event_type)]
 
 
-def lost(db: Writer, handles: Callable[[str], bool], now: int) -> list[LostLease]:
-    """End the leases that ran out, and tell of those whose event is still to be tried."""
+def lost(db: Writer, handles: Callable[[str], bool], now: int, *, by: str = "") -> list[LostLease]:
+    """End the leases that ran out, of names that end with `by`, and tell of those whose event is still to be tried."""
     rows = db.query(
         "SELECT l.event_id, s.event_type, s.attempts - s.budget_from, l.leased_by, l.leased_until, s.due_at "
         "FROM lease l JOIN event_state s ON s.event_id = l.event_id WHERE l.leased_until < ?",
         (now,),
     )
-    mine = [row for row in rows if handles(row[1])]
+    mine = [row for row in rows if handles(row[1]) and row[3].endswith(by)]
     db.execute_many("DELETE FROM lease WHERE event_id = ?", [(row[0],) for row in mine])
     return [LostLease(*row[:5]) for row in mine if row[5] is not None]
 
@@ -80,6 +83,16 @@ def take(
         [(event_id, until, worker) for event_id in batch],
     )
     return [_load(db, event_id, suspect=suspect) for event_id in batch]
+
+
+def hold(db: Writer, event_id: int, worker: str, *, now: int, until: int) -> None:
+    """Lease one event that this worker is trying already, or renew that; another's live lease stands."""
+    db.execute(
+        "INSERT INTO lease (event_id, leased_until, leased_by) VALUES (:event, :until, :worker) "
+        "ON CONFLICT (event_id) DO UPDATE SET leased_until = excluded.leased_until, leased_by = excluded.leased_by "
+        "WHERE lease.leased_by = excluded.leased_by OR lease.leased_until < :now",
+        {"event": event_id, "until": until, "worker": worker, "now": now},
+    )
 
 
 def renew(db: Writer, worker: str, until: int) -> None:

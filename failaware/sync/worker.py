@@ -15,12 +15,12 @@ from types import FrameType
 from failaware.engine import Writer
 from failaware.errors import HandlerError, UsageError
 from failaware.facts import append, claim
-from failaware.model import Claimed, Failure, NewAttempt
+from failaware.model import Claimed, NewAttempt
 from failaware.store import Store, this_worker
 from failaware.sync.attempt import Tried, from_handler, must_have_run, redecided, to_fact
 from failaware.sync.handlers import Handler, Handlers
+from failaware.sync.lost import lost_attempt
 from failaware.sync.pool import Pool
-from failaware.sync.retry import decide
 
 _numbers = itertools.count(1)
 _FLUSH_S = 0.03  # results wait at most this long for others to share their transaction
@@ -211,15 +211,10 @@ class Worker:
 
     def _bury_lost(self, db: Writer, now: int) -> None:
         """Record the death of workers whose leases ran out, as attempts that count."""
-        attempts = []
-        for lease in claim.lost(db, self._handlers.handles, now):
-            policy = self._handler(lease.event_type).retry
-            outcome = decide(policy, event_id=lease.event_id, tries=lease.tries + 1, failed_at=now)
-            failure = Failure(claim.WORKER_LOST, "the worker was lost while it had this event in hand", None)
-            began = min(lease.leased_until - self._lease_us, now)
-            attempts.append(
-                NewAttempt(lease.event_id, failure, lease.leased_by, began, now, outcome.retry_at, outcome.because)
-            )
+        attempts = [
+            lost_attempt(lease, self._handler(lease.event_type).retry, now=now, lease_us=self._lease_us)
+            for lease in claim.lost(db, self._handlers.handles, now)
+        ]
         append.attempts(db, attempts, self._store.policy)
 
     def _handler(self, event_type: str) -> Handler:

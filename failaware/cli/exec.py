@@ -1,0 +1,104 @@
+"""`failaware exec -- PROGRAM [ARGUMENT…]`: run a program, try it again, and keep how it ended."""
+
+import argparse
+import os
+import re
+import socket
+import sys
+
+from failaware.clock import now_us
+from failaware.errors import PayloadError, UsageError
+from failaware.ingest.masking import Masker
+from failaware.ingest.record import Recorder
+from failaware.model import NewEvent
+from failaware.store import Store
+from failaware.sync.exec import Plan, execute
+from failaware.sync.retry import Retry
+from failaware.text import one_line
+
+_UNITS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3_600, "d": 86_400}
+_DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)\s*(s|m|min|h|d|)")
+_CODES = re.compile(r"(\d{1,3})(?:-(\d{1,3}))?")
+_USAGE = "failaware exec [OPTION]... -- PROGRAM [ARGUMENT]..."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """--type, --key, --source, --max-attempts, --backoff, --timeout, --retry-on."""
+    parser.usage = _USAGE
+    parser.add_argument("--type", metavar="T", help="the event's type (default: the program's name)")
+    parser.add_argument("--key", metavar="K", help="runs with the same key are attempts at one event")
+    parser.add_argument("--source", metavar="S", default="exec", help="where it comes from (default: exec)")
+    parser.add_argument(
+        "--max-attempts", type=int, default=1, metavar="N", help="how often it is tried (default: once)"
+    )
+    parser.add_argument(
+        "--backoff",
+        type=_duration,
+        default=(5.0, "5 s"),
+        metavar="D",
+        help="the wait before the second attempt, twice as long before each further one (default 5s)",
+    )
+    parser.add_argument(
+        "--timeout",
+        type=_duration,
+        metavar="D",
+        help="stop an attempt that takes longer, such as 30s, 5m or 2h: SIGTERM, SIGKILL 10 s later, exit status 124",
+    )
+    parser.add_argument(
+        "--retry-on",
+        type=_codes,
+        metavar="CODES",
+        help="exit statuses to try again on, such as 75,100-110 (default: all)",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run it; returns the program's last exit status."""
+    if not args.program:
+        raise UsageError(f"there is no program to run; write {_USAGE}")
+    plan = Plan(
+        args.program,
+        _event(args),
+        Retry(max_attempts=args.max_attempts, base=args.backoff[0]),
+        args.retry_on,
+        args.timeout,
+    )
+    return execute(plan, lambda: Store.open(args.db), clock=now_us, say=_say)
+
+
+def _event(args: argparse.Namespace) -> NewEvent:
+    """What is recorded of the run; names that make no sense are refused before anything runs."""
+    recorder = Recorder(Masker())
+    name = "".join(filter(str.isprintable, os.path.basename(args.program[0])))[:512]
+    about = {"cwd": os.getcwd(), "host": socket.gethostname()}
+    given = {"now": now_us(), "key": args.key, "source": args.source}
+    event_type = args.type if args.type is not None else name or "program"
+    try:
+        return recorder.event(event_type, {"argv": args.program, **about}, **given)[0]
+    except PayloadError as refused:
+        return recorder.event(event_type, {"argv": f"not recorded: {refused}", **about}, **given)[0]
+
+
+def _duration(text: str) -> tuple[float, str]:
+    match = _DURATION.fullmatch(text.strip())
+    if match is None or not float(match[1]):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a duration; write 30s, 5m or 2h")
+    return float(match[1]) * _UNITS[match[2]], f"{match[1]} {match[2] or 's'}"
+
+
+def _codes(text: str) -> frozenset[int]:
+    statuses: set[int] = set()
+    for part in text.split(","):
+        match = _CODES.fullmatch(part.strip())
+        last = int(match[2] or match[1]) if match else 0
+        if match is None or not 1 <= int(match[1]) <= last <= 255:
+            raise argparse.ArgumentTypeError(
+                f"'{text}' is not a list of exit statuses (1 to 255); write 75 or 1,100-110"
+            )
+        statuses.update(range(int(match[1]), last + 1))
+    return frozenset(statuses)
+
+
+def _say(sentence: str) -> None:
+    sys.stderr.write(f"failaware: {one_line(sentence)}\n")
+    sys.stderr.flush()

@@ -1,0 +1,351 @@
+"""`failaware exec`: to the program and its caller as if nobody were watching, and every attempt on record."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from failaware import Handlers, Inspector, Store, Worker
+from failaware.clock import now_us
+from failaware.ingest.masking import Masker
+from failaware.ingest.record import Recorder
+from failaware.sync.exec import Plan, execute
+from failaware.sync.retry import Retry
+from tests.conftest import assert_rebuild_changes_nothing, plain_sqlite
+
+LONG = 30  # s, for what takes far less
+
+
+def line(path, *words):
+    return [sys.executable, "-m", "failaware", "--db", str(path), "exec", *words]
+
+
+def run(path, *words, **more):
+    return subprocess.run(line(path, *words), capture_output=True, timeout=LONG, check=False, **more)
+
+
+@contextmanager
+def running(path, *words, **more):
+    process = subprocess.Popen(line(path, *words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate(timeout=LONG)
+
+
+def until(holds):
+    deadline = time.monotonic() + LONG
+    while not (value := holds()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return value
+
+
+def event(path, event_id=1):
+    with Inspector.open(path) as inspector:
+        return inspector.event(event_id)
+
+
+def errors(path, event_id=1):
+    return [(a.error_type, a.error_message) for a in event(path, event_id).attempts]
+
+
+def query(path, sql):
+    with plain_sqlite(path) as db:
+        return db.execute(sql).fetchall()
+
+
+def shell(script):
+    return "--", "sh", "-c", script
+
+
+def test_output_passes_byte_by_byte_each_to_its_own_stream(path):
+    mixed = bytes(range(256)) * 5_000
+    program = (
+        "import sys; data = sys.stdin.buffer.read(); sys.stdout.buffer.write(data); sys.stderr.buffer.write(b'\\xff')"
+    )
+    done = run(path, "--", sys.executable, "-c", program, input=mixed)
+    assert (done.returncode, done.stdout, done.stderr) == (0, mixed, b"\xff")
+    assert (event(path).sync_status, event(path).event_type) == ("SYNCED", os.path.basename(sys.executable))
+
+
+def test_output_passes_at_once(path):
+    with running(path, *shell("printf now; read more; echo $more"), stdin=subprocess.PIPE) as process:
+        assert process.stdout.read(3) == b"now"  # the program is still waiting
+        out, _ = process.communicate(b"later\n", timeout=LONG)
+        assert (out, process.returncode) == (b"later\n", 0)
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "error_type", "message"),
+    [
+        (shell("echo no room >&2; exit 3"), 3, "ExitStatus", "exit status 3: no room"),
+        (shell("exit 4"), 4, "ExitStatus", "exit status 4"),
+        (shell("kill -SEGV $$"), 139, "Killed", "killed by SIGSEGV"),
+        (("--", "no-such-program"), 127, "NotStarted", "no-such-program: command not found"),
+        (("--", "/"), 126, "NotStarted", "/: cannot be run: Permission denied"),
+        (("--timeout", "0.2s", *shell("sleep 60")), 124, "TimedOut", "not done within 0.2 s: killed by SIGTERM"),
+        (("--timeout", "0.2s", *shell("trap 'exit 0' TERM; sleep 60 & wait")), 124, "TimedOut", None),
+    ],
+)
+def test_each_end_has_the_exit_status_of_a_shell_and_a_type_of_its_own(path, words, status, error_type, message):
+    done = run(path, *words)
+    assert done.returncode == status
+    assert event(path).sync_status == "DEAD"
+    ((kept_type, kept_message),) = errors(path)
+    assert kept_type == error_type
+    assert message in {kept_message, None}
+    if error_type == "NotStarted":
+        assert done.stderr.decode() == f"failaware: {message}\n"
+
+
+def test_arguments_are_verbatim_and_kept_without_their_secrets(path, tmp_path):
+    words = ["--", "--health", "-type:x", "a b", "$HOME", b"\xff", "--password", "tr0ub4dor"]
+    show = "import os, sys; sys.stdout.buffer.write(b'|'.join(map(os.fsencode, sys.argv[1:])))"
+    done = run(path, "--", sys.executable, "-c", show, *words, cwd=tmp_path)
+    assert done.stdout == b"--|--health|-type:x|a b|$HOME|\xff|--password|tr0ub4dor"
+    kept = json.loads(event(path).event_payload)
+    assert kept["argv"][3:] == ["--", "--health", "-type:x", "a b", "$HOME", "\udcff", "--password", "[masked]"]
+    assert kept["cwd"] == str(tmp_path)
+    assert kept["host"]
+
+
+def test_it_is_tried_again_until_it_succeeds(path, tmp_path):
+    script = "echo x >> tries; test $(wc -l < tries) -ge 3 || { echo not yet >&2; exit 75; }"
+    done = run(path, "--max-attempts", "5", "--backoff", "0.01s", "--type", "t", *shell(script), cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, b"not yet\n" * 2)
+    found = event(path)
+    assert (found.sync_status, [a.outcome for a in found.attempts]) == ("SYNCED", ["FAILED", "FAILED", "SYNCED"])
+    first, second, _ = found.attempts
+    assert first.because.startswith("attempt 1 of 5: 0.01 s")
+    assert second.started_at >= first.retry_at
+    assert query(path, "SELECT * FROM lease") == []
+    with Store.open(path) as store:
+        assert_rebuild_changes_nothing(store)
+
+
+@pytest.mark.parametrize(
+    ("words", "tries", "because"),
+    [
+        (("--retry-on", "75,100-110", *shell("exit 105")), 2, "2 of 2 attempts used"),
+        (("--retry-on", "75", *shell("exit 2")), 1, "exit status 2 is not one to try again on"),
+        (("--retry-on", "137", *shell("kill -KILL $$")), 2, "2 of 2 attempts used"),
+        (("--", "no-such-program"), 1, "it cannot be started: trying again cannot help"),
+        (("--retry-on", "127", "--", "no-such-program"), 2, "2 of 2 attempts used"),
+    ],
+)
+def test_what_is_tried_again_can_be_chosen(path, words, tries, because):
+    run(path, "--max-attempts", "2", "--backoff", "0.01s", *words)
+    attempts = event(path).attempts
+    assert (len(attempts), attempts[-1].because) == (tries, because)
+
+
+def test_a_python_traceback_gives_its_own_type_message_and_root_cause(path):
+    program = (
+        "try:\n    {}['order 17']\nexcept KeyError as e:\n"
+        "    try:\n        raise ConnectionError('no route to 10.0.0.7') from e\n"
+        "    except ConnectionError as f:\n        raise RuntimeError('sync of 4711 failed') from f"
+    )
+    run(path, "--type", "t", "--", sys.executable, "-c", program)
+    (attempt,) = event(path).attempts
+    assert (attempt.error_type, attempt.error_message) == ("RuntimeError", "sync of 4711 failed")
+    assert attempt.cause == "KeyError: 'order 17'"
+    assert "line 5, in <module>" in attempt.traceback
+
+
+def test_failures_that_differ_in_numbers_only_are_one_cluster(path):
+    for number in (17, 42):
+        run(path, "--type", "t", *shell(f"echo starting; echo 'pg_dump: error: job {number} failed' >&2; exit 1"))
+    assert query(path, "SELECT event_type, error_type, template, events FROM failure_cluster") == [
+        ("t", "ExitStatus", "exit status 1: pg_dump: error: job <n> failed", 2)
+    ]
+
+
+def test_the_end_of_the_output_is_kept_bounded_masked_and_legible(path):
+    program = (
+        "import sys\nfor n in range(20_000): print('row', n)\n"
+        "print('\\x1b[31mlogin with password=tr0ub4dor\\x1b[0m', file=sys.stderr)\n"
+        "print('10 %\\r90 %', file=sys.stderr)\nsys.exit(2)"
+    )
+    done = run(path, "--", sys.executable, "-c", program)
+    assert done.stdout.count(b"\n") == 20_000
+    kept = event(path).attempts[0].traceback
+    assert "row 19999" in kept
+    assert "row 10000\n" not in kept
+    assert len(kept) < 40_000
+    assert "tr0ub4dor" not in kept
+    assert kept.endswith("[masked]\n90 %")
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGHUP"])
+def test_signals_are_passed_on_and_nothing_is_tried_after_one(path, name):
+    script = f"trap 'echo got it; exit 7' {name[3:]}; echo ready; while :; do sleep 0.01; done"
+    with running(path, "--max-attempts", "3", "--backoff", "0.01s", *shell(script), start_new_session=True) as process:
+        assert process.stdout.readline() == b"ready\n"
+        process.send_signal(getattr(signal, name))
+        out, _ = process.communicate(timeout=LONG)
+        assert (out, process.returncode) == (b"got it\n", 7)
+    (attempt,) = event(path).attempts
+    assert (attempt.error_type, attempt.because) == ("ExitStatus", f"{name} came: it is not tried again")
+
+
+def test_a_hangup_that_nohup_ignores_reaches_nobody(path):
+    command = ["nohup", *line(path, *shell("echo ready; read more; exit 5"))]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert process.stdout.readline() == b"ready\n"
+    process.send_signal(signal.SIGHUP)
+    process.communicate(b"\n", timeout=LONG)
+    assert process.returncode == 5
+
+
+def test_a_signal_between_attempts_ends_it_and_the_record_says_so(path):
+    with running(path, "--max-attempts", "3", "--backoff", "1h", *shell("exit 3")) as process:
+        until(lambda: path.exists() and query(path, "SELECT 1 FROM sqlite_master WHERE name = 'attempt_log'"))
+        until(lambda: query(path, "SELECT 1 FROM attempt_log"))
+        assert event(path).sync_status == "FAILED"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(LONG) == 143
+    found = event(path)
+    assert (found.sync_status, found.attempts[-1].error_type) == ("DEAD", "Interrupted")
+    assert "SIGTERM" in found.attempts[-1].because
+
+
+def test_a_time_limit_stops_what_the_program_started_too(path, tmp_path):
+    script = "sleep 60 & echo $! > pid; wait"
+    run(path, "--timeout", "0.3s", *shell(script), cwd=tmp_path, start_new_session=True)
+    left = int((tmp_path / "pid").read_text())
+    until(lambda: not Path(f"/proc/{left}").exists() or " Z " in Path(f"/proc/{left}/stat").read_text())
+
+
+def test_what_the_program_leaves_running_does_not_hold_it_up(path):
+    began = time.monotonic()
+    assert run(path, *shell("echo done; sleep 20 &")).stdout == b"done\n"
+    assert time.monotonic() - began < 10
+
+
+def test_a_reader_that_has_enough_ends_the_program(path):
+    command = " ".join(line(path, "--", "yes"))
+    done = subprocess.run(f"{command} | head -n 1", shell=True, capture_output=True, timeout=LONG, check=False)
+    assert (done.stdout, done.stderr) == (b"y\n", b"")
+    assert errors(path) == [("Killed", "killed by SIGPIPE")]
+
+
+@pytest.mark.parametrize("kind", ["no folder", "not a store", "newer"])
+def test_a_store_that_cannot_be_written_changes_nothing_for_the_program(tmp_path, kind):
+    place = tmp_path / "store.db"
+    if kind == "no folder":
+        place = tmp_path / "missing" / "store.db"
+    elif kind == "not a store":
+        place.write_text("no database " * 500)
+    else:
+        Store.open(place).close()
+        with plain_sqlite(place) as db:
+            db.execute("PRAGMA user_version = 99")
+    done = run(place, "--max-attempts", "2", "--backoff", "0.01s", *shell("echo out; echo err >&2; exit 9"))
+    assert (done.returncode, done.stdout) == (9, b"out\n" * 2)
+    said = [text for text in done.stderr.decode().splitlines() if text != "err"]
+    assert len(said) == 1
+    assert said[0].startswith("failaware: this run is not recorded: ")
+    assert done.stderr.count(b"err\n") == 2
+
+
+def test_a_locked_store_holds_up_neither_the_program_nor_its_record(path, tmp_path):
+    Store.open(path).close()
+    with plain_sqlite(path) as db:
+        db.execute("BEGIN IMMEDIATE")
+        with running(
+            path, *shell("touch began; while ! test -e go; do sleep 0.01; done; exit 4"), cwd=tmp_path
+        ) as process:
+            until((tmp_path / "began").exists)
+            db.execute("COMMIT")
+            (tmp_path / "go").touch()
+            assert process.wait(LONG) == 4
+    assert errors(path) == [("ExitStatus", "exit status 4")]
+
+
+def test_while_it_runs_no_lock_is_held_and_no_worker_takes_it(path):
+    handlers = Handlers()
+    handled = []
+    handlers.on("*")(handled.append)
+    with running(
+        path, "--max-attempts", "2", "--backoff", "1h", *shell("echo ready; read more; exit 3"), stdin=-1
+    ) as process:
+        assert process.stdout.readline() == b"ready\n"
+        for state in ("PENDING", "FAILED"):  # running, and waiting for the second attempt
+            until(lambda state=state: event(path).sync_status == state)
+            with plain_sqlite(path, timeout=0) as db:
+                db.execute("BEGIN EXCLUSIVE")
+                db.execute("ROLLBACK")
+                assert db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
+            with Store.open(path, clock=lambda: now_us() + 10_000_000) as store:
+                Worker(store, handlers).run(until_idle=True, patience=0)
+            assert event(path).leased_by.endswith("#exec")
+            if state == "PENDING":
+                process.stdin.write(b"\n")
+                process.stdin.flush()
+    assert handled == []
+
+
+@pytest.mark.parametrize("finder", ["a worker", "the next run"])
+def test_one_that_is_killed_leaves_a_truthful_record(path, finder):
+    with running(path, "--type", "t", "--max-attempts", "2", *shell("echo ready; read more"), stdin=-1) as process:
+        assert process.stdout.readline() == b"ready\n"
+        process.kill()
+        process.wait(LONG)
+    found = event(path)
+    assert (found.sync_status, found.attempts) == ("PENDING", ())
+    assert found.leased_by == f"{os.uname().nodename}:{process.pid}#exec"
+
+    def later():
+        return now_us() + 120_000_000
+
+    handled = []
+    if finder == "a worker":
+        handlers = Handlers()
+        handlers.on("*")(handled.append)
+        with Store.open(path, clock=later) as store:
+            Worker(store, handlers).run(until_idle=True, patience=0)
+    else:
+        new, _ = Recorder(Masker()).event("other", None, now=later())
+        assert execute(Plan(["true"], new, Retry()), lambda: Store.open(path), clock=later, say=pytest.fail) == 0
+    found = event(path)
+    (attempt,) = found.attempts
+    assert (found.sync_status, attempt.error_type) == ("DEAD", "WorkerLost")
+    assert attempt.finished_at < now_us() + 61_000_000  # when its lease ran out, not when it was found
+    assert handled == []
+    with Store.open(path) as store:
+        assert_rebuild_changes_nothing(store)
+
+
+def test_runs_with_one_key_are_attempts_at_one_event(path):
+    for status in (1, 0):
+        run(path, "--type", "nightly", "--key", "2026-11-24", "--source", "cron", *shell(f"exit {status}"))
+    found = event(path)
+    assert [a.outcome for a in found.attempts] == ["FAILED", "SYNCED"]
+    assert (found.sync_status, found.source, found.key) == ("SYNCED", "cron", "2026-11-24")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ((), "there is no program to run"),
+        (("--type", "t", "ls"), "unrecognized arguments: ls"),
+        (("--type", "", "--", "ls"), "event type has 1 to 512"),
+        (("--max-attempts", "0", "--", "ls"), "max_attempts is 1 or more"),
+        (("--timeout", "soon", "--", "ls"), "'soon' is not a duration"),
+        (("--retry-on", "300", "--", "ls"), "not a list of exit statuses"),
+    ],
+)
+def test_what_is_wrong_is_said_before_anything_runs(path, words, says):
+    done = run(path, *words)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert says in done.stderr.decode()
+    assert done.stderr.count(b"\n") == 1
+    assert not path.exists()
