@@ -117,6 +117,15 @@ def test_arguments_are_verbatim_and_kept_without_their_secrets(path, tmp_path):
     assert kept["host"]
 
 
+def test_the_backup_of_the_sample_data(path, tmp_path):
+    backup = Path(__file__).parents[2] / "sample_data" / "inputs" / "backup.sh"
+    words = ("--max-attempts", "2", "--backoff", "0.01s", "--", str(backup), "disk")
+    assert run(path, *words, cwd=tmp_path).returncode == 75
+    assert errors(path)[1] == ("ExitStatus", "exit status 75: tar: disk: Cannot open: No such file or directory")
+    (tmp_path / "disk").mkdir()
+    assert run(path, *words, cwd=tmp_path).returncode == 0
+
+
 def test_it_is_tried_again_until_it_succeeds(path, tmp_path):
     script = "echo x >> tries; test $(wc -l < tries) -ge 3 || { echo not yet >&2; exit 75; }"
     done = run(path, "--max-attempts", "5", "--backoff", "0.01s", "--type", "t", *shell(script), cwd=tmp_path)
@@ -194,6 +203,23 @@ def test_signals_are_passed_on_and_nothing_is_tried_after_one(path, name):
         assert (out, process.returncode) == (b"got it\n", 7)
     (attempt,) = event(path).attempts
     assert (attempt.error_type, attempt.because) == ("ExitStatus", f"{name} came: it is not tried again")
+
+
+def test_ctrl_c_at_a_terminal_reaches_the_program_once(path, tmp_path):
+    program = (
+        "import signal, time\ncame = []\nsignal.signal(signal.SIGINT, lambda *_: came.append(1))\n"
+        "print('ready', flush=True)\nwhile not came: time.sleep(0.01)\n"
+        "time.sleep(0.3)\nopen('came', 'w').write(str(len(came)))\nraise SystemExit(9)"
+    )
+    spawn = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
+    command = [sys.executable, "-c", spawn, *line(path, "--", sys.executable, "-c", program)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=tmp_path) as process:
+        assert b"ready" in process.stdout.readline()
+        process.stdin.write(b"\x03")
+        process.stdin.flush()
+        assert process.wait(LONG) == 9
+    assert (tmp_path / "came").read_text() == "1"
+    assert event(path).attempts[0].because == "SIGINT came: it is not tried again"
 
 
 def test_a_hangup_that_nohup_ignores_reaches_nobody(path):
