@@ -205,10 +205,17 @@ class Store:
 
         self.write(job)
 
-    def ingest(self, events: Sequence[tuple[NewEvent, Failure | None]], rejects: Sequence[NewReject]) -> list[bool]:
+    def ingest(
+        self,
+        events: Sequence[tuple[NewEvent, Failure | None]],
+        rejects: Sequence[NewReject],
+        *,
+        along: Callable[[Writer], None] | None = None,
+    ) -> list[bool]:
         """Record a batch of prepared events, with the failures observed elsewhere (DEAD: nobody here will retry them).
 
-        Returns, for each event, whether its key was known, so that nothing was added.
+        What `along` writes is committed together with them: how far a file has been read. Returns, for each event,
+        whether its key was known, so that nothing was added.
         """
 
         def job(db: Writer) -> list[bool]:
@@ -220,6 +227,8 @@ class Store:
             ]
             append.attempts(db, observed, self.policy)
             append.rejects(db, rejects)
+            if along is not None:
+                along(db)
             return [known for _, known in ids]
 
         return self.write(job)

@@ -22,14 +22,40 @@ _LONG = 4 * 1_048_576  # bytes of a file from which on progress is shown
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """FILE…, --json, --synchronous."""
+    """FILE…, --follow, --json, --synchronous."""
     parser.add_argument("files", nargs="+", metavar="FILE", help="JSON Lines; - is standard input")
+    parser.add_argument(
+        "--follow", action="store_true", help="go on with what is added to the files, through rotation and restart"
+    )
     output.add_json(parser)
     add_synchronous(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Ingest them; exit status 1 when a line was rejected."""
+    total = _follow(args) if args.follow else _once(args)
+    if args.json:
+        output.print_json({"recorded": total.recorded, "known": total.known, "rejected": total.rejected})
+    else:
+        _report(total)
+    return 1 if total.rejected else 0
+
+
+def _follow(args: argparse.Namespace) -> Ingested:
+    """What was recorded until SIGINT or SIGTERM."""
+    from failaware.ingest.follow import follow
+    from failaware.sync.program import Interrupts
+
+    if "-" in args.files:
+        raise UsageError("standard input is read to its end anyway; leave out --follow")
+    interrupts = Interrupts()
+    with Store.open(args.db, synchronous=args.synchronous) as store, interrupts.watched():
+        _say(f"following {', '.join(args.files)} into {args.db}; Ctrl-C stops")
+        return follow(store, args.files, stop=interrupts.wait, say=_say)
+
+
+def _once(args: argparse.Namespace) -> Ingested:
+    """What was recorded of the files as they are."""
     for name in args.files:
         if name != "-" and (os.path.isdir(name) or not os.path.exists(name)):
             raise UsageError(f"there is no file {name}")
@@ -42,14 +68,15 @@ def run(args: argparse.Namespace) -> int:
             total.known += done.known
             total.rejected += done.rejected
             total.reasons += done.reasons
-    if args.json:
-        output.print_json({"recorded": total.recorded, "known": total.known, "rejected": total.rejected})
-    else:
-        _say(total)
-    return 1 if total.rejected else 0
+    return total
 
 
-def _say(total: Ingested) -> None:
+def _say(sentence: str) -> None:
+    sys.stderr.write(f"failaware: {one_line(sentence)}\n")
+    sys.stderr.flush()
+
+
+def _report(total: Ingested) -> None:
     paper = output.Paper()
     known = f", {total.known:,} known by their key" if total.known else ""
     paper.print(output.text(f"{total.recorded:,} recorded{known}, {total.rejected:,} rejected"))

@@ -13,6 +13,7 @@ from itertools import islice
 from json.decoder import WHITESPACE, scanstring  # type: ignore[attr-defined]
 from typing import Any
 
+from failaware.engine import Writer
 from failaware.errors import PayloadError, UsageError
 from failaware.ingest.capture import failure
 from failaware.ingest.record import Recorder, parse_time
@@ -20,7 +21,9 @@ from failaware.model import Failure, NewEvent, NewReject
 from failaware.store import Store
 from failaware.text import bounded, storable
 
-_CHUNK = 1_000  # lines in one transaction
+CHUNK = 1_000
+"""Lines in one transaction."""
+
 _ESCAPED = re.compile(r"\\u00([2-7][0-9a-fA-F])")  # a printable character of ASCII
 _BLANK = frozenset((" ", "\t", "\r", "\n"))
 _MAX_RAW = 65_536  # characters of a rejected line that are kept
@@ -48,15 +51,27 @@ def ingest_lines(
     """
     total = Ingested()
     numbered = enumerate(lines, start=1)
-    while chunk := list(islice(numbered, _CHUNK)):
-        events, rejects = _prepare(store, chunk, origin)
-        known = sum(store.ingest(events, rejects))
-        total.known += known
-        total.recorded += len(events) - known
-        total.rejected += len(rejects)
-        total.reasons += [f"{origin}:{reject.line_no}: {reject.error}" for reject in rejects][: 5 - len(total.reasons)]
+    while chunk := list(islice(numbered, CHUNK)):
+        ingest_chunk(store, chunk, origin=origin, total=total)
         progress(sum(len(line) for _, line in chunk))
     return total
+
+
+def ingest_chunk(
+    store: Store,
+    chunk: list[tuple[int, bytes]],
+    *,
+    origin: str,
+    total: Ingested,
+    along: Callable[[Writer], None] | None = None,
+) -> None:
+    """Record numbered lines in one transaction, together with what `along` writes, and count them in `total`."""
+    events, rejects = _prepare(store, chunk, origin)
+    known = sum(store.ingest(events, rejects, along=along))
+    total.known += known
+    total.recorded += len(events) - known
+    total.rejected += len(rejects)
+    total.reasons += [f"{origin}:{bad.line_no}: {bad.error}" for bad in rejects][: 5 - len(total.reasons)]
 
 
 def _prepare(
@@ -70,15 +85,16 @@ def _prepare(
         try:
             events.append(_parse(line.decode("utf-8-sig"), store.recorder, now))
         except UnicodeDecodeError:
-            rejects.append(_reject(store.recorder, origin, line_no, line, error="not UTF-8", now=now))
+            rejects.append(reject(store.recorder, origin, line_no, line, error="not UTF-8", now=now))
         except RecursionError:
-            rejects.append(_reject(store.recorder, origin, line_no, line, error="nested too deeply", now=now))
+            rejects.append(reject(store.recorder, origin, line_no, line, error="nested too deeply", now=now))
         except (UsageError, ValueError) as error:
-            rejects.append(_reject(store.recorder, origin, line_no, line, error=str(error), now=now))
+            rejects.append(reject(store.recorder, origin, line_no, line, error=str(error), now=now))
     return events, rejects
 
 
-def _reject(recorder: Recorder, origin: str, line_no: int, line: bytes, *, error: str, now: int) -> NewReject:
+def reject(recorder: Recorder, origin: str, line_no: int, line: bytes, *, error: str, now: int) -> NewReject:
+    """A line that is not recorded, as it is kept: without its secrets, and bounded."""
     raw = _legible(line.rstrip(b"\r\n").decode("utf-8", "backslashreplace"), recorder)
     return NewReject(origin, line_no, bounded(storable(raw), _MAX_RAW), storable(recorder.masked(error) or ""), now)
 

@@ -1,0 +1,32 @@
+"""How far followed files have been read. Each function runs inside one transaction of a Writer, that of the facts."""
+
+from failaware.engine import Reader, Writer
+from failaware.errors import UsageError
+from failaware.model import Position
+
+_SAVE = """
+INSERT INTO followed (path, identity, read_to, line_no, digest, modified_ns) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (path, identity) DO UPDATE SET read_to = excluded.read_to, line_no = excluded.line_no,
+  digest = excluded.digest, modified_ns = excluded.modified_ns WHERE followed.read_to = ?
+"""
+
+
+def of_path(db: Reader, path: str) -> list[Position]:
+    """The file that is at this path, and those that were there and may hold more."""
+    columns = ", ".join(Position._fields)
+    return [Position(*row) for row in db.query(f"SELECT {columns} FROM followed WHERE path = ?", (path,))]
+
+
+def move(db: Writer, position: Position, *, before: int) -> None:
+    """Keep a file's position, which was `before` (bytes; 0 when it is new).
+
+    Raises:
+        UsageError: it was not: someone else follows the same file, and what both read would be recorded twice.
+    """
+    if not db.execute(_SAVE, (*position, before)):
+        raise UsageError(f"another process follows {position.path} into this store; stop one of the two")
+
+
+def forget(db: Writer, position: Position) -> None:
+    """A file that was rotated away is read to its end."""
+    db.execute("DELETE FROM followed WHERE path = ? AND identity = ?", (position.path, position.identity))

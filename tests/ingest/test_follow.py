@@ -1,0 +1,303 @@
+"""Following a file: each line once, whatever happens to the file, the follower or the machine."""
+
+import itertools
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from threading import Thread
+
+import pytest
+
+from failaware import Store
+from failaware.errors import UsageError
+from failaware.ingest import follow as module
+from failaware.ingest.follow import follow
+from tests.conftest import assert_rebuild_changes_nothing, plain_sqlite, query
+
+LONG = 30  # s, for what takes far less
+
+
+def until(holds):
+    deadline = time.monotonic() + LONG
+    while not (value := holds()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return value
+
+
+def line(n, **more):
+    return json.dumps({"type": "a", "payload": {"n": n, **more}}) + "\n"
+
+
+def append(file, text):
+    with file.open("a") as opened:
+        opened.write(text)
+
+
+def rotate(file):
+    """As logrotate does, with any number of older ones."""
+    for n in range(9, 0, -1):
+        if (older := file.with_name(f"{file.name}.{n}")).exists():
+            older.rename(file.with_name(f"{file.name}.{n + 1}"))
+    file.rename(file.with_name(f"{file.name}.1"))
+
+
+def copy_and_truncate(file):
+    for n in range(9, 0, -1):
+        if (older := file.with_name(f"{file.name}.{n}")).exists():
+            older.rename(file.with_name(f"{file.name}.{n + 1}"))
+    shutil.copyfile(file, file.with_name(f"{file.name}.1"))
+    os.truncate(file, 0)
+
+
+def numbers(path):
+    with plain_sqlite(path) as db:
+        rows = db.execute("SELECT event_payload FROM event_log ORDER BY event_id").fetchall()
+    return [json.loads(payload)["n"] for (payload,) in rows]
+
+
+@pytest.fixture
+def file(tmp_path):
+    (tmp_path / "logs").mkdir()
+    return tmp_path / "logs" / "app.jsonl"
+
+
+@contextmanager
+def following(path, *files, said=None):
+    """A follower in a thread of its own, until the block ends."""
+    stopping, total, failed = [], [], []
+    said = [] if said is None else said
+
+    def stop(_seconds):
+        time.sleep(0.002)
+        return bool(stopping)
+
+    def run():
+        try:
+            with Store.open(path, synchronous="NORMAL") as store:
+                total.append(follow(store, [str(file) for file in files], stop=stop, say=said.append))
+        except Exception as error:
+            failed.append(error)
+
+    Store.open(path).close()
+    thread = Thread(target=run)
+    thread.start()
+    try:
+        yield total
+    finally:
+        stopping.append(True)
+        thread.join(LONG)
+    if failed:
+        raise failed[0]
+
+
+def test_what_is_there_and_what_is_added_is_recorded_and_a_part_of_a_line_waited_for(path, file):
+    append(file, line(0) + line(1)[:10])
+    with following(path, file) as total:
+        until(lambda: numbers(path) == [0])
+        append(file, line(1)[10:] + "nonsense\n\n" + line(2))
+        until(lambda: numbers(path) == [0, 1, 2])
+    assert (total[0].recorded, total[0].rejected) == (3, 1)
+    with following(path, file) as total:
+        append(file, line(3) + "worse\n")
+        until(lambda: numbers(path) == [0, 1, 2, 3])
+    assert (total[0].recorded, total[0].rejected) == (1, 1)
+    with Store.open(path) as store:
+        assert query(store, "SELECT line_no FROM reject_log") == [(3,), (7,)]
+        assert_rebuild_changes_nothing(store)
+
+
+def test_one_that_is_not_there_yet_is_waited_for(path, file):
+    said = []
+    with following(path, file, said=said):
+        until(lambda: said)
+        append(file, line(0))
+        until(lambda: numbers(path) == [0])
+    assert "waiting for it" in said[0]
+
+
+def test_rotation_late_writers_and_a_last_line_without_end(path, file, monkeypatch):
+    monkeypatch.setattr(module, "QUIET_S", 0.3)
+    append(file, line(0))
+    with following(path, file):
+        until(lambda: numbers(path) == [0])
+        rotate(file)
+        old = file.with_name("app.jsonl.1")
+        append(old, line(1))  # whoever writes has not noticed yet, and there is no new file yet
+        until(lambda: numbers(path) == [0, 1])
+        append(file, line(2))
+        until(lambda: numbers(path) == [0, 1, 2])
+        append(old, line(3).rstrip())
+        until(lambda: numbers(path) == [0, 1, 2, 3])
+        with plain_sqlite(path) as db:  # the old one is done with
+            until(lambda: db.execute("SELECT count(*) FROM followed").fetchone() == (1,))
+
+
+@pytest.mark.parametrize("how", [rotate, copy_and_truncate])
+def test_what_was_rotated_away_while_nobody_followed_is_found(path, file, how):
+    append(file, line(0))
+    with following(path, file):
+        until(lambda: numbers(path) == [0])
+    append(file, line(1))
+    how(file)
+    append(file, line(2, longer="x" * 500))
+    said = []
+    with following(path, file, said=said):
+        until(lambda: sorted(numbers(path)) == [0, 1, 2])
+    with following(path, file):
+        append(file, line(3))
+        until(lambda: sorted(numbers(path)) == [0, 1, 2, 3])
+    assert [("truncated" in text) for text in said] == [True] * (how is copy_and_truncate)
+
+
+def test_a_truncation_is_noticed_although_the_file_is_longer_than_before(path, file):
+    append(file, line(0))
+    said = []
+    with following(path, file, said=said):
+        until(lambda: numbers(path) == [0])
+        file.write_text(line(1, new="y" * 100) + line(2))
+        until(lambda: numbers(path) == [0, 1, 2])
+    assert "truncated or replaced after byte" in said[0]
+
+
+def test_an_older_file_that_begins_alike_is_no_copy(path, file):
+    append(file.with_name("app.jsonl.1"), line(0) + line(1))
+    os.utime(file.with_name("app.jsonl.1"), (0, 0))
+    append(file, line(0))
+    with following(path, file):
+        until(lambda: numbers(path) == [0])
+        file.write_text(line(2) * 2)
+        until(lambda: numbers(path) == [0, 2, 2])
+
+
+def test_what_is_gone_or_was_never_seen_is_said(path, file):
+    append(file, line(0))
+    with following(path, file):
+        until(lambda: numbers(path) == [0])
+    rotate(file)
+    append(file, line(1))
+    rotate(file)
+    append(file, line(2))
+    said = []
+    with following(path, file, said=said):
+        until(lambda: numbers(path) == [0, 2])
+    assert said == ["app.jsonl.1 came and went while nobody followed; 'failaware ingest app.jsonl.1' records it"]
+    for old in file.parent.glob("app.jsonl*"):
+        old.unlink()
+    append(file, line(3))
+    with following(path, file, said=said):
+        until(lambda: numbers(path) == [0, 2, 3])
+    assert any("gone" in text or "truncated" in text for text in said[1:])
+
+
+def test_two_followers_of_one_file_do_not_double_it(path, file):
+    append(file, line(0))
+
+    def write_for_both():
+        with following(path, file), following(path, file):
+            for n in range(1, 400):
+                append(file, line(n))
+                time.sleep(0.001)
+
+    with pytest.raises(UsageError, match="another process follows"):
+        write_for_both()
+    assert len(set(numbers(path))) == len(numbers(path))
+
+
+def test_an_endless_line_is_rejected_and_memory_stays_flat(path, file, monkeypatch):
+    monkeypatch.setattr(module, "_WINDOW", 1_000)
+    monkeypatch.setattr(module, "_MAX_LINE", 10_000)
+    append(file, line(0) + "x" * 50_000)
+    with following(path, file) as total:
+        until(lambda: numbers(path) == [0])
+        append(file, "x" * 50_000 + "\n" + line(1))
+        until(lambda: numbers(path) == [0, 1])
+    assert total[0].rejected == 1
+    with Store.open(path) as store:
+        assert query(store, "SELECT line_no, error FROM reject_log") == [
+            (2, "the line has 100,001 bytes; 10,000 are the limit")
+        ]
+    with following(path, file):
+        append(file, line(2))
+        until(lambda: numbers(path) == [0, 1, 2])
+
+
+def start(path, file):
+    words = ["--db", str(path), "ingest", "--synchronous", "NORMAL", "--follow", file.name]
+    return subprocess.Popen(
+        [sys.executable, "-m", "failaware", *words],
+        cwd=file.parent,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_command_stops_cleanly_and_counts(path, file, number):
+    append(file, line(0) + "nonsense\n")
+    process = start(path, file)
+    assert "following app.jsonl" in process.stderr.readline()
+    until(lambda: path.exists() and numbers_or_none(path) == [0])
+    process.send_signal(number)
+    out, err = process.communicate(timeout=LONG)
+    assert (process.returncode, err) == (1, "")
+    assert out.startswith("1 recorded, 1 rejected\n")
+
+
+def numbers_or_none(path):
+    with plain_sqlite(path) as db:
+        if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'event_log'").fetchone():
+            return None
+    return numbers(path)
+
+
+@pytest.mark.parametrize(("words", "says"), [(["-"], "leave out --follow"), (["."], "is no file that can be followed")])
+def test_what_cannot_be_followed_is_one_sentence(tmp_path, words, says):
+    command = [sys.executable, "-m", "failaware", "ingest", "--follow", *words]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=LONG, check=False)
+    assert done.returncode == 2
+    assert says in done.stderr.splitlines()[-1]
+
+
+def test_killed_again_and_again_it_loses_and_doubles_nothing(path, file):
+    """Lines without keys, written in pieces, while the file is renamed and truncated and the follower killed."""
+    rng = random.Random(7)
+    written = itertools.count(1)
+    count = 1
+    append(file, line(0))
+    with following(path, file):
+        until(lambda: numbers(path) == [0])
+    for _ in range(14):
+        process = start(path, file)
+        process.stderr.readline()
+        for _ in range(rng.randrange(1, 4)):
+            text = "".join(line(next(written), pad="p" * rng.randrange(200)) for _ in range(rng.randrange(1, 3_000)))
+            count += text.count("\n")
+            cut = rng.randrange(len(text))
+            append(file, text[:cut])
+            time.sleep(rng.uniform(0, 0.03))
+            append(file, text[cut:])
+        if rng.random() < 0.5:  # so that the rotation comes while nobody follows, or while the file is being read
+            process.kill()
+        rng.choice([rotate, copy_and_truncate, lambda file: None])(file)
+        append(file, line(next(written), first=rng.random()))
+        count += 1
+        if process.poll() is None:
+            time.sleep(rng.uniform(0, 0.3))
+            process.kill()
+        process.communicate(timeout=LONG)
+        process = start(path, file)
+        until(lambda count=count: len(numbers(path)) >= count)
+        process.kill()
+        process.communicate(timeout=LONG)
+    assert sorted(numbers(path)) == list(range(count))
+    with Store.open(path) as store:
+        assert query(store, "SELECT count(*) FROM reject_log") == [(0,)]
+        assert_rebuild_changes_nothing(store)
