@@ -10,7 +10,7 @@ import os
 import re
 import stat
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 
 from failaware.engine import Writer
@@ -76,7 +76,7 @@ class _File:
 
     def is_the_one_read(self) -> bool:
         """Whether what was read still stands in it; not after a truncation."""
-        return _digest(*_ends(self.fd, self.position.read_to)) == self.position.digest
+        return _stands_in(self.fd, self.position)
 
     def after(self, data: bytes, *, size: int, lines: int, modified_ns: int) -> Position:
         """The position after `size` bytes that end with `data`: of what was read, since the file may have changed."""
@@ -165,13 +165,13 @@ class _Follower:
             if moved.identity != position.identity:
                 self._store.write(lambda db, pair=(position, moved): _rename(db, *pair))  # type: ignore[misc]
             self._rest.append(_File(fd, moved))
-            self._say_unseen(position, {*known, current, moved.identity})
+            self._say_unseen(position, {*known, current, moved.identity}, known.values())
 
-    def _say_unseen(self, position: Position, known: set[str | None]) -> None:
-        """Tell of files that came and were rotated away while nobody followed."""
+    def _say_unseen(self, position: Position, known: set[str | None], read: Iterable[Position]) -> None:
+        """Tell of files that came and were rotated away while nobody followed; a copy of what was read is none."""
         for place, found in _beside(self._path):
             later = _is_rotation_of(self._path, place) and found.st_mtime_ns > position.modified_ns
-            if later and _identity(found) not in known:
+            if later and _identity(found) not in known and not _begins_with_one(place, read):
                 name = os.path.basename(place)
                 self._say(f"{name} came and went while nobody followed; 'failaware ingest {name}' records it")
 
@@ -186,7 +186,7 @@ class _Follower:
                 continue
             with suppress(OSError):
                 fd = os.open(place, os.O_RDONLY | os.O_CLOEXEC)
-                if _digest(*_ends(fd, position.read_to)) != position.digest:
+                if not _stands_in(fd, position):
                     os.close(fd)
                     continue
                 if best is not None:
@@ -335,6 +335,17 @@ def _may_hold(path: str, place: str, found: os.stat_result, position: Position) 
         return True
     later = found.st_mtime_ns >= position.modified_ns and found.st_size > position.read_to > 0
     return later and _is_rotation_of(path, place)
+
+
+def _stands_in(fd: int, position: Position) -> bool:
+    """Whether a file begins with what was read."""
+    return _digest(*_ends(fd, position.read_to)) == position.digest
+
+
+def _begins_with_one(place: str, read: Iterable[Position]) -> bool:
+    with suppress(OSError), open(place, "rb") as file:
+        return any(position.read_to > 0 and _stands_in(file.fileno(), position) for position in read)
+    return False
 
 
 def _identity(found: os.stat_result) -> str:

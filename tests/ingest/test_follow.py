@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from threading import Thread
 
 import pytest
@@ -113,6 +114,18 @@ def test_what_is_there_and_what_is_added_is_recorded_and_a_part_of_a_line_waited
         assert_rebuild_changes_nothing(store)
 
 
+def test_the_webhooks_of_the_sample_data(path, file):
+    shutil.copyfile(Path(__file__).parents[2] / "sample_data" / "inputs" / "webhooks.jsonl", file)
+    with following(path, file) as total:
+        until(lambda: len(query_events(path)) == 3)
+    assert (total[0].recorded, total[0].rejected) == (3, 0)
+
+
+def query_events(path):
+    with plain_sqlite(path) as db:
+        return db.execute("SELECT event_id FROM event_log").fetchall()
+
+
 def test_one_that_is_not_there_yet_is_waited_for(path, file):
     said = []
     with following(path, file, said=said):
@@ -174,6 +187,22 @@ def test_an_older_file_that_begins_alike_is_no_copy(path, file):
         until(lambda: numbers(path) == [0])
         file.write_text(line(2) * 2)
         until(lambda: numbers(path) == [0, 2, 2])
+
+
+def test_a_copy_made_after_a_rotation_is_not_said_to_be_unseen(path, file):
+    append(file, line(0))
+    with following(path, file):
+        until(lambda: numbers(path) == [0])
+        rotate(file)
+        append(file, line(1))
+        until(lambda: numbers(path) == [0, 1])
+    append(file, line(2))
+    copy_and_truncate(file)
+    append(file, line(3))
+    said = []
+    with following(path, file, said=said):
+        until(lambda: sorted(numbers(path)) == [0, 1, 2, 3])
+    assert ["truncated" in text for text in said] == [True]
 
 
 def test_what_is_gone_or_was_never_seen_is_said(path, file):
