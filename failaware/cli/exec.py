@@ -63,7 +63,15 @@ def run(args: argparse.Namespace) -> int:
         args.retry_on,
         args.timeout,
     )
+    _occupy_standard_streams()
     return execute(plan, lambda: Store.open(args.db), clock=now_us, say=_say)
+
+
+def _occupy_standard_streams() -> None:
+    """Where whoever started us closed one of them: a file of ours in its place would get the program's output."""
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(fd, True)
+    os.close(fd)
 
 
 def _event(args: argparse.Namespace) -> NewEvent:

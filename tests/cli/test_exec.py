@@ -263,6 +263,15 @@ def test_a_reader_that_has_enough_ends_the_program(path):
     assert errors(path) == [("Killed", "killed by SIGPIPE")]
 
 
+def test_without_standard_streams_the_program_runs_and_nothing_else_gets_its_output(path):
+    program = "import os; os.write(1, b'hi'); os.write(2, b'no luck'); raise SystemExit(3)"
+    words = " ".join(f"'{word}'" for word in line(path, "--", sys.executable, "-c", program.replace("'", '"')))
+    done = subprocess.run(["sh", "-c", f"{words} <&- >&- 2>&-"], timeout=LONG, check=False)
+    assert done.returncode == 3
+    assert errors(path) == [("ExitStatus", "exit status 3: no luck")]
+    assert query(path, "PRAGMA integrity_check") == [("ok",)]
+
+
 @pytest.mark.parametrize("kind", ["no folder", "not a store", "newer"])
 def test_a_store_that_cannot_be_written_changes_nothing_for_the_program(tmp_path, kind):
     place = tmp_path / "store.db"

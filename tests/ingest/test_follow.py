@@ -303,7 +303,7 @@ def test_killed_again_and_again_it_loses_and_doubles_nothing(path, file):
     append(file, line(0))
     with following(path, file):
         until(lambda: numbers(path) == [0])
-    for _ in range(14):
+    for _ in range(9):
         process = start(path, file)
         process.stderr.readline()
         for _ in range(rng.randrange(1, 4)):
