@@ -28,7 +28,6 @@ MAY_IMPORT = {  # room: the rooms it may import; the longest matching name is th
     "failaware.cli": PURE
     | {"failaware.derive", "failaware.ingest", "failaware.ingest.lines", "failaware.store", "failaware.sync"}
     | {"failaware.ingest.follow", "failaware.read", "failaware.clock", "tui", "sample_data"},
-    | {"failaware.ingest.follow", "failaware.read", "failaware.clock", "tui", "sample_data"},
     "tui": PURE | {"failaware.clock", "failaware.read"},
     "sample_data": set(),  # the public names only: from failaware import …
 }
