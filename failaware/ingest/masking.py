@@ -17,6 +17,7 @@ _NAME_HINTS = ("pass", "pwd", "secret", "token", "key", "auth", "cookie", "cred"
 _MORE_HINTS = (
     'sid"',
     "sid=",
+    *(f"sid{more}" for more in "_-0123456789"),
     "card",
     "ccnumber",
     "session",

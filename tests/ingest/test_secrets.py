@@ -134,3 +134,10 @@ def test_keys_that_differ_in_a_secret_only_are_two(store):
     assert one.event_id != other.event_id
     assert again.known
     assert again.event_id == one.event_id
+
+
+@pytest.mark.parametrize("name", ["sid", "Sid0", "SID_1", "sid-2"])
+def test_a_session_id_is_seen_by_the_quick_look_however_it_is_numbered(name):
+    masker = Masker()
+    assert masker.mask_value({name: "0"})[1] == 1
+    assert masker.may_hold(f'{{"{name}":"0"}}')

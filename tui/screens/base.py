@@ -34,6 +34,7 @@ class Level(Screen[None]):
         Binding("p", "app.pause", "Pause", show=False),
         Binding("ctrl+p,colon", "app.command_palette", "Palette", show=False),
     ]
+    AUTO_FOCUS = "Rows, TextView"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (96, "-medium"), (140, "-wide")]  # noqa: RUF012 - Textual declares it so
     VERTICAL_BREAKPOINTS = [(0, "-short"), (28, "-normal"), (40, "-tall")]  # noqa: RUF012
     crumb: str = ""

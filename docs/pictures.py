@@ -1,0 +1,51 @@
+"""Makes the pictures of the inspector that the README shows, from sample data: `python -m docs.pictures`."""
+
+import asyncio
+import os
+import re
+import tempfile
+from pathlib import Path
+
+from failaware import Inspector
+from sample_data import seed
+from tui.app import InspectorApp
+from tui.widgets.rows import Rows
+
+HERE = Path(__file__).parent / "pictures"
+_FONTS = re.compile(r"@font-face \{.*?\}", re.DOTALL)  # they would be fetched from elsewhere
+_PICTURES = (
+    ("overview", (140, 40), "textual-dark", ()),
+    ("cluster", (80, 24), "textual-dark", ("enter",)),
+    ("event", (100, 30), "textual-dark", ("enter", "enter")),
+    ("why", (100, 30), "textual-light", ("w",)),
+)
+
+
+async def take(name, size, theme, keys):
+    """One picture."""
+    app = InspectorApp("demo.db")
+    async with app.run_test(size=size) as pilot:
+        app.theme = theme
+        while not (app.screen.query(Rows) and app.screen.query_one(Rows).window.items):
+            await pilot.pause(0.05)
+        for key in keys:
+            await pilot.press(key)
+            await pilot.pause(0.5)
+        await pilot.pause(0.5)
+        svg = app.export_screenshot(title=f"failaware tui · {name}")
+    (HERE / f"{name}.svg").write_text(_FONTS.sub("", svg), encoding="utf-8")
+
+
+def main():
+    """All of them, of one store."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        seed("demo.db", events=2_000, seed=7)
+        with Inspector.open("demo.db") as inspector:
+            assert inspector.clusters()
+        for picture in _PICTURES:
+            asyncio.run(take(*picture))
+
+
+if __name__ == "__main__":
+    main()

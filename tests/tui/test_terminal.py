@@ -1,0 +1,135 @@
+"""The real program on a real pseudo-terminal, while another process writes; and what it leaves behind."""
+
+import fcntl
+import os
+import pty
+import re
+import select
+import struct
+import subprocess
+import sys
+import termios
+import time
+
+import pytest
+
+from failaware import Handlers, Permanent, Store, Worker
+
+
+class Terminal:
+    """A program on a pseudo-terminal of its own."""
+
+    def __init__(self, *words, size=(30, 100), **env):
+        self._master, slave = pty.openpty()
+        self._resize(size)
+        self.before = termios.tcgetattr(slave)
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(("TEXTUAL", "FAILAWARE"))}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "failaware", *words],
+            stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
+            env={**clean, "TERM": "xterm-256color", "COLORTERM": "", **env},
+        )  # fmt: skip
+        self._slave = slave
+        self.output = ""
+
+    def _resize(self, size):
+        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
+
+    def resize(self, size):
+        self._resize(size)
+        self.process.send_signal(28)  # SIGWINCH
+
+    def read(self, seconds=0.1):
+        while select.select([self._master], [], [], seconds)[0]:
+            self.output += os.read(self._master, 65536).decode("utf-8", "replace")
+
+    def shows(self, *texts, seconds=20):
+        """Wait until all of these were written since the last key."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            self.read()
+            plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self.output)
+            if all(text in plain for text in texts):
+                return
+        raise AssertionError(f"{texts} did not come: {plain[-3000:]!r}")
+
+    def press(self, keys):
+        self.output = ""
+        os.write(self._master, keys.encode())
+
+    def settings(self):
+        return termios.tcgetattr(self._slave)
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait(timeout=10)
+        os.close(self._master)
+        os.close(self._slave)
+
+
+@pytest.fixture
+def failing(path):
+    handlers = Handlers()
+
+    @handlers.on("*")
+    def fails(event):
+        raise Permanent("no way \x1b]2;owned\x07 through")
+
+    with Store.open(path) as store:
+        store.record_many([("shop.order", 1), ("shop.order", 2)])
+        Worker(store, handlers).run(until_idle=True)
+        yield store
+
+
+@pytest.mark.parametrize("env", [{}, {"NO_COLOR": "1", "LANG": "C.UTF-8"}])
+def test_a_tour_on_a_terminal_while_another_process_writes(failing, path, env):
+    terminal = Terminal("--db", str(path), "tui", **env)
+    try:
+        terminal.shows("shop.order", "DEAD")
+        terminal.press("\r")
+        terminal.shows("Events", "no way")
+        terminal.press("\r")
+        terminal.shows("Payload")
+        terminal.press("\r")
+        terminal.shows("Attempt 1 of 1", "Traceback")
+        assert "\x1b]2;owned" not in terminal.output
+        terminal.press("\x1b")
+        terminal.shows("Payload")
+        terminal.press("\x1b")
+        terminal.shows("Events")
+        terminal.press("\x1b")
+        terminal.shows("Clusters")
+        terminal.press("")
+        subprocess.run(
+            [sys.executable, "-c", "import sys; from failaware import Store; Store.open(sys.argv[1]).record('new', 1)",
+             str(path)], check=True, timeout=60,
+        )  # fmt: skip
+        terminal.shows("3 events")
+        terminal.resize((24, 80))
+        terminal.shows("PENDING 1")
+        terminal.press("q")
+        assert terminal.process.wait(timeout=10) == 0
+        assert terminal.settings() == terminal.before
+    finally:
+        terminal.close()
+
+
+def test_below_the_prompt(failing, path):
+    terminal = Terminal("--db", str(path), "tui", "--inline", "--no-mouse")
+    try:
+        terminal.shows("shop.order")
+        assert "\x1b[?1049h" not in terminal.output  # not the other screen
+        terminal.press("q")
+        assert terminal.process.wait(timeout=10) == 0
+    finally:
+        terminal.close()
+
+
+def test_without_a_terminal_it_says_so(path):
+    done = subprocess.run(
+        [sys.executable, "-m", "failaware", "--db", str(path), "tui"],
+        capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "needs a terminal" in done.stderr
