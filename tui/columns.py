@@ -57,6 +57,10 @@ def _severity(item: Cluster | EventSummary, _context: Context) -> Cell:
     return short_symbol(item.severity), item.severity or "dim"
 
 
+def _standing(cluster: Cluster, context: Context) -> Cell:
+    return _severity(cluster, context) if cluster.unresolved else ("resolved", "dim")
+
+
 def _event_state(event: EventSummary, _context: Context) -> Cell:
     state = "DISMISSED" if event.dismissed else event.sync_status
     return symbol(state), state
@@ -79,7 +83,7 @@ def _eighths(cluster: Cluster, context: Context) -> Cell:
 
 
 CLUSTER_COLUMNS = (
-    Column("severity", 8, _severity),
+    Column("severity", 8, _standing),
     Column("cluster", 7, lambda c, _: (str(c.cluster_id)[:7], "dim"), from_width=130),
     Column("event type", 18, lambda c, _: (one_line(c.event_type, 60), "strong"), from_width=90),
     Column("failure", 0, lambda c, _: (one_line(failure_name(c), _LONG), ""), from_width=90),
@@ -89,7 +93,7 @@ CLUSTER_COLUMNS = (
     Column("dead", 5, _number("dead"), right=True, from_width=120),
     Column("failures", 8, _number("failures"), right=True, from_width=130),
     Column("last", 10, _ago("last_failed_at"), from_width=50),
-    Column("24 h", 8, _eighths, from_width=96, to_width=150),
+    Column("24 h", 8, _eighths, from_width=86, to_width=150),
     Column("last 24 h", 24, lambda c, at: (sparkline(at.hours.get(c.cluster_id, _NO_HOURS)), ""), from_width=150),
 )
 EVENT_COLUMNS = (
@@ -102,8 +106,11 @@ EVENT_COLUMNS = (
     Column("next", 9, _ago("due_at"), from_width=96),
     Column("last error", 0, _last_error),
 )
-CLUSTER_EVENT_COLUMNS = tuple(column for column in EVENT_COLUMNS if column.title != "event type")
-"""Within a cluster all events are of one type."""
+CLUSTER_EVENT_COLUMNS = (
+    *(column for column in EVENT_COLUMNS if column.title not in {"event type", "last error"}),
+    Column("last error", 0, lambda e, _: (one_line(e.last_error or "", _LONG), "")),
+)
+"""Within a cluster all events are of one type, and their errors mostly too."""
 
 ATTEMPT_COLUMNS = (
     Column("try", 4, lambda a, _: (str(a.attempt_no), ""), right=True),

@@ -241,8 +241,8 @@ def why(found: Explanation, cluster: Cluster | None, now: int) -> list[Line]:
         lines.append(Line(f"      {visible(numbers)}", dim))
     if found.grouped:
         lines += [Line("", plain), Line(f"Gathered by {found.grouped.by}", strong)]
-        lines += lines_of(f"message   {found.grouped.text}", _fact_paint)
-        lines += lines_of(f"template  {found.grouped.template}", _fact_paint)
+        lines += lines_of(f"message    {found.grouped.text}", _fact_paint)
+        lines += lines_of(f"template   {found.grouped.template}", _fact_paint)
         for part in found.grouped.masked:
             lines += lines_of(f"  {part.placeholder or 'left out':<12} {part.text}", dim)
     if cluster:

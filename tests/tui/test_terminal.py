@@ -23,7 +23,11 @@ class Terminal:
         self._master, slave = pty.openpty()
         self._resize(size)
         self.before = termios.tcgetattr(slave)
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(("TEXTUAL", "FAILAWARE"))}
+        clean = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("TEXTUAL", "FAILAWARE", "COLUMNS", "LINES"))
+        }
         self.process = subprocess.Popen(
             [sys.executable, "-m", "failaware", *words],
             stdin=slave, stdout=slave, stderr=slave, start_new_session=True,

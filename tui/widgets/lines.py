@@ -172,11 +172,7 @@ class Course(Words):
         peak = max(hours, default=0)
         self.say(
             [
-                ("failures in 24 h  ", "dim"),
+                (f"{counted(sum(hours), 'failure')} in 24 h, at worst {peak:,} an hour\n", "dim"),
                 (sparkline(hours), "FAILED"),
-                (
-                    f"  {sum(hours):,}, at worst {peak:,} an hour",
-                    "dim",
-                ),
             ]
         )
