@@ -108,7 +108,10 @@ def breaks(text: str, width: int) -> tuple[int, ...]:
         if end >= len(text):
             return tuple(starts)
         blank = text.rfind(" ", start + width // 2, end + 1)
-        starts.append(blank + 1 if blank > start else end)
+        following = blank + 1 if blank > start else end
+        if following >= len(text):  # only the blank is beyond the edge
+            return tuple(starts)
+        starts.append(following)
 
 
 def _fitting(text: str, width: int) -> int:
