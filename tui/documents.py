@@ -18,7 +18,7 @@ from .palette import symbol
 Part = tuple[str, str]
 Paint = Callable[[str], list[Part]]
 
-SHOWN = 2_000_000
+SHOWN = 500_000
 """Characters of one text that are put on the screen; `y` and the CLI give all of it."""
 _PRETTY = 500_000  # characters of JSON that are worth indenting: parsing holds up the whole program
 _PIECE = 2_000

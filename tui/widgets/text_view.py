@@ -52,9 +52,14 @@ class TextView(ScrollView, can_focus=True):
     def _wrap(self) -> None:
         width = self._wrapped_at = max(self.scrollable_content_region.width, 1)
         self._breaks = {
-            number: breaks(line.text, width) for number, line in enumerate(self.lines) if cells(line.text) > width
+            number: breaks(line.text, width)
+            for number, line in enumerate(self.lines)
+            if len(line.text) * 2 > width and cells(line.text) > width  # a character takes two cells at most
         }
-        self._ends = list(accumulate(len(self._breaks.get(number, (0,))) for number in range(len(self.lines))))
+        rows = [1] * len(self.lines)
+        for number, starts in self._breaks.items():
+            rows[number] = len(starts)
+        self._ends = list(accumulate(rows))
         self.virtual_size = Size(width, self._ends[-1] if self._ends else 0)
         self.refresh()
 
