@@ -159,12 +159,17 @@ class Feed(threading.Thread):
             question.listener.post_message(Answered(question.name, None, str(error)))
         except FailawareError as error:
             # The other panes go on: a damaged page, or a lock, need not concern what they read.
-            if not self._stopping:
-                self._later[id(question.listener), question.name] = question
-                self._later_at = time.monotonic() + _LATER_S
-                question.listener.post_message(Answered(question.name, None, str(error), trouble=True))
+            self._put_off(question, str(error))
+        except Exception as error:  # noqa: BLE001 - a bug of ours in one pane must not end the others
+            self._put_off(question, f"a bug of failaware's, please report it: {type(error).__name__}: {error}")
         else:
             question.listener.post_message(Answered(question.name, answer))
+
+    def _put_off(self, question: _Question, why: str) -> None:
+        if not self._stopping:
+            self._later[id(question.listener), question.name] = question
+            self._later_at = time.monotonic() + _LATER_S
+            question.listener.post_message(Answered(question.name, None, why, trouble=True))
 
     def _take_up_again(self) -> None:
         """Ask again, after a while, what could not be answered."""

@@ -2,6 +2,9 @@
 
 import pytest
 
+from failaware import Store
+from failaware.facts import append
+from failaware.model import Failure, NewAttempt
 from tui.screens.event import AttemptScreen, EventScreen
 from tui.screens.events import EventsScreen
 from tui.screens.overview import Overview
@@ -67,6 +70,9 @@ async def test_pictures_of_the_main_screens(full, path, clock, picture, size, mo
         await pilot.press("w")
         await shows(pilot, "Rules, in order", "dead → HIGH: held, and decided")
         picture(pilot.app, name("why"))
+        await pilot.press("escape", "enter")
+        await shows(pilot, "Attempt 3 of 3", "/srv/shop/handlers.py")
+        picture(pilot.app, name("attempt"))
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -205,3 +211,30 @@ async def test_text_can_be_copied_and_commands_are_never_run(full, path, clock):
         assert '"event_type": "payment.capture"' in app.clipboard
         await pilot.press("y", "escape")
     assert store.read(lambda db: db.query("SELECT count(*) FROM decision_log")) == before
+
+
+async def test_the_pane_beside_a_list_is_hidden_and_shown(full, path, clock):
+    async with inspecting(path, (160, 45), clock) as pilot:
+        await loaded(pilot, 2)
+        detail = pilot.app.screen.query_one("#detail")
+        await until(pilot, lambda: detail.display)
+        await pilot.press("v")
+        await until(pilot, lambda: not detail.display)
+        await pilot.press("v")
+        await until(pilot, lambda: detail.display)
+
+
+async def test_frames_of_libraries_are_folded_by_a_key(path, clock):
+    trace = 'Traceback (most recent call last):\n  File "/usr/lib/python3.11/ssl.py", line 5, in read\n    x()\n'
+    with Store.open(path, clock=clock) as store:
+        store.record("tls", 1)
+        failed = NewAttempt(1, Failure("OSError", "gone", trace), "w:1", clock(), clock(), None, "gave up")
+        store.write(lambda db: append.attempts(db, [failed], store.policy))
+    async with inspecting(path, clock=clock) as pilot:
+        await loaded(pilot, 1)
+        pilot.app.push_screen(AttemptScreen(1, 1))
+        await shows(pilot, "1 library frame folded")
+        await pilot.press("f")
+        await shows(pilot, "/usr/lib/python3.11/ssl.py", "line 5, in read")
+        await pilot.press("f")
+        await shows(pilot, "1 library frame folded")

@@ -168,3 +168,11 @@ async def test_an_event_that_is_not_there(full, path, clock):
         await shows(pilot, "there is no event 999")
         await pilot.press("escape")
         assert rows(pilot).id == "clusters"
+
+
+async def test_a_bug_in_one_pane_leaves_the_others(full, path, clock, monkeypatch):
+    monkeypatch.setattr("tui.screens.overview.numbers", lambda inspector: 1 / 0)
+    async with inspecting(path, (160, 45), clock) as pilot:
+        await shows(pilot, "a bug of failaware's", "ZeroDivisionError", "payment.capture")
+        await pilot.press("e")
+        await loaded(pilot, 9)
