@@ -3,7 +3,7 @@
 Textual's own DataTable measures every cell and repaints all of itself for one that changed.
 """
 
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 from rich.segment import Segment
 from rich.style import Style
@@ -24,6 +24,14 @@ Item = TypeVar("Item")
 _GUTTER = 4
 
 
+class _AboutRow(Message):
+    """Something happened to the row of the thing with this key."""
+
+    def __init__(self, key: int) -> None:
+        super().__init__()
+        self.key = key
+
+
 class Rows(ScrollView, Generic[Item], can_focus=True):
     """A window on items, a line each, below a line of titles; with `follow` a cursor on the first row stays first."""
 
@@ -40,38 +48,17 @@ class Rows(ScrollView, Generic[Item], can_focus=True):
         Binding("left", "screen.back", "Back", show=False),
     ]
 
-    class Opened(Message):
+    class Opened(_AboutRow):
         """Enter or a second click on a row."""
 
-        def __init__(self, rows: "Rows[Any]", key: int) -> None:
-            super().__init__()
-            self.rows = rows
-            self.key = key
-
-        @property
-        def control(self) -> "Rows[Any]":
-            """The list."""
-            return self.rows
-
-    class Moved(Message):
+    class Moved(_AboutRow):
         """The cursor is on another thing."""
-
-        def __init__(self, rows: "Rows[Any]", key: int) -> None:
-            super().__init__()
-            self.rows = rows
-            self.key = key
-
-        @property
-        def control(self) -> "Rows[Any]":
-            """The list."""
-            return self.rows
 
     class Lacking(Message):
         """A page is missing for what is in sight."""
 
-        def __init__(self, rows: "Rows[Any]", need: Need) -> None:
+        def __init__(self, need: Need) -> None:
             super().__init__()
-            self.rows = rows
             self.need = need
 
     def __init__(self, columns: tuple[Column, ...], window: Window[Item], *, key: str, id: str) -> None:  # noqa: A002
@@ -110,7 +97,7 @@ class Rows(ScrollView, Generic[Item], can_focus=True):
         self.refresh()
         self._want()
         if self.here is not None and (self.here != before):
-            self.post_message(self.Moved(self, self.here))
+            self.post_message(self.Moved(self.here))
 
     def moved_by(self, by: int) -> None:
         """All positions moved: go along."""
@@ -165,7 +152,7 @@ class Rows(ScrollView, Generic[Item], can_focus=True):
     def action_open(self) -> None:
         """Go into what is under the cursor."""
         if self.here is not None:
-            self.post_message(self.Opened(self, self.here))
+            self.post_message(self.Opened(self.here))
 
     def to_mark(self, way: int) -> bool:
         """To the next or the previous marked row that is held; False if there is none."""
@@ -189,7 +176,7 @@ class Rows(ScrollView, Generic[Item], can_focus=True):
             self.refresh(Region(0, row - self.scroll_offset.y + 1, self.size.width, 1))
         self._note_here()
         if self.here is not None:
-            self.post_message(self.Moved(self, self.here))
+            self.post_message(self.Moved(self.here))
         self._want()
 
     def _note_here(self) -> None:
@@ -201,7 +188,7 @@ class Rows(ScrollView, Generic[Item], can_focus=True):
         need = self.window.need(top, top + max(self.size.height - 1, 1))
         if need is not None and need != self._asked:
             self._asked = need
-            self.post_message(self.Lacking(self, need))
+            self.post_message(self.Lacking(need))
 
     def _fitting(self) -> tuple[tuple[Column, int], ...]:
         """The columns that have room, with their widths."""
