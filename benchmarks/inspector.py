@@ -112,7 +112,7 @@ def reads(path):
         small = min(clusters, key=lambda cluster: cluster.events).cluster_id
         since = _START
         asks = {
-            "change_token": inspector.change_token,
+            "change_token": inspector.db.change_token,
             "health": inspector.health,
             "severity": inspector.severity,
             f"clusters ({len(clusters)})": lambda: inspector.clusters(limit=1_000),

@@ -315,4 +315,5 @@ def _event(event_id: int, new: NewEvent, payload: Any) -> Event:
 
 def _observed(event_id: int, event: NewEvent, failure: Failure) -> NewAttempt:
     because = "observed elsewhere: nobody here will retry it"
-    return NewAttempt(event_id, failure, "observed", event.occurred_at, event.occurred_at, None, because)
+    at = min(event.occurred_at, event.detected_at)  # another machine's clock may be ahead of ours
+    return NewAttempt(event_id, failure, "observed", at, at, None, because)

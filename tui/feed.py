@@ -105,7 +105,7 @@ class Feed(threading.Thread):
             self._stopping = True
             self._lock.notify()
             if self._inspector is not None:
-                self._inspector.interrupt()
+                self._inspector.db.interrupt()
         if self.is_alive():
             self.join(timeout=2)
 
@@ -129,14 +129,14 @@ class Feed(threading.Thread):
         self._tell(StoreIs.LIVE)
         self._seen_before = True
         self.refresh()
-        token = inspector.change_token()
+        token = inspector.db.change_token()
         while not self._stopping:
             question = self._next()
             if question is not None:
                 self._answer(inspector, question)
                 continue
             self._take_up_again()
-            newest = inspector.change_token()
+            newest = inspector.db.change_token()
             if newest != token and not self._paused:
                 token = newest
                 self.refresh()

@@ -2,12 +2,11 @@
 
 import argparse
 
-from failaware.cli import output
+from failaware.cli import asking, output
 from failaware.cli.event import draw_attempt
 from failaware.cli.events import print_events
 from failaware.cli.timeline import draw_hours
 from failaware.model import HOUR
-from failaware.read.inspector import Inspector
 from failaware.text import when
 
 _DAYS = 7
@@ -15,14 +14,14 @@ _EVENTS = 10
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """ID, --json."""
+    """ID, --json, --as-of."""
     parser.add_argument("id", help="the cluster's id, or its first digits")
-    output.add_json(parser)
+    asking.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print it."""
-    with Inspector.open(args.db) as inspector:
+    with asking.inspector(args) as inspector:
         now = inspector.now()
         cluster = inspector.cluster(args.id)
         hours = inspector.timeline(since=now - _DAYS * 24 * HOUR, cluster_id=cluster.cluster_id)

@@ -3,26 +3,25 @@
 import argparse
 from collections import defaultdict
 
-from failaware.cli import output
+from failaware.cli import asking, output
 from failaware.model import HOUR, Cluster, HourCount
-from failaware.read.inspector import Inspector
 from failaware.text import distance, sparkline
 
 _HOURS = 24
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """FILTER, --limit, --json."""
+    """FILTER, --limit, --json, --as-of."""
     parser.add_argument("filter", nargs="*", help="such as: severity:HIGH+ type:payment.* error:timeout since:2h")
     parser.add_argument(
         "--limit", type=output.positive, default=50, metavar="N", help="at most N clusters (default 50)"
     )
-    output.add_json(parser)
+    asking.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print them."""
-    with Inspector.open(args.db) as inspector:
+    with asking.inspector(args) as inspector:
         now = inspector.now()
         clusters = inspector.clusters(" ".join(args.filter), limit=args.limit)
         hours = inspector.timeline(since=now - (_HOURS - 1) * HOUR)

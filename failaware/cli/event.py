@@ -3,23 +3,22 @@
 import argparse
 import json
 
-from failaware.cli import output
+from failaware.cli import asking, output
 from failaware.model import Attempt, EventDetail
-from failaware.read.inspector import Inspector
 from failaware.text import when
 
 _MAX_SHOWN = 20_000  # characters of a payload on a terminal; --json has all of it
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """ID, --json."""
+    """ID, --json, --as-of."""
     parser.add_argument("id", type=output.positive, help="the event's number")
-    output.add_json(parser)
+    asking.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print it."""
-    with Inspector.open(args.db) as inspector:
+    with asking.inspector(args) as inspector:
         event, now = inspector.event(args.id), inspector.now()
     if args.json:
         output.print_json(event)

@@ -2,14 +2,13 @@
 
 import argparse
 
-from failaware.cli import output
+from failaware.cli import asking, output
 from failaware.model import EventSummary
-from failaware.read.inspector import Inspector
 from failaware.text import distance
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """FILTER, --limit, --before, --oldest, --json."""
+    """FILTER, --limit, --before, --oldest, --json, --as-of."""
     parser.add_argument(
         "filter",
         nargs="*",
@@ -19,12 +18,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--before", type=output.positive, metavar="ID", help="the next page: only events before this one"
     )
-    output.add_json(parser)
+    asking.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print them."""
-    with Inspector.open(args.db) as inspector:
+    with asking.inspector(args) as inspector:
         events = inspector.events(" ".join(args.filter), limit=args.limit, before=args.before)
         now = inspector.now()
     if args.json:

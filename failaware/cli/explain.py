@@ -2,23 +2,22 @@
 
 import argparse
 
-from failaware.cli import output
+from failaware.cli import asking, output
 from failaware.model import GroupedBy
-from failaware.read.inspector import Inspector
 from failaware.text import bounded
 
 _SHOWN = 2_000  # characters of a message
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """ENTITY, --json."""
+    """ENTITY, --json, --as-of."""
     parser.add_argument("entity", help="event/ID or cluster/ID; a cluster's first digits will do")
-    output.add_json(parser)
+    asking.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print it."""
-    with Inspector.open(args.db) as inspector:
+    with asking.inspector(args) as inspector:
         entity = args.entity
         kind, _, digits = entity.partition("/")
         if kind == "cluster" and digits.isdigit():

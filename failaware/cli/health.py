@@ -2,22 +2,21 @@
 
 import argparse
 
-from failaware.cli import output
+from failaware.cli import asking, output
 from failaware.cli.output import Line
 from failaware.derive import FINGERPRINT_VERSION
 from failaware.model import EventRef, Health
-from failaware.read.inspector import Inspector
 from failaware.text import counted, when
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Only --json."""
-    output.add_json(parser)
+    """Only --json, --as-of."""
+    asking.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print it."""
-    with Inspector.open(args.db) as inspector:
+    with asking.inspector(args) as inspector:
         health, now = inspector.health(), inspector.now()
     if args.json:
         output.print_json(health)

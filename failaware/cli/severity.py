@@ -2,15 +2,14 @@
 
 import argparse
 
-from failaware.cli import output
+from failaware.cli import asking, output
 from failaware.cli.output import Line
 from failaware.model import Cluster, Severity, SeverityCounts
-from failaware.read.inspector import Inspector
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """--json, --exit-code."""
-    output.add_json(parser)
+    """--json, --as-of, --exit-code."""
+    asking.add_arguments(parser)
     levels = [level.value for level in Severity]
     parser.add_argument(
         "--exit-code",
@@ -23,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print it."""
-    with Inspector.open(args.db) as inspector:
+    with asking.inspector(args) as inspector:
         counts = inspector.severity()
         worst = inspector.clusters("status:unresolved", limit=5)
     if args.json:

@@ -3,27 +3,26 @@
 import argparse
 from collections import Counter, defaultdict
 
-from failaware.cli import output
+from failaware.cli import asking, output
 from failaware.errors import UsageError
 from failaware.model import HOUR, HourCount
-from failaware.read.inspector import Inspector
 from failaware.text import moment, sparkline
 
 _LARGEST = 24 * 366
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """--hours, --cluster, --json."""
+    """--hours, --cluster, --json, --as-of."""
     parser.add_argument("--hours", type=int, default=48, metavar="N", help="the last N hours (default 48)")
     parser.add_argument("--cluster", metavar="ID", help="only this cluster; its first digits will do")
-    output.add_json(parser)
+    asking.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print it."""
     if not 0 < args.hours <= _LARGEST:
         raise UsageError(f"--hours is 1 to {_LARGEST}, not {args.hours}")
-    with Inspector.open(args.db) as inspector:
+    with asking.inspector(args) as inspector:
         now = inspector.now()
         which = inspector.cluster(args.cluster).cluster_id if args.cluster else None
         hours = inspector.timeline(since=now - (args.hours - 1) * HOUR, cluster_id=which)

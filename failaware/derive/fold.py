@@ -1,7 +1,7 @@
 """Runs the fold over a scope of facts: those just appended, or all of them.
 
 A scope is a handful of CTEs put in front of each statement of `fold.sql`; there is no second implementation of any
-rule. Needs a Writer inside a transaction.
+rule. Needs a Writer inside a transaction, or private tables beside a store.
 """
 
 from dataclasses import dataclass, field
@@ -9,9 +9,9 @@ from functools import lru_cache, partial
 
 from failaware.derive.grouping import Subject, group
 from failaware.derive.rules import Policy
-from failaware.derive.settings import keep_fingerprint_version, load_grouping
+from failaware.derive.settings import forget_fingerprint_version, load_grouping, note_fingerprint_version
 from failaware.derive.severity import CLUSTER_EVIDENCE, case, cluster_reason
-from failaware.engine import Writer
+from failaware.engine import Deriver
 from failaware.engine.sql import load
 
 _SQL = load(__file__, "fold.sql")
@@ -53,14 +53,20 @@ def _ctes(new_event: str, new_attempt: str, new_decision: str) -> str:
     return f"""WITH
 new_event AS NOT MATERIALIZED (SELECT * FROM event_log WHERE {new_event}),
 new_attempt AS NOT MATERIALIZED (SELECT * FROM attempt_log WHERE {new_attempt}),
-new_decision AS NOT MATERIALIZED (SELECT * FROM decision_log WHERE {new_decision}),
+new_decision AS NOT MATERIALIZED (SELECT * FROM decision_log WHERE decision <> 'ERASE' AND {new_decision}),
 known_attempt AS NOT MATERIALIZED (SELECT * FROM attempt_log),
-known_decision AS NOT MATERIALIZED (SELECT * FROM decision_log)
+known_decision AS NOT MATERIALIZED (SELECT * FROM decision_log WHERE decision <> 'ERASE')
 """
 
 
 ALL = Scope(_ctes("true", "true", "true"))
 """Every fact there is: a rebuild."""
+
+
+def of_ids(events: str, attempts: str, decisions: str) -> Scope:
+    """The facts whose ids meet these conditions, such as `IN (SELECT …)`."""
+    return Scope(_ctes(f"event_id {events}", f"attempt_id {attempts}", f"decision_id {decisions}"))
+
 
 _LIVE = _ctes(
     "event_id BETWEEN :first_event AND :last_event",
@@ -85,7 +91,7 @@ def just_appended(
     return Scope(_LIVE, parameters, events != _NOTHING, attempts != _NOTHING, decisions != _NOTHING)
 
 
-def fold(db: Writer, scope: Scope, policy: Policy) -> None:
+def fold(db: Deriver, scope: Scope, policy: Policy) -> None:
     """Bring the derived tables from what they say without the scope's facts to what they say with them."""
     if scope.events:
         _run(db, scope, "new_states")
@@ -94,15 +100,15 @@ def fold(db: Writer, scope: Scope, policy: Policy) -> None:
         _fold_tries(db, scope, policy)
 
 
-def rebuild(db: Writer, policy: Policy) -> None:
+def rebuild(db: Deriver, policy: Policy) -> None:
     """Forget everything derived and derive it again from the facts."""
     for table in DERIVED:
         db.execute(f"DELETE FROM {table}")
-    keep_fingerprint_version(db, anew=True)
+    forget_fingerprint_version(db)
     fold(db, ALL, policy)
 
 
-def _fold_tries(db: Writer, scope: Scope, policy: Policy) -> None:
+def _fold_tries(db: Deriver, scope: Scope, policy: Policy) -> None:
     _empty_work_tables(db)
     _run(db, scope, "touch")
     _run(db, scope, "tally", sign=-1)
@@ -114,7 +120,7 @@ def _fold_tries(db: Writer, scope: Scope, policy: Policy) -> None:
     _judge_clusters(db, [cluster_id for (cluster_id,) in db.query(_SQL["touched_clusters"])], policy)
 
 
-def _empty_work_tables(db: Writer) -> None:
+def _empty_work_tables(db: Deriver) -> None:
     """Temporary tables of this connection: which events are touched, and what their clusters will say of them."""
     db.execute("CREATE TEMP TABLE IF NOT EXISTS touched (event_id INTEGER PRIMARY KEY)")
     db.execute(
@@ -125,7 +131,7 @@ def _empty_work_tables(db: Writer) -> None:
     db.execute("DELETE FROM entry")
 
 
-def _fold_failures(db: Writer, scope: Scope) -> None:
+def _fold_failures(db: Deriver, scope: Scope) -> None:
     if _fingerprint(db, scope):
         _run(db, scope, "count_failures")
         _run(db, scope, "count_hours")
@@ -139,7 +145,7 @@ def _fold_failures(db: Writer, scope: Scope) -> None:
         _count_entries(db, scope, sign=1)
 
 
-def _fingerprint(db: Writer, scope: Scope) -> bool:
+def _fingerprint(db: Deriver, scope: Scope) -> bool:
     """Give every new failure its cluster; true if there were any."""
     after, rules = 0, load_grouping(db)
 
@@ -161,11 +167,11 @@ def _fingerprint(db: Writer, scope: Scope) -> bool:
         db.execute_many(_SQL["new_cluster"], [clusters[cluster_id] for cluster_id in sorted(clusters)])
         after = rows[-1][0]
     if after:
-        keep_fingerprint_version(db, anew=False)
+        note_fingerprint_version(db)
     return after > 0
 
 
-def _count_entries(db: Writer, scope: Scope, *, sign: int) -> None:
+def _count_entries(db: Deriver, scope: Scope, *, sign: int) -> None:
     """Take the entries that change out of every count of their clusters (-1), or put them back (1)."""
     _run(db, scope, "count_entries", sign=sign)
     _run(db, scope, "count_comebacks", sign=sign)
@@ -174,7 +180,7 @@ def _count_entries(db: Writer, scope: Scope, *, sign: int) -> None:
     _run(db, scope, "count_episodes", sign=1)
 
 
-def _judge_clusters(db: Writer, cluster_ids: list[int], policy: Policy) -> None:
+def _judge_clusters(db: Deriver, cluster_ids: list[int], policy: Policy) -> None:
     """Write each cluster's severity with the sentence that says why."""
     rule, severity = case("cluster", "name"), case("cluster", "severity")
     for start in range(0, len(cluster_ids), _PAGE):
@@ -189,5 +195,5 @@ def _judge_clusters(db: Writer, cluster_ids: list[int], policy: Policy) -> None:
         db.execute_many(_SQL["judge_cluster"], verdicts)
 
 
-def _run(db: Writer, scope: Scope, name: str, **parameters: int) -> int:
+def _run(db: Deriver, scope: Scope, name: str, **parameters: int) -> int:
     return db.execute(scope.ctes + _SQL[name], {**scope.parameters, **parameters})

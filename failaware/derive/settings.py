@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from failaware.derive import FINGERPRINT_VERSION
 from failaware.derive.rules import Policy, default_policy
-from failaware.engine import Reader, Writer
+from failaware.engine import Deriver, Reader
 
 if TYPE_CHECKING:
     from failaware.derive.grouping import GroupingRules  # loaded where it is used: its patterns take time to compile
@@ -22,7 +22,7 @@ def _parsed(text: str) -> Policy:
     return Policy.from_toml(text, origin="this store's policy")
 
 
-def save_policy(db: Writer, policy: Policy) -> None:
+def save_policy(db: Deriver, policy: Policy) -> None:
     """Keep a policy with the store. What was derived before must be rebuilt in the same transaction."""
     _save(db, "policy", policy.to_toml())
 
@@ -39,15 +39,20 @@ def _parsed_grouping(text: str) -> "GroupingRules":
     return GroupingRules.from_toml(text, origin="this store's grouping rules")
 
 
-def save_grouping(db: Writer, rules: "GroupingRules") -> None:
+def save_grouping(db: Deriver, rules: "GroupingRules") -> None:
     """Keep grouping rules with the store. As with a policy, a rebuild must follow."""
     _save(db, "grouping", rules.toml)
 
 
-def keep_fingerprint_version(db: Writer, *, anew: bool) -> None:
-    """Note that the clusters come from this version: `anew` when all of them do, else where none is noted yet."""
-    if anew or _setting(db, "fingerprint") is None:
+def note_fingerprint_version(db: Deriver) -> None:
+    """Note that the clusters come from this version, where none is noted yet."""
+    if _setting(db, "fingerprint") is None:
         _save(db, "fingerprint", str(FINGERPRINT_VERSION))
+
+
+def forget_fingerprint_version(db: Deriver) -> None:
+    """All clusters are about to be derived anew."""
+    db.execute("DELETE FROM setting WHERE name = 'fingerprint'")
 
 
 def _setting(db: Reader, name: str) -> str | None:
@@ -55,7 +60,7 @@ def _setting(db: Reader, name: str) -> str | None:
     return rows[0][0] if rows else None
 
 
-def _save(db: Writer, name: str, value: str) -> None:
+def _save(db: Deriver, name: str, value: str) -> None:
     db.execute(
         "INSERT INTO setting (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
         (name, value),

@@ -1,15 +1,15 @@
 """How to talk to a database: connect, transact, create and migrate the schema, tell whether something changed.
 
-May touch: sqlite3, the database's file, the schema. Knows no meaning. The only two doors are `open_reader`, whose
-handle can only query, and `open_writer`.
+May touch: sqlite3, the database's file, the schema. Knows no meaning. The only doors are `open_reader`, whose handle
+can only query, `open_beside`, which has tables of its own beside those it can only read, and `open_writer`.
 """
 
 from pathlib import Path
 
-from failaware.engine.base import Reader, Row, Writer
+from failaware.engine.base import Deriver, Reader, Row, Writer
 from failaware.errors import UsageError
 
-__all__ = ["Reader", "Row", "Writer", "open_reader", "open_writer"]
+__all__ = ["Deriver", "Reader", "Row", "Writer", "open_beside", "open_reader", "open_writer"]
 
 
 def open_reader(place: str | Path, *, busy_timeout_s: float = 30.0) -> Reader:
@@ -23,6 +23,17 @@ def open_reader(place: str | Path, *, busy_timeout_s: float = 30.0) -> Reader:
     from failaware.engine.sqlite import SqliteReader
 
     return SqliteReader(_path(place), busy_timeout_s=busy_timeout_s)
+
+
+def open_beside(place: str | Path, *, busy_timeout_s: float = 30.0) -> Deriver:
+    """Open a store for reading, with empty derived tables of one's own in place of the store's; for one thread.
+
+    Raises:
+        StoreError: as `open_reader`.
+    """
+    from failaware.engine.beside import SqliteBeside
+
+    return SqliteBeside(_path(place), busy_timeout_s=busy_timeout_s)
 
 
 def open_writer(place: str | Path, *, synchronous: str) -> Writer:

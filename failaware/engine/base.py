@@ -1,4 +1,4 @@
-"""The two kinds of handle: a Reader can query, a Writer can also execute within a transaction."""
+"""The kinds of handle: a Reader can query, a Deriver can also change what is derived, a Writer can append facts."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -30,14 +30,18 @@ class Reader(Protocol):
         """Close the connection; the handle is of no use afterwards."""
 
 
-class Writer(Reader, Protocol):
-    """A handle that can append facts and fold them."""
+class Deriver(Reader, Protocol):
+    """A handle on which derived tables can be filled: a store's own, or private ones beside it."""
 
     def execute(self, sql: str, parameters: Parameters = ()) -> int:
         """Run one statement; returns the number of rows it changed."""
 
     def execute_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         """Run one statement for each row of parameters."""
+
+
+class Writer(Deriver, Protocol):
+    """A handle that can append facts and fold them."""
 
     def transaction(self) -> AbstractContextManager[None]:
         """All or nothing: commits at the end, rolls back on any exception. Takes the write lock at once."""

@@ -43,7 +43,7 @@ CREATE TABLE attempt_log (
 CREATE TABLE decision_log (
   decision_id   INTEGER PRIMARY KEY,   -- append order
   event_id      INTEGER NOT NULL,
-  decision      TEXT NOT NULL CHECK (decision IN ('REQUEUE', 'DISMISS')),
+  decision      TEXT NOT NULL CHECK (decision IN ('REQUEUE', 'DISMISS', 'ERASE')),
   after_attempt INTEGER NOT NULL,      -- how many attempts the event had when the person decided
   decided_by    TEXT NOT NULL,
   reason        TEXT NOT NULL,
@@ -60,25 +60,23 @@ CREATE TABLE reject_log (              -- what could not be understood is kept, 
   rejected_at INTEGER NOT NULL
 ) STRICT;
 
--- Coordination: neither fact nor truth.
-CREATE TABLE lease (
-  event_id     INTEGER PRIMARY KEY,
-  leased_until INTEGER NOT NULL,
-  leased_by    TEXT NOT NULL
+CREATE TABLE erasure_log (             -- what an ERASE decision removed from a fact; the digest of it stays
+  erasure_id  INTEGER PRIMARY KEY,
+  decision_id INTEGER NOT NULL,        -- by whom, when and why
+  of_table    TEXT NOT NULL CHECK (of_table IN ('event_log', 'attempt_log', 'traceback_log')),
+  row_id      INTEGER NOT NULL,
+  digest      TEXT NOT NULL,           -- SHA-256 of what was removed, hex: the fact's seal goes on to hold
+  cluster_id  INTEGER,                 -- of an erased failure: what it was like stays known
+  UNIQUE (of_table, row_id)
 ) STRICT;
 
-CREATE TABLE followed (                -- how far `ingest --follow` has read; moves with the facts that it read
-  path        TEXT NOT NULL,
-  identity    TEXT NOT NULL,           -- device:inode, since a path is another file after a rotation
-  read_to     INTEGER NOT NULL,        -- bytes
-  line_no     INTEGER NOT NULL,        -- lines
-  digest      TEXT NOT NULL,           -- SHA-256 of the first bytes and the last ones before read_to, hex
-  modified_ns INTEGER NOT NULL,        -- the file's own time when it was read
-  PRIMARY KEY (path, identity)
+CREATE TABLE seal_log (                -- the chain of seals: each over a range of facts and the seal before
+  seal_id   INTEGER PRIMARY KEY,       -- from 1
+  of_table  TEXT NOT NULL,
+  first_id  INTEGER NOT NULL,
+  last_id   INTEGER NOT NULL,
+  sealed_at INTEGER NOT NULL,
+  digest    TEXT NOT NULL,             -- SHA-256, hex (failaware/derive/seals.py says of what)
+  facts     BLOB NOT NULL              -- the first 8 bytes of each fact's own SHA-256, by id; zeros where there is none
 ) STRICT;
-
--- How this store derives: the thresholds of the severity rules, the version of the fingerprint.
-CREATE TABLE setting (
-  name  TEXT PRIMARY KEY,
-  value TEXT NOT NULL
-) STRICT;
+CREATE INDEX seal_of ON seal_log (of_table, last_id);

@@ -5,13 +5,11 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
 from urllib.parse import quote
 
 from failaware.engine.base import Parameters, Row
+from failaware.engine.sqlite_errors import ITS_ERRORS, in_our_words, raise_ours
 from failaware.errors import (
-    StoreBusy,
-    StoreCorrupt,
     StoreError,
     StoreForeign,
     StoreMissing,
@@ -33,7 +31,7 @@ class SqliteReader:
     def __init__(self, path: Path, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
         self.path = path
         _need_sqlite()
-        with _in_our_words(path):
+        with in_our_words(path):
             self._file = _identity(path)
             self._db = _connect_read_only(path, busy_timeout_s)
             try:
@@ -46,8 +44,8 @@ class SqliteReader:
         """All rows of a SELECT."""
         try:
             return self._db.execute(sql, parameters).fetchall()
-        except _ITS_ERRORS as error:
-            _raise_ours(error, self.path)
+        except ITS_ERRORS as error:
+            raise_ours(error, self.path)
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -55,7 +53,7 @@ class SqliteReader:
         if self._db.in_transaction:
             yield
             return
-        with _in_our_words(self.path):
+        with in_our_words(self.path):
             self._db.execute("BEGIN")
             try:
                 yield
@@ -69,7 +67,7 @@ class SqliteReader:
         """
         if _identity(self.path) != self._file:
             raise StoreMissing(f"{self.path} was deleted or replaced while it was open; open it again")
-        with _in_our_words(self.path):
+        with in_our_words(self.path):
             return int(self._db.execute("PRAGMA data_version").fetchone()[0])
 
     def interrupt(self) -> None:
@@ -96,7 +94,7 @@ class SqliteWriter:
         self.path = path.absolute()  # a later chdir must not lead a reopened connection elsewhere
 
     def _reopen(self) -> None:
-        with _in_our_words(self.path):
+        with in_our_words(self.path):
             self._db = _connect_read_write(self.path, self._synchronous)
         self._pid = os.getpid()
         self._suspended = False
@@ -128,22 +126,22 @@ class SqliteWriter:
         self._use()
         try:
             return self._db.execute(sql, parameters).fetchall()
-        except _ITS_ERRORS as error:
-            _raise_ours(error, self.path)
+        except ITS_ERRORS as error:
+            raise_ours(error, self.path)
 
     def execute(self, sql: str, parameters: Parameters = ()) -> int:
         """Run one statement; returns the number of rows it changed."""
         try:
             return self._db.execute(sql, parameters).rowcount
-        except _ITS_ERRORS as error:
-            _raise_ours(error, self.path)
+        except ITS_ERRORS as error:
+            raise_ours(error, self.path)
 
     def execute_many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
         """Run one statement for each row of parameters."""
         try:
             self._db.executemany(sql, rows)
-        except _ITS_ERRORS as error:
-            _raise_ours(error, self.path)
+        except ITS_ERRORS as error:
+            raise_ours(error, self.path)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -318,56 +316,3 @@ def _version(db: sqlite3.Connection, path: Path) -> int:
 def _need_sqlite() -> None:
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
         raise StoreError(f"SQLite {sqlite3.sqlite_version} is too old; failaware needs 3.37 or newer")
-
-
-_BY_CODE: dict[int, tuple[type[StoreError], str]] = {
-    sqlite3.SQLITE_NOTADB: (
-        StoreForeign,
-        "{path} is not a SQLite database; name a failaware store, or a new file",
-    ),
-    sqlite3.SQLITE_CORRUPT: (
-        StoreCorrupt,
-        "{path} is damaged ({error}); keep a copy of it and restore a backup",
-    ),
-    sqlite3.SQLITE_BUSY: (
-        StoreBusy,
-        "{path} is locked: another program holds it for itself; try again when it is done",
-    ),
-    sqlite3.SQLITE_LOCKED: (StoreBusy, "{path} is locked; try again"),
-    sqlite3.SQLITE_READONLY: (
-        StoreError,
-        "{path} cannot be written: the file, its folder or its disk is read-only ({error})",
-    ),
-    sqlite3.SQLITE_CANTOPEN: (
-        StoreError,
-        "{path} cannot be opened: {error}; is the folder there and writable?",
-    ),
-    sqlite3.SQLITE_FULL: (
-        StoreError,
-        "{path}: the disk is full; nothing was half-written, make room and try again",
-    ),
-    sqlite3.SQLITE_IOERR: (StoreError, "{path}: the disk reports an I/O error ({error})"),
-    sqlite3.SQLITE_INTERRUPT: (StoreError, "{path}: the query was ended from outside"),
-}
-
-
-_ITS_ERRORS = (sqlite3.DatabaseError, OverflowError)
-
-
-def _raise_ours(error: Exception, path: Path) -> NoReturn:
-    """Raise what SQLite says as one of our errors; what is a bug of ours passes as it is."""
-    if isinstance(error, OverflowError):
-        raise UsageError("a number is larger than a store can hold, which is 2^63 - 1") from None
-    code = getattr(error, "sqlite_errorcode", None)
-    if code is None or code & 0xFF not in _BY_CODE:
-        raise error
-    kind, sentence = _BY_CODE[code & 0xFF]
-    raise kind(sentence.format(path=path, error=error)) from error
-
-
-@contextmanager
-def _in_our_words(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except _ITS_ERRORS as error:
-        _raise_ours(error, path)

@@ -24,6 +24,7 @@ from failaware.model import (
 
 if TYPE_CHECKING:
     from failaware.read.filter import Order
+    from failaware.read.past import PastInspector
 
 
 class Inspector:
@@ -33,11 +34,13 @@ class Inspector:
     is looked for in the error. All times are µs since the epoch, UTC.
     """
 
-    def __init__(self, db: Reader, clock: Callable[[], int]) -> None:
+    def __init__(self, db: Reader, place: str | Path, clock: Callable[[], int]) -> None:
         """Use `Inspector.open`."""
-        self._db = db
+        self.db = db
+        """The handle: whether something changed, and how to end a question from another thread."""
         self.now = clock
         """The time of this inspector's clock (µs)."""
+        self._place = place
 
     @classmethod
     def open(
@@ -53,19 +56,19 @@ class Inspector:
         Raises:
             StoreError: missing, foreign, newer, corrupt or unreadable; the message says what to do.
         """
-        return cls(open_reader(path, busy_timeout_s=busy_timeout_s), clock or now_us)
+        return cls(open_reader(path, busy_timeout_s=busy_timeout_s), path, clock or now_us)
 
     def health(self) -> Health:
         """How many events stand where, and what stands out."""
         from failaware.read import health
 
-        return health.health(self._db, now=self.now())
+        return health.health(self.db, now=self.now())
 
     def severity(self) -> SeverityCounts:
         """How many unresolved events and clusters stand at each severity."""
         from failaware.read import severity
 
-        return severity.counts(self._db)
+        return severity.counts(self.db)
 
     def clusters(self, where: str = "", *, limit: int = 50) -> list[Cluster]:
         """Clusters, worst first, then by newest failure.
@@ -75,7 +78,7 @@ class Inspector:
         """
         from failaware.read import clusters
 
-        return clusters.worst(self._db, where, now=self.now(), limit=limit)
+        return clusters.worst(self.db, where, now=self.now(), limit=limit)
 
     def cluster(self, cluster_id: int | str) -> Cluster:
         """One cluster, by its id or, as a text, by its first digits.
@@ -85,9 +88,9 @@ class Inspector:
         """
         from failaware.read import clusters
 
-        which = clusters.resolve(self._db, cluster_id) if isinstance(cluster_id, str) else cluster_id
+        which = clusters.resolve(self.db, cluster_id) if isinstance(cluster_id, str) else cluster_id
 
-        return clusters.one(self._db, which)
+        return clusters.one(self.db, which)
 
     def events(
         self, where: str = "", *, limit: int = 50, before: int | None = None, order: "Order" = "newest", skip: int = 0
@@ -101,7 +104,7 @@ class Inspector:
         """
         from failaware.read import events
 
-        return events.page(self._db, where, now=self.now(), limit=limit, before=before, order=order, skip=skip)
+        return events.page(self.db, where, now=self.now(), limit=limit, before=before, order=order, skip=skip)
 
     def count_events(self, where: str = "", *, at_most: int = 10_000) -> int:
         """How many events a filter lets through; stops counting at `at_most`.
@@ -111,7 +114,7 @@ class Inspector:
         """
         from failaware.read import events
 
-        return events.count(self._db, where, now=self.now(), at_most=at_most)
+        return events.count(self.db, where, now=self.now(), at_most=at_most)
 
     def event(self, event_id: int) -> EventDetail:
         """One event, with every attempt and decision ever made.
@@ -121,7 +124,7 @@ class Inspector:
         """
         from failaware.read import events
 
-        return events.one(self._db, event_id)
+        return events.one(self.db, event_id)
 
     def attempt(self, attempt_id: int) -> Attempt:
         """One attempt.
@@ -131,7 +134,7 @@ class Inspector:
         """
         from failaware.read import events
 
-        return events.attempt(self._db, attempt_id)
+        return events.attempt(self.db, attempt_id)
 
     def explain(self, entity: str) -> Explanation:
         """Why `event/ID` or `cluster/ID` has its severity: every rule, the numbers it saw, whether it held.
@@ -142,33 +145,33 @@ class Inspector:
         """
         from failaware.read import explain
 
-        return explain.explain(self._db, entity)
+        return explain.explain(self.db, entity)
 
     def timeline(self, *, since: int = 0, cluster_id: int | None = None) -> list[HourCount]:
         """Failures by hour and cluster since a moment (µs), oldest first; hours without any are left out."""
         from failaware.read import clusters
 
-        return clusters.hours(self._db, since=since, cluster_id=cluster_id)
+        return clusters.hours(self.db, since=since, cluster_id=cluster_id)
+
+    def as_of(self, at: int) -> "PastInspector":
+        """The store as it stood at a moment (µs): every question, answered from the facts that were known then.
+
+        It has its own connection and its own tables in memory; close it. Leases are no facts: then nobody held any.
+
+        Raises:
+            StoreError: as `open`.
+        """
+        from failaware.read.past import PastInspector
+
+        return PastInspector.opened(self._place, at)
 
     def snapshot(self) -> AbstractContextManager[None]:
         """Within it, all answers are of the same moment. Keep it short."""
-        return self._db.snapshot()
-
-    def change_token(self) -> int:
-        """A number that differs when something was committed since the last call; costs microseconds.
-
-        Raises:
-            StoreMissing: the store was deleted, or another stands in its place.
-        """
-        return self._db.change_token()
-
-    def interrupt(self) -> None:
-        """End the question that is being answered, from another thread: it raises StoreError."""
-        self._db.interrupt()
+        return self.db.snapshot()
 
     def close(self) -> None:
         """Close the inspector."""
-        self._db.close()
+        self.db.close()
 
     def __enter__(self) -> Self:
         return self

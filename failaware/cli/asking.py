@@ -1,0 +1,33 @@
+"""What every report begins with: --json, --as-of, and an inspector of now or of that moment."""
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from failaware.cli import output
+from failaware.read.inspector import Inspector
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """--json, --as-of."""
+    output.add_json(parser)
+    parser.add_argument(
+        "--as-of", metavar="TIME", help="as it stood then: 2h (ago), 'yesterday 14:00', 2026-11-20T10:03Z"
+    )
+
+
+@contextmanager
+def inspector(args: argparse.Namespace) -> Iterator[Inspector]:
+    """The store as it is, or as it stood at --as-of, which a report for people then says first."""
+    with Inspector.open(args.db) as now:
+        if args.as_of is None:
+            yield now
+            return
+        from failaware.read.moment import parse_moment
+        from failaware.text import when
+
+        at = parse_moment(args.as_of, now=now.now())
+        with now.as_of(at) as then:
+            if not args.json:
+                output.Paper().print(output.text(f"as of {when(at, now.now())}", "reverse"))
+            yield then

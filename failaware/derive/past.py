@@ -1,0 +1,101 @@
+"""The past: the facts up to a moment, folded by the one fold into private tables beside the store.
+
+A fact is known from its own time on: an event from its detection, an attempt from its end, a decision from when it was
+taken; an attempt or a decision never before its event. Ids bound it as well, so that a store that goes on growing does
+not shine through.
+"""
+
+from typing import NamedTuple
+
+from failaware.derive.fold import fold, of_ids, rebuild
+from failaware.derive.settings import load_policy
+from failaware.engine import Deriver
+
+
+class _Log(NamedTuple):
+    """A fact table: its key, and SQL for the moment from which a row `f` of it is known."""
+
+    table: str
+    key: str
+    known_at: str
+
+
+_LATER = "max({}, (SELECT e.detected_at FROM main.event_log e WHERE e.event_id = f.event_id))"
+_OF_KNOWN_EVENT = "AND EXISTS (SELECT 1 FROM event_state s WHERE s.event_id = f.event_id)"
+_LOGS = (
+    _Log("event_log", "event_id", "f.detected_at"),
+    _Log("attempt_log", "attempt_id", _LATER.format("f.finished_at")),
+    _Log("decision_log", "decision_id", _LATER.format("f.decided_at")),
+)
+_NOW, _LAST = "(SELECT at FROM moment)", "(SELECT {} FROM moment)"
+_VIEWS = {
+    "event_log": f"f.detected_at <= {_NOW} AND f.event_id <= {_LAST.format('event_log')}",
+    "attempt_log": f"f.finished_at <= {_NOW} AND f.attempt_id <= {_LAST.format('attempt_log')} {_OF_KNOWN_EVENT}",
+    "decision_log": f"f.decided_at <= {_NOW} AND f.decision_id <= {_LAST.format('decision_log')} {_OF_KNOWN_EVENT}",
+    "reject_log": f"f.rejected_at <= {_NOW}",
+}
+_TABLES = (
+    "CREATE TEMP TABLE moment (at INTEGER, event_log INTEGER, attempt_log INTEGER, decision_log INTEGER)",
+    "CREATE TEMP TABLE known_at (log INTEGER, at INTEGER, id INTEGER, PRIMARY KEY (log, at, id)) WITHOUT ROWID",
+    "CREATE TEMP TABLE step (log INTEGER, id INTEGER, PRIMARY KEY (log, id)) WITHOUT ROWID",
+)
+_ENDS = "SELECT " + ", ".join(f"(SELECT coalesce(max({log.key}), 0) FROM main.{log.table})" for log in _LOGS)
+_STEP = of_ids(*(f"IN (SELECT id FROM step WHERE log = {number})" for number in range(len(_LOGS))))
+
+
+class Past:
+    """A store's facts up to a moment, and what they mean. Moving on costs as much as the facts in between."""
+
+    def __init__(self, db: Deriver) -> None:
+        """Nothing is known yet; `move` comes next. `db` has private tables beside the store, still empty."""
+        self._db = db
+        self._at: int | None = None
+        self._bounds = self._listed = [0] * len(_LOGS)
+        for statement in _TABLES:
+            db.execute(statement)
+        for table, known in _VIEWS.items():
+            db.execute(f"CREATE TEMP VIEW {table} AS SELECT f.* FROM main.{table} f WHERE {known}")
+        db.execute("INSERT INTO setting SELECT name, value FROM main.setting")
+        self._policy = load_policy(db)
+
+    def move(self, at: int) -> None:
+        """Go to a moment (µs). Going back begins anew."""
+        was, seen = self._at, self._bounds
+        self._at, self._bounds = at, list(self._db.query(_ENDS)[0])
+        self._db.execute("DELETE FROM moment")
+        self._db.execute("INSERT INTO moment VALUES (?, ?, ?, ?)", (at, *self._bounds))
+        if was is None or at < was:
+            rebuild(self._db, self._policy)
+            return
+        self._list()
+        self._db.execute("DELETE FROM step")
+        for number, log in enumerate(_LOGS):
+            between = {"log": number, "was": was, "at": at, "seen": seen[number], "last": self._bounds[number]}
+            self._db.execute(
+                "INSERT INTO step SELECT log, id FROM known_at WHERE log = :log AND at > :was AND at <= :at", between
+            )
+            self._db.execute(  # appended late: after we had passed the moment from which it is known
+                f"INSERT INTO step SELECT :log, f.{log.key} FROM main.{log.table} f "
+                f"WHERE f.{log.key} > :seen AND f.{log.key} <= :last AND {log.known_at} <= :was",
+                between,
+            )
+        fold(self._db, _STEP, self._policy)
+
+    def neighbour(self, way: int) -> int | None:
+        """When the next fact becomes known (way 1), or the newest before this moment became known (way -1), in µs."""
+        self._list()
+        which, beyond = ("min", ">") if way > 0 else ("max", "<")
+        sql = f"SELECT {which}(at) FROM known_at WHERE log = ? AND at {beyond} ?"
+        times = [self._db.query(sql, (number, self._at))[0][0] for number in range(len(_LOGS))]
+        return (min if way > 0 else max)((at for at in times if at is not None), default=None)
+
+    def _list(self) -> None:
+        """Bring the list of moments up to what the store holds."""
+        for number, log in enumerate(_LOGS):
+            if self._bounds[number] > self._listed[number]:
+                self._db.execute(
+                    f"INSERT INTO known_at SELECT ?, {log.known_at}, f.{log.key} FROM main.{log.table} f "
+                    f"WHERE f.{log.key} > ? AND f.{log.key} <= ? ORDER BY 2, 3",
+                    (number, self._listed[number], self._bounds[number]),
+                )
+        self._listed = self._bounds

@@ -1,0 +1,40 @@
+"""SQLite: a store opened for reading, with derived tables of one's own that stand before the store's by their names."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from failaware.engine.base import Parameters
+from failaware.engine.schema import private_schema
+from failaware.engine.sqlite import BUSY_TIMEOUT_S, SqliteReader
+from failaware.engine.sqlite_errors import ITS_ERRORS, raise_ours
+
+_CACHE_KIB = 262_144  # of private tables that are kept in memory; what is more goes to a temporary file
+
+
+class SqliteBeside(SqliteReader):
+    """The file handle refuses to write as any reader's does; only this connection's temporary tables can change."""
+
+    def __init__(self, path: Path, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
+        super().__init__(path, busy_timeout_s=busy_timeout_s)
+        try:
+            self.execute(f"PRAGMA temp.cache_size = -{_CACHE_KIB}")
+            self.query("PRAGMA temp.journal_mode = OFF")  # after an error the tables are of no use anyway
+            for statement in private_schema():
+                self.execute(statement)
+        except BaseException:
+            self.close()
+            raise
+
+    def execute(self, sql: str, parameters: Parameters = ()) -> int:
+        """Run one statement; returns the number of rows it changed."""
+        try:
+            return self._db.execute(sql, parameters).rowcount
+        except ITS_ERRORS as error:
+            raise_ours(error, self.path)
+
+    def execute_many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
+        """Run one statement for each row of parameters."""
+        try:
+            self._db.executemany(sql, rows)
+        except ITS_ERRORS as error:
+            raise_ours(error, self.path)

@@ -1,0 +1,63 @@
+"""What SQLite says, in our words: one sentence that says what is wrong and what to do."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+from failaware.errors import StoreBusy, StoreCorrupt, StoreError, StoreForeign, UsageError
+
+_BY_CODE: dict[int, tuple[type[StoreError], str]] = {
+    sqlite3.SQLITE_NOTADB: (
+        StoreForeign,
+        "{path} is not a SQLite database; name a failaware store, or a new file",
+    ),
+    sqlite3.SQLITE_CORRUPT: (
+        StoreCorrupt,
+        "{path} is damaged ({error}); keep a copy of it and restore a backup",
+    ),
+    sqlite3.SQLITE_BUSY: (
+        StoreBusy,
+        "{path} is locked: another program holds it for itself; try again when it is done",
+    ),
+    sqlite3.SQLITE_LOCKED: (StoreBusy, "{path} is locked; try again"),
+    sqlite3.SQLITE_READONLY: (
+        StoreError,
+        "{path} cannot be written: the file, its folder or its disk is read-only ({error})",
+    ),
+    sqlite3.SQLITE_CANTOPEN: (
+        StoreError,
+        "{path} cannot be opened: {error}; is the folder there and writable?",
+    ),
+    sqlite3.SQLITE_FULL: (
+        StoreError,
+        "{path}: the disk is full; nothing was half-written, make room and try again",
+    ),
+    sqlite3.SQLITE_IOERR: (StoreError, "{path}: the disk reports an I/O error ({error})"),
+    sqlite3.SQLITE_INTERRUPT: (StoreError, "{path}: the query was ended from outside"),
+}
+
+
+ITS_ERRORS = (sqlite3.DatabaseError, OverflowError)
+"""What a statement may raise that is not a bug of ours."""
+
+
+def raise_ours(error: Exception, path: Path) -> NoReturn:
+    """Raise what SQLite says as one of our errors; what is a bug of ours passes as it is."""
+    if isinstance(error, OverflowError):
+        raise UsageError("a number is larger than a store can hold, which is 2^63 - 1") from None
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is None or code & 0xFF not in _BY_CODE:
+        raise error
+    kind, sentence = _BY_CODE[code & 0xFF]
+    raise kind(sentence.format(path=path, error=error)) from error
+
+
+@contextmanager
+def in_our_words(path: Path) -> Iterator[None]:
+    """Within it, what SQLite raises becomes one of our errors."""
+    try:
+        yield
+    except ITS_ERRORS as error:
+        raise_ours(error, path)

@@ -1,0 +1,22 @@
+-- Coordination: neither fact nor truth.
+CREATE TABLE lease (
+  event_id     INTEGER PRIMARY KEY,
+  leased_until INTEGER NOT NULL,
+  leased_by    TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE followed (                -- how far `ingest --follow` has read; moves with the facts that it read
+  path        TEXT NOT NULL,
+  identity    TEXT NOT NULL,           -- device:inode, since a path is another file after a rotation
+  read_to     INTEGER NOT NULL,        -- bytes
+  line_no     INTEGER NOT NULL,        -- lines
+  digest      TEXT NOT NULL,           -- SHA-256 of the first bytes and the last ones before read_to, hex
+  modified_ns INTEGER NOT NULL,        -- the file's own time when it was read
+  PRIMARY KEY (path, identity)
+) STRICT;
+
+-- How this store derives: the thresholds of the severity rules, the version of the fingerprint.
+CREATE TABLE setting (
+  name  TEXT PRIMARY KEY,
+  value TEXT NOT NULL
+) STRICT;

@@ -1,0 +1,42 @@
+"""The inspector of a moment in the past, which can be moved along."""
+
+from pathlib import Path
+from typing import Self
+
+from failaware.derive.past import Past
+from failaware.engine import Deriver, open_beside
+from failaware.read.inspector import Inspector
+
+
+class PastInspector(Inspector):
+    """Answers as the store stood at one moment, its clock included: `since:2h` is two hours before that.
+
+    Made by `Inspector.as_of`. Moving on costs as much as what happened in between, going back begins anew.
+    """
+
+    def __init__(self, db: Deriver, place: str | Path) -> None:
+        super().__init__(db, place, lambda: self.at)
+        self.at = 0
+        """The moment (µs)."""
+        self._past = Past(db)
+
+    @classmethod
+    def opened(cls, place: str | Path, at: int) -> Self:
+        """The store at this place, at this moment."""
+        db = open_beside(place)
+        try:
+            inspector = cls(db, place)
+            inspector.move(at)
+        except BaseException:
+            db.close()
+            raise
+        return inspector
+
+    def move(self, at: int) -> None:
+        """Go to another moment (µs)."""
+        self._past.move(at)
+        self.at = at
+
+    def neighbour(self, way: int) -> int | None:
+        """When the next fact became known (1), or the newest before this moment (-1), in µs; None: there is none."""
+        return self._past.neighbour(way)
