@@ -48,6 +48,7 @@ class DecisionKind(StrEnum):
 
     REQUEUE = "REQUEUE"
     DISMISS = "DISMISS"
+    ERASE = "ERASE"
 
 
 class Event(NamedTuple):
@@ -340,3 +341,52 @@ class Explanation(NamedTuple):
     reason: str | None
     checks: tuple[RuleCheck, ...]
     grouped: GroupedBy | None = None
+
+
+class Erasure(NamedTuple):
+    """What an erasure removed, of how many rows: payloads, errors of attempts, tracebacks.
+
+    `shared` tracebacks were left: other events have them too. `wiped`: the file holds no trace of it any more; where it
+    is false, a reader kept the write-ahead log, which still does.
+    """
+
+    payloads: int
+    errors: int
+    tracebacks: int
+    shared: int
+    wiped: bool
+
+
+class Finding(NamedTuple):
+    """Something that does not verify: which part of the store, the row or object it is about, and what is wrong."""
+
+    part: str
+    where: str
+    problem: str
+
+
+class Erased(NamedTuple):
+    """An event whose payload and errors were erased, and by whose decision."""
+
+    event_id: int
+    erased_by: str
+    reason: str
+    erased_at: int
+    attempts: int
+    tracebacks: int
+
+
+class Verification(NamedTuple):
+    """What verify found: nothing in `findings` means that all holds. Of each kind the first are listed.
+
+    `facts` are all facts (a key counts with its event), `sealed` those under a seal; `head` is the newest seal as `ID:DIGEST`, to be
+    noted elsewhere. `more` counts the findings that are not listed.
+    """
+
+    facts: int
+    sealed: int
+    head: str | None
+    sealed_at: int | None
+    erased: tuple[Erased, ...]
+    findings: tuple[Finding, ...]
+    more: int

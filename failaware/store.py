@@ -4,6 +4,7 @@ import getpass
 import os
 import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -16,13 +17,15 @@ from failaware.derive.grouping import GroupingRules
 from failaware.derive.rules import Policy
 from failaware.derive.settings import load_policy, save_grouping, save_policy
 from failaware.engine import Writer, open_writer
-from failaware.errors import UsageError
+from failaware.errors import StoreError, UsageError
 from failaware.facts import append
 from failaware.facts.commit import GroupCommit
+from failaware.facts.erase import erase
+from failaware.facts.seal import seal_what_is_due
 from failaware.ingest.attempt import Attempting, attempted
 from failaware.ingest.masking import Masker
 from failaware.ingest.record import MAX_PAYLOAD_BYTES, Recorder
-from failaware.model import DecisionKind, Event, Failure, NewAttempt, NewEvent, NewReject
+from failaware.model import DecisionKind, Erasure, Event, Failure, NewAttempt, NewEvent, NewReject
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -40,8 +43,11 @@ class Store:
         """Use `Store.open`."""
         self._db = db
         self._commits = GroupCommit(db)
-        self._recorder = recorder
+        self.recorder = recorder
+        """The limits and the masking of this store."""
         self.clock = clock
+        """The time in µs since the epoch, UTC."""
+        self._closed = False
         self.read(load_policy)  # one that makes no sense is refused now, not at the first event
 
     @classmethod
@@ -97,7 +103,7 @@ class Store:
             UsageError: a name or a time is wrong.
             StoreError: it could not be written; nothing was recorded.
         """
-        new, kept = self._recorder.event(
+        new, kept = self.recorder.event(
             event_type,
             payload,
             now=self.clock(),
@@ -157,8 +163,8 @@ class Store:
             StoreError: a success could not be written. A failure that cannot be is a RuntimeWarning instead.
         """
         now = self.clock()
-        event, _ = self._recorder.event(event_type, payload, now=now, key=key, source=source, fingerprint=fingerprint)
-        return Attempting(event, self._tried, self._recorder.masker)
+        event, _ = self.recorder.event(event_type, payload, now=now, key=key, source=source, fingerprint=fingerprint)
+        return Attempting(event, self._tried, self.recorder.masker)
 
     def attempted(
         self, event_type: str, *, payload: Callable[..., Any] | None = None, source: str | None = None
@@ -187,6 +193,32 @@ class Store:
             NotFound, UsageError: an event does not exist, or is SYNCED or dismissed already; then nothing is decided.
         """
         self._decide(DecisionKind.DISMISS, event_ids, because, by)
+
+    def erase(
+        self, event_ids: Iterable[int], *, because: str, by: str | None = None, shared_tracebacks: bool = False
+    ) -> Erasure:
+        """Remove what must not be kept, such as personal data: payloads, error messages, causes, tracebacks.
+
+        Everything else stays: that the events were, their types, keys and sources, when they failed, with which kind of
+        error, in which cluster; and who erased them, when and why.
+
+        Args:
+            event_ids: the events; none may still be going to be tried.
+            because: why; it is kept with the decision.
+            by: who decides; you, when left out.
+            shared_tracebacks: erase also tracebacks that attempts of other events have.
+
+        Raises:
+            NotFound, UsageError: an event does not exist, will be tried again, or was erased before; then nothing is.
+        """
+        ids, who, now = list(dict.fromkeys(event_ids)), self._who(by), self.clock()
+        reason = self.recorder.said("because", because)
+
+        def job(db: Writer) -> tuple[int, int, int, int]:
+            return erase(db, ids, by=who, reason=reason, now=now, policy=self.policy, shared=shared_tracebacks)
+
+        removed, wiped = self._commits.run_wiping(job)
+        return Erasure(*removed, wiped=wiped)
 
     def rebuild(self, policy: Policy | None = None, *, grouping: GroupingRules | None = None) -> None:
         """Derive everything anew from the facts; with a policy or grouping rules, from now on by these.
@@ -238,11 +270,6 @@ class Store:
         """The thresholds in force; read anew each time, since another process may have set them."""
         return self.read(load_policy)
 
-    @property
-    def recorder(self) -> Recorder:
-        """The limits and the masking of this store."""
-        return self._recorder
-
     def write(self, job: Callable[[Writer], T]) -> T:
         """Run a job in a transaction, shared with the other threads that write now; for the rooms of failaware."""
         return self._commits.run(job)
@@ -256,7 +283,11 @@ class Store:
         return self.read(lambda db: db.change_token()), self._commits.commits
 
     def close(self) -> None:
-        """Close the store. Closing it twice is fine."""
+        """Close the store, sealing its facts if that is due. Closing it twice is fine."""
+        if not self._closed:
+            self._closed = True
+            with suppress(StoreError):  # a full disk or a lock must not keep anyone from closing
+                seal_what_is_due(self, self.clock())
         self._db.close()
 
     def __enter__(self) -> Self:
@@ -280,18 +311,21 @@ class Store:
 
     def _new_event(self, item: tuple[str, Any] | Mapping[str, Any]) -> tuple[NewEvent, Any]:
         if isinstance(item, Mapping):
-            return self._recorder.from_mapping(item, now=self.clock())
+            return self.recorder.from_mapping(item, now=self.clock())
         if not isinstance(item, tuple | list) or len(item) != 2:
             raise UsageError(f"an event is a (type, payload) pair or a dict with a type, not {repr(item)[:60]}")
         event_type, payload = item
-        return self._recorder.event(event_type, payload, now=self.clock())
+        return self.recorder.event(event_type, payload, now=self.clock())
 
     def _first_event(self, event_id: int) -> Event:
         return self.read(lambda db: append.recorded(db, event_id))
 
+    def _who(self, by: str | None) -> str:
+        return self.recorder.said("by", by or whoami())
+
     def _decide(self, kind: DecisionKind, event_ids: Iterable[int], because: str, by: str | None) -> None:
-        ids, who, now = list(dict.fromkeys(event_ids)), self._recorder.said("by", by or whoami()), self.clock()
-        reason = self._recorder.said("because", because)
+        ids, who, now = list(dict.fromkeys(event_ids)), self._who(by), self.clock()
+        reason = self.recorder.said("because", because)
         self.write(lambda db: append.decisions(db, kind, ids, by=who, reason=reason, now=now, policy=self.policy))
 
 

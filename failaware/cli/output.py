@@ -8,8 +8,10 @@ import argparse
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from failaware.errors import StoreMissing
 from failaware.text import cells, cut, one_line, visible
 
 if TYPE_CHECKING:
@@ -86,6 +88,16 @@ def _terminal() -> "Console":
 def add_json(parser: argparse.ArgumentParser) -> None:
     """The --json that every report takes."""
     parser.add_argument("--json", action="store_true", help="one JSON document; times are µs since the epoch, UTC")
+
+
+def must_exist(place: str) -> None:
+    """For commands that write, but make no store.
+
+    Raises:
+        StoreMissing: there is none.
+    """
+    if not Path(place).exists():
+        raise StoreMissing(f"there is no store at {place}; name it with --db")
 
 
 def positive(value: str) -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 from failaware.cli import output
 from failaware.derive.grouping import GroupingRules
 from failaware.derive.rules import Policy
-from failaware.errors import StoreMissing, UsageError
+from failaware.errors import UsageError
 from failaware.store import Store
 
 
@@ -20,8 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Rebuild, and say so."""
-    if not Path(args.db).exists():
-        raise StoreMissing(f"there is no store at {args.db}")
+    output.must_exist(args.db)
     policy = None
     if args.policy is not None:
         policy = Policy.from_toml(_read(args.policy), origin=args.policy)

@@ -4,14 +4,16 @@ A scope is a handful of CTEs put in front of each statement of `fold.sql`; there
 rule. Needs a Writer inside a transaction, or private tables beside a store.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 
-from failaware.derive.grouping import Subject, group
+from failaware.derive.grouping import Group, Subject, group
 from failaware.derive.rules import Policy
 from failaware.derive.settings import forget_fingerprint_version, load_grouping, note_fingerprint_version
 from failaware.derive.severity import CLUSTER_EVIDENCE, case, cluster_reason
-from failaware.engine import Deriver
+from failaware.engine import Deriver, Row
+from failaware.engine.guards import ERASED
 from failaware.engine.sql import load
 
 _SQL = load(__file__, "fold.sql")
@@ -145,30 +147,52 @@ def _fold_failures(db: Deriver, scope: Scope) -> None:
         _count_entries(db, scope, sign=1)
 
 
+def rename_clusters(db: Deriver, cluster_ids: list[int], policy: Policy) -> None:
+    """Name clusters anew, after failures of theirs were erased: by the first of those that were not."""
+    find = _grouper(db)
+    for cluster_id in cluster_ids:
+        found = find(db.query(_SQL["named_by"], {"cluster": cluster_id})[0])
+        db.execute(_SQL["rename_cluster"], (found.error_type, found.template, cluster_id))
+    _judge_clusters(db, cluster_ids, policy)
+
+
 def _fingerprint(db: Deriver, scope: Scope) -> bool:
     """Give every new failure its cluster; true if there were any."""
-    after, rules = 0, load_grouping(db)
-
-    @lru_cache(maxsize=256)
-    def text_of(traceback: int | None) -> str | None:
-        rows = db.query("SELECT text FROM traceback_log WHERE traceback_id = ?", (traceback,))
-        return rows[0][0] if rows else None
-
+    after, find = 0, _grouper(db)
     while rows := db.query(scope.ctes + _SQL["unfingerprinted"], {**scope.parameters, "after": after, "page": _PAGE}):
         failures: list[tuple[int, int]] = []
         clusters: dict[int, tuple[int, str, str | None, str]] = {}
-        for attempt_id, traceback, event_type, error_type, message, cause, given in rows:
-            subject = Subject(event_type, error_type, message, cause, given, partial(text_of, traceback))
-            found = group(subject, rules)
-            failures.append((attempt_id, found.cluster_id))
-            # The first to enter names it, as it does when failures come one by one.
-            clusters.setdefault(found.cluster_id, (found.cluster_id, event_type, found.error_type, found.template))
+        for row in rows:
+            found = find(row)
+            failures.append((row[0], found.cluster_id))
+            named = clusters.get(found.cluster_id)
+            # The first to enter names it, as it does when failures come one by one; what is erased has no name to give.
+            if named is None or named[3] == ERASED:
+                clusters[found.cluster_id] = (found.cluster_id, row[2], found.error_type, found.template)
         db.execute_many(_SQL["new_failure"], failures)
         db.execute_many(_SQL["new_cluster"], [clusters[cluster_id] for cluster_id in sorted(clusters)])
         after = rows[-1][0]
     if after:
         note_fingerprint_version(db)
     return after > 0
+
+
+def _grouper(db: Deriver) -> Callable[[Row], Group]:
+    """Finds the cluster of a row of `unfingerprinted` or `named_by`."""
+    rules = load_grouping(db)
+
+    @lru_cache(maxsize=256)
+    def text_of(traceback: int | None) -> str | None:
+        rows = db.query("SELECT text FROM traceback_log WHERE traceback_id = ?", (traceback,))
+        return rows[0][0] if rows else None
+
+    def find(row: Row) -> Group:
+        _, traceback, event_type, error_type, message, cause, given, erased = row
+        if erased is not None:
+            return Group(erased, error_type, ERASED, "what it was before it was erased", ERASED)
+        return group(Subject(event_type, error_type, message, cause, given, partial(text_of, traceback)), rules)
+
+    return find
 
 
 def _count_entries(db: Deriver, scope: Scope, *, sign: int) -> None:

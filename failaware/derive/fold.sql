@@ -31,9 +31,11 @@ ON CONFLICT (event_type, sync_status, dismissed, cluster_id, severity)
 DO UPDATE SET events = tally.events + excluded.events;
 
 -- name: unfingerprinted
--- New failures that have no cluster yet, in pages: the template is made in Python.
-SELECT a.attempt_id, a.traceback, e.event_type, a.error_type, a.error_message, a.cause, coalesce(a.fingerprint, e.fingerprint)
+-- New failures that have no cluster yet, in pages: the template is made in Python. Of an erased one the cluster is known.
+SELECT a.attempt_id, a.traceback, e.event_type, a.error_type, a.error_message, a.cause, coalesce(a.fingerprint, e.fingerprint),
+       x.cluster_id
   FROM new_attempt a JOIN event_log e ON e.event_id = a.event_id
+  LEFT JOIN erasure_log x ON x.of_table = 'attempt_log' AND x.row_id = a.attempt_id
  WHERE a.outcome = 'FAILED' AND a.attempt_id > :after
  ORDER BY a.attempt_id LIMIT :page;
 
@@ -44,7 +46,20 @@ INSERT INTO failure (attempt_id, cluster_id) VALUES (?, ?);
 INSERT INTO failure_cluster (cluster_id, event_type, error_type, template, failures, events, recovered, episodes,
                              comebacks, changed_at)
 VALUES (?, ?, ?, ?, 0, 0, 0, 0, 0, 0)
-ON CONFLICT (cluster_id) DO NOTHING;
+ON CONFLICT (cluster_id) DO UPDATE SET error_type = excluded.error_type, template = excluded.template
+ WHERE failure_cluster.template = '[erased]';
+
+-- name: named_by
+-- The failures that may name these clusters, the first ones first.
+SELECT a.attempt_id, a.traceback, e.event_type, a.error_type, a.error_message, a.cause, coalesce(a.fingerprint, e.fingerprint),
+       x.cluster_id
+  FROM failure f JOIN attempt_log a ON a.attempt_id = f.attempt_id JOIN event_log e ON e.event_id = a.event_id
+  LEFT JOIN erasure_log x ON x.of_table = 'attempt_log' AND x.row_id = a.attempt_id
+ WHERE f.cluster_id = :cluster
+ ORDER BY x.cluster_id IS NOT NULL, a.attempt_id LIMIT 1;
+
+-- name: rename_cluster
+UPDATE failure_cluster SET error_type = ?, template = ? WHERE cluster_id = ?;
 
 -- name: count_failures
 UPDATE failure_cluster AS c

@@ -1,6 +1,6 @@
 """The kinds of handle: a Reader can query, a Deriver can also change what is derived, a Writer can append facts."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -51,6 +51,12 @@ class Writer(Deriver, Protocol):
 
     def checkpoint(self) -> None:
         """Move what is in the write-ahead log into the database file, as far as no reader needs it."""
+
+    def wiping(self) -> AbstractContextManager[Callable[[], bool]]:
+        """Around a transaction: what it removes is overwritten on the disk, and in the write-ahead log too.
+
+        What it gives tells, once it has ended, whether that was done; a reader in the middle of a query may prevent it.
+        """
 
     def suspend(self) -> None:
         """Close the connection until it is needed again, unless a transaction is open: before a fork."""

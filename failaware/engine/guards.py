@@ -60,7 +60,7 @@ def guard_statements() -> Iterator[str]:
     yield (
         "CREATE TRIGGER erasure_log_needs_a_decision BEFORE INSERT ON erasure_log WHEN NOT EXISTS "
         "(SELECT 1 FROM decision_log WHERE decision_id = NEW.decision_id AND decision = 'ERASE') "
-        "BEGIN SELECT RAISE(ABORT, 'failaware: an erasure needs an ERASE decision'); END"
+        "BEGIN SELECT RAISE(ABORT, 'failaware: facts are append-only, erasure_log refuses a row without an ERASE decision'); END"
     )
 
 

@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
@@ -186,6 +186,19 @@ class SqliteWriter:
     def checkpoint(self) -> None:
         """Copy the write-ahead log into the file, as far as no reader needs it; waits for nobody."""
         self.query("PRAGMA wal_checkpoint(PASSIVE)")
+
+    @contextmanager
+    def wiping(self) -> Iterator[Callable[[], bool]]:
+        """Around a transaction: what it removes is overwritten on the disk, and in the write-ahead log too."""
+        self._use()
+        was = self.query("PRAGMA secure_delete")[0][0]
+        self.query("PRAGMA secure_delete = ON")
+        left: list[int] = [1]
+        try:
+            yield lambda: not left[0]
+            left[0] = self.query("PRAGMA wal_checkpoint(TRUNCATE)")[0][0]
+        finally:
+            self.query(f"PRAGMA secure_delete = {was}")
 
     def close(self) -> None:
         """Close the connection; the last one to close leaves a single file behind."""

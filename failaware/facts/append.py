@@ -23,6 +23,11 @@ _DECISION = (
     "INSERT INTO decision_log (decision_id, event_id, decision, after_attempt, decided_by, reason, decided_at) "
     "VALUES (?, ?, ?, ?, ?, ?, ?)"
 )
+_STANDS = (
+    "SELECT sync_status, dismissed, attempts, due_at, EXISTS "
+    "(SELECT 1 FROM erasure_log x WHERE x.of_table = 'event_log' AND x.row_id = s.event_id) "
+    "FROM event_state s WHERE event_id = ?"
+)
 _REJECT = "INSERT INTO reject_log (origin, line_no, raw, error, rejected_at) VALUES (?, ?, ?, ?, ?)"
 
 
@@ -82,25 +87,39 @@ def attempts(db: Writer, new: Sequence[NewAttempt], policy: Policy) -> None:
 
 def decisions(
     db: Writer, kind: DecisionKind, event_ids: Sequence[int], *, by: str, reason: str, now: int, policy: Policy
-) -> None:
-    """Append the same decision for each event.
+) -> int:
+    """Append the same decision for each event; returns the id of the first, the others follow.
 
     Raises:
         NotFound: there is no such event.
-        UsageError: an event is SYNCED, so that there is nothing to decide; or to be requeued but not tried yet.
+        UsageError: it makes no sense as the event stands; the message says why.
     """
     first = _next_id(db, "decision_log", "decision_id")
     rows = []
     for decision_id, event_id in enumerate(event_ids, start=first):
-        state = db.query("SELECT sync_status, dismissed, attempts FROM event_state WHERE event_id = ?", (event_id,))
+        state = db.query(_STANDS, (event_id,))
         if not state:
             raise NotFound(f"there is no event {event_id}; 'failaware events' lists them")
-        status, dismissed, tried = state[0]
-        _must_make_sense(kind, event_id, status, dismissed=bool(dismissed))
+        status, dismissed, tried, due_at, erased = state[0]
+        if erased and kind is not DecisionKind.DISMISS:
+            raise UsageError(f"event {event_id} was erased; 'failaware event {event_id}' says by whom")
+        if kind is DecisionKind.ERASE:
+            _must_be_at_rest(event_id, status, due_at)
+        else:
+            _must_make_sense(kind, event_id, status, dismissed=bool(dismissed))
         rows.append((decision_id, event_id, kind.value, tried, by, reason, now))
     if rows:
         db.execute_many(_DECISION, rows)
         fold(db, just_appended(decisions=(first, first + len(rows) - 1)), policy)
+    return first
+
+
+def _must_be_at_rest(event_id: int, status: str, due_at: int | None) -> None:
+    if due_at is not None:
+        raise UsageError(
+            f"event {event_id} is {status} and will be tried, which needs its payload; "
+            f"dismiss it first: failaware dismiss {event_id} --because …"
+        )
 
 
 def _must_make_sense(kind: DecisionKind, event_id: int, status: str, *, dismissed: bool) -> None:

@@ -54,6 +54,12 @@ class GroupCommit:
             raise ticket.error
         return ticket.result
 
+    def run_wiping(self, job: Callable[[Writer], T]) -> tuple[T, bool]:
+        """Run a job whose deletions must leave no trace in the files; also tells whether they have left none."""
+        with self._lock, self._db.wiping() as wiped:
+            result = self.run(job)
+        return result, wiped()
+
     def read(self, job: Callable[[Writer], T]) -> T:
         """Run a job that only reads, without a transaction of its own."""
         with self._lock:

@@ -15,6 +15,7 @@ from types import FrameType
 from failaware.engine import Writer
 from failaware.errors import HandlerError, UsageError
 from failaware.facts import append, claim
+from failaware.facts.seal import seal_what_is_due
 from failaware.model import Claimed, NewAttempt
 from failaware.store import Store, this_worker
 from failaware.sync.attempt import Tried, from_handler, must_have_run, redecided, to_fact
@@ -26,6 +27,7 @@ _numbers = itertools.count(1)
 _FLUSH_S = 0.03  # results wait at most this long for others to share their transaction
 _POLL_S = 0.005  # how often an idle worker looks whether something was recorded
 _CHECKPOINT_EVERY = 100  # commits
+_LOOK_FOR_SEALS_US = 1_000_000  # how often an idle worker looks whether facts are to be sealed
 
 
 class Worker:
@@ -64,6 +66,7 @@ class Worker:
         self._turn = 0
         self._commits = 0
         self._renew_at = 0
+        self._seal_at = 0
 
     def run(self, *, until_idle: bool = False, patience: float = 1.0) -> None:
         """Work until `stop` is called, or SIGINT or SIGTERM arrives; what is in hand is finished and recorded first.
@@ -235,6 +238,7 @@ class Worker:
 
     def _wait_for_work(self, patience: float | None) -> bool:
         """Sleep until something falls due or is recorded; False when that lies beyond the patience, if any."""
+        self._seal()
         token = self._store.change_token()
         due = self._store.read(lambda db: claim.next_due(db, self._handlers.handles))
         now = self._store.clock()
@@ -247,6 +251,13 @@ class Worker:
             if self._store.change_token() != token:
                 return True
         return True
+
+    def _seal(self) -> None:
+        """Seal facts while there is nothing else to do."""
+        now = self._store.clock()
+        if now >= self._seal_at or self._seal_at > now + _LOOK_FOR_SEALS_US:  # the clock may have gone backwards
+            self._seal_at = now + _LOOK_FOR_SEALS_US
+            seal_what_is_due(self._store, now)
 
     @contextmanager
     def _signals(self) -> Iterator[None]:

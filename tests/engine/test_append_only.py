@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from failaware import Handlers, Retry, Worker
-from failaware.engine.guards import FACTS
+from failaware.engine.guards import FACTS, guard_statements
 from tests.conftest import plain_sqlite
 
 
@@ -20,12 +20,17 @@ def full(store, path):
     def fails(event):
         raise ValueError("no")
 
-    event = store.record("a.b", {"n": 1}, key="k")
+    store.record("a.b", {"n": 1}, key="k")
     Worker(store, handlers).run(until_idle=True, patience=0)
-    store.dismiss([event.event_id], because="seen")
     from failaware.model import NewReject
 
     store.ingest([], [NewReject("file", 1, "{", "not JSON", 0)])
+    with plain_sqlite(path) as db:
+        db.execute("INSERT INTO decision_log VALUES (1, 1, 'ERASE', 1, 'me', 'seen', 0)")
+        db.execute("INSERT INTO erasure_log VALUES (1, 1, 'event_log', 99, '', NULL)")
+        db.execute("DROP TRIGGER seal_log_refuses_delete")
+        db.execute("DELETE FROM seal_log WHERE seal_id > 1")  # the idle worker has sealed
+        db.execute(next(statement for statement in guard_statements() if "seal_log_refuses_delete" in statement))
     return path
 
 
@@ -58,11 +63,13 @@ def test_no_key_not_even_a_hidden_one_lets_a_fact_be_replaced(full, table):
     with plain_sqlite(full) as db:
         (before,) = db.execute(f"SELECT * FROM {table}").fetchall()
         columns = db.execute(f"PRAGMA table_info({table})").fetchall()
-        fresh = {name: 99 if kind == "INTEGER" else "other" for _, name, kind, *_ in columns}
+        fresh = {name: {"INTEGER": 99, "BLOB": b""}.get(kind, "other") for _, name, kind, *_ in columns}
         if "outcome" in fresh:
             fresh["outcome"] = "FAILED"
         if "decision" in fresh:
             fresh["decision"] = "DISMISS"
+        if "of_table" in fresh:
+            fresh["of_table"] = "attempt_log"
         for alias in ("rowid", "_rowid_", "oid"):
             names = [alias, *(name for _, name, kind, _, _, key in columns if not (key and kind == "INTEGER"))]
             values = [1, *(fresh[name] for name in names[1:])]

@@ -109,7 +109,7 @@ def test_a_store_that_is_locked_for_too_long_says_so(path, monkeypatch):
 def test_a_reader_cannot_write(store, inspector):
     store.record("a")
     with pytest.raises(StoreError, match="read-only"):
-        inspector._db.query("DELETE FROM lease")
+        inspector.db.query("DELETE FROM lease")
 
 
 @pytest.mark.parametrize("closed", ["folder", "file"])

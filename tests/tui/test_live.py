@@ -150,7 +150,7 @@ async def test_quitting_in_a_long_query_takes_no_time(path, clock):
 
         def ask(inspector):
             started.append(True)
-            return inspector._db.query(endless)
+            return inspector.db.query(endless)
 
         pilot.app.feed.once(pilot.app.screen, "why", ask)
         await until(pilot, lambda: started)

@@ -1,0 +1,39 @@
+"""`failaware erase EVENT…`: remove payloads, error messages and tracebacks that must not be kept."""
+
+import argparse
+
+from failaware.cli import output
+from failaware.errors import UsageError
+from failaware.store import Store
+from failaware.text import counted
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """EVENT…, --because, --by, --shared-tracebacks, --json."""
+    parser.add_argument("events", nargs="+", type=output.positive, metavar="EVENT", help="the numbers of the events")
+    parser.add_argument("--because", required=True, metavar="TEXT", help="why; it is kept with the decision")
+    parser.add_argument("--by", metavar="WHO", help="who decides (default: you, as user@host)")
+    parser.add_argument("--shared-tracebacks", action="store_true", help="erase tracebacks that other events have, too")
+    output.add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Erase all of them, or none; exit status 1 when a trace is left in the write-ahead log."""
+    if not args.because.strip():
+        raise UsageError("--because needs a reason; the next reader will want to know")
+    output.must_exist(args.db)
+    with Store.open(args.db) as store:
+        done = store.erase(args.events, because=args.because, by=args.by, shared_tracebacks=args.shared_tracebacks)
+    if args.json:
+        output.print_json(done)
+        return 0 if done.wiped else 1
+    paper = output.Paper()
+    what = f"erased {counted(done.payloads, 'payload')}, {counted(done.errors, 'error')}, "
+    paper.print(output.text(what + counted(done.tracebacks, "traceback")))
+    if done.shared:
+        left = f"{counted(done.shared, 'traceback')} left, as other events have them; --shared-tracebacks erases them"
+        paper.print(output.text(left, "yellow"))
+    if not done.wiped:
+        trace = "a reader in the middle of a query keeps the write-ahead log, which still holds what was erased; "
+        paper.print(output.text(trace + "it goes with the next checkpoint", "yellow"))
+    return 0 if done.wiped else 1

@@ -1,0 +1,77 @@
+"""`failaware verify`: prove that facts are intact and that what is derived follows from them; nothing is written."""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from failaware.cli import output
+from failaware.model import Verification
+from failaware.read.verify import Progress, verify
+from failaware.text import counted, moment
+
+_PARTS = {
+    "schema": "schema: tables, indexes, constraints and guards are as they were made, and the file is sound",
+    "facts": "facts: each is as it was sealed; none was added, changed, moved or removed",
+    "derived": "derived: every row equals a fresh derivation from the facts",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """--noted, --json."""
+    parser.add_argument(
+        "--noted",
+        metavar="ID:DIGEST",
+        help="a seal noted earlier ('failaware seal'): also a cut or rewritten end is found",
+    )
+    output.add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Verify; exit status 1 when something does not."""
+    with _progress() as progress:
+        found = verify(args.db, noted=args.noted, progress=progress)
+    if args.json:
+        output.print_json(found)
+    else:
+        _draw(found)
+    return 1 if found.findings else 0
+
+
+def _draw(found: Verification) -> None:
+    paper = output.Paper()
+    for part, sentence in _PARTS.items():
+        mine = [finding for finding in found.findings if finding.part == part]
+        mark = output.text("not so  ", "bold red") if mine else output.text("holds   ", "green")
+        paper.print(mark + output.text(sentence, "bold" if mine else ""))
+        for finding in mine:
+            paper.print(output.text(f"        {finding.where}: ", "bold") + output.text(finding.problem))
+    if found.more:
+        paper.print(output.text(f"        and {found.more:,} more", "bold red"))
+    for erased in found.erased:
+        what = f"erased  event {erased.event_id}, with {counted(erased.attempts, 'error')} and "
+        what += f"{counted(erased.tracebacks, 'traceback')}, by {erased.erased_by} on {moment(erased.erased_at)}: "
+        paper.print(output.text(what + erased.reason, "yellow"))
+    paper.print()
+    paper.print(output.text(f"{counted(found.facts, 'fact')}, {found.sealed:,} of them under seals"))
+    if found.head is not None and found.sealed_at is not None:
+        paper.print(output.text(f"newest seal {found.head}  {moment(found.sealed_at)}", "dim"))
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    """A bar on standard error, when someone is looking."""
+    if not sys.stderr.isatty():
+        yield lambda *_: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress as Bar
+
+    with Bar(console=Console(stderr=True), transient=True) as bar:
+        tasks = {part: bar.add_task(part, total=None, start=False) for part in _PARTS}
+
+        def tell(part: str, done: int, total: int) -> None:
+            bar.start_task(tasks[part])
+            bar.update(tasks[part], completed=done, total=total)
+
+        yield tell

@@ -1,0 +1,136 @@
+"""Seals: a chain of digests over ranges of facts, so that whoever noted one knows that nothing before it has changed.
+
+A fact's digest is SHA-256 over the JSON array of its columns (compact, UTF-8, as SQLite's json_array and Python's
+json.dumps write it) followed by the SHA-256 of its text that may be erased, where it has one; after an erasure that is
+the digest that erasure_log keeps. A seal's digest is SHA-256 over the digest of the seal before (64 hex digits; zeros
+before the first), the JSON array of its own columns before `digest`, and the digests of its facts, by id.
+"""
+
+import json
+from hashlib import sha256
+from typing import NamedTuple
+
+from failaware.engine import Reader
+
+PREFIX = 8
+"""Bytes of each fact's digest that a seal keeps, so that a fact that differs can be named."""
+
+
+class Head(NamedTuple):
+    """The newest seal: what to note elsewhere, as `str`."""
+
+    seal_id: int
+    digest: str
+    sealed_at: int
+
+    def __str__(self) -> str:
+        return f"{self.seal_id}:{self.digest}"
+
+
+NO_SEAL = Head(0, "0" * 64, 0)
+"""What the first seal follows."""
+
+
+def head(db: Reader) -> Head:
+    """The newest seal of a store, or NO_SEAL."""
+    rows = db.query("SELECT seal_id, digest, sealed_at FROM seal_log ORDER BY seal_id DESC LIMIT 1")
+    return Head(*rows[0]) if rows else NO_SEAL
+
+
+class Sealed(NamedTuple):
+    """A fact table: its key, SQL for the columns that are sealed as they are, and for the text that may be erased."""
+
+    table: str
+    key: str
+    columns: str
+    text: str
+    joined: str = ""
+
+
+SEALED = (
+    Sealed(
+        "event_log",
+        "event_id",
+        "f.event_id, f.event_type, f.source, f.occurred_at, f.detected_at, f.fingerprint, k.key",
+        "f.event_payload",
+        "LEFT JOIN event_key k ON k.event_id = f.event_id",
+    ),
+    Sealed("traceback_log", "traceback_id", "f.traceback_id, f.hash", "f.text"),
+    Sealed(
+        "attempt_log",
+        "attempt_id",
+        "f.attempt_id, f.event_id, f.attempt_no, f.outcome, f.error_type, f.traceback, f.worker, f.started_at, "
+        "f.finished_at, f.retry_at, f.because",
+        "CASE f.outcome WHEN 'FAILED' THEN json_array(f.error_message, f.cause, f.fingerprint) END",
+    ),
+    Sealed(
+        "decision_log",
+        "decision_id",
+        "f.decision_id, f.event_id, f.decision, f.after_attempt, f.decided_by, f.reason, f.decided_at",
+        "NULL",
+    ),
+    Sealed("reject_log", "reject_id", "f.reject_id, f.origin, f.line_no, f.error, f.rejected_at", "f.raw"),
+    Sealed(
+        "erasure_log",
+        "erasure_id",
+        "f.erasure_id, f.decision_id, f.of_table, f.row_id, f.digest, f.cluster_id",
+        "NULL",
+    ),
+)
+"""What is sealed, and in which order within a round."""
+
+BY_TABLE = {sealed.table: sealed for sealed in SEALED}
+
+
+class Seal(NamedTuple):
+    """One link of the chain, over the facts of one table whose ids lie in a range."""
+
+    seal_id: int
+    of_table: str
+    first_id: int
+    last_id: int
+    sealed_at: int
+    digest: str
+    facts: bytes
+
+
+def make_seal(before: Head, sealed: Sealed, ids: tuple[int, int], at: int, facts: dict[int, bytes]) -> Seal:
+    """The seal over these facts' digests, which follows the one before."""
+    first, last = ids
+    seal_id = before.seal_id + 1
+    header = json.dumps([seal_id, sealed.table, first, last, at], separators=(",", ":"))
+    digest = sha256(before.digest.encode() + header.encode() + b"".join(facts.values())).hexdigest()
+    prefixes = b"".join(
+        facts[number][:PREFIX] if number in facts else bytes(PREFIX) for number in range(first, last + 1)
+    )
+    return Seal(seal_id, sealed.table, first, last, at, digest, prefixes)
+
+
+def digests(db: Reader, sealed: Sealed, first: int, last: int) -> dict[int, bytes]:
+    """The digest of each fact in the range, by id, in order."""
+    erased = {
+        row_id: bytes.fromhex(digest)
+        for row_id, digest in db.query(
+            "SELECT row_id, digest FROM erasure_log WHERE of_table = ? AND row_id BETWEEN ? AND ?",
+            (sealed.table, first, last),
+        )
+    }
+    rows = db.query(
+        f"SELECT f.{sealed.key}, CAST(json_array({sealed.columns}) AS BLOB), CAST({sealed.text} AS BLOB) "
+        f"FROM {sealed.table} f {sealed.joined} WHERE f.{sealed.key} BETWEEN ? AND ? ORDER BY f.{sealed.key}",
+        (first, last),
+    )
+    return {
+        number: sha256(columns if text is None else columns + (erased.get(number) or sha256(text).digest())).digest()
+        for number, columns, text in rows
+    }
+
+
+def text_digests(db: Reader, sealed: Sealed, ids: list[int]) -> dict[int, bytes]:
+    """The digests of the texts that may be erased of these facts, by id; none of what has been erased already."""
+    rows = db.query(
+        f"SELECT f.{sealed.key}, CAST({sealed.text} AS BLOB) FROM {sealed.table} f "
+        f"WHERE f.{sealed.key} IN ({','.join(map(str, ids))}) AND NOT EXISTS (SELECT 1 FROM erasure_log x "
+        f"WHERE x.of_table = '{sealed.table}' AND x.row_id = f.{sealed.key})"
+    )
+    return {number: sha256(text).digest() for number, text in rows}

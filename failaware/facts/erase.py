@@ -1,0 +1,80 @@
+"""Erasing: what must not be kept goes, with a person's decision; its digest stays, so that the seals go on to hold.
+
+Runs inside one transaction of a Writer.
+"""
+
+from collections.abc import Sequence
+
+from failaware.derive.fold import rename_clusters
+from failaware.derive.rules import Policy
+from failaware.derive.seals import BY_TABLE, text_digests
+from failaware.engine import Writer
+from failaware.engine.guards import FACTS
+from failaware.facts import append, seal
+from failaware.model import DecisionKind
+
+_ERASURE = "INSERT INTO erasure_log (decision_id, of_table, row_id, digest, cluster_id) VALUES (?, ?, ?, ?, ?)"
+_FAILURES = (
+    "SELECT a.attempt_id, f.cluster_id, a.traceback FROM attempt_log a JOIN failure f ON f.attempt_id = a.attempt_id "
+    "WHERE a.event_id = ? ORDER BY a.attempt_id"
+)
+_OTHERS = "SELECT EXISTS (SELECT 1 FROM attempt_log WHERE traceback = ? AND event_id NOT IN ({events}))"
+
+
+def erase(
+    db: Writer, event_ids: Sequence[int], *, by: str, reason: str, now: int, policy: Policy, shared: bool
+) -> tuple[int, int, int, int]:
+    """Erase the payloads of these events, and the errors and tracebacks of their attempts.
+
+    A traceback that attempts of other events have as well is erased only if `shared`. Returns how many payloads, errors
+    and tracebacks were erased, and how many tracebacks were left.
+
+    Raises:
+        NotFound: there is no such event.
+        UsageError: an event was erased before, or will be tried again.
+    """
+    while seals := seal.next_seals(db, now):  # what is erased was sealed with its digest
+        seal.append(db, seals)
+    first = append.decisions(db, DecisionKind.ERASE, event_ids, by=by, reason=reason, now=now, policy=policy)
+    clusters: set[int] = set()
+    tracebacks: dict[int, int] = {}
+    errors = 0
+    for decision_id, event_id in enumerate(event_ids, start=first):
+        _remove(db, "event_log", [event_id], decision_id)
+        failures = db.query(_FAILURES, (event_id,))
+        _remove(
+            db,
+            "attempt_log",
+            [attempt_id for attempt_id, _, _ in failures],
+            decision_id,
+            dict(row[:2] for row in failures),
+        )
+        errors += len(failures)
+        clusters |= {cluster_id for _, cluster_id, _ in failures}
+        tracebacks |= {traceback: decision_id for _, _, traceback in failures if traceback is not None}
+    left = {number for number in tracebacks if not shared and _is_shared(db, number, event_ids)}
+    for number, decision_id in tracebacks.items():
+        if number not in left:
+            _remove(db, "traceback_log", [number], decision_id)
+    rename_clusters(db, sorted(clusters), policy)
+    return len(event_ids), errors, len(tracebacks) - len(left), len(left)
+
+
+def _is_shared(db: Writer, traceback: int, event_ids: Sequence[int]) -> bool:
+    others = _OTHERS.format(events=",".join(map(str, event_ids)))
+    return bool(db.query(others, (traceback,))[0][0])
+
+
+def _remove(db: Writer, table: str, ids: list[int], decision_id: int, clusters: dict[int, int] | None = None) -> None:
+    """Keep the digests, then put the marks in place of the texts; what was erased before stays as it is."""
+    found = text_digests(db, BY_TABLE[table], ids)
+    clusters = clusters or {}
+    db.execute_many(
+        _ERASURE, [(decision_id, table, number, digest.hex(), clusters.get(number)) for number, digest in found.items()]
+    )
+    marks = ", ".join(
+        f"{column} = CASE WHEN {column} IS NULL THEN NULL ELSE '{mark}' END"
+        for column, mark in FACTS[table].erasable.items()
+    )
+    key = BY_TABLE[table].key
+    db.execute_many(f"UPDATE {table} SET {marks} WHERE {key} = ?", [(number,) for number in found])

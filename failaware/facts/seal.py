@@ -1,0 +1,83 @@
+"""Sealing: now and then, away from where facts are appended, the facts since the last seals come under new ones.
+
+The digests are made outside any transaction, since facts do not change; only the seals are written in one.
+"""
+
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from failaware.derive.seals import SEALED, Head, Seal, Sealed, digests, head, make_seal
+from failaware.engine import Reader, Writer
+
+T = TypeVar("T")
+
+RANGE = 2_048
+"""Facts under one seal, at most."""
+
+EVERY_US = 3_600_000_000
+"""After this hour (µs) fewer are sealed too."""
+
+_INSERT = (
+    "INSERT INTO seal_log (seal_id, of_table, first_id, last_id, sealed_at, digest, facts) VALUES (?, ?, ?, ?, ?, ?, ?)"
+)
+
+
+class Commits(Protocol):
+    """Whoever runs jobs on a store's connection: a Store."""
+
+    def read(self, job: Callable[[Writer], T]) -> T:
+        """Run a job that only reads."""
+
+    def write(self, job: Callable[[Writer], T]) -> T:
+        """Run a job in a transaction."""
+
+
+def seal_what_is_due(store: Commits, now: int) -> None:
+    """Seal, if that is due: a whole range waits, or the last seal is an hour old."""
+    while store.read(lambda db: _is_due(db, now)) and seal_round(store, now):
+        pass
+
+
+def seal_all(store: Commits, now: int) -> None:
+    """Seal every fact that there is."""
+    while seal_round(store, now):
+        pass
+
+
+def seal_round(store: Commits, now: int) -> bool:
+    """Seal the next range of each table; false when nothing is left to seal."""
+    seals = store.read(lambda db: next_seals(db, now))
+    if seals:
+        store.write(lambda db: append(db, seals))
+    return bool(seals)
+
+
+def next_seals(db: Reader, now: int) -> list[Seal]:
+    """The seals over the next range of each table that has unsealed facts."""
+    before, seals = head(db), []
+    for sealed in SEALED:
+        last, newest = _last(db, sealed), _newest(db, sealed)
+        if newest > last:
+            ids = (last + 1, min(newest, last + RANGE))
+            seals.append(make_seal(before, sealed, ids, now, digests(db, sealed, *ids)))
+            before = Head(seals[-1].seal_id, seals[-1].digest, now)
+    return seals
+
+
+def append(db: Writer, seals: list[Seal]) -> None:
+    """Append seals to the chain, unless another process has been quicker."""
+    if head(db).seal_id == seals[0].seal_id - 1:
+        db.execute_many(_INSERT, seals)
+
+
+def _is_due(db: Reader, now: int) -> bool:
+    waiting = max(_newest(db, sealed) - _last(db, sealed) for sealed in SEALED)
+    return waiting >= RANGE or (waiting > 0 and now >= head(db).sealed_at + EVERY_US)
+
+
+def _newest(db: Reader, sealed: Sealed) -> int:
+    return int(db.query(f"SELECT coalesce(max({sealed.key}), 0) FROM {sealed.table}")[0][0])
+
+
+def _last(db: Reader, sealed: Sealed) -> int:
+    return int(db.query("SELECT coalesce(max(last_id), 0) FROM seal_log WHERE of_table = ?", (sealed.table,))[0][0])

@@ -1,0 +1,101 @@
+"""Facts come under seals by themselves, away from where they are appended, one chain for all writers."""
+
+import hashlib
+import json
+import subprocess
+import sys
+
+import pytest
+
+from failaware import Handlers, Store, Worker
+from failaware.facts.seal import EVERY_US, RANGE, seal_all, seal_what_is_due
+from failaware.read.verify import verify
+from tests.conftest import query
+
+
+def seals(store):
+    return query(store, "SELECT seal_id, of_table, first_id, last_id FROM seal_log ORDER BY 1")
+
+
+def test_nothing_is_sealed_while_facts_are_appended(store):
+    store.record_many(("a", n) for n in range(RANGE + 100))
+    assert seals(store) == []
+
+
+def test_closing_seals_whole_ranges_and_what_an_hour_old_seal_has_left(path, clock):
+    with Store.open(path, clock=clock) as store:
+        store.record_many(("a", n) for n in range(3))
+    with Store.open(path, clock=clock) as store:
+        assert seals(store) == [(1, "event_log", 1, 3)]  # there was none yet
+        store.record_many(("a", n) for n in range(3))
+    with Store.open(path, clock=clock) as store:
+        assert len(seals(store)) == 1
+        store.record_many(("a", n) for n in range(RANGE))
+    with Store.open(path, clock=clock) as store:
+        assert seals(store)[1:] == [(2, "event_log", 4, RANGE + 3)]
+        clock.now += EVERY_US
+    with Store.open(path, clock=clock) as store:
+        assert seals(store)[2:] == [(3, "event_log", RANGE + 4, RANGE + 6)]
+
+
+def test_an_idle_worker_seals(store):
+    handlers = Handlers()
+    handlers.on("*")(lambda _event: None)
+    store.record("a", 1)
+    Worker(store, handlers).run(until_idle=True, patience=0)
+    assert {row[1] for row in seals(store)} == {"event_log", "attempt_log"}
+
+
+def test_a_disk_that_is_full_keeps_nobody_from_closing(path, clock):
+    store = Store.open(path, clock=clock)
+    store.record_many(("a", {"text": "x" * 1_000}) for n in range(RANGE))
+    store.read(lambda db: db.query("PRAGMA wal_checkpoint(TRUNCATE)"))
+    ((pages,),) = query(store, "PRAGMA page_count")
+    query(store, f"PRAGMA max_page_count = {pages}")
+    store.close()
+    with Store.open(path, clock=clock) as store:
+        assert seals(store) == []
+
+
+def test_a_seal_is_what_the_documentation_says(store):
+    """Reckoned again with nothing of ours but the columns."""
+    store.record("a.b", {"n": "ä"}, key="k", source="s")
+    seal_all(store, 17)
+    ((payload, occurred, detected),) = query(store, "SELECT event_payload, occurred_at, detected_at FROM event_log")
+    ((digest, kept),) = query(store, "SELECT digest, facts FROM seal_log")
+    columns = [1, "a.b", "s", occurred, detected, None, "k"]
+    row = json.dumps(columns, ensure_ascii=False, separators=(",", ":")).encode()
+    fact = hashlib.sha256(row + hashlib.sha256(payload.encode()).digest()).digest()
+    header = json.dumps([1, "event_log", 1, 1, 17], separators=(",", ":")).encode()
+    assert digest == hashlib.sha256(b"0" * 64 + header + fact).hexdigest()
+    assert kept == fact[:8]
+
+
+SEALER = """
+import sys
+from failaware import Store
+from failaware.facts.seal import seal_all
+store = Store.open(sys.argv[1], synchronous="NORMAL")
+for n in range(40):
+    store.record_many(("a", {"n": n}) for _ in range(7))
+    seal_all(store, n)
+"""
+
+
+def test_many_processes_seal_one_chain(path):
+    Store.open(path).close()
+    running = [subprocess.Popen([sys.executable, "-c", SEALER, str(path)]) for _ in range(4)]
+    assert [process.wait(timeout=100) for process in running] == [0] * 4
+    found = verify(path)
+    assert found.findings == ()
+    assert found.sealed == found.facts == 4 * 40 * 7
+
+
+@pytest.mark.parametrize("now", [0, -(10**15), 10**15])
+def test_a_clock_that_jumps_does_not_stop_the_chain(store, path, now):
+    store.record("a", 1)
+    seal_all(store, 10**15)
+    store.record("a", 2)
+    seal_what_is_due(store, now)
+    seal_all(store, now)
+    assert verify(path).findings == ()

@@ -1,0 +1,190 @@
+"""Verify names what was done to a store behind its back, and nothing else."""
+
+import shutil
+
+import pytest
+
+from failaware import Handlers, Retry, Store, UsageError, Worker
+from failaware.engine.guards import FACTS
+from failaware.facts.seal import seal_all
+from failaware.ingest.lines import ingest_lines
+from failaware.read.verify import verify
+from tests.conftest import plain_sqlite, query
+
+EVENTS = 12
+
+
+@pytest.fixture
+def sealed(store, path):
+    """A store with all kinds of facts, all sealed; and the newest seal."""
+    handlers = Handlers()
+
+    @handlers.on("*", retry=Retry(max_attempts=1))
+    def handle(event):
+        if event.payload["n"] % 2:
+            raise ValueError(f"bad value {event.payload['n']}")
+
+    store.record_many({"type": "a", "payload": {"n": n}, "key": f"k{n}"} for n in range(EVENTS))
+    Worker(store, handlers).run(until_idle=True, patience=0)
+    store.dismiss([2], because="seen")
+    ingest_lines(store, [b"{", b"[", b"}"], origin="file")
+    store.erase([4], because="asked to")
+    seal_all(store, store.clock())
+    found = verify(path)
+    assert found.findings == ()
+    assert found.sealed == found.facts
+    assert [(erased.event_id, erased.reason) for erased in found.erased] == [(4, "asked to")]
+    return found.head
+
+
+@pytest.fixture
+def tamper(sealed, store, path, tmp_path):
+    """Does something to a copy of the store, with the guards dropped, and says what verify finds."""
+
+    def run(*statements, noted=None, guards=True):
+        store.read(lambda db: db.checkpoint())
+        copy = tmp_path / "copy.db"
+        shutil.copy(path, copy)
+        with plain_sqlite(copy) as db:
+            triggers = db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+            for name, _ in triggers:
+                db.execute(f"DROP TRIGGER {name}")
+            for statement in statements:
+                db.execute(statement)
+            for _, sql in triggers if guards else ():
+                db.execute(sql)
+        found = verify(copy, noted=noted)
+        first = reversed([finding for finding in found.findings if finding.part != "derived"])
+        return {finding.where: finding.problem for finding in first}
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("statement", "where"),
+    [
+        ("UPDATE event_log SET event_payload = '{\"n\":9}' WHERE event_id = 5", "event_log 5"),
+        ("UPDATE event_log SET detected_at = detected_at + 1 WHERE event_id = 5", "event_log 5"),
+        ("UPDATE event_key SET key = 'other' WHERE event_id = 5", "event_log 5"),
+        ("UPDATE attempt_log SET error_message = 'bad value 8' WHERE attempt_id = 2", "attempt_log 2"),
+        ("UPDATE attempt_log SET retry_at = 1 WHERE attempt_id = 2", "attempt_log 2"),
+        ("UPDATE attempt_log SET cause = '' WHERE attempt_id = 2", "attempt_log 2"),
+        ("UPDATE traceback_log SET text = text || ' '", "traceback_log 1"),
+        ("UPDATE decision_log SET decided_by = 'eve' WHERE decision_id = 1", "decision_log 1"),
+        ("UPDATE reject_log SET raw = 'x' WHERE reject_id = 1", "reject_log 1"),
+        ("UPDATE erasure_log SET cluster_id = 1 WHERE erasure_id = 2", "erasure_log 2"),
+    ],
+)
+def test_one_changed_value(tamper, statement, where):
+    assert tamper(statement) == {where: "was changed since it was sealed"}
+
+
+@pytest.mark.parametrize("table", [table for table in FACTS if table not in ("event_key", "seal_log")])
+def test_one_deleted_row(tamper, table):
+    key = FACTS[table].keys[0]
+    found = tamper(f"DELETE FROM {table} WHERE {key} = 1")
+    assert found[f"{table} 1"] == "was deleted since it was sealed"
+
+
+def test_two_swapped_rows(tamper):
+    found = tamper(
+        "UPDATE reject_log SET reject_id = -1 WHERE reject_id = 1",
+        "UPDATE reject_log SET reject_id = 1 WHERE reject_id = 3",
+        "UPDATE reject_log SET reject_id = 3 WHERE reject_id = -1",
+    )
+    assert found == dict.fromkeys(("reject_log 1", "reject_log 3"), "was changed since it was sealed")
+
+
+def test_a_row_inserted_in_the_middle(tamper):
+    later = f"UPDATE event_log SET event_id = event_id + 1 WHERE event_id = {EVENTS}"
+    new = f"INSERT INTO event_log SELECT {EVENTS}, 'a', 's', '1', 1, 1, NULL"
+    found = tamper(later, new)
+    assert found[f"event_log {EVENTS}"] == "was changed since it was sealed"
+    found = tamper("INSERT INTO event_log SELECT -3, 'a', 's', '1', 1, 1, NULL")
+    assert found["event_log -3"].startswith("was inserted by someone else")
+
+
+def test_a_gap_in_what_is_not_sealed_yet(tamper, store):
+    store.record_many(("a", {"n": n}) for n in range(5))
+    found = tamper(f"DELETE FROM event_log WHERE event_id IN ({EVENTS + 2}, {EVENTS + 3})")
+    assert found[f"event_log {EVENTS + 2} to {EVENTS + 3}"] == "is missing"
+
+
+def test_what_was_erased_and_is_back(tamper):
+    found = tamper("UPDATE event_log SET event_payload = '{\"n\":3}' WHERE event_id = 4")
+    assert found == {"event_log 4": "was erased, but holds a text again"}
+
+
+def test_a_seal_that_was_changed(tamper):
+    for column in ("sealed_at = 1", "digest = replace(digest, '1', '2')", "facts = zeroblob(length(facts))"):
+        found = tamper(f"UPDATE seal_log SET {column} WHERE seal_id = 1")
+        assert found, column
+        assert all(name.startswith(("seal", "event_log")) for name in found)
+    assert "seal 3" in tamper("DELETE FROM seal_log WHERE seal_id = 2")
+
+
+def test_an_end_that_was_cut_off_is_told_from_a_noted_seal(tamper, sealed, store):
+    noted = sealed
+    cut = [f"DELETE FROM {table} WHERE {FACTS[table].keys[0]} > 3" for table in ("event_log", "attempt_log")]
+    cut += ["DELETE FROM event_key WHERE event_id > 3", "DELETE FROM traceback_log", "DELETE FROM decision_log"]
+    cut += ["DELETE FROM erasure_log", "DELETE FROM reject_log", "DELETE FROM seal_log"]
+    assert [where for where in tamper(*cut) if where.startswith(("seal", "event"))] == []
+    number = noted.partition(":")[0]
+    assert tamper(*cut, noted=noted)[f"seal {number}"].endswith("its end was cut off")
+    assert f"seal {number}" not in tamper(noted=noted)
+    forged = f"{number}:{'0' * 64}"
+    assert tamper(noted=forged)[f"seal {number}"].endswith("the history before it was written anew")
+    with pytest.raises(UsageError, match="is no seal"):
+        verify("x", noted="7")
+
+
+def test_guards_that_are_gone_or_others_that_came(tamper):
+    found = tamper("SELECT 1", guards=False)
+    assert "event_log_refuses_update is missing" in found["schema"] or found["schema"]
+    spy = "CREATE TRIGGER spy AFTER INSERT ON event_log BEGIN SELECT 1; END"
+    assert tamper(spy)["schema"] == "there is a trigger spy on event_log that is not ours"
+    assert tamper("CREATE TABLE mine (n)") == {}
+    assert tamper("DROP INDEX event_due")["schema"] == "the index event_due is missing"
+
+
+@pytest.mark.parametrize(
+    ("statement", "where", "problem"),
+    [
+        ("UPDATE event_state SET severity = 'LOW' WHERE event_id = 6", "event_state 6", "severity is 'LOW'"),
+        ("DELETE FROM event_state WHERE event_id = 6", "event_state 6", "is missing"),
+        ("UPDATE failure_cluster SET failures = failures + 1", "failure_cluster", "failures is"),
+        ("DELETE FROM failure WHERE attempt_id = 2", "failure 2", "is missing"),
+        ("INSERT INTO failure VALUES (1, 5)", "failure 1", "follows from no fact"),
+        ("UPDATE tally SET events = events + 1", "tally a, ", "a fresh derivation says"),
+        ("UPDATE cluster_hour SET events = 0", "cluster_hour", "events is 0"),
+        ("UPDATE event_cluster SET open_until = 5 WHERE event_id = 6", "event_cluster 6", "open_until is 5"),
+    ],
+)
+def test_a_derived_row_that_does_not_follow_from_the_facts(sealed, path, statement, where, problem):
+    with plain_sqlite(path) as db:
+        db.execute(statement)
+    found = verify(path).findings
+    assert {finding.part for finding in found} == {"derived"}
+    assert any(finding.where.startswith(where) and problem in finding.problem for finding in found)
+
+
+def test_a_store_that_lives_on_meanwhile_verifies(path, clock):
+    with Store.open(path, clock=clock) as store:
+        store.record_many(("a", n) for n in range(100))
+
+        def write_between(*_):
+            store.record("a", 1)
+
+        found = verify(path, progress=write_between)
+        assert found.findings == ()
+        assert found.facts == 100
+        assert query(store, "SELECT count(*) FROM event_log")[0][0] > 100
+
+
+def test_many_findings_are_counted(sealed, path):
+    with plain_sqlite(path) as db:
+        db.execute("DROP TRIGGER event_log_refuses_update")
+        db.execute("UPDATE event_log SET source = 'x'")
+    found = verify(path)
+    assert len([finding for finding in found.findings if finding.where.startswith("event_log")]) == EVENTS
+    assert found.more == 0
