@@ -379,8 +379,8 @@ class Erased(NamedTuple):
 class Verification(NamedTuple):
     """What verify found: nothing in `findings` means that all holds. Of each kind the first are listed.
 
-    `facts` are all facts (a key counts with its event), `sealed` those under a seal; `head` is the newest seal as `ID:DIGEST`, to be
-    noted elsewhere. `more` counts the findings that are not listed.
+    `facts` are all facts (a key counts with its event), `sealed` those under a seal; `head` is the newest seal as
+    `ID:DIGEST`, to be noted elsewhere. `more` counts the findings that are not listed.
     """
 
     facts: int

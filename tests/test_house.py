@@ -20,6 +20,8 @@ MAY_IMPORT = {  # room: the rooms it may import; the longest matching name is th
     "failaware.ingest.lines": PURE | {"failaware.engine", "failaware.ingest", "failaware.store"},
     "failaware.ingest.follow": PURE
     | {"failaware.engine", "failaware.facts", "failaware.ingest", "failaware.ingest.lines", "failaware.store"},
+    "failaware.ingest.restore": PURE
+    | {"failaware.derive", "failaware.facts", "failaware.ingest.lines", "failaware.store"},
     "failaware.ingest.logging": PURE | {"failaware.ingest", "failaware.store"},
     "failaware.store": PURE
     | {"failaware.clock", "failaware.engine", "failaware.derive", "failaware.facts", "failaware.ingest"},
@@ -27,7 +29,15 @@ MAY_IMPORT = {  # room: the rooms it may import; the longest matching name is th
     "failaware.read": PURE | {"failaware.clock", "failaware.engine", "failaware.derive"},
     "failaware.cli": PURE
     | {"failaware.derive", "failaware.ingest", "failaware.ingest.lines", "failaware.store", "failaware.sync"}
-    | {"failaware.ingest.follow", "failaware.read", "failaware.clock", "tui", "sample_data"},
+    | {
+        "failaware.facts",
+        "failaware.ingest.follow",
+        "failaware.ingest.restore",
+        "failaware.read",
+        "failaware.clock",
+        "tui",
+        "sample_data",
+    },
     "tui": PURE | {"failaware.clock", "failaware.read"},
     "sample_data": set(),  # the public names only: from failaware import …
 }

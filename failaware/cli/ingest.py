@@ -5,12 +5,14 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from itertools import chain
 from typing import IO, TYPE_CHECKING
 
 from failaware.cli import output
 from failaware.cli.run import add_synchronous
 from failaware.errors import UsageError
 from failaware.ingest.lines import Ingested, ingest_lines
+from failaware.ingest.restore import is_export, take_back
 from failaware.store import Store
 from failaware.text import one_line
 
@@ -63,12 +65,21 @@ def _once(args: argparse.Namespace) -> Ingested:
     with Store.open(args.db, synchronous=args.synchronous) as store:
         for name in args.files:
             with _opened(name) as file, _progress(name) as progress:
-                done = ingest_lines(store, file, origin="stdin" if name == "-" else name, progress=progress)
+                done = _ingest(store, file, "stdin" if name == "-" else name, progress)
             total.recorded += done.recorded
             total.known += done.known
             total.rejected += done.rejected
             total.reasons += done.reasons
     return total
+
+
+def _ingest(store: Store, file: IO[bytes], origin: str, progress: "Callable[[int], None]") -> Ingested:
+    first = file.readline()
+    lines = chain([first], file)
+    if is_export(first):
+        added, known = take_back(store, lines, origin=origin, progress=progress)
+        return Ingested(recorded=added, known=known)
+    return ingest_lines(store, lines, origin=origin, progress=progress)
 
 
 def _say(sentence: str) -> None:

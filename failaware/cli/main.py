@@ -37,6 +37,7 @@ COMMANDS = (
     Command("erase", "erase", "remove an event's payload and errors that must not be kept"),
     Command("seal", "seal", "put all facts under seals, and print the newest, to be noted elsewhere"),
     Command("verify", "verify", "prove facts and derivation intact; writes nothing"),
+    Command("export", "export", "all facts as JSON Lines that ingest takes back"),
     Command("rebuild", "rebuild", "derive everything anew from the facts"),
     Command("seed", "seed", "fill a store with realistic sample data"),
     Command("demo", "demo", "a store full of sample failures, alive, in the inspector"),

@@ -57,10 +57,11 @@ def guard_statements() -> Iterator[str]:
             f"CREATE TRIGGER {table}_refuses_replace BEFORE INSERT ON {table} WHEN {taken} "
             f"BEGIN SELECT RAISE(ABORT, '{message}'); END"
         )
+    message = "failaware: facts are append-only, erasure_log refuses a row without an ERASE decision"
     yield (
         "CREATE TRIGGER erasure_log_needs_a_decision BEFORE INSERT ON erasure_log WHEN NOT EXISTS "
         "(SELECT 1 FROM decision_log WHERE decision_id = NEW.decision_id AND decision = 'ERASE') "
-        "BEGIN SELECT RAISE(ABORT, 'failaware: facts are append-only, erasure_log refuses a row without an ERASE decision'); END"
+        f"BEGIN SELECT RAISE(ABORT, '{message}'); END"
     )
 
 

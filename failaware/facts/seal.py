@@ -8,6 +8,7 @@ from typing import Protocol, TypeVar
 
 from failaware.derive.seals import SEALED, Head, Seal, Sealed, digests, head, make_seal
 from failaware.engine import Reader, Writer
+from failaware.errors import UsageError
 
 T = TypeVar("T")
 
@@ -54,6 +55,8 @@ def seal_round(store: Commits, now: int) -> bool:
 
 def next_seals(db: Reader, now: int) -> list[Seal]:
     """The seals over the next range of each table that has unsealed facts."""
+    if _is_held(db):
+        raise UsageError("an export is being taken back into this store; take it to its end, then its facts are sealed")
     before, seals = head(db), []
     for sealed in SEALED:
         last, newest = _last(db, sealed), _newest(db, sealed)
@@ -70,7 +73,23 @@ def append(db: Writer, seals: list[Seal]) -> None:
         db.execute_many(_INSERT, seals)
 
 
+def hold(db: Writer) -> None:
+    """Seal nothing until `release`: the facts that are taken back from an export come with their own seals."""
+    db.execute("INSERT INTO setting (name, value) VALUES ('seals', 'held') ON CONFLICT (name) DO NOTHING")
+
+
+def release(db: Writer) -> None:
+    """Seal again."""
+    db.execute("DELETE FROM setting WHERE name = 'seals'")
+
+
+def _is_held(db: Reader) -> bool:
+    return bool(db.query("SELECT 1 FROM setting WHERE name = 'seals'"))
+
+
 def _is_due(db: Reader, now: int) -> bool:
+    if _is_held(db):
+        return False
     waiting = max(_newest(db, sealed) - _last(db, sealed) for sealed in SEALED)
     return waiting >= RANGE or (waiting > 0 and now >= head(db).sealed_at + EVERY_US)
 

@@ -109,7 +109,7 @@ def _legible(raw: str, recorder: Recorder) -> str:
 def _parse(line: str, recorder: Recorder, now: int) -> tuple[NewEvent, Failure | None]:
     values: dict[str, Any] = {}
     raw_payload = "null"
-    for name, value, raw in _members(line):
+    for name, value, raw in members(line):
         if name in values:
             raise UsageError(f"the field '{name}' stands twice")
         if name not in _FIELDS:
@@ -147,7 +147,7 @@ def _failure(error: Any, recorder: Recorder) -> Failure | None:
     )
 
 
-def _members(line: str) -> Iterator[tuple[str, Any, str]]:
+def members(line: str) -> Iterator[tuple[str, Any, str]]:
     """The members of a JSON object: name, decoded value, and the value's raw text."""
     position = _skip(line, 0)
     if line[position : position + 1] != "{":

@@ -1,70 +1,15 @@
 """As of a moment, every report says exactly what it said then."""
 
-import json
 import tempfile
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from failaware import Handlers, Inspector, NotFound, Permanent, Retry, Store, UsageError, Worker
-from failaware.ingest.lines import ingest_lines
-from tests.conftest import HOUR, START, Clock, plain_sqlite
-
-MINUTE_S = 60
-ERRORS = (ValueError("bad value 7"), ConnectionError("10.0.0.3 refused"), Permanent("never"))
-
-steps = st.one_of(
-    st.tuples(st.just("record"), st.sampled_from(["a.x", "a.y", "b"]), st.integers(1, 3)),
-    st.tuples(st.just("work"), st.lists(st.sampled_from([None, *ERRORS]), min_size=1, max_size=4)),
-    st.tuples(st.just("work"), st.lists(st.sampled_from([None, *ERRORS]), min_size=1, max_size=4)),
-    st.tuples(st.just("decide"), st.sampled_from(["requeue", "dismiss"]), st.integers(1, 6)),
-    st.tuples(st.just("ingest"), st.integers(-9 * HOUR, 9 * HOUR)),
-    st.tuples(st.just("reject")),
-)
-waits = st.sampled_from([1e-6, 1, 20 * MINUTE_S, 61 * MINUTE_S, 3 * 60 * MINUTE_S])
-histories = st.lists(st.tuples(steps, waits), min_size=1, max_size=12)
-
-
-class Life:
-    """A store whose clock is moved by hand, and what happens to it."""
-
-    def __init__(self, path):
-        self.clock = Clock()
-        self.store = Store.open(path, synchronous="NORMAL", clock=self.clock)
-        self.dice = iter(())
-        handlers = Handlers()
-        handlers.on("*", retry=Retry(max_attempts=3, base=MINUTE_S, jitter=0))(self.handle)
-        self.worker = Worker(self.store, handlers)
-
-    def handle(self, _event):
-        self.clock.advance(0.5)
-        if (error := next(self.dice, None)) is not None:
-            raise error
-
-    def step(self, what, *how):
-        getattr(self, what)(*how)
-
-    def record(self, event_type, count):
-        self.store.record_many((event_type, {"n": n}) for n in range(count))
-
-    def work(self, dice):
-        self.dice = iter(dice)
-        self.worker.run(until_idle=True, patience=0)
-
-    def decide(self, which, event_id):
-        with suppress(UsageError, NotFound):
-            getattr(self.store, which)([event_id], because="dice")
-
-    def ingest(self, ago):
-        at = (self.clock.now - ago) / 1_000_000
-        line = {"type": "a.x", "occurred_at": at, "error": {"type": "ValueError", "message": "bad value 9"}}
-        ingest_lines(self.store, [json.dumps(line).encode()], origin="elsewhere")
-
-    def reject(self):
-        ingest_lines(self.store, [b"{"], origin="elsewhere")
+from failaware import Inspector
+from tests.conftest import START, plain_sqlite
+from tests.life import Life, histories
 
 
 def reports(inspector):

@@ -1,0 +1,54 @@
+"""`failaware export`: all facts as JSON Lines, which `failaware ingest` takes back."""
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+from failaware.cli import output
+from failaware.errors import UsageError
+from failaware.read.export import Export
+from failaware.read.inspector import Inspector
+from failaware.text import counted, visible
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """--out."""
+    parser.add_argument(
+        "--out", metavar="FILE", help="write to this file, which must not exist yet (default: standard output)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write them; exit status 1 when something could not be read."""
+    with Inspector.open(args.db) as inspector, _opened(args.out) as file:
+        export = Export(inspector.db)
+        harmless = visible if file.isatty() else str  # what is only looked at must not be obeyed
+        for line in export.lines():
+            file.write(harmless(line) + "\n")
+    if export.lost:
+        lost = f"{counted(export.lost, 'fact')} could not be read, as the store is damaged; the rest is saved"
+        sys.stderr.write(f"failaware: {lost}\n")
+    elif args.out is not None:
+        output.Paper().print(
+            output.text(f"{args.out} holds all facts; 'failaware --db NEW ingest {args.out}' takes them back")
+        )
+    return 1 if export.lost else 0
+
+
+@contextmanager
+def _opened(name: str | None) -> Iterator[TextIO]:
+    if name is None:
+        with open(sys.stdout.fileno(), "w", encoding="utf-8", closefd=False) as file:
+            yield file
+        return
+    try:
+        handle = os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)  # facts hold other people's data
+    except FileExistsError:
+        raise UsageError(f"{name} exists already; name a new file") from None
+    except OSError as error:
+        raise UsageError(f"cannot write {name}: {error.strerror}") from None
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        yield file

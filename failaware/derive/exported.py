@@ -1,0 +1,73 @@
+"""The lines of an export: for each kind of fact its columns in order, as they are written and as they are taken back.
+
+Every line is one JSON object with `fact`, its kind. Before them stands one that says what this is, after them one that
+says that it is whole. A line may refer to lines before it, never to later ones.
+"""
+
+from typing import NamedTuple
+
+FIRST = '{"failaware": "export", "version": 1}'
+"""The first line of an export."""
+
+INTEGER, TEXT, BLOB = "integer", "text", "blob"
+
+
+class Column(NamedTuple):
+    """A column, and what may stand in it."""
+
+    name: str
+    kind: str = TEXT
+    optional: bool = False
+
+
+class Kind(NamedTuple):
+    """One kind of fact: its table, whose first column is its key."""
+
+    name: str
+    table: str
+    columns: tuple[Column, ...]
+
+
+def _columns(words: str) -> tuple[Column, ...]:
+    """Columns as words: `#` before an integer, `?` after what may be null."""
+    return tuple(
+        Column(word.strip("#?"), INTEGER if word.startswith("#") else TEXT, word.endswith("?"))
+        for word in words.split()
+    )
+
+
+EVENT = Kind(
+    "event",
+    "event_log",
+    _columns("#event_id event_type source? event_payload #occurred_at #detected_at fingerprint? key?"),
+)
+"""Its key is a table of its own; its payload is the raw JSON, as it stands in the line."""
+
+SEAL = Kind(
+    "seal",
+    "seal_log",
+    (*_columns("#seal_id of_table #first_id #last_id #sealed_at digest"), Column("facts", BLOB)),
+)
+
+KINDS = (
+    Kind("setting", "setting", _columns("name value")),
+    EVENT,
+    Kind("traceback", "traceback_log", _columns("#traceback_id hash text")),
+    Kind(
+        "decision",
+        "decision_log",
+        _columns("#decision_id #event_id decision #after_attempt decided_by reason #decided_at"),
+    ),
+    Kind("erasure", "erasure_log", _columns("#erasure_id #decision_id of_table #row_id digest #cluster_id?")),
+    Kind(
+        "attempt",
+        "attempt_log",
+        _columns(
+            "#attempt_id #event_id #attempt_no outcome error_type? error_message? #traceback? worker #started_at "
+            "#finished_at #retry_at? because? cause? fingerprint?"
+        ),
+    ),
+    Kind("reject", "reject_log", _columns("#reject_id origin #line_no raw error #rejected_at")),
+    SEAL,
+)
+"""In the order in which they stand in an export."""

@@ -1,0 +1,84 @@
+"""Export: all facts as JSON Lines that `failaware ingest` takes back, into a store that means and proves the same.
+
+What a damaged file still gives is saved: what cannot be read is left out, and counted.
+"""
+
+from collections.abc import Callable, Iterator
+
+from failaware.derive.exported import BLOB, EVENT, FIRST, KINDS, Kind
+from failaware.engine import Reader
+from failaware.errors import StoreCorrupt
+
+_PAGE = 2_000
+_SETTINGS = (
+    "SELECT json_object('fact', 'setting', 'name', name, 'value', value) FROM setting "
+    "WHERE name IN ('policy', 'grouping') ORDER BY name"
+)
+
+
+class Export:
+    """One export; `lost` counts the facts that could not be read, once all lines were taken."""
+
+    def __init__(self, db: Reader, progress: Callable[[int, int], None] = lambda _done, _total: None) -> None:
+        """Export what the store holds now; `progress` is told how many facts of how many are done."""
+        self.lost = 0
+        self._db = db
+        self._progress = progress
+        facts = [kind for kind in KINDS if kind.name != "setting"]
+        ends = ", ".join(f"(SELECT coalesce(max({kind.columns[0].name}), 0) FROM {kind.table})" for kind in facts)
+        # What is appended meanwhile is left out: one moment for all, though none is held.
+        self._ends = dict(zip(facts, db.query(f"SELECT {ends}")[0], strict=True))
+
+    def lines(self) -> Iterator[str]:
+        """All lines, without their ends."""
+        yield FIRST
+        total, done = sum(self._ends.values()), 0
+        for (line,) in self._db.query(_SETTINGS):
+            yield line
+        for kind, end in self._ends.items():
+            for first in range(1, end + 1, _PAGE):
+                last = min(first + _PAGE - 1, end)
+                yield from self._read(kind, first, last)
+                self._progress(done + last, total)
+            done += end
+        yield f'{{"failaware": "end", "lost": {self.lost}}}'
+
+    def _read(self, kind: Kind, first: int, last: int) -> list[str]:
+        """A range of facts; where the file is damaged, halves of it, down to the rows that cannot be read."""
+        try:
+            return [line for (line,) in self._db.query(_SQL[kind], (first, last))]
+        except StoreCorrupt:
+            if first == last:
+                self.lost += 1
+                return []
+            middle = (first + last) // 2
+            return self._read(kind, first, middle) + self._read(kind, middle + 1, last)
+
+
+def _sql(kind: Kind) -> str:
+    """A SELECT that makes the lines of a range of facts."""
+    key = kind.columns[0].name
+    if kind is not EVENT:
+        return f"SELECT {_object(kind)} FROM {kind.table} f WHERE f.{key} BETWEEN ? AND ? ORDER BY f.{key}"
+    # The payload as it stands, so that it comes back to the byte; one that is no single line, as a text.
+    rest = _object(kind._replace(columns=tuple(column for column in kind.columns if column.name != "event_payload")))
+    return f"""
+      SELECT CASE WHEN json_valid(f.event_payload) AND instr(f.event_payload, char(10)) = 0
+                  THEN substr({rest}, 1, length({rest}) - 1) || ',"payload":' || f.event_payload || '}}'
+                  ELSE {_object(kind)} END
+        FROM event_log f LEFT JOIN event_key k ON k.event_id = f.event_id
+       WHERE f.event_id BETWEEN ? AND ? ORDER BY f.event_id
+    """
+
+
+def _object(kind: Kind) -> str:
+    values = [f"'{column.name}', {_value(column.name, column.kind)}" for column in kind.columns]
+    return f"json_object('fact', '{kind.name}', {', '.join(values)})"
+
+
+def _value(name: str, kind: str) -> str:
+    of = "k" if name == "key" else "f"
+    return f"lower(hex({of}.{name}))" if kind == BLOB else f"{of}.{name}"
+
+
+_SQL = {kind: _sql(kind) for kind in KINDS if kind.name != "setting"}
