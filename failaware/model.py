@@ -328,10 +328,34 @@ class GroupedBy(NamedTuple):
     masked: tuple[MaskedPart, ...]
 
 
+class Behind(NamedTuple):
+    """The facts behind a number: up to ten of them, newest first, by what they are (event, attempt, decision)."""
+
+    number: str
+    value: int
+    kind: str
+    ids: tuple[int, ...]
+
+
+class SeverityChange(NamedTuple):
+    """When a severity changed last, from what to what, and by which event's fact; `sentence` says it in words.
+
+    `event_id` is None where no change was found among very many facts, and `at` is how far back was looked.
+    """
+
+    at: int
+    before: str | None
+    after: str | None
+    rule: str | None
+    event_id: int | None
+    sentence: str
+
+
 class Explanation(NamedTuple):
     """Why an event or a cluster has the severity it has; `severity` is None when no rule holds.
 
-    `grouped` is about its last failure, or about a cluster's newest one; None of an event that never failed.
+    `grouped` is about its last failure, or about a cluster's newest one; None of an event that never failed. `behind`
+    and `since` are there where they were asked for; `since` is None where there never was a severity.
     """
 
     entity_type: str
@@ -341,6 +365,8 @@ class Explanation(NamedTuple):
     reason: str | None
     checks: tuple[RuleCheck, ...]
     grouped: GroupedBy | None = None
+    behind: tuple[Behind, ...] = ()
+    since: SeverityChange | None = None
 
 
 class Erasure(NamedTuple):
@@ -390,3 +416,63 @@ class Verification(NamedTuple):
     erased: tuple[Erased, ...]
     findings: tuple[Finding, ...]
     more: int
+
+
+class Move(NamedTuple):
+    """An event or a cluster whose severity would be another, or has become another; `title` says what it is.
+
+    Each severity comes with the rule that gave it; None where none held.
+    """
+
+    entity_type: str
+    entity_id: int
+    title: str
+    before: str | None
+    before_rule: str | None
+    after: str | None
+    after_rule: str | None
+
+
+class WhatIf(NamedTuple):
+    """Two policies over the same facts: how many stand where, and what would move, worst first.
+
+    `more` of what would move are not listed.
+    """
+
+    before: SeverityCounts
+    after: SeverityCounts
+    moves: tuple[Move, ...]
+    more: int
+
+
+class Changed(NamedTuple):
+    """An event or a cluster that is not as it was: `change` is new, back, worse, better or gone.
+
+    `how` says what became of what is gone (recovered, dismissed, waiting), and of an event's state otherwise.
+    """
+
+    change: str
+    entity_type: str
+    entity_id: int
+    title: str
+    before: str | None
+    after: str | None
+    rule: str | None
+    how: str
+
+
+class Diff(NamedTuple):
+    """What changed between two moments (µs): clusters, then events, each worst first.
+
+    `counts` says how many there are of each kind of change, by 'cluster' and 'event'; the lists may be shorter.
+    """
+
+    since: int
+    until: int
+    health_before: Health
+    health_after: Health
+    severity_before: SeverityCounts
+    severity_after: SeverityCounts
+    counts: dict[str, dict[str, int]]
+    clusters: tuple[Changed, ...]
+    events: tuple[Changed, ...]

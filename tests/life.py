@@ -17,12 +17,14 @@ steps = st.one_of(
     st.tuples(st.just("work"), st.lists(st.sampled_from([None, *ERRORS]), min_size=1, max_size=4)),
     st.tuples(st.just("work"), st.lists(st.sampled_from([None, *ERRORS]), min_size=1, max_size=4)),
     st.tuples(st.just("decide"), st.sampled_from(["requeue", "dismiss"]), st.integers(1, 6)),
-    st.tuples(st.just("erase"), st.integers(1, 6)),
     st.tuples(st.just("ingest"), st.integers(-9 * HOUR, 9 * HOUR)),
     st.tuples(st.just("reject")),
 )
+erasures = st.tuples(st.just("erase"), st.integers(1, 6))
 waits = st.sampled_from([1e-6, 1, 20 * MINUTE_S, 61 * MINUTE_S, 3 * 60 * MINUTE_S])
 histories = st.lists(st.tuples(steps, waits), min_size=1, max_size=12)
+histories_with_erasures = st.lists(st.tuples(st.one_of(steps, steps, steps, erasures), waits), min_size=1, max_size=12)
+"""What is erased is erased at every moment, so that reports as of one before it say something else than they did."""
 
 
 class Life:

@@ -3,7 +3,7 @@
 import argparse
 
 from failaware.cli import asking, output
-from failaware.model import GroupedBy
+from failaware.model import Behind, GroupedBy
 from failaware.text import bounded
 
 _SHOWN = 2_000  # characters of a message
@@ -22,7 +22,7 @@ def run(args: argparse.Namespace) -> int:
         kind, _, digits = entity.partition("/")
         if kind == "cluster" and digits.isdigit():
             entity = f"cluster/{inspector.cluster(digits).cluster_id}"
-        explanation = inspector.explain(entity)
+        explanation = inspector.explain(entity, facts=True)
     if args.json:
         output.print_json(explanation)
         return 0
@@ -32,6 +32,8 @@ def run(args: argparse.Namespace) -> int:
     paper.print(title)
     if explanation.reason:
         paper.print(output.text(f"because {explanation.rule}: {explanation.reason}"))
+    if explanation.since:
+        paper.print(output.text(f"since   {explanation.since.sentence}"))
     if explanation.grouped:
         paper.print()
         print_grouping(paper, explanation.grouped)
@@ -43,7 +45,17 @@ def run(args: argparse.Namespace) -> int:
         paper.print(output.text(f"         {check.condition}", "dim"))
         numbers = ", ".join(f"{name} = {value}" for name, value in check.numbers.items())
         paper.print(output.text(f"         {numbers}"))
+    _print_facts(paper, explanation.behind)
     return 0
+
+
+def _print_facts(paper: output.Paper, behind: tuple[Behind, ...]) -> None:
+    """The facts behind the numbers, the newest of each."""
+    paper.print()
+    for behind_it in behind:
+        ids = ", ".join(map(str, behind_it.ids))
+        more = f", and {behind_it.value - len(behind_it.ids):,} more" if behind_it.value > len(behind_it.ids) else ""
+        paper.print(output.text(f"{behind_it.number:<10} {behind_it.value:>7,}  {behind_it.kind}s {ids}{more}"))
 
 
 def print_grouping(paper: output.Paper, grouped: GroupedBy) -> None:

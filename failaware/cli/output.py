@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from failaware.errors import StoreMissing
+from failaware.errors import StoreMissing, UsageError
 from failaware.text import cells, cut, one_line, visible
 
 if TYPE_CHECKING:
@@ -98,6 +98,18 @@ def must_exist(place: str) -> None:
     """
     if not Path(place).exists():
         raise StoreMissing(f"there is no store at {place}; name it with --db")
+
+
+def read_file(path: str) -> str:
+    """The text of a file that was named on the command line.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read {path}: {error}") from None
 
 
 def positive(value: str) -> int:

@@ -1,12 +1,10 @@
 """`failaware rebuild`: derive everything anew from the facts, by another policy if one is given."""
 
 import argparse
-from pathlib import Path
 
 from failaware.cli import output
 from failaware.derive.grouping import GroupingRules
 from failaware.derive.rules import Policy
-from failaware.errors import UsageError
 from failaware.store import Store
 
 
@@ -23,18 +21,11 @@ def run(args: argparse.Namespace) -> int:
     output.must_exist(args.db)
     policy = None
     if args.policy is not None:
-        policy = Policy.from_toml(_read(args.policy), origin=args.policy)
+        policy = Policy.from_toml(output.read_file(args.policy), origin=args.policy)
     grouping = None
     if args.grouping is not None:
-        grouping = GroupingRules.from_toml(_read(args.grouping), origin=args.grouping)
+        grouping = GroupingRules.from_toml(output.read_file(args.grouping), origin=args.grouping)
     with Store.open(args.db) as store:
         store.rebuild(policy, grouping=grouping)
     output.Paper().print(output.text("Everything derived was made anew from the facts."))
     return 0
-
-
-def _read(path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read {path}: {error}") from None

@@ -4,12 +4,16 @@ import argparse
 
 from failaware.cli import asking, output
 from failaware.cli.output import Line
-from failaware.model import Cluster, Severity, SeverityCounts
+from failaware.derive.rules import Policy
+from failaware.model import Cluster, Severity, SeverityCounts, WhatIf
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """--json, --as-of, --exit-code."""
+    """--json, --as-of, --policy, --exit-code."""
     asking.add_arguments(parser)
+    parser.add_argument(
+        "--policy", metavar="FILE", help="beside the policy in force, another one, and what it would move"
+    )
     levels = [level.value for level in Severity]
     parser.add_argument(
         "--exit-code",
@@ -22,7 +26,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print it."""
+    policy = None if args.policy is None else Policy.from_toml(output.read_file(args.policy), origin=args.policy)
     with asking.inspector(args) as inspector:
+        if policy is not None:
+            return _compare(args, inspector.what_if(policy))
         counts = inspector.severity()
         worst = inspector.clusters("status:unresolved", limit=5)
     if args.json:
@@ -48,6 +55,44 @@ def _draw(counts: SeverityCounts, worst: list[Cluster]) -> None:
         paper.print(output.severity(cluster.severity) + named + output.text(cluster.reason))
     if not any(counts.events.values()):
         paper.print(output.text("Nothing is unresolved.", "green"))
+
+
+def _compare(args: argparse.Namespace, found: WhatIf) -> int:
+    """Two policies side by side; the exit status goes by the other one."""
+    if args.json:
+        output.print_json(found)
+    else:
+        _draw_both(found, args.policy)
+    return int(args.exit_code is not None and _reached(found.after.events, found.after.clusters, args.exit_code))
+
+
+def _draw_both(found: WhatIf, name: str) -> None:
+    paper = output.Paper()
+    rows = []
+    for level in reversed(Severity):
+        numbers = [(side.clusters[level], side.events[level]) for side in (found.before, found.after)]
+        cells = [
+            output.text(f"{clusters:,} + {events:,}", "" if clusters + events else "dim")
+            for clusters, events in numbers
+        ]
+        change = sum(numbers[1]) - sum(numbers[0])
+        rows.append(([output.severity(level), *cells, output.text(f"{change:+,}" if change else "·")], Line()))
+    columns = ("severity", "in force", f"by {name}", "change")
+    output.print_rows(paper, columns, rows, right=columns[1:])
+    paper.print(output.text("clusters + events", "dim"))
+    if not found.moves:
+        paper.print(Line(), output.text("Nothing would move.", "green"))
+        return
+    paper.print()
+    moves = []
+    for move in found.moves:
+        course = output.severity(move.before) + output.text(" → ") + output.severity(move.after)
+        shown = output.short(move.entity_id) if move.entity_type == "cluster" else str(move.entity_id)
+        by = output.text(f"{move.before_rule or 'no rule'} → {move.after_rule or 'no rule'}", "dim")
+        moves.append(([course, output.text(f"{move.entity_type} {shown}"), by], output.text(move.title)))
+    output.print_rows(paper, ("would move", "what", "by which rule"), moves)
+    if found.more:
+        paper.print(output.text(f"and {found.more:,} more", "dim"))
 
 
 def _reached(events: dict[str, int], clusters: dict[str, int], level: str) -> bool:

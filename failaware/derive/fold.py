@@ -42,13 +42,17 @@ _EVIDENCE = (
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Which facts are new: CTEs, and the values of their parameters. The flags skip what the scope cannot hold."""
+    """Which facts are new: CTEs, and the values of their parameters. The flags skip what the scope cannot hold.
+
+    `grouped`: its failures have their clusters already.
+    """
 
     ctes: str
     parameters: dict[str, int] = field(default_factory=dict)
     events: bool = True
     attempts: bool = True
     decisions: bool = True
+    grouped: bool = False
 
 
 def _ctes(new_event: str, new_attempt: str, new_decision: str) -> str:
@@ -93,6 +97,12 @@ def just_appended(
     return Scope(_LIVE, parameters, events != _NOTHING, attempts != _NOTHING, decisions != _NOTHING)
 
 
+def one(log: str, number: int) -> Scope:
+    """One fact, of one of the three logs."""
+    kind = log.removesuffix("_log") + "s"
+    return just_appended(**{kind: (number, number)})
+
+
 def fold(db: Deriver, scope: Scope, policy: Policy) -> None:
     """Bring the derived tables from what they say without the scope's facts to what they say with them."""
     if scope.events:
@@ -134,7 +144,7 @@ def _empty_work_tables(db: Deriver) -> None:
 
 
 def _fold_failures(db: Deriver, scope: Scope) -> None:
-    if _fingerprint(db, scope):
+    if _fingerprint(db, scope) or scope.grouped:
         _run(db, scope, "count_failures")
         _run(db, scope, "count_hours")
     if not _run(db, scope, "entries"):
@@ -157,7 +167,7 @@ def rename_clusters(db: Deriver, cluster_ids: list[int], policy: Policy) -> None
 
 
 def _fingerprint(db: Deriver, scope: Scope) -> bool:
-    """Give every new failure its cluster; true if there were any."""
+    """Give every new failure its cluster; true if there were any without one."""
     after, find = 0, _grouper(db)
     while rows := db.query(scope.ctes + _SQL["unfingerprinted"], {**scope.parameters, "after": after, "page": _PAGE}):
         failures: list[tuple[int, int]] = []

@@ -37,6 +37,7 @@ SELECT a.attempt_id, a.traceback, e.event_type, a.error_type, a.error_message, a
   FROM new_attempt a JOIN event_log e ON e.event_id = a.event_id
   LEFT JOIN erasure_log x ON x.of_table = 'attempt_log' AND x.row_id = a.attempt_id
  WHERE a.outcome = 'FAILED' AND a.attempt_id > :after
+   AND NOT EXISTS (SELECT 1 FROM failure f WHERE f.attempt_id = a.attempt_id)
  ORDER BY a.attempt_id LIMIT :page;
 
 -- name: new_failure

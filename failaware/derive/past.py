@@ -12,8 +12,8 @@ from failaware.derive.settings import load_policy
 from failaware.engine import Deriver
 
 
-class _Log(NamedTuple):
-    """A fact table: its key, and SQL for the moment from which a row `f` of it is known."""
+class Log(NamedTuple):
+    """A fact table: its key, and SQL for the moment from which a row `f` of the store's own table is known."""
 
     table: str
     key: str
@@ -22,11 +22,13 @@ class _Log(NamedTuple):
 
 _LATER = "max({}, (SELECT e.detected_at FROM main.event_log e WHERE e.event_id = f.event_id))"
 _OF_KNOWN_EVENT = "AND EXISTS (SELECT 1 FROM event_state s WHERE s.event_id = f.event_id)"
-_LOGS = (
-    _Log("event_log", "event_id", "f.detected_at"),
-    _Log("attempt_log", "attempt_id", _LATER.format("f.finished_at")),
-    _Log("decision_log", "decision_id", _LATER.format("f.decided_at")),
+LOGS = (
+    Log("event_log", "event_id", "f.detected_at"),
+    Log("attempt_log", "attempt_id", _LATER.format("f.finished_at")),
+    Log("decision_log", "decision_id", _LATER.format("f.decided_at")),
 )
+"""The facts that are folded, events first."""
+
 _NOW, _LAST = "(SELECT at FROM moment)", "(SELECT {} FROM moment)"
 _VIEWS = {
     "event_log": f"f.detected_at <= {_NOW} AND f.event_id <= {_LAST.format('event_log')}",
@@ -39,8 +41,8 @@ _TABLES = (
     "CREATE TEMP TABLE known_at (log INTEGER, at INTEGER, id INTEGER, PRIMARY KEY (log, at, id)) WITHOUT ROWID",
     "CREATE TEMP TABLE step (log INTEGER, id INTEGER, PRIMARY KEY (log, id)) WITHOUT ROWID",
 )
-_ENDS = "SELECT " + ", ".join(f"(SELECT coalesce(max({log.key}), 0) FROM main.{log.table})" for log in _LOGS)
-_STEP = of_ids(*(f"IN (SELECT id FROM step WHERE log = {number})" for number in range(len(_LOGS))))
+_ENDS = "SELECT " + ", ".join(f"(SELECT coalesce(max({log.key}), 0) FROM main.{log.table})" for log in LOGS)
+_STEP = of_ids(*(f"IN (SELECT id FROM step WHERE log = {number})" for number in range(len(LOGS))))
 
 
 class Past:
@@ -50,7 +52,7 @@ class Past:
         """Nothing is known yet; `move` comes next. `db` has private tables beside the store, still empty."""
         self._db = db
         self._at: int | None = None
-        self._bounds = self._listed = [0] * len(_LOGS)
+        self._bounds = self._listed = [0] * len(LOGS)
         for statement in _TABLES:
             db.execute(statement)
         for table, known in _VIEWS.items():
@@ -69,7 +71,7 @@ class Past:
             return
         self._list()
         self._db.execute("DELETE FROM step")
-        for number, log in enumerate(_LOGS):
+        for number, log in enumerate(LOGS):
             between = {"log": number, "was": was, "at": at, "seen": seen[number], "last": self._bounds[number]}
             self._db.execute(
                 "INSERT INTO step SELECT log, id FROM known_at WHERE log = :log AND at > :was AND at <= :at", between
@@ -86,12 +88,12 @@ class Past:
         self._list()
         which, beyond = ("min", ">") if way > 0 else ("max", "<")
         sql = f"SELECT {which}(at) FROM known_at WHERE log = ? AND at {beyond} ?"
-        times = [self._db.query(sql, (number, self._at))[0][0] for number in range(len(_LOGS))]
+        times = [self._db.query(sql, (number, self._at))[0][0] for number in range(len(LOGS))]
         return (min if way > 0 else max)((at for at in times if at is not None), default=None)
 
     def _list(self) -> None:
         """Bring the list of moments up to what the store holds."""
-        for number, log in enumerate(_LOGS):
+        for number, log in enumerate(LOGS):
             if self._bounds[number] > self._listed[number]:
                 self._db.execute(
                     f"INSERT INTO known_at SELECT ?, {log.known_at}, f.{log.key} FROM main.{log.table} f "

@@ -6,6 +6,7 @@ last failure it is), `recovered`, `failures`, `episodes`, `comebacks`. `:name` i
 rules that hold, the first wins; they stand worst first.
 """
 
+import re
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -64,6 +65,10 @@ RULES = (
 )
 
 
+_LARGEST = 1_000_000  # of a threshold
+_VALUE = re.compile(r"^(\w+) = \d+", re.MULTILINE)
+
+
 class Policy(NamedTuple):
     """The thresholds (`policy.toml` says what each does): whole numbers, 1 or more."""
 
@@ -78,6 +83,11 @@ class Policy(NamedTuple):
     def to_toml(self) -> str:
         """The policy as TOML text that `from_toml` takes back."""
         return "".join(f"{name} = {value}\n" for name, value in self._asdict().items())
+
+    def explained(self) -> str:
+        """The policy as a TOML file that says what each threshold does."""
+        values = self._asdict()
+        return _VALUE.sub(lambda line: f"{line[1]} = {values[line[1]]}", _default_text())
 
     @classmethod
     def from_toml(cls, text: str, *, origin: str = "the policy") -> "Policy":
@@ -96,8 +106,8 @@ class Policy(NamedTuple):
         for name, value in given.items():
             if name not in known:
                 raise UsageError(f"{origin}: there is no threshold '{name}'; there are {', '.join(sorted(known))}")
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise UsageError(f"{origin}: {name} is a whole number of 1 or more, not {value!r}")
+            if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _LARGEST:
+                raise UsageError(f"{origin}: {name} is a whole number from 1 to {_LARGEST:,}, not {value!r:.60}")
         return cls(**{**_defaults(), **given})
 
 
@@ -105,8 +115,11 @@ class Policy(NamedTuple):
 def _defaults() -> dict[str, int]:
     import tomllib
 
-    text = Path(__file__).with_name("policy.toml").read_text(encoding="utf-8")
-    return dict(tomllib.loads(text))
+    return dict(tomllib.loads(_default_text()))
+
+
+def _default_text() -> str:
+    return Path(__file__).with_name("policy.toml").read_text(encoding="utf-8")
 
 
 @cache

@@ -25,15 +25,17 @@ def open_reader(place: str | Path, *, busy_timeout_s: float = 30.0) -> Reader:
     return SqliteReader(_path(place), busy_timeout_s=busy_timeout_s)
 
 
-def open_beside(place: str | Path, *, busy_timeout_s: float = 30.0) -> Deriver:
-    """Open a store for reading, with empty derived tables of one's own in place of the store's; for one thread.
+def open_beside(place: str | Path, *, facts: bool = False) -> Deriver:
+    """Open a store for reading, with empty derived tables of one's own in place of the store's.
+
+    With `facts`, the fact tables are one's own, too; the store's are then to be had as `main.event_log` and so on.
 
     Raises:
         StoreError: as `open_reader`.
     """
     from failaware.engine.beside import SqliteBeside
 
-    return SqliteBeside(_path(place), busy_timeout_s=busy_timeout_s)
+    return SqliteBeside(_path(place), facts=facts)
 
 
 def open_writer(place: str | Path, *, synchronous: str) -> Writer:

@@ -14,12 +14,12 @@ _CACHE_KIB = 262_144  # of private tables that are kept in memory; what is more 
 class SqliteBeside(SqliteReader):
     """The file handle refuses to write as any reader's does; only this connection's temporary tables can change."""
 
-    def __init__(self, path: Path, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
+    def __init__(self, path: Path, *, facts: bool = False, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
         super().__init__(path, busy_timeout_s=busy_timeout_s)
         try:
             self.execute(f"PRAGMA temp.cache_size = -{_CACHE_KIB}")
             self.query("PRAGMA temp.journal_mode = OFF")  # after an error the tables are of no use anyway
-            for statement in private_schema():
+            for statement in private_schema(facts=facts):
                 self.execute(statement)
         except BaseException:
             self.close()

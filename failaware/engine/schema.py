@@ -15,12 +15,12 @@ def whole_schema() -> Iterator[str]:
     yield from guard_statements()
 
 
-def private_schema() -> Iterator[str]:
-    """All but the facts, as temporary tables of one connection.
+def private_schema(*, facts: bool) -> Iterator[str]:
+    """All but the facts, or with them, as empty temporary tables of one connection, without guards.
 
     By their names they stand before the store's own, so that every statement works on them as it is.
     """
-    for name in ("working.sql", "derived.sql"):
+    for name in ("schema.sql", "working.sql", "derived.sql") if facts else ("working.sql", "derived.sql"):
         for statement in _statements(name):
             yield statement.replace("CREATE TABLE ", "CREATE TEMP TABLE ").replace("CREATE VIEW ", "CREATE TEMP VIEW ")
 

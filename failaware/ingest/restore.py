@@ -92,14 +92,10 @@ def _fact(line: bytes, where: str) -> tuple[Kind, Fact] | None:
 def _checked(value: object, column: Column, where: str) -> Any:
     if value is None and column.optional:
         return None
-    wanted = int if column.kind == INTEGER else str
-    if not isinstance(value, wanted) or isinstance(value, bool):
-        raise UsageError(
-            f"{where}: {column.name} is {'a whole number' if wanted is int else 'a text'}, not {value!r:.60}"
-        )
-    if column.kind != BLOB:
+    if column.kind == INTEGER and isinstance(value, int) and not isinstance(value, bool):
         return value
-    try:
+    if column.kind == TEXT and isinstance(value, str):
+        return value
+    if column.kind == BLOB and isinstance(value, str) and _HEX.fullmatch(value):
         return bytes.fromhex(value)
-    except ValueError:
-        raise UsageError(f"{where}: {column.name} is hexadecimal, not {value!r:.60}") from None
+    raise UsageError(f"{where}: {column.name} is {_IN_WORDS[column.kind]}, not {repr(value)[:60]}")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self
 from failaware.clock import now_us
 from failaware.engine import Reader, open_reader
 from failaware.model import (
+    NEVER,
     Attempt,
     Cluster,
     EventDetail,
@@ -20,9 +21,11 @@ from failaware.model import (
     Health,
     HourCount,
     SeverityCounts,
+    WhatIf,
 )
 
 if TYPE_CHECKING:
+    from failaware.derive.rules import Policy
     from failaware.read.filter import Order
     from failaware.read.past import PastInspector
 
@@ -136,8 +139,11 @@ class Inspector:
 
         return events.attempt(self.db, attempt_id)
 
-    def explain(self, entity: str) -> Explanation:
+    def explain(self, entity: str, *, facts: bool = False) -> Explanation:
         """Why `event/ID` or `cluster/ID` has its severity: every rule, the numbers it saw, whether it held.
+
+        With `facts` also those behind the numbers, and the one that changed the severity last, for which they are
+        played again: about a millisecond each, for the newest few thousand, and a second for each 100,000 before them.
 
         Raises:
             NotFound: there is no such entity.
@@ -145,7 +151,19 @@ class Inspector:
         """
         from failaware.read import explain
 
-        return explain.explain(self.db, entity)
+        found = explain.explain(self.db, entity)
+        if not facts:
+            return found
+        from failaware.read.behind import behind
+        from failaware.read.since import since
+
+        which = found.entity_type, found.entity_id
+        last = since(self._place, *which, until=self._known_until())
+        return found._replace(behind=behind(self.db, *which), since=last)
+
+    def _known_until(self) -> int:
+        """Facts that became known later than this (µs) are not looked at."""
+        return NEVER
 
     def timeline(self, *, since: int = 0, cluster_id: int | None = None) -> list[HourCount]:
         """Failures by hour and cluster since a moment (µs), oldest first; hours without any are left out."""
@@ -164,6 +182,12 @@ class Inspector:
         from failaware.read.past import PastInspector
 
         return PastInspector.opened(self._place, at)
+
+    def what_if(self, policy: "Policy", *, limit: int = 1_000) -> WhatIf:
+        """Another policy over the same facts: how many would stand where, and what would move by which rule."""
+        from failaware.read.what_if import what_if
+
+        return what_if(self.db, policy, limit=limit)
 
     def snapshot(self) -> AbstractContextManager[None]:
         """Within it, all answers are of the same moment. Keep it short."""

@@ -5,6 +5,8 @@ from typing import Self
 
 from failaware.derive.past import Past
 from failaware.engine import Deriver, open_beside
+from failaware.model import Diff
+from failaware.read import diff
 from failaware.read.inspector import Inspector
 
 
@@ -18,6 +20,7 @@ class PastInspector(Inspector):
         super().__init__(db, place, lambda: self.at)
         self.at = 0
         """The moment (µs)."""
+        self._tables = db
         self._past = Past(db)
 
     @classmethod
@@ -40,3 +43,20 @@ class PastInspector(Inspector):
     def neighbour(self, way: int) -> int | None:
         """When the next fact became known (1), or the newest before this moment (-1), in µs; None: there is none."""
         return self._past.neighbour(way)
+
+    def diff(self, until: int, *, limit: int = 1_000) -> Diff:
+        """What is new, back, worse, better or gone between this moment and a later one (µs), to which it moves.
+
+        Of each kind of change the `limit` worst are listed.
+        """
+        since = self.at
+        health, severity = self.health(), self.severity()
+        diff.remember(self._tables)
+        self.move(until)
+        found = {kind: diff.changes(self._tables, kind, limit=limit) for kind in ("cluster", "event")}
+        counts = {kind: count for kind, (count, _) in found.items()}
+        now = self.health(), self.severity()
+        return Diff(since, until, health, now[0], severity, now[1], counts, found["cluster"][1], found["event"][1])
+
+    def _known_until(self) -> int:
+        return self.at

@@ -19,7 +19,7 @@ from failaware.ingest.restore import take_back
 from failaware.read.export import Export
 from failaware.read.verify import verify
 from tests.conftest import derived, plain_sqlite, query
-from tests.life import Life, histories
+from tests.life import Life, histories_with_erasures
 
 
 def export(path):
@@ -36,7 +36,7 @@ def taken(lines, path):
         return take_back(store, lines, origin="x")
 
 
-@given(histories)
+@given(histories_with_erasures)
 @settings(max_examples=40, deadline=None)
 def test_a_store_made_from_an_export_is_the_same(history):
     with tempfile.TemporaryDirectory() as folder:
@@ -137,8 +137,15 @@ def test_it_is_not_mixed_with_other_facts(lines, tmp_path):
 
 
 EVENT = {
-    **{"fact": "event", "event_id": 1, "event_type": "a", "source": None, "occurred_at": 1, "detected_at": 1},
-    **{"fingerprint": None, "key": None, "payload": 1},
+    "fact": "event",
+    "event_id": 1,
+    "event_type": "a",
+    "source": None,
+    "occurred_at": 1,
+    "detected_at": 1,
+    "fingerprint": None,
+    "key": None,
+    "payload": 1,
 }
 
 

@@ -1,0 +1,25 @@
+"""`failaware attempt ID`: one attempt, by the number that explanations and exports give it."""
+
+import argparse
+
+from failaware.cli import asking, output
+from failaware.cli.event import draw_attempt
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """ID, --json, --as-of."""
+    parser.add_argument("id", type=output.positive, help="the attempt's number")
+    asking.add_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print it."""
+    with asking.inspector(args) as inspector:
+        attempt, now = inspector.attempt(args.id), inspector.now()
+    if args.json:
+        output.print_json(attempt)
+        return 0
+    paper = output.Paper()
+    paper.print(output.text(f"attempt {attempt.attempt_id}, at event {attempt.event_id}", "bold"))
+    draw_attempt(paper, attempt, now)
+    return 0

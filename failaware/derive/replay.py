@@ -1,0 +1,102 @@
+"""A replay: the facts of one event, or of all events of a cluster, played again one at a time, by the one fold.
+
+What each failure is like is taken over from the store, since that depends on nothing but itself.
+"""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+from failaware.derive.fold import ALL, fold, one
+from failaware.derive.past import LOGS
+from failaware.derive.settings import load_policy
+from failaware.engine import Deriver
+
+_MEMBERS = {"event": "SELECT ?", "cluster": "SELECT event_id FROM main.event_cluster WHERE cluster_id = ?"}
+_SEVERITY = {
+    "event": "SELECT severity, rule FROM event_state WHERE event_id = ?",
+    "cluster": "SELECT severity, rule FROM failure_cluster WHERE cluster_id = ?",
+}
+_TABLES = (
+    "CREATE TEMP TABLE member (event_id INTEGER PRIMARY KEY)",
+    "CREATE TEMP TABLE played (place INTEGER PRIMARY KEY, log INTEGER, id INTEGER, at INTEGER)",
+)
+_CLUSTERS = """
+  INSERT INTO failure_cluster (cluster_id, event_type, error_type, template, failures, events, recovered, episodes,
+                               comebacks, changed_at)
+  SELECT cluster_id, event_type, error_type, template, 0, 0, 0, 0, 0, 0 FROM main.failure_cluster
+   WHERE cluster_id IN (SELECT cluster_id FROM failure)
+"""
+_FAILURES = """
+  INSERT INTO failure SELECT f.attempt_id, f.cluster_id FROM main.failure f
+    JOIN main.attempt_log a ON a.attempt_id = f.attempt_id WHERE a.event_id IN (SELECT event_id FROM member)
+"""
+
+
+class Played(NamedTuple):
+    """One fact of a replay: the table it is of, its id, and when it became known (µs)."""
+
+    log: str
+    number: int
+    at: int
+
+
+class Replay:
+    """What became of one entity, fact by fact."""
+
+    def __init__(self, db: Deriver, entity_type: str, entity_id: int, *, until: int) -> None:
+        """Nothing has been played yet.
+
+        Args:
+            db: private tables beside the store, facts too, still empty.
+            entity_type: event or cluster.
+            entity_id: which.
+            until: facts that became known later (µs) are left out.
+        """
+        self._db = db
+        self._entity = (entity_type, entity_id)
+        self._next = 1
+        for statement in _TABLES:
+            db.execute(statement)
+        db.execute(f"INSERT INTO member {_MEMBERS[entity_type]}", (entity_id,))
+        db.execute("INSERT INTO setting SELECT name, value FROM main.setting")
+        self._policy = load_policy(db)
+        facts = " UNION ALL ".join(
+            f"SELECT {number}, f.{log.key} AS id, {log.known_at} AS at FROM main.{log.table} f "
+            f"WHERE f.event_id IN (SELECT event_id FROM member)"
+            + (" AND f.decision <> 'ERASE'" if log.table == "decision_log" else "")
+            for number, log in enumerate(LOGS)
+        )
+        db.execute(f"INSERT INTO played (log, id, at) SELECT * FROM ({facts}) WHERE at <= ? ORDER BY 3, 1, 2", (until,))
+        db.execute(_FAILURES)
+        db.execute(_CLUSTERS)
+        self.facts = int(db.query("SELECT count(*) FROM played")[0][0])
+        """How many facts there are to play."""
+
+    def leap(self, facts: int) -> None:
+        """Play the first so many facts at once."""
+        for number, log in enumerate(LOGS):
+            self._db.execute(
+                f"INSERT INTO {log.table} SELECT * FROM main.{log.table} WHERE {log.key} IN "
+                "(SELECT id FROM played WHERE log = ? AND place <= ?)",
+                (number, facts),
+            )
+        fold(self._db, replace(ALL, grouped=True), self._policy)
+        self._next = facts + 1
+
+    def step(self) -> Played | None:
+        """Play the next fact; None after the last."""
+        rows = self._db.query("SELECT log, id, at FROM played WHERE place = ?", (self._next,))
+        if not rows:
+            return None
+        self._next += 1
+        number, fact_id, at = rows[0]
+        log = LOGS[number]
+        self._db.execute(f"INSERT INTO {log.table} SELECT * FROM main.{log.table} WHERE {log.key} = ?", (fact_id,))
+        fold(self._db, replace(one(log.table, fact_id), grouped=True), self._policy)
+        return Played(log.table, fact_id, at)
+
+    def severity(self) -> tuple[str | None, str | None]:
+        """The entity's severity by now, and the rule that it comes from."""
+        entity_type, entity_id = self._entity
+        rows = self._db.query(_SEVERITY[entity_type], (entity_id,))
+        return rows[0] if rows else (None, None)

@@ -1,0 +1,72 @@
+"""The facts behind the numbers that the rules look at: ids that one can open."""
+
+from failaware.derive.severity import CLUSTER_EVIDENCE
+from failaware.engine import Reader
+from failaware.model import NEVER, Behind
+
+_LISTED = 10
+_STANDING = """
+  SELECT s.event_id AS id, s.last_failed_at AS place
+    FROM event_cluster m JOIN event_state s ON s.event_id = m.event_id
+   WHERE m.cluster_id = :id AND s.cluster_id = :id AND s.severity IS NOT NULL
+"""
+_ENTRIES = "SELECT event_id AS id, first_failed_at AS place FROM event_cluster WHERE cluster_id = :id"
+_EPISODES = """
+  SELECT (SELECT m.event_id FROM event_cluster m
+           WHERE m.cluster_id = h.cluster_id AND m.first_failed_at >= h.hour * 3600000000
+           ORDER BY m.first_failed_at, m.event_id LIMIT 1) AS id, h.hour AS place
+    FROM cluster_hour h
+   WHERE h.cluster_id = :id AND h.events > 0
+     AND NOT EXISTS (SELECT 1 FROM cluster_hour before
+                      WHERE before.cluster_id = h.cluster_id AND before.hour = h.hour - 1 AND before.events > 0)
+"""
+_COMEBACKS = """
+  SELECT id, place
+    FROM (SELECT event_id AS id, first_failed_at AS place,
+                 max(open_until) OVER (ORDER BY first_failed_at, event_id
+                                       ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS earlier
+            FROM event_cluster WHERE cluster_id = :id) AS entry
+   WHERE place > earlier
+"""
+_FACTS = {
+    "event": {
+        "attempts": ("attempt", "SELECT attempt_id AS id, attempt_no AS place FROM attempt_log WHERE event_id = :id"),
+        "decisions": (
+            "decision",
+            "SELECT decision_id AS id, decision_id AS place FROM decision_log WHERE event_id = :id",
+        ),
+    },
+    "cluster": {
+        "events": ("event", _ENTRIES),
+        "unresolved": ("event", _STANDING),
+        "dead": ("event", _STANDING + " AND s.sync_status = 'DEAD'"),
+        "retrying": ("event", _STANDING + " AND s.sync_status = 'FAILED'"),
+        "recovered": ("event", _ENTRIES + f" AND open_until < {NEVER}"),
+        "episodes": ("event", _EPISODES),
+        "comebacks": ("event", _COMEBACKS),
+        "failures": ("attempt", "SELECT attempt_id AS id, attempt_id AS place FROM failure WHERE cluster_id = :id"),
+    },
+}
+"""For each number what its facts are, and SQL for their ids with an order; of an episode, the event that began it."""
+
+_NUMBERS = {
+    "event": """
+      SELECT attempts, (SELECT count(*) FROM decision_log d WHERE d.event_id = s.event_id)
+        FROM event_state s WHERE event_id = :id""",
+    "cluster": f"""
+      SELECT {", ".join(_FACTS["cluster"])}
+        FROM ({CLUSTER_EVIDENCE.format(of="cluster_id = :id")}) AS evidence""",
+}
+
+
+def behind(db: Reader, entity_type: str, entity_id: int) -> tuple[Behind, ...]:
+    """The newest facts behind each number of an event or a cluster that is not 0."""
+    of = {"id": entity_id}
+    facts = _FACTS[entity_type]
+    numbers = dict(zip(facts, db.query(_NUMBERS[entity_type], of)[0], strict=True))
+    found = []
+    for number, (kind, sql) in facts.items():
+        if numbers[number]:
+            rows = db.query(f"SELECT id FROM ({sql}) AS fact ORDER BY place DESC, id DESC LIMIT {_LISTED}", of)
+            found.append(Behind(number, numbers[number], kind, tuple(row[0] for row in rows)))
+    return tuple(found)

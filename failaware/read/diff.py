@@ -1,0 +1,79 @@
+"""Diff: what is new, back, worse, better or gone between two moments. Works on the private tables of a past inspector.
+
+What stands is what is unresolved: an event that failed and was not dismissed, a cluster with such events.
+"""
+
+from collections import Counter
+
+from failaware.derive.severity import CLUSTER_EVIDENCE
+from failaware.engine import Deriver
+from failaware.model import Changed
+from failaware.read.clusters import RANK
+
+CHANGES = ("new", "back", "worse", "better", "gone")
+"""The kinds of change, the most urgent first."""
+
+_STANDING = {
+    "event": (
+        "SELECT s.event_id AS id, s.severity, s.rule, s.severity IS NOT NULL AS stands, s.cluster_id > 0 AS failed "
+        "FROM event_state s WHERE s.cluster_id > 0"
+    ),
+    "cluster": (
+        "SELECT c.cluster_id AS id, c.severity, c.rule, n.unresolved > 0 AS stands, 1 AS failed "
+        f"FROM ({CLUSTER_EVIDENCE.format(of='cluster_id > 0')}) n JOIN failure_cluster c ON c.cluster_id = n.cluster_id"
+    ),
+}
+"""All that ever failed: how it stands, and whether it does."""
+
+_TITLE = {
+    "event": "(SELECT e.event_type FROM event_state e WHERE e.event_id = after.id)",
+    "cluster": "(SELECT c.event_type || '  ' || c.template FROM failure_cluster c WHERE c.cluster_id = after.id)",
+}
+_HOW = {
+    "event": "(SELECT CASE WHEN e.dismissed = 1 THEN 'dismissed' WHEN e.sync_status = 'SYNCED' THEN 'recovered' "
+    "WHEN e.sync_status = 'PENDING' THEN 'requeued' ELSE lower(e.sync_status) END "
+    "FROM event_state e WHERE e.event_id = after.id)",
+    "cluster": "CASE WHEN after.stands THEN 'unresolved' ELSE 'nothing unresolved' END",
+}
+
+
+def remember(db: Deriver) -> None:
+    """Keep how everything stands, to be compared with later."""
+    for kind, standing in _STANDING.items():
+        db.execute(f"DROP TABLE IF EXISTS {kind}_before")
+        db.execute(
+            f"CREATE TEMP TABLE {kind}_before (id INTEGER PRIMARY KEY, severity TEXT, rule TEXT, stands INTEGER, "
+            "failed INTEGER)"
+        )
+        db.execute(f"INSERT INTO {kind}_before {standing}")
+
+
+def changes(db: Deriver, kind: str, *, limit: int) -> tuple[dict[str, int], tuple[Changed, ...]]:
+    """What changed since `remember`: how many of each kind of change, and the `limit` worst of each."""
+    sql = f"""
+      SELECT CASE WHEN before.id IS NULL THEN 'new'
+                  WHEN after.stands AND NOT before.stands THEN 'back'
+                  WHEN before.stands AND NOT after.stands THEN 'gone'
+                  WHEN {_rank("after")} > {_rank("before")} THEN 'worse' ELSE 'better' END AS change,
+             after.id, {_TITLE[kind]} AS title, before.severity AS was, after.severity AS severity, after.rule,
+             {_HOW[kind]} AS how
+        FROM ({_STANDING[kind]}) AS after LEFT JOIN {kind}_before AS before ON before.id = after.id
+       WHERE before.id IS NULL OR before.stands <> after.stands OR before.severity IS NOT after.severity
+    """
+    counts: Counter[str] = Counter(dict(db.query(f"SELECT change, count(*) FROM ({sql}) AS changed GROUP BY 1")))
+    order = " ".join(f"WHEN '{change}' THEN {place}" for place, change in enumerate(CHANGES))
+    rows = db.query(
+        f"""
+        SELECT change, id, title, was, severity, rule, how
+          FROM (SELECT *, row_number() OVER (PARTITION BY change ORDER BY {RANK} DESC, id DESC) AS place
+                  FROM ({sql}) AS changed) AS placed
+         WHERE place <= ? ORDER BY CASE change {order} END, place
+        """,
+        (limit,),
+    )
+    listed = tuple(Changed(row[0], kind, *row[1:]) for row in rows)
+    return {change: counts[change] for change in CHANGES}, listed
+
+
+def _rank(side: str) -> str:
+    return RANK.replace("CASE severity", f"CASE {side}.severity")
