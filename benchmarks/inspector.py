@@ -20,6 +20,8 @@ from failaware import Inspector, Store
 
 _BATCH = 50_000
 _START = 1_795_000_000_000_000
+_NOW = _START + 10**12
+_HOUR = 3_600_000_000
 
 _EMPTY = """
 import sys
@@ -51,26 +53,36 @@ print(next(line for line in open("/proc/self/status") if line.startswith("VmRSS"
 
 
 def make(path, events, seed=7):
-    """A store with three attempts an event, by plain inserts of facts and one rebuild."""
+    """A store with three attempts an event, by plain inserts of facts and one rebuild.
+
+    The third try of every seventh event fails with another error; every hundredth event was requeued before it; the
+    last fiftieth of them still wait for it, due within the hour after `_NOW` or in the one after that.
+    """
     Store.open(path).close()
     random.seed(seed)
     db = sqlite3.connect(path, isolation_level=None)
     db.execute("PRAGMA synchronous = OFF")
     attempt = 0
     for first in range(1, events + 1, _BATCH):
-        rows, tries = [], []
+        rows, tries, decisions = [], [], []
         for event in range(first, min(first + _BATCH, events + 1)):
             at = _START + event * 100_000
             kind = int(random.paretovariate(0.7)) % 400
             rows.append((event, f"job.{kind % 40}", f'{{"n":{event}}}', at, at))
             end = random.random()
-            for no in range(1, 4):
+            waits = event > events - events // 50
+            if event % 100 == 0 and not waits:
+                decisions.append((event, "REQUEUE", 2, "ada", "again", at + 5000))
+            for no in range(1, 3 if waits else 4):
                 attempt += 1
                 failed = no < 3 or end < 0.3
+                step = (kind + 40) % 400 if no == 3 and event % 7 == 0 else kind
                 error = (
-                    (f"Error{kind % 7}", f"step {kind} of host-{event % 50}.example failed") if failed else (None, None)
+                    (f"Error{step % 7}", f"step {step} of host-{event % 50}.example failed") if failed else (None, None)
                 )
                 retry = at + no * 1_000_000 if failed and no < 3 else None
+                if waits and no == 2:
+                    retry = _NOW + int(end * 2 * _HOUR)
                 outcome = "FAILED" if failed else "SYNCED"
                 tries.append(
                     (attempt, event, no, outcome, *error, "w:1", at + no * 1000, at + no * 2000, retry, "retry")
@@ -85,6 +97,11 @@ def make(path, events, seed=7):
             "INSERT INTO attempt_log (attempt_id, event_id, attempt_no, outcome, error_type, error_message, worker, "
             "started_at, finished_at, retry_at, because) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             tries,
+        )
+        db.executemany(
+            "INSERT INTO decision_log (event_id, decision, after_attempt, decided_by, reason, decided_at) "
+            "VALUES (?, ?, ?, ?, ?, ?)",
+            decisions,
         )
         db.execute("COMMIT")
     db.close()
@@ -106,7 +123,7 @@ def median_ms(call, rounds=9):
 
 def reads(path):
     """What the screens ask."""
-    with Inspector.open(path, clock=lambda: _START + 10**12) as inspector:
+    with Inspector.open(path, clock=lambda: _NOW) as inspector:
         clusters = inspector.clusters(limit=1_000)
         large = max(clusters, key=lambda cluster: cluster.events).cluster_id
         small = min(clusters, key=lambda cluster: cluster.events).cluster_id

@@ -28,6 +28,8 @@ COMMANDS = (
     Command("explain", "explain", "every severity rule held against one event or cluster"),
     Command("fingerprint", "fingerprint", "the template of any text, and what of it counts as variable"),
     Command("timeline", "timeline", "failures by hour and cluster"),
+    Command("healed", "healed", "what failed and then was SYNCED by itself, and at what cost"),
+    Command("due", "due", "the retries due within the hour, by minute; herds are marked"),
     Command("tui", "tui", "the inspector: browse it all, live and read-only"),
     Command("run", "run", "apply due events through your handlers"),
     Command("exec", "exec", "run a program, try it again, and keep how it ended"),

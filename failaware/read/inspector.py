@@ -21,6 +21,7 @@ from failaware.model import (
     HourCount,
     SeverityCounts,
 )
+from failaware.read.patterns import Patterns
 
 if TYPE_CHECKING:
     from failaware.read.filter import Order
@@ -38,6 +39,8 @@ class Inspector:
         self._db = db
         self.now = clock
         """The time of this inspector's clock (µs)."""
+        self.patterns = Patterns(db, clock)
+        """What the facts show over time."""
 
     @classmethod
     def open(
