@@ -71,30 +71,27 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _draw_impact(paper: output.Paper, impact: Impact, args: argparse.Namespace) -> None:
-    oldest = "—" if impact.oldest_age.value is None else span(impact.oldest_age.value)
+    """A line each; a terminal folds the commands, so that they can be copied whole."""
+    oldest = impact.oldest_age
     table: list[tuple[str, str, Figure]] = [
         ("events", f"{impact.events.value:,}", impact.events),
         ("attempts", f"{impact.attempts.value:,}", impact.attempts),
         ("dead", f"{impact.dead.value:,}", impact.dead),
         ("waiting", f"{impact.waiting.value:,}", impact.waiting),
-        ("oldest", oldest, impact.oldest_age),
+        ("oldest", "—" if oldest.value is None else span(oldest.value), oldest),
     ]
-    rows = []
     for name, value, figure in table:
         command = output.text(output.command(args, f"events {figure.where}"), "dim")
-        rows.append(([output.text(name), output.text(value)], command))
-    output.print_rows(paper, ("", ""), rows, right=())
+        paper.print(output.text(f"{name:<10}{value:>9}  ") + command)
 
 
 def _draw_transitions(paper: output.Paper, found: tuple[Transition, ...]) -> None:
-    rows = []
     for transition in found[:_TRANSITIONS]:
         if transition.cluster_id is None:
             name = output.text(NAMES[transition.kind])
         else:
             name = output.text(f"{output.short(transition.cluster_id)}  ", "dim")
             name += output.cause(transition.error_type, transition.template or "")
-        rows.append(([output.text(f"{transition.events:,}")], name))
-    output.print_rows(paper, ("",), rows, right=("",))
+        paper.print_cut(output.text(f"{transition.events:>7,}  ") + name)
     if len(found) > _TRANSITIONS:
         paper.print(output.text(f"and {counted(len(found) - _TRANSITIONS, 'other')}; --json has them all", "dim"))

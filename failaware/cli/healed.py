@@ -10,8 +10,8 @@ from failaware.text import span
 
 _MEANING = """\
 healed     events whose last attempt succeeded, after others had failed, and nobody decided anything in between
-requeued   events that were SYNCED too, but only after a person had requeued them
-attempts   that failed before the healed ones succeeded: the cost, by which the list is sorted
+helped     events that were SYNCED too, but only after a person had requeued them
+tries      that failed before the healed ones succeeded: the cost, by which the list is sorted
 median …   how long it took from the first failure with this cluster to the success (90 % took p90 or less)
 episodes, comebacks   how often new events began to fail with it; how often after all before had been SYNCED
 """
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _draw(paper: output.Paper, found: Healed) -> None:
-    columns = ["cluster", "healed", "requeued", "attempts", "median", "p90", "total", "episodes", "comebacks"]
+    columns = ["cluster", "healed", "helped", "tries", "median", "p90", "total", "episodes", "comebacks"]
     if paper.wide:
         columns.insert(6, "largest")
     rows = [
@@ -66,8 +66,8 @@ def _cells(columns: list[str], name: str, healing: Healing, episodes: str, comeb
     said = {
         "cluster": name,
         "healed": f"{healing.healed:,}",
-        "requeued": f"{healing.helped:,}",
-        "attempts": f"{healing.attempts:,}",
+        "helped": f"{healing.helped:,}",
+        "tries": f"{healing.attempts:,}",
         "median": _span(healing.median_delay),
         "p90": _span(healing.p90_delay),
         "largest": _span(healing.largest_delay),
