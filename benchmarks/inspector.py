@@ -55,8 +55,9 @@ print(next(line for line in open("/proc/self/status") if line.startswith("VmRSS"
 def make(path, events, seed=7):
     """A store with three attempts an event, by plain inserts of facts and one rebuild.
 
-    The third try of every seventh event fails with another error; every hundredth event was requeued before it; the
-    last fiftieth of them still wait for it, due within the hour after `_NOW` or in the one after that.
+    The third try comes after half a minute or some minutes, and fails in every seventh event with another error; every
+    hundredth event was requeued before it. The last fiftieth of them still wait for it, due in the two hours after
+    `_NOW`.
     """
     Store.open(path).close()
     random.seed(seed)
@@ -84,9 +85,8 @@ def make(path, events, seed=7):
                 if waits and no == 2:
                     retry = _NOW + int(end * 2 * _HOUR)
                 outcome = "FAILED" if failed else "SYNCED"
-                tries.append(
-                    (attempt, event, no, outcome, *error, "w:1", at + no * 1000, at + no * 2000, retry, "retry")
-                )
+                began = at + no * 1000 if no < 3 else at + 30_000_000 + int(random.expovariate(1 / 120_000_000))
+                tries.append((attempt, event, no, outcome, *error, "w:1", began, began + 1000, retry, "retry"))
         db.execute("BEGIN")
         db.executemany(
             "INSERT INTO event_log (event_id, event_type, event_payload, occurred_at, detected_at) "
@@ -144,6 +144,12 @@ def reads(path):
             "count of status:DEAD": lambda: inspector.count_events("status:DEAD"),
             "one event": lambda: inspector.event(500_000),
             "explain the largest": lambda: inspector.explain(f"cluster/{large}"),
+            "course of one event": lambda: inspector.patterns.runs(500_003),
+            "impact of the largest": lambda: inspector.patterns.impact(large),
+            "before and after the largest": lambda: inspector.patterns.transitions(large),
+            "before and after the smallest": lambda: inspector.patterns.transitions(small),
+            "due retries": inspector.patterns.calendar,
+            "self-healed": inspector.patterns.healed,
         }
         for name, ask in asks.items():
             print(f"  {name:<34} {median_ms(ask):9.3f} ms")
