@@ -20,6 +20,8 @@ from failaware import Inspector, Store
 
 _BATCH = 50_000
 _START = 1_795_000_000_000_000
+_NOW = _START + 10**12
+_HOUR = 3_600_000_000
 
 _EMPTY = """
 import sys
@@ -51,30 +53,40 @@ print(next(line for line in open("/proc/self/status") if line.startswith("VmRSS"
 
 
 def make(path, events, seed=7):
-    """A store with three attempts an event, by plain inserts of facts and one rebuild."""
+    """A store with three attempts an event, by plain inserts of facts and one rebuild.
+
+    The third try comes after half a minute or some minutes, and fails in every seventh event with another error; every
+    hundredth event was requeued before it. The last fiftieth of them still wait for it, due in the two hours after
+    `_NOW`.
+    """
     Store.open(path).close()
     random.seed(seed)
     db = sqlite3.connect(path, isolation_level=None)
     db.execute("PRAGMA synchronous = OFF")
     attempt = 0
     for first in range(1, events + 1, _BATCH):
-        rows, tries = [], []
+        rows, tries, decisions = [], [], []
         for event in range(first, min(first + _BATCH, events + 1)):
             at = _START + event * 100_000
             kind = int(random.paretovariate(0.7)) % 400
             rows.append((event, f"job.{kind % 40}", f'{{"n":{event}}}', at, at))
             end = random.random()
-            for no in range(1, 4):
+            waits = event > events - events // 50
+            if event % 100 == 0 and not waits:
+                decisions.append((event, "REQUEUE", 2, "ada", "again", at + 5000))
+            for no in range(1, 3 if waits else 4):
                 attempt += 1
                 failed = no < 3 or end < 0.3
+                step = (kind + 40) % 400 if no == 3 and event % 7 == 0 else kind
                 error = (
-                    (f"Error{kind % 7}", f"step {kind} of host-{event % 50}.example failed") if failed else (None, None)
+                    (f"Error{step % 7}", f"step {step} of host-{event % 50}.example failed") if failed else (None, None)
                 )
                 retry = at + no * 1_000_000 if failed and no < 3 else None
+                if waits and no == 2:
+                    retry = _NOW + int(end * 2 * _HOUR)
                 outcome = "FAILED" if failed else "SYNCED"
-                tries.append(
-                    (attempt, event, no, outcome, *error, "w:1", at + no * 1000, at + no * 2000, retry, "retry")
-                )
+                began = at + no * 1000 if no < 3 else at + 30_000_000 + int(random.expovariate(1 / 120_000_000))
+                tries.append((attempt, event, no, outcome, *error, "w:1", began, began + 1000, retry, "retry"))
         db.execute("BEGIN")
         db.executemany(
             "INSERT INTO event_log (event_id, event_type, event_payload, occurred_at, detected_at) "
@@ -85,6 +97,11 @@ def make(path, events, seed=7):
             "INSERT INTO attempt_log (attempt_id, event_id, attempt_no, outcome, error_type, error_message, worker, "
             "started_at, finished_at, retry_at, because) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             tries,
+        )
+        db.executemany(
+            "INSERT INTO decision_log (event_id, decision, after_attempt, decided_by, reason, decided_at) "
+            "VALUES (?, ?, ?, ?, ?, ?)",
+            decisions,
         )
         db.execute("COMMIT")
     db.close()
@@ -106,7 +123,7 @@ def median_ms(call, rounds=9):
 
 def reads(path):
     """What the screens ask."""
-    with Inspector.open(path, clock=lambda: _START + 10**12) as inspector:
+    with Inspector.open(path, clock=lambda: _NOW) as inspector:
         clusters = inspector.clusters(limit=1_000)
         large = max(clusters, key=lambda cluster: cluster.events).cluster_id
         small = min(clusters, key=lambda cluster: cluster.events).cluster_id
@@ -127,6 +144,12 @@ def reads(path):
             "count of status:DEAD": lambda: inspector.count_events("status:DEAD"),
             "one event": lambda: inspector.event(500_000),
             "explain the largest": lambda: inspector.explain(f"cluster/{large}"),
+            "course of one event": lambda: inspector.patterns.runs(500_003),
+            "impact of the largest": lambda: inspector.patterns.impact(large),
+            "before and after the largest": lambda: inspector.patterns.transitions(large),
+            "before and after the smallest": lambda: inspector.patterns.transitions(small),
+            "due retries": inspector.patterns.calendar,
+            "self-healed": inspector.patterns.healed,
         }
         for name, ask in asks.items():
             print(f"  {name:<34} {median_ms(ask):9.3f} ms")

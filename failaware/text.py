@@ -94,9 +94,26 @@ def distance(at: int, now: int) -> str:
     return "now"
 
 
+def span(microseconds: int) -> str:
+    """How long something took: '850 ms', '90 s', '47 h'; a larger unit from two of it on."""
+    if microseconds < 1_000_000:
+        return f"{microseconds // 1_000} ms"
+    seconds = microseconds // 1_000_000
+    size, unit = next((size, unit) for size, unit in _UNITS if seconds >= 2 * size or size == 1)
+    return f"{seconds // size:,} {unit}"
+
+
 def when(at: int | None, now: int) -> str:
     """Absolute and relative side by side."""
     return "—" if at is None else f"{moment(at)}  ({distance(at, now)})"
+
+
+def arrows(steps: Sequence[str], *, most: int = 12, width: int = 60) -> str:
+    """Steps on one line with arrows between them; long ones are cut, and of many the middle is left out."""
+    if len(steps) > most:
+        left_out = f"… {len(steps) - most:,} steps …"
+        steps = [*steps[: most // 2], left_out, *steps[len(steps) - most // 2 :]]
+    return " → ".join(one_line(step, width) for step in steps)
 
 
 def counted(number: int, noun: str) -> str:

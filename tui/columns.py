@@ -34,11 +34,16 @@ class Column(NamedTuple):
     to_width: int = 1_000_000
 
 
-def failure_name(cluster: Cluster) -> str:
+def cause(error_type: str | None, template: str) -> str:
     """Error type without its module, and template."""
-    if cluster.error_type is None or cluster.error_type == cluster.template:
-        return cluster.template
-    return f"{cluster.error_type.rpartition('.')[2]}: {cluster.template}"
+    if error_type is None or error_type == template:
+        return template
+    return f"{error_type.rpartition('.')[2]}: {template}"
+
+
+def failure_name(cluster: Cluster) -> str:
+    """What a cluster's failures are like."""
+    return cause(cluster.error_type, cluster.template)
 
 
 def _number(name: str) -> Callable[[Any, Context], Cell]:

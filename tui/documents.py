@@ -10,7 +10,8 @@ from functools import cache
 from typing import NamedTuple
 
 from failaware.model import Attempt, Cluster, EventDetail, Explanation
-from failaware.text import bounded, counted, distance, one_line, visible, when
+from failaware.read.findings import Run
+from failaware.text import arrows, bounded, counted, distance, one_line, visible, when
 
 from .columns import failure_name
 from .palette import symbol
@@ -181,13 +182,15 @@ def attempt(shown: Attempt, now: int, *, fold: bool) -> list[Line]:
     return [*lines, Line("It succeeded." if shown.outcome == "SYNCED" else "No traceback was kept.", dim)]
 
 
-def event_facts(event: EventDetail, now: int) -> list[Line]:
+def event_facts(event: EventDetail, runs: tuple[Run, ...], now: int) -> list[Line]:
     """What is known of an event besides its payload and attempts."""
     state = "DISMISSED" if event.dismissed else event.sync_status
     lines = [Line(symbol(state), styled(state))]
     if event.severity:
         lines.append(Line(f"{symbol(event.severity)}  {event.rule}", styled(event.severity)))
         lines += lines_of(event.reason or "", plain)
+    if len(runs) > 1:
+        lines.append(Line(arrows([run.words for run in runs]), strong))
     facts = (
         ("type", event.event_type),
         ("key", event.key),

@@ -53,6 +53,7 @@ class Feed(threading.Thread):
         self._followed: dict[tuple[int, str], _Question] = {}
         self._later: dict[tuple[int, str], _Question] = {}  # what could not be answered
         self._later_at = 0.0
+        self._asked: _Question | None = None  # what is being answered, unless its listener has left
         self._inspector: Inspector | None = None
         self._seen_before = False
 
@@ -79,8 +80,12 @@ class Feed(threading.Thread):
             self._followed.pop((id(listener), name), None)
 
     def leave(self, listener: Listener) -> None:
-        """Answer this listener no more."""
+        """Answer this listener no more; a long query for it makes way for what others ask."""
         with self._lock:
+            if self._asked is not None and self._asked.listener is listener:
+                self._asked = None
+                if self._inspector is not None:
+                    self._inspector.db.interrupt()
             for questions in (self._waiting, self._followed, self._later):
                 for key in [key for key in questions if key[0] == id(listener)]:
                     del questions[key]
@@ -150,7 +155,8 @@ class Feed(threading.Thread):
                 return None
             # What was asked once, such as the page under the cursor, goes before what is read again anyway.
             key = min(self._waiting, key=lambda key: self._waiting[key].again)
-            return self._waiting.pop(key)
+            self._asked = self._waiting.pop(key)
+            return self._asked
 
     def _answer(self, inspector: Inspector, question: _Question) -> None:
         try:
@@ -164,9 +170,14 @@ class Feed(threading.Thread):
             self._put_off(question, f"a bug of failaware's, please report it: {type(error).__name__}: {error}")
         else:
             question.listener.post_message(Answered(question.name, answer))
+        finally:
+            with self._lock:
+                self._asked = None
 
     def _put_off(self, question: _Question, why: str) -> None:
-        if not self._stopping:
+        with self._lock:
+            left = self._asked is None
+        if not self._stopping and not left:
             self._later[id(question.listener), question.name] = question
             self._later_at = time.monotonic() + _LATER_S
             question.listener.post_message(Answered(question.name, None, why, trouble=True))

@@ -7,10 +7,12 @@ from failaware.cli.event import draw_attempt
 from failaware.cli.events import print_events
 from failaware.cli.timeline import draw_hours
 from failaware.model import HOUR
-from failaware.text import when
+from failaware.read.findings import NAMES, Figure, Impact, Transition
+from failaware.text import counted, span, when
 
 _DAYS = 7
 _EVENTS = 10
+_TRANSITIONS = 10
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,8 +29,11 @@ def run(args: argparse.Namespace) -> int:
         hours = inspector.timeline(since=now - _DAYS * 24 * HOUR, cluster_id=cluster.cluster_id)
         events = inspector.events(f"cluster:{cluster.cluster_id}", limit=_EVENTS)
         example = inspector.attempt(cluster.example_attempt)
+        impact = inspector.patterns.impact(cluster.cluster_id)
+        transitions = inspector.patterns.transitions(cluster.cluster_id)
     if args.json:
-        output.print_json({**cluster._asdict(), "hours": hours, "example": example})
+        more = {"impact": impact, "transitions": transitions, "hours": hours, "example": example}
+        output.print_json({**cluster._asdict(), **more})
         return 0
     paper = output.Paper()
     title = output.severity(cluster.severity) if cluster.severity else output.text("no severity", "dim")
@@ -39,13 +44,19 @@ def run(args: argparse.Namespace) -> int:
         paper.print(output.text(f"because {cluster.rule}: {cluster.reason}"))
     paper.print(
         output.text(
-            f"{cluster.events:,} events: {cluster.dead:,} dead, {cluster.retrying:,} retrying, "
-            f"{cluster.recovered:,} recovered; {cluster.failures:,} failed attempts; {cluster.episodes:,} episodes, "
-            f"{cluster.comebacks:,} comebacks"
+            f"{cluster.unresolved:,} unresolved, {cluster.recovered:,} recovered; "
+            f"{counted(cluster.episodes, 'episode')}, {counted(cluster.comebacks, 'comeback')}"
         )
     )
     paper.print(output.text(f"first {when(cluster.first_failed_at, now)}"))
     paper.print(output.text(f"last  {when(cluster.last_failed_at, now)}"))
+    paper.print()
+    paper.print(output.text("Its impact, and what lists the events", "bold"))
+    _draw_impact(paper, impact, args)
+    for side, transitions_there in (("before they first", transitions.before), ("after they last", transitions.after)):
+        paper.print()
+        paper.print(output.text(f"What came {side} failed with it", "bold"))
+        _draw_transitions(paper, transitions_there)
     paper.print()
     paper.print(output.text(f"Failures by hour, {_DAYS} days", "bold"))
     draw_hours(paper, hours, now, hours=_DAYS * 24)
@@ -56,3 +67,30 @@ def run(args: argparse.Namespace) -> int:
     paper.print(output.text(f"An example: attempt {example.attempt_no} of event {example.event_id}", "bold"))
     draw_attempt(paper, example, now)
     return 0
+
+
+def _draw_impact(paper: output.Paper, impact: Impact, args: argparse.Namespace) -> None:
+    """A line each; a terminal folds the commands, so that they can be copied whole."""
+    oldest = impact.oldest_age
+    table: list[tuple[str, str, Figure]] = [
+        ("events", f"{impact.events.value:,}", impact.events),
+        ("attempts", f"{impact.attempts.value:,}", impact.attempts),
+        ("dead", f"{impact.dead.value:,}", impact.dead),
+        ("waiting", f"{impact.waiting.value:,}", impact.waiting),
+        ("oldest", "—" if oldest.value is None else span(oldest.value), oldest),
+    ]
+    for name, value, figure in table:
+        command = output.text(output.command(args, f"events {figure.where}"), "dim")
+        paper.print(output.text(f"{name:<10}{value:>9}  ") + command)
+
+
+def _draw_transitions(paper: output.Paper, found: tuple[Transition, ...]) -> None:
+    for transition in found[:_TRANSITIONS]:
+        if transition.cluster_id is None:
+            name = output.text(NAMES[transition.kind])
+        else:
+            name = output.text(f"{output.short(transition.cluster_id)}  ", "dim")
+            name += output.cause(transition.error_type, transition.template or "")
+        paper.print_cut(output.text(f"{transition.events:>7,}  ") + name)
+    if len(found) > _TRANSITIONS:
+        paper.print(output.text(f"and {counted(len(found) - _TRANSITIONS, 'other')}; --json has them all", "dim"))

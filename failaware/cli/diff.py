@@ -5,7 +5,7 @@ import argparse
 from failaware.cli import output
 from failaware.cli.output import Line
 from failaware.errors import UsageError
-from failaware.model import Changed, Diff
+from failaware.read.comparisons import Changed, Diff
 from failaware.read.diff import CHANGES
 from failaware.read.inspector import Inspector
 from failaware.read.moment import parse_moment

@@ -5,7 +5,8 @@ import json
 
 from failaware.cli import asking, output
 from failaware.model import Attempt, EventDetail
-from failaware.text import when
+from failaware.read.findings import Run
+from failaware.text import arrows, when
 
 _MAX_SHOWN = 20_000  # characters of a payload on a terminal; --json has all of it
 
@@ -19,12 +20,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print it."""
     with asking.inspector(args) as inspector:
-        event, now = inspector.event(args.id), inspector.now()
+        with inspector.snapshot():
+            event, runs = inspector.event(args.id), inspector.patterns.runs(args.id)
+        now = inspector.now()
     if args.json:
-        output.print_json(event)
+        output.print_json({**event._asdict(), "runs": runs})
         return 0
     paper = output.Paper()
-    _draw_head(paper, event, now)
+    _draw_head(paper, event, runs, now)
     paper.print()
     paper.print(output.text("Payload", "bold"))
     paper.print(output.block(_pretty(event.event_payload)))
@@ -39,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _draw_head(paper: output.Paper, event: EventDetail, now: int) -> None:
+def _draw_head(paper: output.Paper, event: EventDetail, runs: tuple[Run, ...], now: int) -> None:
     title = output.text(f"event {event.event_id}  ", "dim")
     title += output.text(f"{event.event_type}  ", "bold")
     title += output.status(event.sync_status, dismissed=event.dismissed)
@@ -48,6 +51,8 @@ def _draw_head(paper: output.Paper, event: EventDetail, now: int) -> None:
     paper.print(title)
     if event.reason:
         paper.print(output.text(f"because {event.rule}: {event.reason}"))
+    if len(runs) > 1:
+        paper.print(output.text(arrows([run.words for run in runs]), "bold"))
     facts = [
         ("key", event.key),
         ("source", event.source),

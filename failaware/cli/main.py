@@ -29,6 +29,8 @@ COMMANDS = (
     Command("explain", "explain", "every rule held against one event or cluster, the facts behind it, and since when"),
     Command("fingerprint", "fingerprint", "the template of any text, and what of it counts as variable"),
     Command("timeline", "timeline", "failures by hour and cluster"),
+    Command("healed", "healed", "what failed and then was SYNCED by itself, and at what cost"),
+    Command("due", "due", "the retries due within the hour, by minute; herds are marked"),
     Command("diff", "diff", "what is new, back, worse, better or gone between two moments"),
     Command("policy", "policy", "the thresholds of the severity rules, and what each does"),
     Command("tui", "tui", "the inspector: browse it all, live and read-only"),

@@ -6,6 +6,8 @@ and without being cut, and rich is not even loaded.
 
 import argparse
 import json
+import os
+import shlex
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -162,10 +164,20 @@ def short(cluster_id: int) -> str:
 
 def failure(event_type: str, error_type: str | None, template: str) -> Line:
     """A cluster in words: event type, error type without its module, template; no word twice."""
-    name = template
-    if error_type is not None and error_type != template:
-        name = f"{error_type.rpartition('.')[2]}: {template}"
-    return text(f"{event_type}  ", "bold") + text(name)
+    return text(f"{event_type}  ", "bold") + cause(error_type, template)
+
+
+def cause(error_type: str | None, template: str) -> Line:
+    """What a cluster's failures are like: error type without its module, template."""
+    if error_type is None or error_type == template:
+        return text(template)
+    return text(f"{error_type.rpartition('.')[2]}: {template}")
+
+
+def command(args: argparse.Namespace, words: str) -> str:
+    """The command that a person would type next, for the same store."""
+    default = os.environ.get("FAILAWARE_DB", "failaware.db")
+    return f"failaware {words}" if args.db == default else f"failaware --db {shlex.quote(args.db)} {words}"
 
 
 def print_rows(

@@ -5,7 +5,8 @@ import argparse
 from failaware.cli import asking, output
 from failaware.cli.output import Line
 from failaware.derive.rules import Policy
-from failaware.model import Cluster, Severity, SeverityCounts, WhatIf
+from failaware.model import Cluster, Severity, SeverityCounts
+from failaware.read.comparisons import WhatIf
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

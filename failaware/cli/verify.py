@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from failaware.cli import output
-from failaware.model import Verification
-from failaware.read.verify import Progress, verify
+from failaware.read.verify import Progress, Verification, verify
 from failaware.text import counted, moment
 
 _PARTS = {

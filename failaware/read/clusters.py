@@ -1,5 +1,7 @@
 """Clusters: worst first, one by id, and their failures by hour."""
 
+from typing import Any
+
 from failaware.derive.severity import CLUSTER_EVIDENCE
 from failaware.engine import Reader
 from failaware.errors import NotFound
@@ -18,13 +20,19 @@ _COLUMNS = """
 
 def worst(db: Reader, where: str, *, now: int, limit: int) -> list[Cluster]:
     """The clusters that a filter lets through, worst first, then by newest failure."""
+    sql, parameters = matching(where, now=now)
+    sql += f" ORDER BY {RANK} DESC, unresolved > 0 DESC, last_failed_at DESC, cluster_id LIMIT :limit"
+    return [Cluster(*row) for row in db.query(sql, {**parameters, "limit": limit})]
+
+
+def matching(where: str, *, now: int) -> tuple[str, dict[str, Any]]:
+    """The SELECT of the clusters that a filter lets through, with the columns of a Cluster, and its parameters."""
     condition = parse(where, CLUSTER_FIELDS, now=now)
     evidence = CLUSTER_EVIDENCE.format(of="cluster_id > 0")
-    sql = (
-        f"SELECT * FROM ({_COLUMNS.format(evidence=evidence)}) AS cluster WHERE {condition.sql} "
-        f"ORDER BY {RANK} DESC, unresolved > 0 DESC, last_failed_at DESC, cluster_id LIMIT :limit"
+    return (
+        f"SELECT * FROM ({_COLUMNS.format(evidence=evidence)}) AS cluster WHERE {condition.sql}",
+        condition.parameters,
     )
-    return [Cluster(*row) for row in db.query(sql, {**condition.parameters, "limit": limit})]
 
 
 def one(db: Reader, cluster_id: int) -> Cluster:

@@ -59,10 +59,11 @@ def parse(text: str, fields: dict[str, Field], *, now: int) -> Condition:
             raise FilterError(_no_field(name, fields))
         value = match["value"]
         values = [value[1:-1]] if value.startswith('"') else [part for part in value.split(",") if part]
-        if fields is EVENT_FIELDS and name == "cluster" and condition.member_of is None and _is_one(match):
+        if fields is EVENT_FIELDS and name in {"cluster", "last"} and condition.member_of is None and _is_one(match):
             condition.member_of = int(match["value"])
-            position = _next_word(text, match.end())
-            continue
+            if name == "cluster":
+                position = _next_word(text, match.end())
+                continue
         either = " OR ".join(fields[name](condition, part, now) for part in values)
         if not either:
             raise FilterError(f"'{name}:' needs a value")
@@ -174,6 +175,7 @@ EVENT_FIELDS: dict[str, Field] = {
     "error": _contains("a.error_type", "a.error_message"),
     "severity": _severity("s.severity"),
     "cluster": _ever_in_cluster,
+    "last": _number("s.cluster_id"),
     "source": _exact("e.source"),
     "key": _key,
     "id": _number("s.event_id"),
@@ -181,7 +183,9 @@ EVENT_FIELDS: dict[str, Field] = {
     "since": _time("s.changed_at", ">="),
     "until": _time("s.changed_at", "<="),
 }
-"""What events can be asked for; `since` and `until` go by an event's newest fact."""
+"""What events can be asked for. `cluster` is any that they failed with, `last` that of their last failure; `since` and
+`until` go by an event's newest fact.
+"""
 
 CLUSTER_FIELDS: dict[str, Field] = {
     "status": _cluster_status,

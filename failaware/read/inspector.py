@@ -21,11 +21,12 @@ from failaware.model import (
     Health,
     HourCount,
     SeverityCounts,
-    WhatIf,
 )
+from failaware.read.patterns import Patterns
 
 if TYPE_CHECKING:
     from failaware.derive.rules import Policy
+    from failaware.read.comparisons import WhatIf
     from failaware.read.filter import Order
     from failaware.read.past import PastInspector
 
@@ -43,6 +44,8 @@ class Inspector:
         """The handle: whether something changed, and how to end a question from another thread."""
         self.now = clock
         """The time of this inspector's clock (µs)."""
+        self.patterns = Patterns(db, clock)
+        """What the facts show over time."""
         self._place = place
 
     @classmethod
@@ -183,7 +186,7 @@ class Inspector:
 
         return PastInspector.opened(self._place, at)
 
-    def what_if(self, policy: "Policy", *, limit: int = 1_000) -> WhatIf:
+    def what_if(self, policy: "Policy", *, limit: int = 1_000) -> "WhatIf":
         """Another policy over the same facts: how many would stand where, and what would move by which rule."""
         from failaware.read.what_if import what_if
 

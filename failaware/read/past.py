@@ -5,8 +5,8 @@ from typing import Self
 
 from failaware.derive.past import Past
 from failaware.engine import Deriver, open_beside
-from failaware.model import Diff
 from failaware.read import diff
+from failaware.read.comparisons import Diff
 from failaware.read.inspector import Inspector
 
 

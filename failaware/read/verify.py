@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from failaware.derive import FINGERPRINT_VERSION
 from failaware.derive.fold import DERIVED, rebuild
@@ -16,7 +17,6 @@ from failaware.engine import Deriver, open_beside
 from failaware.engine.expected import differences, integrity
 from failaware.engine.guards import FACTS
 from failaware.errors import StoreError, UsageError
-from failaware.model import Erased, Finding, Verification
 
 Progress = Callable[[str, int, int], None]
 """Told what is being verified, and how many of how many rows are done."""
@@ -63,6 +63,41 @@ _ERASED = """
     FROM erasure_log x JOIN decision_log d ON d.decision_id = x.decision_id
    GROUP BY d.decision_id ORDER BY d.decision_id
 """
+
+
+class Finding(NamedTuple):
+    """Something that does not verify: which part of the store, the row or object it is about, and what is wrong."""
+
+    part: str
+    where: str
+    problem: str
+
+
+class Erased(NamedTuple):
+    """An event whose payload and errors were erased, and by whose decision."""
+
+    event_id: int
+    erased_by: str
+    reason: str
+    erased_at: int
+    attempts: int
+    tracebacks: int
+
+
+class Verification(NamedTuple):
+    """What verify found: nothing in `findings` means that all holds. Of each kind the first are listed.
+
+    `facts` are all facts (a key counts with its event), `sealed` those under a seal; `head` is the newest seal as
+    `ID:DIGEST`, to be noted elsewhere. `more` counts the findings that are not listed.
+    """
+
+    facts: int
+    sealed: int
+    head: str | None
+    sealed_at: int | None
+    erased: tuple[Erased, ...]
+    findings: tuple[Finding, ...]
+    more: int
 
 
 def verify(place: str | Path, *, noted: str | None = None, progress: Progress = lambda *_: None) -> Verification:

@@ -1,5 +1,9 @@
-"""A name server that flaps: lookups fail for some minutes, then work again. Retries heal almost all of it."""
+"""A name server that flaps: lookups fail for some minutes, then work again. Retries heal almost all of it.
 
+A stock server that had been out of sight takes a moment to come back, so that some errors change before they heal.
+"""
+
+import errno
 import socket
 from random import Random
 from typing import Any
@@ -12,6 +16,7 @@ from . import Scenario
 RETRY = Retry(max_attempts=7, base=90, factor=2, cap=1800)
 _SLOT = HOUR // 6
 _FLAPS = 0.12
+_STARTING = 0.25  # of the tries that come after a failed one
 
 
 def payload(rng: Random, number: int) -> dict[str, Any]:
@@ -25,12 +30,17 @@ def payload(rng: Random, number: int) -> dict[str, Any]:
 
 def sync(event: Event) -> None:
     """Send the warehouse's changes to its stock server."""
-    _push(f"stock-{event.payload['warehouse']}.internal", event.payload["changed"])
+    _push(f"stock-{event.payload['warehouse']}.internal", event)
 
 
-def _push(host: str, changed: int) -> None:
-    _resolve(host)
-    world.spend(changed / 2)
+def _push(host: str, event: Event) -> None:
+    _connect(_resolve(host), event)
+    world.spend(event.payload["changed"] / 2)
+
+
+def _connect(address: str, event: Event) -> None:
+    if event.attempt_no > 1 and chance("starting", event.event_id, event.attempt_no) < _STARTING:
+        raise ConnectionRefusedError(errno.ECONNREFUSED, f"Connection refused by {address}:5432")
 
 
 def _resolve(host: str) -> str:

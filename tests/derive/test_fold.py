@@ -171,7 +171,7 @@ class Model:
         for fact in history:
             if len(fact) == 4:
                 self.tries[fact[0]].append(new_attempt(*fact))
-            elif self.makes_sense(*fact[:2]):
+            elif fact[1] is not DecisionKind.ERASE and self.makes_sense(*fact[:2]):  # an erasure changes no state
                 event, kind, at = fact
                 self.decisions[event].append((kind, len(self.tries[event]), START + at))
 

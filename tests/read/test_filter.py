@@ -130,7 +130,7 @@ def test_moments(monkeypatch):
 
 def test_the_events_of_one_cluster_are_read_along_its_own_index(store):
     """In a store of a million events the others must not be walked through."""
-    for where in ("cluster:7", "status:DEAD cluster:7 -error:x"):
+    for where in ("cluster:7", "status:DEAD cluster:7 -error:x", "last:7 status:DEAD -status:DISMISSED"):
         condition = parse(where, EVENT_FIELDS, now=0)
         source, which, order = _source(condition)
         sql = f"EXPLAIN QUERY PLAN {_SUMMARY} FROM {source} WHERE {which} ORDER BY {order} DESC LIMIT 5"
@@ -155,6 +155,13 @@ def test_the_events_of_a_cluster_are_those_that_ever_failed_with_it(store, inspe
     assert [event.event_id for event in inspector.events(f"cluster:{of_first}", before=3)] == [1]
     assert [event.event_id for event in inspector.events(f"-cluster:{of_first}")] == [2]
     assert [event.event_id for event in inspector.events(f"cluster:{of_first} id:1")] == [1]
+    messages[1] = "host is gone"
+    store.requeue([1], because="again")
+    Worker(store, handlers).run(until_idle=True)
+    assert [event.event_id for event in inspector.events(f"cluster:{of_first}")] == [3, 1]
+    assert [event.event_id for event in inspector.events(f"last:{of_first}")] == [3]
+    assert [event.event_id for event in inspector.events(f"-last:{of_first}")] == [2, 1]
+    assert [event.event_id for event in inspector.events(f"cluster:{of_first} -last:{of_first}")] == [1]
     assert inspector.count_events(f"cluster:{of_first}") == 2
     assert inspector.count_events("status:DEAD", at_most=2) == 2
     assert [event.event_id for event in inspector.events(skip=1, limit=1)] == [2]

@@ -11,6 +11,7 @@ import pytest
 
 from failaware import Store
 from tui.screens.events import EventsScreen
+from tui.screens.overview import Overview
 
 from .helpers import gone, inspecting, loaded, rows, screen_text, shows, until
 
@@ -158,6 +159,29 @@ async def test_quitting_in_a_long_query_takes_no_time(path, clock):
         pilot.app.feed.stop()
         assert time.monotonic() - began < 1.5
         assert not pilot.app.feed.is_alive()
+
+
+async def test_a_long_query_of_a_screen_that_was_left_holds_up_nobody(full, path, clock):
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+    async with inspecting(path, clock=clock) as pilot:
+        await loaded(pilot, 2)
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, EventsScreen))
+        await until(pilot, lambda: len(rows(pilot).window.items) > 0)
+        asked = []
+
+        def ask(inspector):
+            asked.append(True)
+            return inspector._db.query(endless)
+
+        pilot.app.feed.once(pilot.app.screen, "detail", ask)
+        await until(pilot, lambda: asked)
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Overview))
+        full[0].record("another", 1)
+        await shows(pilot, "10 events")
+        assert pilot.app.screen.troubles == {}
+        assert len(asked) == 1
 
 
 async def test_events_of_a_cluster_are_only_those(full, path, clock):

@@ -116,8 +116,9 @@ class EventScreen(Level):
 
 
 def _see(inspector: Inspector, event_id: int) -> Seen:
-    event, now = inspector.event(event_id), inspector.now()
-    return Seen(event, documents.event_facts(event, now), now)
+    with inspector.snapshot():
+        event, runs, now = inspector.event(event_id), inspector.patterns.runs(event_id), inspector.now()
+    return Seen(event, documents.event_facts(event, runs, now), now)
 
 
 def copies_of(attempt: Attempt) -> dict[str, tuple[str, str]]:

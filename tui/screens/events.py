@@ -42,7 +42,7 @@ class EventsScreen(Listing):
 
     def __init__(self, *, cluster_id: int | None = None, event_type: str | None = None, where: str = "") -> None:
         super().__init__()
-        self._cluster_id = cluster_id
+        self.cluster_id = cluster_id
         self._where = where
         self._window: Window[EventSummary] = Window(lambda event: event.event_id)
         self._oldest_first = False
@@ -55,7 +55,7 @@ class EventsScreen(Listing):
         """The cluster above, its events below, the one under the cursor beside them."""
         yield Words(id="head")
         yield FilterBar(of_clusters=False, text=self._where)
-        columns = EVENT_COLUMNS if self._cluster_id is None else CLUSTER_EVENT_COLUMNS
+        columns = EVENT_COLUMNS if self.cluster_id is None else CLUSTER_EVENT_COLUMNS
         with Horizontal(id="main"):
             yield Rows(columns, self._window, key="event_id", id="events")
             yield TextView(id="detail")
@@ -63,14 +63,14 @@ class EventsScreen(Listing):
 
     def on_mount(self) -> None:
         """Titles."""
-        self.query_one("#head").display = self._cluster_id is not None
+        self.query_one("#head").display = self.cluster_id is not None
         self.query_one("#detail").border_title = "Newest attempt"
         self.bar.types = () if self._event_type is None else (self._event_type,)
         self.listed.focus()
 
     @property
     def _filter(self) -> str:
-        of = "" if self._cluster_id is None else f"cluster:{self._cluster_id} "
+        of = "" if self.cluster_id is None else f"cluster:{self.cluster_id} "
         return of + self.bar.text
 
     def questions(self) -> dict[str, Ask]:
@@ -81,7 +81,7 @@ class EventsScreen(Listing):
         return asks
 
     def _page(self, need: Need, *, follow: bool = False) -> Ask:
-        where, cluster_id, oldest_first = self._filter, self._cluster_id, self._oldest_first
+        where, cluster_id, oldest_first = self._filter, self.cluster_id, self._oldest_first
         all_of_it = not self.bar.text
         newest = self._newest_seen
         # Pinned: new events wait behind a counter, unless the cursor stands on the newest one.

@@ -24,9 +24,14 @@ class Listing(Level):
         Binding("v", "detail", "Detail", show=False),
         Binding("n", "to_mark(1)", "Next change", show=False),
         Binding("N", "to_mark(-1)", "Previous change", show=False),
+        Binding("i", "over_time('impact')", "Impact", show=False),
+        Binding("d", "over_time('due')", "Due retries", show=False),
+        Binding("H", "over_time('healed')", "Self-healed", show=False),
         Binding("full_stop", "take_in", "Show new", show=False, key_display="."),
     ]
     statuses: ClassVar[tuple[str, ...]] = ()
+    cluster_id: int | None = None
+    """The cluster that the whole list is about."""
 
     @property
     def bar(self) -> FilterBar:
@@ -88,6 +93,22 @@ class Listing(Level):
     def action_detail(self) -> None:
         """Hide or show the pane beside the list."""
         self.toggle_class("-no-detail")
+
+    def action_over_time(self, what: str) -> None:
+        """What the facts show over time: of the cluster that is here, or of all."""
+        from .due import DueScreen
+        from .healed import HealedScreen  # they open lists themselves
+        from .impact import ImpactScreen
+
+        cluster_id = self.cluster_id or getattr(self.listed.current, "cluster_id", None)
+        if what == "due":
+            self.app.push_screen(DueScreen())
+        elif what == "healed":
+            self.app.push_screen(HealedScreen(self.bar.text if self.bar.of_clusters else ""))
+        elif cluster_id is not None:
+            self.app.push_screen(ImpactScreen(cluster_id))
+        else:
+            self.notify("There is no cluster here.", timeout=2, markup=False)
 
     def action_back(self) -> None:
         """First out of the filter, then up."""

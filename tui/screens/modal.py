@@ -13,6 +13,8 @@ from textual.widgets import Static
 from ..marks import MEANING
 from ..palette import style
 
+_TWO_COLUMNS = 76  # cells of the terminal from which two columns of keys have room
+
 
 class KeysScreen(ModalScreen[None]):
     """The keys of a screen, and what the marks mean."""
@@ -28,9 +30,13 @@ class KeysScreen(ModalScreen[None]):
         """A table of keys."""
         dark = self.app.current_theme.dark
         text = Text()
-        for key, what in self._keys:
-            text.append(f"{key:>14}  ", style("key", dark))
-            text.append(f"{what}\n")
+        columns = 2 if self.app.size.width >= _TWO_COLUMNS else 1
+        rows = -(-len(self._keys) // columns)
+        for at in range(rows):
+            for key, what in self._keys[at::rows]:
+                text.append(f"{key:>14}  ", style("key", dark))
+                text.append(f"{what:<18}")
+            text.append("\n")
         text.append("\nMarks: ", style("strong", dark))
         text.append("   ".join(f"{mark} {meaning}" for mark, meaning in MEANING.items()) + "\n")
         text.append(f"\n{self._about}", style("dim", dark))

@@ -1,0 +1,37 @@
+"""Impact: what a cluster means for the work, as five figures that open their events."""
+
+from failaware.engine import Reader
+from failaware.model import NEVER
+from failaware.read.clusters import one
+from failaware.read.findings import Figure, Impact
+
+_STANDING = "SELECT sync_status, sum(events) FROM tally WHERE cluster_id = ? AND dismissed = 0 GROUP BY 1"
+# CROSS JOIN: along the cluster's own events that are not SYNCED, not through all that are unresolved.
+_OLDEST = """
+  SELECT s.first_failed_at, s.event_id
+    FROM event_cluster m CROSS JOIN event_state s
+   WHERE m.cluster_id = :cluster AND m.open_until = :never AND s.event_id = m.event_id
+     AND s.cluster_id = :cluster AND s.severity IS NOT NULL
+   ORDER BY 1, 2 LIMIT 1
+"""
+
+
+def impact(db: Reader, cluster_id: int, *, now: int) -> Impact:
+    """The five figures at `now`, or NotFound."""
+    with db.snapshot():
+        cluster = one(db, cluster_id)
+        standing: dict[str, int] = dict(db.query(_STANDING, (cluster_id,)))
+        oldest = db.query(_OLDEST, {"cluster": cluster_id, "never": NEVER})
+    ever, last = f"cluster:{cluster_id}", f"last:{cluster_id}"
+    return Impact(
+        cluster_id=cluster_id,
+        events=Figure(cluster.events, ever),
+        attempts=Figure(cluster.failures, ever),
+        dead=Figure(standing.get("DEAD", 0), f"{last} status:DEAD -status:DISMISSED"),
+        waiting=Figure(
+            standing.get("FAILED", 0) + standing.get("PENDING", 0), f"{last} status:FAILED,PENDING -status:DISMISSED"
+        ),
+        oldest_age=Figure(max(now - oldest[0][0], 0), f"id:{oldest[0][1]}")
+        if oldest
+        else Figure(None, f"{last} status:UNRESOLVED"),
+    )

@@ -1,0 +1,69 @@
+"""Patterns: what the facts show over time, of one event, of one cluster, and of all of them.
+
+The module that answers a question is loaded when it is asked.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from failaware.engine import Reader
+
+if TYPE_CHECKING:
+    from failaware.read.findings import Calendar, Healed, Impact, Run, Transitions
+
+
+class Patterns:
+    """Reached as `inspector.patterns`. Times and spans are µs."""
+
+    def __init__(self, db: Reader, clock: Callable[[], int]) -> None:
+        """An Inspector makes it, with its own reader and clock."""
+        self._db = db
+        self._now = clock
+
+    def runs(self, event_id: int) -> "tuple[Run, ...]":
+        """The course of one event: runs of equal errors, decisions, and where it ends.
+
+        Raises:
+            NotFound: there is none with this id.
+        """
+        from failaware.read import course
+
+        return course.runs(self._db, event_id)
+
+    def transitions(self, cluster_id: int) -> "Transitions":
+        """What came before the events of a cluster failed with it, and what after.
+
+        Raises:
+            NotFound: there is none with this id.
+        """
+        from failaware.read import course
+
+        return course.transitions(self._db, cluster_id)
+
+    def healed(self, where: str = "") -> "Healed":
+        """What failed and then was SYNCED, by itself or after a requeue, in the clusters that a filter lets through.
+
+        Takes time in proportion to the events that healed: two seconds for a million.
+
+        Raises:
+            FilterError: the filter is not understood.
+        """
+        from failaware.read import healed
+
+        return healed.healed(self._db, where, now=self._now())
+
+    def calendar(self) -> "Calendar":
+        """The retries that are due, by minute of the next hour. Takes time in proportion to them."""
+        from failaware.read import calendar
+
+        return calendar.calendar(self._db, now=self._now())
+
+    def impact(self, cluster_id: int) -> "Impact":
+        """What a cluster means for the work: five figures, each with the filter that lists its events.
+
+        Raises:
+            NotFound: there is none with this id.
+        """
+        from failaware.read import impact
+
+        return impact.impact(self._db, cluster_id, now=self._now())

@@ -1,0 +1,148 @@
+"""What the facts show over time, on the command line: the error changed, self-healed, the calendar, the impact."""
+
+import json
+import re
+import shlex
+
+import pytest
+
+from failaware import Handlers, Permanent, Retry, Store, Worker
+from tests.conftest import Clock
+
+from .test_commands import failaware
+
+
+@pytest.fixture(scope="module")
+def course(tmp_path_factory):
+    """Payments that fail in three ways and heal, are helped, wait or are dead; and a herd, due ten minutes on."""
+    path = tmp_path_factory.mktemp("patterns") / "a store.db"
+    handlers, clock = Handlers(), Clock()
+
+    class AuthError(Exception):
+        pass
+
+    outcomes = {  # by event, attempt by attempt
+        1: [TimeoutError("late")] * 5 + [AuthError("denied"), AuthError("denied"), Permanent("no")],
+        2: [TimeoutError("late")] * 2 + [None],
+        3: [TimeoutError("late"), Permanent("no"), None],
+        4: [TimeoutError("late")] * 9,
+    }
+
+    @handlers.on("payment", retry=Retry(max_attempts=20, base=60, factor=1, jitter=0))
+    def payment(event):
+        error = outcomes[event.event_id][event.attempt_no - 1]
+        if error is not None:
+            raise error
+
+    @handlers.on("herd", retry=Retry(max_attempts=9, base=600, jitter=0))
+    def herd(event):
+        raise ConnectionError("refused \x1b[31m")
+
+    with Store.open(path, clock=clock) as store:
+        store.record_many(("payment", n) for n in range(4))
+        worker = Worker(store, handlers)
+        for _ in range(8):
+            worker.run(until_idle=True, patience=0)
+            clock.advance(60)
+            if store.read(lambda db: db.query("SELECT 1 FROM event_state WHERE event_id = 3 AND sync_status = 'DEAD'")):
+                store.requeue([3], because="try again", by="ada")
+        store.record_many(("herd", n) for n in range(12))
+        worker.run(until_idle=True, patience=0)
+    clusters = json.loads(failaware("clusters", "--json", db=path).stdout)
+    late = next(cluster["cluster_id"] for cluster in clusters if cluster["template"] == "late")
+    return path, late
+
+
+def test_an_event_says_how_its_error_changed(course):
+    path, _ = course
+    said = failaware("event", "1", db=path).stdout
+    assert "TimeoutError ×5 → AuthError ×2 → Permanent ×1 → DEAD" in said
+    assert "TimeoutError ×1 → Permanent ×1 → requeued by ada → SYNCED" in failaware("event", "3", db=path).stdout
+    runs = json.loads(failaware("event", "1", "--json", db=path).stdout)["runs"]
+    assert [(run["kind"], run["name"], run["times"]) for run in runs] == [
+        ("FAILED", "TimeoutError", 5),
+        ("FAILED", "AuthError", 2),
+        ("FAILED", "Permanent", 1),
+        ("STATE", "DEAD", 1),
+    ]
+    assert (runs[1]["first_attempt"], runs[1]["last_attempt"]) == (6, 7)
+
+
+def test_a_cluster_says_what_came_before_and_after(course):
+    path, late = course
+    found = json.loads(failaware("cluster", str(late), "--json", db=path).stdout)["transitions"]
+    after = {move["error_type"] or move["kind"]: move["events"] for move in found["after"]}
+    assert {name.rpartition(".")[2]: events for name, events in after.items()} == {
+        "AuthError": 1, "SYNCED": 1, "Permanent": 1, "RETRYING": 1,
+    }  # fmt: skip
+    assert [(move["kind"], move["events"]) for move in found["before"]] == [("FIRST", 4)]
+    shown = failaware("cluster", str(late), db=path).stdout
+    assert re.search(r"4  nothing: it was their first try", shown)
+    assert re.search(r"1  \d{8}  AuthError: denied", shown)
+
+
+def test_each_number_of_an_impact_comes_with_the_command_that_lists_its_events(course):
+    path, late = course
+    shown = failaware("cluster", str(late), db=path).stdout
+    commands = re.findall(r"^(events|attempts|dead|waiting|oldest) +(\S+).*?(failaware --db .+)$", shown, re.MULTILINE)
+    listed = {}
+    for name, number, command in commands:
+        program, *words = shlex.split(command)
+        assert program == "failaware"
+        events = json.loads(failaware(*words, "--json").stdout)
+        listed[name] = (number, sorted(event["event_id"] for event in events))
+    impact = json.loads(failaware("cluster", str(late), "--json", db=path).stdout)["impact"]
+    assert {name: ids for name, (_, ids) in listed.items()} == {
+        "events": [1, 2, 3, 4], "attempts": [1, 2, 3, 4], "dead": [], "waiting": [4], "oldest": [4],
+    }  # fmt: skip
+    for name in ("events", "dead", "waiting"):
+        assert impact[name]["value"] == len(listed[name][1]) == int(listed[name][0])
+    assert impact["attempts"]["value"] == int(listed["attempts"][0]) == 5 + 2 + 1 + 9
+
+
+def test_a_command_for_the_store_that_is_meant_anyway_names_none(course, tmp_path):
+    path, late = course
+    shown = failaware("cluster", str(late), FAILAWARE_DB=str(path)).stdout
+    assert f"  failaware events cluster:{late}" in shown
+
+
+def test_what_healed_by_itself(course):
+    path, late = course
+    found = json.loads(failaware("healed", "--json", db=path).stdout)
+    (first, second) = found["clusters"]
+    assert (first["cluster_id"], first["healing"]["healed"], first["healing"]["helped"]) == (late, 1, 1)
+    assert (first["healing"]["attempts"], first["healing"]["total_delay"]) == (2, 120_000_000)
+    assert (second["healing"]["healed"], second["healing"]["helped"], second["healing"]["median_delay"]) == (0, 1, None)
+    assert (found["total"]["healed"], found["total"]["helped"]) == (1, 1)
+    shown = failaware("healed", "type:payment", "--limit", "1", db=path).stdout
+    assert re.search(rf"{str(late)[:8]} +1 +1 +2 +2 min +2 min +2 min +2 min +1 +0  payment  TimeoutError: late", shown)
+    assert re.search(r"all +1 +1 +2 .* each event once", shown)
+    assert "The first 1; --limit shows more" in shown
+    assert "Nothing healed here." in failaware("healed", "type:herd", db=path).stdout
+
+
+def test_the_calendar_marks_a_herd(course):
+    path, _ = course
+    calendar = json.loads(failaware("due", "--json", db=path).stdout)
+    # The history is far from the machine's time: what waits is overdue, or beyond the hour.
+    assert {due["event_type"]: due["overdue"] + due["later"] for due in calendar["types"]} == {"herd": 12, "payment": 1}
+    assert calendar["herds"] == []
+
+
+def test_a_herd_of_now(tmp_path):
+    path, handlers = tmp_path / "s.db", Handlers()
+
+    @handlers.on("herd", retry=Retry(max_attempts=9, base=600, jitter=0))
+    def herd(event):
+        raise ConnectionError("refused \x1b[31m")
+
+    with Store.open(path) as store:
+        store.record_many([*(("herd", n) for n in range(30)), ("new", 1)])
+        Worker(store, handlers).run(until_idle=True, patience=0)
+    shown = failaware("due", db=path).stdout
+    assert re.search(r"herd +0 +30 +0  ·+█", shown)
+    assert re.search(r"herd  \d\d:\d\d, in (9|10) min: \d+ retries of herd, where 0 a minute are usual", shown)
+    assert re.search(r"  \d+ of cluster \d{8}  ConnectionError: refused \\x1b\[", shown)
+    assert "1 event besides: PENDING" in shown
+    described = " ".join(failaware("due", "--help").stdout.split())
+    assert "at least 10 retries of one event type, and at least 4 times the median of the 10 minutes" in described

@@ -1,0 +1,210 @@
+"""What the facts show over time, as rows, columns and lines: impact, healing, due retries. Harmless text; no widget."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+from failaware.read.calendar import MINUTE
+from failaware.read.findings import (
+    NAMES,
+    Calendar,
+    DueType,
+    HealedCluster,
+    Healing,
+    Herd,
+    Impact,
+    Transitions,
+    with_all,
+)
+from failaware.text import counted, distance, moment, one_line, span, sparkline
+
+from .columns import Cell, Column, Context, cause
+from .documents import Line, Part, dim, lines_of, plain, styled
+from .filters import with_value
+
+_LONG = 400  # cells; more than any terminal shows
+_BAR = 40  # cells of the longest bar
+_RETRIES = "status:FAILED -status:DISMISSED"
+_STANDING = {
+    "SYNCED": "status:SYNCED",
+    "DEAD": "status:DEAD -status:DISMISSED",
+    "RETRYING": "status:FAILED -status:DISMISSED",
+    "REQUEUED": "status:PENDING -status:DISMISSED",
+    "DISMISSED": "status:DISMISSED",
+}
+
+
+class Door(NamedTuple):
+    """A number about a cluster, and what it opens: the events of a filter, or another cluster's, or nothing."""
+
+    place: int
+    about: str
+    value: str
+    name: str
+    where: str = ""
+    cluster_id: int | None = None
+
+
+def doors(impact: Impact, transitions: Transitions | None) -> list[Door]:
+    """The five figures of a cluster, then what came before and after it, once that is known."""
+    age = impact.oldest_age.value
+    found: list[tuple[str, str, str, str, int | None]] = [
+        ("impact", f"{impact.events.value:,}", "events failed with it", impact.events.where, None),
+        ("", f"{impact.attempts.value:,}", "attempts of theirs failed with it", impact.attempts.where, None),
+        ("", f"{impact.dead.value:,}", "dead: no other try will follow", impact.dead.where, None),
+        ("", f"{impact.waiting.value:,}", "waiting: another try will follow", impact.waiting.where, None),
+        ("", "—" if age is None else span(age), "age of the oldest unresolved one", impact.oldest_age.where, None),
+    ]
+    for about, moves in (("before", transitions.before), ("after", transitions.after)) if transitions else ():
+        for at, move in enumerate(moves):
+            name, where = NAMES.get(move.kind, ""), ""
+            if move.cluster_id is not None:
+                name = f"#{str(move.cluster_id)[:7]}  {cause(move.error_type, move.template or '')}"
+            elif about == "after":
+                where = f"last:{impact.cluster_id} {_STANDING[move.kind]}"
+            found.append((about if not at else "", f"{move.events:,}", name, where, move.cluster_id))
+    return [Door(place, *door) for place, door in enumerate(found)]
+
+
+DOOR_COLUMNS = (
+    Column("", 7, lambda door, _: (door.about, "strong")),
+    Column("number", 10, lambda door, _: (door.value, "dim" if door.value in {"0", "—"} else ""), right=True),
+    Column("", 0, lambda door, _: (one_line(door.name, _LONG), "" if door.where or door.cluster_id else "dim")),
+)
+
+
+def healing(total: Healing) -> list[Part]:
+    """What healed by itself, all together."""
+    after = f" after {total.attempts:,} failed tries" if total.healed else ""
+    helped = f"; {total.helped:,} more after a requeue" if total.helped else ""
+    parts: list[Part] = [(counted(total.healed, "event"), "strong")]
+    parts.append((f" healed without a decision{after}{helped}", ""))
+    if total.healed:
+        median, p90, largest = (
+            span(delay or 0) for delay in (total.median_delay, total.p90_delay, total.largest_delay)
+        )
+        parts.append((f"\nhalf within {median}, 90 % within {p90}, all within {largest}", "dim"))
+        parts.append((f"; {span(total.total_delay)} of delay in all", "dim"))
+    return parts
+
+
+def _healing(name: str, say: Callable[[int], str]) -> Callable[[Any, Context], Cell]:
+    def cell(row: HealedCluster, _context: Context) -> Cell:
+        value = getattr(row.healing, name)
+        nothing = value is None or (name == "total_delay" and not row.healing.healed)
+        return ("—", "dim") if nothing else (say(value), "" if value else "dim")
+
+    return cell
+
+
+def _said(number: int) -> str:
+    return f"{number:,}"
+
+
+HEALED_COLUMNS = (
+    Column("cluster", 7, lambda row, _: (str(row.cluster_id)[:7], "dim"), from_width=130),
+    Column("event type", 18, lambda row, _: (one_line(row.event_type, 60), "strong"), from_width=110),
+    Column("failure", 0, lambda row, _: (one_line(cause(row.error_type, row.template), _LONG), ""), from_width=110),
+    Column(
+        "failure",
+        0,
+        lambda row, _: (one_line(f"{row.event_type}  {cause(row.error_type, row.template)}", _LONG), ""),
+        to_width=110,
+    ),
+    Column("healed", 7, _healing("healed", _said), right=True),
+    Column("helped", 6, _healing("helped", _said), right=True, from_width=60),
+    Column("tries", 7, _healing("attempts", _said), right=True),
+    Column("median", 7, _healing("median_delay", span), right=True),
+    Column("p90", 7, _healing("p90_delay", span), right=True, from_width=110),
+    Column("largest", 7, _healing("largest_delay", span), right=True, from_width=130),
+    Column("total", 7, _healing("total_delay", span), right=True, from_width=84),
+    Column("episodes", 8, lambda row, _: (f"{row.episodes:,}", ""), right=True, from_width=74),
+    Column(
+        "comebacks", 9, lambda row, _: (f"{row.comebacks:,}", "" if row.comebacks else "dim"), right=True, from_width=90
+    ),
+)
+HEALED_SORTS: tuple[tuple[str, Callable[[HealedCluster], Any] | None], ...] = (
+    ("failed tries", None),
+    ("delay", lambda row: -row.healing.total_delay),
+    ("events healed", lambda row: -row.healing.healed),
+    ("events helped", lambda row: -row.healing.helped),
+    ("comebacks", lambda row: (-row.comebacks, -row.episodes)),
+)
+"""Orders of the list; the first is the core's own."""
+
+
+class DueRow(NamedTuple):
+    """The retries of one event type, or of all; `key` stays the same for the same type."""
+
+    key: int
+    due: DueType
+    herds: tuple[Herd, ...]
+    where: str
+
+
+def due_rows(calendar: Calendar) -> list[DueRow]:
+    """A row for each event type, and first one for all of them where there are several."""
+    several = len(calendar.types) > 1
+    rows = []
+    for at, due in enumerate(with_all(calendar.types)):
+        if several and not at:
+            rows.append(DueRow(0, due, calendar.herds, _RETRIES))
+            continue
+        herds = tuple(herd for herd in calendar.herds if herd.event_type == due.event_type)
+        rows.append(DueRow(hash(due.event_type), due, herds, with_value(_RETRIES, "type", due.event_type)))
+    return rows
+
+
+def _bars(minutes: int) -> Callable[[Any, Context], Cell]:
+    """The hour as bars, each so many minutes."""
+
+    def cell(row: DueRow, _context: Context) -> Cell:
+        counts = row.due.minutes
+        return sparkline([sum(counts[at : at + minutes]) for at in range(0, len(counts), minutes)]), ""
+
+    return cell
+
+
+def _herds(row: DueRow, _context: Context) -> Cell:
+    if not row.herds:
+        return "", ""
+    worst = max(row.herds, key=lambda herd: herd.retries)
+    return f"{moment(worst.minute_at)[11:16]} {worst.retries:,}", "mark"
+
+
+DUE_COLUMNS = (
+    Column("event type", 18, lambda row, _: (one_line(row.due.event_type, 60), "strong")),
+    Column("overdue", 7, lambda row, _: _number(row.due.overdue), right=True),
+    Column("in the hour", 11, lambda row, _: _number(sum(row.due.minutes)), right=True, from_width=60),
+    Column("later", 7, lambda row, _: _number(row.due.later), right=True),
+    Column("herd", 11, _herds),
+    Column("by 4 min", 15, _bars(4), from_width=60, to_width=96),
+    Column("by 2 minutes", 30, _bars(2), from_width=96, to_width=130),
+    Column("by minute", 60, _bars(1), from_width=130),
+)
+
+
+def _number(number: int) -> Cell:
+    return f"{number:,}", "" if number else "dim"
+
+
+def due_minutes(row: DueRow, first_minute_at: int, now: int) -> list[Line]:
+    """The minutes in which retries are due, as bars; a herd says where it comes from."""
+    minutes, lines = row.due.minutes, []
+    top = max(minutes)
+    for at, retries in enumerate(minutes):
+        if not retries:
+            continue
+        minute_at = first_minute_at + at * MINUTE
+        herds = [herd for herd in row.herds if herd.minute_at == minute_at]
+        head = f"{moment(minute_at)[11:16]}  {distance(max(minute_at, now), now):>9}  {retries:>7,}  "
+        lines.append(Line(head + "█" * -(-retries * _BAR // max(top, _BAR)), styled("mark") if herds else plain))
+        lines += [line for herd in herds for line in _herd(herd)]
+    return lines or [Line("No retry is due within the hour.", dim)]
+
+
+def _herd(herd: Herd) -> Iterable[Line]:
+    said = f"       herd: {herd.retries:,} of {herd.event_type}, where {herd.usual:g} a minute are usual"
+    yield from lines_of(said, styled("mark"))
+    for cluster in herd.clusters:
+        source = f"#{str(cluster.cluster_id)[:7]}  {cause(cluster.error_type, cluster.template)}"
+        yield Line(one_line(f"       {cluster.retries:>7,} from {source}", _LONG), dim)

@@ -1,0 +1,120 @@
+"""One cluster's impact, and what came before and after it: numbers that open their events."""
+
+from collections.abc import Iterator
+from typing import ClassVar, NamedTuple
+
+from textual.binding import Binding, BindingType
+from textual.widget import Widget
+
+from failaware.model import Cluster
+from failaware.read.findings import Impact, Transitions
+from failaware.read.inspector import Inspector
+
+from .. import documents
+from ..columns import Context
+from ..feed import Ask
+from ..patterns import DOOR_COLUMNS, Door, doors
+from ..widgets.lines import Words
+from ..widgets.rows import Rows
+from ..window import Window
+from .base import Level
+from .events import EventsScreen
+
+_FEW = 20_000  # events; of more, before and after take too long to be read at each change
+
+
+class Standing(NamedTuple):
+    """A cluster now, and its five figures."""
+
+    cluster: Cluster
+    impact: Impact
+    now: int
+
+
+class ImpactScreen(Level):
+    """Five figures, then what came before and after."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("r", "again", "Read again", show=False)]
+    crumb = "impact"
+
+    def __init__(self, cluster_id: int) -> None:
+        super().__init__()
+        self._cluster_id = cluster_id
+        self._window: Window[Door] = Window(lambda door: door.place)
+        self._standing: Standing | None = None
+        self._transitions: Transitions | None = None
+
+    def body(self) -> Iterator[Widget]:
+        """The cluster above, its numbers below."""
+        yield Words(id="head")
+        yield Rows(DOOR_COLUMNS, self._window, key="place", id="doors")
+
+    def on_mount(self) -> None:
+        """Titles."""
+        rows = self.query_one(Rows)
+        rows.border_title = "Impact, before and after"
+        rows.focus()
+
+    def questions(self) -> dict[str, Ask]:
+        """The figures."""
+        return {"standing": self._stand}
+
+    def ask(self) -> None:
+        """The figures, and once what came before and after."""
+        super().ask()
+        self._ask_transitions()
+
+    def _ask_transitions(self) -> None:
+        cluster_id = self._cluster_id
+        self.inspector_app.feed.once(self, "transitions", lambda reader: reader.patterns.transitions(cluster_id))
+
+    def _stand(self, inspector: Inspector) -> Standing:
+        with inspector.snapshot():
+            cluster, impact = inspector.cluster(self._cluster_id), inspector.patterns.impact(self._cluster_id)
+            return Standing(cluster, impact, inspector.now())
+
+    def answered_standing(self, standing: Standing) -> None:
+        """The figures; what came before and after is read again where that costs little."""
+        grew = self._standing is not None and self._standing.cluster != standing.cluster
+        self._standing = standing
+        self.query_one("#head", Words).say(documents.cluster_head(standing.cluster, standing.now))
+        self._show()
+        if grew and standing.cluster.events <= _FEW:
+            self._ask_transitions()
+
+    def answered_transitions(self, transitions: Transitions) -> None:
+        """What came before and after."""
+        self._transitions = transitions
+        self._show()
+
+    def _show(self) -> None:
+        if self._standing is not None:
+            self._window.hold(doors(self._standing.impact, self._transitions))
+            self.query_one(Rows).show(Context(self._standing.now, {}))
+
+    def on_rows_opened(self, _message: Rows.Opened) -> None:
+        """Exactly the events that the number counts, or the other cluster."""
+        door: Door | None = self.query_one(Rows).current
+        if door is None or self._standing is None:
+            return
+        if door.cluster_id is not None:
+            event_type = self._standing.cluster.event_type
+            self.app.push_screen(EventsScreen(cluster_id=door.cluster_id, event_type=event_type))
+        elif door.where:
+            self.app.push_screen(EventsScreen(where=door.where))
+        else:
+            self.notify("There is nothing behind this number.", timeout=2, markup=False)
+
+    def action_again(self) -> None:
+        """Read all of it again."""
+        self.ask()
+
+    def subject(self) -> tuple[str, int] | None:
+        """This cluster."""
+        return "cluster", self._cluster_id
+
+    def copies(self) -> dict[str, tuple[str, str]]:
+        """The cluster's id, and the filter behind the number under the cursor."""
+        door: Door | None = self.query_one(Rows).current
+        found = {"i": ("id", str(self._cluster_id))}
+        return found | {"f": ("filter", door.where)} if door and door.where else found
