@@ -13,7 +13,8 @@ from failaware.clock import now_us
 from failaware.text import counted, one_line
 
 from .feed import Feed
-from .messages import StoreIs, StoreState
+from .last_look import keep_look, last_look
+from .messages import StoreIs, StoreState, Travelled
 from .screens.base import Level
 from .screens.event import EventScreen
 from .screens.events import EventsScreen
@@ -28,6 +29,15 @@ _ABOUT = (
 )
 _NOT_OURS = {"Scroll Left", "Scroll Right", "Page Left", "Page Right", "palette"}
 """Keys that Textual gives every widget and that do nothing here."""
+
+
+class Moment:
+    """As of when all is shown (µs; None is now), whether that is still being counted, and whether time goes on."""
+
+    def __init__(self) -> None:
+        self.at: int | None = None
+        self.busy = False
+        self.playing = False
 
 
 class InspectorApp(App[None]):
@@ -49,6 +59,8 @@ class InspectorApp(App[None]):
         self._clock = clock
         self._state: StoreState | None = None  # until the feed has said anything
         self._paused = False
+        self.moment = Moment()
+        self.last_look = last_look(place)
         self.feed = Feed(place, self, clock)
 
     @property
@@ -65,6 +77,17 @@ class InspectorApp(App[None]):
     def on_unmount(self) -> None:
         """Stop reading, also in the middle of a long query."""
         self.feed.stop()
+        if self._is(StoreIs.LIVE):
+            keep_look(self.place, self._clock())
+
+    def on_travelled(self, message: Travelled) -> None:
+        """All is shown as of another moment, or soon will be."""
+        self.moment.at, self.moment.busy = message.at, message.busy
+        self.moment.playing = self.moment.playing and message.at is not None
+        if message.problem:
+            self.notify(one_line(message.problem), severity="warning", markup=False)
+        if isinstance(self.screen, Level):
+            self.tell_state(self.screen)
 
     def on_store_state(self, message: StoreState) -> None:
         """The store came, went, or cannot be read."""
@@ -84,7 +107,10 @@ class InspectorApp(App[None]):
         word, meaning = ("● live", "SYNCED") if self._is(StoreIs.LIVE) else ("○ not live", "mark")
         if self._paused:
             word, meaning = "‖ paused (p)", "mark"
+        if self.moment.at is not None:
+            word, meaning = "◂ in the past (a)", "mark"
         top.stands(one_line(self.place), (word, meaning))
+        screen.tell_moment()
         screen.tell_trouble(self._trouble(screen))
 
     def _trouble(self, screen: Level) -> list[tuple[str, str]]:
@@ -99,9 +125,15 @@ class InspectorApp(App[None]):
         text = text or next((f"{problem}. It is tried again." for problem in screen.troubles.values()), "")
         return [(text, "mark")] if text else []
 
+    def now(self) -> int:
+        """The time by which all is shown (µs)."""
+        return self._clock() if self.moment.at is None else self.moment.at
+
     def _tick(self) -> None:
         if isinstance(self.screen, Level):
-            self.screen.tick(self._clock())
+            self.screen.tick(self.now())
+            if self.moment.playing and not self.moment.busy:
+                self.screen.action_step(1)
 
     def open_sibling(self, way: int) -> None:
         """The next or previous event of the list below the event that is shown."""

@@ -234,6 +234,8 @@ def why(found: Explanation, cluster: Cluster | None, now: int) -> list[Line]:
         lines += lines_of(f"{found.rule}: {found.reason}")
     else:
         lines.append(Line("No rule holds: nothing unresolved fails with it now.", dim))
+    if found.since:
+        lines += lines_of(f"since  {found.since.sentence}", styled("mark"))
     lines += [Line("", plain), Line("Rules, in order; the first that holds wins", strong)]
     for check in found.checks:
         won = check.held and check.rule == found.rule
@@ -248,6 +250,11 @@ def why(found: Explanation, cluster: Cluster | None, now: int) -> list[Line]:
         lines += lines_of(f"template   {found.grouped.template}", _fact_paint)
         for part in found.grouped.masked:
             lines += lines_of(f"  {part.placeholder or 'left out':<12} {part.text}", dim)
+    if found.behind:
+        lines += [Line("", plain), Line("The facts behind the numbers, newest first", strong)]
+        for fact in found.behind:
+            ids = ", ".join(map(str, fact.ids)) + (", …" if fact.value > len(fact.ids) else "")
+            lines += lines_of(f"  {fact.number:<10} {fact.value:>7,}  {fact.kind} {ids}", plain)
     if cluster:
         lines += [Line("", plain), Line("Its course", strong)]
         lines.append(Line(f"  first {when(cluster.first_failed_at, now)}", plain))

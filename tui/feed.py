@@ -1,20 +1,24 @@
 """The one thread that reads the store: it answers what screens ask, and again whenever something was committed.
 
 A screen follows a question; only the newest one under a name counts. Nothing is polled but a change counter and the
-file's identity, so an idle store costs next to nothing, however large it is.
+file's identity, so an idle store costs next to nothing, however large it is. After `travel` it answers as of a moment
+in the past, all but the questions that are about now.
 """
 
 import threading
 import time
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from textual.message import Message
 
 from failaware.errors import FailawareError, FilterError, NotFound, StoreMissing
 from failaware.read.inspector import Inspector
 
-from .messages import Answered, StoreIs, StoreState
+from .messages import Answered, StoreIs, StoreState, Travelled
+
+if TYPE_CHECKING:
+    from failaware.read.past import PastInspector
 
 POLL_S = 0.1
 _BUSY_S = 1.0
@@ -36,6 +40,14 @@ class _Question(NamedTuple):
     name: str
     ask: Ask
     again: bool
+    live: bool = False  # about now, wherever one has travelled to
+
+
+class Journey(NamedTuple):
+    """Where to go: to a moment (µs; None is now), or to the next change (`way` 1) or the one before (-1)."""
+
+    at: int | None = None
+    way: int = 0
 
 
 class Feed(threading.Thread):
@@ -55,15 +67,17 @@ class Feed(threading.Thread):
         self._later_at = 0.0
         self._asked: _Question | None = None  # what is being answered, unless its listener has left
         self._inspector: Inspector | None = None
+        self._then: PastInspector | None = None
+        self._journey: Journey | None = None  # asked for, and not begun yet
         self._seen_before = False
 
     def once(self, listener: Listener, name: str, ask: Ask) -> None:
         """Answer this once, as soon as the store can be read."""
         self._put(_Question(listener, name, ask, again=False))
 
-    def follow(self, listener: Listener, name: str, ask: Ask) -> None:
-        """Answer this now and after each change, until it is left."""
-        question = _Question(listener, name, ask, again=True)
+    def follow(self, listener: Listener, name: str, ask: Ask, *, live: bool = False) -> None:
+        """Answer this now and after each change, until it is left; `live`: as of now, also while in the past."""
+        question = _Question(listener, name, ask, again=True, live=live)
         with self._lock:
             self._followed[id(listener), name] = question
         self._put(question)
@@ -84,8 +98,7 @@ class Feed(threading.Thread):
         with self._lock:
             if self._asked is not None and self._asked.listener is listener:
                 self._asked = None
-                if self._inspector is not None:
-                    self._inspector.db.interrupt()
+                self._interrupt()
             for questions in (self._waiting, self._followed, self._later):
                 for key in [key for key in questions if key[0] == id(listener)]:
                     del questions[key]
@@ -96,6 +109,12 @@ class Feed(threading.Thread):
             self._paused = paused
             if not paused:
                 self._waiting.update(self._followed)
+            self._lock.notify()
+
+    def travel(self, journey: Journey) -> None:
+        """Answer as of another moment; `Travelled` tells when. The last word counts, if several are waiting."""
+        with self._lock:
+            self._journey = journey
             self._lock.notify()
 
     def refresh(self) -> None:
@@ -109,8 +128,7 @@ class Feed(threading.Thread):
         with self._lock:
             self._stopping = True
             self._lock.notify()
-            if self._inspector is not None:
-                self._inspector.db.interrupt()
+            self._interrupt()
         if self.is_alive():
             self.join(timeout=2)
 
@@ -125,6 +143,7 @@ class Feed(threading.Thread):
             except FailawareError as error:
                 self._say(error)
             finally:
+                self._come_back()
                 with self._lock:
                     self._inspector = None
             self._rest(_AGAIN_S)
@@ -136,20 +155,66 @@ class Feed(threading.Thread):
         self.refresh()
         token = inspector.db.change_token()
         while not self._stopping:
+            self._go(inspector)
             question = self._next()
             if question is not None:
-                self._answer(inspector, question)
+                past = None if question.live else self._then
+                self._answer(past or inspector, question)
                 continue
             self._take_up_again()
             newest = inspector.db.change_token()
             if newest != token and not self._paused:
                 token = newest
-                self.refresh()
+                self._ask_again(live_only=self._then is not None)
+
+    def _go(self, inspector: Inspector) -> None:
+        """Travel, if that was asked for."""
+        with self._lock:
+            journey, self._journey = self._journey, None
+        if journey is None:
+            return
+        try:
+            at = journey.at
+            if journey.way and self._then is not None:
+                at = self._then.neighbour(journey.way) or self._then.at
+            if at is None or at >= inspector.now():
+                self._come_back()
+            else:
+                self._app.post_message(Travelled(at, busy=True))
+                if self._then is None:
+                    then = inspector.as_of(at)
+                    with self._lock:
+                        self._then = then
+                elif at != self._then.at:
+                    self._then.move(at)
+                self._app.post_message(Travelled(at))
+        except FailawareError as error:
+            self._come_back()  # what was derived up to here may be half of it
+            self._app.post_message(Travelled(None, problem=str(error)))
+        self.refresh()
+
+    def _come_back(self) -> None:
+        with self._lock:
+            then, self._then = self._then, None
+        if then is not None:
+            then.close()
+            self._app.post_message(Travelled(None))
+
+    def _interrupt(self) -> None:
+        """End what is being read, so that it raises; the caller holds the lock."""
+        for inspector in (self._inspector, self._then):
+            if inspector is not None:
+                inspector.db.interrupt()
+
+    def _ask_again(self, *, live_only: bool) -> None:
+        """Something was committed: ask what that may change the answer to."""
+        with self._lock:
+            self._waiting.update({key: asked for key, asked in self._followed.items() if asked.live or not live_only})
 
     def _next(self) -> _Question | None:
         """The question to answer now; None after a while without any."""
         with self._lock:
-            if not self._waiting and not self._stopping:
+            if not self._waiting and not self._stopping and self._journey is None:
                 self._lock.wait(POLL_S)
             if not self._waiting or self._stopping:
                 return None

@@ -36,3 +36,16 @@ class Answered(Message):
         self.answer = answer
         self.problem = problem
         self.trouble = trouble
+
+
+class Travelled(Message):
+    """The feed answers as of this moment from now on (µs; None: as of now), or is on its way there (`busy`).
+
+    `problem` says why it stayed where it was.
+    """
+
+    def __init__(self, at: int | None, *, busy: bool = False, problem: str = "") -> None:
+        super().__init__()
+        self.at = at
+        self.busy = busy
+        self.problem = problem

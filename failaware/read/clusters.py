@@ -7,6 +7,7 @@ from failaware.engine import Reader
 from failaware.errors import NotFound
 from failaware.model import HOUR, Cluster, HourCount
 from failaware.read.filter import CLUSTER_FIELDS, parse
+from failaware.read.findings import HourSeverity
 
 RANK = "CASE severity WHEN 'CRITICAL' THEN 4 WHEN 'HIGH' THEN 3 WHEN 'MEDIUM' THEN 2 WHEN 'LOW' THEN 1 ELSE 0 END"
 
@@ -70,3 +71,12 @@ def hours(db: Reader, *, since: int, cluster_id: int | None) -> list[HourCount]:
         {"since": since // HOUR, "cluster": cluster_id},
     )
     return [HourCount(cluster, hour * HOUR, failures, events) for cluster, hour, failures, events in rows]
+
+
+def hours_by_severity(db: Reader) -> list[HourSeverity]:
+    """All failures by hour and by the severity of their clusters, oldest first."""
+    rows = db.query(
+        "SELECT h.hour, c.severity, sum(h.failures) FROM cluster_hour h "
+        "JOIN failure_cluster c ON c.cluster_id = h.cluster_id GROUP BY 1, 2 ORDER BY 1, 2"
+    )
+    return [HourSeverity(hour * HOUR, severity, failures) for hour, severity, failures in rows]

@@ -175,3 +175,11 @@ class Impact(NamedTuple):
     dead: Figure
     waiting: Figure
     oldest_age: Figure
+
+
+class HourSeverity(NamedTuple):
+    """Failures in one hour (`hour_at`: its start) of all clusters that stand at one severity now; None: at none."""
+
+    hour_at: int
+    severity: str | None
+    failures: int

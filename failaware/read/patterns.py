@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from failaware.engine import Reader
 
 if TYPE_CHECKING:
-    from failaware.read.findings import Calendar, Healed, Impact, Run, Transitions
+    from failaware.read.findings import Calendar, Healed, HourSeverity, Impact, Run, Transitions
 
 
 class Patterns:
@@ -67,3 +67,9 @@ class Patterns:
         from failaware.read import impact
 
         return impact.impact(self._db, cluster_id, now=self._now())
+
+    def hours(self) -> "list[HourSeverity]":
+        """All failures by hour and by the severity at which their clusters stand now, oldest first."""
+        from failaware.read import clusters
+
+        return clusters.hours_by_severity(self._db)

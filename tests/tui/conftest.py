@@ -15,8 +15,9 @@ EVIL = "\x1b]0;owned\x07\x1b[31m [bold]not markup[/bold] [/foo] \u202egnirts \u2
 
 
 @pytest.fixture(autouse=True)
-def plain_terminal(monkeypatch):
+def plain_terminal(monkeypatch, tmp_path):
     monkeypatch.setenv("TZ", "UTC")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.delenv("NO_COLOR", raising=False)
     time.tzset()
 

@@ -1,12 +1,11 @@
 """What every screen has: a top line, a line for trouble, keys, and questions to the feed while it is in sight."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Footer
 
@@ -16,17 +15,16 @@ from ..feed import Ask
 from ..messages import Answered
 from ..widgets.lines import TopLine, Words
 from ..widgets.rows import Rows
+from ..widgets.time_strip import TimeStrip
+from .travelling import Travelling
 
-if TYPE_CHECKING:
-    from ..app import InspectorApp
 
-
-class Level(Screen[None]):
+class Level(Travelling):
     """One level of the way down. A subclass says what it `asks`, and shows answers in `answered_NAME`."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,backspace,h", "back", "Back"),
-        Binding("y", "app.copy", "Copy"),
+        Binding("y", "app.copy", "Copy", show=False),
         Binding("c", "app.copy_command('requeue')", "Copy requeue", show=False),
         Binding("C", "app.copy_command('dismiss')", "Copy dismiss", show=False),
         Binding("w", "app.why", "Why"),
@@ -43,15 +41,11 @@ class Level(Screen[None]):
         super().__init__(id=id)
         self.troubles: dict[str, str] = {}
 
-    @property
-    def inspector_app(self) -> "InspectorApp":
-        """The app, with its type."""
-        return cast("InspectorApp", self.app)
-
     def compose(self) -> ComposeResult:
         """The frame; the body is the subclass's."""
         yield TopLine()
         yield Words(id="trouble")
+        yield TimeStrip()
         yield from self.body()
         yield Footer(show_command_palette=False)
 

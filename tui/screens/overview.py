@@ -158,7 +158,8 @@ class Overview(Listing):
         name, sort = CLUSTER_SORTS[self._sort]
         clusters = picture.clusters if sort is None else sorted(picture.clusters, key=sort)
         self._window.hold(clusters)
-        marks = self._looked.marks(picture.clusters)
+        past = self.inspector_app.moment.at is not None  # what one sees there is not what one last saw
+        marks = {} if past else self._looked.marks(picture.clusters)
         rows = self.listed
         rows.show(Context(picture.now, picture.hours), marks)
         more = "the worst " if len(clusters) == _CLUSTERS else ""

@@ -1,15 +1,25 @@
 """Why a cluster or an event stands at its severity: every rule, its numbers, and how it was gathered."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from textual.widget import Widget
 
+from failaware.model import Cluster, Explanation
 from failaware.read.inspector import Inspector
 
 from .. import documents
 from ..feed import Ask
 from ..widgets.text_view import TextView
 from .base import Level
+
+
+class Why(NamedTuple):
+    """What is known at once."""
+
+    found: Explanation
+    cluster: Cluster | None
+    now: int
 
 
 class WhyScreen(Level):
@@ -21,6 +31,9 @@ class WhyScreen(Level):
         super().__init__()
         self._kind = entity_type
         self._entity = entity_id
+        self._entity_name = f"{entity_type}/{entity_id}"
+        self._why: Why | None = None
+        self._facts: Explanation | None = None
 
     def body(self) -> Iterator[Widget]:
         """One text."""
@@ -32,18 +45,37 @@ class WhyScreen(Level):
         self.query_one(TextView).focus()
 
     def questions(self) -> dict[str, Ask]:
-        """The explanation."""
+        """The explanation; the facts behind it are asked for once, as that takes longer."""
         return {"why": self._explain}
 
-    def _explain(self, inspector: Inspector) -> list[documents.Line]:
+    def _explain(self, inspector: Inspector) -> Why:
         with inspector.snapshot():
-            found = inspector.explain(f"{self._kind}/{self._entity}")
+            found = inspector.explain(self._entity_name)
             cluster = inspector.cluster(self._entity) if self._kind == "cluster" else None
-            return documents.why(found, cluster, inspector.now())
+            return Why(found, cluster, inspector.now())
 
-    def answered_why(self, lines: list[documents.Line]) -> None:
-        """Show it."""
-        self.query_one(TextView).show(lines)
+    def answered_why(self, why: Why) -> None:
+        """Show it, with the facts once they are there, and ask for them again when its numbers are others."""
+        if self._why is None or why.found.checks != self._why.found.checks:
+            self._facts = None
+            self.inspector_app.feed.once(
+                self, "facts", lambda inspector: inspector.explain(self._entity_name, facts=True)
+            )
+        self._why = why
+        self._show()
+
+    def answered_facts(self, facts: Explanation) -> None:
+        """The facts behind it."""
+        self._facts = facts
+        self._show()
+
+    def _show(self) -> None:
+        if self._why is None:
+            return
+        found, facts = self._why.found, self._facts
+        if facts is not None:
+            found = found._replace(behind=facts.behind, since=facts.since)
+        self.query_one(TextView).show(documents.why(found, self._why.cluster, self._why.now))
 
     def subject(self) -> tuple[str, int] | None:
         """What is explained."""

@@ -1,0 +1,139 @@
+"""What changed since one last looked, or since an hour, a day, a week ago."""
+
+from collections.abc import Iterator
+from typing import ClassVar, NamedTuple
+
+from textual.binding import Binding, BindingType
+from textual.widget import Widget
+
+from failaware.model import HOUR
+from failaware.read.comparisons import Changed, Diff
+from failaware.read.diff import CHANGES
+from failaware.read.inspector import Inspector
+from failaware.text import counted, one_line, when
+
+from ..documents import Line, dim, plain, strong, styled
+from ..feed import Ask
+from ..palette import short_symbol
+from ..widgets.text_view import TextView
+from .base import Level
+
+_LISTED = 200
+_MEANING = {
+    "new": ("FAILED", "failed for the first time"),
+    "back": ("FAILED", "had come to rest, unresolved again"),
+    "worse": ("FAILED", "severity rose"),
+    "better": ("SYNCED", "severity fell"),
+    "gone": ("SYNCED", "nothing unresolved any more"),
+}
+
+
+class Period(NamedTuple):
+    """How far back to look: so many µs, or to a moment."""
+
+    name: str
+    ago: int = 0
+    since: int | None = None
+
+    def begin(self, now: int) -> int:
+        """The moment to compare with."""
+        return now - self.ago if self.since is None else self.since
+
+
+def periods(last_look: int | None) -> list[Period]:
+    """What one can choose from, what is asked first at the beginning."""
+    fixed = [Period("a day ago", 24 * HOUR), Period("a week ago", 168 * HOUR), Period("an hour ago", HOUR)]
+    return fixed if last_look is None else [Period("you last looked", since=last_look), *fixed]
+
+
+class DiffScreen(Level):
+    """A text, made anew when another period is chosen; what happens meanwhile does not disturb the reader."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("D", "period", "Other period")]
+    crumb = "what changed"
+
+    def __init__(self, last_look: int | None) -> None:
+        super().__init__()
+        self._periods = periods(last_look)
+
+    def body(self) -> Iterator[Widget]:
+        """One text."""
+        yield TextView(id="why")
+
+    def on_mount(self) -> None:
+        """Ready for the keys that scroll."""
+        self.query_one(TextView).focus()
+
+    def questions(self) -> dict[str, Ask]:
+        """What changed."""
+        period = self._periods[0]
+
+        def ask(inspector: Inspector) -> list[Line]:
+            now = inspector.now()
+            with inspector.as_of(min(period.begin(now), now)) as then:
+                return lines(then.diff(now, limit=_LISTED), now)
+
+        return {"diff": ask}
+
+    def ask(self) -> None:
+        """Once, and not at each change: all facts are counted anew for it."""
+        view = self.query_one(TextView)
+        view.border_title = f"What changed since {self._periods[0].name}"
+        view.border_subtitle = "counting …"
+        for name, ask in self.questions().items():
+            self.inspector_app.feed.once(self, name, ask)
+
+    def answered_diff(self, text: list[Line]) -> None:
+        """Show it."""
+        view = self.query_one(TextView)
+        view.border_subtitle = f"D: since {self._periods[1].name}"
+        view.show(text)
+
+    def action_period(self) -> None:
+        """Further back, or nearer."""
+        self._periods = self._periods[1:] + self._periods[:1]
+        self.ask()
+
+    def copies(self) -> dict[str, tuple[str, str]]:
+        """The whole text."""
+        return {"d": ("what changed", "\n".join(line.text for line in self.query_one(TextView).lines))}
+
+
+def lines(diff: Diff, now: int) -> list[Line]:
+    """The numbers then and now, and each cluster and event that is not as it was."""
+    text = [Line(f"from {when(diff.since, now)} to {when(diff.until, now)}", dim), Line("", plain)]
+    numbers = [(level, getattr(diff.severity_before, level), getattr(diff.severity_after, level)) for level in _LEVELS]
+    numbers += [
+        (state.upper(), getattr(diff.health_before, state), getattr(diff.health_after, state)) for state in _STATES
+    ]
+    for name, before, after in numbers:
+        change = f"{after - before:+,}" if after != before else "·"
+        text.append(
+            Line(f"  {name:<10} {before:>9,} → {after:>9,} {change:>9}", styled(name) if after != before else dim)
+        )
+    for kind, changed in (("cluster", diff.clusters), ("event", diff.events)):
+        text += _changes(kind, changed, diff.counts[kind])
+    if not diff.clusters and not diff.events:
+        text += [Line("", plain), Line("Nothing that failed has changed.", styled("SYNCED"))]
+    return text
+
+
+_LEVELS = ("CRITICAL", "HIGH", "MEDIUM", "LOW")
+_STATES = ("pending", "failed", "dead", "synced", "dismissed")
+
+
+def _changes(kind: str, changed: tuple[Changed, ...], counts: dict[str, int]) -> Iterator[Line]:
+    for change in CHANGES:
+        mine = [one for one in changed if one.change == change]
+        if counts[change]:
+            meaning, words = _MEANING[change]
+            yield Line("", plain)
+            yield Line(f"{counted(counts[change], kind)} {change}: {words}", strong)
+            for one in mine:
+                course = short_symbol(one.after)
+                if one.before != one.after and change != "new":
+                    course = f"{short_symbol(one.before)} → {course}"
+                name = str(one.entity_id)[:8] if kind == "cluster" else str(one.entity_id)
+                yield Line(f"  {course:<17} {kind} {name}  {one.how}  {one_line(one.title, 200)}", styled(meaning))
+            if counts[change] > len(mine):
+                yield Line(f"  and {counts[change] - len(mine):,} more: failaware diff", dim)

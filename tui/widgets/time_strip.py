@@ -1,0 +1,142 @@
+"""The time strip: failures by hour and severity over the whole history, and the moment as of which all is shown."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from textual import events
+from textual.message import Message
+
+from failaware.model import HOUR
+from failaware.read.findings import HourSeverity
+from failaware.read.inspector import Inspector
+from failaware.text import cells, cut, distance, moment, sparkline
+
+from ..messages import Answered
+from .lines import Words
+
+ROWS = ("CRITICAL", "HIGH", "other")
+"""Clusters by where they stand now; `other` have come to rest, or are of one event only."""
+
+_NAME = 9  # cells of a row's name
+_KEYS = "←→ hour   shift+←→ day   < > change   space play   a now"
+_SHORT_KEYS = "←→ <> space a:now"
+
+
+class Course(NamedTuple):
+    """The whole history: when it began, what now is, and its failures by hour."""
+
+    began: int
+    now: int
+    hours: list[HourSeverity]
+
+
+def look(inspector: Inspector) -> Course:
+    """The history up to now."""
+    hours = inspector.patterns.hours()
+    now = inspector.now()
+    first = inspector.events(limit=1, order="oldest")
+    began = min([now - HOUR, *(event.detected_at for event in first), *(hour.hour_at for hour in hours[:1])])
+    return Course(began, now, hours)
+
+
+class Scale(NamedTuple):
+    """Which hours a cell stands for: an hour or more each, from `first` on (hours since the epoch), `hours` in all."""
+
+    first: int
+    hours: int
+    width: int
+
+    @classmethod
+    def of(cls, course: Course, width: int) -> "Scale":
+        """All of the history, as fine as it fits; the last cell holds now."""
+        last = course.now // HOUR
+        hours = max(last - course.began // HOUR + 1, width, 1)
+        return cls(last - hours + 1, hours, max(width, 1))
+
+    def cell(self, at: int) -> int:
+        """The cell of a moment, or the nearest one."""
+        return min(max((at // HOUR - self.first) * self.width // self.hours, 0), self.width - 1)
+
+    def moment(self, cell: int) -> int:
+        """The end of a cell's time (µs)."""
+        return (self.first + -(-(cell + 1) * self.hours // self.width)) * HOUR
+
+
+def bars(course: Course, scale: Scale, rows: Iterable[str]) -> dict[str, str]:
+    """A line of bars for each row, all on one scale; under "all" the sum of all rows."""
+    counts = {name: [0] * scale.width for name in (*ROWS, "all")}
+    for hour in course.hours:
+        if hour.hour_at // HOUR >= scale.first:
+            for name in (hour.severity if hour.severity in ROWS else "other", "all"):
+                counts[name][scale.cell(hour.hour_at)] += hour.failures
+    shown = [name for name in rows if any(counts[name])]
+    line = sparkline([count for name in shown for count in counts[name]])
+    return {name: line[place * scale.width : (place + 1) * scale.width] for place, name in enumerate(shown)}
+
+
+class TimeStrip(Words):
+    """Shown while one is in the past; a click goes to that hour."""
+
+    class Chosen(Message):
+        """Go to this moment."""
+
+        def __init__(self, at: int) -> None:
+            super().__init__()
+            self.at = at
+
+    def __init__(self) -> None:
+        super().__init__(id="time")
+        self._course: Course | None = None
+        self._at: int | None = None
+        self._note = ""
+
+    def stands(self, at: int | None, note: str) -> None:
+        """The moment, and what is to be said of it; None: now, and nothing is shown."""
+        self._at, self._note = at, note
+        self.display = at is not None
+        self._arrange()
+
+    def on_answered(self, message: Answered) -> None:
+        """The history, as the feed knows it."""
+        message.stop()
+        if isinstance(message.answer, Course):
+            self._course = message.answer
+            self._arrange()
+
+    def on_resize(self) -> None:
+        """More room, or less."""
+        self._arrange()
+
+    def on_click(self, event: events.Click) -> None:
+        """Go there."""
+        if self._course is not None and event.x > _NAME:
+            self.post_message(self.Chosen(self._scale(self._course).moment(event.x - _NAME - 1)))
+
+    def _scale(self, course: Course) -> Scale:
+        return Scale.of(course, self.size.width - _NAME - 2)
+
+    def _arrange(self) -> None:
+        if self._at is None or self._course is None or not self.size.width:
+            return
+        course, scale = self._course, self._scale(self._course)
+        stands = f" AS OF {moment(self._at)}  {distance(self._at, course.now)}{self._note}"
+        keys = next((text for text in (_KEYS, _SHORT_KEYS, "") if cells(stands + text) + 3 <= self.size.width), "")
+        gap = " " * (self.size.width - cells(stands) - cells(keys) - 1)
+        parts = [(cut(stands, self.size.width), "mark"), (gap + keys, "dim")]
+        short = self.screen.has_class("-short")
+        for name, line in bars(course, scale, ("all",) if short else ROWS).items():
+            here = scale.cell(self._at)
+            meaning = name if name in ROWS[:2] else "dim"
+            parts += [(f"\n{name:<{_NAME}} ", meaning), (line[: here + 1], meaning), (line[here + 1 :], "dim")]
+        parts += [("\n" + _axis(scale, self._at), "dim")]
+        self.say(parts)
+
+
+def _axis(scale: Scale, at: int) -> str:
+    """Where one stands, between the first hour and now."""
+    here = scale.cell(at)
+    first, last = moment(scale.first * HOUR)[:16], "now"
+    left = cut(first, here) if here < len(first) + 1 else first
+    line = " " * (_NAME + 1) + left.ljust(here) + "▲"
+    room = scale.width - here - 1
+    return line + (last.rjust(room) if room > len(last) else "")
