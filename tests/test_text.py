@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from failaware.text import bounded, distance, one_line, sparkline, storable, visible
+from failaware.text import arrows, bounded, cells, distance, one_line, span, sparkline, storable, visible
 
 ANY = st.text(st.characters(categories=None))  # surrogates included
 SECOND = 1_000_000
@@ -77,3 +77,36 @@ def test_times_and_bars():
     assert distance(now + 3 * 3600 * SECOND, now) == "in 3 h"
     assert sparkline([0, 1, 4, 8]) == "·▂▅█"
     assert sparkline([]) == ""
+
+
+@pytest.mark.parametrize(
+    ("microseconds", "said"),
+    [
+        (0, "0 ms"),
+        (999_999, "999 ms"),
+        (SECOND, "1 s"),
+        (119 * SECOND, "119 s"),
+        (120 * SECOND, "2 min"),
+        (7_199 * SECOND, "119 min"),
+        (7_200 * SECOND, "2 h"),
+        (172_799 * SECOND, "47 h"),
+        (172_800 * SECOND, "2 d"),
+        (10_000 * 86_400 * SECOND, "10,000 d"),
+    ],
+)
+def test_how_long_something_took(microseconds, said):
+    assert span(microseconds) == said
+
+
+def test_of_many_steps_the_middle_is_left_out():
+    assert arrows(["A ×5", "B ×3", "DEAD"]) == "A ×5 → B ×3 → DEAD"
+    assert arrows([str(n) for n in range(12)]).count("→") == 11
+    assert arrows([str(n) for n in range(100)], most=4) == "0 → 1 → … 96 steps … → 98 → 99"
+
+
+@given(st.lists(ANY))
+def test_steps_are_harmless_and_short(steps):
+    line = arrows(steps, most=4, width=10)
+    assert not any(unicodedata.category(c) in ("Cc", "Cs") for c in line)
+    assert cells(line) <= 5 * 10 + 4 * len(" → ")
+    assert len(line) < 400

@@ -174,9 +174,9 @@ def _herds(row: DueRow, _context: Context) -> Cell:
 DUE_COLUMNS = (
     Column("event type", 18, lambda row, _: (one_line(row.due.event_type, 60), "strong")),
     Column("overdue", 7, lambda row, _: _number(row.due.overdue), right=True),
-    Column("in the hour", 11, lambda row, _: _number(sum(row.due.minutes)), right=True, from_width=60),
-    Column("later", 7, lambda row, _: _number(row.due.later), right=True),
-    Column("herd", 11, _herds),
+    Column("in the hour", 11, lambda row, _: _number(sum(row.due.minutes)), right=True, from_width=48),
+    Column("later", 7, lambda row, _: _number(row.due.later), right=True, from_width=56),
+    Column("herd", 11, _herds, from_width=66),
     Column("by 4 min", 15, _bars(4), from_width=60, to_width=96),
     Column("by 2 minutes", 30, _bars(2), from_width=96, to_width=130),
     Column("by minute", 60, _bars(1), from_width=130),

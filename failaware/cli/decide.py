@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 from failaware.cli import output
 from failaware.errors import UsageError
-from failaware.model import EventSummary
 from failaware.read.inspector import Inspector
 from failaware.store import Store
 from failaware.text import counted
@@ -44,13 +43,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _unresolved(inspector: Inspector, cluster: str | None, where: str | None) -> Iterator[int]:
-    wanted = inspector.cluster(cluster).cluster_id if cluster is not None else None
-    words = f"status:unresolved cluster:{wanted}" if wanted is not None else f"status:unresolved {where}"
+    which = where if cluster is None else f"last:{inspector.cluster(cluster).cluster_id}"
     before: int | None = None
-    while page := inspector.events(words, limit=_PAGE, before=before):
-        yield from (event.event_id for event in page if _matches(event, wanted))
+    while page := inspector.events(f"status:unresolved {which}", limit=_PAGE, before=before):
+        yield from (event.event_id for event in page)
         before = page[-1].event_id
-
-
-def _matches(event: EventSummary, cluster_id: int | None) -> bool:
-    return cluster_id is None or event.cluster_id == cluster_id

@@ -12,7 +12,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "filter",
         nargs="*",
-        help="status:DEAD type:payment.* -error:timeout since:2h severity:HIGH+ cluster:ID source:S key:K retries:>3",
+        help="status:DEAD type:payment.* -error:timeout since:2h severity:HIGH+ cluster:ID (any that it failed with) "
+        "last:ID (that of its last failure) source:S key:K retries:>3",
     )
     parser.add_argument("--limit", type=output.positive, default=50, metavar="N", help="at most N events (default 50)")
     parser.add_argument(

@@ -43,7 +43,7 @@ class Patterns:
     def healed(self, where: str = "") -> "Healed":
         """What failed and then was SYNCED, by itself or after a requeue, in the clusters that a filter lets through.
 
-        Takes time in proportion to the events that healed: two seconds for a million.
+        Takes time in proportion to the events that healed: about two seconds for a million.
 
         Raises:
             FilterError: the filter is not understood.

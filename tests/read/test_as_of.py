@@ -29,6 +29,12 @@ def reports(inspector):
         "explain event": [inspector.explain(f"event/{event.event_id}") for event in events],
         "explain cluster": [inspector.explain(f"cluster/{cluster.cluster_id}") for cluster in clusters],
         "timeline": inspector.timeline(),
+        "hours": inspector.patterns.hours(),
+        "courses": [inspector.patterns.runs(event.event_id) for event in events],
+        "transitions": [inspector.patterns.transitions(cluster.cluster_id) for cluster in clusters],
+        "impact": [inspector.patterns.impact(cluster.cluster_id) for cluster in clusters],
+        "healed": inspector.patterns.healed(),
+        "calendar": inspector.patterns.calendar(),
     }
 
 

@@ -156,6 +156,16 @@ def test_what_healed_by_itself_and_what_that_cost(history):
             assert_healing(only.total, *healing(model, {error}))
 
 
+@pytest.mark.parametrize("page", [1, 2, 3])
+def test_what_healed_is_the_same_in_pages_of_any_size(page, monkeypatch):
+    failing = [(event, error, 0, False) for event in ALL for error in (A, B, A)]
+    with told([*failing, *((event, None, event, False) for event in ALL)]) as (inspector, _, _):
+        at_once = inspector.patterns.healed()
+        assert (at_once.total.healed, at_once.total.attempts) == (EVENTS, 3 * EVENTS)
+        monkeypatch.setattr("failaware.read.healed._PAGE", page)
+        assert inspector.patterns.healed() == at_once
+
+
 @given(histories, st.integers(0, 6 * HOUR))
 @settings(max_examples=60, deadline=None)
 @example(

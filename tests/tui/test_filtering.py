@@ -75,6 +75,15 @@ async def test_tab_completes_fields_and_values(full, path, clock):
         await loaded(pilot, 1)
 
 
+async def test_types_are_completed_also_when_the_filter_so_far_lets_nothing_through(full, path, clock):
+    async with inspecting(path, clock=clock) as pilot:
+        await loaded(pilot, 2)
+        await pilot.press("slash", *"type:p")
+        await shows(pilot, "0 clusters")
+        await pilot.press("a")
+        await shows(pilot, "type:payment.capture")
+
+
 async def test_the_clusters_in_other_orders(full, path, clock):
     async with inspecting(path, clock=clock) as pilot:
         await loaded(pilot, 2)

@@ -79,6 +79,17 @@ async def test_pictures(course, path, clock, picture, size, monkeypatch):
         picture(pilot.app, name("due"))
 
 
+@pytest.mark.parametrize("size", [(60, 18), (40, 12)])
+async def test_small_terminals_show_the_row_under_the_cursor(course, path, clock, size):
+    async with inspecting(path, size, clock) as pilot:
+        await to_cluster(pilot, "late")
+        for key, row in (("i", "▌   impact"), ("H", "▌   payment"), ("d", "▌   all")):
+            await pilot.press(key)
+            await shows(pilot, row)
+            await pilot.press("escape")
+            await until(pilot, lambda: isinstance(pilot.app.screen, Overview))
+
+
 async def test_each_number_opens_exactly_its_events(course, path, clock):
     async with inspecting(path, clock=clock) as pilot:
         await to_cluster(pilot, "late")

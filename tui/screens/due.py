@@ -57,8 +57,8 @@ class DueScreen(Level):
         rows.show(Context(calendar.now, {}))
         rows.border_title = f"Retries due  from {moment(calendar.first_minute_at)[11:16]} on, for an hour"
         rows.border_subtitle = counted(len(calendar.herds), "herd") if calendar.herds else "no herd"
-        pending = f" Besides, {counted(calendar.pending, 'event')} PENDING: due now." if calendar.pending else ""
-        self.query_one("#note", Words).say([(f"{_HERD}{pending}", "dim")])
+        pending = f"{counted(calendar.pending, 'event')} PENDING besides, due now. " if calendar.pending else ""
+        self.query_one("#note", Words).say([(f"{pending}{_HERD}", "dim")])
         self._show_minutes()
 
     def _show_minutes(self) -> None:

@@ -73,7 +73,7 @@ class HealedScreen(Listing):
         """Show it."""
         self._reading = reading
         clusters = reading.healed.clusters
-        self.bar.types = tuple(sorted({row.event_type for row in clusters}))
+        self.bar.types = tuple(sorted({*self.bar.types, *(row.event_type for row in clusters)}))
         if self.bar.text:
             self.bar.note(counted(len(clusters), "cluster"))
         self.query_one("#head", Words).say(healing(reading.healed.total))

@@ -146,7 +146,7 @@ class Overview(Listing):
         """The clusters."""
         self._picture = picture
         self.query_one(Course).tell(picture.hours.get(0, [0] * HOURS))
-        self.bar.types = tuple(sorted({cluster.event_type for cluster in picture.clusters}))
+        self.bar.types = tuple(sorted({*self.bar.types, *(cluster.event_type for cluster in picture.clusters)}))
         if self.bar.text:
             self.bar.note(counted(len(picture.clusters), "cluster"))
         self._arrange()
