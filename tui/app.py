@@ -34,10 +34,15 @@ _NOT_OURS = {"Scroll Left", "Scroll Right", "Page Left", "Page Right", "palette"
 class Moment:
     """As of when all is shown (µs; None is now), whether that is still being counted, and whether time goes on."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], int]) -> None:
         self.at: int | None = None
         self.busy = False
         self.playing = False
+        self._clock = clock
+
+    def now(self) -> int:
+        """The time by which all is shown (µs)."""
+        return self._clock() if self.at is None else self.at
 
 
 class InspectorApp(App[None]):
@@ -59,7 +64,7 @@ class InspectorApp(App[None]):
         self._clock = clock
         self._state: StoreState | None = None  # until the feed has said anything
         self._paused = False
-        self.moment = Moment()
+        self.moment = Moment(clock)
         self.last_look = last_look(place)
         self.feed = Feed(place, self, clock)
 
@@ -125,13 +130,9 @@ class InspectorApp(App[None]):
         text = text or next((f"{problem}. It is tried again." for problem in screen.troubles.values()), "")
         return [(text, "mark")] if text else []
 
-    def now(self) -> int:
-        """The time by which all is shown (µs)."""
-        return self._clock() if self.moment.at is None else self.moment.at
-
     def _tick(self) -> None:
         if isinstance(self.screen, Level):
-            self.screen.tick(self.now())
+            self.screen.tick(self.moment.now())
             if self.moment.playing and not self.moment.busy:
                 self.screen.action_step(1)
 

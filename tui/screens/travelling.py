@@ -55,9 +55,9 @@ class Travelling(Screen[None]):
 
     def action_as_of(self) -> None:
         """Into the past, to the last full hour; or back to now."""
-        app = self.inspector_app
-        app.moment.playing = False
-        app.feed.travel(Journey() if app.moment.at is not None else Journey((app.now() - HOUR) // HOUR * HOUR))
+        feed, moment = self.inspector_app.feed, self.inspector_app.moment
+        moment.playing = False
+        feed.travel(Journey() if moment.at is not None else Journey((moment.now() - HOUR) // HOUR * HOUR))
 
     def action_step(self, hours: int) -> None:
         """So many hours on, to a full hour."""
