@@ -1,11 +1,12 @@
-"""Runs the fold over a scope of facts: those just appended, or all of them.
+"""Runs the fold over a scope of facts: those just appended, also when everything is derived anew, page by page.
 
 A scope is a handful of CTEs put in front of each statement of `fold.sql`; there is no second implementation of any
 rule. Needs a Writer inside a transaction.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 
 from failaware.derive.grouping import Subject, group
 from failaware.derive.rules import Policy
@@ -17,7 +18,8 @@ from failaware.engine.sql import load
 _SQL = load(__file__, "fold.sql")
 _SQL["settle"] = _SQL["settle"].format(event_severity=case("event", "severity"), event_rule=case("event", "name"))
 
-_PAGE = 5_000  # failures fingerprinted, and clusters judged, at a time
+_PAGE = 5_000  # failures fingerprinted, clusters judged at a time
+_REBUILD_PAGE = 20_000  # facts folded at a time when all are
 
 DERIVED = ("event_state", "failure", "event_cluster", "failure_cluster", "cluster_hour", "tally")
 """The derived tables: whatever is in them comes from the fold."""
@@ -59,9 +61,6 @@ known_decision AS NOT MATERIALIZED (SELECT * FROM decision_log)
 """
 
 
-ALL = Scope(_ctes("true", "true", "true"))
-"""Every fact there is: a rebuild."""
-
 _LIVE = _ctes(
     "event_id BETWEEN :first_event AND :last_event",
     "attempt_id BETWEEN :first_attempt AND :last_attempt",
@@ -88,59 +87,102 @@ def just_appended(
 def fold(db: Writer, scope: Scope, policy: Policy) -> None:
     """Bring the derived tables from what they say without the scope's facts to what they say with them."""
     if scope.events:
-        _run(db, scope, "new_states")
-        _run(db, scope, "tally_new")
+        fold_events(db, scope)
     if scope.attempts or scope.decisions:
-        _fold_tries(db, scope, policy)
+        _make_work_tables(db)
+        entered = _gather(db, scope)
+        if entered:
+            _follow(db, sign=-1)
+            _enter(db, scope)
+            _follow(db, sign=1)
+        _settle(db, scope, policy)
+        if entered:
+            _judge_clusters(db, "entry", policy)
+        _empty_work_tables(db)
+
+
+def fold_events(db: Writer, scope: Scope) -> None:
+    """As `fold`, for new events only: they are PENDING, whatever the policy."""
+    db.execute(_scoped(scope.ctes, "new_states"), scope.parameters)
+    db.execute(_scoped(scope.ctes, "tally_new"), scope.parameters)
 
 
 def rebuild(db: Writer, policy: Policy) -> None:
-    """Forget everything derived and derive it again from the facts."""
+    """Forget everything derived and derive it again from the facts, page by page, so that memory stays flat.
+
+    What only the whole course of a cluster can say is asked once, at the end.
+    """
     for table in DERIVED:
         db.execute(f"DELETE FROM {table}")
     keep_fingerprint_version(db, anew=True)
-    fold(db, ALL, policy)
-
-
-def _fold_tries(db: Writer, scope: Scope, policy: Policy) -> None:
+    _make_work_tables(db)
+    for scope in _pages(db):
+        if scope.events:
+            fold_events(db, scope)
+            continue
+        if _gather(db, scope):
+            _enter(db, scope)
+        _settle(db, scope, policy)
+        _empty_work_tables(db)
+    db.execute(_SQL["all_courses"])
+    db.execute(_SQL["all_hours"])
+    _follow(db, sign=1)
+    _judge_clusters(db, "failure_cluster", policy)
     _empty_work_tables(db)
-    _run(db, scope, "touch")
-    _run(db, scope, "tally", sign=-1)
-    if scope.attempts:
-        _fold_failures(db, scope)
-    _run(db, scope, "settle", **policy.parameters())
-    _run(db, scope, "tally", sign=1)
-    db.execute(_SQL["drop_empty_tallies"])
-    _judge_clusters(db, [cluster_id for (cluster_id,) in db.query(_SQL["touched_clusters"])], policy)
+
+
+def _pages(db: Writer) -> Iterator[Scope]:
+    """All facts, in pages of their ids."""
+    for name, table in (("event", "event_log"), ("attempt", "attempt_log"), ("decision", "decision_log")):
+        newest = db.query(f"SELECT coalesce(max({name}_id), 0) FROM {table}")[0][0]
+        for first in range(1, newest + 1, _REBUILD_PAGE):
+            yield just_appended(**{f"{name}s": (first, min(first + _REBUILD_PAGE - 1, newest))})
+
+
+def _make_work_tables(db: Writer) -> None:
+    """Temporary tables of this connection; a rollback empties them as well."""
+    for name in ("work_touched", "work_entry", "work_course", "work_hour"):
+        db.execute(_SQL[name])
 
 
 def _empty_work_tables(db: Writer) -> None:
-    """Temporary tables of this connection: which events are touched, and what their clusters will say of them."""
-    db.execute("CREATE TEMP TABLE IF NOT EXISTS touched (event_id INTEGER PRIMARY KEY)")
-    db.execute(
-        "CREATE TEMP TABLE IF NOT EXISTS entry (event_id INTEGER, cluster_id INTEGER, failures INTEGER, "
-        "first_failed_at INTEGER, last_failed_at INTEGER, open_until INTEGER, moved_from INTEGER)"
-    )
-    db.execute("DELETE FROM touched")
-    db.execute("DELETE FROM entry")
+    for table in ("touched", "entry", "course", "moved_hour"):
+        db.execute(f"DELETE FROM {table}")
 
 
-def _fold_failures(db: Writer, scope: Scope) -> None:
-    if _fingerprint(db, scope):
-        _run(db, scope, "count_failures")
-        _run(db, scope, "count_hours")
-    if not _run(db, scope, "entries"):
-        return
-    moved = bool(db.query("SELECT 1 FROM entry WHERE moved_from IS NOT NULL LIMIT 1"))
-    if moved:
-        _count_entries(db, scope, sign=-1)
-    _run(db, scope, "enter")
-    if moved:
-        _count_entries(db, scope, sign=1)
+def _gather(db: Writer, scope: Scope) -> bool:
+    """Note what is new of each touched event, and of its clusters; true if there are any."""
+    db.execute(_scoped(scope.ctes, "touch"), scope.parameters)
+    if scope.attempts:
+        _fingerprint(db, scope)
+    db.execute(_scoped(scope.ctes, "entries"), scope.parameters)
+    return bool(db.query("SELECT 1 FROM entry LIMIT 1"))
 
 
-def _fingerprint(db: Writer, scope: Scope) -> bool:
-    """Give every new failure its cluster; true if there were any."""
+def _enter(db: Writer, scope: Scope) -> None:
+    db.execute(_SQL["enter"])
+    if scope.attempts:
+        db.execute(_scoped(scope.ctes, "count_hours"), scope.parameters)
+    db.execute(_SQL["count_entries"])
+
+
+def _follow(db: Writer, *, sign: int) -> None:
+    """Take what depends on a cluster's course out of its counts (-1, before the course changes), or put it back (1)."""
+    if sign < 0:
+        db.execute(_SQL["courses"])
+        db.execute(_SQL["moved_hours"])
+    db.execute(_SQL["count_comebacks"], {"sign": sign})
+    db.execute(_SQL["count_episodes"], {"sign": sign})
+
+
+def _settle(db: Writer, scope: Scope, policy: Policy) -> None:
+    db.execute(_scoped(scope.ctes, "settle"), {**scope.parameters, **policy.parameters()})
+    db.execute(_SQL["tally"])
+    db.execute(_SQL["drop_empty_tallies"])
+
+
+def _fingerprint(db: Writer, scope: Scope) -> None:
+    """Give every new failure its cluster."""
     after, rules = 0, load_grouping(db)
 
     @lru_cache(maxsize=256)
@@ -148,7 +190,9 @@ def _fingerprint(db: Writer, scope: Scope) -> bool:
         rows = db.query("SELECT text FROM traceback_log WHERE traceback_id = ?", (traceback,))
         return rows[0][0] if rows else None
 
-    while rows := db.query(scope.ctes + _SQL["unfingerprinted"], {**scope.parameters, "after": after, "page": _PAGE}):
+    full = True
+    while full:
+        rows = db.query(_scoped(scope.ctes, "unfingerprinted"), {**scope.parameters, "after": after, "page": _PAGE})
         failures: list[tuple[int, int]] = []
         clusters: dict[int, tuple[int, str, str | None, str]] = {}
         for attempt_id, traceback, event_type, error_type, message, cause, given in rows:
@@ -159,35 +203,31 @@ def _fingerprint(db: Writer, scope: Scope) -> bool:
             clusters.setdefault(found.cluster_id, (found.cluster_id, event_type, found.error_type, found.template))
         db.execute_many(_SQL["new_failure"], failures)
         db.execute_many(_SQL["new_cluster"], [clusters[cluster_id] for cluster_id in sorted(clusters)])
-        after = rows[-1][0]
+        full = len(rows) == _PAGE
+        after = rows[-1][0] if rows else after
     if after:
         keep_fingerprint_version(db, anew=False)
-    return after > 0
 
 
-def _count_entries(db: Writer, scope: Scope, *, sign: int) -> None:
-    """Take the entries that change out of every count of their clusters (-1), or put them back (1)."""
-    _run(db, scope, "count_entries", sign=sign)
-    _run(db, scope, "count_comebacks", sign=sign)
-    _run(db, scope, "count_episodes", sign=-1)
-    _run(db, scope, "count_entry_hours", sign=sign)
-    _run(db, scope, "count_episodes", sign=1)
-
-
-def _judge_clusters(db: Writer, cluster_ids: list[int], policy: Policy) -> None:
-    """Write each cluster's severity with the sentence that says why."""
+def _judge_clusters(db: Writer, among: str, policy: Policy) -> None:
+    """Write the severity of each cluster in the table `among`, with the sentence that says why."""
     rule, severity = case("cluster", "name"), case("cluster", "severity")
-    for start in range(0, len(cluster_ids), _PAGE):
-        page = cluster_ids[start : start + _PAGE]
-        evidence = CLUSTER_EVIDENCE.format(of=f"cluster_id IN ({','.join(map(str, page))})")
-        rows = db.query(f"SELECT {severity}, {rule}, * FROM ({evidence}) AS evidence", policy.parameters())
+    page = f"SELECT DISTINCT cluster_id FROM {among} WHERE cluster_id > :after ORDER BY cluster_id LIMIT :page"
+    evidence = CLUSTER_EVIDENCE.format(of=f"cluster_id IN ({page})")
+    sql = f"SELECT {severity}, {rule}, * FROM ({evidence}) AS evidence ORDER BY cluster_id"
+    after, full = 0, True
+    while full:
+        rows = db.query(sql, {**policy.parameters(), "after": after, "page": _PAGE})
         verdicts = []
         for row in rows:
             numbers = dict(zip(_EVIDENCE, row[2:], strict=True))
             reason = cluster_reason(row[1], numbers) if row[1] else None
             verdicts.append((row[0], row[1], reason, numbers["cluster_id"]))
         db.execute_many(_SQL["judge_cluster"], verdicts)
+        full = len(rows) == _PAGE
+        after = verdicts[-1][-1] if verdicts else after
 
 
-def _run(db: Writer, scope: Scope, name: str, **parameters: int) -> int:
-    return db.execute(scope.ctes + _SQL[name], {**scope.parameters, **parameters})
+@cache
+def _scoped(ctes: str, name: str) -> str:
+    return ctes + _SQL[name]
