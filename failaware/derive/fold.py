@@ -98,7 +98,7 @@ def fold(db: Writer, scope: Scope, policy: Policy) -> None:
         _settle(db, scope, policy)
         if entered:
             _judge_clusters(db, "entry", policy)
-        _empty_work_tables(db)
+        _empty_work_tables(db, entered=entered)
 
 
 def fold_events(db: Writer, scope: Scope) -> None:
@@ -120,15 +120,16 @@ def rebuild(db: Writer, policy: Policy) -> None:
         if scope.events:
             fold_events(db, scope)
             continue
-        if _gather(db, scope):
+        entered = _gather(db, scope)
+        if entered:
             _enter(db, scope)
         _settle(db, scope, policy)
-        _empty_work_tables(db)
+        _empty_work_tables(db, entered=entered)
     db.execute(_SQL["all_courses"])
     db.execute(_SQL["all_hours"])
     _follow(db, sign=1)
     _judge_clusters(db, "failure_cluster", policy)
-    _empty_work_tables(db)
+    _empty_work_tables(db, entered=True)
 
 
 def _pages(db: Writer) -> Iterator[Scope]:
@@ -145,9 +146,11 @@ def _make_work_tables(db: Writer) -> None:
         db.execute(_SQL[name])
 
 
-def _empty_work_tables(db: Writer) -> None:
-    for table in ("touched", "entry", "course", "moved_hour"):
-        db.execute(f"DELETE FROM {table}")
+def _empty_work_tables(db: Writer, *, entered: bool) -> None:
+    db.execute("DELETE FROM touched")
+    if entered:
+        for table in ("entry", "course", "moved_hour"):
+            db.execute(f"DELETE FROM {table}")
 
 
 def _gather(db: Writer, scope: Scope) -> bool:
@@ -183,7 +186,7 @@ def _settle(db: Writer, scope: Scope, policy: Policy) -> None:
 
 def _fingerprint(db: Writer, scope: Scope) -> None:
     """Give every new failure its cluster."""
-    after, rules = 0, load_grouping(db)
+    after, rules = 0, None
 
     @lru_cache(maxsize=256)
     def text_of(traceback: int | None) -> str | None:
@@ -197,14 +200,17 @@ def _fingerprint(db: Writer, scope: Scope) -> None:
         clusters: dict[int, tuple[int, str, str | None, str]] = {}
         for attempt_id, traceback, event_type, error_type, message, cause, given in rows:
             subject = Subject(event_type, error_type, message, cause, given, partial(text_of, traceback))
+            rules = rules or load_grouping(db)
             found = group(subject, rules)
             failures.append((attempt_id, found.cluster_id))
             # The first to enter names it, as it does when failures come one by one.
             clusters.setdefault(found.cluster_id, (found.cluster_id, event_type, found.error_type, found.template))
+        full = len(rows) == _PAGE
+        if not rows:
+            break
         db.execute_many(_SQL["new_failure"], failures)
         db.execute_many(_SQL["new_cluster"], [clusters[cluster_id] for cluster_id in sorted(clusters)])
-        full = len(rows) == _PAGE
-        after = rows[-1][0] if rows else after
+        after = rows[-1][0]
     if after:
         keep_fingerprint_version(db, anew=False)
 

@@ -24,6 +24,7 @@ SELECT s.due_at, s.event_id, s.event_type, e.event_payload, k.key, e.source, e.o
  WHERE s.event_type = :type AND s.due_at IS NOT NULL AND s.due_at <= :now AND l.event_id IS NULL
  ORDER BY s.due_at LIMIT :limit
 """
+_decode = json.JSONDecoder().decode
 _SUSPECT_WAITS = 1_000_000  # µs for which others may still be taken before it
 
 
@@ -139,5 +140,5 @@ def next_due(db: Reader, handles: Callable[[str], bool]) -> int | None:
 
 def _claimed(row: Row) -> Claimed:
     _, event_id, event_type, payload, key, source, occurred_at, detected_at, attempts, tries, suspect = row
-    event = Event(event_id, event_type, json.loads(payload), key, source, occurred_at, detected_at, attempts + 1)
+    event = Event(event_id, event_type, _decode(payload), key, source, occurred_at, detected_at, attempts + 1)
     return Claimed(event, tries, bool(suspect))
