@@ -57,7 +57,6 @@ def failure(
     fingerprint: str | None = None,
 ) -> Failure:
     """A failure fit to be stored, of texts that may hold anything: masked, bounded, valid UTF-8."""
-
     return Failure(
         _kept_again(error_type, MAX_NAME, masker),
         _kept(message, MAX_MESSAGE, masker),
@@ -74,7 +73,7 @@ def _kept(text: str, limit: int, masker: Masker | None) -> str:
 
 
 _kept_again = lru_cache(maxsize=64)(_kept)
-"""As `_kept`, for texts that most failures at one place share: to look a traceback through takes longer than all else."""
+"""As `_kept`, for what failures at one place share: to look a traceback through takes longer than all else."""
 
 
 def _fingerprint(error: BaseException) -> str | None:
