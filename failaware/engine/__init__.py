@@ -7,9 +7,10 @@ handle can only query, and `open_writer`.
 from pathlib import Path
 
 from failaware.engine.base import Reader, Row, Writer
+from failaware.engine.watch import Watch
 from failaware.errors import UsageError
 
-__all__ = ["Reader", "Row", "Writer", "open_reader", "open_writer"]
+__all__ = ["Reader", "Row", "Watch", "Writer", "open_reader", "open_writer"]
 
 
 def open_reader(place: str | Path, *, busy_timeout_s: float = 30.0) -> Reader:

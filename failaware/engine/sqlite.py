@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import quote
 
 from failaware.engine.base import Parameters, Row
@@ -19,12 +19,14 @@ from failaware.errors import (
     UsageError,
 )
 
+if TYPE_CHECKING:
+    from failaware.engine.watch import Watch
+
 APPLICATION_ID = 0x4641494C  # "FAIL": tells a failaware store from any other SQLite file
 SCHEMA_VERSION = 1
 BUSY_TIMEOUT_S = 30.0
 OLDEST_SQLITE = (3, 37, 0)  # STRICT tables
 _INHERITED: list[sqlite3.Connection] = []
-_WAL_PAGES = 8192  # 32 MB: record() checkpoints this rarely, the worker does it in between
 
 
 class SqliteReader:
@@ -181,13 +183,16 @@ class SqliteWriter:
         """SQLite's data_version, which counts anew in each connection: differs when another one has committed."""
         return int(self.query("PRAGMA data_version")[0][0]) + (self._opened << 32)
 
+    def watch(self) -> "Watch":
+        """Looks at the write-ahead log, to which every commit writes."""
+        from failaware.engine.watch import Watch
+
+        self.query("SELECT 1")  # a connection that is open keeps the log there
+        return Watch(self.path.with_name(self.path.name + "-wal"))
+
     def interrupt(self) -> None:
         """End the query that runs now, from another thread."""
         self._db.interrupt()
-
-    def checkpoint(self) -> None:
-        """Copy the write-ahead log into the file, as far as no reader needs it; waits for nobody."""
-        self.query("PRAGMA wal_checkpoint(PASSIVE)")
 
     def close(self) -> None:
         """Close the connection; the last one to close leaves a single file behind."""
@@ -209,7 +214,6 @@ def _connect_read_write(path: Path, synchronous: str) -> sqlite3.Connection:
             _bring_up_to_date(db, path)
         db.execute("PRAGMA journal_mode = WAL")
         db.execute(f"PRAGMA synchronous = {synchronous}")
-        db.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
         db.execute("PRAGMA temp_store = MEMORY")
         db.execute("PRAGMA trusted_schema = OFF")
     except BaseException:

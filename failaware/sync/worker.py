@@ -8,10 +8,10 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from types import FrameType
 
-from failaware.engine import Writer
+from failaware.engine import Watch, Writer
 from failaware.errors import HandlerError, UsageError
 from failaware.facts import append, claim
 from failaware.model import Claimed, NewAttempt
@@ -23,8 +23,8 @@ from failaware.sync.pool import Pool
 
 _numbers = itertools.count(1)
 _FLUSH_S = 0.03  # results wait at most this long for others to share their transaction
-_POLL_S = 0.005  # how often an idle worker looks whether something was recorded
-_CHECKPOINT_EVERY = 100  # commits
+_LOOK_S = 0.05  # how often an idle worker looks whether it is to stop, or was not told of something
+_PAUSE_S, _PAUSES = 0.002, 25  # how it looks once it was told: the log is written to before its commit can be seen
 _FIRST_BATCH = 50  # events, before it is known how quick the handlers are
 BATCH = 200
 """The default limit of a batch: what a worker that dies takes with it."""
@@ -67,7 +67,6 @@ class Worker:
         self._holding_back = False
         self._more = False
         self._turn = 0
-        self._commits = 0
         self._renew_at = 0
 
     def run(self, *, until_idle: bool = False, patience: float = 1.0) -> None:
@@ -82,11 +81,11 @@ class Worker:
         self._in_hand.clear()  # a run that an error ended may have left something
         self._alone = self._holding_back = self._more = False
         pool = Pool(self._concurrency, self._store.clock)
-        with self._signals():
+        with self._signals(), closing(self._store.read(lambda db: db.watch())) as watch:
             try:
                 while not self._stopping.is_set():
                     self._start(self._turn_over(self._gather(pool)), pool)
-                    if not self._in_hand and not self._wait_for_work(patience if until_idle else None):
+                    if not self._in_hand and not self._wait_for_work(watch, patience if until_idle else None):
                         break
                 pool.stop()
                 while self._in_hand:
@@ -148,9 +147,6 @@ class Worker:
         self._holding_back = claimed is None  # until something comes out of the handlers
         if room:
             self._more = claimed is not None and len(claimed) >= limit
-        self._commits += 1
-        if self._commits % _CHECKPOINT_EVERY == 0:
-            self._store.read(lambda db: db.checkpoint())
         return claimed or []
 
     def _record(self, tried: list[Tried]) -> None:
@@ -248,17 +244,24 @@ class Worker:
         due = self._store.read(lambda db: claim.next_due(db, self._handlers.handles))
         return due is not None and due <= now
 
-    def _wait_for_work(self, patience: float | None) -> bool:
+    def _wait_for_work(self, watch: Watch, patience: float | None) -> bool:
         """Sleep until something falls due or is recorded; False when that lies beyond the patience, if any."""
         token = self._store.change_token()
         due = self._store.read(lambda db: claim.next_due(db, self._handlers.handles))
         now = self._store.clock()
         if patience is not None and (due is None or due > now + int(patience * 1_000_000)):
             return False
+        pauses = 0
         while not self._stopping.is_set():
-            if due is not None and self._store.clock() >= due:
+            wait = _LOOK_S if due is None else min(_LOOK_S, (due - self._store.clock()) / 1_000_000)
+            if wait <= 0:
                 return True
-            self._stopping.wait(_POLL_S)
+            if pauses:
+                time.sleep(min(wait, _PAUSE_S))
+                pauses -= 1
+            elif watch.wait(wait):
+                pauses = _PAUSES
+                continue
             if self._store.change_token() != token:
                 return True
         return True
