@@ -119,6 +119,3 @@ class PersistQueue:
     def close(self):
         """Close the connection."""
         self.queue.close()
-
-
-PEERS = {"huey": Huey, "litequeue": LiteQueue, "persist-queue": PersistQueue}
