@@ -71,4 +71,4 @@ def _send(n, tries):
 
 
 def _refused(n, tries):
-    raise ConnectionError(f"gateway {n % 4} refused order {n} in try {tries} after {n % 97} ms")
+    raise ConnectionError(f"gateway {n % 4} refused order {n + tries} after {n % 97} ms")

@@ -137,7 +137,7 @@ UPDATE failure_cluster SET comebacks = failure_cluster.comebacks + :sign * n.com
                        max(e.open_until) OVER (PARTITION BY e.cluster_id ORDER BY e.first_failed_at, e.event_id
                                                ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS earlier
                   FROM change JOIN event_cluster e
-                    ON e.cluster_id = change.cluster_id AND e.first_failed_at >= change.moved_from) AS e
+                    ON e.cluster_id = change.cluster_id AND e.first_failed_at >= change.moved_from) AS entered
          WHERE coalesce(until, earlier) IS NOT NULL
            AND first_failed_at > coalesce(until, earlier) AND first_failed_at > coalesce(earlier, until)
          GROUP BY cluster_id) AS n
