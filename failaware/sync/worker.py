@@ -176,8 +176,9 @@ class Worker:
     def _start(self, batch: list[Claimed], pool: Pool) -> None:
         self._in_hand.update((claimed.event.event_id, claimed) for claimed in batch)
         self._alone = any(claimed.suspect for claimed in batch) or (self._alone and bool(self._in_hand))
+        handlers = {event_type: self._handler(event_type) for event_type in {c.event.event_type for c in batch}}
         for claimed in batch:
-            handler = self._handler(claimed.event.event_type)
+            handler = handlers[claimed.event.event_type]
             if not handler.transactional:
                 pool.submit(claimed, handler)
             elif self._stopping.is_set():
