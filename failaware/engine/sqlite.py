@@ -26,6 +26,9 @@ APPLICATION_ID = 0x4641494C  # "FAIL": tells a failaware store from any other SQ
 SCHEMA_VERSION = 1
 BUSY_TIMEOUT_S = 30.0
 OLDEST_SQLITE = (3, 37, 0)  # STRICT tables
+_LOG_PAGES = {"FULL": 1_000, "NORMAL": 4_000}
+"""When a commit also does a checkpoint. A log that is written over is flushed sooner than one that grows; without
+flushes, the checkpoint is what costs."""
 _INHERITED: list[sqlite3.Connection] = []
 
 
@@ -214,6 +217,7 @@ def _connect_read_write(path: Path, synchronous: str) -> sqlite3.Connection:
             _bring_up_to_date(db, path)
         db.execute("PRAGMA journal_mode = WAL")
         db.execute(f"PRAGMA synchronous = {synchronous}")
+        db.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES[synchronous]}")
         db.execute("PRAGMA temp_store = MEMORY")
         db.execute("PRAGMA trusted_schema = OFF")
     except BaseException:
