@@ -112,7 +112,7 @@ class Store:
             occurred_at=occurred_at,
             fingerprint=fingerprint,
         )
-        ((event_id, known),) = self.write(lambda db: append.events(db, [new], self.policy))
+        ((event_id, known),) = self.write(lambda db: append.events(db, [new]))
         return self._first_event(event_id) if known else _event(event_id, new, kept)
 
     def record_many(self, events: Iterable[tuple[str, Any] | Mapping[str, Any]]) -> list[Event]:
@@ -130,7 +130,7 @@ class Store:
         return recorded
 
     def _record_chunk(self, new: list[tuple[NewEvent, Any]]) -> list[Event]:
-        ids = self.write(lambda db: append.events(db, [event for event, _ in new], self.policy))
+        ids = self.write(lambda db: append.events(db, [event for event, _ in new]))
         return [
             self._first_event(event_id) if known else _event(event_id, event, kept)
             for (event_id, known), (event, kept) in zip(ids, new, strict=True)
@@ -251,13 +251,14 @@ class Store:
         """
 
         def job(db: Writer) -> list[bool]:
-            ids = append.events(db, [event for event, _ in events], self.policy)
+            ids = append.events(db, [event for event, _ in events])
             observed = [
                 _observed(event_id, event, failure)
                 for (event_id, known), (event, failure) in zip(ids, events, strict=True)
                 if failure is not None and not known
             ]
-            append.attempts(db, observed, self.policy)
+            if observed:
+                append.attempts(db, observed, self.policy)
             append.rejects(db, rejects)
             if along is not None:
                 along(db)
@@ -302,7 +303,7 @@ class Store:
         because = None if failure is None else "tried by its caller: nobody here will retry it"
 
         def job(db: Writer) -> int:
-            ((event_id, _),) = append.events(db, [event], self.policy)
+            ((event_id, _),) = append.events(db, [event])
             attempt = NewAttempt(event_id, failure, this_worker(), event.detected_at, ended, None, because)
             append.attempts(db, [attempt], self.policy)
             return event_id

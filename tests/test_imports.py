@@ -16,7 +16,10 @@ def loaded(program):
     return set(done.stdout.split("\n")[-2].split())
 
 
-HEAVY = {"rich", "textual", "sqlite_utils", "click", "asyncio", "logging", "traceback", "hypothesis"}
+HEAVY = {
+    *("rich", "textual", "sqlite_utils", "click", "psycopg", "hypothesis"),
+    *("asyncio", "logging", "traceback", "importlib.metadata", "ctypes", "concurrent.futures"),
+}
 
 
 @pytest.mark.parametrize(
@@ -35,6 +38,26 @@ def test_nothing_heavy_is_loaded(program):
 def test_json_reports_load_neither_rich_nor_what_writes(store, path):
     modules = loaded(f"from failaware.cli.main import main; main(['--db', {str(path)!r}, 'health', '--json'])")
     assert not (HEAVY | {"failaware.store", "failaware.sync.worker"}) & modules
+
+
+@pytest.mark.parametrize("command", [["severity"], ["clusters"], ["events"], ["event", "1"], ["timeline"]])
+def test_reports_into_a_pipe_load_neither_rich_nor_what_writes(store, path, command):
+    store.record("a", 1)
+    modules = loaded(f"from failaware.cli.main import main; main(['--db', {str(path)!r}, *{command!r}])")
+    assert not (HEAVY | {"failaware.store", "failaware.sync.worker"}) & modules
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_worker_loads_asyncio_only_for_async_handlers(store, path, is_async):
+    kind = "async def" if is_async else "def"
+    modules = loaded(
+        "from failaware import Handlers, Store, Worker\nhandlers = Handlers()\n"
+        f"@handlers.on('a')\n{kind} handle(event): pass\n"
+        f"store = Store.open({str(path)!r}); store.record('a', 1)\n"
+        "Worker(store, handlers).run(until_idle=True, patience=0)"
+    )
+    assert ("asyncio" in modules) == is_async
+    assert not (HEAVY - {"asyncio", "logging", "traceback", "ctypes", "concurrent.futures"}) & modules
 
 
 def test_every_public_name_is_there_and_documented():

@@ -155,7 +155,7 @@ class _Record:
                 lost = claim.lost(db, lambda _type: True, now, by=claim.PROGRAM)
                 found = [lost_attempt(lease, Retry(), now=now, lease_us=_LEASE_US) for lease in lost]
                 append.attempts(db, found, store.policy)
-                ((event_id, _),) = append.events(db, [self._event], store.policy)
+                ((event_id, _),) = append.events(db, [self._event])
             append.attempts(db, [attempt._replace(event_id=event_id) for attempt in self._unwritten], store.policy)
             if not self._over.is_set():
                 claim.hold(db, event_id, self._worker, now=now, until=now + _LEASE_US)
