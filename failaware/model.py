@@ -16,6 +16,9 @@ ERROR_HERE = "⟨error⟩"
 MEMBER = "\n+ "
 """Stands between the root causes of an exception group, each "type: message"."""
 
+UNNUMBERED = 0
+"""The event of an attempt that is written together with its event, and so before that has a number."""
+
 HOUR = 3_600_000_000
 """One hour in µs: the grain of sparklines and episodes."""
 
@@ -109,6 +112,16 @@ class NewAttempt(NamedTuple):
     finished_at: int
     retry_at: int | None
     because: str | None
+
+
+class Observed(NamedTuple):
+    """An event about to be appended, with the attempts that others made at it (UNNUMBERED), in their order.
+
+    Without any, it is for our own workers to apply.
+    """
+
+    event: NewEvent
+    attempts: tuple[NewAttempt, ...] = ()
 
 
 class NewReject(NamedTuple):

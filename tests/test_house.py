@@ -20,14 +20,19 @@ MAY_IMPORT = {  # room: the rooms it may import; the longest matching name is th
     "failaware.ingest.lines": PURE | {"failaware.engine", "failaware.ingest", "failaware.store"},
     "failaware.ingest.follow": PURE
     | {"failaware.engine", "failaware.facts", "failaware.ingest", "failaware.ingest.lines", "failaware.store"},
-    "failaware.ingest.logging": PURE | {"failaware.ingest", "failaware.store"},
+    "failaware.ingest.background": PURE | {"failaware.ingest", "failaware.store"},
+    "failaware.ingest.files": PURE
+    | {"failaware.ingest", "failaware.ingest.junit", "failaware.ingest.lines", "failaware.store"},
+    "failaware.ingest.junit": PURE | {"failaware.ingest", "failaware.ingest.lines", "failaware.store"},
+    "failaware.ingest.logging": PURE | {"failaware.ingest", "failaware.ingest.background", "failaware.store"},
+    "failaware.ingest.sentry": PURE | {"failaware.ingest", "failaware.ingest.background", "failaware.store"},
     "failaware.store": PURE
     | {"failaware.clock", "failaware.engine", "failaware.derive", "failaware.facts", "failaware.ingest"},
     "failaware.sync": PURE | {"failaware.engine", "failaware.facts", "failaware.ingest", "failaware.store"},
     "failaware.read": PURE | {"failaware.clock", "failaware.engine", "failaware.derive"},
     "failaware.cli": PURE
     | {"failaware.derive", "failaware.ingest", "failaware.ingest.lines", "failaware.store", "failaware.sync"}
-    | {"failaware.ingest.follow", "failaware.read", "failaware.clock", "tui", "sample_data"},
+    | {"failaware.ingest.files", "failaware.ingest.follow", "failaware.read", "failaware.clock", "tui", "sample_data"},
     "tui": PURE | {"failaware.clock", "failaware.read"},
     "sample_data": set(),  # the public names only: from failaware import …
 }
@@ -42,7 +47,10 @@ CLOCKS = {"time.time", "time.time_ns", "datetime.now", "datetime.datetime.now", 
 CLOCKLESS = ("failaware.derive", "failaware.read", "failaware.model", "failaware.engine", "failaware.facts")
 MODULE_LINES, FUNCTION_LINES = 400, 50
 METHODS = 15  # public ones of a class
-ENTRY_POINTS = {"failaware.__main__", "failaware.ingest.logging", "tui.app", "sample_data.scenarios.lost_worker"}
+ENTRY_POINTS = {
+    *("failaware.__main__", "tui.app", "sample_data.scenarios.lost_worker"),
+    *(f"failaware.ingest.{name}" for name in ("logging", "sentry")),
+}
 
 MODULES = {
     ".".join(p.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): p

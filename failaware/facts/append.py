@@ -8,7 +8,7 @@ from failaware.derive.fold import fold, just_appended
 from failaware.derive.rules import Policy
 from failaware.engine import Reader, Writer
 from failaware.errors import NotFound, UsageError
-from failaware.model import DecisionKind, Event, NewAttempt, NewEvent, NewReject
+from failaware.model import DecisionKind, Event, NewAttempt, NewEvent, NewReject, Observed
 
 _EVENT = (
     "INSERT INTO event_log (event_id, event_type, source, event_payload, occurred_at, detected_at, fingerprint) "
@@ -78,6 +78,23 @@ def attempts(db: Writer, new: Sequence[NewAttempt], policy: Policy) -> None:
     db.execute_many(_ATTEMPT, rows)
     db.execute_many("DELETE FROM lease WHERE event_id = ? AND leased_by = ?", [(a.event_id, a.worker) for a in new])
     fold(db, just_appended(attempts=(first, attempt_id - 1)), policy)
+
+
+def observed(db: Writer, new: Sequence[Observed], policy: Policy, *, at_known: bool = False) -> list[tuple[int, bool]]:
+    """Append events with the attempts that others made at them; returns what `events` does.
+
+    Attempts at an event whose key was known are left out: they were appended with it. With `at_known` they are further
+    ones, and appended.
+    """
+    ids = events(db, [event for event, _ in new], policy)
+    tried = [
+        attempt._replace(event_id=event_id)
+        for (event_id, known), (_, made) in zip(ids, new, strict=True)
+        for attempt in made
+        if at_known or not known
+    ]
+    attempts(db, tried, policy)
+    return ids
 
 
 def decisions(

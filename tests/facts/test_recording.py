@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from failaware import Handlers, Store, UsageError, Worker
 from failaware.errors import PayloadError
+from failaware.model import Observed
 from tests.conftest import START, assert_rebuild_changes_nothing, query
 
 NOON_US = int(datetime(2026, 11, 1, 12, tzinfo=UTC).timestamp()) * 1_000_000
@@ -108,7 +109,7 @@ def test_a_moment_of_a_dict_may_be_text_or_seconds(store, when):
 @pytest.mark.parametrize("raw", ['{"b":1.50,"a":[1e2]}', '"\\u00e9"', "12345678901234567890123"])
 def test_prepared_json_is_kept_to_the_letter(store, raw):
     new, _ = store.recorder.event("a", json.loads(raw), now=START, raw=raw)
-    store.ingest([(new, None)], [])
+    store.ingest([Observed(new)], [])
     assert query(store, "SELECT event_payload FROM event_log") == [(raw,)]
 
 

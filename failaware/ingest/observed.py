@@ -1,0 +1,25 @@
+"""What others tried: an event together with the attempts that were made at it elsewhere."""
+
+from failaware.model import UNNUMBERED, Failure, NewAttempt, NewEvent, Observed
+
+ELSEWHERE = "observed elsewhere: nobody here will retry it"
+
+
+def observed(event: NewEvent, failure: Failure | None, *, worker: str = "observed", took: int = 0) -> Observed:
+    """An event with its one attempt, which began when the event occurred: DEAD, or SYNCED without a failure.
+
+    Args:
+        event: what was tried.
+        failure: how it failed; None when it succeeded.
+        worker: who tried it.
+        took: for how long, in µs.
+    """
+    return Observed(event, (attempt(failure, worker=worker, started_at=event.occurred_at, took=took),))
+
+
+def attempt(
+    failure: Failure | None, *, worker: str, started_at: int, took: int, because: str = ELSEWHERE
+) -> NewAttempt:
+    """One attempt made elsewhere, after which nobody there will try again; times in µs."""
+    why = None if failure is None else because
+    return NewAttempt(UNNUMBERED, failure, worker, started_at, started_at + max(0, took), None, why)
