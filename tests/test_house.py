@@ -25,6 +25,9 @@ MAY_IMPORT = {  # room: the rooms it may import; the longest matching name is th
     | {"failaware.ingest", "failaware.ingest.junit", "failaware.ingest.lines", "failaware.store"},
     "failaware.ingest.junit": PURE | {"failaware.ingest", "failaware.ingest.lines", "failaware.store"},
     "failaware.ingest.logging": PURE | {"failaware.ingest", "failaware.ingest.background", "failaware.store"},
+    "failaware.ingest.queues": PURE | {"failaware.engine", "failaware.facts", "failaware.ingest", "failaware.store"},
+    "failaware.ingest.celery": PURE | {"failaware.ingest", "failaware.ingest.queues", "failaware.store"},
+    "failaware.ingest.rq": PURE | {"failaware.ingest", "failaware.ingest.queues", "failaware.store"},
     "failaware.ingest.sentry": PURE | {"failaware.ingest", "failaware.ingest.background", "failaware.store"},
     "failaware.store": PURE
     | {"failaware.clock", "failaware.engine", "failaware.derive", "failaware.facts", "failaware.ingest"},
@@ -49,7 +52,7 @@ MODULE_LINES, FUNCTION_LINES = 400, 50
 METHODS = 15  # public ones of a class
 ENTRY_POINTS = {
     *("failaware.__main__", "tui.app", "sample_data.scenarios.lost_worker"),
-    *(f"failaware.ingest.{name}" for name in ("logging", "sentry")),
+    *(f"failaware.ingest.{name}" for name in ("celery", "logging", "rq", "sentry")),
 }
 
 MODULES = {

@@ -17,6 +17,7 @@ def loaded(program):
 
 
 HEAVY = {"rich", "textual", "sqlite_utils", "click", "asyncio", "logging", "traceback", "hypothesis"}
+HEAVY |= {"sentry_sdk", "celery", "rq", "redis", "pytest", "xml"}
 
 
 @pytest.mark.parametrize(

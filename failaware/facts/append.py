@@ -8,6 +8,7 @@ from failaware.derive.fold import fold, just_appended
 from failaware.derive.rules import Policy
 from failaware.engine import Reader, Writer
 from failaware.errors import NotFound, UsageError
+from failaware.facts import claim
 from failaware.model import DecisionKind, Event, NewAttempt, NewEvent, NewReject, Observed
 
 _EVENT = (
@@ -117,6 +118,8 @@ def decisions(
         rows.append((decision_id, event_id, kind.value, tried, by, reason, now))
     if rows:
         db.execute_many(_DECISION, rows)
+        for event_id in event_ids:
+            claim.give_back(db, event_id)  # from the task queue that would have tried it again
         fold(db, just_appended(decisions=(first, first + len(rows) - 1)), policy)
 
 

@@ -29,6 +29,7 @@ _MAX_OUTPUT = 16_384  # characters of a test's output that are kept
 _PROBLEMS = ("failure", "error", "flakyFailure", "flakyError", "rerunFailure", "rerunError")
 _TEXTS = {*_PROBLEMS, "system-out", "system-err", "stackTrace"}
 _TYPED = re.compile(r"([A-Za-z_][\w.]*(?:Error|Exception|Failed|Exit|Interrupt|Timeout|Warning)): ?(.*)", re.DOTALL)
+_PHASE = re.compile(r'\Afailed on (?:setup|teardown) with "(.*)"\Z', re.DOTALL)  # as pytest puts it
 
 
 @dataclass(slots=True)
@@ -228,6 +229,7 @@ def _failure(problems: list[tuple[str, dict[str, str], str]], recorder: Recorder
     """What one run says: a test may fail and then fail to clean up."""
     kind, attributes, text = problems[0]
     message = attributes.get("message") or next(iter(text.splitlines()), "")
+    message = _PHASE.sub(r"\1", message)
     typed = _TYPED.fullmatch(message)
     error_type = attributes.get("type") or (typed[1] if typed else kind)
     if typed and typed[1].rpartition(".")[2] == error_type.rpartition(".")[2]:

@@ -1,0 +1,90 @@
+"""What a task queue tries is recorded: each task is one event, each of its tries an attempt.
+
+The queue itself decides what is tried again and when. Until it gives up or succeeds, the event is entrusted to it, so
+that no worker of ours tries it as well.
+"""
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from failaware.engine import Writer
+from failaware.facts import append, claim
+from failaware.ingest.capture import describe
+from failaware.ingest.record import as_json, as_name
+from failaware.model import UNNUMBERED, Failure, NewAttempt, Observed
+
+if TYPE_CHECKING:
+    from failaware.store import Store
+
+_log = logging.getLogger("failaware")
+
+
+class TaskLog:
+    """Writes the tries of one queue's tasks, at once: the process may be gone in a moment.
+
+    Args:
+        store: where to.
+        queue: the queue's name, such as "celery".
+    """
+
+    def __init__(self, store: "Store", queue: str) -> None:
+        self._store, self._queue = store, queue
+
+    def now(self) -> int:
+        """The time in µs."""
+        return self._store.clock()
+
+    def write(self, task_id: str, name: str, payload: dict[str, Any], tries: Sequence[NewAttempt]) -> None:
+        """Record tries of a task, in their order; what goes wrong is logged, and never raised.
+
+        Args:
+            task_id: the queue's; it makes the key.
+            name: the task's; it is the event's type.
+            payload: what it was called with.
+            tries: UNNUMBERED attempts; with a `retry_at` the queue will try again.
+        """
+        try:
+            event, _ = self._store.recorder.event(
+                as_name(name),
+                as_json(payload),
+                now=self.now(),
+                key=as_name(f"{self._queue}:{task_id}"),
+                source=self._queue,
+                occurred_at=tries[0].started_at,
+            )
+            self._store.write(self._job(Observed(event, tuple(tries))))
+        except Exception as error:  # noqa: BLE001 - the task and its queue must not suffer from it
+            _log.error("task %s[%s] is not recorded: %s", name, task_id, error)
+
+    def _job(self, observed: Observed) -> Any:
+        def job(db: Writer) -> None:
+            ((event_id, _),) = append.observed(db, [observed], self._store.policy, at_known=True)
+            if observed.attempts[-1].retry_at is None:
+                claim.give_back(db, event_id)
+            else:
+                claim.entrust(db, event_id, self._queue)
+
+        return job
+
+    def attempt(
+        self,
+        failed: BaseException | Failure | None,
+        *,
+        worker: str,
+        started_at: int,
+        retry_at: int | None = None,
+        because: str | None = None,
+    ) -> NewAttempt:
+        """One try that ends now.
+
+        Args:
+            failed: the exception, or what is known of it; None when it succeeded.
+            worker: who tried.
+            started_at: µs.
+            retry_at: when the queue will try again (µs).
+            because: how the queue came to that, or why it gives up.
+        """
+        failure = describe(failed, masker=self._store.recorder.masker) if isinstance(failed, BaseException) else failed
+        ended = max(started_at, self.now())
+        return NewAttempt(UNNUMBERED, failure, worker, started_at, ended, retry_at, because)
