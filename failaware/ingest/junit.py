@@ -29,6 +29,7 @@ _MAX_OUTPUT = 16_384  # characters of a test's output that are kept
 _PROBLEMS = ("failure", "error", "flakyFailure", "flakyError", "rerunFailure", "rerunError")
 _TEXTS = {*_PROBLEMS, "system-out", "system-err", "stackTrace"}
 _TYPED = re.compile(r"([A-Za-z_][\w.]*(?:Error|Exception|Failed|Exit|Interrupt|Timeout|Warning)): ?(.*)", re.DOTALL)
+_ENDING = re.compile(r"^\S+:\d+: ([A-Za-z_][\w.]*)\Z", re.MULTILINE)  # of a failure as pytest writes it
 _PHASE = re.compile(r'\Afailed on (?:setup|teardown) with "(.*)"\Z', re.DOTALL)  # as pytest puts it
 
 
@@ -231,7 +232,8 @@ def _failure(problems: list[tuple[str, dict[str, str], str]], recorder: Recorder
     message = attributes.get("message") or next(iter(text.splitlines()), "")
     message = _PHASE.sub(r"\1", message)
     typed = _TYPED.fullmatch(message)
-    error_type = attributes.get("type") or (typed[1] if typed else kind)
+    ending = _ENDING.search(text.rstrip())
+    error_type = attributes.get("type") or (typed[1] if typed else ending[1] if ending else kind)
     if typed and typed[1].rpartition(".")[2] == error_type.rpartition(".")[2]:
         message = typed[2]
     stack = "\n\n".join(text for _, _, text in problems if text)

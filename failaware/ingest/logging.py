@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _END_S = 5.0  # how long the end of the program waits for what is in the queue
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_STANDARD |= {"_logger", "_name", "_from_structlog", "_record"}  # what structlog adds for its own formatter
 
 
 class FailureHandler(logging.Handler):
@@ -72,8 +73,8 @@ class FailureHandler(logging.Handler):
         fields = {name: value for name, value in vars(record).items() if name not in _STANDARD}
         message, alike = _words(record)
         if isinstance(record.msg, dict):  # structlog hands its event over as a dict
-            fields |= {name: value for name, value in record.msg.items() if name != "event"}
-        error = record.exc_info[1] if record.exc_info else None
+            fields |= {name: value for name, value in record.msg.items() if name not in {"event", "exc_info"}}
+        error = _raised(record)
         failed = (
             failure(record.levelname, message, None, fingerprint=alike, masker=masker)
             if error is None
@@ -91,6 +92,18 @@ class FailureHandler(logging.Handler):
         }
         at = int(record.created * 1_000_000)
         return self._store.recorder.event(record.name, payload, now=at, source=f"logging:{record.process}")[0]
+
+
+def _raised(record: logging.LogRecord) -> BaseException | None:
+    """The exception that is logged; structlog's dict may say it as an exception, a tuple, or that there is one."""
+    said: Any = record.exc_info
+    if isinstance(record.msg, dict) and not said:
+        said = record.msg.get("exc_info")
+    if isinstance(said, BaseException):
+        return said
+    if isinstance(said, tuple):
+        return said[1]
+    return sys.exc_info()[1] if said else None
 
 
 def _words(record: logging.LogRecord) -> tuple[str, str | None]:

@@ -17,6 +17,9 @@ import pytest
 def test_adds():
     assert 1 + 1 == 2
 
+def test_counts():
+    assert 1 + 1 == 3
+
 def test_pays(record_property):
     record_property("order", 17)
     print("paying")
@@ -77,7 +80,7 @@ def report(tmp_path_factory):
 
 def test_the_report_of_pytest_is_read_test_by_test(store, inspector, report):
     done = ingest(store, report)
-    assert (done.recorded, done.ignored, done.rejected) == (3, 1, 0)
+    assert (done.recorded, done.ignored, done.rejected) == (4, 1, 0)
     events = {}
     for summary in inspector.events():
         events.setdefault(summary.event_type, []).append(inspector.event(summary.event_id))
@@ -90,6 +93,7 @@ def test_the_report_of_pytest_is_read_test_by_test(store, inspector, report):
     assert 'raise RuntimeError("order 17 is not charged") from error' in attempt.traceback
     assert '"order":"17"' in failed.event_payload
     assert "paying" in failed.event_payload
+    assert events["test_shop.test_counts"][0].attempts[0].error_type == "AssertionError"
     (unclean,) = events["test_shop.test_cleans"]
     assert (unclean.sync_status, unclean.attempts[0].error_type) == ("DEAD", "OSError")
     assert_rebuild_changes_nothing(store)
@@ -98,8 +102,8 @@ def test_the_report_of_pytest_is_read_test_by_test(store, inspector, report):
 def test_reading_it_again_adds_nothing(store, report):
     ingest(store, report)
     again = ingest(store, report)
-    assert (again.recorded, again.known) == (0, 3)
-    assert query(store, "SELECT count(*) FROM attempt_log") == [(3,)]
+    assert (again.recorded, again.known) == (0, 4)
+    assert query(store, "SELECT count(*) FROM attempt_log") == [(4,)]
 
 
 def test_tests_that_were_run_again_have_an_attempt_each(store, inspector):
