@@ -88,7 +88,7 @@ def _say(sentence: str) -> None:
 def _report(total: Ingested) -> None:
     paper = output.Paper()
     known = f", {total.known:,} known by their key" if total.known else ""
-    ignored = f", {total.ignored:,} no failures" if total.ignored else ""
+    ignored = f", {total.ignored:,} passed over as no failures" if total.ignored else ""
     paper.print(output.text(f"{total.recorded:,} recorded{known}{ignored}, {total.rejected:,} rejected"))
     for reason in total.reasons[:5]:
         paper.print(output.text(f"  {reason}", "yellow"))

@@ -77,7 +77,8 @@ class TaskRecorder:
         at = _moment(reason.when, self._log.now())
         most = "" if sender.max_retries is None else f" of {sender.max_retries}"
         because = f"Celery tries again: retry {request.retries + 1}{most}"
-        self._note(sender, request, self._attempt(request.id, thrown, retry_at=at, because=because))
+        place = reason.__traceback__
+        self._note(sender, request, self._attempt(request.id, thrown, retry_at=at, because=because, raised_at=place))
 
     def _failed(self, sender: Any, task_id: str, exception: BaseException, args: Any, kwargs: Any, **_: Any) -> None:
         request = sender.request if sender.request.id == task_id else {"id": task_id, "args": args, "kwargs": kwargs}

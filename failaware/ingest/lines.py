@@ -156,7 +156,7 @@ def _read(line: bytes, recorder: Recorder, now: int) -> tuple[list[Observed], in
             raw_payload = raw
     if "specversion" in values:
         return [cloudevents.event(values, text.strip(), recorder, now)], 0
-    if "resourceLogs" in values:
+    if not values.keys().isdisjoint(otlp.SIGNALS):
         return otlp.events(values, recorder, now)
     return [_event(values, raw_payload, recorder, now)], 0
 

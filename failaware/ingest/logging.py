@@ -101,9 +101,8 @@ def _raised(record: logging.LogRecord) -> BaseException | None:
         said = record.msg.get("exc_info")
     if isinstance(said, BaseException):
         return said
-    if isinstance(said, tuple):
-        return said[1]
-    return sys.exc_info()[1] if said else None
+    kind, error, _ = said if isinstance(said, tuple) else sys.exc_info() if said else (None, None, None)
+    return error if kind is not None else None
 
 
 def _words(record: logging.LogRecord) -> tuple[str, str | None]:

@@ -1,11 +1,12 @@
-"""OpenTelemetry logs as OTLP/JSON, one request a line, as the collector's file exporter writes them.
+"""OpenTelemetry as OTLP/JSON, one request a line, as the collector's file exporter writes it.
 
-A record with `exception.*` attributes, or of severity ERROR and above, is an event with one DEAD attempt; the others
-are no failures. Records have no id: the key is a digest of what a record says and of its place among equal ones of its
-request, so that the same file can be read again.
+A log record with `exception.*` attributes, or of severity ERROR and above, is an event with one DEAD attempt, and so is
+an exception that a span recorded; other records, spans and metrics are no failures. Records have no id: the key is a
+digest of what a record says and of its place among equal ones of its request, so that the same file can be read again.
 """
 
 import hashlib
+import itertools
 import json
 from collections import Counter
 from collections.abc import Iterator
@@ -19,6 +20,9 @@ from failaware.ingest.record import Recorder, as_name
 from failaware.model import ERROR_HERE, Failure, Observed
 from failaware.text import bounded
 
+SIGNALS = ("resourceLogs", "resourceSpans", "resourceMetrics")
+"""One of these names is in each request."""
+
 _ERROR = 17  # the least severityNumber of an error
 _ERROR_TEXTS = ("ERROR", "FATAL", "CRITICAL", "EMERG", "ALERT", "PANIC")
 _TYPE, _MESSAGE, _STACK = "exception.type", "exception.message", "exception.stacktrace"
@@ -27,15 +31,15 @@ _MAX_DEPTH = 100  # levels of a value
 
 
 def events(request: dict[str, Any], recorder: Recorder, now: int) -> tuple[list[Observed], int]:
-    """The failures among the log records of one ExportLogsServiceRequest, and how many records are none.
+    """The failures that one request tells of, and how many of its log records, spans and metrics are none.
 
     Raises:
         UsageError: it has another shape; nothing of it is taken.
     """
     found: list[Observed] = []
-    ignored = 0
+    ignored = len(_list(request, "resourceMetrics"))
     seen: Counter[str] = Counter()
-    for resource, scope, record in _records(request):
+    for resource, scope, record in itertools.chain(_records(request), _thrown(request)):
         attributes = _attributes(record.get("attributes"))
         if not _is_failure(record, attributes):
             ignored += 1
@@ -55,6 +59,19 @@ def _records(request: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str
             scope = _object(of_scope.get("scope"), "scope")
             for record in _list(of_scope, "logRecords"):
                 yield resource, scope, record
+
+
+def _thrown(request: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]]:
+    """Each exception of each span as a log record of the span's name; of a span without any, a record of no failure."""
+    for of_resource in _list(request, "resourceSpans"):
+        resource = _attributes(_object(of_resource.get("resource"), "resource").get("attributes"))
+        for of_scope in _list(of_resource, "scopeSpans"):
+            scope = _object(of_scope.get("scope"), "scope")
+            for span in _list(of_scope, "spans"):
+                happened = [event for event in _list(span, "events") if event.get("name") == "exception"]
+                about = {"eventName": span.get("name"), "traceId": span.get("traceId"), "spanId": span.get("spanId")}
+                for event in happened or [{}]:
+                    yield resource, scope, {**event, **about}
 
 
 def _is_failure(record: dict[str, Any], attributes: dict[str, Any]) -> bool:

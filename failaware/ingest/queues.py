@@ -6,6 +6,7 @@ that no worker of ours tries it as well.
 
 import logging
 from collections.abc import Sequence
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from failaware.engine import Writer
@@ -25,7 +26,7 @@ class TaskLog:
 
     Args:
         store: where to.
-        queue: the queue's name, such as "celery".
+        queue: the queue's name, which is that of its package: "celery".
     """
 
     def __init__(self, store: "Store", queue: str) -> None:
@@ -75,6 +76,7 @@ class TaskLog:
         started_at: int,
         retry_at: int | None = None,
         because: str | None = None,
+        raised_at: TracebackType | None = None,
     ) -> NewAttempt:
         """One try that ends now.
 
@@ -84,7 +86,24 @@ class TaskLog:
             started_at: µs.
             retry_at: when the queue will try again (µs).
             because: how the queue came to that, or why it gives up.
+            raised_at: where that was, when the exception itself does not know, never having been raised.
         """
-        failure = describe(failed, masker=self._store.recorder.masker) if isinstance(failed, BaseException) else failed
+        failure = self._describe(failed, raised_at) if isinstance(failed, BaseException) else failed
         ended = max(started_at, self.now())
         return NewAttempt(UNNUMBERED, failure, worker, started_at, ended, retry_at, because)
+
+    def _describe(self, error: BaseException, raised_at: TracebackType | None) -> Failure:
+        """What is kept of an exception, with a traceback that begins in the task, not in the queue's own frames."""
+        before = error.__traceback__
+        begins = before or raised_at
+        while begins is not None and begins.tb_next is not None and self._is_the_queues(begins):
+            begins = begins.tb_next
+        try:
+            error.__traceback__ = begins
+            return describe(error, masker=self._store.recorder.masker)
+        finally:
+            error.__traceback__ = before
+
+    def _is_the_queues(self, traceback: TracebackType) -> bool:
+        module = traceback.tb_frame.f_globals.get("__name__")
+        return isinstance(module, str) and module.partition(".")[0] == self._queue

@@ -41,6 +41,10 @@ def auto(n):
 def again(self):
     raise self.retry(countdown=0.01)
 
+@app.task(bind=True, name="shop.unraised", max_retries=1)
+def unraised(self):
+    raise self.retry(exc=OSError("not yet"), countdown=0.01)
+
 @app.task(name="shop.breaks")
 def breaks():
     raise KeyError("amount")
@@ -60,6 +64,7 @@ def hangs():
 IN_MEMORY = """
 with start_worker(app, pool=sys.argv[1], perform_ping_check=False):
     sent = [charge.delay(17, api_token="abcdef123456"), charge.delay(18, succeeds_at=1), auto.delay(1), again.delay()]
+    sent += [unraised.delay()]
     sent += [breaks.delay(), breaks.apply_async(expires=-1)]
     for result in sent:
         try:
@@ -138,9 +143,13 @@ def test_a_worker_records_every_task_with_every_try(path, inspector, store, pool
     assert [attempt.outcome for attempt in recovered.attempts] == ["FAILED", "SYNCED"]
     assert recovered.sync_status == "SYNCED"
     (automatic,) = found["shop.auto"]
+    assert automatic.attempts[0].traceback.startswith("Traceback (most recent call last):\n  File ")
+    assert automatic.attempts[0].traceback.count("  File ") == 1  # the task's own, none of Celery's
     assert [attempt.error_message for attempt in automatic.attempts] == ["no 1", "no 1"]
     (asked,) = found["shop.again"]
     assert asked.attempts[0].error_type == "Retry"
+    (waiting,) = found["shop.unraised"]
+    assert ", in unraised\n    raise self.retry(" in waiting.attempts[0].traceback
     assert asked.sync_status == "DEAD"
     broken = {event.attempts[0].error_type: event for event in found["shop.breaks"]}
     assert set(broken) == {"KeyError", "Expired"}

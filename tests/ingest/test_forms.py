@@ -11,11 +11,14 @@ from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from opentelemetry.exporter.otlp.json.file import FileSpanExporter
 from opentelemetry.exporter.otlp.json.file._log_exporter import FileLogExporter
 from opentelemetry.instrumentation.logging.handler import LoggingHandler
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from failaware.ingest.lines import ingest_lines
 from tests.conftest import assert_rebuild_changes_nothing, query
@@ -193,6 +196,25 @@ def test_what_opentelemetry_logs_is_read_back_with_type_message_traceback_and_ca
     assert_rebuild_changes_nothing(store)
 
 
+def test_the_exceptions_of_spans_are_failures_under_the_spans_name(store, inspector, tmp_path):
+    provider = TracerProvider(resource=Resource({"service.name": "cart"}), shutdown_on_exit=False)
+    provider.add_span_processor(BatchSpanProcessor(FileSpanExporter(tmp_path / "spans.jsonl")))
+    tracer = provider.get_tracer("shop.tracing")
+    with tracer.start_as_current_span("GET /cart"):
+        pass
+    with pytest.raises(RuntimeError), tracer.start_as_current_span("POST /checkout"):
+        charge(17)
+    provider.shutdown()
+    metrics = b'{"resourceMetrics": [{"scopeMetrics": []}]}'
+    done = ingest(store, (tmp_path / "spans.jsonl").read_bytes() + metrics)
+    assert (done.recorded, done.ignored, done.rejected) == (1, 2, 0)
+    event = inspector.event(1)
+    (attempt,) = event.attempts
+    assert (event.event_type, event.source, attempt.error_type) == ("POST /checkout", "cart", "RuntimeError")
+    assert attempt.cause == "ConnectionError: connection reset"
+    assert len(json.loads(event.event_payload)["trace_id"]) == 32
+
+
 def log_record(**fields):
     return {"resourceLogs": [{"scopeLogs": [{"logRecords": [{"severityNumber": 17, **fields}]}]}]}
 
@@ -238,6 +260,8 @@ def test_the_cause_of_a_java_stacktrace_is_the_last_one(store, inspector):
     [
         {"resourceLogs": 5},
         {"resourceLogs": [5]},
+        {"resourceSpans": [{"scopeSpans": [{"spans": [{"events": 1}]}]}]},
+        {"resourceMetrics": 1},
         {"resourceLogs": [{"scopeLogs": {}}, {"scopeLogs": 1}]},
         log_record(attributes=5),
         log_record(attributes=[5]),

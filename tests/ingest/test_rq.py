@@ -103,6 +103,7 @@ def test_a_worker_records_every_job_with_every_try(rq, store, inspector, kind):
     assert first.error_message == "order 17 is not charged"
     assert first.cause == "ConnectionError: connection reset"
     assert ", in charge\n    raise RuntimeError(" in first.traceback
+    assert "rq/worker" not in first.traceback
     assert (first.because, first.retry_at is None) == ("RQ tries again: 2 of its retries left", False)
     assert (last.because, last.retry_at) == ("RQ does not try it again", None)
     assert first.worker.endswith("#rq")
