@@ -33,6 +33,11 @@ def test_nothing_heavy_is_loaded(program):
     assert not HEAVY & loaded(program)
 
 
+def test_the_plugin_of_pytest_loads_no_store_until_it_is_asked_for_one():
+    modules = loaded("import failaware.ingest.pytest")
+    assert not {"failaware.store", "failaware.engine.sqlite", "sqlite3"} & modules
+
+
 def test_json_reports_load_neither_rich_nor_what_writes(store, path):
     modules = loaded(f"from failaware.cli.main import main; main(['--db', {str(path)!r}, 'health', '--json'])")
     assert not (HEAVY | {"failaware.store", "failaware.sync.worker"}) & modules

@@ -100,7 +100,7 @@ def _report(total: Ingested) -> None:
 def _opened(name: str) -> Iterator["BufferedReader"]:
     standard = name == "-"
     try:
-        with open(sys.stdin.fileno() if standard else name, "rb", closefd=not standard) as file:
+        with open(0 if standard else name, "rb", closefd=not standard) as file:
             yield file
     except OSError as error:
         raise UsageError(f"cannot read {name}: {error.strerror}") from None

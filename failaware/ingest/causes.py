@@ -5,6 +5,7 @@ from itertools import dropwhile, takewhile
 
 TRACEBACK = "Traceback (most recent call last):"
 _FROM = "The above exception was the direct cause of the following exception:"
+_MAX_CHAIN = 20
 _RAISED = re.compile(r"(?P<type>[A-Za-z_][\w.]*)(?:: (?P<message>.*))?")
 _CAUSED_BY = re.compile(r"^\s*Caused by: (?P<cause>[\w.$]+(?:: .*)?)$", re.MULTILINE)
 
@@ -19,11 +20,14 @@ def root_cause(text: str) -> str | None:
 
 def cause_before(text: str, start: int) -> str | None:
     """What the traceback that begins at `start` goes back to by `raise … from …`."""
-    cause = None
-    while start >= 0 and text[:start].rstrip().endswith(_FROM):
-        before = text[:start].rstrip().removesuffix(_FROM)
-        start = before.rfind(TRACEBACK)
-        cause = raised(before[start:]) if start >= 0 else cause
+    cause, before = None, text[: max(start, 0)].rstrip()
+    for _ in range(_MAX_CHAIN):
+        if not before.endswith(_FROM):
+            break
+        before = before.removesuffix(_FROM)
+        start = max(before.rfind(TRACEBACK), 0)
+        cause = raised(before[start:]) or cause
+        before = before[:start].rstrip()
     return None if cause is None else ": ".join(part for part in cause if part)
 
 

@@ -16,13 +16,14 @@ from xml.parsers import expat
 from failaware.errors import UsageError
 from failaware.ingest.capture import failure
 from failaware.ingest.causes import root_cause
-from failaware.ingest.lines import CHUNK, Ingested, record, reject
+from failaware.ingest.lines import Ingested, record, reject
 from failaware.ingest.observed import attempt
 from failaware.ingest.record import Recorder, as_name
 from failaware.model import ERROR_HERE, Failure, NewAttempt, NewReject, Observed
 from failaware.store import Store
 from failaware.text import bounded
 
+_BATCH = 200  # tests in one transaction: each may have much to say
 _PART = 262_144  # bytes fed at once
 _MAX_TEXT = 262_144  # characters of one text that are read; fewer are kept
 _MAX_OUTPUT = 16_384  # characters of a test's output that are kept
@@ -59,8 +60,10 @@ def ingest_junit(
     """
     total = Ingested()
     reader, reports = _Reader(), _Reports(store, origin, total)
+    part = b""
     try:
-        while part := file.read(_PART):
+        while more := file.read(_PART):
+            part = more
             reader.feed(part)
             reports.take(reader.finished())
             progress(len(part))
@@ -68,7 +71,7 @@ def ingest_junit(
     except (expat.ExpatError, UsageError) as error:
         reports.take(reader.finished())
         what = expat.ErrorString(error.code) if isinstance(error, expat.ExpatError) else str(error)
-        reports.refuse(reader.line_no, b"", f"not a JUnit report: {what}")
+        reports.refuse(reader.line_no, part, f"not a JUnit report: {what}")
     reports.write()
     return total
 
@@ -174,7 +177,7 @@ class _Reports:
                 self._events.append(self._observed(test))
             except UsageError as error:
                 self.refuse(test.line_no, repr(test.attributes).encode("utf-8", "backslashreplace"), str(error))
-            if len(self._events) >= CHUNK:
+            if len(self._events) >= _BATCH:
                 self.write()
 
     def refuse(self, line_no: int, raw: bytes, error: str) -> None:

@@ -20,6 +20,7 @@ from failaware.errors import PayloadError, UsageError
 from failaware.ingest import cloudevents, otlp
 from failaware.ingest.batches import elements, unfolded
 from failaware.ingest.capture import failure
+from failaware.ingest.causes import root_cause
 from failaware.ingest.observed import observed
 from failaware.ingest.record import Recorder, parse_time
 from failaware.model import Failure, NewReject, Observed
@@ -192,6 +193,7 @@ def _failure(error: Any, recorder: Recorder) -> Failure | None:
         error.get("type") or "Error",
         error.get("message") or "",
         error.get("traceback"),
+        cause=root_cause(error.get("traceback") or ""),
         masker=recorder.masker,
     )
 

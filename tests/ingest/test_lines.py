@@ -47,6 +47,32 @@ def test_a_failure_observed_elsewhere_is_a_dead_attempt(store, inspector):
     assert_rebuild_changes_nothing(store)
 
 
+def chain(*sentences):
+    block = 'Traceback (most recent call last):\n  File "a.py", line 1, in a\n    go()\n'
+    return "".join(block + (sentence if sentence.startswith("\n") else sentence + "\n") for sentence in sentences)
+
+
+CAUSED = "\n\nThe above exception was the direct cause of the following exception:\n\n"
+DURING = "\n\nDuring handling of the above exception, another exception occurred:\n\n"
+
+
+@pytest.mark.parametrize(
+    ("traceback", "cause"),
+    [
+        (chain("A: a" + CAUSED, "B: b" + CAUSED, "C: c"), "A: a"),
+        (chain("A: a" + DURING, "B: b" + CAUSED, "C: c"), "B: b"),
+        (chain("A: a" + DURING, "C: c"), None),
+        (chain("C: c"), None),
+        (chain(*["A: a" + CAUSED] * 3_000, "C: c"), "A: a"),
+        ("C: c\n\tat x\nCaused by: B: b\n\tat y\nCaused by: a.A$1: a\n", "a.A$1: a"),
+        ("", None),
+    ],
+)
+def test_the_root_cause_is_read_out_of_a_traceback(store, inspector, traceback, cause):
+    ingest(store, json.dumps({"type": "a", "error": {"type": "C", "message": "c", "traceback": traceback}}))
+    assert inspector.event(1).attempts[0].cause == cause
+
+
 @pytest.mark.parametrize(
     ("line", "says"),
     [
