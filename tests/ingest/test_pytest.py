@@ -67,12 +67,12 @@ OUTCOMES = {
 }
 
 
-def run(path, *words, status=1, **files):
-    """Run pytest with the plugin in the store's folder, with these files in it; returns what it printed."""
+def run(path, *words, status=1, ago=0, **files):
+    """Run pytest with the plugin in the store's folder, `ago` hours, with these files; returns what it printed."""
     for name, text in files.items():
         (path.parent / f"{name}.py").write_text(text)
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:valkey", *words]
-    env = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")} | {"AGO": str(ago)}
     done = subprocess.run(command, cwd=path.parent, env=env, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == status, done.stdout + done.stderr
     return done.stdout + done.stderr
@@ -126,11 +126,7 @@ def pytest_runtest_makereport():
 """
     flaky = "import os\ndef test_flaky():\n    assert os.environ['AGO'] == '40', 'the cart is empty'\n"
     for ago, status in ((72, 1), (40, 0), (24, 1)):
-        os.environ["AGO"] = str(ago)
-        try:
-            run(path, f"--failaware={path}", status=status, conftest=conftest, test_cart=flaky)
-        finally:
-            del os.environ["AGO"]
+        run(path, f"--failaware={path}", status=status, ago=ago, conftest=conftest, test_cart=flaky)
     assert query(store, "SELECT event_type, events, episodes, severity, rule FROM failure_cluster") == [
         ("test_cart.py::test_flaky", 2, 2, "CRITICAL", "recurring")
     ]
