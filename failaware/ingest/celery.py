@@ -9,7 +9,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from celery import signals
 
@@ -34,13 +34,19 @@ class TaskRecorder:
     """Records the tasks of this process: `TaskRecorder(store)`, where the Celery app is made.
 
     Workers record, and eager calls; a process that only sends tasks has nothing to record. A try is written when it
-    ends, in the process that made it. What cannot be written is logged to `failaware`, and the task goes on.
+    ends, in the process that made it. What cannot be written is logged to `failaware`, and the task goes on. Celery's
+    signals are those of the process: the recorder that was made last has them.
 
     Args:
         store: where to; it must outlast the worker. Forked pools are fine.
     """
 
+    _current: ClassVar["TaskRecorder | None"] = None
+
     def __init__(self, store: "Store") -> None:
+        if TaskRecorder._current is not None:  # a module that is imported twice must not record each task twice
+            TaskRecorder._current.close()
+        TaskRecorder._current = self
         self._log = TaskLog(store, "celery")
         self._masker = store.recorder.masker
         self._here = threading.local()
@@ -57,6 +63,8 @@ class TaskRecorder:
 
     def close(self) -> None:
         """Record no more."""
+        if TaskRecorder._current is self:
+            TaskRecorder._current = None
         for signal, receiver in self._receivers.items():
             signal.disconnect(receiver)
 
@@ -93,7 +101,9 @@ class TaskRecorder:
 
     def _ended(self, sender: Any, task_id: str, task: Any, state: str | None, **_: Any) -> None:
         """The tries are written when the outermost one has ended, in the order in which they were begun."""
-        running = self._running()[task_id]
+        running = self._running().get(task_id)
+        if running is None:  # it began before this was made
+            return
         thrown = sys.exc_info()[1] if state is None else None
         if isinstance(thrown, Exception):  # an eager task's, which goes to its caller without a signal
             self._note(sender, task.request, self._attempt(task_id, thrown, because="its caller got the error"))

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from failaware.ingest.background import Background
 from failaware.ingest.capture import MAX_MESSAGE, describe, failure
-from failaware.ingest.observed import observed
-from failaware.ingest.record import as_json
+from failaware.ingest.observed import event_of, observed
+from failaware.ingest.record import as_json, as_name
 from failaware.model import NewEvent, Observed
 from failaware.text import bounded
 
@@ -91,7 +91,8 @@ class FailureHandler(logging.Handler):
             "extra": as_json(fields),
         }
         at = int(record.created * 1_000_000)
-        return self._store.recorder.event(record.name, payload, now=at, source=f"logging:{record.process}")[0]
+        name = as_name(record.name)  # a logger may have any
+        return event_of(self._store.recorder, name, payload, now=at, source=f"logging:{record.process}")
 
 
 def _raised(record: logging.LogRecord) -> BaseException | None:

@@ -1,5 +1,9 @@
 """What others tried: an event together with the attempts that were made at it elsewhere."""
 
+from typing import Any
+
+from failaware.errors import PayloadError
+from failaware.ingest.record import Recorder
 from failaware.model import UNNUMBERED, Failure, NewAttempt, NewEvent, Observed
 
 ELSEWHERE = "observed elsewhere: nobody here will retry it"
@@ -23,3 +27,21 @@ def attempt(
     """One attempt made elsewhere, after which nobody there will try again; times in µs."""
     why = None if failure is None else because
     return NewAttempt(UNNUMBERED, failure, worker, started_at, started_at + max(0, took), None, why)
+
+
+def event_of(recorder: Recorder, event_type: str, payload: dict[str, Any], **about: Any) -> NewEvent:
+    """An event that tells of a failure, which must not be lost because of what it carries.
+
+    Of a payload that is too large or no JSON the largest members are left out, and named under `left_out`. The other
+    arguments and errors are those of `Recorder.event`.
+    """
+    kept = dict(payload)
+    left_out: list[str] = []
+    while True:
+        try:
+            return recorder.event(event_type, kept | ({"left_out": left_out} if left_out else {}), **about)[0]
+        except PayloadError:
+            if not kept:
+                raise
+            left_out.append(max(kept, key=lambda name: len(repr(kept[name]))))
+            del kept[left_out[-1]]

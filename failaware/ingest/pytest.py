@@ -145,12 +145,14 @@ class _Recorder:
 
     def _write(self, test: tuple[str, str], phases: list[Any], tries: list["NewAttempt"]) -> None:
         from failaware.errors import FailawareError
+        from failaware.ingest.observed import event_of
         from failaware.ingest.record import as_name
         from failaware.model import Observed
 
         nodeid, worker = test
         try:
-            event, _ = self._store.recorder.event(
+            event = event_of(
+                self._store.recorder,
                 as_name(nodeid),
                 _payload(phases, worker) | {"run": self._run},
                 now=self._store.clock(),

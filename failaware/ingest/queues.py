@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from failaware.engine import Writer
 from failaware.facts import append, claim
 from failaware.ingest.capture import describe
+from failaware.ingest.observed import event_of
 from failaware.ingest.record import as_json, as_name
 from failaware.model import UNNUMBERED, Failure, NewAttempt, Observed
 
@@ -46,7 +47,8 @@ class TaskLog:
             tries: UNNUMBERED attempts; with a `retry_at` the queue will try again.
         """
         try:
-            event, _ = self._store.recorder.event(
+            event = event_of(
+                self._store.recorder,
                 as_name(name),
                 as_json(payload),
                 now=self.now(),

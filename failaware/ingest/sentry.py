@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 from sentry_sdk.envelope import Envelope
 from sentry_sdk.transport import Transport as SdkTransport
 
-from failaware.errors import PayloadError, UsageError
+from failaware.errors import UsageError
 from failaware.ingest.background import Background
 from failaware.ingest.capture import MAX_MESSAGE, failure
 from failaware.ingest.masking import MASK
-from failaware.ingest.observed import observed
+from failaware.ingest.observed import event_of, observed
 from failaware.ingest.record import Recorder, as_json, as_name, parse_time
 from failaware.model import ERROR_HERE, MEMBER, Failure, NewEvent, Observed
 from failaware.text import bounded
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 _SOON_S = 0.1  # after which a flush that takes longer is said to the SDK
 _FAILURES = {"error", "fatal", "critical"}
 _KEPT = ("level", "logger", "transaction", "environment", "release", "dist", "server_name", "tags", "user", "request")
-_LONG = ("contexts", "extra", "breadcrumbs", "locals")  # left out of an event that is too large, the last one first
 _LED_TO = "\nThe above exception led to the following exception:\n\n"
 _JOINTS = {
     "__cause__": "\nThe above exception was the direct cause of the following exception:\n\n",
@@ -95,24 +94,15 @@ def _observed(event: Mapping[str, Any], recorder: Recorder, now: int) -> Observe
 
 
 def _event(event: Mapping[str, Any], failed: Failure, recorder: Recorder, now: int) -> NewEvent:
-    payload = _payload(event, failed)
-    left_out: list[str] = []
-    while True:
-        try:
-            return recorder.event(
-                as_name(_where(event)),
-                payload | ({"left_out": left_out} if left_out else {}),
-                now=now,
-                key=as_name(f"sentry:{event['event_id']}") if event.get("event_id") else None,
-                source=as_name(_source(event)),
-                occurred_at=_time(event.get("timestamp")),
-            )[0]
-        except PayloadError:
-            long = [name for name in (*_LONG, *_KEPT) if name in payload]
-            if not long:
-                raise
-            left_out.append(max(long, key=lambda name: len(repr(payload[name]))))
-            del payload[left_out[-1]]
+    return event_of(
+        recorder,
+        as_name(_where(event)),
+        _payload(event, failed),
+        now=now,
+        key=as_name(f"sentry:{event['event_id']}") if event.get("event_id") else None,
+        source=as_name(_source(event)),
+        occurred_at=_time(event.get("timestamp")),
+    )
 
 
 def _where(event: Mapping[str, Any]) -> str:

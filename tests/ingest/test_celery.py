@@ -216,6 +216,17 @@ def test_a_forked_pool_records_too_and_the_main_process_what_its_children_cannot
     assert_rebuild_changes_nothing(store)
 
 
+def test_a_second_recorder_takes_the_place_of_the_first(path, store):
+    run(path, "TaskRecorder(store)\nbreaks.apply()\nTaskRecorder(store).close()\nrecorder.close()\nbreaks.apply()\n")
+    assert query(store, "SELECT error_type FROM attempt_log") == [("KeyError",)]
+
+
+def test_arguments_that_are_too_large_are_left_out_and_the_failure_is_kept(path, inspector):
+    run(path, "charge.apply(('x' * 2_000_000,), {'succeeds_at': 0})")
+    payload = json.loads(inspector.event(1).event_payload)
+    assert (payload["left_out"], payload["kwargs"]) == (["args"], {"succeeds_at": 0})
+
+
 def test_what_cannot_be_recorded_is_logged_and_the_task_goes_on(path, store):
     done = run(path, "store.close()\nassert charge.apply((18,), {'succeeds_at': 0}).get() == 'charged'")
     assert "is not recorded: " in done.stderr

@@ -85,6 +85,17 @@ def test_structlogs_dicts_are_understood(store, handler, logger):
     assert json.loads(query(store, "SELECT event_payload FROM event_log")[0][0])["extra"] == {"order": 17}
 
 
+def test_an_extra_that_is_too_large_is_left_out_and_the_record_is_kept(store, handler):
+    logger = logging.getLogger("odd\nname")
+    logger.addHandler(handler)
+    logger.error("too much", extra={"much": "x" * 2_000_000})
+    handler.flush()
+    assert attempts(store) == [("ERROR", "too much", None)]
+    ((event_type, payload),) = query(store, "SELECT event_type, event_payload FROM event_log")
+    assert event_type == "odd\\x0aname"
+    assert json.loads(payload)["left_out"] == ["extra"]
+
+
 @pytest.fixture
 def structured():
     """Configures structlog's stdlib path, with what hands an event over last."""
