@@ -7,7 +7,8 @@ is read, so that a bad one is rejected by itself.
 import re
 from collections.abc import Iterable, Iterator
 
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*(?:"|\Z)|[][{},]', re.DOTALL)
+_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\Z)|[][{},]', re.DOTALL)
+_MAX_ELEMENT = 16_777_216  # bytes: a payload of the usual limit has far fewer, however it is escaped
 _BEGINS = re.compile(rb"(?:\xef\xbb\xbf)?\s*\[\s*(?:\{|\Z)")
 
 
@@ -17,12 +18,15 @@ def elements(line: bytes) -> list[bytes] | None:
         return None
     array = _Array()
     found = [element for _, element in array.feed(0, line)]
-    whole = array.depth == 0 and all(element.lstrip().startswith(b"{") for element in found)
+    whole = not array.depth and all(element.lstrip().startswith(b"{") for element in found)
     return found if whole else None
 
 
 def unfolded(numbered: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
-    """Numbered lines; of an array that begins the file and takes several lines, its elements instead."""
+    """Numbered lines; of an array that begins the file and takes several lines, its elements instead.
+
+    What is left of an array without an end is given line by line, as what it then is.
+    """
     lines = iter(numbered)
     for line_no, line in lines:
         if not line.strip():
@@ -30,12 +34,10 @@ def unfolded(numbered: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, bytes
         if _BEGINS.match(line) and elements(line) is None:
             array = _Array()
             yield from array.feed(line_no, line.removeprefix(b"\xef\xbb\xbf"))
-            for number, more in lines:
-                yield from array.feed(number, more)
-                if not array.depth:
-                    break
-            if array.depth:  # it has no end: what is left says so when it is read
-                yield array.line_no, array.rest() or b"["
+            while array.depth and array.size <= _MAX_ELEMENT and (more := next(lines, None)) is not None:
+                yield from array.feed(*more)
+            if array.depth:
+                yield from array.parts or [(line_no, line)]
         else:
             yield line_no, line
         break
@@ -43,12 +45,14 @@ def unfolded(numbered: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, bytes
 
 
 class _Array:
-    """An array that is fed line by line; `depth` is 0 before it begins and once it has ended."""
+    """An array that is fed line by line; `depth` is 0 before it begins and once it has ended.
+
+    `parts` are the lines of the element at hand, `size` their bytes.
+    """
 
     def __init__(self) -> None:
-        self.depth = 0
-        self.line_no = 0
-        self._parts: list[bytes] = []
+        self.depth = self.size = 0
+        self.parts: list[tuple[int, bytes]] = []
 
     def feed(self, line_no: int, line: bytes) -> Iterator[tuple[int, bytes]]:
         """The elements that end on this line, each with the line it began on; also what stands after the array."""
@@ -57,12 +61,12 @@ class _Array:
             before, mark = self.depth, token[0]
             self.depth += (mark in b"[{") - (mark in b"]}")
             if not before:
-                start, self.line_no = token.end(), line_no
-            elif not self.depth or (before == 1 and mark == b","):
-                self._keep(line_no, line[start : token.start()])
                 start = token.end()
-                if element := self.rest():
-                    yield self.line_no, element
+            elif not self.depth or (before == 1 and mark in b",{"):
+                self._keep(line_no, line[start : token.start()])
+                start = token.start() if mark == b"{" else token.end()
+                if self.parts:
+                    yield self._taken()
                 if not self.depth:
                     break
         if self.depth:
@@ -70,14 +74,12 @@ class _Array:
         elif line[start:].strip():
             yield line_no, line[start:]
 
-    def rest(self) -> bytes:
-        """What was fed of the element at hand; the next one begins."""
-        element = b"".join(self._parts).strip()
-        self._parts.clear()
-        return element
-
     def _keep(self, line_no: int, part: bytes) -> None:
-        if not self._parts and part.strip():
-            self.line_no = line_no
-        if self._parts or part.strip():
-            self._parts.append(part)
+        if part.strip():
+            self.parts.append((line_no, part))
+            self.size += len(part)
+
+    def _taken(self) -> tuple[int, bytes]:
+        first, element = self.parts[0][0], b"".join(part for _, part in self.parts)
+        self.parts, self.size = [], 0
+        return first, element.strip()

@@ -21,7 +21,7 @@ from failaware.ingest import cloudevents, otlp
 from failaware.ingest.batches import elements, unfolded
 from failaware.ingest.capture import failure
 from failaware.ingest.causes import root_cause
-from failaware.ingest.observed import observed
+from failaware.ingest.observed import Read, observed
 from failaware.ingest.record import Recorder, parse_time
 from failaware.model import Failure, NewReject, Observed
 from failaware.store import Store
@@ -33,6 +33,7 @@ CHUNK = 1_000
 CHUNK_BYTES = 1_048_576
 """Bytes of lines in one transaction, but for a line that is longer: one line may hold thousands of events."""
 
+_EMPTY = re.compile(rb"\s*\[\s*\]\s*")  # a batch may be empty
 _ESCAPED = re.compile(r"\\u00([2-7][0-9a-fA-F])")  # a printable character of ASCII
 _BLANK = frozenset((" ", "\t", "\r", "\n"))
 _MAX_RAW = 65_536  # characters of a rejected line that are kept
@@ -82,15 +83,15 @@ def ingest_chunk(
     rejects: list[NewReject] = []
     now = store.clock()
     for line_no, line in chunk:
-        found = elements(line)
-        for text in [line] if found is None else found:
+        for text in _apart(line):
             try:
-                read, ignored = _read(text, store.recorder, now)
+                read = _read(text, store.recorder, now)
             except (UsageError, ValueError, RecursionError) as error:
-                rejects.append(reject(store.recorder, origin, line_no, text, error=_reason(error), now=now))
-            else:
-                events += read
-                total.ignored += ignored
+                read = Read([], refused=((text, _reason(error)),))
+            events += read.events
+            total.ignored += read.ignored
+            for raw, why in read.refused:
+                rejects.append(reject(store.recorder, origin, line_no, raw, error=why, now=now))
     record(store, events, rejects, total=total, along=along)
 
 
@@ -123,6 +124,11 @@ def _chunks(numbered: Iterable[tuple[int, bytes]]) -> Iterator[list[tuple[int, b
         yield chunk
 
 
+def _apart(line: bytes) -> list[bytes]:
+    """The elements of an array, or the line."""
+    return elements(line) or [line]
+
+
 def _reason(error: Exception) -> str:
     if isinstance(error, UnicodeDecodeError):
         return "not UTF-8"
@@ -142,10 +148,12 @@ def _legible(raw: str, recorder: Recorder) -> str:
     return masked if hits else raw
 
 
-def _read(line: bytes, recorder: Recorder, now: int) -> tuple[list[Observed], int]:
-    """What a line says, and how many things in it are no failures; nothing of a blank one."""
+def _read(line: bytes, recorder: Recorder, now: int) -> Read:
+    """What a line says; nothing, of a blank one."""
     if not line.strip():
-        return [], 0
+        return Read([])
+    if _EMPTY.fullmatch(line):
+        return Read([], ignored=1)
     text = line.decode("utf-8-sig")
     values: dict[str, Any] = {}
     raw_payload = "null"
@@ -156,10 +164,10 @@ def _read(line: bytes, recorder: Recorder, now: int) -> tuple[list[Observed], in
         if name == "payload":
             raw_payload = raw
     if "specversion" in values:
-        return [cloudevents.event(values, text.strip(), recorder, now)], 0
+        return Read([cloudevents.event(values, text.strip(), recorder, now)])
     if not values.keys().isdisjoint(otlp.SIGNALS):
         return otlp.events(values, recorder, now)
-    return [_event(values, raw_payload, recorder, now)], 0
+    return Read([_event(values, raw_payload, recorder, now)])
 
 
 def _event(values: dict[str, Any], raw_payload: str, recorder: Recorder, now: int) -> Observed:

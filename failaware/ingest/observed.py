@@ -1,12 +1,20 @@
 """What others tried: an event together with the attempts that were made at it elsewhere."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from failaware.errors import PayloadError
 from failaware.ingest.record import Recorder
 from failaware.model import UNNUMBERED, Failure, NewAttempt, NewEvent, Observed
 
 ELSEWHERE = "observed elsewhere: nobody here will retry it"
+
+
+class Read(NamedTuple):
+    """What was read at once: events, how many things are no failures, and what was refused, each with the reason."""
+
+    events: list[Observed]
+    ignored: int = 0
+    refused: tuple[tuple[bytes, str], ...] = ()
 
 
 def observed(event: NewEvent, failure: Failure | None, *, worker: str = "observed", took: int = 0) -> Observed:

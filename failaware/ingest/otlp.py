@@ -6,7 +6,6 @@ digest of what a record says and of its place among equal ones of its request, s
 """
 
 import hashlib
-import itertools
 import json
 from collections import Counter
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from typing import Any
 from failaware.errors import UsageError
 from failaware.ingest.capture import MAX_MESSAGE, failure
 from failaware.ingest.causes import root_cause
-from failaware.ingest.observed import observed
+from failaware.ingest.observed import Read, event_of, observed
 from failaware.ingest.record import Recorder, as_name
 from failaware.model import ERROR_HERE, Failure, Observed
 from failaware.text import bounded
@@ -30,25 +29,30 @@ _WHO = ("service.namespace", "service.name")  # the resource's attributes that a
 _MAX_DEPTH = 100  # levels of a value
 
 
-def events(request: dict[str, Any], recorder: Recorder, now: int) -> tuple[list[Observed], int]:
-    """The failures that one request tells of, and how many of its log records, spans and metrics are none.
+def events(request: dict[str, Any], recorder: Recorder, now: int) -> Read:
+    """The failures that one request tells of; its other log records, spans and metrics are ignored.
 
     Raises:
-        UsageError: it has another shape; nothing of it is taken.
+        UsageError: it has another shape; nothing of it is taken. A single record that is wrong is refused by itself.
     """
     found: list[Observed] = []
+    refused: list[tuple[bytes, str]] = []
     ignored = len(_list(request, "resourceMetrics"))
     seen: Counter[str] = Counter()
-    for resource, scope, record in itertools.chain(_records(request), _thrown(request)):
-        attributes = _attributes(record.get("attributes"))
-        if not _is_failure(record, attributes):
-            ignored += 1
-            continue
-        digest = hashlib.sha256(json.dumps([resource, scope, record], sort_keys=True).encode()).hexdigest()[:32]
-        seen[digest] += 1
-        key = f"otlp:{digest}" + (f":{seen[digest]}" if seen[digest] > 1 else "")
-        found.append(_event(resource, scope, record, attributes, key=key, recorder=recorder, now=now))
-    return found, ignored
+    for resource, scope, record in [*_records(request), *_thrown(request)]:
+        raw = json.dumps([resource, scope, record], sort_keys=True).encode()
+        try:
+            attributes = _attributes(record.get("attributes"))
+            if not _is_failure(record, attributes):
+                ignored += 1
+                continue
+            digest = hashlib.sha256(raw).hexdigest()[:32]
+            seen[digest] += 1
+            key = f"otlp:{digest}" + (f":{seen[digest]}" if seen[digest] > 1 else "")
+            found.append(_event(resource, scope, record, attributes, key=key, recorder=recorder, now=now))
+        except UsageError as error:
+            refused.append((raw, str(error)))
+    return Read(found, ignored, tuple(refused))
 
 
 def _records(request: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]]:
@@ -104,7 +108,8 @@ def _event(
         "scope": scope,
         "resource": resource,
     }
-    event, _ = recorder.event(
+    event = event_of(
+        recorder,
         as_name(str(record.get("eventName") or scope.get("name") or resource.get("service.name") or "otel.log")),
         {name: value for name, value in said.items() if value not in (None, "", {})},
         now=now,

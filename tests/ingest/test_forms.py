@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import logging
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -86,7 +87,7 @@ def test_batches_and_lines_of_all_kinds_may_follow_each_other(store):
     done = ingest(
         store, b"\n".join([batch, b'{"type": "a"}', b"[]", b'[{"type": "b"}, {"type": "c"}]', cloud_event(3)])
     )
-    assert (done.recorded, done.known, done.rejected) == (6, 0, 0)
+    assert (done.recorded, done.known, done.rejected, done.ignored) == (6, 0, 0, 1)
 
 
 def test_an_array_without_an_end_is_said_and_its_whole_elements_are_recorded(store):
@@ -274,6 +275,25 @@ def test_a_request_of_another_shape_is_one_reject(store, request_):
     done = ingest(store, json.dumps(request_).encode())
     assert (done.recorded, done.rejected) == (0, 1)
     assert "OTLP" in done.reasons[0] or "nanoseconds" in done.reasons[0]
+
+
+def test_a_record_that_is_wrong_is_refused_by_itself_and_one_that_is_large_is_kept(store, inspector):
+    request = log_record(body={"stringValue": "first"})
+    records = request["resourceLogs"][0]["scopeLogs"][0]["logRecords"]
+    much = {"key": "much", "value": {"stringValue": "x" * 2_000_000}}
+    records += [{**records[0], "timeUnixNano": 10**30}, {**records[0], "attributes": [much]}]
+    done = ingest(store, json.dumps(request).encode() + b"\n")
+    assert (done.recorded, done.rejected) == (2, 1)
+    ((raw, error),) = query(store, "SELECT raw, error FROM reject_log")
+    assert (str(10**30) in raw, error) == (True, "occurred_at is out of range")
+    assert json.loads(inspector.event(2).event_payload)["left_out"] == ["attributes"]
+
+
+def test_a_long_text_in_an_array_is_no_trouble(store):
+    began = time.monotonic()
+    done = ingest(store, json.dumps([{"type": "a", "payload": "x\\" * 8_000_000}, {"type": "b"}]).encode())
+    assert (done.recorded, done.rejected) == (1, 1)
+    assert time.monotonic() - began < 20
 
 
 JSON = st.recursive(
