@@ -103,7 +103,11 @@ class NewEvent(NamedTuple):
 
 
 class NewAttempt(NamedTuple):
-    """An attempt about to be appended; its number is given when it is. `failure` is None when it succeeded."""
+    """An attempt about to be appended. `failure` is None when it succeeded.
+
+    `number` is its place among the attempts of its event, where it is known and may be written after the next one;
+    otherwise, or if that is taken, it comes after the last.
+    """
 
     event_id: int
     failure: Failure | None
@@ -112,6 +116,7 @@ class NewAttempt(NamedTuple):
     finished_at: int
     retry_at: int | None
     because: str | None
+    number: int | None = None
 
 
 class Observed(NamedTuple):

@@ -56,15 +56,21 @@ def events(db: Writer, new: Sequence[NewEvent], policy: Policy) -> list[tuple[in
 
 
 def attempts(db: Writer, new: Sequence[NewAttempt], policy: Policy) -> None:
-    """Append attempts, each numbered after the last one of its event, and end the leases they were made under."""
+    """Append attempts, numbered after the last one of their event or as they say, and end the leases they held."""
     if not new:
         return
     first = attempt_id = _next_id(db, "attempt_log", "attempt_id")
     numbers: dict[int, int] = {}
+    taken: set[tuple[int, int]] = set()
     rows = []
     for attempt in new:
         event_id, failure = attempt.event_id, attempt.failure
-        number = numbers[event_id] = (numbers.get(event_id) or _attempts_of(db, event_id)) + 1
+        last = numbers.get(event_id) or _attempts_of(db, event_id)
+        number = attempt.number or last + 1
+        if (event_id, number) in taken or (number <= last and _is_taken(db, event_id, number)):
+            number = last + 1
+        taken.add((event_id, number))
+        numbers[event_id] = max(last, number)
         error = (
             ("SYNCED", None, None, None)
             if failure is None
@@ -162,6 +168,10 @@ def _attempts_of(db: Writer, event_id: int) -> int:
     if not rows:
         raise NotFound(f"there is no event {event_id}; record it first")
     return int(rows[0][0])
+
+
+def _is_taken(db: Writer, event_id: int, number: int) -> bool:
+    return bool(db.query("SELECT 1 FROM attempt_log WHERE event_id = ? AND attempt_no = ?", (event_id, number)))
 
 
 def _traceback(db: Writer, text: str | None) -> int | None:

@@ -96,8 +96,11 @@ def hold(db: Writer, event_id: int, worker: str, *, now: int, until: int) -> Non
 
 
 def entrust(db: Writer, event_id: int, queue: str) -> None:
-    """Leave an event to a task queue, which will try it again by itself: no worker of ours takes it, at any time."""
-    hold(db, event_id, queue, now=0, until=NEVER)
+    """Leave an event to a task queue while it is FAILED: the queue tries it again, and no worker of ours takes it."""
+    if db.query("SELECT 1 FROM event_state WHERE event_id = ? AND sync_status = 'FAILED'", (event_id,)):
+        hold(db, event_id, queue, now=0, until=NEVER)
+    else:
+        give_back(db, event_id)
 
 
 def give_back(db: Writer, event_id: int) -> None:

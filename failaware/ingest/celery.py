@@ -27,7 +27,7 @@ class _Running:
     """A task at work in this thread; in eager mode its retries run inside it, and end before it."""
 
     started_at: list[int] = field(default_factory=list)
-    ended: list[tuple[int, NewAttempt]] = field(default_factory=list)  # each with its number of retries before
+    ended: list[NewAttempt] = field(default_factory=list)
 
 
 class TaskRecorder:
@@ -108,19 +108,20 @@ class TaskRecorder:
         if isinstance(thrown, Exception):  # an eager task's, which goes to its caller without a signal
             self._note(sender, task.request, self._attempt(task_id, thrown, because="its caller got the error"))
         running.started_at.pop()
-        if running.started_at:
-            return
-        del self._running()[task_id]
-        tries = [attempt for _, attempt in sorted(running.ended, key=lambda pair: pair[0])]
-        if tries:
-            self._write(sender, task.request, tries)
+        if not running.started_at:
+            del self._running()[task_id]
+            if running.ended:
+                self._write(sender, task.request, sorted(running.ended, key=lambda attempt: attempt.number or 0))
 
     def _note(self, task: Any, request: Any, attempt: NewAttempt) -> None:
+        """Number a try by Celery's count of retries: a retry may be run, and recorded, before we get that far."""
+        retries = _get(request, "retries")
+        numbered = attempt._replace(number=None if retries is None else retries + 1)
         running = self._running().get(_get(request, "id"))
         if running is None:  # said by the worker's main process, of a child that can say nothing any more
-            self._write(task, request, [attempt])
+            self._write(task, request, [numbered])
         else:
-            running.ended.append((_get(request, "retries") or 0, attempt))
+            running.ended.append(numbered)
 
     def _write(self, task: Any, request: Any, tries: list[NewAttempt]) -> None:
         route = _get(request, "delivery_info") or {}

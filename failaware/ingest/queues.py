@@ -63,10 +63,7 @@ class TaskLog:
     def _job(self, observed: Observed) -> Any:
         def job(db: Writer) -> None:
             ((event_id, _),) = append.observed(db, [observed], self._store.policy, at_known=True)
-            if observed.attempts[-1].retry_at is None:
-                claim.give_back(db, event_id)
-            else:
-                claim.entrust(db, event_id, self._queue)
+            claim.entrust(db, event_id, self._queue)
 
         return job
 

@@ -47,16 +47,16 @@ class Recorded(BaseWorker):
         stopped = self._stopped_job_id == job.id
         left, wait = (0, 0) if stopped else _next(job)
         said = thrown or _without_exception(str(kwargs.get("exc_string") or ""), stopped=stopped)
-        super().handle_job_failure(job, *args, **kwargs)
         self._write(job, said, left=left, wait=wait, why="it was stopped" if stopped else _NO_MORE)
+        super().handle_job_failure(job, *args, **kwargs)  # after which another worker may have the job
 
     def handle_job_retry(self, job: "Job", queue: Any, retry: Any, *args: Any, **kwargs: Any) -> None:
         """RQ: a job asks to be tried again by returning a Retry."""
         made = job.number_of_retries or 0
         wait = retry.get_interval(made, retry.intervals)
-        super().handle_job_retry(job, queue, retry, *args, **kwargs)
         said = Failure("Retry", "the job asked to be tried again", None)
         self._write(job, said, left=max(0, retry.max - made), wait=wait, why=_NO_MORE)
+        super().handle_job_retry(job, queue, retry, *args, **kwargs)
 
     def handle_job_success(self, job: "Job", *args: Any, **kwargs: Any) -> None:
         """RQ: a job has succeeded."""

@@ -57,6 +57,11 @@ def waits(self):
 def dies():
     os.kill(os.getpid(), signal.SIGKILL)
 
+@app.task(name="shop.sleeps")
+def sleeps():
+    open("asleep", "w").close()
+    time.sleep(60)
+
 @app.task(name="shop.hangs", time_limit=1)
 def hangs():
     time.sleep(60)
@@ -97,6 +102,12 @@ for result in [dies.delay(), hangs.delay(), breaks.delay(), charge.delay(18, suc
         result.get(timeout=60)
     except Exception as error:
         print(type(error).__name__)
+unwanted = sleeps.delay()
+while not os.path.exists("asleep"):
+    time.sleep(0.01)
+unwanted.revoke(terminate=True, signal="SIGKILL")
+while not store.read(lambda db: db.query("SELECT 1 FROM event_log WHERE event_type = 'shop.sleeps'")):
+    time.sleep(0.01)
 """
 
 
@@ -209,7 +220,9 @@ def test_a_forked_pool_records_too_and_the_main_process_what_its_children_cannot
         "shop.hangs": "DEAD",
         "shop.breaks": "DEAD",
         "shop.charge": "SYNCED",
+        "shop.sleeps": "DEAD",
     }
+    assert found["shop.sleeps"].attempts[0].error_type == "Revoked"
     assert found["shop.dies"].attempts[0].error_type == "billiard.exceptions.WorkerLostError"
     assert found["shop.hangs"].attempts[0].error_type == "billiard.exceptions.TimeLimitExceeded"
     assert len(found["shop.charge"].attempts) == 2

@@ -165,6 +165,27 @@ workers.Simple([queue], connection=redis).clean_registries()
     assert inspector.event(1).sync_status == "DEAD"
 
 
+def test_a_job_that_was_stopped_is_dead_whatever_retries_it_had(rq, store, inspector):
+    stop = """
+import subprocess, sys, time, jobs
+from redis import Redis
+from rq import Queue, Retry
+from rq.command import send_stop_job_command
+redis = Redis(unix_socket_path=sys.argv[1])
+job = Queue("shop", connection=redis).enqueue(jobs.hangs, retry=Retry(max=3))
+command = ["-m", "rq.cli", "worker", "--burst", "--worker-class", "workers.Forking", "--url", "unix://" + sys.argv[1]]
+worker = subprocess.Popen([sys.executable, *command, "shop"])
+while not job.is_started:
+    time.sleep(0.01)
+send_stop_job_command(redis, job.id)
+worker.wait(timeout=60)
+"""
+    rq("-c", stop, "{socket}")
+    (attempt,) = inspector.event(1).attempts
+    assert (attempt.error_type, attempt.because) == ("JobStopped", "it was stopped")
+    assert inspector.event(1).sync_status == "DEAD"
+
+
 def test_what_cannot_be_recorded_is_logged_and_the_worker_goes_on(rq, store, path):
     (path.parent / "workers.py").write_text(WORKER + "\nForking.store.close()\n")
     rq("-c", SEND, "{socket}", "Simple")
