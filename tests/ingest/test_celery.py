@@ -95,6 +95,15 @@ with start_worker(app, pool="solo", perform_ping_check=False):
     while not store.read(lambda db: db.query("SELECT 1 FROM lease")):
         time.sleep(0.01)
 """
+OVERTAKING = """
+@celery.signals.task_retry.connect(weak=False)
+def dawdle(**_):
+    time.sleep(1)
+with start_worker(app, pool="threads", concurrency=2, perform_ping_check=False):
+    charge.delay(18, succeeds_at=1).get(timeout=30)
+    while store.read(lambda db: db.query("SELECT count(*) FROM attempt_log")) != [(2,)]:
+        time.sleep(0.01)
+"""
 SENDING = """
 import celery.exceptions
 for result in [dies.delay(), hangs.delay(), breaks.delay(), charge.delay(18, succeeds_at=1)]:
@@ -177,6 +186,15 @@ def test_an_eager_tasks_tries_are_in_their_order_though_they_end_the_other_way_r
     assert failed.sync_status == "DEAD"
     assert [attempt.retry_at is None for attempt in failed.attempts] == [False, False, True]
     assert [attempt.error_type for attempt in found["celery:propagates"].attempts] == ["KeyError"]
+
+
+def test_a_retry_that_overtakes_the_try_that_asked_for_it_has_the_last_word(path, inspector, store):
+    run(path, OVERTAKING)
+    event = inspector.event(1)
+    assert [(attempt.attempt_no, attempt.outcome) for attempt in event.attempts] == [(1, "FAILED"), (2, "SYNCED")]
+    assert event.attempts[0].attempt_id > event.attempts[1].attempt_id
+    assert (event.sync_status, event.leased_by) == ("SYNCED", None)
+    assert_rebuild_changes_nothing(store)
 
 
 def test_what_celery_will_retry_is_not_for_our_workers_until_a_person_says_so(path, store, inspector, clock):
