@@ -56,6 +56,7 @@ class TaskRecorder:
             signals.task_retry: self._will_retry,
             signals.task_failure: self._failed,
             signals.task_revoked: self._revoked,
+            signals.task_unknown: self._unknown,
             signals.task_postrun: self._ended,
         }
         for signal, receiver in self._receivers.items():
@@ -98,6 +99,12 @@ class TaskRecorder:
         what = "expired before it ran" if expired else f"terminated by {signum}" if terminated else "revoked"
         failed = Failure("Expired" if expired else "Revoked", f"the task was {what}", None)
         self._note(sender, request, self._attempt(request.id, failed, because="Celery does not try it again"))
+
+    def _unknown(self, name: str, id: str, message: Any, **_: Any) -> None:  # noqa: A002 - Celery's word
+        failed = Failure("NotRegistered", f"the worker knows no task {name}", None)
+        headers = message.headers or {}
+        payload = {"args": headers.get("argsrepr"), "kwargs": headers.get("kwargsrepr")}
+        self._log.write(str(id), name, payload, [self._attempt(id, failed, because="Celery discards it")])
 
     def _ended(self, sender: Any, task_id: str, task: Any, state: str | None, **_: Any) -> None:
         """The tries are written when the outermost one has ended, in the order in which they were begun."""

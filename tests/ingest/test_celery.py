@@ -71,6 +71,7 @@ with start_worker(app, pool=sys.argv[1], perform_ping_check=False):
     sent = [charge.delay(17, api_token="abcdef123456"), charge.delay(18, succeeds_at=1), auto.delay(1), again.delay()]
     sent += [unraised.delay()]
     sent += [breaks.delay(), breaks.apply_async(expires=-1)]
+    app.send_task("shop.no_such", (17,))
     for result in sent:
         try:
             result.get(timeout=30)
@@ -171,6 +172,9 @@ def test_a_worker_records_every_task_with_every_try(path, inspector, store, pool
     (waiting,) = found["shop.unraised"]
     assert ", in unraised\n    raise self.retry(" in waiting.attempts[0].traceback
     assert asked.sync_status == "DEAD"
+    (unknown,) = found["shop.no_such"]
+    assert (unknown.sync_status, unknown.attempts[0].error_type) == ("DEAD", "NotRegistered")
+    assert json.loads(unknown.event_payload)["args"] == "(17,)"
     broken = {event.attempts[0].error_type: event for event in found["shop.breaks"]}
     assert set(broken) == {"KeyError", "Expired"}
     assert broken["KeyError"].attempts[0].because == "Celery does not try it again"
