@@ -1,4 +1,4 @@
-"""JSON arrays, on one line or on many, taken apart into their elements as they stand.
+"""JSON arrays, on one line or on many, and objects on many lines, taken apart into lines of one object each.
 
 Only one element at a time is kept in memory. Nothing is checked here: whether an element is JSON is found out when it
 is read, so that a bad one is rejected by itself.
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\Z)|[][{},]', re.DOTALL)
 _MAX_ELEMENT = 16_777_216  # bytes: a payload of the usual limit has far fewer, however it is escaped
-_BEGINS = re.compile(rb"(?:\xef\xbb\xbf)?\s*\[\s*(?:\{|\Z)")
+_BEGINS = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:\[\s*(?:\{|\Z)|(?P<object>\{\s*\Z))")
 
 
 def elements(line: bytes) -> list[bytes] | None:
@@ -23,21 +23,22 @@ def elements(line: bytes) -> list[bytes] | None:
 
 
 def unfolded(numbered: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
-    """Numbered lines; of an array that begins the file and takes several lines, its elements instead.
+    """Numbered lines; of an array, or of objects, that begin the file and take several lines, each object instead.
 
-    What is left of an array without an end is given line by line, as what it then is.
+    What is left of one without an end is given line by line, as what it then is.
     """
     lines = iter(numbered)
     for line_no, line in lines:
         if not line.strip():
             continue
-        if _BEGINS.match(line) and elements(line) is None:
-            array = _Array()
+        begins = _BEGINS.match(line)
+        if begins is not None and elements(line) is None:
+            array = _Array(opened=begins["object"] is not None)
             yield from array.feed(line_no, line.removeprefix(b"\xef\xbb\xbf"))
             while array.depth and array.size <= _MAX_ELEMENT and (more := next(lines, None)) is not None:
                 yield from array.feed(*more)
             if array.depth:
-                yield from array.parts or [(line_no, line)]
+                yield from array.parts or ([] if array.opened else [(line_no, line)])
         else:
             yield line_no, line
         break
@@ -47,11 +48,13 @@ def unfolded(numbered: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, bytes
 class _Array:
     """An array that is fed line by line; `depth` is 0 before it begins and once it has ended.
 
-    `parts` are the lines of the element at hand, `size` their bytes.
+    One that is `opened` has no brackets: a sequence of objects, which has no end either. `parts` are the lines of the
+    element at hand, `size` their bytes.
     """
 
-    def __init__(self) -> None:
-        self.depth = self.size = 0
+    def __init__(self, *, opened: bool = False) -> None:
+        self.opened = opened
+        self.depth, self.size = int(opened), 0
         self.parts: list[tuple[int, bytes]] = []
 
     def feed(self, line_no: int, line: bytes) -> Iterator[tuple[int, bytes]]:
@@ -62,13 +65,17 @@ class _Array:
             self.depth += (mark in b"[{") - (mark in b"]}")
             if not before:
                 start = token.end()
+            elif self.depth == 1 and mark == b"}":
+                self._keep(line_no, line[start : token.end()])
+                start = token.end()
+                yield self._taken()
             elif not self.depth or (before == 1 and mark in b",{"):
                 self._keep(line_no, line[start : token.start()])
                 start = token.start() if mark == b"{" else token.end()
                 if self.parts:
                     yield self._taken()
-                if not self.depth:
-                    break
+            if before and not self.depth:
+                break
         if self.depth:
             self._keep(line_no, line[start:])
         elif line[start:].strip():

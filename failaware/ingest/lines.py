@@ -5,7 +5,7 @@ A line may also have a `"fingerprint"`: what its failures are like. With `"error
 cannot be understood becomes a reject, with the reason.
 
 Each line is known by what stands in it: it may as well be a CloudEvent, a request of the OpenTelemetry protocol, or an
-array of any of these. An array may also take many lines, where it begins the file.
+array of any of these. Arrays and objects may also take many lines, where they begin the file.
 """
 
 import json

@@ -90,6 +90,18 @@ def test_batches_and_lines_of_all_kinds_may_follow_each_other(store):
     assert (done.recorded, done.known, done.rejected, done.ignored) == (6, 0, 0, 1)
 
 
+@pytest.mark.parametrize("count", [1, 3])
+def test_objects_that_were_written_over_many_lines_are_taken_one_by_one(store, count):
+    pretty = [json.dumps(json.loads(cloud_event({"text": "}{"}, id=f"A-{n}")), indent=2) for n in range(count)]
+    done = ingest(store, b"\xef\xbb\xbf" + "\n".join(pretty).encode() + b"\n")
+    assert (done.recorded, done.rejected) == (count, 0)
+
+
+def test_a_torn_first_line_takes_no_other_line_with_it(store):
+    done = ingest(store, b'{\n{"type": "a"}\n{"type": "b"}\n')
+    assert (done.recorded, done.rejected) == (2, 1)
+
+
 def test_an_array_without_an_end_is_said_and_its_whole_elements_are_recorded(store):
     done = ingest(store, b'[\n{"type": "a"},\n{"type": "b"},\n{"type": "c",\n')
     assert (done.recorded, done.rejected) == (2, 1)
