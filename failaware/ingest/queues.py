@@ -5,7 +5,7 @@ that no worker of ours tries it as well.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +60,7 @@ class TaskLog:
         except Exception as error:  # noqa: BLE001 - the task and its queue must not suffer from it
             _log.error("task %s[%s] is not recorded: %s", name, task_id, error)
 
-    def _job(self, observed: Observed) -> Any:
+    def _job(self, observed: Observed) -> Callable[[Writer], None]:
         def job(db: Writer) -> None:
             ((event_id, _),) = append.observed(db, [observed], self._store.policy, at_known=True)
             claim.entrust(db, event_id, self._queue)
