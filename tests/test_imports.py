@@ -20,6 +20,7 @@ HEAVY = {
     *("rich", "textual", "sqlite_utils", "click", "psycopg", "hypothesis"),
     *("asyncio", "logging", "traceback", "importlib.metadata", "ctypes", "concurrent.futures"),
 }
+HEAVY |= {"sentry_sdk", "celery", "rq", "redis", "pytest", "xml"}
 
 
 @pytest.mark.parametrize(
@@ -33,6 +34,11 @@ HEAVY = {
 )
 def test_nothing_heavy_is_loaded(program):
     assert not HEAVY & loaded(program)
+
+
+def test_the_plugin_of_pytest_loads_no_store_until_it_is_asked_for_one():
+    modules = loaded("import failaware.ingest.pytest")
+    assert not {"failaware.store", "failaware.engine.sqlite", "sqlite3"} & modules
 
 
 def test_json_reports_load_neither_rich_nor_what_writes(store, path):

@@ -52,8 +52,9 @@ SELECT m.event_id, m.event_type, m.sync_status, m.dismissed, m.cluster_id, coale
                     ELSE n.first_failed_at END AS first_failed_at,
                CASE WHEN s.last_failed_at >= n.last_failed_at OR n.last_failed_at IS NULL THEN s.last_failed_at
                     ELSE n.last_failed_at END AS last_failed_at,
-               CASE WHEN s.last_failure >= n.last_failure OR n.last_failure IS NULL THEN s.last_failure
-                    ELSE n.last_failure END AS last_failure,
+               CASE WHEN n.last_failure IS NULL THEN s.last_failure  -- by its number: a try may be recorded late
+                    ELSE (SELECT k.attempt_id FROM known_attempt k WHERE k.event_id = s.event_id AND k.outcome = 'FAILED'
+                           ORDER BY k.attempt_no DESC LIMIT 1) END AS last_failure,
                CASE WHEN s.changed_at > n.at THEN s.changed_at ELSE n.at END AS changed_at
           FROM (SELECT event_id, max(attempt_no) AS attempts, min(failed_at) AS first_failed_at,
                        max(failed_at) AS last_failed_at, max(failure) AS last_failure, max(at) AS at

@@ -9,7 +9,8 @@ from failaware.derive.fold import fold, fold_events, just_appended
 from failaware.derive.rules import Policy
 from failaware.engine import Reader, Row, Writer
 from failaware.errors import NotFound, UsageError
-from failaware.model import DecisionKind, Event, NewAttempt, NewEvent, NewReject
+from failaware.facts import claim
+from failaware.model import DecisionKind, Event, NewAttempt, NewEvent, NewReject, Observed
 
 _EVENT = (
     "INSERT INTO event_log (event_id, event_type, source, event_payload, occurred_at, detected_at, fingerprint) "
@@ -63,17 +64,23 @@ def events(db: Writer, new: Sequence[NewEvent]) -> list[tuple[int, bool]]:
 
 
 def attempts(db: Writer, new: Sequence[NewAttempt], policy: Policy) -> None:
-    """Append attempts, each numbered after the last one of its event, and end the leases they were made under."""
+    """Append attempts, numbered after the last one of their event or as they say, and end the leases they held."""
     if not new:
         return
     first = attempt_id = _next_id(db, "attempt_log", "attempt_id")
     numbers = _attempts_of(db, [attempt.event_id for attempt in new])
     tracebacks: dict[str, int] = {}
+    taken: set[tuple[int, int]] = set()
     rows = []
-    for event_id, failure, worker, started_at, finished_at, retry_at, because in new:
+    for event_id, failure, worker, started_at, finished_at, retry_at, because, wanted in new:
         if event_id not in numbers:
             raise NotFound(f"there is no event {event_id}; record it first")
-        number = numbers[event_id] = numbers[event_id] + 1
+        last = numbers[event_id]
+        number = wanted or last + 1
+        if wanted and ((event_id, number) in taken or (number <= last and _is_taken(db, event_id, number))):
+            number = last + 1
+        taken.add((event_id, number))
+        numbers[event_id] = max(last, number)
         if failure is None:
             outcome, error_type, message, traceback, cause, fingerprint = _SYNCED
         else:
@@ -89,6 +96,23 @@ def attempts(db: Writer, new: Sequence[NewAttempt], policy: Policy) -> None:
     db.execute_many(_ATTEMPT, rows)
     db.execute(_END_LEASES, (first, attempt_id - 1))
     fold(db, just_appended(attempts=(first, attempt_id - 1)), policy)
+
+
+def observed(db: Writer, new: Sequence[Observed], policy: Policy, *, at_known: bool = False) -> list[tuple[int, bool]]:
+    """Append events with the attempts that others made at them; returns what `events` does.
+
+    Attempts at an event whose key was known are left out: they were appended with it. With `at_known` they are further
+    ones, and appended.
+    """
+    ids = events(db, [event for event, _ in new])
+    tried = [
+        attempt._replace(event_id=event_id)
+        for (event_id, known), (_, made) in zip(ids, new, strict=True)
+        for attempt in made
+        if at_known or not known
+    ]
+    attempts(db, tried, policy)
+    return ids
 
 
 def decisions(
@@ -116,6 +140,8 @@ def decisions(
         rows.append((decision_id, event_id, kind.value, tried, by, reason, now))
     if rows:
         db.execute_many(_DECISION, rows)
+        for event_id in event_ids:
+            claim.give_back(db, event_id)  # from the task queue that would have tried it again
         fold(db, just_appended(decisions=(first, first + len(rows) - 1)), policy)
     return first
 
@@ -165,6 +191,10 @@ def _events_of(db: Reader, keys: list[str]) -> dict[str, int]:
 def _attempts_of(db: Reader, event_ids: list[int]) -> dict[int, int]:
     """How many attempts each of these events has had."""
     return dict(_for_each(db, "SELECT event_id, attempts FROM event_state WHERE event_id IN ({})", event_ids))
+
+
+def _is_taken(db: Reader, event_id: int, number: int) -> bool:
+    return bool(db.query("SELECT 1 FROM attempt_log WHERE event_id = ? AND attempt_no = ?", (event_id, number)))
 
 
 def _for_each(db: Reader, sql: str, values: list[str] | list[int]) -> Iterator[Row]:

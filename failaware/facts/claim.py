@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from failaware.engine import Reader, Row, Writer
-from failaware.model import Claimed, Event
+from failaware.model import NEVER, Claimed, Event
 
 WORKER_LOST = "WorkerLost"
 """The error type of the attempt that records a worker's death."""
@@ -96,6 +96,19 @@ def hold(db: Writer, event_id: int, worker: str, *, now: int, until: int) -> Non
         "WHERE lease.leased_by = excluded.leased_by OR lease.leased_until < :now",
         {"event": event_id, "until": until, "worker": worker, "now": now},
     )
+
+
+def entrust(db: Writer, event_id: int, queue: str) -> None:
+    """Leave an event to a task queue while it is FAILED: the queue tries it again, and no worker of ours takes it."""
+    if db.query("SELECT 1 FROM event_state WHERE event_id = ? AND sync_status = 'FAILED'", (event_id,)):
+        hold(db, event_id, queue, now=0, until=NEVER)
+    else:
+        give_back(db, event_id)
+
+
+def give_back(db: Writer, event_id: int) -> None:
+    """End what `entrust` began: its queue has no more to do with it, or a person decided otherwise."""
+    db.execute("DELETE FROM lease WHERE event_id = ? AND leased_until = ?", (event_id, NEVER))
 
 
 def renew(db: Writer, worker: str, until: int) -> None:
