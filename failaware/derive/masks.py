@@ -125,7 +125,12 @@ MASKS = (
     Mask("timestamp", re.compile(rf"{_DMY}{_E}"), "<timestamp>", first=re.compile(_MONTH)),
     Mask("timestamp", re.compile(rf"{_MDY}{_E}"), "<timestamp>"),
     Mask("weekday", re.compile(rf"\b{_DAY},? (?=<timestamp>)"), "", "<timestamp>"),
-    Mask("timestamp", re.compile(rf"{_D}(?<=[12])[09]\d{{6}}[ T_-]?\d{{6}}(?:\.\d+)?Z?{_E}"), "<timestamp>", first=_EIGHT_DIGITS),
+    Mask(
+        "timestamp",
+        re.compile(rf"{_D}(?<=[12])[09]\d{{6}}[ T_-]?\d{{6}}(?:\.\d+)?Z?{_E}"),
+        "<timestamp>",
+        first=_EIGHT_DIGITS,
+    ),
     Mask(
         "ip",
         re.compile(r"(?<![\w:.])(?:[0-9a-fA-F]{0,4}:){2,7}\d{1,3}(?:\.\d{1,3}){3}(?![\w:]|\.\d)"),
