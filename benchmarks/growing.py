@@ -73,7 +73,9 @@ _PAGES = {  # filters of a page of events
 def _apart(program, path):
     """What a program says of a store, in a process of its own."""
     command = [sys.executable, "-c", program, str(path)]
-    return [float(word) for word in subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.split()]
+    return [
+        float(word) for word in subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.split()
+    ]
 
 
 def _rebuilt(path, attempts):
