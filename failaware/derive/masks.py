@@ -32,7 +32,6 @@ class Mask:
 
 
 _COLON_DIGIT = re.compile(r":\d")
-_EIGHT_DIGITS = re.compile(r"\d{8}")
 _D = r"\d(?<![\w.]\d)"  # the first digit of a number that begins where a word does; quicker than looking behind first
 _E = r"(?!\w)"
 _DAY = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]{0,6}+"
@@ -42,6 +41,7 @@ _CLOCK = rf"\d?:\d\d(?::\d\d)?(?:[.,]\d{{1,9}})?(?: ?[AaPp]\.?[Mm]\b)?{_ZONE}?"
 _YMD = rf"{_D}(?:\d{{3}}[-/.]\d{{1,2}}[-/.]\d{{1,2}}|\d?([-/.])\d{{1,2}}[-/.]\d{{4}})"
 _DMY = rf"{_D}\d?[ /-]{_MONTH}[ /-]\d{{2,4}}(?:,?[ :T]\d{_CLOCK})?"
 _MDY = rf"{_MONTH} {{1,2}}\d{{1,2}}(?:st|nd|rd|th)?,?(?: \d{{4}})?(?:,? (?:at )?\d{_CLOCK})?(?: \d{{4}})?"
+_COMPACT = rf"{_D}(?<=[12])[09]\d{{6}}[ T_-]?\d{{6}}(?:\.\d+)?Z?"
 _IPV4 = r"\d{0,2}\.\d{1,3}\.\d{1,3}\.\d{1,3}"
 _PORT = r"(?::\d{1,5}(?!\w))?"
 _REST = r"\d*+(?:[.,]\d+){0,6}+(?:[eE][-+]?\d+)?"
@@ -125,12 +125,7 @@ MASKS = (
     Mask("timestamp", re.compile(rf"{_DMY}{_E}"), "<timestamp>", first=re.compile(_MONTH)),
     Mask("timestamp", re.compile(rf"{_MDY}{_E}"), "<timestamp>"),
     Mask("weekday", re.compile(rf"\b{_DAY},? (?=<timestamp>)"), "", "<timestamp>"),
-    Mask(
-        "timestamp",
-        re.compile(rf"{_D}(?<=[12])[09]\d{{6}}[ T_-]?\d{{6}}(?:\.\d+)?Z?{_E}"),
-        "<timestamp>",
-        first=_EIGHT_DIGITS,
-    ),
+    Mask("timestamp", re.compile(rf"{_COMPACT}{_E}"), "<timestamp>", first=re.compile(r"\d{8}")),
     Mask(
         "ip",
         re.compile(r"(?<![\w:.])(?:[0-9a-fA-F]{0,4}:){2,7}\d{1,3}(?:\.\d{1,3}){3}(?![\w:]|\.\d)"),
