@@ -56,6 +56,7 @@ FOREIGN = {
     "textual": {"tui"},
     "pygments": {"tui"},
     "sqlite3": {"failaware.engine"},
+    "psycopg": {"failaware.engine"},
     "sqlite_utils": {"failaware.engine"},
 }
 CLOCKS = {"time.time", "time.time_ns", "datetime.now", "datetime.datetime.now", "random.random"}

@@ -98,7 +98,11 @@ def must_exist(place: str) -> None:
     Raises:
         StoreMissing: there is none.
     """
-    if not Path(place).exists():
+    if "://" in place:
+        from failaware.read.inspector import Inspector
+
+        Inspector.open(place).close()
+    elif not Path(place).exists():
         raise StoreMissing(f"there is no store at {place}; name it with --db")
 
 

@@ -99,7 +99,6 @@ def fold(db: Deriver, scope: Scope, policy: Policy) -> None:
     if scope.events:
         fold_events(db, scope)
     if scope.attempts or scope.decisions:
-        _make_work_tables(db)
         entered = _gather(db, scope)
         if entered:
             _follow(db, sign=-1)
@@ -125,7 +124,6 @@ def rebuild(db: Deriver, policy: Policy) -> None:
     for table in DERIVED:
         db.execute(f"DELETE FROM {table}")
     forget_fingerprint_version(db)
-    _make_work_tables(db)
     for scope in _pages(db):
         if scope.events:
             fold_events(db, scope)
@@ -147,17 +145,9 @@ def _pages(db: Deriver) -> Iterator[Scope]:
             yield just_appended(**{f"{name}s": (first, min(first + _REBUILD_PAGE - 1, newest))})
 
 
-def _make_work_tables(db: Deriver) -> None:
-    """Temporary tables of this connection; a rollback empties them as well."""
-    for name in ("work_touched", "work_entry", "work_course", "work_hour"):
-        db.execute(_SQL[name])
-
-
 def _empty_work_tables(db: Deriver, *, entered: bool) -> None:
-    db.execute("DELETE FROM touched")
-    if entered:
-        for table in ("entry", "course", "moved_hour"):
-            db.execute(f"DELETE FROM {table}")
+    """They are temporary tables of this connection; a rollback empties them as well."""
+    db.clear("touched", *(("entry", "course", "moved_hour") if entered else ()))
 
 
 def _gather(db: Deriver, scope: Scope) -> bool:
@@ -208,7 +198,6 @@ def rename_clusters(db: Deriver, cluster_ids: list[int], policy: Policy) -> None
     for cluster_id in cluster_ids:
         found = find(db.query(_SQL["named_by"], {"cluster": cluster_id})[0])
         db.execute(_SQL["rename_cluster"], (found.error_type, found.template, cluster_id))
-    _make_work_tables(db)
     db.execute_many("INSERT INTO entry (cluster_id) VALUES (?)", [(cluster_id,) for cluster_id in cluster_ids])
     _judge_clusters(db, "entry", policy)
     _empty_work_tables(db, entered=True)

@@ -1,14 +1,22 @@
 """The kinds of handle: a Reader can query, a Deriver can also change what is derived, a Writer can append facts."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol, TypeVar
 
-if TYPE_CHECKING:
-    from failaware.engine.watch import Watch
-
+T = TypeVar("T")
 Row = tuple[Any, ...]
 Parameters = Mapping[str, Any] | Sequence[Any]
+
+
+class Watch(Protocol):
+    """Something to wait on until a store may have been written to."""
+
+    def wait(self, timeout_s: float) -> bool:
+        """True once it was since the last call; false when the time is up, or nobody tells."""
+
+    def close(self) -> None:
+        """Stop looking."""
 
 
 class Reader(Protocol):
@@ -20,8 +28,8 @@ class Reader(Protocol):
     def snapshot(self) -> AbstractContextManager[None]:
         """Within it, all queries see the same moment. Keep it short: it holds back checkpoints."""
 
-    def change_token(self) -> int:
-        """A number that differs when another connection has committed something since the last call.
+    def change_token(self) -> object:
+        """A value that differs when another connection has committed something since the last call.
 
         Raises StoreMissing once what was opened no longer stands there.
         """
@@ -42,17 +50,36 @@ class Deriver(Reader, Protocol):
     def execute_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         """Run one statement for each row of parameters."""
 
+    def clear(self, *tables: str) -> None:
+        """Delete all rows of the tables that the fold works in, or of private ones."""
+
+
+class Beside(Deriver, Protocol):
+    """A store opened for reading, with private tables in place of its own."""
+
+    def defects(self) -> Iterator[tuple[str, str]]:
+        """What is wrong with the store's schema ("schema") or with where it is kept ("file"), a sentence each."""
+
 
 class Writer(Deriver, Protocol):
     """A handle that can append facts and fold them."""
 
-    def transaction(self) -> AbstractContextManager[None]:
-        """All or nothing: commits at the end, rolls back on any exception. Takes the write lock at once."""
+    def append(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Insert rows, however many, by the quickest way there is."""
+
+    def run(self, job: Callable[[], T]) -> T:
+        """Run a job, all or nothing, under the write lock: commits at its end, rolls back on any exception.
+
+        On a server that goes away before it has committed, the job runs once more.
+        """
 
     def savepoint(self) -> AbstractContextManager[None]:
         """A part of a transaction that can be rolled back alone, by an exception."""
 
-    def watch(self) -> "Watch":
+    def clock(self, machine: Callable[[], int]) -> Callable[[], int]:
+        """The time (µs) that all writers of this store share; `machine` is this machine's."""
+
+    def watch(self) -> Watch:
         """Something to wait on until this store, or another handle of it, may have written. Close it after use."""
 
     def wiping(self) -> AbstractContextManager[Callable[[], bool]]:

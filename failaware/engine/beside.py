@@ -1,10 +1,11 @@
 """SQLite: a store opened for reading, with derived tables of one's own that stand before the store's by their names."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from failaware.engine.base import Parameters
-from failaware.engine.schema import private_schema
+from failaware.engine.expected import differences, integrity
+from failaware.engine.schema import private_schema, work_tables
 from failaware.engine.sqlite import BUSY_TIMEOUT_S, SqliteReader
 from failaware.engine.sqlite_errors import ITS_ERRORS, raise_ours
 
@@ -19,7 +20,7 @@ class SqliteBeside(SqliteReader):
         try:
             self.execute(f"PRAGMA temp.cache_size = -{_CACHE_KIB}")
             self.query("PRAGMA temp.journal_mode = OFF")  # after an error the tables are of no use anyway
-            for statement in private_schema(facts=facts):
+            for statement in (*private_schema(facts=facts), *work_tables()):
                 self.execute(statement)
         except BaseException:
             self.close()
@@ -36,3 +37,15 @@ class SqliteBeside(SqliteReader):
         """Run one statement for each row of parameters."""
         with self.snapshot():  # or each row would be a transaction of its own
             self._db.executemany(sql, rows)
+
+    def clear(self, *tables: str) -> None:
+        """Empty tables of one's own."""
+        for table in tables:
+            self.execute(f"DELETE FROM {table}")
+
+    def defects(self) -> Iterator[tuple[str, str]]:
+        """What is wrong with the schema or the file, and which of the two."""
+        for difference in differences(self):
+            yield "schema", difference
+        for problem in integrity(self):
+            yield "file", problem

@@ -10,9 +10,14 @@ _HERE = Path(__file__).parent
 
 def whole_schema() -> Iterator[str]:
     """Everything that a store has, in the order in which it is made."""
+    yield from tables_and_views()
+    yield from guard_statements()
+
+
+def tables_and_views() -> Iterator[str]:
+    """All but the guards."""
     for name in ("schema.sql", "working.sql", "derived.sql"):
         yield from _statements(name)
-    yield from guard_statements()
 
 
 def private_schema(*, facts: bool) -> Iterator[str]:
@@ -23,6 +28,11 @@ def private_schema(*, facts: bool) -> Iterator[str]:
     for name in ("schema.sql", "working.sql", "derived.sql") if facts else ("working.sql", "derived.sql"):
         for statement in _statements(name):
             yield statement.replace("CREATE TABLE ", "CREATE TEMP TABLE ").replace("CREATE VIEW ", "CREATE TEMP VIEW ")
+
+
+def work_tables() -> Iterator[str]:
+    """The temporary tables that a connection needs to fold."""
+    yield from _statements("work.sql")
 
 
 def _statements(name: str) -> Iterator[str]:

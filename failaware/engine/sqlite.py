@@ -5,10 +5,11 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
 from failaware.engine.base import Parameters, Row
+from failaware.engine.schema import work_tables
 from failaware.engine.sqlite_errors import ITS_ERRORS, in_our_words, raise_ours
 from failaware.errors import (
     StoreError,
@@ -20,6 +21,8 @@ from failaware.errors import (
 
 if TYPE_CHECKING:
     from failaware.engine.watch import Watch
+
+T = TypeVar("T")
 
 APPLICATION_ID = 0x4641494C  # "FAIL": tells a failaware store from any other SQLite file
 SCHEMA_VERSION = 1
@@ -149,19 +152,29 @@ class SqliteWriter:
         except ITS_ERRORS as error:
             raise_ours(error, self.path)
 
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Take the write lock, commit at the end, roll back on any exception."""
+    def append(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        """Insert rows."""
+        places = ", ".join("?" * len(columns))
+        self.execute_many(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places})", rows)
+
+    def clear(self, *tables: str) -> None:
+        """Empty work tables."""
+        for table in tables:
+            self.execute(f"DELETE FROM {table}")
+
+    def run(self, job: Callable[[], T]) -> T:
+        """Run a job under the write lock; commit at its end, roll back on any exception."""
         self._use()
         try:
             # Inside the try: a signal that arrives while it waits is raised once it has succeeded, and must undo it.
             self.execute("BEGIN IMMEDIATE")
-            yield
+            result = job()
             self.execute("COMMIT")
         except BaseException:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise
+        return result
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
@@ -178,12 +191,20 @@ class SqliteWriter:
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """Within it, all queries see the same moment."""
-        with self.transaction():
+        self._use()
+        self.execute("BEGIN")
+        try:
             yield
+        finally:
+            self.execute("COMMIT")
 
     def change_token(self) -> int:
         """SQLite's data_version, which counts anew in each connection: differs when another one has committed."""
         return int(self.query("PRAGMA data_version")[0][0]) + (self._opened << 32)
+
+    def clock(self, machine: Callable[[], int]) -> Callable[[], int]:
+        """The time (µs): all who have this file go by the same machine's."""
+        return machine
 
     def watch(self) -> "Watch":
         """Looks at the write-ahead log, to which every commit writes."""
@@ -232,6 +253,8 @@ def _connect_read_write(path: Path, synchronous: str) -> sqlite3.Connection:
         db.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES[synchronous]}")
         db.execute("PRAGMA temp_store = MEMORY")
         db.execute("PRAGMA trusted_schema = OFF")
+        for statement in work_tables():
+            db.execute(statement)
     except BaseException:
         db.close()
         raise

@@ -81,10 +81,8 @@ def take(
         batch += [_claimed(row) for row in rows if not row[-1]]
         if len(batch) >= limit:
             break
-    db.execute_many(
-        "INSERT INTO lease (event_id, leased_until, leased_by) VALUES (?, ?, ?)",
-        [(claimed.event.event_id, until, worker) for claimed in batch],
-    )
+    leases = [(claimed.event.event_id, until, worker) for claimed in batch]
+    db.append("lease", ("event_id", "leased_until", "leased_by"), leases)
     return batch
 
 

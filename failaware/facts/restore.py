@@ -67,5 +67,5 @@ def _insert(db: Writer, kind: Kind, facts: list[Fact]) -> None:
     if kind is EVENT:  # its key stands last, and in a table of its own
         keys = [(fact[-1], fact[0]) for fact in facts if fact[-1] is not None]
         facts, names = [fact[:-1] for fact in facts], names[:-1]
-        db.execute_many("INSERT INTO event_key (key, event_id) VALUES (?, ?)", keys)
-    db.execute_many(f"INSERT INTO {kind.table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})", facts)
+        db.append("event_key", ("key", "event_id"), keys)
+    db.append(kind.table, names, facts)
