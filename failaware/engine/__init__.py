@@ -68,7 +68,7 @@ def open_writer(place: str | Path, *, synchronous: str) -> Writer:
         StoreError: foreign, newer, corrupt, busy or not writable; the message says which.
     """
     if is_url(place):
-        from failaware.engine.postgres import PostgresWriter
+        from failaware.engine.postgres_writer import PostgresWriter
 
         return PostgresWriter(str(place), synchronous=synchronous)
     from failaware.engine.sqlite import SqliteWriter

@@ -128,7 +128,7 @@ def differences(query: Query, schema: str) -> Iterator[str]:
     tables = {name for kind, name, _ in ours if kind == "table"}
     for kind, name, definition in sorted(found - ours):
         if kind == "trigger" and name in tables and not _same_trigger(ours, definition):
-            yield f"there is a trigger on {name} that is not ours: {definition}"
+            yield f"there is a trigger {definition.split()[2]} on {name} that is not ours"
 
 
 def _named(found: set[tuple[str, str, str]], kind: str, name: str) -> bool:

@@ -63,7 +63,8 @@ def _sql(kind: Kind) -> str:
     # The payload as it stands, so that it comes back to the byte; one that is no single line, as a text.
     rest = _object(kind._replace(columns=tuple(column for column in kind.columns if column.name != "event_payload")))
     return f"""
-      SELECT CASE WHEN json_valid(f.event_payload) AND instr(f.event_payload, char(10)) = 0
+      SELECT CASE WHEN json_valid(f.event_payload) AND f.event_payload NOT LIKE '%
+%'
                   THEN substr({rest}, 1, length({rest}) - 1) || ',"payload":' || f.event_payload || '}}'
                   ELSE {_object(kind)} END
         FROM event_log f LEFT JOIN event_key k ON k.event_id = f.event_id

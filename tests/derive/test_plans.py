@@ -8,6 +8,8 @@ from failaware.derive import fold
 from failaware.derive.rules import default_policy
 from failaware.facts import append, claim
 
+pytestmark = pytest.mark.sqlite("its query plans; PostgreSQL plans by statistics")
+
 ONLY_IN_A_REBUILD = {"all_courses", "all_hours"}
 STORED = (
     r"event_log|event_key|attempt_log|decision_log|lease|event_state|failure|event_cluster|failure_cluster|cluster_hour"

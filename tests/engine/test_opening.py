@@ -15,6 +15,8 @@ from failaware import Inspector, Store, UsageError
 from failaware.errors import StoreBusy, StoreCorrupt, StoreError, StoreForeign, StoreMissing, StoreNewer
 from tests.conftest import assert_rebuild_changes_nothing, plain_sqlite, query
 
+pytestmark = pytest.mark.sqlite("its files; what a server says is in test_postgres")
+
 
 def test_a_new_store_is_private(store, path):
     assert stat.S_IMODE(path.stat().st_mode) == 0o600

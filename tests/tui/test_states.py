@@ -23,6 +23,7 @@ async def test_a_missing_store_is_waited_for_and_an_empty_one_says_how_to_begin(
             await shows(pilot, "Nothing has failed", "1 event")
 
 
+@pytest.mark.sqlite("its file")
 async def test_a_store_deleted_or_replaced_while_open(full, path, tmp_path, clock):
     store, _ = full
     store.close()
@@ -62,6 +63,7 @@ def folder(path):
     path.mkdir()
 
 
+@pytest.mark.sqlite("its file")
 @pytest.mark.parametrize(
     ("make", "said"),
     [
@@ -78,6 +80,7 @@ async def test_what_is_not_a_store_is_said_to_be_none(path, make, said):
         await shows(pilot, said, "not live")
 
 
+@pytest.mark.sqlite("its file")
 async def test_a_store_that_another_program_holds_for_itself(full, path, clock):
     store, _ = full
     store.close()
@@ -95,6 +98,7 @@ async def test_a_store_that_another_program_holds_for_itself(full, path, clock):
         holder.close()
 
 
+@pytest.mark.sqlite("its file")
 async def test_a_damaged_page_is_said_and_the_rest_goes_on(full, path, clock):
     store, _ = full
     store.write(lambda db: db.execute("PRAGMA user_version"))
