@@ -391,7 +391,7 @@ def test_nobody_waits_for_the_write_lock_while_a_handler_runs(store, path, kind)
 
 
 def test_batches_grow_while_handlers_are_quick_and_shrink_when_they_are_not(store):
-    worker = Worker(store, handlers_of(lambda event: time.sleep(0.056) if event.payload == "slow" else None))
+    worker = Worker(store, handlers_of(lambda event: time.sleep(0.01) if event.payload == "slow" else None))
     claimed = []
     take = worker._take
 
@@ -405,7 +405,7 @@ def test_batches_grow_while_handlers_are_quick_and_shrink_when_they_are_not(stor
     assert claimed[0] == 50
     assert max(claimed) == 200
     claimed.clear()
-    store.record_many(("a", "slow") for n in range(6))
+    store.record_many(("a", "slow") for n in range(20))
     worker.run(until_idle=True, patience=0)
     assert claimed[-1] == 50
 
