@@ -1,23 +1,29 @@
-"""The commands of docs/history.md, run as they stand on sample data."""
+"""What the pages of docs/ show, run as it stands, on sample data."""
 
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+from sample_data.seed import seed
+from tests.conftest import plain_sqlite
 from tests.test_readme import run
 
-HISTORY = (Path(__file__).parent.parent / "docs" / "history.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parent.parent / "docs"
 
 
-def commands():
-    for block in re.findall(r"^```sh\n(.*?)^```", HISTORY, re.MULTILINE | re.DOTALL):
+def page(name):
+    return (DOCS / name).read_text(encoding="utf-8")
+
+
+def commands(name):
+    for block in re.findall(r"^```sh\n(.*?)^```", page(name), re.MULTILINE | re.DOTALL):
         yield from block.splitlines()
 
 
 def test_every_command_of_the_page_on_history_runs(tmp_path):
     outputs = []
-    for command in commands():
+    for command in commands("history.md"):
         if command.startswith("failaware") and ">" not in command:
             done = run(command, tmp_path)
         else:
@@ -29,3 +35,20 @@ def test_every_command_of_the_page_on_history_runs(tmp_path):
     assert everything.count("holds   derived") == 3
     assert "by strict.toml" in everything
     assert "erased  event 2000" in everything
+
+
+def test_every_query_of_the_page_on_the_schema_finds_something(tmp_path):
+    seed(tmp_path / "failaware.db", events=2_000)
+    queries = re.findall(r"^```sql\n(.*?)^```", page("schema.md"), re.MULTILINE | re.DOTALL)
+    assert len(queries) == 4
+    with plain_sqlite(tmp_path / "failaware.db") as db:
+        for query in queries:
+            assert db.execute(query).fetchall() != [], query
+
+
+def test_the_page_on_the_schema_names_every_table_and_view(tmp_path):
+    seed(tmp_path / "failaware.db", events=100)
+    with plain_sqlite(tmp_path / "failaware.db") as db:
+        names = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")}
+    named = set(re.findall(r"`([a-z_]+)`", page("schema.md")))
+    assert {name for name in names if not name.startswith("sqlite_")} <= named
