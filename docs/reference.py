@@ -10,6 +10,7 @@ import failaware
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "api.md"
+VERIFY = "failaware.read.verify.verify"
 HANDED_OUT = ("failaware.read.patterns.Patterns", "failaware.read.past.PastInspector")
 INTEGRATIONS = (
     "failaware.ingest.logging.FailureHandler",
@@ -20,7 +21,15 @@ INTEGRATIONS = (
 OURS_ALONE = "for the rooms of failaware"
 """Says a docstring of what is public among our own modules only."""
 
-_ROOMS_OF_VALUES = ("model", "read.findings", "read.comparisons", "derive.rules", "derive.grouping", "facts.erase")
+_ROOMS_OF_VALUES = (
+    "model",
+    "read.findings",
+    "read.comparisons",
+    "derive.rules",
+    "derive.grouping",
+    "facts.erase",
+    "read.verify",
+)
 _CHAPTERS = {  # which begin with this entry
     "failaware.Event": "The package",
     HANDED_OUT[0]: "What the inspector hands out",
@@ -51,7 +60,7 @@ def public() -> dict[str, griffe.Object]:
     names = {f"failaware.{name}": find(f"failaware.{name}") for name in failaware.__all__}
     errors = {f"failaware.errors.{name}": thing for name, thing in find("failaware.errors").classes.items()}
     errors = {path: thing for path, thing in errors.items() if thing not in names.values()}
-    return names | {path: find(path) for path in (*HANDED_OUT, *INTEGRATIONS)} | errors
+    return names | {path: find(path) for path in (*HANDED_OUT, VERIFY, *INTEGRATIONS)} | errors
 
 
 def said(thing: griffe.Object) -> str:
@@ -77,7 +86,7 @@ def values() -> dict[str, griffe.Object]:
         if not member.is_alias and _is_tuple(member)
     }
     found: dict[str, griffe.Object] = {}
-    left = [thing for thing in public().values() if thing.is_class]
+    left = list(public().values())
     while left:
         for name in _named_by(left.pop()):
             if name in known and name not in found and f"failaware.{name}" not in public():
@@ -89,7 +98,7 @@ def values() -> dict[str, griffe.Object]:
 def _named_by(thing: griffe.Object) -> set[str]:
     """The words in the annotations of a class: of its fields, and of what its methods give back."""
     hints = [one.annotation for one in thing.attributes.values() if not one.name.startswith("_")]
-    for function in members(thing):
+    for function in [thing] if thing.is_function else members(thing):
         if function.is_function:
             hints += [function.returns, *(parameter.annotation for parameter in function.parameters)]
     return {word for hint in hints for word in _WORD.findall(str(hint or ""))}
@@ -154,6 +163,9 @@ def _entry(path: str, thing: griffe.Object) -> Iterator[str]:
     if path.count(".") > 1:
         yield f"`{path}`\n"
     yield from _prose(thing)
+    if thing.is_function:
+        yield _signature(thing)
+        return
     if _is_tuple(thing):
         yield _fields(thing)
     if any(str(base) == "StrEnum" for base in thing.bases):
