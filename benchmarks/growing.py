@@ -34,11 +34,11 @@ from failaware.clock import now_us
 from failaware.read.verify import verify
 with Store.open(sys.argv[1], synchronous="NORMAL") as store:
     seal_all(store, now_us())
-began = time.perf_counter()
-found = verify(sys.argv[1])
-took = time.perf_counter() - began
-assert not found.findings, found.findings
-print(found.facts / took)
+for facts_only in (False, True):
+    began = time.perf_counter()
+    found = verify(sys.argv[1], facts_only=facts_only)
+    assert not found.findings, found.findings
+    print(found.facts / (time.perf_counter() - began))
 """
 _AS_OF = """
 import sys, time
@@ -86,8 +86,9 @@ def _rebuilt(path, attempts):
 
 def _history(path, rebuild_s):
     """What verifying takes, and looking back."""
-    ((rate,), (first, on, share)) = _apart(_VERIFY, path), _apart(_AS_OF, path)
+    ((rate, facts_only), (first, on, share)) = _apart(_VERIFY, path), _apart(_AS_OF, path)
     yield Line(6, "verify, in thousands of facts a second", rate / 1_000, 300.0, "k")
+    yield Line(6, "verify --facts-only, in thousands of facts a second", facts_only / 1_000, 300.0, "k")
     yield Line(6, "the first answer as of a moment, beside a rebuild", first / rebuild_s, 3.0, most=True)
     yield Line(6, "an hour on, beside its share of a rebuild", on / rebuild_s / share, 3.0, most=True)
 

@@ -3,13 +3,14 @@
 The version stands in the schema's comment, `failaware 1`; a schema without one is somebody else's.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from functools import reduce
 
 from failaware.engine.base import Row
 from failaware.engine.guards import FACTS, Guarded
 from failaware.engine.postgres_dialect import HELPERS, statement
-from failaware.engine.schema import private_schema, tables_and_views
+from failaware.engine.schema import private_schema, tables, views
 
 Query = Callable[[str], list[Row]]
 """Runs a statement that is in PostgreSQL's words already."""
@@ -18,6 +19,9 @@ VERSION = 1
 MARK = "failaware "
 _REFUSES = "failaware: facts are append-only, {table} refuses {verb}"
 _RAISE = "RAISE EXCEPTION '{message}' USING ERRCODE = 'integrity_constraint_violation';"
+
+_ISO = r"""to_char('epoch'::timestamp + \1 * interval '1 microsecond', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
+_VIEW = re.compile(r"^CREATE VIEW\b", re.MULTILINE)
 
 STATE = """
 SELECT obj_description(n.oid, 'pg_namespace'), has_schema_privilege(n.oid, 'USAGE')
@@ -51,7 +55,7 @@ def creation(schema: str) -> Iterator[str]:
     """All statements that make a store's schema, in PostgreSQL's words."""
     yield f"CREATE SCHEMA IF NOT EXISTS {schema}"
     yield f"SET LOCAL search_path = {schema}"
-    for sql in tables_and_views():
+    for sql in (*tables(), *views(_ISO)):
         yield statement(sql, schema).text.decode()
     yield from (helper.format(schema=schema) for helper in HELPERS)
     yield from guard_statements(schema, schema)
@@ -110,8 +114,8 @@ def differences(query: Query, schema: str) -> Iterator[str]:
     found = _described(query, schema, f"'{schema}'::regnamespace")
     query("BEGIN READ WRITE")
     try:
-        for sql in private_schema(facts=True):
-            query(statement(sql, schema).text.decode())
+        for sql in (*private_schema(facts=True), *views(_ISO)):
+            query(_VIEW.sub("CREATE TEMP VIEW", statement(sql, schema).text.decode()))
         for helper in HELPERS:
             query(helper.format(schema="pg_temp"))
         for sql in guard_statements("pg_temp", "pg_temp"):
