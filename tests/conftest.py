@@ -39,10 +39,10 @@ def clock():
 
 
 def pytest_generate_tests(metafunc):
-    """Whatever has a store runs on both engines, but for what is marked as about SQLite's files."""
+    """Whatever has a store runs on both engines, but for what is marked as about one of them."""
     if "engine" in metafunc.fixturenames:
-        only = metafunc.definition.get_closest_marker("sqlite")
-        metafunc.parametrize("engine", ["sqlite"] if only else ["sqlite", "postgres"])
+        only = [name for name in ("sqlite", "postgres") if metafunc.definition.get_closest_marker(name)]
+        metafunc.parametrize("engine", only or ["sqlite", "postgres"])
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from failaware.clock import now_us
-from failaware.text import counted, one_line
+from failaware.text import counted, one_line, shown_place
 
 from .feed import Feed
 from .last_look import keep_look, last_look
@@ -71,7 +71,7 @@ class InspectorApp(App[None]):
     @property
     def shown_place(self) -> str:
         """The store's path, harmless and short."""
-        return one_line(self.place, 60)
+        return one_line(shown_place(self.place), 60)
 
     def on_mount(self) -> None:
         """Begin to read."""
@@ -109,12 +109,14 @@ class InspectorApp(App[None]):
         """Say on a screen where it is and how it stands with the store."""
         top = screen.query_one(TopLine)
         top.here([level.crumb for level in self.screen_stack if isinstance(level, Level)])
-        word, meaning = ("● live", "SYNCED") if self._is(StoreIs.LIVE) else ("○ not live", "mark")
+        word, meaning = "○ not live", "mark"
+        if self._state is not None and self._is(StoreIs.LIVE):
+            word, meaning = " ".join(("● live", self._state.text)).strip(), "SYNCED"
         if self._paused:
             word, meaning = "‖ paused (p)", "mark"
         if self.moment.at is not None:
             word, meaning = "◂ in the past (a)", "mark"
-        top.stands(one_line(self.place), (word, meaning))
+        top.stands(one_line(shown_place(self.place)), (word, meaning))
         screen.tell_moment()
         screen.tell_trouble(self._trouble(screen))
 
@@ -187,7 +189,7 @@ class InspectorApp(App[None]):
             self.notify("There is nothing to decide about here.", markup=False)
             return
         what = f"--cluster {subject[1]}" if subject[0] == "cluster" else str(subject[1])
-        command = f'failaware --db {shlex.quote(self.place)} {decision} {what} --because "…"'
+        command = f'failaware --db {shlex.quote(shown_place(self.place))} {decision} {what} --because "…"'
         self._copy(f"the command; nothing was run: {one_line(command)}", command)
 
     def _copy(self, name: str, text: str) -> None:

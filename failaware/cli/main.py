@@ -44,6 +44,7 @@ COMMANDS = (
     Command("verify", "verify", "prove facts and derivation intact; writes nothing"),
     Command("export", "export", "all facts as JSON Lines that ingest takes back"),
     Command("rebuild", "rebuild", "derive everything anew from the facts"),
+    Command("init", "init", "make a store; on PostgreSQL, roles for those who write and those who read"),
     Command("seed", "seed", "fill a store with realistic sample data"),
     Command("demo", "demo", "a store full of sample failures, alive, in the inspector"),
 )
@@ -56,7 +57,7 @@ examples:
   failaware event 42                      what happened to it, attempt by attempt?
   failaware demo                          look around in sample data
 
-The store is --db PATH, or $FAILAWARE_DB, or failaware.db in this folder.
+The store is --db PATH, or $FAILAWARE_DB, or failaware.db in this folder; PATH may be a PostgreSQL URL.
 Exit status: 0 done, 1 done but something was rejected or stands too high, 2 the command or the store is wrong.
 """
 _NEGATED = re.compile(r"^-(?=[a-z]+:)")  # -type:x in a filter is no option; the filter language takes !type:x too
@@ -160,7 +161,10 @@ def _command_in(argv: list[str]) -> str | None:
 
 def _add_db(parser: argparse.ArgumentParser, default: str) -> None:
     parser.add_argument(
-        "--db", metavar="PATH", default=default, help="the store (default: $FAILAWARE_DB or failaware.db)"
+        "--db",
+        metavar="PATH",
+        default=default,
+        help="the store: a file, or postgresql://user@host/database (default: $FAILAWARE_DB or failaware.db)",
     )
 
 

@@ -34,6 +34,12 @@ class Reader(Protocol):
         Raises StoreMissing once what was opened no longer stands there.
         """
 
+    def clock(self, machine: Callable[[], int]) -> Callable[[], int]:
+        """The time (µs) that all who have this store share; `machine` is this machine's."""
+
+    def role(self) -> str:
+        """As whom it is read, and whether they could write, in words; "" where that is no question (a file)."""
+
     def interrupt(self) -> None:
         """End the query that runs now, from another thread: it raises StoreError."""
 
@@ -75,9 +81,6 @@ class Writer(Deriver, Protocol):
 
     def savepoint(self) -> AbstractContextManager[None]:
         """A part of a transaction that can be rolled back alone, by an exception."""
-
-    def clock(self, machine: Callable[[], int]) -> Callable[[], int]:
-        """The time (µs) that all writers of this store share; `machine` is this machine's."""
 
     def watch(self) -> Watch:
         """Something to wait on until this store, or another handle of it, may have written. Close it after use."""

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
@@ -25,6 +25,8 @@ OLDEST = 140_000
 
 LOCK_TIMEOUT_S = 30.0
 RECONNECT_S = 60.0  # for a server that restarts
+NOW_US = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+_DRIFT_US = 5_000  # by which a machine may differ from what is known before that is set anew
 PAUSES_S = (0.02, 1.0)  # between two tries to connect: the first and the longest
 _SETTINGS = {
     "client_connection_check_interval": "2s",  # a writer that is gone must not wait for the lock
@@ -62,6 +64,8 @@ class PostgresReader:
         self._settings = {**_SETTINGS, "lock_timeout": f"{int(busy_timeout_s * 1_000)}ms"}
         self._settings["default_transaction_read_only"] = "on" if self.READ_ONLY else "off"
         self._in_hand = False  # a transaction
+        self._machine: Callable[[], int] | None = None
+        self._ahead_us = 0
         self._open(patiently=False)
 
     def _open(self, *, patiently: bool) -> None:
@@ -162,6 +166,23 @@ class PostgresReader:
     def change_token(self) -> object:
         """Which transactions have ended by now: differs when another connection has committed."""
         return self.query("SELECT pg_current_snapshot()::text")[0][0]
+
+    def clock(self, machine: Callable[[], int]) -> Callable[[], int]:
+        """The server's time (µs), by which all hosts go: this machine's, corrected now and at each transaction."""
+        self._machine = machine
+        self._server_time(self.query(f"SELECT {NOW_US}")[0][0])
+        return lambda: machine() + self._ahead_us
+
+    def _server_time(self, now: int) -> None:
+        if self._machine is not None:
+            ahead = now - self._machine()
+            if abs(ahead - self._ahead_us) > _DRIFT_US:
+                self._ahead_us = ahead
+
+    def role(self) -> str:
+        """As whom it is read, and whether they could write."""
+        ((user, writes),) = self.query("SELECT current_user::text, has_table_privilege('event_log', 'INSERT')")
+        return f"as {user}, who could write" if writes else f"as {user}, who can only read"
 
     def interrupt(self) -> None:
         """End the query that runs now, from another thread."""

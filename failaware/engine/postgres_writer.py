@@ -12,7 +12,7 @@ from psycopg.pq import TransactionStatus
 
 from failaware.engine import postgres_schema
 from failaware.engine.base import Parameters, Row
-from failaware.engine.postgres import PAUSES_S, PostgresReader
+from failaware.engine.postgres import NOW_US, PAUSES_S, PostgresReader
 from failaware.engine.postgres_dialect import statement
 from failaware.engine.postgres_errors import in_our_words
 from failaware.engine.postgres_watch import PostgresWatch
@@ -31,8 +31,6 @@ _ALONG_INDEXES = {
     "plan_cache_mode": "force_generic_plan",
 }
 _SYNCHRONOUS = {"FULL": "on", "NORMAL": "off"}
-_NOW_US = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
-_DRIFT_US = 5_000  # by which our clock may differ from the server's before it is set anew
 _INHERITED: list[psycopg.Connection[Row]] = []
 
 
@@ -51,8 +49,6 @@ class PostgresWriter(PostgresReader):
         self._synchronous = _SYNCHRONOUS[synchronous]
         self._suspended = self._closed = False
         self._left_behind: dict[str, int] = {}
-        self._machine: Callable[[], int] | None = None
-        self._ahead_us = 0
         self._xid = ""
         super().__init__(url)
 
@@ -60,13 +56,12 @@ class PostgresWriter(PostgresReader):
         self._settings |= {"synchronous_commit": self._synchronous, **_ALONG_INDEXES}
         super()._prepare()
         self._begins = (
-            f"BEGIN; SELECT pg_advisory_xact_lock({_lock(self._schema)}), pg_current_xact_id()::text, {_NOW_US}"
+            f"BEGIN; SELECT pg_advisory_xact_lock({_lock(self._schema)}), pg_current_xact_id()::text, {NOW_US}"
         )
         for sql in work_tables():
             self.execute(sql)
         self._left_behind = {}
         self._suspended = False
-        self._server_time(self.raw(f"SELECT {_NOW_US}")[0][0])
 
     def _check_version(self) -> None:
         if self._version() == postgres_schema.VERSION:
@@ -199,18 +194,6 @@ class PostgresWriter(PostgresReader):
                 self.execute("RELEASE part")
             raise
         self.execute("RELEASE part")
-
-    def clock(self, machine: Callable[[], int]) -> Callable[[], int]:
-        """The server's time (µs), by which all hosts go: this machine's, corrected at each transaction."""
-        self._machine = machine
-        self._server_time(self.query(f"SELECT {_NOW_US}")[0][0])
-        return lambda: machine() + self._ahead_us
-
-    def _server_time(self, now: int) -> None:
-        if self._machine is not None:
-            ahead = now - self._machine()
-            if abs(ahead - self._ahead_us) > _DRIFT_US:
-                self._ahead_us = ahead
 
     def watch(self) -> PostgresWatch:
         """Listens to what every commit notifies."""

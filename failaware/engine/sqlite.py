@@ -34,7 +34,19 @@ flushes, the checkpoint is what costs."""
 _INHERITED: list[sqlite3.Connection] = []
 
 
-class SqliteReader:
+class _OfAFile:
+    """What is the same of every file."""
+
+    def clock(self, machine: Callable[[], int]) -> Callable[[], int]:
+        """The time (µs): all who have this file go by the same machine's."""
+        return machine
+
+    def role(self) -> str:
+        """Who may do what, the file's permissions say."""
+        return ""
+
+
+class SqliteReader(_OfAFile):
     """A connection opened `mode=ro`: the file handle itself refuses to write."""
 
     def __init__(self, path: Path, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
@@ -88,7 +100,7 @@ class SqliteReader:
         self._db.close()
 
 
-class SqliteWriter:
+class SqliteWriter(_OfAFile):
     """The writing connection. It may be used from any thread, but by one at a time: the caller holds a lock."""
 
     def __init__(self, path: Path, *, synchronous: str) -> None:
@@ -201,10 +213,6 @@ class SqliteWriter:
     def change_token(self) -> int:
         """SQLite's data_version, which counts anew in each connection: differs when another one has committed."""
         return int(self.query("PRAGMA data_version")[0][0]) + (self._opened << 32)
-
-    def clock(self, machine: Callable[[], int]) -> Callable[[], int]:
-        """The time (µs): all who have this file go by the same machine's."""
-        return machine
 
     def watch(self) -> "Watch":
         """Looks at the write-ahead log, to which every commit writes."""
