@@ -43,6 +43,7 @@ COMMANDS = (
     Command("seal", "seal", "put all facts under seals, and print the newest, to be noted elsewhere"),
     Command("verify", "verify", "prove facts and derivation intact; writes nothing"),
     Command("export", "export", "all facts as JSON Lines that ingest takes back"),
+    Command("copy", "copy", "all facts into another store: a file into PostgreSQL, or back"),
     Command("rebuild", "rebuild", "derive everything anew from the facts"),
     Command("init", "init", "make a store; on PostgreSQL, roles for those who write and those who read"),
     Command("seed", "seed", "fill a store with realistic sample data"),

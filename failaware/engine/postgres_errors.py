@@ -57,6 +57,8 @@ def raise_ours(error: Exception, place: str) -> NoReturn:
     if isinstance(error, OverflowError | errors.NumericValueOutOfRange):
         raise UsageError("a number is larger than a store can hold, which is 2^63 - 1") from None
     said = " ".join(str(error).split())
+    if isinstance(error, psycopg.DataError) and "NUL" in said:
+        raise UsageError("a text holds a NUL character, which PostgreSQL cannot keep") from None
     if isinstance(error, errors.QueryCanceled):
         late = "timeout" in said
         why = "it took longer than statement_timeout allows" if late else "it was ended from outside"
