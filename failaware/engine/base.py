@@ -50,8 +50,8 @@ class Reader(Protocol):
 class Deriver(Reader, Protocol):
     """A handle on which derived tables can be filled: a store's own, or private ones beside it."""
 
-    def execute(self, sql: str, parameters: Parameters = ()) -> int:
-        """Run one statement; returns the number of rows it changed."""
+    def execute(self, sql: str, parameters: Parameters = ()) -> None:
+        """Run one statement. What is wrong with it may be raised later, with the next one that has an answer."""
 
     def execute_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         """Run one statement for each row of parameters."""
@@ -69,6 +69,9 @@ class Beside(Deriver, Protocol):
 
 class Writer(Deriver, Protocol):
     """A handle that can append facts and fold them."""
+
+    def change(self, sql: str, parameters: Parameters = ()) -> int:
+        """Run one statement; returns the number of rows it changed."""
 
     def append(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Insert rows, however many, by the quickest way there is."""

@@ -26,10 +26,10 @@ class SqliteBeside(SqliteReader):
             self.close()
             raise
 
-    def execute(self, sql: str, parameters: Parameters = ()) -> int:
-        """Run one statement; returns the number of rows it changed."""
+    def execute(self, sql: str, parameters: Parameters = ()) -> None:
+        """Run one statement."""
         try:
-            return self._db.execute(sql, parameters).rowcount
+            self._db.execute(sql, parameters)
         except ITS_ERRORS as error:
             raise_ours(error, self.path)
 

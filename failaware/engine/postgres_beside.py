@@ -31,13 +31,13 @@ class PostgresBeside(PostgresReader):
             self.close()
             raise
 
-    def execute(self, sql: str, parameters: Parameters = ()) -> int:
-        """Run one statement; returns the number of rows it changed."""
+    def execute(self, sql: str, parameters: Parameters = ()) -> None:
+        """Run one statement."""
         with in_our_words(self.path):
             if _MAKES.search(sql) and not self._in_hand:
                 self.raw(f"BEGIN READ WRITE; {statement(sql, self._schema).text.decode()}; COMMIT")
-                return 0
-            return self._run(sql, parameters).rowcount
+            else:
+                self._run(sql, parameters)
 
     def execute_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         """Run one statement for each row of parameters."""

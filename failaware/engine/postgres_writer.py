@@ -4,10 +4,11 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, TypeVar
+from contextlib import contextmanager, nullcontext
+from typing import Any, NamedTuple, TypeVar
 
 import psycopg
+from psycopg import RawCursor
 from psycopg.pq import TransactionStatus
 
 from failaware.engine import postgres_schema
@@ -34,6 +35,14 @@ _SYNCHRONOUS = {"FULL": "on", "NORMAL": "off"}
 _INHERITED: list[psycopg.Connection[Row]] = []
 
 
+class _Queued(NamedTuple):
+    """A statement that waits to be sent."""
+
+    cursor: RawCursor[Row]
+    text: bytes
+    values: Sequence[Any] | None
+
+
 class PostgresWriter(PostgresReader):
     """The writing connection. It may be used from any thread, but by one at a time: the caller holds a lock.
 
@@ -48,19 +57,19 @@ class PostgresWriter(PostgresReader):
             raise UsageError(f"synchronous is 'FULL' or 'NORMAL', not {synchronous!r}")
         self._synchronous = _SYNCHRONOUS[synchronous]
         self._suspended = self._closed = False
-        self._left_behind: dict[str, int] = {}
+        self._queue: list[_Queued] = []
+        self._deleted: dict[str, list[RawCursor[Row]]] = {}
         self._xid = ""
         super().__init__(url)
 
     def _prepare(self) -> None:
         self._settings |= {"synchronous_commit": self._synchronous, **_ALONG_INDEXES}
         super()._prepare()
-        self._begins = (
-            f"BEGIN; SELECT pg_advisory_xact_lock({_lock(self._schema)}), pg_current_xact_id()::text, {NOW_US}"
-        )
+        self._lock = f"SELECT pg_advisory_xact_lock({_lock(self._schema)}), pg_current_xact_id()::text, {NOW_US}"
+        self._queue = []
+        self._deleted = {}
         for sql in work_tables():
-            self.execute(sql)
-        self._left_behind = {}
+            self.raw(statement(sql, self._schema).text.decode())
         self._suspended = False
 
     def _check_version(self) -> None:
@@ -91,17 +100,22 @@ class PostgresWriter(PostgresReader):
 
     def query(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """All rows of a SELECT or of a statement with RETURNING."""
-        if not self._in_hand:
-            self._use()
+        if self._in_hand:
+            return self._answer(sql, parameters).fetchall()
+        self._use()
         return super().query(sql, parameters)
 
-    def execute(self, sql: str, parameters: Parameters = ()) -> int:
+    def execute(self, sql: str, parameters: Parameters = ()) -> None:
+        """Run one statement: together with the next one that has an answer, or with the commit."""
+        self._later(sql, parameters)
+
+    def change(self, sql: str, parameters: Parameters = ()) -> int:
         """Run one statement; returns the number of rows it changed."""
-        with in_our_words(self.path):
-            return self._run(sql, parameters).rowcount
+        return self._answer(sql, parameters).rowcount
 
     def execute_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         """Run one statement for each row of parameters."""
+        self._send()
         with in_our_words(self.path):
             self._cursor.executemany(statement(sql, self._schema).text, rows)
 
@@ -111,8 +125,9 @@ class PostgresWriter(PostgresReader):
         if len(rows) < _FEW:
             places = ", ".join("?" * len(columns))
             for row in rows:
-                self.execute(f"INSERT INTO {table} ({names}) VALUES ({places})", row)
+                self._later(f"INSERT INTO {table} ({names}) VALUES ({places})", row)
             return
+        self._send()
         with in_our_words(self.path), self._cursor.copy(f"COPY {table} ({names}) FROM STDIN".encode()) as copy:
             for row in rows:
                 copy.write_row(row)
@@ -120,12 +135,30 @@ class PostgresWriter(PostgresReader):
     def clear(self, *tables: str) -> None:
         """Empty work tables. Deleted rows stay in the way of every scan, so now and then TRUNCATE takes them along."""
         for table in tables:
-            left = self._left_behind.get(table, 0)
-            if left < _LEFT_BEHIND:
-                self._left_behind[table] = left + self.execute(f"DELETE FROM {table}")
+            deleted = self._deleted.setdefault(table, [])
+            if sum(max(cursor.rowcount, 0) for cursor in deleted) < _LEFT_BEHIND:
+                deleted.append(self._later(f"DELETE FROM {table}"))
             else:
-                self.execute(f"TRUNCATE {table}")
-                self._left_behind[table] = 0
+                self._later(f"TRUNCATE {table}")
+                deleted.clear()
+
+    def _later(self, sql: str, parameters: Parameters = ()) -> RawCursor[Row]:
+        """Put a statement where `_send` finds it; what it gives is filled by then."""
+        ours, cursor = statement(sql, self._schema), RawCursor(self._db)
+        self._queue.append(_Queued(cursor, ours.text, ours.values(parameters)))
+        return cursor
+
+    def _answer(self, sql: str, parameters: Parameters) -> RawCursor[Row]:
+        cursor = self._later(sql, parameters)
+        self._send()
+        return cursor
+
+    def _send(self) -> None:
+        """Send what waits, all at once, and take the answers: one journey to the server for all of them."""
+        queue, self._queue = self._queue, []
+        with in_our_words(self.path), self._db.pipeline() if len(queue) > 1 else nullcontext():
+            for cursor, text, values in queue:
+                cursor.execute(text, values)
 
     def run(self, job: Callable[[], T]) -> T:
         """Run a job in a transaction under the store's lock; anew where the server went away before it had committed.
@@ -153,19 +186,26 @@ class PostgresWriter(PostgresReader):
 
     def _begin(self) -> None:
         self._use()
-        with in_our_words(self.path):
-            self._in_hand = True
-            ((_, self._xid, now),) = self.raw(self._begins)
-        self._server_time(now)
+        self._in_hand = True
+        self._later("BEGIN")
+        self._began = self._later(self._lock)
 
     def _commit(self) -> None:
-        with in_our_words(self.path):
-            self.raw(f"NOTIFY {self._schema}; COMMIT")
+        if self._began.pgresult is None:
+            self._send()  # the transaction's id must be known before it can be lost
+        ((_, self._xid, now),) = self._began.fetchall()
+        self._later(f"NOTIFY {self._schema}")
+        ended = self._later("COMMIT")
+        self._send()
+        if ended.statusmessage != "COMMIT":
+            raise StoreError(f"{self.path}: the transaction had failed before, and nothing of it was written")
         self._in_hand = False
+        self._server_time(now)
 
     def _roll_back(self) -> None:
         """Undo what is open; where a statement was interrupted half-way, by closing the connection."""
         self._in_hand = False
+        self._queue.clear()
         try:
             if self._db.info.transaction_status == TransactionStatus.ACTIVE:
                 self._db.close()
@@ -185,15 +225,21 @@ class PostgresWriter(PostgresReader):
     @contextmanager
     def savepoint(self) -> Iterator[None]:
         """A part of the transaction that an exception rolls back alone."""
-        self.execute("SAVEPOINT part")
+        begun = self._later("SAVEPOINT part")
         try:
             yield
+            self._later("RELEASE part")
+            self._send()  # what is wrong with any statement of this part is said here
         except BaseException:
-            if self._db.info.transaction_status != TransactionStatus.ACTIVE:
-                self.execute("ROLLBACK TO part")
-                self.execute("RELEASE part")
+            waiting = [queued.cursor for queued in self._queue]
+            if begun in waiting:  # nothing of it was sent
+                del self._queue[waiting.index(begun) :]
+            elif self._db.info.transaction_status != TransactionStatus.ACTIVE:
+                self._queue.clear()
+                self._later("ROLLBACK TO part")
+                self._later("RELEASE part")
+                self._send()
             raise
-        self.execute("RELEASE part")
 
     def watch(self) -> PostgresWatch:
         """Listens to what every commit notifies."""

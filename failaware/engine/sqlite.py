@@ -150,7 +150,14 @@ class SqliteWriter(_OfAFile):
         except ITS_ERRORS as error:
             raise_ours(error, self.path)
 
-    def execute(self, sql: str, parameters: Parameters = ()) -> int:
+    def execute(self, sql: str, parameters: Parameters = ()) -> None:
+        """Run one statement."""
+        try:
+            self._db.execute(sql, parameters)
+        except ITS_ERRORS as error:
+            raise_ours(error, self.path)
+
+    def change(self, sql: str, parameters: Parameters = ()) -> int:
         """Run one statement; returns the number of rows it changed."""
         try:
             return self._db.execute(sql, parameters).rowcount

@@ -217,7 +217,8 @@ def test_who_waits_for_the_lock_too_long_says_so(store, path):
     with Store.open(path) as other:
         other._db.raw("SET lock_timeout = '200ms'")
 
-        def hold(_db):
+        def hold(db):
+            db.query("SELECT 1")
             with pytest.raises(StoreBusy, match="has been writing for a long time"):
                 other.record("a")
 
