@@ -151,12 +151,14 @@ def _empty_work_tables(db: Deriver, *, entered: bool) -> None:
 
 
 def _gather(db: Deriver, scope: Scope) -> bool:
-    """Note what is new of each touched event, and of its clusters; true if there are any."""
+    """Note what is new of each touched event, and of its clusters; true if there are any: if one has ever failed."""
     db.execute(_scoped(scope.ctes, "touch"), scope.parameters)
     if scope.attempts:
         _fingerprint(db, scope)
-    db.execute(_scoped(scope.ctes, "entries"), scope.parameters)
-    return bool(db.query("SELECT 1 FROM entry LIMIT 1"))
+    failed = bool(db.query("SELECT 1 FROM touched WHERE last_failure IS NOT NULL LIMIT 1"))
+    if failed:
+        db.execute(_scoped(scope.ctes, "entries"), scope.parameters)
+    return failed
 
 
 def _enter(db: Deriver, scope: Scope) -> None:

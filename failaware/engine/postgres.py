@@ -24,7 +24,7 @@ OLDEST = 140_000
 """PostgreSQL 14."""
 
 LOCK_TIMEOUT_S = 30.0
-RECONNECT_S = 60.0  # for a server that restarts
+RECONNECT_S = 30.0  # for a server that restarts; once it has stayed away for so long, nobody waits until it is back
 NOW_US = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 _DRIFT_US = 5_000  # by which a machine may differ from what is known before that is set anew
 PAUSES_S = (0.02, 1.0)  # between two tries to connect: the first and the longest
@@ -64,6 +64,7 @@ class PostgresReader:
         self._settings = {**_SETTINGS, "lock_timeout": f"{int(busy_timeout_s * 1_000)}ms"}
         self._settings["default_transaction_read_only"] = "on" if self.READ_ONLY else "off"
         self._in_hand = False  # a transaction
+        self._stayed_away = False
         self._machine: Callable[[], int] | None = None
         self._ahead_us = 0
         self._open(patiently=False)
@@ -71,7 +72,9 @@ class PostgresReader:
     def _open(self, *, patiently: bool) -> None:
         """Connect; `patiently`: to a server that was there and may be starting again."""
         with in_our_words(self.path):
+            patiently, self._stayed_away = patiently and not self._stayed_away, patiently
             self._db = _connect(self._place.conninfo, patiently=patiently)
+            self._stayed_away = False
             try:
                 self._prepare()
             except BaseException:

@@ -156,9 +156,16 @@ class PostgresWriter(PostgresReader):
     def _send(self) -> None:
         """Send what waits, all at once, and take the answers: one journey to the server for all of them."""
         queue, self._queue = self._queue, []
-        with in_our_words(self.path), self._db.pipeline() if len(queue) > 1 else nullcontext():
-            for cursor, text, values in queue:
-                cursor.execute(text, values)
+        failed: psycopg.Error | None = None
+        with in_our_words(self.path):
+            with self._db.pipeline() if len(queue) > 1 else nullcontext():
+                try:
+                    for cursor, text, values in queue:
+                        cursor.execute(text, values)
+                except psycopg.Error as error:  # a pipeline that is left by an error logs it, if another one follows
+                    failed = error
+            if failed is not None:
+                raise failed
 
     def run(self, job: Callable[[], T]) -> T:
         """Run a job in a transaction under the store's lock; anew where the server went away before it had committed.
