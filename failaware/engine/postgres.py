@@ -55,6 +55,8 @@ class PostgresReader:
     """A connection all of whose transactions are read-only; its role should have no right to write either."""
 
     READ_ONLY = True
+    COMES_BACK = True
+    """Whether a query is asked again, on another connection, once the server is back."""
 
     def __init__(self, url: str, *, busy_timeout_s: float = LOCK_TIMEOUT_S) -> None:
         self.url = url
@@ -143,7 +145,7 @@ class PostgresReader:
         try:
             return self._run(sql, parameters).fetchall()
         except (psycopg.Error, OverflowError) as error:
-            if not self._db.broken or self._in_hand:
+            if not self._db.broken or self._in_hand or not self.COMES_BACK:
                 raise_ours(error, self.path)
         self._open(patiently=True)
         with in_our_words(self.path):

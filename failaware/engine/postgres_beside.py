@@ -18,9 +18,11 @@ _MAKES = re.compile(r"^(CREATE TEMP|CREATE INDEX|DROP TABLE|TRUNCATE)\b", re.MUL
 class PostgresBeside(PostgresReader):
     """Every transaction is read-only, which leaves this connection's temporary tables; only they can change.
 
-    To make one, a transaction may write for that one statement. A connection that is lost takes its tables along, so
-    nothing is asked again here.
+    To make one, a transaction may write for that one statement. A connection that is lost takes its tables along: asked
+    again on another one, a query would be answered by the store's own.
     """
+
+    COMES_BACK = False
 
     def __init__(self, url: str, *, facts: bool = False, busy_timeout_s: float = LOCK_TIMEOUT_S) -> None:
         super().__init__(url, busy_timeout_s=busy_timeout_s)

@@ -2,7 +2,7 @@
 
 import re
 from typing import NamedTuple
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 from failaware.errors import UsageError
 from failaware.text import shown_place
@@ -31,17 +31,24 @@ def parse(url: str) -> Place:
     from psycopg import ProgrammingError
     from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-    parts = urlsplit(url)
+    shown = shown_place(url)
+    try:
+        parts = urlsplit(url)
+        secret = parts.password
+    except ValueError as error:
+        raise UsageError(f"{shown} is no URL of PostgreSQL: {error}") from None
     given = parse_qsl(parts.query, keep_blank_values=True)
     schema = dict(given).get("schema", SCHEMA)
     if not _NAME.fullmatch(schema):
         raise UsageError(f"a store's schema is a-z, 0-9 and _, not '{schema[:64]}'")
     rest = urlencode([(name, value) for name, value in given if name != "schema"], quote_via=quote)
-    shown = shown_place(url)
     try:
         settings = conninfo_to_dict(urlunsplit(parts._replace(query=rest)))
     except ProgrammingError as error:
-        raise UsageError(f"{shown} is no URL of PostgreSQL: {' '.join(str(error).split())}") from None
+        why = " ".join(str(error).split())
+        if secret and (secret in why or unquote(secret) in why):
+            why = "there is something in the password that must be percent-encoded"
+        raise UsageError(f"{shown} is no URL of PostgreSQL: {why}") from None
     settings.setdefault("application_name", "failaware")
     settings.setdefault("connect_timeout", "10")
     return Place(make_conninfo("", **settings), schema, shown)

@@ -1,7 +1,10 @@
 """What is PostgreSQL's own: how a store is found or refused, what the tables refuse, who may do what."""
 
+import os
+import signal
 import subprocess
 import sys
+import threading
 
 import psycopg
 import pytest
@@ -80,6 +83,45 @@ def test_what_is_wrong_with_a_url_is_one_sentence_without_its_password(path, cha
     assert says in done.stderr
     assert done.stderr.count("\n") == 1
     assert "ter2" not in done.stderr
+
+
+def test_a_password_that_makes_no_url_is_not_quoted(path):
+    done = cli("--db", path.replace("@/", ":hun ter2@/"), "health")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "percent-encoded" in done.stderr
+    assert "ter2" not in done.stderr
+    assert cli("--db", "postgresql://[x/y", "health").stderr.count("\n") == 1
+
+
+def test_an_interrupt_while_it_waits_for_the_lock_is_taken_back(store, path):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with Store.open(path) as other:
+
+            def hold(db):
+                db.query("SELECT 1")
+                timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
+                timer.start()
+                with pytest.raises(KeyboardInterrupt):
+                    other.record("interrupted")
+                timer.join()
+
+            store.write(hold)
+            assert other.record("after").event_id == 1
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_what_was_derived_beside_is_not_mistaken_for_the_store_after_the_connection_was_lost(store, path):
+    store.record("a")
+    with Inspector.open(path) as inspector, inspector.as_of(0) as then:
+        assert then.health().total_events == 0
+        backend = then.db.query("SELECT pg_backend_pid()")[0][0]
+        store.read(lambda db: db.query("SELECT pg_terminate_backend(?::int)", (backend,)))
+        for _ in range(2):
+            with pytest.raises(StoreError):
+                then.health()
+        assert inspector.health().total_events == 1
 
 
 def test_processes_that_make_the_same_store_at_once_make_one(path):
