@@ -66,7 +66,15 @@ class Busy:
         self.store = None
         self._n = 0
         self.steps = (self._record, self._record, self._keyed, self._many, self._ingest, self._work, self._work)
-        self.steps += (self._decide, self._decide, self._erase, self._seal, self._rebuild, self._checkpoint, self.reopen)
+        self.steps += (
+            self._decide,
+            self._decide,
+            self._erase,
+            self._seal,
+            self._rebuild,
+            self._checkpoint,
+            self.reopen,
+        )
         self._handlers = Handlers()
         self._handlers.on("*", retry=Retry(max_attempts=3, base=60, jitter=0))(self._handle)
 

@@ -1,4 +1,4 @@
-"""The power is cut: what a FULL store has acknowledged is there when it is back, and a NORMAL one loses only its end."""
+"""The power is cut: what FULL has acknowledged is there when it is back, and NORMAL loses only its end."""
 
 import random
 

@@ -102,6 +102,7 @@ class SqliteWriter:
     def _reopen(self) -> None:
         with in_our_words(self.path):
             self._db = _connect_read_write(self.path, self._synchronous)
+        self._file = _identity(self.path)
         self._pid = os.getpid()
         self._suspended = False
         self._opened += 1
@@ -162,6 +163,15 @@ class SqliteWriter:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise
+        self._must_stand_there()
+
+    def _must_stand_there(self) -> None:
+        """What is committed to a file that was deleted or replaced is gone: SQLite itself does not notice."""
+        if _identity(self.path) != self._file:
+            self.suspend()  # whoever writes next begins with what stands there by then
+            raise StoreMissing(
+                f"{self.path} was deleted or replaced while it was open; what was written now is not in it"
+            )
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
