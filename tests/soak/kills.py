@@ -63,7 +63,8 @@ class Ground:
         with closing(open_reader(self.path)) as db:
             keys = {("key", key, str(number)) for key, number in db.query("SELECT key, event_id FROM event_key")}
             decided = {
-                ("decision", str(number), reason) for number, reason in db.query("SELECT event_id, reason FROM decision_log")
+                ("decision", str(number), reason)
+                for number, reason in db.query("SELECT event_id, reason FROM decision_log")
             }
             twice = db.query("SELECT event_id, attempt_no FROM attempt_log GROUP BY 1, 2 HAVING count(*) > 1")
             assert twice == [], twice

@@ -26,7 +26,9 @@ def produce(store, name):
 def produce_in_bulk(store, name):
     """Record many at once, and log failures that others saw."""
     for n in count():
-        events = store.record_many({"type": "job.bulk", "payload": {"n": k}, "key": f"{name}:{n}:{k}"} for k in range(20))
+        events = store.record_many(
+            {"type": "job.bulk", "payload": {"n": k}, "key": f"{name}:{n}:{k}"} for k in range(20)
+        )
         for k, event in enumerate(events):
             say("key", f"{name}:{n}:{k}", event.event_id)
 
@@ -75,9 +77,7 @@ def rebuild(store, _name):
         time.sleep(0.01)
 
 
-PROGRAMS = {
-    program.__name__: program for program in (produce, produce_in_bulk, work, attempt, decide, seal, rebuild)
-}
+PROGRAMS = {program.__name__: program for program in (produce, produce_in_bulk, work, attempt, decide, seal, rebuild)}
 
 
 def lines(name, number):
