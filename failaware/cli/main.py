@@ -80,10 +80,7 @@ def main(argv: list[str]) -> int:
     try:
         args = _parse(argv)
         args.program = program
-        status = int(args.run(args))
-        if sys.stdout is not None:
-            sys.stdout.flush()  # now, while it can still be said that it went wrong
-        return status
+        return _run(args)
     except FailawareError as error:
         from failaware.text import visible
 
@@ -100,6 +97,13 @@ def main(argv: list[str]) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
+
+
+def _run(args: argparse.Namespace) -> int:
+    status = int(args.run(args))
+    if sys.stdout is not None:
+        sys.stdout.flush()  # now, while it can still be said that it went wrong
+    return status
 
 
 def _give_up_output() -> None:

@@ -1,4 +1,4 @@
-"""SIGKILL at random moments, of whatever uses a store: what was acknowledged is there, once, and everything verifies."""
+"""SIGKILL at random moments, of whatever uses a store: what was acknowledged is there, once, and all verifies."""
 
 import signal
 import tempfile
