@@ -6,8 +6,9 @@ from pathlib import Path
 from failaware.engine.base import Parameters
 from failaware.engine.expected import differences, integrity
 from failaware.engine.schema import private_schema, work_tables
-from failaware.engine.sqlite import BUSY_TIMEOUT_S, SqliteReader
+from failaware.engine.sqlite import SqliteReader
 from failaware.engine.sqlite_errors import ITS_ERRORS, raise_ours
+from failaware.engine.sqlite_files import BUSY_TIMEOUT_S
 
 _CACHE_KIB = 262_144  # of private tables that are kept in memory; what is more goes to a temporary file
 

@@ -1,21 +1,28 @@
 """SQLite: one kept connection, WAL, `BEGIN IMMEDIATE`, and its errors in our words."""
 
 import os
+import random
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import quote
 
 from failaware.engine.base import Parameters, Row
-from failaware.engine.schema import work_tables
-from failaware.engine.sqlite_errors import ITS_ERRORS, in_our_words, raise_ours
+from failaware.engine.sqlite_errors import ITS_ERRORS, in_our_words, is_busy, raise_ours
+from failaware.engine.sqlite_files import (
+    BUSY_TIMEOUT_S,
+    LOG_BYTES,
+    check_version,
+    connect_read_only,
+    connect_read_write,
+    identity,
+    need_sqlite,
+)
 from failaware.errors import (
     StoreError,
-    StoreForeign,
     StoreMissing,
-    StoreNewer,
     UsageError,
 )
 
@@ -24,13 +31,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-APPLICATION_ID = 0x4641494C  # "FAIL": tells a failaware store from any other SQLite file
-SCHEMA_VERSION = 1
-BUSY_TIMEOUT_S = 30.0
-OLDEST_SQLITE = (3, 37, 0)  # STRICT tables
-_LOG_PAGES = {"FULL": 1_000, "NORMAL": 4_000}
-"""When a commit also does a checkpoint. A log that is written over is flushed sooner than one that grows; without
-flushes, the checkpoint is what costs."""
+_LOOK_AT_LOG = 256  # commits
+_READERS_WAIT_S = 0.05
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.0003, 0.003  # how soon one asks again for a lock that another writer holds
 _INHERITED: list[sqlite3.Connection] = []
 
 
@@ -51,12 +54,12 @@ class SqliteReader(_OfAFile):
 
     def __init__(self, path: Path, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
         self.path = path
-        _need_sqlite()
+        need_sqlite()
         with in_our_words(path):
-            self._file = _identity(path)
-            self._db = _connect_read_only(path, busy_timeout_s)
+            self._file = identity(path)
+            self._db = connect_read_only(path, busy_timeout_s)
             try:
-                _check_version(self._db, path)
+                check_version(self._db, path)
             except BaseException:
                 self._db.close()
                 raise
@@ -86,7 +89,7 @@ class SqliteReader(_OfAFile):
 
         A file that was deleted or replaced would answer from its old self for ever: that raises StoreMissing.
         """
-        if _identity(self.path) != self._file:
+        if identity(self.path) != self._file:
             raise StoreMissing(f"{self.path} was deleted or replaced while it was open; open it again")
         with in_our_words(self.path):
             return int(self._db.execute("PRAGMA data_version").fetchone()[0])
@@ -106,17 +109,19 @@ class SqliteWriter(_OfAFile):
     def __init__(self, path: Path, *, synchronous: str) -> None:
         if synchronous not in ("FULL", "NORMAL"):
             raise UsageError(f"synchronous is 'FULL' or 'NORMAL', not {synchronous!r}")
-        _need_sqlite()
+        need_sqlite()
         self.path = path
         self._synchronous = synchronous
         self._suspended = self._closed = False
-        self._opened = 0
+        self._opened = self._commits = 0
+        self._long_log = LOG_BYTES
         self._reopen()
         self.path = path.absolute()  # a later chdir must not lead a reopened connection elsewhere
 
     def _reopen(self) -> None:
         with in_our_words(self.path):
-            self._db = _connect_read_write(self.path, self._synchronous)
+            self._db = connect_read_write(self.path, self._synchronous)
+        self._file = identity(self.path)
         self._pid = os.getpid()
         self._suspended = False
         self._opened += 1
@@ -145,24 +150,28 @@ class SqliteWriter(_OfAFile):
     def query(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """All rows of a SELECT or of a statement with RETURNING."""
         self._use()
-        try:
-            return self._db.execute(sql, parameters).fetchall()
-        except ITS_ERRORS as error:
-            raise_ours(error, self.path)
+        return self._run(sql, parameters).fetchall()
 
     def execute(self, sql: str, parameters: Parameters = ()) -> None:
         """Run one statement."""
-        try:
-            self._db.execute(sql, parameters)
-        except ITS_ERRORS as error:
-            raise_ours(error, self.path)
+        self._run(sql, parameters)
 
     def change(self, sql: str, parameters: Parameters = ()) -> int:
         """Run one statement; returns the number of rows it changed."""
-        try:
-            return self._db.execute(sql, parameters).rowcount
-        except ITS_ERRORS as error:
-            raise_ours(error, self.path)
+        return self._run(sql, parameters).rowcount
+
+    def _run(self, sql: str, parameters: Parameters) -> sqlite3.Cursor:
+        """Run one statement, waiting for its turn: SQLite itself would ask ever more seldom whether it has come."""
+        waited, wait = 0.0, _FIRST_WAIT_S
+        while True:
+            try:
+                return self._db.execute(sql, parameters)
+            except ITS_ERRORS as error:
+                if not is_busy(error) or self._db.in_transaction or waited >= BUSY_TIMEOUT_S:
+                    raise_ours(error, self.path)
+            pause = wait * random.uniform(0.5, 1.0)  # noqa: S311 - so that not all ask at once
+            time.sleep(pause)
+            waited, wait = waited + pause, min(_LONGEST_WAIT_S, 1.2 * wait)
 
     def execute_many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
         """Run one statement for each row of parameters."""
@@ -193,7 +202,37 @@ class SqliteWriter(_OfAFile):
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise
+        self._must_stand_there()
+        self._commits += 1
+        if self._commits % _LOOK_AT_LOG == 0:
+            self._keep_log_short()
         return result
+
+    def _must_stand_there(self) -> None:
+        """What is committed to a file that was deleted or replaced is gone: SQLite itself does not notice."""
+        if identity(self.path) != self._file:
+            self.suspend()  # whoever writes next begins with what stands there by then
+            raise StoreMissing(
+                f"{self.path} was deleted or replaced while it was open; what was written now is not in it"
+            )
+
+    def _keep_log_short(self) -> None:
+        """Begin the log anew, where readers that take turns have kept it from that: it waits for those of this moment.
+
+        Whoever holds a snapshot for long keeps it from that, too; then it is tried again when it is twice as long.
+        """
+        try:
+            size = self.path.with_name(self.path.name + "-wal").stat().st_size
+        except OSError:
+            return  # it is gone with the last reader, or the file is
+        if size < self._long_log:
+            self._long_log = LOG_BYTES
+            return
+        with suppress(StoreError):  # what was committed stays so
+            self.query(f"PRAGMA busy_timeout = {int(_READERS_WAIT_S * 1_000)}")
+            ((prevented, *_),) = self.query("PRAGMA wal_checkpoint(RESTART)")
+            self.query("PRAGMA busy_timeout = 0")
+            self._long_log = 2 * size if prevented else LOG_BYTES
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
@@ -238,141 +277,17 @@ class SqliteWriter(_OfAFile):
         self._use()
         was = self.query("PRAGMA secure_delete")[0][0]
         self.query("PRAGMA secure_delete = ON")
+        self.query(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT_S * 1_000)}")  # for those who read right now
         left: list[int] = [1]
         try:
             yield lambda: not left[0]
             left[0] = self.query("PRAGMA wal_checkpoint(TRUNCATE)")[0][0]
         finally:
             self.query(f"PRAGMA secure_delete = {was}")
+            self.query("PRAGMA busy_timeout = 0")
 
     def close(self) -> None:
         """Close the connection; the last one to close leaves a single file behind."""
         if self._usable:
             self._db.close()
         self._closed, self._suspended = True, False
-
-
-def _connect_read_write(path: Path, synchronous: str) -> sqlite3.Connection:
-    if not path.parent.is_dir():
-        raise StoreMissing(f"cannot make {path}: the folder {path.parent} does not exist; make it first")
-    new = not path.exists()
-    if new:
-        _create_private(path)
-    db = _connect(f"file:{quote(os.fsencode(path))}?mode=rw")
-    try:
-        version = _version(db, path)
-        if version < SCHEMA_VERSION:
-            _bring_up_to_date(db, path)
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute(f"PRAGMA synchronous = {synchronous}")
-        db.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES[synchronous]}")
-        db.execute("PRAGMA temp_store = MEMORY")
-        db.execute("PRAGMA trusted_schema = OFF")
-        for statement in work_tables():
-            db.execute(statement)
-    except BaseException:
-        db.close()
-        raise
-    return db
-
-
-def _create_private(path: Path) -> None:
-    """Make the file 0600 before anything is in it: failures hold other people's data."""
-    try:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    except FileExistsError:
-        pass  # another process was quicker
-    except OSError as error:
-        raise StoreError(f"cannot make {path}: {error.strerror}; name a place that you may write to") from None
-
-
-def _bring_up_to_date(db: sqlite3.Connection, path: Path) -> None:
-    from failaware.engine.migrations import migrate
-
-    db.execute("PRAGMA journal_mode = WAL")
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        if _version(db, path) < SCHEMA_VERSION:  # nobody else did it while we waited for the lock
-            migrate(db)
-            db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        db.execute("COMMIT")
-    except BaseException:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-        raise
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
-
-
-def _connect_read_only(path: Path, timeout_s: float) -> sqlite3.Connection:
-    if path.is_dir():
-        raise StoreForeign(f"{path} is a folder, not a failaware store; name the file in it")
-    if not path.exists():
-        raise StoreMissing(f"there is no store at {path}; record something, run 'failaware seed', or name it with --db")
-    place = f"file:{quote(os.fsencode(path))}"
-    db = None
-    try:
-        db = _connect(f"{place}?mode=ro", timeout_s)
-        db.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    except sqlite3.DatabaseError as error:
-        if db is not None:
-            db.close()
-        # A WAL store in a folder that we may not write to, closed cleanly: nobody writes to it, so the file alone is
-        # the whole truth. With content in the WAL that would be silently old, so then we say what is wrong instead.
-        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
-            raise
-        if not os.access(path, os.R_OK):
-            raise StoreError(
-                f"cannot read {path}: permission denied; ask its owner, or run as a user who may"
-            ) from None
-        if _has_content(path.with_name(path.name + "-wal")):
-            raise StoreError(
-                f"cannot read {path}: its newest facts are in {path.name}-wal, and the folder is not writable; "
-                "copy both files to a folder of your own"
-            ) from None
-        db = _connect(f"{place}?mode=ro&immutable=1", timeout_s)
-    return db
-
-
-def _has_content(path: Path) -> bool:
-    try:
-        return path.stat().st_size > 0
-    except FileNotFoundError:
-        return False
-
-
-def _connect(uri: str, timeout_s: float = BUSY_TIMEOUT_S) -> sqlite3.Connection:
-    return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=timeout_s, check_same_thread=False)
-
-
-def _check_version(db: sqlite3.Connection, path: Path) -> None:
-    if _version(db, path) == 0:
-        raise StoreForeign(f"{path} is empty, not yet a failaware store; record something into it first")
-
-
-def _version(db: sqlite3.Connection, path: Path) -> int:
-    """The schema version; 0 for an empty file. Anything that is not ours is refused here."""
-    application = db.execute("PRAGMA application_id").fetchone()[0]
-    version = int(db.execute("PRAGMA user_version").fetchone()[0])
-    if application == 0 and not db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
-        return 0
-    if application != APPLICATION_ID:
-        raise StoreForeign(f"{path} is a SQLite file of another program; name a failaware store, or a new file")
-    if version > SCHEMA_VERSION:
-        raise StoreNewer(
-            f"{path} was written by a newer failaware (schema {version}, this one knows {SCHEMA_VERSION}); "
-            "upgrade failaware"
-        )
-    return version
-
-
-def _need_sqlite() -> None:
-    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
-        raise StoreError(f"SQLite {sqlite3.sqlite_version} is too old; failaware needs 3.37 or newer")
