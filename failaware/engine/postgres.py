@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 import psycopg
-from psycopg import RawCursor
+from psycopg import RawCursor, errors
 from psycopg.adapt import Loader
 from psycopg.types.numeric import Int8BinaryDumper
 
@@ -35,6 +35,9 @@ _SETTINGS = {
     "jit": "off",  # it would compile for longer than our statements run
     "statement_timeout": "10min",
 }
+
+
+_GOES_AWAY = (errors.AdminShutdown, errors.CrashShutdown, errors.CannotConnectNow)
 
 
 class _Connection(psycopg.Connection[Row]):
@@ -73,15 +76,22 @@ class PostgresReader:
 
     def _open(self, *, patiently: bool) -> None:
         """Connect; `patiently`: to a server that was there and may be starting again."""
+        patiently, self._stayed_away = patiently and not self._stayed_away, patiently
+        until = time.monotonic() + RECONNECT_S
         with in_our_words(self.path):
-            patiently, self._stayed_away = patiently and not self._stayed_away, patiently
-            self._db = _connect(self._place.conninfo, patiently=patiently)
-            self._stayed_away = False
-            try:
-                self._prepare()
-            except BaseException:
-                self._db.close()
-                raise
+            while True:
+                self._db = _connect(self._place.conninfo, patiently=patiently)
+                try:
+                    self._prepare()
+                    break
+                except psycopg.OperationalError:  # it went away again
+                    self._db.close()
+                    if not patiently or time.monotonic() > until:
+                        raise
+                except BaseException:
+                    self._db.close()
+                    raise
+        self._stayed_away = False
         self._pid = os.getpid()
 
     def _prepare(self) -> None:
@@ -145,11 +155,16 @@ class PostgresReader:
         try:
             return self._run(sql, parameters).fetchall()
         except (psycopg.Error, OverflowError) as error:
-            if not self._db.broken or self._in_hand or not self.COMES_BACK:
+            if not self._is_lost(error) or self._in_hand or not self.COMES_BACK:
                 raise_ours(error, self.path)
+        self._db.close()
         self._open(patiently=True)
         with in_our_words(self.path):
             return self._run(sql, parameters).fetchall()
+
+    def _is_lost(self, error: BaseException | None) -> bool:
+        """Whether the server has gone away; that it says so may come before the connection's end is noticed."""
+        return self._db.broken or isinstance(error, _GOES_AWAY)
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:

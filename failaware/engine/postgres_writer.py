@@ -96,7 +96,7 @@ class PostgresWriter(PostgresReader):
             _INHERITED.append(self._db)  # after a fork the parent's connection must be neither used nor closed
             self._open(patiently=False)
         elif self._db.closed and not self._closed:
-            self._open(patiently=self._db.broken)
+            self._open(patiently=True)
 
     def query(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """All rows of a SELECT or of a statement with RETURNING."""
@@ -181,8 +181,9 @@ class PostgresWriter(PostgresReader):
                 self._commit()
             except BaseException as error:
                 self._roll_back()
-                if not isinstance(error, StoreError) or not self._db.broken:
+                if not isinstance(error, StoreError) or not self._is_lost(error.__cause__):
                     raise
+                self._db.close()
                 lost = error
             else:
                 return result
