@@ -134,4 +134,4 @@ class Busy:
         self.store.rebuild()
 
     def _checkpoint(self):
-        self.store.read(lambda db: db.checkpoint())
+        self.store.read(lambda db: db.query("PRAGMA wal_checkpoint(PASSIVE)"))

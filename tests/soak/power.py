@@ -53,6 +53,7 @@ def after(power, luck, folder):
 
 def try_life(folder, rng, *, synchronous, steps, every):
     """Cut the power of one life at every so manieth operation; counts cuts, and facts acknowledged and lost."""
+    Path(folder).mkdir(exist_ok=True)
     log, memory = lived(Path(folder) / "store.db", rng, synchronous=synchronous, steps=steps)
     points = set(range(rng.randrange(every), len(log), every))
     counts = {"power cuts": 0, "acknowledged": 0, "lost": 0, "lost, as NORMAL may": 0}
