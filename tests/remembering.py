@@ -62,21 +62,31 @@ class Busy:
     """A store that is put to all its uses, by dice, on a clock that is moved by hand."""
 
     def __init__(self, path, clock, rng, **how):
-        self._path, self._clock, self._rng, self._how = path, clock, rng, how
-        self.store = None
+        self.path, self._clock, self._rng, self._how = path, clock, rng, how
+        self.store = self.last = None
         self._n = 0
         self.steps = (self._record, self._record, self._keyed, self._many, self._ingest, self._work, self._work)
-        self.steps += (self._decide, self._decide, self._erase, self._seal, self._rebuild, self._checkpoint, self.reopen)
+        self.steps += (
+            self._decide,
+            self._decide,
+            self._erase,
+            self._seal,
+            self._rebuild,
+            self._checkpoint,
+            self.reopen,
+        )
+        self.of_one_commit = (self._record, self._keyed, self._many, self._decide)
         self._handlers = Handlers()
         self._handlers.on("*", retry=Retry(max_attempts=3, base=60, jitter=0))(self._handle)
 
     def step(self):
         """Do something; the store is opened when it is not."""
         if self.store is None:
-            self.store = Store.open(self._path, clock=self._clock, **self._how)
+            self.store = Store.open(self.path, clock=self._clock, **self._how)
             self.store.read(lambda db: db.query("PRAGMA wal_autocheckpoint = 60"))
         self._clock.advance(self._rng.choice((0.001, 1, 90, 4000)))
-        self._rng.choice(self.steps)()
+        self.last = self._rng.choice(self.steps)
+        self.last()
 
     def reopen(self):
         """Close it; the next step opens it again."""
