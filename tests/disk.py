@@ -4,13 +4,13 @@ The methods of SQLite's own VFS are replaced in place, in the library that this 
 code that users run, and nothing stands in for it.
 """
 
+import _sqlite3
 import ctypes
 import random
 from contextlib import contextmanager
 from ctypes import CFUNCTYPE, POINTER, Structure, c_char_p, c_int, c_int64, c_void_p
 from pathlib import Path
 
-import _sqlite3
 import pytest
 
 OK = 0

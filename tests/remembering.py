@@ -1,6 +1,7 @@
 """The facts of a store as a test remembers them: which were acknowledged, and what each of them may say."""
 
 import json
+from contextlib import suppress
 
 from failaware import Handlers, NotFound, Permanent, Retry, Store, UsageError, Worker
 from failaware.engine.guards import FACTS
@@ -132,10 +133,8 @@ class Busy:
         self._try(self.store.erase)
 
     def _try(self, decide):
-        try:
+        with suppress(UsageError, NotFound):  # it may make no sense for this event
             decide(self._some(), because="dice")
-        except (UsageError, NotFound):
-            pass  # it makes no sense for this event
 
     def _seal(self):
         seal_all(self.store, self._clock())

@@ -72,7 +72,7 @@ class SqliteReader:
         A file that was deleted or replaced would answer from its old self for ever: that raises StoreMissing.
         """
         if _identity(self.path) != self._file:
-            raise StoreMissing(f"{self.path} was deleted or replaced while it was open; open it again")
+            raise _gone(self.path)
         with in_our_words(self.path):
             return int(self._db.execute("PRAGMA data_version").fetchone()[0])
 
@@ -98,10 +98,12 @@ class SqliteWriter:
         self._opened = 0
         self._reopen()
         self.path = path.absolute()  # a later chdir must not lead a reopened connection elsewhere
+        self._names = str(self.path), f"{self.path}-wal"
 
     def _reopen(self) -> None:
         with in_our_words(self.path):
             self._db = _connect_read_write(self.path, self._synchronous)
+        self._files = _identity(self.path), _identity(f"{self.path}-wal")
         self._pid = os.getpid()
         self._suspended = False
         self._opened += 1
@@ -125,7 +127,14 @@ class SqliteWriter:
             return
         if not self._suspended:
             _INHERITED.append(self._db)  # after a fork the parent's connection must be neither used nor closed
+        if _identity(self.path) != self._files[0]:
+            raise _gone(self.path)
         self._reopen()
+
+    def _must_be_there(self) -> None:
+        """A file that was deleted or replaced would take facts for ever, and nobody would find them again."""
+        if (_identity(self._names[0]), _identity(self._names[1])) != self._files:
+            raise _gone(self.path)
 
     def query(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """All rows of a SELECT or of a statement with RETURNING."""
@@ -156,8 +165,10 @@ class SqliteWriter:
         try:
             # Inside the try: a signal that arrives while it waits is raised once it has succeeded, and must undo it.
             self.execute("BEGIN IMMEDIATE")
+            self._must_be_there()
             yield
             self.execute("COMMIT")
+            self._must_be_there()  # only now what was committed is acknowledged
         except BaseException:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
@@ -182,7 +193,12 @@ class SqliteWriter:
             yield
 
     def change_token(self) -> int:
-        """SQLite's data_version, which counts anew in each connection: differs when another one has committed."""
+        """SQLite's data_version, which counts anew in each connection: differs when another one has committed.
+
+        Raises StoreMissing once the file was deleted or replaced.
+        """
+        self._use()
+        self._must_be_there()
         return int(self.query("PRAGMA data_version")[0][0]) + (self._opened << 32)
 
     def watch(self) -> "Watch":
@@ -265,12 +281,16 @@ def _bring_up_to_date(db: sqlite3.Connection, path: Path) -> None:
         raise
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
+def _identity(path: str | Path) -> tuple[int, int] | None:
     try:
-        status = path.stat()
+        status = os.stat(path)
     except OSError:
         return None
     return status.st_dev, status.st_ino
+
+
+def _gone(path: Path) -> StoreMissing:
+    return StoreMissing(f"{path} or its write-ahead log was deleted or replaced while it was open; open it again")
 
 
 def _connect_read_only(path: Path, timeout_s: float) -> sqlite3.Connection:

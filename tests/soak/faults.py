@@ -49,9 +49,11 @@ def _told(busy):
     try:
         busy.step()
     except StoreError as error:
-        assert str(busy.path) in str(error), error
-        return True
-    return False
+        said = str(error)
+    else:
+        return False
+    assert str(busy.path) in said, said
+    return True
 
 
 def run(seconds, rng):
