@@ -12,10 +12,11 @@ from failaware.read.verify import verify
 
 def facts(store):
     """All facts: {table: {key: row}}."""
-    return store.read(_facts)
+    return store.read(fact_rows)
 
 
-def _facts(db):
+def fact_rows(db):
+    """The same through any connection."""
     return {
         table: {row[0]: row for row in db.query(f"SELECT {guarded.keys[0]}, * FROM {table}")}
         for table, guarded in FACTS.items()
@@ -31,7 +32,11 @@ class Memory:
 
     def see(self, store):
         """Take note of what the store says now; returns how many facts of each table it has acknowledged."""
-        for table, rows in facts(store).items():
+        return self.take(facts(store))
+
+    def take(self, found):
+        """The same of facts that were read already."""
+        for table, rows in found.items():
             self.acknowledged[table] |= set(rows)
             for key, row in rows.items():
                 self._shown[table].setdefault(key, set()).add(row)

@@ -1,12 +1,12 @@
-"""Programs that are killed: `python -m tests.soak.actors NAME STORE ROUND`; each line they print is an acknowledgement."""
+"""Programs that are killed: `python -m tests.soak.actors NAME STORE ROUND`; what they print is acknowledged."""
 
 import json
 import random
 import sys
-import time
 from contextlib import suppress
 
 from failaware import Handlers, Permanent, Retry, Store, UsageError, Worker
+from failaware.cli.main import main
 from failaware.facts.seal import seal_all
 from failaware.ingest.files import ingest_file
 from failaware.ingest.lines import ingest_lines
@@ -40,7 +40,7 @@ def ingest(path, round_):
             plain = {"type": "line.plain", "payload": {"n": f"{round_}:{n}"}, "error": error}
             keyed = {"type": "line.keyed", "key": f"{round_}:line:{n}", "payload": n}
             ingest_lines(store, [json.dumps(plain).encode(), json.dumps(keyed).encode(), b"{"], origin=f"{round_}")
-            acknowledge("keyed", f"{round_}:line:{n}")
+            acknowledge("line", f"{round_}:line:{n}")
 
 
 def worker(path, round_):
@@ -76,6 +76,15 @@ def keeper(path, round_):
         acknowledge("event", event.event_id)
 
 
+def program(path, round_):
+    """Runs one program after the other under `failaware exec`."""
+    for n in range(10**9):
+        failing = "exit 3" if n % 2 else "exit 0"
+        retry = ["--max-attempts", "2", "--backoff", "0.01", "--type", f"night.{round_}"]
+        main(["--db", path, "exec", *retry, "--", "sh", "-c", failing])
+        acknowledge("ran", f"night.{round_}", n + 1)
+
+
 def opener(path, round_):
     """Makes one store after the other."""
     for n in range(10**9):
@@ -90,14 +99,13 @@ def restorer(path, round_):
     for n in range(10**9):
         name = f"{path}.{round_}.{n}"
         acknowledge("begun", name)
-        with Store.open(name, synchronous="NORMAL") as store:
-            ingest_file(store, f"{path}.export")
+        with Store.open(name, synchronous="NORMAL") as store, open(f"{path}.export", "rb") as file:
+            ingest_file(store, file, origin="export")
         acknowledge("restored", name)
 
 
-ACTORS = {f.__name__: f for f in (producer, many, ingest, worker, keeper, opener, restorer)}
+ACTORS = {f.__name__: f for f in (producer, many, ingest, worker, keeper, program, opener, restorer)}
 
 if __name__ == "__main__":
     name, where, number = sys.argv[1:]
-    time.sleep(0)
     ACTORS[name](where, int(number))
