@@ -1,6 +1,7 @@
 # make          this help
 # make demo     sample failures, alive, in the inspector (reports when there is no terminal)
 # make test     the whole test suite
+# make soak     kills, power cuts, failing disks, contention and more, for 30 minutes (SOAK_MINUTES=), and a table
 # make check    format, lint, types
 # make bench    every performance goal, beside plain sqlite3 and other queues (minutes; bench-large: 10,000,000 attempts)
 # make clean    remove what the others made
@@ -10,7 +11,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 BENCH_READY := .venv/.bench-ready
 
-.PHONY: help demo test check bench bench-large clean
+.PHONY: help demo test soak check bench bench-large clean
 
 help:
 	@sed -n 's/^# \(make.*\)/\1/p' Makefile
@@ -42,6 +43,9 @@ demo: $(READY)
 
 test: $(READY)
 	@$(BIN)/python -m pytest -n auto
+
+soak: $(READY)
+	@$(BIN)/python -m tests.soak
 
 check: $(READY)
 	@$(BIN)/ruff format --check .

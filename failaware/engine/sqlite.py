@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 APPLICATION_ID = 0x4641494C  # "FAIL": tells a failaware store from any other SQLite file
 SCHEMA_VERSION = 1
 BUSY_TIMEOUT_S = 30.0
+_TURN_S = 0.001  # between two tries to get the lock
+_POLITE = 20  # transactions, at most, before which a writer that had to wait lets others go first
 OLDEST_SQLITE = (3, 37, 0)  # STRICT tables
 _LOG_PAGES = {"FULL": 1_000, "NORMAL": 4_000}
 """When a commit also does a checkpoint. A log that is written over is flushed sooner than one that grows; without
@@ -95,7 +98,7 @@ class SqliteWriter:
         self.path = path
         self._synchronous = synchronous
         self._suspended = self._closed = False
-        self._opened = 0
+        self._opened = self._polite = 0
         self._reopen()
         self.path = path.absolute()  # a later chdir must not lead a reopened connection elsewhere
         self._names = str(self.path), f"{self.path}-wal"
@@ -103,6 +106,7 @@ class SqliteWriter:
     def _reopen(self) -> None:
         with in_our_words(self.path):
             self._db = _connect_read_write(self.path, self._synchronous)
+            self._db.execute("PRAGMA busy_timeout = 0")  # from now on `_run` waits
         self._files = _identity(self.path), _identity(f"{self.path}-wal")
         self._pid = os.getpid()
         self._suspended = False
@@ -136,18 +140,44 @@ class SqliteWriter:
         if (_identity(self._names[0]), _identity(self._names[1])) != self._files:
             raise _gone(self.path)
 
+    def _run(self, sql: str, parameters: Parameters = ()) -> sqlite3.Cursor:
+        """Run a statement, and wait while someone else holds the lock that it needs.
+
+        SQLite would wait longer and longer between its tries: of eight busy writers some then wait for seconds.
+        """
+        until = 0.0
+        while True:
+            try:
+                return self._db.execute(sql, parameters)
+            except sqlite3.OperationalError as error:
+                now = time.monotonic()
+                until = until or now + BUSY_TIMEOUT_S
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or now >= until:
+                    raise
+                self._polite = min(self._polite + 1, _POLITE)
+                time.sleep(_TURN_S)
+
+    def _let_others_go_first(self) -> None:
+        """Whoever had to wait for others knows that they are there, and does not take the lock twice in a row.
+
+        It is forgotten after as many transactions as there were tries.
+        """
+        if self._polite:
+            self._polite -= 1
+            time.sleep(_TURN_S)
+
     def query(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """All rows of a SELECT or of a statement with RETURNING."""
         self._use()
         try:
-            return self._db.execute(sql, parameters).fetchall()
+            return self._run(sql, parameters).fetchall()
         except ITS_ERRORS as error:
             raise_ours(error, self.path)
 
     def execute(self, sql: str, parameters: Parameters = ()) -> int:
         """Run one statement; returns the number of rows it changed."""
         try:
-            return self._db.execute(sql, parameters).rowcount
+            return self._run(sql, parameters).rowcount
         except ITS_ERRORS as error:
             raise_ours(error, self.path)
 
@@ -162,6 +192,7 @@ class SqliteWriter:
     def transaction(self) -> Iterator[None]:
         """Take the write lock, commit at the end, roll back on any exception."""
         self._use()
+        self._let_others_go_first()
         try:
             # Inside the try: a signal that arrives while it waits is raised once it has succeeded, and must undo it.
             self.execute("BEGIN IMMEDIATE")
@@ -221,7 +252,10 @@ class SqliteWriter:
         left: list[int] = [1]
         try:
             yield lambda: not left[0]
-            left[0] = self.query("PRAGMA wal_checkpoint(TRUNCATE)")[0][0]
+            until = time.monotonic() + BUSY_TIMEOUT_S
+            while left[0] and time.monotonic() < until:
+                left[0] = self.query("PRAGMA wal_checkpoint(TRUNCATE)")[0][0]
+                time.sleep(_TURN_S * left[0])
         finally:
             self.query(f"PRAGMA secure_delete = {was}")
 
