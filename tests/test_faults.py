@@ -1,7 +1,13 @@
 """What can go wrong under an open store: each is said in a sentence, leaves nothing half-written, and passes."""
 
+import os
 import random
+import subprocess
+import sys
+import tempfile
 import threading
+from contextlib import closing, suppress
+from pathlib import Path
 
 import pytest
 
@@ -91,3 +97,78 @@ def test_a_worker_that_waits_notices_that_its_file_is_gone(path):
         threading.Timer(0.2, away, [path]).start()
         with pytest.raises(StoreMissing):
             Worker(store, idle()).run()
+
+
+PERMISSIONS = """
+import os, sys
+from failaware import Inspector, Store, StoreError
+folder, path = sys.argv[1], sys.argv[1] + "/store.db"
+for warm in range(2):  # what is imported late must be there before the user changes
+    with Store.open(path) as store, Inspector.open(path) as inspector:
+        store.record("warm"), inspector.health()
+if os.geteuid() == 0:
+    os.chown(folder, 65534, 65534), os.chown(path, 65534, 65534)
+    os.seteuid(65534)  # nothing is forbidden to root
+store = Store.open(path)
+os.chmod(path, 0o400), os.chmod(folder, 0o500)
+store.record("while it is open nothing has changed")
+os.chmod(folder, 0o700)
+store.close()
+for mode in (0o400, 0o000):
+    os.chmod(path, mode)
+    try:
+        Store.open(path).record("lost")
+    except StoreError as error:
+        print(error)
+os.chmod(path, 0o600)
+with Store.open(path) as store:
+    print(store.record("after").event_id)
+"""
+
+
+def test_permission_is_lost_and_comes_back():
+    with tempfile.TemporaryDirectory() as folder:  # one that other users can reach
+        command = [sys.executable, "-c", PERMISSIONS, folder]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == 0, done.stderr
+        must_hold(Path(folder) / "store.db")
+    forbidden, unreadable, after = done.stdout.splitlines()
+    assert "cannot be written" in forbidden
+    assert "cannot be" in unreadable
+    assert after == "4"
+
+
+def full_pipe():
+    """A pipe that takes nothing more and does not wait; nobody reads it."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(writer, bytes(4096))
+    return open(reader, "rb"), open(writer, "wb")
+
+
+def full_disk():
+    """A file that takes nothing more."""
+    return open(os.devnull, "rb"), open("/dev/full", "wb")
+
+
+@pytest.mark.parametrize("full", [full_pipe, full_disk])
+@pytest.mark.parametrize("words", ["health", "events --json", "export", "verify", "seal", "ingest /dev/null"])
+def test_what_cannot_be_printed_is_said_in_a_sentence(path, full, words):
+    with Store.open(path) as store:
+        store.record_many(("a", {"n": n, "text": "x" * 200}) for n in range(300))
+    unread, output = full()
+    with closing(unread), closing(output):
+        done = subprocess.run(
+            [sys.executable, "-m", "failaware", "--db", str(path), *words.split()],
+            stdout=output,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONUNBUFFERED": ""},
+            check=False,
+            timeout=60,
+        )
+    assert done.returncode == 2
+    assert done.stderr.startswith("failaware: not all could be printed")
+    assert done.stderr.count("\n") == 1

@@ -80,18 +80,30 @@ def main(argv: list[str]) -> int:
     try:
         args = _parse(argv)
         args.program = program
-        return int(args.run(args))
+        status = int(args.run(args))
+        sys.stdout.flush()
     except FailawareError as error:
         from failaware.text import visible
 
         print(f"failaware: {visible(str(error))}", file=sys.stderr)  # noqa: T201 - stderr is for people
         return error.exit_status
     except BrokenPipeError:
-        # Whoever read us has enough; keep Python from complaining again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up_output()  # whoever read us has enough
         return 0
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        _give_up_output()
+        sys.stderr.write(f"failaware: not all could be printed, standard output says: {error.strerror}\n")
+        return 2
     except KeyboardInterrupt:
         return 130
+    return status
+
+
+def _give_up_output() -> None:
+    """Keep Python from complaining again at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class _Parser(argparse.ArgumentParser):

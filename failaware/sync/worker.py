@@ -203,7 +203,8 @@ class Worker:
                     must_have_run(handler.function(claimed.event, db))
             except BaseException as raised:  # noqa: BLE001 - even SystemExit in a handler is that event's failure
                 error = from_handler(raised)
-            tried = [Tried(claimed, handler, error, started_at, self._store.clock())]
+            finished_at = max(started_at, self._store.clock())
+            tried = [Tried(claimed, handler, error, started_at, finished_at)]
             self._append(db, tried, self._facts(tried))
 
         self._store.write(job)
