@@ -274,7 +274,7 @@ def _connect_read_write(path: Path, synchronous: str) -> sqlite3.Connection:
         _create_private(path)
     elif not os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
         # SQLite would make a write-ahead log with the file's own permissions, which stays when they are given back.
-        raise StoreError(f"{path} cannot be written: permission denied; ask its owner, or run as a user who may")
+        raise StoreError(f"{path} cannot be written: it is read-only for this user; ask its owner, or run as one who may")
     db = _connect(f"file:{quote(os.fsencode(path))}?mode=rw")
     try:
         version = _version(db, path)
