@@ -12,11 +12,10 @@ from failaware.read.verify import verify
 
 def facts(store):
     """All facts: {table: {key: row}}."""
-    return store.read(fact_rows)
+    return store.read(_facts)
 
 
-def fact_rows(db):
-    """The same through any connection."""
+def _facts(db):
     return {
         table: {row[0]: row for row in db.query(f"SELECT {guarded.keys[0]}, * FROM {table}")}
         for table, guarded in FACTS.items()
@@ -32,11 +31,7 @@ class Memory:
 
     def see(self, store):
         """Take note of what the store says now; returns how many facts of each table it has acknowledged."""
-        return self.take(facts(store))
-
-    def take(self, found):
-        """The same of facts that were read already."""
-        for table, rows in found.items():
+        for table, rows in facts(store).items():
             self.acknowledged[table] |= set(rows)
             for key, row in rows.items():
                 self._shown[table].setdefault(key, set()).add(row)
@@ -68,8 +63,8 @@ class Busy:
     """A store that is put to all its uses, by dice, on a clock that is moved by hand."""
 
     def __init__(self, path, clock, rng, **how):
-        self.path, self._clock, self._rng, self._how = path, clock, rng, how
-        self.store = self.last = None
+        self._path, self._clock, self._rng, self._how = path, clock, rng, how
+        self.store = None
         self._n = 0
         self.steps = (self._record, self._record, self._keyed, self._many, self._ingest, self._work, self._work)
         self.steps += (
@@ -81,18 +76,16 @@ class Busy:
             self._checkpoint,
             self.reopen,
         )
-        self.of_one_commit = (self._record, self._keyed, self._many, self._decide)
         self._handlers = Handlers()
         self._handlers.on("*", retry=Retry(max_attempts=3, base=60, jitter=0))(self._handle)
 
     def step(self):
         """Do something; the store is opened when it is not."""
         if self.store is None:
-            self.store = Store.open(self.path, clock=self._clock, **self._how)
+            self.store = Store.open(self._path, clock=self._clock, **self._how)
             self.store.read(lambda db: db.query("PRAGMA wal_autocheckpoint = 60"))
         self._clock.advance(self._rng.choice((0.001, 1, 90, 4000)))
-        self.last = self._rng.choice(self.steps)
-        self.last()
+        self._rng.choice(self.steps)()
 
     def reopen(self):
         """Close it; the next step opens it again."""
@@ -138,7 +131,7 @@ class Busy:
         self._try(self.store.erase)
 
     def _try(self, decide):
-        with suppress(UsageError, NotFound):  # it may make no sense for this event
+        with suppress(UsageError, NotFound):  # it makes no sense for this event
             decide(self._some(), because="dice")
 
     def _seal(self):

@@ -80,8 +80,7 @@ def main(argv: list[str]) -> int:
     try:
         args = _parse(argv)
         args.program = program
-        status = int(args.run(args))
-        sys.stdout.flush()
+        return _run(args)
     except FailawareError as error:
         from failaware.text import visible
 
@@ -92,12 +91,18 @@ def main(argv: list[str]) -> int:
         return 0
     except OSError as error:
         if error.filename is not None:
-            raise
+            raise  # not what was written to standard output
         _give_up_output()
-        sys.stderr.write(f"failaware: not all could be printed, standard output says: {error.strerror}\n")
+        print(f"failaware: the output could not be written: {error.strerror}", file=sys.stderr)  # noqa: T201
         return 2
     except KeyboardInterrupt:
         return 130
+
+
+def _run(args: argparse.Namespace) -> int:
+    status = int(args.run(args))
+    if sys.stdout is not None:
+        sys.stdout.flush()  # now, while it can still be said that it went wrong
     return status
 
 

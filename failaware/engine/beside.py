@@ -34,7 +34,5 @@ class SqliteBeside(SqliteReader):
 
     def execute_many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
         """Run one statement for each row of parameters."""
-        try:
+        with self.snapshot():  # or each row would be a transaction of its own
             self._db.executemany(sql, rows)
-        except ITS_ERRORS as error:
-            raise_ours(error, self.path)

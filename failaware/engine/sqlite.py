@@ -1,16 +1,17 @@
 """SQLite: one kept connection, WAL, `BEGIN IMMEDIATE`, and its errors in our words."""
 
 import os
+import random
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from failaware.engine.base import Parameters, Row
-from failaware.engine.sqlite_errors import ITS_ERRORS, in_our_words, raise_ours
+from failaware.engine.sqlite_errors import ITS_ERRORS, in_our_words, is_busy, raise_ours
 from failaware.errors import (
     StoreError,
     StoreForeign,
@@ -25,12 +26,17 @@ if TYPE_CHECKING:
 APPLICATION_ID = 0x4641494C  # "FAIL": tells a failaware store from any other SQLite file
 SCHEMA_VERSION = 1
 BUSY_TIMEOUT_S = 30.0
-_TURN_S = 0.001  # between two tries to get the lock
-_POLITE = 20  # transactions, at most, before which a writer that had to wait lets others go first
 OLDEST_SQLITE = (3, 37, 0)  # STRICT tables
 _LOG_PAGES = {"FULL": 1_000, "NORMAL": 4_000}
 """When a commit also does a checkpoint. A log that is written over is flushed sooner than one that grows; without
 flushes, the checkpoint is what costs."""
+_LOG_BYTES = 1 << 26
+"""How long the log may become before writers wait for readers, so that it can be written over from its beginning."""
+_LOOK_AT_LOG = 256  # commits
+_READERS_WAIT_S = 0.05
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.0003, 0.0015  # how soon one asks again for a lock that another writer holds
+_TURN_S, _TURNS = 0.001, 20
+"""How long a writer that had to wait lets others go first, and before how many transactions at most."""
 _INHERITED: list[sqlite3.Connection] = []
 
 
@@ -75,7 +81,7 @@ class SqliteReader:
         A file that was deleted or replaced would answer from its old self for ever: that raises StoreMissing.
         """
         if _identity(self.path) != self._file:
-            raise _gone(self.path)
+            raise StoreMissing(f"{self.path} was deleted or replaced while it was open; open it again")
         with in_our_words(self.path):
             return int(self._db.execute("PRAGMA data_version").fetchone()[0])
 
@@ -98,16 +104,15 @@ class SqliteWriter:
         self.path = path
         self._synchronous = synchronous
         self._suspended = self._closed = False
-        self._opened = self._polite = 0
+        self._opened = self._commits = self._polite = 0
+        self._long_log = _LOG_BYTES
         self._reopen()
         self.path = path.absolute()  # a later chdir must not lead a reopened connection elsewhere
-        self._names = str(self.path), f"{self.path}-wal"
 
     def _reopen(self) -> None:
         with in_our_words(self.path):
             self._db = _connect_read_write(self.path, self._synchronous)
-            self._db.execute("PRAGMA busy_timeout = 0")  # from now on `_run` waits
-        self._files = _identity(self.path), _identity(f"{self.path}-wal")
+        self._file = _identity(self.path)
         self._pid = os.getpid()
         self._suspended = False
         self._opened += 1
@@ -131,55 +136,30 @@ class SqliteWriter:
             return
         if not self._suspended:
             _INHERITED.append(self._db)  # after a fork the parent's connection must be neither used nor closed
-        if _identity(self.path) != self._files[0]:
-            raise _gone(self.path)
         self._reopen()
-
-    def _must_be_there(self) -> None:
-        """A file that was deleted or replaced would take facts for ever, and nobody would find them again."""
-        if (_identity(self._names[0]), _identity(self._names[1])) != self._files:
-            raise _gone(self.path)
-
-    def _run(self, sql: str, parameters: Parameters = ()) -> sqlite3.Cursor:
-        """Run a statement, and wait while someone else holds the lock that it needs.
-
-        SQLite would wait longer and longer between its tries: of eight busy writers some then wait for seconds.
-        """
-        until = 0.0
-        while True:
-            try:
-                return self._db.execute(sql, parameters)
-            except sqlite3.OperationalError as error:
-                now = time.monotonic()
-                until = until or now + BUSY_TIMEOUT_S
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or now >= until:
-                    raise
-                self._polite = min(self._polite + 1, _POLITE)
-                time.sleep(_TURN_S)
-
-    def _let_others_go_first(self) -> None:
-        """Whoever had to wait for others knows that they are there, and does not take the lock twice in a row.
-
-        It is forgotten after as many transactions as there were tries.
-        """
-        if self._polite:
-            self._polite -= 1
-            time.sleep(_TURN_S)
 
     def query(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """All rows of a SELECT or of a statement with RETURNING."""
         self._use()
-        try:
-            return self._run(sql, parameters).fetchall()
-        except ITS_ERRORS as error:
-            raise_ours(error, self.path)
+        return self._run(sql, parameters).fetchall()
 
     def execute(self, sql: str, parameters: Parameters = ()) -> int:
         """Run one statement; returns the number of rows it changed."""
-        try:
-            return self._run(sql, parameters).rowcount
-        except ITS_ERRORS as error:
-            raise_ours(error, self.path)
+        return self._run(sql, parameters).rowcount
+
+    def _run(self, sql: str, parameters: Parameters) -> sqlite3.Cursor:
+        """Run one statement, waiting for its turn: SQLite itself would ask ever more seldom whether it has come."""
+        waited, wait = 0.0, _FIRST_WAIT_S
+        while True:
+            try:
+                return self._db.execute(sql, parameters)
+            except ITS_ERRORS as error:
+                if not is_busy(error) or self._db.in_transaction or waited >= BUSY_TIMEOUT_S:
+                    raise_ours(error, self.path)
+            self._polite = min(self._polite + 1, _TURNS)
+            pause = wait * random.uniform(0.5, 1.0)  # noqa: S311 - so that not all ask at once
+            time.sleep(pause)
+            waited, wait = waited + pause, min(_LONGEST_WAIT_S, 1.2 * wait)
 
     def execute_many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
         """Run one statement for each row of parameters."""
@@ -196,14 +176,51 @@ class SqliteWriter:
         try:
             # Inside the try: a signal that arrives while it waits is raised once it has succeeded, and must undo it.
             self.execute("BEGIN IMMEDIATE")
-            self._must_be_there()
             yield
             self.execute("COMMIT")
-            self._must_be_there()  # only now what was committed is acknowledged
         except BaseException:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise
+        self._must_stand_there()
+        self._commits += 1
+        if self._commits % _LOOK_AT_LOG == 0:
+            self._keep_log_short()
+
+    def _let_others_go_first(self) -> None:
+        """Whoever had to wait knows that others are there, and does not take the lock again before they had a turn.
+
+        It is forgotten after as many transactions as it had asked in vain.
+        """
+        if self._polite:
+            self._polite -= 1
+            time.sleep(_TURN_S)
+
+    def _must_stand_there(self) -> None:
+        """What is committed to a file that was deleted or replaced is gone: SQLite itself does not notice."""
+        if _identity(self.path) != self._file:
+            self.suspend()  # whoever writes next begins with what stands there by then
+            raise StoreMissing(
+                f"{self.path} was deleted or replaced while it was open; what was written since is not in it"
+            )
+
+    def _keep_log_short(self) -> None:
+        """Begin the log anew, where readers that take turns have kept it from that: it waits for those of this moment.
+
+        Whoever holds a snapshot for long keeps it from that, too; then it is tried again when it is twice as long.
+        """
+        try:
+            size = self.path.with_name(self.path.name + "-wal").stat().st_size
+        except OSError:
+            return  # it is gone with the last reader, or the file is
+        if size < self._long_log:
+            self._long_log = _LOG_BYTES
+            return
+        with suppress(StoreError):  # what was committed stays so
+            self.query(f"PRAGMA busy_timeout = {int(_READERS_WAIT_S * 1_000)}")
+            ((prevented, *_),) = self.query("PRAGMA wal_checkpoint(RESTART)")
+            self.query("PRAGMA busy_timeout = 0")
+            self._long_log = 2 * size if prevented else _LOG_BYTES
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
@@ -226,10 +243,10 @@ class SqliteWriter:
     def change_token(self) -> int:
         """SQLite's data_version, which counts anew in each connection: differs when another one has committed.
 
-        Raises StoreMissing once the file was deleted or replaced.
+        Raises StoreMissing once the file was deleted or replaced, so that nobody waits at it for ever.
         """
         self._use()
-        self._must_be_there()
+        self._must_stand_there()
         return int(self.query("PRAGMA data_version")[0][0]) + (self._opened << 32)
 
     def watch(self) -> "Watch":
@@ -249,15 +266,14 @@ class SqliteWriter:
         self._use()
         was = self.query("PRAGMA secure_delete")[0][0]
         self.query("PRAGMA secure_delete = ON")
+        self.query(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT_S * 1_000)}")  # for those who read right now
         left: list[int] = [1]
         try:
             yield lambda: not left[0]
-            until = time.monotonic() + BUSY_TIMEOUT_S
-            while left[0] and time.monotonic() < until:
-                left[0] = self.query("PRAGMA wal_checkpoint(TRUNCATE)")[0][0]
-                time.sleep(_TURN_S * left[0])
+            left[0] = self.query("PRAGMA wal_checkpoint(TRUNCATE)")[0][0]
         finally:
             self.query(f"PRAGMA secure_delete = {was}")
+            self.query("PRAGMA busy_timeout = 0")
 
     def close(self) -> None:
         """Close the connection; the last one to close leaves a single file behind."""
@@ -273,7 +289,7 @@ def _connect_read_write(path: Path, synchronous: str) -> sqlite3.Connection:
     if new:
         _create_private(path)
     elif not os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
-        # SQLite would make a write-ahead log with the file's own permissions, which stays when they are given back.
+        # SQLite would make a log with the file's own permissions, which then stays so when they are given back.
         raise StoreError(f"{path} cannot be written: it is read-only for this user; ask its owner, or run as one who may")
     db = _connect(f"file:{quote(os.fsencode(path))}?mode=rw")
     try:
@@ -283,8 +299,10 @@ def _connect_read_write(path: Path, synchronous: str) -> sqlite3.Connection:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute(f"PRAGMA synchronous = {synchronous}")
         db.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES[synchronous]}")
+        db.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
         db.execute("PRAGMA temp_store = MEMORY")
         db.execute("PRAGMA trusted_schema = OFF")
+        db.execute("PRAGMA busy_timeout = 0")  # from now on we wait ourselves
     except BaseException:
         db.close()
         raise
@@ -318,16 +336,12 @@ def _bring_up_to_date(db: sqlite3.Connection, path: Path) -> None:
         raise
 
 
-def _identity(path: str | Path) -> tuple[int, int] | None:
+def _identity(path: Path) -> tuple[int, int] | None:
     try:
-        status = os.stat(path)
+        status = path.stat()
     except OSError:
         return None
     return status.st_dev, status.st_ino
-
-
-def _gone(path: Path) -> StoreMissing:
-    return StoreMissing(f"{path} or its write-ahead log was deleted or replaced while it was open; open it again")
 
 
 def _connect_read_only(path: Path, timeout_s: float) -> sqlite3.Connection:

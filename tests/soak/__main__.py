@@ -1,54 +1,66 @@
-"""`make soak`: all parts, one after the other, for SOAK_MINUTES in all; prints what was tried, and what was lost."""
+"""Runs every part for its share of the time, and prints what was tried and what was lost: `make soak`."""
 
+import argparse
 import importlib
-import os
-import pkgutil
 import random
 import sys
 import time
+import traceback
+from collections import Counter
+from contextlib import suppress
+from importlib.util import find_spec
 
-from rich.console import Console
-from rich.table import Table
+PARTS = {  # and the share of the time that each gets
+    "kills": 6,
+    "power": 5,
+    "faults": 4,
+    "contention": 2,
+    "corruption": 6,
+    "hostile": 4,
+    "storm": 3,
+}
+_COLUMNS = ("facts acknowledged", "facts lost")
 
-from tests import soak
 
-NO_PARTS = {"__main__", "actors"}
-
-
-def parts():
-    """The names of the modules that can be run."""
-    return sorted(module.name for module in pkgutil.iter_modules(soak.__path__) if module.name not in NO_PARTS)
-
-
-def main(minutes, seed):
-    """Run each part for its share of the time; the exit status is 1 when a promise broke or a fact was lost."""
-    names, counts, broken = parts(), {}, []
-    print(f"{len(names)} parts ({', '.join(names)}), {minutes:g} minutes, SOAK_SEED={seed}", flush=True)
-    for name in names:
-        began = time.monotonic()
+def main():
+    """Run them; exit status 1 if anything went wrong."""
+    parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__.partition("\n")[0])
+    parser.add_argument("--minutes", type=float, default=30.0, help="how long all of it may take (default 30)")
+    parser.add_argument("--seed", type=int, default=None, help="try again what failed")
+    parser.add_argument("parts", nargs="*", help=f"only these: {', '.join(PARTS)}")
+    args = parser.parse_args()
+    parts = [part for part in args.parts or PARTS if find_spec(f"tests.soak.{part}")]
+    seed = random.randrange(10**9) if args.seed is None else args.seed
+    shares = sum(PARTS[part] for part in parts)
+    rows, failed = [], []
+    for part in parts:
+        seconds = args.minutes * 60 * PARTS[part] / shares
+        sys.stderr.write(f"{part}, {seconds:,.0f} s\n")
+        began, counts = time.monotonic(), Counter()
         try:
-            part = importlib.import_module(f"tests.soak.{name}")
-            counts[name] = part.run(60 * minutes / len(names), random.Random(f"{seed}:{name}"))
+            counts = importlib.import_module(f"tests.soak.{part}").run(seconds, random.Random(f"{seed} {part}"))
         except Exception:
-            Console(stderr=True).print_exception()
-            broken.append(name)
-        print(f"{name}: {time.monotonic() - began:.0f} s", flush=True)
-    Console().print(_table(counts, broken))
-    return bool(broken) or any(each.get("lost") for each in counts.values())
+            failed.append(part)
+            traceback.print_exc()
+        rows.append((part, time.monotonic() - began, counts))
+    show(rows, failed)
+    print(f"seed {seed}")
+    sys.exit(bool(failed))
 
 
-def _table(counts, broken):
-    table = Table("part", "tried", "facts acknowledged", "facts lost")
-    for name, each in counts.items():
-        tried = [f"{value:,} {what}" for what, value in each.items() if what not in {"acknowledged", "lost"}]
-        table.add_row(name, "\n".join(tried), f"{each.get('acknowledged', 0):,}", f"{each.get('lost', 0):,}")
-    for name in broken:
-        table.add_row(name, "BROKEN: see above", "", "")
-    acknowledged, lost = (sum(each.get(what, 0) for each in counts.values()) for what in ("acknowledged", "lost"))
-    table.add_section()
-    table.add_row("all", "", f"{acknowledged:,}", f"{lost:,}")
-    return table
+def show(rows, failed):
+    """The table."""
+    print(f"{'part':<12}{'time':>8}  {'tried':<60}{'acknowledged':>14}{'lost':>6}")
+    total = Counter()
+    for part, took, counts in rows:
+        tried = ", ".join(f"{count:,} {name}" for name, count in counts.items() if name not in _COLUMNS and count)
+        acknowledged, lost = (counts[name] for name in _COLUMNS)
+        said = "FAILED" if part in failed else f"{acknowledged:>14,}{lost:>6,}"
+        print(f"{part:<12}{took:>6,.0f} s  {tried:<60}{said}")
+        total += counts
+    print(f"{'all':<12}{'':>8}  {'':<60}{total['facts acknowledged']:>14,}{total['facts lost']:>6,}")
 
 
 if __name__ == "__main__":
-    sys.exit(main(float(os.environ.get("SOAK_MINUTES", "30")), os.environ.get("SOAK_SEED", str(os.getpid()))))
+    with suppress(KeyboardInterrupt):
+        main()

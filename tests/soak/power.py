@@ -1,7 +1,9 @@
 """Power cuts: whatever of the unflushed writes gets through, what FULL has acknowledged is there when it is back."""
 
+import shutil
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
 from failaware import Store
@@ -9,7 +11,7 @@ from tests.conftest import Clock
 from tests.disk import ALL_GOT_THROUGH, NOTHING_GOT_THROUGH, PowerCut, by_chance, faulty_disk, lay_out
 from tests.remembering import Busy, Memory, facts, lost, must_hold
 
-ACKNOWLEDGED = "acknowledged"
+_ACKNOWLEDGED = "acknowledged"
 
 
 def lived(path, rng, *, synchronous, steps):
@@ -21,7 +23,7 @@ def lived(path, rng, *, synchronous, steps):
         for _ in range(steps):
             busy.step()
             if busy.store is not None:
-                disk.note(ACKNOWLEDGED, memory.see(busy.store))
+                disk.note(_ACKNOWLEDGED, memory.see(busy.store))
         busy.reopen()
     with Store.open(path, clock=clock) as store:
         memory.see(store)  # also the seals that closing has added
@@ -34,7 +36,7 @@ def cuts(log, points):
     for number, (what, *values) in enumerate(log):
         if number in points:
             yield acknowledged, power
-        if what == ACKNOWLEDGED:
+        if what == _ACKNOWLEDGED:
             (acknowledged,) = values
         else:
             power.play(what, *values)
@@ -53,31 +55,31 @@ def after(power, luck, folder):
 
 def try_life(folder, rng, *, synchronous, steps, every):
     """Cut the power of one life at every so manieth operation; counts cuts, and facts acknowledged and lost."""
-    Path(folder).mkdir(exist_ok=True)
-    log, memory = lived(Path(folder) / "store.db", rng, synchronous=synchronous, steps=steps)
+    folder = Path(folder)
+    folder.mkdir(exist_ok=True)
+    log, memory = lived(folder / "store.db", rng, synchronous=synchronous, steps=steps)
     points = set(range(rng.randrange(every), len(log), every))
-    counts = {"power cuts": 0, "acknowledged": 0, "lost": 0, "lost, as NORMAL may": 0}
+    counts = Counter({"power cuts": 0, "facts acknowledged": 0, "facts lost": 0, "lost, as NORMAL may": 0})
     for acknowledged, power in cuts(log, points):
         luck = rng.choice((NOTHING_GOT_THROUGH, ALL_GOT_THROUGH, by_chance(rng), by_chance(rng)))
-        found = after(power, luck, Path(folder) / f"cut{counts['power cuts']}")
+        found = after(power, luck, folder / "cut")
+        shutil.rmtree(folder / "cut")
         assert not memory.foreign(found), memory.foreign(found)[:3]
         assert all(set(rows) == set(range(1, len(rows) + 1)) for table, rows in found.items() if table != "event_key")
         gone = lost(acknowledged, found)
         assert not gone or synchronous == "NORMAL", gone[:5]
         counts["power cuts"] += 1
-        counts["acknowledged"] += sum(map(len, acknowledged.values()))
-        counts["lost, as NORMAL may" if synchronous == "NORMAL" else "lost"] += len(gone)
+        counts["facts acknowledged"] += sum(map(len, acknowledged.values()))
+        counts["lost, as NORMAL may" if synchronous == "NORMAL" else "facts lost"] += len(gone)
     return counts
 
 
 def run(seconds, rng):
     """Lives with FULL and, every fourth, with NORMAL."""
-    total, life, end = {}, 0, time.monotonic() + seconds
+    total, life, end = Counter(), 0, time.monotonic() + seconds
     while time.monotonic() < end:
         life += 1
         with tempfile.TemporaryDirectory() as folder:
             how = "NORMAL" if life % 4 == 0 else "FULL"
-            counts = try_life(folder, rng, synchronous=how, steps=rng.randint(5, 60), every=rng.randint(5, 60))
-        for name, count in counts.items():
-            total[name] = total.get(name, 0) + count
+            total += try_life(folder, rng, synchronous=how, steps=rng.randint(5, 60), every=rng.randint(5, 60))
     return total
