@@ -5,6 +5,9 @@ import random
 import shutil
 import subprocess
 import sys
+import tempfile
+import threading
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +15,7 @@ from failaware import Handlers, Inspector, Retry, Store, StoreError, Worker
 from failaware.errors import StoreMissing
 from tests.conftest import HOUR, START, assert_rebuild_changes_nothing, query
 from tests.disk import faulty_disk
+from tests.remembering import must_hold
 from tests.soak.faults import try_life
 
 

@@ -1,9 +1,7 @@
 """SQLite: one kept connection, WAL, `BEGIN IMMEDIATE`, and its errors in our words."""
 
 import os
-import random
 import sqlite3
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,7 +9,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from failaware.engine.base import Parameters, Row
-from failaware.engine.sqlite_errors import ITS_ERRORS, in_our_words, is_busy, raise_ours
+from failaware.engine.sqlite_errors import ITS_ERRORS, in_our_words, raise_ours
+from failaware.engine.turns import Turns
 from failaware.errors import (
     StoreError,
     StoreForeign,
@@ -34,9 +33,6 @@ _LOG_BYTES = 1 << 26
 """How long the log may become before writers wait for readers, so that it can be written over from its beginning."""
 _LOOK_AT_LOG = 256  # commits
 _READERS_WAIT_S = 0.05
-_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.0003, 0.0015  # how soon one asks again for a lock that another writer holds
-_TURN_S, _TURNS = 0.001, 20
-"""How long a writer that had to wait lets others go first, and before how many transactions at most."""
 _INHERITED: list[sqlite3.Connection] = []
 
 
@@ -104,7 +100,8 @@ class SqliteWriter:
         self.path = path
         self._synchronous = synchronous
         self._suspended = self._closed = False
-        self._opened = self._commits = self._polite = 0
+        self._opened = self._commits = 0
+        self._turns = Turns()
         self._long_log = _LOG_BYTES
         self._reopen()
         self.path = path.absolute()  # a later chdir must not lead a reopened connection elsewhere
@@ -148,18 +145,11 @@ class SqliteWriter:
         return self._run(sql, parameters).rowcount
 
     def _run(self, sql: str, parameters: Parameters) -> sqlite3.Cursor:
-        """Run one statement, waiting for its turn: SQLite itself would ask ever more seldom whether it has come."""
-        waited, wait = 0.0, _FIRST_WAIT_S
-        while True:
-            try:
-                return self._db.execute(sql, parameters)
-            except ITS_ERRORS as error:
-                if not is_busy(error) or self._db.in_transaction or waited >= BUSY_TIMEOUT_S:
-                    raise_ours(error, self.path)
-            self._polite = min(self._polite + 1, _TURNS)
-            pause = wait * random.uniform(0.5, 1.0)  # noqa: S311 - so that not all ask at once
-            time.sleep(pause)
-            waited, wait = waited + pause, min(_LONGEST_WAIT_S, 1.2 * wait)
+        """Run one statement, waiting for its turn."""
+        try:
+            return self._turns.run(self._db, sql, parameters, patience_s=BUSY_TIMEOUT_S)
+        except ITS_ERRORS as error:
+            raise_ours(error, self.path)
 
     def execute_many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
         """Run one statement for each row of parameters."""
@@ -172,7 +162,7 @@ class SqliteWriter:
     def transaction(self) -> Iterator[None]:
         """Take the write lock, commit at the end, roll back on any exception."""
         self._use()
-        self._let_others_go_first()
+        self._turns.let_others_go_first()
         try:
             # Inside the try: a signal that arrives while it waits is raised once it has succeeded, and must undo it.
             self.execute("BEGIN IMMEDIATE")
@@ -186,15 +176,6 @@ class SqliteWriter:
         self._commits += 1
         if self._commits % _LOOK_AT_LOG == 0:
             self._keep_log_short()
-
-    def _let_others_go_first(self) -> None:
-        """Whoever had to wait knows that others are there, and does not take the lock again before they had a turn.
-
-        It is forgotten after as many transactions as it had asked in vain.
-        """
-        if self._polite:
-            self._polite -= 1
-            time.sleep(_TURN_S)
 
     def _must_stand_there(self) -> None:
         """What is committed to a file that was deleted or replaced is gone: SQLite itself does not notice."""
@@ -290,7 +271,7 @@ def _connect_read_write(path: Path, synchronous: str) -> sqlite3.Connection:
         _create_private(path)
     elif not os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
         # SQLite would make a log with the file's own permissions, which then stays so when they are given back.
-        raise StoreError(f"{path} cannot be written: it is read-only for this user; ask its owner, or run as one who may")
+        raise StoreError(f"{path} cannot be written: it is read-only for this user; ask its owner to let you")
     db = _connect(f"file:{quote(os.fsencode(path))}?mode=rw")
     try:
         version = _version(db, path)
