@@ -1,4 +1,4 @@
-"""Turns at the write lock: SQLite keeps no queue, and waits longer and longer, so that some writers wait for seconds."""
+"""Turns at the write lock: SQLite keeps no queue, and waits ever longer, so that some writers wait for seconds."""
 
 import random
 import sqlite3
