@@ -2,14 +2,15 @@
 # make demo     sample failures, alive, in the inspector (reports when there is no terminal)
 # make test     the whole test suite
 # make check    format, lint, types
-# make bench    the benchmarks
+# make bench    every performance goal, beside plain sqlite3 and other queues (minutes; bench-large: 10,000,000 attempts)
 # make clean    remove what the others made
 
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+BENCH_READY := .venv/.bench-ready
 
-.PHONY: help demo test check bench clean
+.PHONY: help demo test check bench bench-large clean
 
 help:
 	@sed -n 's/^# \(make.*\)/\1/p' Makefile
@@ -27,6 +28,15 @@ $(READY): pyproject.toml requirements-dev.txt
 	fi
 	@touch $(READY)
 
+# The queues that the benchmarks compare with.
+$(BENCH_READY): $(READY) requirements-bench.txt
+	@if command -v uv >/dev/null 2>&1; then \
+	  uv pip install --quiet --python $(BIN)/python -r requirements-bench.txt ; \
+	else \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt ; \
+	fi
+	@touch $(BENCH_READY)
+
 demo: $(READY)
 	@$(BIN)/failaware demo
 
@@ -38,8 +48,11 @@ check: $(READY)
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 
-bench: $(READY)
+bench: $(BENCH_READY)
 	@$(BIN)/python -m benchmarks
+
+bench-large: $(BENCH_READY)
+	@$(BIN)/python -m benchmarks --large
 
 clean:
 	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

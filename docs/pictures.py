@@ -18,6 +18,7 @@ _PICTURES = (
     ("cluster", (80, 24), "textual-dark", ("enter",)),
     ("event", (100, 30), "textual-dark", ("enter", "enter")),
     ("why", (100, 30), "textual-light", ("w",)),
+    ("past", (120, 32), "textual-dark", ("a", "shift+left", "shift+left", "left")),
     ("impact", (100, 24), "textual-dark", ("slash", *"error:refused", "enter", "i")),
 )
 

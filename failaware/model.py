@@ -16,6 +16,9 @@ ERROR_HERE = "⟨error⟩"
 MEMBER = "\n+ "
 """Stands between the root causes of an exception group, each "type: message"."""
 
+UNNUMBERED = 0
+"""The event of an attempt that is written together with its event, and so before that has a number."""
+
 HOUR = 3_600_000_000
 """One hour in µs: the grain of sparklines and episodes."""
 
@@ -101,7 +104,11 @@ class NewEvent(NamedTuple):
 
 
 class NewAttempt(NamedTuple):
-    """An attempt about to be appended; its number is given when it is. `failure` is None when it succeeded."""
+    """An attempt about to be appended. `failure` is None when it succeeded.
+
+    `number` is its place among the attempts of its event, where it is known and may be written after the next one;
+    otherwise, or if that is taken, it comes after the last.
+    """
 
     event_id: int
     failure: Failure | None
@@ -110,6 +117,17 @@ class NewAttempt(NamedTuple):
     finished_at: int
     retry_at: int | None
     because: str | None
+    number: int | None = None
+
+
+class Observed(NamedTuple):
+    """An event about to be appended, with the attempts that others made at it (UNNUMBERED), in their order.
+
+    Without any, it is for our own workers to apply.
+    """
+
+    event: NewEvent
+    attempts: tuple[NewAttempt, ...] = ()
 
 
 class NewReject(NamedTuple):
@@ -367,17 +385,3 @@ class Explanation(NamedTuple):
     grouped: GroupedBy | None = None
     behind: tuple[Behind, ...] = ()
     since: SeverityChange | None = None
-
-
-class Erasure(NamedTuple):
-    """What an erasure removed, of how many rows: payloads, errors of attempts, tracebacks.
-
-    `shared` tracebacks were left: other events have them too. `wiped`: the file holds no trace of it any more; where it
-    is false, a reader kept the write-ahead log, which still does.
-    """
-
-    payloads: int
-    errors: int
-    tracebacks: int
-    shared: int
-    wiped: bool

@@ -20,12 +20,21 @@ from failaware.engine import Writer, open_writer
 from failaware.errors import StoreError, UsageError
 from failaware.facts import append
 from failaware.facts.commit import GroupCommit
-from failaware.facts.erase import erase
+from failaware.facts.erase import Erasure, erase
 from failaware.facts.seal import seal_what_is_due
 from failaware.ingest.attempt import Attempting, attempted
 from failaware.ingest.masking import Masker
 from failaware.ingest.record import MAX_PAYLOAD_BYTES, Recorder
-from failaware.model import DecisionKind, Erasure, Event, Failure, NewAttempt, NewEvent, NewReject
+from failaware.model import (
+    UNNUMBERED,
+    DecisionKind,
+    Event,
+    Failure,
+    NewAttempt,
+    NewEvent,
+    NewReject,
+    Observed,
+)
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -112,7 +121,7 @@ class Store:
             occurred_at=occurred_at,
             fingerprint=fingerprint,
         )
-        ((event_id, known),) = self.write(lambda db: append.events(db, [new], self.policy))
+        ((event_id, known),) = self.write(lambda db: append.events(db, [new]))
         return self._first_event(event_id) if known else _event(event_id, new, kept)
 
     def record_many(self, events: Iterable[tuple[str, Any] | Mapping[str, Any]]) -> list[Event]:
@@ -130,7 +139,7 @@ class Store:
         return recorded
 
     def _record_chunk(self, new: list[tuple[NewEvent, Any]]) -> list[Event]:
-        ids = self.write(lambda db: append.events(db, [event for event, _ in new], self.policy))
+        ids = self.write(lambda db: append.events(db, [event for event, _ in new]))
         return [
             self._first_event(event_id) if known else _event(event_id, event, kept)
             for (event_id, known), (event, kept) in zip(ids, new, strict=True)
@@ -239,25 +248,19 @@ class Store:
 
     def ingest(
         self,
-        events: Sequence[tuple[NewEvent, Failure | None]],
+        observed: Sequence[Observed],
         rejects: Sequence[NewReject],
         *,
         along: Callable[[Writer], None] | None = None,
     ) -> list[bool]:
-        """Record a batch of prepared events, with the failures observed elsewhere (DEAD: nobody here will retry them).
+        """Record a batch of prepared events, with the attempts that others made at them; for the rooms of failaware.
 
         What `along` writes is committed together with them: how far a file has been read. Returns, for each event,
         whether its key was known, so that nothing was added.
         """
 
         def job(db: Writer) -> list[bool]:
-            ids = append.events(db, [event for event, _ in events], self.policy)
-            observed = [
-                _observed(event_id, event, failure)
-                for (event_id, known), (event, failure) in zip(ids, events, strict=True)
-                if failure is not None and not known
-            ]
-            append.attempts(db, observed, self.policy)
+            ids = append.observed(db, observed, self.policy)
             append.rejects(db, rejects)
             if along is not None:
                 along(db)
@@ -301,10 +304,11 @@ class Store:
         ended = max(event.detected_at, self.clock())  # the clock may have gone backwards
         because = None if failure is None else "tried by its caller: nobody here will retry it"
 
+        attempt = NewAttempt(UNNUMBERED, failure, this_worker(), event.detected_at, ended, None, because)
+        tried = Observed(event, (attempt,))
+
         def job(db: Writer) -> int:
-            ((event_id, _),) = append.events(db, [event], self.policy)
-            attempt = NewAttempt(event_id, failure, this_worker(), event.detected_at, ended, None, because)
-            append.attempts(db, [attempt], self.policy)
+            ((event_id, _),) = append.observed(db, [tried], self.policy, at_known=True)
             return event_id
 
         return self.write(job)
@@ -345,9 +349,3 @@ def this_worker() -> str:
 
 def _event(event_id: int, new: NewEvent, payload: Any) -> Event:
     return Event(event_id, new.event_type, payload, new.key, new.source, new.occurred_at, new.detected_at)
-
-
-def _observed(event_id: int, event: NewEvent, failure: Failure) -> NewAttempt:
-    because = "observed elsewhere: nobody here will retry it"
-    at = min(event.occurred_at, event.detected_at)  # another machine's clock may be ahead of ours
-    return NewAttempt(event_id, failure, "observed", at, at, None, because)

@@ -22,7 +22,17 @@ MAY_IMPORT = {  # room: the rooms it may import; the longest matching name is th
     | {"failaware.engine", "failaware.facts", "failaware.ingest", "failaware.ingest.lines", "failaware.store"},
     "failaware.ingest.restore": PURE
     | {"failaware.derive", "failaware.facts", "failaware.ingest.lines", "failaware.store"},
-    "failaware.ingest.logging": PURE | {"failaware.ingest", "failaware.store"},
+    "failaware.ingest.background": PURE | {"failaware.ingest", "failaware.store"},
+    "failaware.ingest.files": PURE
+    | {"failaware.ingest", "failaware.ingest.junit", "failaware.ingest.lines", "failaware.ingest.restore"}
+    | {"failaware.store"},
+    "failaware.ingest.junit": PURE | {"failaware.ingest", "failaware.ingest.lines", "failaware.store"},
+    "failaware.ingest.logging": PURE | {"failaware.ingest", "failaware.ingest.background", "failaware.store"},
+    "failaware.ingest.queues": PURE | {"failaware.engine", "failaware.facts", "failaware.ingest", "failaware.store"},
+    "failaware.ingest.celery": PURE | {"failaware.ingest", "failaware.ingest.queues", "failaware.store"},
+    "failaware.ingest.rq": PURE | {"failaware.ingest", "failaware.ingest.queues", "failaware.store"},
+    "failaware.ingest.pytest": PURE | {"failaware.ingest", "failaware.store"},
+    "failaware.ingest.sentry": PURE | {"failaware.ingest", "failaware.ingest.background", "failaware.store"},
     "failaware.store": PURE
     | {"failaware.clock", "failaware.engine", "failaware.derive", "failaware.facts", "failaware.ingest"},
     "failaware.sync": PURE | {"failaware.engine", "failaware.facts", "failaware.ingest", "failaware.store"},
@@ -31,8 +41,8 @@ MAY_IMPORT = {  # room: the rooms it may import; the longest matching name is th
     | {"failaware.derive", "failaware.ingest", "failaware.ingest.lines", "failaware.store", "failaware.sync"}
     | {
         "failaware.facts",
+        "failaware.ingest.files",
         "failaware.ingest.follow",
-        "failaware.ingest.restore",
         "failaware.read",
         "failaware.clock",
         "tui",
@@ -52,7 +62,10 @@ CLOCKS = {"time.time", "time.time_ns", "datetime.now", "datetime.datetime.now", 
 CLOCKLESS = ("failaware.derive", "failaware.read", "failaware.model", "failaware.engine", "failaware.facts")
 MODULE_LINES, FUNCTION_LINES = 400, 50
 METHODS = 15  # public ones of a class
-ENTRY_POINTS = {"failaware.__main__", "failaware.ingest.logging", "tui.app", "sample_data.scenarios.lost_worker"}
+ENTRY_POINTS = {
+    *("failaware.__main__", "tui.app", "sample_data.scenarios.lost_worker"),
+    *(f"failaware.ingest.{name}" for name in ("celery", "logging", "pytest", "rq", "sentry")),
+}
 
 MODULES = {
     ".".join(p.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): p

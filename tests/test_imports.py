@@ -16,7 +16,11 @@ def loaded(program):
     return set(done.stdout.split("\n")[-2].split())
 
 
-HEAVY = {"rich", "textual", "sqlite_utils", "click", "asyncio", "logging", "traceback", "hypothesis"}
+HEAVY = {
+    *("rich", "textual", "sqlite_utils", "click", "psycopg", "hypothesis"),
+    *("asyncio", "logging", "traceback", "importlib.metadata", "ctypes", "concurrent.futures"),
+}
+HEAVY |= {"sentry_sdk", "celery", "rq", "redis", "pytest", "xml"}
 
 
 @pytest.mark.parametrize(
@@ -32,9 +36,34 @@ def test_nothing_heavy_is_loaded(program):
     assert not HEAVY & loaded(program)
 
 
+def test_the_plugin_of_pytest_loads_no_store_until_it_is_asked_for_one():
+    modules = loaded("import failaware.ingest.pytest")
+    assert not {"failaware.store", "failaware.engine.sqlite", "sqlite3"} & modules
+
+
 def test_json_reports_load_neither_rich_nor_what_writes(store, path):
     modules = loaded(f"from failaware.cli.main import main; main(['--db', {str(path)!r}, 'health', '--json'])")
     assert not (HEAVY | {"failaware.store", "failaware.sync.worker"}) & modules
+
+
+@pytest.mark.parametrize("command", [["severity"], ["clusters"], ["events"], ["event", "1"], ["timeline"]])
+def test_reports_into_a_pipe_load_neither_rich_nor_what_writes(store, path, command):
+    store.record("a", 1)
+    modules = loaded(f"from failaware.cli.main import main; main(['--db', {str(path)!r}, *{command!r}])")
+    assert not (HEAVY | {"failaware.store", "failaware.sync.worker"}) & modules
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_worker_loads_asyncio_only_for_async_handlers(store, path, is_async):
+    kind = "async def" if is_async else "def"
+    modules = loaded(
+        "from failaware import Handlers, Store, Worker\nhandlers = Handlers()\n"
+        f"@handlers.on('a')\n{kind} handle(event): pass\n"
+        f"store = Store.open({str(path)!r}); store.record('a', 1)\n"
+        "Worker(store, handlers).run(until_idle=True, patience=0)"
+    )
+    assert ("asyncio" in modules) == is_async
+    assert not (HEAVY - {"asyncio", "logging", "traceback", "ctypes", "concurrent.futures"}) & modules
 
 
 def test_every_public_name_is_there_and_documented():

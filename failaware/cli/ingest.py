@@ -1,31 +1,36 @@
-"""`failaware ingest FILE…|-`: record events from JSON Lines."""
+"""`failaware ingest FILE…|-`: record events from JSON Lines, CloudEvents, OpenTelemetry logs and JUnit reports."""
 
 import argparse
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from itertools import chain
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from failaware.cli import output
 from failaware.cli.run import add_synchronous
 from failaware.errors import UsageError
-from failaware.ingest.lines import Ingested, ingest_lines
-from failaware.ingest.restore import is_export, take_back
+from failaware.ingest.files import ingest_file
+from failaware.ingest.lines import Ingested
 from failaware.store import Store
 from failaware.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
+    from io import BufferedReader
 
 _LONG = 4 * 1_048_576  # bytes of a file from which on progress is shown
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """FILE…, --follow, --json, --synchronous."""
-    parser.add_argument("files", nargs="+", metavar="FILE", help="JSON Lines; - is standard input")
+    parser.add_argument(
+        "files",
+        nargs="+",
+        metavar="FILE",
+        help="JSON Lines, CloudEvents, OTLP/JSON logs, JUnit XML; - is standard input",
+    )
     parser.add_argument(
         "--follow", action="store_true", help="go on with what is added to the files, through rotation and restart"
     )
@@ -37,7 +42,8 @@ def run(args: argparse.Namespace) -> int:
     """Ingest them; exit status 1 when a line was rejected."""
     total = _follow(args) if args.follow else _once(args)
     if args.json:
-        output.print_json({"recorded": total.recorded, "known": total.known, "rejected": total.rejected})
+        counts = ("recorded", "known", "rejected", "ignored")
+        output.print_json({name: getattr(total, name) for name in counts})
     else:
         _report(total)
     return 1 if total.rejected else 0
@@ -65,21 +71,13 @@ def _once(args: argparse.Namespace) -> Ingested:
     with Store.open(args.db, synchronous=args.synchronous) as store:
         for name in args.files:
             with _opened(name) as file, _progress(name) as progress:
-                done = _ingest(store, file, "stdin" if name == "-" else name, progress)
+                done = ingest_file(store, file, origin="stdin" if name == "-" else name, progress=progress)
             total.recorded += done.recorded
             total.known += done.known
             total.rejected += done.rejected
+            total.ignored += done.ignored
             total.reasons += done.reasons
     return total
-
-
-def _ingest(store: Store, file: IO[bytes], origin: str, progress: "Callable[[int], None]") -> Ingested:
-    first = file.readline()
-    lines = chain([first], file)
-    if is_export(first):
-        added, known = take_back(store, lines, origin=origin, progress=progress)
-        return Ingested(recorded=added, known=known)
-    return ingest_lines(store, lines, origin=origin, progress=progress)
 
 
 def _say(sentence: str) -> None:
@@ -90,20 +88,19 @@ def _say(sentence: str) -> None:
 def _report(total: Ingested) -> None:
     paper = output.Paper()
     known = f", {total.known:,} known by their key" if total.known else ""
-    paper.print(output.text(f"{total.recorded:,} recorded{known}, {total.rejected:,} rejected"))
+    ignored = f", {total.ignored:,} passed over as no failures" if total.ignored else ""
+    paper.print(output.text(f"{total.recorded:,} recorded{known}{ignored}, {total.rejected:,} rejected"))
     for reason in total.reasons[:5]:
         paper.print(output.text(f"  {reason}", "yellow"))
     if total.rejected:
-        paper.print(output.text("Rejected lines are kept in reject_log, with the reason.", "dim"))
+        paper.print(output.text("What was rejected is kept in reject_log, with the reason.", "dim"))
 
 
 @contextmanager
-def _opened(name: str) -> Iterator[IO[bytes]]:
-    if name == "-":
-        yield sys.stdin.buffer
-        return
+def _opened(name: str) -> Iterator["BufferedReader"]:
+    standard = name == "-"
     try:
-        with open(name, "rb") as file:
+        with open(0 if standard else name, "rb", closefd=not standard) as file:
             yield file
     except OSError as error:
         raise UsageError(f"cannot read {name}: {error.strerror}") from None

@@ -36,7 +36,7 @@ COMMANDS = (
     Command("tui", "tui", "the inspector: browse it all, live and read-only"),
     Command("run", "run", "apply due events through your handlers"),
     Command("exec", "exec", "run a program, try it again, and keep how it ended"),
-    Command("ingest", "ingest", "record events from JSON Lines"),
+    Command("ingest", "ingest", "record events from JSON Lines, CloudEvents, OpenTelemetry logs, JUnit reports"),
     Command("requeue", "decide", "record the decision to try events again"),
     Command("dismiss", "decide", "record the decision that events need nothing more"),
     Command("erase", "erase", "remove an event's payload and errors that must not be kept"),

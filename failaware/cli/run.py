@@ -7,7 +7,7 @@ from failaware.cli import output
 from failaware.read.inspector import Inspector
 from failaware.store import Store
 from failaware.sync.handlers import load_handlers
-from failaware.sync.worker import Worker
+from failaware.sync.worker import BATCH, Worker
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,7 +15,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("handlers", help="module:name of a failaware.Handlers(); 'module' alone means module:handlers")
     parser.add_argument("--until-idle", action="store_true", help="return once nothing is due within a second")
     parser.add_argument("--concurrency", type=int, default=1, metavar="N", help="handlers at once (default 1)")
-    parser.add_argument("--batch", type=int, default=50, metavar="N", help="events claimed at once (default 50)")
+    parser.add_argument(
+        "--batch", type=int, default=BATCH, metavar="N", help=f"events claimed at once, at most (default {BATCH})"
+    )
     parser.add_argument(
         "--lease",
         type=float,

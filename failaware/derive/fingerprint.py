@@ -275,7 +275,7 @@ def _is_code(word: str, match: re.Match[str]) -> bool:
         return True
     if between.endswith("(") and masks.TUPLE_AFTER.match(text, end):
         return True
-    return text.startswith("SQLSTATE") or masks.PROTOCOL_BEFORE.search(before) is not None
+    return text.startswith("SQLSTATE") or masks.PROTOCOL_BEFORE.search(before[-8:]) is not None
 
 
 @lru_cache(maxsize=4_096)

@@ -1,12 +1,12 @@
-"""Runs the fold over a scope of facts: those just appended, or all of them.
+"""Runs the fold over a scope of facts: those just appended, also when everything is derived anew, page by page.
 
 A scope is a handful of CTEs put in front of each statement of `fold.sql`; there is no second implementation of any
 rule. Needs a Writer inside a transaction, or private tables beside a store.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache, lru_cache, partial
+from typing import NamedTuple
 
 from failaware.derive.grouping import Group, Subject, group
 from failaware.derive.rules import Policy
@@ -19,7 +19,8 @@ from failaware.engine.sql import load
 _SQL = load(__file__, "fold.sql")
 _SQL["settle"] = _SQL["settle"].format(event_severity=case("event", "severity"), event_rule=case("event", "name"))
 
-_PAGE = 5_000  # failures fingerprinted, and clusters judged, at a time
+_PAGE = 5_000  # failures fingerprinted, clusters judged at a time
+_REBUILD_PAGE = 20_000  # facts folded at a time when all are
 
 DERIVED = ("event_state", "failure", "event_cluster", "failure_cluster", "cluster_hour", "tally")
 """The derived tables: whatever is in them comes from the fold."""
@@ -40,19 +41,14 @@ _EVIDENCE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """Which facts are new: CTEs, and the values of their parameters. The flags skip what the scope cannot hold.
-
-    `grouped`: its failures have their clusters already.
-    """
+class Scope(NamedTuple):
+    """Which facts are new: CTEs, and the values of their parameters. The flags skip what the scope cannot hold."""
 
     ctes: str
-    parameters: dict[str, int] = field(default_factory=dict)
+    parameters: Mapping[str, int] = {}
     events: bool = True
     attempts: bool = True
     decisions: bool = True
-    grouped: bool = False
 
 
 def _ctes(new_event: str, new_attempt: str, new_decision: str) -> str:
@@ -65,20 +61,14 @@ known_decision AS NOT MATERIALIZED (SELECT * FROM decision_log WHERE decision <>
 """
 
 
-ALL = Scope(_ctes("true", "true", "true"))
-"""Every fact there is: a rebuild."""
-
-
-def of_ids(events: str, attempts: str, decisions: str) -> Scope:
-    """The facts whose ids meet these conditions, such as `IN (SELECT …)`."""
-    return Scope(_ctes(f"event_id {events}", f"attempt_id {attempts}", f"decision_id {decisions}"))
-
-
 _LIVE = _ctes(
     "event_id BETWEEN :first_event AND :last_event",
     "attempt_id BETWEEN :first_attempt AND :last_attempt",
     "decision_id BETWEEN :first_decision AND :last_decision",
 )
+_LIVE_EVENTS = """WITH
+new_event AS NOT MATERIALIZED (SELECT * FROM event_log WHERE event_id BETWEEN :first_event AND :last_event)
+"""  # what record() appends; naming what is not there takes a tenth of its time
 _NOTHING = (1, 0)
 
 
@@ -86,9 +76,10 @@ def just_appended(
     events: tuple[int, int] = _NOTHING, attempts: tuple[int, int] = _NOTHING, decisions: tuple[int, int] = _NOTHING
 ) -> Scope:
     """Exactly the facts whose ids lie in these ranges (first and last; one transaction appends ids in a row)."""
-    parameters = {
-        "first_event": events[0],
-        "last_event": events[1],
+    parameters = {"first_event": events[0], "last_event": events[1]}
+    if attempts == decisions == _NOTHING:
+        return Scope(_LIVE_EVENTS, parameters, attempts=False, decisions=False)
+    parameters |= {
         "first_attempt": attempts[0],
         "last_attempt": attempts[1],
         "first_decision": decisions[0],
@@ -97,64 +88,109 @@ def just_appended(
     return Scope(_LIVE, parameters, events != _NOTHING, attempts != _NOTHING, decisions != _NOTHING)
 
 
-def one(log: str, number: int) -> Scope:
-    """One fact, of one of the three logs."""
-    kind = log.removesuffix("_log") + "s"
-    return just_appended(**{kind: (number, number)})
+def of_ids(events: str, attempts: str, decisions: str) -> Scope:
+    """The facts whose ids meet these conditions, such as `IN (SELECT …)`."""
+    return Scope(_ctes(f"event_id {events}", f"attempt_id {attempts}", f"decision_id {decisions}"))
 
 
 def fold(db: Deriver, scope: Scope, policy: Policy) -> None:
     """Bring the derived tables from what they say without the scope's facts to what they say with them."""
     if scope.events:
-        _run(db, scope, "new_states")
-        _run(db, scope, "tally_new")
+        fold_events(db, scope)
     if scope.attempts or scope.decisions:
-        _fold_tries(db, scope, policy)
+        _make_work_tables(db)
+        entered = _gather(db, scope)
+        if entered:
+            _follow(db, sign=-1)
+            _enter(db, scope)
+            _follow(db, sign=1)
+        _settle(db, scope, policy)
+        if entered:
+            _judge_clusters(db, "entry", policy)
+        _empty_work_tables(db, entered=entered)
+
+
+def fold_events(db: Deriver, scope: Scope) -> None:
+    """As `fold`, for new events only: they are PENDING, whatever the policy."""
+    db.execute(_scoped(scope.ctes, "new_states"), scope.parameters)
+    db.execute(_scoped(scope.ctes, "tally_new"), scope.parameters)
 
 
 def rebuild(db: Deriver, policy: Policy) -> None:
-    """Forget everything derived and derive it again from the facts."""
+    """Forget everything derived and derive it again from the facts, page by page, so that memory stays flat.
+
+    What only the whole course of a cluster can say is asked once, at the end.
+    """
     for table in DERIVED:
         db.execute(f"DELETE FROM {table}")
     forget_fingerprint_version(db)
-    fold(db, ALL, policy)
+    _make_work_tables(db)
+    for scope in _pages(db):
+        if scope.events:
+            fold_events(db, scope)
+            continue
+        entered = _gather(db, scope)
+        if entered:
+            _enter(db, scope)
+        _settle(db, scope, policy)
+        _empty_work_tables(db, entered=entered)
+    db.execute(_SQL["all_courses"])
+    db.execute(_SQL["all_hours"])
+    _follow(db, sign=1)
+    _judge_clusters(db, "failure_cluster", policy)
+    _empty_work_tables(db, entered=True)
 
 
-def _fold_tries(db: Deriver, scope: Scope, policy: Policy) -> None:
-    _empty_work_tables(db)
-    _run(db, scope, "touch")
-    _run(db, scope, "tally", sign=-1)
-    if scope.attempts:
-        _fold_failures(db, scope)
-    _run(db, scope, "settle", **policy.parameters())
-    _run(db, scope, "tally", sign=1)
-    db.execute(_SQL["drop_empty_tallies"])
-    _judge_clusters(db, [cluster_id for (cluster_id,) in db.query(_SQL["touched_clusters"])], policy)
+def _pages(db: Deriver) -> Iterator[Scope]:
+    """All facts, in pages of their ids."""
+    for name, table in (("event", "event_log"), ("attempt", "attempt_log"), ("decision", "decision_log")):
+        newest = db.query(f"SELECT coalesce(max({name}_id), 0) FROM {table}")[0][0]
+        for first in range(1, newest + 1, _REBUILD_PAGE):
+            yield just_appended(**{f"{name}s": (first, min(first + _REBUILD_PAGE - 1, newest))})
 
 
-def _empty_work_tables(db: Deriver) -> None:
-    """Temporary tables of this connection: which events are touched, and what their clusters will say of them."""
-    db.execute("CREATE TEMP TABLE IF NOT EXISTS touched (event_id INTEGER PRIMARY KEY)")
-    db.execute(
-        "CREATE TEMP TABLE IF NOT EXISTS entry (event_id INTEGER, cluster_id INTEGER, failures INTEGER, "
-        "first_failed_at INTEGER, last_failed_at INTEGER, open_until INTEGER, moved_from INTEGER)"
-    )
+def _make_work_tables(db: Deriver) -> None:
+    """Temporary tables of this connection; a rollback empties them as well."""
+    for name in ("work_touched", "work_entry", "work_course", "work_hour"):
+        db.execute(_SQL[name])
+
+
+def _empty_work_tables(db: Deriver, *, entered: bool) -> None:
     db.execute("DELETE FROM touched")
-    db.execute("DELETE FROM entry")
+    if entered:
+        for table in ("entry", "course", "moved_hour"):
+            db.execute(f"DELETE FROM {table}")
 
 
-def _fold_failures(db: Deriver, scope: Scope) -> None:
-    if _fingerprint(db, scope) or scope.grouped:
-        _run(db, scope, "count_failures")
-        _run(db, scope, "count_hours")
-    if not _run(db, scope, "entries"):
-        return
-    moved = bool(db.query("SELECT 1 FROM entry WHERE moved_from IS NOT NULL LIMIT 1"))
-    if moved:
-        _count_entries(db, scope, sign=-1)
-    _run(db, scope, "enter")
-    if moved:
-        _count_entries(db, scope, sign=1)
+def _gather(db: Deriver, scope: Scope) -> bool:
+    """Note what is new of each touched event, and of its clusters; true if there are any."""
+    db.execute(_scoped(scope.ctes, "touch"), scope.parameters)
+    if scope.attempts:
+        _fingerprint(db, scope)
+    db.execute(_scoped(scope.ctes, "entries"), scope.parameters)
+    return bool(db.query("SELECT 1 FROM entry LIMIT 1"))
+
+
+def _enter(db: Deriver, scope: Scope) -> None:
+    db.execute(_SQL["enter"])
+    if scope.attempts:
+        db.execute(_scoped(scope.ctes, "count_hours"), scope.parameters)
+    db.execute(_SQL["count_entries"])
+
+
+def _follow(db: Deriver, *, sign: int) -> None:
+    """Take what depends on a cluster's course out of its counts (-1, before the course changes), or put it back (1)."""
+    if sign < 0:
+        db.execute(_SQL["courses"])
+        db.execute(_SQL["moved_hours"])
+    db.execute(_SQL["count_comebacks"], {"sign": sign})
+    db.execute(_SQL["count_episodes"], {"sign": sign})
+
+
+def _settle(db: Deriver, scope: Scope, policy: Policy) -> None:
+    db.execute(_scoped(scope.ctes, "settle"), {**scope.parameters, **policy.parameters()})
+    db.execute(_SQL["tally"])
+    db.execute(_SQL["drop_empty_tallies"])
 
 
 def rename_clusters(db: Deriver, cluster_ids: list[int], policy: Policy) -> None:
@@ -163,28 +199,36 @@ def rename_clusters(db: Deriver, cluster_ids: list[int], policy: Policy) -> None
     for cluster_id in cluster_ids:
         found = find(db.query(_SQL["named_by"], {"cluster": cluster_id})[0])
         db.execute(_SQL["rename_cluster"], (found.error_type, found.template, cluster_id))
-    _judge_clusters(db, cluster_ids, policy)
+    _make_work_tables(db)
+    db.execute_many("INSERT INTO entry (cluster_id) VALUES (?)", [(cluster_id,) for cluster_id in cluster_ids])
+    _judge_clusters(db, "entry", policy)
+    _empty_work_tables(db, entered=True)
 
 
-def _fingerprint(db: Deriver, scope: Scope) -> bool:
-    """Give every new failure its cluster; true if there were any without one."""
-    after, find = 0, _grouper(db)
-    while rows := db.query(scope.ctes + _SQL["unfingerprinted"], {**scope.parameters, "after": after, "page": _PAGE}):
+def _fingerprint(db: Deriver, scope: Scope) -> None:
+    """Give every new failure its cluster."""
+    after, find = 0, None
+    full = True
+    while full:
+        rows = db.query(_scoped(scope.ctes, "unfingerprinted"), {**scope.parameters, "after": after, "page": _PAGE})
         failures: list[tuple[int, int]] = []
         clusters: dict[int, tuple[int, str, str | None, str]] = {}
         for row in rows:
+            find = find or _grouper(db)
             found = find(row)
             failures.append((row[0], found.cluster_id))
             named = clusters.get(found.cluster_id)
             # The first to enter names it, as it does when failures come one by one; what is erased has no name to give.
             if named is None or named[3] == ERASED:
                 clusters[found.cluster_id] = (found.cluster_id, row[2], found.error_type, found.template)
+        full = len(rows) == _PAGE
+        if not rows:
+            break
         db.execute_many(_SQL["new_failure"], failures)
         db.execute_many(_SQL["new_cluster"], [clusters[cluster_id] for cluster_id in sorted(clusters)])
         after = rows[-1][0]
     if after:
         note_fingerprint_version(db)
-    return after > 0
 
 
 def _grouper(db: Deriver) -> Callable[[Row], Group]:
@@ -205,29 +249,25 @@ def _grouper(db: Deriver) -> Callable[[Row], Group]:
     return find
 
 
-def _count_entries(db: Deriver, scope: Scope, *, sign: int) -> None:
-    """Take the entries that change out of every count of their clusters (-1), or put them back (1)."""
-    _run(db, scope, "count_entries", sign=sign)
-    _run(db, scope, "count_comebacks", sign=sign)
-    _run(db, scope, "count_episodes", sign=-1)
-    _run(db, scope, "count_entry_hours", sign=sign)
-    _run(db, scope, "count_episodes", sign=1)
-
-
-def _judge_clusters(db: Deriver, cluster_ids: list[int], policy: Policy) -> None:
-    """Write each cluster's severity with the sentence that says why."""
+def _judge_clusters(db: Deriver, among: str, policy: Policy) -> None:
+    """Write the severity of each cluster in the table `among`, with the sentence that says why."""
     rule, severity = case("cluster", "name"), case("cluster", "severity")
-    for start in range(0, len(cluster_ids), _PAGE):
-        page = cluster_ids[start : start + _PAGE]
-        evidence = CLUSTER_EVIDENCE.format(of=f"cluster_id IN ({','.join(map(str, page))})")
-        rows = db.query(f"SELECT {severity}, {rule}, * FROM ({evidence}) AS evidence", policy.parameters())
+    page = f"SELECT DISTINCT cluster_id FROM {among} WHERE cluster_id > :after ORDER BY cluster_id LIMIT :page"
+    evidence = CLUSTER_EVIDENCE.format(of=f"cluster_id IN ({page})")
+    sql = f"SELECT {severity}, {rule}, * FROM ({evidence}) AS evidence ORDER BY cluster_id"
+    after, full = 0, True
+    while full:
+        rows = db.query(sql, {**policy.parameters(), "after": after, "page": _PAGE})
         verdicts = []
         for row in rows:
             numbers = dict(zip(_EVIDENCE, row[2:], strict=True))
             reason = cluster_reason(row[1], numbers) if row[1] else None
             verdicts.append((row[0], row[1], reason, numbers["cluster_id"]))
         db.execute_many(_SQL["judge_cluster"], verdicts)
+        full = len(rows) == _PAGE
+        after = verdicts[-1][-1] if verdicts else after
 
 
-def _run(db: Deriver, scope: Scope, name: str, **parameters: int) -> int:
-    return db.execute(scope.ctes + _SQL[name], {**scope.parameters, **parameters})
+@cache
+def _scoped(ctes: str, name: str) -> str:
+    return ctes + _SQL[name]

@@ -3,14 +3,15 @@
 What each failure is like is taken over from the store, since that depends on nothing but itself.
 """
 
-from dataclasses import replace
 from typing import NamedTuple
 
-from failaware.derive.fold import ALL, fold, one
+from failaware.derive.fold import fold, just_appended
 from failaware.derive.past import LOGS
 from failaware.derive.settings import load_policy
 from failaware.engine import Deriver
+from failaware.model import NEVER
 
+_ALL = (1, NEVER)
 _MEMBERS = {"event": "SELECT ?", "cluster": "SELECT event_id FROM main.event_cluster WHERE cluster_id = ?"}
 _SEVERITY = {
     "event": "SELECT severity, rule FROM event_state WHERE event_id = ?",
@@ -80,7 +81,7 @@ class Replay:
                 "(SELECT id FROM played WHERE log = ? AND place <= ?)",
                 (number, facts),
             )
-        fold(self._db, replace(ALL, grouped=True), self._policy)
+        fold(self._db, just_appended(_ALL, _ALL, _ALL), self._policy)
         self._next = facts + 1
 
     def step(self) -> Played | None:
@@ -92,7 +93,8 @@ class Replay:
         number, fact_id, at = rows[0]
         log = LOGS[number]
         self._db.execute(f"INSERT INTO {log.table} SELECT * FROM main.{log.table} WHERE {log.key} = ?", (fact_id,))
-        fold(self._db, replace(one(log.table, fact_id), grouped=True), self._policy)
+        kind = log.table.removesuffix("_log") + "s"
+        fold(self._db, just_appended(**{kind: (fact_id, fact_id)}), self._policy)
         return Played(log.table, fact_id, at)
 
     def severity(self) -> tuple[str | None, str | None]:

@@ -7,9 +7,10 @@ can only query, `open_beside`, which has tables of its own beside those it can o
 from pathlib import Path
 
 from failaware.engine.base import Deriver, Reader, Row, Writer
+from failaware.engine.watch import Watch
 from failaware.errors import UsageError
 
-__all__ = ["Deriver", "Reader", "Row", "Writer", "open_beside", "open_reader", "open_writer"]
+__all__ = ["Deriver", "Reader", "Row", "Watch", "Writer", "open_beside", "open_reader", "open_writer"]
 
 
 def open_reader(place: str | Path, *, busy_timeout_s: float = 30.0) -> Reader:

@@ -2,7 +2,10 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from failaware.engine.watch import Watch
 
 Row = tuple[Any, ...]
 Parameters = Mapping[str, Any] | Sequence[Any]
@@ -49,8 +52,8 @@ class Writer(Deriver, Protocol):
     def savepoint(self) -> AbstractContextManager[None]:
         """A part of a transaction that can be rolled back alone, by an exception."""
 
-    def checkpoint(self) -> None:
-        """Move what is in the write-ahead log into the database file, as far as no reader needs it."""
+    def watch(self) -> "Watch":
+        """Something to wait on until this store, or another handle of it, may have written. Close it after use."""
 
     def wiping(self) -> AbstractContextManager[Callable[[], bool]]:
         """Around a transaction: what it removes is overwritten on the disk, and in the write-ahead log too.

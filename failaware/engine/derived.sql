@@ -18,6 +18,7 @@ CREATE TABLE event_state (
 ) STRICT;
 CREATE INDEX event_due ON event_state (event_type, due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX event_unresolved ON event_state (severity, first_failed_at) WHERE severity IS NOT NULL;
+CREATE INDEX event_open ON event_state (event_id) WHERE severity IS NOT NULL;
 CREATE INDEX event_failing ON event_state (sync_status, event_id) WHERE sync_status IN ('FAILED', 'DEAD');
 CREATE INDEX event_retried ON event_state (attempts) WHERE attempts > 1;
 

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+_COMMENT = re.compile(r"^--.*\n", re.MULTILINE)  # for readers of the file; the database would parse it each time
 
 
 def load(beside: str, name: str) -> dict[str, str]:
@@ -17,4 +18,4 @@ def load(beside: str, name: str) -> dict[str, str]:
     names, bodies = parts[::2], parts[1::2]
     if len(set(names)) != len(names):
         raise ValueError(f"{name}: a statement's name stands twice")
-    return {key: body.strip().rstrip(";") for key, body in zip(names, bodies, strict=True)}
+    return {key: _COMMENT.sub("", body).strip().rstrip(";") for key, body in zip(names, bodies, strict=True)}

@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from failaware.engine.base import Parameters, Row
@@ -17,12 +18,17 @@ from failaware.errors import (
     UsageError,
 )
 
+if TYPE_CHECKING:
+    from failaware.engine.watch import Watch
+
 APPLICATION_ID = 0x4641494C  # "FAIL": tells a failaware store from any other SQLite file
 SCHEMA_VERSION = 1
 BUSY_TIMEOUT_S = 30.0
 OLDEST_SQLITE = (3, 37, 0)  # STRICT tables
+_LOG_PAGES = {"FULL": 1_000, "NORMAL": 4_000}
+"""When a commit also does a checkpoint. A log that is written over is flushed sooner than one that grows; without
+flushes, the checkpoint is what costs."""
 _INHERITED: list[sqlite3.Connection] = []
-_WAL_PAGES = 8192  # 32 MB: record() checkpoints this rarely, the worker does it in between
 
 
 class SqliteReader:
@@ -179,13 +185,16 @@ class SqliteWriter:
         """SQLite's data_version, which counts anew in each connection: differs when another one has committed."""
         return int(self.query("PRAGMA data_version")[0][0]) + (self._opened << 32)
 
+    def watch(self) -> "Watch":
+        """Looks at the write-ahead log, to which every commit writes."""
+        from failaware.engine.watch import Watch
+
+        self.query("SELECT 1")  # a connection that is open keeps the log there
+        return Watch(self.path.with_name(self.path.name + "-wal"))
+
     def interrupt(self) -> None:
         """End the query that runs now, from another thread."""
         self._db.interrupt()
-
-    def checkpoint(self) -> None:
-        """Copy the write-ahead log into the file, as far as no reader needs it; waits for nobody."""
-        self.query("PRAGMA wal_checkpoint(PASSIVE)")
 
     @contextmanager
     def wiping(self) -> Iterator[Callable[[], bool]]:
@@ -220,7 +229,7 @@ def _connect_read_write(path: Path, synchronous: str) -> sqlite3.Connection:
             _bring_up_to_date(db, path)
         db.execute("PRAGMA journal_mode = WAL")
         db.execute(f"PRAGMA synchronous = {synchronous}")
-        db.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
+        db.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES[synchronous]}")
         db.execute("PRAGMA temp_store = MEMORY")
         db.execute("PRAGMA trusted_schema = OFF")
     except BaseException:

@@ -2,13 +2,15 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
-from failaware.derive.fold import fold, just_appended
+from failaware.derive.fold import fold, fold_events, just_appended
 from failaware.derive.rules import Policy
-from failaware.engine import Reader, Writer
+from failaware.engine import Reader, Row, Writer
 from failaware.errors import NotFound, UsageError
-from failaware.model import DecisionKind, Event, NewAttempt, NewEvent, NewReject
+from failaware.facts import claim
+from failaware.model import DecisionKind, Event, NewAttempt, NewEvent, NewReject, Observed
 
 _EVENT = (
     "INSERT INTO event_log (event_id, event_type, source, event_payload, occurred_at, detected_at, fingerprint) "
@@ -28,61 +30,89 @@ _STANDS = (
     "(SELECT 1 FROM erasure_log x WHERE x.of_table = 'event_log' AND x.row_id = s.event_id) "
     "FROM event_state s WHERE event_id = ?"
 )
+_END_LEASES = (
+    "DELETE FROM lease WHERE (event_id, leased_by) IN "
+    "(SELECT event_id, worker FROM attempt_log WHERE attempt_id BETWEEN ? AND ?)"
+)
+_SYNCED = ("SYNCED", None, None, None, None, None)
+_MOST = 1_024  # values in one IN (...)
 _REJECT = "INSERT INTO reject_log (origin, line_no, raw, error, rejected_at) VALUES (?, ?, ?, ?, ?)"
 
 
-def events(db: Writer, new: Sequence[NewEvent], policy: Policy) -> list[tuple[int, bool]]:
+def events(db: Writer, new: Sequence[NewEvent]) -> list[tuple[int, bool]]:
     """Append events; returns (event_id, known) for each. A key that is known gives its first event and adds nothing."""
     first = event_id = _next_id(db, "event_log", "event_id")
-    by_key: dict[str, int] = {}
+    by_key = _events_of(db, [event.key for event in new if event.key is not None])
     ids: list[tuple[int, bool]] = []
     rows, keys = [], []
-    for event in new:
-        if event.key is not None:
-            known = by_key.get(event.key) or _event_of_key(db, event.key)
-            if known is not None:
-                ids.append((known, True))
+    for event_type, payload, key, source, occurred_at, detected_at, fingerprint in new:
+        if key is not None:
+            if key in by_key:
+                ids.append((by_key[key], True))
                 continue
-            by_key[event.key] = event_id
-            keys.append((event.key, event_id))
-        rows.append(
-            (event_id, event.event_type, event.source, event.payload_json)
-            + (event.occurred_at, event.detected_at, event.fingerprint)
-        )
+            by_key[key] = event_id
+            keys.append((key, event_id))
+        rows.append((event_id, event_type, source, payload, occurred_at, detected_at, fingerprint))
         ids.append((event_id, False))
         event_id += 1
     if rows:
         db.execute_many(_EVENT, rows)
         if keys:
             db.execute_many(_KEY, keys)
-        fold(db, just_appended(events=(first, event_id - 1)), policy)
+        fold_events(db, just_appended(events=(first, event_id - 1)))
     return ids
 
 
 def attempts(db: Writer, new: Sequence[NewAttempt], policy: Policy) -> None:
-    """Append attempts, each numbered after the last one of its event, and end the leases they were made under."""
+    """Append attempts, numbered after the last one of their event or as they say, and end the leases they held."""
     if not new:
         return
     first = attempt_id = _next_id(db, "attempt_log", "attempt_id")
-    numbers: dict[int, int] = {}
+    numbers = _attempts_of(db, [attempt.event_id for attempt in new])
+    tracebacks: dict[str, int] = {}
+    taken: set[tuple[int, int]] = set()
     rows = []
-    for attempt in new:
-        event_id, failure = attempt.event_id, attempt.failure
-        number = numbers[event_id] = (numbers.get(event_id) or _attempts_of(db, event_id)) + 1
-        error = (
-            ("SYNCED", None, None, None)
-            if failure is None
-            else ("FAILED", failure.error_type, failure.error_message, _traceback(db, failure.traceback))
-        )
+    for event_id, failure, worker, started_at, finished_at, retry_at, because, wanted in new:
+        if event_id not in numbers:
+            raise NotFound(f"there is no event {event_id}; record it first")
+        last = numbers[event_id]
+        number = wanted or last + 1
+        if wanted and ((event_id, number) in taken or (number <= last and _is_taken(db, event_id, number))):
+            number = last + 1
+        taken.add((event_id, number))
+        numbers[event_id] = max(last, number)
+        if failure is None:
+            outcome, error_type, message, traceback, cause, fingerprint = _SYNCED
+        else:
+            outcome, traceback = "FAILED", None
+            error_type, message, text, cause, fingerprint = failure
+            if text is not None:
+                traceback = tracebacks[text] = tracebacks.get(text) or _traceback(db, text)
         rows.append(
-            (attempt_id, event_id, number, *error, attempt.worker, attempt.started_at, attempt.finished_at)
-            + (attempt.retry_at, attempt.because)
-            + ((None, None) if failure is None else (failure.cause, failure.fingerprint))
+            (attempt_id, event_id, number, outcome, error_type, message, traceback, worker)
+            + (started_at, finished_at, retry_at, because, cause, fingerprint)
         )
         attempt_id += 1
     db.execute_many(_ATTEMPT, rows)
-    db.execute_many("DELETE FROM lease WHERE event_id = ? AND leased_by = ?", [(a.event_id, a.worker) for a in new])
+    db.execute(_END_LEASES, (first, attempt_id - 1))
     fold(db, just_appended(attempts=(first, attempt_id - 1)), policy)
+
+
+def observed(db: Writer, new: Sequence[Observed], policy: Policy, *, at_known: bool = False) -> list[tuple[int, bool]]:
+    """Append events with the attempts that others made at them; returns what `events` does.
+
+    Attempts at an event whose key was known are left out: they were appended with it. With `at_known` they are further
+    ones, and appended.
+    """
+    ids = events(db, [event for event, _ in new])
+    tried = [
+        attempt._replace(event_id=event_id)
+        for (event_id, known), (_, made) in zip(ids, new, strict=True)
+        for attempt in made
+        if at_known or not known
+    ]
+    attempts(db, tried, policy)
+    return ids
 
 
 def decisions(
@@ -110,6 +140,8 @@ def decisions(
         rows.append((decision_id, event_id, kind.value, tried, by, reason, now))
     if rows:
         db.execute_many(_DECISION, rows)
+        for event_id in event_ids:
+            claim.give_back(db, event_id)  # from the task queue that would have tried it again
         fold(db, just_appended(decisions=(first, first + len(rows) - 1)), policy)
     return first
 
@@ -151,22 +183,30 @@ def _next_id(db: Writer, table: str, column: str) -> int:
     return int(db.query(f"SELECT coalesce(max({column}), 0) + 1 FROM {table}")[0][0])
 
 
-def _event_of_key(db: Writer, key: str) -> int | None:
-    rows = db.query("SELECT event_id FROM event_key WHERE key = ?", (key,))
-    return int(rows[0][0]) if rows else None
+def _events_of(db: Reader, keys: list[str]) -> dict[str, int]:
+    """The events that were recorded under these keys before."""
+    return dict(_for_each(db, "SELECT key, event_id FROM event_key WHERE key IN ({})", keys))
 
 
-def _attempts_of(db: Writer, event_id: int) -> int:
-    rows = db.query("SELECT attempts FROM event_state WHERE event_id = ?", (event_id,))
-    if not rows:
-        raise NotFound(f"there is no event {event_id}; record it first")
-    return int(rows[0][0])
+def _attempts_of(db: Reader, event_ids: list[int]) -> dict[int, int]:
+    """How many attempts each of these events has had."""
+    return dict(_for_each(db, "SELECT event_id, attempts FROM event_state WHERE event_id IN ({})", event_ids))
 
 
-def _traceback(db: Writer, text: str | None) -> int | None:
+def _is_taken(db: Reader, event_id: int, number: int) -> bool:
+    return bool(db.query("SELECT 1 FROM attempt_log WHERE event_id = ? AND attempt_no = ?", (event_id, number)))
+
+
+def _for_each(db: Reader, sql: str, values: list[str] | list[int]) -> Iterator[Row]:
+    """The rows of a query for all the values, of which it has room for a power of two: few statements to prepare."""
+    for start in range(0, len(values), _MOST):
+        some: list[Any] = [*values[start : start + _MOST]]
+        room = 1 << (len(some) - 1).bit_length()
+        yield from db.query(sql.format(",".join("?" * room)), some + some[-1:] * (room - len(some)))
+
+
+def _traceback(db: Writer, text: str) -> int:
     """The id of a traceback's one row, which is made when it is new."""
-    if text is None:
-        return None
     digest = hashlib.sha256(text.encode()).hexdigest()
     rows = db.query("SELECT traceback_id FROM traceback_log WHERE hash = ?", (digest,))
     if not rows:

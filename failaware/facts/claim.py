@@ -4,8 +4,8 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from failaware.engine import Reader, Writer
-from failaware.model import Claimed, Event
+from failaware.engine import Reader, Row, Writer
+from failaware.model import NEVER, Claimed, Event
 
 WORKER_LOST = "WorkerLost"
 """The error type of the attempt that records a worker's death."""
@@ -13,6 +13,18 @@ WORKER_LOST = "WorkerLost"
 PROGRAM = "#exec"
 """Ends the name of whoever runs a program (`failaware exec`); what it had in hand is for no worker to try."""
 
+_DUE = """
+SELECT s.due_at, s.event_id, s.event_type, e.event_payload, k.key, e.source, e.occurred_at, e.detected_at, s.attempts,
+       s.attempts - s.budget_from, a.error_type IS NOT NULL
+  FROM event_state s
+  JOIN event_log e ON e.event_id = s.event_id
+  LEFT JOIN event_key k ON k.event_id = s.event_id
+  LEFT JOIN lease l ON l.event_id = s.event_id
+  LEFT JOIN attempt_log a ON a.attempt_id = s.last_failure AND a.attempt_no = s.attempts AND a.error_type = :lost
+ WHERE s.event_type = :type AND s.due_at IS NOT NULL AND s.due_at <= :now AND l.event_id IS NULL
+ ORDER BY s.due_at LIMIT :limit
+"""
+_decode = json.JSONDecoder().decode
 _SUSPECT_WAITS = 1_000_000  # µs for which others may still be taken before it
 
 
@@ -57,32 +69,23 @@ def take(
     has been due for a second, nothing else is taken either, and None returned: when the worker's hands are empty, its
     turn comes.
     """
-    batch: list[int] = []
-    suspect = False
+    batch: list[Claimed] = []
     for event_type in types:
-        rows = db.query(
-            "SELECT s.event_id, a.error_type IS NOT NULL, s.due_at FROM event_state s "
-            "LEFT JOIN lease l ON l.event_id = s.event_id "
-            "LEFT JOIN attempt_log a ON a.attempt_id = s.last_failure AND a.attempt_no = s.attempts "
-            "AND a.error_type = :lost "
-            "WHERE s.event_type = :type AND s.due_at IS NOT NULL AND s.due_at <= :now AND l.event_id IS NULL "
-            "ORDER BY s.due_at LIMIT :limit",
-            {"type": event_type, "now": now, "limit": limit - len(batch), "lost": WORKER_LOST},
-        )
-        suspects = [(event_id, due_at) for event_id, suspect, due_at in rows if suspect]
+        rows = db.query(_DUE, {"type": event_type, "now": now, "limit": limit - len(batch), "lost": WORKER_LOST})
+        suspects = [row for row in rows if row[-1]]
         if suspects and alone and not batch:
-            batch, suspect = [suspects[0][0]], True
+            batch = [_claimed(suspects[0])]
             break
-        if suspects and not alone and suspects[0][1] < now - _SUSPECT_WAITS:
+        if suspects and not alone and suspects[0][0] < now - _SUSPECT_WAITS:
             return None
-        batch += [event_id for event_id, suspect, _ in rows if not suspect]
+        batch += [_claimed(row) for row in rows if not row[-1]]
         if len(batch) >= limit:
             break
     db.execute_many(
         "INSERT INTO lease (event_id, leased_until, leased_by) VALUES (?, ?, ?)",
-        [(event_id, until, worker) for event_id in batch],
+        [(claimed.event.event_id, until, worker) for claimed in batch],
     )
-    return [_load(db, event_id, suspect=suspect) for event_id in batch]
+    return batch
 
 
 def hold(db: Writer, event_id: int, worker: str, *, now: int, until: int) -> None:
@@ -93,6 +96,19 @@ def hold(db: Writer, event_id: int, worker: str, *, now: int, until: int) -> Non
         "WHERE lease.leased_by = excluded.leased_by OR lease.leased_until < :now",
         {"event": event_id, "until": until, "worker": worker, "now": now},
     )
+
+
+def entrust(db: Writer, event_id: int, queue: str) -> None:
+    """Leave an event to a task queue while it is FAILED: the queue tries it again, and no worker of ours takes it."""
+    if db.query("SELECT 1 FROM event_state WHERE event_id = ? AND sync_status = 'FAILED'", (event_id,)):
+        hold(db, event_id, queue, now=0, until=NEVER)
+    else:
+        give_back(db, event_id)
+
+
+def give_back(db: Writer, event_id: int) -> None:
+    """End what `entrust` began: its queue has no more to do with it, or a person decided otherwise."""
+    db.execute("DELETE FROM lease WHERE event_id = ? AND leased_until = ?", (event_id, NEVER))
 
 
 def renew(db: Writer, worker: str, until: int) -> None:
@@ -135,13 +151,7 @@ def next_due(db: Reader, handles: Callable[[str], bool]) -> int | None:
     return min((at for (at,) in times), default=None)
 
 
-def _load(db: Reader, event_id: int, *, suspect: bool) -> Claimed:
-    (row,) = db.query(
-        "SELECT e.event_id, e.event_type, e.event_payload, k.key, e.source, e.occurred_at, e.detected_at, "
-        "s.attempts, s.attempts - s.budget_from FROM event_log e JOIN event_state s ON s.event_id = e.event_id "
-        "LEFT JOIN event_key k ON k.event_id = e.event_id WHERE e.event_id = ?",
-        (event_id,),
-    )
-    event_type, payload, key, source, occurred_at, detected_at, attempts, tries = row[1:]
-    event = Event(event_id, event_type, json.loads(payload), key, source, occurred_at, detected_at, attempts + 1)
-    return Claimed(event, tries, suspect)
+def _claimed(row: Row) -> Claimed:
+    _, event_id, event_type, payload, key, source, occurred_at, detected_at, attempts, tries, suspect = row
+    event = Event(event_id, event_type, _decode(payload), key, source, occurred_at, detected_at, attempts + 1)
+    return Claimed(event, tries, bool(suspect))

@@ -3,6 +3,8 @@
 import os
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
+from queue import SimpleQueue
 from threading import RLock, get_ident
 from typing import Generic, TypeVar
 from weakref import WeakSet
@@ -21,14 +23,15 @@ class _Ticket(Generic[T]):
         self.result: T
         self.error: BaseException | None = None
         self.done = False
+        self.woken: SimpleQueue[None] = SimpleQueue()
 
 
 class GroupCommit:
     """Runs jobs in transactions of one Writer, from any thread.
 
-    Whoever gets the lock first commits for all who wait behind it; a lone thread goes straight through. A job that
-    raises is rolled back by itself and raises to its own caller only. A job submitted from within a job joins the
-    transaction that is open.
+    Whoever gets the lock first commits for all who wait behind it and wakes them, and then the next to commit; a lone
+    thread goes straight through. A job that raises is rolled back by itself and raises to its own caller only. A job
+    submitted from within a job joins the transaction that is open.
     """
 
     def __init__(self, db: Writer) -> None:
@@ -42,39 +45,80 @@ class GroupCommit:
 
     def run(self, job: Callable[[Writer], T]) -> T:
         """Run the job and return its result once it is committed."""
-        if self._owner == get_ident():
+        me = get_ident()
+        if self._owner == me:
             with self._db.savepoint():
                 return job(self._db)
+        if not self._waiting and self._lock.acquire(blocking=False):
+            try:
+                return self._commit_alone(job, me)
+            finally:
+                self._release()
         ticket = _Ticket(job)
         self._waiting.append(ticket)  # type: ignore[arg-type]
-        with self._lock:
-            if not ticket.done:
-                self._commit_waiting()
+        if self._lock.acquire(blocking=False) or self._its_turn(ticket):
+            try:
+                if not ticket.done:
+                    self._commit_waiting()
+            finally:
+                self._release()
         if ticket.error is not None:
             raise ticket.error
         return ticket.result
 
     def run_wiping(self, job: Callable[[Writer], T]) -> tuple[T, bool]:
         """Run a job whose deletions must leave no trace in the files; also tells whether they have left none."""
-        with self._lock, self._db.wiping() as wiped:
-            result = self.run(job)
-        return result, wiped()
+        self._lock.acquire()
+        try:
+            with self._db.wiping() as wiped:
+                result = self.run(job)
+            return result, wiped()
+        finally:
+            self._release()
+
+    def _its_turn(self, ticket: _Ticket[T]) -> bool:
+        """Wait until the ticket is done, or until it is to commit for all: then true, with the lock."""
+        try:
+            ticket.woken.get()
+            return not ticket.done and self._lock.acquire()
+        except BaseException:  # a signal: the next one must not wait for this one
+            with suppress(ValueError):
+                self._waiting.remove(ticket)  # type: ignore[arg-type]
+            if self._lock.acquire(blocking=False):
+                self._release()
+            raise
 
     def read(self, job: Callable[[Writer], T]) -> T:
         """Run a job that only reads, without a transaction of its own."""
-        with self._lock:
+        self._lock.acquire()
+        try:
             return job(self._db)
+        finally:
+            self._release()
+
+    def _release(self) -> None:
+        """Let the lock go, and wake the first who waits: it commits for all. Nobody else is woken for nothing."""
+        self._lock.release()
+        if self._waiting and self._owner is None:
+            with suppress(IndexError):  # another thread took them meanwhile
+                self._waiting[0].woken.put(None)
+
+    def _commit_alone(self, job: Callable[[Writer], T], me: int) -> T:
+        self._owner = me
+        try:
+            with self._db.transaction():
+                return job(self._db)
+        finally:
+            self._owner = None
+            self.commits += 1
 
     def _commit_waiting(self) -> None:
         tickets = [self._waiting.popleft() for _ in range(len(self._waiting))]
         self._owner = get_ident()
         try:
             with self._db.transaction():
-                if len(tickets) == 1:
-                    tickets[0].result = tickets[0].job(self._db)
-                else:
-                    for ticket in tickets:
-                        self._run_apart(ticket)
+                for ticket in tickets:
+                    self._run_apart(ticket)
         except BaseException as error:  # noqa: BLE001 - the commit failed: nobody's job is done, and each caller hears so
             for ticket in tickets:
                 ticket.error = ticket.error or error
@@ -83,6 +127,7 @@ class GroupCommit:
             self.commits += 1
             for ticket in tickets:
                 ticket.done = True
+                ticket.woken.put(None)
 
     def _run_apart(self, ticket: _Ticket[object]) -> None:
         try:
@@ -100,7 +145,7 @@ class GroupCommit:
     def after_fork_in_parent(self) -> None:
         """Go on."""
         if self._ready_to_fork:
-            self._lock.release()
+            self._release()
 
     def after_fork_in_child(self) -> None:
         """Begin anew: no other thread is left that could hold the lock or wait for it."""

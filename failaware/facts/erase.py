@@ -4,6 +4,7 @@ Runs inside one transaction of a Writer.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from failaware.derive.fold import rename_clusters
 from failaware.derive.rules import Policy
@@ -12,6 +13,21 @@ from failaware.engine import Writer
 from failaware.engine.guards import FACTS
 from failaware.facts import append, seal
 from failaware.model import DecisionKind
+
+
+class Erasure(NamedTuple):
+    """What an erasure removed, of how many rows: payloads, errors of attempts, tracebacks.
+
+    `shared` tracebacks were left: other events have them too. `wiped`: the file holds no trace of it any more; where it
+    is false, a reader kept the write-ahead log, which still does.
+    """
+
+    payloads: int
+    errors: int
+    tracebacks: int
+    shared: int
+    wiped: bool
+
 
 _ERASURE = "INSERT INTO erasure_log (decision_id, of_table, row_id, digest, cluster_id) VALUES (?, ?, ?, ?, ?)"
 _FAILURES = (

@@ -5,6 +5,7 @@ cheaper than the traceback module, and it looks the same but for the `^^^^` mark
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 from types import CodeType, TracebackType
 
 from failaware.ingest.masking import Masker
@@ -56,19 +57,23 @@ def failure(
     fingerprint: str | None = None,
 ) -> Failure:
     """A failure fit to be stored, of texts that may hold anything: masked, bounded, valid UTF-8."""
-
-    def kept(text: str, limit: int) -> str:
-        if masker is not None:
-            text, _ = masker.mask_text(bounded(text, 4 * limit))  # what is cut here is cut again below
-        return bounded(storable(text), limit)
-
     return Failure(
-        kept(error_type, MAX_NAME),
-        kept(message, MAX_MESSAGE),
-        traceback and kept(traceback, MAX_TRACEBACK),
-        cause and kept(cause, MAX_MESSAGE),
-        fingerprint and kept(fingerprint, MAX_NAME),
+        _kept_again(error_type, MAX_NAME, masker),
+        _kept(message, MAX_MESSAGE, masker),
+        traceback and _kept_again(traceback, MAX_TRACEBACK, masker),
+        cause and _kept(cause, MAX_MESSAGE, masker),
+        fingerprint and _kept(fingerprint, MAX_NAME, masker),
     )
+
+
+def _kept(text: str, limit: int, masker: Masker | None) -> str:
+    if masker is not None:
+        text, _ = masker.mask_text(bounded(text, 4 * limit))  # what is cut here is cut again below
+    return bounded(storable(text), limit)
+
+
+_kept_again = lru_cache(maxsize=64)(_kept)
+"""As `_kept`, for what failures at one place share: to look a traceback through takes longer than all else."""
 
 
 def _fingerprint(error: BaseException) -> str | None:

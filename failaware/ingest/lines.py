@@ -3,27 +3,37 @@
 A line may also have a `"fingerprint"`: what its failures are like. With `"error": {"type": …, "message": …,
 "traceback": …}` it says how it failed elsewhere. The payload is kept as the raw JSON that stood in the line. What
 cannot be understood becomes a reject, with the reason.
+
+Each line is known by what stands in it: it may as well be a CloudEvent, a request of the OpenTelemetry protocol, or an
+array of any of these. Arrays and objects may also take many lines, where they begin the file.
 """
 
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import islice
 from json.decoder import WHITESPACE, scanstring  # type: ignore[attr-defined]
 from typing import Any
 
 from failaware.engine import Writer
 from failaware.errors import PayloadError, UsageError
+from failaware.ingest import cloudevents, otlp
+from failaware.ingest.batches import elements, unfolded
 from failaware.ingest.capture import failure
+from failaware.ingest.causes import root_cause
+from failaware.ingest.observed import Read, observed
 from failaware.ingest.record import Recorder, parse_time
-from failaware.model import Failure, NewEvent, NewReject
+from failaware.model import Failure, NewReject, Observed
 from failaware.store import Store
 from failaware.text import bounded, storable
 
 CHUNK = 1_000
 """Lines in one transaction."""
 
+CHUNK_BYTES = 1_048_576
+"""Bytes of lines in one transaction, but for a line that is longer: one line may hold thousands of events."""
+
+_EMPTY = re.compile(rb"\s*\[\s*\]\s*")  # a batch may be empty
 _ESCAPED = re.compile(r"\\u00([2-7][0-9a-fA-F])")  # a printable character of ASCII
 _BLANK = frozenset((" ", "\t", "\r", "\n"))
 _MAX_RAW = 65_536  # characters of a rejected line that are kept
@@ -33,11 +43,15 @@ _decode = json.JSONDecoder(parse_constant=lambda name: _refuse(f"{name} is not J
 
 @dataclass(slots=True)
 class Ingested:
-    """What became of the lines: recorded, known before (by their key), rejected; blank lines are not counted."""
+    """What became of the input: events recorded, known before (by their key), rejected; blank lines are not counted.
+
+    `ignored` is what was understood and is no failure: log records below ERROR, skipped tests.
+    """
 
     recorded: int = 0
     known: int = 0
     rejected: int = 0
+    ignored: int = 0
     reasons: list[str] = field(default_factory=list)
 
 
@@ -50,8 +64,7 @@ def ingest_lines(
         StoreError: the store cannot be written; the chunks before are recorded.
     """
     total = Ingested()
-    numbered = enumerate(lines, start=1)
-    while chunk := list(islice(numbered, CHUNK)):
+    for chunk in _chunks(unfolded(enumerate(lines, start=1))):
         ingest_chunk(store, chunk, origin=origin, total=total)
         progress(sum(len(line) for _, line in chunk))
     return total
@@ -66,31 +79,60 @@ def ingest_chunk(
     along: Callable[[Writer], None] | None = None,
 ) -> None:
     """Record numbered lines in one transaction, together with what `along` writes, and count them in `total`."""
-    events, rejects = _prepare(store, chunk, origin)
+    events: list[Observed] = []
+    rejects: list[NewReject] = []
+    now = store.clock()
+    for line_no, line in chunk:
+        for text in _apart(line):
+            try:
+                read = _read(text, store.recorder, now)
+            except (UsageError, ValueError, RecursionError) as error:
+                read = Read([], refused=((text, _reason(error)),))
+            events += read.events
+            total.ignored += read.ignored
+            for raw, why in read.refused:
+                rejects.append(reject(store.recorder, origin, line_no, raw, error=why, now=now))
+    record(store, events, rejects, total=total, along=along)
+
+
+def record(
+    store: Store,
+    events: list[Observed],
+    rejects: list[NewReject],
+    *,
+    total: Ingested,
+    along: Callable[[Writer], None] | None = None,
+) -> None:
+    """Record what was read in one transaction, together with what `along` writes, and count it in `total`."""
     known = sum(store.ingest(events, rejects, along=along))
     total.known += known
     total.recorded += len(events) - known
     total.rejected += len(rejects)
-    total.reasons += [f"{origin}:{bad.line_no}: {bad.error}" for bad in rejects][: 5 - len(total.reasons)]
+    total.reasons += [f"{bad.origin}:{bad.line_no}: {bad.error}" for bad in rejects][: 5 - len(total.reasons)]
 
 
-def _prepare(
-    store: Store, chunk: list[tuple[int, bytes]], origin: str
-) -> tuple[list[tuple[NewEvent, Failure | None]], list[NewReject]]:
-    events, rejects = [], []
-    now = store.clock()
-    for line_no, line in chunk:
-        if not line.strip():
-            continue
-        try:
-            events.append(_parse(line.decode("utf-8-sig"), store.recorder, now))
-        except UnicodeDecodeError:
-            rejects.append(reject(store.recorder, origin, line_no, line, error="not UTF-8", now=now))
-        except RecursionError:
-            rejects.append(reject(store.recorder, origin, line_no, line, error="nested too deeply", now=now))
-        except (UsageError, ValueError) as error:
-            rejects.append(reject(store.recorder, origin, line_no, line, error=str(error), now=now))
-    return events, rejects
+def _chunks(numbered: Iterable[tuple[int, bytes]]) -> Iterator[list[tuple[int, bytes]]]:
+    chunk: list[tuple[int, bytes]] = []
+    size = 0
+    for line in numbered:
+        chunk.append(line)
+        size += len(line[1])
+        if len(chunk) >= CHUNK or size >= CHUNK_BYTES:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
+
+
+def _apart(line: bytes) -> list[bytes]:
+    """The elements of an array, or the line."""
+    return elements(line) or [line]
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return "not UTF-8"
+    return "nested too deeply" if isinstance(error, RecursionError) else str(error)
 
 
 def reject(recorder: Recorder, origin: str, line_no: int, line: bytes, *, error: str, now: int) -> NewReject:
@@ -106,17 +148,32 @@ def _legible(raw: str, recorder: Recorder) -> str:
     return masked if hits else raw
 
 
-def _parse(line: str, recorder: Recorder, now: int) -> tuple[NewEvent, Failure | None]:
+def _read(line: bytes, recorder: Recorder, now: int) -> Read:
+    """What a line says; nothing, of a blank one."""
+    if not line.strip():
+        return Read([])
+    if _EMPTY.fullmatch(line):
+        return Read([], ignored=1)
+    text = line.decode("utf-8-sig")
     values: dict[str, Any] = {}
     raw_payload = "null"
-    for name, value, raw in members(line):
+    for name, value, raw in members(text):
         if name in values:
             raise UsageError(f"the field '{name}' stands twice")
-        if name not in _FIELDS:
-            raise UsageError(f"there is no field '{name}'; fields are {', '.join(sorted(_FIELDS))}")
         values[name] = value
         if name == "payload":
             raw_payload = raw
+    if "specversion" in values:
+        return Read([cloudevents.event(values, text.strip(), recorder, now)])
+    if not values.keys().isdisjoint(otlp.SIGNALS):
+        return otlp.events(values, recorder, now)
+    return Read([_event(values, raw_payload, recorder, now)])
+
+
+def _event(values: dict[str, Any], raw_payload: str, recorder: Recorder, now: int) -> Observed:
+    unknown = set(values) - _FIELDS
+    if unknown:
+        raise UsageError(f"there is no field '{min(unknown)}'; fields are {', '.join(sorted(_FIELDS))}")
     if "type" not in values:
         raise UsageError("the field 'type' is missing")
     event, _ = recorder.event(
@@ -129,7 +186,8 @@ def _parse(line: str, recorder: Recorder, now: int) -> tuple[NewEvent, Failure |
         raw=raw_payload,
         fingerprint=values.get("fingerprint"),
     )
-    return event, _failure(values.get("error"), recorder)
+    failed = _failure(values.get("error"), recorder)
+    return Observed(event) if failed is None else observed(event, failed)
 
 
 def _failure(error: Any, recorder: Recorder) -> Failure | None:
@@ -143,6 +201,7 @@ def _failure(error: Any, recorder: Recorder) -> Failure | None:
         error.get("type") or "Error",
         error.get("message") or "",
         error.get("traceback"),
+        cause=root_cause(error.get("traceback") or ""),
         masker=recorder.masker,
     )
 

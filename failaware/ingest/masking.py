@@ -47,6 +47,9 @@ _SHORT_WORD = re.compile(r"(?!\d{13})[\w.-]{0,15}")
 _SEPARATOR = re.compile(r"[\s=:,<>\[(\"'%]")
 """One of these stands between what announces a secret and the secret."""
 _MANY_DIGITS = re.compile(r"\d(?:[ -]?\d){12}")
+_LETTERS = bytes(ord("x") if byte >= 128 or chr(byte).isalnum() or byte in b"-_" else ord(" ") for byte in range(256))
+_DIGITS = bytes(ord("0") if byte >= 128 or chr(byte).isdigit() else ord(" ") for byte in range(256))
+"""Tables that make a text's runs easy to find, and as if every character beyond ASCII belonged to one."""
 _CARD = re.compile(r"(?<![\w.-])(?:[45]|3[04678]|2[2-7]|6[0245])(?:[ -]?\d){11,17}(?![\w-]|\.\d)")
 _MAX_PASSES = 4  # what stands beside a masked secret may then show itself
 _MAX_ITEMS = 5_000_000  # of a value that holds itself; writing it as JSON will say so
@@ -70,7 +73,7 @@ class Masker:
         """Whether a text, or the JSON of a value, is worth a closer look; most are not."""
         if not self._enabled:
             return False
-        return bool(self._extra) or _is_hinted(text, text.lower()) or _MANY_DIGITS.search(text) is not None
+        return bool(self._extra) or _is_hinted(text, text.lower()) or _has_many_digits(text)
 
     def mask_text(self, text: str) -> tuple[str, int]:
         """The text without its secrets, and how many there were."""
@@ -91,7 +94,7 @@ class Masker:
             if _SEPARATOR.search(text):
                 text, named = mask_named(text, self.says_secret)
             text, shaped = mask_shapes(text, lower, unbroken=_UNBROKEN.search(text) is not None)
-        if _MANY_DIGITS.search(text):
+        if _has_many_digits(text):
             text, cards = _mask_cards(text)
         return text, named + shaped + cards
 
@@ -165,7 +168,17 @@ class Masker:
 def _is_hinted(text: str, lower: str) -> bool:
     if any(map(lower.__contains__, _HINTS)):
         return True
-    return _UNBROKEN.search(text) is not None and any(map(lower.__contains__, _UNBROKEN_HINTS))
+    # The table first: it takes a tenth of the time of the expression, and most texts hold no such run.
+    if b"x" * 16 not in text.encode(errors="replace").translate(_LETTERS) or _UNBROKEN.search(text) is None:
+        return False
+    return any(map(lower.__contains__, _UNBROKEN_HINTS))
+
+
+def _has_many_digits(text: str) -> bool:
+    """Whether there are as many digits in a row as a card has, but for single blanks and dashes."""
+    if b"0" * 13 not in text.encode(errors="replace").translate(_DIGITS, b" -"):
+        return False
+    return _MANY_DIGITS.search(text) is not None
 
 
 def _can_be_secret(value: Any) -> bool:

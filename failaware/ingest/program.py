@@ -6,10 +6,10 @@ wrong does.
 
 import re
 import signal
-from itertools import dropwhile, takewhile
 from typing import NamedTuple
 
 from failaware.ingest.capture import failure
+from failaware.ingest.causes import TRACEBACK, cause_before, raised
 from failaware.ingest.masking import Masker
 from failaware.model import Failure
 
@@ -25,9 +25,6 @@ _WRONG = re.compile(
     re.IGNORECASE,
 )
 _HARMLESS = re.compile(r"\b(?:0|no) (?:\w+ )?(?:errors?|failures?|failed)\b", re.IGNORECASE)
-_TRACEBACK = "Traceback (most recent call last):"
-_FROM = "The above exception was the direct cause of the following exception:"
-_RAISED = re.compile(r"(?P<type>[A-Za-z_][\w.]*)(?:: (?P<message>.*))?")
 
 
 class Ended(NamedTuple):
@@ -74,9 +71,9 @@ def _what(end: Ended, err: str) -> tuple[str, str, str | None]:
         return "TimedOut", f"not done within {end.limit}: {_ending(end)}", None
     if end.status < 0:
         return "Killed", _ending(end), None
-    raised = _raised(err)
-    if raised is not None:
-        return raised
+    said_by_python = _raised(err)
+    if said_by_python is not None:
+        return said_by_python
     said = _said(err) or _said(_legible(end.out))
     return "ExitStatus", f"exit status {end.status}" + (f": {said}" if said else ""), None
 
@@ -124,27 +121,8 @@ def _said(text: str) -> str | None:
 
 def _raised(text: str) -> tuple[str, str, str | None] | None:
     """Type, message and root cause of the traceback that standard error ends with, if it does."""
-    start = text.rfind(_TRACEBACK)
+    start = text.rfind(TRACEBACK)
     if start < 0 or (start and text[start - 1] != "\n"):
         return None
-    last = _exception(text[start:])
-    if last is None:
-        return None
-    cause = None
-    while start >= 0 and text[:start].rstrip().endswith(_FROM):
-        before = text[:start].rstrip().removesuffix(_FROM)
-        start = before.rfind(_TRACEBACK)
-        cause = _exception(before[start:]) if start >= 0 else cause
-    root = None if cause is None else ": ".join(part for part in cause if part)
-    return last[0], last[1], root
-
-
-def _exception(traceback: str) -> tuple[str, str] | None:
-    """Type and message of one traceback: what follows its frames, up to an empty line."""
-    lines = traceback.strip().splitlines()[1:]
-    ending = list(dropwhile(lambda line: line[:1] in ("", " "), lines))
-    match = _RAISED.fullmatch(ending[0]) if ending else None
-    if match is None:
-        return None
-    more = takewhile(str.strip, ending[1:])
-    return match["type"], "\n".join([match["message"] or "", *more]).strip()
+    last = raised(text[start:])
+    return None if last is None else (*last, cause_before(text, start))

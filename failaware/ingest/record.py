@@ -10,7 +10,7 @@ from typing import Any
 from failaware.errors import PayloadError, UsageError
 from failaware.ingest.masking import Masker
 from failaware.model import NewEvent
-from failaware.text import storable
+from failaware.text import storable, visible
 
 MAX_PAYLOAD_BYTES = 1_048_576
 """The default limit for one payload: 1 MiB of JSON in UTF-8."""
@@ -149,6 +149,14 @@ def parse_time(value: object) -> int | None:
     return _microseconds(value)
 
 
+def as_name(text: str) -> str:
+    """A name that others gave as one of ours: printable, 512 characters at most, what is cut told by a digest."""
+    name = text if text.isprintable() else "".join(map(_printable, visible(text)))
+    if len(name) <= _MAX_NAME:
+        return name or "unnamed"
+    return f"{name[: _MAX_NAME - 17]} {hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
+
+
 def as_json(value: Any) -> Any:
     """A value as JSON can hold it: what is no plain JSON value, as the first 200 characters of its repr."""
     if value is None or isinstance(value, bool | int | str):
@@ -163,6 +171,10 @@ def as_json(value: Any) -> Any:
         return repr(value)[:_MAX_SHOWN]
     except Exception:  # noqa: BLE001 - a broken __repr__ must not stop who records
         return f"<{type(value).__name__}>"
+
+
+def _printable(character: str) -> str:
+    return character if character.isprintable() else f"\\u{ord(character):04x}"
 
 
 def _from_iso(text: str) -> datetime:

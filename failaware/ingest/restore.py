@@ -22,9 +22,9 @@ _IN_WORDS = {INTEGER: "a whole number", TEXT: "a text", BLOB: "bytes in hexadeci
 _BY_NAME = {kind.name: kind for kind in KINDS}
 
 
-def is_export(first_line: bytes) -> bool:
-    """Whether a file with this first line is an export."""
-    return first_line.strip() == FIRST.encode()
+def is_export(begins: bytes) -> bool:
+    """Whether a file that begins so is an export."""
+    return begins.startswith(FIRST.encode())
 
 
 def take_back(

@@ -121,7 +121,9 @@ def _time(column: str, compare: str) -> Field:
     return lambda condition, value, now: f"{column} {compare} {condition.bind(parse_moment(value, now=now))}"
 
 
-def _severity(column: str) -> Field:
+def _severity(column: str, among: str = "") -> Field:
+    """`among` and the + lead SQLite along the unresolved events in their order; by severity it would sort them all."""
+
     def make(condition: Condition, value: str, _now: int) -> str:
         levels = [level.value for level in Severity]
         at_least = value.endswith("+")
@@ -131,7 +133,7 @@ def _severity(column: str) -> Field:
                 f"'{value}' is not a severity; there are {', '.join(levels)}, and HIGH+ for HIGH or worse"
             )
         wanted = levels[levels.index(level) :] if at_least else [level]
-        return f"{column} IN ({', '.join(condition.bind(name) for name in wanted)})"
+        return f"{among}{column} IN ({', '.join(condition.bind(name) for name in wanted)})"
 
     return make
 
@@ -173,7 +175,7 @@ EVENT_FIELDS: dict[str, Field] = {
     "status": _status,
     "type": _exact("s.event_type"),
     "error": _contains("a.error_type", "a.error_message"),
-    "severity": _severity("s.severity"),
+    "severity": _severity("+s.severity", "s.severity IS NOT NULL AND "),
     "cluster": _ever_in_cluster,
     "last": _number("s.cluster_id"),
     "source": _exact("e.source"),

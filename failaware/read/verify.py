@@ -27,10 +27,6 @@ _PAGE = 100  # seals read at a time
 _WITHOUT_EVENT = (
     "SELECT {key} FROM {table} f WHERE NOT EXISTS (SELECT 1 FROM event_log e WHERE e.event_id = f.event_id)"
 )
-_MISNUMBERED = """
-  SELECT 'of event ' || event_id FROM attempt_log
-   GROUP BY event_id HAVING min(attempt_no) <> 1 OR max(attempt_no) <> count(*)
-"""
 _LOST_TRACEBACKS = """
   SELECT DISTINCT traceback FROM attempt_log
    WHERE traceback IS NOT NULL AND traceback NOT IN (SELECT traceback_id FROM traceback_log)
@@ -44,7 +40,6 @@ _CONTRADICTIONS = (
     ("event_key", _WITHOUT_EVENT.format(key="key", table="event_key"), "its event does not exist"),
     ("attempt_log", _WITHOUT_EVENT.format(key="attempt_id", table="attempt_log"), "its event does not exist"),
     ("decision_log", _WITHOUT_EVENT.format(key="decision_id", table="decision_log"), "its event does not exist"),
-    ("attempt_log", _MISNUMBERED, "their numbers leave some out"),
     ("traceback_log", _LOST_TRACEBACKS, "is missing, though an attempt has it"),
     ("erasure_log", _UNDECIDED, "no person decided it"),
 )

@@ -1,8 +1,7 @@
 """One try at applying one event: calls the handler and tells what happened. No SQL, no decision."""
 
 import inspect
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from failaware.errors import HandlerError
 from failaware.ingest.capture import describe
@@ -12,8 +11,7 @@ from failaware.sync.handlers import Handler
 from failaware.sync.retry import Outcome, decide
 
 
-@dataclass(frozen=True, slots=True)
-class Tried:
+class Tried(NamedTuple):
     """What happened: `error` is None when the handler returned. Times in µs."""
 
     claimed: Claimed

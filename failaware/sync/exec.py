@@ -13,7 +13,7 @@ from failaware.facts import append, claim
 from failaware.ingest.capture import failure
 from failaware.ingest.masking import Masker
 from failaware.ingest.program import Ended, describe_end
-from failaware.model import NewAttempt, NewEvent
+from failaware.model import UNNUMBERED, NewAttempt, NewEvent
 from failaware.store import Store, this_worker
 from failaware.sync.lost import lost_attempt
 from failaware.sync.program import Interrupts, run_once
@@ -22,7 +22,6 @@ from failaware.sync.retry import Outcome, Retry, decide
 _LEASE_US = 60_000_000
 _RENEW_S = 20.0
 _PATIENCE_S = 2.0  # the program waits this long at most for its event to be written
-_UNNUMBERED = 0  # the event of an attempt that could not be written yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +58,7 @@ def execute(
         while interrupts.first is None:
             tries += 1
             end = run_once(plan.command, interrupts=interrupts, clock=clock, say=say, limit=plan.limit)
-            outcome = _decide(plan, end, tries, record.event_id or _UNNUMBERED, interrupts)
+            outcome = _decide(plan, end, tries, record.event_id or UNNUMBERED, interrupts)
             record.ended(end, outcome)
             if outcome is None or outcome.retry_at is None:
                 return end.exit_status
@@ -107,15 +106,13 @@ class _Record:
         retry_at, because = (None, None) if outcome is None else (outcome.retry_at, outcome.because)
         failed = describe_end(end, masker=self._masker)
         finished_at = max(end.started_at, end.finished_at)  # the clock may have gone backwards
-        self._write(NewAttempt(_UNNUMBERED, failed, self._worker, end.started_at, finished_at, retry_at, because))
+        self._write(NewAttempt(UNNUMBERED, failed, self._worker, end.started_at, finished_at, retry_at, because))
 
     def interrupted(self, name: str) -> None:
         """Write that a signal came where no attempt was running, so that none follows."""
         failed = failure("Interrupted", f"{name} came while no attempt was running", None, masker=None)
         now = self._clock()
-        self._write(
-            NewAttempt(_UNNUMBERED, failed, self._worker, now, now, None, f"{name} came: it is not tried again")
-        )
+        self._write(NewAttempt(UNNUMBERED, failed, self._worker, now, now, None, f"{name} came: it is not tried again"))
 
     def _write(self, attempt: NewAttempt) -> None:
         if attempt.retry_at is None:
@@ -155,7 +152,7 @@ class _Record:
                 lost = claim.lost(db, lambda _type: True, now, by=claim.PROGRAM)
                 found = [lost_attempt(lease, Retry(), now=now, lease_us=_LEASE_US) for lease in lost]
                 append.attempts(db, found, store.policy)
-                ((event_id, _),) = append.events(db, [self._event], store.policy)
+                ((event_id, _),) = append.events(db, [self._event])
             append.attempts(db, [attempt._replace(event_id=event_id) for attempt in self._unwritten], store.policy)
             if not self._over.is_set():
                 claim.hold(db, event_id, self._worker, now=now, until=now + _LEASE_US)

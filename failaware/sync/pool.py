@@ -1,11 +1,12 @@
-"""Where handlers run: plain ones on threads, async ones on one event loop. What they return or raise is put in a queue.
+"""Where handlers run: plain ones on threads, async ones on one event loop. `gather` hands out what has come of them.
 
 A handler can be killed with its process but not stopped from within, so the pool waits for what is in hand.
 """
 
 import queue
+from collections import deque
 from collections.abc import Callable
-from threading import Thread
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 from failaware.model import Claimed
@@ -22,7 +23,9 @@ class Pool:
     """Up to `concurrency` plain handlers at once, and as many async ones."""
 
     def __init__(self, concurrency: int, clock: Callable[[], int]) -> None:
-        self.results: queue.SimpleQueue[Tried | Claimed] = queue.SimpleQueue()
+        self._results: deque[Tried | Claimed] = deque()
+        self._wanted = 0
+        self._enough = Event()
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._clock = clock
         self._stopping = False
@@ -34,14 +37,30 @@ class Pool:
         self._loop_thread: Thread | None = None
 
     def submit(self, claimed: Claimed, handler: Handler) -> None:
-        """Start a try; its result comes through `results`."""
+        """Start a try; its result comes through `gather`."""
         if handler.is_async:
             self._submit_async(claimed, handler)
         else:
             self._jobs.put((claimed, handler))
 
+    def gather(self, wanted: int, timeout_s: float) -> list[Tried | Claimed]:
+        """What has come of the handlers: once there are `wanted` results, or what there is when the time is up.
+
+        The waiting thread is woken once, not for each result: a change of threads costs more than a quick handler.
+        """
+        self._enough.clear()
+        self._wanted = wanted
+        if len(self._results) < wanted:
+            self._enough.wait(timeout_s)
+        return [self._results.popleft() for _ in range(min(wanted, len(self._results)))]
+
+    def _put(self, result: Tried | Claimed) -> None:
+        self._results.append(result)
+        if len(self._results) >= self._wanted:
+            self._enough.set()
+
     def stop(self) -> None:
-        """Start nothing more: what has not begun comes back through `results` as it was claimed."""
+        """Start nothing more: what has not begun comes back through `gather` as it was claimed."""
         if not self._stopping:
             self._stopping = True
             for _ in self._threads:
@@ -60,7 +79,7 @@ class Pool:
         while (job := self._jobs.get()) is not None:
             claimed, handler = job
             if self._stopping:
-                self.results.put(claimed)
+                self._put(claimed)
                 continue
             started_at = self._clock()
             error: BaseException | None = None
@@ -68,7 +87,7 @@ class Pool:
                 must_have_run(handler.function(claimed.event))
             except BaseException as raised:  # noqa: BLE001 - even SystemExit in a handler is that event's failure
                 error = from_handler(raised)
-            self.results.put(Tried(claimed, handler, error, started_at, self._clock()))
+            self._put(Tried(claimed, handler, error, started_at, self._clock()))
 
     def _submit_async(self, claimed: Claimed, handler: Handler) -> None:
         import asyncio
@@ -83,7 +102,7 @@ class Pool:
     async def _work_async(self, claimed: Claimed, handler: Handler) -> None:
         async with self._slots:
             if self._stopping:
-                self.results.put(claimed)
+                self._put(claimed)
                 return
             started_at = self._clock()
             error: BaseException | None = None
@@ -92,4 +111,4 @@ class Pool:
                 await result
             except BaseException as raised:  # noqa: BLE001 - as above
                 error = from_handler(raised)
-            self.results.put(Tried(claimed, handler, error, started_at, self._clock()))
+            self._put(Tried(claimed, handler, error, started_at, self._clock()))

@@ -3,6 +3,7 @@
 import hashlib
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 from failaware.errors import Permanent, RetryAfter, UsageError
 
@@ -89,6 +90,7 @@ def _seconds(seconds: float) -> str:
     return f"{seconds:g} s"
 
 
+@lru_cache(maxsize=128)  # one reckoning asks for it three times
 def _spread(event_id: int, n: int) -> float:
     """A number in [0, 1) that looks random and is the same on every machine."""
     digest = hashlib.sha256(f"{event_id}:{n}".encode()).digest()

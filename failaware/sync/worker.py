@@ -4,15 +4,14 @@ Handlers run on the pool's threads, outside any transaction; the thread that cal
 """
 
 import itertools
-import queue
 import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from types import FrameType
 
-from failaware.engine import Writer
+from failaware.engine import Watch, Writer
 from failaware.errors import HandlerError, UsageError
 from failaware.facts import append, claim
 from failaware.facts.seal import seal_what_is_due
@@ -25,8 +24,11 @@ from failaware.sync.pool import Pool
 
 _numbers = itertools.count(1)
 _FLUSH_S = 0.03  # results wait at most this long for others to share their transaction
-_POLL_S = 0.005  # how often an idle worker looks whether something was recorded
-_CHECKPOINT_EVERY = 100  # commits
+_LOOK_S = 0.05  # how often an idle worker looks whether it is to stop, or was not told of something
+_PAUSE_S, _PAUSES = 0.002, 25  # how it looks once it was told: the log is written to before its commit can be seen
+_FIRST_BATCH = 50  # events, before it is known how quick the handlers are
+BATCH = 200
+"""The default limit of a batch: what a worker that dies takes with it."""
 _LOOK_FOR_SEALS_US = 1_000_000  # how often an idle worker looks whether facts are to be sealed
 
 
@@ -37,7 +39,8 @@ class Worker:
         store: where the events are; several workers, in any number of processes, may share one.
         handlers: which function applies which events; types without a handler stay PENDING.
         concurrency: how many handlers run at once (threads; async handlers share one event loop).
-        batch: how many events are claimed, and how many results are committed, in one transaction.
+        batch: how many events are claimed, and how many results are committed, in one transaction, at most: it begins
+            with 50, and grows while handlers are quick.
         lease: seconds after which a worker that no longer renews its leases counts as lost.
 
     Raises:
@@ -45,7 +48,7 @@ class Worker:
     """
 
     def __init__(
-        self, store: Store, handlers: Handlers, *, concurrency: int = 1, batch: int = 50, lease: float = 60.0
+        self, store: Store, handlers: Handlers, *, concurrency: int = 1, batch: int = BATCH, lease: float = 60.0
     ) -> None:
         for name, value in (("concurrency", concurrency), ("batch", batch), ("lease", lease)):
             if value <= 0:
@@ -58,13 +61,14 @@ class Worker:
         self._handlers = handlers
         self._concurrency = concurrency
         self._batch = batch
+        self._size = min(batch, _FIRST_BATCH)
         self._lease_us = int(lease * 1_000_000)
         self._stopping = threading.Event()
         self._in_hand: dict[int, Claimed] = {}
         self._alone = False
         self._holding_back = False
+        self._more = False
         self._turn = 0
-        self._commits = 0
         self._renew_at = 0
         self._seal_at = 0
 
@@ -78,13 +82,13 @@ class Worker:
         self.name = self._name()  # anew: the process may be a fork of the one that made this worker
         self._stopping.clear()
         self._in_hand.clear()  # a run that an error ended may have left something
-        self._alone = self._holding_back = False
+        self._alone = self._holding_back = self._more = False
         pool = Pool(self._concurrency, self._store.clock)
-        with self._signals():
+        with self._signals(), closing(self._store.read(lambda db: db.watch())) as watch:
             try:
                 while not self._stopping.is_set():
                     self._start(self._turn_over(self._gather(pool)), pool)
-                    if not self._in_hand and not self._wait_for_work(patience if until_idle else None):
+                    if not self._in_hand and not self._wait_for_work(watch, patience if until_idle else None):
                         break
                 pool.stop()
                 while self._in_hand:
@@ -102,22 +106,30 @@ class Worker:
         return this_worker() + (f"#{self._number}" if self._number > 1 else "")
 
     def _gather(self, pool: Pool) -> list[Tried]:
-        """What has come out of the handlers: up to a batch, waiting a moment for others to share its transaction."""
+        """What has come out of the handlers: up to a batch, waiting a moment for others to share its transaction.
+
+        Where more may be due, it does not wait for the last ones: while they run, the next batch is claimed.
+        """
         tried: list[Tried] = []
-        deadline = time.monotonic() + _FLUSH_S
-        while self._in_hand and len(tried) < self._batch:
-            try:
-                result = pool.results.get(timeout=max(0.0, deadline - time.monotonic()))
-            except queue.Empty:
-                break
+        if not self._in_hand:
+            return tried
+        began, left = time.monotonic(), self._concurrency if self._more else 0
+        wanted = max(1, min(self._size, len(self._in_hand) - left))
+        for result in pool.gather(wanted, _FLUSH_S):
             if isinstance(result, Tried):
-                if not tried:
-                    deadline = time.monotonic() + _FLUSH_S
                 tried.append(result)
                 del self._in_hand[result.claimed.event.event_id]
             else:
                 del self._in_hand[result.event.event_id]  # given back untried: the pool is stopping
+        self._pace(time.monotonic() - began)
         return tried
+
+    def _pace(self, took: float) -> None:
+        """Large batches for quick handlers, so that a commit is shared by many; small ones for slow handlers."""
+        if took >= _FLUSH_S:
+            self._size = min(self._batch, _FIRST_BATCH)
+        elif took < _FLUSH_S / 2:
+            self._size = min(self._batch, 2 * self._size)
 
     def _turn_over(self, tried: list[Tried]) -> list[Claimed]:
         """Append what happened and claim what is next, in one transaction."""
@@ -125,20 +137,19 @@ class Worker:
         self._renew(now)
         if tried:
             self._holding_back = False
-        room = not self._alone and not self._holding_back and len(self._in_hand) < self._concurrency
+        room = not self._alone and not self._holding_back and len(self._in_hand) <= self._concurrency
         if not tried and not (room and self._is_due(now)):
             return []
-        facts = self._facts(tried)
+        facts, limit = self._facts(tried), self._size
 
         def job(db: Writer) -> list[Claimed] | None:
             self._append(db, tried, facts)
-            return self._take(db, now) if room else []
+            return self._take(db, now, limit) if room else []
 
         claimed = self._store.write(job)
         self._holding_back = claimed is None  # until something comes out of the handlers
-        self._commits += 1
-        if self._commits % _CHECKPOINT_EVERY == 0:
-            self._store.read(lambda db: db.checkpoint())
+        if room:
+            self._more = claimed is not None and len(claimed) >= limit
         return claimed or []
 
     def _record(self, tried: list[Tried]) -> None:
@@ -168,8 +179,9 @@ class Worker:
     def _start(self, batch: list[Claimed], pool: Pool) -> None:
         self._in_hand.update((claimed.event.event_id, claimed) for claimed in batch)
         self._alone = any(claimed.suspect for claimed in batch) or (self._alone and bool(self._in_hand))
+        handlers = {event_type: self._handler(event_type) for event_type in {c.event.event_type for c in batch}}
         for claimed in batch:
-            handler = self._handler(claimed.event.event_type)
+            handler = handlers[claimed.event.event_type]
             if not handler.transactional:
                 pool.submit(claimed, handler)
             elif self._stopping.is_set():
@@ -197,7 +209,7 @@ class Worker:
         self._store.write(job)
         del self._in_hand[claimed.event.event_id]
 
-    def _take(self, db: Writer, now: int) -> list[Claimed] | None:
+    def _take(self, db: Writer, now: int, limit: int) -> list[Claimed] | None:
         self._bury_lost(db, now)
         types = claim.waiting_types(db, self._handlers.handles)
         self._turn += 1  # no type waits behind another's flood
@@ -208,7 +220,7 @@ class Worker:
             worker=self.name,
             now=now,
             until=now + self._lease_us,
-            limit=self._batch,
+            limit=limit,
             alone=not self._in_hand,
         )
 
@@ -236,7 +248,7 @@ class Worker:
         due = self._store.read(lambda db: claim.next_due(db, self._handlers.handles))
         return due is not None and due <= now
 
-    def _wait_for_work(self, patience: float | None) -> bool:
+    def _wait_for_work(self, watch: Watch, patience: float | None) -> bool:
         """Sleep until something falls due or is recorded; False when that lies beyond the patience, if any."""
         self._seal()
         token = self._store.change_token()
@@ -244,10 +256,17 @@ class Worker:
         now = self._store.clock()
         if patience is not None and (due is None or due > now + int(patience * 1_000_000)):
             return False
+        pauses = 0
         while not self._stopping.is_set():
-            if due is not None and self._store.clock() >= due:
+            wait = _LOOK_S if due is None else min(_LOOK_S, (due - self._store.clock()) / 1_000_000)
+            if wait <= 0:
                 return True
-            self._stopping.wait(_POLL_S)
+            if pauses:
+                time.sleep(min(wait, _PAUSE_S))
+                pauses -= 1
+            elif watch.wait(wait):
+                pauses = _PAUSES
+                continue
             if self._store.change_token() != token:
                 return True
         return True

@@ -122,6 +122,28 @@ def test_the_order_of_arrival_does_not_matter(history, random):
     assert play(history, []) == play(mixed, [1] * len(mixed))
 
 
+@given(st.lists(attempts, max_size=20), st.randoms(), batch_sizes)
+@settings(max_examples=60, deadline=None)
+def test_attempts_that_say_their_number_may_arrive_in_any_order(history, random, sizes):
+    """A task queue's retry may be recorded before the try that asked for it."""
+    counts, numbered = dict.fromkeys(range(1, EVENTS + 1), 0), []
+    for event, failure, at, dead in history:
+        counts[event] += 1
+        numbered.append(new_attempt(event, failure, at, dead)._replace(number=counts[event]))
+    shuffled = random.sample(numbered, len(numbered))
+    sizes = iter([*sizes, len(shuffled) or 1])
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Store.open(Path(folder) / "s.db", synchronous="NORMAL", clock=lambda: START) as store,
+    ):
+        store.record_many(("payment.capture", n) for n in range(EVENTS))
+        while shuffled:
+            batch = [shuffled.pop(0) for _ in range(min(next(sizes, 1), len(shuffled)))]
+            append_batch(store, batch)
+        assert_rebuild_changes_nothing(store)
+        assert meaning(store) == play(history, [])
+
+
 @given(histories, batch_sizes, policies)
 @settings(max_examples=100, deadline=None)
 def test_the_fold_says_what_the_design_says(history, sizes, policy):

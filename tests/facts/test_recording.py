@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from failaware import Handlers, Store, UsageError, Worker
 from failaware.errors import PayloadError
+from failaware.facts import append
+from failaware.model import Failure, NewAttempt, Observed
 from tests.conftest import START, assert_rebuild_changes_nothing, query
 
 NOON_US = int(datetime(2026, 11, 1, 12, tzinfo=UTC).timestamp()) * 1_000_000
@@ -108,7 +110,7 @@ def test_a_moment_of_a_dict_may_be_text_or_seconds(store, when):
 @pytest.mark.parametrize("raw", ['{"b":1.50,"a":[1e2]}', '"\\u00e9"', "12345678901234567890123"])
 def test_prepared_json_is_kept_to_the_letter(store, raw):
     new, _ = store.recorder.event("a", json.loads(raw), now=START, raw=raw)
-    store.ingest([(new, None)], [])
+    store.ingest([Observed(new)], [])
     assert query(store, "SELECT event_payload FROM event_log") == [(raw,)]
 
 
@@ -232,3 +234,35 @@ def test_one_threads_bad_job_does_not_harm_the_others(store):
         ids = list(pool.map(job, range(300)))
     assert len([event_id for event_id in ids if event_id]) == 200
     assert query(store, "SELECT count(*) FROM event_log") == [(200,)]
+
+
+@pytest.mark.parametrize("order", [*itertools.permutations((1, 2, 3))])
+@pytest.mark.parametrize("together", [False, True])
+def test_attempts_that_know_their_place_may_be_written_in_any_order(store, inspector, order, together):
+    event = Observed(store.recorder.event("a", None, now=START, key="k")[0])
+
+    def attempt(number):
+        failed = None if number == 3 else Failure("E", f"no {number}", None)
+        at = START + number * 1_000_000
+        return NewAttempt(0, failed, "w", at, at, None if number == 3 else at + 5, None, number)
+
+    made = [event._replace(attempts=tuple(map(attempt, order)))] if together else []
+    for one in made or [event._replace(attempts=(attempt(number),)) for number in order]:
+        store.write(lambda db, one=one: append.observed(db, [one], store.policy, at_known=True))
+    found = inspector.event(1)
+    assert [(tried.attempt_no, tried.error_message) for tried in found.attempts] == [
+        (1, "no 1"),
+        (2, "no 2"),
+        (3, None),
+    ]
+    assert (found.sync_status, found.retry_count, found.due_at) == ("SYNCED", 2, None)
+    assert_rebuild_changes_nothing(store)
+
+
+def test_a_place_that_is_taken_is_not_taken_twice(store, inspector):
+    event = store.recorder.event("a", None, now=START, key="k")[0]
+    twice = [NewAttempt(0, None, "w", START, START, None, None, 1)] * 2
+    for _ in range(2):
+        one = Observed(event, tuple(twice))
+        store.write(lambda db, one=one: append.observed(db, [one], store.policy, at_known=True))
+    assert [attempt.attempt_no for attempt in inspector.event(1).attempts] == [1, 2, 3, 4]

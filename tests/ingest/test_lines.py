@@ -47,6 +47,32 @@ def test_a_failure_observed_elsewhere_is_a_dead_attempt(store, inspector):
     assert_rebuild_changes_nothing(store)
 
 
+def chain(*sentences):
+    block = 'Traceback (most recent call last):\n  File "a.py", line 1, in a\n    go()\n'
+    return "".join(block + (sentence if sentence.startswith("\n") else sentence + "\n") for sentence in sentences)
+
+
+CAUSED = "\n\nThe above exception was the direct cause of the following exception:\n\n"
+DURING = "\n\nDuring handling of the above exception, another exception occurred:\n\n"
+
+
+@pytest.mark.parametrize(
+    ("traceback", "cause"),
+    [
+        (chain("A: a" + CAUSED, "B: b" + CAUSED, "C: c"), "A: a"),
+        (chain("A: a" + DURING, "B: b" + CAUSED, "C: c"), "B: b"),
+        (chain("A: a" + DURING, "C: c"), None),
+        (chain("C: c"), None),
+        (chain(*["A: a" + CAUSED] * 3_000, "C: c"), "A: a"),
+        ("C: c\n\tat x\nCaused by: B: b\n\tat y\nCaused by: a.A$1: a\n", "a.A$1: a"),
+        ("", None),
+    ],
+)
+def test_the_root_cause_is_read_out_of_a_traceback(store, inspector, traceback, cause):
+    ingest(store, json.dumps({"type": "a", "error": {"type": "C", "message": "c", "traceback": traceback}}))
+    assert inspector.event(1).attempts[0].cause == cause
+
+
 @pytest.mark.parametrize(
     ("line", "says"),
     [
@@ -100,6 +126,20 @@ def test_secrets_are_masked_in_events_and_rejects(store):
 @given(st.lists(st.binary(max_size=60).filter(lambda line: b"\n" not in line), max_size=20))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=80, deadline=None)
 def test_any_bytes_are_counted(store, lines):
-    done = ingest(store, *lines)
+    done = ingest(store, b'{"type": "a"}', *lines)  # first, since an array that begins the file may take many lines
     kept = [line for line in lines if line.strip()]
-    assert done.recorded + done.known + done.rejected == len(kept)
+    assert done.recorded + done.known + done.rejected + done.ignored == 1 + len(kept)
+
+
+@pytest.mark.parametrize("first", [b"[", b"{"])
+@given(
+    lines=st.lists(
+        st.sampled_from([b"[", b"]", b"{", b"}", b'"', b",", b'{"type": "a"}', b'{"type": "b"},']), max_size=9
+    )
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None)
+def test_of_what_begins_a_file_on_many_lines_nothing_is_passed_over_in_silence(store, first, lines):
+    done = ingest(store, first, *lines)
+    whole = sum(b"type" in line for line in lines)
+    assert done.recorded <= whole
+    assert done.rejected or done.recorded == whole

@@ -8,6 +8,7 @@ import sys
 import time
 
 import pytest
+import structlog
 
 from failaware import Store
 from failaware.errors import StoreError
@@ -82,6 +83,61 @@ def test_structlogs_dicts_are_understood(store, handler, logger):
     handler.flush()
     assert attempts(store) == [("ERROR", "charge failed", None)]
     assert json.loads(query(store, "SELECT event_payload FROM event_log")[0][0])["extra"] == {"order": 17}
+
+
+def test_an_extra_that_is_too_large_is_left_out_and_the_record_is_kept(store, handler):
+    logger = logging.getLogger("odd\nname")
+    logger.addHandler(handler)
+    logger.error("too much", extra={"much": "x" * 2_000_000})
+    handler.flush()
+    assert attempts(store) == [("ERROR", "too much", None)]
+    ((event_type, payload),) = query(store, "SELECT event_type, event_payload FROM event_log")
+    assert event_type == "odd\\x0aname"
+    assert json.loads(payload)["left_out"] == ["extra"]
+
+
+@pytest.fixture
+def structured():
+    """Configures structlog's stdlib path, with what hands an event over last."""
+
+    def configure(*last):
+        before = [structlog.contextvars.merge_contextvars, structlog.stdlib.add_log_level]
+        structlog.configure([*before, *last], logger_factory=structlog.stdlib.LoggerFactory())
+        return structlog.get_logger("shop.billing")
+
+    yield configure
+    structlog.reset_defaults()
+
+
+@pytest.mark.parametrize(
+    "last",
+    [structlog.stdlib.ProcessorFormatter.wrap_for_formatter, structlog.stdlib.render_to_log_kwargs],
+    ids=["wrapped", "kwargs"],
+)
+def test_what_structlog_logs_is_kept_with_its_fields_and_exceptions(store, handler, logger, structured, last):
+    log = structured(last)
+    with structlog.contextvars.bound_contextvars(request="r-1"):
+        log.bind(order=17).error("charge failed", card_token="abcdef123456")
+    try:
+        {}["amount"]
+    except KeyError:
+        log.exception("could not charge", order=18)
+    log.info("not this one")
+    handler.flush()
+    assert attempts(store)[0][:2] == ("ERROR", "charge failed")
+    assert attempts(store)[1][:2] == ("KeyError", "'amount'")
+    first, second = (json.loads(row[0]) for row in query(store, "SELECT event_payload FROM event_log"))
+    assert (first["message"], second["message"]) == ("charge failed", "could not charge")
+    assert first["extra"].items() >= {"order": 17, "request": "r-1", "card_token": "[masked]"}.items()
+    assert second["extra"]["order"] == 18
+    assert ", in test_what_structlog_logs" in query(store, "SELECT text FROM traceback_log")[0][0]
+
+
+def test_what_structlog_renders_as_json_is_kept_as_it_reads(store, handler, logger, structured):
+    structured(structlog.processors.JSONRenderer()).error("charge failed", order=17)
+    handler.flush()
+    (kept,) = attempts(store)
+    assert json.loads(kept[1]) == {"event": "charge failed", "level": "error", "order": 17}
 
 
 def test_a_log_call_never_raises_and_never_waits(store, monkeypatch, capsys):

@@ -329,3 +329,99 @@ def test_what_is_recorded_while_a_slow_handler_runs_does_not_wait_for_it(path):
             slow_may_end.set()
             worker.stop()
             thread.join()
+
+
+@pytest.mark.parametrize("kind", ["threads", "asyncio"])
+def test_as_many_handlers_as_asked_for_are_in_flight_all_the_time(store, kind):
+    hands, events = 32, 300
+    running, seen, guard = 0, [], threading.Lock()
+
+    def count(by):
+        nonlocal running
+        with guard:
+            running += by
+            seen.append(running)
+
+    def plain(event):
+        count(1)
+        time.sleep(event.payload)
+        count(-1)
+
+    async def waiting(event):
+        count(1)
+        await asyncio.sleep(event.payload)
+        count(-1)
+
+    store.record_many(("a", 0.03 + n * 37 % 100 / 2_000) for n in range(events))
+    handlers = handlers_of(plain if kind == "threads" else waiting)
+    Worker(store, handlers, concurrency=hands).run(until_idle=True, patience=0)
+    assert max(seen) == hands
+    # After each end, before the last ones: another begins, however many results are being written meanwhile.
+    in_between = seen[2 * hands : -2 * hands]
+    assert sum(now >= hands - 4 for now in in_between) > 0.9 * len(in_between)
+    assert query(store, "SELECT count(*) FROM event_state WHERE sync_status = 'SYNCED'") == [(events,)]
+
+
+@pytest.mark.parametrize("kind", ["threads", "asyncio"])
+def test_nobody_waits_for_the_write_lock_while_a_handler_runs(store, path, kind):
+    running, may_end = threading.Event(), threading.Event()
+
+    def plain(_event):
+        running.set()
+        assert may_end.wait(20)
+
+    async def waiting(_event):
+        running.set()
+        while not may_end.is_set():
+            await asyncio.sleep(0.005)
+
+    store.record("a", 1)
+    worker = Worker(store, handlers_of(plain if kind == "threads" else waiting))
+    thread = threading.Thread(target=worker.run, kwargs={"until_idle": True, "patience": 0})
+    thread.start()
+    assert running.wait(20)
+    try:
+        with plain_sqlite(path, timeout=0) as db:  # refused at once where somebody holds the lock
+            for _ in range(20):
+                db.execute("BEGIN IMMEDIATE")
+                db.execute("COMMIT")
+                time.sleep(0.002)
+    finally:
+        may_end.set()
+        thread.join(20)
+
+
+def test_batches_grow_while_handlers_are_quick_and_shrink_when_they_are_not(store):
+    worker = Worker(store, handlers_of(lambda event: time.sleep(0.01) if event.payload == "slow" else None))
+    claimed = []
+    take = worker._take
+
+    def spy(db, now, limit):
+        claimed.append(limit)
+        return take(db, now, limit)
+
+    worker._take = spy
+    store.record_many(("a", n) for n in range(600))
+    worker.run(until_idle=True, patience=0)
+    assert claimed[0] == 50
+    assert max(claimed) == 200
+    claimed.clear()
+    store.record_many(("a", "slow") for n in range(20))
+    worker.run(until_idle=True, patience=0)
+    assert claimed[-1] == 50
+
+
+def test_an_idle_worker_begins_at_once_what_another_process_records(path):
+    with Store.open(path, synchronous="NORMAL") as store:
+        begun = []
+        worker = Worker(store, handlers_of(lambda event: begun.append(time.monotonic())))
+        thread = threading.Thread(target=worker.run)
+        thread.start()
+        time.sleep(0.3)
+        try:
+            program = "import sys; from failaware import Store; Store.open(sys.argv[1]).record('a', 1)"
+            subprocess.run([sys.executable, "-c", program, str(path)], check=True)
+            eventually(lambda: begun, 5)
+        finally:
+            worker.stop()
+            thread.join(20)

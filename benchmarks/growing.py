@@ -1,0 +1,186 @@
+"""Goals 5 and 6: what a store costs as it grows, its size, and how quickly it is derived anew."""
+
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.inspector import facts
+from benchmarks.systems import SYSTEMS
+from benchmarks.table import Line
+from benchmarks.work import Failing, as_json, payloads, succeed
+from benchmarks.workloads import timed
+from failaware import Handlers, Inspector, Retry, Store, Worker
+
+SMALL = 100_000
+"""Attempts of the store that a large one is compared with."""
+
+_REBUILD = """
+import resource, sys, time
+from failaware import Store
+with Store.open(sys.argv[1], synchronous="NORMAL") as store:
+    began = time.perf_counter()
+    store.rebuild()
+    print(time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+_PAGES = {  # filters of a page of events
+    "all": "",
+    "dead": "status:DEAD",
+    "one type": "type:job.1",
+    "high": "severity:HIGH+",
+    "one cluster": "cluster:{cluster}",
+    "type and status": "type:job.1 status:SYNCED",
+}
+
+
+def _rebuilt(path, attempts):
+    """Derive the store anew in a process of its own: (attempts a second, peak memory in MB)."""
+    command = [sys.executable, "-c", _REBUILD, str(path)]
+    seconds, megabytes = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    return attempts / float(seconds), float(megabytes)
+
+
+def _median_us(action, times=15):
+    return statistics.median(timed(action) for _ in range(times)) * 1e6
+
+
+class _Grown:
+    """A store of a size, and what one does with it."""
+
+    def __init__(self, path):
+        self.store = Store.open(path, synchronous="NORMAL")
+        self.inspector = Inspector.open(path)
+        self.cluster = max(self.inspector.clusters(limit=1_000), key=lambda cluster: cluster.events).cluster_id
+        self.newest = self.inspector.events(limit=1)[0].event_id
+
+    def record(self):
+        """A hundred events one by one."""
+        for payload in payloads(100):
+            self.store.record("job.1", payload)
+
+    def work(self):
+        """A thousand events in batches, three in ten failing, into the largest clusters; none stays due."""
+        self.store.record_many(("job.1", payload) for payload in payloads(1_000))
+        handlers, fails = Handlers(), Failing()
+
+        @handlers.on("job.1", retry=Retry(max_attempts=1_000, base=0))
+        def handle(event):
+            fails(event.payload)
+
+        Worker(self.store, handlers, batch=50).run(until_idle=True, patience=0)
+
+    def refresh(self):
+        """What the inspector's first screen asks after a change."""
+        self.inspector.health()
+        self.inspector.severity()
+        self.inspector.clusters(limit=50)
+        self.inspector.events(limit=50)
+
+    def slowest_page(self):
+        """The median of the slowest filtered page of 50, at the newest end and in the middle, in µs."""
+        times = {}
+        for name, words in _PAGES.items():
+            where = words.format(cluster=self.cluster)
+            for before in (None, self.newest // 2):
+                times[name, before] = _median_us(
+                    lambda where=where, before=before: self.inspector.events(where, limit=50, before=before), 9
+                )
+        return max(times.values()), max(times, key=times.get)
+
+    def queries(self):
+        """Median times in µs."""
+        return {
+            "health": _median_us(self.inspector.health),
+            "severity": _median_us(self.inspector.severity),
+            "clusters": _median_us(lambda: self.inspector.clusters(limit=50)),
+        }
+
+    def close(self):
+        """Close both handles."""
+        self.inspector.close()
+        self.store.close()
+
+
+def growth(rounds, note, attempts):
+    """A store of SMALL attempts beside one of `attempts`."""
+    with tempfile.TemporaryDirectory() as folder:
+        grown, rates, memory = [], [], []
+        for size in (SMALL, attempts):
+            path = Path(folder) / f"{size}.db"
+            facts(path, size // 3)
+            rate, megabytes = _rebuilt(path, size // 3 * 3)
+            rates.append(rate)
+            memory.append(megabytes)
+            grown.append(_Grown(path))
+        note("rebuild, attempts", {f"{SMALL:,}": rates[0], f"{attempts:,}": rates[1]})
+        actions = ("record", "work", "refresh")
+        costs = {name: ([], []) for name in actions}
+        for store in grown:
+            store.work()  # handlers, statements and pages are warm
+        for _ in range(3 * rounds):
+            for name in actions:
+                for store, found in zip(grown, costs[name], strict=True):
+                    found.append(timed(getattr(store, name)))
+        for name in actions:
+            small, large = map(statistics.median, costs[name])
+            note(f"{name}, ms", {f"{SMALL:,}": 1_000 * small, f"{attempts:,}": 1_000 * large})
+            yield Line(5, f"{name}, {attempts:,} beside {SMALL:,} attempts", large / small, 1.3, most=True)
+        few, many = (store.queries() for store in grown)
+        for name, took in many.items():
+            note(f"{name}, µs", {f"{SMALL:,}": few[name], f"{attempts:,}": took})
+            yield Line(5, f"{name} at {attempts:,} attempts", took / 1_000, 2.0, "ms", most=True)
+            if attempts > 1_000_000:
+                yield Line(5, f"{name}, {attempts:,} beside {SMALL:,} attempts", took / few[name], 1.5, most=True)
+        took, which = grown[1].slowest_page()
+        yield Line(5, f"slowest page of 50 ({which[0]})", took / 1_000, 1.0, "ms", most=True)
+        yield Line(5, "poll for change", _median_us(grown[1].inspector.change_token, 999), 20.0, "µs", most=True)
+        for store in grown:
+            store.close()
+    yield Line(6, f"rebuild of {attempts:,}, in thousands of attempts a second", rates[1] / 1_000, 500.0, "k")
+    yield Line(6, f"rebuild, {attempts:,} beside {SMALL:,} attempts", rates[1] / rates[0], 0.8)
+    yield Line(6, f"rebuild, memory beside that of {SMALL:,}", memory[1] / memory[0], 1.3, most=True)
+    yield Line(6, "verify, in thousands of facts a second", None, 300.0, "k")
+
+
+def many_clusters(clusters=10_000):
+    """A store whose failures all differ."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "b.db"
+        with Store.open(path, synchronous="NORMAL") as store:
+            store.record_many((f"type.{n}", n) for n in range(clusters))
+            handlers = Handlers()
+
+            @handlers.on("*", retry=Retry(max_attempts=1))
+            def handle(event):
+                raise ValueError(f"{event.event_type} is wrong")
+
+            Worker(store, handlers, batch=500).run(until_idle=True, patience=0)
+        with Inspector.open(path) as inspector:
+            took = _median_us(lambda: inspector.clusters(limit=50)) / 1_000
+    yield Line(5, f"the worst of {clusters:,} clusters", took, 100.0, "ms", most=True)
+
+
+def size(count=20_000):
+    """Bytes of a closed store beyond the payloads, per event with its good attempt, and per failure."""
+    sizes, failures = [], 0
+    for handler in (succeed, Failing()):
+        with tempfile.TemporaryDirectory() as folder:
+            ours = SYSTEMS["failaware"](Path(folder), "NORMAL")
+            ours.record_many(list(payloads(count)))
+            ours.work(handler)
+            ours.close()
+            sizes.append(ours.path.stat().st_size)
+        failures = getattr(handler, "failures", 0)
+    payload = sum(len(as_json(one)) for one in payloads(count))
+    yield Line(
+        5, "size of an event and its good attempt, beyond the payload", (sizes[0] - payload) / count, 100, "B", True
+    )
+    yield Line(5, "size of a failure with a known traceback", (sizes[1] - sizes[0]) / failures, 250, "B", True)
+
+
+def lines(rounds, note, attempts):
+    """All of them."""
+    yield from size()
+    yield from many_clusters()
+    yield from growth(rounds, note, attempts)

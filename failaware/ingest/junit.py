@@ -1,0 +1,264 @@
+"""JUnit XML reports: each test of a run is an event, SYNCED or DEAD; skipped tests are no failures.
+
+A report is read as a stream, with expat. It needs no document type, and so none is accepted: there is no entity that
+could grow or reach outside.
+"""
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import IO, Any
+from xml.parsers import expat
+
+from failaware.errors import UsageError
+from failaware.ingest.capture import failure
+from failaware.ingest.causes import root_cause
+from failaware.ingest.lines import Ingested, record, reject
+from failaware.ingest.observed import attempt
+from failaware.ingest.record import Recorder, as_name
+from failaware.model import ERROR_HERE, Failure, NewAttempt, NewReject, Observed
+from failaware.store import Store
+from failaware.text import bounded
+
+_BATCH = 200  # tests in one transaction: each may have much to say
+_PART = 262_144  # bytes fed at once
+_MAX_TEXT = 262_144  # characters of one text that are read; fewer are kept
+_MAX_OUTPUT = 16_384  # characters of a test's output that are kept
+_PROBLEMS = ("failure", "error", "flakyFailure", "flakyError", "rerunFailure", "rerunError")
+_TEXTS = {*_PROBLEMS, "system-out", "system-err", "stackTrace"}
+_TYPED = re.compile(r"([A-Za-z_][\w.]*(?:Error|Exception|Failed|Exit|Interrupt|Timeout|Warning)): ?(.*)", re.DOTALL)
+_ENDING = re.compile(r"^\S+:\d+: ([A-Za-z_][\w.]*)\Z", re.MULTILINE)  # of a failure as pytest writes it
+_PHASE = re.compile(r'\Afailed on (?:setup|teardown) with "(.*)"\Z', re.DOTALL)  # as pytest puts it
+
+
+@dataclass(slots=True)
+class _Test:
+    """A test case as it stands in the report, with its suite's own attributes."""
+
+    attributes: dict[str, str]
+    suite: dict[str, str]
+    line_no: int
+    problems: list[tuple[str, dict[str, str], str]] = field(default_factory=list)
+    texts: dict[str, str] = field(default_factory=dict)
+    properties: dict[str, str] = field(default_factory=dict)
+    skipped: bool = False
+
+
+def ingest_junit(
+    store: Store, file: IO[bytes], *, origin: str, progress: Callable[[int], None] = lambda _bytes: None
+) -> Ingested:
+    """Record every test of a report; `progress` is told how many bytes are done.
+
+    A test is keyed by its suite, its name and its run: the suite's time, or without one a digest of what the report
+    says of it. What comes after a mistake in the XML is rejected.
+
+    Raises:
+        StoreError: the store cannot be written; the tests before are recorded.
+    """
+    total = Ingested()
+    reader, reports = _Reader(), _Reports(store, origin, total)
+    part = b""
+    try:
+        while more := file.read(_PART):
+            part = more
+            reader.feed(part)
+            reports.take(reader.finished())
+            progress(len(part))
+        reader.end()
+    except (expat.ExpatError, UsageError) as error:
+        reports.take(reader.finished())
+        what = expat.ErrorString(error.code) if isinstance(error, expat.ExpatError) else str(error)
+        reports.refuse(reader.line_no, part, f"not a JUnit report: {what}")
+    reports.write()
+    return total
+
+
+class _Reader:
+    """Feeds expat and collects the tests that are complete."""
+
+    def __init__(self) -> None:
+        self._parser = expat.ParserCreate()
+        self._parser.StartElementHandler = self._start
+        self._parser.EndElementHandler = self._end
+        self._parser.CharacterDataHandler = self._text
+        self._parser.StartDoctypeDeclHandler = self._refuse_doctype
+        self._parser.buffer_text = True
+        self._suites: list[dict[str, str]] = []
+        self._test: _Test | None = None
+        self._open: list[tuple[str, dict[str, str], list[str]]] = []
+        self._size = 0
+        self._done: list[_Test] = []
+
+    @property
+    def line_no(self) -> int:
+        """The line that is being read."""
+        return self._parser.CurrentLineNumber
+
+    def feed(self, part: bytes) -> None:
+        """Read on.
+
+        Raises:
+            ExpatError, UsageError: it is no XML, or no report.
+        """
+        self._parser.Parse(part, False)
+
+    def end(self) -> None:
+        """There is no more; raises as `feed`."""
+        self._parser.Parse(b"", True)
+
+    def finished(self) -> list[_Test]:
+        """The tests that have ended since."""
+        done, self._done = self._done, []
+        return done
+
+    def _start(self, name: str, attributes: dict[str, str]) -> None:
+        name = name.rpartition(":")[2]
+        if not self._open and name not in {"testsuites", "testsuite"}:
+            raise UsageError(f"the root is <{name[:40]}>; of XML, <testsuites> and <testsuite> are understood")
+        self._open.append((name, attributes, []))
+        if len(self._open) > 100:
+            raise UsageError("it is nested too deeply")
+        self._size = 0
+        if name == "testsuite":
+            inherited = self._suites[-1] if self._suites else {}
+            self._suites.append({k: v for k, v in inherited.items() if k in {"timestamp", "hostname"}} | attributes)
+        elif name == "testcase":
+            self._test = _Test(attributes, self._suites[-1] if self._suites else {}, self.line_no)
+        elif name == "property" and self._test is not None:
+            self._test.properties[attributes.get("name", "")] = attributes.get("value", "")
+        elif name == "skipped" and self._test is not None:
+            self._test.skipped = True
+
+    def _text(self, text: str) -> None:
+        if self._test is not None and self._open[-1][0] in _TEXTS and self._size < _MAX_TEXT:
+            self._open[-1][2].append(text[: _MAX_TEXT - self._size])
+            self._size += len(text)
+
+    def _end(self, name: str) -> None:
+        name, attributes, parts = self._open.pop()
+        test, text = self._test, "".join(parts)
+        if name == "testsuite":
+            self._suites.pop()
+        elif test is None:
+            return
+        elif name == "testcase":
+            self._done.append(test)
+            self._test = None
+        elif name in _PROBLEMS:
+            test.problems.append((name, attributes, text.strip() or test.texts.pop("stackTrace", "")))
+        elif name in _TEXTS and (name == "stackTrace" or self._open[-1][0] == "testcase"):
+            test.texts[name] = text.strip()
+
+    @staticmethod
+    def _refuse_doctype(*_declaration: Any) -> None:
+        raise UsageError("it declares a document type, which may hide entities; remove the <!DOCTYPE …>")
+
+
+class _Reports:
+    """Turns tests into facts and writes them in batches."""
+
+    def __init__(self, store: Store, origin: str, total: Ingested) -> None:
+        self._store, self._origin, self._total = store, origin, total
+        self._now = store.clock()
+        self._events: list[Observed] = []
+        self._rejects: list[NewReject] = []
+        self._seen: Counter[str] = Counter()
+
+    def take(self, tests: list[_Test]) -> None:
+        """Add tests; what is ready is written."""
+        for test in tests:
+            if test.skipped and not test.problems:
+                self._total.ignored += 1
+                continue
+            try:
+                self._events.append(self._observed(test))
+            except UsageError as error:
+                self.refuse(test.line_no, repr(test.attributes).encode("utf-8", "backslashreplace"), str(error))
+            if len(self._events) >= _BATCH:
+                self.write()
+
+    def refuse(self, line_no: int, raw: bytes, error: str) -> None:
+        """Add what could not be understood."""
+        bad = reject(self._store.recorder, self._origin, line_no, raw, error=error, now=self._now)
+        self._rejects.append(bad)
+
+    def write(self) -> None:
+        """Record what is waiting."""
+        record(self._store, self._events, self._rejects, total=self._total)
+        self._events, self._rejects = [], []
+
+    def _observed(self, test: _Test) -> Observed:
+        given, suite = test.attributes, test.suite
+        name = ".".join(part for part in (given.get("classname"), given.get("name")) if part)
+        run = suite.get("timestamp") or hashlib.sha256(repr((given, suite, test.problems)).encode()).hexdigest()[:16]
+        key = f"junit:{suite.get('name', '')} {run} {name}"
+        self._seen[key] += 1  # tests of one name: run with several parameters, or failed and then not cleaned up
+        payload: dict[str, Any] = {"test": given, "suite": suite}
+        if test.properties:
+            payload["properties"] = test.properties
+        payload |= {kind: bounded(text, _MAX_OUTPUT) for kind, text in test.texts.items() if text}
+        recorder = self._store.recorder
+        event, _ = recorder.event(
+            as_name(name),
+            payload,
+            now=self._now,
+            key=as_name(f"{key} {self._seen[key]}" if self._seen[key] > 1 else key),
+            source=as_name(f"junit:{suite.get('name', '')}"),
+            occurred_at=_time(suite.get("timestamp")),
+        )
+        return Observed(event, tuple(_attempts(test, event.occurred_at, recorder)))
+
+
+def _attempts(test: _Test, began: int, recorder: Recorder) -> Iterator[NewAttempt]:
+    """The tries of one test: more than one where it was run again, as Surefire reports it."""
+    worker = as_name(test.suite.get("hostname") or "observed")
+    took = _microseconds(test.attributes.get("time"))
+    final = [problem for problem in test.problems if problem[0] in {"failure", "error"}]
+    again = [problem for problem in test.problems if problem[0] not in {"failure", "error"}]
+    failures = [_failure([problem], recorder) for problem in again]
+    if final:
+        failures.insert(0, _failure(final, recorder))  # Surefire puts the first run there, and then the reruns
+    tries: list[Failure | None] = [*failures] if final else [*failures, None]
+    for place, failed in enumerate(tries):
+        made = attempt(failed, worker=worker, started_at=began, took=took)
+        if place + 1 < len(tries):
+            made = made._replace(retry_at=made.finished_at, because="run again at once")
+        yield made
+
+
+def _failure(problems: list[tuple[str, dict[str, str], str]], recorder: Recorder) -> Failure:
+    """What one run says: a test may fail and then fail to clean up."""
+    kind, attributes, text = problems[0]
+    message = attributes.get("message") or next(iter(text.splitlines()), "")
+    message = _PHASE.sub(r"\1", message)
+    typed = _TYPED.fullmatch(message)
+    ending = _ENDING.search(text.rstrip())
+    error_type = attributes.get("type") or (typed[1] if typed else ending[1] if ending else kind)
+    if typed and typed[1].rpartition(".")[2] == error_type.rpartition(".")[2]:
+        message = typed[2]
+    stack = "\n\n".join(text for _, _, text in problems if text)
+    kept = stack.replace(f"{error_type}: {message}", ERROR_HERE, 1) if message else stack
+    return failure(error_type, message, kept or None, cause=root_cause(stack), masker=recorder.masker)
+
+
+def _time(text: str | None) -> int | None:
+    """The suite's time in µs; without a zone it is taken for UTC, as the schema has it."""
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    at = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return int(at.timestamp()) * 1_000_000 + at.microsecond
+
+
+def _microseconds(seconds: str | None) -> int:
+    try:
+        took = float((seconds or "0").replace(",", ""))  # Surefire groups thousands
+    except ValueError:
+        return 0
+    return int(took * 1_000_000) if 0 <= took < 1e9 else 0

@@ -1,0 +1,56 @@
+"""What others tried: an event together with the attempts that were made at it elsewhere."""
+
+from typing import Any, NamedTuple
+
+from failaware.errors import PayloadError
+from failaware.ingest.record import Recorder
+from failaware.model import UNNUMBERED, Failure, NewAttempt, NewEvent, Observed
+
+ELSEWHERE = "observed elsewhere: nobody here will retry it"
+
+
+class Read(NamedTuple):
+    """What was read at once: events, how many things are no failures, and what was refused, each with the reason."""
+
+    events: list[Observed]
+    ignored: int = 0
+    refused: tuple[tuple[bytes, str], ...] = ()
+
+
+def observed(event: NewEvent, failure: Failure | None, *, worker: str = "observed", took: int = 0) -> Observed:
+    """An event with its one attempt, which began when the event occurred: DEAD, or SYNCED without a failure.
+
+    Args:
+        event: what was tried.
+        failure: how it failed; None when it succeeded.
+        worker: who tried it.
+        took: for how long, in µs.
+    """
+    began = min(event.occurred_at, event.detected_at - took)  # another machine's clock may be ahead of ours
+    return Observed(event, (attempt(failure, worker=worker, started_at=began, took=took),))
+
+
+def attempt(
+    failure: Failure | None, *, worker: str, started_at: int, took: int, because: str = ELSEWHERE
+) -> NewAttempt:
+    """One attempt made elsewhere, after which nobody there will try again; times in µs."""
+    why = None if failure is None else because
+    return NewAttempt(UNNUMBERED, failure, worker, started_at, started_at + max(0, took), None, why)
+
+
+def event_of(recorder: Recorder, event_type: str, payload: dict[str, Any], **about: Any) -> NewEvent:
+    """An event that tells of a failure, which must not be lost because of what it carries.
+
+    Of a payload that is too large or no JSON the largest members are left out, and named under `left_out`. The other
+    arguments and errors are those of `Recorder.event`.
+    """
+    kept = dict(payload)
+    left_out: list[str] = []
+    while True:
+        try:
+            return recorder.event(event_type, kept | ({"left_out": left_out} if left_out else {}), **about)[0]
+        except PayloadError:
+            if not kept:
+                raise
+            left_out.append(max(kept, key=lambda name: len(repr(kept[name]))))
+            del kept[left_out[-1]]

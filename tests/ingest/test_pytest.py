@@ -1,0 +1,186 @@
+"""The plugin in real runs of pytest: alone, with xdist, with reruns, run after run."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from failaware import Inspector
+from tests.conftest import assert_rebuild_changes_nothing, query
+
+SUITE = """
+import os
+import pytest
+
+def test_adds():
+    assert 1 + 1 == 2
+
+@pytest.mark.parametrize("order", [17, 18])
+def test_pays(order, record_property):
+    record_property("order", order)
+    print("paying with password=hunter22")
+    try:
+        raise ConnectionError("connection reset")
+    except ConnectionError as error:
+        raise RuntimeError(f"order {order} is not charged") from error
+
+def test_counts():
+    assert [1, 2] == [1, 3]
+
+@pytest.fixture
+def unready():
+    raise OSError("no such disk")
+
+def test_needs(unready):
+    pass
+
+@pytest.fixture
+def unclean():
+    yield
+    raise OSError("cannot clean up")
+
+def test_cleans(unclean):
+    raise ValueError("and before that")
+
+@pytest.mark.skip
+def test_later():
+    pass
+
+@pytest.mark.xfail
+def test_known():
+    raise ValueError("known")
+
+@pytest.mark.xfail(strict=True)
+def test_surprises():
+    pass
+"""
+OUTCOMES = {
+    "test_adds": "SYNCED",
+    "test_pays[17]": "DEAD",
+    "test_pays[18]": "DEAD",
+    "test_counts": "DEAD",
+    "test_needs": "DEAD",
+    "test_cleans": "DEAD",
+    "test_surprises": "DEAD",
+}
+
+
+def run(path, *words, status=1, ago=0, **files):
+    """Run pytest with the plugin in the store's folder, `ago` hours, with these files; returns what it printed."""
+    for name, text in files.items():
+        (path.parent / f"{name}.py").write_text(text)
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:valkey", *words]
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")} | {"AGO": str(ago)}
+    done = subprocess.run(command, cwd=path.parent, env=env, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == status, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def recorded(path):
+    with Inspector.open(path) as inspector:
+        events = [inspector.event(summary.event_id) for summary in inspector.events()]
+    return {event.event_type.rpartition("::")[2]: event for event in events}
+
+
+@pytest.mark.parametrize("spread", [(), ("-n2",)], ids=["alone", "xdist"])
+def test_each_test_is_an_event_with_its_error_where_people_look(path, spread):
+    said = run(path, f"--failaware={path}", *spread, test_shop=SUITE)
+    found = recorded(path)
+    assert {name: event.sync_status for name, event in found.items()} == OUTCOMES
+    assert "failaware: 7 tests in " in said
+    assert ", 6 failed" in said
+    pays = found["test_pays[17]"]
+    (attempt,) = pays.attempts
+    assert pays.event_type == "test_shop.py::test_pays[17]"
+    assert pays.key.startswith("pytest:")
+    assert pays.key.endswith(" test_shop.py::test_pays[17]")
+    assert (attempt.error_type, attempt.error_message) == ("RuntimeError", "order 17 is not charged")
+    assert attempt.cause == "ConnectionError: connection reset"
+    assert '>           raise RuntimeError(f"order {order} is not charged") from error' in attempt.traceback
+    assert attempt.worker.endswith("#pytest")
+    payload = json.loads(pays.event_payload)
+    assert (payload["where"].split(":")[0], payload["phase"]) == ("test_shop.py", "call")
+    assert payload["properties"] == {"order": 17}
+    assert payload["captured"] == {"Captured stdout call": "paying with password=[masked]\n"}
+    assert found["test_counts"].attempts[0].error_type == "AssertionError"
+    assert "[1, 2] == [1, 3]" in found["test_counts"].attempts[0].error_message
+    assert found["test_needs"].attempts[0].error_message == "no such disk"
+    assert json.loads(found["test_needs"].event_payload)["phase"] == "setup"
+    unclean = found["test_cleans"].attempts[0]
+    assert (unclean.error_message, "cannot clean up" in unclean.traceback) == ("and before that", True)
+    assert "strict" in found["test_surprises"].attempts[0].error_message
+
+
+def test_a_flaky_test_is_one_recurring_cluster_across_runs(path, store):
+    conftest = """
+import os
+import pytest
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport():
+    report = yield
+    report.start -= 3600 * int(os.environ["AGO"])
+    report.stop -= 3600 * int(os.environ["AGO"])
+    return report
+"""
+    flaky = "import os\ndef test_flaky():\n    assert os.environ['AGO'] == '40', 'the cart is empty'\n"
+    for ago, status in ((72, 1), (40, 0), (24, 1)):
+        run(path, f"--failaware={path}", status=status, ago=ago, conftest=conftest, test_cart=flaky)
+    assert query(store, "SELECT event_type, events, episodes, severity, rule FROM failure_cluster") == [
+        ("test_cart.py::test_flaky", 2, 2, "CRITICAL", "recurring")
+    ]
+    assert query(store, "SELECT sync_status FROM event_state ORDER BY event_id") == [("DEAD",), ("SYNCED",), ("DEAD",)]
+    assert_rebuild_changes_nothing(store)
+
+
+def test_reruns_are_attempts_at_the_same_event(path):
+    flaky = (
+        "from pathlib import Path\ndef test_flaky():\n    mark = Path('mark')\n    mark.touch() if not mark.exists() "
+    )
+    flaky += "else mark.unlink()\n    assert not mark.exists(), 'the cart is empty'\ndef test_bad():\n    assert 0\n"
+    run(path, f"--failaware={path}", "--reruns=1", test_cart=flaky)
+    found = recorded(path)
+    assert [attempt.outcome for attempt in found["test_flaky"].attempts] == ["FAILED", "SYNCED"]
+    assert found["test_flaky"].attempts[0].because == "run again"
+    assert [attempt.outcome for attempt in found["test_bad"].attempts] == ["FAILED", "FAILED"]
+    assert found["test_bad"].sync_status == "DEAD"
+
+
+def test_a_file_that_cannot_be_collected_is_a_failure(path):
+    run(
+        path,
+        f"--failaware={path}",
+        "-n2",
+        status=1,
+        test_broken="import no_such_module\n",
+        test_ok="def test(): pass\n",
+    )
+    (broken, _) = sorted(recorded(path).values(), key=lambda event: event.event_type)
+    assert (broken.event_type, broken.sync_status) == ("test_broken.py", "DEAD")
+    assert "no_such_module" in broken.attempts[0].traceback
+
+
+def test_a_test_that_takes_its_worker_with_it_is_a_failure(path):
+    dies = "import os\ndef test_dies():\n    os._exit(3)\ndef test_lives():\n    pass\n"
+    run(path, f"--failaware={path}", "-n1", test_dies=dies)
+    found = recorded(path)
+    assert found["test_dies"].attempts[0].error_type == "WorkerCrashed"
+    assert found["test_lives"].sync_status == "SYNCED"
+
+
+def test_a_run_that_is_killed_leaves_what_it_did(path):
+    killed = (
+        "import os, signal\ndef test_first():\n    pass\ndef test_killed():\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    run(path, f"--failaware={path}", status=-9, test_killed=killed)
+    assert {name: event.sync_status for name, event in recorded(path).items()} == {"test_first": "SYNCED"}
+
+
+def test_without_the_option_nothing_is_recorded_and_a_bad_path_is_one_sentence(path, tmp_path):
+    run(path, status=0, test_ok="def test(): pass\n")
+    assert not path.exists()
+    (tmp_path / "text").write_text("no store")
+    said = run(path, "--failaware=text", status=4)
+    assert "--failaware: " in said
+    assert "Traceback" not in said

@@ -1,0 +1,144 @@
+"""The snippets of docs/ways-in.md, run as they stand: what a comment or an output block shows is what comes out."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import plain_sqlite
+from tests.ingest.redis import redis_server
+
+ROOT = Path(__file__).parent.parent
+PAGE = (ROOT / "docs" / "ways-in.md").read_text(encoding="utf-8")
+SECTIONS = {part.partition("\n")[0]: part for part in PAGE.split("\n## ")[1:]}
+BLOCK = re.compile(r"(?:^`(?P<file>[\w.]+)`:\n\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```", re.MULTILINE | re.DOTALL)
+QUEUES = {"Celery": "redis+socket://{}", "RQ": "unix://{}"}
+RUN = [name for name in SECTIONS if "```sh" in SECTIONS[name] and not name.startswith("follow")]
+PASSING = (
+    (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ", "…"),  # what differs from run to run
+    (r"\((?:now|in [^)]*|[^)]* ago)\)", "(…)"),
+    (r"took \S+ \S+", "took …"),
+    (r"by \S+:\d+", "by …"),
+    (r"\d+(?:\.\d+)?% jitter", "…% jitter"),
+    (r"\s+", " "),
+)
+
+
+def plain(text):
+    """A text without what differs from run to run."""
+    for pattern, instead in PASSING:
+        text = re.sub(pattern, instead, text)
+    return text.strip()
+
+
+def environment():
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "FAILAWARE"))}
+    return {**env, "TZ": "UTC", "PATH": f"{Path(sys.executable).parent}:{env['PATH']}"}
+
+
+@contextmanager
+def server(section, folder):
+    """What replaces the address of a Redis in a section that needs one."""
+    if section not in QUEUES:
+        yield lambda text: text
+        return
+    with redis_server() as socket:
+        yield lambda text: re.sub(r"redis://localhost:6379(?:/0)?", QUEUES[section].format(socket), text)
+
+
+def run(command, folder):
+    return subprocess.run(
+        ["bash", "-c", command], cwd=folder, env=environment(), capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def until(said, command, folder):
+    """Run a command until it says so: what was started in the background may not be so far yet."""
+    deadline = time.monotonic() + 60
+    while True:
+        done = run(command, folder)
+        output = done.stdout + done.stderr
+        if plain(said) in plain(output) and done.returncode == 0:
+            return output
+        assert command.startswith("failaware event"), (command, said, output)
+        assert time.monotonic() < deadline, (command, said, output)
+        time.sleep(0.2)
+
+
+def run_lines(lines, folder, background):
+    output = ""
+    for line in lines:
+        command, _, said = line.partition("  # ")
+        if command.endswith(" &"):
+            words = ["bash", "-c", "exec " + command.removesuffix(" &")]
+            background.append(
+                subprocess.Popen(
+                    words, cwd=folder, env=environment(), stdout=subprocess.DEVNULL, start_new_session=True
+                )
+            )
+        else:
+            output = until(said, command.strip(), folder)
+    return output
+
+
+@pytest.mark.parametrize("section", RUN)
+def test_the_snippets_of(section, tmp_path):
+    (tmp_path / "sample_data").symlink_to(ROOT / "sample_data")
+    background, output, seen = [], "", 0
+    with server(section, tmp_path) as at_home:
+        try:
+            for block in BLOCK.finditer(SECTIONS[section]):
+                text = at_home(block["text"])
+                if block["language"] == "python":
+                    (tmp_path / block["file"]).write_text(text)
+                elif block["language"] == "sh":
+                    output = run_lines(text.splitlines(), tmp_path, background)
+                elif block["language"] == "text":
+                    shown = plain(output)
+                    assert [line for line in text.splitlines() if plain(line) not in shown] == []
+                seen += block["language"] != ""
+        finally:
+            for process in background:
+                process.send_signal(signal.SIGTERM)
+                process.wait(timeout=60)
+    assert seen
+
+
+UNTIL = """
+import sqlite3, sys, time
+deadline = time.monotonic() + 60
+while time.monotonic() < deadline:
+    try:
+        with sqlite3.connect("file:failaware.db?mode=ro", uri=True) as db:
+            if db.execute("SELECT count(*) FROM event_log").fetchone() == (int(sys.argv[1]),):
+                sys.exit(0)
+    except sqlite3.Error:
+        pass  # it is not there yet
+    time.sleep(0.05)
+sys.exit("never")
+"""
+
+
+def test_the_snippet_of_follow(tmp_path):
+    (section,) = (text for name, text in SECTIONS.items() if name.startswith("follow"))
+    (tmp_path / "sample_data").symlink_to(ROOT / "sample_data")
+    (tmp_path / "until.py").write_text(UNTIL)
+    copy, begin, move, write, kill, write_more, go_on = BLOCK.search(section)["text"].splitlines()
+    steps = ["set -me", copy, begin, "python until.py 3", move, write, "python until.py 4", kill, write_more]
+    steps += [f"{go_on} & last=$!", "python until.py 5", "kill -INT $last", "wait $last"]
+    done = run("\n".join(steps), tmp_path)
+    assert (done.returncode, done.stdout.splitlines()[-1:]) == (0, ["1 recorded, 0 rejected"]), done
+    with plain_sqlite(tmp_path / "failaware.db") as db:
+        payloads = db.execute("SELECT event_payload FROM event_log ORDER BY event_id").fetchall()
+    assert payloads[3:] == [('{"number": 18}',), ('{"number": 19}',)]
+
+
+def test_every_link_within_the_page_has_its_section():
+    names = {re.sub(r"[^\w -]", "", name).strip().lower().replace(" ", "-") for name in SECTIONS}
+    assert set(re.findall(r"\]\(#([\w-]+)\)", PAGE)) <= names
