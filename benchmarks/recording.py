@@ -17,11 +17,13 @@ from benchmarks.workloads import alternate, bulk, one_by_one, processes, threads
 from failaware import Inspector, Store
 
 _INGEST = """
-import resource, sys, time
+import sys, time
 from failaware.cli.main import main
 began = time.perf_counter()
 assert main(["--db", sys.argv[1], "ingest", "--synchronous", "NORMAL", sys.argv[2]]) == 0
-print(time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+took = time.perf_counter() - began
+peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
+print(took, int(peak.split()[1]) / 1024)
 """
 
 

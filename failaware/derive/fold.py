@@ -21,6 +21,7 @@ _SQL["settle"] = _SQL["settle"].format(event_severity=case("event", "severity"),
 
 _PAGE = 5_000  # failures fingerprinted, clusters judged at a time
 _REBUILD_PAGE = 20_000  # facts folded at a time when all are
+_COURSES = 50  # clusters whose whole course is followed at a time
 
 DERIVED = ("event_state", "failure", "event_cluster", "failure_cluster", "cluster_hour", "tally")
 """The derived tables: whatever is in them comes from the fold."""
@@ -134,11 +135,8 @@ def rebuild(db: Deriver, policy: Policy) -> None:
             _enter(db, scope)
         _settle(db, scope, policy)
         _empty_work_tables(db, entered=entered)
-    db.execute(_SQL["all_courses"])
-    db.execute(_SQL["all_hours"])
-    _follow(db, sign=1)
+    _follow_all(db)
     _judge_clusters(db, "failure_cluster", policy)
-    _empty_work_tables(db, entered=True)
 
 
 def _pages(db: Deriver) -> Iterator[Scope]:
@@ -185,6 +183,17 @@ def _follow(db: Deriver, *, sign: int) -> None:
         db.execute(_SQL["moved_hours"])
     db.execute(_SQL["count_comebacks"], {"sign": sign})
     db.execute(_SQL["count_episodes"], {"sign": sign})
+
+
+def _follow_all(db: Deriver) -> None:
+    """Count what depends on the whole course of every cluster, of which nothing is counted yet."""
+    after: int | None = 0
+    while after is not None:
+        db.execute(_SQL["all_courses"], {"after": after, "page": _COURSES})
+        db.execute(_SQL["all_hours"])
+        _follow(db, sign=1)
+        ((after,),) = db.query("SELECT max(cluster_id) FROM course")
+        _empty_work_tables(db, entered=True)
 
 
 def _settle(db: Deriver, scope: Scope, policy: Policy) -> None:

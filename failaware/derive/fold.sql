@@ -133,10 +133,13 @@ UNION
 SELECT cluster_id, was_first / 3600000000 FROM entry WHERE was_first <> first_failed_at;
 
 -- name: all_courses
-INSERT INTO course (cluster_id, moved_from) SELECT cluster_id, first_failed_at FROM failure_cluster;
+INSERT INTO course (cluster_id, moved_from)
+SELECT cluster_id, first_failed_at FROM failure_cluster
+ WHERE cluster_id > :after ORDER BY cluster_id LIMIT :page;
 
 -- name: all_hours
-INSERT INTO moved_hour (cluster_id, hour) SELECT cluster_id, hour FROM cluster_hour WHERE events > 0;
+INSERT INTO moved_hour (cluster_id, hour)
+SELECT h.cluster_id, h.hour FROM course c JOIN cluster_hour h ON h.cluster_id = c.cluster_id WHERE h.events > 0;
 
 -- name: count_comebacks
 -- An event that enters when every event before it had been SYNCED is a comeback. Only entries after the earliest

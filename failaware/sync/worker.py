@@ -24,8 +24,8 @@ from failaware.sync.pool import Pool
 
 _numbers = itertools.count(1)
 _FLUSH_S = 0.03  # results wait at most this long for others to share their transaction
-_LOOK_S = 0.05  # how often an idle worker looks whether it is to stop, or was not told of something
-_PAUSE_S, _PAUSES = 0.002, 25  # how it looks once it was told: the log is written to before its commit can be seen
+_LOOK_S = 0.1  # how often an idle worker looks whether it is to stop, or was not told of something
+_PAUSE_S, _PAUSES = 0.001, 50  # how it looks once it was told: the log is written to before its commit can be seen
 _FIRST_BATCH = 50  # events, before it is known how quick the handlers are
 BATCH = 200
 """The default limit of a batch: what a worker that dies takes with it."""

@@ -266,3 +266,43 @@ def test_a_place_that_is_taken_is_not_taken_twice(store, inspector):
         one = Observed(event, tuple(twice))
         store.write(lambda db, one=one: append.observed(db, [one], store.policy, at_known=True))
     assert [attempt.attempt_no for attempt in inspector.event(1).attempts] == [1, 2, 3, 4]
+
+
+INTERRUPTED = """
+import signal, sys, threading
+from failaware import Store
+store = Store.open(sys.argv[1], synchronous="NORMAL")
+held, may_end = threading.Event(), threading.Event()
+
+def hold(db):
+    held.set()
+    assert may_end.wait(20)
+
+def raise_alarm(*_):
+    raise TimeoutError
+
+holder = threading.Thread(target=store.write, args=(hold,))
+holder.start()
+held.wait()
+signal.signal(signal.SIGALRM, raise_alarm)
+signal.setitimer(signal.ITIMER_REAL, 0.2)
+try:
+    store.record("a", "interrupted")
+except TimeoutError:
+    pass
+others = [threading.Thread(target=store.record, args=("a", n)) for n in range(4)]
+for other in others:
+    other.start()
+may_end.set()
+for thread in (holder, *others):
+    thread.join(10)
+    assert not thread.is_alive()
+store.record("a", "after")
+"""
+
+
+def test_a_signal_while_waiting_for_a_commit_holds_up_nobody_else(path):
+    subprocess.run([sys.executable, "-c", INTERRUPTED, str(path)], check=True, timeout=60)
+    with Store.open(path) as store:
+        payloads = {payload for (payload,) in query(store, "SELECT event_payload FROM event_log")}
+    assert payloads == {"0", "1", "2", "3", '"after"'}

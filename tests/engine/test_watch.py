@@ -1,0 +1,27 @@
+"""Waiting until a store may have changed: told where the kernel tells, looking again soon where it does not."""
+
+import subprocess
+import sys
+import time
+from contextlib import closing
+
+import pytest
+
+from failaware import Store
+from failaware.engine.watch import Watch
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody tells")
+def test_a_commit_of_another_process_is_told(path):
+    program = "import sys; from failaware import Store; Store.open(sys.argv[1]).record('a', 1)"
+    with Store.open(path) as store, closing(store.read(lambda db: db.watch())) as watch:
+        assert not watch.wait(0.01)
+        subprocess.run([sys.executable, "-c", program, str(path)], check=True)
+        assert watch.wait(5)
+
+
+def test_where_nobody_tells_it_returns_soon(tmp_path):
+    with closing(Watch(tmp_path / "missing")) as watch:
+        began = time.monotonic()
+        assert not watch.wait(60)
+        assert time.monotonic() - began < 5
