@@ -26,6 +26,40 @@ with Store.open(sys.argv[1], synchronous="NORMAL") as store:
 peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
 print(took, int(peak.split()[1]) / 1024)
 """
+_VERIFY = """
+import sys, time
+from failaware.facts.seal import seal_all
+from failaware import Store
+from failaware.clock import now_us
+from failaware.read.verify import verify
+with Store.open(sys.argv[1], synchronous="NORMAL") as store:
+    seal_all(store, now_us())
+for facts_only in (False, True):
+    began = time.perf_counter()
+    found = verify(sys.argv[1], facts_only=facts_only)
+    assert not found.findings, found.findings
+    print(found.facts / (time.perf_counter() - began))
+"""
+_AS_OF = """
+import sys, time
+from failaware import Inspector
+HOUR = 3_600_000_000
+inspector = Inspector.open(sys.argv[1])
+((newest, facts),) = inspector.db.query("SELECT max(finished_at), count(*) FROM attempt_log")
+began = time.perf_counter()
+past = inspector.as_of(newest)
+past.health()
+first = time.perf_counter() - began
+((middle,),) = inspector.db.query("SELECT finished_at FROM attempt_log WHERE attempt_id = ?", (facts // 2,))
+past.move(middle - HOUR)
+past.move(middle)  # the first move on makes a list of all moments
+((hour,),) = inspector.db.query(
+    "SELECT count(*) FROM attempt_log WHERE finished_at > ? AND finished_at <= ?", (past.at, past.at + HOUR))
+began = time.perf_counter()
+past.move(past.at + HOUR)
+past.health()
+print(first, time.perf_counter() - began, hour / facts)
+"""
 _PAGES = {  # filters of a page of events
     "all": "",
     "dead": "status:DEAD",
@@ -36,11 +70,27 @@ _PAGES = {  # filters of a page of events
 }
 
 
+def _apart(program, path):
+    """What a program says of a store, in a process of its own."""
+    command = [sys.executable, "-c", program, str(path)]
+    return [
+        float(word) for word in subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.split()
+    ]
+
+
 def _rebuilt(path, attempts):
-    """Derive the store anew in a process of its own: (attempts a second, peak memory in MB)."""
-    command = [sys.executable, "-c", _REBUILD, str(path)]
-    seconds, megabytes = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
-    return attempts / float(seconds), float(megabytes)
+    """Derive the store anew: (attempts a second, peak memory in MB)."""
+    seconds, megabytes = _apart(_REBUILD, path)
+    return attempts / seconds, megabytes
+
+
+def _history(path, rebuild_s):
+    """What verifying takes, and looking back."""
+    ((rate, facts_only), (first, on, share)) = _apart(_VERIFY, path), _apart(_AS_OF, path)
+    yield Line(6, "verify, in thousands of facts a second", rate / 1_000, 300.0, "k")
+    yield Line(6, "verify --facts-only, in thousands of facts a second", facts_only / 1_000, 300.0, "k")
+    yield Line(6, "the first answer as of a moment, beside a rebuild", first / rebuild_s, 3.0, most=True)
+    yield Line(6, "an hour on, beside its share of a rebuild", on / rebuild_s / share, 3.0, most=True)
 
 
 def _median_us(action, times=15):
@@ -136,13 +186,13 @@ def growth(rounds, note, attempts):
                 yield Line(5, f"{name}, {attempts:,} beside {SMALL:,} attempts", took / few[name], 1.5, most=True)
         took, which = grown[1].slowest_page()
         yield Line(5, f"slowest page of 50 ({which[0]})", took / 1_000, 1.0, "ms", most=True)
-        yield Line(5, "poll for change", _median_us(grown[1].inspector.change_token, 999), 20.0, "µs", most=True)
+        yield Line(5, "poll for change", _median_us(grown[1].inspector.db.change_token, 999), 20.0, "µs", most=True)
         for store in grown:
             store.close()
+        yield from _history(path, (attempts // 3 * 3) / rates[1])
     yield Line(6, f"rebuild of {attempts:,}, in thousands of attempts a second", rates[1] / 1_000, 500.0, "k")
     yield Line(6, f"rebuild, {attempts:,} beside {SMALL:,} attempts", rates[1] / rates[0], 0.8)
     yield Line(6, f"rebuild, memory beside that of {SMALL:,}", memory[1] / memory[0], 1.3, most=True)
-    yield Line(6, "verify, in thousands of facts a second", None, 300.0, "k")
 
 
 def many_clusters(clusters=10_000):

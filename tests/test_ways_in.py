@@ -16,6 +16,7 @@ from tests.ingest.redis import redis_server
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "ways-in.md").read_text(encoding="utf-8")
+INPUTS = ROOT / "sample_data" / "inputs"
 SECTIONS = {part.partition("\n")[0]: part for part in PAGE.split("\n## ")[1:]}
 BLOCK = re.compile(r"(?:^`(?P<file>[\w.]+)`:\n\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```", re.MULTILINE | re.DOTALL)
 QUEUES = {"Celery": "redis+socket://{}", "RQ": "unix://{}"}
@@ -137,6 +138,11 @@ def test_the_snippet_of_follow(tmp_path):
     with plain_sqlite(tmp_path / "failaware.db") as db:
         payloads = db.execute("SELECT event_payload FROM event_log ORDER BY event_id").fetchall()
     assert payloads[3:] == [('{"number": 18}',), ('{"number": 19}',)]
+
+
+def test_the_sample_data_has_the_programs_as_they_are_shown():
+    shown = {block["file"]: block["text"] for block in BLOCK.finditer(PAGE) if block["file"]}
+    assert shown == {path.name: path.read_text(encoding="utf-8") for path in INPUTS.glob("*.py")}
 
 
 def test_every_link_within_the_page_has_its_section():

@@ -61,6 +61,7 @@ def template(message: str | None, error_type: str | None = None) -> str:
     return _settled(_masked(message)) if message and message.strip() else error_type or _NO_MESSAGE
 
 
+@lru_cache(maxsize=4_096)
 def cluster_id(event_type: str, error_type: str | None, template: str) -> int:
     """The id of a cluster, from 1 to 2^63 - 1: the same on every machine.
 
@@ -109,8 +110,12 @@ def _masked(message: str) -> str:
         text = masks.QUOTED.sub(_quoted, text)
     has_digit = _DIGIT.search(text) is not None
     text = _apply(_MASKS if has_digit else _MASKS_WITHOUT_DIGIT, text)
-    if has_digit:
-        text = _WORD.sub(_word, text)
+    return _finished(_WORD.sub(_word, text) if has_digit else text)
+
+
+@lru_cache(maxsize=4_096)
+def _finished(text: str) -> str:
+    """What is left to do once the values are masked; cached, since few texts are left by then."""
     if masks.CASE_CHANGE.search(text):
         text = masks.MIXED_CASE.sub(_mixed, text)
     if "<" in text:

@@ -41,14 +41,17 @@ _CLOCK = rf"\d?:\d\d(?::\d\d)?(?:[.,]\d{{1,9}})?(?: ?[AaPp]\.?[Mm]\b)?{_ZONE}?"
 _YMD = rf"{_D}(?:\d{{3}}[-/.]\d{{1,2}}[-/.]\d{{1,2}}|\d?([-/.])\d{{1,2}}[-/.]\d{{4}})"
 _DMY = rf"{_D}\d?[ /-]{_MONTH}[ /-]\d{{2,4}}(?:,?[ :T]\d{_CLOCK})?"
 _MDY = rf"{_MONTH} {{1,2}}\d{{1,2}}(?:st|nd|rd|th)?,?(?: \d{{4}})?(?:,? (?:at )?\d{_CLOCK})?(?: \d{{4}})?"
+_COMPACT = rf"{_D}(?<=[12])[09]\d{{6}}[ T_-]?\d{{6}}(?:\.\d+)?Z?"
 _IPV4 = r"\d{0,2}\.\d{1,3}\.\d{1,3}\.\d{1,3}"
 _PORT = r"(?::\d{1,5}(?!\w))?"
-_N = rf"{_D}\d*+(?:[.,]\d+){{0,6}}+(?:[eE][-+]?\d+)?"
+_REST = r"\d*+(?:[.,]\d+){0,6}+(?:[eE][-+]?\d+)?"
+_N = _D + _REST
 _TIME_UNIT = (
     r"(?:[nmuµμ]s|milli(?:second)?s?|micro(?:second)?s?|nanoseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|"
     r"d|days?|weeks?|months?|years?)"
 )
-_HMS = rf"{_D}\d{{0,4}}[dhm] ?(?:\d{{1,5}}[hm] ?){{0,2}}\d{{1,5}}(?:\.\d{{1,9}})?(?:ms|[hms])"
+_HMS = r"\d{0,4}[dhm] ?(?:\d{1,5}[hm] ?){0,2}\d{1,5}(?:\.\d{1,9})?(?:ms|[hms])"
+_HH = "[0-9a-fA-F]{2}"
 _LABELS = r"(?:[a-zA-Z0-9][\w-]{0,62}+\.)"
 _DATA = (  # files of data; those of source code keep their name
     r"(?:csv|tsv|txt|log|pdf|png|jpe?g|gif|svg|webp|zip|gz|tgz|bz2|xz|zst|tar|7z|xml|html?|parquet|avro|orc|feather|"
@@ -119,10 +122,10 @@ MASKS = (
     ),
     Mask("uuid", re.compile(r"\{?\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b\}?"), "<uuid>", "-"),
     Mask("timestamp", re.compile(rf"{_YMD}[T _]? ?\d{_CLOCK}"), "<timestamp>", ":", first=_COLON_DIGIT),
-    Mask("timestamp", re.compile(rf"{_DMY}{_E}"), "<timestamp>"),
+    Mask("timestamp", re.compile(rf"{_DMY}{_E}"), "<timestamp>", first=re.compile(_MONTH)),
     Mask("timestamp", re.compile(rf"{_MDY}{_E}"), "<timestamp>"),
     Mask("weekday", re.compile(rf"\b{_DAY},? (?=<timestamp>)"), "", "<timestamp>"),
-    Mask("timestamp", re.compile(rf"{_D}(?<=[12])[09]\d{{6}}[ T_-]?\d{{6}}(?:\.\d+)?Z?{_E}"), "<timestamp>"),
+    Mask("timestamp", re.compile(rf"{_COMPACT}{_E}"), "<timestamp>", first=re.compile(r"\d{8}")),
     Mask(
         "ip",
         re.compile(r"(?<![\w:.])(?:[0-9a-fA-F]{0,4}:){2,7}\d{1,3}(?:\.\d{1,3}){3}(?![\w:]|\.\d)"),
@@ -131,8 +134,8 @@ MASKS = (
         first=re.compile(r"::[0-9a-fA-F]*:?\d"),
     ),
     Mask("ip", re.compile(rf"{_D}{_IPV4}{_PORT}(?:/\d{{1,2}})?(?!\w)(?!\.\d)"), "<ip>", "."),
-    Mask("mac", re.compile(rf"\b(?:[0-9a-fA-F]{{2}}:){{5}}[0-9a-fA-F]{{2}}{_E}"), "<mac>", ":"),
-    Mask("mac", re.compile(rf"\b(?:[0-9a-fA-F]{{2}}-){{5}}[0-9a-fA-F]{{2}}{_E}"), "<mac>", "-"),
+    Mask("mac", re.compile(rf"\b(?:{_HH}:){{5}}{_HH}{_E}"), "<mac>", ":", first=re.compile(f":{_HH}:")),
+    Mask("mac", re.compile(rf"\b(?:{_HH}-){{5}}{_HH}{_E}"), "<mac>", "-"),
     Mask(
         "ip",
         re.compile(
@@ -142,7 +145,7 @@ MASKS = (
         "<ip>",
         ":",
         digits=False,
-        first=re.compile(r"::[0-9a-fA-F]|[0-9a-fA-F]::|(?:[0-9a-fA-F]{1,4}:){5}"),
+        first=re.compile(r":(?::|[0-9a-fA-F]{1,4}:)"),
     ),
     Mask("date", re.compile(rf"{_YMD}(?![\w/])"), "<date>"),
     Mask("time", re.compile(rf"{_D}{_CLOCK}(?![\w:])"), "<time>", ":", first=_COLON_DIGIT),
@@ -168,8 +171,8 @@ MASKS = (
         ":",
         first=_COLON_DIGIT,
     ),
-    Mask("address", re.compile(r"\b0[xX][0-9a-fA-F]+\b"), "<address>", "0"),
-    Mask("duration", re.compile(rf"(?:{_HMS}|{_N} ?{_TIME_UNIT}){_E}"), "<duration>"),
+    Mask("address", re.compile(r"\b0[xX][0-9a-fA-F]+\b"), "<address>", "0", first=re.compile("0[xX]")),
+    Mask("duration", re.compile(rf"{_D}(?:{_HMS}|{_REST} ?{_TIME_UNIT}){_E}"), "<duration>"),
     Mask("duration", re.compile(r"\bP(?=\d|T\d)(?:\d+[YMWD])*+(?:T(?:[\d.]+[HMS])+)?+(?!\w)"), "<duration>", "P"),
     Mask("size", re.compile(rf"{_N} ?(?:[kKMGTPE]i?[Bb]?(?:ps)?|[Bb]ytes?|B|octets?|bits?)(?:/s)?{_E}"), "<size>"),
     Mask("percent", re.compile(rf"{_N} ?%"), "<percent>", "%"),

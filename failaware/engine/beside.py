@@ -38,7 +38,8 @@ class SqliteBeside(SqliteReader):
     def execute_many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
         """Run one statement for each row of parameters."""
         try:
-            self._db.executemany(sql, rows)
+            with self.snapshot():  # or each row would be a transaction of its own
+                self._db.executemany(sql, rows)
         except ITS_ERRORS as error:
             self._raise(error)
 

@@ -45,7 +45,7 @@ class Patterns:
 
     @sound
     def healed(self, where: str = "") -> "Healed":
-        """What failed and then was SYNCED, by itself or after a requeue, in the clusters that a filter lets through.
+        """What failed and then was SYNCED, by itself or after a requeue, in the clusters that `where` lets through.
 
         Takes time in proportion to the events that healed: about two seconds for a million.
 

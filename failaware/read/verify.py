@@ -21,6 +21,9 @@ from failaware.errors import StoreError, UsageError
 Progress = Callable[[str, int, int], None]
 """Told what is being verified, and how many of how many rows are done."""
 
+PARTS = ("schema", "facts", "derived")
+"""What is verified, in this order."""
+
 _LISTED = 100  # findings of one part that are listed
 _PAGE = 100  # seals read at a time
 
@@ -83,7 +86,8 @@ class Verification(NamedTuple):
     """What verify found: nothing in `findings` means that all holds. Of each kind the first are listed.
 
     `facts` are all facts (a key counts with its event), `sealed` those under a seal; `head` is the newest seal as
-    `ID:DIGEST`, to be noted elsewhere. `more` counts the findings that are not listed.
+    `ID:DIGEST`, to be noted elsewhere. `parts` are those looked at (schema, facts, derived); `more` counts the
+    findings that are not listed.
     """
 
     facts: int
@@ -91,16 +95,20 @@ class Verification(NamedTuple):
     head: str | None
     sealed_at: int | None
     erased: tuple[Erased, ...]
+    parts: tuple[str, ...]
     findings: tuple[Finding, ...]
     more: int
 
 
-def verify(place: str | Path, *, noted: str | None = None, progress: Progress = lambda *_: None) -> Verification:
+def verify(
+    place: str | Path, *, noted: str | None = None, facts_only: bool = False, progress: Progress = lambda *_: None
+) -> Verification:
     """Verify a store.
 
     Args:
         place: the store.
         noted: a seal as `ID:DIGEST`, noted elsewhere earlier: that it is still there, unchanged, is proved too.
+        facts_only: schema and facts, in a third of the time; what is derived is not derived anew.
         progress: told how far it is.
 
     Raises:
@@ -112,7 +120,7 @@ def verify(place: str | Path, *, noted: str | None = None, progress: Progress = 
     try:
         with db.snapshot():
             head(db)  # the moment is that of the first thing read, and not that of the first progress told
-            return _Verifier(db, progress).run(expected)
+            return _Verifier(db, progress).run(expected, facts_only=facts_only)
     finally:
         db.close()
 
@@ -135,7 +143,7 @@ class _Verifier:
         self._ends: dict[str, int] = dict.fromkeys(BY_TABLE, 0)  # the last sealed id of each table
         self._sealed = 0
 
-    def run(self, noted: Head | None) -> Verification:
+    def run(self, noted: Head | None, *, facts_only: bool) -> Verification:
         with self._part("schema"):
             self._schema()
         with self._part("facts"):
@@ -144,8 +152,9 @@ class _Verifier:
             self._unsealed()
             self._contradictions()
             self._erasures_are_done()
-        with self._part("derived"):
-            self._derived()
+        if not facts_only:
+            with self._part("derived"):
+                self._derived()
         newest, facts = NO_SEAL, 0
         erased: tuple[Erased, ...] = ()
         with self._part("facts"):
@@ -156,7 +165,14 @@ class _Verifier:
         listed = tuple(self._findings)
         more = sum(self._found.values()) - len(listed)
         return Verification(
-            facts, self._sealed, str(newest) if newest.seal_id else None, sealed_at, erased, listed, more
+            facts,
+            self._sealed,
+            str(newest) if newest.seal_id else None,
+            sealed_at,
+            erased,
+            PARTS[:2] if facts_only else PARTS,
+            listed,
+            more,
         )
 
     def _find(self, part: str, where: str, problem: str) -> None:

@@ -45,6 +45,7 @@ class Worker:
 
     Raises:
         UsageError: a number is out of range.
+        HandlerError: there is no handler.
     """
 
     def __init__(

@@ -1,0 +1,2 @@
+def charge(order):
+    raise ConnectionError(f"no answer for order {order}")

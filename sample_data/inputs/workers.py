@@ -1,0 +1,8 @@
+import rq
+
+from failaware import Store
+from failaware.ingest.rq import Recorded
+
+
+class Worker(Recorded, rq.Worker):
+    store = Store.open("failaware.db")
