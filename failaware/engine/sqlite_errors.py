@@ -39,8 +39,11 @@ _BY_CODE: dict[int, tuple[type[StoreError], str]] = {
     sqlite3.SQLITE_INTERRUPT: (StoreError, "{path}: the query was ended from outside"),
 }
 
-_NOT_AS_MADE = re.compile("no such (table|column|index)|unsupported file format|malformed|unable to validate")
-"""How SQLite begins when a schema is not the one that our statements are written for."""
+_NOT_AS_MADE = re.compile(
+    "no such (table|column|index)|unsupported file format|malformed|unable to validate"
+    "|JSON cannot hold|integer overflow"
+)
+"""How SQLite begins when the schema, or a value, is not what our statements are written for."""
 
 ITS_ERRORS = (sqlite3.DatabaseError, OverflowError, UnicodeDecodeError)
 """What a statement may raise that is not a bug of ours."""

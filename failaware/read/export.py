@@ -55,7 +55,7 @@ class Export:
         yield f'{{"failaware": "end", "lost": {self.lost}}}'
 
     def _end(self, kind: Kind) -> int:
-        """The last id of a kind of fact. Where the file is damaged it may be anything: no file has more facts than bytes."""
+        """The last id of a kind of fact; a damaged file may say anything, but no file has more facts than bytes."""
         for sql in (
             _NEWEST.format(key=kind.columns[0].name, table=kind.table),
             *_WITNESSES.get(kind.table, ()),

@@ -5,15 +5,14 @@ held against the types of the model; and an error that nobody foresaw, over a st
 """
 
 from collections.abc import Callable
-from functools import cache, wraps
+from functools import lru_cache, wraps
 from types import NoneType, UnionType
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, get_args, get_type_hints
 
 from failaware.engine import Reader
-from failaware.engine.expected import differences, integrity
 from failaware.errors import FailawareError, StoreCorrupt
 
-_SCALARS = (int, str, float, bool, bytes, NoneType)
+_SCALARS = {int, str, float, bool, bytes, NoneType}
 
 
 class Asked(Protocol):
@@ -37,7 +36,7 @@ def sound(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P],
     """
 
     @wraps(method)
-    def ask(self: S, *args: P.args, **named: P.kwargs) -> R:
+    def ask(self: S, /, *args: P.args, **named: P.kwargs) -> R:
         try:
             answer = method(self, *args, **named)
             _check(answer)
@@ -46,8 +45,8 @@ def sound(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P],
         except Exception as error:
             if what := damage(self.db):
                 raise StoreCorrupt(
-                    f"the store is damaged ({what}); 'failaware verify' lists what is, and 'failaware export' saves what "
-                    "can be read"
+                    f"the store is damaged ({what}); 'failaware verify' lists what is, "
+                    "and 'failaware export' saves what can be read"
                 ) from error
             raise
         return answer
@@ -57,6 +56,8 @@ def sound(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P],
 
 def damage(db: Reader) -> str | None:
     """The first that is wrong with the store's schema, pages, or types of values; None if nothing is."""
+    from failaware.engine.expected import differences, integrity
+
     try:
         return next(differences(db), None) or next(iter(integrity(db)), None)
     except StoreCorrupt as error:
@@ -66,23 +67,25 @@ def damage(db: Reader) -> str | None:
 def _check(answer: Any) -> None:
     """Raise TypeError where a value of the model is not of the type it is declared to have."""
     if isinstance(answer, tuple) and hasattr(answer, "_fields"):
-        for value, allowed in zip(answer, _allowed(type(answer)), strict=True):
-            if allowed and type(value) not in allowed:
-                raise TypeError(f"{type(answer).__name__} holds {type(value).__name__}")
-            if not allowed:
-                _check(value)
+        for position in _further(type(answer), tuple(map(type, answer))):
+            _check(answer[position])
     elif isinstance(answer, list | tuple):
         for item in answer:
             _check(item)
 
 
-@cache
-def _allowed(kind: type) -> tuple[frozenset[type] | None, ...]:
-    """For each field the types that it may have; None for what holds further values."""
-    hints = get_type_hints(kind)
-    return tuple(_scalars(hints[name]) for name in kind._fields)  # type: ignore[attr-defined]
+@lru_cache(maxsize=1_024)
+def _further(model: type, types: tuple[type, ...]) -> tuple[int, ...]:
+    """Which fields of a value that holds these types hold further values; the others have a type that they may have.
 
-
-def _scalars(hint: Any) -> frozenset[type] | None:
-    kinds = get_args(hint) if isinstance(hint, UnionType) else (hint,)
-    return frozenset(kinds) if all(kind in _SCALARS for kind in kinds) else None
+    Raises:
+        TypeError: one has not.
+    """
+    hints, further = get_type_hints(model), []
+    for position, (name, found) in enumerate(zip(model._fields, types, strict=True)):  # type: ignore[attr-defined]
+        allowed = get_args(hints[name]) if isinstance(hints[name], UnionType) else (hints[name],)
+        if not set(allowed) <= _SCALARS:
+            further.append(position)
+        elif found not in allowed:
+            raise TypeError(f"{name} of {model.__name__} is of type {found.__name__}")
+    return tuple(further)
