@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from failaware.engine.base import Parameters, Row
+from failaware.engine.private import warn_if_exposed
 from failaware.engine.sqlite_errors import ITS_ERRORS, in_our_words, raise_ours
 from failaware.errors import (
     StoreError,
@@ -45,6 +46,7 @@ class SqliteReader:
             except BaseException:
                 self._db.close()
                 raise
+        warn_if_exposed(path)
 
     def query(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """All rows of a SELECT."""
@@ -97,6 +99,7 @@ class SqliteWriter:
         self._suspended = self._closed = False
         self._opened = 0
         self._reopen()
+        warn_if_exposed(path)
         self.path = path.absolute()  # a later chdir must not lead a reopened connection elsewhere
 
     def _reopen(self) -> None:

@@ -45,7 +45,7 @@ _NOT_AS_MADE = re.compile(
 )
 """How SQLite begins when the schema, or a value, is not what our statements are written for."""
 
-ITS_ERRORS = (sqlite3.DatabaseError, OverflowError, UnicodeDecodeError)
+ITS_ERRORS = (sqlite3.DatabaseError, OverflowError, UnicodeError)
 """What a statement may raise that is not a bug of ours."""
 
 
@@ -53,6 +53,8 @@ def raise_ours(error: Exception, path: Path) -> NoReturn:
     """Raise what SQLite says as one of our errors; what is a bug of ours passes as it is."""
     if isinstance(error, OverflowError):
         raise UsageError("a number is larger than a store can hold, which is 2^63 - 1") from None
+    if isinstance(error, UnicodeEncodeError):
+        raise UsageError("a text holds half a character (a lone surrogate), which no store can hold") from None
     if isinstance(error, UnicodeDecodeError) or "decode to UTF-8" in str(error):
         raise StoreCorrupt(_DAMAGED.format(path=path, error="it holds a text that is no UTF-8")) from None
     if _NOT_AS_MADE.match(str(error)):

@@ -7,7 +7,6 @@ import contextlib
 import faulthandler
 import io
 import json
-import os
 import random
 import subprocess
 import sys
@@ -194,7 +193,7 @@ class Trial:
     def _report(self, words):
         """A report's exit status and, where it does not tell the time, what it printed."""
         err = io.StringIO()
-        with contextlib.redirect_stderr(err), _printed(self.path.with_name("out")) as out:
+        with contextlib.redirect_stderr(err), printed(self.path.with_name("out")) as out:
             status = main(["--db", str(self.path), *words.split()])
         assert status in (0, 1, 2), words
         assert err.getvalue().count("\n") == (status == 2 or (words == "export" and status == 1)), err.getvalue()
@@ -218,18 +217,10 @@ class Trial:
 
 
 @contextlib.contextmanager
-def _printed(path):
+def printed(path):
     """Standard output goes to a file meanwhile."""
-    sys.stdout.flush()
-    was = os.dup(1)
-    with path.open("wb") as file:
-        os.dup2(file.fileno(), 1)
-        try:
-            yield path
-        finally:
-            sys.stdout.flush()
-            os.dup2(was, 1)
-            os.close(was)
+    with path.open("w", encoding="utf-8", newline="") as file, contextlib.redirect_stdout(file):
+        yield path
 
 
 def trials(seed, *, most=sys.maxsize, seconds=float("inf")):
