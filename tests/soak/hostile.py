@@ -20,8 +20,10 @@ from tests.soak.corruption import printed
 from tui import documents
 
 NASTY = (
-    "\x1b[31mred", "\x1b]52;c;aGk=\x07", "\x1b]8;;http://x.example\x1b\\link\x1b]8;;\x1b\\", "\x9b2J", "\x1bP+q544e\x1b\\",
-    "\u202eevil", "\u2066x\u2069", "\u200b", "\ufeff", "\U000e0041", "[bold red]x[/]", "[@click=app.bell]x[/]", "[/]", "\\[",
+    "\x1b[31mred", "\x1b]52;c;aGk=\x07", "\x1b]8;;http://x.example\x1b\\link\x1b]8;;\x1b\\",
+    "\x9b2J", "\x1bP+q544e\x1b\\",
+    "\u202eevil", "\u2066x\u2069", "\u200b", "\ufeff", "\U000e0041",
+    "[bold red]x[/]", "[@click=app.bell]x[/]", "[/]", "\\[",
     "\x00", "\ud800", "\udfff\ud800", "\r", "\n", "\r\n", "\x85", "\u2028", "\t", "\x7f", "\b\b\b",
     "'; DROP TABLE event_log; --", '"', "\\", "%s", "{0}", "{{ default }}", ":x", "?1", "⟨error⟩",
     "e\u0301" * 40, "語" * 30, "A" * 70_000, "<?xml version='1.0'?>", "<!DOCTYPE x>", "NaN", "1e999", "9" * 5_000,
@@ -68,7 +70,7 @@ def value(rng, depth=3):
 
 
 def line(rng, examples):
-    """A line such as others write, with some of its bytes changed, or with names and values from nowhere."""
+    """A line such as others write, with some of its bytes changed."""
     data = bytearray(rng.choice(examples))
     for _ in range(rng.choice((0, 1, 1, 2, 8))):
         at = rng.randrange(len(data) + 1)
@@ -90,8 +92,7 @@ def offered(offer, counts):
     """Offer something: it is taken, or refused in one of our own errors."""
     try:
         offer()
-    except FailawareError as error:
-        assert str(error), error
+    except FailawareError:
         counts["refused"] += 1
     else:
         counts["taken"] += 1

@@ -30,7 +30,7 @@ def lines(first, count):
 
 
 def storm(path, seconds=float("inf"), most=sys.maxsize, page=10_000):
-    """Ingest so many of them, or for so long; returns counts, and how many MiB the process grew after the first page."""
+    """Ingest so many of them, or for so long; returns counts, and by how many MiB it grew after a page."""
     until, done, first_peak = time.monotonic() + seconds, 0, 0
     with Store.open(path, synchronous="NORMAL") as store:
         while done < most and time.monotonic() < until:
@@ -55,7 +55,7 @@ def _peak_mib():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
 
 
-def run(seconds, rng):  # noqa: ARG001 - a storm has no choice
+def run(seconds, rng):
     """Let it storm for so long; returns how many failures there were."""
     with tempfile.TemporaryDirectory() as folder:
         return storm(Path(folder) / "store.db", seconds)
