@@ -80,18 +80,35 @@ def main(argv: list[str]) -> int:
     try:
         args = _parse(argv)
         args.program = program
-        return int(args.run(args))
+        return _run(args)
     except FailawareError as error:
         from failaware.text import visible
 
         print(f"failaware: {visible(str(error))}", file=sys.stderr)  # noqa: T201 - stderr is for people
         return error.exit_status
     except BrokenPipeError:
-        # Whoever read us has enough; keep Python from complaining again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up_output()  # whoever read us has enough
         return 0
+    except OSError as error:
+        if error.filename is not None:
+            raise  # not what was written to standard output
+        _give_up_output()
+        print(f"failaware: the output could not be written: {error.strerror}", file=sys.stderr)  # noqa: T201
+        return 2
     except KeyboardInterrupt:
         return 130
+
+
+def _run(args: argparse.Namespace) -> int:
+    status = int(args.run(args))
+    if sys.stdout is not None:
+        sys.stdout.flush()  # now, while it can still be said that it went wrong
+    return status
+
+
+def _give_up_output() -> None:
+    """Keep Python from complaining again at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class _Parser(argparse.ArgumentParser):

@@ -259,4 +259,4 @@ def run(seconds, rng):
     counts = Counter()
     while (left := until - time.monotonic()) > 0:
         counts += in_a_process(rng.randrange(2**32), seconds=min(left, 60))
-    return dict(counts)
+    return counts

@@ -193,4 +193,4 @@ def run(seconds, rng):
     while time.monotonic() < until:
         with tempfile.TemporaryDirectory() as folder:
             counts += trial(rng, folder)
-    return dict(counts)
+    return counts

@@ -4,6 +4,7 @@ import resource
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
 from failaware import Inspector, Store
@@ -48,7 +49,7 @@ def storm(path, seconds=float("inf"), most=sys.maxsize, page=10_000):
         assert len(clusters) == min(done, CLUSTERS_PER_TYPE + 1)
         beyond = [cluster.failures for cluster in clusters if cluster.template.startswith("[overflow]")]
         assert beyond == [done - CLUSTERS_PER_TYPE] * (done > CLUSTERS_PER_TYPE)
-    return {"failures": done, "clusters": len(clusters), "grown MiB": _peak_mib() - first_peak}
+    return Counter({"facts acknowledged": done, "clusters": len(clusters), "MiB grown": _peak_mib() - first_peak})
 
 
 def _peak_mib():
