@@ -154,7 +154,7 @@ def severity(level: str | None) -> Line:
 
 def status(name: str, *, dismissed: bool = False) -> Line:
     """A state, and whether a person dismissed the event."""
-    return text(f"{name}, dismissed" if dismissed else name, "dim" if dismissed else STATUS_STYLES[name])
+    return text(f"{name}, dismissed" if dismissed else name, "dim" if dismissed else STATUS_STYLES.get(name, ""))
 
 
 def short(cluster_id: int) -> str:

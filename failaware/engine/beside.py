@@ -1,12 +1,15 @@
 """SQLite: a store opened for reading, with derived tables of one's own that stand before the store's by their names."""
 
+import sqlite3
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from failaware.engine.base import Parameters
 from failaware.engine.schema import private_schema
 from failaware.engine.sqlite import BUSY_TIMEOUT_S, SqliteReader
 from failaware.engine.sqlite_errors import ITS_ERRORS, raise_ours
+from failaware.errors import StoreCorrupt
 
 _CACHE_KIB = 262_144  # of private tables that are kept in memory; what is more goes to a temporary file
 
@@ -30,9 +33,18 @@ class SqliteBeside(SqliteReader):
         try:
             return self._db.execute(sql, parameters).rowcount
         except ITS_ERRORS as error:
-            raise_ours(error, self.path)
+            self._raise(error)
 
     def execute_many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
         """Run one statement for each row of parameters."""
-        with self.snapshot():  # or each row would be a transaction of its own
-            self._db.executemany(sql, rows)
+        try:
+            with self.snapshot():  # or each row would be a transaction of its own
+                self._db.executemany(sql, rows)
+        except ITS_ERRORS as error:
+            self._raise(error)
+
+    def _raise(self, error: Exception) -> NoReturn:
+        """Facts that the tables they are folded into do not take were not written by us."""
+        if isinstance(error, sqlite3.IntegrityError):
+            raise StoreCorrupt(f"{self.path} is damaged: its facts contradict each other ({error})") from error
+        raise_ours(error, self.path)

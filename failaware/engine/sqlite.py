@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from failaware.engine.base import Parameters, Row
+from failaware.engine.private import warn_if_exposed
 from failaware.engine.sqlite_errors import ITS_ERRORS, in_our_words, raise_ours
 from failaware.engine.turns import Turns
 from failaware.errors import (
@@ -50,6 +51,7 @@ class SqliteReader:
             except BaseException:
                 self._db.close()
                 raise
+        warn_if_exposed(path)
 
     def query(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """All rows of a SELECT."""
@@ -104,6 +106,7 @@ class SqliteWriter:
         self._turns = Turns()
         self._long_log = _LOG_BYTES
         self._reopen()
+        warn_if_exposed(path)
         self.path = path.absolute()  # a later chdir must not lead a reopened connection elsewhere
 
     def _reopen(self) -> None:

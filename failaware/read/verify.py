@@ -187,6 +187,8 @@ class _Verifier:
             yield
         except StoreError as error:
             self._find(name, "file", str(error))
+        except Exception as error:  # noqa: BLE001 - whatever cannot be made sense of does not verify
+            self._find(name, "file", f"what it holds makes no sense ({type(error).__name__}: {error})")
 
     def _schema(self) -> None:
         self._progress("schema", 0, 1)
