@@ -45,10 +45,11 @@ class Line:
 
 
 class Paper:
-    """Where a report is printed: a terminal, through rich, or a pipe."""
+    """Where a report is printed: a terminal, through rich, or a pipe (through rich where FORCE_COLOR is set)."""
 
     def __init__(self) -> None:
-        self._console = _terminal() if sys.stdout.isatty() else None
+        terminal = sys.stdout.isatty()
+        self._console = _terminal(None if terminal else _UNCUT) if terminal or os.environ.get("FORCE_COLOR") else None
         self.width = self._console.width if self._console else _UNCUT
 
     @property
@@ -81,10 +82,10 @@ class Paper:
         console.print(Text.assemble(*line.parts), overflow="fold")
 
 
-def _terminal() -> "Console":
+def _terminal(width: int | None) -> "Console":
     from rich.console import Console
 
-    return Console(highlight=False, markup=False, emoji=False)
+    return Console(highlight=False, markup=False, emoji=False, width=width)
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
