@@ -130,7 +130,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser = parser_of(command_in(argv))
     args, unwanted = parser.parse_known_args(argv)
     if unwanted:
-        getattr(args, "parser", parser).refuse(unwanted)
+        getattr(args, "parser", parser).refuse(unwanted, parser)
     if args.version:
         args.run, args.read = _version, False
     elif args.command is None:

@@ -23,13 +23,15 @@ class Parser(argparse.ArgumentParser):
         sys.stderr.write(f"failaware: {one_line(message)}{see} '{self.prog} --help'\n")
         sys.exit(2)
 
-    def refuse(self, words: list[str]) -> NoReturn:
-        """Say which of the words that nobody wanted is wrong, and what may have been meant."""
+    def refuse(self, words: list[str], whole: "Parser") -> NoReturn:
+        """Say which of the words that nobody wanted is wrong, and what may have been meant: of ours or the whole's."""
         word = words[0]
         if not word.startswith("-"):
             self.error(f"'{word}' is one word too many")
         name = word.partition("=")[0]
-        self.error(f"there is no option '{name}'{nearest(name, self._option_string_actions)}")
+        self.error(
+            f"there is no option '{name}'{nearest(name, {**self._option_string_actions, **whole._option_string_actions})}"
+        )
 
     def format_help(self) -> str:
         """The help, with examples below it: they are loaded only when someone reads them."""
