@@ -23,8 +23,8 @@ class Parser(argparse.ArgumentParser):
         sys.stderr.write(f"failaware: {one_line(message)}{see} '{self.prog} --help'\n")
         sys.exit(2)
 
-    def refuse(self, words: list[str], whole: "Parser") -> NoReturn:
-        """Say which of the words that nobody wanted is wrong, and what may have been meant: of ours or the whole's."""
+    def refuse(self, words: list[str], above: "Parser") -> NoReturn:
+        """Say which of the words that nobody wanted is wrong, and what may have been meant."""
         word = words[0]
         if not word.startswith("-"):
             self.error(f"'{word}' is one word too many")
