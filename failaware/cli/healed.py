@@ -7,6 +7,7 @@ from failaware.cli.output import Line
 from failaware.read.findings import Healed, Healing
 from failaware.text import span
 
+_WIDE = 120  # columns from which on there is room for one number more
 _MEANING = """\
 healed     events whose last attempt succeeded, after others had failed, and
            nobody decided anything in between
@@ -52,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _draw(paper: output.Paper, found: Healed) -> None:
     columns = ["cluster", "healed", "helped", "tries", "median", "p90", "total", "episodes", "comebacks"]
-    if paper.wide:
+    if paper.width >= _WIDE:
         columns.insert(6, "largest")
     rows = [
         (

@@ -29,9 +29,11 @@ class Parser(argparse.ArgumentParser):
         if not word.startswith("-"):
             self.error(f"'{word}' is one word too many")
         name = word.partition("=")[0]
-        self.error(
-            f"there is no option '{name}'{nearest(name, {**self._option_string_actions, **whole._option_string_actions})}"
-        )
+        self.error(f"there is no option '{name}'{nearest(name, [*self.options(), *above.options()])}")
+
+    def options(self) -> list[str]:
+        """Its options, as they are written."""
+        return list(self._option_string_actions)
 
     def format_help(self) -> str:
         """The help, with examples below it: they are loaded only when someone reads them."""
