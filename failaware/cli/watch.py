@@ -96,7 +96,7 @@ def _screen(args: argparse.Namespace) -> Iterator[Show]:
             def show(report: str) -> None:
                 nonlocal last
                 last = report
-                head = Text(f"{visible(args.db)}  as of {moment(now_us())}; Ctrl-C ends\n", "dim", no_wrap=True)
+                head = Text(f"{moment(now_us())}, Ctrl-C ends  {visible(args.db)}\n", "dim", no_wrap=True)
                 live.update(head + Text.from_ansi(report), refresh=True)
 
             yield show
