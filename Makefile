@@ -3,6 +3,7 @@
 # make test     the whole test suite
 # make check    format, lint, types
 # make bench    every performance goal, beside plain sqlite3 and other queues (minutes; bench-large: 10,000,000 attempts)
+# make soak     half an hour of kills, power cuts, failing disks, damage and bad input (SOAK_MINUTES=)
 # make clean    remove what the others made
 
 PYTHON ?= python3
@@ -10,7 +11,9 @@ BIN := .venv/bin
 READY := .venv/.ready
 BENCH_READY := .venv/.bench-ready
 
-.PHONY: help demo test check bench bench-large clean
+SOAK_MINUTES ?= 30
+
+.PHONY: help demo test check bench bench-large soak clean
 
 help:
 	@sed -n 's/^# \(make.*\)/\1/p' Makefile
@@ -53,6 +56,9 @@ bench: $(BENCH_READY)
 
 bench-large: $(BENCH_READY)
 	@$(BIN)/python -m benchmarks --large
+
+soak: $(READY)
+	@$(BIN)/python -m tests.soak --minutes $(SOAK_MINUTES)
 
 clean:
 	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

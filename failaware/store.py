@@ -188,7 +188,9 @@ class Store:
         return attempted(lambda given: self.attempt(event_type, given, source=source), payload)
 
     def requeue(self, event_ids: Iterable[int], *, because: str, by: str | None = None) -> None:
-        """Record a person's decision that these events be tried again, with a fresh retry budget.
+        """Record a person's decision that these events (`event_ids`) be tried again, with a fresh retry budget.
+
+        `because` says why, `by` who: you, when left out.
 
         Raises:
             NotFound, UsageError: an event does not exist, or is SYNCED or waiting already; then nothing is decided.
@@ -196,7 +198,9 @@ class Store:
         self._decide(DecisionKind.REQUEUE, event_ids, because, by)
 
     def dismiss(self, event_ids: Iterable[int], *, because: str, by: str | None = None) -> None:
-        """Record a person's decision that these events need nothing more: they are no longer tried nor unresolved.
+        """Record a person's decision that these events (`event_ids`) need nothing more: they are not tried again.
+
+        `because` says why, `by` who: you, when left out.
 
         Raises:
             NotFound, UsageError: an event does not exist, or is SYNCED or dismissed already; then nothing is decided.

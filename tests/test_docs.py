@@ -1,31 +1,158 @@
-"""The commands of docs/history.md, run as they stand on sample data."""
+"""What the pages of docs/ show, run as it stands, on sample data."""
 
+import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+from failaware.cli.main import COMMANDS
+from failaware.read.filter import CLUSTER_FIELDS, EVENT_FIELDS
+from sample_data.seed import seed
+from tests.conftest import plain_sqlite
 from tests.test_readme import run
 
-HISTORY = (Path(__file__).parent.parent / "docs" / "history.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parent.parent / "docs"
+CLI = DOCS.parent / "failaware" / "cli"
 
 
-def commands():
-    for block in re.findall(r"^```sh\n(.*?)^```", HISTORY, re.MULTILINE | re.DOTALL):
+def page(name):
+    return (DOCS / name).read_text(encoding="utf-8")
+
+
+def commands(name):
+    for block in re.findall(r"^```sh\n(.*?)^```", page(name), re.MULTILINE | re.DOTALL):
         yield from block.splitlines()
 
 
-def test_every_command_of_the_page_on_history_runs(tmp_path):
+def walk(name, folder):
+    """What a page's commands print, one after another; each must succeed."""
+    env = {key: value for key, value in os.environ.items() if key != "FAILAWARE_DB"}
+    env["PATH"] = f"{Path(sys.executable).parent}:{env['PATH']}"
     outputs = []
-    for command in commands():
-        if command.startswith("failaware") and ">" not in command:
-            done = run(command, tmp_path)
-        else:
-            shell = command.replace("failaware", f"{sys.executable} -m failaware", 1)
-            done = subprocess.run(["sh", "-c", shell], cwd=tmp_path, capture_output=True, text=True, check=False)
+    for command in commands(name):
+        shell = ["bash", "-o", "pipefail", "-c", command]
+        done = subprocess.run(shell, cwd=folder, env=env, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0, (command, done.stdout, done.stderr)
         outputs.append(done.stdout)
-    everything = "\n".join(outputs)
+    return outputs
+
+
+def test_every_command_of_the_page_on_history_runs(tmp_path):
+    everything = "\n".join(walk("history.md", tmp_path))
     assert everything.count("holds   derived") == 3
     assert "by strict.toml" in everything
     assert "erased  event 2000" in everything
+
+
+def test_every_filter_of_the_page_on_filters_is_understood(tmp_path):
+    _, dead, high, retried, words, clusters, others = walk("filters.md", tmp_path)
+    assert "DEAD" in dead
+    assert "HIGH" in high
+    assert retried.splitlines()[1:]
+    assert "No event" in words
+    assert "CRITICAL" in clusters
+    assert "email.send" not in others
+
+
+def test_every_field_of_a_filter_is_on_the_page():
+    for heading, fields in (("Of events", EVENT_FIELDS), ("Of clusters", CLUSTER_FIELDS)):
+        section = page("filters.md").partition(f"## {heading}\n")[2].partition("\n## ")[0]
+        assert set(re.findall(r"`([a-z]+)`", "".join(re.findall(r"^\|[^|]*\|", section, re.MULTILINE)))) == set(fields)
+
+
+def test_every_command_of_the_page_on_policies_runs(tmp_path):
+    _, shown, _, _, compared, _, now = walk("policy.md", tmp_path)
+    assert "".join(re.findall(r"^```toml\n(.*?)^```", page("policy.md"), re.MULTILINE | re.DOTALL)) in shown
+    assert "would move" in compared
+    assert json.loads(now)["multiple_events"] == 10
+
+
+def test_every_command_of_the_page_on_json_gives_json(tmp_path):
+    _, health, events, cluster, critical, dead = walk("json.md", tmp_path)
+    assert json.loads(health)["dead"] > 0
+    assert len(json.loads(events)) == 2
+    assert {"impact", "transitions", "hours", "example"} <= set(json.loads(cluster))
+    assert int(critical) > 0
+    assert all(word.isdecimal() for word in dead.split())
+
+
+def test_every_command_with_json_is_on_the_page():
+    listed = set(re.findall(r"`([a-z]+)`", "".join(re.findall(r"^\|[^|]*\|", page("json.md"), re.MULTILINE))))
+    take_it = {
+        command.name
+        for command in COMMANDS
+        if '"--json"' in (source := (CLI / f"{command.module}.py").read_text(encoding="utf-8"))
+        or "add_json(" in source
+        or "asking.add_arguments(" in source
+    }
+    assert take_it - listed == set()
+
+
+def test_every_link_leads_somewhere():
+    for file in [*DOCS.glob("*.md"), *DOCS.parent.glob("*.md")]:
+        for link in re.findall(r"\]\(([^)\s]+)\)", file.read_text(encoding="utf-8")):
+            path, _, place = link.partition("#")
+            if path.startswith(("http://", "https://")):
+                continue
+            target = file.parent / path if path else file
+            assert target.exists(), (file.name, link)
+            if place:
+                titles = re.findall(r"^#+ (.*)$", target.read_text(encoding="utf-8"), re.MULTILINE)
+                names = {re.sub(r"[^\w -]", "", title).strip().lower().replace(" ", "-") for title in titles}
+                assert place in names, (file.name, link)
+
+
+def test_every_query_of_the_page_on_the_schema_finds_something(tmp_path):
+    seed(tmp_path / "failaware.db", events=2_000)
+    queries = re.findall(r"^```sql\n(.*?)^```", page("schema.md"), re.MULTILINE | re.DOTALL)
+    assert len(queries) == 4
+    with plain_sqlite(tmp_path / "failaware.db") as db:
+        for query in queries:
+            assert db.execute(query).fetchall() != [], query
+
+
+def test_the_page_on_the_schema_names_every_table_and_view(tmp_path):
+    seed(tmp_path / "failaware.db", events=100)
+    with plain_sqlite(tmp_path / "failaware.db") as db:
+        names = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")}
+    named = set(re.findall(r"`([a-z_]+)`", page("schema.md")))
+    assert {name for name in names if not name.startswith("sqlite_")} <= named
+
+
+def applied(name, heading, folder):
+    """A copy of the code in a folder, changed as a page says under a heading."""
+    section = page(name).partition(f"### {heading}\n")[2].partition("\n### ")[0]
+    (diff,) = re.findall(r"^```diff\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+    for part in ("failaware", "tui", "sample_data"):
+        shutil.copytree(DOCS.parent / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in re.split(r"^--- .*\n\+\+\+ b/", diff, flags=re.MULTILINE)[1:]:
+        path, *hunks = re.split(r"\n@@\n", file)
+        for hunk in hunks:
+            lines = hunk.splitlines(keepends=True) if hunk.endswith("\n") else (hunk + "\n").splitlines(keepends=True)
+            before, after = ("".join(line[1:] for line in lines if line[0] in kept) for kept in (" -", " +"))
+            text = (folder / path).read_text(encoding="utf-8")
+            assert text.count(before) == 1, (path, before)
+            (folder / path).write_text(text.replace(before, after), encoding="utf-8")
+
+
+def test_a_severity_rule_is_added_as_the_page_says(tmp_path):
+    applied("architecture.md", "A severity rule", tmp_path)
+    assert run("failaware seed --events 2000", tmp_path).returncode == 0
+    (tmp_path / "mine.toml").write_text("widespread_events = 5\n")
+    assert "by widespread" not in run("failaware clusters", tmp_path).stdout
+    assert run("failaware rebuild --policy mine.toml", tmp_path).returncode == 0
+    shown = run("failaware severity --json", tmp_path)
+    assert json.loads(shown.stdout)["CRITICAL"] > 0
+    assert "widespread" in run("failaware policy", tmp_path).stdout
+    cluster = json.loads(run("failaware clusters --limit 1 --json", tmp_path).stdout)[0]
+    assert cluster["rule"] == "widespread"
+    assert "widespread" in run(f"failaware explain cluster/{cluster['cluster_id']}", tmp_path).stdout
+
+
+def test_a_column_is_added_as_the_page_says(tmp_path):
+    applied("architecture.md", "A column in a report", tmp_path)
+    assert run("failaware seed --events 400", tmp_path).returncode == 0
+    assert re.search(r"events  recovered  open", run("failaware clusters", tmp_path).stdout)

@@ -9,6 +9,7 @@ import time
 
 from failaware import Handlers, Retry, Store, Worker
 from tests.conftest import assert_rebuild_changes_nothing, query
+from tests.soak.kills import Ground
 
 KILLS = 50
 
@@ -90,3 +91,14 @@ def finish(store):
             raise ValueError("no luck")
 
     Worker(store, handlers, lease=5).run(until_idle=True)
+
+
+def test_whatever_uses_a_store_can_be_killed(tmp_path):
+    ground = Ground(tmp_path, random.Random(os.getpid()))
+    Store.open(ground.path).close()
+    while ground.kills < 20 or len(ground.acknowledged) <= 20:
+        ground.round()
+    ground.fresh()
+    facts, lost = ground.look()
+    assert lost == 0
+    assert facts > len(ground.acknowledged)

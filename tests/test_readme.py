@@ -60,6 +60,27 @@ def test_what_a_program_logs(tmp_path):
     assert re.search(r"shop\.stock +DEAD.*no stock of A-1", run("failaware events", tmp_path).stdout)
 
 
+def test_from_a_shell(tmp_path):
+    env = {name: value for name, value in os.environ.items() if name != "FAILAWARE_DB"}
+    env["PATH"] = f"{Path(sys.executable).parent}:{env['PATH']}"
+    for line in blocks("sh")[2].splitlines():
+        command, _, said = line.partition("  # ")
+        done = subprocess.run(
+            ["bash", "-o", "pipefail", "-c", command],
+            cwd=tmp_path,
+            env=env,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, (command, done.stdout, done.stderr)
+        for words in said.split(", "):
+            assert words.removeprefix("with ").replace("tar's last words", "tar: ") in done.stdout, (
+                command,
+                done.stdout,
+            )
+
+
 def test_every_command_of_the_readme_exists():
     from failaware.cli.main import COMMANDS
 

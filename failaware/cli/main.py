@@ -91,11 +91,28 @@ def main(argv: list[str]) -> int:
         print(f"failaware: {visible(str(error))}", file=sys.stderr)  # noqa: T201 - stderr is for people
         return error.exit_status
     except BrokenPipeError:
-        # Whoever read us has enough; keep Python from complaining again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up_output()  # whoever read us has enough
         return 0
+    except OSError as error:
+        if error.filename is not None:
+            raise  # not what was written to standard output
+        _give_up_output()
+        print(f"failaware: the output could not be written: {error.strerror}", file=sys.stderr)  # noqa: T201
+        return 2
     except KeyboardInterrupt:
         return 130
+
+
+def _run(args: argparse.Namespace) -> int:
+    status = _drawn(args)
+    if sys.stdout is not None:
+        sys.stdout.flush()  # now, while it can still be said that it went wrong
+    return status
+
+
+def _give_up_output() -> None:
+    """Keep Python from complaining again at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def parser_of(wanted: str | None) -> Parser:
@@ -139,7 +156,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     return args
 
 
-def _run(args: argparse.Namespace) -> int:
+def _drawn(args: argparse.Namespace) -> int:
     """The command, in the time zone and on the kind of screen that was asked for."""
     zone = "UTC" if args.utc else os.environ.get("FAILAWARE_TZ")
     if zone and args.command not in _NOT_OURS:
@@ -150,7 +167,7 @@ def _run(args: argparse.Namespace) -> int:
         from failaware.cli.watch import watch
 
         return watch(args)
-    if args.read and not args.no_pager and sys.stdout.isatty():
+    if args.read and not args.no_pager and sys.stdout is not None and sys.stdout.isatty():
         from failaware.cli.pager import paged
 
         return paged(lambda: int(args.run(args)))

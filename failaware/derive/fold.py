@@ -15,6 +15,7 @@ from failaware.derive.severity import CLUSTER_EVIDENCE, case, cluster_reason
 from failaware.engine import Deriver, Row
 from failaware.engine.guards import ERASED
 from failaware.engine.sql import load
+from failaware.model import NEVER
 
 _SQL = load(__file__, "fold.sql")
 _SQL["settle"] = _SQL["settle"].format(event_severity=case("event", "severity"), event_rule=case("event", "name"))
@@ -52,12 +53,12 @@ class Scope(NamedTuple):
     decisions: bool = True
 
 
-def _ctes(new_event: str, new_attempt: str, new_decision: str) -> str:
+def _ctes(new_event: str, new_attempt: str, new_decision: str, known_attempt: str = "true") -> str:
     return f"""WITH
 new_event AS NOT MATERIALIZED (SELECT * FROM event_log WHERE {new_event}),
 new_attempt AS NOT MATERIALIZED (SELECT * FROM attempt_log WHERE {new_attempt}),
 new_decision AS NOT MATERIALIZED (SELECT * FROM decision_log WHERE decision <> 'ERASE' AND {new_decision}),
-known_attempt AS NOT MATERIALIZED (SELECT * FROM attempt_log),
+known_attempt AS NOT MATERIALIZED (SELECT * FROM attempt_log WHERE {known_attempt}),
 known_decision AS NOT MATERIALIZED (SELECT * FROM decision_log WHERE decision <> 'ERASE')
 """
 
@@ -66,6 +67,7 @@ _LIVE = _ctes(
     "event_id BETWEEN :first_event AND :last_event",
     "attempt_id BETWEEN :first_attempt AND :last_attempt",
     "decision_id BETWEEN :first_decision AND :last_decision",
+    "attempt_id <= :newest_known",
 )
 _LIVE_EVENTS = """WITH
 new_event AS NOT MATERIALIZED (SELECT * FROM event_log WHERE event_id BETWEEN :first_event AND :last_event)
@@ -85,6 +87,7 @@ def just_appended(
         "last_attempt": attempts[1],
         "first_decision": decisions[0],
         "last_decision": decisions[1],
+        "newest_known": NEVER,
     }
     return Scope(_LIVE, parameters, events != _NOTHING, attempts != _NOTHING, decisions != _NOTHING)
 
@@ -144,7 +147,11 @@ def _pages(db: Deriver) -> Iterator[Scope]:
     for name, table in (("event", "event_log"), ("attempt", "attempt_log"), ("decision", "decision_log")):
         newest = db.query(f"SELECT coalesce(max({name}_id), 0) FROM {table}")[0][0]
         for first in range(1, newest + 1, _REBUILD_PAGE):
-            yield just_appended(**{f"{name}s": (first, min(first + _REBUILD_PAGE - 1, newest))})
+            last = min(first + _REBUILD_PAGE - 1, newest)
+            page = just_appended(**{f"{name}s": (first, last)})
+            if page.attempts:  # those after it are there, but not folded yet
+                page = page._replace(parameters={**page.parameters, "newest_known": last})
+            yield page
 
 
 def _make_work_tables(db: Deriver) -> None:

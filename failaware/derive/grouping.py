@@ -64,7 +64,7 @@ class GroupingRule(NamedTuple):
     apart: bool
 
     def holds(self, subject: Subject) -> re.Match[str] | bool:
-        """Whether it is about this failure; the match of `message`, where the rule has one."""
+        """Whether it is about this failure, the `subject`; the match of `message`, where the rule has one."""
         if not fnmatchcase(subject.event_type, self.type) or not fnmatchcase(subject.error_type or "", self.error):
             return False
         if self.traceback is not None and not self.traceback.search(subject.traceback() or ""):
@@ -80,7 +80,7 @@ class GroupingRules(NamedTuple):
 
     @classmethod
     def from_toml(cls, text: str, *, origin: str = "the grouping file") -> "GroupingRules":
-        """Read the rules: `[[rule]]` tables (docs/grouping.md has an example).
+        """Read the rules from a text of `[[rule]]` tables (docs/grouping.md); errors call it by its `origin`.
 
         Raises:
             UsageError: not TOML, an unknown key, a wrong type, an expression that is none, or not exactly one action.

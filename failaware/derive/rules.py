@@ -91,7 +91,7 @@ class Policy(NamedTuple):
 
     @classmethod
     def from_toml(cls, text: str, *, origin: str = "the policy") -> "Policy":
-        """Read a policy; a threshold that is left out has its default.
+        """Read a policy from a text; a threshold that is left out has its default. Errors call it by its `origin`.
 
         Raises:
             UsageError: not TOML, an unknown name, or a value that is not a whole number of 1 or more.

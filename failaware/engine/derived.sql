@@ -92,13 +92,3 @@ SELECT 'event' AS entity_type, s.event_id AS entity_id, s.severity, s.rule,
 UNION ALL
 SELECT 'cluster', cluster_id, severity, rule, reason, changed_at
   FROM failure_cluster WHERE severity IS NOT NULL;
-
-CREATE VIEW event_detected AS          -- what a person who opens the file looks for first
-SELECT e.event_id, e.event_type, e.event_payload, e.source, s.sync_status,
-       CASE WHEN s.attempts > 1 THEN s.attempts - 1 ELSE 0 END AS retry_count,
-       a.error_type AS last_error_type, a.error_message AS last_error,
-       s.cluster_id, s.severity, s.rule, s.dismissed,
-       s.first_failed_at, s.last_failed_at, s.due_at, e.occurred_at, e.detected_at
-  FROM event_log e
-  JOIN event_state s ON s.event_id = e.event_id
-  LEFT JOIN attempt_log a ON a.attempt_id = s.last_failure;

@@ -1,18 +1,31 @@
 """The schema as statements: facts, what is derived from them, the guards; also as private tables beside a store."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from failaware.engine.guards import guard_statements
 
 _HERE = Path(__file__).parent
+_ISO = re.compile(r"\bISO\(([\w.]+)\)")
+_FRACTION = r"(\1 % 1000000 + 1000000) % 1000000"
+_SQLITE_ISO = (
+    rf"strftime('%Y-%m-%dT%H:%M:%S', (\1 - {_FRACTION}) / 1000000, 'unixepoch') || printf('.%06dZ', {_FRACTION})"
+)
 
 
 def whole_schema() -> Iterator[str]:
     """Everything that a store has, in the order in which it is made."""
     for name in ("schema.sql", "working.sql", "derived.sql"):
         yield from _statements(name)
+    yield from views(_SQLITE_ISO)
     yield from guard_statements()
+
+
+def views(iso: str) -> Iterator[str]:
+    r"""The views for people; `iso` is SQL that writes the time `\1` (µs) as ISO 8601."""
+    for statement in _statements("views.sql"):
+        yield _ISO.sub(iso, statement)
 
 
 def private_schema(*, facts: bool) -> Iterator[str]:

@@ -1,15 +1,17 @@
 """SQLite: one kept connection, WAL, `BEGIN IMMEDIATE`, and its errors in our words."""
 
 import os
+import random
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from failaware.engine.base import Parameters, Row
-from failaware.engine.sqlite_errors import ITS_ERRORS, in_our_words, raise_ours
+from failaware.engine.sqlite_errors import ITS_ERRORS, in_our_words, is_busy, raise_ours
 from failaware.errors import (
     StoreError,
     StoreForeign,
@@ -28,6 +30,11 @@ OLDEST_SQLITE = (3, 37, 0)  # STRICT tables
 _LOG_PAGES = {"FULL": 1_000, "NORMAL": 4_000}
 """When a commit also does a checkpoint. A log that is written over is flushed sooner than one that grows; without
 flushes, the checkpoint is what costs."""
+_LOG_BYTES = 1 << 26
+"""How long the log may become before writers wait for readers, so that it can be written over from its beginning."""
+_LOOK_AT_LOG = 256  # commits
+_READERS_WAIT_S = 0.05
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.0003, 0.003  # how soon one asks again for a lock that another writer holds
 _INHERITED: list[sqlite3.Connection] = []
 
 
@@ -95,13 +102,15 @@ class SqliteWriter:
         self.path = path
         self._synchronous = synchronous
         self._suspended = self._closed = False
-        self._opened = 0
+        self._opened = self._commits = 0
+        self._long_log = _LOG_BYTES
         self._reopen()
         self.path = path.absolute()  # a later chdir must not lead a reopened connection elsewhere
 
     def _reopen(self) -> None:
         with in_our_words(self.path):
             self._db = _connect_read_write(self.path, self._synchronous)
+        self._file = _identity(self.path)
         self._pid = os.getpid()
         self._suspended = False
         self._opened += 1
@@ -130,17 +139,24 @@ class SqliteWriter:
     def query(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """All rows of a SELECT or of a statement with RETURNING."""
         self._use()
-        try:
-            return self._db.execute(sql, parameters).fetchall()
-        except ITS_ERRORS as error:
-            raise_ours(error, self.path)
+        return self._run(sql, parameters).fetchall()
 
     def execute(self, sql: str, parameters: Parameters = ()) -> int:
         """Run one statement; returns the number of rows it changed."""
-        try:
-            return self._db.execute(sql, parameters).rowcount
-        except ITS_ERRORS as error:
-            raise_ours(error, self.path)
+        return self._run(sql, parameters).rowcount
+
+    def _run(self, sql: str, parameters: Parameters) -> sqlite3.Cursor:
+        """Run one statement, waiting for its turn: SQLite itself would ask ever more seldom whether it has come."""
+        waited, wait = 0.0, _FIRST_WAIT_S
+        while True:
+            try:
+                return self._db.execute(sql, parameters)
+            except ITS_ERRORS as error:
+                if not is_busy(error) or self._db.in_transaction or waited >= BUSY_TIMEOUT_S:
+                    raise_ours(error, self.path)
+            pause = wait * random.uniform(0.5, 1.0)  # noqa: S311 - so that not all ask at once
+            time.sleep(pause)
+            waited, wait = waited + pause, min(_LONGEST_WAIT_S, 1.2 * wait)
 
     def execute_many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
         """Run one statement for each row of parameters."""
@@ -162,6 +178,36 @@ class SqliteWriter:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise
+        self._must_stand_there()
+        self._commits += 1
+        if self._commits % _LOOK_AT_LOG == 0:
+            self._keep_log_short()
+
+    def _must_stand_there(self) -> None:
+        """What is committed to a file that was deleted or replaced is gone: SQLite itself does not notice."""
+        if _identity(self.path) != self._file:
+            self.suspend()  # whoever writes next begins with what stands there by then
+            raise StoreMissing(
+                f"{self.path} was deleted or replaced while it was open; what was written now is not in it"
+            )
+
+    def _keep_log_short(self) -> None:
+        """Begin the log anew, where readers that take turns have kept it from that: it waits for those of this moment.
+
+        Whoever holds a snapshot for long keeps it from that, too; then it is tried again when it is twice as long.
+        """
+        try:
+            size = self.path.with_name(self.path.name + "-wal").stat().st_size
+        except OSError:
+            return  # it is gone with the last reader, or the file is
+        if size < self._long_log:
+            self._long_log = _LOG_BYTES
+            return
+        with suppress(StoreError):  # what was committed stays so
+            self.query(f"PRAGMA busy_timeout = {int(_READERS_WAIT_S * 1_000)}")
+            ((prevented, *_),) = self.query("PRAGMA wal_checkpoint(RESTART)")
+            self.query("PRAGMA busy_timeout = 0")
+            self._long_log = 2 * size if prevented else _LOG_BYTES
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
@@ -202,12 +248,14 @@ class SqliteWriter:
         self._use()
         was = self.query("PRAGMA secure_delete")[0][0]
         self.query("PRAGMA secure_delete = ON")
+        self.query(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT_S * 1_000)}")  # for those who read right now
         left: list[int] = [1]
         try:
             yield lambda: not left[0]
             left[0] = self.query("PRAGMA wal_checkpoint(TRUNCATE)")[0][0]
         finally:
             self.query(f"PRAGMA secure_delete = {was}")
+            self.query("PRAGMA busy_timeout = 0")
 
     def close(self) -> None:
         """Close the connection; the last one to close leaves a single file behind."""
@@ -230,8 +278,10 @@ def _connect_read_write(path: Path, synchronous: str) -> sqlite3.Connection:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute(f"PRAGMA synchronous = {synchronous}")
         db.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES[synchronous]}")
+        db.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
         db.execute("PRAGMA temp_store = MEMORY")
         db.execute("PRAGMA trusted_schema = OFF")
+        db.execute("PRAGMA busy_timeout = 0")  # from now on we wait ourselves
     except BaseException:
         db.close()
         raise

@@ -43,6 +43,11 @@ ITS_ERRORS = (sqlite3.DatabaseError, OverflowError)
 """What a statement may raise that is not a bug of ours."""
 
 
+def is_busy(error: Exception) -> bool:
+    """Whether another connection holds the lock for now."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+
+
 def raise_ours(error: Exception, path: Path) -> NoReturn:
     """Raise what SQLite says as one of our errors; what is a bug of ours passes as it is."""
     if isinstance(error, OverflowError):

@@ -4,8 +4,8 @@ from typing import Any
 
 from failaware.derive.severity import CLUSTER_EVIDENCE
 from failaware.engine import Reader
-from failaware.errors import NotFound
-from failaware.model import HOUR, Cluster, HourCount
+from failaware.errors import FilterError, NotFound
+from failaware.model import HOUR, NEVER, Cluster, HourCount
 from failaware.read.filter import CLUSTER_FIELDS, parse
 from failaware.read.findings import HourSeverity
 
@@ -21,14 +21,14 @@ _COLUMNS = """
 
 def worst(db: Reader, where: str, *, now: int, limit: int) -> list[Cluster]:
     """The clusters that a filter lets through, worst first, then by newest failure."""
-    sql, parameters = matching(where, now=now)
+    sql, parameters = matching(db, where, now=now)
     sql += f" ORDER BY {RANK} DESC, unresolved > 0 DESC, last_failed_at DESC, cluster_id LIMIT :limit"
     return [Cluster(*row) for row in db.query(sql, {**parameters, "limit": limit})]
 
 
-def matching(where: str, *, now: int) -> tuple[str, dict[str, Any]]:
+def matching(db: Reader, where: str, *, now: int) -> tuple[str, dict[str, Any]]:
     """The SELECT of the clusters that a filter lets through, with the columns of a Cluster, and its parameters."""
-    condition = parse(where, CLUSTER_FIELDS, now=now)
+    condition = parse(where, CLUSTER_FIELDS, now=now, cluster=lambda digits: meant(db, digits))
     evidence = CLUSTER_EVIDENCE.format(of="cluster_id > 0")
     return (
         f"SELECT * FROM ({_COLUMNS.format(evidence=evidence)}) AS cluster WHERE {condition.sql}",
@@ -52,14 +52,33 @@ def resolve(db: Reader, text: str) -> int:
         NotFound: none, or more than one cluster begins so.
     """
     if text.isascii() and text.isdigit():
-        rows = db.query(
-            "SELECT cluster_id FROM failure_cluster WHERE CAST(cluster_id AS TEXT) LIKE ? LIMIT 2", (f"{text}%",)
-        )
-        if len(rows) == 1:
-            return int(rows[0][0])
-        if rows:
+        found = _beginning(db, text)
+        if len(found) == 1:
+            return found[0]
+        if found:
             raise NotFound(f"more than one cluster begins with {text}; write more of its digits")
     raise NotFound(f"there is no cluster '{text[:40]}'; 'failaware clusters' lists them")
+
+
+def meant(db: Reader, digits: str) -> int:
+    """The cluster that a filter means: with this number, or else the one whose number begins so.
+
+    Raises:
+        FilterError: more than one begins so.
+    """
+    number = int(digits)
+    if number > NEVER or db.query("SELECT 1 FROM failure_cluster WHERE cluster_id = ?", (number,)):
+        return number
+    found = _beginning(db, digits)
+    if len(found) > 1:
+        raise FilterError(f"more than one cluster begins with {digits}; write more of its digits")
+    return found[0] if found else number
+
+
+def _beginning(db: Reader, digits: str) -> list[int]:
+    """The clusters whose number begins so; of many, two."""
+    sql = "SELECT cluster_id FROM failure_cluster WHERE CAST(cluster_id AS TEXT) LIKE ? LIMIT 2"
+    return [cluster_id for (cluster_id,) in db.query(sql, (f"{digits}%",))]
 
 
 def hours(db: Reader, *, since: int, cluster_id: int | None) -> list[HourCount]:

@@ -5,6 +5,7 @@ from typing import Any
 from failaware.engine import Reader, Row
 from failaware.errors import NotFound
 from failaware.model import ERROR_HERE, Attempt, Decision, EventDetail, EventSummary
+from failaware.read.clusters import meant
 from failaware.read.filter import EVENT_FIELDS, Condition, Order, parse
 
 _JOINS = """
@@ -44,7 +45,7 @@ def page(
     db: Reader, where: str, *, now: int, limit: int, before: int | None, order: Order = "newest", skip: int = 0
 ) -> list[EventSummary]:
     """The events that a filter lets through; `before` is the last event_id of the page before."""
-    condition = parse(where, EVENT_FIELDS, now=now)
+    condition = _condition(db, where, now)
     source, which, event_id = _source(condition)
     beyond = ""
     if before is not None:
@@ -59,13 +60,17 @@ def page(
 
 def count(db: Reader, where: str, *, now: int, at_most: int) -> int:
     """How many events a filter lets through, counted up to `at_most`."""
-    condition = parse(where, EVENT_FIELDS, now=now)
+    condition = _condition(db, where, now)
     source, which, _ = _source(condition)
     rows = db.query(
         f"SELECT count(*) FROM (SELECT 1 FROM {source} WHERE {which} LIMIT :at_most) AS found",
         {**condition.parameters, "at_most": at_most},
     )
     return int(rows[0][0])
+
+
+def _condition(db: Reader, where: str, now: int) -> Condition:
+    return parse(where, EVENT_FIELDS, now=now, cluster=lambda digits: meant(db, digits))
 
 
 def _source(condition: Condition) -> tuple[str, str, str]:

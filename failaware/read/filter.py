@@ -41,8 +41,8 @@ class Condition:
 Field = Callable[[Condition, str, int], str]
 
 
-def parse(text: str, fields: dict[str, Field], *, now: int) -> Condition:
-    """Read a filter.
+def parse(text: str, fields: dict[str, Field], *, now: int, cluster: Callable[[str], int]) -> Condition:
+    """Read a filter; `cluster` gives the number of the cluster that is meant by its first digits.
 
     Raises:
         FilterError: an unknown field, or a value that its field does not take.
@@ -59,8 +59,10 @@ def parse(text: str, fields: dict[str, Field], *, now: int) -> Condition:
             raise FilterError(_no_field(name, fields))
         value = match["value"]
         values = [value[1:-1]] if value.startswith('"') else [part for part in value.split(",") if part]
+        if name in {"cluster", "last"}:
+            values = [str(cluster(part)) if part.isdecimal() else part for part in values]
         if fields is EVENT_FIELDS and name in {"cluster", "last"} and condition.member_of is None and _is_one(match):
-            condition.member_of = int(match["value"])
+            condition.member_of = int(values[0])
             if name == "cluster":
                 position = _next_word(text, match.end())
                 continue

@@ -54,7 +54,7 @@ def healed(db: Reader, where: str, *, now: int) -> Healed:
     courses: defaultdict[int, _Course] = defaultdict(_Course)
     total = _Course()
     with db.snapshot():
-        sql, parameters = matching(where, now=now)
+        sql, parameters = matching(db, where, now=now)
         clusters = [Cluster(*row) for row in db.query(sql, parameters)]
         decided: dict[int, int] = dict(db.query(_DECIDED))
         which = f"+m.cluster_id IN (SELECT cluster_id FROM ({sql}) AS chosen)" if where.strip() else "true"

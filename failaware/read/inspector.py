@@ -57,7 +57,7 @@ class Inspector:
         Args:
             path: the SQLite file.
             clock: gives the time in µs, for what is due now and filters such as `since:2h`; the machine's by default.
-            busy_timeout_s: how long to wait for a program that holds the file for itself (writers do not).
+            busy_timeout_s: how many seconds to wait for a program that holds the file for itself (writers do not).
 
         Raises:
             StoreError: missing, foreign, newer, corrupt or unreadable; the message says what to do.
@@ -77,7 +77,7 @@ class Inspector:
         return severity.counts(self.db)
 
     def clusters(self, where: str = "", *, limit: int = 50) -> list[Cluster]:
-        """Clusters, worst first, then by newest failure.
+        """The first `limit` clusters that the filter `where` lets through, worst first, then by newest failure.
 
         Raises:
             FilterError: the filter is not understood.
@@ -101,9 +101,10 @@ class Inspector:
     def events(
         self, where: str = "", *, limit: int = 50, before: int | None = None, order: "Order" = "newest", skip: int = 0
     ) -> list[EventSummary]:
-        """Events, newest first; the next page is `before` the last event_id of this one.
+        """Up to `limit` events that the filter `where` lets through, newest first unless `order` is "oldest".
 
-        `skip` leaves out so many at the beginning, which costs time in proportion; `before` does not.
+        The next page is `before` the last event_id of this one. `skip` leaves out so many at the beginning, which costs
+        time in proportion; `before` does not.
 
         Raises:
             FilterError: the filter is not understood.
@@ -113,7 +114,7 @@ class Inspector:
         return events.page(self.db, where, now=self.now(), limit=limit, before=before, order=order, skip=skip)
 
     def count_events(self, where: str = "", *, at_most: int = 10_000) -> int:
-        """How many events a filter lets through; stops counting at `at_most`.
+        """How many events the filter `where` lets through; stops counting at `at_most`.
 
         Raises:
             FilterError: the filter is not understood.
@@ -169,7 +170,10 @@ class Inspector:
         return NEVER
 
     def timeline(self, *, since: int = 0, cluster_id: int | None = None) -> list[HourCount]:
-        """Failures by hour and cluster since a moment (µs), oldest first; hours without any are left out."""
+        """Failures by hour and cluster, or of one `cluster_id`, since a moment (µs), oldest first.
+
+        Hours without any are left out.
+        """
         from failaware.read import clusters
 
         return clusters.hours(self.db, since=since, cluster_id=cluster_id)
@@ -187,7 +191,10 @@ class Inspector:
         return PastInspector.opened(self._place, at)
 
     def what_if(self, policy: "Policy", *, limit: int = 1_000) -> "WhatIf":
-        """Another policy over the same facts: how many would stand where, and what would move by which rule."""
+        """Another policy over the same facts: how many would stand where, and what would move by which rule.
+
+        Of what would move, up to `limit` entities are listed, the worst first, and the others counted.
+        """
         from failaware.read.what_if import what_if
 
         return what_if(self.db, policy, limit=limit)

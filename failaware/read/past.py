@@ -25,7 +25,7 @@ class PastInspector(Inspector):
 
     @classmethod
     def opened(cls, place: str | Path, at: int) -> Self:
-        """The store at this place, at this moment."""
+        """The store at this place, as it stood `at` a moment (µs)."""
         db = open_beside(place)
         try:
             inspector = cls(db, place)
@@ -41,11 +41,11 @@ class PastInspector(Inspector):
         self.at = at
 
     def neighbour(self, way: int) -> int | None:
-        """When the next fact became known (1), or the newest before this moment (-1), in µs; None: there is none."""
+        """When the next fact became known (`way` 1), or the newest before this moment (-1), in µs; None if none did."""
         return self._past.neighbour(way)
 
     def diff(self, until: int, *, limit: int = 1_000) -> Diff:
-        """What is new, back, worse, better or gone between this moment and a later one (µs), to which it moves.
+        """What is new, back, worse, better or gone between this moment and a later one (`until`, µs), to which it goes.
 
         Of each kind of change the `limit` worst are listed.
         """

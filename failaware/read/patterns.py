@@ -41,7 +41,7 @@ class Patterns:
         return course.transitions(self._db, cluster_id)
 
     def healed(self, where: str = "") -> "Healed":
-        """What failed and then was SYNCED, by itself or after a requeue, in the clusters that a filter lets through.
+        """What failed and then was SYNCED, by itself or after a requeue, in the clusters that `where` lets through.
 
         Takes time in proportion to the events that healed: about two seconds for a million.
 

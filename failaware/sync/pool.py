@@ -87,7 +87,7 @@ class Pool:
                 must_have_run(handler.function(claimed.event))
             except BaseException as raised:  # noqa: BLE001 - even SystemExit in a handler is that event's failure
                 error = from_handler(raised)
-            self._put(Tried(claimed, handler, error, started_at, self._clock()))
+            self._put(Tried(claimed, handler, error, started_at, max(started_at, self._clock())))
 
     def _submit_async(self, claimed: Claimed, handler: Handler) -> None:
         import asyncio
@@ -111,4 +111,4 @@ class Pool:
                 await result
             except BaseException as raised:  # noqa: BLE001 - as above
                 error = from_handler(raised)
-            self._put(Tried(claimed, handler, error, started_at, self._clock()))
+            self._put(Tried(claimed, handler, error, started_at, max(started_at, self._clock())))

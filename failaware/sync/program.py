@@ -99,13 +99,13 @@ def run_once(
     except (OSError, ValueError) as error:
         status, why = _unstartable(command[0], error)
         say(why)
-        return Ended(status, started_at, clock(), unstartable=why)
+        return Ended(status, started_at, max(started_at, clock()), unstartable=why)
     assert program.stdout is not None
     assert program.stderr is not None
     pumps = [_Pump(program.stdout, 1, say), _Pump(program.stderr, 2, say)]
     with interrupts.passed_on_to(program), _limited(program, limit) as overdue:
         status = program.wait()
-    finished_at = clock()
+    finished_at = max(started_at, clock())  # it may have gone backwards
     _drain(pumps)
     out, err = (bytes(pump.tail) for pump in pumps)
     return Ended(status, started_at, finished_at, out, err, limit[1] if limit and overdue.is_set() else None)

@@ -45,6 +45,7 @@ class Worker:
 
     Raises:
         UsageError: a number is out of range.
+        HandlerError: there is no handler.
     """
 
     def __init__(
@@ -203,7 +204,8 @@ class Worker:
                     must_have_run(handler.function(claimed.event, db))
             except BaseException as raised:  # noqa: BLE001 - even SystemExit in a handler is that event's failure
                 error = from_handler(raised)
-            tried = [Tried(claimed, handler, error, started_at, self._store.clock())]
+            ended_at = max(started_at, self._store.clock())  # the clock may have gone backwards
+            tried = [Tried(claimed, handler, error, started_at, ended_at)]
             self._append(db, tried, self._facts(tried))
 
         self._store.write(job)

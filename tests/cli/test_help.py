@@ -60,7 +60,7 @@ def run(line, sample, tmp_path):
     worst = failaware("clusters", "status:unresolved", "--limit", "1", "--json", cwd=tmp_path).stdout
     cluster = re.search(r'"cluster_id": (\d+)', worst)[1]
     ids = {"42": event, "event/42": f"event/{event}", "9929": cluster[:8], "cluster/9929": f"cluster/{cluster[:8]}"}
-    words = [ids.get(word, word.replace("last:9929", f"last:{cluster}")) for word in words]
+    words = [ids.get(word, word.replace("last:9929", f"last:{cluster[:8]}")) for word in words]
     return failaware(*words, cwd=tmp_path, stdin="")
 
 

@@ -4,11 +4,13 @@ import itertools
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+from unittest.mock import patch
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from failaware import Store, UsageError
+from failaware.derive import fold
 from failaware.derive.rules import Policy, default_policy
 from failaware.facts import append
 from failaware.model import NEVER, DecisionKind, Failure, NewAttempt
@@ -302,3 +304,15 @@ class Model:
         if events < self.policy.multiple_events or not still:
             return None
         return "recurring" if episodes >= self.policy.recurring_episodes or comebacks else "multiple"
+
+
+@given(histories, st.integers(1, 4))
+@settings(max_examples=80, deadline=None)
+def test_a_rebuild_in_pages_of_any_size_means_the_same(history, page):
+    with tempfile.TemporaryDirectory() as folder, Store.open(Path(folder) / "s.db", synchronous="NORMAL") as store:
+        store.record_many(("t", n) for n in range(EVENTS))
+        for batch in batches_of(history, []):
+            with suppress(UsageError):
+                append_batch(store, batch)
+        with patch.object(fold, "_REBUILD_PAGE", page):
+            assert_rebuild_changes_nothing(store)

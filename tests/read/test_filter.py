@@ -131,7 +131,7 @@ def test_moments(monkeypatch):
 def test_the_events_of_one_cluster_are_read_along_its_own_index(store):
     """In a store of a million events the others must not be walked through."""
     for where in ("cluster:7", "status:DEAD cluster:7 -error:x", "last:7 status:DEAD -status:DISMISSED"):
-        condition = parse(where, EVENT_FIELDS, now=0)
+        condition = parse(where, EVENT_FIELDS, now=0, cluster=int)
         source, which, order = _source(condition)
         sql = f"EXPLAIN QUERY PLAN {_SUMMARY} FROM {source} WHERE {which} ORDER BY {order} DESC LIMIT 5"
         plan = [row[3] for row in query(store, sql, condition.parameters)]
@@ -165,3 +165,31 @@ def test_the_events_of_a_cluster_are_those_that_ever_failed_with_it(store, inspe
     assert inspector.count_events(f"cluster:{of_first}") == 2
     assert inspector.count_events("status:DEAD", at_most=2) == 2
     assert [event.event_id for event in inspector.events(skip=1, limit=1)] == [2]
+
+
+def test_a_cluster_is_meant_by_its_first_digits(full):
+    (first, *_) = full.clusters()
+    others = {str(cluster.cluster_id) for cluster in full.clusters()} - {str(first.cluster_id)}
+    short = next(
+        str(first.cluster_id)[:n]
+        for n in range(1, 20)
+        if not any(o.startswith(str(first.cluster_id)[:n]) for o in others)
+    )
+    for field in ("cluster", "last"):
+        assert full.events(f"{field}:{short}") == full.events(f"{field}:{first.cluster_id}") != []
+    assert [cluster.cluster_id for cluster in full.clusters(f"cluster:{short}")] == [first.cluster_id]
+    assert full.events("cluster:12345678901") == []
+
+
+def test_digits_with_which_several_clusters_begin_are_not_guessed(full, store):
+    store.write(lambda db: [db.execute(_LIKE, (int(f"77{n}"),)) for n in range(2)])
+    with pytest.raises(FilterError, match="more than one cluster begins with 77;"):
+        full.events("cluster:77")
+    assert full.events("cluster:770") == []
+
+
+_LIKE = """
+INSERT INTO failure_cluster
+SELECT ?, event_type, error_type, template, failures, events, recovered, episodes, comebacks,
+       first_failed_at, last_failed_at, example_attempt, severity, rule, reason, changed_at FROM failure_cluster LIMIT 1
+"""

@@ -408,7 +408,7 @@ def test_batches_grow_while_handlers_are_quick_and_shrink_when_they_are_not(stor
     claimed.clear()
     store.record_many(("a", "slow") for n in range(20))
     worker.run(until_idle=True, patience=0)
-    assert claimed[-1] == 50
+    assert min(claimed) == 50  # the last batch, of which little was left, may have been quick again
 
 
 def test_an_idle_worker_begins_at_once_what_another_process_records(path):

@@ -1,0 +1,202 @@
+"""Makes docs/api.md, the reference of the public names, from their docstrings: `python -m docs.reference`."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import griffe
+
+import failaware
+
+ROOT = Path(__file__).parent.parent
+PAGE = ROOT / "docs" / "api.md"
+VERIFY = "failaware.read.verify.verify"
+HANDED_OUT = ("failaware.read.patterns.Patterns", "failaware.read.past.PastInspector")
+INTEGRATIONS = (
+    "failaware.ingest.logging.FailureHandler",
+    "failaware.ingest.sentry.Transport",
+    "failaware.ingest.celery.TaskRecorder",
+    "failaware.ingest.rq.Recorded",
+)
+OURS_ALONE = "for the rooms of failaware"
+"""Says a docstring of what is public among our own modules only."""
+
+_ROOMS_OF_VALUES = (
+    "model",
+    "read.findings",
+    "read.comparisons",
+    "derive.rules",
+    "derive.grouping",
+    "facts.erase",
+    "read.verify",
+)
+_CHAPTERS = {  # which begin with this entry
+    "failaware.Event": "The package",
+    HANDED_OUT[0]: "What the inspector hands out",
+    INTEGRATIONS[0]: "Integrations",
+    "failaware.errors.PayloadError": "More errors",
+}
+_HEAD = """# API reference
+
+Made from the docstrings by `python -m docs.reference`. What stands here follows
+[Semantic Versioning](https://semver.org/); whatever else can be imported may change in any version. Times are whole
+microseconds since 1970, UTC, where nothing else is said; the names of such values end in `_at`.
+"""
+_OPENED = {"Store", "Inspector", "Patterns", "PastInspector"}  # one does not make them by their names
+_CALLED_BY_OTHERS = {"emit", "capture_envelope"}  # the library that an integration is plugged into calls these
+_WORD = re.compile(r"[A-Za-z_]\w*")
+
+PACKAGE = griffe.load("failaware", search_paths=[ROOT])
+
+
+def find(path: str) -> griffe.Object:
+    """What a dotted path names, where it was defined."""
+    found = PACKAGE[path.removeprefix("failaware.")]
+    return found.final_target if isinstance(found, griffe.Alias) else found
+
+
+def public() -> dict[str, griffe.Object]:
+    """What the reference is about, by where one imports it from."""
+    names = {f"failaware.{name}": find(f"failaware.{name}") for name in failaware.__all__}
+    errors = {f"failaware.errors.{name}": thing for name, thing in find("failaware.errors").classes.items()}
+    errors = {path: thing for path, thing in errors.items() if thing not in names.values()}
+    return names | {path: find(path) for path in (*HANDED_OUT, VERIFY, *INTEGRATIONS)} | errors
+
+
+def said(thing: griffe.Object) -> str:
+    """Its docstring."""
+    return thing.docstring.value if thing.docstring else ""
+
+
+def members(thing: griffe.Object) -> Iterator[griffe.Object]:
+    """The public methods, properties and documented attributes of a class, in the order in which they stand."""
+    for name, member in thing.members.items():
+        ours = name.startswith(("_", "handle_")) or name in _CALLED_BY_OTHERS or OURS_ALONE in said(member)
+        if not ours and not member.is_alias and said(member):
+            yield member
+
+
+def values() -> dict[str, griffe.Object]:
+    """The named tuples of ours that public methods answer with, and those within them, by name."""
+    homes = [find(f"failaware.{room}") for room in _ROOMS_OF_VALUES]
+    known = {
+        name: member
+        for home in homes
+        for name, member in home.members.items()
+        if not member.is_alias and _is_tuple(member)
+    }
+    found: dict[str, griffe.Object] = {}
+    left = list(public().values())
+    while left:
+        for name in _named_by(left.pop()):
+            if name in known and name not in found and f"failaware.{name}" not in public():
+                found[name] = known[name]
+                left.append(known[name])
+    return dict(sorted(found.items()))
+
+
+def _named_by(thing: griffe.Object) -> set[str]:
+    """The words in the annotations of a class: of its fields, and of what its methods give back."""
+    hints = [one.annotation for one in thing.attributes.values() if not one.name.startswith("_")]
+    for function in [thing] if thing.is_function else members(thing):
+        if function.is_function:
+            hints += [function.returns, *(parameter.annotation for parameter in function.parameters)]
+    return {word for hint in hints for word in _WORD.findall(str(hint or ""))}
+
+
+def _signature(function: griffe.Object) -> str:
+    parts, bare = [], False
+    for parameter in function.parameters:
+        if parameter.name in {"self", "cls"}:
+            continue
+        kind = parameter.kind.value
+        if kind == "keyword-only" and not bare and "*" not in "".join(parts):
+            parts.append("*")
+        bare = bare or kind == "keyword-only"
+        stars = {"variadic positional": "*", "variadic keyword": "**"}.get(kind, "")
+        text = f"{stars}{parameter.name}" + (f": {parameter.annotation}" if parameter.annotation else "")
+        parts.append(text + (f" = {parameter.default}" if parameter.default is not None and not stars else ""))
+    answer = str(function.returns or "None").strip("'\"")
+    given = ", ".join(parts).replace('"', "") if "'" in answer else ", ".join(parts)
+    name = function.parent.name if function.name == "__init__" else function.name
+    asynchronous = "async " if "async" in function.labels else ""
+    return (
+        f"```python\n{asynchronous}{name}({given})"
+        + ("" if function.name == "__init__" else f" -> {answer}")
+        + "\n```\n"
+    )
+
+
+def _prose(thing: griffe.Object) -> Iterator[str]:
+    if thing.docstring is None:
+        return
+    for section in thing.docstring.parse("google"):
+        if section.kind.value == "text":
+            yield section.value + "\n"
+            continue
+        title = {"parameters": "Takes", "raises": "Raises", "attributes": "Has"}.get(section.kind.value)
+        assert title, (thing.path, section.kind)
+        yield f"*{title}*\n"
+        yield "".join(f"- `{_name(item)}`: {' '.join(item.description.split())}\n" for item in section.value)
+
+
+def _name(item: griffe.DocstringElement) -> str:
+    return str(getattr(item, "name", None) or item.annotation).strip("()")
+
+
+def _fields(thing: griffe.Object) -> str:
+    rows = [
+        f"| `{attribute.name}` | `{str(attribute.annotation).replace('|', chr(92) + '|').strip(chr(39))}` |\n"
+        for attribute in thing.attributes.values()
+        if attribute.annotation
+    ]
+    return "| field | type |\n| --- | --- |\n" + "".join(rows)
+
+
+def _is_tuple(thing: griffe.Object) -> bool:
+    return thing.is_class and any(str(base) == "NamedTuple" for base in thing.bases)
+
+
+def _entry(path: str, thing: griffe.Object) -> Iterator[str]:
+    name = path.rpartition(".")[2]
+    yield f"### {name}\n"
+    if path.count(".") > 1:
+        yield f"`{path}`\n"
+    yield from _prose(thing)
+    if thing.is_function:
+        yield _signature(thing)
+        return
+    if _is_tuple(thing):
+        yield _fields(thing)
+    if any(str(base) == "StrEnum" for base in thing.bases):
+        yield (
+            "Values: "
+            + ", ".join(f"`{value.name}`" for value in thing.attributes.values() if value.name.isupper())
+            + "\n"
+        )
+    made = thing.members.get("__init__")
+    if made is not None and name not in _OPENED:
+        yield _signature(made)
+        yield from _prose(made)
+    for member in members(thing):
+        yield f"#### {name}.{member.name}\n"
+        if member.is_function:
+            yield _signature(member)
+        yield from _prose(member)
+
+
+def page() -> str:
+    """The whole page."""
+    parts = [_HEAD]
+    for path, thing in public().items():
+        if path in _CHAPTERS:
+            parts.append(f"## {_CHAPTERS[path]}\n")
+        parts += _entry(path, thing)
+    parts.append("## Values\n\nNamed tuples; `--json` writes them as objects of these fields.\n")
+    for name, thing in values().items():
+        parts += _entry(name, thing)
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(parts)).rstrip() + "\n"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")

@@ -1,0 +1,90 @@
+"""The views for people who open a store with another tool say what the inspector says."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from failaware import Inspector, Store
+from sample_data.seed import seed
+from tests.conftest import plain_sqlite
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def seeded(tmp_path_factory):
+    path = tmp_path_factory.mktemp("views") / "store.db"
+    seed(path, events=400)
+    return path
+
+
+def rows(path, sql):
+    with plain_sqlite(path) as db:
+        found = db.execute(sql)
+        names = [column[0] for column in found.description]
+        return [dict(zip(names, row, strict=True)) for row in found]
+
+
+def in_us(text):
+    return None if text is None else (datetime.fromisoformat(text) - EPOCH) // timedelta(microseconds=1)
+
+
+def test_event_detected_has_every_event_as_it_stands(seeded):
+    found = rows(seeded, "SELECT * FROM event_detected ORDER BY event_id DESC")
+    with Inspector.open(seeded) as inspector:
+        events = inspector.events(limit=1_000)
+        assert len(found) == len(events) == 400
+        for row, event in zip(found, events, strict=True):
+            detail = inspector.event(event.event_id)
+            state = row["event_id"], row["event_type"], row["sync_status"], bool(row["dismissed"])
+            assert state == event[:4]
+            assert row["retry_count"] == event.retry_count
+            assert (row["severity"], row["rule"]) == (event.severity, event.rule)
+            assert (row["event_payload"], row["key"], row["source"]) == (
+                detail.event_payload,
+                detail.key,
+                detail.source,
+            )
+            assert in_us(row["detected_at"]) == event.detected_at
+            assert in_us(row["due_at"]) == detail.due_at
+
+
+def test_failures_have_every_failed_attempt_with_its_traceback(seeded):
+    found = rows(seeded, "SELECT * FROM failures")
+    with Inspector.open(seeded) as inspector:
+        assert len(found) == sum(cluster.failures for cluster in inspector.clusters(limit=1_000))
+        for row in found:
+            attempt = inspector.attempt(row["attempt_id"])
+            assert (row["error_type"], row["error_message"]) == (attempt.error_type, attempt.error_message)
+            assert (row["cluster_id"], row["traceback"]) == (attempt.cluster_id, attempt.traceback)
+            assert in_us(row["finished_at"]) == attempt.finished_at
+
+
+def test_clusters_and_severities_are_those_of_the_reports(seeded):
+    found = {row["cluster_id"]: row for row in rows(seeded, "SELECT * FROM clusters")}
+    said = {(row["entity_type"], row["entity_id"]): row for row in rows(seeded, "SELECT * FROM severities")}
+    with Inspector.open(seeded) as inspector:
+        clusters = inspector.clusters(limit=1_000)
+        assert set(found) == {cluster.cluster_id for cluster in clusters}
+        for cluster in clusters:
+            row = found[cluster.cluster_id]
+            assert (row["severity"], row["reason"], row["events"]) == (cluster.severity, cluster.reason, cluster.events)
+            assert ("cluster", cluster.cluster_id) in said or cluster.severity is None
+        counts = inspector.severity()
+    assert len([key for key in said if key[0] == "event"]) == sum(counts.events.values())
+
+
+def test_times_are_iso_8601_to_the_microsecond_also_before_1970(path):
+    moments = (-86_400_000_001, -1, 0, 1_795_000_000_123_456)
+    with Store.open(path) as store:
+        for at in moments:
+            store.record("a", at, occurred_at=EPOCH + timedelta(microseconds=at))
+    texts = [row["occurred_at"] for row in rows(path, "SELECT occurred_at FROM event_detected ORDER BY event_id")]
+    assert texts[1] == "1969-12-31T23:59:59.999999Z"
+    assert tuple(map(in_us, texts)) == moments
+
+
+def test_the_schema_says_what_the_columns_are(seeded):
+    texts = rows(seeded, "SELECT name, sql FROM sqlite_master WHERE sql LIKE 'CREATE %' AND type IN ('table', 'view')")
+    bare = {row["name"] for row in texts if "--" not in row["sql"]}
+    assert bare <= {"_sqlite_migrations", "lease", "cluster_hour", "setting"}

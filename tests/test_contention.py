@@ -1,0 +1,52 @@
+"""Eight processes write and four read at once: nobody is refused, and nobody waits for long."""
+
+import os
+import threading
+import time
+
+from failaware import Inspector, Store
+from tests.conftest import query
+from tests.soak import contention
+
+
+def test_eight_writers_and_four_readers():
+    counts = contention.run(3, None)
+    assert counts["facts lost"] == 0
+    assert counts["records"] > 500
+    assert counts["largest log, MB"] < 400
+
+
+def test_a_reader_with_a_long_snapshot_holds_up_no_writer_and_the_log_is_short_again_afterwards(path):
+    log = path.with_name("store.db-wal")
+    with Store.open(path, synchronous="NORMAL") as store, Inspector.open(path) as inspector:
+        store.record("a", 0)
+        with inspector.snapshot():
+            before = inspector.health()
+            began = time.monotonic()
+            for _ in range(40):
+                store.record_many(("a", "x" * 2_000) for _ in range(1_000))
+            assert time.monotonic() - began < 60
+            assert inspector.health() == before
+            grown = os.path.getsize(log)
+            assert grown > 80_000_000
+        for _ in range(2):
+            store.record_many(("a", "x" * 2_000) for _ in range(3_000))
+        assert os.path.getsize(log) < 70_000_000
+        assert inspector.health().total_events == 46_001
+
+
+def test_a_writer_that_must_wait_gets_its_turn(path):
+    with Store.open(path, synchronous="NORMAL") as one, Store.open(path, synchronous="NORMAL") as other:
+        took = []
+
+        def write(db):
+            began = time.monotonic()
+            thread.start()
+            time.sleep(0.5)
+            took.append(time.monotonic() - began)
+
+        thread = threading.Thread(target=lambda: other.record("b", 1))
+        one.write(write)
+        thread.join(5)
+        assert not thread.is_alive()
+        assert query(one, "SELECT event_type FROM event_log") == [("b",)]

@@ -1,0 +1,132 @@
+"""Disks, files and clocks that misbehave: one clear error, nothing half-written, and on it goes afterwards."""
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from failaware import Handlers, Inspector, Retry, Store, StoreError, Worker
+from failaware.errors import StoreMissing
+from tests.conftest import HOUR, START, assert_rebuild_changes_nothing, query
+from tests.disk import faulty_disk
+from tests.soak.faults import try_life
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_disk_that_fails_now_and_then(path, seed):
+    counts = try_life(path, random.Random(seed), synchronous=("FULL", "NORMAL")[seed % 2], steps=40)
+    assert counts["errors told"] >= 5
+    assert counts["facts lost"] == 0
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        ("full", "the disk is full; nothing was half-written"),
+        ("write", "the disk reports an I/O error"),
+        ("sync", "the disk reports an I/O error"),
+    ],
+)
+def test_what_could_not_be_written_is_not_there_and_can_be_tried_again(path, what, said):
+    with faulty_disk() as disk, Store.open(path) as store:
+        store.record("a", 1, key="k")
+        with disk.failing(what, times=100), pytest.raises(StoreError, match=said):
+            store.record_many([("b", 2)] * 50)
+        assert query(store, "SELECT event_type FROM event_log") == [("a",)]
+        assert store.record("b", 2).event_id == 2
+        assert_rebuild_changes_nothing(store)
+
+
+def test_a_store_that_cannot_be_read_says_so_and_can_be_read_again(path):
+    with Store.open(path) as store:
+        store.record_many(("a", "x" * 500) for _ in range(2_000))
+    with faulty_disk() as disk, Inspector.open(path) as inspector:
+        with disk.failing("read", times=1_000_000), pytest.raises(StoreError, match="I/O error"):
+            inspector.events(limit=2_000)
+        assert len(inspector.events(limit=2_000)) == 2_000
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_file_that_is_deleted_or_replaced_while_it_is_open_is_noticed(path, tmp_path, replaced):
+    with Store.open(path) as store:
+        store.record("a", 1)
+        other = tmp_path / "other.db"
+        with Store.open(other) as another:
+            another.record("other", 1)
+        if replaced:
+            os.replace(other, path)
+            for end in ("-wal", "-shm"):
+                path.with_name(path.name + end).unlink(missing_ok=True)
+        else:
+            for end in ("", "-wal", "-shm"):
+                path.with_name(path.name + end).unlink(missing_ok=True)
+        with pytest.raises(StoreMissing, match="deleted or replaced while it was open"):
+            store.record("a", 2)
+        store.record("a", 3)  # in what stands there now
+    with Inspector.open(path) as inspector:
+        assert [event.event_type for event in inspector.events()] == ["a", "other"][: 1 + replaced]
+
+
+def test_a_folder_that_is_gone_is_an_error_each_time(path, tmp_path):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    store = Store.open(folder / "store.db")
+    store.record("a", 1)
+    shutil.rmtree(folder)
+    for _ in range(2):
+        with pytest.raises(StoreMissing):
+            store.record("a", 2)
+    folder.mkdir()
+    assert store.record("a", 3).event_id == 1
+    store.close()
+
+
+def test_a_clock_that_jumps_leaves_order_durations_and_due_times_sane(store, inspector, clock):
+    handlers = Handlers()
+    jumps = iter((-2 * HOUR, 300 * HOUR, -400 * HOUR, HOUR))
+
+    @handlers.on("a", retry=Retry(max_attempts=3, base=60, jitter=0))
+    def handle(event):
+        clock.now += next(jumps, 0)
+        raise TimeoutError("late")
+
+    worker = Worker(store, handlers)
+    for n in range(4):
+        store.record("a", n)
+        worker.run(until_idle=True, patience=0)
+        clock.now += (-HOUR, HOUR)[n % 2]
+    attempts = query(store, "SELECT event_id, started_at, finished_at, retry_at FROM attempt_log ORDER BY attempt_id")
+    assert len(attempts) >= 4
+    for event_id, started, finished, retry in attempts:
+        assert finished >= started, event_id
+        assert retry is None or retry - finished in {60_000_000, 120_000_000}
+    assert [event.event_id for event in inspector.events()] == [4, 3, 2, 1]  # the order in which they were appended
+    clock.now = START + 10_000 * HOUR
+    worker.run(until_idle=True, patience=0)
+    clock.now += HOUR
+    worker.run(until_idle=True, patience=0)
+    assert inspector.health().dead == 4
+    assert_rebuild_changes_nothing(store)
+
+
+def test_whoever_stops_reading_a_report_is_no_error(path):
+    with Store.open(path) as store:
+        store.record_many(("a", n) for n in range(5_000))
+    report = f"{sys.executable} -m failaware --db {path} events --limit 5000"
+    for command in (f"{report} | head -1", f"{report} --json | head -c 10"):
+        done = subprocess.run(
+            ["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, timeout=60, check=False
+        )
+        assert (done.returncode, done.stderr) == (0, ""), command
+
+
+def test_a_report_that_cannot_be_written_is_an_error(path):
+    with Store.open(path) as store:
+        store.record("a", 1)
+    command = f"{sys.executable} -m failaware --db {path} events > /dev/full"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == ["failaware: the output could not be written: No space left on device"]
