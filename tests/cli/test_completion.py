@@ -149,8 +149,7 @@ def test_the_tab_key(folder, shell, start):
     try:
         says(leader, "ready> ")
         os.write(leader, f"{start}; echo set''up\n".encode())
-        says(leader, "setup")
-        says(leader, "ready> ")
+        says(leader, "setup", "ready> ")
         os.write(leader, b"failaware --no-pager clusters status:RECOV\t\n")
         says(leader, "No cluster passes the filter.")
         os.write(leader, b"failaware --no-pager events type:shop.o\t --json | grep -c event_id\n")
@@ -161,13 +160,15 @@ def test_the_tab_key(folder, shell, start):
         os.close(leader)
 
 
-def says(leader, text, seconds=30):
+def says(leader, *texts, seconds=60):
+    """Read until all of these have come, one after the other."""
     got, deadline = "", time.monotonic() + seconds
-    while text not in got:
-        assert time.monotonic() < deadline, got
-        if select.select([leader], [], [], 0.1)[0]:
-            got += os.read(leader, 65_536).decode("utf-8", "replace")
-    return got
+    for text in texts:
+        while text not in got:
+            assert time.monotonic() < deadline, (text, got)
+            if select.select([leader], [], [], 0.1)[0]:
+                got += os.read(leader, 65_536).decode("utf-8", "replace")
+        got = got.partition(text)[2]
 
 
 def test_an_answer_is_quick(folder):
