@@ -218,6 +218,18 @@ def test_nothing_of_it_is_loaded_unless_asked_for():
     assert not {"aiohttp", "textual_serve", "tui.web"} & set(done.stdout.split())
 
 
+def test_without_the_extra_it_says_what_to_install(place):
+    program = (
+        "import sys; sys.modules['textual_serve'] = None\n"  # as if it were not there
+        "from failaware.cli.main import main; sys.exit(main(['--db', sys.argv[1], 'tui', '--web']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(place)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "failaware: --web needs textual_serve; install failaware[web]\n"
+
+
 class Browser:
     """Chromium without a window, driven by the WebDriver protocol."""
 
