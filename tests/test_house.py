@@ -55,6 +55,9 @@ FOREIGN = {
     "rich": {"failaware.cli", "tui"},
     "textual": {"tui"},
     "pygments": {"tui"},
+    "aiohttp": {"tui.web"},
+    "textual_serve": {"tui.web"},
+    "argcomplete": {"failaware.cli.completion"},
     "sqlite3": {"failaware.engine"},
     "sqlite_utils": {"failaware.engine"},
 }
