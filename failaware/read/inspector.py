@@ -189,6 +189,7 @@ class Inspector:
 
         return clusters.hours(self.db, since=since, cluster_id=cluster_id)
 
+    @sound
     def as_of(self, at: int) -> "PastInspector":
         """The store as it stood at a moment (µs): every question, answered from the facts that were known then.
 

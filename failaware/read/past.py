@@ -36,6 +36,7 @@ class PastInspector(Inspector):
             raise
         return inspector
 
+    @sound
     def move(self, at: int) -> None:
         """Go to another moment (µs)."""
         self._past.move(at)
