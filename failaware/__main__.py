@@ -6,8 +6,11 @@ import sys
 
 def main() -> int:
     """Run the command line; returns the exit status."""
+    import warnings
+
     from failaware.cli.main import main as run
 
+    warnings.formatwarning = lambda message, *_: f"failaware: {message}\n"
     return run(sys.argv[1:])
 
 

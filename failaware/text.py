@@ -145,6 +145,6 @@ def _code(match: re.Match[str]) -> str:
 
 
 def _cells(character: str) -> int:
-    if unicodedata.combining(character):
+    if unicodedata.category(character) in {"Mn", "Me"}:  # accents, and what makes an emoji of the sign before it
         return 0
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1

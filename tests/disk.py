@@ -311,7 +311,9 @@ def lay_out(found, folder):
     folder = Path(folder)
     folder.mkdir()
     for path, content in found.items():
-        (folder / Path(path).name).write_bytes(content)
+        file = folder / Path(path).name
+        file.touch(mode=0o600)
+        file.write_bytes(content)
 
 
 NOTHING_GOT_THROUGH = lambda: False  # noqa: E731 - named beside its opposite

@@ -5,6 +5,9 @@ import random
 import shutil
 import subprocess
 import sys
+import tempfile
+import threading
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +15,7 @@ from failaware import Handlers, Inspector, Retry, Store, StoreError, Worker
 from failaware.errors import StoreMissing
 from tests.conftest import HOUR, START, assert_rebuild_changes_nothing, query
 from tests.disk import faulty_disk
+from tests.remembering import must_hold
 from tests.soak.faults import try_life
 
 pytestmark = pytest.mark.sqlite("its disk and its file")
@@ -132,3 +136,51 @@ def test_a_report_that_cannot_be_written_is_an_error(path):
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
     assert done.stderr.splitlines() == ["failaware: the output could not be written: No space left on device"]
+
+
+def test_a_worker_that_waits_notices_that_its_file_is_gone(path):
+    handlers = Handlers()
+    handlers.on("a")(print)
+    with Store.open(path) as store:
+        threading.Timer(0.2, path.unlink).start()
+        with pytest.raises(StoreMissing, match="deleted or replaced"):
+            Worker(store, handlers).run()
+
+
+PERMISSIONS = """
+import os, sys
+from failaware import Inspector, Store, StoreError
+folder, path = sys.argv[1], sys.argv[1] + "/store.db"
+for warm in range(2):  # what is imported late must be there before the user changes
+    with Store.open(path) as store, Inspector.open(path) as inspector:
+        store.record("warm"), inspector.health()
+if os.geteuid() == 0:
+    os.chown(folder, 65534, 65534), os.chown(path, 65534, 65534)
+    os.seteuid(65534)  # nothing is forbidden to root
+store = Store.open(path)
+os.chmod(path, 0o400), os.chmod(folder, 0o500)
+store.record("while it is open nothing has changed")
+os.chmod(folder, 0o700)
+store.close()
+for mode in (0o400, 0o000):
+    os.chmod(path, mode)
+    try:
+        Store.open(path).record("lost")
+    except StoreError as error:
+        print(error)
+os.chmod(path, 0o600)
+with Store.open(path) as store:
+    print(store.record("after").event_id)
+"""
+
+
+def test_permission_is_lost_and_comes_back():
+    with tempfile.TemporaryDirectory() as folder:  # one that other users can reach
+        command = [sys.executable, "-c", PERMISSIONS, folder]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == 0, done.stderr
+        must_hold(Path(folder) / "store.db")
+    forbidden, unreadable, after = done.stdout.splitlines()
+    assert "cannot be written" in forbidden
+    assert "cannot be" in unreadable
+    assert after == "4"

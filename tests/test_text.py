@@ -110,3 +110,11 @@ def test_steps_are_harmless_and_short(steps):
     assert not any(unicodedata.category(c) in ("Cc", "Cs") for c in line)
     assert cells(line) <= 5 * 10 + 4 * len(" → ")
     assert len(line) < 400
+
+
+@pytest.mark.parametrize(
+    ("text", "width"),
+    [("abc", 3), ("日本", 4), ("🙂", 2), ("e\u0301", 1), ("⚠\ufe0f", 1), ("1\ufe0f\u20e3", 1), ("が", 2)],
+)
+def test_how_many_cells_it_takes(text, width):
+    assert cells(text) == width

@@ -2,15 +2,9 @@
 
 import re
 
+from failaware.read import words
 from failaware.read.filter import CLUSTER_FIELDS, EVENT_FIELDS
 
-_VALUES = {
-    "status": ("UNRESOLVED", "DEAD", "FAILED", "PENDING", "SYNCED", "DISMISSED"),
-    "severity": ("CRITICAL", "HIGH", "HIGH+", "MEDIUM", "MEDIUM+", "LOW"),
-    "since": ("1h", "24h", "7d", "today", "yesterday"),
-    "until": ("1h", "24h", "today", "yesterday"),
-}
-_CLUSTER_VALUES = _VALUES | {"status": ("UNRESOLVED", "RECOVERED", "DEAD", "FAILED")}
 _WORD = re.compile(r'(?:[^\s"]|"[^"]*"?)+')
 
 
@@ -42,9 +36,7 @@ def complete(text: str, *, clusters: bool, types: tuple[str, ...]) -> str | None
     if not colon:
         found = next((f"{name}:" for name in fields if field and name.startswith(field.lower())), None)
         return None if found is None else f"{head}{negation}{found}"
-    values: tuple[str, ...] = (_CLUSTER_VALUES if clusters else _VALUES).get(field, ())
-    if field == "type":
-        values = types
+    known = types if field == "type" else words.values(field, clusters=clusters)
     first, comma, part = value.rpartition(",")
-    fitting = next((v for v in values if v.lower().startswith(part.lower()) and v.lower() != part.lower()), None)
+    fitting = next((v for v in known if v.lower().startswith(part.lower()) and v.lower() != part.lower()), None)
     return None if fitting is None else f"{head}{negation}{field}:{first}{comma}{fitting}"

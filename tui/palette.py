@@ -63,7 +63,7 @@ STATES = ("PENDING", "FAILED", "DEAD", "SYNCED", "DISMISSED")
 def style(meaning: str, dark: bool) -> Style:
     """The style of a meaning; several, separated by blanks, add up."""
     table = _DARK if dark else _LIGHT
-    return Style.combine(Style.parse(table[word]) for word in meaning.split()) if meaning else Style.null()
+    return Style.combine(Style.parse(table.get(word, "")) for word in meaning.split()) if meaning else Style.null()
 
 
 def short_symbol(level: str | None) -> str:

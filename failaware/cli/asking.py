@@ -1,4 +1,4 @@
-"""What every report begins with: --json, --as-of, and an inspector of now or of that moment."""
+"""What every report begins with: --json, --watch, --as-of, and an inspector of now or of that moment."""
 
 import argparse
 from collections.abc import Iterator
@@ -9,11 +9,34 @@ from failaware.read.inspector import Inspector
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """--json, --as-of."""
+    """--json, --watch, --as-of."""
     output.add_json(parser)
+    add_watch(parser)
     parser.add_argument(
         "--as-of", metavar="TIME", help="as it stood then: 2h (ago), 'yesterday 14:00', 2026-11-20T10:03Z"
     )
+
+
+def add_watch(parser: argparse.ArgumentParser) -> None:
+    """The --watch of every report."""
+    parser.add_argument(
+        "--watch",
+        nargs="?",
+        type=_seconds,
+        const=1.0,
+        metavar="SECONDS",
+        help="draw it anew when something was recorded, looking every second or so many; Ctrl-C ends",
+    )
+
+
+def _seconds(value: str) -> float:
+    try:
+        number = float(value)
+    except ValueError:
+        number = 0.0
+    if not 0.1 <= number <= 3_600:
+        raise argparse.ArgumentTypeError(f"'{value}' is not a number of seconds from 0.1 to 3600")
+    return number
 
 
 @contextmanager

@@ -42,7 +42,7 @@ def _reports(place: str) -> int:
         paper.print()
         paper.print(output.text(f"$ failaware {' '.join(command)}", "bold cyan"))
         sys.stdout.flush()
-        main(["--db", place, *command])
+        main(["--no-pager", "--db", place, *command])
     paper.print()
     paper.print(output.text("Keep some: 'failaware seed' makes failaware.db here, 'failaware tui' opens it.", "dim"))
     return 0

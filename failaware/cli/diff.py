@@ -2,7 +2,7 @@
 
 import argparse
 
-from failaware.cli import output
+from failaware.cli import asking, output
 from failaware.cli.output import Line
 from failaware.errors import UsageError
 from failaware.read.comparisons import Changed, Diff
@@ -21,13 +21,14 @@ _MEANING = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """T1, T2, --limit, --json."""
+    """T1, T2, --limit, --json, --watch."""
     parser.add_argument(
         "since", metavar="T1", help="the earlier moment: 2h (ago), 'yesterday 14:00', 2026-11-20T10:03Z"
     )
     parser.add_argument("until", metavar="T2", nargs="?", default="now", help="the later one (default: now)")
     parser.add_argument("--limit", type=output.positive, default=50, metavar="N", help="list N of each (default 50)")
     output.add_json(parser)
+    asking.add_watch(parser)
 
 
 def run(args: argparse.Namespace) -> int:

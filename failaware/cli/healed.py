@@ -7,12 +7,17 @@ from failaware.cli.output import Line
 from failaware.read.findings import Healed, Healing
 from failaware.text import span
 
+_WIDE = 120  # columns from which on there is room for one number more
 _MEANING = """\
-healed     events whose last attempt succeeded, after others had failed, and nobody decided anything in between
+healed     events whose last attempt succeeded, after others had failed, and
+           nobody decided anything in between
 helped     events that were SYNCED too, but only after a person had requeued them
-tries      that failed before the healed ones succeeded: the cost, by which the list is sorted
-median …   how long it took from the first failure with this cluster to the success (90 % took p90 or less)
-episodes, comebacks   how often new events began to fail with it; how often after all before had been SYNCED
+tries      that failed before the healed ones succeeded: the cost, by which the
+           list is sorted
+median …   how long it took from the first failure with this cluster to the
+           success (90 % took p90 or less)
+episodes   how often new events began to fail with it; comebacks: how often
+           after all before had been SYNCED
 """
 
 
@@ -48,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _draw(paper: output.Paper, found: Healed) -> None:
     columns = ["cluster", "healed", "helped", "tries", "median", "p90", "total", "episodes", "comebacks"]
-    if paper.wide:
+    if paper.width >= _WIDE:
         columns.insert(6, "largest")
     rows = [
         (

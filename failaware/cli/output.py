@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 STYLES = {"CRITICAL": "bold reverse red", "HIGH": "bold red", "MEDIUM": "yellow", "LOW": "cyan"}
 STATUS_STYLES = {"PENDING": "blue", "FAILED": "yellow", "DEAD": "bold red", "SYNCED": "green", "DISMISSED": "dim"}
 
-_WIDE = 120  # from this many columns on, a row has room for its long text beside the numbers
+_ROOM = 50  # cells that a row must have for its long text to stand beside the numbers
 _UNCUT = 1_000_000  # the width of a pipe
 
 
@@ -45,16 +45,12 @@ class Line:
 
 
 class Paper:
-    """Where a report is printed: a terminal, through rich, or a pipe."""
+    """Where a report is printed: a terminal, through rich, or a pipe (through rich where FORCE_COLOR is set)."""
 
     def __init__(self) -> None:
-        self._console = _terminal() if sys.stdout.isatty() else None
+        terminal = sys.stdout.isatty()
+        self._console = _terminal(None if terminal else _UNCUT) if terminal or os.environ.get("FORCE_COLOR") else None
         self.width = self._console.width if self._console else _UNCUT
-
-    @property
-    def wide(self) -> bool:
-        """Whether long texts have room beside the numbers."""
-        return self.width >= _WIDE
 
     def print(self, *lines: Line) -> None:
         """Print lines; a terminal folds what is too long. Without any, an empty one."""
@@ -81,10 +77,10 @@ class Paper:
         console.print(Text.assemble(*line.parts), overflow="fold")
 
 
-def _terminal() -> "Console":
+def _terminal(width: int | None) -> "Console":
     from rich.console import Console
 
-    return Console(highlight=False, markup=False, emoji=False)
+    return Console(highlight=False, markup=False, emoji=False, width=width)
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
@@ -158,7 +154,7 @@ def severity(level: str | None) -> Line:
 
 def status(name: str, *, dismissed: bool = False) -> Line:
     """A state, and whether a person dismissed the event."""
-    return text(f"{name}, dismissed" if dismissed else name, "dim" if dismissed else STATUS_STYLES[name])
+    return text(f"{name}, dismissed" if dismissed else name, "dim" if dismissed else STATUS_STYLES.get(name, ""))
 
 
 def short(cluster_id: int) -> str:
@@ -192,25 +188,46 @@ def print_rows(
     right: Iterable[str] = (),
     last: str = "",
 ) -> None:
-    """Rows of short cells that line up, and one long text: beside them where there is room, else on a line below."""
+    """Rows of short cells that line up, and one long text: beside them where there is room, else on a line below.
+
+    Short cells for which a narrow terminal has no room are not lost either: they stand on a line of their own.
+    """
     numbers = {columns.index(name) for name in right}
     widths = [max(cells(name), *(cells(row[n].plain) for row, _ in rows)) for n, name in enumerate(columns)]
+    lines = _lines(widths, paper.width)
+    beside = paper.width - sum(widths) - 2 * len(widths) >= _ROOM
 
-    def aligned(row: Sequence[Line], long: Line) -> Line:
+    def aligned(row: Sequence[Line], which: Sequence[int], long: Line) -> Line:
         whole = Line()
-        for n, cell in enumerate(row):
-            space = Line(" " * (widths[n] - cells(cell.plain)))
-            whole += space + cell if n in numbers else cell
-            if long.plain or n + 1 < len(row):
+        for n in which:
+            space = Line(" " * (widths[n] - cells(row[n].plain)))
+            whole += space + row[n] if n in numbers else row[n]
+            if long.plain or n != which[-1]:
                 whole += Line("  ") if n in numbers else space + Line("  ")
         return whole + long
 
+    def print_row(row: Sequence[Line], long: Line) -> None:
+        paper.print_cut(aligned(row, lines[0], long if beside else Line()))
+        for which in lines[1:]:
+            if any(row[n].plain for n in which):
+                paper.print_cut(Line("    ") + aligned(row, which, Line()))
+        if long.plain and not beside:
+            paper.print_cut(Line("  ") + long)
+
     if any(columns):
-        paper.print_cut(aligned([Line(name, "bold") for name in columns], Line(last if paper.wide else "", "bold")))
+        print_row([Line(name, "bold") for name in columns], Line(last if beside else "", "bold"))
     for row, long in rows:
-        if paper.wide:
-            paper.print_cut(aligned(row, long))
-        else:
-            paper.print_cut(aligned(row, Line()))
-            if long.plain:
-                paper.print_cut(Line("  ") + long)
+        print_row(row, long)
+
+
+def _lines(widths: Sequence[int], room: int) -> list[list[int]]:
+    """Which columns stand on which line, so that none is cut."""
+    lines: list[list[int]] = [[]]
+    used = 0
+    for n, width in enumerate(widths):
+        if lines[-1] and used + width > room:
+            lines.append([])
+            used = 4
+        lines[-1].append(n)
+        used += width + 2
+    return lines

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cache, lru_cache, partial
 from typing import NamedTuple
 
-from failaware.derive.grouping import Group, Subject, group
+from failaware.derive.grouping import Group, GroupingRules, Subject, group, overflow
 from failaware.derive.rules import Policy
 from failaware.derive.settings import forget_fingerprint_version, load_grouping, note_fingerprint_version
 from failaware.derive.severity import CLUSTER_EVIDENCE, case, cluster_reason
@@ -241,6 +241,7 @@ def _fingerprint(db: Deriver, scope: Scope) -> None:
 def _grouper(db: Deriver) -> Callable[[Row], Group]:
     """Finds the cluster of a row of `unfingerprinted` or `named_by`."""
     rules = load_grouping(db)
+    admit = _admission(db, rules)
 
     @lru_cache(maxsize=256)
     def text_of(traceback: int | None) -> str | None:
@@ -250,10 +251,38 @@ def _grouper(db: Deriver) -> Callable[[Row], Group]:
     def find(row: Row) -> Group:
         _, traceback, event_type, error_type, message, cause, given, erased = row
         if erased is not None:
-            return Group(erased, error_type, ERASED, "what it was before it was erased", ERASED)
-        return group(Subject(event_type, error_type, message, cause, given, partial(text_of, traceback)), rules)
+            found = Group(erased, error_type, ERASED, "what it was before it was erased", ERASED)
+        else:
+            subject = Subject(event_type, error_type, message, cause, given, partial(text_of, traceback))
+            found = group(subject, rules)
+        return admit(event_type, found)
 
     return find
+
+
+def _admission(db: Deriver, rules: GroupingRules) -> Callable[[str, Group], Group]:
+    """Lets in the first clusters of an event type, as many as the rules allow; what would be one more overflows.
+
+    Asked in the order in which attempts were appended, and a cluster that is in stays in: so each failure's cluster is
+    the same, whatever the batches.
+    """
+    admitted: set[int] = set()
+    room: dict[str, int] = {}
+
+    def admit(event_type: str, found: Group) -> Group:
+        if found.cluster_id in admitted:
+            return found
+        if not db.query("SELECT 1 FROM known_cluster WHERE cluster_id = ?", (found.cluster_id,)):
+            if event_type not in room:
+                ((known,),) = db.query("SELECT count(*) FROM known_cluster WHERE event_type = ?", (event_type,))
+                room[event_type] = rules.clusters_per_type - known
+            if room[event_type] <= 0:
+                return overflow(event_type, rules)
+            room[event_type] -= 1
+        admitted.add(found.cluster_id)
+        return found
+
+    return admit
 
 
 def _judge_clusters(db: Deriver, among: str, policy: Policy) -> None:

@@ -13,10 +13,15 @@ from typing import Any, NamedTuple
 from failaware.derive.fingerprint import ANY_PLACEHOLDER, cluster_id, cut, fingerprint, template
 from failaware.errors import UsageError
 from failaware.model import MEMBER, MaskedPart
+from failaware.text import counted
 
 DEFAULT = "{{ default }}"
 """Stands in a given fingerprint for what would have been the template."""
 
+CLUSTERS_PER_TYPE = 1_000
+"""How many clusters an event type may have unless the rules say otherwise."""
+
+_OVERFLOW = "\x00overflow"  # no text that is stored holds a NUL
 _BY_TEMPLATE, _BY_CALLER = "the message", "fingerprint= as given"
 _ACTIONS = ("group", "split", "apart")
 _MATCHES = ("type", "error", "message", "traceback")
@@ -73,17 +78,22 @@ class GroupingRule(NamedTuple):
 
 
 class GroupingRules(NamedTuple):
-    """The rules, in their order: the first that holds decides. `toml` is the text they were read from."""
+    """The rules, in their order: the first that holds decides. `toml` is the text they were read from.
+
+    An event type has `clusters_per_type` clusters at most; failures that belong to none of these share one more.
+    """
 
     rules: tuple[GroupingRule, ...] = ()
     toml: str = ""
+    clusters_per_type: int = CLUSTERS_PER_TYPE
 
     @classmethod
     def from_toml(cls, text: str, *, origin: str = "the grouping file") -> "GroupingRules":
         """Read the rules from a text of `[[rule]]` tables (docs/grouping.md); errors call it by its `origin`.
 
         Raises:
-            UsageError: not TOML, an unknown key, a wrong type, an expression that is none, or not exactly one action.
+            UsageError: not TOML, an unknown key, a wrong type, an expression that is none, not exactly one action, or
+                no room for a single cluster.
         """
         import tomllib
 
@@ -91,12 +101,13 @@ class GroupingRules(NamedTuple):
             given = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise UsageError(f"{origin} is not TOML: {error}") from None
-        tables = given.pop("rule", [])
+        most, tables = given.pop("clusters_per_type", CLUSTERS_PER_TYPE), given.pop("rule", [])
+        if type(most) is not int or most < 1:
+            raise UsageError(f"{origin}: clusters_per_type is a whole number, 1 or more, not {most!r}")
         if given or not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-            raise UsageError(f"{origin}: it has [[rule]] tables and nothing else")
-        return cls(
-            tuple(_rule(table, f"{origin}: rule {number}") for number, table in enumerate(tables, start=1)), text
-        )
+            raise UsageError(f"{origin}: it has clusters_per_type, [[rule]] tables and nothing else")
+        rules = tuple(_rule(table, f"{origin}: rule {number}") for number, table in enumerate(tables, start=1))
+        return cls(rules, text, most)
 
 
 def group(subject: Subject, rules: GroupingRules) -> Group:
@@ -107,6 +118,15 @@ def group(subject: Subject, rules: GroupingRules) -> Group:
         if match := rule.holds(subject):
             return _by_rule(subject, rule, match)
     return _by_message(subject)
+
+
+def overflow(event_type: str, rules: GroupingRules) -> Group:
+    """The cluster of what belongs to none of the clusters that came first, where an event type has its fill of them."""
+    number = cluster_id(event_type, None, _OVERFLOW)
+    name = (
+        f"[overflow] whatever belongs to none of the first {counted(rules.clusters_per_type, 'cluster')} of this type"
+    )
+    return Group(number, None, name, f"clusters_per_type = {rules.clusters_per_type}", "")
 
 
 def masked_parts(text: str, name: str) -> tuple[MaskedPart, ...]:

@@ -59,6 +59,9 @@ class Past:
             db.execute(statement)
         for table, known in _VIEWS.items():
             db.execute(f"CREATE TEMP VIEW {table} AS SELECT f.* FROM main.{table} f WHERE {known}")
+        # Which clusters a type has goes by the order in which facts were appended, and not by the one of their times.
+        db.execute("DROP VIEW known_cluster")
+        db.execute("CREATE TEMP VIEW known_cluster AS SELECT cluster_id, event_type FROM main.failure_cluster")
         db.execute("INSERT INTO setting SELECT name, value FROM main.setting")
         self._policy = load_policy(db)
 

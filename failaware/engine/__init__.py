@@ -7,12 +7,11 @@ place is a SQLite file, or the URL of a PostgreSQL database.
 
 from pathlib import Path
 
-from failaware.engine.base import Beside, Deriver, Reader, Row, Watch, Writer
+from failaware.engine.base import Deriver, Reader, Row, Watch, Writer
 from failaware.errors import UsageError
 from failaware.text import shown_place
 
 __all__ = [
-    "Beside",
     "Deriver",
     "Reader",
     "Row",
@@ -44,7 +43,7 @@ def open_reader(place: str | Path, *, busy_timeout_s: float = 30.0) -> Reader:
     return SqliteReader(Path(place), busy_timeout_s=busy_timeout_s)
 
 
-def open_beside(place: str | Path, *, facts: bool = False) -> Beside:
+def open_beside(place: str | Path, *, facts: bool = False) -> Deriver:
     """Open a store for reading, with empty derived tables of one's own in place of the store's.
 
     With `facts`, the fact tables are one's own, too; the store's are then to be had as `main.event_log` and so on.

@@ -40,6 +40,12 @@ class Reader(Protocol):
     def role(self) -> str:
         """As whom it is read, and whether they could write, in words; "" where that is no question (a file)."""
 
+    def size(self) -> int:
+        """How many bytes there are of what the store is in: it cannot hold more facts than that."""
+
+    def defects(self) -> Iterator[tuple[str, str]]:
+        """What is wrong with the store's schema ("schema") or with where it is kept ("file"), a sentence each."""
+
     def interrupt(self) -> None:
         """End the query that runs now, from another thread: it raises StoreError."""
 
@@ -58,13 +64,6 @@ class Deriver(Reader, Protocol):
 
     def clear(self, *tables: str) -> None:
         """Delete all rows of the tables that the fold works in, or of private ones."""
-
-
-class Beside(Deriver, Protocol):
-    """A store opened for reading, with private tables in place of its own."""
-
-    def defects(self) -> Iterator[tuple[str, str]]:
-        """What is wrong with the store's schema ("schema") or with where it is kept ("file"), a sentence each."""
 
 
 class Writer(Deriver, Protocol):

@@ -1,14 +1,16 @@
 """SQLite: a store opened for reading, with derived tables of one's own that stand before the store's by their names."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import sqlite3
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from failaware.engine.base import Parameters
-from failaware.engine.expected import differences, integrity
 from failaware.engine.schema import private_schema, work_tables
 from failaware.engine.sqlite import SqliteReader
 from failaware.engine.sqlite_errors import ITS_ERRORS, raise_ours
 from failaware.engine.sqlite_files import BUSY_TIMEOUT_S
+from failaware.errors import StoreCorrupt
 
 _CACHE_KIB = 262_144  # of private tables that are kept in memory; what is more goes to a temporary file
 
@@ -32,21 +34,23 @@ class SqliteBeside(SqliteReader):
         try:
             self._db.execute(sql, parameters)
         except ITS_ERRORS as error:
-            raise_ours(error, self.path)
+            self._raise(error)
 
     def execute_many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
         """Run one statement for each row of parameters."""
-        with self.snapshot():  # or each row would be a transaction of its own
-            self._db.executemany(sql, rows)
+        try:
+            with self.snapshot():  # or each row would be a transaction of its own
+                self._db.executemany(sql, rows)
+        except ITS_ERRORS as error:
+            self._raise(error)
 
     def clear(self, *tables: str) -> None:
         """Empty tables of one's own."""
         for table in tables:
             self.execute(f"DELETE FROM {table}")
 
-    def defects(self) -> Iterator[tuple[str, str]]:
-        """What is wrong with the schema or the file, and which of the two."""
-        for difference in differences(self):
-            yield "schema", difference
-        for problem in integrity(self):
-            yield "file", problem
+    def _raise(self, error: Exception) -> NoReturn:
+        """Facts that the tables they are folded into do not take were not written by us."""
+        if isinstance(error, sqlite3.IntegrityError):
+            raise StoreCorrupt(f"{self.path} is damaged: its facts contradict each other ({error})") from error
+        raise_ours(error, self.path)

@@ -60,6 +60,11 @@ CREATE TABLE failure_cluster (
   changed_at      INTEGER NOT NULL     -- time of the newest fact of any of its events
 ) STRICT;
 
+CREATE INDEX cluster_of_type ON failure_cluster (event_type);
+
+CREATE VIEW known_cluster AS           -- which clusters there are; those of the present, when the past is folded
+SELECT cluster_id, event_type FROM failure_cluster;
+
 CREATE TABLE cluster_hour (
   cluster_id INTEGER NOT NULL,
   hour       INTEGER NOT NULL,         -- hours since the epoch

@@ -204,6 +204,20 @@ class PostgresReader:
         ((user, writes),) = self.query("SELECT current_user::text, has_table_privilege('event_log', 'INSERT')")
         return f"as {user}, who could write" if writes else f"as {user}, who can only read"
 
+    def size(self) -> int:
+        """The bytes of the whole database."""
+        return int(self.query("SELECT pg_database_size(current_database())")[0][0])
+
+    def defects(self) -> Iterator[tuple[str, str]]:
+        """How the schema differs from what it should be; its files the server watches itself."""
+        other = PostgresReader(self.url)
+        try:
+            with in_our_words(self.path):
+                for difference in postgres_schema.differences(other.raw, self._schema):
+                    yield "schema", difference
+        finally:
+            other.close()
+
     def interrupt(self) -> None:
         """End the query that runs now, from another thread."""
         with suppress(psycopg.Error):

@@ -5,14 +5,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from failaware.engine import postgres_schema
 from failaware.engine.base import Parameters
 from failaware.engine.postgres import LOCK_TIMEOUT_S, PostgresReader
 from failaware.engine.postgres_dialect import statement
 from failaware.engine.postgres_errors import in_our_words
 from failaware.engine.schema import private_schema, work_tables
 
-_MAKES = re.compile(r"^(CREATE TEMP|CREATE INDEX|DROP TABLE|TRUNCATE)\b", re.MULTILINE)
+_MAKES = re.compile(r"^(CREATE TEMP|CREATE INDEX|DROP TABLE|DROP VIEW|TRUNCATE)\b", re.MULTILINE)
 
 
 class PostgresBeside(PostgresReader):
@@ -57,13 +56,3 @@ class PostgresBeside(PostgresReader):
         with super().snapshot(), in_our_words(self.path):
             self.raw("SET TRANSACTION READ WRITE")
             yield
-
-    def defects(self) -> Iterator[tuple[str, str]]:
-        """How the schema differs from what it should be; its files the server watches itself."""
-        other = PostgresReader(self.url)
-        try:
-            with in_our_words(self.path):
-                for difference in postgres_schema.differences(other.raw, self._schema):
-                    yield "schema", difference
-        finally:
-            other.close()

@@ -7,7 +7,7 @@
 4. `CAST(… AS BLOB)`, the bytes of a text, is `convert_to`; CAST would read escapes in it.
 5. `IS NOT` between two values is `IS DISTINCT FROM`.
 6. `json_array` and `json_object` are put together from `to_json`, since PostgreSQL's own put blanks in between.
-7. `+column`, which keeps SQLite's planner from an index, is the column: PostgreSQL has statistics.
+7. `+column` and `INDEXED BY`, which lead SQLite's planner, are left out: PostgreSQL has statistics.
 8. `hex` and `json_valid` are functions that the store's schema brings along.
 9. A sum of BIGINT is NUMERIC, which is read as an integer.
 
@@ -36,6 +36,7 @@ _TOKEN = re.compile(
     r"|\b(?P<schema>main|temp)\."
     r"|(?P<distinct>\bIS NOT(?! NULL\b))"
     r"|(?<=[\s(])(?P<hint>\+)(?=[a-z]\w*\.)"
+    r"|(?P<index> INDEXED BY \w+)"
 )
 _BYTES = re.compile(r"CAST\(((?:(?!CAST\().)*?) AS BLOB\)", re.DOTALL)
 _JSON = re.compile(r"\bjson_(array|object)\(")

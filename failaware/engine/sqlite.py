@@ -1,16 +1,15 @@
 """SQLite: one kept connection, WAL, `BEGIN IMMEDIATE`, and its errors in our words."""
 
 import os
-import random
 import sqlite3
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from failaware.engine.base import Parameters, Row
-from failaware.engine.sqlite_errors import ITS_ERRORS, in_our_words, is_busy, raise_ours
+from failaware.engine.base import Parameters, Reader, Row
+from failaware.engine.private import warn_if_exposed
+from failaware.engine.sqlite_errors import ITS_ERRORS, in_our_words, raise_ours
 from failaware.engine.sqlite_files import (
     BUSY_TIMEOUT_S,
     LOG_BYTES,
@@ -20,6 +19,7 @@ from failaware.engine.sqlite_files import (
     identity,
     need_sqlite,
 )
+from failaware.engine.turns import Turns
 from failaware.errors import (
     StoreError,
     StoreMissing,
@@ -33,7 +33,6 @@ T = TypeVar("T")
 
 _LOOK_AT_LOG = 256  # commits
 _READERS_WAIT_S = 0.05
-_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.0003, 0.003  # how soon one asks again for a lock that another writer holds
 _INHERITED: list[sqlite3.Connection] = []
 
 
@@ -47,6 +46,20 @@ class _OfAFile:
     def role(self) -> str:
         """Who may do what, the file's permissions say."""
         return ""
+
+    def size(self: Reader) -> int:
+        """The file's bytes, as SQLite counts them."""
+        sql = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
+        return int(self.query(sql)[0][0])
+
+    def defects(self: Reader) -> Iterator[tuple[str, str]]:
+        """What is wrong with the schema or the file, and which of the two."""
+        from failaware.engine.expected import differences, integrity
+
+        for difference in differences(self):
+            yield "schema", difference
+        for problem in integrity(self):
+            yield "file", problem
 
 
 class SqliteReader(_OfAFile):
@@ -63,6 +76,7 @@ class SqliteReader(_OfAFile):
             except BaseException:
                 self._db.close()
                 raise
+        warn_if_exposed(path)
 
     def query(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """All rows of a SELECT."""
@@ -114,8 +128,10 @@ class SqliteWriter(_OfAFile):
         self._synchronous = synchronous
         self._suspended = self._closed = False
         self._opened = self._commits = 0
+        self._turns = Turns()
         self._long_log = LOG_BYTES
         self._reopen()
+        warn_if_exposed(path)
         self.path = path.absolute()  # a later chdir must not lead a reopened connection elsewhere
 
     def _reopen(self) -> None:
@@ -161,17 +177,11 @@ class SqliteWriter(_OfAFile):
         return self._run(sql, parameters).rowcount
 
     def _run(self, sql: str, parameters: Parameters) -> sqlite3.Cursor:
-        """Run one statement, waiting for its turn: SQLite itself would ask ever more seldom whether it has come."""
-        waited, wait = 0.0, _FIRST_WAIT_S
-        while True:
-            try:
-                return self._db.execute(sql, parameters)
-            except ITS_ERRORS as error:
-                if not is_busy(error) or self._db.in_transaction or waited >= BUSY_TIMEOUT_S:
-                    raise_ours(error, self.path)
-            pause = wait * random.uniform(0.5, 1.0)  # noqa: S311 - so that not all ask at once
-            time.sleep(pause)
-            waited, wait = waited + pause, min(_LONGEST_WAIT_S, 1.2 * wait)
+        """Run one statement, waiting for its turn."""
+        try:
+            return self._turns.run(self._db, sql, parameters, patience_s=BUSY_TIMEOUT_S)
+        except ITS_ERRORS as error:
+            raise_ours(error, self.path)
 
     def execute_many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
         """Run one statement for each row of parameters."""
@@ -193,6 +203,7 @@ class SqliteWriter(_OfAFile):
     def run(self, job: Callable[[], T]) -> T:
         """Run a job under the write lock; commit at its end, roll back on any exception."""
         self._use()
+        self._turns.let_others_go_first()
         try:
             # Inside the try: a signal that arrives while it waits is raised once it has succeeded, and must undo it.
             self.execute("BEGIN IMMEDIATE")
@@ -213,7 +224,7 @@ class SqliteWriter(_OfAFile):
         if identity(self.path) != self._file:
             self.suspend()  # whoever writes next begins with what stands there by then
             raise StoreMissing(
-                f"{self.path} was deleted or replaced while it was open; what was written now is not in it"
+                f"{self.path} was deleted or replaced while it was open; what was written since is not in it"
             )
 
     def _keep_log_short(self) -> None:
@@ -257,7 +268,12 @@ class SqliteWriter(_OfAFile):
             self.execute("COMMIT")
 
     def change_token(self) -> int:
-        """SQLite's data_version, which counts anew in each connection: differs when another one has committed."""
+        """SQLite's data_version, which counts anew in each connection: differs when another one has committed.
+
+        Raises StoreMissing once the file was deleted or replaced, so that nobody waits at it for ever.
+        """
+        self._use()
+        self._must_stand_there()
         return int(self.query("PRAGMA data_version")[0][0]) + (self._opened << 32)
 
     def watch(self) -> "Watch":

@@ -1,5 +1,6 @@
 """What SQLite says, in our words: one sentence that says what is wrong and what to do."""
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,15 +9,15 @@ from typing import NoReturn
 
 from failaware.errors import StoreBusy, StoreCorrupt, StoreError, StoreForeign, UsageError
 
+_DAMAGED = (
+    "{path} is damaged ({error}); keep a copy of it, 'failaware export' saves what can be read, and restore a backup"
+)
 _BY_CODE: dict[int, tuple[type[StoreError], str]] = {
     sqlite3.SQLITE_NOTADB: (
         StoreForeign,
         "{path} is not a SQLite database; name a failaware store, or a new file",
     ),
-    sqlite3.SQLITE_CORRUPT: (
-        StoreCorrupt,
-        "{path} is damaged ({error}); keep a copy of it and restore a backup",
-    ),
+    sqlite3.SQLITE_CORRUPT: (StoreCorrupt, _DAMAGED),
     sqlite3.SQLITE_BUSY: (
         StoreBusy,
         "{path} is locked: another program holds it for itself; try again when it is done",
@@ -38,8 +39,13 @@ _BY_CODE: dict[int, tuple[type[StoreError], str]] = {
     sqlite3.SQLITE_INTERRUPT: (StoreError, "{path}: the query was ended from outside"),
 }
 
+_NOT_AS_MADE = re.compile(
+    "no such (table|column|index)|unsupported file format|malformed|unable to validate"
+    "|JSON cannot hold|integer overflow"
+)
+"""How SQLite begins when the schema, or a value, is not what our statements are written for."""
 
-ITS_ERRORS = (sqlite3.DatabaseError, OverflowError)
+ITS_ERRORS = (sqlite3.DatabaseError, OverflowError, UnicodeError)
 """What a statement may raise that is not a bug of ours."""
 
 
@@ -52,6 +58,12 @@ def raise_ours(error: Exception, path: Path) -> NoReturn:
     """Raise what SQLite says as one of our errors; what is a bug of ours passes as it is."""
     if isinstance(error, OverflowError):
         raise UsageError("a number is larger than a store can hold, which is 2^63 - 1") from None
+    if isinstance(error, UnicodeEncodeError):
+        raise UsageError("a text holds half a character (a lone surrogate), which no store can hold") from None
+    if isinstance(error, UnicodeDecodeError) or "decode to UTF-8" in str(error):
+        raise StoreCorrupt(_DAMAGED.format(path=path, error="it holds a text that is no UTF-8")) from None
+    if _NOT_AS_MADE.match(str(error)):
+        raise StoreCorrupt(_DAMAGED.format(path=path, error=error)) from error
     code = getattr(error, "sqlite_errorcode", None)
     if code is None or code & 0xFF not in _BY_CODE:
         raise error

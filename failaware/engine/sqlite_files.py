@@ -26,6 +26,9 @@ def connect_read_write(path: Path, synchronous: str) -> sqlite3.Connection:
     new = not path.exists()
     if new:
         _create_private(path)
+    elif not os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
+        # SQLite would make a log with the file's own permissions, which then stays so when they are given back.
+        raise StoreError(f"{path} cannot be written: it is read-only for this user; ask its owner to let you")
     db = _connect(f"file:{quote(os.fsencode(path))}?mode=rw")
     try:
         version = _version(db, path)

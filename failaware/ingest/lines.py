@@ -137,8 +137,11 @@ def _reason(error: Exception) -> str:
 
 def reject(recorder: Recorder, origin: str, line_no: int, line: bytes, *, error: str, now: int) -> NewReject:
     """A line that is not recorded, as it is kept: without its secrets, and bounded."""
-    raw = _legible(line.rstrip(b"\r\n").decode("utf-8", "backslashreplace"), recorder)
-    return NewReject(origin, line_no, bounded(storable(raw), _MAX_RAW), storable(recorder.masked(error) or ""), now)
+    text = line.rstrip(b"\r\n").decode("utf-8", "backslashreplace")
+    raw = _legible(bounded(text, 4 * _MAX_RAW), recorder)  # what is cut here is cut again below
+    return NewReject(
+        storable(origin), line_no, bounded(storable(raw), _MAX_RAW), storable(recorder.masked(error) or ""), now
+    )
 
 
 def _legible(raw: str, recorder: Recorder) -> str:

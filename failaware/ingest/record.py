@@ -53,17 +53,13 @@ class Recorder:
             if name is not None:
                 _check_name(what, name)
         text, masked = _to_json(payload) if raw is None else raw, payload
+        self._check_size(text)  # before it is looked through, which takes a while
         if self.masker.may_hold(text) or (raw is not None and "\\u" in raw):  # an escape may spell a name
             masked, hits = self.masker.mask_value(payload)
             text = _to_json(masked) if hits or (raw is not None and self._hides_a_secret(raw)) else text
         if text.count("[") + text.count("{") > _MAX_DEPTH:
             _check_depth(masked)
-        size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
-        if size > self._max_bytes:
-            raise PayloadError(
-                f"the payload has {size:,} bytes of JSON, the limit is {self._max_bytes:,}; "
-                "record a reference to it instead, or raise the limit with Store.open(max_payload_bytes=...)"
-            )
+        self._check_size(text)
         occurred = now if occurred_at is None else _microseconds(occurred_at)
         return NewEvent(
             event_type,
@@ -74,6 +70,14 @@ class Recorder:
             now,
             self.masked(fingerprint),
         ), masked
+
+    def _check_size(self, text: str) -> None:
+        size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+        if size > self._max_bytes:
+            raise PayloadError(
+                f"the payload has {size:,} bytes of JSON, the limit is {self._max_bytes:,}; "
+                "record a reference to it instead, or raise the limit with Store.open(max_payload_bytes=...)"
+            )
 
     def _hides_a_secret(self, raw: str) -> bool:
         """Whether a name that stands twice in an object has a secret: only the last of its values was looked at."""

@@ -16,9 +16,11 @@ _EXAMPLE = {
     "cluster": "(SELECT example_attempt FROM failure_cluster WHERE cluster_id = ?)",
 }
 _SUBJECT = """
-  SELECT e.event_type, a.error_type, a.error_message, a.cause, coalesce(a.fingerprint, e.fingerprint), t.text
+  SELECT e.event_type, a.error_type, a.error_message, a.cause, coalesce(a.fingerprint, e.fingerprint), t.text,
+         f.cluster_id
     FROM attempt_log a
     JOIN event_log e ON e.event_id = a.event_id
+    JOIN failure f ON f.attempt_id = a.attempt_id
     LEFT JOIN traceback_log t ON t.traceback_id = a.traceback
    WHERE a.attempt_id = """
 _NAME = re.compile(r":?\b[a-z_]+\b")
@@ -47,13 +49,17 @@ def explain(db: Reader, entity: str) -> Explanation:
 
 
 def _grouped(db: Reader, entity_type: str, entity_id: int) -> GroupedBy | None:
-    from failaware.derive.grouping import Subject, group, masked_parts
+    from failaware.derive.grouping import Subject, group, masked_parts, overflow
 
     rows = db.query(_SUBJECT + _EXAMPLE[entity_type], (entity_id,))
     if not rows:
         return None
-    event_type, error_type, message, cause, given, traceback = rows[0]
-    found = group(Subject(event_type, error_type, message, cause, given, lambda: traceback), load_grouping(db))
+    event_type, error_type, message, cause, given, traceback, cluster_id = rows[0]
+    rules = load_grouping(db)
+    beyond = overflow(event_type, rules)
+    if cluster_id == beyond.cluster_id:
+        return GroupedBy(beyond.by, message or "", beyond.template, ())
+    found = group(Subject(event_type, error_type, message, cause, given, lambda: traceback), rules)
     return GroupedBy(found.by, found.text, found.template, masked_parts(found.text, found.template))
 
 

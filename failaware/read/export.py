@@ -15,6 +15,17 @@ _SETTINGS = (
     "WHERE name IN ('policy', 'grouping') ORDER BY name"
 )
 
+_NEWEST = "SELECT max({key}) FROM {table}"
+_SEALS = "SELECT max(last_id) FROM seal_log WHERE of_table = :table"
+_WITNESSES = {
+    "event_log": ("SELECT max(event_id) FROM event_state",),
+    "attempt_log": ("SELECT max(attempt_id) FROM attempt_log INDEXED BY sqlite_autoindex_attempt_log_1",),
+    "traceback_log": ("SELECT max(traceback_id) FROM traceback_log INDEXED BY sqlite_autoindex_traceback_log_1",),
+    "decision_log": ("SELECT max(decision_id) FROM decision_log INDEXED BY decision_of",),
+    "seal_log": ("SELECT max(seal_id) FROM seal_log INDEXED BY seal_of",),
+}
+"""Who else knows the last id of a fact, where the end of its own table is damaged."""
+
 
 class Export:
     """One export; `lost` counts the facts that could not be read, once all lines were taken."""
@@ -24,17 +35,15 @@ class Export:
         self.lost = 0
         self._db = db
         self._progress = progress
-        facts = [kind for kind in KINDS if kind.name != "setting"]
-        ends = ", ".join(f"(SELECT coalesce(max({kind.columns[0].name}), 0) FROM {kind.table})" for kind in facts)
         # What is appended meanwhile is left out: one moment for all, though none is held.
-        self._ends = dict(zip(facts, db.query(f"SELECT {ends}")[0], strict=True))
+        with db.snapshot():
+            self._ends = {kind: self._end(kind) for kind in _SQL}
 
     def lines(self) -> Iterator[str]:
         """All lines, without their ends."""
         yield FIRST
         total, done = sum(self._ends.values()), 0
-        for (line,) in self._db.query(_SETTINGS):
-            yield line
+        yield from self._settings()
         for kind, end in self._ends.items():
             for first in range(1, end + 1, _PAGE):
                 last = min(first + _PAGE - 1, end)
@@ -42,6 +51,29 @@ class Export:
                 self._progress(done + last, total)
             done += end
         yield f'{{"failaware": "end", "lost": {self.lost}}}'
+
+    def _end(self, kind: Kind) -> int:
+        """The last id of a kind of fact; a damaged file may say anything, but no file has more facts than bytes."""
+        for sql in (
+            _NEWEST.format(key=kind.columns[0].name, table=kind.table),
+            *_WITNESSES.get(kind.table, ()),
+            _SEALS,
+        ):
+            try:
+                ((newest,),) = self._db.query(sql, {"table": kind.table})
+                size = self._db.size()
+            except StoreCorrupt:
+                continue
+            return min(newest or 0, size) if isinstance(newest, int | None) else 0
+        self.lost += 1
+        return 0
+
+    def _settings(self) -> list[str]:
+        try:
+            return [line for (line,) in self._db.query(_SETTINGS)]
+        except StoreCorrupt:
+            self.lost += 1
+            return []
 
     def _read(self, kind: Kind, first: int, last: int) -> list[str]:
         """A range of facts; where the file is damaged, halves of it, down to the rows that cannot be read."""

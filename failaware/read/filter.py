@@ -6,7 +6,7 @@ hold. Fields come from a closed table, and values only ever travel as parameters
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 from failaware.errors import FilterError
@@ -85,11 +85,16 @@ def _next_word(text: str, end: int) -> int:
 
 
 def _no_field(name: str, fields: dict[str, Field]) -> str:
+    hint = _meant(name, fields) or f"fields are {', '.join(fields)}"
+    return f"there is no field '{name}' to filter by; {hint}"
+
+
+def _meant(word: str, words: Iterable[str]) -> str:
+    """A guess at a misspelt word, or nothing."""
     from difflib import get_close_matches
 
-    close = get_close_matches(name, fields, 1)
-    hint = f"did you mean '{close[0]}'?" if close else f"fields are {', '.join(fields)}"
-    return f"there is no field '{name}' to filter by; {hint}"
+    close = get_close_matches(word, list(words), 1)
+    return f"did you mean '{close[0]}'?" if close else ""
 
 
 def _exact(column: str) -> Field:
@@ -131,9 +136,8 @@ def _severity(column: str, among: str = "") -> Field:
         at_least = value.endswith("+")
         level = value.rstrip("+").upper()
         if level not in levels:
-            raise FilterError(
-                f"'{value}' is not a severity; there are {', '.join(levels)}, and HIGH+ for HIGH or worse"
-            )
+            there_are = f"there are {', '.join(levels)}, and HIGH+ for HIGH or worse"
+            raise FilterError(f"'{value}' is not a severity; {_meant(level, levels) or there_are}")
         wanted = levels[levels.index(level) :] if at_least else [level]
         return f"{among}{column} IN ({', '.join(condition.bind(name) for name in wanted)})"
 
@@ -147,15 +151,17 @@ def _status(condition: Condition, value: str, _now: int) -> str:
     if name == "DISMISSED":
         return "s.dismissed = 1"
     if name not in list(SyncStatus):
-        names = ", ".join(SyncStatus)
-        raise FilterError(f"'{value}' is not a status; there are {names}, UNRESOLVED and DISMISSED")
+        names = [*SyncStatus, "UNRESOLVED", "DISMISSED"]
+        hint = _meant(name, names) or f"there are {', '.join(names)}"
+        raise FilterError(f"'{value}' is not a status; {hint}")
     return f"s.sync_status = {condition.bind(name)}"
 
 
 def _cluster_status(_condition: Condition, value: str, _now: int) -> str:
     sql = {"UNRESOLVED": "unresolved > 0", "RECOVERED": "unresolved = 0", "DEAD": "dead > 0", "FAILED": "retrying > 0"}
     if value.upper() not in sql:
-        raise FilterError(f"'{value}' is not a status of clusters; there are {', '.join(sql)}")
+        hint = _meant(value.upper(), sql) or f"there are {', '.join(sql)}"
+        raise FilterError(f"'{value}' is not a status of clusters; {hint}")
     return sql[value.upper()]
 
 

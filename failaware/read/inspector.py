@@ -23,6 +23,7 @@ from failaware.model import (
     SeverityCounts,
 )
 from failaware.read.patterns import Patterns
+from failaware.read.sound import sound
 
 if TYPE_CHECKING:
     from failaware.derive.rules import Policy
@@ -66,18 +67,21 @@ class Inspector:
         db = open_reader(path, busy_timeout_s=busy_timeout_s)
         return cls(db, path, clock or db.clock(now_us))
 
+    @sound
     def health(self) -> Health:
         """How many events stand where, and what stands out."""
         from failaware.read import health
 
         return health.health(self.db, now=self.now())
 
+    @sound
     def severity(self) -> SeverityCounts:
         """How many unresolved events and clusters stand at each severity."""
         from failaware.read import severity
 
         return severity.counts(self.db)
 
+    @sound
     def clusters(self, where: str = "", *, limit: int = 50) -> list[Cluster]:
         """The first `limit` clusters that the filter `where` lets through, worst first, then by newest failure.
 
@@ -88,6 +92,7 @@ class Inspector:
 
         return clusters.worst(self.db, where, now=self.now(), limit=limit)
 
+    @sound
     def cluster(self, cluster_id: int | str) -> Cluster:
         """One cluster, by its id or, as a text, by its first digits.
 
@@ -100,6 +105,7 @@ class Inspector:
 
         return clusters.one(self.db, which)
 
+    @sound
     def events(
         self, where: str = "", *, limit: int = 50, before: int | None = None, order: "Order" = "newest", skip: int = 0
     ) -> list[EventSummary]:
@@ -115,6 +121,7 @@ class Inspector:
 
         return events.page(self.db, where, now=self.now(), limit=limit, before=before, order=order, skip=skip)
 
+    @sound
     def count_events(self, where: str = "", *, at_most: int = 10_000) -> int:
         """How many events the filter `where` lets through; stops counting at `at_most`.
 
@@ -125,6 +132,7 @@ class Inspector:
 
         return events.count(self.db, where, now=self.now(), at_most=at_most)
 
+    @sound
     def event(self, event_id: int) -> EventDetail:
         """One event, with every attempt and decision ever made.
 
@@ -135,6 +143,7 @@ class Inspector:
 
         return events.one(self.db, event_id)
 
+    @sound
     def attempt(self, attempt_id: int) -> Attempt:
         """One attempt.
 
@@ -145,6 +154,7 @@ class Inspector:
 
         return events.attempt(self.db, attempt_id)
 
+    @sound
     def explain(self, entity: str, *, facts: bool = False) -> Explanation:
         """Why `event/ID` or `cluster/ID` has its severity: every rule, the numbers it saw, whether it held.
 
@@ -171,6 +181,7 @@ class Inspector:
         """Facts that became known later than this (µs) are not looked at."""
         return NEVER
 
+    @sound
     def timeline(self, *, since: int = 0, cluster_id: int | None = None) -> list[HourCount]:
         """Failures by hour and cluster, or of one `cluster_id`, since a moment (µs), oldest first.
 
@@ -180,6 +191,7 @@ class Inspector:
 
         return clusters.hours(self.db, since=since, cluster_id=cluster_id)
 
+    @sound
     def as_of(self, at: int) -> "PastInspector":
         """The store as it stood at a moment (µs): every question, answered from the facts that were known then.
 
@@ -192,6 +204,7 @@ class Inspector:
 
         return PastInspector.opened(self._place, at)
 
+    @sound
     def what_if(self, policy: "Policy", *, limit: int = 1_000) -> "WhatIf":
         """Another policy over the same facts: how many would stand where, and what would move by which rule.
 

@@ -8,6 +8,7 @@ from failaware.engine import Deriver, open_beside
 from failaware.read import diff
 from failaware.read.comparisons import Diff
 from failaware.read.inspector import Inspector
+from failaware.read.sound import sound
 
 
 class PastInspector(Inspector):
@@ -35,15 +36,18 @@ class PastInspector(Inspector):
             raise
         return inspector
 
+    @sound
     def move(self, at: int) -> None:
         """Go to another moment (µs)."""
         self._past.move(at)
         self.at = at
 
+    @sound
     def neighbour(self, way: int) -> int | None:
         """When the next fact became known (`way` 1), or the newest before this moment (-1), in µs; None if none did."""
         return self._past.neighbour(way)
 
+    @sound
     def diff(self, until: int, *, limit: int = 1_000) -> Diff:
         """What is new, back, worse, better or gone between this moment and a later one (`until`, µs), to which it goes.
 

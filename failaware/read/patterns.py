@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from failaware.engine import Reader
+from failaware.read.sound import sound
 
 if TYPE_CHECKING:
     from failaware.read.findings import Calendar, Healed, HourSeverity, Impact, Run, Transitions
@@ -17,9 +18,10 @@ class Patterns:
 
     def __init__(self, db: Reader, clock: Callable[[], int]) -> None:
         """An Inspector makes it, with its own reader and clock."""
-        self._db = db
+        self.db = db
         self._now = clock
 
+    @sound
     def runs(self, event_id: int) -> "tuple[Run, ...]":
         """The course of one event: runs of equal errors, decisions, and where it ends.
 
@@ -28,8 +30,9 @@ class Patterns:
         """
         from failaware.read import course
 
-        return course.runs(self._db, event_id)
+        return course.runs(self.db, event_id)
 
+    @sound
     def transitions(self, cluster_id: int) -> "Transitions":
         """What came before the events of a cluster failed with it, and what after.
 
@@ -38,8 +41,9 @@ class Patterns:
         """
         from failaware.read import course
 
-        return course.transitions(self._db, cluster_id)
+        return course.transitions(self.db, cluster_id)
 
+    @sound
     def healed(self, where: str = "") -> "Healed":
         """What failed and then was SYNCED, by itself or after a requeue, in the clusters that `where` lets through.
 
@@ -50,14 +54,16 @@ class Patterns:
         """
         from failaware.read import healed
 
-        return healed.healed(self._db, where, now=self._now())
+        return healed.healed(self.db, where, now=self._now())
 
+    @sound
     def calendar(self) -> "Calendar":
         """The retries that are due, by minute of the next hour. Takes time in proportion to them."""
         from failaware.read import calendar
 
-        return calendar.calendar(self._db, now=self._now())
+        return calendar.calendar(self.db, now=self._now())
 
+    @sound
     def impact(self, cluster_id: int) -> "Impact":
         """What a cluster means for the work: five figures, each with the filter that lists its events.
 
@@ -66,10 +72,11 @@ class Patterns:
         """
         from failaware.read import impact
 
-        return impact.impact(self._db, cluster_id, now=self._now())
+        return impact.impact(self.db, cluster_id, now=self._now())
 
+    @sound
     def hours(self) -> "list[HourSeverity]":
         """All failures by hour and by the severity at which their clusters stand now, oldest first."""
         from failaware.read import clusters
 
-        return clusters.hours_by_severity(self._db)
+        return clusters.hours_by_severity(self.db)

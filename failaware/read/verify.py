@@ -13,7 +13,7 @@ from failaware.derive import FINGERPRINT_VERSION
 from failaware.derive.fold import DERIVED, rebuild
 from failaware.derive.seals import BY_TABLE, NO_SEAL, PREFIX, SEALED, Head, Seal, digests, head, make_seal
 from failaware.derive.settings import load_policy
-from failaware.engine import Beside, open_beside
+from failaware.engine import Deriver, open_beside
 from failaware.engine.expected import columns_and_keys
 from failaware.engine.guards import FACTS
 from failaware.errors import StoreError, UsageError
@@ -135,7 +135,7 @@ def _noted(text: str) -> Head:
 class _Verifier:
     """One run: what it reads, and what it has found so far."""
 
-    def __init__(self, db: Beside, progress: Progress) -> None:
+    def __init__(self, db: Deriver, progress: Progress) -> None:
         self._db = db
         self._progress = progress
         self._findings: list[Finding] = []
@@ -187,6 +187,8 @@ class _Verifier:
             yield
         except StoreError as error:
             self._find(name, "file", str(error))
+        except Exception as error:  # noqa: BLE001 - whatever cannot be made sense of does not verify
+            self._find(name, "file", f"what it holds makes no sense ({type(error).__name__}: {error})")
 
     def _schema(self) -> None:
         self._progress("schema", 0, 1)

@@ -12,7 +12,10 @@ from failaware.sync.retry import Outcome, decide
 
 
 class Tried(NamedTuple):
-    """What happened: `error` is None when the handler returned. Times in µs."""
+    """What happened: `error` is None when the handler returned.
+
+    Times in µs; `finished_at` is never before `started_at`, even when the clock goes backwards meanwhile.
+    """
 
     claimed: Claimed
     handler: Handler

@@ -84,6 +84,7 @@ def test_an_empty_file_is_no_store_to_a_reader_and_becomes_one_for_a_writer(path
     path.touch()
     with pytest.raises(StoreForeign, match="empty"):
         Inspector.open(path)
+    path.chmod(0o600)
     with Store.open(path) as store:
         assert store.record("a").event_id == 1
 

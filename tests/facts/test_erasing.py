@@ -5,6 +5,7 @@ import sqlite3
 import psycopg
 import pytest
 
+import failaware.engine.sqlite as engine
 from failaware import Handlers, Inspector, NotFound, Permanent, Store, UsageError, Worker
 from failaware.engine.guards import ERASED
 from failaware.read.verify import verify
@@ -133,13 +134,13 @@ def test_the_database_allows_nothing_else(store, path):
 
 
 @pytest.mark.sqlite("its file and its log")
-def test_a_reader_in_the_middle_is_said_to_keep_a_trace(path, clock):
+def test_a_reader_in_the_middle_is_said_to_keep_a_trace(path, clock, monkeypatch):
+    monkeypatch.setattr(engine, "BUSY_TIMEOUT_S", 0.05)
     with Store.open(path, clock=clock) as store:
         (event_id,) = fail(store, SECRET)
         with plain_sqlite(path, timeout=0) as reader:
             reader.execute("BEGIN")
             reader.execute("SELECT count(*) FROM event_log").fetchall()
-            store.read(lambda db: db.query("PRAGMA busy_timeout = 50"))
             assert not store.erase([event_id], because="r").wiped
         with Inspector.open(path) as inspector:
             assert inspector.event(event_id).event_payload == f'"{ERASED}"'

@@ -1,0 +1,148 @@
+"""`failaware completion SHELL`: the script that makes a shell complete our words, and the answers it then asks for.
+
+The answers are argcomplete's: commands, options, choices; what stands in the store is looked up here, read-only, and
+briefly: a store that cannot be read, or is slow, completes to nothing.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterable
+from threading import Timer
+
+from failaware.errors import FailawareError
+from failaware.read.inspector import Inspector
+
+_LONG_S = 0.1
+_MOST = 50
+_FILES = {"FILE", "PATH"}
+_EVENT_FILTERS = {"events", "requeue", "dismiss"}
+
+Words = Iterable[str]
+Ask = Callable[[Inspector, str], Words]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """SHELL."""
+    parser.add_argument("shell", metavar="SHELL", choices=("bash", "zsh", "fish"), help="bash, zsh or fish")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the script."""
+    from argcomplete.shell_integration import shellcode
+
+    sys.stdout.write(shellcode(["failaware"], shell=args.shell))
+    return 0
+
+
+def answer(parser_of: Callable[[str | None], argparse.ArgumentParser]) -> None:
+    """Answer the shell, and exit: it asks by the environment, and reads file descriptor 8."""
+    import argcomplete
+    from argcomplete.lexers import split_line
+
+    from failaware.cli.main import command_in
+
+    written = split_line(os.environ.get("COMP_LINE", ""), int(os.environ.get("COMP_POINT", "0")))[3]
+    command = command_in(written[1:])
+    parser = parser_of(command)
+    for action in _actions(parser):
+        action.completer = _completer(action, command)  # type: ignore[attr-defined] # it is argcomplete's
+    argcomplete.autocomplete(parser, always_complete_options=False, validator=_begins)
+
+
+def _begins(word: str, prefix: str) -> bool:
+    return word.lower().startswith(prefix.lower())
+
+
+def _actions(parser: argparse.ArgumentParser) -> Iterable[argparse.Action]:
+    for action in parser._actions:  # noqa: SLF001 - argparse has no other way to them
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
+            for sub in action.choices.values():
+                yield from _actions(sub)
+        else:
+            yield action
+
+
+def _completer(action: argparse.Action, command: str | None) -> Callable[..., Words]:
+    """What a value may be, by the name it has in the help."""
+    from argcomplete.completers import FilesCompleter
+
+    ask = _asks(action, command)
+    if ask is not None:
+        return _from_store(ask)
+    if action.metavar in _FILES:
+        return FilesCompleter()
+    known = list(action.choices or (_explained() if action.dest == "what" else ()))
+    return lambda **_: known
+
+
+def _asks(action: argparse.Action, command: str | None) -> Ask | None:
+    """What to ask the store for a value, if it knows."""
+    name = command if action.dest == "id" else action.dest
+    if name in {"filter", "where"}:
+        clusters = command not in _EVENT_FILTERS
+        return lambda inspector, prefix: _filter_words(inspector, prefix, clusters=clusters)
+    return {"cluster": _clusters, "event": _events, "events": _events, "entity": _entities}.get(name or "")
+
+
+def _explained() -> Words:
+    from failaware.cli.help import topics
+    from failaware.cli.main import COMMANDS
+
+    return [*(name for name, _ in topics()), *(one.name for one in COMMANDS)]
+
+
+def _from_store(ask: Ask) -> Callable[..., Words]:
+    """Ask the store that the line names; nothing, if it cannot be read or takes long."""
+
+    def complete(prefix: str, parsed_args: argparse.Namespace, **_: object) -> Words:
+        try:
+            with Inspector.open(parsed_args.db, busy_timeout_s=_LONG_S) as inspector:
+                limit = Timer(_LONG_S, inspector.db.interrupt)
+                limit.daemon = True
+                limit.start()
+                try:
+                    return list(ask(inspector, prefix))
+                finally:
+                    limit.cancel()
+        except FailawareError:
+            return ()
+
+    return complete
+
+
+def _clusters(inspector: Inspector, _prefix: str) -> Words:
+    return [str(cluster.cluster_id) for cluster in inspector.clusters(limit=_MOST)]
+
+
+def _events(inspector: Inspector, prefix: str) -> Words:
+    """The newest that are unresolved: those one asks about; any other, once it is written out."""
+    found = [str(event.event_id) for event in inspector.events("status:unresolved", limit=_MOST)]
+    return [number for number in found if number.startswith(prefix)]
+
+
+def _entities(inspector: Inspector, prefix: str) -> Words:
+    kind, slash, _ = prefix.partition("/")
+    if not slash:
+        return ["event/", "cluster/"]
+    return [f"{kind}/{number}" for number in (_events(inspector, "") if kind == "event" else _clusters(inspector, ""))]
+
+
+def _filter_words(inspector: Inspector, prefix: str, *, clusters: bool) -> Words:
+    """A filter's word: its field, or a value of it."""
+    from failaware.read.filter import CLUSTER_FIELDS, EVENT_FIELDS
+    from failaware.read.words import values
+
+    negation = prefix[:1] if prefix[:1] in {"-", "!"} else ""
+    field, colon, value = prefix[len(negation) :].partition(":")
+    if not colon:
+        return [f"{negation}{name}:" for name in (CLUSTER_FIELDS if clusters else EVENT_FIELDS)]
+    head = value.rpartition(",")[0]
+    head = f"{negation}{field}:{head},".replace(":,", ":") if head else f"{negation}{field}:"
+    if field in {"cluster", "last"}:
+        found: Words = _clusters(inspector, value)
+    elif field == "type":
+        found = [row[0] for row in inspector.db.query("SELECT DISTINCT event_type FROM tally ORDER BY 1 LIMIT 200")]
+    else:
+        found = values(field, clusters=clusters)
+    return [head + one for one in found]

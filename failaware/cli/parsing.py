@@ -1,0 +1,56 @@
+"""argparse with our way of speaking: one sentence, the nearest word for a misspelt one, help that ends in examples."""
+
+import argparse
+import re
+import sys
+from collections.abc import Iterable
+from typing import NoReturn
+
+_CHOICE = re.compile(r"(argument .*: )?invalid choice: '(?P<word>.*)' \(choose from (?P<choices>.*)\)", re.DOTALL)
+
+
+class Parser(argparse.ArgumentParser):
+    """The parser of the whole line, and of each command."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong, on one line, and exit with 2."""
+        from failaware.text import one_line
+
+        if match := _CHOICE.fullmatch(message):
+            choices = re.findall(r"[\w+-]+", match["choices"])
+            message = f"there is no {self._what(match[1])} '{match['word']}'{nearest(match['word'], choices)}"
+        see = " See" if message.endswith("?") else "; see"
+        sys.stderr.write(f"failaware: {one_line(message)}{see} '{self.prog} --help'\n")
+        sys.exit(2)
+
+    def refuse(self, words: list[str], above: "Parser") -> NoReturn:
+        """Say which of the words that nobody wanted is wrong, and what may have been meant."""
+        word = words[0]
+        if not word.startswith("-"):
+            self.error(f"'{word}' is one word too many")
+        name = word.partition("=")[0]
+        self.error(f"there is no option '{name}'{nearest(name, [*self.options(), *above.options()])}")
+
+    def options(self) -> list[str]:
+        """Its options, as they are written."""
+        return list(self._option_string_actions)
+
+    def format_help(self) -> str:
+        """The help, with examples below it: they are loaded only when someone reads them."""
+        from failaware.cli.examples import EXAMPLES, drawn
+
+        text = super().format_help()
+        name = self.prog.removeprefix("failaware").strip()
+        return text + "\n" + drawn(EXAMPLES[name]) if name in EXAMPLES else text
+
+    @staticmethod
+    def _what(argument: str | None) -> str:
+        return "command" if argument is None or "COMMAND" in argument else argument.strip(": ").split()[-1].lstrip("-")
+
+
+def nearest(word: str, words: Iterable[str], otherwise: str = "") -> str:
+    """What to add to 'there is no X': a guess at what was meant, if one is near."""
+    from difflib import get_close_matches
+
+    close = get_close_matches(word, list(words), 1) or get_close_matches(word.upper(), list(words), 1)
+    return f"; did you mean '{close[0]}'?" if close else otherwise

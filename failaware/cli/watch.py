@@ -1,0 +1,113 @@
+"""`--watch [SECONDS]`: a report that is drawn anew whenever something was committed; read-only, ended by Ctrl-C.
+
+On a terminal it stays in one place. Into a pipe, and as JSON, each change prints a report of its own.
+"""
+
+import argparse
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
+
+from failaware.cli.pager import Sheet
+from failaware.clock import now_us
+from failaware.errors import FailawareError, StoreError, UsageError
+from failaware.read.inspector import Inspector
+from failaware.text import moment, visible
+
+_AGES_S = 10  # how old the "3 min ago" of a terminal may be
+
+Show = Callable[[str], None]
+
+
+def watch(args: argparse.Namespace) -> int:
+    """Draw until Ctrl-C; the exit status is 0.
+
+    Raises:
+        UsageError: it is about the past, which does not change.
+        FailawareError: the report cannot be drawn even once.
+    """
+    if getattr(args, "as_of", None) is not None:
+        raise UsageError("the past does not change; leave out --watch, or --as-of")
+    live = sys.stdout.isatty() and not args.json
+    try:
+        with _screen(args) if live else _pipe() as show:
+            for n, _ in enumerate(_changes(args.db, args.watch, live=live)):
+                show(_report(args, first=n == 0, live=live))
+    except KeyboardInterrupt:
+        pass
+    return 0
+
+
+def _report(args: argparse.Namespace, *, first: bool, live: bool) -> str:
+    """The report as text; once it was there, what is wrong with the store takes its place until it is put right."""
+    sheet = Sheet() if live else _Plain()
+    try:
+        with redirect_stdout(sheet):
+            args.run(args)
+    except FailawareError as error:
+        if first:
+            raise
+        return f"failaware: {visible(str(error))}\n"
+    return sheet.getvalue()
+
+
+class _Plain(Sheet):
+    def isatty(self) -> bool:
+        """No: without colours, and without being cut."""
+        return False
+
+
+def _changes(place: str, every: float, *, live: bool) -> Iterator[None]:
+    """Now, and whenever a report would say something else; a store that was replaced is opened again."""
+    opened = False
+    while True:
+        try:
+            with Inspector.open(place) as inspector:
+                opened = True
+                seen = None
+                while True:
+                    standing = inspector.db.change_token()
+                    about = (standing, shutil.get_terminal_size(), int(time.monotonic() / _AGES_S))
+                    if seen != (about if live else about[:1]):
+                        seen = about if live else about[:1]
+                        yield
+                    time.sleep(every)
+        except StoreError:
+            if not opened:
+                raise
+            yield
+            time.sleep(every)
+
+
+@contextmanager
+def _screen(args: argparse.Namespace) -> Iterator[Show]:
+    """The terminal, on which each report takes the place of the one before; the last one stays."""
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
+
+    last = ""
+    console = Console(highlight=False, markup=False, emoji=False)
+    try:
+        with Live(console=console, screen=True, auto_refresh=False, redirect_stdout=False) as live:
+
+            def show(report: str) -> None:
+                nonlocal last
+                last = report
+                head = Text(f"{moment(now_us())}, Ctrl-C ends  {visible(args.db)}\n", "dim", no_wrap=True)
+                live.update(head + Text.from_ansi(report), refresh=True)
+
+            yield show
+    finally:
+        sys.stdout.write(last)
+
+
+@contextmanager
+def _pipe() -> Iterator[Show]:
+    def show(report: str) -> None:
+        sys.stdout.write(report)
+        sys.stdout.flush()
+
+    yield show

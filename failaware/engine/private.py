@@ -1,0 +1,29 @@
+"""Whether others may read or write a store's files: failures hold other people's data."""
+
+import os
+import stat
+import warnings
+from pathlib import Path
+
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+
+def warn_if_exposed(path: Path) -> None:
+    """Warn of the files of a store that are open to others than its owner; once in a process, as warnings are."""
+    if os.name != "posix":
+        return
+    files = [path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")]
+    if exposed := [str(file) for file in files if _mode(file) & _OTHERS]:
+        warnings.warn(
+            f"{' and '.join(exposed)} open to other users, and failures hold other people's data; "
+            "close with chmod 600, unless it is meant to be shared",
+            UserWarning,
+            stacklevel=2,
+        )
+
+
+def _mode(file: Path) -> int:
+    try:
+        return file.stat().st_mode
+    except OSError:
+        return 0

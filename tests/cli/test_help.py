@@ -1,0 +1,209 @@
+"""Help teaches by examples that work: each one, of commands and of topics, is run on sample data."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from failaware.cli.examples import EXAMPLES
+from failaware.cli.help import topics
+from failaware.cli.main import COMMANDS
+from failaware.errors import FailawareError
+from failaware.text import cells
+from tests.cli.test_commands import failaware
+
+TOPICS = Path(sys.modules["failaware.cli.help"].__file__).with_name("topics")
+ENDLESS = ("--watch", "--follow", "--web", "tui", "failaware run shop")  # of these the help or another test is enough
+ONE_IS_FINE = ("--exit-code",)
+
+SHOP = """
+from failaware import Handlers
+
+handlers = Handlers()
+handlers.on("*")(lambda event: None)
+"""
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory):
+    """Sample data, the files that examples name, an event 42 that is unresolved, and a cluster's first digits."""
+    folder = tmp_path_factory.mktemp("help")
+    assert failaware("seed", "--events", "600", cwd=folder).returncode == 0
+    (folder / "shop.py").write_text(SHOP)
+    (folder / "strict.toml").write_text("multiple_events = 3\n")
+    (folder / "grouping.toml").write_text("")
+    (folder / "events.jsonl").write_text('{"type": "order.import", "payload": 1}\n')
+    (folder / "backup.sh").write_text("#!/bin/sh\nexit 0\n")
+    (folder / "backup.sh").chmod(0o755)
+    return folder
+
+
+def copied(sample, folder):
+    """A store of its own for each example, so that none depends on another."""
+    import shutil
+
+    shutil.copytree(sample, folder, dirs_exist_ok=True)
+
+
+def run(line, sample, tmp_path):
+    copied(sample, tmp_path)
+    words = shlex.split(line)[1:]
+    if words[0] == "seed":
+        (tmp_path / "failaware.db").unlink()
+        return failaware(*words, cwd=tmp_path)
+    unresolved = failaware("events", "status:DEAD", "--limit", "1", "--json", cwd=tmp_path).stdout
+    event = re.search(r'"event_id": (\d+)', unresolved)[1]
+    worst = failaware("clusters", "status:unresolved", "--limit", "1", "--json", cwd=tmp_path).stdout
+    cluster = re.search(r'"cluster_id": (\d+)', worst)[1]
+    ids = {"42": event, "event/42": f"event/{event}", "9929": cluster[:8], "cluster/9929": f"cluster/{cluster[:8]}"}
+    words = [ids.get(word, word.replace("last:9929", f"last:{cluster[:8]}")) for word in words]
+    return failaware(*words, cwd=tmp_path, stdin="")
+
+
+def finite(line):
+    return not any(word in line for word in ENDLESS) or "--until-idle" in line
+
+
+def in_topics():
+    for path in sorted(TOPICS.glob("*.txt")):
+        for line in re.findall(r"^    (failaware .*)$", path.read_text(encoding="utf-8"), re.MULTILINE):
+            yield pytest.param(line, id=f"{path.stem}: {line}")
+
+
+LINES = [example.words for examples in EXAMPLES.values() for example in examples if finite(example.words)]
+
+
+@pytest.mark.parametrize("line", [*dict.fromkeys(LINES), *in_topics()])
+def test_every_example_runs(sample, tmp_path, line):
+    done = run(line, sample, tmp_path)
+    assert done.returncode in ({0, 1} if any(word in line for word in ONE_IS_FINE) else {0}), done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_every_command_has_examples_and_they_are_of_it():
+    names = {command.name for command in COMMANDS}
+    assert set(EXAMPLES) == names | {""}
+    for name, examples in EXAMPLES.items():
+        assert len(examples) >= 2, name
+        assert not name or all(example.words.startswith(f"failaware {name}") for example in examples), name
+
+
+@pytest.mark.parametrize("command", [command.name for command in COMMANDS])
+def test_help_of_a_command_is_its_help_and_ends_in_examples(command):
+    shown = failaware(command, "--help", COLUMNS="80")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert "examples:" in shown.stdout
+    assert max(map(cells, shown.stdout.splitlines())) <= 90
+    assert failaware("help", command, COLUMNS="80").stdout == shown.stdout
+
+
+@pytest.mark.parametrize("topic", [name for name, _ in topics()])
+def test_a_topic_is_a_screen(topic):
+    shown = failaware("help", topic).stdout
+    lines = shown.splitlines()
+    assert len(lines) <= 36
+    assert max(map(cells, lines)) <= 90
+    assert lines[0].startswith(f"{topic}: ")
+
+
+def test_help_lists_what_there_is():
+    shown = failaware("help").stdout
+    for name, about in topics():
+        assert f"  {name:<13}{about}\n" in shown
+    assert not {name for name, _ in topics()} & {command.name for command in COMMANDS}
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["evnts"], "there is no command 'evnts'; did you mean 'events'?"),
+        (["health", "--jsn"], "there is no option '--jsn'; did you mean '--json'?"),
+        (["events", "--limt=3"], "there is no option '--limt'; did you mean '--limit'?"),
+        (["--verson", "health"], "there is no option '--verson'; did you mean '--version'?"),
+        (["health", "--frobnicate"], "there is no option '--frobnicate'; see 'failaware health --help'"),
+        (["health", "now"], "'now' is one word too many"),
+        (["severity", "--exit-code", "HIHG"], "there is no exit-code 'HIHG'; did you mean 'HIGH'?"),
+        (["completion", "fsh"], "did you mean 'fish'?"),
+        (["events", "sttus:DEAD"], "there is no field 'sttus' to filter by; did you mean 'status'?"),
+        (["events", "status:DEDA"], "'DEDA' is not a status; did you mean 'DEAD'?"),
+        (["events", "status:xyz"], "'xyz' is not a status; there are PENDING, FAILED, DEAD, SYNCED, UNRESOLVED, DIS"),
+        (["events", "severity:hihg+"], "'hihg+' is not a severity; did you mean 'HIGH'?"),
+        (["clusters", "severity:xyz"], "'xyz' is not a severity; there are LOW, MEDIUM, HIGH, CRITICAL, and HIGH+"),
+        (["clusters", "status:recoverd"], "'recoverd' is not a status of clusters; did you mean 'RECOVERED'?"),
+        (["help", "filtres"], "there is no topic or command 'filtres'; did you mean 'filters'?"),
+        (["help", "../main"], "'failaware help' lists what there is"),
+        (["evil\x1b[31m\n"], "there is no command 'evil\\x1b[31m\\n'"),
+        (["tui", "--web", "--port", "0"], "'0' is not a port"),
+        (["tui", "--port", "80"], "--port is for --web"),
+        (["tui", "--web", "--inline"], "leave them out, or --web"),
+    ],
+)
+def test_what_is_misspelt_is_guessed_on_one_line(sample, words, says):
+    done = failaware(*words, cwd=sample)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not done.stdout
+
+
+class TestExitStatus:
+    """One for each status that 'failaware help exit-status' names."""
+
+    def test_the_topic_names_them(self):
+        text = (TOPICS / "exit-status.txt").read_text(encoding="utf-8")
+        assert re.findall(r"^  (\d+) ", text, re.MULTILINE) == ["0", "1", "2", "130"]
+        base = FailawareError
+        while base := next(iter(base.__subclasses__()), None):
+            assert base.exit_status == 2
+
+    def test_0_a_report_of_bad_things(self, sample):
+        assert failaware("severity", cwd=sample).returncode == 0
+
+    def test_1_anything_at_the_level(self, sample):
+        assert failaware("severity", "--exit-code", "HIGH", cwd=sample).returncode == 1
+
+    def test_1_a_line_that_was_rejected(self, tmp_path):
+        assert failaware("ingest", "-", stdin="nonsense\n", cwd=tmp_path).returncode == 1
+
+    def test_1_something_that_does_not_verify(self, sample, tmp_path):
+        import sqlite3
+
+        copied(sample, tmp_path)
+        db = sqlite3.connect(tmp_path / "failaware.db")
+        db.execute("UPDATE event_state SET sync_status = 'SYNCED' WHERE event_id = 1")
+        db.execute("UPDATE event_state SET sync_status = 'DEAD' WHERE event_id = 2")
+        db.commit()
+        db.close()
+        assert failaware("verify", cwd=tmp_path).returncode == 1
+
+    def test_2_no_such_store(self, tmp_path):
+        assert failaware("health", cwd=tmp_path).returncode == 2
+
+    def test_2_no_such_option(self, sample):
+        assert failaware("health", "--nope", cwd=sample).returncode == 2
+
+    def test_130_interrupted(self, tmp_path):
+        import signal
+
+        process = subprocess.Popen(
+            [sys.executable, "-m", "failaware", "ingest", "-"],
+            cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ},
+        )  # fmt: skip
+        while not (tmp_path / "failaware.db").exists():
+            assert process.poll() is None
+        process.stdin.write(b'{"type": "a"}\n')
+        process.stdin.flush()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+        assert (process.returncode, out, err) == (130, b"", b"")
+
+    def test_exec_passes_on_the_programs_own(self, tmp_path):
+        for status in (0, 7):
+            assert failaware("exec", "--", "sh", "-c", f"exit {status}", cwd=tmp_path).returncode == status
+        assert failaware("exec", "--", "no-such-program-here", cwd=tmp_path).returncode == 127
+        assert failaware("exec", "--timeout", "0.2s", "--", "sleep", "20", cwd=tmp_path).returncode == 124
+        assert failaware("exec", "--", "sh", "-c", "kill -9 $$", cwd=tmp_path).returncode == 128 + 9

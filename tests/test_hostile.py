@@ -1,0 +1,137 @@
+"""What strangers send: any bytes are taken as data or refused in words, and shown as harmless text."""
+
+import json
+import os
+import random
+import subprocess
+import sys
+from contextlib import suppress
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from failaware import FailawareError, Inspector, Store, UsageError
+from failaware.cli.main import main
+from failaware.derive.grouping import CLUSTERS_PER_TYPE
+from failaware.errors import PayloadError
+from failaware.ingest.lines import ingest_lines
+from tests.conftest import assert_rebuild_changes_nothing, query
+from tests.soak import hostile, storm
+from tests.soak.corruption import in_a_process
+
+HUGE = "x" * 67_108_864  # 64 MB
+FIELDS = (
+    "status",
+    "type",
+    "error",
+    "since",
+    "until",
+    "severity",
+    "cluster",
+    "key",
+    "source",
+    "retries",
+    "no-field",
+    "",
+)
+QUOTES = st.text(st.sampled_from("'\"`;-*%_?:[]()\\\0 \nabc1\ud800é"), max_size=20)
+condition = st.tuples(
+    st.sampled_from(["", "!", "-"]),
+    st.sampled_from(FIELDS),
+    st.sampled_from([":", "", ":<", ":>="]),
+    st.one_of(QUOTES, st.text(max_size=8)),
+).map("".join)
+filters = st.lists(condition, max_size=3).map(" ".join)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_hostile_data_is_taken_or_refused_and_shown_as_harmless_text(seed, tmp_path):
+    counts = hostile.trial(random.Random(seed), tmp_path)
+    assert counts["taken"]
+    assert counts["refused"]
+    assert counts["reports"] == len(hostile.REPORTS) + len(hostile.JSON_REPORTS)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_damaged_store_answers_truly_or_says_so_or_does_not_verify(seed):
+    counts = in_a_process(seed, most=40)
+    assert counts["trials"] == 40
+    assert counts["told"]
+    assert counts["exported"]
+
+
+def test_64_mb_are_refused_or_bounded(store, path):
+    for offered in (
+        {"type": "a", "payload": HUGE},
+        {"type": HUGE},
+        {"type": "a", "key": HUGE},
+        {"type": "a", "source": HUGE},
+    ):
+        with pytest.raises(UsageError) as refused:
+            store.record_many([offered])
+        assert len(str(refused.value)) < 1_000
+    with pytest.raises(PayloadError, match="the limit is"):
+        store.record("a", [HUGE])
+    with pytest.raises(ValueError, match=r"^x"), store.attempt("a"):
+        raise ValueError(HUGE)
+    done = ingest_lines(store, [json.dumps({"type": "a", "payload": HUGE}).encode(), HUGE.encode()], origin="file")
+    assert (done.recorded, done.rejected) == (0, 2)
+    assert path.stat().st_size < 1 << 20
+    assert_rebuild_changes_nothing(store)
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory):
+    path = tmp_path_factory.mktemp("full") / "store.db"
+    with Store.open(path, synchronous="NORMAL") as store:
+        for n in range(5):
+            store.ingest([], [])
+            ingest_lines(store, [b'{"type": "a", "error": {"type": "E", "message": "m"}}'], origin=str(n))
+    return path
+
+
+@given(filters, QUOTES)
+@settings(max_examples=150, deadline=None)
+def test_no_filter_and_no_argument_becomes_sql(full, where, word):
+    with Inspector.open(full) as inspector:
+        for ask in (
+            lambda: inspector.events(where),
+            lambda: inspector.count_events(where),
+            lambda: inspector.clusters(where),
+            lambda: inspector.patterns.healed(where),
+            lambda: inspector.cluster(word),
+            lambda: inspector.explain(word),
+            lambda: inspector.explain(f"event/{word}"),
+        ):
+            with suppress(FailawareError):  # never an error of SQLite
+                ask()
+        assert inspector.health().total_events == 5
+
+
+def test_arguments_that_are_no_utf8_end_in_one_sentence(full):
+    command = [sys.executable, "-m", "failaware", "--db", str(full)]
+    for words in (
+        ["events", b"error:\xff"],
+        ["clusters", b"\xff"],
+        ["event", b"\xff"],
+        ["explain", b"event/\xff"],
+        ["ingest", b"\xff"],
+    ):
+        done = subprocess.run([*command, *words], capture_output=True, check=False)
+        assert b"Traceback" not in done.stderr
+        assert done.stderr.count(b"\n") <= 1
+        assert done.returncode in (0, 2)
+
+
+def test_a_file_whose_name_is_no_utf8_is_ingested(path, tmp_path):
+    name = os.fsencode(tmp_path) + b"/\xff.jsonl"
+    with open(name, "wb") as file:
+        file.write(b"{\n")
+    assert main(["--db", str(path), "ingest", os.fsdecode(name)]) == 1
+    with Store.open(path, synchronous="NORMAL") as store:
+        assert query(store, "SELECT origin FROM reject_log")[0][0].endswith("/\\udcff.jsonl")
+
+
+def test_a_storm_of_unlike_messages_leaves_a_store_that_can_be_read(path):
+    assert storm.storm(path, most=3_000, page=1_000)["clusters"] == CLUSTERS_PER_TYPE + 1
