@@ -128,9 +128,8 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         Example("failaware rebuild --policy strict.toml", "from now on by other thresholds"),
     ),
     "copy": (
-        Example(
-            "failaware copy failaware.db other.db", "a second file that holds the same; either may be a PostgreSQL URL"
-        ),
+        Example("failaware copy failaware.db other.db", "a second file with the same; either may be a PostgreSQL URL"),
+        Example("failaware copy ./failaware.db copies.db", "again, it goes on with what came since"),
     ),
     "init": (
         Example("failaware init", "an empty store, where there is none yet"),

@@ -158,12 +158,15 @@ class PostgresWriter(PostgresReader):
         queue, self._queue = self._queue, []
         failed: psycopg.Error | None = None
         with in_our_words(self.path):
-            with self._db.pipeline() if len(queue) > 1 else nullcontext():
-                try:
-                    for cursor, text, values in queue:
-                        cursor.execute(text, values)
-                except psycopg.Error as error:  # a pipeline that is left by an error logs it, if another one follows
-                    failed = error
+            try:
+                with self._db.pipeline() if len(queue) > 1 else nullcontext():
+                    try:
+                        for cursor, text, values in queue:
+                            cursor.execute(text, values)
+                    except psycopg.Error as error:  # left by an error, a pipeline would log what else is wrong
+                        failed = error
+            except psycopg.Error as error:  # of those that came after one that failed: the first one says why
+                failed = failed or error
             if failed is not None:
                 raise failed
 
