@@ -13,7 +13,7 @@ class Watch(Protocol):
     """Something to wait on until a store may have been written to."""
 
     def wait(self, timeout_s: float) -> bool:
-        """True once it was since the last call; false when the time is up, or nobody tells."""
+        """True once it was since the last call, and the first time; false when the time is up, or nobody tells."""
 
     def close(self) -> None:
         """Stop looking."""

@@ -10,13 +10,13 @@ _AGAIN_S = 1.0  # between two tries to listen again to a server that went away
 
 
 class PostgresWatch:
-    """Listens on a connection of its own; while there is none, `wait` is a short sleep."""
+    """Listens on a connection of its own, from the first wait on; while there is none, `wait` is a short sleep."""
 
     def __init__(self, conninfo: str, schema: str) -> None:
         self._conninfo, self._schema = conninfo, schema
         self._db: psycopg.Connection | None = None
+        self._begun = False
         self._again_at = 0.0
-        self._listen()
 
     def _listen(self) -> None:
         self._again_at = time.monotonic() + _AGAIN_S
@@ -25,7 +25,14 @@ class PostgresWatch:
             self._db.execute(f"LISTEN {self._schema}".encode())
 
     def wait(self, timeout_s: float) -> bool:
-        """True once somebody has committed since the last call; false when the time is up, or nobody tells."""
+        """True once somebody has committed since the last call; false when the time is up, or nobody tells.
+
+        The first call begins to listen, and returns true at once: what was before, nobody knows.
+        """
+        if not self._begun:
+            self._begun = True
+            self._listen()
+            return True
         if self._db is None and time.monotonic() >= self._again_at:
             self._listen()
         if self._db is not None:
