@@ -10,6 +10,7 @@
 7. `+column` and `INDEXED BY`, which lead SQLite's planner, are left out: PostgreSQL has statistics.
 8. `hex` and `json_valid` are functions that the store's schema brings along.
 9. A sum of BIGINT is NUMERIC, which is read as an integer.
+10. An index of SQLite has equal keys in the order of the rows' ids; here the id has to be its last column.
 
 A table is emptied by TRUNCATE once DELETE has left much behind, guards are functions with triggers, and a schema is
 described by the catalogue; that is in the modules beside this one.
@@ -43,6 +44,7 @@ _JSON = re.compile(r"\bjson_(array|object)\(")
 _TABLE = re.compile(r"^CREATE (TEMP )?TABLE\b", re.MULTILINE)
 _TYPE = re.compile(r"\b(INTEGER|TEXT|BLOB)\b")
 _TYPES = {"INTEGER": "BIGINT", "TEXT": 'TEXT COLLATE "C"', "BLOB": "BYTEA"}
+_INDEX = re.compile(r"^(CREATE INDEX \w+ ON event_state \()((?:(?!event_id)[\w, ])+)\)")
 _SQLITE_ONLY = re.compile(r"\) (?:STRICT, WITHOUT ROWID|STRICT|WITHOUT ROWID)(?=;?\s*(?:--[^\n]*)?$)")
 _COMMENT = re.compile(r"--[^\n]*")
 
@@ -65,6 +67,7 @@ def statement(sql: str, schema: str) -> Statement:
     """One of our statements in PostgreSQL's words; `schema` is the store's, as an identifier."""
     if _TABLE.search(sql):
         sql = _SQLITE_ONLY.sub(")", _TYPE.sub(lambda found: _TYPES[found[1]], _COMMENT.sub("", sql).rstrip()))
+    sql = _INDEX.sub(r"\1\2, event_id)", sql)
     names: list[str] = []
     unnamed = 0
 

@@ -1,7 +1,7 @@
 """Wait until a file may have changed: told by Linux (inotify), elsewhere by looking again and again.
 
-Polling often enough to be quick costs a percent of a core for ever; waiting to be told costs nothing. But to end it costs
-4 ms, which the kernel takes to be sure that nobody is telling; so it begins with the first wait.
+Polling often enough to be quick costs a percent of a core for ever; waiting to be told costs nothing. But to end
+it costs 4 ms, which the kernel takes to be sure that nobody is telling; so it begins with the first wait.
 """
 
 import os
