@@ -78,8 +78,7 @@ class PostgresWriter(PostgresReader):
         self.raw(f"BEGIN; SELECT pg_advisory_xact_lock({_lock(self._schema)})")
         try:
             if self._version() == 0:  # nobody else did it while we waited for the lock
-                for text in postgres_schema.creation(self._schema):
-                    self.raw(text)
+                self.raw(";\n".join(postgres_schema.creation(self._schema)))
             self.raw("COMMIT")
         except BaseException:
             self._roll_back()
