@@ -6,6 +6,8 @@ import sqlite3
 import pytest
 
 from failaware import Store
+from tui.app import InspectorApp
+from tui.messages import StoreIs, StoreState
 from tui.screens.event import EventScreen
 from tui.widgets.text_view import TextView
 
@@ -40,6 +42,12 @@ async def test_a_store_deleted_or_replaced_while_open(full, path, tmp_path, cloc
             new.record_many(("other", n) for n in range(7))
         os.replace(other, path)
         await shows(pilot, "7 events", "● live")
+
+
+def test_what_is_told_while_the_app_ends_is_heard_without_a_screen(path):
+    app = InspectorApp(str(path))  # has no screen before it begins, nor once it ends
+    app.on_store_state(StoreState(StoreIs.MISSING))
+    app._tick()
 
 
 def text_file(path):
