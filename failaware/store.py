@@ -14,6 +14,7 @@ from typing import Any, Self, TypeVar
 from failaware.clock import now_us
 from failaware.derive.fold import rebuild
 from failaware.derive.grouping import GroupingRules
+from failaware.derive.moved import archive_of
 from failaware.derive.rules import Policy
 from failaware.derive.settings import load_policy, save_grouping, save_policy
 from failaware.engine import Writer, open_writer
@@ -58,6 +59,8 @@ class Store:
         """The time in µs since the epoch, UTC."""
         self._closed = False
         self.read(load_policy)  # one that makes no sense is refused now, not at the first event
+        if self.read(archive_of) is not None:
+            raise UsageError("this is an archive, to which nothing is added; record into the store that it came from")
 
     @classmethod
     def open(

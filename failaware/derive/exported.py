@@ -49,6 +49,12 @@ SEAL = Kind(
     (*_columns("#seal_id of_table #first_id #last_id #sealed_at digest"), Column("facts", BLOB)),
 )
 
+ARCHIVE = Kind(
+    "archive", "archive_log", _columns("#archive_id name #events #before_at archived_by reason #archived_at")
+)
+
+MOVED = Kind("moved", "moved_log", _columns("#moved_id #archive_id of_table #first_id #last_id"))
+
 KINDS = (
     Kind("setting", "setting", _columns("name value")),
     EVENT,
@@ -68,6 +74,8 @@ KINDS = (
         ),
     ),
     Kind("reject", "reject_log", _columns("#reject_id origin #line_no raw error #rejected_at")),
+    ARCHIVE,
+    MOVED,
     SEAL,
 )
 """In the order in which they stand in an export."""

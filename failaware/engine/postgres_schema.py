@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from functools import reduce
 
 from failaware.engine.base import Row
-from failaware.engine.guards import FACTS, Guarded
+from failaware.engine.guards import FACTS, FOUNDED, Guarded, is_moved
 from failaware.engine.postgres_dialect import HELPERS, statement
 from failaware.engine.schema import private_schema, tables, views
 
@@ -74,20 +74,19 @@ def guard_statements(schema: str, facts: str) -> Iterator[str]:
             body = f"BEGIN {refuse} END"
             if verb == "UPDATE" and guarded.erasable:
                 body = f"BEGIN IF {_erases(schema, table, guarded)} THEN RETURN NEW; END IF; {refuse} END"
+            if verb == "DELETE" and guarded.moved_with[0]:
+                body = f"BEGIN IF {is_moved(guarded, f'{schema}.')} THEN RETURN OLD; END IF; {refuse} END"
             yield f"CREATE FUNCTION {schema}.{name}() RETURNS trigger LANGUAGE plpgsql AS $${body}$$"
             each = "STATEMENT" if verb == "TRUNCATE" else "ROW"
             when = f"BEFORE {verb} ON {facts}.{table} FOR EACH {each}"
             yield f"CREATE TRIGGER {name} {when} EXECUTE FUNCTION {schema}.{name}()"
-    name, message = (
-        "erasure_log_needs_a_decision",
-        "failaware: facts are append-only, erasure_log refuses a row without an ERASE decision",
-    )
-    body = (
-        f"BEGIN IF EXISTS (SELECT 1 FROM {facts}.decision_log d WHERE d.decision_id = NEW.decision_id "
-        f"AND d.decision = 'ERASE') THEN RETURN NEW; END IF; {_RAISE.format(message=message)} END"
-    )
-    yield f"CREATE FUNCTION {schema}.{name}() RETURNS trigger LANGUAGE plpgsql AS $${body}$$"
-    yield f"CREATE TRIGGER {name} BEFORE INSERT ON {facts}.erasure_log FOR EACH ROW EXECUTE FUNCTION {schema}.{name}()"
+    for table, what, found in FOUNDED:
+        name = f"{table}_is_founded"
+        refuse = _RAISE.format(message=f"failaware: facts are append-only, {table} refuses a row without {what}")
+        founded = found.format(schema=f"{facts}.")
+        body = f"BEGIN IF EXISTS ({founded}) THEN RETURN NEW; END IF; {refuse} END"
+        yield f"CREATE FUNCTION {schema}.{name}() RETURNS trigger LANGUAGE plpgsql AS $${body}$$"
+        yield f"CREATE TRIGGER {name} BEFORE INSERT ON {facts}.{table} FOR EACH ROW EXECUTE FUNCTION {schema}.{name}()"
 
 
 def _erases(schema: str, table: str, guarded: Guarded) -> str:

@@ -25,6 +25,10 @@ _WAITING = (
     "GROUP BY event_type ORDER BY 2 DESC, 1"
 )
 _FINGERPRINT = "SELECT max(CAST(value AS INTEGER)) FROM setting WHERE name = 'fingerprint'"
+_ARCHIVED = (
+    "SELECT coalesce(sum(events), 0) FROM archive_log "
+    "WHERE NOT EXISTS (SELECT 1 FROM main.setting WHERE name = 'archive')"  # in one, what it says of itself is here
+)
 _LAST_FACT = (
     "SELECT max(at) FROM ("
     "SELECT max(detected_at) AS at FROM (SELECT detected_at FROM event_log ORDER BY event_id DESC LIMIT 1) "
@@ -57,6 +61,7 @@ def health(db: Reader, *, now: int) -> Health:
             rejects=db.query("SELECT coalesce(max(reject_id), 0) FROM reject_log")[0][0],
             last_fact_at=db.query(_LAST_FACT)[0][0],
             fingerprint_version=db.query(_FINGERPRINT)[0][0],
+            archived=db.query(_ARCHIVED)[0][0],
         )
 
 
