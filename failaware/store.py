@@ -67,16 +67,17 @@ class Store:
         synchronous: str = "FULL",
         max_payload_bytes: int = MAX_PAYLOAD_BYTES,
         mask: bool | Iterable[str] = True,
-        clock: Callable[[], int] = now_us,
+        clock: Callable[[], int] | None = None,
     ) -> "Store":
         """Open a store; the file is made, readable by its owner only, when there is none.
 
         Args:
-            path: a SQLite file.
+            path: a SQLite file, or a PostgreSQL database: postgresql://user@host/database, `?schema=NAME` for another
+                schema than failaware.
             synchronous: "FULL" or "NORMAL", see the class.
             max_payload_bytes: the largest payload that is accepted, as JSON in UTF-8.
             mask: replace secrets by `[masked]` before they are written; keys to mask besides the usual ones, or False.
-            clock: gives the time in µs since the epoch, UTC.
+            clock: gives the time in µs since the epoch, UTC; by default the machine's, or the PostgreSQL server's.
 
         Raises:
             StoreError: the file cannot be used; the message says why and what to do.
@@ -84,7 +85,7 @@ class Store:
         extra = () if isinstance(mask, bool) else mask
         masker = Masker(extra_keys=extra, enabled=mask is not False)
         db = open_writer(path, synchronous=synchronous)
-        return cls(db, Recorder(masker, max_payload_bytes), clock)
+        return cls(db, Recorder(masker, max_payload_bytes), clock or db.clock(now_us))
 
     def record(
         self,
@@ -285,7 +286,7 @@ class Store:
         """Run a job that only reads on this store's connection; for the rooms of failaware."""
         return self._commits.read(job)
 
-    def change_token(self) -> tuple[int, int]:
+    def change_token(self) -> tuple[object, int]:
         """A value that differs when something was committed since the last call, here or by others."""
         return self.read(lambda db: db.change_token()), self._commits.commits
 

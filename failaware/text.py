@@ -19,6 +19,7 @@ _NEWLINE = re.compile(r"\r\n?|\n")
 _TAB = "    "
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+_PASSWORD = re.compile(r"(?<=://)([^:/?#@]*:)[^?#]*(?=@)|(\bpassword=)[^&]*")
 
 
 def visible(text: str, *, keep_newlines: bool = False) -> str:
@@ -75,6 +76,11 @@ def storable(text: str) -> str:
     if text.isascii():
         return text.replace("\x00", "\\x00")
     return text.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\x00")
+
+
+def shown_place(place: object) -> str:
+    """Where a store is, for people: a path as it is, a URL without its password."""
+    return _PASSWORD.sub(lambda found: f"{found[1] or found[2]}***", str(place))
 
 
 def moment(at: int) -> str:

@@ -1,16 +1,23 @@
 """What the tests share: a clock moved by hand, a store in a folder of its own, and pictures of what is derived."""
 
+import itertools
+import os
 import sqlite3
 from contextlib import contextmanager
 
+import psycopg
 import pytest
 
 from failaware import Inspector, Store
 from failaware.derive.fold import DERIVED
+from failaware.engine.postgres_place import parse
+from tests.servers import shared_server
 
 MINUTE = 60_000_000
 HOUR = 60 * MINUTE
 START = 1_795_000_000_000_000  # 2026-11-18
+
+_schemas = itertools.count(1)
 
 
 class Clock:
@@ -31,9 +38,31 @@ def clock():
     return Clock()
 
 
+def pytest_generate_tests(metafunc):
+    """Whatever has a store runs on both engines, but for what is marked as about one of them."""
+    if "engine" in metafunc.fixturenames:
+        only = [name for name in ("sqlite", "postgres") if metafunc.definition.get_closest_marker(name)]
+        metafunc.parametrize("engine", only or ["sqlite", "postgres"])
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory, worker_id):
+    """The run's PostgreSQL."""
+    base = tmp_path_factory.getbasetemp()
+    with shared_server(base if worker_id == "master" else base.parent) as server:
+        yield server
+
+
 @pytest.fixture
-def path(tmp_path):
-    return tmp_path / "store.db"
+def path(engine, tmp_path, request):
+    """Where a test's own store is to be: a file, or a schema."""
+    if engine == "sqlite":
+        yield tmp_path / "store.db"
+        return
+    server = request.getfixturevalue("postgres")
+    schema = f"t{os.getpid()}_{next(_schemas)}"
+    yield server.url(schema)
+    server.drop(schema)
 
 
 @pytest.fixture
@@ -62,6 +91,35 @@ def assert_rebuild_changes_nothing(store):
     after = derived(store)
     for table in DERIVED:
         assert before[table] == after[table], table
+
+
+class _Plain:
+    """A PostgreSQL store as sqlite3 would have it; a superuser who says so is not held up by the guards."""
+
+    def __init__(self, path, guarded):
+        place = parse(path)
+        self.db = psycopg.connect(place.conninfo, autocommit=True)
+        self.db.execute(f"SET search_path = {place.schema}")
+        if not guarded:
+            self.db.execute("SET session_replication_role = replica")
+
+    def execute(self, sql, parameters=None):
+        return self.db.execute(sql.replace("?", "%s"), parameters)
+
+
+@contextmanager
+def plain(path, *, guarded=True):
+    """The store as any other program opens it, on either engine; without its guards, or with them."""
+    if "://" in str(path):
+        opened = _Plain(path, guarded)
+        with opened.db:
+            yield opened
+        return
+    with plain_sqlite(path) as db:
+        if not guarded:
+            for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+                db.execute(f"DROP TRIGGER {name}")
+        yield db
 
 
 @contextmanager

@@ -41,7 +41,7 @@ class Life:
     def handle(self, _event):
         self.clock.advance(0.5)
         if (error := next(self.dice, None)) is not None:
-            raise error
+            raise error.with_traceback(None)  # one error is raised many times, and would gather frames
 
     def step(self, what, *how):
         getattr(self, what)(*how)

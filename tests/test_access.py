@@ -28,6 +28,7 @@ def test_no_text_is_run_and_no_object_unpacked(module):
                 assert not shell, f"{module}:{node.lineno} starts a shell"
 
 
+@pytest.mark.sqlite("who may read its files")
 @pytest.mark.parametrize("opener", [Store.open, Inspector.open])
 @pytest.mark.parametrize("suffix", ["", "-wal", "-shm"])
 def test_a_store_that_others_may_read_is_told(store, path, opener, suffix):
@@ -50,6 +51,7 @@ def test_all_files_of_a_new_store_are_private_whatever_the_umask(tmp_path):
         os.umask(was)
 
 
+@pytest.mark.sqlite("who may read its files")
 def test_the_command_line_tells_it_in_one_line_on_stderr(path):
     Store.open(path).close()
     path.chmod(0o644)

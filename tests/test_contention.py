@@ -4,6 +4,8 @@ import os
 import threading
 import time
 
+import pytest
+
 from failaware import Inspector, Store
 from tests.conftest import query
 from tests.soak import contention
@@ -16,6 +18,7 @@ def test_eight_writers_and_four_readers():
     assert counts["largest log, MB"] < 400
 
 
+@pytest.mark.sqlite("its log")
 def test_a_reader_with_a_long_snapshot_holds_up_no_writer_and_the_log_is_short_again_afterwards(path):
     log = path.with_name("store.db-wal")
     with Store.open(path, synchronous="NORMAL") as store, Inspector.open(path) as inspector:

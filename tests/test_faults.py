@@ -18,6 +18,8 @@ from tests.disk import faulty_disk
 from tests.remembering import must_hold
 from tests.soak.faults import try_life
 
+pytestmark = pytest.mark.sqlite("its disk and its file")
+
 
 @pytest.mark.parametrize("seed", range(4))
 def test_a_disk_that_fails_now_and_then(path, seed):

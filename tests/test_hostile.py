@@ -61,7 +61,7 @@ def test_a_damaged_store_answers_truly_or_says_so_or_does_not_verify(seed):
     assert counts["exported"]
 
 
-def test_64_mb_are_refused_or_bounded(store, path):
+def test_64_mb_are_refused_or_bounded(store, path, engine):
     for offered in (
         {"type": "a", "payload": HUGE},
         {"type": HUGE},
@@ -77,7 +77,8 @@ def test_64_mb_are_refused_or_bounded(store, path):
         raise ValueError(HUGE)
     done = ingest_lines(store, [json.dumps({"type": "a", "payload": HUGE}).encode(), HUGE.encode()], origin="file")
     assert (done.recorded, done.rejected) == (0, 2)
-    assert path.stat().st_size < 1 << 20
+    if engine == "sqlite":
+        assert path.stat().st_size < 1 << 20
     assert_rebuild_changes_nothing(store)
 
 

@@ -22,6 +22,7 @@ MAY_IMPORT = {  # room: the rooms it may import; the longest matching name is th
     | {"failaware.engine", "failaware.facts", "failaware.ingest", "failaware.ingest.lines", "failaware.store"},
     "failaware.ingest.restore": PURE
     | {"failaware.derive", "failaware.facts", "failaware.ingest.lines", "failaware.store"},
+    "failaware.ingest.copy": PURE | {"failaware.derive", "failaware.engine", "failaware.facts", "failaware.store"},
     "failaware.ingest.background": PURE | {"failaware.ingest", "failaware.store"},
     "failaware.ingest.files": PURE
     | {"failaware.ingest", "failaware.ingest.junit", "failaware.ingest.lines", "failaware.ingest.restore"}
@@ -41,6 +42,7 @@ MAY_IMPORT = {  # room: the rooms it may import; the longest matching name is th
     | {"failaware.derive", "failaware.ingest", "failaware.ingest.lines", "failaware.store", "failaware.sync"}
     | {
         "failaware.facts",
+        "failaware.ingest.copy",
         "failaware.ingest.files",
         "failaware.ingest.follow",
         "failaware.read",
@@ -48,6 +50,7 @@ MAY_IMPORT = {  # room: the rooms it may import; the longest matching name is th
         "tui",
         "sample_data",
     },
+    "failaware.cli.init": PURE | {"failaware.cli", "failaware.engine", "failaware.store"},
     "tui": PURE | {"failaware.clock", "failaware.read"},
     "sample_data": set(),  # the public names only: from failaware import …
 }
@@ -59,6 +62,7 @@ FOREIGN = {
     "textual_serve": {"tui.web"},
     "argcomplete": {"failaware.cli.completion"},
     "sqlite3": {"failaware.engine"},
+    "psycopg": {"failaware.engine"},
     "sqlite_utils": {"failaware.engine"},
 }
 CLOCKS = {"time.time", "time.time_ns", "datetime.now", "datetime.datetime.now", "random.random"}

@@ -6,6 +6,8 @@ import pytest
 
 from tests.soak.power import try_life
 
+pytestmark = pytest.mark.sqlite("its disk")
+
 
 @pytest.mark.parametrize("seed", range(6))
 def test_a_full_store_loses_nothing_that_it_acknowledged(tmp_path, seed):

@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from failaware.clock import now_us
-from failaware.text import counted, one_line
+from failaware.text import counted, one_line, shown_place
 
 from .feed import Feed
 from .last_look import keep_look, last_look
@@ -71,7 +71,7 @@ class InspectorApp(App[None]):
     @property
     def shown_place(self) -> str:
         """The store's path, harmless and short."""
-        return one_line(self.place, 60)
+        return one_line(shown_place(self.place), 60)
 
     def on_mount(self) -> None:
         """Begin to read."""
@@ -91,16 +91,24 @@ class InspectorApp(App[None]):
         self.moment.playing = self.moment.playing and message.at is not None
         if message.problem:
             self.notify(one_line(message.problem), severity="warning", markup=False)
-        if isinstance(self.screen, Level):
-            self.tell_state(self.screen)
+        self._tell_level()
 
     def on_store_state(self, message: StoreState) -> None:
         """The store came, went, or cannot be read."""
         if message.state is StoreIs.LIVE and self._is(StoreIs.REPLACED):
             self.notify("Another store stands here now; this is what it holds.", markup=False)
         self._state = message
-        if isinstance(self.screen, Level):
-            self.tell_state(self.screen)
+        self._tell_level()
+
+    @property
+    def _level(self) -> Level | None:
+        """The level that is on top, if one is; while the app ends there is no screen, and threads may still tell."""
+        top = next(reversed(self.screen_stack), None)
+        return top if isinstance(top, Level) else None
+
+    def _tell_level(self) -> None:
+        if self._level is not None:
+            self.tell_state(self._level)
 
     def _is(self, state: StoreIs) -> bool:
         return self._state is not None and self._state.state is state
@@ -109,12 +117,14 @@ class InspectorApp(App[None]):
         """Say on a screen where it is and how it stands with the store."""
         top = screen.query_one(TopLine)
         top.here([level.crumb for level in self.screen_stack if isinstance(level, Level)])
-        word, meaning = ("● live", "SYNCED") if self._is(StoreIs.LIVE) else ("○ not live", "mark")
+        word, meaning = "○ not live", "mark"
+        if self._state is not None and self._is(StoreIs.LIVE):
+            word, meaning = " ".join(("● live", self._state.text)).strip(), "SYNCED"
         if self._paused:
             word, meaning = "‖ paused (p)", "mark"
         if self.moment.at is not None:
             word, meaning = "◂ in the past (a)", "mark"
-        top.stands(one_line(self.place), (word, meaning))
+        top.stands(one_line(shown_place(self.place)), (word, meaning))
         screen.tell_moment()
         screen.tell_trouble(self._trouble(screen))
 
@@ -131,10 +141,10 @@ class InspectorApp(App[None]):
         return [(text, "mark")] if text else []
 
     def _tick(self) -> None:
-        if isinstance(self.screen, Level):
-            self.screen.tick(self.moment.now())
+        if (level := self._level) is not None:
+            level.tick(self.moment.now())
             if self.moment.playing and not self.moment.busy:
-                self.screen.action_step(1)
+                level.action_step(1)
 
     def open_sibling(self, way: int) -> None:
         """The next or previous event of the list below the event that is shown."""
@@ -157,8 +167,9 @@ class InspectorApp(App[None]):
 
     def action_why(self) -> None:
         """Every rule held against what is here."""
-        subject = self.screen.subject() if isinstance(self.screen, Level) else None
-        if subject is not None and not isinstance(self.screen, WhyScreen):
+        level = self._level
+        subject = level.subject() if level is not None else None
+        if subject is not None and not isinstance(level, WhyScreen):
             self.push_screen(WhyScreen(*subject))
 
     def action_reload(self) -> None:
@@ -169,12 +180,11 @@ class InspectorApp(App[None]):
         """Hold the screen still, or let it follow again."""
         self._paused = not self._paused
         self.feed.pause(self._paused)
-        if isinstance(self.screen, Level):
-            self.tell_state(self.screen)
+        self._tell_level()
 
     def action_copy(self) -> None:
         """Choose what to copy."""
-        choices = self.screen.copies() if isinstance(self.screen, Level) else {}
+        choices = self._level.copies() if self._level is not None else {}
         if not choices:
             self.notify("There is nothing to copy here.", markup=False)
             return
@@ -182,12 +192,12 @@ class InspectorApp(App[None]):
 
     def action_copy_command(self, decision: str) -> None:
         """The command that records a decision about what is here; it is not run."""
-        subject = self.screen.subject() if isinstance(self.screen, Level) else None
+        subject = self._level.subject() if self._level is not None else None
         if subject is None:
             self.notify("There is nothing to decide about here.", markup=False)
             return
         what = f"--cluster {subject[1]}" if subject[0] == "cluster" else str(subject[1])
-        command = f'failaware --db {shlex.quote(self.place)} {decision} {what} --because "…"'
+        command = f'failaware --db {shlex.quote(shown_place(self.place))} {decision} {what} --because "…"'
         self._copy(f"the command; nothing was run: {one_line(command)}", command)
 
     def _copy(self, name: str, text: str) -> None:

@@ -150,7 +150,7 @@ class Feed(threading.Thread):
 
     def _serve(self, inspector: Inspector) -> None:
         """Answer until the store is gone, or another one stands in its place."""
-        self._tell(StoreIs.LIVE)
+        self._tell(StoreIs.LIVE, inspector.db.role())
         self._seen_before = True
         self.refresh()
         token = inspector.db.change_token()

@@ -7,6 +7,15 @@ from failaware.errors import UsageError
 from failaware.store import Store
 from failaware.text import counted
 
+_LOG = (
+    "a reader in the middle of a query keeps the write-ahead log, which still holds what was erased; "
+    "it goes with the next checkpoint"
+)
+_SERVER = (
+    "the server's files still hold what was erased: VACUUM FULL of event_log, attempt_log, traceback_log takes it out "
+    "of the tables; its write-ahead log and its backups go by their own rules"
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """EVENT…, --because, --by, --shared-tracebacks, --json."""
@@ -18,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Erase all of them, or none; exit status 1 when a trace is left in the write-ahead log."""
+    """Erase all of them, or none; exit status 1 when a trace of it is left."""
     if not args.because.strip():
         raise UsageError("--because needs a reason; the next reader will want to know")
     output.must_exist(args.db)
@@ -34,6 +43,5 @@ def run(args: argparse.Namespace) -> int:
         left = f"{counted(done.shared, 'traceback')} left, as other events have them; --shared-tracebacks erases them"
         paper.print(output.text(left, "yellow"))
     if not done.wiped:
-        trace = "a reader in the middle of a query keeps the write-ahead log, which still holds what was erased; "
-        paper.print(output.text(trace + "it goes with the next checkpoint", "yellow"))
+        paper.print(output.text(_SERVER if "://" in args.db else _LOG, "yellow"))
     return 0 if done.wiped else 1

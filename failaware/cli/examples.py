@@ -127,6 +127,17 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         Example("failaware rebuild", "derive everything anew"),
         Example("failaware rebuild --policy strict.toml", "from now on by other thresholds"),
     ),
+    "copy": (
+        Example("failaware copy failaware.db other.db", "a second file with the same; either may be a PostgreSQL URL"),
+        Example("failaware copy ./failaware.db copies.db", "again, it goes on with what came since"),
+    ),
+    "init": (
+        Example("failaware init", "an empty store, where there is none yet"),
+        Example(
+            "failaware init --roles --print --db postgresql://db.example/ops",
+            "the SQL that makes a role for writers and one for readers",
+        ),
+    ),
     "seed": (
         Example("failaware seed", "2,000 events of sample data in failaware.db"),
         Example("failaware seed --db other.db --events 500 --seed 3", "another history, elsewhere"),

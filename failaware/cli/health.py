@@ -6,7 +6,7 @@ from failaware.cli import asking, output
 from failaware.cli.output import Line
 from failaware.derive import FINGERPRINT_VERSION
 from failaware.model import EventRef, Health
-from failaware.text import counted, when
+from failaware.text import counted, shown_place, when
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,17 +17,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print it."""
     with asking.inspector(args) as inspector:
-        health, now = inspector.health(), inspector.now()
+        health, now, role = inspector.health(), inspector.now(), inspector.db.role()
+    role = f"  {role}" if role else ""
     if args.json:
         output.print_json(health)
         return 0
     paper = output.Paper()
-    paper.print(output.text(args.db, "bold") + output.text(f"  {counted(health.total_events, 'event')}"))
+    events = counted(health.total_events, "event")
+    paper.print(output.text(shown_place(args.db), "bold") + output.text(f"  {events}") + output.text(role, "dim"))
     if not health.total_events:
         paper.print(
             output.text(
                 "Nothing is recorded yet: store.record(...) in Python, 'failaware ingest FILE', "
-                f"or 'failaware seed --db {args.db}' for sample data."
+                f"or 'failaware seed --db {shown_place(args.db)}' for sample data."
             )
         )
         return 0

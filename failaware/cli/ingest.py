@@ -13,7 +13,7 @@ from failaware.errors import UsageError
 from failaware.ingest.files import ingest_file
 from failaware.ingest.lines import Ingested
 from failaware.store import Store
-from failaware.text import one_line
+from failaware.text import one_line, shown_place
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,7 +58,7 @@ def _follow(args: argparse.Namespace) -> Ingested:
         raise UsageError("standard input is read to its end anyway; leave out --follow")
     interrupts = Interrupts()
     with Store.open(args.db, synchronous=args.synchronous) as store, interrupts.watched():
-        _say(f"following {', '.join(args.files)} into {args.db}; Ctrl-C stops")
+        _say(f"following {', '.join(args.files)} into {shown_place(args.db)}; Ctrl-C stops")
         return follow(store, args.files, stop=interrupts.wait, say=_say)
 
 

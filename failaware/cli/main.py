@@ -45,7 +45,9 @@ COMMANDS = (
     Command("seal", "seal", "put all facts under seals, and print the newest, to be noted elsewhere"),
     Command("verify", "verify", "prove facts and derivation intact; writes nothing", read=True),
     Command("export", "export", "all facts as JSON Lines that ingest takes back"),
+    Command("copy", "copy", "all facts into another store: a file into PostgreSQL, or back"),
     Command("rebuild", "rebuild", "derive everything anew from the facts"),
+    Command("init", "init", "make a store; on PostgreSQL, roles for those who write and those who read"),
     Command("seed", "seed", "fill a store with realistic sample data"),
     Command("demo", "demo", "a store full of sample failures, alive, in the inspector"),
     Command("completion", "completion", "the lines that make your shell complete failaware's words"),
@@ -53,7 +55,7 @@ COMMANDS = (
 )
 
 _EPILOG = """\
-The store is --db PATH, or $FAILAWARE_DB, or failaware.db in this folder.
+The store is --db PATH, or $FAILAWARE_DB, or failaware.db in this folder; PATH may be a PostgreSQL URL.
 Exit status: 0 done, 1 done but something was rejected or stands too high, 2 the command or the store is wrong.
 'failaware COMMAND --help' explains a command, 'failaware help' lists what else is explained.
 """
@@ -132,7 +134,9 @@ def parser_of(wanted: str | None) -> Parser:
     for command in COMMANDS:
         if wanted not in (None, command.name):
             continue  # only the help needs them all
-        sub = choices.add_parser(command.name, help=command.help, description=command.help.capitalize() + ".")
+        sub = choices.add_parser(
+            command.name, help=command.help, description=f"{command.help[0].upper()}{command.help[1:]}."
+        )
         if command.name == wanted:  # the others' modules stay unloaded
             _add_db(sub, argparse.SUPPRESS)
             if command.read:
@@ -205,7 +209,10 @@ def command_in(argv: list[str]) -> str | None:
 
 def _add_db(parser: argparse.ArgumentParser, default: str) -> None:
     parser.add_argument(
-        "--db", metavar="PATH", default=default, help="the store (default: $FAILAWARE_DB or failaware.db)"
+        "--db",
+        metavar="PATH",
+        default=default,
+        help="the store: a file, or postgresql://user@host/database (default: $FAILAWARE_DB or failaware.db)",
     )
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from failaware.errors import StoreMissing, UsageError
-from failaware.text import cells, cut, one_line, visible
+from failaware.text import cells, cut, one_line, shown_place, visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -94,7 +94,11 @@ def must_exist(place: str) -> None:
     Raises:
         StoreMissing: there is none.
     """
-    if not Path(place).exists():
+    if "://" in place:
+        from failaware.read.inspector import Inspector
+
+        Inspector.open(place).close()
+    elif not Path(place).exists():
         raise StoreMissing(f"there is no store at {place}; name it with --db")
 
 
@@ -173,7 +177,7 @@ def cause(error_type: str | None, template: str) -> Line:
 def command(args: argparse.Namespace, words: str) -> str:
     """The command that a person would type next, for the same store."""
     default = os.environ.get("FAILAWARE_DB", "failaware.db")
-    return f"failaware {words}" if args.db == default else f"failaware --db {shlex.quote(args.db)} {words}"
+    return f"failaware {words}" if args.db == default else f"failaware --db {shlex.quote(shown_place(args.db))} {words}"
 
 
 def print_rows(

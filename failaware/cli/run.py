@@ -8,6 +8,7 @@ from failaware.read.inspector import Inspector
 from failaware.store import Store
 from failaware.sync.handlers import load_handlers
 from failaware.sync.worker import BATCH, Worker
+from failaware.text import shown_place
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +45,9 @@ def run(args: argparse.Namespace) -> int:
     with Store.open(args.db, synchronous=args.synchronous) as store:
         worker = Worker(store, handlers, concurrency=args.concurrency, batch=args.batch, lease=args.lease)
         if not args.until_idle:
-            sys.stderr.write(f"{worker.name} applies events of {args.db}; Ctrl-C finishes what is in hand and stops\n")
+            sys.stderr.write(
+                f"{worker.name} applies events of {shown_place(args.db)}; Ctrl-C finishes what is in hand and stops\n"
+            )
         worker.run(until_idle=args.until_idle)
     with Inspector.open(args.db) as inspector:
         health = inspector.health()

@@ -7,7 +7,7 @@ from failaware.derive.seals import head
 from failaware.errors import NotFound
 from failaware.facts.seal import seal_all
 from failaware.store import Store
-from failaware.text import moment
+from failaware.text import moment, shown_place
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +22,7 @@ def run(args: argparse.Namespace) -> int:
         seal_all(store, store.clock())
         newest = store.read(head)
     if not newest.seal_id:
-        raise NotFound(f"{args.db} holds no facts yet; there is nothing to seal")
+        raise NotFound(f"{shown_place(args.db)} holds no facts yet; there is nothing to seal")
     if args.json:
         output.print_json({"seal": str(newest), "sealed_at": newest.sealed_at})
         return 0

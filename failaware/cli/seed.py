@@ -5,6 +5,7 @@ import sys
 
 from failaware.cli import output
 from failaware.errors import UsageError
+from failaware.text import shown_place
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,7 +40,8 @@ def seed_store(place: str, *, events: int, seed: int) -> None:
         )
     output.Paper().print(
         output.text(
-            f"{place}: {report.events:,} events, {report.attempts:,} attempts, {report.failures:,} of them failed"
+            f"{shown_place(place)}: {report.events:,} events, {report.attempts:,} attempts, "
+            f"{report.failures:,} of them failed"
         )
     )
 
@@ -49,5 +51,5 @@ def _keep_alive(place: str, seed: int) -> None:
 
     from sample_data import live
 
-    sys.stderr.write(f"events keep coming into {place}; Ctrl-C stops\n")
+    sys.stderr.write(f"events keep coming into {shown_place(place)}; Ctrl-C stops\n")
     live(place, seed=seed, stop=Event())

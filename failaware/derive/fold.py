@@ -102,7 +102,6 @@ def fold(db: Deriver, scope: Scope, policy: Policy) -> None:
     if scope.events:
         fold_events(db, scope)
     if scope.attempts or scope.decisions:
-        _make_work_tables(db)
         entered = _gather(db, scope)
         if entered:
             _follow(db, sign=-1)
@@ -128,7 +127,6 @@ def rebuild(db: Deriver, policy: Policy) -> None:
     for table in DERIVED:
         db.execute(f"DELETE FROM {table}")
     forget_fingerprint_version(db)
-    _make_work_tables(db)
     for scope in _pages(db):
         if scope.events:
             fold_events(db, scope)
@@ -154,26 +152,20 @@ def _pages(db: Deriver) -> Iterator[Scope]:
             yield page
 
 
-def _make_work_tables(db: Deriver) -> None:
-    """Temporary tables of this connection; a rollback empties them as well."""
-    for name in ("work_touched", "work_entry", "work_course", "work_hour"):
-        db.execute(_SQL[name])
-
-
 def _empty_work_tables(db: Deriver, *, entered: bool) -> None:
-    db.execute("DELETE FROM touched")
-    if entered:
-        for table in ("entry", "course", "moved_hour"):
-            db.execute(f"DELETE FROM {table}")
+    """They are temporary tables of this connection; a rollback empties them as well."""
+    db.clear("touched", *(("entry", "course", "moved_hour") if entered else ()))
 
 
 def _gather(db: Deriver, scope: Scope) -> bool:
-    """Note what is new of each touched event, and of its clusters; true if there are any."""
+    """Note what is new of each touched event, and of its clusters; true if there are any: if one has ever failed."""
     db.execute(_scoped(scope.ctes, "touch"), scope.parameters)
     if scope.attempts:
         _fingerprint(db, scope)
-    db.execute(_scoped(scope.ctes, "entries"), scope.parameters)
-    return bool(db.query("SELECT 1 FROM entry LIMIT 1"))
+    failed = bool(db.query("SELECT 1 FROM touched WHERE last_failure IS NOT NULL LIMIT 1"))
+    if failed:
+        db.execute(_scoped(scope.ctes, "entries"), scope.parameters)
+    return failed
 
 
 def _enter(db: Deriver, scope: Scope) -> None:
@@ -215,7 +207,6 @@ def rename_clusters(db: Deriver, cluster_ids: list[int], policy: Policy) -> None
     for cluster_id in cluster_ids:
         found = find(db.query(_SQL["named_by"], {"cluster": cluster_id})[0])
         db.execute(_SQL["rename_cluster"], (found.error_type, found.template, cluster_id))
-    _make_work_tables(db)
     db.execute_many("INSERT INTO entry (cluster_id) VALUES (?)", [(cluster_id,) for cluster_id in cluster_ids])
     _judge_clusters(db, "entry", policy)
     _empty_work_tables(db, entered=True)

@@ -20,7 +20,9 @@ class Log(NamedTuple):
     known_at: str
 
 
-_LATER = "max({}, (SELECT e.detected_at FROM main.event_log e WHERE e.event_id = f.event_id))"
+_LATER = (
+    "coalesce((SELECT e.detected_at FROM main.event_log e WHERE e.event_id = f.event_id AND e.detected_at > {0}), {0})"
+)
 _OF_KNOWN_EVENT = "AND EXISTS (SELECT 1 FROM event_state s WHERE s.event_id = f.event_id)"
 LOGS = (
     Log("event_log", "event_id", "f.detected_at"),

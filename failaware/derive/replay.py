@@ -62,12 +62,16 @@ class Replay:
         db.execute("INSERT INTO setting SELECT name, value FROM main.setting")
         self._policy = load_policy(db)
         facts = " UNION ALL ".join(
-            f"SELECT {number}, f.{log.key} AS id, {log.known_at} AS at FROM main.{log.table} f "
+            f"SELECT {number} AS log, f.{log.key} AS id, {log.known_at} AS at FROM main.{log.table} f "
             f"WHERE f.event_id IN (SELECT event_id FROM member)"
             + (" AND f.decision <> 'ERASE'" if log.table == "decision_log" else "")
             for number, log in enumerate(LOGS)
         )
-        db.execute(f"INSERT INTO played (log, id, at) SELECT * FROM ({facts}) WHERE at <= ? ORDER BY 3, 1, 2", (until,))
+        db.execute(
+            "INSERT INTO played (place, log, id, at) "
+            f"SELECT row_number() OVER (ORDER BY at, log, id), log, id, at FROM ({facts}) AS fact WHERE at <= ?",
+            (until,),
+        )
         db.execute(_FAILURES)
         db.execute(_CLUSTERS)
         self.facts = int(db.query("SELECT count(*) FROM played")[0][0])

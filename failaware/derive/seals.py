@@ -128,6 +128,8 @@ def digests(db: Reader, sealed: Sealed, first: int, last: int) -> dict[int, byte
 
 def text_digests(db: Reader, sealed: Sealed, ids: list[int]) -> dict[int, bytes]:
     """The digests of the texts that may be erased of these facts, by id; none of what has been erased already."""
+    if not ids:
+        return {}
     rows = db.query(
         f"SELECT f.{sealed.key}, CAST({sealed.text} AS BLOB) FROM {sealed.table} f "
         f"WHERE f.{sealed.key} IN ({','.join(map(str, ids))}) AND NOT EXISTS (SELECT 1 FROM erasure_log x "

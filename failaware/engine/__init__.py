@@ -1,29 +1,46 @@
 """How to talk to a database: connect, transact, create and migrate the schema, tell whether something changed.
 
-May touch: sqlite3, the database's file, the schema. Knows no meaning. The only doors are `open_reader`, whose handle
-can only query, `open_beside`, which has tables of its own beside those it can only read, and `open_writer`.
+May touch: sqlite3, psycopg, the database's file, the schema. Knows no meaning. The only doors are `open_reader`, whose
+handle can only query, `open_beside`, which has tables of its own beside those it can only read, and `open_writer`. A
+place is a SQLite file, or the URL of a PostgreSQL database.
 """
 
 from pathlib import Path
 
-from failaware.engine.base import Deriver, Reader, Row, Writer
-from failaware.engine.watch import Watch
+from failaware.engine.base import Deriver, Reader, Row, Watch, Writer
 from failaware.errors import UsageError
+from failaware.text import shown_place
 
-__all__ = ["Deriver", "Reader", "Row", "Watch", "Writer", "open_beside", "open_reader", "open_writer"]
+__all__ = [
+    "Deriver",
+    "Reader",
+    "Row",
+    "Watch",
+    "Writer",
+    "is_url",
+    "open_beside",
+    "open_reader",
+    "open_writer",
+]
+
+_POSTGRES = ("postgresql", "postgres")
 
 
 def open_reader(place: str | Path, *, busy_timeout_s: float = 30.0) -> Reader:
     """Open a store that exists for reading; nothing can be written through it.
 
-    `busy_timeout_s` is how long a query waits for a program that holds the file for itself.
+    `busy_timeout_s` is how long a query waits for a program that holds the store for itself.
 
     Raises:
         StoreError: missing, foreign, newer, corrupt, busy or unreadable; the message says which.
     """
+    if is_url(place):
+        from failaware.engine.postgres import PostgresReader
+
+        return PostgresReader(str(place), busy_timeout_s=busy_timeout_s)
     from failaware.engine.sqlite import SqliteReader
 
-    return SqliteReader(_path(place), busy_timeout_s=busy_timeout_s)
+    return SqliteReader(Path(place), busy_timeout_s=busy_timeout_s)
 
 
 def open_beside(place: str | Path, *, facts: bool = False) -> Deriver:
@@ -34,9 +51,13 @@ def open_beside(place: str | Path, *, facts: bool = False) -> Deriver:
     Raises:
         StoreError: as `open_reader`.
     """
+    if is_url(place):
+        from failaware.engine.postgres_beside import PostgresBeside
+
+        return PostgresBeside(str(place), facts=facts)
     from failaware.engine.beside import SqliteBeside
 
-    return SqliteBeside(_path(place), facts=facts)
+    return SqliteBeside(Path(place), facts=facts)
 
 
 def open_writer(place: str | Path, *, synchronous: str) -> Writer:
@@ -45,16 +66,33 @@ def open_writer(place: str | Path, *, synchronous: str) -> Writer:
     Raises:
         StoreError: foreign, newer, corrupt, busy or not writable; the message says which.
     """
+    if is_url(place):
+        from failaware.engine.postgres_writer import PostgresWriter
+
+        return PostgresWriter(str(place), synchronous=synchronous)
     from failaware.engine.sqlite import SqliteWriter
 
-    return SqliteWriter(_path(place), synchronous=synchronous)
+    return SqliteWriter(Path(place), synchronous=synchronous)
 
 
-def _path(place: str | Path) -> Path:
+def is_url(place: str | Path) -> bool:
+    """Whether a place is a PostgreSQL database; otherwise it is a SQLite file.
+
+    Raises:
+        UsageError: it is neither, or what PostgreSQL needs is not installed.
+    """
     text = str(place)
     if not text:
         raise UsageError("the store's path is empty; name a file, such as failaware.db")
-    if "://" in text:
-        scheme = text.partition("://")[0]
-        raise UsageError(f"'{scheme}://' stores are not supported by this version; name a SQLite file instead")
-    return Path(text)
+    scheme, found, _ = text.partition("://")
+    if not found:
+        return False
+    if scheme not in _POSTGRES:
+        raise UsageError(f"'{scheme}://' is no kind of store; name a SQLite file, or postgresql://user@host/database")
+    try:
+        import psycopg  # noqa: F401
+    except ImportError:
+        raise UsageError(
+            f"{shown_place(place)} needs psycopg, which is not installed: pip install 'failaware[postgres]'"
+        ) from None
+    return True

@@ -1,14 +1,22 @@
 """The kinds of handle: a Reader can query, a Deriver can also change what is derived, a Writer can append facts."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol, TypeVar
 
-if TYPE_CHECKING:
-    from failaware.engine.watch import Watch
-
+T = TypeVar("T")
 Row = tuple[Any, ...]
 Parameters = Mapping[str, Any] | Sequence[Any]
+
+
+class Watch(Protocol):
+    """Something to wait on until a store may have been written to."""
+
+    def wait(self, timeout_s: float) -> bool:
+        """True once it was since the last call, and the first time; false when the time is up, or nobody tells."""
+
+    def close(self) -> None:
+        """Stop looking."""
 
 
 class Reader(Protocol):
@@ -20,11 +28,23 @@ class Reader(Protocol):
     def snapshot(self) -> AbstractContextManager[None]:
         """Within it, all queries see the same moment. Keep it short: it holds back checkpoints."""
 
-    def change_token(self) -> int:
-        """A number that differs when another connection has committed something since the last call.
+    def change_token(self) -> object:
+        """A value that differs when another connection has committed something since the last call.
 
         Raises StoreMissing once what was opened no longer stands there.
         """
+
+    def clock(self, machine: Callable[[], int]) -> Callable[[], int]:
+        """The time (µs) that all who have this store share; `machine` is this machine's."""
+
+    def role(self) -> str:
+        """As whom it is read, and whether they could write, in words; "" where that is no question (a file)."""
+
+    def size(self) -> int:
+        """How many bytes there are of what the store is in: it cannot hold more facts than that."""
+
+    def defects(self) -> Iterator[tuple[str, str]]:
+        """What is wrong with the store's schema ("schema") or with where it is kept ("file"), a sentence each."""
 
     def interrupt(self) -> None:
         """End the query that runs now, from another thread: it raises StoreError."""
@@ -36,23 +56,35 @@ class Reader(Protocol):
 class Deriver(Reader, Protocol):
     """A handle on which derived tables can be filled: a store's own, or private ones beside it."""
 
-    def execute(self, sql: str, parameters: Parameters = ()) -> int:
-        """Run one statement; returns the number of rows it changed."""
+    def execute(self, sql: str, parameters: Parameters = ()) -> None:
+        """Run one statement. What is wrong with it may be raised later, with the next one that has an answer."""
 
     def execute_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         """Run one statement for each row of parameters."""
+
+    def clear(self, *tables: str) -> None:
+        """Delete all rows of the tables that the fold works in, or of private ones."""
 
 
 class Writer(Deriver, Protocol):
     """A handle that can append facts and fold them."""
 
-    def transaction(self) -> AbstractContextManager[None]:
-        """All or nothing: commits at the end, rolls back on any exception. Takes the write lock at once."""
+    def change(self, sql: str, parameters: Parameters = ()) -> int:
+        """Run one statement; returns the number of rows it changed."""
+
+    def append(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Insert rows, however many, by the quickest way there is."""
+
+    def run(self, job: Callable[[], T]) -> T:
+        """Run a job, all or nothing, under the write lock: commits at its end, rolls back on any exception.
+
+        On a server that goes away before it has committed, the job runs once more.
+        """
 
     def savepoint(self) -> AbstractContextManager[None]:
         """A part of a transaction that can be rolled back alone, by an exception."""
 
-    def watch(self) -> "Watch":
+    def watch(self) -> Watch:
         """Something to wait on until this store, or another handle of it, may have written. Close it after use."""
 
     def wiping(self) -> AbstractContextManager[Callable[[], bool]]:

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import NoReturn
 
 from failaware.engine.base import Parameters
-from failaware.engine.schema import private_schema
-from failaware.engine.sqlite import BUSY_TIMEOUT_S, SqliteReader
+from failaware.engine.schema import private_schema, work_tables
+from failaware.engine.sqlite import SqliteReader
 from failaware.engine.sqlite_errors import ITS_ERRORS, raise_ours
+from failaware.engine.sqlite_files import BUSY_TIMEOUT_S
 from failaware.errors import StoreCorrupt
 
 _CACHE_KIB = 262_144  # of private tables that are kept in memory; what is more goes to a temporary file
@@ -22,16 +23,16 @@ class SqliteBeside(SqliteReader):
         try:
             self.execute(f"PRAGMA temp.cache_size = -{_CACHE_KIB}")
             self.query("PRAGMA temp.journal_mode = OFF")  # after an error the tables are of no use anyway
-            for statement in private_schema(facts=facts):
+            for statement in (*private_schema(facts=facts), *work_tables()):
                 self.execute(statement)
         except BaseException:
             self.close()
             raise
 
-    def execute(self, sql: str, parameters: Parameters = ()) -> int:
-        """Run one statement; returns the number of rows it changed."""
+    def execute(self, sql: str, parameters: Parameters = ()) -> None:
+        """Run one statement."""
         try:
-            return self._db.execute(sql, parameters).rowcount
+            self._db.execute(sql, parameters)
         except ITS_ERRORS as error:
             self._raise(error)
 
@@ -42,6 +43,11 @@ class SqliteBeside(SqliteReader):
                 self._db.executemany(sql, rows)
         except ITS_ERRORS as error:
             self._raise(error)
+
+    def clear(self, *tables: str) -> None:
+        """Empty tables of one's own."""
+        for table in tables:
+            self.execute(f"DELETE FROM {table}")
 
     def _raise(self, error: Exception) -> NoReturn:
         """Facts that the tables they are folded into do not take were not written by us."""

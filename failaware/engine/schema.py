@@ -16,10 +16,15 @@ _SQLITE_ISO = (
 
 def whole_schema() -> Iterator[str]:
     """Everything that a store has, in the order in which it is made."""
-    for name in ("schema.sql", "working.sql", "derived.sql"):
-        yield from _statements(name)
+    yield from tables()
     yield from views(_SQLITE_ISO)
     yield from guard_statements()
+
+
+def tables() -> Iterator[str]:
+    """The tables with their indexes, and the views that our own statements read."""
+    for name in ("schema.sql", "working.sql", "derived.sql"):
+        yield from _statements(name)
 
 
 def views(iso: str) -> Iterator[str]:
@@ -36,6 +41,11 @@ def private_schema(*, facts: bool) -> Iterator[str]:
     for name in ("schema.sql", "working.sql", "derived.sql") if facts else ("working.sql", "derived.sql"):
         for statement in _statements(name):
             yield statement.replace("CREATE TABLE ", "CREATE TEMP TABLE ").replace("CREATE VIEW ", "CREATE TEMP VIEW ")
+
+
+def work_tables() -> Iterator[str]:
+    """The temporary tables that a connection needs to fold."""
+    yield from _statements("work.sql")
 
 
 def _statements(name: str) -> Iterator[str]:

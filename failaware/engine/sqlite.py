@@ -5,49 +5,74 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.parse import quote
+from typing import TYPE_CHECKING, TypeVar
 
-from failaware.engine.base import Parameters, Row
+from failaware.engine.base import Parameters, Reader, Row
 from failaware.engine.private import warn_if_exposed
 from failaware.engine.sqlite_errors import ITS_ERRORS, in_our_words, raise_ours
+from failaware.engine.sqlite_files import (
+    BUSY_TIMEOUT_S,
+    LOG_BYTES,
+    check_version,
+    connect_read_only,
+    connect_read_write,
+    identity,
+    need_sqlite,
+)
 from failaware.engine.turns import Turns
 from failaware.errors import (
     StoreError,
-    StoreForeign,
     StoreMissing,
-    StoreNewer,
     UsageError,
 )
 
 if TYPE_CHECKING:
     from failaware.engine.watch import Watch
 
-APPLICATION_ID = 0x4641494C  # "FAIL": tells a failaware store from any other SQLite file
-SCHEMA_VERSION = 1
-BUSY_TIMEOUT_S = 30.0
-OLDEST_SQLITE = (3, 37, 0)  # STRICT tables
-_LOG_PAGES = {"FULL": 1_000, "NORMAL": 4_000}
-"""When a commit also does a checkpoint. A log that is written over is flushed sooner than one that grows; without
-flushes, the checkpoint is what costs."""
-_LOG_BYTES = 1 << 26
-"""How long the log may become before writers wait for readers, so that it can be written over from its beginning."""
+T = TypeVar("T")
+
 _LOOK_AT_LOG = 256  # commits
 _READERS_WAIT_S = 0.05
 _INHERITED: list[sqlite3.Connection] = []
 
 
-class SqliteReader:
+class _OfAFile:
+    """What is the same of every file."""
+
+    def clock(self, machine: Callable[[], int]) -> Callable[[], int]:
+        """The time (µs): all who have this file go by the same machine's."""
+        return machine
+
+    def role(self) -> str:
+        """Who may do what, the file's permissions say."""
+        return ""
+
+    def size(self: Reader) -> int:
+        """The file's bytes, as SQLite counts them."""
+        sql = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
+        return int(self.query(sql)[0][0])
+
+    def defects(self: Reader) -> Iterator[tuple[str, str]]:
+        """What is wrong with the schema or the file, and which of the two."""
+        from failaware.engine.expected import differences, integrity
+
+        for difference in differences(self):
+            yield "schema", difference
+        for problem in integrity(self):
+            yield "file", problem
+
+
+class SqliteReader(_OfAFile):
     """A connection opened `mode=ro`: the file handle itself refuses to write."""
 
     def __init__(self, path: Path, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
         self.path = path
-        _need_sqlite()
+        need_sqlite()
         with in_our_words(path):
-            self._file = _identity(path)
-            self._db = _connect_read_only(path, busy_timeout_s)
+            self._file = identity(path)
+            self._db = connect_read_only(path, busy_timeout_s)
             try:
-                _check_version(self._db, path)
+                check_version(self._db, path)
             except BaseException:
                 self._db.close()
                 raise
@@ -78,7 +103,7 @@ class SqliteReader:
 
         A file that was deleted or replaced would answer from its old self for ever: that raises StoreMissing.
         """
-        if _identity(self.path) != self._file:
+        if identity(self.path) != self._file:
             raise StoreMissing(f"{self.path} was deleted or replaced while it was open; open it again")
         with in_our_words(self.path):
             return int(self._db.execute("PRAGMA data_version").fetchone()[0])
@@ -92,27 +117,27 @@ class SqliteReader:
         self._db.close()
 
 
-class SqliteWriter:
+class SqliteWriter(_OfAFile):
     """The writing connection. It may be used from any thread, but by one at a time: the caller holds a lock."""
 
     def __init__(self, path: Path, *, synchronous: str) -> None:
         if synchronous not in ("FULL", "NORMAL"):
             raise UsageError(f"synchronous is 'FULL' or 'NORMAL', not {synchronous!r}")
-        _need_sqlite()
+        need_sqlite()
         self.path = path
         self._synchronous = synchronous
         self._suspended = self._closed = False
         self._opened = self._commits = 0
         self._turns = Turns()
-        self._long_log = _LOG_BYTES
+        self._long_log = LOG_BYTES
         self._reopen()
         warn_if_exposed(path)
         self.path = path.absolute()  # a later chdir must not lead a reopened connection elsewhere
 
     def _reopen(self) -> None:
         with in_our_words(self.path):
-            self._db = _connect_read_write(self.path, self._synchronous)
-        self._file = _identity(self.path)
+            self._db = connect_read_write(self.path, self._synchronous)
+        self._file = identity(self.path)
         self._pid = os.getpid()
         self._suspended = False
         self._opened += 1
@@ -143,7 +168,11 @@ class SqliteWriter:
         self._use()
         return self._run(sql, parameters).fetchall()
 
-    def execute(self, sql: str, parameters: Parameters = ()) -> int:
+    def execute(self, sql: str, parameters: Parameters = ()) -> None:
+        """Run one statement."""
+        self._run(sql, parameters)
+
+    def change(self, sql: str, parameters: Parameters = ()) -> int:
         """Run one statement; returns the number of rows it changed."""
         return self._run(sql, parameters).rowcount
 
@@ -161,15 +190,24 @@ class SqliteWriter:
         except ITS_ERRORS as error:
             raise_ours(error, self.path)
 
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Take the write lock, commit at the end, roll back on any exception."""
+    def append(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        """Insert rows."""
+        places = ", ".join("?" * len(columns))
+        self.execute_many(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places})", rows)
+
+    def clear(self, *tables: str) -> None:
+        """Empty work tables."""
+        for table in tables:
+            self.execute(f"DELETE FROM {table}")
+
+    def run(self, job: Callable[[], T]) -> T:
+        """Run a job under the write lock; commit at its end, roll back on any exception."""
         self._use()
         self._turns.let_others_go_first()
         try:
             # Inside the try: a signal that arrives while it waits is raised once it has succeeded, and must undo it.
             self.execute("BEGIN IMMEDIATE")
-            yield
+            result = job()
             self.execute("COMMIT")
         except BaseException:
             if self._db.in_transaction:
@@ -179,10 +217,11 @@ class SqliteWriter:
         self._commits += 1
         if self._commits % _LOOK_AT_LOG == 0:
             self._keep_log_short()
+        return result
 
     def _must_stand_there(self) -> None:
         """What is committed to a file that was deleted or replaced is gone: SQLite itself does not notice."""
-        if _identity(self.path) != self._file:
+        if identity(self.path) != self._file:
             self.suspend()  # whoever writes next begins with what stands there by then
             raise StoreMissing(
                 f"{self.path} was deleted or replaced while it was open; what was written since is not in it"
@@ -198,13 +237,13 @@ class SqliteWriter:
         except OSError:
             return  # it is gone with the last reader, or the file is
         if size < self._long_log:
-            self._long_log = _LOG_BYTES
+            self._long_log = LOG_BYTES
             return
         with suppress(StoreError):  # what was committed stays so
             self.query(f"PRAGMA busy_timeout = {int(_READERS_WAIT_S * 1_000)}")
             ((prevented, *_),) = self.query("PRAGMA wal_checkpoint(RESTART)")
             self.query("PRAGMA busy_timeout = 0")
-            self._long_log = 2 * size if prevented else _LOG_BYTES
+            self._long_log = 2 * size if prevented else LOG_BYTES
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
@@ -221,8 +260,12 @@ class SqliteWriter:
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """Within it, all queries see the same moment."""
-        with self.transaction():
+        self._use()
+        self.execute("BEGIN")
+        try:
             yield
+        finally:
+            self.execute("COMMIT")
 
     def change_token(self) -> int:
         """SQLite's data_version, which counts anew in each connection: differs when another one has committed.
@@ -264,132 +307,3 @@ class SqliteWriter:
         if self._usable:
             self._db.close()
         self._closed, self._suspended = True, False
-
-
-def _connect_read_write(path: Path, synchronous: str) -> sqlite3.Connection:
-    if not path.parent.is_dir():
-        raise StoreMissing(f"cannot make {path}: the folder {path.parent} does not exist; make it first")
-    new = not path.exists()
-    if new:
-        _create_private(path)
-    elif not os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
-        # SQLite would make a log with the file's own permissions, which then stays so when they are given back.
-        raise StoreError(f"{path} cannot be written: it is read-only for this user; ask its owner to let you")
-    db = _connect(f"file:{quote(os.fsencode(path))}?mode=rw")
-    try:
-        version = _version(db, path)
-        if version < SCHEMA_VERSION:
-            _bring_up_to_date(db, path)
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute(f"PRAGMA synchronous = {synchronous}")
-        db.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES[synchronous]}")
-        db.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
-        db.execute("PRAGMA temp_store = MEMORY")
-        db.execute("PRAGMA trusted_schema = OFF")
-        db.execute("PRAGMA busy_timeout = 0")  # from now on we wait ourselves
-    except BaseException:
-        db.close()
-        raise
-    return db
-
-
-def _create_private(path: Path) -> None:
-    """Make the file 0600 before anything is in it: failures hold other people's data."""
-    try:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    except FileExistsError:
-        pass  # another process was quicker
-    except OSError as error:
-        raise StoreError(f"cannot make {path}: {error.strerror}; name a place that you may write to") from None
-
-
-def _bring_up_to_date(db: sqlite3.Connection, path: Path) -> None:
-    from failaware.engine.migrations import migrate
-
-    db.execute("PRAGMA journal_mode = WAL")
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        if _version(db, path) < SCHEMA_VERSION:  # nobody else did it while we waited for the lock
-            migrate(db)
-            db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        db.execute("COMMIT")
-    except BaseException:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-        raise
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
-
-
-def _connect_read_only(path: Path, timeout_s: float) -> sqlite3.Connection:
-    if path.is_dir():
-        raise StoreForeign(f"{path} is a folder, not a failaware store; name the file in it")
-    if not path.exists():
-        raise StoreMissing(f"there is no store at {path}; record something, run 'failaware seed', or name it with --db")
-    place = f"file:{quote(os.fsencode(path))}"
-    db = None
-    try:
-        db = _connect(f"{place}?mode=ro", timeout_s)
-        db.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    except sqlite3.DatabaseError as error:
-        if db is not None:
-            db.close()
-        # A WAL store in a folder that we may not write to, closed cleanly: nobody writes to it, so the file alone is
-        # the whole truth. With content in the WAL that would be silently old, so then we say what is wrong instead.
-        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
-            raise
-        if not os.access(path, os.R_OK):
-            raise StoreError(
-                f"cannot read {path}: permission denied; ask its owner, or run as a user who may"
-            ) from None
-        if _has_content(path.with_name(path.name + "-wal")):
-            raise StoreError(
-                f"cannot read {path}: its newest facts are in {path.name}-wal, and the folder is not writable; "
-                "copy both files to a folder of your own"
-            ) from None
-        db = _connect(f"{place}?mode=ro&immutable=1", timeout_s)
-    return db
-
-
-def _has_content(path: Path) -> bool:
-    try:
-        return path.stat().st_size > 0
-    except FileNotFoundError:
-        return False
-
-
-def _connect(uri: str, timeout_s: float = BUSY_TIMEOUT_S) -> sqlite3.Connection:
-    return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=timeout_s, check_same_thread=False)
-
-
-def _check_version(db: sqlite3.Connection, path: Path) -> None:
-    if _version(db, path) == 0:
-        raise StoreForeign(f"{path} is empty, not yet a failaware store; record something into it first")
-
-
-def _version(db: sqlite3.Connection, path: Path) -> int:
-    """The schema version; 0 for an empty file. Anything that is not ours is refused here."""
-    application = db.execute("PRAGMA application_id").fetchone()[0]
-    version = int(db.execute("PRAGMA user_version").fetchone()[0])
-    if application == 0 and not db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
-        return 0
-    if application != APPLICATION_ID:
-        raise StoreForeign(f"{path} is a SQLite file of another program; name a failaware store, or a new file")
-    if version > SCHEMA_VERSION:
-        raise StoreNewer(
-            f"{path} was written by a newer failaware (schema {version}, this one knows {SCHEMA_VERSION}); "
-            "upgrade failaware"
-        )
-    return version
-
-
-def _need_sqlite() -> None:
-    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
-        raise StoreError(f"SQLite {sqlite3.sqlite_version} is too old; failaware needs 3.37 or newer")

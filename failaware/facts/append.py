@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from failaware.derive.fold import fold, fold_events, just_appended
@@ -12,19 +12,14 @@ from failaware.errors import NotFound, UsageError
 from failaware.facts import claim
 from failaware.model import DecisionKind, Event, NewAttempt, NewEvent, NewReject, Observed
 
-_EVENT = (
-    "INSERT INTO event_log (event_id, event_type, source, event_payload, occurred_at, detected_at, fingerprint) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?)"
-)
-_KEY = "INSERT INTO event_key (key, event_id) VALUES (?, ?)"
+_EVENT = ("event_id", "event_type", "source", "event_payload", "occurred_at", "detected_at", "fingerprint")
+_KEY = ("key", "event_id")
 _ATTEMPT = (
-    "INSERT INTO attempt_log (attempt_id, event_id, attempt_no, outcome, error_type, error_message, traceback, worker, "
-    "started_at, finished_at, retry_at, because, cause, fingerprint) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    *("attempt_id", "event_id", "attempt_no", "outcome", "error_type", "error_message", "traceback", "worker"),
+    *("started_at", "finished_at", "retry_at", "because", "cause", "fingerprint"),
 )
-_DECISION = (
-    "INSERT INTO decision_log (decision_id, event_id, decision, after_attempt, decided_by, reason, decided_at) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?)"
-)
+_DECISION = ("decision_id", "event_id", "decision", "after_attempt", "decided_by", "reason", "decided_at")
+_REJECT = ("reject_id", "origin", "line_no", "raw", "error", "rejected_at")
 _STANDS = (
     "SELECT sync_status, dismissed, attempts, due_at, EXISTS "
     "(SELECT 1 FROM erasure_log x WHERE x.of_table = 'event_log' AND x.row_id = s.event_id) "
@@ -36,12 +31,11 @@ _END_LEASES = (
 )
 _SYNCED = ("SYNCED", None, None, None, None, None)
 _MOST = 1_024  # values in one IN (...)
-_REJECT = "INSERT INTO reject_log (origin, line_no, raw, error, rejected_at) VALUES (?, ?, ?, ?, ?)"
 
 
 def events(db: Writer, new: Sequence[NewEvent]) -> list[tuple[int, bool]]:
     """Append events; returns (event_id, known) for each. A key that is known gives its first event and adds nothing."""
-    first = event_id = _next_id(db, "event_log", "event_id")
+    first = event_id = next_id(db, "event_log", "event_id")
     by_key = _events_of(db, [event.key for event in new if event.key is not None])
     ids: list[tuple[int, bool]] = []
     rows, keys = [], []
@@ -56,9 +50,9 @@ def events(db: Writer, new: Sequence[NewEvent]) -> list[tuple[int, bool]]:
         ids.append((event_id, False))
         event_id += 1
     if rows:
-        db.execute_many(_EVENT, rows)
+        db.append("event_log", _EVENT, rows)
         if keys:
-            db.execute_many(_KEY, keys)
+            db.append("event_key", _KEY, keys)
         fold_events(db, just_appended(events=(first, event_id - 1)))
     return ids
 
@@ -67,7 +61,7 @@ def attempts(db: Writer, new: Sequence[NewAttempt], policy: Policy) -> None:
     """Append attempts, numbered after the last one of their event or as they say, and end the leases they held."""
     if not new:
         return
-    first = attempt_id = _next_id(db, "attempt_log", "attempt_id")
+    first = attempt_id = next_id(db, "attempt_log", "attempt_id")
     numbers = _attempts_of(db, [attempt.event_id for attempt in new])
     tracebacks: dict[str, int] = {}
     taken: set[tuple[int, int]] = set()
@@ -93,7 +87,7 @@ def attempts(db: Writer, new: Sequence[NewAttempt], policy: Policy) -> None:
             + (started_at, finished_at, retry_at, because, cause, fingerprint)
         )
         attempt_id += 1
-    db.execute_many(_ATTEMPT, rows)
+    db.append("attempt_log", _ATTEMPT, rows)
     db.execute(_END_LEASES, (first, attempt_id - 1))
     fold(db, just_appended(attempts=(first, attempt_id - 1)), policy)
 
@@ -124,7 +118,7 @@ def decisions(
         NotFound: there is no such event.
         UsageError: it makes no sense as the event stands; the message says why.
     """
-    first = _next_id(db, "decision_log", "decision_id")
+    first = next_id(db, "decision_log", "decision_id")
     rows = []
     for decision_id, event_id in enumerate(event_ids, start=first):
         state = db.query(_STANDS, (event_id,))
@@ -139,7 +133,7 @@ def decisions(
             _must_make_sense(kind, event_id, status, dismissed=bool(dismissed))
         rows.append((decision_id, event_id, kind.value, tried, by, reason, now))
     if rows:
-        db.execute_many(_DECISION, rows)
+        db.append("decision_log", _DECISION, rows)
         for event_id in event_ids:
             claim.give_back(db, event_id)  # from the task queue that would have tried it again
         fold(db, just_appended(decisions=(first, first + len(rows) - 1)), policy)
@@ -173,12 +167,14 @@ def recorded(db: Reader, event_id: int) -> Event:
     return Event(event_id, event_type, json.loads(payload), key, source, occurred_at, detected_at, known=True)
 
 
-def rejects(db: Writer, new: Iterable[NewReject]) -> None:
+def rejects(db: Writer, new: Sequence[NewReject]) -> None:
     """Keep what could not be understood, with the reason."""
-    db.execute_many(_REJECT, [(r.origin, r.line_no, r.raw, r.error, r.rejected_at) for r in new])
+    if new:
+        first = next_id(db, "reject_log", "reject_id")
+        db.append("reject_log", _REJECT, [(number, *reject) for number, reject in enumerate(new, start=first)])
 
 
-def _next_id(db: Writer, table: str, column: str) -> int:
+def next_id(db: Writer, table: str, column: str) -> int:
     """The id after the newest: within the write lock nobody else appends, and nothing is ever deleted."""
     return int(db.query(f"SELECT coalesce(max({column}), 0) + 1 FROM {table}")[0][0])
 
@@ -210,5 +206,6 @@ def _traceback(db: Writer, text: str) -> int:
     digest = hashlib.sha256(text.encode()).hexdigest()
     rows = db.query("SELECT traceback_id FROM traceback_log WHERE hash = ?", (digest,))
     if not rows:
-        rows = db.query("INSERT INTO traceback_log (hash, text) VALUES (?, ?) RETURNING traceback_id", (digest, text))
+        rows = [(next_id(db, "traceback_log", "traceback_id"),)]
+        db.append("traceback_log", ("traceback_id", "hash", "text"), [(*rows[0], digest, text)])
     return int(rows[0][0])

@@ -22,7 +22,7 @@ SELECT s.due_at, s.event_id, s.event_type, e.event_payload, k.key, e.source, e.o
   LEFT JOIN lease l ON l.event_id = s.event_id
   LEFT JOIN attempt_log a ON a.attempt_id = s.last_failure AND a.attempt_no = s.attempts AND a.error_type = :lost
  WHERE s.event_type = :type AND s.due_at IS NOT NULL AND s.due_at <= :now AND l.event_id IS NULL
- ORDER BY s.due_at LIMIT :limit
+ ORDER BY s.due_at, s.event_id LIMIT :limit
 """
 _decode = json.JSONDecoder().decode
 _SUSPECT_WAITS = 1_000_000  # µs for which others may still be taken before it
@@ -81,10 +81,8 @@ def take(
         batch += [_claimed(row) for row in rows if not row[-1]]
         if len(batch) >= limit:
             break
-    db.execute_many(
-        "INSERT INTO lease (event_id, leased_until, leased_by) VALUES (?, ?, ?)",
-        [(claimed.event.event_id, until, worker) for claimed in batch],
-    )
+    leases = [(claimed.event.event_id, until, worker) for claimed in batch]
+    db.append("lease", ("event_id", "leased_until", "leased_by"), leases)
     return batch
 
 

@@ -106,8 +106,7 @@ class GroupCommit:
     def _commit_alone(self, job: Callable[[Writer], T], me: int) -> T:
         self._owner = me
         try:
-            with self._db.transaction():
-                return job(self._db)
+            return self._db.run(lambda: job(self._db))
         finally:
             self._owner = None
             self.commits += 1
@@ -116,9 +115,7 @@ class GroupCommit:
         tickets = [self._waiting.popleft() for _ in range(len(self._waiting))]
         self._owner = get_ident()
         try:
-            with self._db.transaction():
-                for ticket in tickets:
-                    self._run_apart(ticket)
+            self._db.run(lambda: self._run_all(tickets))
         except BaseException as error:  # noqa: BLE001 - the commit failed: nobody's job is done, and each caller hears so
             for ticket in tickets:
                 ticket.error = ticket.error or error
@@ -129,7 +126,12 @@ class GroupCommit:
                 ticket.done = True
                 ticket.woken.put(None)
 
+    def _run_all(self, tickets: list[_Ticket[object]]) -> None:
+        for ticket in tickets:
+            self._run_apart(ticket)
+
     def _run_apart(self, ticket: _Ticket[object]) -> None:
+        ticket.error = None  # of a run before this one, which a server that went away has undone
         try:
             with self._db.savepoint():
                 ticket.result = ticket.job(self._db)

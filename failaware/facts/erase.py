@@ -29,7 +29,7 @@ class Erasure(NamedTuple):
     wiped: bool
 
 
-_ERASURE = "INSERT INTO erasure_log (decision_id, of_table, row_id, digest, cluster_id) VALUES (?, ?, ?, ?, ?)"
+_ERASURE = ("erasure_id", "decision_id", "of_table", "row_id", "digest", "cluster_id")
 _FAILURES = (
     "SELECT a.attempt_id, f.cluster_id, a.traceback FROM attempt_log a JOIN failure f ON f.attempt_id = a.attempt_id "
     "WHERE a.event_id = ? ORDER BY a.attempt_id"
@@ -85,9 +85,12 @@ def _remove(db: Writer, table: str, ids: list[int], decision_id: int, clusters: 
     """Keep the digests, then put the marks in place of the texts; what was erased before stays as it is."""
     found = text_digests(db, BY_TABLE[table], ids)
     clusters = clusters or {}
-    db.execute_many(
-        _ERASURE, [(decision_id, table, number, digest.hex(), clusters.get(number)) for number, digest in found.items()]
-    )
+    first = append.next_id(db, "erasure_log", "erasure_id")
+    erasures = [
+        (erasure_id, decision_id, table, number, digest.hex(), clusters.get(number))
+        for erasure_id, (number, digest) in enumerate(found.items(), start=first)
+    ]
+    db.append("erasure_log", _ERASURE, erasures)
     marks = ", ".join(
         f"{column} = CASE WHEN {column} IS NULL THEN NULL ELSE '{mark}' END"
         for column, mark in FACTS[table].erasable.items()

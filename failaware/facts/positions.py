@@ -23,7 +23,7 @@ def move(db: Writer, position: Position, *, before: int) -> None:
     Raises:
         UsageError: it was not: someone else follows the same file, and what both read would be recorded twice.
     """
-    if not db.execute(_SAVE, (*position, before)):
+    if not db.change(_SAVE, (*position, before)):
         raise UsageError(f"another process follows {position.path} into this store; stop one of the two")
 
 

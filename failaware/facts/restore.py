@@ -7,7 +7,7 @@ from failaware.derive.exported import EVENT, Kind
 from failaware.derive.fold import fold, just_appended
 from failaware.derive.rules import Policy
 from failaware.derive.settings import load_policy
-from failaware.engine import Writer
+from failaware.engine import Reader, Writer
 from failaware.errors import UsageError
 
 Fact = tuple[Any, ...]
@@ -23,8 +23,8 @@ def restore(db: Writer, kind: Kind, facts: Sequence[Fact]) -> int:
     """
     if kind.name == "setting":
         return _settings(db, facts)
-    key, ids = kind.columns[0].name, [fact[0] for fact in facts]
-    here = {row[0]: row for row in db.query(_select(kind), (ids[0], ids[-1]))}
+    key = kind.columns[0].name
+    here = {row[0]: row for row in read(db, kind, facts[0][0], facts[-1][0])}
     new = [fact for fact in facts if fact[0] not in here]
     for fact in facts:
         if here.get(fact[0], fact) != fact:
@@ -43,6 +43,16 @@ def restore(db: Writer, kind: Kind, facts: Sequence[Fact]) -> int:
     return len(facts) - len(new)
 
 
+def read(db: Reader, kind: Kind, first: int, last: int) -> list[Fact]:
+    """The facts of one kind whose ids lie in a range, in their order."""
+    names = [f"k.{column.name}" if column.name == "key" else f"f.{column.name}" for column in kind.columns]
+    keys, key = "LEFT JOIN event_key k ON k.event_id = f.event_id" if kind is EVENT else "", kind.columns[0].name
+    return db.query(
+        f"SELECT {', '.join(names)} FROM {kind.table} f {keys} WHERE f.{key} BETWEEN ? AND ? ORDER BY f.{key}",
+        (first, last),
+    )
+
+
 def _settings(db: Writer, facts: Sequence[Fact]) -> int:
     """The policy and the grouping rules that the facts are derived by."""
     here: dict[str, str] = dict(db.query("SELECT name, value FROM setting"))
@@ -56,16 +66,10 @@ def _settings(db: Writer, facts: Sequence[Fact]) -> int:
     return len(facts) - len(new)
 
 
-def _select(kind: Kind) -> str:
-    names = [f"k.{column.name}" if column.name == "key" else f"f.{column.name}" for column in kind.columns]
-    keys = "LEFT JOIN event_key k ON k.event_id = f.event_id" if kind is EVENT else ""
-    return f"SELECT {', '.join(names)} FROM {kind.table} f {keys} WHERE f.{kind.columns[0].name} BETWEEN ? AND ?"
-
-
 def _insert(db: Writer, kind: Kind, facts: list[Fact]) -> None:
     names = [column.name for column in kind.columns]
     if kind is EVENT:  # its key stands last, and in a table of its own
         keys = [(fact[-1], fact[0]) for fact in facts if fact[-1] is not None]
         facts, names = [fact[:-1] for fact in facts], names[:-1]
-        db.execute_many("INSERT INTO event_key (key, event_id) VALUES (?, ?)", keys)
-    db.execute_many(f"INSERT INTO {kind.table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})", facts)
+        db.append("event_key", ("key", "event_id"), keys)
+    db.append(kind.table, names, facts)

@@ -18,10 +18,6 @@ RANGE = 2_048
 EVERY_US = 3_600_000_000
 """After this hour (µs) fewer are sealed too."""
 
-_INSERT = (
-    "INSERT INTO seal_log (seal_id, of_table, first_id, last_id, sealed_at, digest, facts) VALUES (?, ?, ?, ?, ?, ?, ?)"
-)
-
 
 class Commits(Protocol):
     """Whoever runs jobs on a store's connection: a Store."""
@@ -70,7 +66,7 @@ def next_seals(db: Reader, now: int) -> list[Seal]:
 def append(db: Writer, seals: list[Seal]) -> None:
     """Append seals to the chain, unless another process has been quicker."""
     if head(db).seal_id == seals[0].seal_id - 1:
-        db.execute_many(_INSERT, seals)
+        db.append("seal_log", Seal._fields, seals)
 
 
 def hold(db: Writer) -> None:

@@ -96,6 +96,6 @@ def hours_by_severity(db: Reader) -> list[HourSeverity]:
     """All failures by hour and by the severity of their clusters, oldest first."""
     rows = db.query(
         "SELECT h.hour, c.severity, sum(h.failures) FROM cluster_hour h "
-        "JOIN failure_cluster c ON c.cluster_id = h.cluster_id GROUP BY 1, 2 ORDER BY 1, 2"
+        "JOIN failure_cluster c ON c.cluster_id = h.cluster_id GROUP BY 1, 2 ORDER BY 1, coalesce(c.severity, '')"
     )
     return [HourSeverity(hour * HOUR, severity, failures) for hour, severity, failures in rows]

@@ -15,11 +15,11 @@ CHANGES = ("new", "back", "worse", "better", "gone")
 
 _STANDING = {
     "event": (
-        "SELECT s.event_id AS id, s.severity, s.rule, s.severity IS NOT NULL AS stands, s.cluster_id > 0 AS failed "
+        "SELECT s.event_id AS id, s.severity, s.rule, CASE WHEN s.severity IS NULL THEN 0 ELSE 1 END AS stands "
         "FROM event_state s WHERE s.cluster_id > 0"
     ),
     "cluster": (
-        "SELECT c.cluster_id AS id, c.severity, c.rule, n.unresolved > 0 AS stands, 1 AS failed "
+        "SELECT c.cluster_id AS id, c.severity, c.rule, CASE WHEN n.unresolved > 0 THEN 1 ELSE 0 END AS stands "
         f"FROM ({CLUSTER_EVIDENCE.format(of='cluster_id > 0')}) n JOIN failure_cluster c ON c.cluster_id = n.cluster_id"
     ),
 }
@@ -33,7 +33,7 @@ _HOW = {
     "event": "(SELECT CASE WHEN e.dismissed = 1 THEN 'dismissed' WHEN e.sync_status = 'SYNCED' THEN 'recovered' "
     "WHEN e.sync_status = 'PENDING' THEN 'requeued' ELSE lower(e.sync_status) END "
     "FROM event_state e WHERE e.event_id = after.id)",
-    "cluster": "CASE WHEN after.stands THEN 'unresolved' ELSE 'nothing unresolved' END",
+    "cluster": "CASE after.stands WHEN 1 THEN 'unresolved' ELSE 'nothing unresolved' END",
 }
 
 
@@ -42,8 +42,7 @@ def remember(db: Deriver) -> None:
     for kind, standing in _STANDING.items():
         db.execute(f"DROP TABLE IF EXISTS {kind}_before")
         db.execute(
-            f"CREATE TEMP TABLE {kind}_before (id INTEGER PRIMARY KEY, severity TEXT, rule TEXT, stands INTEGER, "
-            "failed INTEGER)"
+            f"CREATE TEMP TABLE {kind}_before (id INTEGER PRIMARY KEY, severity TEXT, rule TEXT, stands INTEGER)"
         )
         db.execute(f"INSERT INTO {kind}_before {standing}")
 
@@ -52,8 +51,8 @@ def changes(db: Deriver, kind: str, *, limit: int) -> tuple[dict[str, int], tupl
     """What changed since `remember`: how many of each kind of change, and the `limit` worst of each."""
     sql = f"""
       SELECT CASE WHEN before.id IS NULL THEN 'new'
-                  WHEN after.stands AND NOT before.stands THEN 'back'
-                  WHEN before.stands AND NOT after.stands THEN 'gone'
+                  WHEN after.stands > before.stands THEN 'back'
+                  WHEN after.stands < before.stands THEN 'gone'
                   WHEN {_rank("after")} > {_rank("before")} THEN 'worse' ELSE 'better' END AS change,
              after.id, {_TITLE[kind]} AS title, before.severity AS was, after.severity AS severity, after.rule,
              {_HOW[kind]} AS how

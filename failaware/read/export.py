@@ -26,8 +26,6 @@ _WITNESSES = {
 }
 """Who else knows the last id of a fact, where the end of its own table is damaged."""
 
-_SIZE = "(SELECT page_count FROM pragma_page_count) * (SELECT page_size FROM pragma_page_size)"
-
 
 class Export:
     """One export; `lost` counts the facts that could not be read, once all lines were taken."""
@@ -62,7 +60,8 @@ class Export:
             _SEALS,
         ):
             try:
-                ((newest, size),) = self._db.query(f"SELECT ({sql}), {_SIZE}", {"table": kind.table})
+                ((newest,),) = self._db.query(sql, {"table": kind.table})
+                size = self._db.size()
             except StoreCorrupt:
                 continue
             return min(newest or 0, size) if isinstance(newest, int | None) else 0
@@ -96,7 +95,8 @@ def _sql(kind: Kind) -> str:
     # The payload as it stands, so that it comes back to the byte; one that is no single line, as a text.
     rest = _object(kind._replace(columns=tuple(column for column in kind.columns if column.name != "event_payload")))
     return f"""
-      SELECT CASE WHEN json_valid(f.event_payload) AND instr(f.event_payload, char(10)) = 0
+      SELECT CASE WHEN json_valid(f.event_payload) AND f.event_payload NOT LIKE '%
+%'
                   THEN substr({rest}, 1, length({rest}) - 1) || ',"payload":' || f.event_payload || '}}'
                   ELSE {_object(kind)} END
         FROM event_log f LEFT JOIN event_key k ON k.event_id = f.event_id

@@ -9,15 +9,16 @@ _TRYING = (
 )
 _NEXT = (
     "SELECT event_id, event_type, due_at FROM event_state "
-    "WHERE event_type = ? AND due_at IS NOT NULL ORDER BY due_at LIMIT 1"
+    "WHERE event_type = ? AND due_at IS NOT NULL ORDER BY due_at, event_id LIMIT 1"
 )
 _DUE = "SELECT count(*) FROM event_state WHERE event_type = ? AND due_at IS NOT NULL AND due_at <= ?"
 _OLDEST = (
     "SELECT event_id, event_type, first_failed_at FROM event_state "
-    "WHERE severity = ? AND first_failed_at IS NOT NULL ORDER BY first_failed_at LIMIT 1"
+    "WHERE severity = ? AND first_failed_at IS NOT NULL ORDER BY first_failed_at, event_id LIMIT 1"
 )
 _MOST_RETRIED = (
-    "SELECT event_id, event_type, attempts - 1 FROM event_state WHERE attempts > 1 ORDER BY attempts DESC LIMIT 1"
+    "SELECT event_id, event_type, attempts - 1 FROM event_state WHERE attempts > 1 "
+    "ORDER BY attempts DESC, event_id DESC LIMIT 1"
 )
 _WAITING = (
     "SELECT event_type, sum(events) FROM tally WHERE sync_status = 'PENDING' AND dismissed = 0 "

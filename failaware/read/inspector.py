@@ -56,14 +56,16 @@ class Inspector:
         """Open a store that exists.
 
         Args:
-            path: the SQLite file.
-            clock: gives the time in µs, for what is due now and filters such as `since:2h`; the machine's by default.
+            path: the SQLite file, or the URL of the PostgreSQL database, as of `Store.open`.
+            clock: gives the time in µs, for what is due now and filters such as `since:2h`; by default the machine's,
+                or the PostgreSQL server's.
             busy_timeout_s: how many seconds to wait for a program that holds the file for itself (writers do not).
 
         Raises:
             StoreError: missing, foreign, newer, corrupt or unreadable; the message says what to do.
         """
-        return cls(open_reader(path, busy_timeout_s=busy_timeout_s), path, clock or now_us)
+        db = open_reader(path, busy_timeout_s=busy_timeout_s)
+        return cls(db, path, clock or db.clock(now_us))
 
     @sound
     def health(self) -> Health:

@@ -56,10 +56,8 @@ def sound(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P],
 
 def damage(db: Reader) -> str | None:
     """The first that is wrong with the store's schema, pages, or types of values; None if nothing is."""
-    from failaware.engine.expected import differences, integrity
-
     try:
-        return next(differences(db), None) or next(iter(integrity(db)), None)
+        return next((problem for _, problem in db.defects()), None)
     except StoreCorrupt as error:
         return str(error)
 

@@ -14,7 +14,7 @@ from failaware.derive.fold import DERIVED, rebuild
 from failaware.derive.seals import BY_TABLE, NO_SEAL, PREFIX, SEALED, Head, Seal, digests, head, make_seal
 from failaware.derive.settings import load_policy
 from failaware.engine import Deriver, open_beside
-from failaware.engine.expected import differences, integrity
+from failaware.engine.expected import columns_and_keys
 from failaware.engine.guards import FACTS
 from failaware.errors import StoreError, UsageError
 
@@ -192,10 +192,8 @@ class _Verifier:
 
     def _schema(self) -> None:
         self._progress("schema", 0, 1)
-        for difference in differences(self._db):
-            self._find("schema", "schema", difference)
-        for problem in integrity(self._db):
-            self._find("schema", "file", problem)
+        for where, problem in self._db.defects():
+            self._find("schema", where, problem)
 
     def _seals(self) -> None:
         total = sum(self._count(table) for table in BY_TABLE)
@@ -297,9 +295,7 @@ class _Verifier:
 
     def _compare(self, table: str) -> None:
         """A derived table against its fresh derivation, along their keys."""
-        info = self._db.query(f"PRAGMA main.table_info({table})")
-        columns = [row[1] for row in info]
-        keys = [row[1] for row in sorted(info, key=lambda row: row[5]) if row[5]]
+        columns, keys = columns_and_keys(table)
         names = {
             "table": table,
             "keys": ", ".join(keys),

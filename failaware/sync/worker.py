@@ -122,14 +122,17 @@ class Worker:
                 del self._in_hand[result.claimed.event.event_id]
             else:
                 del self._in_hand[result.event.event_id]  # given back untried: the pool is stopping
-        self._pace(time.monotonic() - began)
+        self._pace(time.monotonic() - began, len(tried))
         return tried
 
-    def _pace(self, took: float) -> None:
-        """Large batches for quick handlers, so that a commit is shared by many; small ones for slow handlers."""
+    def _pace(self, took: float, results: int) -> None:
+        """Large batches for quick handlers, so that a commit is shared by many; small ones for slow handlers.
+
+        The last few of a batch say nothing: they may have been running for long.
+        """
         if took >= _FLUSH_S:
             self._size = min(self._batch, _FIRST_BATCH)
-        elif took < _FLUSH_S / 2:
+        elif took < _FLUSH_S / 2 and 2 * results > self._size:
             self._size = min(self._batch, 2 * self._size)
 
     def _turn_over(self, tried: list[Tried]) -> list[Claimed]:

@@ -8,6 +8,8 @@ from failaware.derive import fold
 from failaware.derive.rules import default_policy
 from failaware.facts import append, claim
 
+pytestmark = pytest.mark.sqlite("its query plans; PostgreSQL plans by statistics")
+
 ONLY_IN_A_REBUILD = {"all_courses", "all_hours"}
 STORED = (
     r"event_log|event_key|attempt_log|decision_log|lease|event_state|failure|event_cluster|failure_cluster|cluster_hour"
@@ -22,13 +24,8 @@ class Parameters(dict):
 
 
 def plan(store, sql, parameters):
-    """The steps of a statement's query plan; the work tables are there."""
-
-    def job(db):
-        fold._make_work_tables(db)
-        return [row[3] for row in db.query(f"EXPLAIN QUERY PLAN {sql}", parameters)]
-
-    return store.write(job)
+    """The steps of a statement's query plan."""
+    return store.write(lambda db: [row[3] for row in db.query(f"EXPLAIN QUERY PLAN {sql}", parameters)])
 
 
 def stored_names(sql):
@@ -52,7 +49,6 @@ def test_no_statement_of_the_fold_goes_through_a_stored_table(store, name):
 
 def test_judging_goes_by_the_clusters_that_are_asked_for(store):
     sql = []
-    store.write(fold._make_work_tables)
     original = store._db.query
 
     def spy(statement, parameters=()):

@@ -10,6 +10,8 @@ from failaware import Handlers, Retry, Worker
 from failaware.engine.guards import FACTS, guard_statements
 from tests.conftest import plain_sqlite
 
+pytestmark = pytest.mark.sqlite("its triggers; PostgreSQL's are in test_postgres")
+
 
 @pytest.fixture
 def full(store, path):

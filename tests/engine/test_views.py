@@ -6,20 +6,19 @@ import pytest
 
 from failaware import Inspector, Store
 from sample_data.seed import seed
-from tests.conftest import plain_sqlite
+from tests.conftest import plain
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@pytest.fixture(scope="module")
-def seeded(tmp_path_factory):
-    path = tmp_path_factory.mktemp("views") / "store.db"
+@pytest.fixture
+def seeded(path):
     seed(path, events=400)
     return path
 
 
 def rows(path, sql):
-    with plain_sqlite(path) as db:
+    with plain(path) as db:
         found = db.execute(sql)
         names = [column[0] for column in found.description]
         return [dict(zip(names, row, strict=True)) for row in found]
@@ -84,6 +83,7 @@ def test_times_are_iso_8601_to_the_microsecond_also_before_1970(path):
     assert tuple(map(in_us, texts)) == moments
 
 
+@pytest.mark.sqlite("it keeps the comments")
 def test_the_schema_says_what_the_columns_are(seeded):
     texts = rows(seeded, "SELECT name, sql FROM sqlite_master WHERE sql LIKE 'CREATE %' AND type IN ('table', 'view')")
     bare = {row["name"] for row in texts if "--" not in row["sql"]}

@@ -15,6 +15,7 @@ from failaware.engine.watch import Watch
 def test_a_commit_of_another_process_is_told(path):
     program = "import sys; from failaware import Store; Store.open(sys.argv[1]).record('a', 1)"
     with Store.open(path) as store, closing(store.read(lambda db: db.watch())) as watch:
+        assert watch.wait(60)  # what was before, it does not know
         assert not watch.wait(0.01)
         subprocess.run([sys.executable, "-c", program, str(path)], check=True)
         assert watch.wait(5)
@@ -23,5 +24,6 @@ def test_a_commit_of_another_process_is_told(path):
 def test_where_nobody_tells_it_returns_soon(tmp_path):
     with closing(Watch(tmp_path / "missing")) as watch:
         began = time.monotonic()
+        assert watch.wait(60)
         assert not watch.wait(60)
         assert time.monotonic() - began < 5

@@ -2,13 +2,14 @@
 
 import sqlite3
 
+import psycopg
 import pytest
 
 import failaware.engine.sqlite as engine
 from failaware import Handlers, Inspector, NotFound, Permanent, Store, UsageError, Worker
 from failaware.engine.guards import ERASED
 from failaware.read.verify import verify
-from tests.conftest import assert_rebuild_changes_nothing, plain_sqlite, query
+from tests.conftest import assert_rebuild_changes_nothing, plain, plain_sqlite, query
 
 SECRET = "Ada Lovelace, born 1815"
 
@@ -36,6 +37,7 @@ def in_files(path, text):
     return [file.name for file in path.parent.iterdir() if text.encode() in file.read_bytes()]
 
 
+@pytest.mark.sqlite("its file and its log")
 def test_no_trace_is_left_in_the_file(store, path, inspector):
     (event_id,) = fail(store, SECRET)
     assert in_files(path, SECRET)
@@ -118,19 +120,20 @@ def test_the_database_allows_nothing_else(store, path):
     ids = fail(store, "A", "B")
     store.erase(ids[:1], because="r")
     allowed, refused = ids
-    with plain_sqlite(path) as db:
+    with plain(path) as db:
         for statement in (
             f"UPDATE event_log SET event_payload = '\"{ERASED}\"' WHERE event_id = {refused}",  # nobody decided it
             f"UPDATE event_log SET event_payload = '1' WHERE event_id = {allowed}",  # no erasure
             f"UPDATE event_log SET event_type = 'x' WHERE event_id = {allowed}",
             f"UPDATE attempt_log SET error_message = '{ERASED}' WHERE event_id = {refused}",
             f"DELETE FROM event_log WHERE event_id = {allowed}",
-            "INSERT INTO erasure_log (decision_id, of_table, row_id, digest) VALUES (99, 'event_log', 2, '')",
+            "INSERT INTO erasure_log VALUES (9, 99, 'event_log', 2, '', NULL)",
         ):
-            with pytest.raises(sqlite3.IntegrityError, match="failaware"):
+            with pytest.raises((sqlite3.IntegrityError, psycopg.IntegrityError), match="failaware"):
                 db.execute(statement)
 
 
+@pytest.mark.sqlite("its file and its log")
 def test_a_reader_in_the_middle_is_said_to_keep_a_trace(path, clock, monkeypatch):
     monkeypatch.setattr(engine, "BUSY_TIMEOUT_S", 0.05)
     with Store.open(path, clock=clock) as store:

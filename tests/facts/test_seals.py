@@ -46,6 +46,7 @@ def test_an_idle_worker_seals(store):
     assert {row[1] for row in seals(store)} == {"event_log", "attempt_log"}
 
 
+@pytest.mark.sqlite("its file has a size that can be limited")
 def test_a_disk_that_is_full_keeps_nobody_from_closing(path, clock):
     store = Store.open(path, clock=clock)
     store.record_many(("a", {"text": "x" * 1_000}) for n in range(RANGE))

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 
@@ -121,12 +122,17 @@ while not store.read(lambda db: db.query("SELECT 1 FROM event_log WHERE event_ty
 """
 
 
-def run(path, program, *args, **env):
-    path.with_name("shop.py").write_text(APP)
-    path.with_name("main.py").write_text("from shop import *\n" + program)
+@pytest.fixture
+def run(path, tmp_path):
+    return partial(_run, tmp_path, path)
+
+
+def _run(tmp_path, path, program, *args, **env):
+    (tmp_path / "shop.py").write_text(APP)
+    (tmp_path / "main.py").write_text("from shop import *\n" + program)
     done = subprocess.run(
         [sys.executable, "main.py", *args],
-        cwd=path.parent,
+        cwd=tmp_path,
         env={**os.environ, "STORE": str(path), **env},
         capture_output=True,
         text=True,
@@ -145,8 +151,8 @@ def tasks(inspector):
 
 
 @pytest.mark.parametrize("pool", ["solo", "threads"])
-def test_a_worker_records_every_task_with_every_try(path, inspector, store, pool):
-    run(path, IN_MEMORY, pool)
+def test_a_worker_records_every_task_with_every_try(inspector, store, pool, run):
+    run(IN_MEMORY, pool)
     found = tasks(inspector)
     failed, recovered = found["shop.charge"]
     assert (failed.sync_status, failed.source) == ("DEAD", "celery")
@@ -182,8 +188,8 @@ def test_a_worker_records_every_task_with_every_try(path, inspector, store, pool
     assert_rebuild_changes_nothing(store)
 
 
-def test_an_eager_tasks_tries_are_in_their_order_though_they_end_the_other_way_round(path, inspector):
-    run(path, EAGER)
+def test_an_eager_tasks_tries_are_in_their_order_though_they_end_the_other_way_round(inspector, run):
+    run(EAGER)
     found = {event.key: event for events in tasks(inspector).values() for event in events}
     assert [attempt.outcome for attempt in found["celery:recovers"].attempts] == ["FAILED", "FAILED", "SYNCED"]
     failed = found["celery:fails"]
@@ -192,8 +198,8 @@ def test_an_eager_tasks_tries_are_in_their_order_though_they_end_the_other_way_r
     assert [attempt.error_type for attempt in found["celery:propagates"].attempts] == ["KeyError"]
 
 
-def test_a_retry_that_overtakes_the_try_that_asked_for_it_has_the_last_word(path, inspector, store):
-    run(path, OVERTAKING)
+def test_a_retry_that_overtakes_the_try_that_asked_for_it_has_the_last_word(inspector, store, run):
+    run(OVERTAKING)
     event = inspector.event(1)
     assert [(attempt.attempt_no, attempt.outcome) for attempt in event.attempts] == [(1, "FAILED"), (2, "SYNCED")]
     assert event.attempts[0].attempt_id > event.attempts[1].attempt_id
@@ -201,8 +207,8 @@ def test_a_retry_that_overtakes_the_try_that_asked_for_it_has_the_last_word(path
     assert_rebuild_changes_nothing(store)
 
 
-def test_what_celery_will_retry_is_not_for_our_workers_until_a_person_says_so(path, store, inspector, clock):
-    run(path, WAITING)
+def test_what_celery_will_retry_is_not_for_our_workers_until_a_person_says_so(store, inspector, clock, run):
+    run(WAITING)
     event = inspector.event(1)
     assert (event.sync_status, event.leased_by) == ("FAILED", "celery")
     assert inspector.health().in_hand == 1
@@ -219,20 +225,22 @@ def test_what_celery_will_retry_is_not_for_our_workers_until_a_person_says_so(pa
     assert inspector.event(1).sync_status == "SYNCED"
 
 
-def test_a_forked_pool_records_too_and_the_main_process_what_its_children_cannot_say(path, store, inspector):
+def test_a_forked_pool_records_too_and_the_main_process_what_its_children_cannot_say(
+    path, store, inspector, run, tmp_path
+):
     with redis_server() as socket:
         broker = f"redis+socket://{socket}"
-        path.with_name("shop.py").write_text(APP)
+        (tmp_path / "shop.py").write_text(APP)
         command = ["worker", "-P", "prefork", "-c", "2", "--without-gossip", "--without-mingle", "-l", "warning"]
         worker = subprocess.Popen(
             [sys.executable, "-m", "celery", "-A", "shop", *command],
-            cwd=path.parent,
+            cwd=tmp_path,
             env={**os.environ, "STORE": str(path), "BROKER": broker},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
         )
         try:
-            run(path, SENDING, BROKER=broker)
+            run(SENDING, BROKER=broker)
         finally:
             worker.terminate()
             worker.communicate(timeout=60)
@@ -251,18 +259,18 @@ def test_a_forked_pool_records_too_and_the_main_process_what_its_children_cannot
     assert_rebuild_changes_nothing(store)
 
 
-def test_a_second_recorder_takes_the_place_of_the_first(path, store):
-    run(path, "TaskRecorder(store)\nbreaks.apply()\nTaskRecorder(store).close()\nrecorder.close()\nbreaks.apply()\n")
+def test_a_second_recorder_takes_the_place_of_the_first(store, run):
+    run("TaskRecorder(store)\nbreaks.apply()\nTaskRecorder(store).close()\nrecorder.close()\nbreaks.apply()\n")
     assert query(store, "SELECT error_type FROM attempt_log") == [("KeyError",)]
 
 
-def test_arguments_that_are_too_large_are_left_out_and_the_failure_is_kept(path, inspector):
-    run(path, "charge.apply(('x' * 2_000_000,), {'succeeds_at': 0})")
+def test_arguments_that_are_too_large_are_left_out_and_the_failure_is_kept(inspector, run):
+    run("charge.apply(('x' * 2_000_000,), {'succeeds_at': 0})")
     payload = json.loads(inspector.event(1).event_payload)
     assert (payload["left_out"], payload["kwargs"]) == (["args"], {"succeeds_at": 0})
 
 
-def test_what_cannot_be_recorded_is_logged_and_the_task_goes_on(path, store):
-    done = run(path, "store.close()\nassert charge.apply((18,), {'succeeds_at': 0}).get() == 'charged'")
+def test_what_cannot_be_recorded_is_logged_and_the_task_goes_on(store, run):
+    done = run("store.close()\nassert charge.apply((18,), {'succeeds_at': 0}).get() == 'charged'")
     assert "is not recorded: " in done.stderr
     assert query(store, "SELECT count(*) FROM event_log") == [(0,)]

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 
@@ -67,13 +68,18 @@ OUTCOMES = {
 }
 
 
-def run(path, *words, status=1, ago=0, **files):
+@pytest.fixture
+def run(path, tmp_path):
+    return partial(_run, tmp_path, path)
+
+
+def _run(tmp_path, path, *words, status=1, ago=0, **files):
     """Run pytest with the plugin in the store's folder, `ago` hours, with these files; returns what it printed."""
     for name, text in files.items():
-        (path.parent / f"{name}.py").write_text(text)
+        (tmp_path / f"{name}.py").write_text(text)
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:valkey", *words]
     env = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")} | {"AGO": str(ago)}
-    done = subprocess.run(command, cwd=path.parent, env=env, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == status, done.stdout + done.stderr
     return done.stdout + done.stderr
 
@@ -85,8 +91,8 @@ def recorded(path):
 
 
 @pytest.mark.parametrize("spread", [(), ("-n2",)], ids=["alone", "xdist"])
-def test_each_test_is_an_event_with_its_error_where_people_look(path, spread):
-    said = run(path, f"--failaware={path}", *spread, test_shop=SUITE)
+def test_each_test_is_an_event_with_its_error_where_people_look(path, spread, run):
+    said = run(f"--failaware={path}", *spread, test_shop=SUITE)
     found = recorded(path)
     assert {name: event.sync_status for name, event in found.items()} == OUTCOMES
     assert "failaware: 7 tests in " in said
@@ -113,7 +119,7 @@ def test_each_test_is_an_event_with_its_error_where_people_look(path, spread):
     assert "strict" in found["test_surprises"].attempts[0].error_message
 
 
-def test_a_flaky_test_is_one_recurring_cluster_across_runs(path, store):
+def test_a_flaky_test_is_one_recurring_cluster_across_runs(path, store, run):
     conftest = """
 import os
 import pytest
@@ -126,7 +132,7 @@ def pytest_runtest_makereport():
 """
     flaky = "import os\ndef test_flaky():\n    assert os.environ['AGO'] == '40', 'the cart is empty'\n"
     for ago, status in ((72, 1), (40, 0), (24, 1)):
-        run(path, f"--failaware={path}", status=status, ago=ago, conftest=conftest, test_cart=flaky)
+        run(f"--failaware={path}", status=status, ago=ago, conftest=conftest, test_cart=flaky)
     assert query(store, "SELECT event_type, events, episodes, severity, rule FROM failure_cluster") == [
         ("test_cart.py::test_flaky", 2, 2, "CRITICAL", "recurring")
     ]
@@ -134,12 +140,12 @@ def pytest_runtest_makereport():
     assert_rebuild_changes_nothing(store)
 
 
-def test_reruns_are_attempts_at_the_same_event(path):
+def test_reruns_are_attempts_at_the_same_event(path, run):
     flaky = (
         "from pathlib import Path\ndef test_flaky():\n    mark = Path('mark')\n    mark.touch() if not mark.exists() "
     )
     flaky += "else mark.unlink()\n    assert not mark.exists(), 'the cart is empty'\ndef test_bad():\n    assert 0\n"
-    run(path, f"--failaware={path}", "--reruns=1", test_cart=flaky)
+    run(f"--failaware={path}", "--reruns=1", test_cart=flaky)
     found = recorded(path)
     assert [attempt.outcome for attempt in found["test_flaky"].attempts] == ["FAILED", "SYNCED"]
     assert found["test_flaky"].attempts[0].because == "run again"
@@ -147,9 +153,8 @@ def test_reruns_are_attempts_at_the_same_event(path):
     assert found["test_bad"].sync_status == "DEAD"
 
 
-def test_a_file_that_cannot_be_collected_is_a_failure(path):
+def test_a_file_that_cannot_be_collected_is_a_failure(path, run):
     run(
-        path,
         f"--failaware={path}",
         "-n2",
         status=1,
@@ -161,26 +166,26 @@ def test_a_file_that_cannot_be_collected_is_a_failure(path):
     assert "no_such_module" in broken.attempts[0].traceback
 
 
-def test_a_test_that_takes_its_worker_with_it_is_a_failure(path):
+def test_a_test_that_takes_its_worker_with_it_is_a_failure(path, run):
     dies = "import os\ndef test_dies():\n    os._exit(3)\ndef test_lives():\n    pass\n"
-    run(path, f"--failaware={path}", "-n1", test_dies=dies)
+    run(f"--failaware={path}", "-n1", test_dies=dies)
     found = recorded(path)
     assert found["test_dies"].attempts[0].error_type == "WorkerCrashed"
     assert found["test_lives"].sync_status == "SYNCED"
 
 
-def test_a_run_that_is_killed_leaves_what_it_did(path):
+def test_a_run_that_is_killed_leaves_what_it_did(path, run):
     killed = (
         "import os, signal\ndef test_first():\n    pass\ndef test_killed():\n    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
-    run(path, f"--failaware={path}", status=-9, test_killed=killed)
+    run(f"--failaware={path}", status=-9, test_killed=killed)
     assert {name: event.sync_status for name, event in recorded(path).items()} == {"test_first": "SYNCED"}
 
 
-def test_without_the_option_nothing_is_recorded_and_a_bad_path_is_one_sentence(path, tmp_path):
-    run(path, status=0, test_ok="def test(): pass\n")
-    assert not path.exists()
+def test_without_the_option_nothing_is_recorded_and_a_bad_path_is_one_sentence(path, tmp_path, run):
+    run(status=0, test_ok="def test(): pass\n")
+    assert not (tmp_path / "store.db").exists()
     (tmp_path / "text").write_text("no store")
-    said = run(path, "--failaware=text", status=4)
+    said = run("--failaware=text", status=4)
     assert "--failaware: " in said
     assert "Traceback" not in said

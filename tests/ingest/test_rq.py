@@ -67,9 +67,9 @@ if sys.argv[2] == "Forking":
 
 
 @pytest.fixture
-def rq(path):
+def rq(path, tmp_path):
     """Runs programs beside a server: rq("program …", …)."""
-    folder = path.parent
+    folder = tmp_path
     (folder / "workers.py").write_text(WORKER)
     (folder / "jobs.py").write_text(JOBS)
     env = {**os.environ, "STORE": str(path), "PYTHONPATH": str(folder)}
@@ -186,8 +186,8 @@ worker.wait(timeout=60)
     assert inspector.event(1).sync_status == "DEAD"
 
 
-def test_what_cannot_be_recorded_is_logged_and_the_worker_goes_on(rq, store, path):
-    (path.parent / "workers.py").write_text(WORKER + "\nForking.store.close()\n")
+def test_what_cannot_be_recorded_is_logged_and_the_worker_goes_on(rq, store, tmp_path):
+    (tmp_path / "workers.py").write_text(WORKER + "\nForking.store.close()\n")
     rq("-c", SEND, "{socket}", "Simple")
     done = work(rq, "Simple")
     assert "jobs.works[works] is not recorded: " in done.stderr

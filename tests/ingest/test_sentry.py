@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from functools import partial
 
 import pytest
 from sentry_sdk.envelope import Envelope
@@ -90,8 +91,13 @@ for order in (17, 18):
 """
 
 
-def run(path, program):
-    script = path.with_name("shop.py")
+@pytest.fixture
+def run(path, tmp_path):
+    return partial(_run, tmp_path, path)
+
+
+def _run(tmp_path, path, program):
+    script = tmp_path / "shop.py"
     script.write_text(BEGIN + program)
     done = subprocess.run(
         [sys.executable, str(script), str(path)], capture_output=True, text=True, timeout=120, check=False
@@ -100,8 +106,8 @@ def run(path, program):
     return done
 
 
-def test_an_exception_is_kept_with_its_chain_frames_tags_contexts_and_a_masked_user(path, inspector, store):
-    run(path, CHAIN)
+def test_an_exception_is_kept_with_its_chain_frames_tags_contexts_and_a_masked_user(inspector, store, run):
+    run(CHAIN)
     event = inspector.event(1)
     (attempt,) = event.attempts
     assert (event.sync_status, event.source) == ("DEAD", "sentry:staging shop@1.4.2")
@@ -130,8 +136,8 @@ def test_an_exception_is_kept_with_its_chain_frames_tags_contexts_and_a_masked_u
     [(FLASK, "checkout"), (FASTAPI, "/checkout/{order}"), (CELERY, "shop.checkout")],
     ids=["flask", "fastapi", "celery"],
 )
-def test_what_the_frameworks_report_is_kept_once_by_endpoint_or_task(path, inspector, store, program, where):
-    run(path, program)
+def test_what_the_frameworks_report_is_kept_once_by_endpoint_or_task(inspector, store, program, where, run):
+    run(program)
     (event,) = inspector.events()
     assert event.event_type.endswith(where)
     detail = inspector.event(event.event_id)
@@ -147,8 +153,8 @@ def test_what_the_frameworks_report_is_kept_once_by_endpoint_or_task(path, inspe
         assert payload["extra"]["celery-job"]["task_name"] == "shop.checkout"
 
 
-def test_what_is_logged_is_kept_and_gathered_by_its_format(path, inspector, store):
-    run(path, LOGGING)
+def test_what_is_logged_is_kept_and_gathered_by_its_format(inspector, store, run):
+    run(LOGGING)
     assert query(store, "SELECT event_type FROM event_log") == [("shop.checkout",)] * 2
     assert query(store, "SELECT error_type, error_message, fingerprint FROM attempt_log WHERE event_id = 1") == [
         ("ERROR", "order 17 has no address", "order %s has no address")
@@ -157,9 +163,8 @@ def test_what_is_logged_is_kept_and_gathered_by_its_format(path, inspector, stor
     assert json.loads(inspector.event(1).event_payload)["extra"]["order"] == 17
 
 
-def test_what_is_no_failure_is_left_out(path, store):
+def test_what_is_no_failure_is_left_out(store, run):
     run(
-        path,
         "init(traces_sample_rate=1.0)\n"
         "with sentry_sdk.start_transaction(name='checkout'): pass\n"
         "from sentry_sdk.crons import capture_checkin\n"
@@ -172,17 +177,16 @@ def test_what_is_no_failure_is_left_out(path, store):
     assert query(store, "SELECT count(*) FROM event_log") == [(1,)]
 
 
-def test_a_group_is_told_by_its_members(path, inspector, store):
+def test_a_group_is_told_by_its_members(inspector, store, run):
     group = "ExceptionGroup('2 of 3', [ValueError('no a'), KeyError('b')])"
-    run(path, f"init()\ntry:\n    raise {group}\nexcept ExceptionGroup:\n    sentry_sdk.capture_exception()\n")
+    run(f"init()\ntry:\n    raise {group}\nexcept ExceptionGroup:\n    sentry_sdk.capture_exception()\n")
     (attempt,) = inspector.event(1).attempts
     assert attempt.cause == "ValueError: no a\n+ KeyError: 'b'"
     assert "  +---------------- 2 ----------------\n  | KeyError: 'b'\n" in attempt.traceback
 
 
-def test_the_programs_own_fingerprint_counts(path, store):
+def test_the_programs_own_fingerprint_counts(store, run):
     run(
-        path,
         "init()\nfor name in 'ab':\n    with sentry_sdk.new_scope() as scope:\n"
         "        scope.fingerprint = ['stock', '{{ default }}'] if name == 'a' else ['stock']\n"
         "        sentry_sdk.capture_message(f'no {name}', level='error')\n",
@@ -261,8 +265,8 @@ def test_an_event_that_comes_twice_is_recorded_once(store, transport):
     assert query(store, "SELECT count(*) FROM attempt_log") == [(1,)]
 
 
-def test_the_end_of_the_program_waits_for_the_last_error(path, store):
+def test_the_end_of_the_program_waits_for_the_last_error(path, store, run):
     with Store.open(path):
-        done = run(path, "init()\nsentry_sdk.capture_message('last words', level='error')\nsys.exit(0)")
+        done = run("init()\nsentry_sdk.capture_message('last words', level='error')\nsys.exit(0)")
     assert done.stderr == ""
     assert query(store, "SELECT error_message FROM attempt_log") == [("last words",)]

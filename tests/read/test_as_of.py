@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from failaware import Inspector
-from tests.conftest import START, plain_sqlite
+from tests.conftest import START, plain
 from tests.life import Life, histories
 
 
@@ -105,5 +105,5 @@ def test_nothing_can_be_written_through_it(store, path, clock):
         for statement in ("DELETE FROM main.event_log", "UPDATE main.event_state SET attempts = 9"):
             with pytest.raises(Exception, match="read-only"):
                 then.db.execute(statement)
-    with plain_sqlite(path) as db:
+    with plain(path) as db:
         assert db.execute("SELECT event_id, attempts FROM event_state").fetchall() == [(event_id, 0)]

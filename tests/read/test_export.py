@@ -18,7 +18,7 @@ from failaware.facts.seal import seal_all
 from failaware.ingest.restore import take_back
 from failaware.read.export import Export
 from failaware.read.verify import verify
-from tests.conftest import derived, plain_sqlite, query
+from tests.conftest import derived, plain, plain_sqlite, query
 from tests.life import Life, histories_with_erasures
 
 
@@ -75,11 +75,11 @@ def test_policy_and_grouping_come_along(lines, path, tmp_path):
 
 @pytest.mark.parametrize("payload", ['{"a": 1,  "b": "ü\\n"}', '{"a":\n1}', "not JSON", "1e400", '{"a":1,"a":2}'])
 def test_payloads_come_back_to_the_byte(store, path, tmp_path, payload):
-    with plain_sqlite(path) as db:
+    with plain(path) as db:
         db.execute("INSERT INTO event_log VALUES (1, 'a', NULL, ?, 1, 1, NULL)", (payload,))
     store.rebuild()
     taken(export(path), tmp_path / "b.db")
-    with plain_sqlite(tmp_path / "b.db") as db:
+    with plain(tmp_path / "b.db") as db:
         assert db.execute("SELECT event_payload FROM event_log").fetchall() == [(payload,)]
 
 
@@ -175,6 +175,7 @@ def test_a_line_that_is_none_is_named(tmp_path, line, why):
         taken([FIRST.encode(), line], tmp_path / "b.db")
 
 
+@pytest.mark.sqlite("a damaged page of its file")
 def test_what_a_damaged_file_still_gives_is_saved(lines, path, tmp_path):
     with plain_sqlite(path) as db:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")

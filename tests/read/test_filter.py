@@ -128,6 +128,7 @@ def test_moments(monkeypatch):
             parse_moment(wrong, now=START)
 
 
+@pytest.mark.sqlite("its query plans")
 def test_the_events_of_one_cluster_are_read_along_its_own_index(store):
     """In a store of a million events the others must not be walked through."""
     for where in ("cluster:7", "status:DEAD cluster:7 -error:x", "last:7 status:DEAD -status:DISMISSED"):

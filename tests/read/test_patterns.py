@@ -263,6 +263,7 @@ def test_a_herd_says_where_it_comes_from(store, inspector, clock):
     assert inspector.patterns.calendar().pending == 1
 
 
+@pytest.mark.sqlite("its query plans")
 def test_the_calendar_does_not_look_at_what_is_due_later(store):
     values = {"now": 0, "minute": MINUTE, "first": 0, "until": 60 * MINUTE}
     plan = [row[3] for row in query(store, f"EXPLAIN QUERY PLAN {_DUE}", values)]

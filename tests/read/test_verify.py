@@ -5,11 +5,13 @@ import shutil
 import pytest
 
 from failaware import Handlers, Retry, Store, UsageError, Worker
+from failaware.derive.fold import DERIVED
 from failaware.engine.guards import FACTS
+from failaware.engine.postgres_place import parse
 from failaware.facts.seal import seal_all
 from failaware.ingest.lines import ingest_lines
 from failaware.read.verify import verify
-from tests.conftest import plain_sqlite, query
+from tests.conftest import plain, query
 
 EVENTS = 12
 
@@ -38,26 +40,52 @@ def sealed(store, path):
 
 
 @pytest.fixture
-def tamper(sealed, store, path, tmp_path):
+def tamper(sealed, path, tmp_path, engine):
     """Does something to a copy of the store, with the guards dropped, and says what verify finds."""
 
     def run(*statements, noted=None, guards=True):
-        store.read(lambda db: db.query("PRAGMA wal_checkpoint(PASSIVE)"))
-        copy = tmp_path / "copy.db"
-        shutil.copy(path, copy)
-        with plain_sqlite(copy) as db:
-            triggers = db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
-            for name, _ in triggers:
-                db.execute(f"DROP TRIGGER {name}")
-            for statement in statements:
-                db.execute(statement)
-            for _, sql in triggers if guards else ():
-                db.execute(sql)
-        found = verify(copy, noted=noted)
+        change = _change_file if engine == "sqlite" else _change_schema
+        place = change(path, tmp_path, statements, guards=guards)
+        found = verify(place, noted=noted)
         first = reversed([finding for finding in found.findings if finding.part != "derived"])
         return {finding.where: finding.problem for finding in first}
 
-    return run
+    yield run
+    if engine == "postgres":
+        with plain(path) as db:
+            db.execute(f"DROP SCHEMA IF EXISTS {parse(path).schema}_copy CASCADE")
+
+
+def _change_file(path, tmp_path, statements, *, guards):
+    with plain(path) as db:
+        db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+    copy = tmp_path / "copy.db"
+    shutil.copy(path, copy)
+    with plain(copy) as db:
+        triggers = db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+        for name, _ in triggers:
+            db.execute(f"DROP TRIGGER {name}")
+        for statement in statements:
+            db.execute(statement)
+        for _, sql in triggers if guards else ():
+            db.execute(sql)
+    return copy
+
+
+def _change_schema(path, _tmp_path, statements, *, guards):
+    name = parse(path).schema
+    copy = path.replace(name, f"{name}_copy")
+    with plain(path) as db:
+        db.execute(f"DROP SCHEMA IF EXISTS {name}_copy CASCADE")
+    Store.open(copy).close()
+    with plain(copy, guarded=False) as db:
+        for table in (*FACTS, *DERIVED, "setting"):
+            db.execute(f"INSERT INTO {table} SELECT * FROM {name}.{table}")
+        for statement in statements:
+            db.execute(statement)
+        if not guards:
+            db.execute("DROP TRIGGER event_log_refuses_update ON event_log")
+    return copy
 
 
 @pytest.mark.parametrize(
@@ -116,7 +144,7 @@ def test_what_was_erased_and_is_back(tamper):
 
 
 def test_a_seal_that_was_changed(tamper):
-    for column in ("sealed_at = 1", "digest = replace(digest, '1', '2')", "facts = zeroblob(length(facts))"):
+    for column in ("sealed_at = 1", "digest = replace(digest, '1', '2')", "facts = (SELECT max(facts) FROM seal_log)"):
         found = tamper(f"UPDATE seal_log SET {column} WHERE seal_id = 1")
         assert found, column
         assert all(name.startswith(("seal", "event_log")) for name in found)
@@ -138,12 +166,13 @@ def test_an_end_that_was_cut_off_is_told_from_a_noted_seal(tamper, sealed, store
         verify("x", noted="7")
 
 
-def test_guards_that_are_gone_or_others_that_came(tamper):
+def test_guards_that_are_gone_or_others_that_came(tamper, engine):
     found = tamper("SELECT 1", guards=False)
-    assert "event_log_refuses_update is missing" in found["schema"] or found["schema"]
-    spy = "CREATE TRIGGER spy AFTER INSERT ON event_log BEGIN SELECT 1; END"
+    assert found["schema"]
+    does = {"sqlite": "BEGIN SELECT 1; END", "postgres": "FOR EACH ROW EXECUTE FUNCTION event_log_refuses_update()"}
+    spy = f"CREATE TRIGGER spy AFTER INSERT ON event_log {does[engine]}"
     assert tamper(spy)["schema"] == "there is a trigger spy on event_log that is not ours"
-    assert tamper("CREATE TABLE mine (n)") == {}
+    assert tamper("CREATE TABLE mine (n INTEGER)") == {}
     assert tamper("DROP INDEX event_due")["schema"] == "the index event_due is missing"
 
 
@@ -161,7 +190,7 @@ def test_guards_that_are_gone_or_others_that_came(tamper):
     ],
 )
 def test_a_derived_row_that_does_not_follow_from_the_facts(sealed, path, statement, where, problem):
-    with plain_sqlite(path) as db:
+    with plain(path) as db:
         db.execute(statement)
     found = verify(path).findings
     assert {finding.part for finding in found} == {"derived"}
@@ -182,8 +211,7 @@ def test_a_store_that_lives_on_meanwhile_verifies(path, clock):
 
 
 def test_many_findings_are_counted(sealed, path):
-    with plain_sqlite(path) as db:
-        db.execute("DROP TRIGGER event_log_refuses_update")
+    with plain(path, guarded=False) as db:
         db.execute("UPDATE event_log SET source = 'x'")
     found = verify(path)
     assert len([finding for finding in found.findings if finding.where.startswith("event_log")]) == EVENTS

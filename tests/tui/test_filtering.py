@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from textual.events import Paste
 
 from failaware.read.filter import CLUSTER_FIELDS, EVENT_FIELDS
 from tui.filters import after, complete, value_of, with_value
@@ -30,7 +31,8 @@ async def test_typing_filters_and_escape_clears(full, path, clock):
 async def test_a_wrong_filter_is_said_and_the_list_stays(full, path, clock):
     async with inspecting(path, clock=clock) as pilot:
         await loaded(pilot, 2)
-        await pilot.press("slash", *"tpye:evil")
+        await pilot.press("slash")
+        pilot.app.focused.post_message(Paste("tpye:evil"))  # at once: who rests in the middle asks for the word tpye
         await shows(pilot, "there is no field 'tpye'", "did you mean 'type'")
         assert len(rows(pilot).window.items) == 2
 

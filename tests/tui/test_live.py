@@ -116,6 +116,7 @@ async def test_a_list_of_any_length_holds_only_a_part_of_it(path, clock):
         assert len(rows(pilot).window.items) <= 1_100
 
 
+@pytest.mark.sqlite("its file's bytes")
 async def test_the_tour_leaves_every_byte_as_it_is(full, path, clock):
     store, _ = full
     store.close()

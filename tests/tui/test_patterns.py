@@ -59,6 +59,7 @@ async def to_cluster(pilot, word):
     await until(pilot, lambda: word in rows(pilot).current.template)
 
 
+@pytest.mark.sqlite("its path is in the picture")
 @pytest.mark.parametrize("size", SIZES)
 async def test_pictures(course, path, clock, picture, size, monkeypatch):
     monkeypatch.chdir(path.parent)

@@ -1,5 +1,7 @@
 """The way down and back, at every size; what each screen says; the same text with and without colour."""
 
+import shlex
+
 import pytest
 
 from failaware import Store
@@ -42,6 +44,7 @@ async def test_down_to_an_attempt_and_back_with_the_cursor_where_it_was(full, pa
         assert isinstance(app.screen, Overview)
 
 
+@pytest.mark.sqlite("its path is in the picture")
 @pytest.mark.parametrize("size", SIZES)
 async def test_pictures_of_the_main_screens(full, path, clock, picture, size, monkeypatch):
     monkeypatch.chdir(path.parent)
@@ -193,15 +196,15 @@ async def test_text_can_be_copied_and_commands_are_never_run(full, path, clock):
         await loaded(pilot, 2)
         cluster = rows(pilot).here
         await pilot.press("c")
-        assert app.clipboard == f'failaware --db {path} requeue --cluster {cluster} --because "…"'
+        assert app.clipboard == f'failaware --db {shlex.quote(str(path))} requeue --cluster {cluster} --because "…"'
         await pilot.press("C")
-        assert app.clipboard == f'failaware --db {path} dismiss --cluster {cluster} --because "…"'
+        assert app.clipboard == f'failaware --db {shlex.quote(str(path))} dismiss --cluster {cluster} --because "…"'
         await pilot.press("y", "i")
         assert app.clipboard == str(cluster)
         app.push_screen(EventScreen(1))
         await loaded(pilot, 3)
         await pilot.press("c")
-        assert app.clipboard == f'failaware --db {path} requeue 1 --because "…"'
+        assert app.clipboard == f'failaware --db {shlex.quote(str(path))} requeue 1 --because "…"'
         await pilot.press("y", "p")
         assert app.clipboard == '{"amount":5,"currency":"EUR","ok":true}'
         await pilot.press("y", "t")

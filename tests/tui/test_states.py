@@ -6,6 +6,8 @@ import sqlite3
 import pytest
 
 from failaware import Store
+from tui.app import InspectorApp
+from tui.messages import StoreIs, StoreState
 from tui.screens.event import EventScreen
 from tui.widgets.text_view import TextView
 
@@ -23,6 +25,7 @@ async def test_a_missing_store_is_waited_for_and_an_empty_one_says_how_to_begin(
             await shows(pilot, "Nothing has failed", "1 event")
 
 
+@pytest.mark.sqlite("its file")
 async def test_a_store_deleted_or_replaced_while_open(full, path, tmp_path, clock):
     store, _ = full
     store.close()
@@ -39,6 +42,12 @@ async def test_a_store_deleted_or_replaced_while_open(full, path, tmp_path, cloc
             new.record_many(("other", n) for n in range(7))
         os.replace(other, path)
         await shows(pilot, "7 events", "● live")
+
+
+def test_what_is_told_while_the_app_ends_is_heard_without_a_screen(path):
+    app = InspectorApp(str(path))  # has no screen before it begins, nor once it ends
+    app.on_store_state(StoreState(StoreIs.MISSING))
+    app._tick()
 
 
 def text_file(path):
@@ -62,6 +71,7 @@ def folder(path):
     path.mkdir()
 
 
+@pytest.mark.sqlite("its file")
 @pytest.mark.parametrize(
     ("make", "said"),
     [
@@ -78,6 +88,7 @@ async def test_what_is_not_a_store_is_said_to_be_none(path, make, said):
         await shows(pilot, said, "not live")
 
 
+@pytest.mark.sqlite("its file")
 async def test_a_store_that_another_program_holds_for_itself(full, path, clock):
     store, _ = full
     store.close()
@@ -95,6 +106,7 @@ async def test_a_store_that_another_program_holds_for_itself(full, path, clock):
         holder.close()
 
 
+@pytest.mark.sqlite("its file")
 async def test_a_damaged_page_is_said_and_the_rest_goes_on(full, path, clock):
     store, _ = full
     store.write(lambda db: db.execute("PRAGMA user_version"))

@@ -1,0 +1,61 @@
+"""`failaware copy FROM TO`: all facts of a store into another one, such as a SQLite file into PostgreSQL or back."""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from failaware.cli import output
+from failaware.errors import UsageError
+from failaware.ingest.copy import Progress, copy_facts, finish
+from failaware.read.inspector import Inspector
+from failaware.read.same import differences
+from failaware.store import Store
+from failaware.text import counted, shown_place
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """FROM, TO."""
+    parser.add_argument("source", metavar="FROM", help="a store: a file, or postgresql://user@host/database")
+    parser.add_argument("target", metavar="TO", help="a new store, or one that an earlier copy began")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Copy what is there, then what came meanwhile, and compare; exit status 1 when they are not the same."""
+    if args.source == args.target:
+        raise UsageError("FROM and TO are the same store")
+    with (
+        Inspector.open(args.source) as source,
+        Store.open(args.target, synchronous="NORMAL") as target,
+        _progress() as progress,
+    ):
+        added = copy_facts(source.db, target, progress)
+        with source.snapshot():  # of one moment, which is soon reached: most is there
+            added += copy_facts(source.db, target, progress)
+            with Inspector.open(args.target) as copy:
+                found = list(differences(source.db, copy.db))
+        finish(target)
+    for difference in found:
+        sys.stderr.write(f"failaware: {difference}; 'failaware verify' says which of the two is right\n")
+    if found:
+        return 1
+    paper = output.Paper()
+    paper.print(
+        output.text(f"{counted(added, 'fact')} copied; {shown_place(args.target)} holds what the source held: ")
+    )
+    paper.print(output.text("the same facts under the same seals, and the same rows in every derived table.", "dim"))
+    return 0
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    """A bar on standard error, when someone is looking."""
+    if not sys.stderr.isatty():
+        yield lambda _done, _total: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress as Bar
+
+    with Bar(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("facts", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,0 +1,43 @@
+"""`failaware init`: make a store, and on PostgreSQL the roles whose members may write to it or only read it."""
+
+import argparse
+import sys
+
+from failaware.cli import output
+from failaware.engine import is_url
+from failaware.errors import UsageError
+from failaware.store import Store
+from failaware.text import shown_place
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """--roles, --print."""
+    parser.add_argument(
+        "--roles", action="store_true", help="PostgreSQL: also make a role that writes and one that reads"
+    )
+    parser.add_argument(
+        "--print", action="store_true", help="with --roles: only print the SQL that makes them, for whoever may run it"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Make what is missing, and say what is there."""
+    if args.print and not args.roles:
+        raise UsageError("--print goes with --roles, whose SQL it prints")
+    if args.roles and not is_url(args.db):
+        raise UsageError("a SQLite file has no roles: who may read or write it, its permissions say; see chmod")
+    if args.print:
+        from failaware.engine.postgres_roles import script
+
+        sys.stdout.write(script(args.db))
+        return 0
+    Store.open(args.db).close()
+    paper = output.Paper()
+    paper.print(output.text(f"{shown_place(args.db)} is a store."))
+    if args.roles:
+        from failaware.engine.postgres_roles import create
+
+        writer, reader = create(args.db)
+        paper.print(output.text(f"{writer} may append facts and derive; {reader} may only read. Give them to users:"))
+        paper.print(output.text(f"GRANT {writer} TO name;  GRANT {reader} TO name;", "dim"))
+    return 0

@@ -1,0 +1,243 @@
+"""PostgreSQL, read: one kept connection, to a server that may go away and come back."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg import RawCursor, errors
+from psycopg.adapt import Loader
+from psycopg.types.numeric import Int8BinaryDumper
+
+from failaware.engine import postgres_schema
+from failaware.engine.base import Parameters, Row
+from failaware.engine.postgres_dialect import statement
+from failaware.engine.postgres_errors import foreign, in_our_words, raise_ours
+from failaware.engine.postgres_place import parse
+from failaware.errors import StoreError, StoreMissing, StoreNewer
+
+T = TypeVar("T")
+
+OLDEST = 140_000
+"""PostgreSQL 14."""
+
+LOCK_TIMEOUT_S = 30.0
+RECONNECT_S = 30.0  # for a server that restarts; once it has stayed away for so long, nobody waits until it is back
+NOW_US = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+_DRIFT_US = 5_000  # by which a machine may differ from what is known before that is set anew
+PAUSES_S = (0.02, 1.0)  # between two tries to connect: the first and the longest
+_SETTINGS = {
+    "client_connection_check_interval": "2s",  # a writer that is gone must not wait for the lock
+    "client_min_messages": "warning",
+    "idle_in_transaction_session_timeout": "60s",  # nor may one that hangs hold it
+    "jit": "off",  # it would compile for longer than our statements run
+    "statement_timeout": "10min",
+}
+
+
+_GOES_AWAY = (errors.AdminShutdown, errors.CrashShutdown, errors.CannotConnectNow)
+
+
+class _Connection(psycopg.Connection[Row]):
+    """One that may be forgotten unclosed, as sqlite3's may: then it is closed without a warning."""
+
+    def __del__(self, *_: object) -> None:
+        """Whatever there is to close, libpq's own handle closes."""
+
+
+class _Whole(Loader):
+    """NUMERIC, which sums are, as an integer: there is no other in a store."""
+
+    def load(self, data: Any) -> int:
+        return int(bytes(data))
+
+
+class PostgresReader:
+    """A connection all of whose transactions are read-only; its role should have no right to write either."""
+
+    READ_ONLY = True
+    COMES_BACK = True
+    """Whether a query is asked again, on another connection, once the server is back."""
+
+    def __init__(self, url: str, *, busy_timeout_s: float = LOCK_TIMEOUT_S) -> None:
+        self.url = url
+        self._place = parse(url)
+        self.path = self._place.shown
+        self._schema = self._place.schema
+        self._settings = {**_SETTINGS, "lock_timeout": f"{int(busy_timeout_s * 1_000)}ms"}
+        self._settings["default_transaction_read_only"] = "on" if self.READ_ONLY else "off"
+        self._in_hand = False  # a transaction
+        self._stayed_away = False
+        self._machine: Callable[[], int] | None = None
+        self._ahead_us = 0
+        self._open(patiently=False)
+
+    def _open(self, *, patiently: bool) -> None:
+        """Connect; `patiently`: to a server that was there and may be starting again."""
+        patiently, self._stayed_away = patiently and not self._stayed_away, patiently
+        until = time.monotonic() + RECONNECT_S
+        with in_our_words(self.path):
+            while True:
+                self._db = _connect(self._place.conninfo, patiently=patiently)
+                try:
+                    self._prepare()
+                    break
+                except psycopg.OperationalError:  # it went away again
+                    self._db.close()
+                    if not patiently or time.monotonic() > until:
+                        raise
+                except BaseException:
+                    self._db.close()
+                    raise
+        self._stayed_away = False
+        self._pid = os.getpid()
+
+    def _prepare(self) -> None:
+        """What a connection has to have before it is used."""
+        if self._db.info.server_version < OLDEST:
+            raise StoreError(f"{self.path} runs PostgreSQL {self._db.info.server_version // 10_000}; 14 is the oldest")
+        self._db.adapters.register_dumper(int, Int8BinaryDumper)
+        self._db.adapters.register_loader("numeric", _Whole)
+        self._cursor = RawCursor(self._db)
+        given = self._db.info.get_parameters().get("options", "")
+        settings = {name: value for name, value in self._settings.items() if name not in given}
+        settings["search_path"] = self._schema
+        names = ", ".join(f"set_config('{name}', '{value}', false)" for name, value in settings.items())
+        self._cursor.execute(f"SELECT {names}".encode())
+        self._check_version()
+
+    def _check_version(self) -> None:
+        version = self._version()
+        if version == 0:
+            raise StoreMissing(
+                f"there is no store at {self.path}; record something, run 'failaware seed', or 'failaware init'"
+            )
+
+    def _version(self) -> int:
+        """The version of the store's schema; 0 where there is none. Anything that is not ours is refused here."""
+        rows = self.raw(postgres_schema.STATE.format(schema=self._schema))
+        if not rows:
+            return 0
+        mark, usable = rows[0]
+        if mark is None:
+            if self.raw(f"SELECT 1 FROM pg_class WHERE relnamespace = '{self._schema}'::regnamespace LIMIT 1"):
+                raise foreign(self.path, self._schema)
+            return 0
+        if not mark.startswith(postgres_schema.MARK):
+            raise foreign(self.path, self._schema)
+        if not usable:
+            raise StoreError(
+                f"{self.path}: this role may not read the store; 'failaware init --roles' gives one that may"
+            )
+        version = int(mark.removeprefix(postgres_schema.MARK))
+        if version > postgres_schema.VERSION:
+            raise StoreNewer(
+                f"{self.path} was written by a newer failaware (schema {version}, this one knows "
+                f"{postgres_schema.VERSION}); upgrade failaware"
+            )
+        return version
+
+    def raw(self, text: str) -> list[Row]:
+        """Run what is in PostgreSQL's words already; several statements give the rows of the last."""
+        self._cursor.execute(text.encode(), prepare=False)
+        while self._cursor.nextset():
+            pass
+        return self._cursor.fetchall() if self._cursor.description else []
+
+    def _run(self, text: str, parameters: Parameters) -> RawCursor[Row]:
+        ours = statement(text, self._schema)
+        return self._cursor.execute(ours.text, ours.values(parameters))
+
+    def query(self, sql: str, parameters: Parameters = ()) -> list[Row]:
+        """All rows of a SELECT; asked again where the server went away and came back."""
+        try:
+            return self._run(sql, parameters).fetchall()
+        except (psycopg.Error, OverflowError) as error:
+            if not self._is_lost(error) or self._in_hand or not self.COMES_BACK:
+                raise_ours(error, self.path)
+        self._db.close()
+        self._open(patiently=True)
+        with in_our_words(self.path):
+            return self._run(sql, parameters).fetchall()
+
+    def _is_lost(self, error: BaseException | None) -> bool:
+        """Whether the server has gone away; that it says so may come before the connection's end is noticed."""
+        return self._db.broken or isinstance(error, _GOES_AWAY)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Within it, all queries see the same moment; one within another is the outer one."""
+        if self._in_hand:
+            yield
+            return
+        self.query("SELECT 1")  # comes back to a server that had gone away
+        with in_our_words(self.path):
+            self.raw("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        self._in_hand = True
+        try:
+            yield
+        finally:
+            self._in_hand = False
+            with suppress(psycopg.Error):
+                self.raw("COMMIT")
+
+    def change_token(self) -> object:
+        """Which transactions have ended by now: differs when another connection has committed."""
+        return self.query("SELECT pg_current_snapshot()::text")[0][0]
+
+    def clock(self, machine: Callable[[], int]) -> Callable[[], int]:
+        """The server's time (µs), by which all hosts go: this machine's, corrected now and at each transaction."""
+        self._machine = machine
+        self._server_time(self.query(f"SELECT {NOW_US}")[0][0])
+        return lambda: machine() + self._ahead_us
+
+    def _server_time(self, now: int) -> None:
+        if self._machine is not None:
+            ahead = now - self._machine()
+            if abs(ahead - self._ahead_us) > _DRIFT_US:
+                self._ahead_us = ahead
+
+    def role(self) -> str:
+        """As whom it is read, and whether they could write."""
+        ((user, writes),) = self.query("SELECT current_user::text, has_table_privilege('event_log', 'INSERT')")
+        return f"as {user}, who could write" if writes else f"as {user}, who can only read"
+
+    def size(self) -> int:
+        """The bytes of the whole database."""
+        return int(self.query("SELECT pg_database_size(current_database())")[0][0])
+
+    def defects(self) -> Iterator[tuple[str, str]]:
+        """How the schema differs from what it should be; its files the server watches itself."""
+        other = PostgresReader(self.url)
+        try:
+            with in_our_words(self.path):
+                for difference in postgres_schema.differences(other.raw, self._schema):
+                    yield "schema", difference
+        finally:
+            other.close()
+
+    def interrupt(self) -> None:
+        """End the query that runs now, from another thread."""
+        with suppress(psycopg.Error):
+            self._db.cancel_safe(timeout=2.0)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._db.close()
+
+
+def _connect(conninfo: str, *, patiently: bool) -> psycopg.Connection[Row]:
+    """Connect; `patiently`, with pauses, for as long as a server may take to start again."""
+    until = time.monotonic() + (RECONNECT_S if patiently else 0)
+    pause, longest = PAUSES_S
+    while True:
+        try:
+            return _Connection.connect(conninfo, autocommit=True, prepare_threshold=1)
+        except psycopg.OperationalError as error:
+            starting = "starting up" in str(error) or "shutting down" in str(error)
+            if time.monotonic() > until + (RECONNECT_S if starting else 0):
+                raise
+        time.sleep(pause)
+        pause = min(2 * pause, longest)

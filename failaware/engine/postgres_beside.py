@@ -1,0 +1,58 @@
+"""PostgreSQL: a store opened for reading, with derived tables of one's own that stand before the store's by name."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from failaware.engine.base import Parameters
+from failaware.engine.postgres import LOCK_TIMEOUT_S, PostgresReader
+from failaware.engine.postgres_dialect import statement
+from failaware.engine.postgres_errors import in_our_words
+from failaware.engine.schema import private_schema, work_tables
+
+_MAKES = re.compile(r"^(CREATE TEMP|CREATE INDEX|DROP TABLE|DROP VIEW|TRUNCATE)\b", re.MULTILINE)
+
+
+class PostgresBeside(PostgresReader):
+    """Every transaction is read-only, which leaves this connection's temporary tables; only they can change.
+
+    To make one, a transaction may write for that one statement. A connection that is lost takes its tables along: asked
+    again on another one, a query would be answered by the store's own.
+    """
+
+    COMES_BACK = False
+
+    def __init__(self, url: str, *, facts: bool = False, busy_timeout_s: float = LOCK_TIMEOUT_S) -> None:
+        super().__init__(url, busy_timeout_s=busy_timeout_s)
+        try:
+            for sql in (*private_schema(facts=facts), *work_tables()):
+                self.execute(sql)
+        except BaseException:
+            self.close()
+            raise
+
+    def execute(self, sql: str, parameters: Parameters = ()) -> None:
+        """Run one statement."""
+        with in_our_words(self.path):
+            if _MAKES.search(sql) and not self._in_hand:
+                self.raw(f"BEGIN READ WRITE; {statement(sql, self._schema).text.decode()}; COMMIT")
+            else:
+                self._run(sql, parameters)
+
+    def execute_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Run one statement for each row of parameters."""
+        with in_our_words(self.path):
+            self._cursor.executemany(statement(sql, self._schema).text, rows)
+
+    def clear(self, *tables: str) -> None:
+        """Empty tables of one's own."""
+        for table in tables:
+            self.execute(f"TRUNCATE {table}")  # rows that are only deleted would stay in the way
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Within it, all queries see the same moment, and tables of one's own can be made."""
+        with super().snapshot(), in_our_words(self.path):
+            self.raw("SET TRANSACTION READ WRITE")
+            yield

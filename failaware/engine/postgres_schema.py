@@ -1,0 +1,157 @@
+"""A store's schema on PostgreSQL: made, recognised, guarded, and compared with what it should be.
+
+The version stands in the schema's comment, `failaware 1`; a schema without one is somebody else's.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from functools import reduce
+
+from failaware.engine.base import Row
+from failaware.engine.guards import FACTS, Guarded
+from failaware.engine.postgres_dialect import HELPERS, statement
+from failaware.engine.schema import private_schema, tables, views
+
+Query = Callable[[str], list[Row]]
+"""Runs a statement that is in PostgreSQL's words already."""
+
+VERSION = 1
+MARK = "failaware "
+_REFUSES = "failaware: facts are append-only, {table} refuses {verb}"
+_RAISE = "RAISE EXCEPTION '{message}' USING ERRCODE = 'integrity_constraint_violation';"
+
+_ISO = r"""to_char('epoch'::timestamp + \1 * interval '1 microsecond', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
+_VIEW = re.compile(r"^CREATE VIEW\b", re.MULTILINE)
+
+STATE = """
+SELECT obj_description(n.oid, 'pg_namespace'), has_schema_privilege(n.oid, 'USAGE')
+  FROM pg_namespace n WHERE n.nspname = '{schema}'
+"""
+
+_DESCRIBED = """
+SELECT 'table', c.relname, a.attname || ' ' || format_type(a.atttypid, a.atttypmod)
+       || CASE WHEN a.attnotnull THEN ' NOT NULL' ELSE '' END || coalesce(' ' || o.collname, '')
+  FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+  LEFT JOIN pg_collation o ON o.oid = a.attcollation AND c.relkind = 'r'
+ WHERE c.relnamespace = {of} AND c.relkind IN ('r', 'v')
+UNION ALL
+SELECT 'index', i.relname, pg_get_indexdef(i.oid)
+  FROM pg_class i JOIN pg_index x ON x.indexrelid = i.oid WHERE i.relnamespace = {of}
+UNION ALL
+SELECT 'constraint', c.relname, pg_get_constraintdef(k.oid)
+  FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid WHERE k.connamespace = {of} AND k.contype <> 'n'
+UNION ALL
+SELECT 'view', c.relname, pg_get_viewdef(c.oid) FROM pg_class c WHERE c.relnamespace = {of} AND c.relkind = 'v'
+UNION ALL
+SELECT 'trigger', c.relname, pg_get_triggerdef(t.oid) || ' ' || t.tgenabled::text
+  FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid WHERE c.relnamespace = {of} AND NOT t.tgisinternal
+UNION ALL
+SELECT 'function', p.proname, p.prosrc FROM pg_proc p WHERE p.pronamespace = {of}
+"""
+"""Whatever makes a schema what it is: kind, whose it is, how it is defined."""
+
+
+def creation(schema: str) -> Iterator[str]:
+    """All statements that make a store's schema, in PostgreSQL's words."""
+    yield f"CREATE SCHEMA IF NOT EXISTS {schema}"
+    yield f"SET LOCAL search_path = {schema}"
+    for sql in (*tables(), *views(_ISO)):
+        yield statement(sql, schema).text.decode()
+    yield from (helper.format(schema=schema) for helper in HELPERS)
+    yield from guard_statements(schema, schema)
+    yield f"COMMENT ON SCHEMA {schema} IS '{MARK}{VERSION}'"
+
+
+def guard_statements(schema: str, facts: str) -> Iterator[str]:
+    """The triggers, and their functions in `schema`, of the fact tables in `facts`.
+
+    A table's owner can take triggers off; the roles of `failaware init --roles` cannot.
+    """
+    for table, guarded in FACTS.items():
+        for verb in ("UPDATE", "DELETE", "TRUNCATE"):
+            name = f"{table}_refuses_{verb.lower()}"
+            refuse = _RAISE.format(message=_REFUSES.format(table=table, verb=verb))
+            body = f"BEGIN {refuse} END"
+            if verb == "UPDATE" and guarded.erasable:
+                body = f"BEGIN IF {_erases(schema, table, guarded)} THEN RETURN NEW; END IF; {refuse} END"
+            yield f"CREATE FUNCTION {schema}.{name}() RETURNS trigger LANGUAGE plpgsql AS $${body}$$"
+            each = "STATEMENT" if verb == "TRUNCATE" else "ROW"
+            when = f"BEFORE {verb} ON {facts}.{table} FOR EACH {each}"
+            yield f"CREATE TRIGGER {name} {when} EXECUTE FUNCTION {schema}.{name}()"
+    name, message = (
+        "erasure_log_needs_a_decision",
+        "failaware: facts are append-only, erasure_log refuses a row without an ERASE decision",
+    )
+    body = (
+        f"BEGIN IF EXISTS (SELECT 1 FROM {facts}.decision_log d WHERE d.decision_id = NEW.decision_id "
+        f"AND d.decision = 'ERASE') THEN RETURN NEW; END IF; {_RAISE.format(message=message)} END"
+    )
+    yield f"CREATE FUNCTION {schema}.{name}() RETURNS trigger LANGUAGE plpgsql AS $${body}$$"
+    yield f"CREATE TRIGGER {name} BEFORE INSERT ON {facts}.erasure_log FOR EACH ROW EXECUTE FUNCTION {schema}.{name}()"
+
+
+def _erases(schema: str, table: str, guarded: Guarded) -> str:
+    """SQL: only erasable texts change, each to its mark, in a row that erasure_log names."""
+    names = [column.strip() for key in guarded.keys for column in key.split(",")]
+    same = [
+        f"NEW.{name} IS NOT DISTINCT FROM OLD.{name}"
+        for name in (*names, *guarded.columns)
+        if name not in guarded.erasable
+    ]
+    erased = [
+        f"(NEW.{name} IS NOT DISTINCT FROM OLD.{name} OR NEW.{name} = '{mark}')"
+        for name, mark in guarded.erasable.items()
+    ]
+    known = f"EXISTS (SELECT 1 FROM {schema}.erasure_log x WHERE x.of_table = '{table}' AND x.row_id = OLD.{names[0]})"
+    return " AND ".join([*same, *erased, known])
+
+
+def differences(query: Query, schema: str) -> Iterator[str]:
+    """How a store's schema differs from what it should be, a sentence each.
+
+    What it should be is made anew, as this connection's own, described in the same words, and taken back.
+    """
+    found = _described(query, schema, f"'{schema}'::regnamespace")
+    query("BEGIN READ WRITE")
+    try:
+        for sql in (*private_schema(facts=True), *views(_ISO)):
+            query(_VIEW.sub("CREATE TEMP VIEW", statement(sql, schema).text.decode()))
+        for helper in HELPERS:
+            query(helper.format(schema="pg_temp"))
+        for sql in guard_statements("pg_temp", "pg_temp"):
+            query(sql)
+        ours = _described(query, "pg_temp", "pg_my_temp_schema()")
+    finally:
+        query("ROLLBACK")
+    for kind, name, _ in sorted(ours - found):
+        yield (
+            f"the {kind} {name} is missing"
+            if not _named(found, kind, name)
+            else f"the {kind} {name} is not as it was made"
+        )
+    tables = {name for kind, name, _ in ours if kind == "table"}
+    for kind, name, definition in sorted(found - ours):
+        if kind == "trigger" and name in tables and not _same_trigger(ours, definition):
+            yield f"there is a trigger {definition.split()[2]} on {name} that is not ours"
+
+
+def _named(found: set[tuple[str, str, str]], kind: str, name: str) -> bool:
+    return any(other[:2] == (kind, name) for other in found)
+
+
+def _same_trigger(ours: set[tuple[str, str, str]], definition: str) -> bool:
+    """Whether a trigger of ours is only not as it was made, which has been said."""
+    named = definition.split()[2]
+    return any(kind == "trigger" and other.split()[2] == named for kind, _, other in ours)
+
+
+def _described(query: Query, schema: str, of: str) -> set[tuple[str, str, str]]:
+    """A schema's description, in which its own name does not stand."""
+    names = [f"{schema}."]
+    if schema == "pg_temp":
+        names += [f"{name}." for (name,) in query("SELECT nspname FROM pg_namespace WHERE oid = pg_my_temp_schema()")]
+    described = set()
+    for kind, name, definition in query(_DESCRIBED.format(of=of)):
+        plain = reduce(lambda text, own: text.replace(own, ""), names, definition)
+        described.add((kind, name, " ".join(plain.split())))
+    return described

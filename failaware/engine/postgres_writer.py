@@ -1,0 +1,272 @@
+"""PostgreSQL, written: one transaction at a time on all hosts, done anew when the server went away in the middle."""
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import Any, NamedTuple, TypeVar
+
+import psycopg
+from psycopg import RawCursor
+from psycopg.pq import TransactionStatus
+
+from failaware.engine import postgres_schema
+from failaware.engine.base import Parameters, Row
+from failaware.engine.postgres import NOW_US, PAUSES_S, PostgresReader
+from failaware.engine.postgres_dialect import statement
+from failaware.engine.postgres_errors import in_our_words
+from failaware.engine.postgres_watch import PostgresWatch
+from failaware.engine.schema import work_tables
+from failaware.errors import StoreError, UsageError
+
+T = TypeVar("T")
+
+_TRIES = 5  # at one job, when the server goes away in the middle of it again and again
+_FEW = 4  # rows that are inserted one by one: COPY costs two answers more
+_LEFT_BEHIND = 2_000  # deleted rows after which a work table is truncated
+_ALONG_INDEXES = {
+    "enable_hashjoin": "off",  # what is written is few rows to many stored ones: along an index, however few there are
+    "enable_mergejoin": "off",  # when the plan is made
+    "enable_seqscan": "off",
+    "plan_cache_mode": "force_generic_plan",
+}
+_SYNCHRONOUS = {"FULL": "on", "NORMAL": "off"}
+_INHERITED: list[psycopg.Connection[Row]] = []
+
+
+class _Queued(NamedTuple):
+    """A statement that waits to be sent."""
+
+    cursor: RawCursor[Row]
+    text: bytes
+    values: Sequence[Any] | None
+
+
+class PostgresWriter(PostgresReader):
+    """The writing connection. It may be used from any thread, but by one at a time: the caller holds a lock.
+
+    A writing transaction begins with the store's advisory lock, so that there is one at a time on all hosts together,
+    as on SQLite: ids follow each other in the order of the commits, and what the fold has read stays true to its end.
+    """
+
+    READ_ONLY = False
+
+    def __init__(self, url: str, *, synchronous: str) -> None:
+        if synchronous not in _SYNCHRONOUS:
+            raise UsageError(f"synchronous is 'FULL' or 'NORMAL', not {synchronous!r}")
+        self._synchronous = _SYNCHRONOUS[synchronous]
+        self._suspended = self._closed = False
+        self._queue: list[_Queued] = []
+        self._deleted: dict[str, list[RawCursor[Row]]] = {}
+        self._xid = ""
+        super().__init__(url)
+
+    def _prepare(self) -> None:
+        self._settings |= {"synchronous_commit": self._synchronous, **_ALONG_INDEXES}
+        super()._prepare()
+        self._lock = f"SELECT pg_advisory_xact_lock({_lock(self._schema)}), pg_current_xact_id()::text, {NOW_US}"
+        self._queue = []
+        self._deleted = {}
+        for sql in work_tables():
+            self.raw(statement(sql, self._schema).text.decode())
+        self._suspended = False
+
+    def _check_version(self) -> None:
+        if self._version() == postgres_schema.VERSION:
+            return
+        self.raw(f"BEGIN; SELECT pg_advisory_xact_lock({_lock(self._schema)})")
+        try:
+            if self._version() == 0:  # nobody else did it while we waited for the lock
+                self.raw(";\n".join(postgres_schema.creation(self._schema)))
+            self.raw("COMMIT")
+        except BaseException:
+            self._roll_back()
+            raise
+
+    def suspend(self) -> None:
+        """Close the connection until it is needed again: before a fork, since two processes cannot share one."""
+        if self._pid == os.getpid() and not self._suspended and not self._closed and not self._in_hand:
+            self._db.close()
+            self._suspended = True
+
+    def _use(self) -> None:
+        if self._pid != os.getpid() and not self._suspended:
+            _INHERITED.append(self._db)  # after a fork the parent's connection must be neither used nor closed
+            self._open(patiently=False)
+        elif self._db.closed and not self._closed:
+            self._open(patiently=True)
+
+    def query(self, sql: str, parameters: Parameters = ()) -> list[Row]:
+        """All rows of a SELECT or of a statement with RETURNING."""
+        if self._in_hand:
+            return self._answer(sql, parameters).fetchall()
+        self._use()
+        return super().query(sql, parameters)
+
+    def execute(self, sql: str, parameters: Parameters = ()) -> None:
+        """Run one statement: together with the next one that has an answer, or with the commit."""
+        self._later(sql, parameters)
+
+    def change(self, sql: str, parameters: Parameters = ()) -> int:
+        """Run one statement; returns the number of rows it changed."""
+        return self._answer(sql, parameters).rowcount
+
+    def execute_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Run one statement for each row of parameters."""
+        self._send()
+        with in_our_words(self.path):
+            self._cursor.executemany(statement(sql, self._schema).text, rows)
+
+    def append(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Insert rows: a few by INSERT, more by COPY."""
+        names = ", ".join(columns)
+        if len(rows) < _FEW:
+            places = ", ".join("?" * len(columns))
+            for row in rows:
+                self._later(f"INSERT INTO {table} ({names}) VALUES ({places})", row)
+            return
+        self._send()
+        with in_our_words(self.path), self._cursor.copy(f"COPY {table} ({names}) FROM STDIN".encode()) as copy:
+            for row in rows:
+                copy.write_row(row)
+
+    def clear(self, *tables: str) -> None:
+        """Empty work tables. Deleted rows stay in the way of every scan, so now and then TRUNCATE takes them along."""
+        for table in tables:
+            deleted = self._deleted.setdefault(table, [])
+            if sum(max(cursor.rowcount, 0) for cursor in deleted) < _LEFT_BEHIND:
+                deleted.append(self._later(f"DELETE FROM {table}"))
+            else:
+                self._later(f"TRUNCATE {table}")
+                deleted.clear()
+
+    def _later(self, sql: str, parameters: Parameters = ()) -> RawCursor[Row]:
+        """Put a statement where `_send` finds it; what it gives is filled by then."""
+        ours, cursor = statement(sql, self._schema), RawCursor(self._db)
+        self._queue.append(_Queued(cursor, ours.text, ours.values(parameters)))
+        return cursor
+
+    def _answer(self, sql: str, parameters: Parameters) -> RawCursor[Row]:
+        cursor = self._later(sql, parameters)
+        self._send()
+        return cursor
+
+    def _send(self) -> None:
+        """Send what waits, all at once, and take the answers: one journey to the server for all of them."""
+        queue, self._queue = self._queue, []
+        failed: psycopg.Error | None = None
+        with in_our_words(self.path):
+            try:
+                with self._db.pipeline() if len(queue) > 1 else nullcontext():
+                    try:
+                        for cursor, text, values in queue:
+                            cursor.execute(text, values)
+                    except psycopg.Error as error:  # left by an error, a pipeline would log what else is wrong
+                        failed = error
+            except psycopg.Error as error:  # of those that came after one that failed: the first one says why
+                failed = failed or error
+            if failed is not None:
+                raise failed
+
+    def run(self, job: Callable[[], T]) -> T:
+        """Run a job in a transaction under the store's lock; anew where the server went away before it had committed.
+
+        A commit whose answer was lost is recognised by the transaction's id, so that nothing is written twice.
+        """
+        for _ in range(_TRIES):
+            committing = False
+            try:
+                self._begin()
+                result = job()
+                committing = True
+                self._commit()
+            except BaseException as error:
+                self._roll_back()
+                if not isinstance(error, StoreError) or not self._is_lost(error.__cause__):
+                    raise
+                self._db.close()
+                lost = error
+            else:
+                return result
+            self._open(patiently=True)
+            if committing and self._has_committed():
+                return result
+        raise lost
+
+    def _begin(self) -> None:
+        self._use()
+        self._in_hand = True
+        self._later("BEGIN")
+        self._began = self._later(self._lock)
+
+    def _commit(self) -> None:
+        if self._began.pgresult is None:
+            self._send()  # the transaction's id must be known before it can be lost
+        ((_, self._xid, now),) = self._began.fetchall()
+        self._later(f"NOTIFY {self._schema}")
+        ended = self._later("COMMIT")
+        self._send()
+        if ended.statusmessage != "COMMIT":
+            raise StoreError(f"{self.path}: the transaction had failed before, and nothing of it was written")
+        self._in_hand = False
+        self._server_time(now)
+
+    def _roll_back(self) -> None:
+        """Undo what is open; where a statement was interrupted half-way, by closing the connection."""
+        self._in_hand = False
+        self._queue.clear()
+        try:
+            if self._db.info.transaction_status == TransactionStatus.ACTIVE:
+                self._db.close()
+            elif not self._db.closed:
+                self.raw("ROLLBACK")
+        except psycopg.Error:
+            self._db.close()
+
+    def _has_committed(self) -> bool:
+        """Whether the transaction whose commit was not answered did commit; waits for one that still runs."""
+        while True:
+            ((status,),) = self.query(f"SELECT pg_xact_status('{self._xid}'::xid8)")
+            if status != "in progress":
+                return bool(status == "committed")
+            time.sleep(PAUSES_S[0])
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """A part of the transaction that an exception rolls back alone."""
+        begun = self._later("SAVEPOINT part")
+        try:
+            yield
+            self._later("RELEASE part")
+            self._send()  # what is wrong with any statement of this part is said here
+        except BaseException:
+            waiting = [queued.cursor for queued in self._queue]
+            if begun in waiting:  # nothing of it was sent
+                del self._queue[waiting.index(begun) :]
+            elif self._db.info.transaction_status != TransactionStatus.ACTIVE:
+                self._queue.clear()
+                self._later("ROLLBACK TO part")
+                self._later("RELEASE part")
+                self._send()
+            raise
+
+    def watch(self) -> PostgresWatch:
+        """Listens to what every commit notifies."""
+        return PostgresWatch(self._place.conninfo, self._schema)
+
+    @contextmanager
+    def wiping(self) -> Iterator[Callable[[], bool]]:
+        """Around a transaction. What it removes stays in the server's files until VACUUM FULL, and in its backups."""
+        yield lambda: False
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._pid == os.getpid():
+            self._db.close()
+        self._closed = True
+
+
+def _lock(schema: str) -> int:
+    """The number of a store's advisory lock."""
+    return int.from_bytes(hashlib.sha256(f"failaware {schema}".encode()).digest()[:8], "big", signed=True)

@@ -1,0 +1,155 @@
+"""SQLite's files: found, made private, brought up to date, recognised or refused."""
+
+import os
+import sqlite3
+from pathlib import Path
+from urllib.parse import quote
+
+from failaware.engine.schema import work_tables
+from failaware.errors import StoreError, StoreForeign, StoreMissing, StoreNewer
+
+APPLICATION_ID = 0x4641494C  # "FAIL": tells a failaware store from any other SQLite file
+SCHEMA_VERSION = 1
+BUSY_TIMEOUT_S = 30.0
+OLDEST_SQLITE = (3, 37, 0)  # STRICT tables
+_LOG_PAGES = {"FULL": 1_000, "NORMAL": 4_000}
+"""When a commit also does a checkpoint. A log that is written over is flushed sooner than one that grows; without
+flushes, the checkpoint is what costs."""
+LOG_BYTES = 1 << 26
+"""How long the log may become before writers wait for readers, so that it can be written over from its beginning."""
+
+
+def connect_read_write(path: Path, synchronous: str) -> sqlite3.Connection:
+    """Connect to a store's file for writing; make it, or bring it up to date, if need be."""
+    if not path.parent.is_dir():
+        raise StoreMissing(f"cannot make {path}: the folder {path.parent} does not exist; make it first")
+    new = not path.exists()
+    if new:
+        _create_private(path)
+    elif not os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
+        # SQLite would make a log with the file's own permissions, which then stays so when they are given back.
+        raise StoreError(f"{path} cannot be written: it is read-only for this user; ask its owner to let you")
+    db = _connect(f"file:{quote(os.fsencode(path))}?mode=rw")
+    try:
+        version = _version(db, path)
+        if version < SCHEMA_VERSION:
+            _bring_up_to_date(db, path)
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute(f"PRAGMA synchronous = {synchronous}")
+        db.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES[synchronous]}")
+        db.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")
+        db.execute("PRAGMA temp_store = MEMORY")
+        db.execute("PRAGMA trusted_schema = OFF")
+        for statement in work_tables():
+            db.execute(statement)
+        db.execute("PRAGMA busy_timeout = 0")  # from now on we wait ourselves
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _create_private(path: Path) -> None:
+    """Make the file 0600 before anything is in it: failures hold other people's data."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except FileExistsError:
+        pass  # another process was quicker
+    except OSError as error:
+        raise StoreError(f"cannot make {path}: {error.strerror}; name a place that you may write to") from None
+
+
+def _bring_up_to_date(db: sqlite3.Connection, path: Path) -> None:
+    from failaware.engine.migrations import migrate
+
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        if _version(db, path) < SCHEMA_VERSION:  # nobody else did it while we waited for the lock
+            migrate(db)
+            db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+
+
+def identity(path: Path) -> tuple[int, int] | None:
+    """Tells a file from another one that comes to stand at its path; None while there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def connect_read_only(path: Path, timeout_s: float) -> sqlite3.Connection:
+    """Connect to a file that is there; nothing can be written through it."""
+    if path.is_dir():
+        raise StoreForeign(f"{path} is a folder, not a failaware store; name the file in it")
+    if not path.exists():
+        raise StoreMissing(f"there is no store at {path}; record something, run 'failaware seed', or name it with --db")
+    place = f"file:{quote(os.fsencode(path))}"
+    db = None
+    try:
+        db = _connect(f"{place}?mode=ro", timeout_s)
+        db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.DatabaseError as error:
+        if db is not None:
+            db.close()
+        # A WAL store in a folder that we may not write to, closed cleanly: nobody writes to it, so the file alone is
+        # the whole truth. With content in the WAL that would be silently old, so then we say what is wrong instead.
+        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+            raise
+        if not os.access(path, os.R_OK):
+            raise StoreError(
+                f"cannot read {path}: permission denied; ask its owner, or run as a user who may"
+            ) from None
+        if _has_content(path.with_name(path.name + "-wal")):
+            raise StoreError(
+                f"cannot read {path}: its newest facts are in {path.name}-wal, and the folder is not writable; "
+                "copy both files to a folder of your own"
+            ) from None
+        db = _connect(f"{place}?mode=ro&immutable=1", timeout_s)
+    return db
+
+
+def _has_content(path: Path) -> bool:
+    try:
+        return path.stat().st_size > 0
+    except FileNotFoundError:
+        return False
+
+
+def _connect(uri: str, timeout_s: float = BUSY_TIMEOUT_S) -> sqlite3.Connection:
+    return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=timeout_s, check_same_thread=False)
+
+
+def check_version(db: sqlite3.Connection, path: Path) -> None:
+    """Refuse a file without a schema."""
+    if _version(db, path) == 0:
+        raise StoreForeign(f"{path} is empty, not yet a failaware store; record something into it first")
+
+
+def _version(db: sqlite3.Connection, path: Path) -> int:
+    """The schema version; 0 for an empty file. Anything that is not ours is refused here."""
+    application = db.execute("PRAGMA application_id").fetchone()[0]
+    version = int(db.execute("PRAGMA user_version").fetchone()[0])
+    if application == 0 and not db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
+        return 0
+    if application != APPLICATION_ID:
+        raise StoreForeign(f"{path} is a SQLite file of another program; name a failaware store, or a new file")
+    if version > SCHEMA_VERSION:
+        raise StoreNewer(
+            f"{path} was written by a newer failaware (schema {version}, this one knows {SCHEMA_VERSION}); "
+            "upgrade failaware"
+        )
+    return version
+
+
+def need_sqlite() -> None:
+    """Refuse a SQLite that lacks what the schema needs."""
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        raise StoreError(f"SQLite {sqlite3.sqlite_version} is too old; failaware needs 3.37 or newer")

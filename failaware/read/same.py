@@ -1,0 +1,42 @@
+"""Whether two stores hold the same: the same seals, and in every derived table the same rows."""
+
+from collections.abc import Iterator, Sequence
+
+from failaware.derive.fold import DERIVED
+from failaware.engine import Reader, Row
+from failaware.engine.expected import columns_and_keys
+
+_PAGE = 5_000
+
+
+def differences(one: Reader, other: Reader) -> Iterator[str]:
+    """The first difference of each table, a sentence each; nothing when they are the same."""
+    for table in ("seal_log", *DERIVED):
+        columns, keys = columns_and_keys(table)
+        for row, twin in _pairs(one, other, table, columns, keys):
+            if row != twin:
+                found = row or twin or ()
+                which = ", ".join(str(found[columns.index(key)]) for key in keys)
+                yield f"{table} {which} is not the same in both"
+                break
+
+
+def _pairs(
+    one: Reader, other: Reader, table: str, columns: Sequence[str], keys: Sequence[str]
+) -> Iterator[tuple[Row | None, Row | None]]:
+    """The rows of both side by side, in the order of their keys; None where one has no more."""
+    names, order = ", ".join(columns), ", ".join(keys)
+    beyond, sql = "", f"SELECT {names} FROM {table}"
+    last: Sequence[object] = ()
+    while True:
+        page = f"{sql} {beyond} ORDER BY {order} LIMIT {_PAGE}"
+        rows, twins = one.query(page, last), other.query(page, last)
+        yield from zip(rows, twins, strict=False)
+        if len(rows) != len(twins):
+            longer, shorter = max(rows, twins, key=len), min(len(rows), len(twins))
+            yield (longer[shorter], None)
+            return
+        if len(rows) < _PAGE:
+            return
+        last = [rows[-1][columns.index(key)] for key in keys]
+        beyond = f"WHERE ({order}) > ({', '.join('?' * len(keys))})"

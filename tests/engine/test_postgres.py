@@ -1,0 +1,301 @@
+"""What is PostgreSQL's own: how a store is found or refused, what the tables refuse, who may do what."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import psycopg
+import pytest
+
+from failaware import Handlers, Inspector, NotFound, Store, UsageError, Worker
+from failaware.engine import postgres_schema
+from failaware.engine.guards import FACTS
+from failaware.engine.postgres_dialect import statement
+from failaware.engine.postgres_place import parse
+from failaware.engine.postgres_roles import CHANGEABLE
+from failaware.errors import StoreBusy, StoreError, StoreForeign, StoreMissing, StoreNewer
+from failaware.facts.seal import seal_all
+from failaware.read.verify import verify
+from tests.conftest import plain, query
+
+pytestmark = pytest.mark.postgres
+
+
+def cli(*words):
+    command = [sys.executable, "-m", "failaware", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_a_missing_store_is_not_made_by_a_reader(path):
+    with pytest.raises(StoreMissing, match="there is no store"):
+        Inspector.open(path)
+    Store.open(path).close()
+    Inspector.open(path).close()
+
+
+@pytest.mark.parametrize("opener", [Store.open, Inspector.open])
+def test_another_programs_schema_is_refused_and_left_alone(path, opener):
+    schema = parse(path).schema
+    with plain(path) as db:
+        db.execute(f"CREATE SCHEMA {schema}")
+        db.execute(f"CREATE TABLE {schema}.theirs (x integer)")
+    with pytest.raises(StoreForeign, match="another program"):
+        opener(path)
+    with plain(path) as db:
+        assert db.execute(
+            "SELECT relname FROM pg_class WHERE relnamespace = %s::regnamespace", (schema,)
+        ).fetchall() == [("theirs",)]
+
+
+def test_an_empty_schema_that_an_administrator_made_becomes_a_store(path):
+    with plain(path) as db:
+        db.execute(f"CREATE SCHEMA {parse(path).schema}")
+    with Store.open(path) as store:
+        assert store.record("a").event_id == 1
+
+
+@pytest.mark.parametrize("opener", [Store.open, Inspector.open])
+def test_a_newer_schema_is_refused(path, opener):
+    Store.open(path).close()
+    with plain(path) as db:
+        mark = f"{postgres_schema.MARK}{postgres_schema.VERSION + 1}"
+        db.execute(f"COMMENT ON SCHEMA {parse(path).schema} IS '{mark}'")
+    with pytest.raises(StoreNewer, match="upgrade failaware"):
+        opener(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (("/postgres?", "/nowhere?"), "does not exist"),
+        (("?host=", "?host=/nowhere"), "cannot be reached"),
+        (("postgres@", "nobody@"), "does not exist"),
+        (("?host=", "?hosst="), "is no URL of PostgreSQL"),
+        (("schema=", "schema=No-"), "a store's schema is a-z"),
+    ],
+)
+def test_what_is_wrong_with_a_url_is_one_sentence_without_its_password(path, change, says):
+    url = path.replace(*change).replace("@/", ":hun%20ter2@/")
+    done = cli("--db", url, "health")
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "ter2" not in done.stderr
+
+
+def test_a_password_that_makes_no_url_is_not_quoted(path):
+    done = cli("--db", path.replace("@/", ":hun ter2@/"), "health")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "percent-encoded" in done.stderr
+    assert "ter2" not in done.stderr
+    assert cli("--db", "postgresql://[x/y", "health").stderr.count("\n") == 1
+
+
+def test_an_interrupt_while_it_waits_for_the_lock_is_taken_back(store, path):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with Store.open(path) as other:
+
+            def hold(db):
+                db.query("SELECT 1")
+                timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
+                timer.start()
+                with pytest.raises(KeyboardInterrupt):
+                    other.record("interrupted")
+                timer.join()
+
+            store.write(hold)
+            assert other.record("after").event_id == 1
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_what_was_derived_beside_is_not_mistaken_for_the_store_after_the_connection_was_lost(store, path):
+    store.record("a")
+    with Inspector.open(path) as inspector, inspector.as_of(0) as then:
+        assert then.health().total_events == 0
+        backend = then.db.query("SELECT pg_backend_pid()")[0][0]
+        store.read(lambda db: db.query("SELECT pg_terminate_backend(?::int)", (backend,)))
+        for _ in range(2):
+            with pytest.raises(StoreError):
+                then.health()
+        assert inspector.health().total_events == 1
+
+
+def test_processes_that_make_the_same_store_at_once_make_one(path):
+    program = "import sys; from failaware import Store; Store.open(sys.argv[1]).record('a')"
+    running = [subprocess.Popen([sys.executable, "-c", program, path], stderr=subprocess.PIPE) for _ in range(4)]
+    for process in running:
+        assert process.communicate(timeout=60)[1] == b""
+    with Store.open(path) as store:
+        assert query(store, "SELECT count(*), max(event_id) FROM event_log") == [(4, 4)]
+
+
+@pytest.fixture
+def full(store, path):
+    """A store with a row in every fact table."""
+    handlers = Handlers()
+
+    @handlers.on("*")
+    def fails(event):
+        raise ValueError("no")
+
+    store.record("a.b", {"n": 1}, key="k")
+    Worker(store, handlers).run(until_idle=True, patience=0)
+    store.dismiss([1], because="seen")
+    with plain(path) as db:
+        db.execute("INSERT INTO reject_log VALUES (1, 'file', 1, '{', 'not JSON', 0)")
+        db.execute("INSERT INTO decision_log VALUES (2, 1, 'ERASE', 1, 'me', 'seen', 0)")
+        db.execute("INSERT INTO erasure_log VALUES (1, 2, 'event_log', 99, '', NULL)")
+    seal_all(store, store.clock())
+    return path
+
+
+@pytest.mark.parametrize("table", FACTS)
+def test_the_database_refuses_to_change_a_fact(full, table):
+    with plain(full) as db:
+        before = db.execute(f"SELECT * FROM {table}").fetchall()
+        assert before
+        key = FACTS[table].keys[0].split(",")[0]
+        for change in (
+            f"UPDATE {table} SET {key} = {key}",
+            f"DELETE FROM {table}",
+            f"TRUNCATE {table}",
+            f"INSERT INTO {table} SELECT * FROM {table} ON CONFLICT ({key}) DO UPDATE SET {key} = excluded.{key}",
+        ):
+            with pytest.raises(psycopg.IntegrityError, match=f"facts are append-only, {table} refuses"):
+                db.execute(change)
+        assert db.execute(f"SELECT * FROM {table}").fetchall() == before
+
+
+@pytest.fixture
+def roles(full, postgres):
+    """The store's URL as its owner, as a writer and as a reader."""
+    assert cli("--db", full, "init", "--roles").returncode == 0
+    schema = parse(full).schema
+    urls = [postgres.url(schema, user=f"{schema}_{what}") for what in ("writer", "reader")]
+    with plain(full) as db:
+        for what in ("writer", "reader"):
+            db.execute(f"ALTER ROLE {schema}_{what} LOGIN")
+    yield (full, *urls)
+    with plain(full) as db:
+        for what in ("writer", "reader"):
+            db.execute(f"DROP OWNED BY {schema}_{what}")
+            db.execute(f"DROP ROLE {schema}_{what}")
+
+
+def test_a_writer_does_all_that_a_store_does_and_cannot_change_what_was(roles):
+    _, writer, _ = roles
+    handlers = Handlers()
+
+    @handlers.on("*")
+    def fails(event):
+        raise ValueError("again")
+
+    with Store.open(writer) as store:
+        store.record_many([("a", 1), ("b", 2)])
+        Worker(store, handlers).run(until_idle=True, patience=0)
+        store.requeue([2], because="again")
+        Worker(store, handlers).run(until_idle=True, patience=0)
+        store.dismiss([3], because="enough")
+        store.erase([3], because="asked")
+        store.rebuild(store.policy._replace(multiple_events=3))
+        with pytest.raises(NotFound):
+            store.dismiss([99], because="r")
+    assert verify(writer).findings == ()
+    with plain(writer) as db:
+        for table in FACTS:
+            for change in (f"DELETE FROM {table}", f"TRUNCATE {table}", f"ALTER TABLE {table} DISABLE TRIGGER ALL"):
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    db.execute(change)
+
+
+def test_a_reader_reads_all_also_of_the_past_and_can_write_nothing(roles, clock):
+    owner, _, reader = roles
+    with Store.open(owner) as store:
+        now = store.clock()
+    with Inspector.open(reader) as inspector:
+        assert inspector.health().total_events == 1
+        assert inspector.explain("event/1", facts=True).severity is None
+        with inspector.as_of(now) as then:
+            assert then.health().total_events == 1
+    assert verify(reader).findings == ()
+    with pytest.raises(StoreError, match="init --roles"):
+        Store.open(reader).record("a")
+    with plain(reader) as db:
+        for table in (*FACTS, *CHANGEABLE):
+            for change in (f"INSERT INTO {table} SELECT * FROM {table}", f"DELETE FROM {table}"):
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    db.execute(change)
+
+
+def test_the_inspector_says_which_role_it_has(roles):
+    owner, _, reader = roles
+    assert f"as {parse(owner).schema}_reader, who can only read" in cli("--db", reader, "health").stdout
+    assert "as postgres, who could write" in cli("--db", owner, "health").stdout
+
+
+def test_every_table_is_somebodys_to_write(full):
+    """A table that a later version adds must not be forgotten in the roles."""
+    with plain(full) as db:
+        schema = parse(full).schema
+        tables = db.execute(
+            f"SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = '{schema}'::regnamespace"
+        )
+        assert {name for (name,) in tables.fetchall()} == {*FACTS, *CHANGEABLE}
+
+
+def test_the_roles_sql_is_printed_for_whoever_may_run_it(full):
+    printed = cli("--db", full, "init", "--roles", "--print").stdout
+    with plain(full) as db, db.db.transaction(force_rollback=True):
+        db.execute(printed)
+    assert cli("init", "--roles").stderr.count("chmod") == 1
+    assert cli("init", "--print").returncode == 2
+
+
+def test_who_waits_for_the_lock_too_long_says_so(store, path):
+    with Store.open(path) as other:
+        other._db.raw("SET lock_timeout = '200ms'")
+
+        def hold(db):
+            db.query("SELECT 1")
+            with pytest.raises(StoreBusy, match="has been writing for a long time"):
+                other.record("a")
+
+        store.write(hold)
+        assert other.record("a").event_id == 1
+
+
+def test_a_statement_may_take_only_so_long(path):
+    Store.open(path).close()
+    with Inspector.open(path + "&options=-c statement_timeout%3D50ms") as inspector:
+        with pytest.raises(StoreError, match="longer than statement_timeout"):
+            inspector.db.query("SELECT pg_sleep(5)")
+        assert inspector.health().total_events == 0
+
+
+@pytest.mark.parametrize(
+    ("sql", "says"),
+    [
+        ("SELECT :a, :b, :a", "SELECT $1, $2, $1"),
+        ("SELECT ?, ? WHERE x LIKE '?:a'", "SELECT $1, $2 WHERE x LIKE '?:a'"),
+        ("SELECT x::text FROM main.t", "SELECT x::text FROM s.t"),
+        ("x IS NOT NULL AND a IS NOT b", "x IS NOT NULL AND a IS DISTINCT FROM b"),
+        ("WHERE +s.x = 1 + s.y", "WHERE s.x = 1 + s.y"),
+        ("SELECT CAST(a AS BLOB)", "SELECT convert_to(a, 'UTF8')"),
+        ("SELECT json_array(a)", "SELECT ('[' || coalesce(to_json(a)::text, 'null') || ']')"),
+        (
+            "-- why\nCREATE TEMP TABLE t (a INTEGER, b TEXT, c BLOB) STRICT, WITHOUT ROWID;",
+            'CREATE TEMP TABLE t (a BIGINT, b TEXT COLLATE "C", c BYTEA);',
+        ),
+    ],
+)
+def test_what_is_said_otherwise(sql, says):
+    assert statement(sql, "s").text.decode().strip() == says
+
+
+def test_a_place_that_is_no_store_at_all_is_refused():
+    with pytest.raises(UsageError, match="no kind of store"):
+        Inspector.open("mysql://localhost/x")

@@ -1,0 +1,189 @@
+"""A PostgreSQL server that goes away and comes back: nothing acknowledged is lost, nothing is recorded twice."""
+
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import psycopg
+import pytest
+
+from failaware import Handlers, Inspector, Store, Worker
+from failaware.clock import now_us
+from failaware.engine import postgres
+from failaware.errors import StoreError
+from failaware.read.verify import verify
+from tests.conftest import HOUR, assert_rebuild_changes_nothing, query
+from tests.servers import a_server
+from tests.sync.helpers import eventually
+
+PRODUCER = """
+import sys
+from failaware import Store
+store = Store.open(sys.argv[1])
+print("ready", flush=True)
+n = 0
+while n < 400:
+    event = store.record("job.kind%d" % (n % 3), {"n": n})
+    print(event.event_id, f"{sys.argv[2]}:{n}", flush=True)  # acknowledged
+    n += 1
+"""
+WORKER = """
+import sys, time
+from failaware import Handlers, Retry, Store, Worker
+handlers = Handlers()
+@handlers.on("job.*", retry=Retry(max_attempts=4, base=0.01))
+def handle(event):
+    time.sleep(0.0005)
+    if event.payload["n"] % 4 == 0:
+        raise ValueError(f"no luck with {event.payload['n']}")
+store = Store.open(sys.argv[1])
+print("ready", flush=True)
+Worker(store, handlers, concurrency=2, batch=20, lease=1).run()
+"""
+
+
+@pytest.fixture
+def server():
+    with a_server() as server:
+        yield server
+
+
+def start(program, *words):
+    command = [sys.executable, "-c", program, *map(str, words)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+def test_four_workers_and_four_producers_with_kills_and_restarts_lose_and_double_nothing(server):
+    url, dice = server.url("busy"), random.Random(7)
+    Store.open(url).close()
+    producers = [start(PRODUCER, url, n) for n in range(4)]
+    said = [[] for _ in producers]
+    readers = [
+        threading.Thread(target=lambda out=p.stdout, to=to: to.extend(out.read().splitlines()))
+        for p, to in zip(producers, said, strict=True)
+    ]
+    for reader in readers:
+        reader.start()
+    workers = [start(WORKER, url) for _ in range(4)]
+    for mode in ("immediate", "fast", "immediate"):
+        time.sleep(0.5)
+        victim = dice.randrange(4)
+        workers[victim].kill()
+        workers[victim].communicate(timeout=30)
+        server.restart(mode)
+        workers[victim] = start(WORKER, url)
+    for producer, reader in zip(producers, readers, strict=True):
+        assert producer.wait(timeout=60) == 0
+        reader.join(timeout=10)
+        producer.stdout.close()
+    with Store.open(url) as store:
+        eventually(lambda: query(store, "SELECT count(*) FROM event_state WHERE due_at IS NOT NULL") == [(0,)], 60)
+        for worker in workers:
+            worker.send_signal(signal.SIGTERM)
+            worker.communicate(timeout=30)
+        acknowledged = [int(line.split()[0]) for lines in said for line in lines]
+        assert len(acknowledged) == len(set(acknowledged)) == 1_600
+        # Each producer records each number once: what is there twice was written again although it had committed.
+        assert query(store, "SELECT count(*), max(event_id) FROM event_log") == [(1_600, 1_600)]
+        assert query(store, "SELECT event_id FROM attempt_log GROUP BY 1 HAVING count(*) <> max(attempt_no)") == []
+        assert query(store, "SELECT DISTINCT sync_status FROM event_state ORDER BY 1") == [("DEAD",), ("SYNCED",)]
+        assert_rebuild_changes_nothing(store)
+    assert verify(url).findings == ()
+
+
+def test_a_commit_whose_answer_was_lost_is_recognised(server):
+    with Store.open(server.url("lost")) as store:
+        writer = store._db
+        commit, times = writer._commit, []
+
+        def answer_gets_lost():
+            commit()
+            times.append(time.monotonic())
+            if len(times) == 1:
+                server.restart("immediate")
+                with pytest.raises(StoreError):
+                    writer.change("SELECT 1")
+                raise StoreError("the answer to COMMIT was lost")
+
+        writer._commit = answer_gets_lost
+        assert store.record("a", 1).event_id == 1
+        assert len(times) == 1
+        assert query(store, "SELECT count(*) FROM event_log") == [(1,)]
+
+
+def test_what_had_not_committed_is_run_once_more(server):
+    with Store.open(server.url("again")) as store:
+        runs = []
+
+        def job(db):
+            db.query("SELECT 1")
+            runs.append(len(runs))
+            if len(runs) == 1:
+                server.restart("fast")
+            return db.query("SELECT 1")
+
+        assert store.write(job) == [(1,)]
+        assert runs == [0, 1]
+
+
+def test_readers_workers_and_what_they_wait_on_come_back(server):
+    url, begun = server.url("back"), []
+    handlers = Handlers()
+    handlers.on("*")(lambda event: begun.append(event.payload))
+    with Store.open(url) as store, Inspector.open(url) as inspector:
+        worker = Worker(store, handlers)
+        thread = threading.Thread(target=worker.run)
+        thread.start()
+        with Store.open(url) as other:
+            other.record("a", 1)
+            eventually(lambda: begun == [1])
+            server.restart("fast")
+            other.record("a", 2)
+            eventually(lambda: begun == [1, 2])
+            assert inspector.health().total_events == 2
+            time.sleep(1.2)  # by now it listens again
+            began = time.monotonic()
+            other.record("a", 3)
+            eventually(lambda: begun == [1, 2, 3])
+            assert time.monotonic() - began < 0.5
+        worker.stop()
+        thread.join(20)
+
+
+def test_a_server_that_stays_away_is_said_to(server, monkeypatch):
+    monkeypatch.setattr(postgres, "RECONNECT_S", 0.3)
+    with Store.open(server.url("gone")) as store, Inspector.open(server.url("gone")) as inspector:
+        server.stop()
+        for ask in (lambda: store.record("a", 1), inspector.health):
+            with pytest.raises(StoreError, match="cannot be reached"):
+                ask()
+        server.start()
+        assert store.record("a", 1).event_id == 1
+        assert inspector.health().total_events == 1
+
+
+def test_a_writer_that_is_killed_does_not_keep_the_lock(server):
+    url = server.url("killed")
+    hold = "import sys, time\nfrom failaware import Store\nstore = Store.open(sys.argv[1])\n"
+    hold += "store.write(lambda db: (db.query('SELECT 1'), print('ready', flush=True), time.sleep(60)))"
+    holder = start(hold, url)
+    holder.kill()
+    holder.communicate(timeout=30)
+    began = time.monotonic()
+    with Store.open(url) as store:
+        store.record("a", 1)
+    assert time.monotonic() - began < 5
+
+
+def test_the_time_is_the_servers(server):
+    url = server.url("time")
+    now = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+    with Store.open(url) as store, psycopg.connect(f"host={server.folder} user=postgres dbname=postgres") as db:
+        assert abs(store.clock() - db.execute(now).fetchone()[0]) < 1_000_000
+        an_hour_fast = store._db.clock(lambda: now_us() + HOUR)  # this machine's own
+        assert abs(an_hour_fast() - query(store, now)[0][0]) < 1_000_000
