@@ -11,14 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from failaware import FailawareError, Inspector, Store, UsageError
+from failaware import FailawareError, Inspector, Store, StoreError, UsageError
 from failaware.cli.main import main
 from failaware.derive.grouping import CLUSTERS_PER_TYPE
 from failaware.errors import PayloadError
 from failaware.ingest.lines import ingest_lines
-from tests.conftest import assert_rebuild_changes_nothing, query
+from failaware.read.verify import verify
+from tests.conftest import assert_rebuild_changes_nothing, plain_sqlite, query
 from tests.soak import hostile, storm
-from tests.soak.corruption import in_a_process
+from tests.soak.corruption import Trial, in_a_process
 
 HUGE = "x" * 67_108_864  # 64 MB
 FIELDS = (
@@ -59,6 +60,22 @@ def test_a_damaged_store_answers_truly_or_says_so_or_does_not_verify(seed):
     assert counts["trials"] == 40
     assert counts["told"]
     assert counts["exported"]
+
+
+def test_no_page_of_another_table_passes_for_leases(tmp_path):
+    """Nothing proves a lease, as facts prove what is derived: what it looks like must tell."""
+    trial = Trial(tmp_path)
+    with plain_sqlite(trial.path) as db:
+        ((root,),) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'lease'").fetchall()
+    pages = [trial.content[at : at + 4096] for at in range(0, len(trial.content), 4096)]
+    for page in set(pages) - {pages[root - 1]}:
+        trial.path.write_bytes(b"".join([*pages[: root - 1], page, *pages[root:]]))
+        try:
+            with Inspector.open(trial.path) as inspector:
+                leased = inspector.health().in_hand
+        except StoreError:
+            continue
+        assert not leased or verify(trial.path).findings
 
 
 def test_64_mb_are_refused_or_bounded(store, path, engine):

@@ -18,6 +18,7 @@ from failaware.engine import Deriver, open_beside
 from failaware.engine.expected import columns_and_keys
 from failaware.engine.guards import FACTS
 from failaware.errors import StoreError, UsageError
+from failaware.model import NEVER
 
 Progress = Callable[[str, int, int], None]
 """Told what is being verified, and how many of how many rows are done."""
@@ -39,6 +40,9 @@ _UNDECIDED = """
   SELECT erasure_id FROM erasure_log x
    WHERE NOT EXISTS (SELECT 1 FROM decision_log d WHERE d.decision_id = x.decision_id AND d.decision = 'ERASE')
 """
+# No fact proves a lease, so it must at least be one: by a host and its process, or by a task queue for ever. A CHECK
+# would not do: SQLite does not hold a file that is opened for reading against those.
+_NO_LEASE = f"SELECT event_id FROM main.lease WHERE leased_by NOT LIKE '%:%' AND leased_until <> {NEVER}"
 _CONTRADICTIONS = (
     # in which table, which rows, and what is wrong with them
     ("event_key", _WITHOUT_EVENT.format(key="key", table="event_key"), "its event does not exist"),
@@ -46,6 +50,7 @@ _CONTRADICTIONS = (
     ("decision_log", _WITHOUT_EVENT.format(key="decision_id", table="decision_log"), "its event does not exist"),
     ("traceback_log", _LOST_TRACEBACKS, "is missing, though an attempt has it"),
     ("erasure_log", _UNDECIDED, "no person decided it"),
+    ("lease", _NO_LEASE, "is none of a worker's"),
 )
 _GAPS = """
   SELECT before, id
