@@ -141,26 +141,31 @@ def test_what_was_not_moved_cannot_be_deleted_and_what_was_moved_needs_an_archiv
 
 
 @pytest.mark.parametrize(
-    ("where", "sql", "problem"),
+    ("here", "sql", "which", "problem"),
     [
-        ("here", "DELETE FROM attempt_log WHERE event_id = 3", "was deleted"),
-        ("here", "UPDATE event_log SET source = 'x' WHERE event_id = 4", "was changed"),
-        ("here", "INSERT INTO reject_log VALUES (1, 'file', 1, '{', 'no JSON', 5)", "stands here again"),
-        ("here", "DELETE FROM moved_log", "is missing"),
-        ("there", "DELETE FROM attempt_log WHERE event_id = 1", "was deleted"),
-        ("there", "UPDATE event_log SET source = 'x' WHERE event_id = 1", "was changed"),
-        ("there", "INSERT INTO event_log VALUES (3, 'job', NULL, '1', 1, 1, NULL)", "was changed"),
+        (True, "DELETE FROM attempt_log WHERE event_id = 3", "attempt_log 3", "was deleted"),
+        (True, "UPDATE event_log SET source = 'x' WHERE event_id = 4", "event_log 4", "was changed"),
+        (True, "INSERT INTO reject_log VALUES (1, 'f', 1, '{', 'no', 5)", "reject_log 1", "stands here again"),
+        (True, "DELETE FROM moved_log", "event_log 1", "was deleted"),
+        (True, "DELETE FROM archive_log", "archive_log 1", "was deleted"),
+        (False, "DELETE FROM attempt_log WHERE event_id = 1", "attempt_log 1", "was deleted"),
+        (False, "UPDATE event_log SET source = 'x' WHERE event_id = 1", "event_log 1", "was changed"),
+        (False, "INSERT INTO event_log VALUES (3, 'job', NULL, '1', 1, 1, NULL)", "event_log 3", "was changed"),
     ],
 )
-def test_whatever_is_changed_in_one_of_the_two_is_found(lived, path, clock, tmp_path, monkeypatch, where, sql, problem):
+def test_whatever_is_changed_in_one_of_the_two_is_found(
+    lived, path, clock, tmp_path, monkeypatch, here, sql, which, problem
+):
     go_by(monkeypatch, clock)
     file = tmp_path / "old.db"
     move(path, file, "36h")
     seal_all(lived, clock())
-    place = path if where == "here" else file
+    place = path if here else file
+    assert verify(place).findings == ()
     with plain(place, guarded=False) as db:
         db.execute(sql)
-    assert any(problem in found.problem for found in verify(place, facts_only=True).findings)
+    found = {finding.where: finding.problem for finding in verify(place, facts_only=True).findings}
+    assert problem in found[which]
 
 
 def test_nothing_old_a_file_that_exists_and_the_future_move_nothing(lived, path, clock, tmp_path, monkeypatch, capsys):
