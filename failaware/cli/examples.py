@@ -112,6 +112,7 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
             "failaware archive --before 90d --to 2026-q3.db --because 'kept for a quarter'",
             "what is SYNCED or dismissed and older than 90 days goes to a file of its own",
         ),
+        Example("failaware archive --before 2026-01-01 --to 2025.db --because 'last year'", "up to a day"),
     ),
     "erase": (
         Example("failaware erase 42 --because 'asked for by the customer'", "remove its payload and errors"),

@@ -149,6 +149,8 @@ def full(store, path):
         db.execute("INSERT INTO reject_log VALUES (1, 'file', 1, '{', 'not JSON', 0)")
         db.execute("INSERT INTO decision_log VALUES (2, 1, 'ERASE', 1, 'me', 'seen', 0)")
         db.execute("INSERT INTO erasure_log VALUES (1, 2, 'event_log', 99, '', NULL)")
+        db.execute("INSERT INTO archive_log VALUES (1, 'old.db', 1, 5, 'me', 'old', 7)")
+        db.execute("INSERT INTO moved_log VALUES (1, 1, 'reject_log', 77, 88)")
     seal_all(store, store.clock())
     return path
 

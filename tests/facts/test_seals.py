@@ -68,8 +68,8 @@ def test_a_seal_is_what_the_documentation_says(store):
     row = json.dumps(columns, ensure_ascii=False, separators=(",", ":")).encode()
     fact = hashlib.sha256(row + hashlib.sha256(payload.encode()).digest()).digest()
     header = json.dumps([1, "event_log", 1, 1, 17], separators=(",", ":")).encode()
-    assert digest == hashlib.sha256(b"0" * 64 + header + fact).hexdigest()
-    assert kept == fact[:8]
+    assert kept == fact[:16]
+    assert digest == hashlib.sha256(b"0" * 64 + header + kept).hexdigest()
 
 
 SEALER = """
