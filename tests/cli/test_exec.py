@@ -204,6 +204,15 @@ def test_the_end_of_the_output_is_kept_bounded_masked_and_legible(path):
     assert kept.endswith("[masked]\n90 %")
 
 
+@pytest.fixture
+def with_hangup():
+    """The tests may run under nohup: then SIGHUP is ignored by all that they start, too."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("with_hangup")
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGHUP"])
 def test_signals_are_passed_on_and_nothing_is_tried_after_one(path, name):
     script = f"trap 'echo got it; exit 7' {name[3:]}; echo ready; while :; do sleep 0.01; done"
