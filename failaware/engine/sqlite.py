@@ -110,7 +110,8 @@ class SqliteReader(_OfAFile):
 
     def interrupt(self) -> None:
         """End the query that runs now, from another thread."""
-        self._db.interrupt()
+        with suppress(sqlite3.ProgrammingError):  # it was closed meanwhile
+            self._db.interrupt()
 
     def close(self) -> None:
         """Close the connection."""
