@@ -7,7 +7,8 @@ from contextlib import contextmanager
 
 from failaware.cli import output
 from failaware.errors import UsageError
-from failaware.ingest.copy import Progress, copy_facts, finish
+from failaware.facts.copy import Progress, copy_facts
+from failaware.facts.restore import finish
 from failaware.read.inspector import Inspector
 from failaware.read.same import differences
 from failaware.store import Store

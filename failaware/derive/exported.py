@@ -27,6 +27,11 @@ class Kind(NamedTuple):
     table: str
     columns: tuple[Column, ...]
 
+    @property
+    def key(self) -> str:
+        """The column by which its rows are counted."""
+        return self.columns[0].name
+
 
 def _columns(words: str) -> tuple[Column, ...]:
     """Columns as words: `#` before an integer, `?` after what may be null."""
@@ -35,6 +40,9 @@ def _columns(words: str) -> tuple[Column, ...]:
         for word in words.split()
     )
 
+
+SETTING = Kind("setting", "setting", _columns("name value"))
+"""No fact: the policy and the grouping rules that the facts are derived by."""
 
 EVENT = Kind(
     "event",
@@ -49,8 +57,7 @@ SEAL = Kind(
     (*_columns("#seal_id of_table #first_id #last_id #sealed_at digest"), Column("facts", BLOB)),
 )
 
-KINDS = (
-    Kind("setting", "setting", _columns("name value")),
+FACT_KINDS = (
     EVENT,
     Kind("traceback", "traceback_log", _columns("#traceback_id hash text")),
     Kind(
@@ -70,4 +77,5 @@ KINDS = (
     Kind("reject", "reject_log", _columns("#reject_id origin #line_no raw error #rejected_at")),
     SEAL,
 )
+KINDS = (SETTING, *FACT_KINDS)
 """In the order in which they stand in an export."""
