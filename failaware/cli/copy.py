@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
                 found = list(differences(source.db, copy.db))
         finish(target)
     for difference in found:
-        sys.stderr.write(f"failaware: {difference}; 'failaware verify' says which of the two is right\n")
+        output.say(f"{difference}; 'failaware verify' says which of the two is right")
     if found:
         return 1
     paper = output.Paper()

@@ -14,6 +14,7 @@ from failaware.derive.settings import forget_fingerprint_version, load_grouping,
 from failaware.derive.severity import CLUSTER_EVIDENCE, CLUSTER_NUMBERS, case, cluster_reason
 from failaware.engine import Deriver, Row
 from failaware.engine.guards import ERASED
+from failaware.engine.schema import tables_of
 from failaware.engine.sql import load, retries
 from failaware.model import NEVER
 
@@ -26,7 +27,7 @@ _PAGE = 5_000  # failures fingerprinted, clusters judged at a time
 _REBUILD_PAGE = 20_000  # facts folded at a time when all are
 _COURSES = 50  # clusters whose whole course is followed at a time
 
-DERIVED = ("event_state", "failure", "event_cluster", "failure_cluster", "cluster_hour", "tally")
+DERIVED = tables_of("derived.sql")
 """The derived tables: whatever is in them comes from the fold."""
 
 
