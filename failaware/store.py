@@ -14,9 +14,8 @@ from typing import Any, Self, TypeVar
 from failaware.clock import now_us
 from failaware.derive.fold import rebuild
 from failaware.derive.grouping import GroupingRules
-from failaware.derive.moved import archive_of
 from failaware.derive.rules import Policy
-from failaware.derive.settings import load_policy, save_grouping, save_policy
+from failaware.derive.settings import archive_of, load_policy, save_grouping, save_policy
 from failaware.engine import Writer, open_writer
 from failaware.errors import StoreError, UsageError
 from failaware.facts import append

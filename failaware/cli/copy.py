@@ -1,12 +1,12 @@
 """`failaware copy FROM TO`: all facts of a store into another one, such as a SQLite file into PostgreSQL or back."""
 
 import argparse
-import sys
 
 from failaware.cli import output
 from failaware.cli.progress import bar
 from failaware.errors import UsageError
-from failaware.ingest.copy import copy_facts, finish
+from failaware.facts.copy import copy_facts
+from failaware.facts.restore import finish
 from failaware.read.inspector import Inspector
 from failaware.read.same import differences
 from failaware.store import Store
@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
                 found = list(differences(source.db, copy.db))
         finish(target)
     for difference in found:
-        sys.stderr.write(f"failaware: {difference}; 'failaware verify' says which of the two is right\n")
+        output.say(f"{difference}; 'failaware verify' says which of the two is right")
     if found:
         return 1
     paper = output.Paper()

@@ -58,9 +58,3 @@ def moved(db: Reader, archive_id: int | None = None) -> dict[str, Ranges]:
     ):
         found[table].add(first, last)
     return found
-
-
-def archive_of(db: Reader) -> int | None:
-    """The archive that this store is; None: it is a store that is lived in."""
-    rows = db.query("SELECT value FROM main.setting WHERE name = 'archive'")
-    return int(rows[0][0]) if rows else None

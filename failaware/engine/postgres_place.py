@@ -7,7 +7,6 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsp
 from failaware.errors import UsageError
 from failaware.text import shown_place
 
-SCHEMES = ("postgresql", "postgres")
 SCHEMA = "failaware"
 """The store's schema, where the URL names none."""
 

@@ -1,4 +1,4 @@
--- The facts. Written once, never changed; guards/ makes the database itself refuse.
+-- The facts. Written once, never changed; guards.py makes the database itself refuse.
 -- All times are integer microseconds since the epoch, UTC.
 
 CREATE TABLE event_log (

@@ -9,15 +9,17 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import NamedTuple
 
-from failaware.derive.exported import ARCHIVE, KINDS, MOVED, SEAL, Kind
+from failaware.derive.exported import ARCHIVE, FACT_KINDS, MOVED, SEAL, SETTING, Kind
 from failaware.derive.fold import rebuild
 from failaware.derive.moved import Ranges
 from failaware.derive.rules import Policy
+from failaware.derive.settings import load_rules, mark_as_archive
 from failaware.engine import Reader, Writer
 from failaware.engine.guards import FACTS
 from failaware.errors import UsageError
-from failaware.facts import append, seal
-from failaware.facts.restore import Fact, read, restore
+from failaware.facts import append
+from failaware.facts.restore import Fact, newest, read, take_over
+from failaware.facts.seal import Commits
 
 _PAGE = 10_000
 _COPIED = 2_000  # facts in one transaction of the archive
@@ -44,7 +46,6 @@ _REJECTS = (
 _SINCE = """
 SELECT event_id FROM attempt_log WHERE attempt_id > ? UNION SELECT event_id FROM decision_log WHERE decision_id > ?
 """
-_SETTINGS = "SELECT name, value FROM setting WHERE name IN ('policy', 'grouping') ORDER BY name"
 _ORDER = ("attempt_log", "decision_log", "event_key", "event_log", "traceback_log", "reject_log")
 _MOVED = ("moved_id", "archive_id", "of_table", "first_id", "last_id")
 
@@ -109,33 +110,31 @@ def next_archive(db: Reader, name: str, chosen: Chosen, *, before: int, by: str,
 
 
 def fill(
-    source: Reader, target: seal.Commits, archive: Archive, chosen: Chosen, progress: Callable[[int, int], None]
+    source: Reader, target: Commits, archive: Archive, chosen: Chosen, progress: Callable[[int, int], None]
 ) -> None:
     """Make an empty store the archive: the chosen facts, all seals, and all facts about archives, this one among them.
 
     It is no store to live in: nothing is ever sealed there.
     """
-    target.write(seal.hold)
-    settings = [*source.query(_SETTINGS)]
-    if settings:
-        target.write(partial(restore, kind=KINDS[0], facts=settings))
+    if rules := load_rules(source):
+        take_over(target, SETTING, rules)
     ids = {table: ranges for table, ranges in chosen.moved.items() if table != "traceback_log"}
     ids["traceback_log"] = Ranges()
     for traceback in sorted(chosen.tracebacks):
         ids["traceback_log"].add(traceback, traceback)
     total = sum(ranges.count() for ranges in ids.values())
     done = 0
-    for kind in KINDS:
+    for kind in FACT_KINDS:
         for facts in _facts(source, kind, ids[kind.table]) if kind.table in ids else ():
-            target.write(partial(restore, kind=kind, facts=facts))
+            take_over(target, kind, facts)
             done += len(facts)
             progress(done, total)
     new: dict[Kind, list[Fact]] = {ARCHIVE: [archive], MOVED: [*_moved(source, archive, chosen)], SEAL: []}
     for kind, of_this in new.items():
         for facts in (*_facts(source, kind, _all(source, kind)), of_this):
             if facts:
-                target.write(partial(restore, kind=kind, facts=facts))
-    target.write(partial(_mark, archive_id=archive.archive_id))
+                take_over(target, kind, facts)
+    target.write(partial(mark_as_archive, archive_id=archive.archive_id))
 
 
 def _facts(source: Reader, kind: Kind, ids: Ranges) -> Iterator[list[Fact]]:
@@ -148,12 +147,8 @@ def _facts(source: Reader, kind: Kind, ids: Ranges) -> Iterator[list[Fact]]:
 
 def _all(source: Reader, kind: Kind) -> Ranges:
     ids = Ranges()
-    ids.add(1, append.next_id(source, kind.table, kind.columns[0].name) - 1)
+    ids.add(1, newest(source, kind))
     return ids
-
-
-def _mark(db: Writer, *, archive_id: int) -> None:
-    db.execute("INSERT INTO setting (name, value) VALUES ('archive', ?)", (str(archive_id),))
 
 
 def _moved(db: Reader, archive: Archive, chosen: Chosen) -> list[tuple[int, int, str, int, int]]:

@@ -47,8 +47,9 @@ def erase(
 
     Raises:
         NotFound: there is no such event.
-        UsageError: an event was erased before, or will be tried again.
+        UsageError: an event was erased before, or will be tried again; or an export is being taken back.
     """
+    seal.must_not_be_held(db)
     while seals := seal.next_seals(db, now):  # what is erased was sealed with its digest
         seal.append(db, seals)
     first = append.decisions(db, DecisionKind.ERASE, event_ids, by=by, reason=reason, now=now, policy=policy)

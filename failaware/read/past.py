@@ -1,5 +1,7 @@
 """The inspector of a moment in the past, which can be moved along."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -38,14 +40,20 @@ class PastInspector(Inspector):
 
     @sound
     def move(self, at: int) -> None:
-        """Go to another moment (µs)."""
-        self._past.move(at)
+        """Go to another moment (µs).
+
+        Raises:
+            StoreError: the store cannot be read. After any error this inspector is closed; make another one.
+        """
+        with self._whole():
+            self._past.move(at)
         self.at = at
 
     @sound
     def neighbour(self, way: int) -> int | None:
         """When the next fact became known (`way` 1), or the newest before this moment (-1), in µs; None if none did."""
-        return self._past.neighbour(way)
+        with self._whole():
+            return self._past.neighbour(way)
 
     @sound
     def diff(self, until: int, *, limit: int = 1_000) -> Diff:
@@ -61,6 +69,15 @@ class PastInspector(Inspector):
         counts = {kind: count for kind, (count, _) in found.items()}
         now = self.health(), self.severity()
         return Diff(since, until, health, now[0], severity, now[1], counts, found["cluster"][1], found["event"][1])
+
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        """What breaks off within it leaves half a past behind, and from that no answer must come."""
+        try:
+            yield
+        except BaseException:
+            self.close()
+            raise
 
     def _known_until(self) -> int:
         return self.at

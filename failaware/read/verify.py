@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 from failaware.derive import FINGERPRINT_VERSION
 from failaware.derive.fold import DERIVED, rebuild
-from failaware.derive.moved import Ranges, archive_of, moved
+from failaware.derive.moved import Ranges, moved
 from failaware.derive.seals import BY_TABLE, KEPT, NO_SEAL, NOTHING, SEALED, Head, Seal, digests, head, seal_digest
-from failaware.derive.settings import load_policy
+from failaware.derive.settings import archive_of, load_policy
 from failaware.engine import Deriver, open_beside
 from failaware.engine.expected import columns_and_keys
 from failaware.engine.guards import FACTS

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from failaware import Inspector
+from failaware import Handlers, Inspector, StoreError, UsageError, Worker
 from tests.conftest import START, plain
 from tests.life import Life, histories
 
@@ -97,6 +97,26 @@ def test_what_is_appended_meanwhile_counts_from_the_next_move_on(store, clock, p
         then.move(clock.now)
         assert then.health().total_events == then.count_events() == 3
         assert then.health() == then.as_of(clock.now).health()
+
+
+def test_after_an_error_no_answer_comes_from_half_a_past(store, clock, path):
+    handlers = Handlers()
+
+    @handlers.on("a")
+    def fails(event):
+        raise ValueError("no")
+
+    store.record("a")
+    Worker(store, handlers).run(until_idle=True, patience=0)
+    with plain(path) as db:
+        db.execute("INSERT INTO setting VALUES ('grouping', 'no TOML')")  # found out when the first failure is folded
+    with Inspector.open(path) as inspector, inspector.as_of(START - 1) as then:
+        with pytest.raises(UsageError, match="grouping rules is not TOML"):
+            then.move(clock.now)
+        for question in (then.health, then.severity, lambda: then.neighbour(1), lambda: then.move(clock.now + 1)):
+            with pytest.raises(StoreError, match="closed"):
+                question()
+        then.db.interrupt()
 
 
 def test_nothing_can_be_written_through_it(store, path, clock):
