@@ -66,6 +66,7 @@ class PostgresWriter(PostgresReader):
     def _prepare(self) -> None:
         self._settings |= {"synchronous_commit": self._synchronous, **_ALONG_INDEXES}
         super()._prepare()
+        self._db.add_notice_handler(self._hear)
         self._lock = f"SELECT pg_advisory_xact_lock({_lock(self._schema)}), pg_current_xact_id()::text, {NOW_US}"
         self._queue = []
         self._deleted = {}
@@ -174,18 +175,22 @@ class PostgresWriter(PostgresReader):
     def _in_our_words(self) -> Iterator[None]:
         """Within it, what PostgreSQL raises becomes one of our errors.
 
-        Once the server has ended the transaction for being idle, only the first statement is told why; we tell all.
+        Where the server ended the transaction for being idle, only one statement is told so, the others that the
+        connection is lost; in a pipeline it is a notice. We tell it of all.
         """
         with in_our_words(self.path):
             try:
                 yield
-            except errors.IdleInTransactionSessionTimeout as error:
-                self._idled = error
+            except psycopg.Error as error:
+                if isinstance(error, errors.IdleInTransactionSessionTimeout):
+                    self._idled = error
+                elif self._idled is not None:
+                    raise self._idled.with_traceback(None) from None
                 raise
-            except psycopg.Error:
-                if self._idled is not None:
-                    raise self._idled from None
-                raise
+
+    def _hear(self, notice: psycopg.errors.Diagnostic) -> None:
+        if notice.sqlstate == errors.IdleInTransactionSessionTimeout.sqlstate:
+            self._idled = errors.IdleInTransactionSessionTimeout(notice.message_primary or "")
 
     def run(self, job: Callable[[], T]) -> T:
         """Run a job in a transaction under the store's lock; anew where the server went away before it had committed.

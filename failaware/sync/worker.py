@@ -207,12 +207,16 @@ class Worker:
             if not claim.held(db, claimed.event.event_id, self.name):
                 return  # we were taken for lost, and someone else has it
             started_at = self._store.clock()
-            error: BaseException | None = None
+            error, place = None, None
             try:
                 with db.savepoint():
-                    must_have_run(handler.function(claimed.event, Transaction(db)))
-            except BaseException as raised:  # noqa: BLE001 - even SystemExit in a handler is that event's failure
-                error = from_handler(raised)
+                    try:
+                        must_have_run(handler.function(claimed.event, Transaction(db)))
+                    except BaseException as raised:  # even SystemExit in a handler is that event's failure
+                        error, place = raised, raised.__traceback__
+                        raise
+            except BaseException as raised:  # noqa: BLE001 - to keep what it wrote, or to take it back, may go wrong, too
+                error = from_handler(raised if error is None else error.with_traceback(place))
             ended_at = max(started_at, self._store.clock())  # the clock may have gone backwards
             tried.append(Tried(claimed, handler, error, started_at, ended_at))
             self._append(db, tried, self._facts(tried))
