@@ -20,7 +20,9 @@ _TAB = "    "
 _EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
-_PASSWORD = re.compile(r"(?<=://)([^:/?#@]*:)[^?#]*(?=@)|(\bpassword=)[^&]*")
+_PASSWORD = re.compile(  # one with a raw ? or # in it is no URL, and shown to nobody either
+    r"(?<=://)([^\s:/?#@]*:)(?:[^?#]*|.*)(?=@)|(\b(?:ssl)?password=)[^&]*"
+)
 
 
 def visible(text: str, *, keep_newlines: bool = False) -> str:

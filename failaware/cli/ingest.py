@@ -66,7 +66,7 @@ def _once(args: argparse.Namespace) -> Ingested:
     """What was recorded of the files as they are."""
     for name in args.files:
         if name != "-" and (os.path.isdir(name) or not os.path.exists(name)):
-            raise UsageError(f"there is no file {name}")
+            raise UsageError(f"there is no file {shown_place(name)}")
     total = Ingested()
     with Store.open(args.db, synchronous=args.synchronous) as store:
         for name in args.files:

@@ -1,4 +1,4 @@
-"""How this store derives: its policy, kept with it so that every writer derives the same; and whether it may seal and grow."""
+"""How this store derives: its policy, kept with it so that all derive the same; whether it seals and grows."""
 
 from functools import lru_cache
 from typing import TYPE_CHECKING

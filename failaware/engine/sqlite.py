@@ -96,7 +96,8 @@ class SqliteReader(_OfAFile):
             try:
                 yield
             finally:
-                self._db.execute("COMMIT")
+                if self._db.in_transaction:  # a statement that was interrupted, or failed, may have ended it
+                    self._db.execute("COMMIT")
 
     def change_token(self) -> int:
         """SQLite's data_version: differs when another connection has committed.
@@ -266,7 +267,8 @@ class SqliteWriter(_OfAFile):
         try:
             yield
         finally:
-            self.execute("COMMIT")
+            if self._db.in_transaction:  # as in a reader
+                self.execute("COMMIT")
 
     def change_token(self) -> int:
         """SQLite's data_version, which counts anew in each connection: differs when another one has committed.

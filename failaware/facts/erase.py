@@ -18,8 +18,9 @@ from failaware.model import DecisionKind
 class Erasure(NamedTuple):
     """What an erasure removed, of how many rows: payloads, errors of attempts, tracebacks.
 
-    `shared` tracebacks were left: other events have them too. `wiped`: the file holds no trace of it any more; where it
-    is false, a reader kept the write-ahead log, which still does.
+    `shared` tracebacks were left: other events have them too. `wiped`: the file holds no trace of it any more. It is
+    false where a reader kept the write-ahead log, which still does; and always on PostgreSQL, whose files do until
+    VACUUM FULL, and its backups for as long as they are kept.
     """
 
     payloads: int

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Self
 
 from failaware.derive.past import Past
-from failaware.engine import Deriver, open_beside
+from failaware.engine import Deriver
 from failaware.read import diff
 from failaware.read.comparisons import Diff
+from failaware.read.connections import Connections
 from failaware.read.inspector import Inspector
 from failaware.read.sound import sound
 
@@ -19,22 +19,22 @@ class PastInspector(Inspector):
     Made by `Inspector.as_of`. Moving on costs as much as what happened in between, going back begins anew.
     """
 
-    def __init__(self, db: Deriver, place: str | Path) -> None:
-        super().__init__(db, place, lambda: self.at)
+    def __init__(self, db: Deriver, connections: Connections) -> None:
+        super().__init__(db, connections, lambda: self.at)
         self.at = 0
         """The moment (µs)."""
         self._tables = db
         self._past = Past(db)
 
     @classmethod
-    def opened(cls, place: str | Path, at: int) -> Self:
-        """The store at this place, as it stood `at` a moment (µs)."""
-        db = open_beside(place)
+    def opened(cls, connections: Connections, at: int) -> Self:
+        """The store of these `connections`, as it stood `at` a moment (µs)."""
+        db = connections.beside()
         try:
-            inspector = cls(db, place)
+            inspector = cls(db, connections)
             inspector.move(at)
         except BaseException:
-            db.close()
+            connections.close(db)
             raise
         return inspector
 

@@ -15,6 +15,7 @@ import pytest
 from failaware import Handlers, Inspector, Store, Worker
 from failaware.clock import now_us
 from failaware.errors import StoreError
+from failaware.facts import claim
 from failaware.ingest.masking import Masker
 from failaware.ingest.record import Recorder
 from failaware.read.verify import verify
@@ -370,7 +371,10 @@ def test_one_that_is_killed_leaves_a_truthful_record(path, finder):
             Worker(store, handlers).run(until_idle=True, patience=0)
     else:
         new, _ = Recorder(Masker()).event("other", None, now=later())
-        assert execute(Plan(["true"], new, Retry()), lambda: Store.open(path), clock=later, say=pytest.fail) == 0
+        assert (
+            execute(Plan(["true"], new, Retry()), lambda: Store.open(path, clock=later), clock=later, say=pytest.fail)
+            == 0
+        )
     found = event(path)
     (attempt,) = found.attempts
     assert (found.sync_status, attempt.error_type) == ("DEAD", "WorkerLost")
@@ -378,6 +382,28 @@ def test_one_that_is_killed_leaves_a_truthful_record(path, finder):
     assert handled == []
     with Store.open(path) as store:
         assert_rebuild_changes_nothing(store)
+
+
+def test_leases_go_by_the_stores_clock_and_not_by_this_machines(path, tmp_path):
+    """A host whose clock is ahead takes nobody for lost, and its own lease is no longer than any other."""
+    left = "from failaware import Store; import sys; s = Store.open(sys.argv[1]); print(s.read(lambda db: "
+    left += (
+        "db.query('SELECT leased_until FROM lease WHERE event_id = 2'))[0][0] - s.clock(), file=open(sys.argv[2], 'w'))"
+    )
+    with Store.open(path) as store:
+        store.record("of another host")
+        now = store.clock()
+        store.write(lambda db: claim.hold(db, 1, "other:1#exec", now=now, until=now + 60_000_000))
+    out = tmp_path / "left"
+
+    def ahead():
+        return now_us() + 120_000_000
+
+    new, _ = Recorder(Masker()).event("mine", None, now=ahead())
+    plan = Plan([sys.executable, "-c", left, str(path), str(out)], new, Retry())
+    assert execute(plan, lambda: Store.open(path), clock=ahead, say=pytest.fail) == 0
+    assert (event(path).sync_status, event(path).leased_by) == ("PENDING", "other:1#exec")
+    assert 0 < int(out.read_text()) <= 60_000_000
 
 
 def test_runs_with_one_key_are_attempts_at_one_event(path):

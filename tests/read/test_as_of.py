@@ -1,6 +1,7 @@
 """As of a moment, every report says exactly what it said then."""
 
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -127,3 +128,19 @@ def test_nothing_can_be_written_through_it(store, path, clock):
                 then.db.execute(statement)
     with plain(path) as db:
         assert db.execute("SELECT event_id, attempts FROM event_state").fetchall() == [(event_id, 0)]
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_a_change_of_private_tables_that_is_interrupted_is_told_as_that(store, inspector, clock, many):
+    store.record("a")
+    endless = (
+        "INSERT INTO step WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9999999999) "
+        "SELECT 9, i FROM n WHERE i % 1000003 = ?"
+    )
+    with inspector.as_of(clock.now) as then:
+        timer = threading.Timer(0.3, inspector.connections.interrupt)
+        timer.start()
+        with pytest.raises(StoreError, match="ended from outside"), then.snapshot():
+            then.db.execute_many(endless, [(1,)]) if many else then.db.execute(endless, (1,))
+        timer.join()
+    assert inspector.health().total_events == 1
