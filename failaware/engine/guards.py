@@ -10,6 +10,9 @@ from typing import NamedTuple
 ERASED = "[erased]"
 """Stands where a text was removed; in a payload as a JSON string."""
 
+REFUSES = "failaware: facts are append-only, {table} refuses {what}"
+"""What the database says."""
+
 
 class Guarded(NamedTuple):
     """A fact table: its unique keys, all other columns, and what of them may be erased, and what then stands there."""
@@ -70,23 +73,23 @@ def guard_statements() -> Iterator[str]:
     """The triggers. INSERT OR REPLACE deletes without firing a DELETE trigger, so a taken key is refused as well."""
     for table, guarded in FACTS.items():
         unless_of = {
-            "UPDATE": f"WHEN NOT ({_erases(table, guarded)}) " if guarded.erasable else "",
+            "UPDATE": f"WHEN NOT ({is_erasure(table, guarded)}) " if guarded.erasable else "",
             "DELETE": f"WHEN NOT ({is_moved(guarded)}) " if guarded.moved_with[0] else "",
         }
         for verb, unless in unless_of.items():
-            message = f"failaware: facts are append-only, {table} refuses {verb}"
+            message = REFUSES.format(table=table, what=verb)
             yield (
                 f"CREATE TRIGGER {table}_refuses_{verb.lower()} BEFORE {verb} ON {table} {unless}"
                 f"BEGIN SELECT RAISE(ABORT, '{message}'); END"
             )
         taken = " OR ".join(f"EXISTS (SELECT 1 FROM {table} WHERE ({key}) = ({_new(key)}))" for key in guarded.keys)
-        message = f"failaware: facts are append-only, {table} refuses to replace a row"
+        message = REFUSES.format(table=table, what="to replace a row")
         yield (
             f"CREATE TRIGGER {table}_refuses_replace BEFORE INSERT ON {table} WHEN {taken} "
             f"BEGIN SELECT RAISE(ABORT, '{message}'); END"
         )
     for table, what, found in FOUNDED:
-        message = f"failaware: facts are append-only, {table} refuses a row without {what}"
+        message = REFUSES.format(table=table, what=f"a row without {what}")
         yield (
             f"CREATE TRIGGER {table}_is_founded BEFORE INSERT ON {table} WHEN NOT EXISTS ({found.format(schema='')}) "
             f"BEGIN SELECT RAISE(ABORT, '{message}'); END"
@@ -102,13 +105,16 @@ def is_moved(guarded: Guarded, schema: str = "") -> str:
     )
 
 
-def _erases(table: str, guarded: Guarded) -> str:
-    """SQL: only erasable texts change, each to its mark, in a row that erasure_log names."""
+def is_erasure(table: str, guarded: Guarded, schema: str = "", same: str = "IS") -> str:
+    """SQL: from OLD to NEW only erasable texts change, each to its mark, in a row that `erasure_log` names.
+
+    `schema` is where that is, with its dot; `same` is the operator that compares nulls as well.
+    """
     names = [column.strip() for key in guarded.keys for column in key.split(",")]
-    same = [f"NEW.{name} IS OLD.{name}" for name in (*names, *guarded.columns) if name not in guarded.erasable]
-    erased = [f"(NEW.{name} IS OLD.{name} OR NEW.{name} = '{mark}')" for name, mark in guarded.erasable.items()]
-    known = f"EXISTS (SELECT 1 FROM erasure_log WHERE of_table = '{table}' AND row_id = OLD.{names[0]})"
-    return " AND ".join([*same, *erased, known])
+    kept = [f"NEW.{name} {same} OLD.{name}" for name in (*names, *guarded.columns) if name not in guarded.erasable]
+    erased = [f"(NEW.{name} {same} OLD.{name} OR NEW.{name} = '{mark}')" for name, mark in guarded.erasable.items()]
+    known = f"SELECT 1 FROM {schema}erasure_log x WHERE x.of_table = '{table}' AND x.row_id = OLD.{names[0]}"
+    return " AND ".join([*kept, *erased, f"EXISTS ({known})"])
 
 
 def _new(key: str) -> str:
