@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -40,6 +40,10 @@ def running(path, *words, **more):
     try:
         yield process
     finally:
+        if process.poll() is None:  # the program that it runs would go on for ever
+            process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=5)
         process.kill()
         process.communicate(timeout=LONG)
 
@@ -205,15 +209,15 @@ def test_the_end_of_the_output_is_kept_bounded_masked_and_legible(path):
     assert kept.endswith("[masked]\n90 %")
 
 
-@pytest.fixture
-def with_hangup():
-    """The tests may run under nohup: then SIGHUP is ignored by all that they start, too."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+@pytest.fixture(autouse=True)
+def _heeded():
+    """Under nohup SIGHUP is ignored by all that the tests start, and in the background of a shell SIGINT."""
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGHUP, signal.SIGINT)}
     yield
-    signal.signal(signal.SIGHUP, before)
+    for number, action in before.items():
+        signal.signal(number, action)
 
 
-@pytest.mark.usefixtures("with_hangup")
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGHUP"])
 def test_signals_are_passed_on_and_nothing_is_tried_after_one(path, name):
     script = f"trap 'echo got it; exit 7' {name[3:]}; echo ready; while :; do sleep 0.01; done"
