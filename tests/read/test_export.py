@@ -163,7 +163,7 @@ def test_a_store_with_facts_of_its_own_goes_on_sealing(store, elsewhere, tmp_pat
 
 def test_a_store_that_turns_out_to_be_another_one_goes_on_sealing(store, elsewhere, tmp_path, path, clock):
     take_back(store, export(tmp_path / "elsewhere.db"), origin="x")
-    store.write(lambda db: claim.hold(db, 1, "other", now=0, until=clock.now + 1))
+    store.write(lambda db: claim.hold(db, 1, "other:1", now=0, until=clock.now + 1))
     elsewhere.record("theirs", 3)
     for one in (store, elsewhere):  # each tries another event first
         work(one)
