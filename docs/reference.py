@@ -42,7 +42,7 @@ Made from the docstrings by `python -m docs.reference`. What stands here follows
 [Semantic Versioning](https://semver.org/); whatever else can be imported may change in any version. Times are whole
 microseconds since 1970, UTC, where nothing else is said; the names of such values end in `_at`.
 """
-_OPENED = {"Store", "Inspector", "Patterns", "PastInspector"}  # one does not make them by their names
+_OPENED = {"Store", "Inspector", "Patterns", "PastInspector", "Transaction"}  # one does not make them by their names
 _CALLED_BY_OTHERS = {"emit", "capture_envelope"}  # the library that an integration is plugged into calls these
 _WORD = re.compile(r"[A-Za-z_]\w*")
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from failaware.store import Store
     from failaware.sync.handlers import Handlers
     from failaware.sync.retry import Retry
+    from failaware.sync.transaction import Transaction
     from failaware.sync.worker import Worker
 
 __version__ = "0.1.0"
@@ -29,6 +30,7 @@ __all__ = [
     "Store",
     "StoreError",
     "SyncStatus",
+    "Transaction",
     "UsageError",
     "Worker",
 ]
@@ -46,6 +48,7 @@ _HOME = {
     "Store": "failaware.store",
     "StoreError": "failaware.errors",
     "SyncStatus": "failaware.model",
+    "Transaction": "failaware.sync.transaction",
     "UsageError": "failaware.errors",
     "Worker": "failaware.sync.worker",
 }

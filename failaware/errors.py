@@ -10,7 +10,8 @@
     │   ├── StoreForeign      it is not a failaware store
     │   ├── StoreNewer        a newer failaware wrote it
     │   ├── StoreCorrupt      it is damaged
-    │   └── StoreBusy         someone else holds it for longer than we wait
+    │   ├── StoreBusy         someone else holds it for longer than we wait
+    │   └── TransactionEnded  the server ended a transaction in which nothing happened for too long
     ├── NotFound              no such event or cluster                          exit status 2
     │
     ├── Permanent             raised by a handler: do not try again
@@ -64,6 +65,10 @@ class StoreCorrupt(StoreError):
 
 class StoreBusy(StoreError):
     """Someone else holds the store for longer than we wait."""
+
+
+class TransactionEnded(StoreError):
+    """The PostgreSQL server ended a transaction in which nothing happened for too long; nothing of it was written."""
 
 
 class NotFound(FailawareError):

@@ -257,7 +257,8 @@ class Health(NamedTuple):
     The five states add up: pending + failed + dead + synced + dismissed = total_events; a dismissed event is counted
     as dismissed only. `due_now` events could be tried at once, `in_hand` are under a lease. `waiting` are the events
     that no worker has tried yet although they are due, by type: there may be no handler for it. `fingerprint_version`
-    is the version of the rules that the clusters come from; None before the first failure.
+    is the version of the rules that the clusters come from; None before the first failure. `archived` events are no
+    longer here: they were moved to archives.
     """
 
     total_events: int
@@ -275,6 +276,7 @@ class Health(NamedTuple):
     rejects: int
     last_fact_at: int | None
     fingerprint_version: int | None
+    archived: int
 
 
 class SeverityCounts(NamedTuple):

@@ -15,7 +15,7 @@ from failaware.clock import now_us
 from failaware.derive.fold import rebuild
 from failaware.derive.grouping import GroupingRules
 from failaware.derive.rules import Policy
-from failaware.derive.settings import load_policy, save_grouping, save_policy
+from failaware.derive.settings import archive_of, load_policy, save_grouping, save_policy
 from failaware.engine import Writer, open_writer
 from failaware.errors import StoreError, UsageError
 from failaware.facts import append
@@ -42,7 +42,7 @@ _CHUNK = 1_000  # events in one transaction of record_many
 
 
 class Store:
-    """A store opened for writing. Safe from many threads and, on one file, from many processes.
+    """A store opened for writing. Safe from many threads and many processes; on PostgreSQL, on many hosts.
 
     What a method has returned is on the disk (`synchronous="FULL"`, the default: it survives power loss) or with the
     operating system (`"NORMAL"`: it survives a killed process, and is several times faster).
@@ -58,6 +58,8 @@ class Store:
         """The time in µs since the epoch, UTC."""
         self._closed = False
         self.read(load_policy)  # one that makes no sense is refused now, not at the first event
+        if self.read(archive_of) is not None:
+            raise UsageError("this is an archive, to which nothing is added; record into the store that it came from")
 
     @classmethod
     def open(
@@ -85,7 +87,11 @@ class Store:
         extra = () if isinstance(mask, bool) else mask
         masker = Masker(extra_keys=extra, enabled=mask is not False)
         db = open_writer(path, synchronous=synchronous)
-        return cls(db, Recorder(masker, max_payload_bytes), clock or db.clock(now_us))
+        try:
+            return cls(db, Recorder(masker, max_payload_bytes), clock or db.clock(now_us))
+        except BaseException:
+            db.close()
+            raise
 
     def record(
         self,
@@ -278,9 +284,13 @@ class Store:
         """The thresholds in force; read anew each time, since another process may have set them."""
         return self.read(load_policy)
 
-    def write(self, job: Callable[[Writer], T]) -> T:
-        """Run a job in a transaction, shared with the other threads that write now; for the rooms of failaware."""
-        return self._commits.run(job)
+    def write(self, job: Callable[[Writer], T], *, alone: bool = False) -> T:
+        """Run a job in a transaction, shared with the other threads that write now; for the rooms of failaware.
+
+        On a server that goes away it may run several times, so what it does beyond the store must bear that. With
+        `alone` nobody shares the transaction: one that may take long, or not end well.
+        """
+        return self._commits.run(job, alone=alone)
 
     def read(self, job: Callable[[Writer], T]) -> T:
         """Run a job that only reads on this store's connection; for the rooms of failaware."""

@@ -7,7 +7,7 @@ tracebacks come from strangers, and what is shown is data. Pure; imports nothing
 import re
 import unicodedata
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 _BAD = re.compile(
     "[\x00-\x1f\x7f-\x9f"  # C0, DEL, C1: escape sequences begin here
@@ -17,9 +17,12 @@ _BAD = re.compile(
 )
 _NEWLINE = re.compile(r"\r\n?|\n")
 _TAB = "    "
+_EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
-_PASSWORD = re.compile(r"(?<=://)([^:/?#@]*:)[^?#]*(?=@)|(\bpassword=)[^&]*")
+_PASSWORD = re.compile(  # one with a raw ? or # in it is no URL, and shown to nobody either
+    r"(?<=://)([^\s:/?#@]*:)(?:[^?#]*|.*)(?=@)|(\b(?:ssl)?password=)[^&]*"
+)
 
 
 def visible(text: str, *, keep_newlines: bool = False) -> str:
@@ -78,9 +81,19 @@ def storable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\x00")
 
 
+def is_url(place: object) -> bool:
+    """Whether a store's place is a URL; otherwise it is a path."""
+    return "://" in str(place)
+
+
 def shown_place(place: object) -> str:
     """Where a store is, for people: a path as it is, a URL without its password."""
     return _PASSWORD.sub(lambda found: f"{found[1] or found[2]}***", str(place))
+
+
+def microseconds(moment: datetime) -> int:
+    """A time as µs since the epoch, to the microsecond; without a zone it is UTC."""
+    return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH) // _MICROSECOND
 
 
 def moment(at: int) -> str:

@@ -55,7 +55,7 @@ def seed(
     began = ends - _DAYS * DAY
     with Store.open(path, synchronous="NORMAL", clock=world.now) as store, Inspector.open(path, clock=world.now) as eye:
         if eye.health().total_events:
-            raise UsageError(f"{path} holds events already; seed a new file, such as --db sample.db")
+            raise UsageError("the store holds events already; seed a new one, such as --db sample.db")
         world.simulate(began, ends)
         try:
             _play(
@@ -133,10 +133,12 @@ def _deadly_is_due(eye: Inspector) -> bool:
 def _let_a_worker_die(path: str, now: int) -> None:
     """A process of its own takes up what is due of its type, one at a time, until the deadly one ends it."""
     program = (
-        "import sys; from sample_data.scenarios import lost_worker as w; w.die_of_it(sys.argv[1], int(sys.argv[2]))"
+        "import os, sys; from sample_data.scenarios import lost_worker as w; "
+        "w.die_of_it(os.environ['FAILAWARE_DB'], int(sys.argv[1]))"
     )
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))}  # it finds what we found
-    command = [sys.executable, "-P", "-c", program, path, str(now)]
+    env["FAILAWARE_DB"] = path  # a URL may hold a password, and arguments are anyone's to read
+    command = [sys.executable, "-P", "-c", program, str(now)]
     done = subprocess.run(command, env=env, check=False, timeout=60)  # noqa: S603 - ourselves
     # 0: the last worker's lease had just run out; this one recorded that, and found nothing else due
     assert done.returncode in {0, lost_worker.KILLED}, f"the deadly worker did not run: status {done.returncode}"

@@ -42,7 +42,7 @@ def walk(name, folder):
 
 def test_every_command_of_the_page_on_history_runs(tmp_path):
     everything = "\n".join(walk("history.md", tmp_path))
-    assert everything.count("holds   derived") == 3
+    assert everything.count("holds   derived") == 5
     assert "by strict.toml" in everything
     assert "erased  event 2000" in everything
 

@@ -22,7 +22,6 @@ MAY_IMPORT = {  # room: the rooms it may import; the longest matching name is th
     | {"failaware.engine", "failaware.facts", "failaware.ingest", "failaware.ingest.lines", "failaware.store"},
     "failaware.ingest.restore": PURE
     | {"failaware.derive", "failaware.facts", "failaware.ingest.lines", "failaware.store"},
-    "failaware.ingest.copy": PURE | {"failaware.derive", "failaware.engine", "failaware.facts", "failaware.store"},
     "failaware.ingest.background": PURE | {"failaware.ingest", "failaware.store"},
     "failaware.ingest.files": PURE
     | {"failaware.ingest", "failaware.ingest.junit", "failaware.ingest.lines", "failaware.ingest.restore"}
@@ -42,7 +41,6 @@ MAY_IMPORT = {  # room: the rooms it may import; the longest matching name is th
     | {"failaware.derive", "failaware.ingest", "failaware.ingest.lines", "failaware.store", "failaware.sync"}
     | {
         "failaware.facts",
-        "failaware.ingest.copy",
         "failaware.ingest.files",
         "failaware.ingest.follow",
         "failaware.read",

@@ -13,7 +13,7 @@ UNITS = {  # how a number's name ends, and what must then stand somewhere in its
     r"(_s|seconds|lease|patience|base|cap)$": r"second",
     r"(_bytes)$": r"bytes|UTF-8",
 }
-OPENED = ("Store", "Inspector", "Patterns")  # one does not make them by their names
+OPENED = ("Store", "Inspector", "Patterns", "Transaction")  # one does not make them by their names
 THINGS = public() | values()
 
 

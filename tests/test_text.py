@@ -1,12 +1,25 @@
 """Whatever a stranger sends, nothing in it is obeyed by a terminal or refused by a database."""
 
 import unicodedata
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from failaware.text import arrows, bounded, cells, distance, one_line, span, sparkline, storable, visible
+from failaware.text import (
+    arrows,
+    bounded,
+    cells,
+    distance,
+    is_url,
+    microseconds,
+    one_line,
+    span,
+    sparkline,
+    storable,
+    visible,
+)
 
 ANY = st.text(st.characters(categories=None))  # surrogates included
 SECOND = 1_000_000
@@ -118,3 +131,21 @@ def test_steps_are_harmless_and_short(steps):
 )
 def test_how_many_cells_it_takes(text, width):
     assert cells(text) == width
+
+
+@given(st.datetimes(timezones=st.none() | st.just(UTC) | st.timezones()))
+def test_a_time_is_kept_to_the_microsecond(moment):
+    """Floats have 53 bits, which are not enough for all of them."""
+    at = microseconds(moment)
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    assert datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at) == aware.astimezone(UTC)
+
+
+def test_a_time_that_is_known():
+    assert microseconds(datetime.fromisoformat("1969-12-31T23:59:59.5")) == -500_000
+    assert microseconds(datetime.fromisoformat("2039-05-04T03:02:01.000003+02:00")) == 2_188_083_721_000_003
+
+
+def test_a_url_is_told_from_a_path():
+    assert is_url("postgresql://user@host/database")
+    assert not is_url("folder/failaware.db")

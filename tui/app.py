@@ -9,7 +9,6 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from failaware.clock import now_us
 from failaware.text import counted, one_line, shown_place
 
 from .feed import Feed
@@ -57,16 +56,15 @@ class InspectorApp(App[None]):
         Binding("ctrl+q", "quit", "Quit", show=False, priority=True),
     ]
 
-    def __init__(self, place: str, *, clock: Callable[[], int] = now_us) -> None:
+    def __init__(self, place: str, *, clock: Callable[[], int] | None = None) -> None:
         super().__init__()
         self.place = place
         self.animation_level = "none"
-        self._clock = clock
         self._state: StoreState | None = None  # until the feed has said anything
         self._paused = False
-        self.moment = Moment(clock)
         self.last_look = last_look(place)
         self.feed = Feed(place, self, clock)
+        self.moment = Moment(self.feed.now)
 
     @property
     def shown_place(self) -> str:
@@ -83,7 +81,7 @@ class InspectorApp(App[None]):
         """Stop reading, also in the middle of a long query."""
         self.feed.stop()
         if self._is(StoreIs.LIVE):
-            keep_look(self.place, self._clock())
+            keep_look(self.place, self.feed.now())
 
     def on_travelled(self, message: Travelled) -> None:
         """All is shown as of another moment, or soon will be."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from textual.message import Message
 
+from failaware.clock import now_us
 from failaware.errors import FailawareError, FilterError, NotFound, StoreMissing
 from failaware.read.inspector import Inspector
 
@@ -24,6 +25,7 @@ POLL_S = 0.1
 _BUSY_S = 1.0
 _AGAIN_S = 0.5
 _LATER_S = 1.0
+_END_S, _AGAIN_SOON_S = 2.0, 0.05
 
 Ask = Callable[[Inspector], object]
 
@@ -53,11 +55,12 @@ class Journey(NamedTuple):
 class Feed(threading.Thread):
     """Reads one store until it is stopped; opens it when it appears, and again when it was replaced."""
 
-    def __init__(self, place: str, app: Listener, clock: Callable[[], int]) -> None:
+    def __init__(self, place: str, app: Listener, clock: Callable[[], int] | None) -> None:
         super().__init__(daemon=True, name="failaware-feed")
         self._place = place
         self._app = app
         self._clock = clock
+        self._now = clock or now_us  # until a store says otherwise
         self._lock = threading.Condition()
         self._stopping = False
         self._paused = False
@@ -66,10 +69,15 @@ class Feed(threading.Thread):
         self._later: dict[tuple[int, str], _Question] = {}  # what could not be answered
         self._later_at = 0.0
         self._asked: _Question | None = None  # what is being answered, unless its listener has left
+        self._left = False  # whether it has, and what it asked is still being answered
         self._inspector: Inspector | None = None
         self._then: PastInspector | None = None
         self._journey: Journey | None = None  # asked for, and not begun yet
         self._seen_before = False
+
+    def now(self) -> int:
+        """The time (µs) of the store that was opened last."""
+        return self._now()
 
     def once(self, listener: Listener, name: str, ask: Ask) -> None:
         """Answer this once, as soon as the store can be read."""
@@ -97,7 +105,7 @@ class Feed(threading.Thread):
         """Answer this listener no more; a long query for it makes way for what others ask."""
         with self._lock:
             if self._asked is not None and self._asked.listener is listener:
-                self._asked = None
+                self._asked, self._left = None, True
                 self._interrupt()
             for questions in (self._waiting, self._followed, self._later):
                 for key in [key for key in questions if key[0] == id(listener)]:
@@ -128,9 +136,11 @@ class Feed(threading.Thread):
         with self._lock:
             self._stopping = True
             self._lock.notify()
-            self._interrupt()
-        if self.is_alive():
-            self.join(timeout=2)
+        until = time.monotonic() + _END_S
+        while self.is_alive() and time.monotonic() < until:
+            with self._lock:
+                self._interrupt()  # again and again: one that falls between two queries ends neither
+            self.join(timeout=_AGAIN_SOON_S)
 
     def run(self) -> None:
         """Read, until stopped."""
@@ -138,7 +148,7 @@ class Feed(threading.Thread):
             try:
                 with Inspector.open(self._place, clock=self._clock, busy_timeout_s=_BUSY_S) as inspector:
                     with self._lock:
-                        self._inspector = inspector
+                        self._inspector, self._now = inspector, inspector.now
                     self._serve(inspector)
             except FailawareError as error:
                 self._say(error)
@@ -201,10 +211,9 @@ class Feed(threading.Thread):
             self._app.post_message(Travelled(None))
 
     def _interrupt(self) -> None:
-        """End what is being read, so that it raises; the caller holds the lock."""
-        for inspector in (self._inspector, self._then):
-            if inspector is not None:
-                inspector.db.interrupt()
+        """End what is being read, in the past as well, so that it raises; the caller holds the lock."""
+        if self._inspector is not None:
+            self._inspector.connections.interrupt()
 
     def _ask_again(self, *, live_only: bool) -> None:
         """Something was committed: ask what that may change the answer to."""
@@ -237,7 +246,7 @@ class Feed(threading.Thread):
             question.listener.post_message(Answered(question.name, answer))
         finally:
             with self._lock:
-                self._asked = None
+                self._asked, self._left = None, False
 
     def _put_off(self, question: _Question, why: str) -> None:
         with self._lock:
@@ -256,6 +265,8 @@ class Feed(threading.Thread):
 
     def _put(self, question: _Question) -> None:
         with self._lock:
+            if self._left:
+                self._interrupt()  # once more: one that falls between two queries ends neither
             self._waiting[id(question.listener), question.name] = question
             self._lock.notify()
 

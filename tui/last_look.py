@@ -5,7 +5,7 @@ import json
 import os
 from pathlib import Path
 
-from failaware.text import shown_place
+from failaware.text import is_url, shown_place
 
 _MOST = 200  # stores that are remembered
 
@@ -18,7 +18,7 @@ def last_look(place: str) -> int | None:
 
 def keep_look(place: str, at: int) -> None:
     """Remember; where that cannot be written, there is nothing to remember."""
-    looks = {name: look for name, look in _all().items() if "://" in name or Path(name).exists()}
+    looks = {name: look for name, look in _all().items() if is_url(name) or Path(name).exists()}
     looks.pop(_name(place), None)
     looks = dict([*looks.items(), (_name(place), at)][-_MOST:])
     file = _file()
@@ -43,4 +43,4 @@ def _file() -> Path:
 
 
 def _name(place: str) -> str:
-    return shown_place(place) if "://" in place else str(Path(place).resolve())
+    return shown_place(place) if is_url(place) else str(Path(place).resolve())

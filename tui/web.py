@@ -1,8 +1,9 @@
 """The inspector in a browser on this machine: pages and terminal by textual-serve, the door by us.
 
-Whoever opens the page runs an inspector of their own, as a process that gets the store's path as an argument. The way
-in is the token in the address: without it there is no page, no file and no websocket. Other sites' pages are refused
-by Host and Origin, and the page itself loads nothing from elsewhere.
+Whoever opens the page runs an inspector of their own, as a process that gets the store's place in its environment: a
+URL may hold a password, and arguments are anyone's to read. The way in is the token in the address: without it there is
+no page, no file and no websocket. Other sites' pages are refused by Host and Origin, and the page itself loads nothing
+from elsewhere.
 """
 
 import asyncio
@@ -28,7 +29,7 @@ _LARGEST = 64 * 1024  # bytes of a message from the browser: keys, or a paste in
 _CELLS = range(1, 1_001)
 _STATIC = Path(textual_serve.__file__).with_name("static")
 _FILES = {path.relative_to(_STATIC).as_posix(): path for path in _STATIC.rglob("*") if path.is_file()}
-_INSPECT = "import sys; from tui.app import run_inspector; sys.exit(run_inspector(sys.argv[1]))"
+_INSPECT = "import os, sys; from tui.app import run_inspector; sys.exit(run_inspector(os.environ['FAILAWARE_DB']))"
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:; font-src 'self'; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'",
@@ -81,11 +82,11 @@ class _Inspection(AppService):
     async def _open_app_process(self, width: int = 80, height: int = 24) -> asyncio.subprocess.Process:
         pipe = asyncio.subprocess.PIPE
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-c", _INSPECT, self._place),
+            *(sys.executable, "-P", "-c", _INSPECT),
             stdin=pipe,
             stdout=pipe,
             stderr=pipe,
-            env=self._build_environment(width=width, height=height),
+            env=self._build_environment(width=width, height=height) | {"FAILAWARE_DB": self._place},
             start_new_session=True,  # Ctrl-C in the terminal ends the server, which then ends these in good order
         )
         self._process, self._stdin = process, process.stdin

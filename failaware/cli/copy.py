@@ -1,13 +1,12 @@
 """`failaware copy FROM TO`: all facts of a store into another one, such as a SQLite file into PostgreSQL or back."""
 
 import argparse
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from failaware.cli import output
+from failaware.cli.progress import bar
 from failaware.errors import UsageError
-from failaware.ingest.copy import Progress, copy_facts, finish
+from failaware.facts.copy import copy_facts
+from failaware.facts.restore import finish
 from failaware.read.inspector import Inspector
 from failaware.read.same import differences
 from failaware.store import Store
@@ -27,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
     with (
         Inspector.open(args.source) as source,
         Store.open(args.target, synchronous="NORMAL") as target,
-        _progress() as progress,
+        bar("facts") as progress,
     ):
         added = copy_facts(source.db, target, progress)
         with source.snapshot():  # of one moment, which is soon reached: most is there
@@ -36,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
                 found = list(differences(source.db, copy.db))
         finish(target)
     for difference in found:
-        sys.stderr.write(f"failaware: {difference}; 'failaware verify' says which of the two is right\n")
+        output.say(f"{difference}; 'failaware verify' says which of the two is right")
     if found:
         return 1
     paper = output.Paper()
@@ -45,17 +44,3 @@ def run(args: argparse.Namespace) -> int:
     )
     paper.print(output.text("the same facts under the same seals, and the same rows in every derived table.", "dim"))
     return 0
-
-
-@contextmanager
-def _progress() -> Iterator[Progress]:
-    """A bar on standard error, when someone is looking."""
-    if not sys.stderr.isatty():
-        yield lambda _done, _total: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress as Bar
-
-    with Bar(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("facts", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

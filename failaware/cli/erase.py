@@ -5,7 +5,7 @@ import argparse
 from failaware.cli import output
 from failaware.errors import UsageError
 from failaware.store import Store
-from failaware.text import counted
+from failaware.text import counted, is_url
 
 _LOG = (
     "a reader in the middle of a query keeps the write-ahead log, which still holds what was erased; "
@@ -43,5 +43,5 @@ def run(args: argparse.Namespace) -> int:
         left = f"{counted(done.shared, 'traceback')} left, as other events have them; --shared-tracebacks erases them"
         paper.print(output.text(left, "yellow"))
     if not done.wiped:
-        paper.print(output.text(_SERVER if "://" in args.db else _LOG, "yellow"))
+        paper.print(output.text(_SERVER if is_url(args.db) else _LOG, "yellow"))
     return 0 if done.wiped else 1

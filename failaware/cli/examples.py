@@ -107,6 +107,13 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         Example("failaware dismiss 42 --because 'refunded by hand'", "one event needs nothing more"),
         Example("failaware dismiss --where 'type:mail.* since:24h' --because 'too late'", "all that pass a filter"),
     ),
+    "archive": (
+        Example(
+            "failaware archive --before 90d --to 2026-q3.db --because 'kept for a quarter'",
+            "what is SYNCED or dismissed and older than 90 days goes to a file of its own",
+        ),
+        Example("failaware archive --before 2026-01-01 --to 2025.db --because 'last year'", "up to a day"),
+    ),
     "erase": (
         Example("failaware erase 42 --because 'asked for by the customer'", "remove its payload and errors"),
         Example("failaware erase 42 --shared-tracebacks --because 'as above'", "tracebacks of others too"),

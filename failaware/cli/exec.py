@@ -4,8 +4,8 @@ import argparse
 import os
 import re
 import socket
-import sys
 
+from failaware.cli import output
 from failaware.clock import now_us
 from failaware.errors import PayloadError, UsageError
 from failaware.ingest.masking import Masker
@@ -14,7 +14,6 @@ from failaware.model import NewEvent
 from failaware.store import Store
 from failaware.sync.exec import Plan, execute
 from failaware.sync.retry import Retry
-from failaware.text import one_line
 
 _UNITS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3_600, "d": 86_400}
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)\s*(s|m|min|h|d|)")
@@ -64,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
         args.timeout,
     )
     _occupy_standard_streams()
-    return execute(plan, lambda: Store.open(args.db), clock=now_us, say=_say)
+    return execute(plan, lambda: Store.open(args.db), clock=now_us, say=output.say)
 
 
 def _occupy_standard_streams() -> None:
@@ -105,8 +104,3 @@ def _codes(text: str) -> frozenset[int]:
             )
         statuses.update(range(int(match[1]), last + 1))
     return frozenset(statuses)
-
-
-def _say(sentence: str) -> None:
-    sys.stderr.write(f"failaware: {one_line(sentence)}\n")
-    sys.stderr.flush()

@@ -48,6 +48,9 @@ def run(args: argparse.Namespace) -> int:
     if health.rejects:
         rejects = f"{health.rejects:,} lines could not be ingested; they are kept in reject_log"
         paper.print(Line(), output.text(rejects, "yellow"))
+    if health.archived:
+        archived = f"{counted(health.archived, 'older event')} in archives; 'failaware verify' names them"
+        paper.print(Line(), output.text(archived, "dim"))
     return 0
 
 

@@ -58,15 +58,15 @@ def _follow(args: argparse.Namespace) -> Ingested:
         raise UsageError("standard input is read to its end anyway; leave out --follow")
     interrupts = Interrupts()
     with Store.open(args.db, synchronous=args.synchronous) as store, interrupts.watched():
-        _say(f"following {', '.join(args.files)} into {shown_place(args.db)}; Ctrl-C stops")
-        return follow(store, args.files, stop=interrupts.wait, say=_say)
+        output.say(f"following {', '.join(args.files)} into {shown_place(args.db)}; Ctrl-C stops")
+        return follow(store, args.files, stop=interrupts.wait, say=output.say)
 
 
 def _once(args: argparse.Namespace) -> Ingested:
     """What was recorded of the files as they are."""
     for name in args.files:
         if name != "-" and (os.path.isdir(name) or not os.path.exists(name)):
-            raise UsageError(f"there is no file {name}")
+            raise UsageError(f"there is no file {shown_place(name)}")
     total = Ingested()
     with Store.open(args.db, synchronous=args.synchronous) as store:
         for name in args.files:
@@ -78,11 +78,6 @@ def _once(args: argparse.Namespace) -> Ingested:
             total.ignored += done.ignored
             total.reasons += done.reasons
     return total
-
-
-def _say(sentence: str) -> None:
-    sys.stderr.write(f"failaware: {one_line(sentence)}\n")
-    sys.stderr.flush()
 
 
 def _report(total: Ingested) -> None:

@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from failaware.cli import output
-from failaware.engine import is_url
+from failaware.engine import is_postgres
 from failaware.errors import UsageError
 from failaware.store import Store
 from failaware.text import shown_place
@@ -24,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
     """Make what is missing, and say what is there."""
     if args.print and not args.roles:
         raise UsageError("--print goes with --roles, whose SQL it prints")
-    if args.roles and not is_url(args.db):
+    if args.roles and not is_postgres(args.db):
         raise UsageError("a SQLite file has no roles: who may read or write it, its permissions say; see chmod")
     if args.print:
         from failaware.engine.postgres_roles import script

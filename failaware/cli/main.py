@@ -46,6 +46,7 @@ COMMANDS = (
     Command("verify", "verify", "prove facts and derivation intact; writes nothing", read=True),
     Command("export", "export", "all facts as JSON Lines that ingest takes back"),
     Command("copy", "copy", "all facts into another store: a file into PostgreSQL, or back"),
+    Command("archive", "archive", "old events that are settled into a file of their own"),
     Command("rebuild", "rebuild", "derive everything anew from the facts"),
     Command("init", "init", "make a store; on PostgreSQL, roles for those who write and those who read"),
     Command("seed", "seed", "fill a store with realistic sample data"),

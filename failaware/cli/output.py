@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from failaware.errors import StoreMissing, UsageError
-from failaware.text import cells, cut, one_line, shown_place, visible
+from failaware.text import cells, cut, is_url, one_line, shown_place, visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -94,12 +94,18 @@ def must_exist(place: str) -> None:
     Raises:
         StoreMissing: there is none.
     """
-    if "://" in place:
+    if is_url(place):
         from failaware.read.inspector import Inspector
 
         Inspector.open(place).close()
     elif not Path(place).exists():
         raise StoreMissing(f"there is no store at {place}; name it with --db")
+
+
+def say(sentence: str) -> None:
+    """What a command that goes on for a while has to say, on standard error at once."""
+    sys.stderr.write(f"failaware: {one_line(sentence)}\n")
+    sys.stderr.flush()
 
 
 def read_file(path: str) -> str:

@@ -14,13 +14,13 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong, on one line, and exit with 2."""
-        from failaware.text import one_line
+        from failaware.text import one_line, shown_place
 
         if match := _CHOICE.fullmatch(message):
             choices = re.findall(r"[\w+-]+", match["choices"])
             message = f"there is no {self._what(match[1])} '{match['word']}'{nearest(match['word'], choices)}"
         see = " See" if message.endswith("?") else "; see"
-        sys.stderr.write(f"failaware: {one_line(message)}{see} '{self.prog} --help'\n")
+        sys.stderr.write(f"failaware: {one_line(shown_place(message))}{see} '{self.prog} --help'\n")
         sys.exit(2)
 
     def refuse(self, words: list[str], above: "Parser") -> NoReturn:

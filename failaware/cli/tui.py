@@ -1,7 +1,6 @@
 """`failaware tui`: the inspector, on the terminal or in a browser."""
 
 import argparse
-import os
 import sys
 
 from failaware.errors import UsageError
@@ -39,7 +38,7 @@ def _serve(args: argparse.Namespace) -> int:
         raise UsageError(f"--web needs {missing.name}; install failaware[web]") from None
     from secrets import token_urlsafe
 
-    serve(os.path.abspath(args.db), port=args.port, token=token_urlsafe(32), say=_say)
+    serve(args.db, port=args.port, token=token_urlsafe(32), say=_say)
     return 0
 
 

@@ -57,6 +57,10 @@ def _draw(found: Verification) -> None:
         what = f"erased  event {erased.event_id}, with {counted(erased.attempts, 'error')} and "
         what += f"{counted(erased.tracebacks, 'traceback')}, by {erased.erased_by} on {moment(erased.erased_at)}: "
         paper.print(output.text(what + erased.reason, "yellow"))
+    for archive in found.archives:
+        what = f"moved   {counted(archive.events, 'event')} before {moment(archive.before_at)} to {archive.name}"
+        what += f"{', which is this file' if archive.here else ''}, by {archive.archived_by} on "
+        paper.print(output.text(f"{what}{moment(archive.archived_at)}: {archive.reason}", "yellow"))
     paper.print()
     paper.print(output.text(f"{counted(found.facts, 'fact')}, {found.sealed:,} of them under seals"))
     if found.head is not None and found.sealed_at is not None:

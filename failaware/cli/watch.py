@@ -14,7 +14,7 @@ from failaware.cli.pager import Sheet
 from failaware.clock import now_us
 from failaware.errors import FailawareError, StoreError, UsageError
 from failaware.read.inspector import Inspector
-from failaware.text import moment, visible
+from failaware.text import moment, shown_place, visible
 
 _AGES_S = 10  # how old the "3 min ago" of a terminal may be
 
@@ -96,7 +96,7 @@ def _screen(args: argparse.Namespace) -> Iterator[Show]:
             def show(report: str) -> None:
                 nonlocal last
                 last = report
-                head = Text(f"{moment(now_us())}, Ctrl-C ends  {visible(args.db)}\n", "dim", no_wrap=True)
+                head = Text(f"{moment(now_us())}, Ctrl-C ends  {visible(shown_place(args.db))}\n", "dim", no_wrap=True)
                 live.update(head + Text.from_ansi(report), refresh=True)
 
             yield show

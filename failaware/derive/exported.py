@@ -27,6 +27,11 @@ class Kind(NamedTuple):
     table: str
     columns: tuple[Column, ...]
 
+    @property
+    def key(self) -> str:
+        """The column by which its rows are counted."""
+        return self.columns[0].name
+
 
 def _columns(words: str) -> tuple[Column, ...]:
     """Columns as words: `#` before an integer, `?` after what may be null."""
@@ -35,6 +40,9 @@ def _columns(words: str) -> tuple[Column, ...]:
         for word in words.split()
     )
 
+
+SETTING = Kind("setting", "setting", _columns("name value"))
+"""No fact: the policy and the grouping rules that the facts are derived by."""
 
 EVENT = Kind(
     "event",
@@ -49,8 +57,13 @@ SEAL = Kind(
     (*_columns("#seal_id of_table #first_id #last_id #sealed_at digest"), Column("facts", BLOB)),
 )
 
-KINDS = (
-    Kind("setting", "setting", _columns("name value")),
+ARCHIVE = Kind(
+    "archive", "archive_log", _columns("#archive_id name #events #before_at archived_by reason #archived_at")
+)
+
+MOVED = Kind("moved", "moved_log", _columns("#moved_id #archive_id of_table #first_id #last_id"))
+
+FACT_KINDS = (
     EVENT,
     Kind("traceback", "traceback_log", _columns("#traceback_id hash text")),
     Kind(
@@ -68,6 +81,9 @@ KINDS = (
         ),
     ),
     Kind("reject", "reject_log", _columns("#reject_id origin #line_no raw error #rejected_at")),
+    ARCHIVE,
+    MOVED,
     SEAL,
 )
+KINDS = (SETTING, *FACT_KINDS)
 """In the order in which they stand in an export."""

@@ -11,36 +11,24 @@ from typing import NamedTuple
 from failaware.derive.grouping import Group, GroupingRules, Subject, group, overflow
 from failaware.derive.rules import Policy
 from failaware.derive.settings import forget_fingerprint_version, load_grouping, note_fingerprint_version
-from failaware.derive.severity import CLUSTER_EVIDENCE, case, cluster_reason
+from failaware.derive.severity import CLUSTER_EVIDENCE, CLUSTER_NUMBERS, case, cluster_reason
 from failaware.engine import Deriver, Row
 from failaware.engine.guards import ERASED
-from failaware.engine.sql import load
+from failaware.engine.schema import tables_of
+from failaware.engine.sql import load, retries
 from failaware.model import NEVER
 
 _SQL = load(__file__, "fold.sql")
-_SQL["settle"] = _SQL["settle"].format(event_severity=case("event", "severity"), event_rule=case("event", "name"))
+_SQL["settle"] = _SQL["settle"].format(
+    event_severity=case("event", "severity"), event_rule=case("event", "name"), retry_count=retries("l.attempts")
+)
 
 _PAGE = 5_000  # failures fingerprinted, clusters judged at a time
 _REBUILD_PAGE = 20_000  # facts folded at a time when all are
 _COURSES = 50  # clusters whose whole course is followed at a time
 
-DERIVED = ("event_state", "failure", "event_cluster", "failure_cluster", "cluster_hour", "tally")
+DERIVED = tables_of("derived.sql")
 """The derived tables: whatever is in them comes from the fold."""
-
-_EVIDENCE = (
-    "cluster_id",
-    "event_type",
-    "template",
-    "first_failed_at",
-    "events",
-    "recovered",
-    "failures",
-    "episodes",
-    "comebacks",
-    "unresolved",
-    "dead",
-    "retrying",
-)
 
 
 class Scope(NamedTuple):
@@ -296,7 +284,7 @@ def _judge_clusters(db: Deriver, among: str, policy: Policy) -> None:
         rows = db.query(sql, {**policy.parameters(), "after": after, "page": _PAGE})
         verdicts = []
         for row in rows:
-            numbers = dict(zip(_EVIDENCE, row[2:], strict=True))
+            numbers = dict(zip(CLUSTER_NUMBERS, row[2:], strict=True))
             reason = cluster_reason(row[1], numbers) if row[1] else None
             verdicts.append((row[0], row[1], reason, numbers["cluster_id"]))
         db.execute_many(_SQL["judge_cluster"], verdicts)

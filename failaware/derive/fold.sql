@@ -204,7 +204,7 @@ INSERT INTO event_state (event_id, event_type, sync_status, dismissed, attempts,
                          first_failed_at, last_failed_at, due_at, severity, rule, changed_at)
 SELECT event_id, event_type, sync_status, dismissed, attempts, budget_from, last_failure, cluster_id, first_failed_at,
        last_failed_at, due_at, {event_severity}, {event_rule}, changed_at
-  FROM (SELECT l.*, CASE WHEN l.attempts > 1 THEN l.attempts - 1 ELSE 0 END AS retry_count,
+  FROM (SELECT l.*, {retry_count} AS retry_count,
                CASE WHEN l.dismissed = 1 THEN NULL WHEN l.sync_status = 'PENDING' THEN l.decided_at
                     WHEN l.sync_status = 'FAILED' THEN l.retry_at END AS due_at
           FROM (SELECT t.*, d.decided_at,

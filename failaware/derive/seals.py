@@ -2,8 +2,10 @@
 
 A fact's digest is SHA-256 over the JSON array of its columns (compact, UTF-8, as SQLite's json_array and Python's
 json.dumps write it) followed by the SHA-256 of its text that may be erased, where it has one; after an erasure that is
-the digest that erasure_log keeps. A seal's digest is SHA-256 over the digest of the seal before (64 hex digits; zeros
-before the first), the JSON array of its own columns before `digest`, and the digests of its facts, by id.
+the digest that erasure_log keeps. A seal keeps the first 16 bytes of each of its facts' digests, and its own digest is
+SHA-256 over the digest of the seal before (64 hex digits; zeros before the first), the JSON array of its own columns
+before `digest`, and those bytes. So the chain can be followed without the facts, and each fact proved without others:
+wherever facts have been moved to, both go on to hold.
 """
 
 import json
@@ -12,8 +14,11 @@ from typing import NamedTuple
 
 from failaware.engine import Reader
 
-PREFIX = 8
-"""Bytes of each fact's digest that a seal keeps, so that a fact that differs can be named."""
+KEPT = 16
+"""Bytes of each fact's digest that a seal keeps."""
+
+NOTHING = bytes(KEPT)
+"""What a seal keeps where there was no fact."""
 
 
 class Head(NamedTuple):
@@ -76,6 +81,13 @@ SEALED = (
         "f.erasure_id, f.decision_id, f.of_table, f.row_id, f.digest, f.cluster_id",
         "NULL",
     ),
+    Sealed(
+        "archive_log",
+        "archive_id",
+        "f.archive_id, f.name, f.events, f.before_at, f.archived_by, f.reason, f.archived_at",
+        "NULL",
+    ),
+    Sealed("moved_log", "moved_id", "f.moved_id, f.archive_id, f.of_table, f.first_id, f.last_id", "NULL"),
 )
 """What is sealed, and in which order within a round."""
 
@@ -95,19 +107,23 @@ class Seal(NamedTuple):
 
 
 def make_seal(before: Head, sealed: Sealed, ids: tuple[int, int], at: int, facts: dict[int, bytes]) -> Seal:
-    """The seal over these facts' digests, which follows the one before."""
+    """The seal over the facts with these digests, which follows the one before."""
     first, last = ids
-    seal_id = before.seal_id + 1
-    header = json.dumps([seal_id, sealed.table, first, last, at], separators=(",", ":"))
-    digest = sha256(before.digest.encode() + header.encode() + b"".join(facts.values())).hexdigest()
-    prefixes = b"".join(
-        facts[number][:PREFIX] if number in facts else bytes(PREFIX) for number in range(first, last + 1)
+    kept = b"".join(facts.get(number, NOTHING) for number in range(first, last + 1))
+    seal = Seal(before.seal_id + 1, sealed.table, first, last, at, "", kept)
+    return seal._replace(digest=seal_digest(before, seal))
+
+
+def seal_digest(before: Head, seal: Seal) -> str:
+    """What a seal's digest must be when it follows this one."""
+    header = json.dumps(
+        [seal.seal_id, seal.of_table, seal.first_id, seal.last_id, seal.sealed_at], separators=(",", ":")
     )
-    return Seal(seal_id, sealed.table, first, last, at, digest, prefixes)
+    return sha256(before.digest.encode() + header.encode() + seal.facts).hexdigest()
 
 
 def digests(db: Reader, sealed: Sealed, first: int, last: int) -> dict[int, bytes]:
-    """The digest of each fact in the range, by id, in order."""
+    """The kept bytes of the digest of each fact in the range, by id, in order."""
     erased = {
         row_id: bytes.fromhex(digest)
         for row_id, digest in db.query(
@@ -121,7 +137,9 @@ def digests(db: Reader, sealed: Sealed, first: int, last: int) -> dict[int, byte
         (first, last),
     )
     return {
-        number: sha256(columns if text is None else columns + (erased.get(number) or sha256(text).digest())).digest()
+        number: sha256(columns if text is None else columns + (erased.get(number) or sha256(text).digest())).digest()[
+            :KEPT
+        ]
         for number, columns, text in rows
     }
 

@@ -5,22 +5,31 @@ from datetime import UTC, datetime
 from typing import Any
 
 from failaware.derive.rules import rules_of
+from failaware.engine.sql import retries
 from failaware.text import counted
 
-EVENT_EVIDENCE = "sync_status, dismissed, attempts, CASE WHEN attempts > 1 THEN attempts - 1 ELSE 0 END AS retry_count"
+EVENT_EVIDENCE = f"sync_status, dismissed, attempts, {retries('attempts')} AS retry_count"
 """The evidence row of an event, selected from event_state."""
 
-CLUSTER_EVIDENCE = """
-  SELECT c.cluster_id, c.event_type, c.template, c.first_failed_at, c.events, c.recovered, c.failures, c.episodes,
-         c.comebacks, coalesce(t.unresolved, 0) AS unresolved, coalesce(t.dead, 0) AS dead,
-         coalesce(t.unresolved - t.dead, 0) AS retrying
+_CLUSTER = {
+    **{name: f"c.{name}" for name in ("cluster_id", "event_type", "template", "first_failed_at")},
+    **{name: f"c.{name}" for name in ("events", "recovered", "failures", "episodes", "comebacks")},
+    **{name: f"coalesce(t.{name}, 0)" for name in ("unresolved", "dead", "retrying")},
+}
+CLUSTER_NUMBERS = tuple(_CLUSTER)
+"""The columns of a cluster's evidence, in their order."""
+
+# An event is unresolved where a rule gives it a severity: where it is FAILED or DEAD, and not dismissed.
+CLUSTER_EVIDENCE = f"""
+  SELECT {", ".join(f"{sql} AS {name}" for name, sql in _CLUSTER.items())}
     FROM failure_cluster c
     LEFT JOIN (SELECT cluster_id, sum(events) AS unresolved,
-                      sum(CASE sync_status WHEN 'DEAD' THEN events ELSE 0 END) AS dead
+                      sum(CASE sync_status WHEN 'DEAD' THEN events ELSE 0 END) AS dead,
+                      sum(CASE sync_status WHEN 'FAILED' THEN events ELSE 0 END) AS retrying
                  FROM tally
-                WHERE {of} AND dismissed = 0 AND sync_status IN ('FAILED', 'DEAD')
+                WHERE {{of}} AND severity <> ''
                 GROUP BY cluster_id) t ON t.cluster_id = c.cluster_id
-   WHERE c.{of}
+   WHERE c.{{of}}
 """
 """The evidence rows of clusters; `{of}` is a condition on cluster_id."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from failaware.engine.base import Deriver, Reader, Row, Watch, Writer
 from failaware.errors import UsageError
-from failaware.text import shown_place
+from failaware.text import is_url, shown_place
 
 __all__ = [
     "Deriver",
@@ -17,7 +17,7 @@ __all__ = [
     "Row",
     "Watch",
     "Writer",
-    "is_url",
+    "is_postgres",
     "open_beside",
     "open_reader",
     "open_writer",
@@ -34,7 +34,7 @@ def open_reader(place: str | Path, *, busy_timeout_s: float = 30.0) -> Reader:
     Raises:
         StoreError: missing, foreign, newer, corrupt, busy or unreadable; the message says which.
     """
-    if is_url(place):
+    if is_postgres(place):
         from failaware.engine.postgres import PostgresReader
 
         return PostgresReader(str(place), busy_timeout_s=busy_timeout_s)
@@ -51,7 +51,7 @@ def open_beside(place: str | Path, *, facts: bool = False) -> Deriver:
     Raises:
         StoreError: as `open_reader`.
     """
-    if is_url(place):
+    if is_postgres(place):
         from failaware.engine.postgres_beside import PostgresBeside
 
         return PostgresBeside(str(place), facts=facts)
@@ -66,7 +66,7 @@ def open_writer(place: str | Path, *, synchronous: str) -> Writer:
     Raises:
         StoreError: foreign, newer, corrupt, busy or not writable; the message says which.
     """
-    if is_url(place):
+    if is_postgres(place):
         from failaware.engine.postgres_writer import PostgresWriter
 
         return PostgresWriter(str(place), synchronous=synchronous)
@@ -75,7 +75,7 @@ def open_writer(place: str | Path, *, synchronous: str) -> Writer:
     return SqliteWriter(Path(place), synchronous=synchronous)
 
 
-def is_url(place: str | Path) -> bool:
+def is_postgres(place: str | Path) -> bool:
     """Whether a place is a PostgreSQL database; otherwise it is a SQLite file.
 
     Raises:
@@ -84,9 +84,9 @@ def is_url(place: str | Path) -> bool:
     text = str(place)
     if not text:
         raise UsageError("the store's path is empty; name a file, such as failaware.db")
-    scheme, found, _ = text.partition("://")
-    if not found:
+    if not is_url(text):
         return False
+    scheme, _, _ = text.partition("://")
     if scheme not in _POSTGRES:
         raise UsageError(f"'{scheme}://' is no kind of store; name a SQLite file, or postgresql://user@host/database")
     try:

@@ -78,7 +78,7 @@ class Writer(Deriver, Protocol):
     def run(self, job: Callable[[], T]) -> T:
         """Run a job, all or nothing, under the write lock: commits at its end, rolls back on any exception.
 
-        On a server that goes away before it has committed, the job runs once more.
+        On a server that goes away before it has committed, the job runs again, five times at most: it must bear that.
         """
 
     def savepoint(self) -> AbstractContextManager[None]:

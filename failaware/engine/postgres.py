@@ -76,7 +76,9 @@ class PostgresReader:
 
     def _open(self, *, patiently: bool) -> None:
         """Connect; `patiently`: to a server that was there and may be starting again."""
-        patiently, self._stayed_away = patiently and not self._stayed_away, patiently
+        if self._stayed_away:
+            patiently = False  # it was waited for in vain: from then on each call only looks whether it is back
+        self._stayed_away = True  # until it is seen, below
         until = time.monotonic() + RECONNECT_S
         with in_our_words(self.path):
             while True:
@@ -163,8 +165,13 @@ class PostgresReader:
             return self._run(sql, parameters).fetchall()
 
     def _is_lost(self, error: BaseException | None) -> bool:
-        """Whether the server has gone away; that it says so may come before the connection's end is noticed."""
-        return self._db.broken or isinstance(error, _GOES_AWAY)
+        """Whether the server has gone away; that it says so may come before the connection's end is noticed.
+
+        Where it ended a transaction for being idle, the connection is lost as well, but the server is there: what was
+        idle once will be so again.
+        """
+        idle = isinstance(error, errors.IdleInTransactionSessionTimeout)
+        return not idle and (self._db.broken or isinstance(error, _GOES_AWAY))
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:

@@ -7,7 +7,15 @@ from typing import NoReturn
 import psycopg
 from psycopg import errors
 
-from failaware.errors import StoreBusy, StoreCorrupt, StoreError, StoreForeign, StoreMissing, UsageError
+from failaware.errors import (
+    StoreBusy,
+    StoreCorrupt,
+    StoreError,
+    StoreForeign,
+    StoreMissing,
+    TransactionEnded,
+    UsageError,
+)
 
 _BY_KIND: tuple[tuple[type[psycopg.Error], type[StoreError], str], ...] = (
     (
@@ -17,7 +25,7 @@ _BY_KIND: tuple[tuple[type[psycopg.Error], type[StoreError], str], ...] = (
     ),
     (
         errors.IdleInTransactionSessionTimeout,
-        StoreError,
+        TransactionEnded,
         "{place}: the server ended a transaction that did nothing for too long; nothing of it was written",
     ),
     (

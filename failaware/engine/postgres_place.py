@@ -7,7 +7,6 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsp
 from failaware.errors import UsageError
 from failaware.text import shown_place
 
-SCHEMES = ("postgresql", "postgres")
 SCHEMA = "failaware"
 """The store's schema, where the URL names none."""
 
@@ -38,6 +37,7 @@ def parse(url: str) -> Place:
     except ValueError as error:
         raise UsageError(f"{shown} is no URL of PostgreSQL: {error}") from None
     given = parse_qsl(parts.query, keep_blank_values=True)
+    secret = secret or dict(given).get("password")
     schema = dict(given).get("schema", SCHEMA)
     if not _NAME.fullmatch(schema):
         raise UsageError(f"a store's schema is a-z, 0-9 and _, not '{schema[:64]}'")
@@ -46,7 +46,7 @@ def parse(url: str) -> Place:
         settings = conninfo_to_dict(urlunsplit(parts._replace(query=rest)))
     except ProgrammingError as error:
         why = " ".join(str(error).split())
-        if secret and (secret in why or unquote(secret) in why):
+        if shown != url and (not secret or secret in why or unquote(secret) in why):
             why = "there is something in the password that must be percent-encoded"
         raise UsageError(f"{shown} is no URL of PostgreSQL: {why}") from None
     settings.setdefault("application_name", "failaware")

@@ -11,11 +11,9 @@ import psycopg
 from failaware.engine.guards import FACTS
 from failaware.engine.postgres_errors import in_our_words
 from failaware.engine.postgres_place import parse
+from failaware.engine.schema import tables_of
 
-CHANGEABLE = (
-    *("event_state", "failure", "event_cluster", "failure_cluster", "cluster_hour", "tally"),
-    *("lease", "followed", "setting"),
-)
+CHANGEABLE = tables_of("derived.sql", "working.sql")
 """What is derived, and what is for coordination only."""
 
 

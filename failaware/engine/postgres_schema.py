@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from functools import reduce
 
 from failaware.engine.base import Row
-from failaware.engine.guards import FACTS, Guarded
+from failaware.engine.guards import FACTS, FOUNDED, REFUSES, is_erasure, is_moved
 from failaware.engine.postgres_dialect import HELPERS, statement
 from failaware.engine.schema import private_schema, tables, views
 
@@ -17,7 +17,6 @@ Query = Callable[[str], list[Row]]
 
 VERSION = 1
 MARK = "failaware "
-_REFUSES = "failaware: facts are append-only, {table} refuses {verb}"
 _RAISE = "RAISE EXCEPTION '{message}' USING ERRCODE = 'integrity_constraint_violation';"
 
 _ISO = r"""to_char('epoch'::timestamp + \1 * interval '1 microsecond', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
@@ -68,42 +67,29 @@ def guard_statements(schema: str, facts: str) -> Iterator[str]:
     A table's owner can take triggers off; the roles of `failaware init --roles` cannot.
     """
     for table, guarded in FACTS.items():
-        for verb in ("UPDATE", "DELETE", "TRUNCATE"):
+        allowed = {
+            "UPDATE": is_erasure(table, guarded, f"{schema}.", "IS NOT DISTINCT FROM") if guarded.erasable else "",
+            "DELETE": is_moved(guarded, f"{schema}.") if guarded.moved_with[0] else "",
+            "TRUNCATE": "",
+        }
+        for verb, condition in allowed.items():
             name = f"{table}_refuses_{verb.lower()}"
-            refuse = _RAISE.format(message=_REFUSES.format(table=table, verb=verb))
-            body = f"BEGIN {refuse} END"
-            if verb == "UPDATE" and guarded.erasable:
-                body = f"BEGIN IF {_erases(schema, table, guarded)} THEN RETURN NEW; END IF; {refuse} END"
+            refuse = _RAISE.format(message=REFUSES.format(table=table, what=verb))
+            row = "NEW" if verb == "UPDATE" else "OLD"
+            body = (
+                f"BEGIN IF {condition} THEN RETURN {row}; END IF; {refuse} END" if condition else f"BEGIN {refuse} END"
+            )
             yield f"CREATE FUNCTION {schema}.{name}() RETURNS trigger LANGUAGE plpgsql AS $${body}$$"
             each = "STATEMENT" if verb == "TRUNCATE" else "ROW"
             when = f"BEFORE {verb} ON {facts}.{table} FOR EACH {each}"
             yield f"CREATE TRIGGER {name} {when} EXECUTE FUNCTION {schema}.{name}()"
-    name, message = (
-        "erasure_log_needs_a_decision",
-        "failaware: facts are append-only, erasure_log refuses a row without an ERASE decision",
-    )
-    body = (
-        f"BEGIN IF EXISTS (SELECT 1 FROM {facts}.decision_log d WHERE d.decision_id = NEW.decision_id "
-        f"AND d.decision = 'ERASE') THEN RETURN NEW; END IF; {_RAISE.format(message=message)} END"
-    )
-    yield f"CREATE FUNCTION {schema}.{name}() RETURNS trigger LANGUAGE plpgsql AS $${body}$$"
-    yield f"CREATE TRIGGER {name} BEFORE INSERT ON {facts}.erasure_log FOR EACH ROW EXECUTE FUNCTION {schema}.{name}()"
-
-
-def _erases(schema: str, table: str, guarded: Guarded) -> str:
-    """SQL: only erasable texts change, each to its mark, in a row that erasure_log names."""
-    names = [column.strip() for key in guarded.keys for column in key.split(",")]
-    same = [
-        f"NEW.{name} IS NOT DISTINCT FROM OLD.{name}"
-        for name in (*names, *guarded.columns)
-        if name not in guarded.erasable
-    ]
-    erased = [
-        f"(NEW.{name} IS NOT DISTINCT FROM OLD.{name} OR NEW.{name} = '{mark}')"
-        for name, mark in guarded.erasable.items()
-    ]
-    known = f"EXISTS (SELECT 1 FROM {schema}.erasure_log x WHERE x.of_table = '{table}' AND x.row_id = OLD.{names[0]})"
-    return " AND ".join([*same, *erased, known])
+    for table, what, found in FOUNDED:
+        name = f"{table}_is_founded"
+        refuse = _RAISE.format(message=REFUSES.format(table=table, what=f"a row without {what}"))
+        founded = found.format(schema=f"{facts}.")
+        body = f"BEGIN IF EXISTS ({founded}) THEN RETURN NEW; END IF; {refuse} END"
+        yield f"CREATE FUNCTION {schema}.{name}() RETURNS trigger LANGUAGE plpgsql AS $${body}$$"
+        yield f"CREATE TRIGGER {name} BEFORE INSERT ON {facts}.{table} FOR EACH ROW EXECUTE FUNCTION {schema}.{name}()"
 
 
 def differences(query: Query, schema: str) -> Iterator[str]:

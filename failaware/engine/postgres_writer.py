@@ -8,7 +8,7 @@ from contextlib import contextmanager, nullcontext
 from typing import Any, NamedTuple, TypeVar
 
 import psycopg
-from psycopg import RawCursor
+from psycopg import RawCursor, errors
 from psycopg.pq import TransactionStatus
 
 from failaware.engine import postgres_schema
@@ -60,11 +60,13 @@ class PostgresWriter(PostgresReader):
         self._queue: list[_Queued] = []
         self._deleted: dict[str, list[RawCursor[Row]]] = {}
         self._xid = ""
+        self._idled: psycopg.Error | None = None  # how the server ended the transaction at hand, for being idle
         super().__init__(url)
 
     def _prepare(self) -> None:
         self._settings |= {"synchronous_commit": self._synchronous, **_ALONG_INDEXES}
         super()._prepare()
+        self._db.add_notice_handler(self._hear)
         self._lock = f"SELECT pg_advisory_xact_lock({_lock(self._schema)}), pg_current_xact_id()::text, {NOW_US}"
         self._queue = []
         self._deleted = {}
@@ -115,7 +117,7 @@ class PostgresWriter(PostgresReader):
     def execute_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         """Run one statement for each row of parameters."""
         self._send()
-        with in_our_words(self.path):
+        with self._in_our_words():
             self._cursor.executemany(statement(sql, self._schema).text, rows)
 
     def append(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
@@ -127,7 +129,7 @@ class PostgresWriter(PostgresReader):
                 self._later(f"INSERT INTO {table} ({names}) VALUES ({places})", row)
             return
         self._send()
-        with in_our_words(self.path), self._cursor.copy(f"COPY {table} ({names}) FROM STDIN".encode()) as copy:
+        with self._in_our_words(), self._cursor.copy(f"COPY {table} ({names}) FROM STDIN".encode()) as copy:
             for row in rows:
                 copy.write_row(row)
 
@@ -156,7 +158,7 @@ class PostgresWriter(PostgresReader):
         """Send what waits, all at once, and take the answers: one journey to the server for all of them."""
         queue, self._queue = self._queue, []
         failed: psycopg.Error | None = None
-        with in_our_words(self.path):
+        with self._in_our_words():
             try:
                 with self._db.pipeline() if len(queue) > 1 else nullcontext():
                     try:
@@ -168,6 +170,27 @@ class PostgresWriter(PostgresReader):
                 failed = failed or error
             if failed is not None:
                 raise failed
+
+    @contextmanager
+    def _in_our_words(self) -> Iterator[None]:
+        """Within it, what PostgreSQL raises becomes one of our errors.
+
+        Where the server ended the transaction for being idle, only one statement is told so, the others that the
+        connection is lost; in a pipeline it is a notice. We tell it of all.
+        """
+        with in_our_words(self.path):
+            try:
+                yield
+            except psycopg.Error as error:
+                if isinstance(error, errors.IdleInTransactionSessionTimeout):
+                    self._idled = error
+                elif self._idled is not None:
+                    raise self._idled.with_traceback(None) from None
+                raise
+
+    def _hear(self, notice: psycopg.errors.Diagnostic) -> None:
+        if notice.sqlstate == errors.IdleInTransactionSessionTimeout.sqlstate:
+            self._idled = errors.IdleInTransactionSessionTimeout(notice.message_primary or "")
 
     def run(self, job: Callable[[], T]) -> T:
         """Run a job in a transaction under the store's lock; anew where the server went away before it had committed.
@@ -196,7 +219,7 @@ class PostgresWriter(PostgresReader):
 
     def _begin(self) -> None:
         self._use()
-        self._in_hand = True
+        self._in_hand, self._idled = True, None
         self._later("BEGIN")
         self._began = self._later(self._lock)
 

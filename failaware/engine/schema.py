@@ -5,9 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from failaware.engine.guards import guard_statements
+from failaware.engine.sql import retries
 
 _HERE = Path(__file__).parent
 _ISO = re.compile(r"\bISO\(([\w.]+)\)")
+_RETRIES = re.compile(r"\bRETRIES\(([\w.]+)\)")
+_TABLE = re.compile(r"^CREATE TABLE (\w+)", re.MULTILINE)
 _FRACTION = r"(\1 % 1000000 + 1000000) % 1000000"
 _SQLITE_ISO = (
     rf"strftime('%Y-%m-%dT%H:%M:%S', (\1 - {_FRACTION}) / 1000000, 'unixepoch') || printf('.%06dZ', {_FRACTION})"
@@ -30,7 +33,7 @@ def tables() -> Iterator[str]:
 def views(iso: str) -> Iterator[str]:
     r"""The views for people; `iso` is SQL that writes the time `\1` (µs) as ISO 8601."""
     for statement in _statements("views.sql"):
-        yield _ISO.sub(iso, statement)
+        yield _RETRIES.sub(lambda found: retries(found[1]), _ISO.sub(iso, statement))
 
 
 def private_schema(*, facts: bool) -> Iterator[str]:
@@ -41,6 +44,11 @@ def private_schema(*, facts: bool) -> Iterator[str]:
     for name in ("schema.sql", "working.sql", "derived.sql") if facts else ("working.sql", "derived.sql"):
         for statement in _statements(name):
             yield statement.replace("CREATE TABLE ", "CREATE TEMP TABLE ").replace("CREATE VIEW ", "CREATE TEMP VIEW ")
+
+
+def tables_of(*names: str) -> tuple[str, ...]:
+    """The tables that these files of the schema make, in their order."""
+    return tuple(table for name in names for table in _TABLE.findall((_HERE / name).read_text(encoding="utf-8")))
 
 
 def work_tables() -> Iterator[str]:

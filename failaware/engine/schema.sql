@@ -1,4 +1,4 @@
--- The facts. Written once, never changed; guards/ makes the database itself refuse.
+-- The facts. Written once, never changed; guards.py makes the database itself refuse.
 -- All times are integer microseconds since the epoch, UTC.
 
 CREATE TABLE event_log (
@@ -77,6 +77,26 @@ CREATE TABLE seal_log (                -- the chain of seals: each over a range 
   last_id   INTEGER NOT NULL,
   sealed_at INTEGER NOT NULL,
   digest    TEXT NOT NULL,             -- SHA-256, hex (failaware/derive/seals.py says of what)
-  facts     BLOB NOT NULL              -- the first 8 bytes of each fact's own SHA-256, by id; zeros where there is none
+  facts     BLOB NOT NULL              -- the first 16 bytes of each fact's own SHA-256, by id; zeros where there is none
 ) STRICT;
 CREATE INDEX seal_of ON seal_log (of_table, last_id);
+
+CREATE TABLE archive_log (             -- a person's decision to move old facts to a file of their own
+  archive_id  INTEGER PRIMARY KEY,
+  name        TEXT NOT NULL,           -- the file, as it was called then
+  events      INTEGER NOT NULL,        -- how many were moved
+  before_at   INTEGER NOT NULL,        -- every fact that was moved is older
+  archived_by TEXT NOT NULL,
+  reason      TEXT NOT NULL,
+  archived_at INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE moved_log (               -- which facts are there, and no longer here; their seals stay
+  moved_id   INTEGER PRIMARY KEY,
+  archive_id INTEGER NOT NULL,
+  of_table   TEXT NOT NULL
+    CHECK (of_table IN ('event_log', 'traceback_log', 'attempt_log', 'decision_log', 'reject_log')),
+  first_id   INTEGER NOT NULL,
+  last_id    INTEGER NOT NULL,
+  UNIQUE (of_table, first_id)
+) STRICT;

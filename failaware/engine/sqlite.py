@@ -27,7 +27,7 @@ from failaware.errors import (
 )
 
 if TYPE_CHECKING:
-    from failaware.engine.watch import Watch
+    from failaware.engine.watch import SqliteWatch
 
 T = TypeVar("T")
 
@@ -96,7 +96,8 @@ class SqliteReader(_OfAFile):
             try:
                 yield
             finally:
-                self._db.execute("COMMIT")
+                if self._db.in_transaction:  # a statement that was interrupted, or failed, may have ended it
+                    self._db.execute("COMMIT")
 
     def change_token(self) -> int:
         """SQLite's data_version: differs when another connection has committed.
@@ -110,7 +111,8 @@ class SqliteReader(_OfAFile):
 
     def interrupt(self) -> None:
         """End the query that runs now, from another thread."""
-        self._db.interrupt()
+        with suppress(sqlite3.ProgrammingError):  # it was closed meanwhile
+            self._db.interrupt()
 
     def close(self) -> None:
         """Close the connection."""
@@ -265,7 +267,8 @@ class SqliteWriter(_OfAFile):
         try:
             yield
         finally:
-            self.execute("COMMIT")
+            if self._db.in_transaction:  # as in a reader
+                self.execute("COMMIT")
 
     def change_token(self) -> int:
         """SQLite's data_version, which counts anew in each connection: differs when another one has committed.
@@ -276,12 +279,12 @@ class SqliteWriter(_OfAFile):
         self._must_stand_there()
         return int(self.query("PRAGMA data_version")[0][0]) + (self._opened << 32)
 
-    def watch(self) -> "Watch":
+    def watch(self) -> "SqliteWatch":
         """Looks at the write-ahead log, to which every commit writes."""
-        from failaware.engine.watch import Watch
+        from failaware.engine.watch import SqliteWatch
 
         self.query("SELECT 1")  # a connection that is open keeps the log there
-        return Watch(self.path.with_name(self.path.name + "-wal"))
+        return SqliteWatch(self.path.with_name(self.path.name + "-wal"))
 
     def interrupt(self) -> None:
         """End the query that runs now, from another thread."""

@@ -45,6 +45,8 @@ _NOT_AS_MADE = re.compile(
 )
 """How SQLite begins when the schema, or a value, is not what our statements are written for."""
 
+_CLOSED = "Cannot operate on a closed database."
+
 ITS_ERRORS = (sqlite3.DatabaseError, OverflowError, UnicodeError)
 """What a statement may raise that is not a bug of ours."""
 
@@ -64,6 +66,8 @@ def raise_ours(error: Exception, path: Path) -> NoReturn:
         raise StoreCorrupt(_DAMAGED.format(path=path, error="it holds a text that is no UTF-8")) from None
     if _NOT_AS_MADE.match(str(error)):
         raise StoreCorrupt(_DAMAGED.format(path=path, error=error)) from error
+    if str(error) == _CLOSED:
+        raise StoreError(f"{path} was closed; open it again") from error
     code = getattr(error, "sqlite_errorcode", None)
     if code is None or code & 0xFF not in _BY_CODE:
         raise error

@@ -14,7 +14,7 @@ _MODIFIED = 0x2  # IN_MODIFY of <sys/inotify.h>
 _POLL_S = 0.005
 
 
-class Watch:
+class SqliteWatch:
     """Looks at one file, which may also be missing: then, as where nobody tells, `wait` is a short sleep."""
 
     def __init__(self, path: Path) -> None:

@@ -15,7 +15,8 @@ CREATE TABLE followed (                -- how far `ingest --follow` has read; mo
   PRIMARY KEY (path, identity)
 ) STRICT;
 
--- How this store derives: the thresholds of the severity rules, the version of the fingerprint.
+-- How this store derives: 'policy' (the thresholds of the severity rules) and 'grouping' (the user's rules) as TOML,
+-- 'fingerprint' (the version that the clusters come from). 'seals' is there while nothing must be sealed.
 CREATE TABLE setting (
   name  TEXT PRIMARY KEY,
   value TEXT NOT NULL

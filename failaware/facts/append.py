@@ -174,8 +174,8 @@ def rejects(db: Writer, new: Sequence[NewReject]) -> None:
         db.append("reject_log", _REJECT, [(number, *reject) for number, reject in enumerate(new, start=first)])
 
 
-def next_id(db: Writer, table: str, column: str) -> int:
-    """The id after the newest: within the write lock nobody else appends, and nothing is ever deleted."""
+def next_id(db: Reader, table: str, column: str) -> int:
+    """The id after the newest: within the write lock nobody else appends, and the newest row is never moved."""
     return int(db.query(f"SELECT coalesce(max({column}), 0) + 1 FROM {table}")[0][0])
 
 

@@ -43,13 +43,13 @@ class GroupCommit:
         self._ready_to_fork = False
         _ALL.add(self)
 
-    def run(self, job: Callable[[Writer], T]) -> T:
-        """Run the job and return its result once it is committed."""
+    def run(self, job: Callable[[Writer], T], *, alone: bool = False) -> T:
+        """Run the job and return its result once it is committed; `alone`: no other thread's job shares its fate."""
         me = get_ident()
         if self._owner == me:
             with self._db.savepoint():
                 return job(self._db)
-        if not self._waiting and self._lock.acquire(blocking=False):
+        if (alone and self._lock.acquire()) or (not self._waiting and self._lock.acquire(blocking=False)):
             try:
                 return self._commit_alone(job, me)
             finally:

@@ -18,8 +18,9 @@ from failaware.model import DecisionKind
 class Erasure(NamedTuple):
     """What an erasure removed, of how many rows: payloads, errors of attempts, tracebacks.
 
-    `shared` tracebacks were left: other events have them too. `wiped`: the file holds no trace of it any more; where it
-    is false, a reader kept the write-ahead log, which still does.
+    `shared` tracebacks were left: other events have them too. `wiped`: the file holds no trace of it any more. It is
+    false where a reader kept the write-ahead log, which still does; and always on PostgreSQL, whose files do until
+    VACUUM FULL, and its backups for as long as they are kept.
     """
 
     payloads: int
@@ -47,8 +48,9 @@ def erase(
 
     Raises:
         NotFound: there is no such event.
-        UsageError: an event was erased before, or will be tried again.
+        UsageError: an event was erased before, or will be tried again; or an export is being taken back.
     """
+    seal.must_not_be_held(db)
     while seals := seal.next_seals(db, now):  # what is erased was sealed with its digest
         seal.append(db, seals)
     first = append.decisions(db, DecisionKind.ERASE, event_ids, by=by, reason=reason, now=now, policy=policy)

@@ -1,29 +1,42 @@
-"""Facts taken back from an export, with the ids that they had. Runs inside one transaction of a Writer."""
+"""Facts taken over from another store, or from its export, with the ids and under the seals that they had there."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
-from failaware.derive.exported import EVENT, Kind
+from failaware.derive.exported import EVENT, SETTING, Kind
 from failaware.derive.fold import fold, just_appended
-from failaware.derive.rules import Policy
-from failaware.derive.settings import load_policy
+from failaware.derive.settings import hold_seals, load_policy, release_seals, save_rule
 from failaware.engine import Reader, Writer
 from failaware.errors import UsageError
+from failaware.facts.seal import Commits
 
 Fact = tuple[Any, ...]
 
 _FOLDED = {"event": "events", "attempt": "attempts", "decision": "decisions"}
 
 
-def restore(db: Writer, kind: Kind, facts: Sequence[Fact]) -> int:
+def take_over(store: Commits, kind: Kind, facts: Sequence[Fact]) -> int:
     """Append facts of one kind, in the order of their ids; returns how many were there already.
+
+    From the first new one on the store seals nothing until `finish`, or until they turn out to be another store's.
 
     Raises:
         UsageError: one of these ids is another fact here, or an id is not behind all that are here.
     """
-    if kind.name == "setting":
-        return _settings(db, facts)
-    key = kind.columns[0].name
+    try:
+        return store.write(partial(_settings if kind is SETTING else _restore, kind=kind, facts=facts))
+    except UsageError:
+        finish(store)  # what has begun can never be taken to its end
+        raise
+
+
+def finish(store: Commits) -> None:
+    """All is taken over: from now on the store lives by itself."""
+    store.write(release_seals)
+
+
+def _restore(db: Writer, kind: Kind, facts: Sequence[Fact]) -> int:
     here = {row[0]: row for row in read(db, kind, facts[0][0], facts[-1][0])}
     new = [fact for fact in facts if fact[0] not in here]
     for fact in facts:
@@ -32,37 +45,40 @@ def restore(db: Writer, kind: Kind, facts: Sequence[Fact]) -> int:
                 f"{kind.name} {fact[0]} of the export is another one in this store; take it into a new file"
             )
     if new:
-        ((last,),) = db.query(f"SELECT coalesce(max({key}), 0) FROM {kind.table}")
-        if new[0][0] <= last:
+        if new[0][0] <= newest(db, kind):
             raise UsageError(
                 f"this store has facts of its own beyond {kind.name} {new[0][0]}; take the export into a new file"
             )
+        hold_seals(db)
         _insert(db, kind, new)
         if kind.name in _FOLDED:
             fold(db, just_appended(**{_FOLDED[kind.name]: (new[0][0], new[-1][0])}), load_policy(db))
     return len(facts) - len(new)
 
 
+def newest(db: Reader, kind: Kind) -> int:
+    """The last id of a kind of fact."""
+    return int(db.query(f"SELECT coalesce(max({kind.key}), 0) FROM {kind.table}")[0][0])
+
+
 def read(db: Reader, kind: Kind, first: int, last: int) -> list[Fact]:
     """The facts of one kind whose ids lie in a range, in their order."""
     names = [f"k.{column.name}" if column.name == "key" else f"f.{column.name}" for column in kind.columns]
-    keys, key = "LEFT JOIN event_key k ON k.event_id = f.event_id" if kind is EVENT else "", kind.columns[0].name
+    keys, key = "LEFT JOIN event_key k ON k.event_id = f.event_id" if kind is EVENT else "", kind.key
     return db.query(
         f"SELECT {', '.join(names)} FROM {kind.table} f {keys} WHERE f.{key} BETWEEN ? AND ? ORDER BY f.{key}",
         (first, last),
     )
 
 
-def _settings(db: Writer, facts: Sequence[Fact]) -> int:
+def _settings(db: Writer, kind: Kind, facts: Sequence[Fact]) -> int:
     """The policy and the grouping rules that the facts are derived by."""
-    here: dict[str, str] = dict(db.query("SELECT name, value FROM setting"))
+    here: dict[str, str] = dict(db.query(f"SELECT name, value FROM {kind.table}"))
     new = [fact for fact in facts if here.get(fact[0]) != fact[1]]
-    if new and db.query("SELECT 1 FROM event_log LIMIT 1"):
+    if new and newest(db, EVENT):
         raise UsageError(f"this store derives by another {new[0][0]} than the export; take it into a new file")
-    for name, value in new:
-        if name == "policy":
-            Policy.from_toml(value, origin="the policy of the export")
-        db.execute("INSERT INTO setting (name, value) VALUES (?, ?)", (name, value))
+    for name, text in new:
+        save_rule(db, name, text)
     return len(facts) - len(new)
 
 

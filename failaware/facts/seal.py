@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 from failaware.derive.seals import SEALED, Head, Seal, Sealed, digests, head, make_seal
+from failaware.derive.settings import seals_are_held
 from failaware.engine import Reader, Writer
 from failaware.errors import UsageError
 
@@ -36,9 +37,14 @@ def seal_what_is_due(store: Commits, now: int) -> None:
 
 
 def seal_all(store: Commits, now: int) -> None:
-    """Seal every fact that there is."""
+    """Seal every fact that there is.
+
+    Raises:
+        UsageError: facts are being taken over from another store, with their seals.
+    """
     while seal_round(store, now):
         pass
+    store.read(must_not_be_held)
 
 
 def seal_round(store: Commits, now: int) -> bool:
@@ -50,9 +56,9 @@ def seal_round(store: Commits, now: int) -> bool:
 
 
 def next_seals(db: Reader, now: int) -> list[Seal]:
-    """The seals over the next range of each table that has unsealed facts."""
-    if _is_held(db):
-        raise UsageError("an export is being taken back into this store; take it to its end, then its facts are sealed")
+    """The seals over the next range of each table that has unsealed facts; none while facts are taken over."""
+    if seals_are_held(db):
+        return []
     before, seals = head(db), []
     for sealed in SEALED:
         last, newest = _last(db, sealed), _newest(db, sealed)
@@ -64,27 +70,23 @@ def next_seals(db: Reader, now: int) -> list[Seal]:
 
 
 def append(db: Writer, seals: list[Seal]) -> None:
-    """Append seals to the chain, unless another process has been quicker."""
-    if head(db).seal_id == seals[0].seal_id - 1:
+    """Append seals to the chain, unless another process has been quicker, or has begun to take facts over."""
+    if head(db).seal_id == seals[0].seal_id - 1 and not seals_are_held(db):
         db.append("seal_log", Seal._fields, seals)
 
 
-def hold(db: Writer) -> None:
-    """Seal nothing until `release`: the facts that are taken back from an export come with their own seals."""
-    db.execute("INSERT INTO setting (name, value) VALUES ('seals', 'held') ON CONFLICT (name) DO NOTHING")
+def must_not_be_held(db: Reader) -> None:
+    """For whoever needs all facts to be sealed.
 
-
-def release(db: Writer) -> None:
-    """Seal again."""
-    db.execute("DELETE FROM setting WHERE name = 'seals'")
-
-
-def _is_held(db: Reader) -> bool:
-    return bool(db.query("SELECT 1 FROM setting WHERE name = 'seals'"))
+    Raises:
+        UsageError: facts are being taken over from another store, with their seals.
+    """
+    if seals_are_held(db):
+        raise UsageError("an export is being taken back into this store; take it to its end, then its facts are sealed")
 
 
 def _is_due(db: Reader, now: int) -> bool:
-    if _is_held(db):
+    if seals_are_held(db):
         return False
     waiting = max(_newest(db, sealed) - _last(db, sealed) for sealed in SEALED)
     return waiting >= RANGE or (waiting > 0 and now >= head(db).sealed_at + EVERY_US)

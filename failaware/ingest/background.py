@@ -10,7 +10,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from failaware.errors import FailawareError
+from failaware.errors import StoreError
 from failaware.model import Observed
 
 if TYPE_CHECKING:
@@ -84,11 +84,15 @@ class Background:
         while not self._ending.is_set():
             try:
                 self._store.ingest(batch, [])
-            except FailawareError:
+            except StoreError:
                 self._ending.wait(_RETRY_S)  # the disk may be full, or someone holds the store: try again
                 continue
-            except Exception:  # noqa: BLE001 - a fault of ours must not end the thread that keeps the others
-                self.dropped += len(batch)
+            except Exception:  # noqa: BLE001 - what no store takes, or a fault of ours, must not keep out the others
+                if len(batch) > 1:
+                    for event in batch:
+                        self._write_batch([event])
+                    return
+                self.dropped += 1
             for _ in batch:
                 self._waiting.task_done()
             return

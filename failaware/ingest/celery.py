@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from celery import signals
@@ -17,6 +17,7 @@ from failaware.ingest.capture import failure
 from failaware.ingest.queues import TaskLog
 from failaware.model import Failure, NewAttempt
 from failaware.store import this_worker
+from failaware.text import microseconds
 
 if TYPE_CHECKING:
     from failaware.store import Store
@@ -162,6 +163,5 @@ def _failure_of(reason: Any, masker: Any) -> Failure:
 def _moment(when: Any, now: int) -> int:
     """Celery's `when`, in seconds from now or a datetime, as µs since the epoch."""
     if isinstance(when, datetime):
-        at = when if when.tzinfo else when.replace(tzinfo=UTC)
-        return int(at.timestamp() * 1_000_000)
+        return microseconds(when)
     return now + int(float(when or 0) * 1_000_000)

@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import IO, Any
 from xml.parsers import expat
 
@@ -21,7 +21,7 @@ from failaware.ingest.observed import attempt
 from failaware.ingest.record import Recorder, as_name
 from failaware.model import ERROR_HERE, Failure, NewAttempt, NewReject, Observed
 from failaware.store import Store
-from failaware.text import bounded
+from failaware.text import bounded, microseconds
 
 _BATCH = 200  # tests in one transaction: each may have much to say
 _PART = 262_144  # bytes fed at once
@@ -215,7 +215,7 @@ class _Reports:
 def _attempts(test: _Test, began: int, recorder: Recorder) -> Iterator[NewAttempt]:
     """The tries of one test: more than one where it was run again, as Surefire reports it."""
     worker = as_name(test.suite.get("hostname") or "observed")
-    took = _microseconds(test.attributes.get("time"))
+    took = _span(test.attributes.get("time"))
     final = [problem for problem in test.problems if problem[0] in {"failure", "error"}]
     again = [problem for problem in test.problems if problem[0] not in {"failure", "error"}]
     failures = [_failure([problem], recorder) for problem in again]
@@ -249,14 +249,12 @@ def _time(text: str | None) -> int | None:
     if not text:
         return None
     try:
-        moment = datetime.fromisoformat(text)
+        return microseconds(datetime.fromisoformat(text))
     except ValueError:
         return None
-    at = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return int(at.timestamp()) * 1_000_000 + at.microsecond
 
 
-def _microseconds(seconds: str | None) -> int:
+def _span(seconds: str | None) -> int:
     try:
         took = float((seconds or "0").replace(",", ""))  # Surefire groups thousands
     except ValueError:

@@ -22,7 +22,7 @@ from failaware.ingest.batches import elements, unfolded
 from failaware.ingest.capture import failure
 from failaware.ingest.causes import root_cause
 from failaware.ingest.observed import Read, observed
-from failaware.ingest.record import Recorder, parse_time
+from failaware.ingest.record import Recorder
 from failaware.model import Failure, NewReject, Observed
 from failaware.store import Store
 from failaware.text import bounded, storable
@@ -37,7 +37,6 @@ _EMPTY = re.compile(rb"\s*\[\s*\]\s*")  # a batch may be empty
 _ESCAPED = re.compile(r"\\u00([2-7][0-9a-fA-F])")  # a printable character of ASCII
 _BLANK = frozenset((" ", "\t", "\r", "\n"))
 _MAX_RAW = 65_536  # characters of a rejected line that are kept
-_FIELDS = {"type", "payload", "key", "source", "occurred_at", "fingerprint", "error"}
 _decode = json.JSONDecoder(parse_constant=lambda name: _refuse(f"{name} is not JSON")).raw_decode
 
 
@@ -174,21 +173,7 @@ def _read(line: bytes, recorder: Recorder, now: int) -> Read:
 
 
 def _event(values: dict[str, Any], raw_payload: str, recorder: Recorder, now: int) -> Observed:
-    unknown = set(values) - _FIELDS
-    if unknown:
-        raise UsageError(f"there is no field '{min(unknown)}'; fields are {', '.join(sorted(_FIELDS))}")
-    if "type" not in values:
-        raise UsageError("the field 'type' is missing")
-    event, _ = recorder.event(
-        values["type"],
-        values.get("payload"),
-        now=now,
-        key=values.get("key"),
-        source=values.get("source"),
-        occurred_at=parse_time(values.get("occurred_at")),
-        raw=raw_payload,
-        fingerprint=values.get("fingerprint"),
-    )
+    event, _ = recorder.from_mapping(values, now=now, raw=raw_payload, besides=("error",))
     failed = _failure(values.get("error"), recorder)
     return Observed(event) if failed is None else observed(event, failed)
 

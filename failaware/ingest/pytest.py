@@ -98,7 +98,10 @@ class _Recorder:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """pytest: the end."""
-        said = f"failaware: {self._recorded:,} tests in {self._path}, {self._failed:,} failed"
+        from failaware.text import shown_place
+
+        place = shown_place(self._path)
+        said = f"failaware: {self._recorded:,} tests in {place}, {self._failed:,} failed"
         if self._unwritten is not None:
             said += f"; not all are recorded: {self._unwritten}"
         terminalreporter.write_line(said)

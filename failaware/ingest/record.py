@@ -10,7 +10,7 @@ from typing import Any
 from failaware.errors import PayloadError, UsageError
 from failaware.ingest.masking import Masker
 from failaware.model import NewEvent
-from failaware.text import storable, visible
+from failaware.text import microseconds, storable, visible
 
 MAX_PAYLOAD_BYTES = 1_048_576
 """The default limit for one payload: 1 MiB of JSON in UTF-8."""
@@ -60,7 +60,7 @@ class Recorder:
         if text.count("[") + text.count("{") > _MAX_DEPTH:
             _check_depth(masked)
         self._check_size(text)
-        occurred = now if occurred_at is None else _microseconds(occurred_at)
+        occurred = now if occurred_at is None else _moment(occurred_at)
         return NewEvent(
             event_type,
             _writable(text, masked),
@@ -116,15 +116,19 @@ class Recorder:
         digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:16]
         return f"{masked[: _MAX_NAME - 17]} {digest}"
 
-    def from_mapping(self, line: Mapping[str, Any], *, now: int) -> tuple[NewEvent, Any]:
+    def from_mapping(
+        self, line: Mapping[str, Any], *, now: int, raw: str | None = None, besides: tuple[str, ...] = ()
+    ) -> tuple[NewEvent, Any]:
         """The new event of a dict like an ingest line: type, payload, key, source, occurred_at, fingerprint.
+
+        `raw` is as of `event`; `besides` are further fields, which are the caller's to read.
 
         Raises:
             PayloadError, UsageError: as `event`; also for a missing type or an unknown field.
         """
-        unknown = set(line) - set(_FIELDS)
-        if unknown:
-            raise UsageError(f"there is no field '{min(map(str, unknown))}'; fields are {', '.join(_FIELDS)}")
+        known = (*_FIELDS, *besides)
+        if unknown := set(line) - set(known):
+            raise UsageError(f"there is no field '{min(map(str, unknown))}'; fields are {', '.join(known)}")
         if "type" not in line:
             raise UsageError("the field 'type' is missing")
         return self.event(
@@ -134,6 +138,7 @@ class Recorder:
             key=line.get("key"),
             source=line.get("source"),
             occurred_at=parse_time(line.get("occurred_at")),
+            raw=raw,
             fingerprint=line.get("fingerprint"),
         )
 
@@ -147,10 +152,10 @@ def parse_time(value: object) -> int | None:
     if value is None:
         return None
     if isinstance(value, str):
-        return _microseconds(_from_iso(value))
+        return _moment(_from_iso(value))
     if isinstance(value, int | float) and not isinstance(value, bool):
         return _in_range(int(value * 1_000_000) if abs(value) < 1e12 else 2**63)
-    return _microseconds(value)
+    return _moment(value)
 
 
 def as_name(text: str) -> str:
@@ -188,15 +193,14 @@ def _from_iso(text: str) -> datetime:
         raise UsageError(f"occurred_at is ISO 8601, such as 2026-11-20T10:03:00Z, not {text[:64]!r}") from None
 
 
-def _microseconds(moment: object) -> int:
+def _moment(moment: object) -> int:
     if isinstance(moment, bool) or not isinstance(moment, int | datetime):
         raise UsageError(f"occurred_at is a datetime or integer microseconds, not {type(moment).__name__}")
     if isinstance(moment, int):
         return _in_range(moment)
     if moment.tzinfo is None:
         raise UsageError(f"occurred_at needs a time zone, such as {moment.isoformat(timespec='seconds')}Z")
-    seconds = int(moment.replace(microsecond=0).timestamp())
-    return _in_range(seconds * 1_000_000 + moment.microsecond)
+    return _in_range(microseconds(moment))
 
 
 def _in_range(at: int) -> int:

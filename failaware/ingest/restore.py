@@ -5,14 +5,12 @@ Nothing is masked or rejected here: an export is a store, in another form.
 
 import re
 from collections.abc import Callable, Iterable
-from functools import partial
 from itertools import groupby, islice
 from typing import Any
 
 from failaware.derive.exported import BLOB, EVENT, FIRST, INTEGER, KINDS, TEXT, Column, Kind
 from failaware.errors import UsageError
-from failaware.facts import seal
-from failaware.facts.restore import Fact, restore
+from failaware.facts.restore import Fact, finish, take_over
 from failaware.ingest.lines import members
 from failaware.store import Store
 
@@ -43,7 +41,6 @@ def take_back(
     ended = False
     numbered = enumerate(lines, start=1)
     next(numbered)
-    store.write(seal.hold)
     while chunk := list(islice(numbered, _CHUNK)):
         facts = []
         for number, line in chunk:
@@ -55,7 +52,7 @@ def take_back(
                 facts.append(fact)
         for kind, of_kind in groupby(facts, key=lambda fact: fact[0]):
             rows = [row for _, row in of_kind]
-            there = store.write(partial(restore, kind=kind, facts=rows))
+            there = take_over(store, kind, rows)
             known += there
             added += len(rows) - there
         progress(sum(len(line) for _, line in chunk))
@@ -63,7 +60,7 @@ def take_back(
         raise UsageError(
             f"{origin} breaks off: its last line is missing, so that it may not be whole; {added:,} facts are here"
         )
-    store.write(seal.release)
+    finish(store)
     return added, known
 
 

@@ -4,7 +4,6 @@ A job is one event, keyed by its id; SYNCED when it succeeds, FAILED while RQ wi
 its process is killed, or when it is stopped.
 """
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rq.worker import BaseWorker
@@ -12,6 +11,7 @@ from rq.worker import BaseWorker
 from failaware.ingest.queues import TaskLog
 from failaware.model import Failure
 from failaware.store import this_worker
+from failaware.text import microseconds
 
 if TYPE_CHECKING:
     from rq.job import Job
@@ -76,7 +76,7 @@ class Recorded(BaseWorker):
         if failed is not None and left:
             retry_at = self._recorded.now() + wait * 1_000_000
             because = f"RQ tries again{f' in {wait} s' if wait else ''}: {left} of its retries left"
-        began = _microseconds(job.started_at) or self._recorded.now()
+        began = microseconds(job.started_at) if job.started_at else self._recorded.now()
         worker = f"{this_worker()}#rq"
         made = self._recorded.attempt(failed, worker=worker, started_at=began, retry_at=retry_at, because=because)
         self._recorded.write(job.id, _name(job), _payload(job), [made])
@@ -107,7 +107,3 @@ def _payload(job: "Job") -> dict[str, Any]:
     except Exception:  # noqa: BLE001 - whatever unpickling raises
         kept["args"] = "not readable"
     return {name: value for name, value in kept.items() if value is not None}
-
-
-def _microseconds(moment: datetime | None) -> int | None:
-    return None if moment is None else int(moment.timestamp() * 1_000_000)

@@ -1,4 +1,4 @@
-"""Everything one can ask of a store (once sketched as the reading half of the repositories).
+"""Everything one can ask of a store.
 
 May touch: SQL through a Reader, which cannot write. "Now" is passed in.
 """

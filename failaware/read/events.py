@@ -3,6 +3,7 @@
 from typing import Any
 
 from failaware.engine import Reader, Row
+from failaware.engine.sql import retries
 from failaware.errors import NotFound
 from failaware.model import ERROR_HERE, Attempt, Decision, EventDetail, EventSummary
 from failaware.read.clusters import meant
@@ -11,17 +12,17 @@ from failaware.read.filter import EVENT_FIELDS, Condition, Order, parse
 _JOINS = """
     JOIN event_log e ON e.event_id = s.event_id
     LEFT JOIN attempt_log a ON a.attempt_id = s.last_failure"""
-_SUMMARY = """
+_SUMMARY = f"""
   SELECT s.event_id, s.event_type, s.sync_status, s.dismissed,
-         CASE WHEN s.attempts > 1 THEN s.attempts - 1 ELSE 0 END AS retry_count, s.attempts, s.severity, s.rule,
+         {retries("s.attempts")} AS retry_count, s.attempts, s.severity, s.rule,
          CASE s.cluster_id WHEN 0 THEN NULL ELSE s.cluster_id END, a.error_type, a.error_message, e.source,
          e.occurred_at, e.detected_at, s.first_failed_at, s.last_failed_at, s.due_at
 """
 _ORDERS = {"newest": "DESC", "oldest": "ASC"}
 
-_DETAIL = """
+_DETAIL = f"""
   SELECT e.event_id, e.event_type, k.key, e.source, e.event_payload, e.occurred_at, e.detected_at, s.sync_status,
-         s.dismissed, CASE WHEN s.attempts > 1 THEN s.attempts - 1 ELSE 0 END, s.due_at, l.leased_by, l.leased_until,
+         s.dismissed, {retries("s.attempts")}, s.due_at, l.leased_by, l.leased_until,
          CASE s.cluster_id WHEN 0 THEN NULL ELSE s.cluster_id END, s.severity, s.rule
     FROM event_log e
     JOIN event_state s ON s.event_id = e.event_id

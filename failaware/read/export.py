@@ -3,18 +3,16 @@
 What a damaged file still gives is saved: what cannot be read is left out, and counted.
 """
 
+import json
 from collections.abc import Callable, Iterator
 
-from failaware.derive.exported import BLOB, EVENT, FIRST, KINDS, Kind
+from failaware.derive.exported import BLOB, EVENT, FACT_KINDS, FIRST, SETTING, Kind
+from failaware.derive.settings import load_rules
 from failaware.engine import Reader
 from failaware.errors import StoreCorrupt
 
 _PAGE = 2_000
-_SETTINGS = (
-    "SELECT json_object('fact', 'setting', 'name', name, 'value', value) FROM setting "
-    "WHERE name IN ('policy', 'grouping') ORDER BY name"
-)
-
+_line = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _NEWEST = "SELECT max({key}) FROM {table}"
 _SEALS = "SELECT max(last_id) FROM seal_log WHERE of_table = :table"
 _WITNESSES = {
@@ -55,7 +53,7 @@ class Export:
     def _end(self, kind: Kind) -> int:
         """The last id of a kind of fact; a damaged file may say anything, but no file has more facts than bytes."""
         for sql in (
-            _NEWEST.format(key=kind.columns[0].name, table=kind.table),
+            _NEWEST.format(key=kind.key, table=kind.table),
             *_WITNESSES.get(kind.table, ()),
             _SEALS,
         ):
@@ -70,8 +68,8 @@ class Export:
 
     def _settings(self) -> list[str]:
         try:
-            return [line for (line,) in self._db.query(_SETTINGS)]
-        except StoreCorrupt:
+            return [_line({"fact": SETTING.name, "name": name, "value": text}) for name, text in load_rules(self._db)]
+        except (StoreCorrupt, TypeError):  # or what stands there is no text
             self.lost += 1
             return []
 
@@ -89,7 +87,7 @@ class Export:
 
 def _sql(kind: Kind) -> str:
     """A SELECT that makes the lines of a range of facts."""
-    key = kind.columns[0].name
+    key = kind.key
     if kind is not EVENT:
         return f"SELECT {_object(kind)} FROM {kind.table} f WHERE f.{key} BETWEEN ? AND ? ORDER BY f.{key}"
     # The payload as it stands, so that it comes back to the byte; one that is no single line, as a text.
@@ -114,4 +112,4 @@ def _value(name: str, kind: str) -> str:
     return f"lower(hex({of}.{name}))" if kind == BLOB else f"{of}.{name}"
 
 
-_SQL = {kind: _sql(kind) for kind in KINDS if kind.name != "setting"}
+_SQL = {kind: _sql(kind) for kind in FACT_KINDS}

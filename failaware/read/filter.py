@@ -7,8 +7,10 @@ hold. Fields come from a closed table, and values only ever travel as parameters
 
 import re
 from collections.abc import Callable, Iterable
+from string import ascii_lowercase, ascii_uppercase
 from typing import Any, Literal
 
+from failaware.engine.sql import retries
 from failaware.errors import FilterError
 from failaware.model import NEVER, Severity, SyncStatus
 from failaware.read.moment import parse_moment
@@ -16,6 +18,7 @@ from failaware.read.moment import parse_moment
 Order = Literal["newest", "oldest"]
 
 _WORD = re.compile(r'(?P<not>[-!])?(?:(?P<field>[A-Za-z_]+):)?(?P<value>"[^"]*"|[^\s"]+)(?=\s|$)')
+_LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
 _NUMBER = re.compile(r"(>=|<=|>|<|=)?(\d{1,19})")
 
 
@@ -101,15 +104,15 @@ def _exact(column: str) -> Field:
     def make(condition: Condition, value: str, _now: int) -> str:
         if "*" not in value:
             return f"{column} = {condition.bind(value)}"
-        return f"{column} LIKE {condition.bind(_escape(value).replace('*', '%'))} ESCAPE '\\'"
+        return _like(column, condition.bind(_literal(value).replace("*", "%")))
 
     return make
 
 
 def _contains(*columns: str) -> Field:
     def make(condition: Condition, value: str, _now: int) -> str:
-        pattern = condition.bind(f"%{_escape(value.lower())}%")
-        return " OR ".join(f"lower({column}) LIKE {pattern} ESCAPE '\\'" for column in columns)
+        pattern = condition.bind(f"%{_literal(value)}%")
+        return " OR ".join(_like(column, pattern) for column in columns)
 
     return make
 
@@ -175,8 +178,14 @@ def _key(condition: Condition, value: str, now: int) -> str:
     return f"EXISTS (SELECT 1 FROM event_key k WHERE k.event_id = s.event_id AND {of})"
 
 
-def _escape(value: str) -> str:
-    return value.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+def _like(column: str, pattern: str) -> str:
+    """SQL that compares with a pattern as both engines do: whatever the case of A-Z, and of these alone."""
+    return f"lower({column}) LIKE {pattern} ESCAPE '\\'"
+
+
+def _literal(value: str) -> str:
+    """The value as a part of a pattern for `_like`, where it stands for itself."""
+    return value.translate(_LOWER).replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
 EVENT_FIELDS: dict[str, Field] = {
@@ -189,7 +198,7 @@ EVENT_FIELDS: dict[str, Field] = {
     "source": _exact("e.source"),
     "key": _key,
     "id": _number("s.event_id"),
-    "retries": _number("(s.attempts - 1)"),
+    "retries": _number(f"({retries('s.attempts')})"),
     "since": _time("s.changed_at", ">="),
     "until": _time("s.changed_at", "<="),
 }

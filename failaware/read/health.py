@@ -1,7 +1,7 @@
 """Health: how many events stand where, from the tally, and what stands out."""
 
 from failaware.engine import Reader
-from failaware.model import EventRef, Health
+from failaware.model import EventRef, Health, Severity
 
 _COUNTS = "SELECT sync_status, dismissed, sum(events) FROM tally GROUP BY 1, 2"
 _TRYING = (
@@ -25,12 +25,20 @@ _WAITING = (
     "GROUP BY event_type ORDER BY 2 DESC, 1"
 )
 _FINGERPRINT = "SELECT max(CAST(value AS INTEGER)) FROM setting WHERE name = 'fingerprint'"
-_LAST_FACT = (
-    "SELECT max(at) FROM ("
-    "SELECT max(detected_at) AS at FROM (SELECT detected_at FROM event_log ORDER BY event_id DESC LIMIT 1) "
-    "UNION ALL SELECT max(finished_at) FROM (SELECT finished_at FROM attempt_log ORDER BY attempt_id DESC LIMIT 1) "
-    "UNION ALL SELECT max(decided_at) FROM (SELECT decided_at FROM decision_log ORDER BY decision_id DESC LIMIT 1))"
+_ARCHIVED = (
+    "SELECT coalesce(sum(events), 0) FROM archive_log "
+    "WHERE NOT EXISTS (SELECT 1 FROM main.setting WHERE name = 'archive')"  # in one, what it says of itself is here
 )
+_LAST_FACT = """
+  SELECT max(at)
+    FROM (SELECT max(at) AS at
+            FROM (SELECT detected_at AS at FROM event_log ORDER BY event_id DESC LIMIT 1) AS event
+          UNION ALL
+          SELECT max(at) FROM (SELECT finished_at AS at FROM attempt_log ORDER BY attempt_id DESC LIMIT 1) AS attempt
+          UNION ALL
+          SELECT max(at) FROM (SELECT decided_at AS at FROM decision_log ORDER BY decision_id DESC LIMIT 1) AS decision
+         ) AS fact
+"""
 
 
 def health(db: Reader, *, now: int) -> Health:
@@ -40,7 +48,7 @@ def health(db: Reader, *, now: int) -> Health:
         for status, dismissed, events in db.query(_COUNTS):
             counts["DISMISSED" if dismissed else status] += events
         trying = [event_type for (event_type,) in db.query(_TRYING)]
-        oldest = [row for level in ("LOW", "MEDIUM", "HIGH") for row in db.query(_OLDEST, (level,))]
+        oldest = [row for level in Severity for row in db.query(_OLDEST, (level.value,))]
         return Health(
             total_events=sum(counts.values()),
             pending=counts["PENDING"],
@@ -57,6 +65,7 @@ def health(db: Reader, *, now: int) -> Health:
             rejects=db.query("SELECT coalesce(max(reject_id), 0) FROM reject_log")[0][0],
             last_fact_at=db.query(_LAST_FACT)[0][0],
             fingerprint_version=db.query(_FINGERPRINT)[0][0],
+            archived=db.query(_ARCHIVED)[0][0],
         )
 
 

@@ -22,6 +22,7 @@ from failaware.model import (
     HourCount,
     SeverityCounts,
 )
+from failaware.read.connections import Connections
 from failaware.read.patterns import Patterns
 from failaware.read.sound import sound
 
@@ -39,15 +40,16 @@ class Inspector:
     is looked for in the error. All times are µs since the epoch, UTC.
     """
 
-    def __init__(self, db: Reader, place: str | Path, clock: Callable[[], int]) -> None:
+    def __init__(self, db: Reader, connections: Connections, clock: Callable[[], int]) -> None:
         """Use `Inspector.open`."""
         self.db = db
-        """The handle: whether something changed, and how to end a question from another thread."""
+        """The handle: whether something changed."""
+        self.connections = connections
+        """All handles, this one among them: `connections.interrupt()` ends a question, from another thread."""
         self.now = clock
         """The time of this inspector's clock (µs)."""
         self.patterns = Patterns(db, clock)
         """What the facts show over time."""
-        self._place = place
 
     @classmethod
     def open(
@@ -65,7 +67,11 @@ class Inspector:
             StoreError: missing, foreign, newer, corrupt or unreadable; the message says what to do.
         """
         db = open_reader(path, busy_timeout_s=busy_timeout_s)
-        return cls(db, path, clock or db.clock(now_us))
+        try:
+            return cls(db, Connections(db, path), clock or db.clock(now_us))
+        except BaseException:
+            db.close()
+            raise
 
     @sound
     def health(self) -> Health:
@@ -174,7 +180,7 @@ class Inspector:
         from failaware.read.since import since
 
         which = found.entity_type, found.entity_id
-        last = since(self._place, *which, until=self._known_until())
+        last = since(self.connections, *which, until=self._known_until())
         return found._replace(behind=behind(self.db, *which), since=last)
 
     def _known_until(self) -> int:
@@ -202,7 +208,7 @@ class Inspector:
         """
         from failaware.read.past import PastInspector
 
-        return PastInspector.opened(self._place, at)
+        return PastInspector.opened(self.connections, at)
 
     @sound
     def what_if(self, policy: "Policy", *, limit: int = 1_000) -> "WhatIf":
@@ -220,7 +226,7 @@ class Inspector:
 
     def close(self) -> None:
         """Close the inspector."""
-        self.db.close()
+        self.connections.close(self.db)
 
     def __enter__(self) -> Self:
         return self

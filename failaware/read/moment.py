@@ -4,6 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 from failaware.errors import FilterError
+from failaware.text import microseconds
 
 _UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
 _AGO = re.compile(r"(\d{1,6})\s*(s|m|min|h|d|w)(\s+ago)?")
@@ -22,7 +23,8 @@ def parse_moment(text: str, *, now: int) -> int:
     if match := _AGO.fullmatch(text):
         return now - int(match[1]) * _UNITS[match[2]] * 1_000_000
     try:
-        return _microseconds(_day(text, now) or datetime.fromisoformat(text))
+        moment = _day(text, now) or datetime.fromisoformat(text)
+        return microseconds(moment if moment.tzinfo else moment.astimezone())
     except (ValueError, OverflowError):
         raise FilterError(f"'{text}' is not a time; write 2h, 3d, 'yesterday 14:00' or 2026-11-20T10:03") from None
 
@@ -34,8 +36,3 @@ def _day(text: str, now: int) -> datetime | None:
     local = datetime.fromtimestamp(now / 1_000_000, UTC).astimezone()
     day = local - timedelta(days=match[1] == "yesterday")
     return day.replace(hour=int(match[2] or 0), minute=int(match[3] or 0), second=0, microsecond=0, tzinfo=None)
-
-
-def _microseconds(moment: datetime) -> int:
-    aware = moment.astimezone() if moment.tzinfo is None else moment
-    return int(aware.replace(microsecond=0).timestamp()) * 1_000_000 + aware.microsecond

@@ -1,12 +1,14 @@
 """The inspector of a moment in the past, which can be moved along."""
 
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Self
 
 from failaware.derive.past import Past
-from failaware.engine import Deriver, open_beside
+from failaware.engine import Deriver
 from failaware.read import diff
 from failaware.read.comparisons import Diff
+from failaware.read.connections import Connections
 from failaware.read.inspector import Inspector
 from failaware.read.sound import sound
 
@@ -17,35 +19,41 @@ class PastInspector(Inspector):
     Made by `Inspector.as_of`. Moving on costs as much as what happened in between, going back begins anew.
     """
 
-    def __init__(self, db: Deriver, place: str | Path) -> None:
-        super().__init__(db, place, lambda: self.at)
+    def __init__(self, db: Deriver, connections: Connections) -> None:
+        super().__init__(db, connections, lambda: self.at)
         self.at = 0
         """The moment (µs)."""
         self._tables = db
         self._past = Past(db)
 
     @classmethod
-    def opened(cls, place: str | Path, at: int) -> Self:
-        """The store at this place, as it stood `at` a moment (µs)."""
-        db = open_beside(place)
+    def opened(cls, connections: Connections, at: int) -> Self:
+        """The store of these `connections`, as it stood `at` a moment (µs)."""
+        db = connections.beside()
         try:
-            inspector = cls(db, place)
+            inspector = cls(db, connections)
             inspector.move(at)
         except BaseException:
-            db.close()
+            connections.close(db)
             raise
         return inspector
 
     @sound
     def move(self, at: int) -> None:
-        """Go to another moment (µs)."""
-        self._past.move(at)
+        """Go to another moment (µs).
+
+        Raises:
+            StoreError: the store cannot be read. After any error this inspector is closed; make another one.
+        """
+        with self._whole():
+            self._past.move(at)
         self.at = at
 
     @sound
     def neighbour(self, way: int) -> int | None:
         """When the next fact became known (`way` 1), or the newest before this moment (-1), in µs; None if none did."""
-        return self._past.neighbour(way)
+        with self._whole():
+            return self._past.neighbour(way)
 
     @sound
     def diff(self, until: int, *, limit: int = 1_000) -> Diff:
@@ -61,6 +69,15 @@ class PastInspector(Inspector):
         counts = {kind: count for kind, (count, _) in found.items()}
         now = self.health(), self.severity()
         return Diff(since, until, health, now[0], severity, now[1], counts, found["cluster"][1], found["event"][1])
+
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        """What breaks off within it leaves half a past behind, and from that no answer must come."""
+        try:
+            yield
+        except BaseException:
+            self.close()
+            raise
 
     def _known_until(self) -> int:
         return self.at

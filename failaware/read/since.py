@@ -1,30 +1,30 @@
 """Since when: the fact that changed a severity last, found by playing the facts again."""
 
 from datetime import UTC, datetime
-from pathlib import Path
 
 from failaware.derive.replay import Played, Replay
-from failaware.engine import Reader, open_beside
+from failaware.engine import Reader
 from failaware.model import SeverityChange
+from failaware.read.connections import Connections
 
 _WINDOWS = (64, 1_024, 8_192)  # facts played one by one, from the end; those before them are played at once
 
 
-def since(place: str | Path, entity_type: str, entity_id: int, *, until: int) -> SeverityChange | None:
+def since(connections: Connections, entity_type: str, entity_id: int, *, until: int) -> SeverityChange | None:
     """The last change of an entity's severity up to a moment (µs); None when it never had one.
 
     Of an entity with very many facts since that change, it only says how far back there was none.
     """
     for window in _WINDOWS:
-        db = open_beside(place, facts=True)
+        db = connections.beside(facts=True)
         try:
             replay = Replay(db, entity_type, entity_id, until=until)
             found = _last_change(db, replay, window)
         finally:
-            db.close()
+            connections.close(db)
         if found is not None or replay.facts <= window:
             return found
-    return _unchanged(place, entity_type, entity_id, until)
+    return _unchanged(connections, entity_type, entity_id, until)
 
 
 def _last_change(db: Reader, replay: Replay, window: int) -> SeverityChange | None:
@@ -56,15 +56,15 @@ def _change(db: Reader, fact: Played, before: str | None, after: str | None, rul
     return SeverityChange(fact.at, before, after, rule, event_id, sentence)
 
 
-def _unchanged(place: str | Path, entity_type: str, entity_id: int, until: int) -> SeverityChange:
-    db = open_beside(place, facts=True)
+def _unchanged(connections: Connections, entity_type: str, entity_id: int, until: int) -> SeverityChange:
+    db = connections.beside(facts=True)
     try:
         replay = Replay(db, entity_type, entity_id, until=until)
         replay.leap(replay.facts - _WINDOWS[-1])
         severity, rule = replay.severity()
         first = replay.step()
     finally:
-        db.close()
+        connections.close(db)
     assert first is not None
     sentence = f"{severity or 'none'} throughout its last {_WINDOWS[-1]:,} facts, since {_time(first.at)} at least"
     return SeverityChange(first.at, severity, severity, rule, None, sentence)

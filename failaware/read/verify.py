@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 from failaware.derive import FINGERPRINT_VERSION
 from failaware.derive.fold import DERIVED, rebuild
-from failaware.derive.seals import BY_TABLE, NO_SEAL, PREFIX, SEALED, Head, Seal, digests, head, make_seal
-from failaware.derive.settings import load_policy
+from failaware.derive.moved import Ranges, moved
+from failaware.derive.seals import BY_TABLE, KEPT, NO_SEAL, NOTHING, SEALED, Head, Seal, digests, head, seal_digest
+from failaware.derive.settings import archive_of, load_policy
 from failaware.engine import Deriver, open_beside
 from failaware.engine.expected import columns_and_keys
 from failaware.engine.guards import FACTS
@@ -66,6 +67,9 @@ _ERASED = """
     FROM erasure_log x JOIN decision_log d ON d.decision_id = x.decision_id
    GROUP BY d.decision_id ORDER BY d.decision_id
 """
+_ARCHIVES = (
+    "SELECT archive_id, name, events, before_at, archived_by, reason, archived_at FROM archive_log ORDER BY archive_id"
+)
 
 
 class Finding(NamedTuple):
@@ -87,12 +91,28 @@ class Erased(NamedTuple):
     tracebacks: int
 
 
+class Archived(NamedTuple):
+    """An archive: the file as it was called, what was moved to it, and by whose decision.
+
+    `here`: it is this very file.
+    """
+
+    archive_id: int
+    name: str
+    events: int
+    before_at: int
+    archived_by: str
+    reason: str
+    archived_at: int
+    here: bool
+
+
 class Verification(NamedTuple):
     """What verify found: nothing in `findings` means that all holds. Of each kind the first are listed.
 
     `facts` are all facts (a key counts with its event), `sealed` those under a seal; `head` is the newest seal as
     `ID:DIGEST`, to be noted elsewhere. `parts` are those looked at (schema, facts, derived); `more` counts the
-    findings that are not listed.
+    findings that are not listed. `archives` are those that facts were moved to.
     """
 
     facts: int
@@ -103,6 +123,7 @@ class Verification(NamedTuple):
     parts: tuple[str, ...]
     findings: tuple[Finding, ...]
     more: int
+    archives: tuple["Archived", ...]
 
 
 def verify(
@@ -147,11 +168,15 @@ class _Verifier:
         self._found: Counter[str] = Counter()
         self._ends: dict[str, int] = dict.fromkeys(BY_TABLE, 0)  # the last sealed id of each table
         self._sealed = 0
+        self._archive: int | None = None  # where this is an archive, which one: what it has is what was moved to it
+        self._moved: dict[str, Ranges] = {}
 
     def run(self, noted: Head | None, *, facts_only: bool) -> Verification:
         with self._part("schema"):
             self._schema()
         with self._part("facts"):
+            self._archive = archive_of(self._db)
+            self._moved = moved(self._db, self._archive)
             self._seals()
             self._chain_goes_on_from(noted)
             self._unsealed()
@@ -162,10 +187,12 @@ class _Verifier:
                 self._derived()
         newest, facts = NO_SEAL, 0
         erased: tuple[Erased, ...] = ()
+        archives: tuple[Archived, ...] = ()
         with self._part("facts"):
             newest = head(self._db)
             facts = sum(self._count(table) for table in BY_TABLE)
             erased = tuple(Erased(*row) for row in self._db.query(_ERASED))
+            archives = tuple(Archived._make((*row, row[0] == self._archive)) for row in self._db.query(_ARCHIVES))
         sealed_at = newest.sealed_at if newest.seal_id else None
         listed = tuple(self._findings)
         more = sum(self._found.values()) - len(listed)
@@ -178,6 +205,7 @@ class _Verifier:
             PARTS[:2] if facts_only else PARTS,
             listed,
             more,
+            archives,
         )
 
     def _find(self, part: str, where: str, problem: str) -> None:
@@ -224,19 +252,29 @@ class _Verifier:
         if seal.first_id != self._ends[seal.of_table] + 1 or seal.last_id < seal.first_id:
             self._find("facts", name, f"does not go on where the last seal of {seal.of_table} ended")
         self._ends[seal.of_table] = seal.last_id
-        sealed = BY_TABLE[seal.of_table]
-        found = digests(self._db, sealed, seal.first_id, seal.last_id)
+        if seal_digest(before, seal) != seal.digest:
+            self._find("facts", name, "was changed, or the seal before it")
+        found = digests(self._db, BY_TABLE[seal.of_table], seal.first_id, seal.last_id)
         self._sealed += len(found)
-        if make_seal(before, sealed, (seal.first_id, seal.last_id), seal.sealed_at, found) == seal:
+        away = self._moved[seal.of_table]
+        elsewhere = away.overlaps(seal.first_id, seal.last_id) or self._archive is not None
+        if not elsewhere and b"".join(found.values()) == seal.facts:
             return
-        differ = False
         for position, number in enumerate(range(seal.first_id, seal.last_id + 1)):
-            was = seal.facts[position * PREFIX : (position + 1) * PREFIX]
-            if problem := _difference(was, found.get(number)):
-                differ = True
+            was = seal.facts[position * KEPT : (position + 1) * KEPT]
+            if problem := self._difference(was, found.get(number), moved=number in away):
                 self._find("facts", f"{seal.of_table} {number}", problem)
-        if not differ:
-            self._find("facts", name, "was changed, or the seal before it: the facts under it are as they were")
+
+    def _difference(self, was: bytes, digest: bytes | None, *, moved: bool) -> str:
+        """What happened to a fact since it was sealed; "" if nothing did. An archive has only what it was given."""
+        if digest is None:
+            due = moved if self._archive is not None else not moved
+            return "was deleted since it was sealed" if due and was != NOTHING else ""
+        if moved and self._archive is None:
+            return "stands here again, though it was moved to an archive"
+        if was == NOTHING:
+            return "was inserted where nothing was when it was sealed"
+        return "was changed since it was sealed" if was != digest else ""
 
     def _chain_goes_on_from(self, noted: Head | None) -> None:
         if noted is None:
@@ -318,15 +356,6 @@ class _Verifier:
 
     def _count(self, table: str) -> int:
         return int(self._db.query(f"SELECT count(*) FROM {table}")[0][0])
-
-
-def _difference(was: bytes, digest: bytes | None) -> str:
-    """What happened to a fact since it was sealed; "" if nothing did."""
-    if digest is None:
-        return "was deleted since it was sealed" if was != bytes(PREFIX) else ""
-    if was == bytes(PREFIX):
-        return "was inserted where nothing was when it was sealed"
-    return "was changed since it was sealed" if was != digest[:PREFIX] else ""
 
 
 def _both(old: dict[str, object], new: dict[str, object], *, there: bool) -> str:

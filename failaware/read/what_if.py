@@ -3,7 +3,6 @@
 from failaware.derive.rules import Policy
 from failaware.derive.severity import CLUSTER_EVIDENCE, EVENT_EVIDENCE, case
 from failaware.engine import Reader
-from failaware.model import Severity, SeverityCounts
 from failaware.read import severity
 from failaware.read.clusters import RANK
 from failaware.read.comparisons import Move, WhatIf
@@ -32,7 +31,8 @@ def what_if(db: Reader, policy: Policy, *, limit: int) -> WhatIf:
                 f"SELECT id, title, old, old_rule, {case(kind, 'severity')} AS severity, {case(kind, 'name')} AS rule "
                 f"FROM ({_JUDGED[kind]}) AS judged"
             )
-            counts[kind] = _counts(db, judged, policy)
+            counted = f"SELECT severity, count(*) FROM ({judged}) AS judged GROUP BY 1"
+            counts[kind] = severity.by_level(db, counted, policy.parameters())
             changed = f"FROM ({judged}) AS moved WHERE severity IS NOT old"
             moving += db.query(f"SELECT count(*) {changed}", policy.parameters())[0][0]
             rows = db.query(
@@ -40,12 +40,5 @@ def what_if(db: Reader, policy: Policy, *, limit: int) -> WhatIf:
                 {**policy.parameters(), "limit": limit},
             )
             moves += [Move(kind, *row) for row in rows]
-        both = {level: counts["event"][level] + counts["cluster"][level] for level in counts["event"]}
-        after = SeverityCounts(**both, events=counts["event"], clusters=counts["cluster"])
+        after = severity.together(counts["event"], counts["cluster"])
         return WhatIf(severity.counts(db), after, tuple(moves), moving - len(moves))
-
-
-def _counts(db: Reader, judged: str, policy: Policy) -> dict[str, int]:
-    rows = db.query(f"SELECT severity, count(*) FROM ({judged}) AS judged GROUP BY 1", policy.parameters())
-    found: dict[str | None, int] = dict(rows)
-    return {level.value: found.get(level.value, 0) for level in reversed(Severity)}

@@ -1,4 +1,4 @@
-"""Trying: handlers, retry policy, worker (once sketched as `sync_service` and `retry_service`).
+"""Trying: handlers, retry policy, worker.
 
 May touch: the store to claim and append; threads and the clock in `worker.py` only.
 """

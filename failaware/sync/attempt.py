@@ -1,7 +1,7 @@
 """One try at applying one event: calls the handler and tells what happened. No SQL, no decision."""
 
 import inspect
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from failaware.errors import HandlerError
 from failaware.ingest.capture import describe
@@ -22,16 +22,6 @@ class Tried(NamedTuple):
     error: BaseException | None
     started_at: int
     finished_at: int
-
-
-class Transaction(Protocol):
-    """What a transactional handler gets: the store's open transaction, for tables of its own."""
-
-    def execute(self, sql: str, parameters: Any = ()) -> int:
-        """Run a statement; returns the number of rows it changed."""
-
-    def query(self, sql: str, parameters: Any = ()) -> list[tuple[Any, ...]]:
-        """All rows of a SELECT."""
 
 
 def must_have_run(result: Any) -> None:

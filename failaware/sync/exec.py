@@ -1,7 +1,8 @@
 """`failaware exec`: one program tried until it succeeds or may not be tried again; every attempt recorded.
 
 The program comes first: whatever is wrong with the store is said in a sentence, and changes neither whether it runs
-nor how it ends. While it runs, and between attempts, a lease tells workers to leave the event alone.
+nor how it ends. While it runs, and between attempts, a lease tells workers to leave the event alone. What happened when
+is told by this machine's clock, since the store may not be there; leases go by the store's.
 """
 
 import threading
@@ -144,9 +145,8 @@ class _Record:
                 self._say(f"this run is not recorded: {error}")
 
     def _job(self, store: Store) -> Callable[[Writer], int]:
-        now = self._clock()
-
         def job(db: Writer) -> int:
+            now = store.clock()  # that of all who hold a lease there
             event_id = self.event_id
             if event_id is None:
                 lost = claim.lost(db, lambda _type: True, now, by=claim.PROGRAM)

@@ -45,9 +45,12 @@ class Handlers:
         Args:
             pattern: see the class.
             retry: when and how often to try again; `Retry()` when left out.
-            transaction: call the function as f(event, transaction), where transaction.execute(sql, parameters) works
-                in the store's own file: its writes and its SYNCED attempt are committed together, so that they happen
-                exactly once. Not for async functions; keep it short, since it holds the write lock.
+            transaction: call the function as f(event, transaction), with the store's open `Transaction`, for tables of
+                your own beside the store's: what it writes and its SYNCED attempt are committed together, so that they
+                happen exactly once. Not for async functions; keep it short, since nobody else can write meanwhile. A
+                PostgreSQL server may end a transaction to which nothing was said for 60 seconds
+                (`idle_in_transaction_session_timeout`, which `options` in the store's URL can change): the attempt has
+                then failed with TransactionEnded.
 
         Raises:
             HandlerError: not a pattern, or it is taken.

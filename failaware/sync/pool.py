@@ -34,7 +34,7 @@ class Pool:
         for thread in self._threads:
             thread.start()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._loop_thread: Thread | None = None
+        self._tries: set[asyncio.Task[None]] = set()
 
     def submit(self, claimed: Claimed, handler: Handler) -> None:
         """Start a try; its result comes through `gather`."""
@@ -60,20 +60,21 @@ class Pool:
             self._enough.set()
 
     def stop(self) -> None:
-        """Start nothing more: what has not begun comes back through `gather` as it was claimed."""
+        """Start nothing more: what has not begun comes back through `gather` as it was claimed.
+
+        Each thread ends once it has nothing in hand, the event loop's too, whether or not anyone waits for it.
+        """
         if not self._stopping:
             self._stopping = True
-            for _ in self._threads:
+            for _ in range(self._concurrency):
                 self._jobs.put(None)
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(self._no_more.set)
 
     def join(self) -> None:
-        """Wait until the threads have ended, which they do once they have nothing in hand."""
+        """Wait until the threads have ended, after `stop`."""
         for thread in self._threads:
             thread.join()
-        if self._loop is not None and self._loop_thread is not None:
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._loop_thread.join()
-            self._loop.close()
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
@@ -94,10 +95,28 @@ class Pool:
 
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
-            self._slots = asyncio.Semaphore(self._concurrency)
-            self._loop_thread = Thread(target=self._loop.run_forever, daemon=True, name="failaware-async")
-            self._loop_thread.start()
-        asyncio.run_coroutine_threadsafe(self._work_async(claimed, handler), self._loop)
+            self._slots, self._no_more = asyncio.Semaphore(self._concurrency), asyncio.Event()
+            thread = Thread(target=self._run_loop, args=(self._loop,), daemon=True, name="failaware-async")
+            thread.start()
+            self._threads.append(thread)
+        self._loop.call_soon_threadsafe(self._begin_async, self._loop, claimed, handler)
+
+    def _run_loop(self, loop: "asyncio.AbstractEventLoop") -> None:
+        import asyncio
+
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:  # it also ends what handlers have left running
+            runner.run(self._until_stopped())
+
+    async def _until_stopped(self) -> None:
+        import asyncio
+
+        await self._no_more.wait()
+        await asyncio.gather(*self._tries, return_exceptions=True)
+
+    def _begin_async(self, loop: "asyncio.AbstractEventLoop", claimed: Claimed, handler: Handler) -> None:
+        trying = loop.create_task(self._work_async(claimed, handler))
+        self._tries.add(trying)
+        trying.add_done_callback(self._tries.discard)
 
     async def _work_async(self, claimed: Claimed, handler: Handler) -> None:
         async with self._slots:

@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager
 from types import FrameType
 
 from failaware.engine import Watch, Writer
-from failaware.errors import HandlerError, UsageError
+from failaware.errors import HandlerError, TransactionEnded, UsageError
 from failaware.facts import append, claim
 from failaware.facts.seal import seal_what_is_due
 from failaware.model import Claimed, NewAttempt
@@ -21,6 +21,7 @@ from failaware.sync.attempt import Tried, from_handler, must_have_run, redecided
 from failaware.sync.handlers import Handler, Handlers
 from failaware.sync.lost import lost_attempt
 from failaware.sync.pool import Pool
+from failaware.sync.transaction import Transaction
 
 _numbers = itertools.count(1)
 _FLUSH_S = 0.03  # results wait at most this long for others to share their transaction
@@ -81,11 +82,10 @@ class Worker:
             patience: how soon that is, in seconds; 0 returns as soon as nothing is due.
         """
         self.name = self._name()  # anew: the process may be a fork of the one that made this worker
-        self._stopping.clear()
         self._in_hand.clear()  # a run that an error ended may have left something
         self._alone = self._holding_back = self._more = False
-        pool = Pool(self._concurrency, self._store.clock)
         with self._signals(), closing(self._store.read(lambda db: db.watch())) as watch:
+            pool = Pool(self._concurrency, self._store.clock)
             try:
                 while not self._stopping.is_set():
                     self._start(self._turn_over(self._gather(pool)), pool)
@@ -96,11 +96,15 @@ class Worker:
                     self._record(self._gather(pool))
             finally:
                 pool.stop()
+                self._stopping.clear()  # not at the beginning: a stop may come before the thread that runs gets there
                 self._store.write(lambda db: claim.release(db, self.name))
             pool.join()
 
     def stop(self) -> None:
-        """Finish what is in hand, record it, give back the rest, and return from `run`. From any thread."""
+        """Finish what is in hand, record it, give back the rest, and return from `run`. From any thread.
+
+        Where `run` has not begun yet, it returns as soon as it does.
+        """
         self._stopping.set()
 
     def _name(self) -> str:
@@ -196,22 +200,33 @@ class Worker:
 
     def _try_in_transaction(self, claimed: Claimed, handler: Handler) -> None:
         """Exactly once: what the handler writes and the attempt that says so are committed together, or neither is."""
+        tried: list[Tried] = []
 
         def job(db: Writer) -> None:
+            tried.clear()  # of a run before this one, which a server that went away has undone
             if not claim.held(db, claimed.event.event_id, self.name):
                 return  # we were taken for lost, and someone else has it
             started_at = self._store.clock()
-            error: BaseException | None = None
+            error, place = None, None
             try:
                 with db.savepoint():
-                    must_have_run(handler.function(claimed.event, db))
-            except BaseException as raised:  # noqa: BLE001 - even SystemExit in a handler is that event's failure
-                error = from_handler(raised)
+                    try:
+                        must_have_run(handler.function(claimed.event, Transaction(db)))
+                    except BaseException as raised:  # even SystemExit in a handler is that event's failure
+                        error, place = raised, raised.__traceback__
+                        raise
+            except BaseException as raised:  # noqa: BLE001 - to keep what it wrote, or to take it back, may go wrong, too
+                error = from_handler(raised if error is None else error.with_traceback(place))
             ended_at = max(started_at, self._store.clock())  # the clock may have gone backwards
-            tried = [Tried(claimed, handler, error, started_at, ended_at)]
+            tried.append(Tried(claimed, handler, error, started_at, ended_at))
             self._append(db, tried, self._facts(tried))
 
-        self._store.write(job)
+        try:
+            self._store.write(job, alone=True)
+        except TransactionEnded:  # while the handler was at it: that is its failure, and needs a transaction to be told
+            if not any(result.error for result in tried):
+                raise
+            self._record(tried)
         del self._in_hand[claimed.event.event_id]
 
     def _take(self, db: Writer, now: int, limit: int) -> list[Claimed] | None:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ import pytest
 from failaware import Handlers, Inspector, Store, Worker
 from failaware.clock import now_us
 from failaware.errors import StoreError
+from failaware.facts import claim
 from failaware.ingest.masking import Masker
 from failaware.ingest.record import Recorder
 from failaware.read.verify import verify
@@ -39,6 +40,10 @@ def running(path, *words, **more):
     try:
         yield process
     finally:
+        if process.poll() is None:  # the program that it runs would go on for ever
+            process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=5)
         process.kill()
         process.communicate(timeout=LONG)
 
@@ -204,6 +209,15 @@ def test_the_end_of_the_output_is_kept_bounded_masked_and_legible(path):
     assert kept.endswith("[masked]\n90 %")
 
 
+@pytest.fixture(autouse=True)
+def _heeded():
+    """Under nohup SIGHUP is ignored by all that the tests start, and in the background of a shell SIGINT."""
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGHUP, signal.SIGINT)}
+    yield
+    for number, action in before.items():
+        signal.signal(number, action)
+
+
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGHUP"])
 def test_signals_are_passed_on_and_nothing_is_tried_after_one(path, name):
     script = f"trap 'echo got it; exit 7' {name[3:]}; echo ready; while :; do sleep 0.01; done"
@@ -361,7 +375,10 @@ def test_one_that_is_killed_leaves_a_truthful_record(path, finder):
             Worker(store, handlers).run(until_idle=True, patience=0)
     else:
         new, _ = Recorder(Masker()).event("other", None, now=later())
-        assert execute(Plan(["true"], new, Retry()), lambda: Store.open(path), clock=later, say=pytest.fail) == 0
+        assert (
+            execute(Plan(["true"], new, Retry()), lambda: Store.open(path, clock=later), clock=later, say=pytest.fail)
+            == 0
+        )
     found = event(path)
     (attempt,) = found.attempts
     assert (found.sync_status, attempt.error_type) == ("DEAD", "WorkerLost")
@@ -369,6 +386,28 @@ def test_one_that_is_killed_leaves_a_truthful_record(path, finder):
     assert handled == []
     with Store.open(path) as store:
         assert_rebuild_changes_nothing(store)
+
+
+def test_leases_go_by_the_stores_clock_and_not_by_this_machines(path, tmp_path):
+    """A host whose clock is ahead takes nobody for lost, and its own lease is no longer than any other."""
+    left = "from failaware import Store; import sys; s = Store.open(sys.argv[1]); print(s.read(lambda db: "
+    left += (
+        "db.query('SELECT leased_until FROM lease WHERE event_id = 2'))[0][0] - s.clock(), file=open(sys.argv[2], 'w'))"
+    )
+    with Store.open(path) as store:
+        store.record("of another host")
+        now = store.clock()
+        store.write(lambda db: claim.hold(db, 1, "other:1#exec", now=now, until=now + 60_000_000))
+    out = tmp_path / "left"
+
+    def ahead():
+        return now_us() + 120_000_000
+
+    new, _ = Recorder(Masker()).event("mine", None, now=ahead())
+    plan = Plan([sys.executable, "-c", left, str(path), str(out)], new, Retry())
+    assert execute(plan, lambda: Store.open(path), clock=ahead, say=pytest.fail) == 0
+    assert (event(path).sync_status, event(path).leased_by) == ("PENDING", "other:1#exec")
+    assert 0 < int(out.read_text()) <= 60_000_000
 
 
 def test_runs_with_one_key_are_attempts_at_one_event(path):

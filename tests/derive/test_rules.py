@@ -4,9 +4,10 @@ import pytest
 
 from failaware import Store, UsageError
 from failaware.derive.rules import RULES, Policy, default_policy
+from failaware.derive.severity import case
 from failaware.facts import append
-from failaware.model import Failure, NewAttempt
-from tests.conftest import HOUR, START, assert_rebuild_changes_nothing
+from failaware.model import Failure, NewAttempt, SyncStatus
+from tests.conftest import HOUR, START, assert_rebuild_changes_nothing, plain
 
 FAILURE = Failure("GatewayTimeout", "connect timed out", None)
 
@@ -217,6 +218,28 @@ def test_an_explanation_shows_each_rule_its_numbers_and_whether_it_held(history,
     assert explanation.reason == (
         "2 events of payment.capture fail with 'connect timed out' since 2026-11-18 11:06Z; 1 dead, 1 retrying"
     )
+
+
+@pytest.mark.parametrize("dismissed", [0, 1])
+@pytest.mark.parametrize("status", SyncStatus)
+@pytest.mark.parametrize("retries", [0, 1, 2, 9])
+def test_a_rule_holds_of_each_unresolved_event_and_of_no_other(store, status, dismissed, retries):
+    """So "has a severity" and "is unresolved" are one, and the first is what queries and indexes ask for."""
+    evidence = f"SELECT '{status.value}' AS sync_status, {dismissed} AS dismissed, {retries} AS retry_count"
+    sql = f"SELECT {case('event', 'name')} FROM ({evidence}) AS evidence"
+    ((rule,),) = store.read(lambda db: db.query(sql, default_policy().parameters()))
+    assert (rule is not None) == (status in {"FAILED", "DEAD"} and not dismissed)
+
+
+def test_whatever_severity_a_rule_gives_the_oldest_event_of_it_is_shown(history, inspector, path):
+    """A rule of one's own may make an event CRITICAL, which none of ours does."""
+    history.failing(START + 1)
+    oldest = history.failing(START)
+    with plain(path) as db:
+        db.execute("UPDATE event_state SET severity = 'CRITICAL' WHERE event_id = ?", (oldest,))
+    assert inspector.health().oldest_unresolved.event_id == oldest
+    with plain(path) as db:
+        db.execute("UPDATE event_state SET severity = 'LOW' WHERE event_id = ?", (oldest,))
 
 
 @pytest.mark.parametrize(

@@ -212,3 +212,13 @@ def test_an_empty_path_and_a_url_are_refused_in_words():
         Store.open("")
     with pytest.raises(UsageError, match="no kind of store"):
         Store.open("mysql://localhost/x")
+
+
+def test_what_cannot_be_opened_leaves_no_file_open(path):
+    Store.open(path).close()
+    with plain_sqlite(path) as db:
+        db.execute("INSERT INTO setting VALUES ('policy', 'no such policy')")
+    with pytest.raises(UsageError, match="policy") as raised:
+        Store.open(path)
+    assert str(path) not in {os.path.realpath(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")}
+    assert raised.value  # which would keep it

@@ -19,6 +19,7 @@ from failaware.errors import StoreBusy, StoreError, StoreForeign, StoreMissing, 
 from failaware.facts.seal import seal_all
 from failaware.read.verify import verify
 from tests.conftest import plain, query
+from tests.sync.helpers import eventually
 
 pytestmark = pytest.mark.postgres
 
@@ -47,6 +48,32 @@ def test_another_programs_schema_is_refused_and_left_alone(path, opener):
         assert db.execute(
             "SELECT relname FROM pg_class WHERE relnamespace = %s::regnamespace", (schema,)
         ).fetchall() == [("theirs",)]
+
+
+def test_what_cannot_be_opened_leaves_no_connection_behind(path, monkeypatch):
+    Store.open(path).close()
+    with plain(path) as db:
+
+        def connections():
+            named = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'leaves'"
+            return db.execute(named).fetchone()[0]
+
+        def no_time():
+            raise OSError("no clock")
+
+        for module in ("failaware.store", "failaware.read.inspector"):
+            monkeypatch.setattr(f"{module}.now_us", no_time)
+        for opener in (Store.open, Inspector.open):
+            with pytest.raises(OSError, match="no clock") as raised:
+                opener(path + "&application_name=leaves")
+            eventually(lambda: connections() == 0)
+            assert raised.value  # which would keep it
+        monkeypatch.undo()
+        db.execute("INSERT INTO setting VALUES ('policy', 'no such policy')")
+        with pytest.raises(UsageError, match="policy") as raised:
+            Store.open(path + "&application_name=leaves")
+        eventually(lambda: connections() == 0)
+        assert raised.value
 
 
 def test_an_empty_schema_that_an_administrator_made_becomes_a_store(path):
@@ -149,6 +176,8 @@ def full(store, path):
         db.execute("INSERT INTO reject_log VALUES (1, 'file', 1, '{', 'not JSON', 0)")
         db.execute("INSERT INTO decision_log VALUES (2, 1, 'ERASE', 1, 'me', 'seen', 0)")
         db.execute("INSERT INTO erasure_log VALUES (1, 2, 'event_log', 99, '', NULL)")
+        db.execute("INSERT INTO archive_log VALUES (1, 'old.db', 1, 5, 'me', 'old', 7)")
+        db.execute("INSERT INTO moved_log VALUES (1, 1, 'reject_log', 77, 88)")
     seal_all(store, store.clock())
     return path
 

@@ -79,7 +79,8 @@ def test_four_workers_and_four_producers_with_kills_and_restarts_lose_and_double
         workers[victim] = start(WORKER, url)
     for producer, reader in zip(producers, readers, strict=True):
         assert producer.wait(timeout=60) == 0
-        reader.join(timeout=10)
+        reader.join(timeout=60)
+        assert not reader.is_alive()
         producer.stdout.close()
     with Store.open(url) as store:
         eventually(lambda: query(store, "SELECT count(*) FROM event_state WHERE due_at IS NOT NULL") == [(0,)], 60)

@@ -8,7 +8,7 @@ from contextlib import closing
 import pytest
 
 from failaware import Store
-from failaware.engine.watch import Watch
+from failaware.engine.watch import SqliteWatch
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody tells")
@@ -22,7 +22,7 @@ def test_a_commit_of_another_process_is_told(path):
 
 
 def test_where_nobody_tells_it_returns_soon(tmp_path):
-    with closing(Watch(tmp_path / "missing")) as watch:
+    with closing(SqliteWatch(tmp_path / "missing")) as watch:
         began = time.monotonic()
         assert watch.wait(60)
         assert not watch.wait(60)

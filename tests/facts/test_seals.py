@@ -7,8 +7,9 @@ import sys
 
 import pytest
 
-from failaware import Handlers, Store, Worker
-from failaware.facts.seal import EVERY_US, RANGE, seal_all, seal_what_is_due
+from failaware import Handlers, Store, UsageError, Worker
+from failaware.derive.settings import hold_seals, release_seals
+from failaware.facts.seal import EVERY_US, RANGE, append, next_seals, seal_all, seal_round, seal_what_is_due
 from failaware.read.verify import verify
 from tests.conftest import query
 
@@ -68,8 +69,8 @@ def test_a_seal_is_what_the_documentation_says(store):
     row = json.dumps(columns, ensure_ascii=False, separators=(",", ":")).encode()
     fact = hashlib.sha256(row + hashlib.sha256(payload.encode()).digest()).digest()
     header = json.dumps([1, "event_log", 1, 1, 17], separators=(",", ":")).encode()
-    assert digest == hashlib.sha256(b"0" * 64 + header + fact).hexdigest()
-    assert kept == fact[:8]
+    assert kept == fact[:16]
+    assert digest == hashlib.sha256(b"0" * 64 + header + kept).hexdigest()
 
 
 SEALER = """
@@ -100,3 +101,23 @@ def test_a_clock_that_jumps_does_not_stop_the_chain(store, path, now):
     seal_what_is_due(store, now)
     seal_all(store, now)
     assert verify(path).findings == ()
+
+
+def test_who_seals_by_the_way_waits_while_facts_are_taken_over_and_who_asks_for_it_is_told(store):
+    """A worker may have found that sealing is due, or made its seals, just before."""
+    store.record("a", 1)
+    made = store.read(lambda db: next_seals(db, 0))
+    assert made
+    store.write(hold_seals)
+    store.write(lambda db: append(db, made))
+    assert not seal_round(store, 0)
+    seal_what_is_due(store, 0)
+    assert seals(store) == []
+    with pytest.raises(UsageError, match="is being taken back"):
+        seal_all(store, 0)
+    store.dismiss([1], because="so that it could be erased")
+    with pytest.raises(UsageError, match="is being taken back"):
+        store.erase([1], because="unsealed, it could not be proved")
+    store.write(release_seals)
+    seal_all(store, 0)
+    assert {row[1] for row in seals(store)} == {"event_log", "decision_log"}

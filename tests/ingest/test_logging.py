@@ -188,3 +188,25 @@ def test_what_is_logged_last_is_written_when_the_program_ends_and_a_fork_logs_to
     assert done.returncode == 0, done.stderr
     with Store.open(path) as store:
         assert {message for _, message, _ in attempts(store)} == {"in the parent", "in the child", "at the end"}
+
+
+def test_one_that_no_store_takes_is_counted_and_keeps_nobody_else_out(store, handler):
+    for number in range(10):
+        record = logging.LogRecord("shop", logging.ERROR, __file__, 1, f"number {number}", (), None)
+        if number == 3:
+            record.created = 1e14  # s: more µs than 2^63
+        handler.handle(record)
+    handler.flush()
+    assert sorted(message for _, message, _ in attempts(store)) == [f"number {n}" for n in range(10) if n != 3]
+    assert handler.dropped == 1
+
+
+def test_a_store_whose_policy_makes_no_sense_keeps_the_queue_from_nothing(store, handler):
+    store.write(lambda db: db.execute("INSERT INTO setting VALUES ('policy', 'no such policy')"))
+    handler.handle(logging.LogRecord("shop", logging.ERROR, __file__, 1, "before", (), None))
+    handler.flush()
+    store.write(lambda db: db.execute("DELETE FROM setting WHERE name = 'policy'"))
+    handler.handle(logging.LogRecord("shop", logging.ERROR, __file__, 1, "after", (), None))
+    handler.flush()
+    assert [message for _, message, _ in attempts(store)] == ["after"]
+    assert handler.dropped == 1

@@ -1,13 +1,14 @@
 """As of a moment, every report says exactly what it said then."""
 
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from failaware import Inspector
+from failaware import Handlers, Inspector, StoreError, UsageError, Worker
 from tests.conftest import START, plain
 from tests.life import Life, histories
 
@@ -99,6 +100,26 @@ def test_what_is_appended_meanwhile_counts_from_the_next_move_on(store, clock, p
         assert then.health() == then.as_of(clock.now).health()
 
 
+def test_after_an_error_no_answer_comes_from_half_a_past(store, clock, path):
+    handlers = Handlers()
+
+    @handlers.on("a")
+    def fails(event):
+        raise ValueError("no")
+
+    store.record("a")
+    Worker(store, handlers).run(until_idle=True, patience=0)
+    with plain(path) as db:
+        db.execute("INSERT INTO setting VALUES ('grouping', 'no TOML')")  # found out when the first failure is folded
+    with Inspector.open(path) as inspector, inspector.as_of(START - 1) as then:
+        with pytest.raises(UsageError, match="grouping rules is not TOML"):
+            then.move(clock.now)
+        for question in (then.health, then.severity, lambda: then.neighbour(1), lambda: then.move(clock.now + 1)):
+            with pytest.raises(StoreError, match="closed"):
+                question()
+        then.db.interrupt()
+
+
 def test_nothing_can_be_written_through_it(store, path, clock):
     event_id = store.record("a", 1).event_id
     with Inspector.open(path) as inspector, inspector.as_of(clock.now) as then:
@@ -107,3 +128,19 @@ def test_nothing_can_be_written_through_it(store, path, clock):
                 then.db.execute(statement)
     with plain(path) as db:
         assert db.execute("SELECT event_id, attempts FROM event_state").fetchall() == [(event_id, 0)]
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_a_change_of_private_tables_that_is_interrupted_is_told_as_that(store, inspector, clock, many):
+    store.record("a")
+    endless = (
+        "INSERT INTO step WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9999999999) "
+        "SELECT 9, i FROM n WHERE i % 1000003 = ?"
+    )
+    with inspector.as_of(clock.now) as then:
+        timer = threading.Timer(0.3, inspector.connections.interrupt)
+        timer.start()
+        with pytest.raises(StoreError, match="ended from outside"), then.snapshot():
+            then.db.execute_many(endless, [(1,)]) if many else then.db.execute(endless, (1,))
+        timer.join()
+    assert inspector.health().total_events == 1

@@ -11,9 +11,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 
-from failaware import Inspector, Store, UsageError
+from failaware import Handlers, Inspector, Store, UsageError, Worker
 from failaware.derive.exported import FIRST
+from failaware.derive.grouping import GroupingRules
+from failaware.derive.settings import load_grouping
 from failaware.engine.guards import FACTS
+from failaware.facts import claim
 from failaware.facts.seal import seal_all
 from failaware.ingest.restore import take_back
 from failaware.read.export import Export
@@ -136,6 +139,56 @@ def test_it_is_not_mixed_with_other_facts(lines, tmp_path):
         taken(changed, tmp_path / "c.db")
 
 
+@pytest.fixture
+def elsewhere(tmp_path, clock):
+    """Another store, a file."""
+    with Store.open(tmp_path / "elsewhere.db", synchronous="NORMAL", clock=clock) as other:
+        other.record_many(("theirs", n) for n in range(3))
+        yield other
+
+
+def work(store):
+    handlers = Handlers()
+    handlers.on("*")(lambda _event: None)
+    Worker(store, handlers).run(until_idle=True, patience=0)
+
+
+def test_a_store_with_facts_of_its_own_goes_on_sealing(store, elsewhere, tmp_path):
+    store.record("mine")
+    with pytest.raises(UsageError, match="is another one in this store"):
+        take_back(store, export(tmp_path / "elsewhere.db"), origin="x")
+    seal_all(store, store.clock())
+    assert query(store, "SELECT last_id FROM seal_log") == [(1,)]
+
+
+def test_a_store_that_turns_out_to_be_another_one_goes_on_sealing(store, elsewhere, tmp_path, path, clock):
+    take_back(store, export(tmp_path / "elsewhere.db"), origin="x")
+    store.write(lambda db: claim.hold(db, 1, "other:1", now=0, until=clock.now + 1))
+    elsewhere.record("theirs", 3)
+    for one in (store, elsewhere):  # each tries another event first
+        work(one)
+    with pytest.raises(UsageError, match="attempt 1 of the export is another one"):
+        take_back(store, export(tmp_path / "elsewhere.db"), origin="x")
+    assert query(store, "SELECT count(*) FROM event_log") == [(4,)]  # it had begun to be taken
+    seal_all(store, store.clock())
+    assert verify(path).findings == ()
+
+
+def test_the_rules_of_an_export_take_the_place_of_those_of_a_store_without_facts(store, elsewhere, tmp_path):
+    store.rebuild(store.policy._replace(multiple_events=9), grouping=GroupingRules.from_toml("clusters_per_type = 7"))
+    elsewhere.rebuild(
+        store.policy._replace(multiple_events=5), grouping=GroupingRules.from_toml("clusters_per_type = 3")
+    )
+    take_back(store, export(tmp_path / "elsewhere.db"), origin="x")
+    assert store.policy.multiple_events == 5
+    assert store.read(load_grouping).clusters_per_type == 3
+    assert derived(store) == derived(elsewhere)
+    elsewhere.rebuild(store.policy._replace(multiple_events=6))
+    with pytest.raises(UsageError, match="derives by another policy"):
+        take_back(store, export(tmp_path / "elsewhere.db"), origin="x")
+    assert store.policy.multiple_events == 5
+
+
 EVENT = {
     "fact": "event",
     "event_id": 1,
@@ -166,6 +219,11 @@ EVENT = {
             json.dumps({"fact": "setting", "name": "policy", "value": "multiple_events = 0"}),
             "multiple_events is a whole",
         ),
+        (
+            json.dumps({"fact": "setting", "name": "grouping", "value": "no TOML"}),
+            "grouping rules of the export is not TOML",
+        ),
+        (json.dumps({"fact": "setting", "name": "seals", "value": "held"}), "which is none of grouping, policy"),
         (b"\xff", "line 2"),
     ],
 )

@@ -61,6 +61,10 @@ def full(store, inspector, clock):
         ("key:p*", [1]),
         ("id:>=4", [6, 5, 4]),
         ("retries:0 status:FAILED", [5, 1]),
+        ("retries:0 status:PENDING", [6, 4]),
+        ("retries:<0", []),
+        ("type:MAIL*", [4, 3]),
+        ("key:P*", [1]),
         ("since:1h", [6]),
         ("until:1h", [5, 4, 3, 2, 1]),
         ("type:payment.* status:FAILED timed", [5, 1]),
@@ -68,6 +72,32 @@ def full(store, inspector, clock):
 )
 def test_what_a_filter_finds(full, words, ids):
     assert [event.event_id for event in full.events(words)] == ids
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("error:Ärger", True),
+        ("ÄRGER", True),
+        ("ärger", False),
+        ("MIT_ÉCLAIRS", False),
+        ('"Mit É"', True),
+        ("type:Öl*", True),
+        ("type:öl*", False),
+        ("type:ÖL*", True),
+    ],
+)
+def test_words_are_found_whatever_the_case_of_a_to_z(store, inspector, words, found):
+    """Both engines know no more: so SQLite's lower() has it, and PostgreSQL's where texts are compared by bytes."""
+    handlers = Handlers()
+
+    @handlers.on("*")
+    def fails(event):
+        raise Permanent("Ärger mit Éclairs")
+
+    store.record("Öl.Wechsel")
+    Worker(store, handlers).run(until_idle=True, patience=0)
+    assert len(inspector.events(words)) == len(inspector.clusters(words)) == found
 
 
 def test_events_come_in_pages(full):

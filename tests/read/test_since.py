@@ -1,11 +1,13 @@
 """Since when: the fact that changed a severity last is the one after which the reports said something else."""
 
 import tempfile
+import threading
+import time
 from pathlib import Path
 
 from hypothesis import given, settings
 
-from failaware import Handlers, Inspector, Retry, Worker
+from failaware import Handlers, Inspector, Retry, StoreError, Worker
 from failaware.read import since as room
 from tests.conftest import START, query
 from tests.life import Life, histories
@@ -126,3 +128,27 @@ def test_the_facts_behind_the_numbers_can_be_opened(store, inspector, clock):
     (attempts,) = inspector.explain("event/1", facts=True).behind
     assert (attempts.number, attempts.value) == ("attempts", 2)
     assert [inspector.attempt(number).attempt_no for number in attempts.ids] == [2, 1]
+
+
+def test_it_can_be_ended_though_it_reads_on_connections_of_its_own(store, inspector):
+    worker = failing(store, times=1)
+    store.record_many(("a", n) for n in range(1_500))
+    worker.run(until_idle=True, patience=0)
+    (cluster,) = inspector.clusters()
+    asked, ended = threading.Event(), []
+
+    def ask():
+        asked.set()
+        try:
+            inspector.explain(f"cluster/{cluster.cluster_id}", facts=True)
+        except StoreError as error:
+            ended.append("ended from outside" in str(error))
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    assert asked.wait(20)
+    time.sleep(0.3)
+    while thread.is_alive():  # one that falls between two queries ends neither
+        inspector.connections.interrupt()
+        thread.join(0.01)
+    assert ended == [True]

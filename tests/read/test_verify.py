@@ -31,6 +31,9 @@ def sealed(store, path):
     store.dismiss([2], because="seen")
     ingest_lines(store, [b"{", b"[", b"}"], origin="file")
     store.erase([4], because="asked to")
+    with plain(path) as db:
+        db.execute("INSERT INTO archive_log VALUES (1, 'old.db', 1, 5, 'me', 'old', 7)")
+        db.execute("INSERT INTO moved_log VALUES (1, 1, 'reject_log', 1000077, 1000088)")
     seal_all(store, store.clock())
     found = verify(path)
     assert found.findings == ()

@@ -1,8 +1,12 @@
 """Transactional handlers: what they write and their attempt are committed together, or neither is."""
 
+import threading
+import time
+from contextlib import nullcontext, suppress
+
 import pytest
 
-from failaware import Handlers, Retry, Worker
+from failaware import Handlers, Inspector, Retry, Store, StoreError, Transaction, Worker
 from tests.conftest import assert_rebuild_changes_nothing, query
 from tests.sync.helpers import run
 
@@ -95,3 +99,88 @@ def test_a_transactional_handler_that_returns_a_coroutine_leaves_no_write_behind
     run(store, handle, transaction=True, retry=Retry(max_attempts=1))
     assert inspector.event(1).sync_status == "DEAD"
     assert query(store, "SELECT event_id FROM ledger") == []
+
+
+def test_a_handler_gets_two_methods_and_no_more_of_the_store(store):
+    seen = {}
+
+    def handle(event, transaction):
+        seen["type"] = type(transaction)
+        seen["names"] = {name for name in dir(transaction) if not name.startswith("_")}
+        seen["made"] = transaction.execute("CREATE TABLE ledger (n INTEGER)")
+        seen["inserted"] = transaction.execute("INSERT INTO ledger VALUES (?), (?)", (1, 2))
+        seen["changed"] = transaction.execute("UPDATE ledger SET n = n + :by WHERE n = 2", {"by": 5})
+        seen["rows"] = transaction.query("SELECT n FROM ledger WHERE n > ? ORDER BY n", (0,))
+
+    store.record("a", 1)
+    run(store, handle, transaction=True)
+    assert seen == {
+        "type": Transaction, "names": {"execute", "query"}, "made": 0, "inserted": 2, "changed": 1, "rows": [(1,), (7,)]
+    }  # fmt: skip
+    assert query(store, "SELECT n FROM ledger ORDER BY n") == [(1,), (7,)]
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("then", ["returns", "goes on", "goes on and hides it", "raises"])
+def test_a_handler_that_is_quiet_for_too_long_has_failed_once_and_the_worker_goes_on(path, then):
+    calls = []
+
+    def handle(event, transaction):
+        transaction.execute("INSERT INTO ledger VALUES (?)", (event.event_id,))
+        transaction.query("SELECT 1")
+        if event.payload == "quick":
+            return
+        calls.append(event.event_id)
+        time.sleep(0.6)
+        if then == "raises":
+            raise ValueError("of its own")
+        if then.startswith("goes on"):
+            with suppress(StoreError) if "hides" in then else nullcontext():
+                transaction.query("SELECT 1")
+
+    with Store.open(path + "&options=-c idle_in_transaction_session_timeout%3D200ms") as store:
+        store.write(lambda db: db.execute("CREATE TABLE ledger (event_id INTEGER)"))
+        store.record_many([("a", "quiet"), ("a", "quick")])
+        run(store, handle, transaction=True)
+        assert calls == [1]
+        assert query(store, "SELECT event_id FROM ledger") == [(2,)]
+        assert_rebuild_changes_nothing(store)
+    with Inspector.open(path) as inspector:
+        (attempt,) = inspector.event(1).attempts
+        assert inspector.event(2).sync_status == "SYNCED"
+    if then == "raises":
+        assert (attempt.error_type, attempt.traceback.count("  File ")) == ("ValueError", 1)
+    else:
+        assert attempt.error_type == "failaware.TransactionEnded"
+        assert "did nothing for too long" in attempt.error_message
+
+
+@pytest.mark.postgres
+def test_what_others_record_meanwhile_is_not_lost_with_a_handler_that_is_quiet_for_too_long(path):
+    begun, done = threading.Event(), []
+
+    def handle(event, transaction):
+        if event.event_type == "a":
+            transaction.query("SELECT 1")
+            transaction.query("SELECT 2")
+            begun.set()
+            time.sleep(0.6)
+
+    with Store.open(path + "&options=-c idle_in_transaction_session_timeout%3D200ms") as store:
+        store.record("a", 1)
+
+        def others():
+            while not begun.wait(0.001):  # before it, and so perhaps at the same time
+                done.append(store.record("b", 1).event_id)
+            done.append(store.record("b", 1).event_id)
+
+        threads = [threading.Thread(target=others) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        run(store, handle, transaction=True, pattern="a")
+        for thread in threads:
+            thread.join(20)
+        assert sorted(done) == [
+            number for (number,) in query(store, "SELECT event_id FROM event_log WHERE event_id > 1")
+        ]
+        assert query(store, "SELECT event_id, error_type FROM attempt_log") == [(1, "failaware.TransactionEnded")]

@@ -1,6 +1,8 @@
 """The worker: claims, runs, records; what it does with slow, async, failing and forbidden handlers."""
 
 import asyncio
+import itertools
+import queue
 import signal
 import subprocess
 import sys
@@ -308,6 +310,52 @@ def test_a_worker_can_run_again(store, inspector):
         assert inspector.health().synced == n
 
 
+def test_a_stop_before_the_thread_has_begun_to_run_is_not_lost(store, inspector):
+    worker = Worker(store, handlers_of(lambda event: None))
+    store.record("a", 1)
+    worker.stop()
+    thread = threading.Thread(target=worker.run, daemon=True)
+    thread.start()
+    thread.join(20)
+    assert not thread.is_alive()
+    assert inspector.health().pending == 1
+    worker.run(until_idle=True, patience=0)  # a stop ends one run
+    assert inspector.health().synced == 1
+
+
+@pytest.mark.parametrize("kind", ["threads", "asyncio"])
+def test_a_run_that_an_error_ends_leaves_no_thread_behind(store, kind):
+    def break_the_store():
+        store.write(lambda db: db.execute("INSERT INTO setting VALUES ('policy', 'no such policy')"))
+
+    async def waiting(_event):
+        break_the_store()
+
+    before = set(threading.enumerate())
+    store.record("a", 1)
+    with pytest.raises(UsageError, match="policy"):
+        run(store, waiting if kind == "asyncio" else lambda _event: break_the_store())
+    eventually(lambda: set(threading.enumerate()) <= before)
+
+
+def test_what_an_async_handler_leaves_running_ends_with_the_run(store):
+    left = []
+
+    async def goes_on():
+        try:
+            await asyncio.sleep(60)
+        finally:
+            left.append("ended")
+
+    async def handle(_event):
+        left.append(asyncio.create_task(goes_on()))
+        await asyncio.sleep(0)
+
+    store.record("a", 1)
+    run(store, handle)
+    assert left[1:] == ["ended"]
+
+
 def test_what_is_recorded_while_a_slow_handler_runs_does_not_wait_for_it(path):
     with Store.open(path, synchronous="NORMAL") as store:
         handlers, slow_may_end = Handlers(), threading.Event()
@@ -331,32 +379,47 @@ def test_what_is_recorded_while_a_slow_handler_runs_does_not_wait_for_it(path):
 
 @pytest.mark.parametrize("kind", ["threads", "asyncio"])
 def test_as_many_handlers_as_asked_for_are_in_flight_all_the_time(store, kind):
+    """Those in flight end when they are let go; in their place others begin, while the rest still run."""
     hands, events = 32, 300
-    running, seen, guard = 0, [], threading.Lock()
+    running, most, guard = 0, 0, threading.Lock()
+    begun = queue.SimpleQueue()  # for each handler that has begun, how to let it go
 
     def count(by):
-        nonlocal running
+        nonlocal running, most
         with guard:
             running += by
-            seen.append(running)
+            most = max(most, running)
 
-    def plain(event):
+    def plain(_event):
         count(1)
-        time.sleep(event.payload)
+        may_end = threading.Event()
+        begun.put(may_end.set)
+        assert may_end.wait(60)
         count(-1)
 
-    async def waiting(event):
+    async def waiting(_event):
         count(1)
-        await asyncio.sleep(event.payload)
+        may_end, loop = asyncio.Event(), asyncio.get_running_loop()
+        begun.put(lambda: loop.call_soon_threadsafe(may_end.set))
+        await may_end.wait()
         count(-1)
 
-    store.record_many(("a", 0.03 + n * 37 % 100 / 2_000) for n in range(events))
-    handlers = handlers_of(plain if kind == "threads" else waiting)
-    Worker(store, handlers, concurrency=hands).run(until_idle=True, patience=0)
-    assert max(seen) == hands
-    # After each end, before the last ones: another begins, however many results are being written meanwhile.
-    in_between = seen[2 * hands : -2 * hands]
-    assert sum(now >= hands - 4 for now in in_between) > 0.9 * len(in_between)
+    store.record_many(("a", n) for n in range(events))
+    worker = Worker(store, handlers_of(plain if kind == "threads" else waiting), concurrency=hands)
+    thread = threading.Thread(target=worker.run, kwargs={"until_idle": True, "patience": 0}, daemon=True)
+    thread.start()
+    in_flight = [begun.get(timeout=20) for _ in range(hands)]
+    left, together = events - hands, itertools.cycle((1, 7, 31, 2, 16, 32))
+    while left:
+        ends = min(left, next(together))
+        for let_go in in_flight[:ends]:
+            let_go()
+        in_flight = in_flight[ends:] + [begun.get(timeout=20) for _ in range(ends)]
+        left -= ends
+    for let_go in in_flight:
+        let_go()
+    thread.join(60)
+    assert most == hands
     assert query(store, "SELECT count(*) FROM event_state WHERE sync_status = 'SYNCED'") == [(events,)]
 
 

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from failaware import Store
+from tests.conftest import HOUR
 from tui.screens.events import EventsScreen
 from tui.screens.overview import Overview
 
@@ -142,7 +143,8 @@ async def test_a_folder_that_cannot_be_written_to(full, path, clock):
         path.parent.chmod(0o700)
 
 
-async def test_quitting_in_a_long_query_takes_no_time(path, clock):
+@pytest.mark.parametrize("beside", [False, True])
+async def test_quitting_in_a_long_query_takes_no_time(path, clock, beside):
     with Store.open(path, clock=clock) as store:
         store.record("a", 1)
     async with inspecting(path, clock=clock) as pilot:
@@ -151,6 +153,10 @@ async def test_quitting_in_a_long_query_takes_no_time(path, clock):
         started = []
 
         def ask(inspector):
+            if beside:  # on a connection of its own, as what changed has
+                with inspector.as_of(clock.now) as then:
+                    started.append(True)
+                    return then.db.query(endless)
             started.append(True)
             return inspector.db.query(endless)
 
@@ -162,7 +168,8 @@ async def test_quitting_in_a_long_query_takes_no_time(path, clock):
         assert not pilot.app.feed.is_alive()
 
 
-async def test_a_long_query_of_a_screen_that_was_left_holds_up_nobody(full, path, clock):
+@pytest.mark.parametrize("beside", [False, True])
+async def test_a_long_query_of_a_screen_that_was_left_holds_up_nobody(full, path, clock, beside):
     endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
     async with inspecting(path, clock=clock) as pilot:
         await loaded(pilot, 2)
@@ -172,8 +179,12 @@ async def test_a_long_query_of_a_screen_that_was_left_holds_up_nobody(full, path
         asked = []
 
         def ask(inspector):
+            if beside:
+                with inspector.as_of(clock.now) as then:
+                    asked.append(True)
+                    return then.db.query(endless)
             asked.append(True)
-            return inspector._db.query(endless)
+            return inspector.db.query(endless)
 
         pilot.app.feed.once(pilot.app.screen, "detail", ask)
         await until(pilot, lambda: asked)
@@ -192,3 +203,21 @@ async def test_events_of_a_cluster_are_only_those(full, path, clock):
         await until(pilot, lambda: isinstance(pilot.app.screen, EventsScreen))
         await until(pilot, lambda: len(rows(pilot).window.items) > 0)
         assert len({event.event_type for event in rows(pilot).window.items}) == 1
+
+
+@pytest.mark.postgres
+async def test_the_time_is_the_servers_and_not_this_machines(path, monkeypatch):
+    with Store.open(path) as store:
+        store.record("a", 1)
+    real = time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: real() + HOUR * 1_000)  # this machine's clock is an hour ahead
+    async with inspecting(path) as pilot:
+        await shows(pilot, "1 event,")
+        assert abs(pilot.app.moment.now() - real() // 1_000) < 60_000_000
+        shown = []
+        pilot.app.feed.once(
+            pilot.app.screen, "seen", lambda inspector: shown.append(inspector.count_events("since:30m"))
+        )
+        pilot.app.screen.answered_seen = lambda _: None
+        await until(pilot, lambda: shown)
+        assert shown == [1]

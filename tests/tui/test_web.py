@@ -37,11 +37,12 @@ def place(tmp_path):
 class Server:
     """The real program."""
 
-    def __init__(self, place, *words):
+    def __init__(self, place, *words, **more):
         env = {name: value for name, value in os.environ.items() if not name.startswith(("TEXTUAL", "FAILAWARE"))}
+        named = [] if more else ["--db", str(place)]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "failaware", "--db", str(place), "tui", "--web", *words],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env, cwd=place.parent,
+            [sys.executable, "-m", "failaware", *named, "tui", "--web", *words],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env | more, cwd=place.parent,
         )  # fmt: skip
         self.address = self.process.stdout.readline().strip()
 
@@ -334,3 +335,22 @@ async def tour(browser, server, folder):
     assert not [entry for entry in log if entry["level"] == "SEVERE"], json.dumps(log)
     await browser.press("q")
     await browser.until("return document.body.classList.contains('-closed')")
+
+
+@pytest.mark.postgres
+async def test_a_store_on_postgresql_whose_password_no_other_user_sees(path, store, tmp_path):
+    store.record("shop.order", 1)
+    url = path.replace("postgres@/", "postgres:hunter2secret@/")
+    running = Server(tmp_path / "none", FAILAWARE_DB=url)
+    try:
+        async with (
+            aiohttp.ClientSession() as client,
+            client.ws_connect(f"{running.address}ws?width=100&height=30") as ws,
+        ):
+            got = await shown(ws, "1 event,")
+            assert "hunter2secret" not in got
+            (child,) = children(running.process)
+            with open(f"/proc/{child}/cmdline", "rb") as arguments:
+                assert b"hunter2secret" not in arguments.read()
+    finally:
+        running.stop()

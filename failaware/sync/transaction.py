@@ -1,0 +1,32 @@
+"""What a transactional handler gets beside its event: the store's open transaction, and nothing else of the store."""
+
+from failaware.engine import Row, Writer
+from failaware.engine.base import Parameters
+
+
+class Transaction:
+    """The store's open transaction, for tables of a handler's own.
+
+    What is written in it is committed together with the attempt that says SYNCED, or not at all. Statements are SQL of
+    the store's engine, with `?` or `:name` for parameters on both. It ends when the handler returns.
+    """
+
+    def __init__(self, db: Writer) -> None:
+        """A worker makes it."""
+        self._db = db
+
+    def execute(self, sql: str, parameters: Parameters = ()) -> int:
+        """Run one statement (`sql`, with its `parameters`); returns the number of rows it changed.
+
+        Raises:
+            StoreError: the store could not run it. What the database says against it is raised as its own driver does.
+        """
+        return max(self._db.change(sql, parameters), 0)  # drivers say -1 of a statement that changes no rows at all
+
+    def query(self, sql: str, parameters: Parameters = ()) -> list[Row]:
+        """All rows of a SELECT (`sql`, with its `parameters`), as tuples.
+
+        Raises:
+            StoreError: as `execute`.
+        """
+        return self._db.query(sql, parameters)

@@ -1,0 +1,67 @@
+"""Our SQL as text: what the oldest PostgreSQL that we promise would refuse, and the one of the tests takes."""
+
+import ast
+import re
+
+import pytest
+
+from tests.test_house import MODULES
+
+_SOURCE = re.compile(r"\b(?:FROM|JOIN)\s*\(")
+_ALIAS = re.compile(r"\s*(?:AS\s+)?(?!(?:CROSS|GROUP|HAVING|JOIN|LEFT|LIMIT|ON|ORDER|SET|UNION|WHERE)\b)[A-Za-z_{]")
+_FILES = sorted({file for path in MODULES.values() for file in path.parent.glob("*.sql")})
+
+
+def texts(source):
+    """Each string of a module as it is put together; what is filled in stands as {}."""
+
+    def whole(node):
+        if isinstance(node, ast.Constant):
+            return node.value if isinstance(node.value, str) else ""
+        return "".join("{}" if isinstance(part, ast.FormattedValue) else whole(part) for part in node.values)
+
+    tree = ast.parse(source)
+    parts = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and id(node) not in parts):
+            yield whole(node)
+
+
+def without_alias(sql):
+    """Each subquery in FROM that has no name of its own: PostgreSQL takes it since 16."""
+    for found in _SOURCE.finditer(sql):
+        depth, end = 1, found.end()
+        while depth and end < len(sql):
+            depth += {"(": 1, ")": -1}.get(sql[end], 0)
+            end += 1
+        if depth or not _ALIAS.match(sql, end):
+            yield sql[found.start() : end]
+
+
+@pytest.mark.parametrize(
+    ("sql", "named"),
+    [
+        ("SELECT 1 FROM (SELECT (1)) AS x", True),
+        ("SELECT 1 FROM (SELECT 1) x WHERE true", True),
+        ("SELECT 1 FROM a LEFT JOIN (SELECT 1) {} ON true", True),
+        ("SELECT 1 FROM (SELECT 1)", False),
+        ("SELECT 1 FROM (SELECT 1) WHERE true", False),
+        ("SELECT 1 FROM (SELECT 1 FROM (SELECT 1 LIMIT 1)) AS x", False),
+        ("SELECT 1 FROM a CROSS JOIN (SELECT 1)\nORDER BY 1", False),
+        ("SELECT 1 FROM (", False),
+    ],
+)
+def test_what_has_a_name_is_told(sql, named):
+    assert (not list(without_alias(sql))) == named
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_subquery_of_a_module_has_a_name(module):
+    source = MODULES[module].read_text(encoding="utf-8")
+    assert [found for text in texts(source) for found in without_alias(text)] == []
+
+
+@pytest.mark.parametrize("file", _FILES, ids=lambda file: file.name)
+def test_every_subquery_of_a_file_has_a_name(file):
+    sql = re.sub(r"--.*", "", file.read_text(encoding="utf-8"))
+    assert list(without_alias(sql)) == []
