@@ -232,7 +232,7 @@ class SqliteWriter(_OfAFile):
     def _keep_log_short(self) -> None:
         """Begin the log anew, where readers that take turns have kept it from that: it waits for those of this moment.
 
-        Whoever holds a snapshot for long keeps it from that, too; then it is tried again when it is twice as long.
+        Whoever holds a snapshot for long keeps it from that, too; then it is tried again later.
         """
         try:
             size = self.path.with_name(self.path.name + "-wal").stat().st_size
@@ -242,6 +242,9 @@ class SqliteWriter(_OfAFile):
             self._long_log = LOG_BYTES
             return
         with suppress(StoreError):  # what was committed stays so
+            ((_, pages, copied),) = self.query("PRAGMA wal_checkpoint(PASSIVE)")
+            if copied < pages:
+                return  # a snapshot holds it back, and all writers would wait for it in vain
             self.query(f"PRAGMA busy_timeout = {int(_READERS_WAIT_S * 1_000)}")
             ((prevented, *_),) = self.query("PRAGMA wal_checkpoint(RESTART)")
             self.query("PRAGMA busy_timeout = 0")

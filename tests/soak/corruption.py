@@ -107,7 +107,8 @@ def _screens(inspector):
     event = inspector.event(3)
     lines = [line for attempt in event.attempts for line in documents.attempt(attempt, NOW, fold=True)]
     lines += documents.event_facts(event, inspector.patterns.runs(3), NOW) + documents.payload(event.event_payload)
-    lines += documents.why(inspector.explain(f"cluster/{clusters[0].cluster_id}"), clusters[0], NOW)
+    for worst in clusters[:1]:  # damage may have left none, which is a wrong answer like others
+        lines += documents.why(inspector.explain(f"cluster/{worst.cluster_id}"), worst, NOW)
     return [line.text for line in lines], [documents.cluster_head(cluster, NOW) for cluster in clusters]
 
 
