@@ -14,6 +14,7 @@ from failaware.derive.settings import forget_fingerprint_version, load_grouping,
 from failaware.derive.severity import CLUSTER_EVIDENCE, CLUSTER_NUMBERS, case, cluster_reason
 from failaware.engine import Deriver, Row
 from failaware.engine.guards import ERASED
+from failaware.engine.pages import pages
 from failaware.engine.schema import tables_of
 from failaware.engine.sql import load, retries
 from failaware.model import NEVER
@@ -132,8 +133,7 @@ def _pages(db: Deriver) -> Iterator[Scope]:
     """All facts, in pages of their ids."""
     for name, table in (("event", "event_log"), ("attempt", "attempt_log"), ("decision", "decision_log")):
         newest = db.query(f"SELECT coalesce(max({name}_id), 0) FROM {table}")[0][0]
-        for first in range(1, newest + 1, _REBUILD_PAGE):
-            last = min(first + _REBUILD_PAGE - 1, newest)
+        for first, last in pages(db, table, f"{name}_id", newest, _REBUILD_PAGE):
             page = just_appended(**{f"{name}s": (first, last)})
             if page.attempts:  # those after it are there, but not folded yet
                 page = page._replace(parameters={**page.parameters, "newest_known": last})

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from failaware.derive.exported import FACT_KINDS, SETTING
 from failaware.derive.settings import load_rules
 from failaware.engine import Reader
+from failaware.engine.pages import pages
 from failaware.facts.restore import newest, read, take_over
 from failaware.facts.seal import Commits
 
@@ -31,8 +32,7 @@ def copy_facts(source: Reader, target: Commits, progress: Progress = lambda _don
     if rules := load_rules(source):
         take_over(target, SETTING, rules)
     for kind, end in ends.items():
-        for first in range(1, end + 1, _PAGE):
-            last = min(first + _PAGE - 1, end)
+        for first, last in pages(source, kind.table, kind.key, end, _PAGE):
             rows = read(source, kind, first, last)
             if rows:
                 added += len(rows) - take_over(target, kind, rows)

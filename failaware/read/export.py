@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from failaware.derive.exported import BLOB, EVENT, FACT_KINDS, FIRST, SETTING, Kind
 from failaware.derive.settings import load_rules
 from failaware.engine import Reader
+from failaware.engine.pages import next_id
 from failaware.errors import StoreCorrupt
 
 _PAGE = 2_000
@@ -43,15 +44,14 @@ class Export:
         total, done = sum(self._ends.values()), 0
         yield from self._settings()
         for kind, end in self._ends.items():
-            for first in range(1, end + 1, _PAGE):
-                last = min(first + _PAGE - 1, end)
+            for first, last in self._pages(kind, end):
                 yield from self._read(kind, first, last)
                 self._progress(done + last, total)
             done += end
         yield f'{{"failaware": "end", "lost": {self.lost}}}'
 
     def _end(self, kind: Kind) -> int:
-        """The last id of a kind of fact; a damaged file may say anything, but no file has more facts than bytes."""
+        """The last id of a kind of fact; whoever can still be read is asked."""
         for sql in (
             _NEWEST.format(key=kind.key, table=kind.table),
             *_WITNESSES.get(kind.table, ()),
@@ -59,12 +59,28 @@ class Export:
         ):
             try:
                 ((newest,),) = self._db.query(sql, {"table": kind.table})
-                size = self._db.size()
             except StoreCorrupt:
                 continue
-            return min(newest or 0, size) if isinstance(newest, int | None) else 0
+            return newest if isinstance(newest, int) else 0
         self.lost += 1
         return 0
+
+    def _pages(self, kind: Kind, end: int) -> Iterator[tuple[int, int]]:
+        """Pages of ids up to the last one. Where the file cannot say which id is next, it is the next number."""
+        last = guessed = 0
+        while last < end:
+            try:
+                first = next_id(self._db, kind.table, kind.key, last)
+            except StoreCorrupt:
+                if guessed > self._db.size():  # a damaged file may name any id, but has no more facts than bytes
+                    self.lost += 1
+                    return
+                first = last + 1
+                guessed += _PAGE
+            if first is None or first > end:
+                return
+            last = min(first + _PAGE - 1, end)
+            yield first, last
 
     def _settings(self) -> list[str]:
         try:

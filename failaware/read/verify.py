@@ -260,7 +260,8 @@ class _Verifier:
         elsewhere = away.overlaps(seal.first_id, seal.last_id) or self._archive is not None
         if not elsewhere and b"".join(found.values()) == seal.facts:
             return
-        for position, number in enumerate(range(seal.first_id, seal.last_id + 1)):
+        for number in sorted({*range(seal.first_id, seal.first_id + len(seal.facts) // KEPT), *found}):
+            position = number - seal.first_id
             was = seal.facts[position * KEPT : (position + 1) * KEPT]
             if problem := self._difference(was, found.get(number), moved=number in away):
                 self._find("facts", f"{seal.of_table} {number}", problem)
@@ -272,7 +273,7 @@ class _Verifier:
             return "was deleted since it was sealed" if due and was != NOTHING else ""
         if moved and self._archive is None:
             return "stands here again, though it was moved to an archive"
-        if was == NOTHING:
+        if was in (NOTHING, b""):
             return "was inserted where nothing was when it was sealed"
         return "was changed since it was sealed" if was != digest else ""
 

@@ -147,7 +147,13 @@ def test_what_was_erased_and_is_back(tamper):
 
 
 def test_a_seal_that_was_changed(tamper):
-    for column in ("sealed_at = 1", "digest = replace(digest, '1', '2')", "facts = (SELECT max(facts) FROM seal_log)"):
+    changes = (
+        "sealed_at = 1",
+        "digest = replace(digest, '1', '2')",
+        "facts = (SELECT max(facts) FROM seal_log)",
+        f"last_id = {2**62}",
+    )
+    for column in changes:
         found = tamper(f"UPDATE seal_log SET {column} WHERE seal_id = 1")
         assert found, column
         assert all(name.startswith(("seal", "event_log")) for name in found)

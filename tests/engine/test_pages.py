@@ -1,0 +1,60 @@
+"""Whoever goes through all facts goes by those that there are, not by the numbers up to the last."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from failaware import Store
+from failaware.engine.pages import pages
+from tests.conftest import assert_rebuild_changes_nothing, plain
+
+FAR = 2**62
+
+
+@pytest.fixture
+def far(path):
+    """A store in which someone else gave a fact a number far beyond the others."""
+    with Store.open(path) as store:
+        for n in range(5):
+            store.record("order", {"n": n})
+    with plain(path) as db:
+        db.execute(
+            "INSERT INTO event_log (event_id, event_type, event_payload, occurred_at, detected_at) "
+            f"SELECT {FAR}, event_type, event_payload, occurred_at, detected_at FROM event_log WHERE event_id = 5"
+        )
+    return path
+
+
+def failaware(*words):
+    command = [sys.executable, "-m", "failaware", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize(
+    ("command", "status"),
+    [("rebuild", 0), ("health --as-of 1h", 0), ("diff 1h", 0), ("seal", 0), ("verify", 1), ("export", 0)],
+)
+def test_a_number_far_beyond_holds_nobody_up(far, command, status):
+    done = failaware("--db", far, *command.split())
+    assert done.returncode == status, done.stderr
+    if command == "verify":
+        assert f"6 to {FAR - 1}" in done.stdout
+
+
+def test_what_comes_after_a_gap_is_exported_and_derived(far, path):
+    failaware("--db", path, "rebuild")
+    with Store.open(path) as store:
+        assert_rebuild_changes_nothing(store)
+    facts = [json.loads(line) for line in failaware("--db", path, "export").stdout.splitlines()]
+    assert [fact["event_id"] for fact in facts if fact.get("fact") == "event"] == [1, 2, 3, 4, 5, FAR]
+
+
+def test_pages_hold_every_row_once(far, path):
+    with Store.open(path) as store:
+        for size in (1, 2, 4, 100):
+            found = store.read(lambda db, size=size: list(pages(db, "event_log", "event_id", FAR, size)))
+            held = [number for number in (1, 2, 3, 4, 5, FAR) for first, last in found if first <= number <= last]
+            assert held == [1, 2, 3, 4, 5, FAR]
+            assert all(last - first < size for first, last in found)
