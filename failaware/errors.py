@@ -9,6 +9,7 @@
     │   ├── StoreMissing      there is none
     │   ├── StoreForeign      it is not a failaware store
     │   ├── StoreNewer        a newer failaware wrote it
+    │   ├── StoreOlder        an older failaware wrote it; whoever may write to it brings it up to date
     │   ├── StoreCorrupt      it is damaged
     │   ├── StoreBusy         someone else holds it for longer than we wait
     │   └── TransactionEnded  the server ended a transaction in which nothing happened for too long
@@ -57,6 +58,10 @@ class StoreForeign(StoreError):
 
 class StoreNewer(StoreError):
     """A newer failaware wrote this store."""
+
+
+class StoreOlder(StoreError):
+    """An older failaware wrote this store, and it has not been opened for writing since."""
 
 
 class StoreCorrupt(StoreError):

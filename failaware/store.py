@@ -16,7 +16,7 @@ from failaware.derive.fold import rebuild
 from failaware.derive.grouping import GroupingRules
 from failaware.derive.rules import Policy
 from failaware.derive.settings import archive_of, load_policy, save_grouping, save_policy
-from failaware.engine import Writer, open_writer
+from failaware.engine import Deriver, Writer, open_writer
 from failaware.errors import StoreError, UsageError
 from failaware.facts import append
 from failaware.facts.commit import GroupCommit
@@ -86,7 +86,7 @@ class Store:
         """
         extra = () if isinstance(mask, bool) else mask
         masker = Masker(extra_keys=extra, enabled=mask is not False)
-        db = open_writer(path, synchronous=synchronous)
+        db = open_writer(path, synchronous=synchronous, derive=_rebuild)
         try:
             return cls(db, Recorder(masker, max_payload_bytes), clock or db.clock(now_us))
         except BaseException:
@@ -360,6 +360,11 @@ def whoami() -> str:
 def this_worker() -> str:
     """This process, as host:pid."""
     return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def _rebuild(db: Deriver) -> None:
+    """Derive anew by the store's own policy."""
+    rebuild(db, load_policy(db))
 
 
 def _event(event_id: int, new: NewEvent, payload: Any) -> Event:

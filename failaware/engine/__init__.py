@@ -5,6 +5,7 @@ handle can only query, `open_beside`, which has tables of its own beside those i
 place is a SQLite file, or the URL of a PostgreSQL database.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 from failaware.engine.base import Deriver, Reader, Row, Watch, Writer
@@ -60,8 +61,10 @@ def open_beside(place: str | Path, *, facts: bool = False) -> Deriver:
     return SqliteBeside(Path(place), facts=facts)
 
 
-def open_writer(place: str | Path, *, synchronous: str) -> Writer:
+def open_writer(place: str | Path, *, synchronous: str, derive: Callable[[Deriver], None]) -> Writer:
     """Open a store for writing; makes it, or brings an older one up to date, if need be.
+
+    What is derived is then empty, and `derive` is told to derive it, before anybody sees it so.
 
     Raises:
         StoreError: foreign, newer, corrupt, busy or not writable; the message says which.
@@ -69,10 +72,10 @@ def open_writer(place: str | Path, *, synchronous: str) -> Writer:
     if is_postgres(place):
         from failaware.engine.postgres_writer import PostgresWriter
 
-        return PostgresWriter(str(place), synchronous=synchronous)
+        return PostgresWriter(str(place), synchronous=synchronous, derive=derive)
     from failaware.engine.sqlite import SqliteWriter
 
-    return SqliteWriter(Path(place), synchronous=synchronous)
+    return SqliteWriter(Path(place), synchronous=synchronous, derive=derive)
 
 
 def is_postgres(place: str | Path) -> bool:

@@ -8,7 +8,7 @@ from failaware.engine.base import Reader
 from failaware.engine.schema import whole_schema
 
 _MASTER = "SELECT type, name, tbl_name, sql FROM main.sqlite_master WHERE sql IS NOT NULL ORDER BY type, name"
-_COMMENT, _BLANKS = re.compile(r"--[^\n]*"), re.compile(r"\s+")
+_COMMENT, _BLANKS, _BESIDE = re.compile(r"--[^\n]*"), re.compile(r"\s+"), re.compile(r" ?([(),]) ?")
 
 
 def differences(db: Reader) -> Iterator[str]:
@@ -54,5 +54,5 @@ def _expected() -> dict[tuple[str, str], str]:
 
 
 def _plain(sql: str) -> str:
-    """A statement without its comments and line ends."""
-    return _BLANKS.sub(" ", _COMMENT.sub("", sql)).strip()
+    """A statement without its comments, and with as few blanks as it can have: ALTER TABLE puts its own."""
+    return _BESIDE.sub(r"\1", _BLANKS.sub(" ", _COMMENT.sub("", sql)).strip())

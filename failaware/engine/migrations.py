@@ -1,22 +1,44 @@
-"""The schema's history. Imported only when a store has to be made or brought up to date (sqlite-utils is heavy)."""
+"""A SQLite file's schema made, or brought up to date. Imported only for that: sqlite-utils is heavy."""
 
+import re
+from collections.abc import Callable, Iterable, Mapping
 from sqlite3 import Connection
 
 from sqlite_utils import Migrations
 from sqlite_utils.db import Database
 
-from failaware.engine.schema import whole_schema
+from failaware.engine import versions
+from failaware.engine.guards import guard_statements
+from failaware.engine.schema import made_anew, whole_schema
 
-migrations = Migrations("failaware")
-
-
-@migrations()
-def spine(db: Database) -> None:
-    """Version 1: the facts with their guards, and what is derived from them."""
-    for statement in whole_schema():
-        db.execute(statement)
+_TRIGGER = re.compile(r"CREATE TRIGGER (\w+)")
 
 
-def migrate(connection: Connection) -> None:
-    """Apply what is pending, inside the transaction that the caller has opened."""
-    migrations.apply(Database(connection, execute_plugins=False))
+def make(connection: Connection) -> None:
+    """Make the schema as it is today, after which no step is left to take. The caller has opened a transaction."""
+    _take(Database(connection, execute_plugins=False), {"spine": whole_schema()})
+
+
+def bring_up_to_date(connection: Connection) -> None:
+    """Take the steps that are pending; then nothing is derived yet. The caller has opened a transaction."""
+    db = Database(connection, execute_plugins=False)
+    guards = _TRIGGER.findall("\n".join(guard_statements()))
+    _all((*(f"DROP TRIGGER IF EXISTS {guard}" for guard in guards), *versions.taken_away()))(db)
+    _take(db, {step.name: step.statements for step in versions.STEPS})
+    _all(made_anew())(db)
+
+
+def _take(db: Database, steps: Mapping[str, Iterable[str]]) -> None:
+    """Take those of the steps that were not taken, and note all."""
+    migrations = Migrations("failaware")
+    for name in ("spine", *(step.name for step in versions.STEPS)):
+        migrations(name=name)(_all(steps.get(name, ())))
+    migrations.apply(db)
+
+
+def _all(statements: Iterable[str]) -> Callable[[Database], None]:
+    def run(db: Database) -> None:
+        for statement in statements:
+            db.execute(statement)
+
+    return run

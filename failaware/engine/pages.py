@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from failaware.engine.base import Reader
+from failaware.errors import StoreCorrupt
 
 
 def pages(db: Reader, table: str, key: str, end: int, size: int) -> Iterator[tuple[int, int]]:
@@ -17,6 +18,18 @@ def pages(db: Reader, table: str, key: str, end: int, size: int) -> Iterator[tup
 
 
 def next_id(db: Reader, table: str, key: str, after: int) -> int | None:
-    """The first id that is greater, if there is one."""
+    """The first id that is greater, if there is one.
+
+    Raises:
+        StoreCorrupt: what comes next is not greater, so that nobody would get to an end.
+    """
     rows = db.query(f"SELECT {key} FROM {table} WHERE {key} > ? ORDER BY {key} LIMIT 1", (after,))
-    return rows[0][0] if rows else None
+    if not rows:
+        return None
+    ((found,),) = rows
+    if not isinstance(found, int) or found <= after:
+        raise StoreCorrupt(
+            f"the rows of {table} are not in the order of their numbers: the store is damaged; "
+            "keep a copy of it, 'failaware export' saves what can be read, and restore a backup"
+        )
+    return found

@@ -11,12 +11,12 @@ from psycopg import RawCursor, errors
 from psycopg.adapt import Loader
 from psycopg.types.numeric import Int8BinaryDumper
 
-from failaware.engine import postgres_schema
+from failaware.engine import postgres_schema, versions
 from failaware.engine.base import Parameters, Row
 from failaware.engine.postgres_dialect import statement
 from failaware.engine.postgres_errors import foreign, in_our_words, raise_ours
 from failaware.engine.postgres_place import parse
-from failaware.errors import StoreError, StoreMissing, StoreNewer
+from failaware.errors import StoreError, StoreMissing
 
 T = TypeVar("T")
 
@@ -116,6 +116,7 @@ class PostgresReader:
             raise StoreMissing(
                 f"there is no store at {self.path}; record something, run 'failaware seed', or 'failaware init'"
             )
+        versions.check_not_older(version, self.path)
 
     def _version(self) -> int:
         """The version of the store's schema; 0 where there is none. Anything that is not ours is refused here."""
@@ -134,11 +135,7 @@ class PostgresReader:
                 f"{self.path}: this role may not read the store; 'failaware init --roles' gives one that may"
             )
         version = int(mark.removeprefix(postgres_schema.MARK))
-        if version > postgres_schema.VERSION:
-            raise StoreNewer(
-                f"{self.path} was written by a newer failaware (schema {version}, this one knows "
-                f"{postgres_schema.VERSION}); upgrade failaware"
-            )
+        versions.check_not_newer(version, self.path)
         return version
 
     def raw(self, text: str) -> list[Row]:

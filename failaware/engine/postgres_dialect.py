@@ -41,7 +41,7 @@ _TOKEN = re.compile(
 )
 _BYTES = re.compile(r"CAST\(((?:(?!CAST\().)*?) AS BLOB\)", re.DOTALL)
 _JSON = re.compile(r"\bjson_(array|object)\(")
-_TABLE = re.compile(r"^CREATE (TEMP )?TABLE\b", re.MULTILINE)
+_TABLE = re.compile(r"^(CREATE (TEMP )?|ALTER )TABLE\b", re.MULTILINE)
 _TYPE = re.compile(r"\b(INTEGER|TEXT|BLOB)\b")
 _TYPES = {"INTEGER": "BIGINT", "TEXT": 'TEXT COLLATE "C"', "BLOB": "BYTEA"}
 _INDEX = re.compile(r"^(CREATE INDEX \w+ ON event_state \()((?:(?!event_id)[\w, ])+)\)")

@@ -7,6 +7,7 @@ from typing import NoReturn
 import psycopg
 from psycopg import errors
 
+from failaware.engine.schema import CONTRADICTS, is_derived
 from failaware.errors import (
     StoreBusy,
     StoreCorrupt,
@@ -74,6 +75,8 @@ def raise_ours(error: Exception, place: str) -> NoReturn:
     for kind, ours, sentence in _BY_KIND:
         if isinstance(error, kind):
             raise ours(sentence.format(place=place, error=said)) from error
+    if isinstance(error, psycopg.IntegrityError) and (table := error.diag.table_name) and is_derived(table):
+        raise StoreCorrupt(CONTRADICTS.format(place=place, error=said)) from error
     if isinstance(error, psycopg.OperationalError):
         raise StoreError(f"{place} cannot be reached: {said}; is the server there?") from error
     raise error

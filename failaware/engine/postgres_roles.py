@@ -32,7 +32,19 @@ def statements(schema: str) -> Iterator[str]:
     temporary = f"format('GRANT TEMPORARY ON DATABASE %I TO {both}', current_database())"
     yield f"DO $$BEGIN EXECUTE {temporary}; END$$"
     yield f"GRANT USAGE ON SCHEMA {schema} TO {both}"
-    yield f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {both}"
+    yield from _privileges(schema)
+
+
+def privileges_of_those_there(schema: str) -> Iterator[str]:
+    """SQL that gives the roles their privileges on tables that were made anew, where there are such roles."""
+    writer, _ = names(schema)
+    granted = "; ".join(_privileges(schema))
+    yield f"DO $$BEGIN IF EXISTS (SELECT 1 FROM pg_roles WHERE rolname = '{writer}') THEN {granted}; END IF; END$$"
+
+
+def _privileges(schema: str) -> Iterator[str]:
+    writer, reader = names(schema)
+    yield f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {writer}, {reader}"
     for table, guarded in FACTS.items():
         yield f"GRANT INSERT ON {schema}.{table} TO {writer}"
         if guarded.erasable:

@@ -7,19 +7,20 @@ import re
 from collections.abc import Callable, Iterator
 from functools import reduce
 
+from failaware.engine import versions
 from failaware.engine.base import Row
 from failaware.engine.guards import FACTS, FOUNDED, REFUSES, is_erasure, is_moved
 from failaware.engine.postgres_dialect import HELPERS, statement
-from failaware.engine.schema import private_schema, tables, views
+from failaware.engine.schema import derived_tables, kept_tables, private_schema, views
 
 Query = Callable[[str], list[Row]]
 """Runs a statement that is in PostgreSQL's words already."""
 
-VERSION = 1
 MARK = "failaware "
 _RAISE = "RAISE EXCEPTION '{message}' USING ERRCODE = 'integrity_constraint_violation';"
 
 _ISO = r"""to_char('epoch'::timestamp + \1 * interval '1 microsecond', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
+_FUNCTION = re.compile(r"CREATE FUNCTION ([\w.]+)")
 _VIEW = re.compile(r"^CREATE VIEW\b", re.MULTILINE)
 
 STATE = """
@@ -54,11 +55,29 @@ def creation(schema: str) -> Iterator[str]:
     """All statements that make a store's schema, in PostgreSQL's words."""
     yield f"CREATE SCHEMA IF NOT EXISTS {schema}"
     yield f"SET LOCAL search_path = {schema}"
-    for sql in (*tables(), *views(_ISO)):
+    for sql in kept_tables():
+        yield statement(sql, schema).text.decode()
+    yield from _made_anew(schema)
+
+
+def bringing_up_to_date(schema: str, version: int) -> Iterator[str]:
+    """All statements that give an older store's schema today's form; nothing is derived then."""
+    functions = "\n".join(helper.format(schema=schema) for helper in HELPERS), *guard_statements(schema, schema)
+    for name in _FUNCTION.findall("\n".join(functions)):
+        yield f"DROP FUNCTION IF EXISTS {name} CASCADE"  # a guard with its trigger
+    yield from versions.taken_away()
+    for step in versions.since(version):
+        for sql in step.statements:
+            yield statement(sql, schema).text.decode()
+    yield from _made_anew(schema)
+
+
+def _made_anew(schema: str) -> Iterator[str]:
+    for sql in (*derived_tables(), *views(_ISO)):
         yield statement(sql, schema).text.decode()
     yield from (helper.format(schema=schema) for helper in HELPERS)
     yield from guard_statements(schema, schema)
-    yield f"COMMENT ON SCHEMA {schema} IS '{MARK}{VERSION}'"
+    yield f"COMMENT ON SCHEMA {schema} IS '{MARK}{versions.current()}'"
 
 
 def guard_statements(schema: str, facts: str) -> Iterator[str]:

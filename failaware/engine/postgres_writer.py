@@ -11,8 +11,8 @@ import psycopg
 from psycopg import RawCursor, errors
 from psycopg.pq import TransactionStatus
 
-from failaware.engine import postgres_schema
-from failaware.engine.base import Parameters, Row
+from failaware.engine import postgres_roles, postgres_schema, versions
+from failaware.engine.base import Deriver, Parameters, Row
 from failaware.engine.postgres import NOW_US, PAUSES_S, PostgresReader
 from failaware.engine.postgres_dialect import statement
 from failaware.engine.postgres_errors import in_our_words
@@ -52,7 +52,7 @@ class PostgresWriter(PostgresReader):
 
     READ_ONLY = False
 
-    def __init__(self, url: str, *, synchronous: str) -> None:
+    def __init__(self, url: str, *, synchronous: str, derive: Callable[[Deriver], None]) -> None:
         if synchronous not in _SYNCHRONOUS:
             raise UsageError(f"synchronous is 'FULL' or 'NORMAL', not {synchronous!r}")
         self._synchronous = _SYNCHRONOUS[synchronous]
@@ -62,6 +62,8 @@ class PostgresWriter(PostgresReader):
         self._xid = ""
         self._idled: psycopg.Error | None = None  # how the server ended the transaction at hand, for being idle
         super().__init__(url)
+        if self._version() < versions.current():
+            self.run(lambda: self._bring_up_to_date(derive))
 
     def _prepare(self) -> None:
         self._settings |= {"synchronous_commit": self._synchronous, **_ALONG_INDEXES}
@@ -75,7 +77,7 @@ class PostgresWriter(PostgresReader):
         self._suspended = False
 
     def _check_version(self) -> None:
-        if self._version() == postgres_schema.VERSION:
+        if self._version() > 0:
             return
         self.raw(f"BEGIN; SELECT pg_advisory_xact_lock({_lock(self._schema)})")
         try:
@@ -85,6 +87,16 @@ class PostgresWriter(PostgresReader):
         except BaseException:
             self._roll_back()
             raise
+
+    def _bring_up_to_date(self, derive: Callable[[Deriver], None]) -> None:
+        self._send()
+        version = self._version()
+        if version < versions.current():  # nobody else did it while we waited for the lock
+            for sql in postgres_schema.bringing_up_to_date(self._schema, version):
+                self.raw(sql)
+            for sql in postgres_roles.privileges_of_those_there(self._schema):
+                self.raw(sql)
+            derive(self)
 
     def suspend(self) -> None:
         """Close the connection until it is needed again: before a fork, since two processes cannot share one."""

@@ -11,6 +11,12 @@ _HERE = Path(__file__).parent
 _ISO = re.compile(r"\bISO\(([\w.]+)\)")
 _RETRIES = re.compile(r"\bRETRIES\(([\w.]+)\)")
 _TABLE = re.compile(r"^CREATE TABLE (\w+)", re.MULTILINE)
+CONTRADICTS = (
+    "{place} is damaged: its facts, or what is derived from them, contradict each other ({error}); "
+    "'failaware verify' says where, and 'failaware rebuild' derives anew"
+)
+"""What it means that a derived table does not take a row."""
+
 _FRACTION = r"(\1 % 1000000 + 1000000) % 1000000"
 _SQLITE_ISO = (
     rf"strftime('%Y-%m-%dT%H:%M:%S', (\1 - {_FRACTION}) / 1000000, 'unixepoch') || printf('.%06dZ', {_FRACTION})"
@@ -19,20 +25,31 @@ _SQLITE_ISO = (
 
 def whole_schema() -> Iterator[str]:
     """Everything that a store has, in the order in which it is made."""
-    yield from tables()
+    yield from kept_tables()
+    yield from made_anew()
+
+
+def made_anew() -> Iterator[str]:
+    """What a store has beside its facts, once its tables are there: what is derived (empty), the views, the guards."""
+    yield from derived_tables()
     yield from views(_SQLITE_ISO)
     yield from guard_statements()
 
 
-def tables() -> Iterator[str]:
-    """The tables with their indexes, and the views that our own statements read."""
-    for name in ("schema.sql", "working.sql", "derived.sql"):
-        yield from _statements(name)
+def kept_tables() -> Iterator[str]:
+    """The tables of what cannot be derived, with their indexes."""
+    for name in ("schema.sql", "working.sql"):
+        yield from statements(name)
+
+
+def derived_tables() -> Iterator[str]:
+    """The tables of what is derived, with their indexes, and the views that our own statements read."""
+    yield from statements("derived.sql")
 
 
 def views(iso: str) -> Iterator[str]:
     r"""The views for people; `iso` is SQL that writes the time `\1` (µs) as ISO 8601."""
-    for statement in _statements("views.sql"):
+    for statement in statements("views.sql"):
         yield _RETRIES.sub(lambda found: retries(found[1]), _ISO.sub(iso, statement))
 
 
@@ -42,7 +59,7 @@ def private_schema(*, facts: bool) -> Iterator[str]:
     By their names they stand before the store's own, so that every statement works on them as it is.
     """
     for name in ("schema.sql", "working.sql", "derived.sql") if facts else ("working.sql", "derived.sql"):
-        for statement in _statements(name):
+        for statement in statements(name):
             yield statement.replace("CREATE TABLE ", "CREATE TEMP TABLE ").replace("CREATE VIEW ", "CREATE TEMP VIEW ")
 
 
@@ -51,12 +68,18 @@ def tables_of(*names: str) -> tuple[str, ...]:
     return tuple(table for name in names for table in _TABLE.findall((_HERE / name).read_text(encoding="utf-8")))
 
 
+def is_derived(table: str) -> bool:
+    """Whether a table can be derived anew, or is one to work with."""
+    return table not in tables_of("schema.sql", "working.sql")
+
+
 def work_tables() -> Iterator[str]:
     """The temporary tables that a connection needs to fold."""
-    yield from _statements("work.sql")
+    yield from statements("work.sql")
 
 
-def _statements(name: str) -> Iterator[str]:
+def statements(name: str) -> Iterator[str]:
+    """The statements of one of the files beside this one."""
     from sqlite3 import complete_statement
 
     statement = ""

@@ -7,16 +7,18 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from failaware.engine.base import Parameters, Reader, Row
+from failaware.engine.base import Deriver, Parameters, Reader, Row
 from failaware.engine.private import warn_if_exposed
 from failaware.engine.sqlite_errors import ITS_ERRORS, in_our_words, raise_ours
 from failaware.engine.sqlite_files import (
     BUSY_TIMEOUT_S,
     LOG_BYTES,
+    bring_up_to_date,
     check_version,
     connect_read_only,
     connect_read_write,
     identity,
+    is_older,
     need_sqlite,
 )
 from failaware.engine.turns import Turns
@@ -122,7 +124,7 @@ class SqliteReader(_OfAFile):
 class SqliteWriter(_OfAFile):
     """The writing connection. It may be used from any thread, but by one at a time: the caller holds a lock."""
 
-    def __init__(self, path: Path, *, synchronous: str) -> None:
+    def __init__(self, path: Path, *, synchronous: str, derive: Callable[[Deriver], None]) -> None:
         if synchronous not in ("FULL", "NORMAL"):
             raise UsageError(f"synchronous is 'FULL' or 'NORMAL', not {synchronous!r}")
         need_sqlite()
@@ -133,6 +135,9 @@ class SqliteWriter(_OfAFile):
         self._turns = Turns()
         self._long_log = LOG_BYTES
         self._reopen()
+        with in_our_words(path):
+            if is_older(self._db, path):
+                self.run(lambda: self._bring_up_to_date(derive))
         warn_if_exposed(path)
         self.path = path.absolute()  # a later chdir must not lead a reopened connection elsewhere
 
@@ -143,6 +148,11 @@ class SqliteWriter(_OfAFile):
         self._pid = os.getpid()
         self._suspended = False
         self._opened += 1
+
+    def _bring_up_to_date(self, derive: Callable[[Deriver], None]) -> None:
+        if is_older(self._db, self.path):  # nobody else did it while we waited for the lock
+            bring_up_to_date(self._db)
+            derive(self)
 
     def suspend(self) -> None:
         """Close the connection until it is needed again: before a fork.

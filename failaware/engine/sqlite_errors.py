@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
+from failaware.engine.schema import CONTRADICTS, is_derived
 from failaware.errors import StoreBusy, StoreCorrupt, StoreError, StoreForeign, UsageError
 
 _DAMAGED = (
@@ -45,6 +46,8 @@ _NOT_AS_MADE = re.compile(
 )
 """How SQLite begins when the schema, or a value, is not what our statements are written for."""
 
+_BROKEN = re.compile(r"\w[\w ]* constraint failed: (\w+)")
+
 _CLOSED = "Cannot operate on a closed database."
 
 ITS_ERRORS = (sqlite3.DatabaseError, OverflowError, UnicodeError)
@@ -66,6 +69,8 @@ def raise_ours(error: Exception, path: Path) -> NoReturn:
         raise StoreCorrupt(_DAMAGED.format(path=path, error="it holds a text that is no UTF-8")) from None
     if _NOT_AS_MADE.match(str(error)):
         raise StoreCorrupt(_DAMAGED.format(path=path, error=error)) from error
+    if (broken := _BROKEN.match(str(error))) and is_derived(broken[1]):
+        raise StoreCorrupt(CONTRADICTS.format(place=path, error=error)) from error
     if str(error) == _CLOSED:
         raise StoreError(f"{path} was closed; open it again") from error
     code = getattr(error, "sqlite_errorcode", None)

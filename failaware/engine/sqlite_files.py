@@ -5,11 +5,11 @@ import sqlite3
 from pathlib import Path
 from urllib.parse import quote
 
+from failaware.engine import versions
 from failaware.engine.schema import work_tables
-from failaware.errors import StoreError, StoreForeign, StoreMissing, StoreNewer
+from failaware.errors import StoreError, StoreForeign, StoreMissing
 
 APPLICATION_ID = 0x4641494C  # "FAIL": tells a failaware store from any other SQLite file
-SCHEMA_VERSION = 1
 BUSY_TIMEOUT_S = 30.0
 OLDEST_SQLITE = (3, 37, 0)  # STRICT tables
 _LOG_PAGES = {"FULL": 1_000, "NORMAL": 4_000}
@@ -31,9 +31,8 @@ def connect_read_write(path: Path, synchronous: str) -> sqlite3.Connection:
         raise StoreError(f"{path} cannot be written: it is read-only for this user; ask its owner to let you")
     db = _connect(f"file:{quote(os.fsencode(path))}?mode=rw")
     try:
-        version = _version(db, path)
-        if version < SCHEMA_VERSION:
-            _bring_up_to_date(db, path)
+        if _version(db, path) == 0:
+            _make(db, path)
         db.execute("PRAGMA journal_mode = WAL")
         db.execute(f"PRAGMA synchronous = {synchronous}")
         db.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES[synchronous]}")
@@ -59,16 +58,16 @@ def _create_private(path: Path) -> None:
         raise StoreError(f"cannot make {path}: {error.strerror}; name a place that you may write to") from None
 
 
-def _bring_up_to_date(db: sqlite3.Connection, path: Path) -> None:
-    from failaware.engine.migrations import migrate
+def _make(db: sqlite3.Connection, path: Path) -> None:
+    from failaware.engine.migrations import make
 
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("BEGIN IMMEDIATE")
     try:
-        if _version(db, path) < SCHEMA_VERSION:  # nobody else did it while we waited for the lock
-            migrate(db)
+        if _version(db, path) == 0:  # nobody else did it while we waited for the lock
+            make(db)
             db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            db.execute(f"PRAGMA user_version = {versions.current()}")
         db.execute("COMMIT")
     except BaseException:
         if db.in_transaction:
@@ -127,10 +126,25 @@ def _connect(uri: str, timeout_s: float = BUSY_TIMEOUT_S) -> sqlite3.Connection:
     return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=timeout_s, check_same_thread=False)
 
 
+def is_older(db: sqlite3.Connection, path: Path) -> bool:
+    """Whether the store is to be brought up to date."""
+    return _version(db, path) < versions.current()
+
+
+def bring_up_to_date(db: sqlite3.Connection) -> None:
+    """Give an older store today's schema, in the transaction of the caller, who derives what is derived anew."""
+    from failaware.engine.migrations import bring_up_to_date
+
+    bring_up_to_date(db)
+    db.execute(f"PRAGMA user_version = {versions.current()}")
+
+
 def check_version(db: sqlite3.Connection, path: Path) -> None:
-    """Refuse a file without a schema."""
-    if _version(db, path) == 0:
+    """Refuse a file without today's schema."""
+    version = _version(db, path)
+    if version == 0:
         raise StoreForeign(f"{path} is empty, not yet a failaware store; record something into it first")
+    versions.check_not_older(version, str(path))
 
 
 def _version(db: sqlite3.Connection, path: Path) -> int:
@@ -141,11 +155,7 @@ def _version(db: sqlite3.Connection, path: Path) -> int:
         return 0
     if application != APPLICATION_ID:
         raise StoreForeign(f"{path} is a SQLite file of another program; name a failaware store, or a new file")
-    if version > SCHEMA_VERSION:
-        raise StoreNewer(
-            f"{path} was written by a newer failaware (schema {version}, this one knows {SCHEMA_VERSION}); "
-            "upgrade failaware"
-        )
+    versions.check_not_newer(version, str(path))
     return version
 
 

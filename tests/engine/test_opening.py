@@ -12,7 +12,7 @@ import pytest
 
 import failaware.engine.sqlite as engine
 from failaware import Inspector, Store, UsageError
-from failaware.engine import sqlite_files
+from failaware.engine import versions
 from failaware.errors import StoreBusy, StoreCorrupt, StoreError, StoreForeign, StoreMissing, StoreNewer
 from tests.conftest import assert_rebuild_changes_nothing, plain_sqlite, query
 
@@ -75,7 +75,7 @@ def test_another_programs_database_is_refused_and_left_alone(path, opener):
 def test_a_newer_schema_is_refused(path, opener):
     Store.open(path).close()
     with plain_sqlite(path) as db:
-        db.execute(f"PRAGMA user_version = {sqlite_files.SCHEMA_VERSION + 1}")
+        db.execute(f"PRAGMA user_version = {versions.current() + 1}")
     with pytest.raises(StoreNewer, match="upgrade failaware"):
         opener(path)
 

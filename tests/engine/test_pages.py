@@ -8,9 +8,11 @@ import pytest
 
 from failaware import Store
 from failaware.engine.pages import pages
-from tests.conftest import assert_rebuild_changes_nothing, plain
+from failaware.errors import StoreCorrupt
+from tests.conftest import assert_rebuild_changes_nothing, plain, plain_sqlite
 
 FAR = 2**62
+PAGE = 4_096
 
 
 @pytest.fixture
@@ -58,3 +60,30 @@ def test_pages_hold_every_row_once(far, path):
             held = [number for number in (1, 2, 3, 4, 5, FAR) for first, last in found if first <= number <= last]
             assert held == [1, 2, 3, 4, 5, FAR]
             assert all(last - first < size for first, last in found)
+
+
+@pytest.mark.sqlite("a damaged page of its file")
+def test_a_page_in_the_place_of_the_next_one_is_told_and_holds_nobody_up(path):
+    with Store.open(path) as store:
+        for n in range(100):
+            store.record("order", {"n": n, "note": "x" * 200})
+    with plain_sqlite(path) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        ((root,),) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'event_log'").fetchall()
+    content = bytearray(path.read_bytes())
+    first, second = children(content, root)[:2]
+    content[second : second + PAGE] = content[first : first + PAGE]
+    path.write_bytes(content)
+    for command, status in (("rebuild", 2), ("verify", 1), ("diff 1h", 2)):
+        done = failaware("--db", path, *command.split())
+        assert done.returncode == status, (command, done.stderr)
+    with Store.open(path) as store, pytest.raises(StoreCorrupt, match="not in the order of their numbers"):
+        store.read(lambda db: list(pages(db, "event_log", "event_id", 100, 1)))
+
+
+def children(content, number):
+    """Where the pages lie that an interior page of a table names (sqlite.org/fileformat2.html, section 1.6)."""
+    page = content[(number - 1) * PAGE : number * PAGE]
+    assert page[0] == 5
+    cells = [int.from_bytes(page[12 + 2 * n : 14 + 2 * n], "big") for n in range(int.from_bytes(page[3:5], "big"))]
+    return [(int.from_bytes(page[cell : cell + 4], "big") - 1) * PAGE for cell in cells]

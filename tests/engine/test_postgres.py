@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from failaware import Handlers, Inspector, NotFound, Store, UsageError, Worker
-from failaware.engine import postgres_schema
+from failaware.engine import postgres_schema, versions
 from failaware.engine.guards import FACTS
 from failaware.engine.postgres_dialect import statement
 from failaware.engine.postgres_place import parse
@@ -87,7 +87,7 @@ def test_an_empty_schema_that_an_administrator_made_becomes_a_store(path):
 def test_a_newer_schema_is_refused(path, opener):
     Store.open(path).close()
     with plain(path) as db:
-        mark = f"{postgres_schema.MARK}{postgres_schema.VERSION + 1}"
+        mark = f"{postgres_schema.MARK}{versions.current() + 1}"
         db.execute(f"COMMENT ON SCHEMA {parse(path).schema} IS '{mark}'")
     with pytest.raises(StoreNewer, match="upgrade failaware"):
         opener(path)

@@ -1,0 +1,108 @@
+"""A store that an older failaware made is brought up to date by whoever opens it for writing, and by nobody else."""
+
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from failaware import Inspector, Store
+from failaware.engine import versions
+from failaware.errors import StoreOlder
+from failaware.facts.seal import seal_all
+from failaware.read.verify import verify
+from sample_data import seed
+from tests.conftest import derived, plain, query
+from tests.test_same_on_both import facts
+
+STEP = versions.Step("own_word", ("ALTER TABLE event_log ADD COLUMN fingerprint TEXT",))
+"""As if this column of today's had come with version 2."""
+
+
+def make_older(path):
+    """Take away what version 1 did not have: guards and views go with it, as they would have been others."""
+    with plain(path, guarded=False) as db:
+        views = ["event_detected", "failures", "clusters", "severities", "failure_severity", "known_cluster"]
+        for view in views:
+            db.execute(f"DROP VIEW {view}")
+        db.execute("DROP TABLE cluster_hour")
+        db.execute("CREATE TABLE cluster_hour (as_it_was INTEGER)")
+        db.execute("ALTER TABLE event_log DROP COLUMN fingerprint")
+        if "://" in str(path):
+            db.execute("DROP FUNCTION hex, event_log_refuses_update CASCADE")
+
+
+@pytest.fixture
+def older(path, monkeypatch):
+    """A store of version 1, what it held, and what was derived from it; today's version is 2."""
+    seed(path, events=120)
+    with Store.open(path) as store:
+        store.rebuild(store.policy._replace(repeated_retries=1))
+        seal_all(store, store.clock())
+        held = facts(store), derived(store)
+    make_older(path)
+    monkeypatch.setattr(versions, "STEPS", (STEP,))
+    return held
+
+
+def test_facts_stay_and_all_else_is_made_anew(older, path):
+    with Store.open(path) as store:
+        assert (facts(store), derived(store)) == older
+        assert store.policy.repeated_retries == 1
+    assert verify(path).findings == ()
+    with Store.open(path) as store:  # and only once
+        assert store.record("more").event_id == 121
+
+
+def test_a_reader_says_who_can_do_it(older, path):
+    with pytest.raises(StoreOlder, match=r"schema 1, this one reads 2.*failaware init"):
+        Inspector.open(path)
+    Store.open(path).close()
+    Inspector.open(path).close()
+
+
+def test_many_at_once_do_it_once(older, path):
+    def record(n):
+        with Store.open(path) as store:
+            return store.record("more", {"n": n}).event_id
+
+    with ThreadPoolExecutor(6) as pool:
+        assert sorted(pool.map(record, range(6))) == list(range(121, 127))
+    assert verify(path).findings == ()
+
+
+def test_what_fails_in_the_middle_leaves_it_as_it_was(older, path, monkeypatch):
+    monkeypatch.setattr(versions, "STEPS", (STEP, versions.Step("wrong", ("ALTER TABLE nowhere ADD COLUMN x TEXT",))))
+    with pytest.raises(Exception, match="nowhere"):
+        Store.open(path)
+    monkeypatch.setattr(versions, "STEPS", (STEP,))
+    with Store.open(path) as store:
+        assert (facts(store), derived(store)) == older
+
+
+def test_killed_at_any_moment_the_next_one_does_it(older, path):
+    program = (
+        "import sys; from failaware import Store; from failaware.engine import versions; "
+        f"versions.STEPS = (versions.Step({STEP.name!r}, {STEP.statements!r}),); "
+        "print('here', flush=True); Store.open(sys.argv[1]).close()"
+    )
+    for n in range(12):
+        with subprocess.Popen([sys.executable, "-c", program, str(path)], stdout=subprocess.PIPE) as process:
+            process.stdout.readline()
+            time.sleep(n * 0.006)
+            process.send_signal(signal.SIGKILL)
+    with Store.open(path) as store:
+        assert (facts(store), derived(store)) == older
+    assert verify(path).findings == ()
+
+
+def test_a_new_store_has_taken_every_step(path, monkeypatch):
+    monkeypatch.setattr(versions, "STEPS", (STEP,))
+    with Store.open(path) as store:
+        store.record("a")
+        if "://" not in str(path):
+            steps = query(store, "SELECT name FROM _sqlite_migrations WHERE migration_set = 'failaware' ORDER BY id")
+            assert steps == [("spine",), (STEP.name,)]
+    assert verify(path).findings == ()
