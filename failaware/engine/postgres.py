@@ -165,10 +165,16 @@ class PostgresReader:
         """Whether the server has gone away; that it says so may come before the connection's end is noticed.
 
         Where it ended a transaction for being idle, the connection is lost as well, but the server is there: what was
-        idle once will be so again.
+        idle once will be so again. In a pipeline, psycopg may raise only what leaving it brought, while it handled what
+        the server said.
         """
-        idle = isinstance(error, errors.IdleInTransactionSessionTimeout)
-        return not idle and (self._db.broken or isinstance(error, _GOES_AWAY))
+        while isinstance(error, psycopg.Error):
+            if isinstance(error, errors.IdleInTransactionSessionTimeout):
+                return False
+            if isinstance(error, _GOES_AWAY):
+                return True
+            error = error.__context__
+        return self._db.broken
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:

@@ -132,6 +132,26 @@ def test_what_had_not_committed_is_run_once_more(server):
         assert runs == [0, 1]
 
 
+def test_a_pipeline_that_cannot_be_left_when_the_server_says_goodbye_is_run_once_more(server):
+    with Store.open(server.url("pipeline_left")) as store:
+        runs = []
+
+        def job(db):
+            runs.append(db.query("SELECT 1"))
+            if len(runs) == 1:
+                db._db.close()
+                try:
+                    try:
+                        raise psycopg.errors.AdminShutdown("terminating connection due to administrator command")
+                    except psycopg.Error:
+                        raise psycopg.OperationalError("cannot exit pipeline mode while busy")  # noqa: B904 - as psycopg does
+                except psycopg.Error as error:
+                    raise StoreError("the server cannot be reached") from error
+            return len(runs)
+
+        assert store.write(job) == 2
+
+
 def test_readers_workers_and_what_they_wait_on_come_back(server):
     url, begun = server.url("back"), []
     handlers = Handlers()
