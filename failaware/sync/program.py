@@ -30,7 +30,9 @@ class Interrupts:
     def __init__(self) -> None:
         self.first: signal.Signals | None = None
         self._seen, self._come = os.pipe()  # an Event's lock could be held by the very code that a signal interrupts
+        self._starts = False
         self._program: subprocess.Popen[bytes] | None = None
+        self._unsent: int | None = None
 
     @contextmanager
     def watched(self) -> Iterator[None]:
@@ -50,21 +52,36 @@ class Interrupts:
         return bool(select.select([self._seen], [], [], seconds)[0])
 
     @contextmanager
+    def starting(self) -> Iterator[None]:
+        """Within it, a program is started: from then on it gets by itself what a terminal gives to the foreground."""
+        self._starts = True
+        try:
+            yield
+        except BaseException:
+            self._starts = False
+            raise
+
+    @contextmanager
     def passed_on_to(self, program: subprocess.Popen[bytes]) -> Iterator[None]:
         """Within it, this program gets the signals, also one that came a moment before."""
         self._program = program
-        if self.first is not None:
-            _send(program, self.first)
+        unsent, self._unsent = self._unsent, None
+        if unsent is not None:
+            _send(program, unsent)
         try:
             yield
         finally:
-            self._program = None
+            self._program, self._starts = None, False
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if self.first is None:
             self.first = signal.Signals(number)
             os.write(self._come, b"!")
-        if self._program is not None and not (number in _FROM_TERMINAL and in_foreground()):
+        if self._starts and number in _FROM_TERMINAL and in_foreground():
+            return  # the program has got it, too
+        if self._program is None:
+            self._unsent = number
+        else:
             _send(self._program, number)
 
 
@@ -88,14 +105,15 @@ def run_once(
     started_at = clock()
     apart = not in_foreground()  # a group of its own can be stopped whole; the terminal's must stay one
     try:
-        program = subprocess.Popen(  # noqa: S603 - running what its caller names is what it is for
-            command,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            bufsize=0,
-            close_fds=False,  # what we were given, such as a lock, the program gets; ours are not inheritable
-            process_group=0 if apart else None,
-        )
+        with interrupts.starting():
+            program = subprocess.Popen(  # noqa: S603 - running what its caller names is what it is for
+                command,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                bufsize=0,
+                close_fds=False,  # what we were given, such as a lock, the program gets; ours are not inheritable
+                process_group=0 if apart else None,
+            )
     except (OSError, ValueError) as error:
         status, why = _unstartable(command[0], error)
         say(why)

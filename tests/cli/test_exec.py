@@ -20,6 +20,7 @@ from failaware.ingest.masking import Masker
 from failaware.ingest.record import Recorder
 from failaware.read.verify import verify
 from failaware.sync.exec import Plan, execute
+from failaware.sync.program import Interrupts
 from failaware.sync.retry import Retry
 from tests.conftest import assert_rebuild_changes_nothing, plain, plain_sqlite
 
@@ -228,6 +229,39 @@ def test_signals_are_passed_on_and_nothing_is_tried_after_one(path, name):
         assert (out, process.returncode) == (b"got it\n", 7)
     (attempt,) = event(path).attempts
     assert (attempt.error_type, attempt.because) == ("ExitStatus", f"{name} came: it is not tried again")
+
+
+@pytest.mark.parametrize(
+    ("name", "when", "times"),
+    [
+        ("SIGINT", "before", 1),
+        ("SIGINT", "while it starts", 0),
+        ("SIGTERM", "while it starts", 1),
+        ("SIGTERM", "later", 1),
+    ],
+)
+def test_what_the_terminal_gives_a_program_that_starts_is_not_passed_on(monkeypatch, name, when, times):
+    monkeypatch.setattr("failaware.sync.program.in_foreground", lambda: True)
+    number, interrupts = getattr(signal, name), Interrupts()
+    program = (
+        "import signal, sys\ncame = []\nfor number in (signal.SIGINT, signal.SIGTERM):\n"
+        "    signal.signal(number, lambda *_: came.append(1))\n"
+        "print('ready', flush=True)\nsys.stdin.read()\nprint(len(came))"
+    )
+    with interrupts.watched():
+        if when == "before":
+            os.kill(os.getpid(), number)
+        with interrupts.starting():
+            process = subprocess.Popen(
+                [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0
+            )
+            assert process.stdout.readline() == b"ready\n"
+            if when == "while it starts":
+                os.kill(os.getpid(), number)
+        with interrupts.passed_on_to(process):
+            if when == "later":
+                os.kill(os.getpid(), number)
+            assert process.communicate(timeout=LONG)[0] == f"{times}\n".encode()
 
 
 def test_ctrl_c_at_a_terminal_reaches_the_program_once(path, tmp_path):
