@@ -31,6 +31,7 @@ _ALONG_INDEXES = {
     "enable_seqscan": "off",
     "plan_cache_mode": "force_generic_plan",
 }
+_RESERVED = "SELECT 1 FROM pg_get_keywords() WHERE word = '{schema}' AND catcode IN ('R', 'T')"
 _SYNCHRONOUS = {"FULL": "on", "NORMAL": "off"}
 _INHERITED: list[psycopg.Connection[Row]] = []
 
@@ -79,6 +80,8 @@ class PostgresWriter(PostgresReader):
     def _check_version(self) -> None:
         if self._version() > 0:
             return
+        if self.raw(_RESERVED.format(schema=self._schema)):
+            raise UsageError(f"a store's schema cannot be '{self._schema}', which is a word of SQL; name another one")
         self.raw(f"BEGIN; SELECT pg_advisory_xact_lock({_lock(self._schema)})")
         try:
             if self._version() == 0:  # nobody else did it while we waited for the lock

@@ -83,6 +83,12 @@ def test_an_empty_schema_that_an_administrator_made_becomes_a_store(path):
         assert store.record("a").event_id == 1
 
 
+@pytest.mark.parametrize("name", ["user", "left"])
+def test_a_word_of_sql_names_no_schema(postgres, name):
+    with pytest.raises(UsageError, match=f"cannot be '{name}', which is a word of SQL"):
+        Store.open(postgres.url(name))
+
+
 @pytest.mark.parametrize("opener", [Store.open, Inspector.open])
 def test_a_newer_schema_is_refused(path, opener):
     Store.open(path).close()
