@@ -169,6 +169,8 @@ async def test_a_payload_and_a_traceback_beyond_measure(path, clock):
         await pilot.press("G")
         await until(pilot, lambda: view.scroll_offset.y > 5_000)
         await shows(pilot, "RecursionError: too deep")
+        await pilot.resize_terminal(80, 24)  # by which the text has other rows
+        await shows(pilot, "RecursionError: too deep")
         await pilot.press("y", "t")
         assert pilot.app.clipboard.count("/srv/app.py") == 50_000
 

@@ -36,6 +36,7 @@ class TextView(ScrollView, can_focus=True):
         self._ends: list[int] = []  # for each line the number of rows up to its end
         self._breaks: dict[int, tuple[int, ...]] = {}  # of each line that takes several rows, where they begin
         self._wrapped_at = 0
+        self._height = 0
 
     def show(self, lines: list[Line]) -> None:
         """Show this text; one that has grown or changed leaves the scroll where it is."""
@@ -45,9 +46,18 @@ class TextView(ScrollView, can_focus=True):
         self._wrap()
 
     def on_resize(self) -> None:
-        """Wrap anew."""
+        """Wrap anew; whoever is at the end, or on the way there, stays there."""
+        rows = self._ends[-1] if self._ends else 0
+        at_end = 0 < self._height < rows <= self.scroll_target_y + self._height
+        self._height = self.scrollable_content_region.height
         if self.scrollable_content_region.width != self._wrapped_at:
             self._wrap()
+        if at_end:
+            self.action_scroll_end()
+
+    def action_scroll_end(self) -> None:
+        """To the last row at once: on the way there would be thousands."""
+        self.scroll_end(animate=False)
 
     def _wrap(self) -> None:
         width = self._wrapped_at = max(self.scrollable_content_region.width, 1)
