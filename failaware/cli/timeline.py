@@ -9,6 +9,7 @@ from failaware.model import HOUR, HourCount
 from failaware.text import moment, sparkline
 
 _LARGEST = 24 * 366
+_SHOWN = 50  # clusters
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +27,10 @@ def run(args: argparse.Namespace) -> int:
         now = inspector.now()
         which = inspector.cluster(args.cluster).cluster_id if args.cluster else None
         hours = inspector.timeline(since=now - (args.hours - 1) * HOUR, cluster_id=which)
-        clusters = {cluster.cluster_id: cluster for cluster in inspector.clusters(limit=10_000)} if hours else {}
+        totals: Counter[int] = Counter()
+        for hour in hours:
+            totals[hour.cluster_id] += hour.failures
+        clusters = [inspector.cluster(cluster_id) for cluster_id, _ in totals.most_common(0 if args.json else _SHOWN)]
     if args.json:
         output.print_json(hours)
         return 0
@@ -37,23 +41,22 @@ def run(args: argparse.Namespace) -> int:
     paper.print(output.text("All clusters" if which is None else f"Cluster {which}", "bold"))
     draw_hours(paper, hours, now, hours=args.hours)
     paper.print()
-    totals: Counter[int] = Counter()
     by_cluster: defaultdict[int, list[HourCount]] = defaultdict(list)
     for hour in hours:
-        totals[hour.cluster_id] += hour.failures
         by_cluster[hour.cluster_id].append(hour)
     rows = []
-    for cluster_id, failures in totals.most_common():
-        cluster = clusters[cluster_id]
+    for cluster in clusters:
         cells = [
             output.severity(cluster.severity),
-            output.text(output.short(cluster_id)),
-            output.text(f"{failures:,}"),
-            output.text(_line(by_cluster[cluster_id], now, args.hours, 40)),
+            output.text(output.short(cluster.cluster_id)),
+            output.text(f"{totals[cluster.cluster_id]:,}"),
+            output.text(_line(by_cluster[cluster.cluster_id], now, args.hours, 40)),
         ]
         rows.append((cells, output.failure(cluster.event_type, cluster.error_type, cluster.template)))
     columns = ("severity", "cluster", "failures", f"last {args.hours} h")
     output.print_rows(paper, columns, rows, right={"failures"}, last="failure")
+    if len(totals) > _SHOWN:
+        paper.print(output.text(f"{len(totals) - _SHOWN:,} clusters with fewer failures are left out.", "dim"))
     return 0
 
 

@@ -99,6 +99,19 @@ def test_json_has_the_keys_that_others_rely_on(full):
     assert [attempt["outcome"] for attempt in event["attempts"]] == ["FAILED", "FAILED"]
 
 
+def test_a_timeline_of_more_clusters_than_anyone_reads_says_so(tmp_path):
+    lines = [json.dumps({"type": f"job.{n}", "error": {"type": "E", "message": "m"}}) for n in [*range(60), 7, 7]]
+    path = tmp_path / "store.db"
+    assert failaware("ingest", "-", db=path, stdin="\n".join(lines)).returncode == 0
+    done = failaware("timeline", db=path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "10 clusters with fewer failures are left out" in done.stdout
+    rows = [line for line in done.stdout.splitlines() if "job." in line]
+    assert len(rows) == 50
+    assert "job.7" in rows[0]
+    assert len(json.loads(failaware("timeline", "--json", db=path).stdout)) == 60
+
+
 @pytest.mark.parametrize("columns", ["80", "160"])
 def test_reports_fit_a_terminal(full, columns):
     import pty
