@@ -1,14 +1,18 @@
 """`failaware events [FILTER]`: events, newest first."""
 
 import argparse
+from collections.abc import Iterator
 
 from failaware.cli import asking, output
 from failaware.model import EventSummary
+from failaware.read.inspector import Inspector
 from failaware.text import distance
+
+_PAGE = 1_000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """FILTER, --limit, --before, --oldest, --json, --as-of."""
+    """FILTER, --limit, --before, --json, --as-of."""
     parser.add_argument(
         "filter",
         nargs="*",
@@ -24,12 +28,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print them."""
+    which = " ".join(args.filter)
     with asking.inspector(args) as inspector:
-        events = inspector.events(" ".join(args.filter), limit=args.limit, before=args.before)
+        if args.json:
+            output.print_json_list(_all(inspector, which, args.limit, args.before))
+            return 0
+        events = inspector.events(which, limit=args.limit, before=args.before)
         now = inspector.now()
-    if args.json:
-        output.print_json(events)
-        return 0
     paper = output.Paper()
     if not events:
         paper.print(output.text("No event passes the filter." if args.filter else "No events yet."))
@@ -38,6 +43,16 @@ def run(args: argparse.Namespace) -> int:
     if len(events) == args.limit:
         paper.print(output.text(f"The first {args.limit}; --before {events[-1].event_id} shows the next.", "dim"))
     return 0
+
+
+def _all(inspector: Inspector, which: str, limit: int, before: int | None) -> Iterator[EventSummary]:
+    """Page by page, so that a million take no more memory than a thousand."""
+    while limit > 0:
+        page = inspector.events(which, limit=min(limit, _PAGE), before=before)
+        yield from page
+        if len(page) < _PAGE:
+            return
+        limit, before = limit - _PAGE, page[-1].event_id
 
 
 def print_events(paper: output.Paper, events: list[EventSummary], now: int) -> None:

@@ -11,6 +11,7 @@ import shlex
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
 from failaware.errors import StoreMissing, UsageError
@@ -131,6 +132,16 @@ def print_json(document: Any) -> None:
     """A value of the model, a list of them, or plain values, as one JSON document; ASCII, so harmless anywhere."""
     json.dump(_plain(document), sys.stdout, indent=2)
     sys.stdout.write("\n")
+
+
+def print_json_list(items: Iterable[Any]) -> None:
+    """As `print_json` of a list, item by item."""
+    empty = True
+    for item in items:
+        sys.stdout.write("[\n" if empty else ",\n")
+        sys.stdout.write(indent(json.dumps(_plain(item), indent=2), "  "))
+        empty = False
+    sys.stdout.write("[]\n" if empty else "\n]\n")
 
 
 def _plain(value: Any) -> Any:

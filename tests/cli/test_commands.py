@@ -99,6 +99,21 @@ def test_json_has_the_keys_that_others_rely_on(full):
     assert [attempt["outcome"] for attempt in event["attempts"]] == ["FAILED", "FAILED"]
 
 
+def test_events_are_written_page_by_page_and_are_one_document(tmp_path):
+    path = tmp_path / "store.db"
+    with Store.open(path, synchronous="NORMAL") as store:
+        store.record_many([("a", n) for n in range(2_500)])
+    for words, ids in (
+        (["--limit", "2300"], range(2500, 200, -1)),
+        (["--limit", "2000"], range(2500, 500, -1)),
+        (["--limit", "9999", "--before", "1001"], range(1000, 0, -1)),
+        (["type:b"], []),
+    ):
+        printed = failaware("events", *words, "--json", db=path).stdout
+        assert [event["event_id"] for event in json.loads(printed)] == list(ids)
+        assert printed == json.dumps(json.loads(printed), indent=2) + "\n"
+
+
 def test_a_timeline_of_more_clusters_than_anyone_reads_says_so(tmp_path):
     lines = [json.dumps({"type": f"job.{n}", "error": {"type": "E", "message": "m"}}) for n in [*range(60), 7, 7]]
     path = tmp_path / "store.db"
