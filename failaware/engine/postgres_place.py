@@ -32,10 +32,15 @@ def parse(url: str) -> Place:
 
     shown = shown_place(url)
     try:
+        unquote(url, errors="strict").encode()
         parts = urlsplit(url)
         secret = parts.password
+    except UnicodeError:
+        raise UsageError(f"{shown} is no URL of PostgreSQL: it is no UTF-8") from None
     except ValueError as error:
         raise UsageError(f"{shown} is no URL of PostgreSQL: {error}") from None
+    if "\0" in url:
+        raise UsageError(f"{shown} is no URL of PostgreSQL: there is a NUL in it")
     given = parse_qsl(parts.query, keep_blank_values=True)
     secret = secret or dict(given).get("password")
     schema = dict(given).get("schema", SCHEMA)

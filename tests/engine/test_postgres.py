@@ -118,6 +118,13 @@ def test_what_is_wrong_with_a_url_is_one_sentence_without_its_password(path, cha
     assert "ter2" not in done.stderr
 
 
+@pytest.mark.parametrize("broken", ["u\udc8c@/x", "u:s%80cret@/x", "u:s\0cret@/x", "u@/x?host=%ff"])
+def test_bytes_that_no_url_has_are_refused(broken):
+    with pytest.raises(UsageError, match=r"is no URL of PostgreSQL: (it is no UTF-8|there is a NUL in it)") as refused:
+        parse(f"postgresql://{broken}")
+    assert "cret" not in str(refused.value)
+
+
 def test_a_password_that_makes_no_url_is_not_quoted(path):
     done = cli("--db", path.replace("@/", ":hun ter2@/"), "health")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)

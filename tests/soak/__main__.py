@@ -15,9 +15,10 @@ PARTS = {  # and the share of the time that each gets
     "power": 5,
     "faults": 4,
     "contention": 2,
-    "corruption": 6,
-    "hostile": 4,
-    "storm": 3,
+    "corruption": 5,
+    "hostile": 3,
+    "fuzz": 3,
+    "storm": 2,
 }
 _COLUMNS = ("facts acknowledged", "facts lost")
 
