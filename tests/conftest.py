@@ -10,7 +10,7 @@ import pytest
 
 from failaware import Inspector, Store
 from failaware.derive.fold import DERIVED
-from failaware.engine.postgres_place import parse
+from failaware.engine.postgres.place import parse
 from tests.servers import shared_server
 
 MINUTE = 60_000_000

@@ -13,7 +13,9 @@ MAY_IMPORT = {  # room: the rooms it may import; the longest matching name is th
     "failaware.errors": set(),
     "failaware.text": set(),
     "failaware.clock": set(),
-    "failaware.engine": PURE,
+    "failaware.engine": PURE | {"failaware.engine.sqlite", "failaware.engine.postgres"},
+    "failaware.engine.sqlite": PURE | {"failaware.engine"},
+    "failaware.engine.postgres": PURE | {"failaware.engine"},
     "failaware.derive": PURE | {"failaware.engine"},
     "failaware.facts": PURE | {"failaware.engine", "failaware.derive"},
     "failaware.ingest": PURE | {"failaware.facts"},
@@ -48,7 +50,7 @@ MAY_IMPORT = {  # room: the rooms it may import; the longest matching name is th
         "tui",
         "sample_data",
     },
-    "failaware.cli.init": PURE | {"failaware.cli", "failaware.engine", "failaware.store"},
+    "failaware.cli.init": PURE | {"failaware.cli", "failaware.engine", "failaware.engine.postgres", "failaware.store"},
     "tui": PURE | {"failaware.clock", "failaware.read"},
     "sample_data": set(),  # the public names only: from failaware import …
 }
@@ -59,9 +61,9 @@ FOREIGN = {
     "aiohttp": {"tui.web"},
     "textual_serve": {"tui.web"},
     "argcomplete": {"failaware.cli.completion"},
-    "sqlite3": {"failaware.engine"},
+    "sqlite3": {"failaware.engine.sqlite", "failaware.engine.schema"},
     "psycopg": {"failaware.engine"},
-    "sqlite_utils": {"failaware.engine"},
+    "sqlite_utils": {"failaware.engine.sqlite.migrations"},
 }
 CLOCKS = {"time.time", "time.time_ns", "datetime.now", "datetime.datetime.now", "random.random"}
 CLOCKLESS = ("failaware.derive", "failaware.read", "failaware.model", "failaware.engine", "failaware.facts")

@@ -47,7 +47,7 @@ def test_nothing_heavy_is_loaded(program):
 
 def test_the_plugin_of_pytest_loads_no_store_until_it_is_asked_for_one():
     modules = loaded("import failaware.ingest.pytest")
-    assert not {"failaware.store", "failaware.engine.sqlite", "sqlite3"} & modules
+    assert not {"failaware.store", "failaware.engine.sqlite.reader", "sqlite3"} & modules
 
 
 def test_json_reports_load_neither_rich_nor_what_writes(store, path, engine):

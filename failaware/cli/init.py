@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
     if args.roles and not is_postgres(args.db):
         raise UsageError("a SQLite file has no roles: who may read or write it, its permissions say; see chmod")
     if args.print:
-        from failaware.engine.postgres_roles import script
+        from failaware.engine.postgres.roles import script
 
         sys.stdout.write(script(args.db))
         return 0
@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     paper = output.Paper()
     paper.print(output.text(f"{shown_place(args.db)} is a store."))
     if args.roles:
-        from failaware.engine.postgres_roles import create
+        from failaware.engine.postgres.roles import create
 
         writer, reader = create(args.db)
         paper.print(output.text(f"{writer} may append facts and derive; {reader} may only read. Give them to users:"))

@@ -36,10 +36,10 @@ def open_reader(place: str | Path, *, busy_timeout_s: float = 30.0) -> Reader:
         StoreError: missing, foreign, newer, corrupt, busy or unreadable; the message says which.
     """
     if is_postgres(place):
-        from failaware.engine.postgres import PostgresReader
+        from failaware.engine.postgres.reader import PostgresReader
 
         return PostgresReader(str(place), busy_timeout_s=busy_timeout_s)
-    from failaware.engine.sqlite import SqliteReader
+    from failaware.engine.sqlite.reader import SqliteReader
 
     return SqliteReader(Path(place), busy_timeout_s=busy_timeout_s)
 
@@ -53,10 +53,10 @@ def open_beside(place: str | Path, *, facts: bool = False) -> Deriver:
         StoreError: as `open_reader`.
     """
     if is_postgres(place):
-        from failaware.engine.postgres_beside import PostgresBeside
+        from failaware.engine.postgres.beside import PostgresBeside
 
         return PostgresBeside(str(place), facts=facts)
-    from failaware.engine.beside import SqliteBeside
+    from failaware.engine.sqlite.beside import SqliteBeside
 
     return SqliteBeside(Path(place), facts=facts)
 
@@ -70,10 +70,10 @@ def open_writer(place: str | Path, *, synchronous: str, derive: Callable[[Derive
         StoreError: foreign, newer, corrupt, busy or not writable; the message says which.
     """
     if is_postgres(place):
-        from failaware.engine.postgres_writer import PostgresWriter
+        from failaware.engine.postgres.writer import PostgresWriter
 
         return PostgresWriter(str(place), synchronous=synchronous, derive=derive)
-    from failaware.engine.sqlite import SqliteWriter
+    from failaware.engine.sqlite.writer import SqliteWriter
 
     return SqliteWriter(Path(place), synchronous=synchronous, derive=derive)
 

@@ -88,3 +88,17 @@ def statements(name: str) -> Iterator[str]:
         if complete_statement(statement):
             yield statement.strip()
             statement = ""
+
+
+def columns_and_keys(table: str) -> tuple[list[str], list[str]]:
+    """The columns of a table as it should be, and those of its primary key, in its order; on every engine."""
+    import sqlite3
+
+    db = sqlite3.connect(":memory:")
+    try:
+        for statement in whole_schema():
+            db.execute(statement)
+        info = db.execute(f"PRAGMA table_info({table})").fetchall()
+    finally:
+        db.close()
+    return [row[1] for row in info], [row[1] for row in sorted(info, key=lambda row: row[5]) if row[5]]

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from failaware.derive.fold import DERIVED
 from failaware.engine import Reader, Row
-from failaware.engine.expected import columns_and_keys
+from failaware.engine.schema import columns_and_keys
 
 _PAGE = 5_000
 

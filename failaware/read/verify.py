@@ -15,8 +15,8 @@ from failaware.derive.moved import Ranges, moved
 from failaware.derive.seals import BY_TABLE, KEPT, NO_SEAL, NOTHING, SEALED, Head, Seal, digests, head, seal_digest
 from failaware.derive.settings import archive_of, load_policy
 from failaware.engine import Deriver, open_beside
-from failaware.engine.expected import columns_and_keys
 from failaware.engine.guards import FACTS
+from failaware.engine.schema import columns_and_keys
 from failaware.errors import StoreError, UsageError
 from failaware.model import NEVER
 

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-import failaware.engine.sqlite as engine
+import failaware.engine.sqlite.writer as engine
 from failaware import Inspector, Store, UsageError
 from failaware.engine import versions
 from failaware.errors import StoreBusy, StoreCorrupt, StoreError, StoreForeign, StoreMissing, StoreNewer
@@ -135,8 +135,8 @@ def test_what_is_not_writable_can_be_read_and_says_so_to_a_writer(tmp_path, clos
     folder.chmod(0o555 if closed == "folder" else 0o777)
     # Everything is imported before the user changes, so that its own files need not be readable to that user.
     preload = (
-        "import tomllib, failaware.read.inspector, failaware.store, failaware.engine.sqlite, "
-        "failaware.engine.migrations;"
+        "import tomllib, failaware.read.inspector, failaware.store, failaware.engine.sqlite.writer, "
+        "failaware.engine.sqlite.migrations;"
     )
     done = subprocess.run(
         [sys.executable, "-c", preload + program, folder / "store.db"], capture_output=True, text=True, check=False

@@ -10,11 +10,12 @@ import psycopg
 import pytest
 
 from failaware import Handlers, Inspector, NotFound, Store, UsageError, Worker
-from failaware.engine import postgres_schema, versions
+from failaware.engine import versions
 from failaware.engine.guards import FACTS
-from failaware.engine.postgres_dialect import statement
-from failaware.engine.postgres_place import parse
-from failaware.engine.postgres_roles import CHANGEABLE
+from failaware.engine.postgres import schema as postgres_schema
+from failaware.engine.postgres.dialect import statement
+from failaware.engine.postgres.place import parse
+from failaware.engine.postgres.roles import CHANGEABLE
 from failaware.errors import StoreBusy, StoreError, StoreForeign, StoreMissing, StoreNewer
 from failaware.facts.seal import seal_all
 from failaware.read.verify import verify

@@ -12,7 +12,7 @@ import pytest
 
 from failaware import Handlers, Inspector, Store, Worker
 from failaware.clock import now_us
-from failaware.engine import postgres
+from failaware.engine.postgres import reader as postgres
 from failaware.errors import StoreError
 from failaware.read.verify import verify
 from tests.conftest import HOUR, assert_rebuild_changes_nothing, query

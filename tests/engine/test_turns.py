@@ -4,7 +4,7 @@ import sqlite3
 
 import pytest
 
-from failaware.engine.turns import Turns
+from failaware.engine.sqlite.turns import Turns
 
 
 class Clock:

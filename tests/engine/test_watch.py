@@ -8,7 +8,7 @@ from contextlib import closing
 import pytest
 
 from failaware import Store
-from failaware.engine.watch import SqliteWatch
+from failaware.engine.sqlite.watch import SqliteWatch
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody tells")

@@ -5,7 +5,7 @@ import sqlite3
 import psycopg
 import pytest
 
-import failaware.engine.sqlite as engine
+import failaware.engine.sqlite.writer as engine
 from failaware import Handlers, Inspector, NotFound, Permanent, Store, UsageError, Worker
 from failaware.engine.guards import ERASED
 from failaware.read.verify import verify

@@ -7,7 +7,7 @@ import pytest
 from failaware import Handlers, Retry, Store, UsageError, Worker
 from failaware.derive.fold import DERIVED
 from failaware.engine.guards import FACTS
-from failaware.engine.postgres_place import parse
+from failaware.engine.postgres.place import parse
 from failaware.facts.seal import seal_all
 from failaware.ingest.lines import ingest_lines
 from failaware.read.verify import verify
@@ -150,7 +150,7 @@ def test_a_seal_that_was_changed(tamper):
     changes = (
         "sealed_at = 1",
         "digest = replace(digest, '1', '2')",
-        "facts = (SELECT max(facts) FROM seal_log)",
+        "facts = (SELECT facts FROM seal_log ORDER BY seal_id DESC LIMIT 1)",
         f"last_id = {2**62}",
     )
     for column in changes:

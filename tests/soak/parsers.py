@@ -10,7 +10,7 @@ from failaware import FailawareError, Inspector, Store
 from failaware.derive.fingerprint import fingerprint
 from failaware.derive.grouping import GroupingRules
 from failaware.derive.rules import Policy, default_policy
-from failaware.engine.postgres_place import parse
+from failaware.engine.postgres.place import parse
 from failaware.ingest.junit import ingest_junit
 from failaware.ingest.lines import ingest_lines
 from failaware.ingest.masking import Masker

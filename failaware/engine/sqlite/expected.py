@@ -31,18 +31,6 @@ def integrity(db: Reader) -> list[str]:
     return [str(problem) for (problem,) in db.query("PRAGMA main.integrity_check(20)") if problem != "ok"]
 
 
-def columns_and_keys(table: str) -> tuple[list[str], list[str]]:
-    """The columns of a table as it should be, and those of its primary key, in its order; on every engine."""
-    db = sqlite3.connect(":memory:")
-    try:
-        for statement in whole_schema():
-            db.execute(statement)
-        info = db.execute(f"PRAGMA table_info({table})").fetchall()
-    finally:
-        db.close()
-    return [row[1] for row in info], [row[1] for row in sorted(info, key=lambda row: row[5]) if row[5]]
-
-
 def _expected() -> dict[tuple[str, str], str]:
     db = sqlite3.connect(":memory:")
     try:

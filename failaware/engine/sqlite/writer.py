@@ -1,4 +1,4 @@
-"""SQLite: one kept connection, WAL, `BEGIN IMMEDIATE`, and its errors in our words."""
+"""SQLite, written: one kept connection, WAL, `BEGIN IMMEDIATE`."""
 
 import os
 import sqlite3
@@ -7,21 +7,20 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from failaware.engine.base import Deriver, Parameters, Reader, Row
-from failaware.engine.private import warn_if_exposed
-from failaware.engine.sqlite_errors import ITS_ERRORS, in_our_words, raise_ours
-from failaware.engine.sqlite_files import (
+from failaware.engine.base import Deriver, Parameters, Row
+from failaware.engine.sqlite.errors import ITS_ERRORS, in_our_words, raise_ours
+from failaware.engine.sqlite.files import (
     BUSY_TIMEOUT_S,
     LOG_BYTES,
     bring_up_to_date,
-    check_version,
-    connect_read_only,
     connect_read_write,
     identity,
     is_older,
     need_sqlite,
 )
-from failaware.engine.turns import Turns
+from failaware.engine.sqlite.private import warn_if_exposed
+from failaware.engine.sqlite.reader import OfAFile
+from failaware.engine.sqlite.turns import Turns
 from failaware.errors import (
     StoreError,
     StoreMissing,
@@ -29,7 +28,7 @@ from failaware.errors import (
 )
 
 if TYPE_CHECKING:
-    from failaware.engine.watch import SqliteWatch
+    from failaware.engine.sqlite.watch import SqliteWatch
 
 T = TypeVar("T")
 
@@ -38,90 +37,7 @@ _READERS_WAIT_S = 0.05
 _INHERITED: list[sqlite3.Connection] = []
 
 
-class _OfAFile:
-    """What is the same of every file."""
-
-    def clock(self, machine: Callable[[], int]) -> Callable[[], int]:
-        """The time (µs): all who have this file go by the same machine's."""
-        return machine
-
-    def role(self) -> str:
-        """Who may do what, the file's permissions say."""
-        return ""
-
-    def size(self: Reader) -> int:
-        """The file's bytes, as SQLite counts them."""
-        sql = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
-        return int(self.query(sql)[0][0])
-
-    def defects(self: Reader) -> Iterator[tuple[str, str]]:
-        """What is wrong with the schema or the file, and which of the two."""
-        from failaware.engine.expected import differences, integrity
-
-        for difference in differences(self):
-            yield "schema", difference
-        for problem in integrity(self):
-            yield "file", problem
-
-
-class SqliteReader(_OfAFile):
-    """A connection opened `mode=ro`: the file handle itself refuses to write."""
-
-    def __init__(self, path: Path, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
-        self.path = path
-        need_sqlite()
-        with in_our_words(path):
-            self._file = identity(path)
-            self._db = connect_read_only(path, busy_timeout_s)
-            try:
-                check_version(self._db, path)
-            except BaseException:
-                self._db.close()
-                raise
-        warn_if_exposed(path)
-
-    def query(self, sql: str, parameters: Parameters = ()) -> list[Row]:
-        """All rows of a SELECT."""
-        try:
-            return self._db.execute(sql, parameters).fetchall()
-        except ITS_ERRORS as error:
-            raise_ours(error, self.path)
-
-    @contextmanager
-    def snapshot(self) -> Iterator[None]:
-        """Within it, all queries see the same moment; one within another is the outer one."""
-        if self._db.in_transaction:
-            yield
-            return
-        with in_our_words(self.path):
-            self._db.execute("BEGIN")
-            try:
-                yield
-            finally:
-                if self._db.in_transaction:  # a statement that was interrupted, or failed, may have ended it
-                    self._db.execute("COMMIT")
-
-    def change_token(self) -> int:
-        """SQLite's data_version: differs when another connection has committed.
-
-        A file that was deleted or replaced would answer from its old self for ever: that raises StoreMissing.
-        """
-        if identity(self.path) != self._file:
-            raise StoreMissing(f"{self.path} was deleted or replaced while it was open; open it again")
-        with in_our_words(self.path):
-            return int(self._db.execute("PRAGMA data_version").fetchone()[0])
-
-    def interrupt(self) -> None:
-        """End the query that runs now, from another thread."""
-        with suppress(sqlite3.ProgrammingError):  # it was closed meanwhile
-            self._db.interrupt()
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._db.close()
-
-
-class SqliteWriter(_OfAFile):
+class SqliteWriter(OfAFile):
     """The writing connection. It may be used from any thread, but by one at a time: the caller holds a lock."""
 
     def __init__(self, path: Path, *, synchronous: str, derive: Callable[[Deriver], None]) -> None:
@@ -294,7 +210,7 @@ class SqliteWriter(_OfAFile):
 
     def watch(self) -> "SqliteWatch":
         """Looks at the write-ahead log, to which every commit writes."""
-        from failaware.engine.watch import SqliteWatch
+        from failaware.engine.sqlite.watch import SqliteWatch
 
         self.query("SELECT 1")  # a connection that is open keeps the log there
         return SqliteWatch(self.path.with_name(self.path.name + "-wal"))

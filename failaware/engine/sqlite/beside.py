@@ -7,9 +7,9 @@ from typing import NoReturn
 
 from failaware.engine.base import Parameters
 from failaware.engine.schema import private_schema, work_tables
-from failaware.engine.sqlite import SqliteReader
-from failaware.engine.sqlite_errors import ITS_ERRORS, raise_ours
-from failaware.engine.sqlite_files import BUSY_TIMEOUT_S
+from failaware.engine.sqlite.errors import ITS_ERRORS, raise_ours
+from failaware.engine.sqlite.files import BUSY_TIMEOUT_S
+from failaware.engine.sqlite.reader import SqliteReader
 from failaware.errors import StoreCorrupt
 
 _CACHE_KIB = 262_144  # of private tables that are kept in memory; what is more goes to a temporary file

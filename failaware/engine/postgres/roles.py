@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import psycopg
 
 from failaware.engine.guards import FACTS
-from failaware.engine.postgres_errors import in_our_words
-from failaware.engine.postgres_place import parse
+from failaware.engine.postgres.errors import in_our_words
+from failaware.engine.postgres.place import parse
 from failaware.engine.schema import tables_of
 
 CHANGEABLE = tables_of("derived.sql", "working.sql")

@@ -11,12 +11,13 @@ import psycopg
 from psycopg import RawCursor, errors
 from psycopg.pq import TransactionStatus
 
-from failaware.engine import postgres_roles, postgres_schema, versions
+from failaware.engine import versions
 from failaware.engine.base import Deriver, Parameters, Row
-from failaware.engine.postgres import NOW_US, PAUSES_S, PostgresReader
-from failaware.engine.postgres_dialect import statement
-from failaware.engine.postgres_errors import in_our_words
-from failaware.engine.postgres_watch import PostgresWatch
+from failaware.engine.postgres import roles, schema
+from failaware.engine.postgres.dialect import statement
+from failaware.engine.postgres.errors import in_our_words
+from failaware.engine.postgres.reader import NOW_US, PAUSES_S, PostgresReader
+from failaware.engine.postgres.watch import PostgresWatch
 from failaware.engine.schema import work_tables
 from failaware.errors import StoreError, UsageError
 
@@ -85,7 +86,7 @@ class PostgresWriter(PostgresReader):
         self.raw(f"BEGIN; SELECT pg_advisory_xact_lock({_lock(self._schema)})")
         try:
             if self._version() == 0:  # nobody else did it while we waited for the lock
-                self.raw(";\n".join(postgres_schema.creation(self._schema)))
+                self.raw(";\n".join(schema.creation(self._schema)))
             self.raw("COMMIT")
         except BaseException:
             self._roll_back()
@@ -95,9 +96,9 @@ class PostgresWriter(PostgresReader):
         self._send()
         version = self._version()
         if version < versions.current():  # nobody else did it while we waited for the lock
-            for sql in postgres_schema.bringing_up_to_date(self._schema, version):
+            for sql in schema.bringing_up_to_date(self._schema, version):
                 self.raw(sql)
-            for sql in postgres_roles.privileges_of_those_there(self._schema):
+            for sql in roles.privileges_of_those_there(self._schema):
                 self.raw(sql)
             derive(self)
 

@@ -59,7 +59,7 @@ def _create_private(path: Path) -> None:
 
 
 def _make(db: sqlite3.Connection, path: Path) -> None:
-    from failaware.engine.migrations import make
+    from failaware.engine.sqlite.migrations import make
 
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("BEGIN IMMEDIATE")
@@ -133,7 +133,7 @@ def is_older(db: sqlite3.Connection, path: Path) -> bool:
 
 def bring_up_to_date(db: sqlite3.Connection) -> None:
     """Give an older store today's schema, in the transaction of the caller, who derives what is derived anew."""
-    from failaware.engine.migrations import bring_up_to_date
+    from failaware.engine.sqlite.migrations import bring_up_to_date
 
     bring_up_to_date(db)
     db.execute(f"PRAGMA user_version = {versions.current()}")

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from failaware.engine.base import Parameters
-from failaware.engine.sqlite_errors import is_busy
+from failaware.engine.sqlite.errors import is_busy
 
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.0002, 0.0007  # how soon one asks again for a lock that another writer holds
 _AT_A_TIME_S = 0.0005

@@ -10,7 +10,7 @@ from functools import reduce
 from failaware.engine import versions
 from failaware.engine.base import Row
 from failaware.engine.guards import FACTS, FOUNDED, REFUSES, is_erasure, is_moved
-from failaware.engine.postgres_dialect import HELPERS, statement
+from failaware.engine.postgres.dialect import HELPERS, statement
 from failaware.engine.schema import derived_tables, kept_tables, private_schema, views
 
 Query = Callable[[str], list[Row]]

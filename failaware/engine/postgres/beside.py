@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from failaware.engine.base import Parameters
-from failaware.engine.postgres import LOCK_TIMEOUT_S, PostgresReader
-from failaware.engine.postgres_dialect import statement
-from failaware.engine.postgres_errors import in_our_words
+from failaware.engine.postgres.dialect import statement
+from failaware.engine.postgres.errors import in_our_words
+from failaware.engine.postgres.reader import LOCK_TIMEOUT_S, PostgresReader
 from failaware.engine.schema import private_schema, work_tables
 
 _MAKES = re.compile(r"^(CREATE TEMP|CREATE INDEX|DROP TABLE|DROP VIEW|TRUNCATE)\b", re.MULTILINE)

@@ -11,11 +11,12 @@ from psycopg import RawCursor, errors
 from psycopg.adapt import Loader
 from psycopg.types.numeric import Int8BinaryDumper
 
-from failaware.engine import postgres_schema, versions
+from failaware.engine import versions
 from failaware.engine.base import Parameters, Row
-from failaware.engine.postgres_dialect import statement
-from failaware.engine.postgres_errors import foreign, in_our_words, raise_ours
-from failaware.engine.postgres_place import parse
+from failaware.engine.postgres import schema
+from failaware.engine.postgres.dialect import statement
+from failaware.engine.postgres.errors import foreign, in_our_words, raise_ours
+from failaware.engine.postgres.place import parse
 from failaware.errors import StoreError, StoreMissing
 
 T = TypeVar("T")
@@ -120,7 +121,7 @@ class PostgresReader:
 
     def _version(self) -> int:
         """The version of the store's schema; 0 where there is none. Anything that is not ours is refused here."""
-        rows = self.raw(postgres_schema.STATE.format(schema=self._schema))
+        rows = self.raw(schema.STATE.format(schema=self._schema))
         if not rows:
             return 0
         mark, usable = rows[0]
@@ -128,13 +129,13 @@ class PostgresReader:
             if self.raw(f"SELECT 1 FROM pg_class WHERE relnamespace = '{self._schema}'::regnamespace LIMIT 1"):
                 raise foreign(self.path, self._schema)
             return 0
-        if not mark.startswith(postgres_schema.MARK):
+        if not mark.startswith(schema.MARK):
             raise foreign(self.path, self._schema)
         if not usable:
             raise StoreError(
                 f"{self.path}: this role may not read the store; 'failaware init --roles' gives one that may"
             )
-        version = int(mark.removeprefix(postgres_schema.MARK))
+        version = int(mark.removeprefix(schema.MARK))
         versions.check_not_newer(version, self.path)
         return version
 
@@ -223,7 +224,7 @@ class PostgresReader:
         other = PostgresReader(self.url)
         try:
             with in_our_words(self.path):
-                for difference in postgres_schema.differences(other.raw, self._schema):
+                for difference in schema.differences(other.raw, self._schema):
                     yield "schema", difference
         finally:
             other.close()
