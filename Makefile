@@ -20,6 +20,7 @@ help:
 
 # uv where it is there, venv and pip where not; made anew when what is asked for has changed.
 $(READY): pyproject.toml requirements-dev.txt
+	@echo "making .venv, once: about a minute" >&2
 	@if command -v uv >/dev/null 2>&1; then \
 	  uv venv --quiet --clear --python $(PYTHON) .venv && \
 	  uv pip install --quiet --python $(BIN)/python -r requirements-dev.txt && \

@@ -12,7 +12,7 @@ from tests.conftest import assert_rebuild_changes_nothing, query
 ACTOR = """
 import os, random, sys, threading
 from failaware import Handlers, Inspector, Retry, Permanent, RetryAfter, Store, UsageError, Worker
-from failaware.derive.rules import Policy
+from failaware.derive.rules import Policy, default_policy
 path, rng = sys.argv[1], random.Random(int(sys.argv[2]))
 store = Store.open(path, synchronous="NORMAL")
 inspector = Inspector.open(path)
@@ -38,7 +38,7 @@ for _ in range(rng.randint(30, 120)):
         Worker(store, handlers, concurrency=rng.choice([1, 3]), batch=rng.choice([1, 7, 50]), lease=0.05).run(
             until_idle=True, patience=0)
     elif dice < 0.84:
-        store.rebuild(Policy(*(rng.randint(1, 3) for _ in range(3))))
+        store.rebuild(default_policy()._replace(**{name: rng.randint(1, 3) for name in Policy._fields}))
     elif dice < 0.99:
         events = inspector.events(rng.choice(["status:unresolved", "status:PENDING", ""]), limit=5)
         if events:

@@ -133,11 +133,15 @@ class Frames(NamedTuple):
 
 
 def traceback(text: str, *, fold: bool) -> Frames:
-    """The lines of a traceback; with `fold`, runs of library frames become one line each."""
+    """The lines of a traceback; with `fold`, runs of library frames become one line each, where there are others."""
     found: list[Line] = []
     run = folded = 0
     in_library = False
-    for raw in lines_of(text.rstrip("\n")):
+    raws = lines_of(text.rstrip("\n"))
+    fold = fold and any(
+        frame and not _LIBRARY.search(frame["file"]) for frame in (_FRAME.match(raw.text) for raw in raws)
+    )
+    for raw in raws:
         frame = _FRAME.match(raw.text)
         if frame:
             in_library = bool(_LIBRARY.search(frame["file"]))
@@ -226,6 +230,15 @@ def _fact_paint(text: str) -> list[Part]:
     return [(text[:11], "dim"), (text[11:], "")]
 
 
+def _no_rule(cluster: Cluster | None) -> str:
+    """Why no severity: of a cluster, its events may have theirs all the same."""
+    if cluster is None:
+        return "No rule holds: it is resolved, dismissed, or never failed."
+    if cluster.unresolved:
+        return "No rule about clusters holds; each of its unresolved events has a severity of its own."
+    return "No rule holds: nothing unresolved fails with it now."
+
+
 def why(found: Explanation, cluster: Cluster | None, now: int) -> list[Line]:
     """Each rule in order with the numbers it looked at, and how the failures were gathered."""
     name = f"{found.entity_type} {found.entity_id}"
@@ -233,7 +246,7 @@ def why(found: Explanation, cluster: Cluster | None, now: int) -> list[Line]:
     if found.reason:
         lines += lines_of(f"{found.rule}: {found.reason}")
     else:
-        lines.append(Line("No rule holds: nothing unresolved fails with it now.", dim))
+        lines += lines_of(_no_rule(cluster), dim)
     if found.since:
         lines += lines_of(f"since  {found.since.sentence}", styled("mark"))
     lines += [Line("", plain), Line("Rules, in order; the first that holds wins", strong)]

@@ -31,6 +31,9 @@ def run(args: argparse.Namespace) -> int:
     paper = output.Paper()
     if clusters:
         draw(paper, clusters, hours, now)
+        if any(cluster.unresolved and not cluster.severity for cluster in clusters):
+            note = "no rule about clusters holds, such as for a single event; 'failaware events' has its severity"
+            paper.print(output.text(f"—  {note}", "dim"))
     else:
         paper.print(
             output.text("No cluster: nothing has failed." if not args.filter else "No cluster passes the filter.")

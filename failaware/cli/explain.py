@@ -53,9 +53,14 @@ def _print_facts(paper: output.Paper, behind: tuple[Behind, ...]) -> None:
     """The facts behind the numbers, the newest of each."""
     paper.print()
     for behind_it in behind:
-        ids = ", ".join(map(str, behind_it.ids))
         more = f", and {behind_it.value - len(behind_it.ids):,} more" if behind_it.value > len(behind_it.ids) else ""
-        paper.print(output.text(f"{behind_it.number:<10} {behind_it.value:>7,}  {behind_it.kind}s {ids}{more}"))
+        paper.print(output.text(f"{behind_it.number:<10} {behind_it.value:>7,}  {_numbered(behind_it)}{more}"))
+
+
+def _numbered(behind: Behind) -> str:
+    """As in 'event 3', or 'events 3, 4': these are ids, not how many there are."""
+    ids = ", ".join(map(str, behind.ids))
+    return f"{behind.kind}{'s' * (len(behind.ids) != 1)} {ids}"
 
 
 def print_grouping(paper: output.Paper, grouped: GroupedBy) -> None:

@@ -182,7 +182,7 @@ def _drawn(args: argparse.Namespace) -> int:
 def _plain_spelling(argv: list[str]) -> list[str]:
     """Words as argparse takes them: not the first sketch's spellings, -type:x, or --watch before what is no number."""
     words = []
-    for word, following in zip(argv, [*argv[1:], ""], strict=True):
+    for word, following in zip(argv, [*argv, ""][1:], strict=True):
         if word == "--watch" and not _SECONDS.fullmatch(following):
             word = "--watch=1"  # noqa: PLW2901 - else argparse takes the filter after it for the seconds
         words.append(_NEGATED.sub("!", _FIRST_SPELLINGS.get(word, word)))

@@ -27,7 +27,8 @@ class Parser(argparse.ArgumentParser):
         """Say which of the words that nobody wanted is wrong, and what may have been meant."""
         word = words[0]
         if not word.startswith("-"):
-            self.error(f"'{word}' is one word too many")
+            program = "; put -- before the program" if self.prog.endswith(" exec") else ""
+            self.error(f"'{word}' is one word too many{program}")
         name = word.partition("=")[0]
         self.error(f"there is no option '{name}'{nearest(name, [*self.options(), *above.options()])}")
 

@@ -57,4 +57,9 @@ def run(args: argparse.Namespace) -> int:
             f"{health.pending:,} pending"
         )
     )
+    if args.until_idle and health.failed + health.pending:
+        sys.stderr.write(
+            "what is due later than in a second, or has no handler here, was not waited for; "
+            "run it again, or without --until-idle\n"
+        )
     return 0

@@ -54,7 +54,10 @@ def _draw(counts: SeverityCounts, worst: list[Cluster]) -> None:
     for cluster in worst:
         named = output.text(f"  cluster {output.short(cluster.cluster_id)}  ", "dim")
         paper.print(output.severity(cluster.severity) + named + output.text(cluster.reason))
-    if not any(counts.events.values()):
+    levels = [level for level in reversed(Severity) if counts.events[level]]
+    if levels:
+        paper.print(output.text(f"  events: failaware events severity:{levels[0]}", "dim"))
+    else:
         paper.print(output.text("Nothing is unresolved.", "green"))
 
 

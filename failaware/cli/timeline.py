@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from failaware.cli import asking, output
 from failaware.errors import UsageError
 from failaware.model import HOUR, HourCount
-from failaware.text import moment, sparkline
+from failaware.text import counted, moment, sparkline
 
 _LARGEST = 24 * 366
 _SHOWN = 50  # clusters
@@ -68,7 +68,7 @@ def draw_hours(paper: output.Paper, counts: list[HourCount], now: int, *, hours:
     first = (now // HOUR - (hours - 1)) * HOUR
     total = sum(count.failures for count in counts)
     each = "hour" if step == 1 else f"{step} hours"
-    paper.print(output.text(f"{moment(first)[:16]} → now, a bar is {each}; {total:,} failures", "dim"))
+    paper.print(output.text(f"{moment(first)[:16]} → now, a bar is {each}; {counted(total, 'failure')}", "dim"))
 
 
 def _line(counts: list[HourCount], now: int, hours: int, width: int) -> str:

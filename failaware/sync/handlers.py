@@ -101,6 +101,9 @@ def load_handlers(place: str) -> Handlers:
     name = name or "handlers"
     if not module_name:
         raise HandlerError(f"'{place}' names no module; write module:handlers")
+    if "/" in place or module_name.endswith(".py"):
+        meant = module_name.removesuffix(".py").strip("./").replace("/", ".")
+        raise HandlerError(f"'{place}' is a file; name the module, as in 'import {meant}': {meant}")
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
     try:

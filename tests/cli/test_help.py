@@ -117,6 +117,14 @@ def test_help_lists_what_there_is():
     assert not {name for name, _ in topics()} & {command.name for command in COMMANDS}
 
 
+def test_without_a_command_there_is_help(tmp_path):
+    for words in ((), ("--db", "x.db")):
+        done = failaware(*words, cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "commands:" in done.stdout
+        assert "Severity is derived" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [

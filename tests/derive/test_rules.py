@@ -9,6 +9,7 @@ from failaware.facts import append
 from failaware.model import Failure, NewAttempt, SyncStatus
 from tests.conftest import HOUR, START, assert_rebuild_changes_nothing, plain
 
+POLICY = default_policy()._replace(repeated_retries=3, multiple_events=4, recurring_episodes=5)
 FAILURE = Failure("GatewayTimeout", "connect timed out", None)
 
 
@@ -131,7 +132,7 @@ def test_a_cluster_that_still_has_trouble_does_not_come_back(history, inspector)
 def test_thresholds_are_the_policys(history, inspector, store):
     event_id = history.failing(START, 2)
     history.failing(START)
-    store.rebuild(Policy(repeated_retries=1, multiple_events=3, recurring_episodes=2))
+    store.rebuild(default_policy()._replace(repeated_retries=1, multiple_events=3, recurring_episodes=2))
     assert inspector.event(event_id).severity == "MEDIUM"
     assert only_cluster(inspector).severity is None
     assert inspector.explain(f"event/{event_id}").checks[1].numbers["repeated_retries"] == 1
@@ -142,7 +143,9 @@ def test_thresholds_are_the_policys(history, inspector, store):
 @pytest.mark.parametrize("beside", [-1, 0, 1])
 def test_each_threshold_is_the_first_number_that_counts(history, inspector, store, threshold, beside):
     number, held = threshold + beside, beside >= 0
-    store.rebuild(Policy(repeated_retries=threshold, multiple_events=threshold, recurring_episodes=threshold))
+    store.rebuild(
+        default_policy()._replace(repeated_retries=threshold, multiple_events=threshold, recurring_episodes=threshold)
+    )
     start = START - START % HOUR
     if number == 0:
         event_id = history.failing(start)
@@ -155,13 +158,13 @@ def test_each_threshold_is_the_first_number_that_counts(history, inspector, stor
     cluster = only_cluster(inspector)
     assert (cluster.events, cluster.episodes) == (number, number)
     assert cluster.rule == ("recurring" if held else None)
-    store.rebuild(Policy(repeated_retries=9, multiple_events=threshold, recurring_episodes=9))
+    store.rebuild(default_policy()._replace(repeated_retries=9, multiple_events=threshold, recurring_episodes=9))
     assert only_cluster(inspector).rule == ("multiple" if held else None)
 
 
 def test_a_policy_that_another_process_sets_holds_from_the_next_fact_on(history, inspector, store, path):
     with Store.open(path) as other:
-        other.rebuild(Policy(repeated_retries=1, multiple_events=1, recurring_episodes=9))
+        other.rebuild(default_policy()._replace(repeated_retries=1, multiple_events=1, recurring_episodes=9))
     event_id = history.failing(START, 2)
     assert inspector.event(event_id).rule == "repeatedly-failing"
     assert only_cluster(inspector).rule == "multiple"
@@ -169,11 +172,11 @@ def test_a_policy_that_another_process_sets_holds_from_the_next_fact_on(history,
 
 
 def test_a_policy_is_kept_with_the_store(path, store):
-    store.rebuild(Policy(3, 4, 5))
+    store.rebuild(POLICY)
     with Store.open(path) as again:
-        assert again.policy == Policy(3, 4, 5)
+        assert again.policy == POLICY
         again.rebuild()
-        assert again.policy == Policy(3, 4, 5)
+        assert again.policy == POLICY
 
 
 def test_a_dismissed_event_has_no_severity_and_does_not_keep_its_cluster_up(history, inspector, store):

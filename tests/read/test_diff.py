@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 
 from failaware import Handlers, Inspector, Retry, Store, Worker
-from failaware.derive.rules import Policy
+from failaware.derive.rules import default_policy
 from sample_data import seed
 from tests.conftest import HOUR, START
 from tests.derive.test_fold import policies
@@ -105,7 +105,9 @@ def test_each_list_is_cut_by_itself_and_counted(store, inspector, clock):
         diff = then.diff(clock.now, limit=2)
     assert diff.counts["event"] == {"new": 4, "back": 0, "worse": 0, "better": 0, "gone": 5}
     assert [(one.change, one.how) for one in diff.events] == [("new", "dead")] * 2 + [("gone", "dismissed")] * 2
-    found = inspector.what_if(Policy(1, 50, 1), limit=1)
+    found = inspector.what_if(
+        default_policy()._replace(repeated_retries=1, multiple_events=50, recurring_episodes=1), limit=1
+    )
     assert (len(found.moves), found.more) == (1, 0)
 
 

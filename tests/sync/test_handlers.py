@@ -63,6 +63,8 @@ def test_a_taken_pattern_and_an_async_transaction_are_refused():
         ("handlers = 7", "mine3", "a int"),
         ("from failaware import Handlers\nhandlers = Handlers()", "mine4", "no handler"),
         ("", ":handlers", "names no module"),
+        ("", "./shop/push.py", "is a file; name the module, as in 'import shop.push': shop.push"),
+        ("", "push.py:handlers", "is a file; name the module, as in 'import push': push"),
         ("def broken(:", "mine5", "cannot be imported: SyntaxError"),
         ("x = 1\n1 / 0", "mine6", "ZeroDivisionError.*mine6.py, line 2"),
     ],

@@ -2,10 +2,11 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+from textual.app import App
 
 from failaware.text import cells
 from tui import documents
-from tui.widgets.text_view import breaks
+from tui.widgets.text_view import TextView, breaks
 
 TRACE = """Traceback (most recent call last):
   File "/srv/shop/worker.py", line 12, in run
@@ -29,6 +30,35 @@ def test_frames_of_libraries_are_folded_and_can_be_unfolded():
     assert not [text for text in texts if "site-packages" in text or "sslobj" in text or "^^^" in text]
     assert texts[-1] == "shop.Timeout: no answer"
     assert [line.text for line in documents.traceback(TRACE, fold=False).lines] == TRACE.splitlines()
+
+
+def test_a_traceback_of_libraries_alone_is_not_folded():
+    frames = TRACE.splitlines(keepends=True)
+    trace = "".join([frames[0], *frames[3:8], frames[-1]])
+    assert [line.text for line in documents.traceback(trace, fold=True).lines] == trace.splitlines()
+
+
+async def test_who_is_at_the_end_of_a_text_stays_there_when_it_grows():
+    class Shown(App):
+        def compose(self):
+            yield TextView(id="text")
+
+    def lines(count):
+        return [documents.Line(f"line {n}", documents.plain) for n in range(count)]
+
+    async with Shown().run_test(size=(40, 10)) as pilot:
+        view = pilot.app.query_one(TextView)
+        view.show(lines(100))
+        await pilot.pause()
+        view.show(lines(101))
+        await pilot.pause()
+        assert view.scroll_offset.y == 0
+        view.action_scroll_end()
+        await pilot.pause()
+        assert view.scroll_offset.y == 91
+        view.show(lines(150))
+        await pilot.pause()
+        assert view.scroll_offset.y == 140
 
 
 def test_painting_changes_no_text_but_that_of_frames():

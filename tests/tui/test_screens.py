@@ -228,7 +228,10 @@ async def test_the_pane_beside_a_list_is_hidden_and_shown(full, path, clock):
 
 
 async def test_frames_of_libraries_are_folded_by_a_key(path, clock):
-    trace = 'Traceback (most recent call last):\n  File "/usr/lib/python3.11/ssl.py", line 5, in read\n    x()\n'
+    trace = (
+        'Traceback (most recent call last):\n  File "/srv/app.py", line 1, in f\n    read()\n'
+        '  File "/usr/lib/python3.11/ssl.py", line 5, in read\n    x()\n'
+    )
     with Store.open(path, clock=clock) as store:
         store.record("tls", 1)
         failed = NewAttempt(1, Failure("OSError", "gone", trace), "w:1", clock(), clock(), None, "gave up")

@@ -39,21 +39,30 @@ class TextView(ScrollView, can_focus=True):
         self._height = 0
 
     def show(self, lines: list[Line]) -> None:
-        """Show this text; one that has grown or changed leaves the scroll where it is."""
+        """Show this text; one that has grown or changed leaves the scroll where it is, or at the end."""
         if lines == self.lines:
             return
+        at_end = self._is_at_end()
         self.lines = lines
         self._wrap()
+        if at_end:
+            self.action_scroll_end()
 
     def on_resize(self) -> None:
         """Wrap anew; whoever is at the end, or on the way there, stays there."""
-        rows = self._ends[-1] if self._ends else 0
-        at_end = 0 < self._height < rows <= self.scroll_target_y + self._height
+        at_end = self._is_at_end()
         self._height = self.scrollable_content_region.height
         if self.scrollable_content_region.width != self._wrapped_at:
             self._wrap()
         if at_end:
             self.action_scroll_end()
+
+    def _is_at_end(self) -> bool:
+        """Whether the last row is in sight, or will be; by the height of before, or by that which it has already."""
+        rows = self._ends[-1] if self._ends else 0
+        return (
+            0 < self._height < rows <= self.scroll_target_y + max(self._height, self.scrollable_content_region.height)
+        )
 
     def action_scroll_end(self) -> None:
         """To the last row at once: on the way there would be thousands."""
