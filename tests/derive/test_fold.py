@@ -29,7 +29,7 @@ attempts = st.tuples(
 decisions = st.tuples(st.integers(1, EVENTS), st.sampled_from(DecisionKind), moments)
 histories = st.lists(st.one_of(attempts, attempts, attempts, decisions), max_size=30)
 batch_sizes = st.lists(st.integers(1, 5), max_size=10)
-policies = st.builds(Policy, st.integers(1, 3), st.integers(1, 3), st.integers(1, 3))
+policies = st.builds(Policy, **{name: st.integers(1, 3) for name in Policy._fields})
 
 
 def meaning(store):
