@@ -67,7 +67,7 @@ def test_every_command_of_the_page_on_policies_runs(tmp_path):
     _, shown, _, _, compared, _, now = walk("policy.md", tmp_path)
     assert "".join(re.findall(r"^```toml\n(.*?)^```", page("policy.md"), re.MULTILINE | re.DOTALL)) in shown
     assert re.search(r"(CRITICAL|HIGH) → —", compared)
-    assert json.loads(now)["multiple_events"] == 25
+    assert json.loads(now)["multiple_events"] == 40
 
 
 def test_every_command_of_the_page_on_json_gives_json(tmp_path):
