@@ -70,6 +70,14 @@ def test_every_command_of_the_page_on_policies_runs(tmp_path):
     assert json.loads(now)["multiple_events"] == 40
 
 
+def test_the_rules_of_the_page_on_grouping_are_taken(tmp_path):
+    (rules,) = re.findall(r"^```toml\n(.*?)^```", page("grouping.md"), re.MULTILINE | re.DOTALL)
+    (tmp_path / "rules.toml").write_text(rules)
+    assert run("failaware seed --events 400", tmp_path).returncode == 0
+    assert run("failaware rebuild --grouping rules.toml", tmp_path).returncode == 0
+    assert "the provider is slow" in run("failaware clusters", tmp_path).stdout
+
+
 def test_every_command_of_the_page_on_json_gives_json(tmp_path):
     _, health, events, cluster, critical, dead = walk("json.md", tmp_path)
     assert json.loads(health)["dead"] > 0

@@ -8,8 +8,9 @@ import sys
 
 import pytest
 
-from failaware import Handlers, Permanent, Retry, Store, Worker
+from failaware import Handlers, Inspector, Permanent, Retry, Store, Worker
 from tests.conftest import START
+from tui import documents
 
 
 def failaware(*words, db=None, cwd=None, stdin=None, **env):
@@ -287,3 +288,38 @@ def test_a_store_may_be_named_like_a_command(tmp_path):
         store.record("a")
     assert json.loads(failaware("--db", "health", "events", "--json", cwd=tmp_path).stdout)[0]["event_id"] == 1
     assert "1 event\n" in failaware("health", "--db", "health", cwd=tmp_path).stdout
+
+
+def test_a_failure_alone_is_found_although_no_rule_about_clusters_holds(tmp_path, path):
+    failed = '{"type": "backup", "error": {"type": "OSError", "message": "no space"}}\n'
+    assert failaware("ingest", "-", db=path, stdin=failed).returncode == 0
+    assert "events: failaware events severity:HIGH" in failaware("severity", db=path).stdout
+    assert "no rule about clusters holds" in failaware("clusters", db=path).stdout
+    with Inspector.open(path) as inspector:
+        (cluster,) = inspector.clusters()
+        why = documents.why(inspector.explain(f"cluster/{cluster.cluster_id}"), cluster, START)
+        assert any("each of its unresolved events has a severity of its own" in line.text for line in why)
+    with Store.open(path) as store:
+        store.dismiss([1], because="known")
+    assert "no rule about clusters holds" not in failaware("clusters", db=path).stdout
+    with Inspector.open(path) as inspector:
+        (cluster,) = inspector.clusters()
+        why = documents.why(inspector.explain(f"cluster/{cluster.cluster_id}"), cluster, START)
+        assert any("nothing unresolved fails with it now" in line.text for line in why)
+
+
+def test_a_run_until_idle_says_what_it_has_not_waited_for(tmp_path, path):
+    (tmp_path / "later.py").write_text(
+        "from failaware import Handlers, Retry\n"
+        "handlers = Handlers()\n"
+        "@handlers.on('a', retry=Retry(max_attempts=9, base=60))\n"
+        "def fails(event):\n    raise ValueError\n"
+    )
+    with Store.open(path) as store:
+        store.record("a")
+    done = failaware("run", "later", "--until-idle", db=path, cwd=tmp_path)
+    assert "1 failed and due again" in done.stdout
+    assert "was not waited for" in done.stderr
+    with Store.open(path) as store:
+        store.dismiss([1], because="known")
+    assert "not waited for" not in failaware("run", "later", "--until-idle", db=path, cwd=tmp_path).stderr

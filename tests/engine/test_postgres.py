@@ -1,10 +1,12 @@
 """What is PostgreSQL's own: how a store is found or refused, what the tables refuse, who may do what."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -342,3 +344,35 @@ def test_what_is_said_otherwise(sql, says):
 def test_a_place_that_is_no_store_at_all_is_refused():
     with pytest.raises(UsageError, match="no kind of store"):
         Inspector.open("mysql://localhost/x")
+
+
+def test_what_the_page_on_scale_shows_works(full, roles):
+    """`app`, `owner` and their database are the test's own; so are the roles, which are called after the schema."""
+    schema = parse(full).schema
+    page = (Path(__file__).parents[2] / "docs" / "scale.md").read_text(encoding="utf-8")
+    lines = "".join(re.findall(r"^```text\n(.*?)^```", page, re.MULTILINE | re.DOTALL))
+    lines = re.sub(
+        r"postgresql://\w+@db\.example/ops\?schema=billing", full.replace(schema, f"{schema}_billing"), lines
+    )
+    lines = re.sub(r"postgresql://\w+@db\.example/ops", full, lines).replace("failaware_", f"{schema}_")
+    lines = [line.partition("  #")[0].strip() for line in lines.splitlines()]
+    commands, exported, opened, granted = (
+        [line for line in lines if line.startswith(start)] for start in ("failaware ", "export ", "Store.", "GRANT ")
+    )
+    assert len(commands) + len(exported) + len(opened) + len(granted) == len(lines)
+    for command in commands:
+        assert cli(*command.split()[1:]).returncode == 0, command
+    shown = subprocess.run(
+        ["bash", "-c", f'{exported[0].replace("DB=", "DB=" + chr(39))}\'; "{sys.executable}" -m failaware health'],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "1 event" in shown.stdout
+    eval(opened[0], {"Store": Store}).close()  # a line of our own page
+    with plain(full) as db:
+        assert db.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", (f"{schema}_billing",)).fetchall()
+        with db.db.transaction(force_rollback=True):
+            db.execute("CREATE ROLE app; CREATE ROLE ada")
+            db.execute(granted[0])
+        db.execute(f"DROP SCHEMA {schema}_billing CASCADE")
