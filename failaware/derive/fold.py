@@ -25,7 +25,12 @@ _SQL["settle"] = _SQL["settle"].format(
 )
 
 _PAGE = 5_000  # failures fingerprinted, clusters judged at a time
-_REBUILD_PAGE = 20_000  # facts folded at a time when all are
+_REBUILD_PAGES = {
+    "event": 20_000,
+    "attempt": 20_000,
+    "decision": 2_000,  # of events far apart: SQLite keeps each page of theirs in memory, to undo a statement by itself
+}
+"""Facts folded at a time when all are."""
 _COURSES = 50  # clusters whose whole course is followed at a time
 
 DERIVED = tables_of("derived.sql")
@@ -131,9 +136,9 @@ def rebuild(db: Deriver, policy: Policy) -> None:
 
 def _pages(db: Deriver) -> Iterator[Scope]:
     """All facts, in pages of their ids."""
-    for name, table in (("event", "event_log"), ("attempt", "attempt_log"), ("decision", "decision_log")):
-        newest = db.query(f"SELECT coalesce(max({name}_id), 0) FROM {table}")[0][0]
-        for first, last in pages(db, table, f"{name}_id", newest, _REBUILD_PAGE):
+    for name, size in _REBUILD_PAGES.items():
+        newest = db.query(f"SELECT coalesce(max({name}_id), 0) FROM {name}_log")[0][0]
+        for first, last in pages(db, f"{name}_log", f"{name}_id", newest, size):
             page = just_appended(**{f"{name}s": (first, last)})
             if page.attempts:  # those after it are there, but not folded yet
                 page = page._replace(parameters={**page.parameters, "newest_known": last})

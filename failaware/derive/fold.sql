@@ -121,23 +121,25 @@ SELECT h.cluster_id, h.hour FROM course c JOIN cluster_hour h ON h.cluster_id = 
 -- name: count_comebacks
 -- An event that enters when every event before it had been SYNCED is a comeback. Only entries after the earliest
 -- change can become or cease to be one; `until` is the end of the trouble of all entries before that. :sign takes them
--- out of the count (-1, before the change), or puts them back (1, after it).
+-- out of the count (-1, before the change), or puts them back (1, after it). CROSS JOIN leads SQLite along the courses
+-- in the order in which the window wants them, so that it neither sorts nor keeps them.
 WITH change AS MATERIALIZED (
-  SELECT cluster_id, moved_from,
+  SELECT cluster_id,
          (SELECT p.open_until FROM event_cluster p
            WHERE p.cluster_id = c.cluster_id AND p.first_failed_at < c.moved_from
            ORDER BY p.open_until DESC LIMIT 1) AS until
     FROM course c)
 UPDATE failure_cluster SET comebacks = failure_cluster.comebacks + :sign * n.comebacks
-  FROM (SELECT cluster_id, count(*) AS comebacks
-          FROM (SELECT e.cluster_id, e.first_failed_at, change.until,
-                       max(e.open_until) OVER (PARTITION BY e.cluster_id ORDER BY e.first_failed_at, e.event_id
+  FROM (SELECT entered.cluster_id, count(*) AS comebacks
+          FROM (SELECT c.cluster_id, e.first_failed_at,
+                       max(e.open_until) OVER (PARTITION BY c.cluster_id ORDER BY e.first_failed_at, e.event_id
                                                ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS earlier
-                  FROM change JOIN event_cluster e
-                    ON e.cluster_id = change.cluster_id AND e.first_failed_at >= change.moved_from) AS entered
-         WHERE coalesce(until, earlier) IS NOT NULL
+                  FROM course c CROSS JOIN event_cluster e
+                 WHERE e.cluster_id = c.cluster_id AND e.first_failed_at >= c.moved_from) AS entered
+         CROSS JOIN change
+         WHERE change.cluster_id = entered.cluster_id AND coalesce(until, earlier) IS NOT NULL
            AND first_failed_at > coalesce(until, earlier) AND first_failed_at > coalesce(earlier, until)
-         GROUP BY cluster_id) AS n
+         GROUP BY entered.cluster_id) AS n
  WHERE failure_cluster.cluster_id = n.cluster_id;
 
 -- name: count_episodes

@@ -18,8 +18,10 @@ CREATE TABLE event_state (
 ) STRICT;
 CREATE INDEX event_due ON event_state (event_type, due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX event_unresolved ON event_state (severity, first_failed_at) WHERE severity IS NOT NULL;
-CREATE INDEX event_open ON event_state (event_id) WHERE severity IS NOT NULL;
-CREATE INDEX event_failing ON event_state (sync_status, event_id) WHERE sync_status IN ('FAILED', 'DEAD');
+CREATE INDEX event_of_severity ON event_state (severity, event_id) WHERE severity IS NOT NULL;
+CREATE INDEX event_failing ON event_state (sync_status, event_id)  -- SQLite takes one of an OR for it, not one of an IN
+  WHERE sync_status = 'FAILED' OR sync_status = 'DEAD';
+CREATE INDEX event_dismissed ON event_state (event_id) WHERE dismissed = 1;
 CREATE INDEX event_retried ON event_state (attempts) WHERE attempts > 1;
 
 CREATE TABLE failure (                 -- one row a failed attempt

@@ -7,10 +7,10 @@ from failaware.engine.sql import retries
 from failaware.errors import NotFound
 from failaware.model import ERROR_HERE, Attempt, Decision, EventDetail, EventSummary
 from failaware.read.clusters import meant
-from failaware.read.filter import EVENT_FIELDS, Condition, Order, parse
+from failaware.read.filter import EVENT_FIELDS, EVENT_LEADS, Condition, Order, parse
 
 _JOINS = """
-    JOIN event_log e ON e.event_id = s.event_id
+    LEFT JOIN event_log e ON e.event_id = s.event_id
     LEFT JOIN attempt_log a ON a.attempt_id = s.last_failure"""
 _SUMMARY = f"""
   SELECT s.event_id, s.event_type, s.sync_status, s.dismissed,
@@ -46,14 +46,16 @@ def page(
     db: Reader, where: str, *, now: int, limit: int, before: int | None, order: Order = "newest", skip: int = 0
 ) -> list[EventSummary]:
     """The events that a filter lets through; `before` is the last event_id of the page before."""
-    condition = _condition(db, where, now)
-    source, which, event_id = _source(condition)
-    beyond = ""
-    if before is not None:
-        beyond = f"AND {event_id} {'<' if order == 'newest' else '>'} :before"
+    condition, direction = _condition(db, where, now), _ORDERS[order]
+    beyond = "true" if before is None else f"{{event_id}} {'<' if order == 'newest' else '>'} :before"
+    found = " UNION ALL ".join(  # merged as they come: neither engine sorts them
+        f"SELECT {walk.event_id} AS event_id FROM {walk.source} {_JOINS} "
+        f"WHERE {walk.which} AND {condition.sql} AND {beyond.format(event_id=walk.event_id)}"
+        for walk in condition.walks
+    )
     rows = db.query(
-        f"{_SUMMARY} FROM {source} WHERE {which} {beyond} ORDER BY {event_id} {_ORDERS[order]} "
-        "LIMIT :limit OFFSET :skip",
+        f"{_SUMMARY} FROM ({found} ORDER BY event_id {direction} LIMIT :limit OFFSET :skip) AS page "
+        f"CROSS JOIN event_state s {_JOINS} WHERE s.event_id = page.event_id ORDER BY page.event_id {direction}",
         {**condition.parameters, "limit": limit, "before": before, "skip": skip},
     )
     return [EventSummary(*_with_bool(row, 3)) for row in rows]
@@ -62,28 +64,17 @@ def page(
 def count(db: Reader, where: str, *, now: int, at_most: int) -> int:
     """How many events a filter lets through, counted up to `at_most`."""
     condition = _condition(db, where, now)
-    source, which, _ = _source(condition)
+    found = " UNION ALL ".join(
+        f"SELECT 1 FROM {walk.source} {_JOINS} WHERE {walk.which} AND {condition.sql}" for walk in condition.walks
+    )
     rows = db.query(
-        f"SELECT count(*) FROM (SELECT 1 FROM {source} WHERE {which} LIMIT :at_most) AS found",
-        {**condition.parameters, "at_most": at_most},
+        f"SELECT count(*) FROM ({found} LIMIT :at_most) AS found", {**condition.parameters, "at_most": at_most}
     )
     return int(rows[0][0])
 
 
 def _condition(db: Reader, where: str, now: int) -> Condition:
-    return parse(where, EVENT_FIELDS, now=now, cluster=lambda digits: meant(db, digits))
-
-
-def _source(condition: Condition) -> tuple[str, str, str]:
-    """Where the rows come from, which of them are asked for, and the column that they are in order by.
-
-    A cluster's events are walked along its own index: CROSS JOIN keeps SQLite's planner from going through all events.
-    """
-    if condition.member_of is None:
-        return f"event_state s {_JOINS}", condition.sql, "s.event_id"
-    member_of = condition.bind(condition.member_of)
-    source = f"event_cluster m CROSS JOIN event_state s {_JOINS}"
-    return source, f"m.cluster_id = {member_of} AND s.event_id = m.event_id AND {condition.sql}", "m.event_id"
+    return parse(where, EVENT_FIELDS, now=now, cluster=lambda digits: meant(db, digits), leads=EVENT_LEADS)
 
 
 def one(db: Reader, event_id: int) -> EventDetail:

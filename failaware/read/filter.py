@@ -6,9 +6,9 @@ hold. Fields come from a closed table, and values only ever travel as parameters
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from string import ascii_lowercase, ascii_uppercase
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from failaware.engine.sql import retries
 from failaware.errors import FilterError
@@ -19,19 +19,28 @@ Order = Literal["newest", "oldest"]
 
 _WORD = re.compile(r'(?P<not>[-!])?(?:(?P<field>[A-Za-z_]+):)?(?P<value>"[^"]*"|[^\s"]+)(?=\s|$)')
 _LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
+_MOST_WALKS = 16
 _NUMBER = re.compile(r"(>=|<=|>|<|=)?(\d{1,19})")
+
+
+class Walk(NamedTuple):
+    """Events along an index that has them in the order of their ids: FROM and WHERE, in SQL, and the id's column."""
+
+    source: str = "event_state s"
+    which: str = "true"
+    event_id: str = "s.event_id"
 
 
 class Condition:
     """SQL for WHERE, and its parameters.
 
-    `member_of` is a cluster that all events must have failed with: the list is then read along that cluster's own
-    index, and `sql` says nothing of it.
+    `walks` are what it chooses from. One word of the filter may have led there, of which `sql` then says nothing; no
+    event is met on two of them.
     """
 
     def __init__(self) -> None:
         self.sql = "true"
-        self.member_of: int | None = None
+        self.walks: tuple[Walk, ...] = (Walk(),)
         self.parameters: dict[str, Any] = {}
 
     def bind(self, value: object) -> str:
@@ -41,18 +50,45 @@ class Condition:
         return f":{name}"
 
 
+class _Word(NamedTuple):
+    """A word of a filter."""
+
+    field: str
+    values: list[str]
+    negated: bool
+
+
 Field = Callable[[Condition, str, int], str]
+Lead = Callable[[Condition, list[str]], tuple[Walk, ...]]
 
 
-def parse(text: str, fields: dict[str, Field], *, now: int, cluster: Callable[[str], int]) -> Condition:
+def parse(
+    text: str,
+    fields: Mapping[str, Field],
+    *,
+    now: int,
+    cluster: Callable[[str], int],
+    leads: Mapping[str, Lead] | None = None,
+) -> Condition:
     """Read a filter; `cluster` gives the number of the cluster that is meant by its first digits.
 
     Raises:
         FilterError: an unknown field, or a value that its field does not take.
     """
     condition = Condition()
-    parts, position = [], 0
-    text = text.strip()
+    words = list(_words(text.strip(), fields, cluster))
+    parts = []
+    led_by = _led_by(condition, words, leads or {})
+    for word in words:
+        if word is not led_by:
+            either = " OR ".join(fields[word.field](condition, value, now) for value in word.values)
+            parts.append(f"NOT coalesce(({either}), false)" if word.negated else f"({either})")
+    condition.sql = " AND ".join(parts) or "true"
+    return condition
+
+
+def _words(text: str, fields: Mapping[str, Field], cluster: Callable[[str], int]) -> Iterator[_Word]:
+    position = 0
     while position < len(text):
         match = _WORD.match(text, position)
         if not match:
@@ -62,32 +98,25 @@ def parse(text: str, fields: dict[str, Field], *, now: int, cluster: Callable[[s
             raise FilterError(_no_field(name, fields))
         value = match["value"]
         values = [value[1:-1]] if value.startswith('"') else [part for part in value.split(",") if part]
+        if not values:
+            raise FilterError(f"'{name}:' needs a value")
         if name in {"cluster", "last"}:
             values = [str(cluster(part)) if part.isdecimal() else part for part in values]
-        if fields is EVENT_FIELDS and name in {"cluster", "last"} and condition.member_of is None and _is_one(match):
-            condition.member_of = int(values[0])
-            if name == "cluster":
-                position = _next_word(text, match.end())
-                continue
-        either = " OR ".join(fields[name](condition, part, now) for part in values)
-        if not either:
-            raise FilterError(f"'{name}:' needs a value")
-        parts.append(f"NOT coalesce(({either}), false)" if match["not"] else f"({either})")
-        position = _next_word(text, match.end())
-    condition.sql = " AND ".join(parts) or "true"
-    return condition
+        yield _Word(name, values, negated=bool(match["not"]))
+        position = len(text) - len(text[match.end() :].lstrip())
 
 
-def _is_one(match: re.Match[str]) -> bool:
-    """Whether a word asks for exactly one number."""
-    return not match["not"] and match["value"].isdecimal() and int(match["value"]) <= NEVER
+def _led_by(condition: Condition, words: list[_Word], leads: Mapping[str, Lead]) -> _Word | None:
+    """The word that leads to the fewest events along an index, if one does; the condition then walks there."""
+    for field, lead in leads.items():
+        for word in words:
+            if word.field == field and not word.negated and (walks := lead(condition, word.values)):
+                condition.walks = walks
+                return word
+    return None
 
 
-def _next_word(text: str, end: int) -> int:
-    return len(text) - len(text[end:].lstrip())
-
-
-def _no_field(name: str, fields: dict[str, Field]) -> str:
+def _no_field(name: str, fields: Mapping[str, Field]) -> str:
     hint = _meant(name, fields) or f"fields are {', '.join(fields)}"
     return f"there is no field '{name}' to filter by; {hint}"
 
@@ -131,20 +160,18 @@ def _time(column: str, compare: str) -> Field:
     return lambda condition, value, now: f"{column} {compare} {condition.bind(parse_moment(value, now=now))}"
 
 
-def _severity(column: str, among: str = "") -> Field:
-    """`among` and the + lead SQLite along the unresolved events in their order; by severity it would sort them all."""
+def _severity(column: str) -> Field:
+    return lambda condition, value, _now: f"{column} IN ({', '.join(map(condition.bind, _levels(value)))})"
 
-    def make(condition: Condition, value: str, _now: int) -> str:
-        levels = [level.value for level in Severity]
-        at_least = value.endswith("+")
-        level = value.rstrip("+").upper()
-        if level not in levels:
-            there_are = f"there are {', '.join(levels)}, and HIGH+ for HIGH or worse"
-            raise FilterError(f"'{value}' is not a severity; {_meant(level, levels) or there_are}")
-        wanted = levels[levels.index(level) :] if at_least else [level]
-        return f"{among}{column} IN ({', '.join(condition.bind(name) for name in wanted)})"
 
-    return make
+def _levels(value: str) -> list[str]:
+    """The severities that a value asks for."""
+    levels = [level.value for level in Severity]
+    level = value.rstrip("+").upper()
+    if level not in levels:
+        there_are = f"there are {', '.join(levels)}, and HIGH+ for HIGH or worse"
+        raise FilterError(f"'{value}' is not a severity; {_meant(level, levels) or there_are}")
+    return levels[levels.index(level) :] if value.endswith("+") else [level]
 
 
 def _status(condition: Condition, value: str, _now: int) -> str:
@@ -188,11 +215,52 @@ def _literal(value: str) -> str:
     return value.translate(_LOWER).replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
+def _along_keys(condition: Condition, values: list[str]) -> tuple[Walk, ...]:
+    if len(values) > _MOST_WALKS or "*" in "".join(values):
+        return ()
+    return tuple(
+        Walk("event_key m CROSS JOIN event_state s", f"m.key = {key} AND s.event_id = m.event_id", "m.event_id")
+        for key in map(condition.bind, dict.fromkeys(values))
+    )
+
+
+def _along_cluster(condition: Condition, values: list[str]) -> tuple[Walk, ...]:
+    """Of one cluster: an event may have failed with two. CROSS JOIN keeps SQLite from going through all events."""
+    if len(values) > 1 or not values[0].isdecimal() or int(values[0]) > NEVER:
+        return ()
+    which = f"m.cluster_id = {condition.bind(int(values[0]))} AND s.event_id = m.event_id"
+    return (Walk("event_cluster m CROSS JOIN event_state s", which, "m.event_id"),)
+
+
+def _along_last_cluster(condition: Condition, values: list[str]) -> tuple[Walk, ...]:
+    return tuple(
+        walk._replace(which=f"{walk.which} AND s.cluster_id = m.cluster_id")
+        for walk in _along_cluster(condition, values)
+    )
+
+
+def _along_severities(condition: Condition, values: list[str]) -> tuple[Walk, ...]:
+    wanted = dict.fromkeys(level for value in values for level in _levels(value))
+    return tuple(Walk(which=f"s.severity = {condition.bind(level)}") for level in wanted)
+
+
+def _along_statuses(condition: Condition, values: list[str]) -> tuple[Walk, ...]:
+    """Those that few events have; as words, since SQLite takes no parameter for what an index is limited to."""
+    wanted = {value.upper() for value in values}
+    if wanted == {"UNRESOLVED"}:
+        return _along_severities(condition, [f"{Severity.LOW}+"])
+    if wanted == {"DISMISSED"}:
+        return (Walk(which="s.dismissed = 1"),)
+    if wanted <= {"FAILED", "DEAD"}:
+        return tuple(Walk(which=f"s.sync_status = '{status}'") for status in sorted(wanted))
+    return ()
+
+
 EVENT_FIELDS: dict[str, Field] = {
     "status": _status,
     "type": _exact("s.event_type"),
     "error": _contains("a.error_type", "a.error_message"),
-    "severity": _severity("+s.severity", "s.severity IS NOT NULL AND "),
+    "severity": _severity("s.severity"),
     "cluster": _ever_in_cluster,
     "last": _number("s.cluster_id"),
     "source": _exact("e.source"),
@@ -205,6 +273,15 @@ EVENT_FIELDS: dict[str, Field] = {
 """What events can be asked for. `cluster` is any that they failed with, `last` that of their last failure; `since` and
 `until` go by an event's newest fact.
 """
+
+EVENT_LEADS: dict[str, Lead] = {
+    "key": _along_keys,
+    "cluster": _along_cluster,
+    "last": _along_last_cluster,
+    "severity": _along_severities,
+    "status": _along_statuses,
+}
+"""The fields of events along which an index leads, the one that mostly leads to the fewest first."""
 
 CLUSTER_FIELDS: dict[str, Field] = {
     "status": _cluster_status,

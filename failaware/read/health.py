@@ -5,13 +5,19 @@ from failaware.model import EventRef, Health, Severity
 
 _COUNTS = "SELECT sync_status, dismissed, sum(events) FROM tally GROUP BY 1, 2"
 _TRYING = (
-    "SELECT DISTINCT event_type FROM tally WHERE sync_status IN ('PENDING', 'FAILED') AND dismissed = 0 ORDER BY 1"
+    "SELECT event_type, sum(events) FROM tally WHERE sync_status IN ('PENDING', 'FAILED') AND dismissed = 0 "
+    "GROUP BY event_type ORDER BY 1"
 )
 _NEXT = (
     "SELECT event_id, event_type, due_at FROM event_state "
     "WHERE event_type = ? AND due_at IS NOT NULL ORDER BY due_at, event_id LIMIT 1"
 )
-_DUE = "SELECT count(*) FROM event_state WHERE event_type = ? AND due_at IS NOT NULL AND due_at <= ?"
+_DUE = (
+    "SELECT count(*) FROM (SELECT 1 FROM event_state "
+    "WHERE event_type = ? AND due_at IS NOT NULL AND due_at <= ? LIMIT ?) AS due"
+)
+_LATER = "SELECT count(*) FROM event_state WHERE event_type = ? AND due_at IS NOT NULL AND due_at > ?"
+_FEW = 1_000
 _OLDEST = (
     "SELECT event_id, event_type, first_failed_at FROM event_state "
     "WHERE severity = ? AND first_failed_at IS NOT NULL ORDER BY first_failed_at, event_id LIMIT 1"
@@ -47,7 +53,7 @@ def health(db: Reader, *, now: int) -> Health:
         counts = {"PENDING": 0, "FAILED": 0, "DEAD": 0, "SYNCED": 0, "DISMISSED": 0}
         for status, dismissed, events in db.query(_COUNTS):
             counts["DISMISSED" if dismissed else status] += events
-        trying = [event_type for (event_type,) in db.query(_TRYING)]
+        trying: dict[str, int] = dict(db.query(_TRYING))
         oldest = [row for level in Severity for row in db.query(_OLDEST, (level.value,))]
         return Health(
             total_events=sum(counts.values()),
@@ -56,7 +62,7 @@ def health(db: Reader, *, now: int) -> Health:
             dead=counts["DEAD"],
             synced=counts["SYNCED"],
             dismissed=counts["DISMISSED"],
-            due_now=sum(db.query(_DUE, (event_type, now))[0][0] for event_type in trying),
+            due_now=sum(_due_now(db, event_type, waiting, now) for event_type, waiting in trying.items()),
             in_hand=db.query("SELECT count(*) FROM lease")[0][0],
             next_due=_first([row for event_type in trying for row in db.query(_NEXT, (event_type,))]),
             oldest_unresolved=_first(oldest),
@@ -67,6 +73,12 @@ def health(db: Reader, *, now: int) -> Health:
             fingerprint_version=db.query(_FINGERPRINT)[0][0],
             archived=db.query(_ARCHIVED)[0][0],
         )
+
+
+def _due_now(db: Reader, event_type: str, waiting: int, now: int) -> int:
+    """How many of the waiting events are due: counted row by row only while they are few, as a backlog is not."""
+    due: int = db.query(_DUE, (event_type, now, _FEW))[0][0]
+    return due if due < _FEW else waiting - int(db.query(_LATER, (event_type, now))[0][0])
 
 
 def _first(rows: list[tuple[int, str, int]]) -> EventRef | None:

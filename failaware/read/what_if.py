@@ -11,7 +11,7 @@ _JUDGED = {
     "event": f"""
       SELECT s.event_id AS id, s.event_type AS title, s.severity AS old, s.rule AS old_rule, s.*
         FROM (SELECT event_id, event_type, severity, rule, {EVENT_EVIDENCE} FROM event_state
-               WHERE sync_status IN ('FAILED', 'DEAD')) AS s""",
+               WHERE sync_status = 'FAILED' OR sync_status = 'DEAD') AS s""",
     "cluster": f"""
       SELECT n.cluster_id AS id, n.event_type || '  ' || n.template AS title, c.severity AS old, c.rule AS old_rule, n.*
         FROM ({CLUSTER_EVIDENCE.format(of="cluster_id > 0")}) AS n

@@ -314,5 +314,5 @@ def test_a_rebuild_in_pages_of_any_size_means_the_same(history, page):
         for batch in batches_of(history, []):
             with suppress(UsageError):
                 append_batch(store, batch)
-        with patch.object(fold, "_REBUILD_PAGE", page):
+        with patch.object(fold, "_REBUILD_PAGES", dict.fromkeys(fold._REBUILD_PAGES, page)):
             assert_rebuild_changes_nothing(store)

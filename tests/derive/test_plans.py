@@ -47,6 +47,14 @@ def test_no_statement_of_the_fold_goes_through_a_stored_table(store, name):
             assert table[1] not in stored_names(sql), step
 
 
+def test_the_course_of_a_cluster_is_followed_in_the_order_of_an_index(store):
+    """However many events it has: neither sorted nor kept."""
+    steps = plan(store, fold._SQL["count_comebacks"], Parameters())
+    assert "SEARCH e USING INDEX event_cluster_entry (cluster_id=? AND first_failed_at>?)" in steps
+    assert "CO-ROUTINE entered" in steps
+    assert "USE TEMP B-TREE FOR ORDER BY" not in steps
+
+
 def test_judging_goes_by_the_clusters_that_are_asked_for(store):
     sql = []
     original = store._db.query

@@ -1,15 +1,15 @@
 """The filter language: what it finds, and what it says when it is not understood."""
 
+import re
 from datetime import UTC, datetime
 
 import pytest
 
 from failaware import Handlers, Permanent, Retry, Worker
 from failaware.errors import FilterError, NotFound
-from failaware.read.events import _SUMMARY, _source
-from failaware.read.filter import EVENT_FIELDS, parse
+from failaware.read import events
 from failaware.read.moment import parse_moment
-from tests.conftest import START, query
+from tests.conftest import START
 
 
 @pytest.fixture
@@ -57,6 +57,17 @@ def full(store, inspector, clock):
         ("error:1_0", []),
         ("severity:HIGH", [2]),
         ("severity:low+", [2, 1]),
+        ("severity:HIGH,LOW,high+", [2, 1]),
+        ("-severity:HIGH", [6, 5, 4, 3, 1]),
+        ("severity:LOW status:DEAD", []),
+        ("status:failed,dead", [5, 2, 1]),
+        ("status:dead,unresolved", [2, 1]),
+        ("status:dismissed severity:LOW+", []),
+        ("status:dismissed status:FAILED", [5]),
+        ("key:p1", [1]),
+        ("key:p1,p2,p1", [1]),
+        ("key:p1 -status:FAILED", []),
+        ("-key:p1 status:FAILED", [5]),
         ("source:web,api", [2, 1]),
         ("key:p*", [1]),
         ("id:>=4", [6, 5, 4]),
@@ -158,16 +169,75 @@ def test_moments(monkeypatch):
             parse_moment(wrong, now=START)
 
 
+def ids(found):
+    return [event.event_id for event in found]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "severity:LOW+",
+        "status:UNRESOLVED type:payment.*",
+        "status:FAILED,DEAD",
+        "status:DISMISSED",
+        "key:p1,p2",
+        "last:{}",
+    ],
+)
+def test_an_index_only_leads_to_what_is_found_without_it(full, words, monkeypatch):
+    """Whole, in pages, from either end and counted."""
+    words = words.format(full.event(2).cluster_id)
+
+    def asked():
+        pages = [
+            ids(full.events(words, limit=limit, before=before, order=order, skip=skip))
+            for limit in (1, 2, 50)
+            for before in (None, 1, 2, 5)
+            for order in ("newest", "oldest")
+            for skip in (0, 1)
+        ]
+        return pages, full.count_events(words), full.count_events(words, at_most=1)
+
+    led = asked()
+    monkeypatch.setattr(events, "EVENT_LEADS", {})
+    assert led == asked()
+    assert any(led[0])
+
+
 @pytest.mark.sqlite("its query plans")
-def test_the_events_of_one_cluster_are_read_along_its_own_index(store):
+@pytest.mark.parametrize(
+    ("words", "index"),
+    [
+        ("cluster:7", "event_cluster_member"),
+        ("status:DEAD cluster:7 -error:x", "event_cluster_member"),
+        ("last:7 status:DEAD -status:DISMISSED", "event_cluster_member"),
+        ("severity:HIGH+", "event_of_severity"),
+        ("type:a severity:LOW error:x", "event_of_severity"),
+        ("status:UNRESOLVED", "event_of_severity"),
+        ("status:DEAD", "event_failing"),
+        ("status:FAILED,DEAD type:a", "event_failing"),
+        ("status:DISMISSED", "event_dismissed"),
+        ("status:FAILED key:a,b", "PRIMARY KEY (key=?)"),
+    ],
+)
+def test_what_few_events_have_leads_to_them_along_an_index(inspector, words, index, monkeypatch):
     """In a store of a million events the others must not be walked through."""
-    for where in ("cluster:7", "status:DEAD cluster:7 -error:x", "last:7 status:DEAD -status:DISMISSED"):
-        condition = parse(where, EVENT_FIELDS, now=0, cluster=int)
-        source, which, order = _source(condition)
-        sql = f"EXPLAIN QUERY PLAN {_SUMMARY} FROM {source} WHERE {which} ORDER BY {order} DESC LIMIT 5"
-        plan = [row[3] for row in query(store, sql, condition.parameters)]
-        assert "event_cluster_member" in plan[0]
-        assert not [step for step in plan if "SCAN" in step or "TEMP B-TREE" in step]
+    plans, query = [], inspector.db.query
+
+    def explained(sql, parameters=()):
+        if "event_state" in sql:
+            plans.append([row[3] for row in query(f"EXPLAIN QUERY PLAN {sql}", parameters)])
+        return query(sql, parameters)
+
+    monkeypatch.setattr(inspector.db, "query", explained)
+    inspector.events(words, before=9)
+    inspector.count_events(words)
+    page, count = plans
+    assert any(index in step for step in page)
+    for step in page + count:
+        assert not re.match("SCAN [aems]( |$)", step) or f"INDEX {index}" in step, "all events are walked through"
+    sorts = [step for step in page + count if "TEMP B-TREE" in step]
+    assert len(sorts) <= 1, "more than the page itself is sorted"
 
 
 def test_the_events_of_a_cluster_are_those_that_ever_failed_with_it(store, inspector):
