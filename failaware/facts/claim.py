@@ -24,6 +24,16 @@ SELECT s.due_at, s.event_id, s.event_type, e.event_payload, k.key, e.source, e.o
  WHERE s.event_type = :type AND s.due_at IS NOT NULL AND s.due_at <= :now AND l.event_id IS NULL
  ORDER BY s.due_at, s.event_id LIMIT :limit
 """
+_WAITING = "SELECT DISTINCT event_type FROM tally WHERE sync_status IN ('PENDING', 'FAILED') AND dismissed = 0"
+_NEXT_DUE = f"""
+SELECT t.event_type,
+       (SELECT s.due_at FROM event_state s LEFT JOIN lease l ON l.event_id = s.event_id
+         WHERE s.event_type = t.event_type AND s.due_at IS NOT NULL AND l.event_id IS NULL ORDER BY s.due_at LIMIT 1)
+  FROM ({_WAITING}) AS t
+UNION ALL
+SELECT s.event_type, min(l.leased_until) + 1
+  FROM lease l JOIN event_state s ON s.event_id = l.event_id GROUP BY s.event_type
+"""
 _decode = json.JSONDecoder().decode
 _SUSPECT_WAITS = 1_000_000  # µs for which others may still be taken before it
 
@@ -41,10 +51,7 @@ class LostLease:
 
 def waiting_types(db: Reader, handles: Callable[[str], bool]) -> list[str]:
     """The event types with something to try, now or later, for which `handles` is true."""
-    rows = db.query(
-        "SELECT DISTINCT event_type FROM tally WHERE sync_status IN ('PENDING', 'FAILED') AND dismissed = 0"
-    )
-    return [event_type for (event_type,) in rows if handles(event_type)]
+    return [event_type for (event_type,) in db.query(_WAITING) if handles(event_type)]
 
 
 def lost(db: Writer, handles: Callable[[str], bool], now: int, *, by: str = "") -> list[LostLease]:
@@ -136,17 +143,7 @@ def held(db: Reader, event_id: int, worker: str) -> bool:
 
 def next_due(db: Reader, handles: Callable[[str], bool]) -> int | None:
     """When the next unleased event with a handler falls due, or the next lease of one runs out (µs); None: never."""
-    times = db.query(
-        "SELECT s.event_type, min(l.leased_until) FROM lease l JOIN event_state s ON s.event_id = l.event_id GROUP BY 1"
-    )
-    times = [(until + 1,) for event_type, until in times if handles(event_type)]
-    for event_type in waiting_types(db, handles):
-        times += db.query(
-            "SELECT s.due_at FROM event_state s LEFT JOIN lease l ON l.event_id = s.event_id "
-            "WHERE s.event_type = ? AND s.due_at IS NOT NULL AND l.event_id IS NULL ORDER BY s.due_at LIMIT 1",
-            (event_type,),
-        )
-    return min((at for (at,) in times), default=None)
+    return min((at for event_type, at in db.query(_NEXT_DUE) if at is not None and handles(event_type)), default=None)
 
 
 def _claimed(row: Row) -> Claimed:

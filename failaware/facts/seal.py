@@ -6,7 +6,7 @@ The digests are made outside any transaction, since facts do not change; only th
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-from failaware.derive.seals import SEALED, Head, Seal, Sealed, digests, head, make_seal
+from failaware.derive.seals import SEALED, Head, Seal, digests, head, make_seal
 from failaware.derive.settings import seals_are_held
 from failaware.engine import Reader, Writer
 from failaware.errors import UsageError
@@ -18,6 +18,12 @@ RANGE = 2_048
 
 EVERY_US = 3_600_000_000
 """After this hour (µs) fewer are sealed too."""
+
+_REACHED = " UNION ALL ".join(
+    f"SELECT '{sealed.table}', (SELECT coalesce(max(last_id), 0) FROM seal_log WHERE of_table = '{sealed.table}'), "
+    f"(SELECT coalesce(max({sealed.key}), 0) FROM {sealed.table})"
+    for sealed in SEALED
+)
 
 
 class Commits(Protocol):
@@ -59,9 +65,9 @@ def next_seals(db: Reader, now: int) -> list[Seal]:
     """The seals over the next range of each table that has unsealed facts; none while facts are taken over."""
     if seals_are_held(db):
         return []
-    before, seals = head(db), []
+    before, seals, reached = head(db), [], _reached(db)
     for sealed in SEALED:
-        last, newest = _last(db, sealed), _newest(db, sealed)
+        last, newest = reached[sealed.table]
         if newest > last:
             ids = (last + 1, min(newest, last + RANGE))
             facts = digests(db, sealed, *ids)
@@ -91,13 +97,10 @@ def must_not_be_held(db: Reader) -> None:
 def _is_due(db: Reader, now: int) -> bool:
     if seals_are_held(db):
         return False
-    waiting = max(_newest(db, sealed) - _last(db, sealed) for sealed in SEALED)
+    waiting = max(newest - last for last, newest in _reached(db).values())
     return waiting >= RANGE or (waiting > 0 and now >= head(db).sealed_at + EVERY_US)
 
 
-def _newest(db: Reader, sealed: Sealed) -> int:
-    return int(db.query(f"SELECT coalesce(max({sealed.key}), 0) FROM {sealed.table}")[0][0])
-
-
-def _last(db: Reader, sealed: Sealed) -> int:
-    return int(db.query("SELECT coalesce(max(last_id), 0) FROM seal_log WHERE of_table = ?", (sealed.table,))[0][0])
+def _reached(db: Reader) -> dict[str, tuple[int, int]]:
+    """Of each table, the last fact that is sealed, and the newest one."""
+    return {table: (last, newest) for table, last, newest in db.query(_REACHED)}

@@ -44,14 +44,17 @@ def test_a_backlog_is_not_counted_event_by_event(store, inspector, clock, monkey
     Worker(store, handlers).run(until_idle=True, patience=0)
     store.record_many(("a", n) for n in range(2_000))
     store.record_many(("b", n) for n in range(5))
-    counted, ask = [], inspector.db.query
+    counted, counted_from_the_end, ask = {}, [], inspector.db.query
 
     def spy(sql, parameters=()):
         rows = ask(sql, parameters)
-        if "count(*)" in sql and "event_state" in sql:
-            counted.append(rows[0][0])
+        if sql == health._DUE:
+            counted.update({event_type: due for event_type, _, due, _ in rows})
+        if sql == health._LATER:
+            counted_from_the_end.append((parameters[0], rows[0][0]))
         return rows
 
     monkeypatch.setattr(inspector.db, "query", spy)
     assert inspector.health().due_now == 2_005
-    assert counted == [1_000, 3, 5]
+    assert counted == {"a": 1_000, "b": 5}
+    assert counted_from_the_end == [("a", 3)]

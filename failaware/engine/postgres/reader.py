@@ -152,15 +152,23 @@ class PostgresReader:
 
     def query(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """All rows of a SELECT; asked again where the server went away and came back."""
+        return self._persistently(lambda: self._run(sql, parameters).fetchall())
+
+    def _persistently(self, ask: Callable[[], T]) -> T:
+        """What is asked, once more where the server went away and came back."""
+        self._use()
         try:
-            return self._run(sql, parameters).fetchall()
+            return ask()
         except (psycopg.Error, OverflowError) as error:
             if not self._is_lost(error) or self._in_hand or not self.COMES_BACK:
                 raise_ours(error, self.path)
         self._db.close()
         self._open(patiently=True)
         with in_our_words(self.path):
-            return self._run(sql, parameters).fetchall()
+            return ask()
+
+    def _use(self) -> None:
+        """Make the connection usable; one that only reads always is."""
 
     def _is_lost(self, error: BaseException | None) -> bool:
         """Whether the server has gone away; that it says so may come before the connection's end is noticed.
@@ -183,9 +191,7 @@ class PostgresReader:
         if self._in_hand:
             yield
             return
-        self.query("SELECT 1")  # comes back to a server that had gone away
-        with in_our_words(self.path):
-            self.raw("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        self._persistently(lambda: self.raw("BEGIN ISOLATION LEVEL REPEATABLE READ"))
         self._in_hand = True
         try:
             yield

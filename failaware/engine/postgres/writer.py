@@ -119,7 +119,6 @@ class PostgresWriter(PostgresReader):
         """All rows of a SELECT or of a statement with RETURNING."""
         if self._in_hand:
             return self._answer(sql, parameters).fetchall()
-        self._use()
         return super().query(sql, parameters)
 
     def execute(self, sql: str, parameters: Parameters = ()) -> None:
