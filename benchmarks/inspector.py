@@ -138,7 +138,7 @@ def reads(path):
             "health": inspector.health,
             "severity": inspector.severity,
             f"clusters ({len(clusters)})": lambda: inspector.clusters(limit=1_000),
-            "timeline, 24 h": lambda: inspector.timeline(since=since),
+            "timeline, 24 h": lambda: inspector.patterns.timeline(since=since),
             "events, first page": lambda: inspector.events(limit=100),
             "events, in the middle": lambda: inspector.events(limit=100, before=500_000),
             "events, last page": lambda: inspector.events(limit=100, order="oldest"),

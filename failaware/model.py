@@ -140,6 +140,17 @@ class NewReject(NamedTuple):
     rejected_at: int
 
 
+class Reject(NamedTuple):
+    """Input that could not be understood: the file or other origin, the line, as it was, why not, and when."""
+
+    reject_id: int
+    origin: str
+    line_no: int
+    raw: str
+    error: str
+    rejected_at: int
+
+
 class Position(NamedTuple):
     """How far a followed file has been read: `read_to` bytes, `line_no` lines.
 

@@ -2,8 +2,10 @@
 
 import itertools
 import os
+import shutil
 import sqlite3
 from contextlib import contextmanager
+from functools import cache
 
 import psycopg
 import pytest
@@ -11,6 +13,9 @@ import pytest
 from failaware import Inspector, Store
 from failaware.derive.fold import DERIVED
 from failaware.engine.postgres.place import parse
+from failaware.facts.copy import copy_facts
+from failaware.facts.restore import finish
+from sample_data import seed
 from tests.servers import shared_server
 
 MINUTE = 60_000_000
@@ -69,6 +74,34 @@ def path(engine, tmp_path, request):
 def store(path, clock):
     with Store.open(path, synchronous="NORMAL", clock=clock) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def samples(tmp_path_factory):
+    """Files with so many events of sample data, each made once."""
+    folder = tmp_path_factory.mktemp("samples")
+
+    @cache
+    def made(events):
+        seed(folder / f"{events}.db", events=events)
+        return folder / f"{events}.db"
+
+    return made
+
+
+@pytest.fixture
+def put_sample(path, engine, samples):
+    """Puts sample data where the test's own store is to be: playing it takes long, above all on PostgreSQL."""
+
+    def put(events):
+        if engine == "sqlite":
+            shutil.copy(samples(events), path)
+            return
+        with Inspector.open(samples(events)) as source, Store.open(path, synchronous="NORMAL") as target:
+            copy_facts(source.db, target)
+            finish(target)
+
+    return put
 
 
 @pytest.fixture

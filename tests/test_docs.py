@@ -10,7 +10,6 @@ from pathlib import Path
 
 from failaware.cli.main import COMMANDS
 from failaware.read.filter import CLUSTER_FIELDS, EVENT_FIELDS
-from sample_data.seed import seed
 from tests.conftest import plain_sqlite
 from tests.test_readme import run
 
@@ -113,18 +112,16 @@ def test_every_link_leads_somewhere():
                 assert place in names, (file.name, link)
 
 
-def test_every_query_of_the_page_on_the_schema_finds_something(tmp_path):
-    seed(tmp_path / "failaware.db", events=2_000)
+def test_every_query_of_the_page_on_the_schema_finds_something(samples):
     queries = re.findall(r"^```sql\n(.*?)^```", page("schema.md"), re.MULTILINE | re.DOTALL)
     assert len(queries) == 4
-    with plain_sqlite(tmp_path / "failaware.db") as db:
+    with plain_sqlite(samples(2_000)) as db:
         for query in queries:
             assert db.execute(query).fetchall() != [], query
 
 
-def test_the_page_on_the_schema_names_every_table_and_view(tmp_path):
-    seed(tmp_path / "failaware.db", events=100)
-    with plain_sqlite(tmp_path / "failaware.db") as db:
+def test_the_page_on_the_schema_names_every_table_and_view(samples):
+    with plain_sqlite(samples(2_000)) as db:
         names = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")}
     named = set(re.findall(r"`([a-z_]+)`", page("schema.md")))
     assert {name for name in names if not name.startswith("sqlite_")} <= named

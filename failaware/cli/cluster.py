@@ -26,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
     with asking.inspector(args) as inspector:
         now = inspector.now()
         cluster = inspector.cluster(args.id)
-        hours = inspector.timeline(since=now - _DAYS * 24 * HOUR, cluster_id=cluster.cluster_id)
+        hours = inspector.patterns.timeline(since=now - _DAYS * 24 * HOUR, cluster_id=cluster.cluster_id)
         events = inspector.events(f"cluster:{cluster.cluster_id}", limit=_EVENTS)
         example = inspector.attempt(cluster.example_attempt)
         impact = inspector.patterns.impact(cluster.cluster_id)

@@ -24,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
     with asking.inspector(args) as inspector:
         now = inspector.now()
         clusters = inspector.clusters(" ".join(args.filter), limit=args.limit)
-        hours = inspector.timeline(since=now - (_HOURS - 1) * HOUR)
+        hours = inspector.patterns.timeline(since=now - (_HOURS - 1) * HOUR)
     if args.json:
         output.print_json(clusters)
         return 0

@@ -51,6 +51,10 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         Example("failaware attempt 7", "how it ended, and the wait after it"),
         Example("failaware attempt 7 --json", "for a script"),
     ),
+    "rejects": (
+        Example("failaware rejects", "what could not be ingested, and why not"),
+        Example("failaware rejects --limit 1 --json", "the newest one, as a whole"),
+    ),
     "explain": (
         Example("failaware explain event/42", "which rules hold of it, by which numbers and facts"),
         Example("failaware explain cluster/9929", "the same of a cluster, and since when"),

@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
         older += f"this failaware has {FINGERPRINT_VERSION}. 'failaware rebuild' makes them anew from the facts."
         paper.print(Line(), output.text(older, "yellow"))
     if health.rejects:
-        rejects = f"{health.rejects:,} lines could not be ingested; reject_log has them, with the reasons"
+        rejects = f"{health.rejects:,} lines could not be ingested; 'failaware rejects' lists them, with the reasons"
         paper.print(Line(), output.text(rejects, "yellow"))
     if health.archived:
         archived = f"{counted(health.archived, 'older event')} in archives; 'failaware verify' names them"

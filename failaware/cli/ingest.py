@@ -88,7 +88,7 @@ def _report(total: Ingested) -> None:
     for reason in total.reasons[:5]:
         paper.print(output.text(f"  {reason}", "yellow"))
     if total.rejected:
-        paper.print(output.text("What was rejected is kept in reject_log, with the reason.", "dim"))
+        paper.print(output.text("What was rejected is kept; 'failaware rejects' lists it, with the reasons.", "dim"))
 
 
 @contextmanager

@@ -28,6 +28,7 @@ COMMANDS = (
     Command("events", "events", "events, newest first; takes a filter", read=True),
     Command("event", "event", "one event: payload, every attempt, decisions", read=True),
     Command("attempt", "attempt", "one attempt: how it ended, its traceback, the wait after it", read=True),
+    Command("rejects", "rejects", "input that could not be understood, and why not", read=True),
     Command("explain", "explain", "every rule held against an event or cluster, by which facts, since when", read=True),
     Command("fingerprint", "fingerprint", "the template of any text, and what of it counts as variable", read=True),
     Command("timeline", "timeline", "failures by hour and cluster", read=True),

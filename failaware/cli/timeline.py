@@ -26,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
     with asking.inspector(args) as inspector:
         now = inspector.now()
         which = inspector.cluster(args.cluster).cluster_id if args.cluster else None
-        hours = inspector.timeline(since=now - (args.hours - 1) * HOUR, cluster_id=which)
+        hours = inspector.patterns.timeline(since=now - (args.hours - 1) * HOUR, cluster_id=which)
         totals: Counter[int] = Counter()
         for hour in hours:
             totals[hour.cluster_id] += hour.failures

@@ -26,12 +26,12 @@ SELECT s.due_at, s.event_id, s.event_type, e.event_payload, k.key, e.source, e.o
 """
 _WAITING = "SELECT DISTINCT event_type FROM tally WHERE sync_status IN ('PENDING', 'FAILED') AND dismissed = 0"
 _NEXT_DUE = f"""
-SELECT t.event_type,
+SELECT t.event_type, 0,
        (SELECT s.due_at FROM event_state s LEFT JOIN lease l ON l.event_id = s.event_id
          WHERE s.event_type = t.event_type AND s.due_at IS NOT NULL AND l.event_id IS NULL ORDER BY s.due_at LIMIT 1)
   FROM ({_WAITING}) AS t
 UNION ALL
-SELECT s.event_type, min(l.leased_until) + 1
+SELECT s.event_type, 1, min(l.leased_until)
   FROM lease l JOIN event_state s ON s.event_id = l.event_id GROUP BY s.event_type
 """
 _decode = json.JSONDecoder().decode
@@ -143,7 +143,8 @@ def held(db: Reader, event_id: int, worker: str) -> bool:
 
 def next_due(db: Reader, handles: Callable[[str], bool]) -> int | None:
     """When the next unleased event with a handler falls due, or the next lease of one runs out (µs); None: never."""
-    return min((at for event_type, at in db.query(_NEXT_DUE) if at is not None and handles(event_type)), default=None)
+    times = (at + after for event_type, after, at in db.query(_NEXT_DUE) if at is not None and handles(event_type))
+    return min(times, default=None)
 
 
 def _claimed(row: Row) -> Claimed:

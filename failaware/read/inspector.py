@@ -19,7 +19,7 @@ from failaware.model import (
     EventSummary,
     Explanation,
     Health,
-    HourCount,
+    Reject,
     SeverityCounts,
 )
 from failaware.read.connections import Connections
@@ -188,14 +188,14 @@ class Inspector:
         return NEVER
 
     @sound
-    def timeline(self, *, since: int = 0, cluster_id: int | None = None) -> list[HourCount]:
-        """Failures by hour and cluster, or of one `cluster_id`, since a moment (µs), oldest first.
+    def rejects(self, *, limit: int = 50, before: int | None = None) -> list[Reject]:
+        """Up to `limit` pieces of input that could not be understood, newest first; `before` a `reject_id` the next.
 
-        Hours without any are left out.
+        What was moved to an archive is there.
         """
-        from failaware.read import clusters
+        from failaware.read import rejects
 
-        return clusters.hours(self.db, since=since, cluster_id=cluster_id)
+        return rejects.page(self.db, limit=limit, before=before)
 
     @sound
     def as_of(self, at: int) -> "PastInspector":

@@ -10,6 +10,7 @@ from failaware.engine import Reader
 from failaware.read.sound import sound
 
 if TYPE_CHECKING:
+    from failaware.model import HourCount
     from failaware.read.findings import Calendar, Healed, HourSeverity, Impact, Run, Transitions
 
 
@@ -73,6 +74,16 @@ class Patterns:
         from failaware.read import impact
 
         return impact.impact(self.db, cluster_id, now=self._now())
+
+    @sound
+    def timeline(self, *, since: int = 0, cluster_id: int | None = None) -> "list[HourCount]":
+        """Failures by hour and cluster, or of one `cluster_id`, since a moment (µs), oldest first.
+
+        Hours without any are left out.
+        """
+        from failaware.read import clusters
+
+        return clusters.hours(self.db, since=since, cluster_id=cluster_id)
 
     @sound
     def hours(self) -> "list[HourSeverity]":

@@ -56,6 +56,7 @@ REPORTS = [
     "explain event/1",
     "explain cluster/ID",
     "timeline",
+    "rejects",
     "healed",
     "due",
 ]
@@ -235,6 +236,27 @@ def test_ingest_counts_exactly_and_says_with_its_exit_status_whether_lines_were_
     assert "stdin:2: a line is one JSON object" in again.stdout
     counts = json.loads(failaware("ingest", "--json", "in.jsonl", cwd=tmp_path).stdout)
     assert counts == {"recorded": 0, "known": 2, "rejected": 0, "ignored": 0}
+
+
+def test_what_was_rejected_is_listed_with_the_reason_newest_first(tmp_path):
+    lines = '{"type": "a"}\n{"type": 5}\n\x1b[31m{oops\n'
+    (tmp_path / "in.jsonl").write_text(lines)
+    assert "'failaware rejects' lists it" in failaware("ingest", "in.jsonl", cwd=tmp_path).stdout
+    assert "'failaware rejects' lists them" in failaware("health", cwd=tmp_path).stdout
+    said = failaware("rejects", cwd=tmp_path)
+    assert said.returncode == 0
+    newest, oldest = (line for line in said.stdout.splitlines() if "in.jsonl:" in line)
+    assert "in.jsonl:3" in newest
+    assert "in.jsonl:2" in oldest
+    assert "oops" in said.stdout
+    assert "the event type is a string, not int" in said.stdout
+    assert "\x1b" not in said.stdout
+    (first,) = json.loads(failaware("rejects", "--limit", "1", "--json", cwd=tmp_path).stdout)
+    assert (first["reject_id"], first["origin"], first["line_no"]) == (2, "in.jsonl", 3)
+    assert "--before 2 shows the next" in failaware("rejects", "--limit", "1", cwd=tmp_path).stdout
+    (second,) = json.loads(failaware("rejects", "--before", "2", "--json", cwd=tmp_path).stdout)
+    assert second["raw"] == '{"type": 5}'
+    assert failaware("rejects", "--before", "1", cwd=tmp_path).stdout == "No reject before that one.\n"
 
 
 def test_decisions_by_number_by_cluster_and_by_filter(tmp_path):

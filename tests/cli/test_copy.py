@@ -11,7 +11,6 @@ import pytest
 from failaware import Inspector, Store
 from failaware.facts.seal import seal_all
 from failaware.read.verify import verify
-from sample_data import seed
 from tests.conftest import derived, plain, query
 from tests.test_same_on_both import facts
 
@@ -33,9 +32,9 @@ def other(engine, tmp_path, postgres):
 
 
 @pytest.fixture
-def lived(path):
+def lived(path, put_sample):
     """A store with some history, a policy of its own, seals and an erasure."""
-    seed(path, events=150)
+    put_sample(150)
     with Store.open(path) as store:
         store.rebuild(store.policy._replace(repeated_retries=1))
         with Inspector.open(path) as inspector:

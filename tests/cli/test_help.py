@@ -3,12 +3,14 @@
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from failaware import Inspector
 from failaware.cli.examples import EXAMPLES
 from failaware.cli.help import topics
 from failaware.cli.main import COMMANDS
@@ -30,37 +32,31 @@ handlers.on("*")(lambda event: None)
 
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory):
-    """Sample data, the files that examples name, an event 42 that is unresolved, and a cluster's first digits."""
+    """Sample data, with the files that examples name; and what 42 and 9929 stand for in them."""
     folder = tmp_path_factory.mktemp("help")
     assert failaware("seed", "--events", "600", cwd=folder).returncode == 0
+    with Inspector.open(folder / "failaware.db") as inspector:
+        event = str(inspector.events("status:DEAD", limit=1)[0].event_id)
+        cluster = str(inspector.clusters("status:unresolved", limit=1)[0].cluster_id)[:8]
     (folder / "shop.py").write_text(SHOP)
     (folder / "strict.toml").write_text("multiple_events = 3\n")
     (folder / "grouping.toml").write_text("")
     (folder / "events.jsonl").write_text('{"type": "order.import", "payload": 1}\n')
     (folder / "backup.sh").write_text("#!/bin/sh\nexit 0\n")
     (folder / "backup.sh").chmod(0o755)
-    return folder
-
-
-def copied(sample, folder):
-    """A store of its own for each example, so that none depends on another."""
-    import shutil
-
-    shutil.copytree(sample, folder, dirs_exist_ok=True)
+    ids = {"42": event, "event/42": f"event/{event}", "9929": cluster, "cluster/9929": f"cluster/{cluster}"}
+    return folder, ids | {"last:9929": f"last:{cluster}"}
 
 
 def run(line, sample, tmp_path):
-    copied(sample, tmp_path)
+    """Run it on a store of its own, so that no example depends on another."""
+    folder, ids = sample
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     words = shlex.split(line)[1:]
     if words[0] == "seed":
         (tmp_path / "failaware.db").unlink()
         return failaware(*words, cwd=tmp_path)
-    unresolved = failaware("events", "status:DEAD", "--limit", "1", "--json", cwd=tmp_path).stdout
-    event = re.search(r'"event_id": (\d+)', unresolved)[1]
-    worst = failaware("clusters", "status:unresolved", "--limit", "1", "--json", cwd=tmp_path).stdout
-    cluster = re.search(r'"cluster_id": (\d+)', worst)[1]
-    ids = {"42": event, "event/42": f"event/{event}", "9929": cluster[:8], "cluster/9929": f"cluster/{cluster[:8]}"}
-    words = [ids.get(word, word.replace("last:9929", f"last:{cluster[:8]}")) for word in words]
+    words = [ids.get(word, word) for word in words]
     return failaware(*words, cwd=tmp_path, stdin="")
 
 
@@ -180,7 +176,7 @@ class TestExitStatus:
     def test_1_something_that_does_not_verify(self, sample, tmp_path):
         import sqlite3
 
-        copied(sample, tmp_path)
+        shutil.copy(sample[0] / "failaware.db", tmp_path)
         db = sqlite3.connect(tmp_path / "failaware.db")
         db.execute("UPDATE event_state SET sync_status = 'SYNCED' WHERE event_id = 1")
         db.execute("UPDATE event_state SET sync_status = 'DEAD' WHERE event_id = 2")

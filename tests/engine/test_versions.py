@@ -13,7 +13,6 @@ from failaware.engine import versions
 from failaware.errors import StoreOlder
 from failaware.facts.seal import seal_all
 from failaware.read.verify import verify
-from sample_data import seed
 from tests.conftest import derived, plain, query
 from tests.test_same_on_both import facts
 
@@ -35,9 +34,9 @@ def make_older(path):
 
 
 @pytest.fixture
-def older(path, monkeypatch):
+def older(path, put_sample, monkeypatch):
     """A store of version 1, what it held, and what was derived from it; today's version is 2."""
-    seed(path, events=120)
+    put_sample(120)
     with Store.open(path) as store:
         store.rebuild(store.policy._replace(repeated_retries=1))
         seal_all(store, store.clock())

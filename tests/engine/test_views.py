@@ -5,15 +5,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from failaware import Inspector, Store
-from sample_data.seed import seed
 from tests.conftest import plain
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
-def seeded(path):
-    seed(path, events=400)
+def seeded(path, put_sample):
+    put_sample(400)
     return path
 
 

@@ -59,11 +59,9 @@ def test_a_store_made_from_an_export_is_the_same(history):
 
 
 @pytest.fixture
-def lines(path):
+def lines(path, put_sample):
     """An export of some size."""
-    from sample_data import seed
-
-    seed(path, events=300)
+    put_sample(300)
     with Store.open(path) as store:
         store.rebuild(store.policy._replace(repeated_retries=1))
     return export(path)

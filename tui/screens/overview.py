@@ -58,7 +58,7 @@ def look(inspector: Inspector, where: str) -> Picture:
     now = inspector.now()
     with inspector.snapshot():
         clusters = inspector.clusters(where, limit=_CLUSTERS)
-        timeline = inspector.timeline(since=now - (HOURS - 1) * HOUR)
+        timeline = inspector.patterns.timeline(since=now - (HOURS - 1) * HOUR)
         anything = bool(clusters) or inspector.count_events(at_most=1) > 0
         return Picture(now, clusters, by_hour(timeline, now), anything)
 
