@@ -32,31 +32,34 @@ handlers.on("*")(lambda event: None)
 
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory):
-    """Sample data, with the files that examples name; and what 42 and 9929 stand for in them."""
+    """Sample data, with the files that examples name."""
     folder = tmp_path_factory.mktemp("help")
     assert failaware("seed", "--events", "600", cwd=folder).returncode == 0
-    with Inspector.open(folder / "failaware.db") as inspector:
-        event = str(inspector.events("status:DEAD", limit=1)[0].event_id)
-        cluster = str(inspector.clusters("status:unresolved", limit=1)[0].cluster_id)[:8]
     (folder / "shop.py").write_text(SHOP)
     (folder / "strict.toml").write_text("multiple_events = 3\n")
     (folder / "grouping.toml").write_text("")
     (folder / "events.jsonl").write_text('{"type": "order.import", "payload": 1}\n')
     (folder / "backup.sh").write_text("#!/bin/sh\nexit 0\n")
     (folder / "backup.sh").chmod(0o755)
-    ids = {"42": event, "event/42": f"event/{event}", "9929": cluster, "cluster/9929": f"cluster/{cluster}"}
-    return folder, ids | {"last:9929": f"last:{cluster}"}
+    return folder
 
 
-def run(line, sample, tmp_path):
+@pytest.fixture(scope="module")
+def stands_for(sample):
+    """What 42 and 9929 stand for: an event that is unresolved, and a cluster's first digits."""
+    with Inspector.open(sample / "failaware.db") as inspector:
+        event = inspector.events("status:DEAD", limit=1)[0].event_id
+        cluster = str(inspector.clusters("status:unresolved", limit=1)[0].cluster_id)[:8]
+    words = {"42": event, "event/42": f"event/{event}", "9929": cluster}
+    return words | {"cluster/9929": f"cluster/{cluster}", "last:9929": f"last:{cluster}"}
+
+
+def run(line, sample, stands_for, tmp_path):
     """Run it on a store of its own, so that no example depends on another."""
-    folder, ids = sample
-    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
-    words = shlex.split(line)[1:]
+    shutil.copytree(sample, tmp_path, dirs_exist_ok=True)
+    words = [str(stands_for.get(word, word)) for word in shlex.split(line)[1:]]
     if words[0] == "seed":
         (tmp_path / "failaware.db").unlink()
-        return failaware(*words, cwd=tmp_path)
-    words = [ids.get(word, word) for word in words]
     return failaware(*words, cwd=tmp_path, stdin="")
 
 
@@ -74,8 +77,8 @@ LINES = [example.words for examples in EXAMPLES.values() for example in examples
 
 
 @pytest.mark.parametrize("line", [*dict.fromkeys(LINES), *in_topics()])
-def test_every_example_runs(sample, tmp_path, line):
-    done = run(line, sample, tmp_path)
+def test_every_example_runs(sample, stands_for, tmp_path, line):
+    done = run(line, sample, stands_for, tmp_path)
     assert done.returncode in ({0, 1} if any(word in line for word in ONE_IS_FINE) else {0}), done.stderr
     assert "Traceback" not in done.stderr
 
@@ -176,7 +179,7 @@ class TestExitStatus:
     def test_1_something_that_does_not_verify(self, sample, tmp_path):
         import sqlite3
 
-        shutil.copy(sample[0] / "failaware.db", tmp_path)
+        shutil.copy(sample / "failaware.db", tmp_path)
         db = sqlite3.connect(tmp_path / "failaware.db")
         db.execute("UPDATE event_state SET sync_status = 'SYNCED' WHERE event_id = 1")
         db.execute("UPDATE event_state SET sync_status = 'DEAD' WHERE event_id = 2")
