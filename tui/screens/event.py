@@ -137,7 +137,7 @@ class AttemptScreen(Level):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("J,right_square_bracket", "another(1)", "Next try", key_display="J"),
         Binding("K,left_square_bracket", "another(-1)", "Previous try", key_display="K"),
-        Binding("f", "fold", "Fold library frames"),
+        Binding("f", "fold", "Fold frames"),
     ]
 
     def __init__(self, event_id: int, attempt_no: int) -> None:
