@@ -1,11 +1,13 @@
 """Random histories of a store, lived through its public names on a clock that is moved by hand."""
 
 import json
-from contextlib import suppress
+import tempfile
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from hypothesis import strategies as st
 
-from failaware import Handlers, NotFound, Permanent, Retry, Store, UsageError, Worker
+from failaware import Handlers, Inspector, NotFound, Permanent, Retry, Store, UsageError, Worker
 from failaware.ingest.lines import ingest_lines
 from tests.conftest import HOUR, Clock
 
@@ -68,3 +70,16 @@ class Life:
 
     def reject(self):
         ingest_lines(self.store, [b"{"], origin="elsewhere")
+
+
+@contextmanager
+def lived(history):
+    """A life in a folder of its own, with this history behind it, and its inspector."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "s.db"
+        life = Life(path)
+        with life.store, Inspector.open(path, clock=life.clock) as inspector:
+            for step, wait in history:
+                life.step(*step)
+                life.clock.advance(wait)
+            yield life, inspector

@@ -11,7 +11,7 @@ from failaware.derive.rules import default_policy
 from sample_data import seed
 from tests.conftest import HOUR, START
 from tests.derive.test_fold import policies
-from tests.life import Life, histories
+from tests.life import Life, histories, lived
 
 DAY = 24 * HOUR
 
@@ -69,24 +69,18 @@ def test_it_says_what_two_reports_show(history):
 @given(histories, policies)
 @settings(max_examples=50, deadline=None)
 def test_what_if_says_what_a_rebuild_would_do(history, policy):
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "s.db"
-        life = Life(path)
-        with life.store, Inspector.open(path, clock=life.clock) as inspector:
-            for step, wait in history:
-                life.step(*step)
-                life.clock.advance(wait)
-            before = standing(inspector)
-            found = inspector.what_if(policy)
-            assert found.before == inspector.severity()
-            life.store.rebuild(policy)
-            assert found.after == inspector.severity()
-            after = standing(inspector)
-            moves = {(move.entity_type, move.entity_id): (move.before, move.after) for move in found.moves}
-            differ = {entity for entity in after if after[entity][0] != before[entity][0]}
-            assert moves == {entity: (before[entity][0], after[entity][0]) for entity in differ}
-            assert found.more == 0
-            assert inspector.what_if(policy).moves == ()
+    with lived(history) as (life, inspector):
+        before = standing(inspector)
+        found = inspector.what_if(policy)
+        assert found.before == inspector.severity()
+        life.store.rebuild(policy)
+        assert found.after == inspector.severity()
+        after = standing(inspector)
+        moves = {(move.entity_type, move.entity_id): (move.before, move.after) for move in found.moves}
+        differ = {entity for entity in after if after[entity][0] != before[entity][0]}
+        assert moves == {entity: (before[entity][0], after[entity][0]) for entity in differ}
+        assert found.more == 0
+        assert inspector.what_if(policy).moves == ()
 
 
 def test_each_list_is_cut_by_itself_and_counted(store, inspector, clock):

@@ -1,16 +1,13 @@
 """Health: what is due, counted from whichever end is shorter."""
 
-import tempfile
-from pathlib import Path
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from failaware import Handlers, Inspector, Retry, Worker
+from failaware import Handlers, Retry, Worker
 from failaware.read import health
 from tests.conftest import query
-from tests.life import Life, histories
+from tests.life import histories, lived
 
 
 def due_now(store, now):
@@ -21,16 +18,10 @@ def due_now(store, now):
 @given(history=histories, ahead=st.sampled_from([0, 90, 3_700]))
 @settings(max_examples=40, deadline=None)
 def test_what_is_due_is_what_could_be_tried_at_once(few, history, ahead):
-    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+    with lived(history) as (life, inspector), pytest.MonkeyPatch.context() as patch:
         patch.setattr(health, "_FEW", few)
-        path = Path(folder) / "s.db"
-        life = Life(path)
-        with life.store, Inspector.open(path, clock=life.clock) as inspector:
-            for step, wait in history:
-                life.step(*step)
-                life.clock.advance(wait)
-            life.clock.advance(ahead)
-            assert inspector.health().due_now == due_now(life.store, life.clock.now)
+        life.clock.advance(ahead)
+        assert inspector.health().due_now == due_now(life.store, life.clock.now)
 
 
 def test_a_backlog_is_not_counted_event_by_event(store, inspector, clock, monkeypatch):

@@ -1,16 +1,14 @@
 """Since when: the fact that changed a severity last is the one after which the reports said something else."""
 
-import tempfile
 import threading
 import time
-from pathlib import Path
 
 from hypothesis import given, settings
 
-from failaware import Handlers, Inspector, Retry, StoreError, Worker
+from failaware import Handlers, Retry, StoreError, Worker
 from failaware.read import since as room
 from tests.conftest import START, query
-from tests.life import Life, histories
+from tests.life import histories, lived
 
 
 def severities(inspector):
@@ -28,34 +26,25 @@ def moments(inspector, store):
 @given(histories)
 @settings(max_examples=50, deadline=None)
 def test_it_is_the_last_moment_at_which_the_reports_changed(history):
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "s.db"
-        life = Life(path)
-        with life.store, Inspector.open(path, clock=life.clock) as inspector:
-            for step, wait in history:
-                life.step(*step)
-                life.clock.advance(wait)
-            with inspector.as_of(START - 1) as then:
-                was, changed, found = {}, {}, {}
-                for at in moments(inspector, life.store):
-                    then.move(at)
-                    found = severities(then)
-                    changed |= {
-                        entity: (at, was.get(entity), level)
-                        for entity, level in found.items()
-                        if was.get(entity) != level
-                    }
-                    was = found
-                assert found == severities(inspector)
-                for entity in found:
-                    last = inspector.explain(entity, facts=True).since
-                    if entity not in changed:
-                        # It may have come and gone within one moment.
-                        assert last is None or last.after is None or last.before == last.after
-                        continue
-                    assert last.at == changed[entity][0], entity
-                    assert last.after == changed[entity][2]
-                    assert then.explain(entity, facts=True).since == last
+    with lived(history) as (life, inspector), inspector.as_of(START - 1) as then:
+        was, changed, found = {}, {}, {}
+        for at in moments(inspector, life.store):
+            then.move(at)
+            found = severities(then)
+            changed |= {
+                entity: (at, was.get(entity), level) for entity, level in found.items() if was.get(entity) != level
+            }
+            was = found
+        assert found == severities(inspector)
+        for entity in found:
+            last = inspector.explain(entity, facts=True).since
+            if entity not in changed:
+                # It may have come and gone within one moment.
+                assert last is None or last.after is None or last.before == last.after
+                continue
+            assert last.at == changed[entity][0], entity
+            assert last.after == changed[entity][2]
+            assert then.explain(entity, facts=True).since == last
 
 
 def failing(store, times=3):
