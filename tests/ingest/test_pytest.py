@@ -57,6 +57,8 @@ def test_known():
 def test_surprises():
     pass
 """
+UNNEEDED = [f"-pno:{name}" for name in ("cacheprovider", "valkey", "hypothesispytest", "asyncio")]
+"""Plugins that are only installed here, and take longer to load than all the rest."""
 OUTCOMES = {
     "test_adds": "SYNCED",
     "test_pays[17]": "DEAD",
@@ -77,7 +79,7 @@ def _run(tmp_path, path, *words, status=1, ago=0, **files):
     """Run pytest with the plugin in the store's folder, `ago` hours, with these files; returns what it printed."""
     for name, text in files.items():
         (tmp_path / f"{name}.py").write_text(text)
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:valkey", *words]
+    command = [sys.executable, "-m", "pytest", *UNNEEDED, *words]
     env = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")} | {"AGO": str(ago)}
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == status, done.stdout + done.stderr
