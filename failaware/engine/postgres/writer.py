@@ -71,7 +71,10 @@ class PostgresWriter(PostgresReader):
         self._settings |= {"synchronous_commit": self._synchronous, **_ALONG_INDEXES}
         super()._prepare()
         self._db.add_notice_handler(self._hear)
-        self._lock = f"SELECT pg_advisory_xact_lock({_lock(self._schema)}), pg_current_xact_id()::text, {NOW_US}"
+        self._lock = (  # and what is told when it commits
+            f"SELECT pg_advisory_xact_lock({_lock(self._schema)}), pg_notify('{self._schema}', ''), "
+            f"pg_current_xact_id()::text, {NOW_US}"
+        )
         self._queue = []
         self._deleted = {}
         for sql in work_tables():
@@ -241,8 +244,7 @@ class PostgresWriter(PostgresReader):
     def _commit(self) -> None:
         if self._began.pgresult is None:
             self._send()  # the transaction's id must be known before it can be lost
-        ((_, self._xid, now),) = self._began.fetchall()
-        self._later(f"NOTIFY {self._schema}")
+        ((_, _, self._xid, now),) = self._began.fetchall()
         ended = self._later("COMMIT")
         self._send()
         if ended.statusmessage != "COMMIT":
