@@ -25,7 +25,7 @@ SELECT s.due_at, s.event_id, s.event_type, e.event_payload, k.key, e.source, e.o
  ORDER BY s.due_at, s.event_id LIMIT :limit
 """
 _WAITING = "SELECT DISTINCT event_type FROM tally WHERE sync_status IN ('PENDING', 'FAILED') AND dismissed = 0"
-_NEXT_DUE = f"""
+_NEXT_DUE = f"""  -- a moment, and how many µs after it: the end of a lease still belongs to it
 SELECT t.event_type, 0,
        (SELECT s.due_at FROM event_state s LEFT JOIN lease l ON l.event_id = s.event_id
          WHERE s.event_type = t.event_type AND s.due_at IS NOT NULL AND l.event_id IS NULL ORDER BY s.due_at LIMIT 1)

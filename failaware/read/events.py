@@ -48,15 +48,20 @@ def page(
     """The events that a filter lets through; `before` is the last event_id of the page before."""
     condition, direction = _condition(db, where, now), _ORDERS[order]
     beyond = "true" if before is None else f"{{event_id}} {'<' if order == 'newest' else '>'} :before"
-    found = " UNION ALL ".join(  # merged as they come: neither engine sorts them
+    walked = [
         f"SELECT {walk.event_id} AS event_id FROM {walk.source} {_JOINS} "
-        f"WHERE {walk.which} AND {condition.sql} AND {beyond.format(event_id=walk.event_id)}"
+        f"WHERE {walk.which} AND {condition.sql} AND {beyond.format(event_id=walk.event_id)} "
+        f"ORDER BY {walk.event_id} {direction}"
         for walk in condition.walks
-    )
+    ]
+    found = walked[0]
+    if len(walked) > 1:  # no more of each than the page could need: PostgreSQL would sort all of them
+        each = (f"SELECT * FROM ({sql} LIMIT :room) AS walk{number}" for number, sql in enumerate(walked))
+        found = f"{' UNION ALL '.join(each)} ORDER BY event_id {direction}"
     rows = db.query(
-        f"{_SUMMARY} FROM ({found} ORDER BY event_id {direction} LIMIT :limit OFFSET :skip) AS page "
-        f"CROSS JOIN event_state s {_JOINS} WHERE s.event_id = page.event_id ORDER BY page.event_id {direction}",
-        {**condition.parameters, "limit": limit, "before": before, "skip": skip},
+        f"{_SUMMARY} FROM ({found} LIMIT :limit OFFSET :skip) AS page CROSS JOIN event_state s {_JOINS} "
+        f"WHERE s.event_id = page.event_id ORDER BY page.event_id {direction}",
+        {**condition.parameters, "limit": limit, "before": before, "skip": skip, "room": limit + skip},
     )
     return [EventSummary(*_with_bool(row, 3)) for row in rows]
 

@@ -14,7 +14,7 @@ _DUE = """
            WHERE sync_status IN ('PENDING', 'FAILED') AND dismissed = 0 GROUP BY event_type) AS t
 """
 _LATER = "SELECT count(*) FROM event_state WHERE event_type = ? AND due_at IS NOT NULL AND due_at > ?"
-_FEW = 1_000
+_FEW = 1_000  # due events of a type that are counted; from there on, those that are not due
 _FIRST_DUE = "SELECT min(event_id) FROM event_state WHERE event_type = ? AND due_at = ?"
 _OLDEST = " UNION ALL ".join(
     f"""
