@@ -8,36 +8,39 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 OURS = ("failaware", "tui", "sample_data")
 PURE = {"failaware.model", "failaware.errors", "failaware.text"}
+CAPTURED = PURE | {"failaware.capture"}
 MAY_IMPORT = {  # room: the rooms it may import; the longest matching name is the room; rooms not listed are free
     "failaware.model": set(),
     "failaware.errors": set(),
     "failaware.text": set(),
     "failaware.clock": set(),
+    "failaware.capture": PURE,
     "failaware.engine": PURE | {"failaware.engine.sqlite", "failaware.engine.postgres"},
     "failaware.engine.sqlite": PURE | {"failaware.engine"},
     "failaware.engine.postgres": PURE | {"failaware.engine"},
     "failaware.derive": PURE | {"failaware.engine"},
     "failaware.facts": PURE | {"failaware.engine", "failaware.derive"},
-    "failaware.ingest": PURE | {"failaware.facts"},
-    "failaware.ingest.lines": PURE | {"failaware.engine", "failaware.ingest", "failaware.store"},
-    "failaware.ingest.follow": PURE
+    "failaware.ingest": CAPTURED | {"failaware.facts"},
+    "failaware.ingest.lines": CAPTURED | {"failaware.engine", "failaware.ingest", "failaware.store"},
+    "failaware.ingest.follow": CAPTURED
     | {"failaware.engine", "failaware.facts", "failaware.ingest", "failaware.ingest.lines", "failaware.store"},
-    "failaware.ingest.restore": PURE
+    "failaware.ingest.restore": CAPTURED
     | {"failaware.derive", "failaware.facts", "failaware.ingest.lines", "failaware.store"},
-    "failaware.ingest.background": PURE | {"failaware.ingest", "failaware.store"},
-    "failaware.ingest.files": PURE
+    "failaware.ingest.background": CAPTURED | {"failaware.ingest", "failaware.store"},
+    "failaware.ingest.files": CAPTURED
     | {"failaware.ingest", "failaware.ingest.junit", "failaware.ingest.lines", "failaware.ingest.restore"}
     | {"failaware.store"},
-    "failaware.ingest.junit": PURE | {"failaware.ingest", "failaware.ingest.lines", "failaware.store"},
-    "failaware.ingest.logging": PURE | {"failaware.ingest", "failaware.ingest.background", "failaware.store"},
-    "failaware.ingest.queues": PURE | {"failaware.engine", "failaware.facts", "failaware.ingest", "failaware.store"},
-    "failaware.ingest.celery": PURE | {"failaware.ingest", "failaware.ingest.queues", "failaware.store"},
-    "failaware.ingest.rq": PURE | {"failaware.ingest", "failaware.ingest.queues", "failaware.store"},
-    "failaware.ingest.pytest": PURE | {"failaware.ingest", "failaware.store"},
-    "failaware.ingest.sentry": PURE | {"failaware.ingest", "failaware.ingest.background", "failaware.store"},
-    "failaware.store": PURE
+    "failaware.ingest.junit": CAPTURED | {"failaware.ingest", "failaware.ingest.lines", "failaware.store"},
+    "failaware.ingest.logging": CAPTURED | {"failaware.ingest", "failaware.ingest.background", "failaware.store"},
+    "failaware.ingest.queues": CAPTURED
+    | {"failaware.engine", "failaware.facts", "failaware.ingest", "failaware.store"},
+    "failaware.ingest.celery": CAPTURED | {"failaware.ingest", "failaware.ingest.queues", "failaware.store"},
+    "failaware.ingest.rq": CAPTURED | {"failaware.ingest", "failaware.ingest.queues", "failaware.store"},
+    "failaware.ingest.pytest": CAPTURED | {"failaware.ingest", "failaware.store"},
+    "failaware.ingest.sentry": CAPTURED | {"failaware.ingest", "failaware.ingest.background", "failaware.store"},
+    "failaware.store": CAPTURED
     | {"failaware.clock", "failaware.engine", "failaware.derive", "failaware.facts", "failaware.ingest"},
-    "failaware.sync": PURE | {"failaware.engine", "failaware.facts", "failaware.ingest", "failaware.store"},
+    "failaware.sync": CAPTURED | {"failaware.engine", "failaware.facts", "failaware.ingest", "failaware.store"},
     "failaware.read": PURE | {"failaware.clock", "failaware.engine", "failaware.derive"},
     "failaware.cli": PURE
     | {"failaware.derive", "failaware.ingest", "failaware.ingest.lines", "failaware.store", "failaware.sync"}

@@ -12,10 +12,10 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from failaware.capture.exceptions import describe
+from failaware.capture.json_values import as_json
 from failaware.errors import PayloadError, StoreError
-from failaware.ingest.capture import describe
 from failaware.ingest.masking import Masker
-from failaware.ingest.record import as_json
 from failaware.model import Failure, NewEvent
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from celery import signals
 
-from failaware.ingest.capture import failure
+from failaware.capture.exceptions import failure
 from failaware.ingest.queues import TaskLog
 from failaware.model import Failure, NewAttempt
 from failaware.store import this_worker

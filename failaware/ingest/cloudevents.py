@@ -8,8 +8,8 @@ import binascii
 import json
 from typing import Any
 
+from failaware.capture.exceptions import failure
 from failaware.errors import UsageError
-from failaware.ingest.capture import failure
 from failaware.ingest.observed import observed
 from failaware.ingest.record import Recorder, as_name, parse_time
 from failaware.model import Failure, Observed

@@ -13,9 +13,9 @@ from datetime import datetime
 from typing import IO, Any
 from xml.parsers import expat
 
+from failaware.capture.exceptions import failure
+from failaware.capture.root_cause import root_cause
 from failaware.errors import UsageError
-from failaware.ingest.capture import failure
-from failaware.ingest.causes import root_cause
 from failaware.ingest.lines import Ingested, record, reject
 from failaware.ingest.observed import attempt
 from failaware.ingest.record import Recorder, as_name

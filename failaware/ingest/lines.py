@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 from json.decoder import WHITESPACE, scanstring  # type: ignore[attr-defined]
 from typing import Any
 
+from failaware.capture.exceptions import failure
+from failaware.capture.root_cause import root_cause
 from failaware.engine import Writer
 from failaware.errors import PayloadError, UsageError
 from failaware.ingest import cloudevents, otlp
 from failaware.ingest.batches import elements, unfolded
-from failaware.ingest.capture import failure
-from failaware.ingest.causes import root_cause
 from failaware.ingest.observed import Read, observed
 from failaware.ingest.record import Recorder
 from failaware.model import Failure, NewReject, Observed

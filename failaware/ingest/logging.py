@@ -8,10 +8,11 @@ import logging
 import sys
 from typing import TYPE_CHECKING, Any
 
+from failaware.capture.exceptions import MAX_MESSAGE, describe, failure
+from failaware.capture.json_values import as_json
 from failaware.ingest.background import Background
-from failaware.ingest.capture import MAX_MESSAGE, describe, failure
 from failaware.ingest.observed import event_of, observed
-from failaware.ingest.record import as_json, as_name
+from failaware.ingest.record import as_name
 from failaware.model import NewEvent, Observed
 from failaware.text import bounded
 

@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+from failaware.capture.json_values import as_json
 from failaware.errors import PayloadError
 from failaware.ingest.record import Recorder
 from failaware.model import UNNUMBERED, Failure, NewAttempt, NewEvent, Observed
@@ -41,10 +42,10 @@ def attempt(
 def event_of(recorder: Recorder, event_type: str, payload: dict[str, Any], **about: Any) -> NewEvent:
     """An event that tells of a failure, which must not be lost because of what it carries.
 
-    Of a payload that is too large or no JSON the largest members are left out, and named under `left_out`. The other
-    arguments and errors are those of `Recorder.event`.
+    The payload may hold anything: what is no JSON is kept as `as_json` has it. Of one that is too large the largest
+    members are left out, and named under `left_out`. The other arguments and errors are those of `Recorder.event`.
     """
-    kept = dict(payload)
+    kept: dict[str, Any] = as_json(payload)
     left_out: list[str] = []
     while True:
         try:

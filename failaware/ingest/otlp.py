@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from failaware.capture.exceptions import MAX_MESSAGE, failure
+from failaware.capture.root_cause import root_cause
 from failaware.errors import UsageError
-from failaware.ingest.capture import MAX_MESSAGE, failure
-from failaware.ingest.causes import root_cause
 from failaware.ingest.observed import Read, event_of, observed
 from failaware.ingest.record import Recorder, as_name
 from failaware.model import ERROR_HERE, Failure, Observed

@@ -8,8 +8,8 @@ import re
 import signal
 from typing import NamedTuple
 
-from failaware.ingest.capture import failure
-from failaware.ingest.causes import TRACEBACK, cause_before, raised
+from failaware.capture.exceptions import failure
+from failaware.capture.root_cause import TRACEBACK, cause_before, raised
 from failaware.ingest.masking import Masker
 from failaware.model import Failure
 

@@ -48,7 +48,7 @@ class _Describer:
     def pytest_runtest_makereport(self, call: pytest.CallInfo[Any]) -> Generator[None, Any, Any]:
         report = yield
         if report.failed and call.excinfo is not None:
-            from failaware.ingest.capture import describe
+            from failaware.capture.exceptions import describe
 
             setattr(report, _SAID, describe(call.excinfo.value)._replace(traceback=None)._asdict())
         return report
@@ -128,7 +128,7 @@ class _Recorder:
 
     def _failure(self, failed: list[Any]) -> "Failure | None":
         """What the failed phases say: a test may fail and then fail to clean up."""
-        from failaware.ingest.capture import failure
+        from failaware.capture.exceptions import failure
 
         if not failed:
             return None
@@ -184,7 +184,7 @@ def _worker(report: Any) -> str:
 
 def _payload(phases: list[Any], worker: str) -> dict[str, Any]:
     """Where the test stands, what it said of itself, and what it wrote when it failed."""
-    from failaware.ingest.record import as_json
+    from failaware.capture.json_values import as_json
     from failaware.text import bounded
 
     last = phases[-1]

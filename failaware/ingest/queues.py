@@ -9,11 +9,12 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from failaware.capture.exceptions import describe
+from failaware.capture.guarded import traceback_of
 from failaware.engine import Writer
 from failaware.facts import append, claim
-from failaware.ingest.capture import describe
 from failaware.ingest.observed import event_of
-from failaware.ingest.record import as_json, as_name
+from failaware.ingest.record import as_name
 from failaware.model import UNNUMBERED, Failure, NewAttempt, Observed
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class TaskLog:
             event = event_of(
                 self._store.recorder,
                 as_name(name),
-                as_json(payload),
+                payload,
                 now=self.now(),
                 key=as_name(f"{self._queue}:{task_id}"),
                 source=self._queue,
@@ -93,16 +94,11 @@ class TaskLog:
 
     def _describe(self, error: BaseException, raised_at: TracebackType | None) -> Failure:
         """What is kept of an exception, with a traceback that begins in the task, not in the queue's own frames."""
-        before = error.__traceback__
-        begins = before or raised_at
+        begins = traceback_of(error) or raised_at
         while begins is not None and begins.tb_next is not None and self._is_the_queues(begins):
             begins = begins.tb_next
-        try:
-            error.__traceback__ = begins
-            return describe(error, masker=self._store.recorder.masker)
-        finally:
-            error.__traceback__ = before
+        return describe(error, masker=self._store.recorder.masker, traceback=begins)
 
     def _is_the_queues(self, traceback: TracebackType) -> bool:
         module = traceback.tb_frame.f_globals.get("__name__")
-        return isinstance(module, str) and module.partition(".")[0] == self._queue
+        return type(module) is str and module.partition(".")[0] == self._queue

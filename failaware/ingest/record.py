@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import math
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
@@ -17,7 +16,6 @@ MAX_PAYLOAD_BYTES = 1_048_576
 
 _MAX_DEPTH = 200  # levels of a payload: any process must be able to decode it, however deep its own stack is
 _FIELDS = ("type", "payload", "key", "source", "occurred_at", "fingerprint")
-_MAX_SHOWN = 200  # characters of a value that is no JSON
 _MAX_SAID = 8_192  # characters of a reason
 _MAX_NAME = 512  # characters of an event type, a key or a source
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=None).encode
@@ -164,22 +162,6 @@ def as_name(text: str) -> str:
     if len(name) <= _MAX_NAME:
         return name or "unnamed"
     return f"{name[: _MAX_NAME - 17]} {hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
-
-
-def as_json(value: Any) -> Any:
-    """A value as JSON can hold it: what is no plain JSON value, as the first 200 characters of its repr."""
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    if isinstance(value, float) and math.isfinite(value):
-        return value
-    if isinstance(value, list | tuple):
-        return [as_json(item) for item in value]
-    if isinstance(value, dict) and all(isinstance(name, str) for name in value):
-        return {name: as_json(item) for name, item in value.items()}
-    try:
-        return repr(value)[:_MAX_SHOWN]
-    except Exception:  # noqa: BLE001 - a broken __repr__ must not stop who records
-        return f"<{type(value).__name__}>"
 
 
 def _printable(character: str) -> str:

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 from sentry_sdk.envelope import Envelope
 from sentry_sdk.transport import Transport as SdkTransport
 
+from failaware.capture.exceptions import MAX_MESSAGE, failure
+from failaware.capture.json_values import as_json
 from failaware.errors import UsageError
 from failaware.ingest.background import Background
-from failaware.ingest.capture import MAX_MESSAGE, failure
 from failaware.ingest.masking import MASK
 from failaware.ingest.observed import event_of, observed
-from failaware.ingest.record import Recorder, as_json, as_name, parse_time
+from failaware.ingest.record import Recorder, as_name, parse_time
 from failaware.model import ERROR_HERE, MEMBER, Failure, NewEvent, Observed
 from failaware.text import bounded
 

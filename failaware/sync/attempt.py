@@ -3,8 +3,8 @@
 import inspect
 from typing import Any, NamedTuple
 
+from failaware.capture.exceptions import describe
 from failaware.errors import HandlerError
-from failaware.ingest.capture import describe
 from failaware.ingest.masking import Masker
 from failaware.model import Claimed, NewAttempt
 from failaware.sync.handlers import Handler

@@ -9,9 +9,9 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from failaware.capture.exceptions import failure
 from failaware.engine import Writer
 from failaware.facts import append, claim
-from failaware.ingest.capture import failure
 from failaware.ingest.masking import Masker
 from failaware.ingest.program import Ended, describe_end
 from failaware.model import UNNUMBERED, NewAttempt, NewEvent

@@ -1,13 +1,15 @@
 """An exception becomes type, message and traceback: like Python's own, bounded, and whatever the exception does."""
 
+import time
 import traceback
 
 import pytest
 
 from failaware import Permanent
-from failaware.ingest.capture import MAX_MESSAGE, MAX_TRACEBACK, describe
+from failaware.capture.exceptions import MAX_MESSAGE, MAX_TRACEBACK, describe
 from failaware.ingest.masking import Masker
 from failaware.model import ERROR_HERE
+from tests.capture.misbehaving import MISBEHAVING
 
 
 def raised(function):
@@ -124,3 +126,55 @@ def test_secrets_in_messages_and_tracebacks_are_masked():
 def test_failures_at_the_same_place_share_one_traceback():
     texts = {describe(raised(lambda n=n: int(f"x{n}"))).traceback for n in range(3)}
     assert len(texts) == 1
+
+
+@pytest.mark.parametrize("name", MISBEHAVING)
+@pytest.mark.parametrize("masker", [None, Masker()])
+def test_an_exception_loses_only_the_part_that_fails(name, masker):
+    error = MISBEHAVING[name]()
+    began = time.process_time()
+    failure = describe(raised(lambda: (_ for _ in ()).throw(error)), masker=masker)
+    assert time.process_time() - began < 5
+    assert failure.error_type.endswith(type.__dict__["__name__"].__get__(type(error)))
+    assert "Traceback (most recent call last):" in failure.traceback
+    assert ERROR_HERE in failure.traceback
+    for text in failure:
+        assert text is None or (type(text) is str and text.encode() and len(text) <= MAX_TRACEBACK)
+
+
+def test_what_can_be_said_is_said():
+    assert describe(MISBEHAVING["getattr recurses"]()).error_message == "x"
+    assert "<unprintable _Unprintable>\na note\n" in describe(MISBEHAVING["a note cannot be shown"]()).traceback
+    assert "<notes that cannot be read>\n" in describe(MISBEHAVING["notes raise"]()).traceback
+    assert describe(MISBEHAVING["5,000 causes"]()).cause == "ValueError: first"
+    assert "4,981 exceptions left out" in describe(MISBEHAVING["5,000 causes"]()).traceback
+    assert describe(MISBEHAVING["groups that share members"]()).cause == "ValueError: within"
+    assert describe(MISBEHAVING["a group without members"]()).cause == "ValueError: within"
+
+
+def test_where_nothing_can_be_said_the_type_is():
+    class Broken:
+        def mask_text(self, text):
+            raise MemoryError
+
+    failure = describe(KeyError("x"), masker=Broken())
+    assert failure == ("KeyError", "<not described: MemoryError>", None, None, None)
+
+
+@pytest.mark.parametrize("change", ["file", "edit"])
+def test_a_traceback_shows_its_own_file(tmp_path, change):
+    def run(file, source):
+        file.write_text(source)
+        names = {}
+        exec(compile(source, file, "exec"), names)
+        return describe(raised(names["charge"])).traceback
+
+    source = "def charge():\n    assert 0  # {}\n"
+    first = run(tmp_path / "a.py", source.format(1))
+    assert f'{tmp_path / "a.py"}", line 2, in charge\n    assert 0  # 1' in first
+    if change == "file":
+        second = run(tmp_path / "b.py", source.format(2))
+        assert f'{tmp_path / "b.py"}", line 2, in charge\n    assert 0  # 2' in second
+    else:
+        second = run(tmp_path / "a.py", "\n" + source.format("edited"))
+        assert "line 3, in charge\n    assert 0  # edited" in second

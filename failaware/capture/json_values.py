@@ -1,0 +1,124 @@
+"""Any value as JSON can hold it, whatever it is: circular, deep, endless, or failing when it is asked."""
+
+import math
+from collections import deque
+from collections.abc import Iterable
+from itertools import islice
+from typing import Any
+
+from failaware.capture.guarded import guarded, is_a, plain, short_name
+
+MAX_DEPTH = 60
+"""Levels of lists and dicts that are kept; what is deeper is named by its type."""
+
+MAX_ITEMS = 100_000
+"""Values in all that are kept: a small structure may hold one list a million times."""
+
+MAX_CHARACTERS = 64 * 1_048_576
+"""Characters of all texts together that are kept, for the same reason."""
+
+_MAX_SHOWN = 200  # characters of a value that is no JSON
+_MAX_BITS = 14_000  # of an integer: about 4,200 digits, fewer than Python's limit for reading one (4,300)
+_MAX_MEMBERS = 1_000  # of what is kept as its repr, which takes as long as it has members
+
+
+def as_json(value: Any) -> Any:
+    """A value as JSON can hold it; never raises.
+
+    What is no plain JSON value is kept as the first 200 characters of its repr, and where that fails as "<TYPE>". What
+    has no end is named instead: "<dict: circular>", "<list: nested too deeply>".
+    """
+    return _Conversion().convert(value)
+
+
+class _Conversion:
+    """One value's conversion: which containers it is in, and how much it may still keep."""
+
+    def __init__(self) -> None:
+        self._inside: set[int] = set()
+        self._items, self._characters = MAX_ITEMS, MAX_CHARACTERS
+
+    def convert(self, value: Any) -> Any:
+        """The value, or what stands for it."""
+        if value is None or value is True or value is False:
+            return value
+        if is_a(value, str):
+            return self._text(plain(value))
+        if is_a(value, int):
+            return _integer(int.__int__(value))
+        if is_a(value, float):
+            number = float.__float__(value)
+            return number if math.isfinite(number) else repr(number)
+        if is_a(value, list, tuple, dict):
+            return self._container(value)
+        return _shown(value)
+
+    def _text(self, text: str) -> str:
+        self._characters -= len(text)
+        return text if self._characters >= 0 else _left_out(text, "left out")
+
+    def _container(self, value: Any) -> Any:
+        if id(value) in self._inside:
+            return _left_out(value, "circular")
+        if len(self._inside) >= MAX_DEPTH:
+            return _left_out(value, "nested too deeply")
+        self._inside.add(id(value))
+        unreadable = object()
+        kept = guarded(lambda: self._dict(value) if is_a(value, dict) else self._list(value), unreadable)
+        self._inside.discard(id(value))
+        return _shown(value) if kept is unreadable else kept
+
+    def _list(self, value: Iterable[Any]) -> list[Any]:
+        kept = []
+        for item in value:
+            if not self._take():
+                kept.append("<more: left out>")
+                break
+            kept.append(self.convert(item))
+        return kept
+
+    def _dict(self, value: dict[Any, Any]) -> dict[str, Any]:
+        kept: dict[str, Any] = {}
+        for name, item in value.items():
+            if not self._take():
+                kept["<more>"] = "left out"
+                break
+            text = _name(name)
+            while text in kept:
+                text += "'"  # 1 and "1" are two names
+            kept[text] = self.convert(item)
+        return kept
+
+    def _take(self) -> bool:
+        self._items -= 1
+        return self._items >= 0
+
+
+def _integer(number: int) -> int | str:
+    bits = number.bit_length()
+    return number if bits <= _MAX_BITS else f"<int: about {int(bits * math.log10(2)) + 1:,} digits>"
+
+
+def _name(name: object) -> str:
+    """A dict's key as a name."""
+    if is_a(name, str):
+        return plain(name)  # type: ignore[arg-type]
+    if is_a(name, int):
+        return str(_integer(int.__int__(name)))  # type: ignore[arg-type]
+    return str(_shown(name))
+
+
+def _shown(value: object) -> str:
+    return guarded(lambda: _repr(value), f"<{short_name(type(value))}>")
+
+
+def _repr(value: Any) -> str:
+    if is_a(value, bytes, bytearray):
+        value = bytes(islice(value, _MAX_SHOWN))
+    elif is_a(value, set, frozenset, deque) and len(value) > _MAX_MEMBERS:
+        return _left_out(value, f"{len(value):,} members")
+    return plain(repr(value))[:_MAX_SHOWN]
+
+
+def _left_out(value: object, why: str) -> str:
+    return f"<{short_name(type(value))}: {why}>"

@@ -1,0 +1,86 @@
+"""What counts as a root cause, and root causes read out of the text of a traceback: Python's chains, Java's."""
+
+import re
+from itertools import dropwhile, takewhile
+
+from failaware.capture.guarded import type_name
+
+TRACEBACK = "Traceback (most recent call last):"
+_FROM = "The above exception was the direct cause of the following exception:"
+_MAX_CHAIN = 20
+_RAISED = re.compile(r"(?P<type>[A-Za-z_][\w.]*)(?:: (?P<message>.*))?")
+_CAUSED_BY = re.compile(r"^\s*Caused by: (?P<cause>[\w.$]+(?:: .*)?)$", re.MULTILINE)
+_REMOTE = {"RemoteTraceback", "_RemoteTraceback"}  # multiprocessing, concurrent.futures, billiard, loky
+_QUOTE, _REMOTE_TEXT = '"""', 'RemoteTraceback: \n"""\n'
+_CANCELLED = {
+    "asyncio.exceptions.CancelledError",
+    "concurrent.futures._base.CancelledError",
+    "trio.Cancelled",
+    "trio._core._exceptions.Cancelled",
+}
+
+
+def is_mechanism(kind: type) -> bool:
+    """Whether such an exception is how another one came here, and no cause: a cancellation, or a traceback as text."""
+    return is_remote_traceback(kind) or is_cancellation(kind)
+
+
+def is_remote_traceback(kind: type) -> bool:
+    """Whether such an exception only carries the traceback of another process, as pools of processes set it."""
+    return _is_remote(type_name(kind))
+
+
+def is_cancellation(kind: type) -> bool:
+    """Whether such an exception says that a task or a future was cancelled."""
+    return any(type_name(base) in _CANCELLED for base in type.__dict__["__mro__"].__get__(kind))
+
+
+def _is_remote(name: str) -> bool:
+    return name.rpartition(".")[2] in _REMOTE
+
+
+def root_cause(text: str) -> str | None:
+    """What an explicit chain goes back to, as "type: message"; None when the text shows none."""
+    caused_by = _CAUSED_BY.findall(text)
+    if caused_by:
+        return str(caused_by[-1]).strip()
+    return cause_before(text, text.rfind(TRACEBACK))
+
+
+def cause_before(text: str, start: int) -> str | None:
+    """What the traceback that begins at `start` goes back to by `raise … from …`."""
+    cause, before = None, text[: max(start, 0)].rstrip()
+    for _ in range(_MAX_CHAIN):
+        if not before.endswith(_FROM):
+            break
+        before = before.removesuffix(_FROM).rstrip()
+        if before.endswith(_QUOTE) and _REMOTE_TEXT in before:
+            return remote_cause(before) or _joined(cause)
+        start = max(before.rfind(TRACEBACK), 0)
+        earlier = raised(before[start:])
+        if earlier is not None and earlier[0] in _CANCELLED:
+            break
+        cause = earlier or cause
+        before = before[:start].rstrip()
+    return _joined(cause)
+
+
+def remote_cause(text: str) -> str | None:
+    """What the exception goes back to whose traceback in another process a text quotes at its end."""
+    inner = text.partition(_REMOTE_TEXT)[2] or text
+    return cause_before(inner, inner.rfind(TRACEBACK))
+
+
+def _joined(cause: tuple[str, str] | None) -> str | None:
+    return None if cause is None else ": ".join(part for part in cause if part)
+
+
+def raised(traceback: str) -> tuple[str, str] | None:
+    """Type and message of one traceback: what follows its frames, up to an empty line."""
+    lines = traceback.strip().splitlines()[1:]
+    ending = list(dropwhile(lambda line: line[:1] in ("", " "), lines))
+    match = _RAISED.fullmatch(ending[0]) if ending else None
+    if match is None:
+        return None
+    more = takewhile(str.strip, ending[1:])
+    return match["type"], "\n".join([match["message"] or "", *more]).strip()
