@@ -15,6 +15,7 @@ _BAD = re.compile(
     "\ud800-\udfff"  # lone surrogates: cannot be encoded
     "\U000e0000-\U000e007f]"  # tags: invisible text
 )
+_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")  # colors, titles
 _NEWLINE = re.compile(r"\r\n?|\n")
 _TAB = "    "
 _EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
@@ -35,6 +36,11 @@ def visible(text: str, *, keep_newlines: bool = False) -> str:
     if keep_newlines:
         return "\n".join(_escape(line.replace("\t", _TAB)) for line in _NEWLINE.split(text))
     return _escape(text)
+
+
+def without_escapes(text: str) -> str:
+    """The text without what colors a terminal or moves its cursor."""
+    return _ESCAPES.sub("", text) if "\x1b" in text else text
 
 
 def one_line(text: str, width: int | None = None) -> str:

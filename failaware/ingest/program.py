@@ -12,12 +12,12 @@ from failaware.capture.exceptions import failure
 from failaware.capture.root_cause import TRACEBACK, cause_before, raised
 from failaware.ingest.masking import Masker
 from failaware.model import Failure
+from failaware.text import without_escapes
 
 TAIL = 16_384
 """Bytes of each stream that are kept, its end."""
 
 _SEEN = 60  # lines at the end of standard error among which the one that says what is wrong is looked for
-_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")  # colours, titles
 _WRONG = re.compile(
     r"\b(?:error|fatal|fail(?:s|ed|ure)?|panic(?:ked)?|\w*exception|abort(?:ed|ing)?|cannot|can't|could not|denied"
     r"|refused|not found|no such|invalid|unable|timed out|timeout|critical|caused by|unrecognized|unknown)\b"
@@ -99,7 +99,7 @@ def _legible(tail: bytes) -> str:
     """A tail as text: whole lines, without colours, and of a line that was written over its last form."""
     if len(tail) >= TAIL:
         tail = tail.partition(b"\n")[2] or tail  # the first line is cut
-    text = _ESCAPES.sub("", tail.decode("utf-8", "backslashreplace"))
+    text = without_escapes(tail.decode("utf-8", "backslashreplace"))
     return "\n".join(line.rstrip("\r").rpartition("\r")[2].rstrip() for line in text.split("\n")).strip("\n")
 
 

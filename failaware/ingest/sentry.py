@@ -4,7 +4,6 @@ Each error event is an event with one DEAD attempt. What is no failure is left o
 check-ins, metrics, logs, and messages below ERROR without an exception.
 """
 
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
@@ -26,6 +25,7 @@ from failaware.text import bounded
 if TYPE_CHECKING:
     from failaware.store import Store
 
+_END_S = 2.0  # how long the end of a process waits where the SDK does not: a child of multiprocessing
 _SOON_S = 0.1  # after which a flush that takes longer is said to the SDK
 _FAILURES = {"error", "fatal", "critical"}
 _KEPT = ("level", "logger", "transaction", "environment", "release", "dist", "server_name", "tags", "user", "request")
@@ -53,7 +53,7 @@ class Transport(SdkTransport):
         super().__init__()
         self._recorder = store.recorder
         self._clock = store.clock
-        self._background = Background(store, capacity)
+        self._background = Background(store, capacity, "errors", end_s=_END_S)
 
     @property
     def dropped(self) -> int:
@@ -66,8 +66,8 @@ class Transport(SdkTransport):
             event = envelope.get_event()
             if event is not None and _is_failure(event):
                 self._background.put(_observed(event, self._recorder, self._clock()))
-        except Exception:  # noqa: BLE001 - the program must not fail because its failure cannot be kept
-            self._background.dropped += 1
+        except Exception as error:  # noqa: BLE001 - the program must not fail because its failure cannot be kept
+            self._background.drop(f"{type(error).__name__}: {error}")
 
     def flush(self, timeout: float, callback: Callable[[int, float], None] | None = None) -> None:
         """Wait until what was taken is written, `timeout` seconds at most; the callback is told when that is long."""
@@ -78,10 +78,11 @@ class Transport(SdkTransport):
             self._background.flush(timeout - soon)
 
     def kill(self) -> None:
-        """Write nothing more, and say on standard error what was lost; the SDK calls it when its client is closed."""
-        lost = self._background.stop()
-        if lost:
-            sys.stderr.write(f"failaware: {lost:,} errors could not be kept\n")
+        """Drop what is not written, and report on standard error what was lost.
+
+        The SDK calls it when its client is closed; an event that comes later is kept as well.
+        """
+        self._background.abandon()
 
 
 def _is_failure(event: Mapping[str, Any]) -> bool:

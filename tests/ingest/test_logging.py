@@ -133,11 +133,35 @@ def test_what_structlog_logs_is_kept_with_its_fields_and_exceptions(store, handl
     assert ", in test_what_structlog_logs" in query(store, "SELECT text FROM traceback_log")[0][0]
 
 
-def test_what_structlog_renders_as_json_is_kept_as_it_reads(store, handler, logger, structured):
-    structured(structlog.processors.JSONRenderer()).error("charge failed", order=17)
+def test_what_structlog_renders_as_json_is_taken_apart(store, handler, logger, structured):
+    log = structured(structlog.processors.format_exc_info, structlog.processors.JSONRenderer())
+    log.error("charge failed", order=17)
+    log.error("disk full", host="db-1")
+    try:
+        {}["amount"]
+    except KeyError:
+        log.exception("could not charge", order=18)
     handler.flush()
-    (kept,) = attempts(store)
-    assert json.loads(kept[1]) == {"event": "charge failed", "level": "error", "order": 17}
+    assert attempts(store) == [
+        ("ERROR", "charge failed", None),
+        ("ERROR", "disk full", None),
+        ("KeyError", "'amount'", None),
+    ]
+    payloads = [json.loads(row[0]) for row in query(store, "SELECT event_payload FROM event_log")]
+    assert [payload["message"] for payload in payloads] == ["charge failed", "disk full", "could not charge"]
+    assert payloads[0]["extra"] == {"level": "error", "order": 17}
+    assert payloads[2]["extra"] == {"level": "error", "order": 18}
+    assert query(store, "SELECT count(*) FROM failure_cluster") == [(3,)]
+
+
+def test_what_structlog_colors_is_kept_without_the_colors(store, handler, logger, structured):
+    for word in ("charge failed", "disk full", "charge failed"):
+        structured(structlog.dev.ConsoleRenderer(colors=True, exception_formatter=structlog.dev.plain_traceback)).error(
+            word
+        )
+    handler.flush()
+    assert not any("\x1b" in message or "[3" in message for _, message, _ in attempts(store))
+    assert query(store, "SELECT count(*) FROM failure_cluster") == [(2,)]
 
 
 def test_a_log_call_never_raises_and_never_waits(store, monkeypatch, capsys):
@@ -190,12 +214,17 @@ def test_what_is_logged_last_is_written_when_the_program_ends_and_a_fork_logs_to
         assert {message for _, message, _ in attempts(store)} == {"in the parent", "in the child", "at the end"}
 
 
-def test_one_that_no_store_takes_is_counted_and_keeps_nobody_else_out(store, handler):
+def test_one_that_no_store_takes_is_counted_and_keeps_nobody_else_out(store, handler, monkeypatch):
+    ingest = store.ingest
+
+    def refuses(observed, rejects):
+        if any("number 3" in event.event.payload_json for event in observed):
+            raise OverflowError("more than the store takes")
+        return ingest(observed, rejects)
+
+    monkeypatch.setattr(store, "ingest", refuses)
     for number in range(10):
-        record = logging.LogRecord("shop", logging.ERROR, __file__, 1, f"number {number}", (), None)
-        if number == 3:
-            record.created = 1e14  # s: more µs than 2^63
-        handler.handle(record)
+        handler.handle(logging.LogRecord("shop", logging.ERROR, __file__, 1, f"number {number}", (), None))
     handler.flush()
     assert sorted(message for _, message, _ in attempts(store)) == [f"number {n}" for n in range(10) if n != 3]
     assert handler.dropped == 1

@@ -1,0 +1,130 @@
+"""What a log record says: its message, the fields that came with it, and the exception or the text of one."""
+
+import json
+import logging
+import re
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from failaware.capture.guarded import guarded, is_a, plain, short_name
+from failaware.capture.root_cause import TRACEBACK, cause_before, raised
+from failaware.model import ERROR_HERE
+from failaware.text import without_escapes
+
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_STANDARD |= {"_logger", "_name", "_from_structlog", "_record"}  # what structlog adds for its own formatter
+_MESSAGES = ("event", "message", "msg")  # where structlog, loguru and JSON formatters put the message
+_TRACEBACKS = ("exception", "exc_info", "traceback", "stack_trace", "stack")  # and the text of a traceback
+_MAX_JSON = 262_144  # characters of a message that is read as JSON
+_TRACEBACK_LINE = re.compile(rf"^{re.escape(TRACEBACK)}$", re.MULTILINE)
+_STACK_LINE = re.compile(r"^Stack \(most recent call last\):$", re.MULTILINE)
+
+
+class RaisedText(NamedTuple):
+    """An exception of which only the text is there: its type, message and root cause, and the whole traceback."""
+
+    error_type: str
+    message: str
+    cause: str | None
+    traceback: str
+
+
+class LogEntry(NamedTuple):
+    """What a log record says.
+
+    `template` is the format of the message, where it was made of one; `fields` is what was logged with it. `error` is
+    the exception; `raised` is one that only its text tells of. `stack` is where it was logged, if the program asked.
+    """
+
+    message: str
+    template: str | None
+    fields: dict[str, Any]
+    error: BaseException | None
+    raised: RaisedText | None
+    stack: str | None
+
+
+def read_record(record: logging.LogRecord) -> LogEntry:
+    """What a record says, whoever made it: `logging`, structlog, loguru, a QueueHandler."""
+    message, template = _message(record)
+    members = record.msg if isinstance(record.msg, dict) else _json_object(message)
+    fields = {name: value for name, value in vars(record).items() if name not in _STANDARD}
+    if isinstance(fields.get("extra"), dict):  # loguru's, of `bind`
+        fields |= fields.pop("extra")
+    texts = [record.exc_text or ""]
+    if members:
+        key = next((name for name in _MESSAGES if isinstance(members.get(name), str)), None)
+        message, template = (message, template) if key is None else (members[key], None)
+        texts += [members[name] for name in _TRACEBACKS if isinstance(members.get(name), str)]
+        fields |= {name: value for name, value in members.items() if name not in {key, "exc_info"}}
+    message, stack = _split(without_escapes(message), _STACK_LINE)
+    message, text = _split(message, _TRACEBACK_LINE)
+    error = _exception(record)
+    if error is not None:
+        return LogEntry(message, template, fields, error, None, record.stack_info or stack or None)
+    exception = next(filter(None, map(read_traceback, [*texts, text])), None)
+    if exception is None:
+        message = "\n".join(filter(None, (message, text)))
+    else:
+        fields = {name: value for name, value in fields.items() if value not in texts}
+    return LogEntry(message, template, fields, None, exception, record.stack_info or stack or None)
+
+
+def read_traceback(text: str) -> RaisedText | None:
+    """The exception that a text ends with, as `traceback.format_exc()` gives it; None where there is none."""
+    starts = [match.start() for match in _TRACEBACK_LINE.finditer(text)]
+    last = raised(text[starts[-1] :]) if starts else None
+    if last is None:
+        return None
+    before, line, after = text.rpartition(": ".join(filter(None, last)))
+    return RaisedText(*last, cause_before(text, starts[-1]), f"{before}{ERROR_HERE}{after}" if line else text)
+
+
+def _message(record: logging.LogRecord) -> tuple[str, str | None]:
+    """The message, and the format that it was made of, if there was one."""
+    template = plain(record.msg) if record.args and is_a(record.msg, str) else None
+    message = guarded(lambda: plain(record.getMessage()), None)
+    if message is not None:
+        return message, template
+    text = _repr(record.msg) if template is None else template  # the arguments do not fit, or fail
+    return f"{text} % {_repr_arguments(record.args)}" if record.args else text, template
+
+
+def _repr_arguments(arguments: object) -> str:
+    """As repr, where one of them may fail."""
+    if type(arguments) is not tuple:
+        return _repr(arguments)
+    return f"({', '.join(map(_repr, arguments))}{',' if len(arguments) == 1 else ''})"
+
+
+def _repr(value: object) -> str:
+    return guarded(lambda: plain(repr(value)), f"<unprintable {short_name(type(value))}>")
+
+
+def _json_object(message: str) -> Mapping[str, Any] | None:
+    """The message as an object, where it is one: structlog's JSONRenderer, JSON formatters before a queue."""
+    if message[:1] != "{" or message[-1:] != "}" or len(message) > _MAX_JSON:
+        return None
+    with suppress(ValueError, RecursionError):
+        members = json.loads(message)
+        return members if isinstance(members, dict) else None
+    return None
+
+
+def _split(text: str, line: re.Pattern[str]) -> tuple[str, str]:
+    """The text before the first such line, and the text from there on."""
+    match = line.search(text)
+    return (text, "") if match is None else (text[: match.start()].rstrip(), text[match.start() :])
+
+
+def _exception(record: logging.LogRecord) -> BaseException | None:
+    """The exception that is logged; structlog's dict may give it as an exception, a tuple, or say that there is one."""
+    given: Any = record.exc_info
+    if isinstance(record.msg, dict) and not given:
+        given = record.msg.get("exc_info")
+    if not given:
+        return None
+    candidates = given if isinstance(given, tuple) else (given, *sys.exc_info())
+    return next((value for value in candidates if isinstance(value, BaseException)), None)
