@@ -6,7 +6,7 @@ check-ins, metrics, logs, and messages below ERROR without an exception.
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from sentry_sdk.envelope import Envelope
@@ -20,7 +20,7 @@ from failaware.ingest.masking import MASK
 from failaware.ingest.observed import event_of, observed
 from failaware.ingest.record import Recorder, as_name, parse_time
 from failaware.model import ERROR_HERE, MEMBER, Failure, NewEvent, Observed
-from failaware.text import bounded
+from failaware.text import bounded, microseconds
 
 if TYPE_CHECKING:
     from failaware.store import Store
@@ -34,7 +34,9 @@ _JOINTS = {
     "__cause__": "\nThe above exception was the direct cause of the following exception:\n\n",
     "__context__": "\nDuring handling of the above exception, another exception occurred:\n\n",
 }
+_EARLIEST, _LATEST = (microseconds(datetime(year, 1, 1, tzinfo=UTC)) for year in (1, 9999))
 _Thrown = Mapping[str, Any]
+_NOTHING: Mapping[str, Any] = {}
 
 
 class Transport(SdkTransport):
@@ -86,7 +88,7 @@ class Transport(SdkTransport):
 
 
 def _is_failure(event: Mapping[str, Any]) -> bool:
-    return bool(_thrown(event)) or event.get("level") in _FAILURES
+    return bool(_thrown(event)) or str(event.get("level")).lower() in _FAILURES
 
 
 def _observed(event: Mapping[str, Any], recorder: Recorder, now: int) -> Observed:
@@ -109,7 +111,7 @@ def _event(event: Mapping[str, Any], failed: Failure, recorder: Recorder, now: i
 
 def _where(event: Mapping[str, Any]) -> str:
     """The endpoint or task, unless that is a raw URL, of which there are any number; the logger, or the module."""
-    by_url = (event.get("transaction_info") or {}).get("source") == "url"
+    by_url = _mapping(event, "transaction_info").get("source") == "url"
     named = None if by_url else event.get("transaction")
     modules = [frame.get("module") for exception in _thrown(event)[-1:] for frame in _frames(exception)[-1:]]
     return str(named or event.get("logger") or next(iter(modules), None) or event.get("platform") or "sentry")
@@ -121,10 +123,11 @@ def _source(event: Mapping[str, Any]) -> str:
 
 
 def _time(value: Any) -> int | None:
-    if isinstance(value, datetime) or not value:
-        return parse_time(value or None)
-    with suppress(UsageError):
-        return parse_time(value)
+    if isinstance(value, datetime) and value.tzinfo is None:
+        value = value.replace(tzinfo=UTC)
+    with suppress(UsageError, ValueError, OverflowError):
+        at = parse_time(value or None)
+        return at if at is None or _EARLIEST <= at <= _LATEST else None
     return None
 
 
@@ -132,10 +135,11 @@ def _payload(event: Mapping[str, Any], failed: Failure) -> dict[str, Any]:
     thrown = _thrown(event)
     kept: dict[str, Any] = {"message": _message(event) or bounded(failed.error_message, MAX_MESSAGE)}
     kept |= {name: event.get(name) for name in (*_KEPT, "contexts", "extra")}
+    kept["params"] = _mapping(event, "logentry").get("params")
     kept["user"] = _masked_user(event.get("user"))
     kept["breadcrumbs"] = _values(event.get("breadcrumbs"))
     if thrown:
-        mechanism = thrown[-1].get("mechanism") or {}
+        mechanism = _mapping(thrown[-1], "mechanism")
         kept["mechanism"] = {name: mechanism[name] for name in ("type", "handled") if name in mechanism}
         kept["locals"] = _locals(thrown[-1])
     return {name: as_json(value) for name, value in kept.items() if value not in (None, "", {}, [])}
@@ -153,14 +157,15 @@ def _masked_user(user: Any) -> dict[str, Any] | None:
 def _locals(exception: _Thrown) -> dict[str, Any] | None:
     """The variables of the frame that raised, or of the nearest one that has any."""
     for frame in reversed(_frames(exception)):
-        if frame.get("vars") and frame.get("function") != "<module>":  # there they are all that it defines
-            return {"in": f"{frame.get('filename')}:{frame.get('lineno')} {frame.get('function')}", **frame["vars"]}
+        variables = _mapping(frame, "vars")
+        if variables and frame.get("function") != "<module>":  # there they are all that it defines
+            return {"in": f"{frame.get('filename')}:{frame.get('lineno')} {frame.get('function')}", **variables}
     return None
 
 
 def _said(event: Mapping[str, Any], recorder: Recorder) -> Failure:
     """A message without an exception; what is alike is told by its format."""
-    entry = event.get("logentry") or {}
+    entry = _mapping(event, "logentry")
     alike = entry.get("message") if entry.get("params") else None
     threads = _values(event.get("threads"))
     stack = "".join(_stack(threads[-1])) if threads else ""
@@ -191,7 +196,7 @@ def _traceback(thrown: list[_Thrown]) -> Iterator[str]:
     *before, last = thrown
     members = _members(thrown)
     for exception in [] if members else before:
-        source = (exception.get("mechanism") or {}).get("source")
+        source = _mapping(exception, "mechanism").get("source")
         yield from _stack(exception)
         yield _type_and_message(exception) + "\n" + _JOINTS.get(str(source), _LED_TO)
     yield from _stack(last)
@@ -227,21 +232,31 @@ def _cause(thrown: list[_Thrown]) -> str | None:
 
 def _members(thrown: list[_Thrown]) -> list[_Thrown]:
     """The exceptions of a group, in its order."""
-    sources = [str((exception.get("mechanism") or {}).get("source", "")) for exception in thrown]
+    sources = [str(_mapping(exception, "mechanism").get("source", "")) for exception in thrown]
     pairs = zip(thrown, sources, strict=True)
     return [exception for exception, source in pairs if source.startswith("exceptions[")][::-1]
 
 
 def _fingerprint(event: Mapping[str, Any]) -> str | None:
     """What the program says that it is like; both sides write the default as `{{ default }}`."""
-    given = [str(part) for part in event.get("fingerprint") or []]
+    parts = event.get("fingerprint")
+    given = [str(part) for part in parts] if isinstance(parts, list | tuple) else []
     return " ".join(given) if given not in ([], ["{{ default }}"]) else None
 
 
 def _message(event: Mapping[str, Any]) -> str | None:
-    entry = event.get("logentry") or {}
-    said = entry.get("formatted") or entry.get("message") or event.get("message")
-    return bounded(str(said), MAX_MESSAGE) if said else None
+    entry = _mapping(event, "logentry")
+    message = entry.get("formatted") or _filled_in(entry) or event.get("message")
+    return bounded(str(message), MAX_MESSAGE) if message else None
+
+
+def _filled_in(entry: Mapping[str, Any]) -> Any:
+    """The message with its arguments, which the SDK leaves to us up to its version 2.26."""
+    message, params = entry.get("message"), entry.get("params")
+    with suppress(Exception):  # they do not fit, which is no reason to lose the rest
+        if isinstance(message, str) and params:
+            return message % (params if isinstance(params, Mapping) else tuple(params))
+    return message
 
 
 def _type(exception: _Thrown) -> str:
@@ -260,10 +275,18 @@ def _thrown(event: Mapping[str, Any]) -> list[_Thrown]:
 
 
 def _frames(holder: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return [frame for frame in (holder.get("stacktrace") or {}).get("frames") or [] if isinstance(frame, Mapping)]
+    frames = _mapping(holder, "stacktrace").get("frames")
+    return [frame for frame in frames if isinstance(frame, Mapping)] if isinstance(frames, list | tuple) else []
 
 
 def _values(interface: Any) -> list[Mapping[str, Any]]:
-    """The values of one of the SDK's interfaces, given as a list or under `values`."""
-    items = interface.get("values") if isinstance(interface, Mapping) else interface
-    return [item for item in items or [] if isinstance(item, Mapping)]
+    """The values of one of the SDK's interfaces, given as a list or under `values`, or one of them alone."""
+    if isinstance(interface, Mapping):
+        interface = interface.get("values", [interface])
+    return [item for item in interface if isinstance(item, Mapping)] if isinstance(interface, list | tuple) else []
+
+
+def _mapping(holder: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """A member that is to be an object; an empty one where it is anything else."""
+    value = holder.get(name)
+    return value if isinstance(value, Mapping) else _NOTHING

@@ -7,6 +7,8 @@ import time
 from functools import partial
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from sentry_sdk.envelope import Envelope
 
 from failaware import Store
@@ -249,6 +251,73 @@ def test_whatever_an_event_holds_it_is_kept(store, transport, odd):
     transport.flush(10)
     assert transport.dropped == 0
     assert query(store, "SELECT sync_status FROM event_state") == [("DEAD",)]
+
+
+ODD = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9) | st.just(1e300),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=5), inner, max_size=2),
+    max_leaves=5,
+)
+FRAME = (
+    st.fixed_dictionaries({}, optional=dict.fromkeys(("module", "lineno", "vars", "context_line", "function"), ODD))
+    | ODD
+)
+STACK = st.fixed_dictionaries({"frames": st.lists(FRAME, max_size=2) | ODD}) | ODD
+RAISED = ODD | st.fixed_dictionaries(
+    {}, optional={"stacktrace": STACK} | dict.fromkeys(("type", "value", "module", "mechanism"), ODD)
+)
+VALUES = st.fixed_dictionaries({"values": st.lists(RAISED, max_size=3) | ODD}) | st.lists(RAISED, max_size=2) | RAISED
+NAMES = (
+    "event_id",
+    "timestamp",
+    "tags",
+    "user",
+    "request",
+    "contexts",
+    "extra",
+    "breadcrumbs",
+    "logger",
+    "fingerprint",
+)
+NAMES += ("transaction", "transaction_info", "release", "environment", "logentry", "message", "platform", "server_name")
+EVENT = st.fixed_dictionaries({}, optional={"exception": VALUES, "threads": VALUES} | dict.fromkeys(NAMES, ODD))
+
+
+@pytest.mark.sqlite
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@given(event=EVENT)
+def test_an_event_of_any_shape_is_kept(store, event):
+    transport = Transport(store)
+    before = query(store, "SELECT count(*) FROM event_log")[0][0]
+    made = Envelope()
+    made.add_event({"level": "error", **event})
+    transport.capture_envelope(made)
+    transport.flush(10)
+    assert transport.dropped == 0
+    assert query(store, "SELECT count(*) FROM event_log")[0][0] > before - bool(event.get("event_id"))
+    transport.kill()
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        (
+            {"message": "charge of order %s failed: %s", "params": [17, "declined"]},
+            "charge of order 17 failed: declined",
+        ),
+        ({"message": "charge of %(order)s failed", "params": {"order": 17}}, "charge of 17 failed"),
+        ({"message": "100 %s of %d", "params": ["x", "y"]}, "100 %s of %d"),
+        ({"message": "100 % sure", "params": []}, "100 % sure"),
+        ({"message": "x %s", "formatted": "x 1", "params": [1]}, "x 1"),
+    ],
+)
+def test_a_message_has_its_arguments_whichever_version_of_the_sdk_sends_it(store, transport, entry, message):
+    transport.capture_envelope(envelope(1, logentry=entry))
+    transport.flush(10)
+    assert query(store, "SELECT error_message FROM attempt_log") == [(message,)]
+    (payload,) = (json.loads(row[0]) for row in query(store, "SELECT event_payload FROM event_log"))
+    assert payload.get("params", []) == entry["params"]
+    assert payload["message"] == message
 
 
 def test_what_is_too_large_is_left_out_by_name_and_the_rest_kept(store, transport):
