@@ -284,7 +284,7 @@ EVENT = st.fixed_dictionaries({}, optional={"exception": VALUES, "threads": VALU
 
 
 @pytest.mark.sqlite
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(event=EVENT)
 def test_an_event_of_any_shape_is_kept(store, event):
     transport = Transport(store)
