@@ -15,7 +15,7 @@ from failaware.clock import now_us
 from failaware.derive.fold import rebuild
 from failaware.derive.grouping import GroupingRules
 from failaware.derive.rules import Policy
-from failaware.derive.settings import archive_of, load_policy, save_grouping, save_policy
+from failaware.derive.settings import archive_of, load_key, load_policy, save_grouping, save_policy
 from failaware.engine import Deriver, Writer, open_writer
 from failaware.errors import StoreError, UsageError
 from failaware.facts import append
@@ -88,7 +88,7 @@ class Store:
         masker = Masker(extra_keys=extra, enabled=mask is not False)
         db = open_writer(path, synchronous=synchronous, derive=_rebuild)
         try:
-            return cls(db, Recorder(masker, max_payload_bytes), clock or db.clock(now_us))
+            return cls(db, Recorder(masker, max_payload_bytes, load_key(db)), clock or db.clock(now_us))
         except BaseException:
             db.close()
             raise

@@ -26,6 +26,7 @@ def lived(place, history):
     life = Life(place)
     life.worker._name = lambda: "host:1"  # which counts the workers of this process
     with life.store as store:
+        query(store, "UPDATE setting SET value = ? WHERE name = 'key' RETURNING name", ("5e" * 32,))
         for step, wait in history:
             life.step(*step)
             life.clock.advance(wait)

@@ -61,6 +61,7 @@ def run(args: argparse.Namespace) -> int:
         Retry(max_attempts=args.max_attempts, base=args.backoff[0]),
         args.retry_on,
         args.timeout,
+        args.key,
     )
     _occupy_standard_streams()
     return execute(plan, lambda: Store.open(args.db), clock=now_us, say=output.say)

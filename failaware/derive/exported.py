@@ -58,7 +58,7 @@ SEAL = Kind(
 )
 
 ARCHIVE = Kind(
-    "archive", "archive_log", _columns("#archive_id name #events #before_at archived_by reason #archived_at")
+    "archive", "archive_log", _columns("#archive_id name #events #before_at archived_by reason #archived_at digest?")
 )
 
 MOVED = Kind("moved", "moved_log", _columns("#moved_id #archive_id of_table #first_id #last_id"))

@@ -1,7 +1,9 @@
 """Which facts were moved to an archive: ranges of ids, as `moved_log` has them."""
 
+import json
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from hashlib import sha256
 
 from failaware.derive.seals import SEALED
 from failaware.engine import Reader
@@ -58,3 +60,14 @@ def moved(db: Reader, archive_id: int | None = None) -> dict[str, Ranges]:
     ):
         found[table].add(first, last)
     return found
+
+
+def digest_of_runs(runs: Iterable[tuple[str, int, int]]) -> str:
+    """What `archive_log.digest` keeps of an archive's rows of `moved_log` (table, first id, last id), in their order.
+
+    So nobody can add to what an archive is said to hold: its own row comes under a seal.
+    """
+    digest = sha256()
+    for run in runs:
+        digest.update(json.dumps(run, separators=(",", ":")).encode())
+    return digest.hexdigest()

@@ -1,17 +1,20 @@
 """Seals: a chain of digests over ranges of facts, so that whoever noted one knows that nothing before it has changed.
 
 A fact's digest is SHA-256 over the JSON array of its columns (compact, UTF-8, as SQLite's json_array and Python's
-json.dumps write it) followed by the SHA-256 of its text that may be erased, where it has one; after an erasure that is
-the digest that erasure_log keeps. A seal keeps the first 16 bytes of each of its facts' digests, and its own digest is
-SHA-256 over the digest of the seal before (64 hex digits; zeros before the first), the JSON array of its own columns
-before `digest`, and those bytes. So the chain can be followed without the facts, and each fact proved without others:
-wherever facts have been moved to, both go on to hold.
+json.dumps write it) followed by the digest of its text that may be erased, where it has one: HMAC-SHA-256 under the
+store's key, so that a seal does not give away a short text; after an erasure it is what erasure_log keeps. A seal keeps
+the first 16 bytes of each of its facts' digests, and its own digest is SHA-256 over the digest of the seal before (64
+hex digits; zeros before the first), the JSON array of its own columns before `digest`, and those bytes. So the chain
+can be followed without the facts, and each fact proved without others: wherever facts have been moved to, both stay
+valid. A store that was made before there were keys has plain SHA-256 in place of HMAC.
 """
 
 import json
 from hashlib import sha256
 from typing import NamedTuple
 
+from failaware.derive.settings import load_key
+from failaware.digest import keyed_digest
 from failaware.engine import Reader
 
 KEPT = 16
@@ -43,7 +46,10 @@ def head(db: Reader) -> Head:
 
 
 class Sealed(NamedTuple):
-    """A fact table: its key, SQL for the columns that are sealed as they are, and for the text that may be erased."""
+    """A fact table: its key, SQL for the columns that are sealed as they are, and for the text that may be erased.
+
+    A text that is null takes no part in the digest: so what came later (`archive_log.digest`) changed no older seal.
+    """
 
     table: str
     key: str
@@ -66,7 +72,8 @@ SEALED = (
         "attempt_id",
         "f.attempt_id, f.event_id, f.attempt_no, f.outcome, f.error_type, f.traceback, f.worker, f.started_at, "
         "f.finished_at, f.retry_at, f.because",
-        "CASE f.outcome WHEN 'FAILED' THEN json_array(f.error_message, f.cause, f.fingerprint) END",
+        "CASE WHEN f.outcome = 'FAILED' OR coalesce(f.error_message, f.cause, f.fingerprint) IS NOT NULL "
+        "THEN json_array(f.error_message, f.cause, f.fingerprint) END",
     ),
     Sealed(
         "decision_log",
@@ -85,7 +92,7 @@ SEALED = (
         "archive_log",
         "archive_id",
         "f.archive_id, f.name, f.events, f.before_at, f.archived_by, f.reason, f.archived_at",
-        "NULL",
+        "f.digest",
     ),
     Sealed("moved_log", "moved_id", "f.moved_id, f.archive_id, f.of_table, f.first_id, f.last_id", "NULL"),
 )
@@ -131,17 +138,20 @@ def digests(db: Reader, sealed: Sealed, first: int, last: int) -> dict[int, byte
             (sealed.table, first, last),
         )
     }
+    key = load_key(db)
     rows = db.query(
         f"SELECT f.{sealed.key}, CAST(json_array({sealed.columns}) AS BLOB), CAST({sealed.text} AS BLOB) "
         f"FROM {sealed.table} f {sealed.joined} WHERE f.{sealed.key} BETWEEN ? AND ? ORDER BY f.{sealed.key}",
         (first, last),
     )
     return {
-        number: sha256(columns if text is None else columns + (erased.get(number) or sha256(text).digest())).digest()[
-            :KEPT
-        ]
+        number: _fact_digest(columns, text if text is None else erased.get(number) or keyed_digest(key, text))
         for number, columns, text in rows
     }
+
+
+def _fact_digest(columns: bytes, text_digest: bytes | None) -> bytes:
+    return sha256(columns + (text_digest or b"")).digest()[:KEPT]
 
 
 def text_digests(db: Reader, sealed: Sealed, ids: list[int]) -> dict[int, bytes]:
@@ -153,4 +163,5 @@ def text_digests(db: Reader, sealed: Sealed, ids: list[int]) -> dict[int, bytes]
         f"WHERE f.{sealed.key} IN ({','.join(map(str, ids))}) AND NOT EXISTS (SELECT 1 FROM erasure_log x "
         f"WHERE x.of_table = '{sealed.table}' AND x.row_id = f.{sealed.key})"
     )
-    return {number: sha256(text).digest() for number, text in rows}
+    key = load_key(db)
+    return {number: keyed_digest(key, text) for number, text in rows}

@@ -1,18 +1,22 @@
 """How this store derives: its policy, kept with it so that all derive the same; whether it seals and grows."""
 
+import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from failaware.derive import FINGERPRINT_VERSION
 from failaware.derive.rules import Policy, default_policy
 from failaware.engine import Deriver, Reader
-from failaware.errors import UsageError
+from failaware.errors import StoreCorrupt, UsageError
 
 if TYPE_CHECKING:
     from failaware.derive.grouping import GroupingRules  # loaded where it is used: its patterns take time to compile
 
 
 _POLICY, _GROUPING, _FINGERPRINT, _SEALS, _ARCHIVE = "policy", "grouping", "fingerprint", "seals", "archive"
+_KEY = "key"
+_CARRIED = (_GROUPING, _KEY, _POLICY)
+_HEX_KEY = re.compile(r"[0-9a-f]{64}")
 
 
 def load_policy(db: Reader) -> Policy:
@@ -49,15 +53,29 @@ def save_grouping(db: Deriver, rules: "GroupingRules") -> None:
 
 
 def load_rules(db: Reader) -> list[tuple[str, str]]:
-    """The policy and the grouping rules as they are kept, by name: what goes along with the facts to another store."""
-    return db.query("SELECT name, value FROM setting WHERE name IN (?, ?) ORDER BY name", (_GROUPING, _POLICY))
+    """The policy, the grouping rules and the key as they are kept, by name: what goes along with a copy."""
+    return db.query("SELECT name, value FROM setting WHERE name IN (?, ?, ?) ORDER BY name", _CARRIED)
+
+
+def load_key(db: Reader) -> bytes | None:
+    """The key of the store's digests; None: it was made before there were keys.
+
+    Raises:
+        StoreCorrupt: it is none.
+    """
+    rows = db.query("SELECT value FROM main.setting WHERE name = ?", (_KEY,))  # also beside it
+    if not rows:
+        return None
+    if not isinstance(rows[0][0], str) or not _HEX_KEY.fullmatch(rows[0][0]):
+        raise StoreCorrupt("the store's key is damaged, without which no seal can be proved; restore a backup")
+    return bytes.fromhex(rows[0][0])
 
 
 def save_rule(db: Deriver, name: str, text: str) -> None:
-    """Keep the policy or the grouping rules of another store, to the letter. As with a policy, a rebuild must follow.
+    """Keep the policy, the grouping rules or the key of another store, to the letter. A rebuild must follow.
 
     Raises:
-        UsageError: it is neither of them, or makes no sense.
+        UsageError: it is none of them, or makes no sense.
     """
     if name == _POLICY:
         Policy.from_toml(text, origin="the policy of the export")
@@ -65,9 +83,17 @@ def save_rule(db: Deriver, name: str, text: str) -> None:
         from failaware.derive.grouping import GroupingRules
 
         GroupingRules.from_toml(text, origin="the grouping rules of the export")
-    else:
-        raise UsageError(f"the export has a setting '{name:.40}', which is none of {_GROUPING}, {_POLICY}")
+    elif name != _KEY:
+        raise UsageError(f"the export has a setting '{name:.40}', which is none of {', '.join(_CARRIED)}")
+    elif not _HEX_KEY.fullmatch(text):
+        raise UsageError("the key of the export is not 64 hexadecimal digits")
     _save(db, name, text)
+
+
+def drop_rules(db: Deriver) -> None:
+    """Forget the policy, the grouping rules and the key of a store without facts: another store's take their place."""
+    for name in _CARRIED:
+        _delete(db, name)
 
 
 def note_fingerprint_version(db: Deriver) -> None:

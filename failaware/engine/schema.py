@@ -1,6 +1,7 @@
 """The schema as statements: facts, what is derived from them, the guards; also as private tables beside a store."""
 
 import re
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,6 +28,11 @@ def whole_schema() -> Iterator[str]:
     """Everything that a store has, in the order in which it is made."""
     yield from kept_tables()
     yield from made_anew()
+
+
+def own_key() -> str:
+    """The statement that gives a new store its key, which is made here; a store brought up to date has none."""
+    return f"INSERT INTO setting (name, value) VALUES ('key', '{secrets.token_hex(32)}')"
 
 
 def made_anew() -> Iterator[str]:

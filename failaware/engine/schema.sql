@@ -18,7 +18,7 @@ CREATE TABLE event_key (               -- idempotent ingestion: a known key is i
 
 CREATE TABLE traceback_log (           -- each traceback once, however many attempts share it
   traceback_id INTEGER PRIMARY KEY,
-  hash         TEXT NOT NULL UNIQUE,   -- SHA-256 of the text, hex
+  hash         TEXT NOT NULL UNIQUE,   -- keyed digest of the text, hex
   text         TEXT NOT NULL           -- ⟨error⟩ stands for the attempt's "error_type: error_message"
 ) STRICT;
 
@@ -63,10 +63,10 @@ CREATE TABLE reject_log (              -- what could not be understood is kept, 
 CREATE TABLE erasure_log (             -- what an ERASE decision removed from a fact; the digest of it stays
   erasure_id  INTEGER PRIMARY KEY,
   decision_id INTEGER NOT NULL,        -- by whom, when and why
-  of_table    TEXT NOT NULL CHECK (of_table IN ('event_log', 'attempt_log', 'traceback_log')),
-  row_id      INTEGER NOT NULL,
-  digest      TEXT NOT NULL,           -- SHA-256 of what was removed, hex: the fact's seal goes on to hold
-  cluster_id  INTEGER,                 -- of an erased failure: what it was like stays known
+  of_table    TEXT NOT NULL CHECK (of_table IN ('event_log', 'attempt_log', 'traceback_log', 'failure')),
+  row_id      INTEGER NOT NULL,        -- of 'failure': an attempt that lost its traceback with another event's
+  digest      TEXT NOT NULL,           -- keyed, of what was removed, hex: the fact's seal stays valid; '' of 'failure'
+  cluster_id  INTEGER,                 -- of a failure: it stays in this cluster
   UNIQUE (of_table, row_id)
 ) STRICT;
 
@@ -88,7 +88,8 @@ CREATE TABLE archive_log (             -- a person's decision to move old facts 
   before_at   INTEGER NOT NULL,        -- every fact that was moved is older
   archived_by TEXT NOT NULL,
   reason      TEXT NOT NULL,
-  archived_at INTEGER NOT NULL
+  archived_at INTEGER NOT NULL,
+  digest      TEXT                     -- SHA-256 of this archive's rows of moved_log, hex; null: made before version 2
 ) STRICT;
 
 CREATE TABLE moved_log (               -- which facts are there, and no longer here; their seals stay

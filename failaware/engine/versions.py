@@ -15,6 +15,18 @@ from failaware.errors import StoreNewer, StoreOlder
 _VIEW = re.compile(r"^CREATE VIEW (\w+)", re.MULTILINE)
 
 
+_ERASURE_COLUMNS = "erasure_id, decision_id, of_table, row_id, digest, cluster_id"
+_ERASURE_LOG = """CREATE TABLE {name} (
+  erasure_id  INTEGER PRIMARY KEY,
+  decision_id INTEGER NOT NULL,
+  of_table    TEXT NOT NULL CHECK (of_table IN ('event_log', 'attempt_log', 'traceback_log'{more})),
+  row_id      INTEGER NOT NULL,
+  digest      TEXT NOT NULL,
+  cluster_id  INTEGER,
+  UNIQUE (of_table, row_id)
+) STRICT"""
+
+
 class Step(NamedTuple):
     """From one version to the next: what changes in the tables of schema.sql and working.sql, in SQLite's words.
 
@@ -25,7 +37,20 @@ class Step(NamedTuple):
     statements: tuple[str, ...]
 
 
-STEPS: tuple[Step, ...] = ()
+STEPS: tuple[Step, ...] = (
+    Step(
+        "digest_of_an_archive_and_clusters_kept",
+        (
+            "ALTER TABLE archive_log ADD COLUMN digest TEXT",
+            _ERASURE_LOG.format(name="older_erasure_log", more=""),
+            f"INSERT INTO older_erasure_log ({_ERASURE_COLUMNS}) SELECT {_ERASURE_COLUMNS} FROM erasure_log",
+            "DROP TABLE erasure_log",
+            _ERASURE_LOG.format(name="erasure_log", more=", 'failure'"),
+            f"INSERT INTO erasure_log ({_ERASURE_COLUMNS}) SELECT {_ERASURE_COLUMNS} FROM older_erasure_log",
+            "DROP TABLE older_erasure_log",
+        ),
+    ),
+)
 """In their order. Never change one that was released: stores have been through it."""
 
 

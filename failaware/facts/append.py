@@ -1,12 +1,13 @@
 """Append facts and fold exactly what was appended. Each function runs inside one transaction of a Writer."""
 
-import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from failaware.derive.fold import fold, fold_events, just_appended
 from failaware.derive.rules import Policy
+from failaware.derive.settings import load_key
+from failaware.digest import keyed_digest
 from failaware.engine import Reader, Row, Writer
 from failaware.errors import NotFound, UsageError
 from failaware.facts import claim
@@ -203,7 +204,7 @@ def _for_each(db: Reader, sql: str, values: list[str] | list[int]) -> Iterator[R
 
 def _traceback(db: Writer, text: str) -> int:
     """The id of a traceback's one row, which is made when it is new."""
-    digest = hashlib.sha256(text.encode()).hexdigest()
+    digest = keyed_digest(load_key(db), text.encode()).hex()
     rows = db.query("SELECT traceback_id FROM traceback_log WHERE hash = ?", (digest,))
     if not rows:
         rows = [(next_id(db, "traceback_log", "traceback_id"),)]

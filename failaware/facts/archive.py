@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from failaware.derive.exported import ARCHIVE, FACT_KINDS, MOVED, SEAL, SETTING, Kind
 from failaware.derive.fold import rebuild
-from failaware.derive.moved import Ranges
+from failaware.derive.moved import Ranges, digest_of_runs
 from failaware.derive.rules import Policy
 from failaware.derive.settings import load_rules, mark_as_archive
 from failaware.engine import Reader, Writer
@@ -62,7 +62,7 @@ class Chosen(NamedTuple):
 
 
 class Archive(NamedTuple):
-    """The fact that says of an archive whose decision it was: a row of `archive_log`."""
+    """The fact that says of an archive whose decision it was: a row of `archive_log`. `digest` is of what it holds."""
 
     archive_id: int
     name: str
@@ -71,6 +71,7 @@ class Archive(NamedTuple):
     archived_by: str
     reason: str
     archived_at: int
+    digest: str
 
 
 def choose(db: Reader, before: int) -> Chosen:
@@ -106,7 +107,7 @@ def choose(db: Reader, before: int) -> Chosen:
 def next_archive(db: Reader, name: str, chosen: Chosen, *, before: int, by: str, reason: str, now: int) -> Archive:
     """The fact that an archive of these made now will be."""
     number, events = append.next_id(db, "archive_log", "archive_id"), chosen.moved["event_log"].count()
-    return Archive(number, name, events, before, by, reason, now)
+    return Archive(number, name, events, before, by, reason, now, digest_of_runs(_runs(chosen)))
 
 
 def fill(
@@ -116,8 +117,7 @@ def fill(
 
     It is no store to live in: nothing is ever sealed there.
     """
-    if rules := load_rules(source):
-        take_over(target, SETTING, rules)
+    take_over(target, SETTING, load_rules(source))
     ids = {table: ranges for table, ranges in chosen.moved.items() if table != "traceback_log"}
     ids["traceback_log"] = Ranges()
     for traceback in sorted(chosen.tracebacks):
@@ -153,9 +153,12 @@ def _all(source: Reader, kind: Kind) -> Ranges:
 
 def _moved(db: Reader, archive: Archive, chosen: Chosen) -> list[tuple[int, int, str, int, int]]:
     """The rows of `moved_log` that say what went to an archive."""
-    runs = [(table, first, last) for table, ranges in chosen.moved.items() for first, last in ranges]
     first_id = append.next_id(db, "moved_log", "moved_id")
-    return [(number, archive.archive_id, *run) for number, run in enumerate(runs, start=first_id)]
+    return [(number, archive.archive_id, *run) for number, run in enumerate(_runs(chosen), start=first_id)]
+
+
+def _runs(chosen: Chosen) -> list[tuple[str, int, int]]:
+    return [(table, first, last) for table, ranges in chosen.moved.items() for first, last in ranges]
 
 
 def remove(db: Writer, archive: Archive, chosen: Chosen, policy: Policy) -> None:

@@ -29,8 +29,7 @@ def copy_facts(source: Reader, target: Commits, progress: Progress = lambda _don
     """
     ends = {kind: newest(source, kind) for kind in FACT_KINDS}
     total, done, added = sum(ends.values()), 0, 0
-    if rules := load_rules(source):
-        take_over(target, SETTING, rules)
+    take_over(target, SETTING, load_rules(source))
     for kind, end in ends.items():
         for first, last in pages(source, kind.table, kind.key, end, _PAGE):
             rows = read(source, kind, first, last)

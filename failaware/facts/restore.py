@@ -1,12 +1,11 @@
 """Facts taken over from another store, or from its export, with the ids and under the seals that they had there."""
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
-from failaware.derive.exported import EVENT, SETTING, Kind
+from failaware.derive.exported import EVENT, FACT_KINDS, SETTING, Kind
 from failaware.derive.fold import fold, just_appended
-from failaware.derive.settings import hold_seals, load_policy, release_seals, save_rule
+from failaware.derive.settings import drop_rules, hold_seals, load_policy, load_rules, release_seals, save_rule
 from failaware.engine import Reader, Writer
 from failaware.errors import UsageError
 from failaware.facts.seal import Commits
@@ -25,7 +24,7 @@ def take_over(store: Commits, kind: Kind, facts: Sequence[Fact]) -> int:
         UsageError: one of these ids is another fact here, or an id is not behind all that are here.
     """
     try:
-        return store.write(partial(_settings if kind is SETTING else _restore, kind=kind, facts=facts))
+        return store.write(lambda db: _settings(db, facts) if kind is SETTING else _restore(db, kind, facts))
     except UsageError:
         finish(store)  # what has begun can never be taken to its end
         raise
@@ -71,15 +70,22 @@ def read(db: Reader, kind: Kind, first: int, last: int) -> list[Fact]:
     )
 
 
-def _settings(db: Writer, kind: Kind, facts: Sequence[Fact]) -> int:
-    """The policy and the grouping rules that the facts are derived by."""
-    here: dict[str, str] = dict(db.query(f"SELECT name, value FROM {kind.table}"))
-    new = [fact for fact in facts if here.get(fact[0]) != fact[1]]
-    if new and newest(db, EVENT):
-        raise UsageError(f"this store derives by another {new[0][0]} than the export; take it into a new file")
-    for name, text in new:
-        save_rule(db, name, text)
-    return len(facts) - len(new)
+def _settings(db: Writer, facts: Sequence[Fact]) -> int:
+    """The policy and the grouping rules that the facts are derived by, and the key of their digests: all there are."""
+    here = set(load_rules(db))
+    if different := here.symmetric_difference(facts):
+        if has_facts(db):
+            name = min(different)[0]
+            raise UsageError(f"this store derives by another {name} than the export; take it into a new store")
+        drop_rules(db)
+        for name, text in facts:
+            save_rule(db, name, text)
+    return len(facts) - len(different)
+
+
+def has_facts(db: Reader) -> bool:
+    """Whether anything is in the store, seals included."""
+    return any(newest(db, kind) for kind in FACT_KINDS)
 
 
 def _insert(db: Writer, kind: Kind, facts: list[Fact]) -> None:

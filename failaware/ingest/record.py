@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from failaware.digest import keyed_digest
 from failaware.errors import PayloadError, UsageError
 from failaware.ingest.masking import Masker
 from failaware.model import NewEvent
@@ -22,11 +23,14 @@ _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",",
 
 
 class Recorder:
-    """Turns calls into new events: the limits and the masking of one store."""
+    """Turns calls into new events: the limits and the masking of one store, whose key is `store_key`."""
 
-    def __init__(self, masker: Masker, max_payload_bytes: int = MAX_PAYLOAD_BYTES) -> None:
+    def __init__(
+        self, masker: Masker, max_payload_bytes: int = MAX_PAYLOAD_BYTES, store_key: bytes | None = None
+    ) -> None:
         self.masker = masker
         self._max_bytes = max_payload_bytes
+        self._store_key = store_key
 
     def event(
         self,
@@ -62,7 +66,7 @@ class Recorder:
         return NewEvent(
             event_type,
             _writable(text, masked),
-            None if key is None else self._masked_key(key),
+            None if key is None else self.masked_key(key),
             self.masked(source),
             occurred,
             now,
@@ -106,12 +110,15 @@ class Recorder:
             raise UsageError(f"'{what}' has {_MAX_SAID:,} characters at most, not {len(words):,}")
         return storable(self.masker.mask_text(words)[0])
 
-    def _masked_key(self, key: str) -> str:
-        """Keys that differ only in a secret must still differ, or the second event would be taken for the first."""
+    def masked_key(self, key: str) -> str:
+        """The key without its secrets, followed by a keyed digest of it where it has any.
+
+        Keys that differ only in a secret must still differ, or the second event would be taken for the first.
+        """
         masked, hits = self.masker.mask_text(key)
         if not hits:
             return key
-        digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        digest = keyed_digest(self._store_key, key.encode("utf-8", "surrogatepass")).hex()[:16]
         return f"{masked[: _MAX_NAME - 17]} {digest}"
 
     def from_mapping(

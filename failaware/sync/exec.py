@@ -30,7 +30,8 @@ class Plan:
     """What to run and how often.
 
     `retry_on` are the exit statuses, as a shell gives them, after which to try again: None for any but 0. `limit` is
-    how many seconds one attempt may take, and how to say that.
+    how many seconds one attempt may take, and how to say that. `key` is the event's as it was given: what is secret in
+    it is masked under the key of the store, which may not be open before the program runs.
     """
 
     command: Sequence[str]
@@ -38,6 +39,7 @@ class Plan:
     retry: Retry
     retry_on: frozenset[int] | None = None
     limit: tuple[float, str] | None = None
+    key: str | None = None
 
 
 def execute(
@@ -52,7 +54,7 @@ def execute(
         say: tells a person what could not be started or recorded.
     """
     interrupts = Interrupts()
-    record = _Record(plan.event, open_store, clock, say)
+    record = _Record(plan, open_store, clock, say)
     with interrupts.watched():
         record.begin()
         tries = 0
@@ -85,10 +87,11 @@ class _Record:
     """The run in the store. What could not be written is kept, and tried again with what comes next."""
 
     def __init__(
-        self, event: NewEvent, open_store: Callable[[], Store], clock: Callable[[], int], say: Callable[[str], None]
+        self, plan: Plan, open_store: Callable[[], Store], clock: Callable[[], int], say: Callable[[str], None]
     ) -> None:
         self.event_id: int | None = None
-        self._event, self._open_store, self._clock, self._say = event, open_store, clock, say
+        self._event, self._key = plan.event, plan.key
+        self._open_store, self._clock, self._say = open_store, clock, say
         self._worker = this_worker() + claim.PROGRAM
         self._masker = Masker()
         self._store: Store | None = None
@@ -152,7 +155,8 @@ class _Record:
                 lost = claim.lost(db, lambda _type: True, now, by=claim.PROGRAM)
                 found = [lost_attempt(lease, Retry(), now=now, lease_us=_LEASE_US) for lease in lost]
                 append.attempts(db, found, store.policy)
-                ((event_id, _),) = append.events(db, [self._event])
+                key = None if self._key is None else store.recorder.masked_key(self._key)
+                ((event_id, _),) = append.events(db, [self._event._replace(key=key)])
             append.attempts(db, [attempt._replace(event_id=event_id) for attempt in self._unwritten], store.policy)
             if not self._over.is_set():
                 claim.hold(db, event_id, self._worker, now=now, until=now + _LEASE_US)

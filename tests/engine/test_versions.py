@@ -10,6 +10,7 @@ import pytest
 
 from failaware import Inspector, Store
 from failaware.engine import versions
+from failaware.engine.postgres.place import parse
 from failaware.errors import StoreOlder
 from failaware.facts.seal import seal_all
 from failaware.read.verify import verify
@@ -17,11 +18,12 @@ from tests.conftest import derived, plain, query
 from tests.test_same_on_both import facts
 
 STEP = versions.Step("own_word", ("ALTER TABLE event_log ADD COLUMN fingerprint TEXT",))
-"""As if this column of today's had come with version 2."""
+"""As if this column of today's had come with one version more."""
+STEPS = (*versions.STEPS, STEP)
 
 
 def make_older(path):
-    """Take away what version 1 did not have: guards and views go with it, as they would have been others."""
+    """Take away what the version before did not have: guards and views go with it, as they would have been others."""
     with plain(path, guarded=False) as db:
         views = ["event_detected", "failures", "clusters", "severities", "failure_severity", "known_cluster"]
         for view in views:
@@ -35,14 +37,14 @@ def make_older(path):
 
 @pytest.fixture
 def older(path, put_sample, monkeypatch):
-    """A store of version 1, what it held, and what was derived from it; today's version is 2."""
+    """A store of the version before, what it held, and what was derived from it."""
     put_sample(120)
     with Store.open(path) as store:
         store.rebuild(store.policy._replace(repeated_retries=1))
         seal_all(store, store.clock())
         held = facts(store), derived(store)
     make_older(path)
-    monkeypatch.setattr(versions, "STEPS", (STEP,))
+    monkeypatch.setattr(versions, "STEPS", STEPS)
     return held
 
 
@@ -56,7 +58,7 @@ def test_facts_stay_and_all_else_is_made_anew(older, path):
 
 
 def test_a_reader_says_who_can_do_it(older, path):
-    with pytest.raises(StoreOlder, match=r"schema 1, this one reads 2.*failaware init"):
+    with pytest.raises(StoreOlder, match=rf"schema {len(STEPS)}, this one reads {len(STEPS) + 1}.*failaware init"):
         Inspector.open(path)
     Store.open(path).close()
     Inspector.open(path).close()
@@ -73,10 +75,10 @@ def test_many_at_once_do_it_once(older, path):
 
 
 def test_what_fails_in_the_middle_leaves_it_as_it_was(older, path, monkeypatch):
-    monkeypatch.setattr(versions, "STEPS", (STEP, versions.Step("wrong", ("ALTER TABLE nowhere ADD COLUMN x TEXT",))))
+    monkeypatch.setattr(versions, "STEPS", (*STEPS, versions.Step("wrong", ("ALTER TABLE nowhere ADD COLUMN x TEXT",))))
     with pytest.raises(Exception, match="nowhere"):
         Store.open(path)
-    monkeypatch.setattr(versions, "STEPS", (STEP,))
+    monkeypatch.setattr(versions, "STEPS", STEPS)
     with Store.open(path) as store:
         assert (facts(store), derived(store)) == older
 
@@ -84,7 +86,7 @@ def test_what_fails_in_the_middle_leaves_it_as_it_was(older, path, monkeypatch):
 def test_killed_at_any_moment_the_next_one_does_it(older, path):
     program = (
         "import sys; from failaware import Store; from failaware.engine import versions; "
-        f"versions.STEPS = (versions.Step({STEP.name!r}, {STEP.statements!r}),); "
+        f"versions.STEPS += (versions.Step({STEP.name!r}, {STEP.statements!r}),); "
         "print('here', flush=True); Store.open(sys.argv[1]).close()"
     )
     for n in range(12):
@@ -98,10 +100,49 @@ def test_killed_at_any_moment_the_next_one_does_it(older, path):
 
 
 def test_a_new_store_has_taken_every_step(path, monkeypatch):
-    monkeypatch.setattr(versions, "STEPS", (STEP,))
+    monkeypatch.setattr(versions, "STEPS", STEPS)
     with Store.open(path) as store:
         store.record("a")
         if "://" not in str(path):
             steps = query(store, "SELECT name FROM _sqlite_migrations WHERE migration_set = 'failaware' ORDER BY id")
-            assert steps == [("spine",), (STEP.name,)]
+            assert steps == [("spine",), *((step.name,) for step in STEPS)]
     assert verify(path).findings == ()
+
+
+def make_version_1(path):
+    """A store as version 1 made it: no key, no digest of an archive, and an erasure keeps no other event's cluster."""
+    with plain(path, guarded=False) as db:
+        for view in ("event_detected", "failures", "clusters", "severities", "failure_severity", "known_cluster"):
+            db.execute(f"DROP VIEW {view}")
+        db.execute("DELETE FROM setting WHERE name = 'key'")
+        db.execute("ALTER TABLE archive_log DROP COLUMN digest")
+        if "://" in str(path):
+            db.execute("ALTER TABLE erasure_log DROP CONSTRAINT erasure_log_of_table_check")
+            kinds = "('event_log', 'attempt_log', 'traceback_log')"
+            db.execute(f"ALTER TABLE erasure_log ADD CHECK (of_table IN {kinds})")
+            db.execute(f"COMMENT ON SCHEMA {parse(path).schema} IS 'failaware 1'")
+            return
+        db.execute("DROP TABLE erasure_log")
+        db.execute(versions._ERASURE_LOG.format(name="erasure_log", more=""))
+        db.execute("DELETE FROM _sqlite_migrations WHERE name <> 'spine'")
+        db.execute("PRAGMA user_version = 1")
+
+
+def test_a_store_of_version_1_goes_on_under_its_seals_without_a_key(path, clock):
+    with Store.open(path, clock=clock) as store:
+        store.write(lambda db: db.execute("DELETE FROM setting WHERE name = 'key'"))
+    with Store.open(path, clock=clock) as store:
+        store.record("a", {"n": 1}, key="user=7 otp=482913")
+        with pytest.raises(ValueError, match="bad"), store.attempt("b"):
+            raise ValueError("bad")
+        seal_all(store, clock.now)
+        noted = verify(path).head
+    make_version_1(path)
+    with pytest.raises(StoreOlder):
+        Inspector.open(path)
+    with Store.open(path, clock=clock) as store:
+        assert store.record("a", key="user=7 otp=482913").known
+        assert query(store, "SELECT name FROM setting WHERE name = 'key'") == []
+        store.erase([2], because="asked to")
+        seal_all(store, clock.now)
+    assert verify(path, noted=noted).findings == ()

@@ -1,6 +1,7 @@
 """Facts come under seals by themselves, away from where they are appended, one chain for all writers."""
 
 import hashlib
+import hmac
 import json
 import subprocess
 import sys
@@ -9,9 +10,14 @@ import pytest
 
 from failaware import Handlers, Store, UsageError, Worker
 from failaware.derive.settings import hold_seals, release_seals
-from failaware.facts.seal import EVERY_US, RANGE, append, next_seals, seal_all, seal_round, seal_what_is_due
+from failaware.facts import append
+from failaware.facts.seal import EVERY_US, RANGE, next_seals, seal_all, seal_round, seal_what_is_due
+from failaware.facts.seal import append as append_seals
+from failaware.model import Failure, NewAttempt
 from failaware.read.verify import verify
-from tests.conftest import query
+from tests.conftest import plain, query
+
+FIRST_VERSION = "3101971b9827523654fd64157bfc033f3fad78bb13ea5302edabacdc4ef1ef7e"
 
 
 def seals(store):
@@ -64,13 +70,35 @@ def test_a_seal_is_what_the_documentation_says(store):
     store.record("a.b", {"n": "ä"}, key="k", source="s")
     seal_all(store, 17)
     ((payload, occurred, detected),) = query(store, "SELECT event_payload, occurred_at, detected_at FROM event_log")
+    ((key,),) = query(store, "SELECT value FROM setting WHERE name = 'key'")
     ((digest, kept),) = query(store, "SELECT digest, facts FROM seal_log")
     columns = [1, "a.b", "s", occurred, detected, None, "k"]
     row = json.dumps(columns, ensure_ascii=False, separators=(",", ":")).encode()
-    fact = hashlib.sha256(row + hashlib.sha256(payload.encode()).digest()).digest()
+    text = hmac.new(bytes.fromhex(key), payload.encode(), hashlib.sha256).digest()
+    fact = hashlib.sha256(row + text).digest()
     header = json.dumps([1, "event_log", 1, 1, 17], separators=(",", ":")).encode()
     assert kept == fact[:16]
     assert digest == hashlib.sha256(b"0" * 64 + header + kept).hexdigest()
+
+
+def test_the_seals_of_a_store_from_before_there_were_keys_are_what_they_were(store, path):
+    """These digests were made by the first version; they must never change."""
+    store.write(lambda db: db.execute("DELETE FROM setting WHERE name = 'key'"))
+    store.record("a.b", {"n": "ä"}, key="k", source="s", occurred_at=5)
+    store.record("a.b", {"n": 2})
+    failed = Failure("ValueError", "bad", "Traceback …", "OSError: no", None)
+    for failure in (failed, None):
+        attempt = NewAttempt(1, failure, "host:1", 7, 8, None, None if failure is None else "given up")
+        store.write(lambda db, attempt=attempt: append.attempts(db, [attempt], store.policy))
+    store.dismiss([2], because="seen", by="ann")
+    with plain(path) as db:
+        db.execute(
+            "INSERT INTO archive_log (archive_id, name, events, before_at, archived_by, reason, archived_at) "
+            "VALUES (1, 'old.db', 0, 5, 'me', 'old', 7)"
+        )
+    seal_all(store, 17)
+    assert query(store, "SELECT digest FROM seal_log ORDER BY seal_id DESC LIMIT 1") == [(FIRST_VERSION,)]
+    assert verify(path).findings == ()
 
 
 SEALER = """
@@ -109,7 +137,7 @@ def test_who_seals_by_the_way_waits_while_facts_are_taken_over_and_who_asks_for_
     made = store.read(lambda db: next_seals(db, 0))
     assert made
     store.write(hold_seals)
-    store.write(lambda db: append(db, made))
+    store.write(lambda db: append_seals(db, made))
     assert not seal_round(store, 0)
     seal_what_is_due(store, 0)
     assert seals(store) == []

@@ -32,7 +32,7 @@ def sealed(store, path):
     ingest_lines(store, [b"{", b"[", b"}"], origin="file")
     store.erase([4], because="asked to")
     with plain(path) as db:
-        db.execute("INSERT INTO archive_log VALUES (1, 'old.db', 1, 5, 'me', 'old', 7)")
+        db.execute("INSERT INTO archive_log VALUES (1, 'old.db', 0, 5, 'me', 'old', 7, NULL)")
         db.execute("INSERT INTO moved_log VALUES (1, 1, 'reject_log', 1000077, 1000088)")
     seal_all(store, store.clock())
     found = verify(path)
@@ -82,6 +82,7 @@ def _change_schema(path, _tmp_path, statements, *, guards):
         db.execute(f"DROP SCHEMA IF EXISTS {name}_copy CASCADE")
     Store.open(copy).close()
     with plain(copy, guarded=False) as db:
+        db.execute("DELETE FROM setting")
         for table in (*FACTS, *DERIVED, "setting"):
             db.execute(f"INSERT INTO {table} SELECT * FROM {name}.{table}")
         for statement in statements:

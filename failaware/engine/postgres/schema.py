@@ -11,7 +11,7 @@ from failaware.engine import versions
 from failaware.engine.base import Row
 from failaware.engine.guards import FACTS, FOUNDED, REFUSES, is_erasure, is_moved
 from failaware.engine.postgres.dialect import HELPERS, statement
-from failaware.engine.schema import derived_tables, kept_tables, private_schema, views
+from failaware.engine.schema import derived_tables, kept_tables, own_key, private_schema, views
 
 Query = Callable[[str], list[Row]]
 """Runs a statement that is in PostgreSQL's words already."""
@@ -57,6 +57,7 @@ def creation(schema: str) -> Iterator[str]:
     yield f"SET LOCAL search_path = {schema}"
     for sql in kept_tables():
         yield statement(sql, schema).text.decode()
+    yield own_key()
     yield from _made_anew(schema)
 
 
