@@ -6,14 +6,19 @@ when the worker is lost or the task is revoked.
 
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
+from signal import Signals
 from typing import TYPE_CHECKING, Any, ClassVar
+from weakref import WeakSet, WeakValueDictionary
 
 from celery import signals
+from celery.utils.serialization import UnpickleableExceptionWrapper
 
-from failaware.capture.exceptions import failure
+from failaware.capture.exceptions import describe, failure
+from failaware.capture.guarded import guarded, is_a, text_of, traceback_of
 from failaware.ingest.queues import TaskLog
 from failaware.model import Failure, NewAttempt
 from failaware.store import this_worker
@@ -21,6 +26,9 @@ from failaware.text import microseconds
 
 if TYPE_CHECKING:
     from failaware.store import Store
+
+_MAX_CONTEXTS = 20  # exceptions that were being handled when one was raised
+_LATEST = microseconds(datetime(9999, 1, 1, tzinfo=UTC))
 
 
 @dataclass(slots=True)
@@ -51,7 +59,10 @@ class TaskRecorder:
         self._log = TaskLog(store, "celery")
         self._masker = store.recorder.masker
         self._here = threading.local()
+        self._deliveries: WeakValueDictionary[str, Any] = WeakValueDictionary()  # in the worker's main process
+        self._ended_deliveries: WeakSet[Any] = WeakSet()
         self._receivers = {
+            signals.task_received: self._received,
             signals.task_prerun: self._began,
             signals.task_success: self._succeeded,
             signals.task_retry: self._will_retry,
@@ -76,6 +87,9 @@ class TaskRecorder:
         tasks: dict[str, _Running] = self._here.tasks
         return tasks
 
+    def _received(self, request: Any, **_: Any) -> None:
+        self._deliveries[request.id] = request
+
     def _began(self, task_id: str, **_: Any) -> None:
         self._running().setdefault(task_id, _Running()).started_at.append(self._log.now())
 
@@ -83,7 +97,7 @@ class TaskRecorder:
         self._note(sender, sender.request, self._attempt(sender.request.id, None))
 
     def _will_retry(self, sender: Any, request: Any, reason: Any, **_: Any) -> None:
-        thrown = reason.exc or _failure_of(reason, self._masker)
+        thrown = _failure_of(reason, self._masker) if reason.exc is None else self._described(reason.exc)
         at = _moment(reason.when, self._log.now())
         most = "" if sender.max_retries is None else f" of {sender.max_retries}"
         because = f"Celery tries again: retry {request.retries + 1}{most}"
@@ -91,13 +105,27 @@ class TaskRecorder:
         self._note(sender, request, self._attempt(request.id, thrown, retry_at=at, because=because, raised_at=place))
 
     def _failed(self, sender: Any, task_id: str, exception: BaseException, args: Any, kwargs: Any, **_: Any) -> None:
-        request = sender.request if sender.request.id == task_id else {"id": task_id, "args": args, "kwargs": kwargs}
+        request = sender.request
+        if request.id != task_id:
+            request = self._deliveries.get(task_id) or {"id": task_id, "args": args, "kwargs": kwargs}
         retries = _get(request, "retries") or 0
         because = f"Celery gives up after {retries} retries" if retries else "Celery does not try it again"
-        self._note(sender, request, self._attempt(task_id, exception, because=because))
+        self._note(sender, request, self._attempt(task_id, self._described(exception), because=because))
+
+    def _described(self, exception: BaseException) -> BaseException | Failure:
+        """The exception that the task raised, or what is known of one that Celery could not bring to this process."""
+        original: Any = _original(exception)
+        if not is_a(original, UnpickleableExceptionWrapper):
+            return original  # type: ignore[no-any-return]
+        name, module = text_of(original.exc_cls_name), text_of(original.exc_module)
+        kind = name if module in ("builtins", "__main__") else f"{module}.{name}"
+        arguments = original.exc_args
+        message = text_of(arguments[0] if is_a(arguments, tuple, list) and len(arguments) == 1 else original.text)
+        traceback = describe(original, masker=self._masker).traceback
+        return failure(kind, message, traceback, masker=self._masker)
 
     def _revoked(self, sender: Any, request: Any, terminated: bool, signum: Any, expired: bool, **_: Any) -> None:
-        what = "expired before it ran" if expired else f"terminated by {signum}" if terminated else "revoked"
+        what = "expired before it ran" if expired else f"terminated by {_signal(signum)}" if terminated else "revoked"
         failed = Failure("Expired" if expired else "Revoked", f"the task was {what}", None)
         self._note(sender, request, self._attempt(request.id, failed, because="Celery does not try it again"))
 
@@ -112,6 +140,8 @@ class TaskRecorder:
         running = self._running().get(task_id)
         if running is None:  # it began before this was made
             return
+        if state == "IGNORED" and _get(task.request, "retries"):  # nothing will follow the tries before
+            self._note(sender, task.request, self._attempt(task_id, None))
         thrown = sys.exc_info()[1] if state is None else None
         if isinstance(thrown, Exception):  # an eager task's, which goes to its caller without a signal
             self._note(sender, task.request, self._attempt(task_id, thrown, because="its caller got the error"))
@@ -126,10 +156,19 @@ class TaskRecorder:
         retries = _get(request, "retries")
         numbered = attempt._replace(number=None if retries is None else retries + 1)
         running = self._running().get(_get(request, "id"))
-        if running is None:  # said by the worker's main process, of a child that can say nothing any more
-            self._write(task, request, [numbered])
-        else:
+        if running is not None:
             running.ended.append(numbered)
+        elif self._ends_delivery(_get(request, "id")):  # reported by the worker's main process, of a child that is gone
+            self._write(task, request, [numbered])
+
+    def _ends_delivery(self, task_id: Any) -> bool:
+        """Whether this is the first end of a task's delivery: Celery 5.7 reports that of a time limit twice."""
+        delivery = self._deliveries.get(task_id)
+        if delivery is None:
+            return True
+        first = delivery not in self._ended_deliveries
+        self._ended_deliveries.add(delivery)
+        return first
 
     def _write(self, task: Any, request: Any, tries: list[NewAttempt]) -> None:
         route = _get(request, "delivery_info") or {}
@@ -146,22 +185,56 @@ class TaskRecorder:
 
     def _attempt(self, task_id: str, failed: BaseException | Failure | None, **decided: Any) -> NewAttempt:
         running = self._running().get(task_id)
-        started_at = running.started_at[-1] if running else self._log.now()
+        started_at = running.started_at[-1] if running else self._delivered_at(task_id)
         return self._log.attempt(failed, worker=f"{this_worker()}#celery", started_at=started_at, **decided)
+
+    def _delivered_at(self, task_id: str) -> int:
+        """When a child began with a task, as the worker's main process knows it (µs)."""
+        now, began = self._log.now(), getattr(self._deliveries.get(task_id), "time_start", None)
+        return now if began is None else now - max(0, int((time.time() - began) * 1_000_000))
 
 
 def _get(request: Any, name: str) -> Any:
-    """An attribute of a task's request: of its context, of a worker's own request, or of a dict."""
-    return request.get(name) if isinstance(request, Mapping) else getattr(request, name, None)
+    """A property of a task's request: of its context, of a worker's own request, or of a dict."""
+    if isinstance(request, Mapping):
+        return request.get(name)
+    value = guarded(lambda: getattr(request, name, None), None)  # arguments are decoded when they are asked for
+    return value if value is not None else getattr(request, "request_dict", {}).get(name)
 
 
 def _failure_of(reason: Any, masker: Any) -> Failure:
     """A retry without an exception says at least why, or that it was asked for."""
-    return failure("Retry", reason.message or reason.excs or "the task asked to be tried again", None, masker=masker)
+    said = reason.message or reason.excs or "the task asked to be tried again"
+    return failure("Retry", text_of(said), None, masker=masker)
+
+
+def _original(exception: BaseException) -> BaseException:
+    """The exception that was raised, where Celery passes on another one because it cannot be pickled."""
+    raised = sys.exc_info()[1]
+    for _ in range(_MAX_CONTEXTS):
+        if raised is None or raised is exception:
+            break
+        if _stands_for(exception, raised):
+            return raised
+        raised = BaseException.__dict__["__context__"].__get__(raised)
+    return exception
+
+
+def _stands_for(exception: Any, raised: BaseException) -> bool:
+    if is_a(exception, UnpickleableExceptionWrapper):
+        names = exception.exc_module, exception.exc_cls_name
+        return names == (type(raised).__module__, type(raised).__name__)
+    place = traceback_of(exception)
+    return is_a(raised, type(exception)) and place is not None and place is traceback_of(raised)  # its nearest base
+
+
+def _signal(number: Any) -> str:
+    """A signal's name, of its number or name as Celery gives it."""
+    return guarded(lambda: Signals(int(number)).name, text_of(number))
 
 
 def _moment(when: Any, now: int) -> int:
     """Celery's `when`, in seconds from now or a datetime, as µs since the epoch."""
     if isinstance(when, datetime):
         return microseconds(when)
-    return now + int(float(when or 0) * 1_000_000)
+    return guarded(lambda: min(now + int(float(when or 0) * 1_000_000), _LATEST), _LATEST)

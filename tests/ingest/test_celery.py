@@ -67,6 +67,79 @@ def sleeps():
 def hangs():
     time.sleep(60)
 """
+ODD = """
+from dataclasses import dataclass
+import celery.exceptions
+
+@dataclass(frozen=True)
+class Frozen(Exception):
+    sku: str
+
+class ApiError(Exception):
+    def __getattr__(self, name):
+        return getattr(self.response, name)
+
+class ShopError(Exception):
+    pass
+
+class Unpicklable(ShopError):
+    def __init__(self, a, b):
+        super().__init__(f"{a} and {b}")
+
+class Wrapped(Exception):
+    def __init__(self, a, b):
+        super().__init__(f"{a} and {b}")
+
+class Unprintable(Exception):
+    def __str__(self):
+        raise LookupError("no session")
+
+def raising(name, error, **options):
+    @app.task(name=name, bind=True, **options)
+    def run(self, *args, **kwargs):
+        if options:
+            try:
+                raise error()
+            except Exception as raised:
+                raise self.retry(exc=raised)
+        raise error()
+    return run
+
+def circular():
+    value = {}
+    value["self"] = value
+    return value
+
+raised = {"frozen": lambda: Frozen("A-1"), "unprintable": lambda: Unprintable("x"),
+    "near": lambda: Unpicklable("a", "b"), "wrapped": lambda: Wrapped("a", "b"),
+    "rejected": lambda: celery.exceptions.Reject("no stock", requeue=False)}
+tasks = [raising("odd." + name, error) for name, error in raised.items()]
+tasks.append(raising("odd.retried", lambda: Wrapped("a", "b"), max_retries=1, default_retry_delay=0))
+
+@app.task(bind=True, name="odd.ignored", max_retries=1)
+def ignored(self):
+    if self.request.retries:
+        raise celery.exceptions.Ignore
+    raise self.retry(exc=OSError("not yet"), countdown=0)
+tasks.append(ignored)
+
+@app.task(bind=True, name="odd.far")
+def far(self, what):
+    raise self.retry(exc=OSError("not yet"), countdown=1e12)
+"""
+ODD_EAGER = """
+for task in (far, raising("odd.api", lambda: ApiError("boom"))):
+    try:
+        task.apply((circular(),))
+    except BaseException:  # with some exceptions Celery itself cannot go on
+        pass
+with start_worker(app, pool=sys.argv[1], perform_ping_check=False):
+    for task in tasks:
+        task.delay()
+    deadline = time.monotonic() + 30
+    while len(store.read(lambda db: db.query("SELECT 1 FROM attempt_log"))) < 14 and time.monotonic() < deadline:
+        time.sleep(0.01)
+"""
 IN_MEMORY = """
 with start_worker(app, pool=sys.argv[1], perform_ping_check=False):
     sent = [charge.delay(17, api_token="abcdef123456"), charge.delay(18, succeeds_at=1), auto.delay(1), again.delay()]
@@ -188,6 +261,26 @@ def test_a_worker_records_every_task_with_every_try(inspector, store, pool, run)
     assert_rebuild_changes_nothing(store)
 
 
+@pytest.mark.parametrize("pool", ["solo", "threads"])
+def test_a_task_is_recorded_whatever_it_raises(inspector, store, pool, run):
+    run(ODD + ODD_EAGER, pool)
+    made = {name: events[0].attempts for name, events in tasks(inspector).items()}
+    assert made.pop("odd.api")
+    errors = {name: [(attempt.error_type, attempt.error_message) for attempt in each] for name, each in made.items()}
+    assert errors == {
+        "odd.frozen": [("Frozen", "A-1")],
+        "odd.unprintable": [("Unprintable", "<unprintable Unprintable>")],
+        "odd.near": [("Unpicklable", "a and b")],
+        "odd.wrapped": [("Wrapped", "a and b")],
+        "odd.retried": [("Wrapped", "a and b")] * 2,
+        "odd.rejected": [("celery.exceptions.Reject", "('no stock', False)")],
+        "odd.ignored": [("OSError", "not yet"), (None, None)],
+        "odd.far": [("OSError", "not yet")] * 4,
+    }
+    assert all(", in run\n" in made[name][0].traceback for name in ("odd.frozen", "odd.near", "odd.wrapped"))
+    assert_rebuild_changes_nothing(store)
+
+
 def test_an_eager_tasks_tries_are_in_their_order_though_they_end_the_other_way_round(inspector, run):
     run(EAGER)
     found = {event.key: event for events in tasks(inspector).values() for event in events}
@@ -252,9 +345,11 @@ def test_a_forked_pool_records_too_and_the_main_process_what_its_children_cannot
         "shop.charge": "SYNCED",
         "shop.sleeps": "DEAD",
     }
-    assert found["shop.sleeps"].attempts[0].error_type == "Revoked"
-    assert found["shop.dies"].attempts[0].error_type == "billiard.exceptions.WorkerLostError"
-    assert found["shop.hangs"].attempts[0].error_type == "billiard.exceptions.TimeLimitExceeded"
+    (revoked,), (lost,), (hung,) = (found[name].attempts for name in ("shop.sleeps", "shop.dies", "shop.hangs"))
+    assert (revoked.error_type, revoked.error_message) == ("Revoked", "the task was terminated by SIGKILL")
+    assert lost.error_type == "billiard.exceptions.WorkerLostError"
+    assert hung.error_type == "billiard.exceptions.TimeLimitExceeded"
+    assert 900_000 < hung.finished_at - hung.started_at < 30_000_000
     assert len(found["shop.charge"].attempts) == 2
     assert_rebuild_changes_nothing(store)
 
