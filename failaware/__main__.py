@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import suppress
 
 
 def main() -> int:
@@ -16,6 +17,7 @@ def main() -> int:
 
 if __name__ == "__main__":
     # `python -m` puts the current folder first on the path, where a folder named tui or sample_data would hide ours.
-    if sys.path and sys.path[0] in ("", os.getcwd()):
-        del sys.path[0]
+    with suppress(OSError):  # the folder is gone
+        if sys.path and sys.path[0] in ("", os.getcwd()):
+            del sys.path[0]
     sys.exit(main())

@@ -63,28 +63,45 @@ def run(args: argparse.Namespace) -> int:
         args.timeout,
         args.key,
     )
-    _occupy_standard_streams()
+    _give_back_locale()
     return execute(plan, lambda: Store.open(args.db), clock=now_us, say=output.say)
 
 
-def _occupy_standard_streams() -> None:
-    """Where whoever started us closed one of them: a file of ours in its place would get the program's output."""
-    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
-        os.set_inheritable(fd, True)
-    os.close(fd)
+def _give_back_locale() -> None:
+    """Undo what Python does in the C locale (PEP 538): it sets LC_CTYPE, which the program would inherit.
+
+    What we were started with is known on Linux alone.
+    """
+    try:
+        with open("/proc/self/environ", "rb") as file:
+            given = dict(entry.partition(b"=")[::2] for entry in reversed(file.read().split(b"\0")))
+    except OSError:
+        return
+    if b"LC_CTYPE" in given:
+        os.environb[b"LC_CTYPE"] = given[b"LC_CTYPE"]
+    else:
+        os.environb.pop(b"LC_CTYPE", None)
 
 
 def _event(args: argparse.Namespace) -> NewEvent:
     """What is recorded of the run; names that make no sense are refused before anything runs."""
     recorder = Recorder(Masker())
     name = "".join(filter(str.isprintable, os.path.basename(args.program[0])))[:512]
-    about = {"cwd": os.getcwd(), "host": socket.gethostname()}
+    about = {"cwd": _folder(), "host": socket.gethostname()}
     given = {"now": now_us(), "key": args.key, "source": args.source}
     event_type = args.type if args.type is not None else name or "program"
     try:
         return recorder.event(event_type, {"argv": args.program, **about}, **given)[0]
     except PayloadError as refused:
         return recorder.event(event_type, {"argv": f"not recorded: {refused}", **about}, **given)[0]
+
+
+def _folder() -> str | None:
+    """The current folder; where it was removed meanwhile, the one that the environment names, if it does."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return os.environ.get("PWD")
 
 
 def _duration(text: str) -> tuple[float, str]:

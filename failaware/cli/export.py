@@ -1,6 +1,7 @@
 """`failaware export`: all facts as JSON Lines, which `failaware ingest` takes back."""
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Iterator
@@ -8,10 +9,13 @@ from contextlib import contextmanager
 from typing import TextIO
 
 from failaware.cli import output
+from failaware.cli.streams import is_unread
 from failaware.errors import UsageError
 from failaware.read.export import Export
 from failaware.read.inspector import Inspector
 from failaware.text import counted, visible
+
+_LINES_TO_LOOK = 256  # after so many, whether somebody still reads them
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,8 +30,10 @@ def run(args: argparse.Namespace) -> int:
     with Inspector.open(args.db) as inspector, _opened(args.out) as file:
         export = Export(inspector.db)
         harmless = visible if file.isatty() else str  # what is only looked at must not be obeyed
-        for line in export.lines():
+        for number, line in enumerate(export.lines(), start=1):
             file.write(harmless(line) + "\n")
+            if args.out is None and number % _LINES_TO_LOOK == 0 and is_unread():
+                return 0
     if export.lost:
         lost = f"{counted(export.lost, 'fact')} could not be read, as the store is damaged; the rest is saved"
         sys.stderr.write(f"failaware: {lost}\n")
@@ -41,8 +47,12 @@ def run(args: argparse.Namespace) -> int:
 @contextmanager
 def _opened(name: str | None) -> Iterator[TextIO]:
     if name is None:
-        with open(sys.stdout.fileno(), "w", encoding="utf-8", closefd=False) as file:
+        sys.stdout.flush()
+        file = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8")
+        try:
             yield file
+        finally:
+            file.detach()
         return
     try:
         handle = os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)  # facts hold other people's data

@@ -7,6 +7,7 @@ import re
 import sys
 from typing import NamedTuple, Protocol
 
+from failaware.cli import streams
 from failaware.cli.parsing import Parser
 from failaware.errors import FailawareError
 
@@ -83,40 +84,49 @@ def main(argv: list[str]) -> int:
         from failaware.cli.completion import answer
 
         answer(parser_of)
-    argv, program = _apart(argv)
-    argv = _plain_spelling(argv)
-    try:
-        args = _parse(argv)
-        args.program = program
-        return _run(args)
-    except FailawareError as error:
-        from failaware.text import visible
+    streams.prepare()
+    status = _run(argv)
+    acts = {command.name for command in COMMANDS if not command.read} - {"export"}
+    return streams.finish(status, unwritten=status if command_in(argv) in acts else status or 2)
 
-        print(f"failaware: {visible(str(error))}", file=sys.stderr)  # noqa: T201 - stderr is for people
-        return error.exit_status
-    except BrokenPipeError:
-        _give_up_output()  # whoever read us has enough
-        return 0
+
+def _run(argv: list[str]) -> int:
+    argv, program = _apart(argv)
+    try:
+        args = _parse(_plain_spelling(argv))
+        args.program = program
+        return _drawn(args)
+    except FailawareError as error:
+        return _refused(str(error), error.exit_status)
+    except UnicodeEncodeError:
+        wrong = next((word for word in argv if not _is_text(word)), None)
+        if wrong is None:
+            raise
+        return _refused(f"the argument '{wrong}' is not UTF-8; write it in UTF-8", 2)
     except OSError as error:
-        if error.filename is not None:
-            raise  # not what was written to standard output
-        _give_up_output()
-        print(f"failaware: the output could not be written: {error.strerror}", file=sys.stderr)  # noqa: T201
-        return 2
+        return _refused(": ".join(str(part) for part in (error.filename, error.strerror or error) if part), 2)
+    except SystemExit as error:  # argparse has printed its sentence, or the help
+        if not isinstance(error.code, int | None):
+            raise
+        return error.code or 0
     except KeyboardInterrupt:
         return 130
 
 
-def _run(args: argparse.Namespace) -> int:
-    status = _drawn(args)
-    if sys.stdout is not None:
-        sys.stdout.flush()  # now, while it can still be said that it went wrong
+def _refused(sentence: str, status: int) -> int:
+    from failaware.text import visible
+
+    sys.stderr.write(f"failaware: {visible(sentence)}\n")
     return status
 
 
-def _give_up_output() -> None:
-    """Keep Python from complaining again at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _is_text(word: str) -> bool:
+    """Whether an argument is text: Python makes lone surrogates of bytes that are none."""
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def parser_of(wanted: str | None) -> Parser:
@@ -173,7 +183,7 @@ def _drawn(args: argparse.Namespace) -> int:
         from failaware.cli.watch import watch
 
         return watch(args)
-    if args.read and not args.no_pager and sys.stdout is not None and sys.stdout.isatty():
+    if args.read and not args.no_pager and sys.stdout.isatty():
         from failaware.cli.pager import paged
 
         return paged(lambda: int(args.run(args)))

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 
 from failaware.cli.pager import Sheet
+from failaware.cli.streams import is_unread
 from failaware.clock import now_us
 from failaware.errors import FailawareError, StoreError, UsageError
 from failaware.read.inspector import Inspector
@@ -62,12 +63,12 @@ class _Plain(Sheet):
 def _changes(place: str, every: float, *, live: bool) -> Iterator[None]:
     """Now, and whenever a report would say something else; a store that was replaced is opened again."""
     opened = False
-    while True:
+    while not is_unread():
         try:
             with Inspector.open(place) as inspector:
                 opened = True
                 seen = None
-                while True:
+                while not is_unread():
                     standing = inspector.db.change_token()
                     about = (standing, shutil.get_terminal_size(), int(time.monotonic() / _AGES_S))
                     if seen != (about if live else about[:1]):

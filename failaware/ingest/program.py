@@ -32,7 +32,7 @@ class Ended(NamedTuple):
 
     `status` is the exit status, or minus the signal that killed it, as subprocess has it. `limit` says how long it was
     given, when it was stopped for taking longer. `unstartable` says why it did not even begin. `out` and `err` are the
-    ends of what it wrote; times are in µs.
+    ends of what it wrote; with `one_stream`, where both go to one file, `err` is that of both. Times are in µs.
     """
 
     status: int
@@ -42,6 +42,7 @@ class Ended(NamedTuple):
     err: bytes = b""
     limit: str | None = None
     unstartable: str | None = None
+    one_stream: bool = False
 
     @property
     def exit_status(self) -> int:
@@ -89,7 +90,8 @@ def _ending(end: Ended) -> str:
 
 def _kept(end: Ended, err: str) -> str | None:
     """The ends of both streams, where a traceback stands: the one that says more is last."""
-    parts = [(name, text) for name, text in (("standard output", _legible(end.out)), ("standard error", err)) if text]
+    last = "output" if end.one_stream else "standard error"
+    parts = [(name, text) for name, text in (("standard output", _legible(end.out)), (last, err)) if text]
     if not parts:
         return None
     return "\n".join(f"── end of {name}, {_ending(end)}\n{text}" for name, text in parts)

@@ -7,6 +7,7 @@ is told by this machine's clock, since the store may not be there; leases go by 
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from failaware.capture.exceptions import failure
@@ -18,6 +19,7 @@ from failaware.model import UNNUMBERED, NewAttempt, NewEvent
 from failaware.store import Store, this_worker
 from failaware.sync.lost import lost_attempt
 from failaware.sync.program import Interrupts, run_once
+from failaware.sync.pump import Reserve
 from failaware.sync.retry import Outcome, Retry, decide
 
 _LEASE_US = 60_000_000
@@ -55,11 +57,13 @@ def execute(
     """
     interrupts = Interrupts()
     record = _Record(plan, open_store, clock, say)
+    reserve = Reserve()  # before the store opens its files
     with interrupts.watched():
         record.begin()
         tries = 0
         while interrupts.first is None:
             tries += 1
+            reserve.release()
             end = run_once(plan.command, interrupts=interrupts, clock=clock, say=say, limit=plan.limit)
             outcome = _decide(plan, end, tries, record.event_id or UNNUMBERED, interrupts)
             record.ended(end, outcome)
@@ -102,13 +106,21 @@ class _Record:
 
     def begin(self) -> None:
         """Write the event under a lease, and keep that from now on; a store that is busy is not waited for."""
-        threading.Thread(target=self._keep, daemon=True).start()
+        try:
+            threading.Thread(target=self._keep, daemon=True).start()
+        except RuntimeError as error:  # no thread is left: its end is still recorded
+            self._warn(error)
+            return
         self._begun.wait(_PATIENCE_S)
 
     def ended(self, end: Ended, outcome: Outcome | None) -> None:
         """Write how an attempt ended, and what follows."""
         retry_at, because = (None, None) if outcome is None else (outcome.retry_at, outcome.because)
-        failed = describe_end(end, masker=self._masker)
+        try:
+            failed = describe_end(end, masker=self._masker)
+        except Exception as error:  # noqa: BLE001 - what it wrote, however odd, must not change how it ends
+            failed = failure("ExitStatus", f"exit status {end.exit_status}", None, masker=None)
+            self._warn(error)
         finished_at = max(end.started_at, end.finished_at)  # the clock may have gone backwards
         self._write(NewAttempt(UNNUMBERED, failed, self._worker, end.started_at, finished_at, retry_at, because))
 
@@ -125,7 +137,8 @@ class _Record:
             self._unwritten.append(attempt)
             self._catch_up()
             if self._over.is_set() and self._store is not None:
-                self._store.close()
+                with suppress(Exception):  # what is committed stays, and the program's exit status is its own
+                    self._store.close()
 
     def _keep(self) -> None:
         while True:
@@ -143,9 +156,12 @@ class _Record:
             self.event_id = self._store.write(self._job(self._store))
             self._unwritten.clear()
         except Exception as error:  # noqa: BLE001 - whatever is wrong with the store must not stop the program
-            if str(error) != self._said:
-                self._said = str(error)
-                self._say(f"this run is not recorded: {error}")
+            self._warn(error)
+
+    def _warn(self, error: Exception) -> None:
+        if str(error) != self._said:
+            self._said = str(error)
+            self._say(f"this run is not recorded: {error}")
 
     def _job(self, store: Store) -> Callable[[Writer], int]:
         def job(db: Writer) -> int:

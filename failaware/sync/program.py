@@ -1,27 +1,27 @@
 """One run of a program: its output passed on as it comes, the end of it kept, signals passed on, its time limited."""
 
 import contextlib
+import errno
 import os
-import select
 import signal
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
-from typing import IO
 
-from failaware.ingest.program import TAIL, Ended
+from failaware.ingest.program import Ended
+from failaware.sync.children import awaited, ignore_again
+from failaware.sync.pump import Pump, drain, share_one_file
 
 PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
-"""The signals that a program gets when we get them."""
+"""The signals that a program gets when we get them, and after which no further attempt is made."""
 
+_RELAYED = (signal.SIGUSR1, signal.SIGUSR2)  # what they mean is between their sender and the program
 _FROM_TERMINAL = (signal.SIGINT, signal.SIGQUIT)  # which it gives to all in the foreground, the program too
-_CHUNK = 65_536  # bytes passed on at once
-_LINGER_S = 2.0  # for output of what a program leaves running behind it
+_EXHAUSTED = (errno.EMFILE, errno.ENFILE)
 _MERCY_S = 10.0  # between SIGTERM and SIGKILL
-_LOOK_S = 0.05
+_LOOK_S = 0.1
 
 
 class Interrupts:
@@ -29,27 +29,33 @@ class Interrupts:
 
     def __init__(self) -> None:
         self.first: signal.Signals | None = None
-        self._seen, self._come = os.pipe()  # an Event's lock could be held by the very code that a signal interrupts
+        self.ignores_children = False
+        """Whether the program is to ignore SIGCHLD, because we were started so."""
         self._starts = False
         self._program: subprocess.Popen[bytes] | None = None
         self._unsent: int | None = None
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Take the signals, but for those that whoever started us wants ignored (nohup)."""
-        before = {number: signal.getsignal(number) for number in PASSED_ON}
+        """Take the signals, but for those that our caller wants ignored (nohup)."""
+        actions = {**dict.fromkeys(PASSED_ON, self._on_signal), **dict.fromkeys(_RELAYED, self._relay)}
+        before = {number: signal.getsignal(number) for number in actions}
         taken = [number for number, action in before.items() if action is not signal.SIG_IGN]
         for number in taken:
-            signal.signal(number, self._on_signal)
+            signal.signal(number, actions[number])
         try:
-            yield
+            with awaited() as self.ignores_children:
+                yield
         finally:
             for number in taken:
                 signal.signal(number, before[number])
 
     def wait(self, seconds: float) -> bool:
         """Sleep; True at once when a signal arrives or has arrived."""
-        return bool(select.select([self._seen], [], [], seconds)[0])
+        deadline = time.monotonic() + seconds
+        while self.first is None and (left := deadline - time.monotonic()) > 0:
+            time.sleep(min(left, _LOOK_S))  # an Event's lock could be held by the very code that a signal interrupts
+        return self.first is not None
 
     @contextmanager
     def starting(self) -> Iterator[None]:
@@ -76,13 +82,18 @@ class Interrupts:
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if self.first is None:
             self.first = signal.Signals(number)
-            os.write(self._come, b"!")
         if self._starts and number in _FROM_TERMINAL and in_foreground():
             return  # the program has got it, too
         if self._program is None:
             self._unsent = number
         else:
             _send(self._program, number)
+
+    def _relay(self, number: int, _frame: FrameType | None) -> None:
+        """To the program alone, as its sender meant it; between attempts there is nobody to get it."""
+        if self._program is not None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(self._program.pid, number)
 
 
 def run_once(
@@ -104,29 +115,86 @@ def run_once(
     """
     started_at = clock()
     apart = not in_foreground()  # a group of its own can be stopped whole; the terminal's must stay one
+    pumps = _pumps(say)
     try:
         with interrupts.starting():
-            program = subprocess.Popen(  # noqa: S603 - running what its caller names is what it is for
-                command,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                bufsize=0,
-                close_fds=False,  # what we were given, such as a lock, the program gets; ours are not inheritable
-                process_group=0 if apart else None,
-            )
+            preexec = ignore_again if interrupts.ignores_children else None
+            program = _started(command, pumps, apart=apart, preexec=preexec, say=say)
     except (OSError, ValueError) as error:
         status, why = _unstartable(command[0], error)
         say(why)
         return Ended(status, started_at, max(started_at, clock()), unstartable=why)
-    assert program.stdout is not None
-    assert program.stderr is not None
-    pumps = [_Pump(program.stdout, 1, say), _Pump(program.stderr, 2, say)]
-    with interrupts.passed_on_to(program), _limited(program, limit) as overdue:
-        status = program.wait()
+    finally:
+        for pump in pumps:
+            pump.close_sink()
+    with interrupts.passed_on_to(program):
+        status, overdue = _wait(program, None if limit is None else limit[0])
     finished_at = max(started_at, clock())  # it may have gone backwards
-    _drain(pumps)
-    out, err = (bytes(pump.tail) for pump in pumps)
-    return Ended(status, started_at, finished_at, out, err, limit[1] if limit and overdue.is_set() else None)
+    drain(pumps)
+    out, err = (bytes(pump.tail) for pump in pumps) if len(pumps) == 2 else (b"", b"".join(p.tail for p in pumps))
+    stopped = limit[1] if limit and overdue else None
+    return Ended(status, started_at, finished_at, out, err, stopped, one_stream=len(pumps) == 1)
+
+
+def _pumps(say: Callable[[str], None]) -> list[Pump]:
+    """What passes the output on: one a stream, or one for both where both go to one file, which keeps their order.
+
+    None where that cannot be had: the program then writes to our own streams, and what it writes is not kept.
+    """
+    pumps: list[Pump] = []
+    try:
+        for target in (1,) if share_one_file(1, 2) else (1, 2):
+            pumps += [Pump(target, say)]
+    except (OSError, RuntimeError) as error:  # no descriptor or no thread is left
+        for pump in pumps:
+            pump.close_sink()
+        say(f"the program's output is not kept: {error}")
+        return []
+    return pumps
+
+
+def _started(
+    command: Sequence[str],
+    pumps: Sequence[Pump],
+    *,
+    apart: bool,
+    preexec: Callable[[], None] | None,
+    say: Callable[[str], None],
+) -> subprocess.Popen[bytes]:
+    def start(out: int | None, err: int | None) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(  # noqa: S603 - running what its caller names is what it is for
+            command,
+            stdout=out,
+            stderr=err,
+            close_fds=False,  # what we were given, such as a lock, the program gets; ours are not inheritable
+            process_group=0 if apart else None,
+            preexec_fn=preexec,  # noqa: PLW1509 - one system call, and rarely
+        )
+
+    sinks = [pump.sink for pump in pumps]
+    try:
+        return start(*(sinks * 2)[:2]) if sinks else start(None, None)
+    except OSError as error:
+        if not sinks or error.errno not in _EXHAUSTED:
+            raise
+    for pump in pumps:  # their descriptors are what it lacks
+        pump.close_sink()
+    say("the program's output is not kept: too many files are open")
+    return start(None, None)
+
+
+def _wait(program: subprocess.Popen[bytes], seconds: float | None) -> tuple[int, bool]:
+    """Its status, and whether its time was up: then it, and what it started, is stopped."""
+    try:
+        return program.wait(seconds), False
+    except subprocess.TimeoutExpired:
+        _send(program, signal.SIGTERM)
+        _send(program, signal.SIGCONT)  # one that is stopped would not see it
+    try:
+        return program.wait(_MERCY_S), True
+    except subprocess.TimeoutExpired:
+        _send(program, signal.SIGKILL)
+    return program.wait(), True
 
 
 def in_foreground() -> bool:
@@ -150,71 +218,6 @@ def _unstartable(name: str, error: Exception) -> tuple[int, str]:
         return 127, f"{name}: {'its interpreter is not there' if known else 'command not found'}"
     reason = error.strerror if isinstance(error, OSError) else str(error)
     return 126, f"{name}: cannot be run: {reason}"
-
-
-class _Pump(threading.Thread):
-    """Passes one stream on, byte by byte as it comes, and keeps its end.
-
-    One thread a stream: whoever reads one of them slowly does not hold up the other, nor the time limit.
-    """
-
-    def __init__(self, source: IO[bytes], target: int, say: Callable[[str], None]) -> None:
-        super().__init__(daemon=True)
-        self.tail = bytearray()
-        self.waits = False  # for the program, not for our own reader
-        self._source, self._target, self._say = source, target, say
-        self.start()
-
-    def run(self) -> None:
-        passing = True
-        while True:
-            self.waits = True
-            chunk = os.read(self._source.fileno(), _CHUNK)
-            self.waits = False
-            if not chunk:
-                break
-            self.tail = (self.tail + chunk)[-TAIL:]
-            try:
-                while passing and chunk:
-                    chunk = chunk[os.write(self._target, chunk) :]
-            except BrokenPipeError:
-                break  # whoever read us has enough, and the program is to know: it gets SIGPIPE
-            except OSError as error:  # the disk is full: the program runs on, as its output does not decide about it
-                passing = False
-                self._say(f"the program's output cannot be passed on: {error.strerror}")
-        self._source.close()
-
-
-def _drain(pumps: list[_Pump]) -> None:
-    """Pass on what is still in the pipes.
-
-    What the program left running behind it may hold them open for ever: when nothing comes, it is not waited for.
-    """
-    deadline = time.monotonic() + _LINGER_S
-    for pump in pumps:
-        while pump.is_alive() and not (pump.waits and time.monotonic() > deadline):
-            pump.join(_LOOK_S)
-
-
-@contextmanager
-def _limited(program: subprocess.Popen[bytes], limit: tuple[float, str] | None) -> Iterator[threading.Event]:
-    """Stop the program, and what it started, when its time is up; the event is set then."""
-    overdue, ended = threading.Event(), threading.Event()
-
-    def watch(seconds: float) -> None:
-        if ended.wait(seconds):
-            return
-        overdue.set()
-        _send(program, signal.SIGTERM)
-        if not ended.wait(_MERCY_S):
-            _send(program, signal.SIGKILL)
-
-    if limit is not None:
-        threading.Thread(target=watch, args=limit[:1], daemon=True).start()
-    try:
-        yield overdue
-    finally:
-        ended.set()
 
 
 def _send(program: subprocess.Popen[bytes], number: int) -> None:
