@@ -3,6 +3,7 @@
     FailawareError
     ├── UsageError            the call or the command line is wrong             exit status 2
     │   ├── PayloadError      a payload is no JSON, or larger than the limit
+    │   ├── KeyConflict       the key belongs to an event of another type
     │   ├── FilterError       a filter, a time or an identifier is not understood
     │   └── HandlerError      a handler module or its registry cannot be used
     ├── StoreError            the file or the database cannot be used           exit status 2
@@ -34,6 +35,10 @@ class UsageError(FailawareError):
 
 class PayloadError(UsageError):
     """A payload is not JSON, or larger than the limit."""
+
+
+class KeyConflict(UsageError):
+    """The key of an event belongs to an event of another type; neither the event nor an attempt was recorded."""
 
 
 class FilterError(UsageError):

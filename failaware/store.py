@@ -19,6 +19,7 @@ from failaware.derive.settings import archive_of, load_key, load_policy, save_gr
 from failaware.engine import Deriver, Writer, open_writer
 from failaware.errors import StoreError, UsageError
 from failaware.facts import append
+from failaware.facts.batch import Appended, Batch
 from failaware.facts.commit import GroupCommit
 from failaware.facts.erase import Erasure, erase
 from failaware.facts.seal import seal_what_is_due
@@ -108,7 +109,8 @@ class Store:
         Args:
             event_type: such as "payment.capture"; handlers are found by it.
             payload: any JSON value.
-            key: makes this idempotent: a key that was recorded before gives that first event (`known` is true).
+            key: makes this idempotent: a key that was recorded before gives that first event (`known` is true). It
+                belongs to one event type.
             source: where it comes from, for people.
             occurred_at: when it happened (an aware datetime, or µs since the epoch); now, when left out.
             fingerprint: what its failures are like, when their messages do not say; `{{ default }}` in it stands for
@@ -116,6 +118,7 @@ class Store:
 
         Raises:
             PayloadError: the payload is not JSON or too large.
+            KeyConflict: the key belongs to an event of another type.
             UsageError: a name or a time is wrong.
             StoreError: it could not be written; nothing was recorded.
         """
@@ -137,7 +140,7 @@ class Store:
         They are committed in chunks of 1,000: when one of them is refused, the chunks before its own are recorded.
 
         Raises:
-            PayloadError, UsageError, StoreError: as `record`.
+            PayloadError, KeyConflict, UsageError, StoreError: as `record`.
         """
         recorded: list[Event] = []
         source = iter(events)
@@ -175,12 +178,12 @@ class Store:
             fingerprint: as of `record`.
 
         Raises:
-            PayloadError, UsageError: as `record`, before the block begins.
+            PayloadError, KeyConflict, UsageError: as `record`, before the block begins.
             StoreError: a success could not be written. A failure that cannot be is a RuntimeWarning instead.
         """
         now = self.clock()
         event, _ = self.recorder.event(event_type, payload, now=now, key=key, source=source, fingerprint=fingerprint)
-        return Attempting(event, self._tried, self.recorder.masker)
+        return Attempting(event, self._tried, self.recorder.masker, check=self._check_key)
 
     def attempted(
         self, event_type: str, *, payload: Callable[..., Any] | None = None, source: str | None = None
@@ -263,21 +266,29 @@ class Store:
         rejects: Sequence[NewReject],
         *,
         along: Callable[[Writer], None] | None = None,
-    ) -> list[bool]:
+        refuse: Callable[[int, Exception], NewReject] | None = None,
+    ) -> Appended:
         """Record a batch of prepared events, with the attempts that others made at them; for the rooms of failaware.
 
-        What `along` writes is committed together with them: how far a file has been read. Returns, for each event,
-        whether its key was known, so that nothing was added.
+        Args:
+            observed: the events with their attempts.
+            rejects: input that could not be understood.
+            along: writes what is to be committed together with them, such as how far a file has been read.
+            refuse: makes a reject of an event that cannot be recorded, given its position and the error.
+
+        Raises:
+            StoreError: nothing could be written.
+            UsageError: an event cannot be recorded, and there is no `refuse`; nothing was written.
         """
-
-        def job(db: Writer) -> list[bool]:
-            ids = append.observed(db, observed, self.policy)
-            append.rejects(db, rejects)
-            if along is not None:
-                along(db)
-            return [known for _, known in ids]
-
-        return self.write(job)
+        batch = Batch(observed, rejects, along, refuse)
+        try:
+            return self.write(lambda db: batch.append(db, self.policy))
+        except StoreError:
+            raise
+        except Exception:
+            if refuse is None:
+                raise
+            return self.write(lambda db: batch.append_one_by_one(db, self.policy))
 
     @property
     def policy(self) -> Policy:
@@ -327,6 +338,12 @@ class Store:
             return event_id
 
         return self.write(job)
+
+    def _check_key(self, event: NewEvent) -> None:
+        """Raise KeyConflict if the event's key belongs to another type; a store that cannot be read says so later."""
+        if event.key is not None:
+            with suppress(StoreError):
+                self.read(lambda db: append.check_key(db, event))
 
     def _new_event(self, item: tuple[str, Any] | Mapping[str, Any]) -> tuple[NewEvent, Any]:
         if isinstance(item, Mapping):

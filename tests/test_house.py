@@ -22,16 +22,18 @@ MAY_IMPORT = {  # room: the rooms it may import; the longest matching name is th
     "failaware.derive": PURE | {"failaware.engine"},
     "failaware.facts": PURE | {"failaware.engine", "failaware.derive"},
     "failaware.ingest": CAPTURED | {"failaware.facts"},
-    "failaware.ingest.lines": CAPTURED | {"failaware.engine", "failaware.ingest", "failaware.store"},
+    "failaware.ingest.chunk": CAPTURED | {"failaware.engine", "failaware.ingest", "failaware.store"},
+    "failaware.ingest.lines": CAPTURED | {"failaware.ingest", "failaware.ingest.chunk", "failaware.store"},
     "failaware.ingest.follow": CAPTURED
-    | {"failaware.engine", "failaware.facts", "failaware.ingest", "failaware.ingest.lines", "failaware.store"},
+    | {"failaware.engine", "failaware.facts", "failaware.ingest", "failaware.ingest.chunk", "failaware.ingest.lines"}
+    | {"failaware.store"},
     "failaware.ingest.restore": CAPTURED
     | {"failaware.derive", "failaware.facts", "failaware.ingest.lines", "failaware.store"},
     "failaware.ingest.background": CAPTURED | {"failaware.ingest", "failaware.store"},
     "failaware.ingest.files": CAPTURED
-    | {"failaware.ingest", "failaware.ingest.junit", "failaware.ingest.lines", "failaware.ingest.restore"}
-    | {"failaware.store"},
-    "failaware.ingest.junit": CAPTURED | {"failaware.ingest", "failaware.ingest.lines", "failaware.store"},
+    | {"failaware.ingest", "failaware.ingest.chunk", "failaware.ingest.junit", "failaware.ingest.lines"}
+    | {"failaware.ingest.restore", "failaware.store"},
+    "failaware.ingest.junit": CAPTURED | {"failaware.ingest", "failaware.ingest.chunk", "failaware.store"},
     "failaware.ingest.logging": CAPTURED | {"failaware.ingest", "failaware.ingest.background", "failaware.store"},
     "failaware.ingest.queues": CAPTURED
     | {"failaware.engine", "failaware.facts", "failaware.ingest", "failaware.store"},
@@ -47,6 +49,7 @@ MAY_IMPORT = {  # room: the rooms it may import; the longest matching name is th
     | {"failaware.derive", "failaware.ingest", "failaware.ingest.lines", "failaware.store", "failaware.sync"}
     | {
         "failaware.facts",
+        "failaware.ingest.chunk",
         "failaware.ingest.files",
         "failaware.ingest.follow",
         "failaware.read",

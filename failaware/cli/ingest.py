@@ -3,22 +3,22 @@
 import argparse
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from failaware.cli import output
 from failaware.cli.run import add_synchronous
 from failaware.errors import UsageError
+from failaware.ingest.chunk import Ingested
 from failaware.ingest.files import ingest_file
-from failaware.ingest.lines import Ingested
+from failaware.ingest.stream import Input, is_stream
 from failaware.store import Store
-from failaware.text import one_line, shown_place
+from failaware.sync.program import Interrupts
+from failaware.text import is_url, one_line, shown_place
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
-    from io import BufferedReader
 
 _LONG = 4 * 1_048_576  # bytes of a file from which on progress is shown
 
@@ -39,45 +39,77 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Ingest them; exit status 1 when a line was rejected."""
-    total = _follow(args) if args.follow else _once(args)
+    """Ingest them; exit status 1 when a line was rejected, 2 when a file could not be read to its end."""
+    interrupts = Interrupts()
+    total = Ingested()
+    status = _follow(args, interrupts, total) if args.follow else _once(args, interrupts, total)
     if args.json:
         counts = ("recorded", "known", "rejected", "ignored")
         output.print_json({name: getattr(total, name) for name in counts})
     else:
         _report(total)
-    return 1 if total.rejected else 0
+    return status or (1 if total.rejected else 0)
 
 
-def _follow(args: argparse.Namespace) -> Ingested:
-    """What was recorded until SIGINT or SIGTERM."""
+def _follow(args: argparse.Namespace, interrupts: Interrupts, total: Ingested) -> int:
+    """Record until SIGINT or SIGTERM."""
     from failaware.ingest.follow import follow
-    from failaware.sync.program import Interrupts
 
     if "-" in args.files:
-        raise UsageError("standard input is read to its end anyway; leave out --follow")
-    interrupts = Interrupts()
+        raise UsageError("standard input is recorded as it comes anyway; leave out --follow")
+    _refuse_the_store(args)
     with Store.open(args.db, synchronous=args.synchronous) as store, interrupts.watched():
         output.say(f"following {', '.join(args.files)} into {shown_place(args.db)}; Ctrl-C stops")
-        return follow(store, args.files, stop=interrupts.wait, say=output.say)
+        total.add(follow(store, args.files, stop=interrupts.wait, say=output.say))
+    return 0
 
 
-def _once(args: argparse.Namespace) -> Ingested:
-    """What was recorded of the files as they are."""
+def _once(args: argparse.Namespace, interrupts: Interrupts, total: Ingested) -> int:
+    """Record what is in the files, and what comes through pipes until their end or a signal."""
     for name in args.files:
         if name != "-" and (os.path.isdir(name) or not os.path.exists(name)):
             raise UsageError(f"there is no file {shown_place(name)}")
-    total = Ingested()
-    with Store.open(args.db, synchronous=args.synchronous) as store:
+        if name == "-" and sys.stdin is None:
+            raise UsageError("standard input is closed; name a file, or pipe into 'failaware ingest -'")
+    _refuse_the_store(args)
+    with Store.open(args.db, synchronous=args.synchronous) as store, interrupts.watched():
         for name in args.files:
-            with _opened(name) as file, _progress(name) as progress:
-                done = ingest_file(store, file, origin="stdin" if name == "-" else name, progress=progress)
-            total.recorded += done.recorded
-            total.known += done.known
-            total.rejected += done.rejected
-            total.ignored += done.ignored
-            total.reasons += done.reasons
-    return total
+            if status := _ingest(store, name, interrupts, total):
+                return status
+    return 0
+
+
+def _ingest(store: Store, name: str, interrupts: Interrupts, total: Ingested) -> int:
+    """Record one input; the exit status, if it could not be read to its end."""
+    shown = "standard input" if name == "-" else name
+    try:
+        file = open(0 if name == "-" else _opened(name), "rb", buffering=0, closefd=name != "-")  # noqa: SIM115
+    except OSError as error:
+        raise UsageError(f"cannot read {shown}: {error.strerror}") from None
+    with file, _progress(name) as progress:
+        source = Input(file, stop=lambda: interrupts.wait(0))
+        total.add(ingest_file(store, source, origin="stdin" if name == "-" else name, progress=progress))
+        if source.error is not None:
+            output.say(f"cannot read {shown} after byte {source.bytes_read:,}: {source.error.strerror}")
+            return 2
+        if source.stopped and interrupts.first is not None and not is_stream(file.fileno()):
+            output.say(f"stopped by {interrupts.first.name} after byte {source.bytes_read:,} of {shown}")
+            return 128 + interrupts.first
+    return 0
+
+
+def _opened(name: str) -> int:
+    """A file, opened without waiting for the writer of a pipe: a signal must end that wait."""
+    return os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+
+
+def _refuse_the_store(args: argparse.Namespace) -> None:
+    """SQLite's locks on a file end when the same process closes it, however it was opened."""
+    for name in args.files:
+        with suppress(OSError):  # there may be no such file
+            is_store = name != "-" and not is_url(args.db) and os.path.samefile(name, args.db)
+            if is_store:
+                raise UsageError(f"{name} is the store itself; name what is to be recorded in it")
 
 
 def _report(total: Ingested) -> None:
@@ -91,19 +123,9 @@ def _report(total: Ingested) -> None:
         paper.print(output.text("What was rejected is kept; 'failaware rejects' lists it, with the reasons.", "dim"))
 
 
-@contextmanager
-def _opened(name: str) -> Iterator["BufferedReader"]:
-    standard = name == "-"
-    try:
-        with open(0 if standard else name, "rb", closefd=not standard) as file:
-            yield file
-    except OSError as error:
-        raise UsageError(f"cannot read {name}: {error.strerror}") from None
-
-
 def _progress(name: str) -> "AbstractContextManager[Callable[[int], None]]":
     """A bar on standard error for a long file, when someone is looking."""
-    size = os.path.getsize(name) if name != "-" else 0
+    size = os.path.getsize(name) if name != "-" and os.path.isfile(name) else 0
     if size < _LONG or not sys.stderr.isatty():
         return nullcontext(lambda _bytes: None)
     return _bar(name, size)

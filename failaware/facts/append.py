@@ -9,7 +9,7 @@ from failaware.derive.rules import Policy
 from failaware.derive.settings import load_key
 from failaware.digest import keyed_digest
 from failaware.engine import Reader, Row, Writer
-from failaware.errors import NotFound, UsageError
+from failaware.errors import KeyConflict, NotFound, UsageError
 from failaware.facts import claim
 from failaware.model import DecisionKind, Event, NewAttempt, NewEvent, NewReject, Observed
 
@@ -30,22 +30,40 @@ _END_LEASES = (
     "DELETE FROM lease WHERE (event_id, leased_by) IN "
     "(SELECT event_id, worker FROM attempt_log WHERE attempt_id BETWEEN ? AND ?)"
 )
+_BY_KEY = (
+    "SELECT k.key, e.event_id, e.event_type FROM event_key k JOIN event_log e ON e.event_id = k.event_id "
+    "WHERE k.key IN ({})"
+)
 _SYNCED = ("SYNCED", None, None, None, None, None)
 _MOST = 1_024  # values in one IN (...)
 
 
-def events(db: Writer, new: Sequence[NewEvent]) -> list[tuple[int, bool]]:
-    """Append events; returns (event_id, known) for each. A key that is known gives its first event and adds nothing."""
+def events(
+    db: Writer, new: Sequence[NewEvent], *, conflicts: dict[int, KeyConflict] | None = None
+) -> list[tuple[int, bool]]:
+    """Append events; returns (event_id, known) for each. A key that is known gives its first event and adds nothing.
+
+    An event whose key belongs to an event of another type is not appended: it is added to `conflicts` under its
+    position in `new`.
+
+    Raises:
+        KeyConflict: there is such an event, and no `conflicts` were asked for.
+    """
     first = event_id = next_id(db, "event_log", "event_id")
     by_key = _events_of(db, [event.key for event in new if event.key is not None])
     ids: list[tuple[int, bool]] = []
     rows, keys = [], []
-    for event_type, payload, key, source, occurred_at, detected_at, fingerprint in new:
+    for position, (event_type, payload, key, source, occurred_at, detected_at, fingerprint) in enumerate(new):
         if key is not None:
             if key in by_key:
-                ids.append((by_key[key], True))
+                ids.append((by_key[key][0], True))
+                if by_key[key][1] != event_type:
+                    conflict = _conflict(key, event_type, *by_key[key])
+                    if conflicts is None:
+                        raise conflict
+                    conflicts[position] = conflict
                 continue
-            by_key[key] = event_id
+            by_key[key] = (event_id, event_type)
             keys.append((key, event_id))
         rows.append((event_id, event_type, source, payload, occurred_at, detected_at, fingerprint))
         ids.append((event_id, False))
@@ -93,18 +111,25 @@ def attempts(db: Writer, new: Sequence[NewAttempt], policy: Policy) -> None:
     fold(db, just_appended(attempts=(first, attempt_id - 1)), policy)
 
 
-def observed(db: Writer, new: Sequence[Observed], policy: Policy, *, at_known: bool = False) -> list[tuple[int, bool]]:
-    """Append events with the attempts that others made at them; returns what `events` does.
+def observed(
+    db: Writer,
+    new: Sequence[Observed],
+    policy: Policy,
+    *,
+    at_known: bool = False,
+    conflicts: dict[int, KeyConflict] | None = None,
+) -> list[tuple[int, bool]]:
+    """Append events with the attempts that others made at them; returns and raises what `events` does.
 
     Attempts at an event whose key was known are left out: they were appended with it. With `at_known` they are further
-    ones, and appended.
+    ones, and appended, unless the known event has another type.
     """
-    ids = events(db, [event for event, _ in new])
+    ids = events(db, [event for event, _ in new], conflicts=conflicts)
     tried = [
         attempt._replace(event_id=event_id)
-        for (event_id, known), (_, made) in zip(ids, new, strict=True)
+        for position, ((event_id, known), (_, made)) in enumerate(zip(ids, new, strict=True))
         for attempt in made
-        if at_known or not known
+        if (at_known or not known) and not (conflicts and position in conflicts)
     ]
     attempts(db, tried, policy)
     return ids
@@ -158,6 +183,20 @@ def _must_make_sense(kind: DecisionKind, event_id: int, status: str, *, dismisse
         raise UsageError(f"event {event_id} is dismissed already; 'failaware event {event_id}' says by whom")
 
 
+def check_key(db: Reader, new: NewEvent) -> None:
+    """Raise KeyConflict if the event's key belongs to an event of another type."""
+    for key, event_id, known_type in _for_each(db, _BY_KEY, [] if new.key is None else [new.key]):
+        if known_type != new.event_type:
+            raise _conflict(key, new.event_type, event_id, known_type)
+
+
+def _conflict(key: str, event_type: str, event_id: int, known_type: str) -> KeyConflict:
+    return KeyConflict(
+        f"the key {key[:60]!r} belongs to event {event_id} of type {known_type[:60]!r}, so that an event of type "
+        f"{event_type[:60]!r} cannot have it; use another key, for example one that begins with the type"
+    )
+
+
 def recorded(db: Reader, event_id: int) -> Event:
     """The event as it was first recorded under a key."""
     ((event_type, payload, key, source, occurred_at, detected_at),) = db.query(
@@ -180,9 +219,9 @@ def next_id(db: Reader, table: str, column: str) -> int:
     return int(db.query(f"SELECT coalesce(max({column}), 0) + 1 FROM {table}")[0][0])
 
 
-def _events_of(db: Reader, keys: list[str]) -> dict[str, int]:
-    """The events that were recorded under these keys before."""
-    return dict(_for_each(db, "SELECT key, event_id FROM event_key WHERE key IN ({})", keys))
+def _events_of(db: Reader, keys: list[str]) -> dict[str, tuple[int, str]]:
+    """The events that were recorded under these keys before: id and type."""
+    return {key: (event_id, event_type) for key, event_id, event_type in _for_each(db, _BY_KEY, keys)}
 
 
 def _attempts_of(db: Reader, event_ids: list[int]) -> dict[int, int]:

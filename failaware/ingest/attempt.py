@@ -14,7 +14,7 @@ from typing import Any, Self, TypeVar
 
 from failaware.capture.exceptions import describe
 from failaware.capture.json_values import as_json
-from failaware.errors import PayloadError, StoreError
+from failaware.errors import KeyConflict, PayloadError, StoreError
 from failaware.ingest.masking import Masker
 from failaware.model import Failure, NewEvent
 
@@ -25,24 +25,37 @@ _END = object()
 class Attempting:
     """One try, as a context manager, plain or async; `event_id` is known once the block has ended."""
 
-    def __init__(self, event: NewEvent, write: Callable[[NewEvent, Failure | None], int], masker: Masker) -> None:
+    def __init__(
+        self,
+        event: NewEvent,
+        write: Callable[[NewEvent, Failure | None], int],
+        masker: Masker,
+        *,
+        check: Callable[[NewEvent], None],
+    ) -> None:
         """Use `Store.attempt`.
 
         Args:
             event: detected now.
             write: appends the event with an attempt that began when it was detected and ends now; returns its id.
             masker: takes the secrets out of an exception.
+            check: raises, before the block begins, if the event cannot be recorded.
         """
         self.event_id: int | None = None
-        self._event, self._write, self._masker = event, write, masker
+        self._event, self._write, self._masker, self._check = event, write, masker, check
 
     def __enter__(self) -> Self:
+        self._check(self._event)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self._end(error)
 
     async def __aenter__(self) -> Self:
+        if self._event.key is not None:
+            import asyncio
+
+            await asyncio.to_thread(self._check, self._event)  # a busy store must not hold up the event loop
         return self
 
     async def __aexit__(
@@ -58,7 +71,7 @@ class Attempting:
             return
         try:
             self.event_id = self._write(self._event, describe(error, masker=self._masker))
-        except StoreError as unwritten:  # the caller's own error matters more than ours
+        except (StoreError, KeyConflict) as unwritten:  # the caller's own error matters more than ours
             warnings.warn(f"failaware could not record a failure: {unwritten}", RuntimeWarning, stacklevel=3)
 
 

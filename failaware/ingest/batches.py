@@ -1,15 +1,22 @@
 """JSON arrays, on one line or on many, and objects on many lines, taken apart into lines of one object each.
 
-Only one element at a time is kept in memory. Nothing is checked here: whether an element is JSON is found out when it
-is read, so that a bad one is rejected by itself.
+Only one element at a time is kept in memory, and of one that is too long only its beginning. Nothing is checked here:
+whether an element is JSON is found out when it is read, so that a bad one is rejected by itself.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterator
+from io import BytesIO
+from itertools import chain
 
-_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\Z)|[][{},]', re.DOTALL)
-_MAX_ELEMENT = 16_777_216  # bytes: a payload of the usual limit has far fewer, however it is escaped
+from failaware.ingest.stream import MAX_LINE, SHOWN, Line, Piece, whole_lines
+
+_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|(?P<open>\\?\Z))|[][{},]', re.DOTALL)
+_STRING = re.compile(rb'(?:[^"\\]++|\\.)*+(?:"|(?P<open>\\?\Z))', re.DOTALL)  # the rest of one
 _BEGINS = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:\[\s*(?:\{|\Z)|(?P<object>\{\s*\Z))")
+_BLANK = b"\0 \t\r\n"
+_END = Piece(0, b"", ends=True)
+_FIRST = 1_048_576  # bytes of the first line that are read before it is decided what it begins
 
 
 def elements(line: bytes) -> list[bytes] | None:
@@ -17,76 +24,130 @@ def elements(line: bytes) -> list[bytes] | None:
     if not line.lstrip().startswith(b"["):
         return None
     array = _Array()
-    found = [element for _, element in array.feed(0, line)]
+    found = [element.data for element in array.feed(Piece(0, line, ends=True))]
+    found += [] if array.rest is None else [array.rest.data]
     whole = not array.depth and all(element.lstrip().startswith(b"{") for element in found)
     return found if whole else None
 
 
-def unfolded(numbered: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
-    """Numbered lines; of an array, or of objects, that begin the file and take several lines, each object instead.
+def unfolded(parts: Iterator[Piece | None]) -> Iterator[Line | None]:
+    """The lines of an input; of an array, or of objects, that begin it and take several lines, each object instead.
 
-    What is left of one without an end is given line by line, as what it then is.
+    What is left of one without an end is given line by line, as what it then is. None is passed on.
     """
-    lines = iter(numbered)
-    for line_no, line in lines:
-        if not line.strip():
+    begun = yield from _begin(parts)
+    for first in begun:
+        begins = _BEGINS.match(first.data)
+        if begins is None or (first.ends and elements(first.data) is not None):
+            parts = chain([first], parts)
+            break
+        array = _Array(opened=begins["object"] is not None)
+        yield from array.feed(first._replace(data=first.data.removeprefix(b"\xef\xbb\xbf")))
+        while array.depth and not array.is_too_long and (piece := next(parts, _END)) is not _END:
+            if piece is None:
+                yield None
+            else:
+                yield from array.feed(piece)
+        if array.depth:
+            left = list(array.lines())
+            yield from left or ([] if array.opened else [Line(first.line_no, first.data, len(first.data))])
+        parts = chain([] if array.rest is None else [array.rest], parts)
+    yield from whole_lines(parts)
+
+
+def _begin(parts: Iterator[Piece | None]) -> Generator[None, None, list[Piece]]:
+    """The first line that is not blank, or the beginning of a long one; NULs before it are left out. None is passed on.
+
+    What is given is empty when there is none.
+    """
+    data, size, nuls = [], 0, False
+    for piece in parts:
+        if piece is None:
+            yield None
             continue
-        begins = _BEGINS.match(line)
-        if begins is not None and elements(line) is None:
-            array = _Array(opened=begins["object"] is not None)
-            yield from array.feed(line_no, line.removeprefix(b"\xef\xbb\xbf"))
-            while array.depth and array.size <= _MAX_ELEMENT and (more := next(lines, None)) is not None:
-                yield from array.feed(*more)
-            if array.depth:
-                yield from array.parts or ([] if array.opened else [(line_no, line)])
-        else:
-            yield line_no, line
-        break
-    yield from lines
+        part = piece.data if size else piece.data.lstrip(_BLANK)
+        nuls = nuls or b"\0" in piece.data
+        data.append(part)
+        size += len(part)
+        if (size and (piece.ends or size >= _FIRST)) or (nuls and piece.ends):
+            return [Piece(piece.line_no, b"".join(data) or b"\0", piece.ends)]
+    return [Piece(1, b"".join(data) or b"\0", ends=True)] if size or nuls else []
 
 
 class _Array:
-    """An array that is fed line by line; `depth` is 0 before it begins and once it has ended.
+    """An array that is fed piece by piece; `depth` is 0 before it begins and once it has ended.
 
-    One that is `opened` has no brackets: a sequence of objects, which has no end either. `parts` are the lines of the
-    element at hand, `size` their bytes.
+    One that is `opened` has no brackets: a sequence of objects, which has no end either. `rest` follows the end.
     """
 
     def __init__(self, *, opened: bool = False) -> None:
         self.opened = opened
-        self.depth, self.size = int(opened), 0
-        self.parts: list[tuple[int, bytes]] = []
+        self.depth = int(opened)
+        self.rest: Piece | None = None
+        self._line_no, self._size = 0, 0  # of the element at hand
+        self._data = bytearray()
+        self._in_string = self._escaped = False  # at the end of the piece
 
-    def feed(self, line_no: int, line: bytes) -> Iterator[tuple[int, bytes]]:
-        """The elements that end on this line, each with the line it began on; also what stands after the array."""
-        start = 0
-        for token in _TOKEN.finditer(line):
+    @property
+    def is_too_long(self) -> bool:
+        """Whether the element at hand has too many bytes on many lines, so that it may be no element at all."""
+        return self._size > MAX_LINE and b"\n" in self._data
+
+    def lines(self) -> Iterator[Line]:
+        """The lines of the element at hand."""
+        if self._size > len(self._data):
+            yield self._taken()
+        for number, line in enumerate(BytesIO(bytes(self._data)), start=self._line_no):
+            yield Line(number, line, len(line))
+
+    def feed(self, piece: Piece) -> Iterator[Line]:
+        """The elements that end in this piece, each with the line it began on."""
+        data, start = piece.data, 0
+        for token in self._tokens(piece):
             before, mark = self.depth, token[0]
             self.depth += (mark in b"[{") - (mark in b"]}")
             if not before:
                 start = token.end()
             elif self.depth == 1 and mark == b"}":
-                self._keep(line_no, line[start : token.end()])
+                self._keep(piece.line_no, data[start : token.end()])
                 start = token.end()
                 yield self._taken()
             elif not self.depth or (before == 1 and mark in b",{"):
-                self._keep(line_no, line[start : token.start()])
+                self._keep(piece.line_no, data[start : token.start()])
                 start = token.start() if mark == b"{" else token.end()
-                if self.parts:
+                if self._size:
                     yield self._taken()
             if before and not self.depth:
                 break
         if self.depth:
-            self._keep(line_no, line[start:])
-        elif line[start:].strip():
-            yield line_no, line[start:]
+            self._keep(piece.line_no, data[start:])
+        elif data[start:].strip():
+            self.rest = piece._replace(data=data[start:])
+
+    def _tokens(self, piece: Piece) -> Iterator[re.Match[bytes]]:
+        """The brackets, commas and strings of a piece, but for the rest of a string that began in the one before."""
+        place, last = 0, None
+        if self._in_string:
+            last = _STRING.match(piece.data, int(self._escaped))
+            place = len(piece.data) if last is None else last.end()
+        for last in _TOKEN.finditer(piece.data, place):
+            yield last
+        open_at = None if last is None or piece.ends else last["open"]
+        self._in_string, self._escaped = open_at is not None, open_at == b"\\"
 
     def _keep(self, line_no: int, part: bytes) -> None:
-        if part.strip():
-            self.parts.append((line_no, part))
-            self.size += len(part)
+        if not self._size:
+            if not part.strip():
+                return
+            self._line_no = line_no
+        self._size += len(part)
+        if self._size > MAX_LINE and b"\n" not in self._data:
+            del self._data[SHOWN:]
+        else:
+            self._data += part
 
-    def _taken(self) -> tuple[int, bytes]:
-        first, element = self.parts[0][0], b"".join(part for _, part in self.parts)
-        self.parts, self.size = [], 0
-        return first, element.strip()
+    def _taken(self) -> Line:
+        element = Line(self._line_no, bytes(self._data).strip(), self._size)
+        self._data.clear()
+        self._size = 0
+        return element

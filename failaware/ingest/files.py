@@ -1,23 +1,35 @@
-"""What a file holds is told by its content, not by its name: an export, a JUnit report in XML, or lines."""
+"""What a file holds is detected from its content, not from its name: an export, a JUnit report in XML, or lines."""
 
+import re
 from collections.abc import Callable
-from io import BufferedReader
 
+from failaware.ingest.chunk import Ingested
+from failaware.ingest.encoding import check_text
 from failaware.ingest.junit import ingest_junit
-from failaware.ingest.lines import Ingested, ingest_lines
+from failaware.ingest.lines import ingest_pieces
 from failaware.ingest.restore import is_export, take_back
+from failaware.ingest.stream import Input, pieces
 from failaware.store import Store
 
-_XML = (b"<", b"\xef\xbb\xbf<", b"\xff\xfe<", b"\xfe\xff\x00<")  # of XML: UTF-8, with its mark, UTF-16
+_XML = re.compile(
+    rb"[ \t\r\n]*(?:(?:\xef\xbb\xbf)?<(?!\d)|\xff\xfe<\0|\xfe\xff\0<)"
+)  # not syslog's <34>; UTF-8, UTF-16
 
 
 def ingest_file(
-    store: Store, file: BufferedReader, *, origin: str, progress: Callable[[int], None] = lambda _bytes: None
+    store: Store, source: Input, *, origin: str, progress: Callable[[int], None] = lambda _bytes: None
 ) -> Ingested:
-    """Record what is in a file or a pipe; arguments and errors as of `ingest_lines`."""
-    begins = file.peek(1_024)
+    """Record what is in a file or a pipe; `progress` is told how many bytes are done.
+
+    Raises:
+        UsageError: it is compressed, binary or in another encoding; nothing of it is recorded.
+        StoreError: as of `ingest_lines`.
+    """
+    begins = source.begins()
     if is_export(begins):
-        added, known = take_back(store, file, origin=origin, progress=progress)
+        added, known = take_back(store, source, origin=origin, progress=progress)
         return Ingested(recorded=added, known=known)
-    ingest = ingest_junit if begins.lstrip(b" \t\r\n").startswith(_XML) else ingest_lines
-    return ingest(store, file, origin=origin, progress=progress)
+    if _XML.match(begins):
+        return ingest_junit(store, source, origin=origin)
+    check_text(begins, origin)
+    return ingest_pieces(store, pieces(source), origin=origin, progress=progress)

@@ -5,18 +5,32 @@ the one that was read is told by its inode and by a digest of its content; where
 copied away has gone is told by the same digest.
 """
 
-import hashlib
 import os
-import re
 import stat
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
 from failaware.engine import Writer
 from failaware.errors import UsageError
 from failaware.facts import positions
-from failaware.ingest.lines import CHUNK, Ingested, ingest_chunk, reject
+from failaware.ingest.chunk import Chunk, Ingested
+from failaware.ingest.encoding import check_text
+from failaware.ingest.lines import CHUNK, take
+from failaware.ingest.rotation import (
+    SAMPLE,
+    begins_with,
+    begins_with_one,
+    beside,
+    digest_of,
+    ends,
+    identity_of,
+    is_rotation_of,
+    may_hold,
+)
+from failaware.ingest.stream import MAX_LINE as _MAX_LINE
+from failaware.ingest.stream import SHOWN as _SHOWN
+from failaware.ingest.stream import Line
 from failaware.model import Position
 from failaware.store import Store
 from failaware.text import storable
@@ -28,10 +42,6 @@ QUIET_S = 5.0
 """A file that was rotated away is read until it has not grown for so long: its writer may not have noticed yet."""
 
 _WINDOW = 1_048_576  # bytes read at once
-_MAX_LINE = 16_777_216  # bytes of a line: a payload of the usual limit has far fewer, however it is escaped
-_SHOWN = 65_536  # bytes of a longer one that are kept
-_SAMPLE = 1_024  # bytes at either end of what was read that the digest covers
-_ROTATED = re.compile(r"[._-](?:\d[\w:.-]*|old|bak|copy|prev)")  # what a rotation adds to the name of a file
 
 
 def follow(
@@ -54,8 +64,9 @@ def follow(
         StoreError: the store cannot be written; the position is that of the last line recorded.
     """
     total = Ingested()
-    followers = [_Follower(store, name, total, say) for name in dict.fromkeys(names)]
+    followers: list[_Follower] = []
     try:
+        followers.extend(_begun(store, name, total, say) for name in dict.fromkeys(names))
         while True:
             busy = [follower.turn() for follower in followers]
             if stop(0 if any(busy) else POLL_S):
@@ -65,6 +76,13 @@ def follow(
             follower.close()
 
 
+def _begun(store: Store, name: str, total: Ingested, say: Callable[[str], None]) -> "_Follower":
+    try:
+        return _Follower(store, name, total, say)
+    except OSError as error:
+        raise UsageError(f"cannot read {name}: {error.strerror}") from None
+
+
 class _File:
     """An open file and how far it has been read."""
 
@@ -72,18 +90,18 @@ class _File:
         self.fd, self.position = fd, position
         self.seen: tuple[int, int] | None = None  # size and time when there was nothing more to read
         self.quiet_since = time.monotonic()
-        self._head, self._tail = _ends(fd, position.read_to)
+        self._head, self._tail = ends(fd, position.read_to)
 
     def is_the_one_read(self) -> bool:
         """Whether what was read still stands in it; not after a truncation."""
-        return _stands_in(self.fd, self.position)
+        return begins_with(self.fd, self.position)
 
     def after(self, data: bytes, *, size: int, lines: int, modified_ns: int) -> Position:
         """The position after `size` bytes that end with `data`: of what was read, since the file may have changed."""
-        self._head = (self._head + data[:_SAMPLE])[:_SAMPLE]
-        self._tail = (self._tail + data[-_SAMPLE:])[-_SAMPLE:]
+        self._head = (self._head + data[:SAMPLE])[:SAMPLE]
+        self._tail = (self._tail + data[-SAMPLE:])[-SAMPLE:]
         read_to, line_no = self.position.read_to + size, self.position.line_no + lines
-        digest = _digest(self._head, self._tail)
+        digest = digest_of(self._head, self._tail)
         return self.position._replace(read_to=read_to, line_no=line_no, digest=digest, modified_ns=modified_ns)
 
 
@@ -96,8 +114,11 @@ class _Follower:
         self._key = storable(self._path)
         self._current: _File | None = None
         self._rest: list[_File] = []
+        self._started = False
+        self._problem = ""  # that was said last
         known = self._positions()
         self._look(known)
+        self._started = True
         self._resume_rest(known)
         if self._current is None:
             say(f"{name} is not there; waiting for it")
@@ -105,13 +126,28 @@ class _Follower:
     def turn(self) -> bool:
         """Record what is new; False when there was nothing."""
         self._look(self._positions() if self._current is None else {})
-        busy = self._current is not None and self._read(self._current)
+        busy = self._current is not None and self._go_on(self._current)
         for file in list(self._rest):
-            if self._read(file):
-                busy = True
-            elif time.monotonic() - file.quiet_since > QUIET_S:
-                self._finish(file)
+            busy = self._go_on(file) or busy
         return busy
+
+    def _go_on(self, file: _File) -> bool:
+        """Record what is new in a file; False when there was nothing, also where it cannot be read for now."""
+        try:
+            if self._read(file):
+                return True
+            if file is not self._current and time.monotonic() - file.quiet_since > QUIET_S:
+                self._finish(file)
+        except OSError as error:  # of the disk or the network
+            self._say_once(
+                f"cannot read {self._name} after byte {file.position.read_to:,}: {error.strerror}; trying on"
+            )
+        return False
+
+    def _say_once(self, problem: str) -> None:
+        if problem != self._problem:
+            self._problem = problem
+            self._say(problem)
 
     def close(self) -> None:
         """Close the files."""
@@ -122,19 +158,20 @@ class _Follower:
         return {found.identity: found for found in self._store.read(lambda db: positions.of_path(db, self._key))}
 
     def _look(self, known: dict[str, Position]) -> None:
-        """Open the file at the path when it is another one than before."""
+        """Open the file at the path when it is another one than before; one that cannot be read is waited for."""
         try:
-            found = os.stat(self._path)
-            if self._current is not None and _identity(found) == self._current.position.identity:
+            if self._current is not None and identity_of(os.stat(self._path)) == self._current.position.identity:
                 return
-            if not stat.S_ISREG(found.st_mode):
-                raise UsageError(f"{self._name} is no file that can be followed; pipe it into 'failaware ingest -'")
-            fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+            fd = self._open(known)
         except FileNotFoundError:
             return
-        except OSError as error:
-            raise UsageError(f"cannot read {self._name}: {error.strerror}") from None
-        identity = _identity(os.fstat(fd))
+        except (OSError, UsageError) as error:
+            problem = str(error) if isinstance(error, UsageError) else f"cannot read {self._name}: {error.strerror}"
+            if not self._started:
+                raise UsageError(problem) from None
+            self._say_once(f"{problem}; waiting for another file there")
+            return
+        identity = identity_of(os.fstat(fd))
         if self._current is not None:
             self._current.quiet_since = time.monotonic()
             self._rest.append(self._current)
@@ -143,6 +180,29 @@ class _Follower:
             os.close(fd)
             self._rest.remove(back)
         self._current = back or _File(fd, known.get(identity) or self._begin(identity))
+
+    def _open(self, known: dict[str, Position]) -> int:
+        """The file at the path, opened.
+
+        Raises:
+            OSError, UsageError: it cannot be read, is no regular file, or when following begins, holds no text.
+        """
+        fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe would wait for its writer
+        try:
+            self._check(fd, known)
+        except BaseException:
+            os.close(fd)
+            raise
+        return fd
+
+    def _check(self, fd: int, known: dict[str, Position]) -> None:
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode):
+            raise UsageError(
+                f"{self._name} is no file that can be followed; without --follow, a pipe is recorded as it comes"
+            )
+        if not self._started and identity_of(found) not in known:
+            check_text(os.pread(fd, SAMPLE, 0), self._name)
 
     def _begin(self, identity: str) -> Position:
         """The position in a new file, kept before anything is read: it may be rotated away while nobody follows."""
@@ -161,7 +221,7 @@ class _Follower:
                 self._say(f"{self._name} was rotated away after byte {position.read_to:,}, and the rest of it is gone")
                 self._store.write(lambda db, position=position: positions.forget(db, position))  # type: ignore[misc]
                 continue
-            moved = position._replace(identity=_identity(os.fstat(fd)))
+            moved = position._replace(identity=identity_of(os.fstat(fd)))
             if moved.identity != position.identity:
                 self._store.write(lambda db, pair=(position, moved): _rename(db, *pair))  # type: ignore[misc]
             self._rest.append(_File(fd, moved))
@@ -169,9 +229,9 @@ class _Follower:
 
     def _say_unseen(self, position: Position, known: set[str | None], read: Iterable[Position]) -> None:
         """Tell of files that came and were rotated away while nobody followed; a copy of what was read is none."""
-        for place, found in _beside(self._path):
-            later = _is_rotation_of(self._path, place) and found.st_mtime_ns > position.modified_ns
-            if later and _identity(found) not in known and not _begins_with_one(place, read):
+        for place, found in beside(self._path):
+            later = is_rotation_of(self._path, place) and found.st_mtime_ns > position.modified_ns
+            if later and identity_of(found) not in known and not begins_with_one(place, read):
                 name = os.path.basename(place)
                 self._say(f"{name} came and went while nobody followed; 'failaware ingest {name}' records it")
 
@@ -181,12 +241,12 @@ class _Follower:
         No other file is opened: closing one that SQLite has open, the store itself, would end SQLite's locks on it.
         """
         best, size = None, -1
-        for place, found in _beside(self._path):
-            if found.st_size <= size or not _may_hold(self._path, place, found, position):
+        for place, found in beside(self._path):
+            if found.st_size <= size or not may_hold(self._path, place, found, position):
                 continue
             with suppress(OSError):
                 fd = os.open(place, os.O_RDONLY | os.O_CLOEXEC)
-                if not _stands_in(fd, position):
+                if not begins_with(fd, position):
                     os.close(fd)
                     continue
                 if best is not None:
@@ -200,6 +260,9 @@ class _Follower:
         now = (found.st_size, found.st_mtime_ns)
         if now == file.seen:
             return False
+        if (hole := _hole(file.fd, file.position.read_to)) and file.is_the_one_read():
+            self._write(file, [], b"\0" * SAMPLE, hole, found.st_mtime_ns)
+            return True
         lines, size = _whole_lines(file.fd, file.position.read_to)
         if not file.is_the_one_read():  # looked at after reading: what was read may be of another content already
             self._begin_again(file)
@@ -210,35 +273,28 @@ class _Follower:
             file.seen = now
             return False
         if size > _MAX_LINE:
-            self._refuse(file, lines[0], size, found.st_mtime_ns)
+            line = Line(file.position.line_no + 1, lines[0][:_SHOWN], size)
+            self._write(file, [line], lines[0], size, found.st_mtime_ns)
             return True
-        for start in range(0, len(lines), CHUNK):
-            self._record(file, lines[start : start + CHUNK], found.st_mtime_ns)
+        numbered = [Line(line_no, line, len(line)) for line_no, line in enumerate(lines, file.position.line_no + 1)]
+        for start in range(0, len(numbered), CHUNK):
+            some = numbered[start : start + CHUNK]
+            data = b"\n".join(line.data for line in some) + b"\n"
+            self._write(file, some, data, len(data), found.st_mtime_ns)
         return True
 
-    def _record(self, file: _File, lines: list[bytes], modified_ns: int) -> None:
+    def _write(self, file: _File, lines: list[Line], data: bytes, size: int, modified_ns: int) -> None:
+        """Record lines, which take `size` bytes that end with `data`, together with the position after them."""
         before = file.position
-        data = b"\n".join(lines) + b"\n"
-        after = file.after(data, size=len(data), lines=len(lines), modified_ns=modified_ns)
-        ingest_chunk(
-            self._store,
-            list(enumerate(lines, start=before.line_no + 1)),
-            origin=self._name,
-            total=self._total,
-            along=lambda db: positions.move(db, after, before=before.read_to),
-        )
+        after = file.after(data, size=size, lines=len(lines), modified_ns=modified_ns)
+        self._ingest(lines, lambda db: positions.move(db, after, before=before.read_to))
         file.position = after
 
-    def _refuse(self, file: _File, line: bytes, size: int, modified_ns: int) -> None:
-        """Keep the beginning of a line that is too long to be looked at."""
-        before = file.position
-        after = file.after(line, size=size, lines=1, modified_ns=modified_ns)
-        error = f"the line has {size:,} bytes; {_MAX_LINE:,} are the limit"
-        recorder, now = self._store.recorder, self._store.clock()
-        bad = reject(recorder, self._name, after.line_no, line[:_SHOWN], error=error, now=now)
-        self._store.ingest([], [bad], along=lambda db: positions.move(db, after, before=before.read_to))
-        file.position = after
-        self._total.rejected += 1
+    def _ingest(self, lines: list[Line], along: Callable[[Writer], None]) -> None:
+        chunk = Chunk(self._store, self._name, self._total)
+        for line in lines:
+            take(chunk, line, self._store.recorder, limit=_MAX_LINE)
+        chunk.write(along)
 
     def _begin_again(self, file: _File) -> None:
         """The file was truncated: its beginning is new, and what was not read yet may stand in a copy."""
@@ -248,7 +304,7 @@ class _Follower:
         )
         start = _start(self._key, before.identity)
         fd = self._whereabouts(before)
-        copy = None if fd is None else _File(fd, before._replace(identity=_identity(os.fstat(fd))))
+        copy = None if fd is None else _File(fd, before._replace(identity=identity_of(os.fstat(fd))))
 
         def job(db: Writer) -> None:
             positions.move(db, start, before=before.read_to)
@@ -269,15 +325,23 @@ class _Follower:
         last = os.pread(file.fd, _MAX_LINE, file.position.read_to)
         if b"\n" in last:
             return  # it goes on after all
-        ingest_chunk(
-            self._store,
-            [(file.position.line_no + 1, last)],
-            origin=self._name,
-            total=self._total,
-            along=lambda db: positions.forget(db, file.position),
-        )
+        size = os.fstat(file.fd).st_size - file.position.read_to
+        lines = [Line(file.position.line_no + 1, last, size)] if last else []
+        self._ingest(lines, lambda db: positions.forget(db, file.position))
         os.close(file.fd)
         self._rest.remove(file)
+
+
+def _hole(fd: int, at: int) -> int:
+    """The bytes of a long run of NULs before other ones: a truncation leaves it when the writer does not append."""
+    place = at
+    while data := os.pread(fd, _WINDOW, place):
+        text = data.lstrip(b"\0")
+        if text:
+            size = place + len(data) - len(text) - at
+            return size if size >= _WINDOW else 0
+        place += len(data)
+    return 0
 
 
 def _whole_lines(fd: int, at: int) -> tuple[list[bytes], int]:
@@ -302,61 +366,15 @@ def _overlong(fd: int, at: int, read: int) -> tuple[list[bytes], int]:
         end = chunk.find(b"\n") + 1
         if end:
             place += end
-            return [os.pread(fd, _SHOWN, at) + os.pread(fd, _SAMPLE, place - _SAMPLE)], place - at
+            return [os.pread(fd, _SHOWN, at) + os.pread(fd, SAMPLE, place - SAMPLE)], place - at
         place += len(chunk)
     return [], 0
 
 
 def _start(path: str, identity: str) -> Position:
-    return Position(path, identity, 0, 0, _digest(b"", b""), 0)
+    return Position(path, identity, 0, 0, digest_of(b"", b""), 0)
 
 
 def _rename(db: Writer, position: Position, moved: Position) -> None:
     positions.forget(db, position)
     positions.move(db, moved, before=0)
-
-
-def _beside(path: str) -> Iterator[tuple[str, os.stat_result]]:
-    """The other files in the folder."""
-    with suppress(OSError), os.scandir(os.path.dirname(path)) as entries:
-        yield from ((entry.path, entry.stat()) for entry in entries if entry.path != path and entry.is_file())
-
-
-def _is_rotation_of(path: str, place: str) -> bool:
-    return place.startswith(path) and _ROTATED.fullmatch(place[len(path) :]) is not None
-
-
-def _may_hold(path: str, place: str, found: os.stat_result, position: Position) -> bool:
-    """Whether this is the file that was read, or may be a copy with more in it, made after it was read last.
-
-    An older file may begin alike.
-    """
-    if _identity(found) == position.identity:
-        return True
-    later = found.st_mtime_ns >= position.modified_ns and found.st_size > position.read_to > 0
-    return later and _is_rotation_of(path, place)
-
-
-def _stands_in(fd: int, position: Position) -> bool:
-    """Whether a file begins with what was read."""
-    return _digest(*_ends(fd, position.read_to)) == position.digest
-
-
-def _begins_with_one(place: str, read: Iterable[Position]) -> bool:
-    with suppress(OSError), open(place, "rb") as file:
-        return any(position.read_to > 0 and _stands_in(file.fileno(), position) for position in read)
-    return False
-
-
-def _identity(found: os.stat_result) -> str:
-    return f"{found.st_dev}:{found.st_ino}"
-
-
-def _ends(fd: int, read_to: int) -> tuple[bytes, bytes]:
-    """The first bytes of a file, and the last ones before `read_to`."""
-    size = min(_SAMPLE, read_to)
-    return os.pread(fd, size, 0), os.pread(fd, size, read_to - size)
-
-
-def _digest(head: bytes, tail: bytes) -> str:
-    return hashlib.sha256(b"%d:%b%b" % (len(head), head, tail)).hexdigest()

@@ -7,19 +7,20 @@ could grow or reach outside.
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import IO, Any
+from typing import Any
 from xml.parsers import expat
 
 from failaware.capture.exceptions import failure
 from failaware.capture.root_cause import root_cause
 from failaware.errors import UsageError
-from failaware.ingest.lines import Ingested, record, reject
-from failaware.ingest.observed import attempt
+from failaware.ingest.chunk import Chunk, Ingested
+from failaware.ingest.observed import Read, attempt
 from failaware.ingest.record import Recorder, as_name
-from failaware.model import ERROR_HERE, Failure, NewAttempt, NewReject, Observed
+from failaware.ingest.stream import Input
+from failaware.model import ERROR_HERE, Failure, NewAttempt, Observed
 from failaware.store import Store
 from failaware.text import bounded, microseconds
 
@@ -47,10 +48,8 @@ class _Test:
     skipped: bool = False
 
 
-def ingest_junit(
-    store: Store, file: IO[bytes], *, origin: str, progress: Callable[[int], None] = lambda _bytes: None
-) -> Ingested:
-    """Record every test of a report; `progress` is told how many bytes are done.
+def ingest_junit(store: Store, source: Input, *, origin: str) -> Ingested:
+    """Record every test of a report.
 
     A test is keyed by its suite, its name and its run: the suite's time, or without one a digest of what the report
     says of it. What comes after a mistake in the XML is rejected.
@@ -62,12 +61,13 @@ def ingest_junit(
     reader, reports = _Reader(), _Reports(store, origin, total)
     part = b""
     try:
-        while more := file.read(_PART):
-            part = more
-            reader.feed(part)
-            reports.take(reader.finished())
-            progress(len(part))
-        reader.end()
+        while (data := source.read()) != b"":
+            for start in range(0, len(data or b""), _PART):
+                part = (data or b"")[start : start + _PART]
+                reader.feed(part)
+                reports.take(reader.finished())
+        if source.error is None and not source.stopped:
+            reader.end()
     except (expat.ExpatError, UsageError) as error:
         reports.take(reader.finished())
         what = expat.ErrorString(error.code) if isinstance(error, expat.ExpatError) else str(error)
@@ -161,34 +161,30 @@ class _Reports:
     """Turns tests into facts and writes them in batches."""
 
     def __init__(self, store: Store, origin: str, total: Ingested) -> None:
-        self._store, self._origin, self._total = store, origin, total
-        self._now = store.clock()
-        self._events: list[Observed] = []
-        self._rejects: list[NewReject] = []
+        self._recorder, self._total = store.recorder, total
+        self._chunk = Chunk(store, origin, total)
         self._seen: Counter[str] = Counter()
 
     def take(self, tests: list[_Test]) -> None:
         """Add tests; what is ready is written."""
         for test in tests:
-            if test.skipped and not test.problems:
-                self._total.ignored += 1
-                continue
-            try:
-                self._events.append(self._observed(test))
-            except UsageError as error:
-                self.refuse(test.line_no, repr(test.attributes).encode("utf-8", "backslashreplace"), str(error))
-            if len(self._events) >= _BATCH:
+            raw = repr(test.attributes).encode("utf-8", "backslashreplace")
+            self._chunk.take(test.line_no, raw, lambda test=test: self._read(test))  # type: ignore[misc]
+            if len(self._chunk) >= _BATCH:
                 self.write()
 
     def refuse(self, line_no: int, raw: bytes, error: str) -> None:
         """Add what could not be understood."""
-        bad = reject(self._store.recorder, self._origin, line_no, raw, error=error, now=self._now)
-        self._rejects.append(bad)
+        self._chunk.refuse(line_no, raw, error)
 
     def write(self) -> None:
-        """Record what is waiting."""
-        record(self._store, self._events, self._rejects, total=self._total)
-        self._events, self._rejects = [], []
+        """Record what was taken and is not recorded yet."""
+        self._chunk.write()
+
+    def _read(self, test: _Test) -> Read:
+        if test.skipped and not test.problems:
+            return Read([], ignored=1)
+        return Read([self._observed(test)])
 
     def _observed(self, test: _Test) -> Observed:
         given, suite = test.attributes, test.suite
@@ -200,11 +196,11 @@ class _Reports:
         if test.properties:
             payload["properties"] = test.properties
         payload |= {kind: bounded(text, _MAX_OUTPUT) for kind, text in test.texts.items() if text}
-        recorder = self._store.recorder
+        recorder = self._recorder
         event, _ = recorder.event(
             as_name(name),
             payload,
-            now=self._now,
+            now=self._chunk.now,
             key=as_name(f"{key} {self._seen[key]}" if self._seen[key] > 1 else key),
             source=as_name(f"junit:{suite.get('name', '')}"),
             occurred_at=_time(suite.get("timestamp")),

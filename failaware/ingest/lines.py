@@ -10,22 +10,22 @@ array of any of these. Arrays and objects may also take many lines, where they b
 
 import json
 import re
+import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from json.decoder import WHITESPACE, scanstring  # type: ignore[attr-defined]
 from typing import Any
 
 from failaware.capture.exceptions import failure
 from failaware.capture.root_cause import root_cause
-from failaware.engine import Writer
 from failaware.errors import PayloadError, UsageError
 from failaware.ingest import cloudevents, otlp
 from failaware.ingest.batches import elements, unfolded
+from failaware.ingest.chunk import Chunk, Ingested
 from failaware.ingest.observed import Read, observed
 from failaware.ingest.record import Recorder
-from failaware.model import Failure, NewReject, Observed
+from failaware.ingest.stream import MAX_LINE, Line, Piece
+from failaware.model import Failure, Observed
 from failaware.store import Store
-from failaware.text import bounded, storable
 
 CHUNK = 1_000
 """Lines in one transaction."""
@@ -33,25 +33,12 @@ CHUNK = 1_000
 CHUNK_BYTES = 1_048_576
 """Bytes of lines in one transaction, but for a line that is longer: one line may hold thousands of events."""
 
+DELAY_S = 0.25
+"""For how long at most what was read is not written: with the wait of an input for more, less than half a second."""
+
 _EMPTY = re.compile(rb"\s*\[\s*\]\s*")  # a batch may be empty
-_ESCAPED = re.compile(r"\\u00([2-7][0-9a-fA-F])")  # a printable character of ASCII
 _BLANK = frozenset((" ", "\t", "\r", "\n"))
-_MAX_RAW = 65_536  # characters of a rejected line that are kept
 _decode = json.JSONDecoder(parse_constant=lambda name: _refuse(f"{name} is not JSON")).raw_decode
-
-
-@dataclass(slots=True)
-class Ingested:
-    """What became of the input: events recorded, known before (by their key), rejected; blank lines are not counted.
-
-    `ignored` is what was understood and is no failure: log records below ERROR, skipped tests.
-    """
-
-    recorded: int = 0
-    known: int = 0
-    rejected: int = 0
-    ignored: int = 0
-    reasons: list[str] = field(default_factory=list)
 
 
 def ingest_lines(
@@ -62,98 +49,55 @@ def ingest_lines(
     Raises:
         StoreError: the store cannot be written; the chunks before are recorded.
     """
+    parts = (Piece(line_no, line, ends=True) for line_no, line in enumerate(lines, start=1))
+    return ingest_pieces(store, parts, origin=origin, progress=progress)
+
+
+def ingest_pieces(
+    store: Store,
+    parts: Iterator[Piece | None],
+    *,
+    origin: str,
+    progress: Callable[[int], None] = lambda _bytes: None,
+) -> Ingested:
+    """As `ingest_lines`, of lines that come in pieces. What was read is recorded within half a second.
+
+    None among the pieces says that nothing has come for a moment.
+    """
     total = Ingested()
-    for chunk in _chunks(unfolded(enumerate(lines, start=1))):
-        ingest_chunk(store, chunk, origin=origin, total=total)
-        progress(sum(len(line) for _, line in chunk))
+    chunk = Chunk(store, origin, total)
+    count, size, began = 0, 0, 0.0
+    for line in unfolded(parts):
+        if line is not None:
+            began = began if count else time.monotonic()
+            take(chunk, line, store.recorder)
+            count, size = count + 1, size + line.size
+        is_full = count >= CHUNK or size >= CHUNK_BYTES
+        if count and (line is None or is_full or time.monotonic() - began >= DELAY_S):
+            chunk.write()
+            progress(size)
+            count, size = 0, 0
+    chunk.write()
+    progress(size)
     return total
 
 
-def ingest_chunk(
-    store: Store,
-    chunk: list[tuple[int, bytes]],
-    *,
-    origin: str,
-    total: Ingested,
-    along: Callable[[Writer], None] | None = None,
-) -> None:
-    """Record numbered lines in one transaction, together with what `along` writes, and count them in `total`."""
-    events: list[Observed] = []
-    rejects: list[NewReject] = []
-    now = store.clock()
-    for line_no, line in chunk:
-        for text in _apart(line):
-            try:
-                read = _read(text, store.recorder, now)
-            except (UsageError, ValueError, RecursionError) as error:
-                read = Read([], refused=((text, _reason(error)),))
-            events += read.events
-            total.ignored += read.ignored
-            for raw, why in read.refused:
-                rejects.append(reject(store.recorder, origin, line_no, raw, error=why, now=now))
-    record(store, events, rejects, total=total, along=along)
-
-
-def record(
-    store: Store,
-    events: list[Observed],
-    rejects: list[NewReject],
-    *,
-    total: Ingested,
-    along: Callable[[Writer], None] | None = None,
-) -> None:
-    """Record what was read in one transaction, together with what `along` writes, and count it in `total`."""
-    known = sum(store.ingest(events, rejects, along=along))
-    total.known += known
-    total.recorded += len(events) - known
-    total.rejected += len(rejects)
-    total.reasons += [f"{bad.origin}:{bad.line_no}: {bad.error}" for bad in rejects][: 5 - len(total.reasons)]
-
-
-def _chunks(numbered: Iterable[tuple[int, bytes]]) -> Iterator[list[tuple[int, bytes]]]:
-    chunk: list[tuple[int, bytes]] = []
-    size = 0
-    for line in numbered:
-        chunk.append(line)
-        size += len(line[1])
-        if len(chunk) >= CHUNK or size >= CHUNK_BYTES:
-            yield chunk
-            chunk, size = [], 0
-    if chunk:
-        yield chunk
-
-
-def _apart(line: bytes) -> list[bytes]:
-    """The elements of an array, or the line."""
-    return elements(line) or [line]
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, UnicodeDecodeError):
-        return "not UTF-8"
-    return "nested too deeply" if isinstance(error, RecursionError) else str(error)
-
-
-def reject(recorder: Recorder, origin: str, line_no: int, line: bytes, *, error: str, now: int) -> NewReject:
-    """A line that is not recorded, as it is kept: without its secrets, and bounded."""
-    text = line.rstrip(b"\r\n").decode("utf-8", "backslashreplace")
-    raw = _legible(bounded(text, 4 * _MAX_RAW), recorder)  # what is cut here is cut again below
-    return NewReject(
-        storable(origin), line_no, bounded(storable(raw), _MAX_RAW), storable(recorder.masked(error) or ""), now
-    )
-
-
-def _legible(raw: str, recorder: Recorder) -> str:
-    """A line that was not understood, without its secrets, also those that escapes or UTF-16 would hide."""
-    plain = _ESCAPED.sub(lambda match: chr(int(match[1], 16)), raw).replace("\0", "")
-    masked, hits = recorder.masker.mask_text(plain)
-    return masked if hits else raw
+def take(chunk: Chunk, line: Line, recorder: Recorder, *, limit: int = MAX_LINE) -> None:
+    """Add what a line says to a chunk; a line may be an array of several. `limit` is in bytes."""
+    if line.size > limit:
+        chunk.refuse(line.line_no, line.data, f"the line has {line.size:,} bytes; {limit:,} are the limit")
+        return
+    for text in elements(line.data) or [line.data]:
+        chunk.take(line.line_no, text, lambda text=text: _read(text, recorder, chunk.now))  # type: ignore[misc]
 
 
 def _read(line: bytes, recorder: Recorder, now: int) -> Read:
     """What a line says; nothing, of a blank one."""
+    line = line.lstrip(b"\0") or line[:1]  # a file that was truncated while its writer went on begins with NULs
     if not line.strip():
         return Read([])
+    if line == b"\0":
+        raise UsageError("the line holds NUL bytes only")
     if _EMPTY.fullmatch(line):
         return Read([], ignored=1)
     text = line.decode("utf-8-sig")

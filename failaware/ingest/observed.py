@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 from failaware.capture.json_values import as_json
-from failaware.errors import PayloadError
+from failaware.errors import FailawareError, PayloadError
 from failaware.ingest.record import Recorder
 from failaware.model import UNNUMBERED, Failure, NewAttempt, NewEvent, Observed
 
@@ -16,6 +16,19 @@ class Read(NamedTuple):
     events: list[Observed]
     ignored: int = 0
     refused: tuple[tuple[bytes, str], ...] = ()
+
+
+def reason(error: Exception) -> str:
+    """Why a line is not recorded."""
+    if isinstance(error, FailawareError):
+        return str(error)
+    if isinstance(error, UnicodeDecodeError):
+        return "not UTF-8"
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    if isinstance(error, ValueError) and "integer string conversion" in str(error):
+        return "a number has too many digits"
+    return f"it cannot be read, which may be a bug in failaware: {type(error).__name__}: {error}"
 
 
 def observed(event: NewEvent, failure: Failure | None, *, worker: str = "observed", took: int = 0) -> Observed:

@@ -7,6 +7,7 @@ digest of what a record says and of its place among equal ones of its request, s
 
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 from failaware.capture.exceptions import MAX_MESSAGE, failure
 from failaware.capture.root_cause import root_cause
 from failaware.errors import UsageError
-from failaware.ingest.observed import Read, event_of, observed
+from failaware.ingest.observed import Read, event_of, observed, reason
 from failaware.ingest.record import Recorder, as_name
 from failaware.model import ERROR_HERE, Failure, Observed
 from failaware.text import bounded
@@ -23,6 +24,10 @@ SIGNALS = ("resourceLogs", "resourceSpans", "resourceMetrics")
 """One of these names is in each request."""
 
 _ERROR = 17  # the least severityNumber of an error
+_SEVERITIES = {"TRACE": 1, "DEBUG": 5, "INFO": 9, "WARN": 13, "ERROR": _ERROR, "FATAL": 21}
+_SEVERITY = re.compile(
+    rf"(?P<number>\d{{1,2}})|SEVERITY_NUMBER_(?P<name>{'|'.join(_SEVERITIES)})(?P<step>[234])?", re.ASCII
+)
 _ERROR_TEXTS = ("ERROR", "FATAL", "CRITICAL", "EMERG", "ALERT", "PANIC")
 _TYPE, _MESSAGE, _STACK = "exception.type", "exception.message", "exception.stacktrace"
 _WHO = ("service.namespace", "service.name")  # the resource's attributes that are the source
@@ -50,8 +55,8 @@ def events(request: dict[str, Any], recorder: Recorder, now: int) -> Read:
             seen[digest] += 1
             key = f"otlp:{digest}" + (f":{seen[digest]}" if seen[digest] > 1 else "")
             found.append(_event(resource, scope, record, attributes, key=key, recorder=recorder, now=now))
-        except UsageError as error:
-            refused.append((raw, str(error)))
+        except Exception as error:  # noqa: BLE001 - foreign input: one record must not keep out the others
+            refused.append((raw, reason(error)))
     return Read(found, ignored, tuple(refused))
 
 
@@ -81,10 +86,18 @@ def _thrown(request: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str,
 def _is_failure(record: dict[str, Any], attributes: dict[str, Any]) -> bool:
     if _TYPE in attributes or _MESSAGE in attributes:
         return True
-    number = record.get("severityNumber")
-    if isinstance(number, int) and number:
+    number = _severity_number(record.get("severityNumber"))
+    if number:
         return number >= _ERROR
     return str(record.get("severityText", "")).upper().startswith(_ERROR_TEXTS)
+
+
+def _severity_number(value: Any) -> float:
+    """The number; also of its name, which protobuf's own JSON has in its place, such as SEVERITY_NUMBER_ERROR2."""
+    name = _SEVERITY.fullmatch(value) if isinstance(value, str) else None
+    if name is not None:
+        return int(name["number"] or _SEVERITIES[name["name"]] + int(name["step"] or 1) - 1)
+    return value if isinstance(value, int | float) else 0
 
 
 def _event(
@@ -134,7 +147,7 @@ def _time(record: dict[str, Any]) -> int | None:
     for name in ("timeUnixNano", "observedTimeUnixNano"):
         try:
             at = int(record.get(name) or 0)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise UsageError(f"'{name}' of a log record is a number of nanoseconds") from None
         if at:
             return at // 1_000
@@ -146,7 +159,8 @@ def _attributes(pairs: Any, depth: int = 0) -> dict[str, Any]:
         return {}
     if not isinstance(pairs, list):
         raise UsageError("attributes of OTLP are a list of {key, value}")
-    return {str(_object(pair, "attribute").get("key")): _value(pair.get("value"), depth) for pair in pairs}
+    attributes = [_object(pair, "attribute") for pair in pairs]
+    return {str(pair.get("key")): _value(pair.get("value"), depth) for pair in attributes}
 
 
 def _value(any_value: Any, depth: int = 0) -> Any:
@@ -157,23 +171,27 @@ def _value(any_value: Any, depth: int = 0) -> Any:
         raise UsageError("a value of OTLP is nested too deeply")
     for kind, value in _object(any_value, "value").items():
         if kind == "arrayValue":
-            return [_value(item, depth + 1) for item in _object(value, kind).get("values") or []]
+            return [_value(item, depth + 1) for item in _items(_object(value, kind), "values")]
         if kind == "kvlistValue":
             return _attributes(_object(value, kind).get("values"), depth + 1)
         if kind == "intValue":
             try:
                 return int(value)
-            except (TypeError, ValueError):
+            except (TypeError, ValueError, OverflowError):
                 raise UsageError("an intValue of OTLP is a whole number") from None
         return value
     return None
 
 
 def _list(holder: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    return [_object(item, name) for item in _items(holder, name)]
+
+
+def _items(holder: dict[str, Any], name: str) -> list[Any]:
     items = holder.get(name) or []
     if not isinstance(items, list):
         raise UsageError(f"'{name}' of OTLP is a list")
-    return [_object(item, name) for item in items]
+    return items
 
 
 def _object(value: Any, what: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from failaware.capture.exceptions import describe
 from failaware.capture.guarded import traceback_of
 from failaware.engine import Writer
+from failaware.errors import KeyConflict
 from failaware.facts import append, claim
 from failaware.ingest.observed import event_of
 from failaware.ingest.record import as_name
@@ -57,7 +58,11 @@ class TaskLog:
                 source=self._queue,
                 occurred_at=tries[0].started_at,
             )
-            self._store.write(self._job(Observed(event, tuple(tries))))
+            try:
+                self._store.write(self._job(Observed(event, tuple(tries))))
+            except KeyConflict:  # a task that replaced another one has its id
+                event = event._replace(key=as_name(f"{self._queue}:{task_id} {name}"))
+                self._store.write(self._job(Observed(event, tuple(tries))))
         except Exception as error:  # noqa: BLE001 - the task and its queue must not suffer from it
             _log.error("task %s[%s] is not recorded: %s", name, task_id, error)
 

@@ -44,7 +44,7 @@ def test_what_record_returns_is_what_was_recorded(store, clock):
 
 def test_a_known_key_gives_the_first_event_and_adds_nothing(store):
     first = store.record("a", {"n": 1}, key="k")
-    again = store.record("b", {"n": 2}, key="k")
+    again = store.record("a", {"n": 2}, key="k")
     assert again.known
     assert (again.event_id, again.event_type, again.payload) == (first.event_id, "a", {"n": 1})
     assert query(store, "SELECT count(*) FROM event_log") == [(1,)]
@@ -61,7 +61,7 @@ def test_processes_that_race_for_a_key_record_one_event(path):
 
 def test_record_many_takes_pairs_and_dicts_and_known_keys(store):
     given = [("a", 1), {"type": "b", "payload": [2], "key": "k", "source": "s", "occurred_at": "2026-11-01T00:00:00Z"}]
-    events = store.record_many([*given, {"type": "c", "key": "k"}] + [("d", n) for n in range(2_500)])
+    events = store.record_many([*given, {"type": "b", "key": "k"}] + [("d", n) for n in range(2_500)])
     assert [event.event_id for event in events[:3]] == [1, 2, 2]
     assert [event.known for event in events[:3]] == [False, False, True]
     assert len({event.event_id for event in events}) == 2_502

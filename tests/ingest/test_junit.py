@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from failaware.ingest.files import ingest_file
+from failaware.ingest.stream import Input
 from tests.conftest import assert_rebuild_changes_nothing, query
 
 SUITE = """\
@@ -59,7 +60,7 @@ Caused by: java.net.ConnectException: refused</error>
 
 
 def ingest(store, data, origin="report.xml"):
-    return ingest_file(store, io.BufferedReader(io.BytesIO(data)), origin=origin)
+    return ingest_file(store, Input(io.BytesIO(data)), origin=origin)
 
 
 def suites(*cases, attributes=""):

@@ -15,6 +15,7 @@ from failaware.ingest.junit import ingest_junit
 from failaware.ingest.lines import ingest_lines
 from failaware.ingest.masking import Masker
 from failaware.ingest.restore import take_back
+from failaware.ingest.stream import Input
 from failaware.read.export import Export
 from failaware.read.moment import parse_moment
 from failaware.text import storable
@@ -79,7 +80,7 @@ class Parsers:
         ingest_lines(self._store, data.splitlines(keepends=True), origin="lines")
 
     def _junit(self, data):
-        ingest_junit(self._store, io.BytesIO(data), origin="junit")
+        ingest_junit(self._store, Input(io.BytesIO(data)), origin="junit")
 
     def _export(self, data):
         take_back(self._again, data.splitlines(keepends=True) or [b""], origin="export")

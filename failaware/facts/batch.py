@@ -1,0 +1,63 @@
+"""A batch of events with attempts made elsewhere, and of rejects, recorded in one transaction.
+
+When that fails, its events are recorded one by one in it: one that no store takes must not keep out the others.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from failaware.derive.rules import Policy
+from failaware.engine import Writer
+from failaware.errors import KeyConflict, StoreError
+from failaware.facts import append
+from failaware.model import NewReject, Observed
+
+
+class Appended(NamedTuple):
+    """What became of a batch: how many of its events were known by their key, and the rejects made of its events."""
+
+    known: int
+    refused: list[NewReject]
+
+
+class Batch(NamedTuple):
+    """Events, rejects, what is committed along with them, and what makes a reject of an event; see `Store.ingest`."""
+
+    observed: Sequence[Observed]
+    rejects: Sequence[NewReject]
+    along: Callable[[Writer], None] | None
+    refuse: Callable[[int, Exception], NewReject] | None
+
+    def append(self, db: Writer, policy: Policy) -> Appended:
+        """Append all of it. Only an event whose key belongs to another type becomes a reject.
+
+        Raises:
+            KeyConflict: there is such an event, and no `refuse`.
+        """
+        conflicts: dict[int, KeyConflict] | None = {} if self.refuse else None
+        ids = append.observed(db, self.observed, policy, conflicts=conflicts)
+        known = sum(known for _, known in ids) - len(conflicts or {})
+        return self._finish(db, known, dict(conflicts or {}))
+
+    def append_one_by_one(self, db: Writer, policy: Policy) -> Appended:
+        """Append each event on its own, and make a reject of each that fails."""
+        known = 0
+        failed: dict[int, Exception] = {}
+        for position, event in enumerate(self.observed):
+            try:
+                with db.savepoint():
+                    ((_, is_known),) = append.observed(db, [event], policy)
+            except StoreError:
+                raise
+            except Exception as error:  # noqa: BLE001 - also a mistake of ours must not keep out the others
+                failed[position] = error
+            else:
+                known += is_known
+        return self._finish(db, known, failed)
+
+    def _finish(self, db: Writer, known: int, failed: dict[int, Exception]) -> Appended:
+        refused = [self.refuse(position, error) for position, error in failed.items()] if self.refuse else []
+        append.rejects(db, [*self.rejects, *refused])
+        if self.along is not None:
+            self.along(db)
+        return Appended(known, refused)

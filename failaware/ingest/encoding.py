@@ -1,0 +1,34 @@
+"""Whether an input is text in UTF-8, detected from its beginning: what is not would be rejected line by line."""
+
+import re
+
+from failaware.errors import UsageError
+
+_UNREADABLE = (  # how a file begins, what it is, and what to do about it
+    (b"\x1f\x8b", "compressed by gzip", "zcat {name} | failaware ingest -"),
+    (b"\x28\xb5\x2f\xfd", "compressed by zstd", "zstdcat {name} | failaware ingest -"),
+    (b"BZh", "compressed by bzip2", "bzcat {name} | failaware ingest -"),
+    (b"\xfd7zXZ\0", "compressed by xz", "xzcat {name} | failaware ingest -"),
+    (b"PK\3\4", "a zip archive", "unzip -p {name} | failaware ingest -"),
+    (b"SQLite format 3\0", "a SQLite database", "failaware copy {name} STORE, if it is a store"),
+    (b"\xff\xfe", "UTF-16", "iconv -f UTF-16 -t UTF-8 {name} | failaware ingest -"),
+    (b"\xfe\xff", "UTF-16", "iconv -f UTF-16 -t UTF-8 {name} | failaware ingest -"),
+    (b"{\0", "UTF-16", "iconv -f UTF-16LE -t UTF-8 {name} | failaware ingest -"),
+    (b"\0{", "UTF-16", "iconv -f UTF-16BE -t UTF-8 {name} | failaware ingest -"),
+)
+_HOLE = re.compile(rb"(?:^|(?<=\n))\0+")  # NULs between lines are left by truncations and power failures
+_LOOKED_AT = 1_024
+
+
+def check_text(begins: bytes, name: str) -> None:
+    """Refuse an input that is no text in UTF-8, told by its beginning.
+
+    Raises:
+        UsageError: what it is, and what to do.
+    """
+    for mark, what, instead in _UNREADABLE:
+        if begins.startswith(mark):
+            raise UsageError(f"{name} is {what}, not text in UTF-8; use: {instead.format(name=name)}")
+    text = _HOLE.sub(b"", begins[:_LOOKED_AT])
+    if b"\0" in text or text.decode("utf-8", "replace").count("\ufffd") > max(8, len(text) // 4):
+        raise UsageError(f"{name} is binary, not text in UTF-8; name JSON Lines, CloudEvents, OTLP/JSON or JUnit XML")

@@ -1,0 +1,168 @@
+"""Foreign input as it comes: files, pipes and sockets, read in pieces of bounded size, until their end or a signal.
+
+Nothing here waits for ever: a pipe on which nothing comes gives None a few times a second, so that what was read can be
+written, and a signal be obeyed.
+"""
+
+import io
+import os
+import select
+from collections.abc import Callable, Iterator
+from typing import IO, NamedTuple
+
+MAX_LINE = 16_777_216
+"""Bytes of a line that is looked at: a payload of the usual limit has far fewer, however it is escaped."""
+
+SHOWN = 65_536
+"""Bytes of a longer line that are kept."""
+
+_READ = 1_048_576  # bytes read at once
+_WAIT_S = 0.2  # for bytes to come
+_DRAINED = 1_048_576  # bytes of a pipe that are still read once reading was to stop: what a pipe can hold
+
+
+class Piece(NamedTuple):
+    """A part of a line, with its line end if it is the last one (`ends`)."""
+
+    line_no: int
+    data: bytes
+    ends: bool
+
+
+class Line(NamedTuple):
+    """A line or another unit of the input; of one that has more than MAX_LINE bytes (`size`), only the beginning."""
+
+    line_no: int
+    data: bytes
+    size: int
+
+
+class Input:
+    """An open file, pipe or socket.
+
+    Args:
+        file: what to read; unbuffered, if it has a file descriptor.
+        stop: whether to stop reading, asked before each read. What is in a pipe by then is still read.
+    """
+
+    def __init__(self, file: IO[bytes], *, stop: Callable[[], bool] = lambda: False) -> None:
+        self.stopped = False
+        """Whether it was stopped before its end."""
+        self.error: OSError | None = None
+        """Why it could not be read further, if so; otherwise that is like an end."""
+        self.bytes_read = 0
+        self._file, self._stop = file, stop
+        self._ahead: list[bytes] = []  # read by `begins`, and not yet by `read`
+        self._drained = 0
+        try:
+            self._fd: int | None = file.fileno()
+        except (io.UnsupportedOperation, AttributeError):
+            self._fd = None
+        self._poll = None if self._fd is None else select.poll()
+        if self._poll is not None:
+            self._poll.register(file, select.POLLIN | select.POLLHUP)
+
+    def begins(self, most: int = 65_536) -> bytes:
+        """The first line that is not blank with what stands before it, at most so many bytes, or what there is."""
+        ahead = b"".join(self._ahead)
+        while len(ahead) < most and b"\n" not in ahead.lstrip():
+            data = self._next()
+            if data == b"":
+                break
+            ahead += data or b""
+        self._ahead = [ahead] if ahead else []
+        return ahead[:most]
+
+    def read(self) -> bytes | None:
+        """The next bytes; none at the end, and None when nothing has come for a moment."""
+        return self._ahead.pop() if self._ahead else self._next()
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Whole lines, however long."""
+        parts: list[bytes] = []
+        while (data := self.read()) != b"":
+            for line in io.BytesIO(data or b""):
+                parts.append(line)
+                if line.endswith(b"\n"):
+                    yield b"".join(parts)
+                    parts = []
+        if parts:
+            yield b"".join(parts)
+
+    def _next(self) -> bytes | None:
+        if not self.stopped and self._stop():
+            self.stopped = True
+        try:
+            data = self._rest() if self.stopped else self._come()
+        except OSError as error:
+            self.error, data = error, b""
+        self.bytes_read += len(data or b"")
+        return data
+
+    def _come(self) -> bytes | None:
+        if self._fd is None or self._poll is None:
+            return self._file.read(_READ)
+        if not self._poll.poll(_WAIT_S * 1_000):
+            return None
+        try:
+            return os.read(self._fd, _READ)
+        except BlockingIOError:  # another process that has the same pipe was quicker
+            return None
+
+    def _rest(self) -> bytes:
+        """What is in a pipe already, once reading was to stop; nothing of a file, which can be read again."""
+        if self._fd is None or self._poll is None or self._drained >= _DRAINED or not is_stream(self._fd):
+            return b""
+        data = os.read(self._fd, _DRAINED - self._drained) if self._poll.poll(0) else b""
+        self._drained += len(data)
+        return data
+
+
+def is_stream(fd: int) -> bool:
+    """Whether what is read from it is gone: a pipe, a socket or a terminal."""
+    try:
+        os.lseek(fd, 0, os.SEEK_CUR)
+    except OSError:
+        return True
+    return os.isatty(fd)
+
+
+def pieces(source: Input) -> Iterator[Piece | None]:
+    """The pieces of the lines of an input as they come, and None when nothing has come for a moment."""
+    line_no = 1
+    while (data := source.read()) != b"":
+        if data is None:
+            yield None
+            continue
+        for part in io.BytesIO(data):
+            ends = part.endswith(b"\n")
+            yield Piece(line_no, part, ends)
+            line_no += ends
+
+
+def whole_lines(parts: Iterator[Piece | None]) -> Iterator[Line | None]:
+    """Lines put together of their pieces; NULs before a line, as a truncation leaves them, are no part of it."""
+    line_no, kept, size, nuls = 0, [b""], 0, 0
+    for piece in parts:
+        if piece is None:
+            yield None
+            continue
+        line_no, data = piece.line_no, piece.data
+        if not size:
+            data = data.lstrip(b"\0")
+            nuls += len(piece.data) - len(data)
+        size += len(data)
+        if size <= MAX_LINE:
+            kept.append(data)
+        elif size - len(data) <= MAX_LINE:
+            kept = [b"".join([*kept, data])[:SHOWN]]
+        if piece.ends:
+            yield _line(line_no, kept, size, nuls)
+            kept, size, nuls = [b""], 0, 0
+    if size or nuls:
+        yield _line(line_no, kept, size, nuls)
+
+
+def _line(line_no: int, kept: list[bytes], size: int, nuls: int) -> Line:
+    line = b"".join(kept)
+    return Line(line_no, b"\0" if nuls and not line.strip() else line, size)
