@@ -10,6 +10,7 @@ from failaware.cli import output
 from failaware.cli.run import add_synchronous
 from failaware.errors import UsageError
 from failaware.ingest.chunk import Ingested
+from failaware.ingest.encoding import STANDARD_INPUT
 from failaware.ingest.files import ingest_file
 from failaware.ingest.stream import Input, is_stream
 from failaware.store import Store
@@ -88,7 +89,7 @@ def _ingest(store: Store, name: str, interrupts: Interrupts, total: Ingested) ->
         raise UsageError(f"cannot read {shown}: {error.strerror}") from None
     with file, _progress(name) as progress:
         source = Input(file, stop=lambda: interrupts.wait(0))
-        total.add(ingest_file(store, source, origin="stdin" if name == "-" else name, progress=progress))
+        total.add(ingest_file(store, source, origin=STANDARD_INPUT if name == "-" else name, progress=progress))
         if source.error is not None:
             output.say(f"cannot read {shown} after byte {source.bytes_read:,}: {source.error.strerror}")
             return 2

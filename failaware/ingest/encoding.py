@@ -4,6 +4,9 @@ import re
 
 from failaware.errors import UsageError
 
+STANDARD_INPUT = "stdin"
+"""What standard input is called as the origin of rejects."""
+
 _UNREADABLE = (  # how a file begins, what it is, and what to do about it
     (b"\x1f\x8b", "compressed by gzip", "zcat {name} | failaware ingest -"),
     (b"\x28\xb5\x2f\xfd", "compressed by zstd", "zstdcat {name} | failaware ingest -"),
@@ -28,7 +31,8 @@ def check_text(begins: bytes, name: str) -> None:
     """
     for mark, what, instead in _UNREADABLE:
         if begins.startswith(mark):
-            raise UsageError(f"{name} is {what}, not text in UTF-8; use: {instead.format(name=name)}")
+            command = instead.format(name="" if name == STANDARD_INPUT else name).replace("  ", " ")
+            raise UsageError(f"{name} is {what}, not text in UTF-8; use: {command}")
     text = _HOLE.sub(b"", begins[:_LOOKED_AT])
     if b"\0" in text or text.decode("utf-8", "replace").count("\ufffd") > max(8, len(text) // 4):
         raise UsageError(f"{name} is binary, not text in UTF-8; name JSON Lines, CloudEvents, OTLP/JSON or JUnit XML")

@@ -159,7 +159,7 @@ def _attributes(pairs: Any, depth: int = 0) -> dict[str, Any]:
         return {}
     if not isinstance(pairs, list):
         raise UsageError("attributes of OTLP are a list of {key, value}")
-    attributes = [_object(pair, "attribute") for pair in pairs]
+    attributes = [_one_of(pair, "attributes") for pair in pairs]
     return {str(pair.get("key")): _value(pair.get("value"), depth) for pair in attributes}
 
 
@@ -184,7 +184,7 @@ def _value(any_value: Any, depth: int = 0) -> Any:
 
 
 def _list(holder: dict[str, Any], name: str) -> list[dict[str, Any]]:
-    return [_object(item, name) for item in _items(holder, name)]
+    return [_one_of(item, name) for item in _items(holder, name)]
 
 
 def _items(holder: dict[str, Any], name: str) -> list[Any]:
@@ -192,6 +192,12 @@ def _items(holder: dict[str, Any], name: str) -> list[Any]:
     if not isinstance(items, list):
         raise UsageError(f"'{name}' of OTLP is a list")
     return items
+
+
+def _one_of(item: Any, name: str) -> dict[str, Any]:
+    if not isinstance(item, dict):
+        raise UsageError(f"'{name}' of OTLP is a list of objects")
+    return item
 
 
 def _object(value: Any, what: str) -> dict[str, Any]:
