@@ -16,13 +16,20 @@ from failaware.engine import Deriver, Row
 from failaware.engine.guards import ERASED
 from failaware.engine.pages import pages
 from failaware.engine.schema import tables_of
-from failaware.engine.sql import load, retries
+from failaware.engine.sql import load
 from failaware.model import NEVER
 
 _SQL = load(__file__, "fold.sql")
-_SQL["settle"] = _SQL["settle"].format(
-    event_severity=case("event", "severity"), event_rule=case("event", "name"), retry_count=retries("l.attempts")
-)
+NOBODY_FAILS_AGAIN = """NOT EXISTS (
+  SELECT 1 FROM failure_after_success r
+   WHERE r.cluster_id = entered.cluster_id AND r.recovered_at >= entered.first_failed_at
+     AND (r.failed_at < entered.first_failed_at
+          OR r.failed_at = entered.first_failed_at AND r.event_id < entered.event_id))
+"""
+"""SQL: when `entered` failed first with its cluster, no event was failing with it that had been SYNCED before."""
+
+_SQL["settle"] = _SQL["settle"].format(event_severity=case("event", "severity"), event_rule=case("event", "name"))
+_SQL["count_comebacks"] = _SQL["count_comebacks"].format(nobody_fails_again=NOBODY_FAILS_AGAIN)
 
 _PAGE = 5_000  # failures fingerprinted, clusters judged at a time
 _REBUILD_PAGES = {
@@ -147,7 +154,7 @@ def _pages(db: Deriver) -> Iterator[Scope]:
 
 def _empty_work_tables(db: Deriver, *, entered: bool) -> None:
     """They are temporary tables of this connection; a rollback empties them as well."""
-    db.clear("touched", *(("entry", "course", "moved_hour") if entered else ()))
+    db.clear("touched", *(("entry", "revised", "course", "moved_hour") if entered else ()))
 
 
 def _gather(db: Deriver, scope: Scope) -> bool:
@@ -155,14 +162,19 @@ def _gather(db: Deriver, scope: Scope) -> bool:
     db.execute(_scoped(scope.ctes, "touch"), scope.parameters)
     if scope.attempts:
         _fingerprint(db, scope)
-    failed = bool(db.query("SELECT 1 FROM touched WHERE last_failure IS NOT NULL LIMIT 1"))
+    ((failed, revised),) = db.query(
+        "SELECT count(*), count(revised_from) FROM touched WHERE last_failure IS NOT NULL"
+    )
     if failed:
         db.execute(_scoped(scope.ctes, "entries"), scope.parameters)
-    return failed
+    if revised:
+        db.execute(_scoped(scope.ctes, "revise"), scope.parameters)
+    return bool(failed)
 
 
 def _enter(db: Deriver, scope: Scope) -> None:
     db.execute(_SQL["enter"])
+    db.execute(_SQL["keep_revised"])
     if scope.attempts:
         db.execute(_scoped(scope.ctes, "count_hours"), scope.parameters)
     db.execute(_SQL["count_entries"])

@@ -7,9 +7,9 @@
 
 -- name: new_states
 -- An event that nobody has tried yet is PENDING and due at once.
-INSERT INTO event_state (event_id, event_type, sync_status, dismissed, attempts, budget_from, cluster_id, due_at,
-                         changed_at)
-SELECT event_id, event_type, 'PENDING', 0, 0, 0, 0, detected_at, detected_at FROM new_event;
+INSERT INTO event_state (event_id, event_type, sync_status, dismissed, attempts, retry_count, last_success, budget_from,
+                         failed_attempts, cluster_id, due_at, changed_at)
+SELECT event_id, event_type, 'PENDING', 0, 0, 0, 0, 0, 0, 0, detected_at, detected_at FROM new_event;
 
 -- name: tally_new
 INSERT INTO tally (event_type, sync_status, dismissed, cluster_id, severity, events)
@@ -18,30 +18,60 @@ ON CONFLICT (event_type, sync_status, dismissed, cluster_id, severity)
 DO UPDATE SET events = tally.events + excluded.events;
 
 -- name: touch
-INSERT INTO touched (event_id, event_type, was_status, was_dismissed, was_cluster, was_severity, attempts,
-                     first_failed_at, last_failed_at, last_failure, changed_at, outcome, retry_at, open_until)
+-- Only where the last success or the budget moves are attempts counted that are not new: those after it.
+INSERT INTO touched (event_id, event_type, was_status, was_dismissed, was_cluster, was_severity, attempts, retry_count,
+                     last_success, budget_from, failed_attempts, first_failed_at, failing_since, last_failed_at,
+                     last_failure, changed_at, outcome, retry_at, first_success, late, revised_from)
 SELECT m.event_id, m.event_type, m.sync_status, m.dismissed, m.cluster_id, coalesce(m.severity, ''), m.tried,
-       m.first_failed_at, m.last_failed_at, m.last_failure, m.changed_at, a.outcome, a.retry_at,
-       CASE a.outcome WHEN 'SYNCED' THEN a.finished_at ELSE 9223372036854775807 END
-  FROM (SELECT s.event_id, s.event_type, s.sync_status, s.dismissed, s.cluster_id, s.severity,
+       m.failures - CASE WHEN m.tried > m.success THEN 1 ELSE 0 END, m.success, m.budget,
+       CASE WHEN m.budget = m.budget_from THEN m.failed_attempts + m.new_failures
+            ELSE (SELECT count(*) FROM known_attempt k
+                   WHERE k.event_id = m.event_id AND k.attempt_no > m.budget AND k.outcome = 'FAILED') END,
+       m.first_failed_at,
+       CASE WHEN m.success > m.last_success
+            THEN (SELECT min(k.finished_at) FROM known_attempt k
+                   WHERE k.event_id = m.event_id AND k.attempt_no > m.success AND k.outcome = 'FAILED')
+            WHEN m.failing_since <= m.new_failing_since OR m.new_failing_since IS NULL THEN m.failing_since
+            ELSE m.new_failing_since END,
+       m.last_failed_at, m.last_failure, m.changed_at, a.outcome, a.retry_at, m.first_success, m.late,
+       CASE WHEN m.late = 1 THEN 0
+            WHEN m.last_success = 0 AND (m.first_success IS NULL OR m.first_success > m.last_failed_no) THEN NULL
+            WHEN m.first_success IS NULL THEN m.attempts ELSE m.last_success END
+  FROM (SELECT s.event_id, s.event_type, s.sync_status, s.dismissed, s.cluster_id, s.severity, s.attempts,
+               s.last_success, s.budget_from, s.failed_attempts, s.failing_since,
                CASE WHEN n.attempts > s.attempts THEN n.attempts ELSE s.attempts END AS tried,
+               s.retry_count + CASE WHEN s.attempts > s.last_success THEN 1 ELSE 0 END + n.failures AS failures,
+               CASE WHEN n.success > s.last_success THEN n.success ELSE s.last_success END AS success,
+               CASE WHEN n.budget > s.budget_from THEN n.budget ELSE s.budget_from END AS budget,
+               n.new_failures, n.new_failing_since, n.first_success, n.last_failed_no,
+               CASE WHEN n.first_attempt < s.attempts THEN 1 ELSE 0 END AS late,
                CASE WHEN s.first_failed_at <= n.first_failed_at OR n.first_failed_at IS NULL THEN s.first_failed_at
                     ELSE n.first_failed_at END AS first_failed_at,
                CASE WHEN s.last_failed_at >= n.last_failed_at OR n.last_failed_at IS NULL THEN s.last_failed_at
                     ELSE n.last_failed_at END AS last_failed_at,
-               CASE WHEN n.last_failure IS NULL THEN s.last_failure  -- by its number: a try may be recorded late
+               CASE WHEN n.failures = 0 THEN s.last_failure  -- by its number: a try may be recorded late
                     ELSE (SELECT k.attempt_id FROM known_attempt k WHERE k.event_id = s.event_id AND k.outcome = 'FAILED'
                            ORDER BY k.attempt_no DESC LIMIT 1) END AS last_failure,
                CASE WHEN s.changed_at > n.at THEN s.changed_at ELSE n.at END AS changed_at
-          FROM (SELECT event_id, max(attempt_no) AS attempts, min(failed_at) AS first_failed_at,
-                       max(failed_at) AS last_failed_at, max(failure) AS last_failure, max(at) AS at
+          FROM (SELECT f.event_id, max(f.attempt_no) AS attempts, min(f.attempt_no) AS first_attempt,
+                       max(f.success) AS success, min(f.success) AS first_success, max(f.budget) AS budget,
+                       count(f.failed_at) AS failures, max(CASE WHEN f.failed_at IS NOT NULL THEN f.attempt_no END)
+                         AS last_failed_no,
+                       count(CASE WHEN f.attempt_no > e.budget_from THEN f.failed_at END) AS new_failures,
+                       min(CASE WHEN f.attempt_no > e.last_success THEN f.failed_at END) AS new_failing_since,
+                       min(f.failed_at) AS first_failed_at, max(f.failed_at) AS last_failed_at, max(f.at) AS at
                   FROM (SELECT event_id, attempt_no, finished_at AS at,
                                CASE outcome WHEN 'FAILED' THEN finished_at END AS failed_at,
-                               CASE outcome WHEN 'FAILED' THEN attempt_id END AS failure
+                               CASE outcome WHEN 'SYNCED' THEN attempt_no END AS success,
+                               CASE outcome WHEN 'SYNCED' THEN attempt_no END AS budget
                           FROM new_attempt
                         UNION ALL
-                        SELECT event_id, 0, decided_at, NULL, NULL FROM new_decision) f
-                 GROUP BY event_id) n
+                        SELECT event_id, NULL, decided_at, NULL, NULL,
+                               CASE decision WHEN 'REQUEUE' THEN after_attempt END
+                          FROM new_decision) f
+                 CROSS JOIN event_state e
+                 WHERE e.event_id = f.event_id
+                 GROUP BY f.event_id) n
           JOIN event_state s ON s.event_id = n.event_id) m
   LEFT JOIN known_attempt a ON a.event_id = m.event_id AND a.attempt_no = m.tried;
 
@@ -79,29 +109,73 @@ UPDATE failure_cluster SET error_type = ?, template = ? WHERE cluster_id = ?;
 
 -- name: entries
 -- An event that never failed is in no cluster (was_cluster 0). CROSS JOIN keeps SQLite from going through all entries.
-INSERT INTO entry (event_id, cluster_id, failures, first_failed_at, last_failed_at, open_until, newest, was_failures,
-                   was_first, was_open, moved_from)
+INSERT INTO entry (event_id, cluster_id, failures, first_failed_at, last_failed_at, first_attempt, recovered_at,
+                   recovered, newest, was_failures, was_first, was_recovered_at, was_recovered, moved_from)
 SELECT n.*, CASE WHEN n.was_first IS NULL OR n.was_first <> n.first_failed_at THEN n.first_failed_at
-                 WHEN n.was_open < n.open_until THEN n.was_open
-                 WHEN n.was_open > n.open_until THEN n.open_until END
-  FROM (SELECT m.event_id, m.cluster_id, sum(m.failures) AS failures, min(m.first_failed_at) AS first_failed_at,
-               max(m.last_failed_at) AS last_failed_at, max(t.open_until) AS open_until, max(m.newest) AS newest,
-               coalesce(max(m.was_failures), 0) AS was_failures, max(m.was_first) AS was_first,
-               max(m.was_open) AS was_open
-          FROM (SELECT c.event_id, c.cluster_id, c.failures, c.first_failed_at, c.last_failed_at, NULL AS newest,
-                       c.failures AS was_failures, c.first_failed_at AS was_first, c.open_until AS was_open
-                  FROM touched t CROSS JOIN event_cluster c
-                 WHERE c.event_id = t.event_id AND t.was_cluster <> 0
-                UNION ALL
-                SELECT a.event_id, f.cluster_id, 1, a.finished_at, a.finished_at, a.attempt_id, NULL, NULL, NULL
-                  FROM new_attempt a JOIN failure f ON f.attempt_id = a.attempt_id
-                 WHERE a.outcome = 'FAILED') m
-          JOIN touched t ON t.event_id = m.event_id
-         GROUP BY m.event_id, m.cluster_id) n;
+                 WHEN n.was_recovered_at < n.recovered_at THEN n.was_recovered_at
+                 WHEN n.was_recovered_at > n.recovered_at THEN n.recovered_at END
+  FROM (SELECT g.event_id, g.cluster_id, g.failures, g.first_failed_at, g.last_failed_at, g.first_attempt,
+               CASE WHEN g.was_first_attempt = g.first_attempt
+                     AND (t.first_success IS NULL OR g.was_recovered_at < 9223372036854775807 AND t.late = 0)
+                    THEN g.was_recovered_at
+                    ELSE coalesce((SELECT k.finished_at FROM known_attempt k
+                                    WHERE k.event_id = g.event_id AND k.attempt_no > g.first_attempt
+                                      AND k.outcome = 'SYNCED' ORDER BY k.attempt_no LIMIT 1), 9223372036854775807) END
+                 AS recovered_at,
+               CASE t.outcome WHEN 'SYNCED' THEN 1 ELSE 0 END AS recovered, g.newest, g.was_failures, g.was_first,
+               g.was_recovered_at, g.was_recovered
+          FROM (SELECT m.event_id, m.cluster_id, sum(m.failures) AS failures, min(m.first_failed_at) AS first_failed_at,
+                       max(m.last_failed_at) AS last_failed_at, min(m.first_attempt) AS first_attempt,
+                       max(m.newest) AS newest, coalesce(max(m.was_failures), 0) AS was_failures,
+                       max(m.was_first) AS was_first, max(m.was_first_attempt) AS was_first_attempt,
+                       max(m.was_recovered_at) AS was_recovered_at, coalesce(max(m.was_recovered), 0) AS was_recovered
+                  FROM (SELECT c.event_id, c.cluster_id, c.failures, c.first_failed_at, c.last_failed_at,
+                               c.first_attempt, NULL AS newest, c.failures AS was_failures,
+                               c.first_failed_at AS was_first, c.first_attempt AS was_first_attempt,
+                               c.recovered_at AS was_recovered_at, c.recovered AS was_recovered
+                          FROM touched t CROSS JOIN event_cluster c
+                         WHERE c.event_id = t.event_id AND t.was_cluster <> 0
+                        UNION ALL
+                        SELECT a.event_id, f.cluster_id, 1, a.finished_at, a.finished_at, a.attempt_no, a.attempt_id,
+                               NULL, NULL, NULL, NULL, NULL
+                          FROM new_attempt a JOIN failure f ON f.attempt_id = a.attempt_id
+                         WHERE a.outcome = 'FAILED') m
+                 GROUP BY m.event_id, m.cluster_id) g
+          JOIN touched t ON t.event_id = g.event_id) n;
+
+-- name: revise
+-- Failures after a success, of events that are tried again although they were SYNCED (a nightly job with a key).
+INSERT INTO revised (event_id, attempt_no, cluster_id, failed_at, recovered_at, moved_from)
+SELECT n.event_id, n.attempt_no, n.cluster_id, n.failed_at, n.recovered_at,
+       CASE WHEN w.recovered_at IS NULL THEN n.failed_at
+            WHEN w.recovered_at < n.recovered_at THEN w.recovered_at ELSE n.recovered_at END
+  FROM (SELECT a.event_id, a.attempt_no, f.cluster_id, a.finished_at AS failed_at,
+               coalesce(k.finished_at, 9223372036854775807) AS recovered_at
+          FROM (SELECT k.event_id, k.attempt_no, k.attempt_id, k.outcome, k.finished_at, t.revised_from,
+                       min(CASE k.outcome WHEN 'SYNCED' THEN k.attempt_no END)
+                         OVER (PARTITION BY k.event_id) AS first_success,
+                       min(CASE k.outcome WHEN 'SYNCED' THEN k.attempt_no END)
+                         OVER (PARTITION BY k.event_id ORDER BY k.attempt_no DESC ROWS UNBOUNDED PRECEDING)
+                         AS next_success
+                  FROM touched t CROSS JOIN known_attempt k
+                 WHERE k.event_id = t.event_id AND k.attempt_no > t.revised_from) AS a
+          JOIN failure f ON f.attempt_id = a.attempt_id
+          LEFT JOIN known_attempt k ON k.event_id = a.event_id AND k.attempt_no = a.next_success
+         WHERE a.outcome = 'FAILED' AND (a.revised_from > 0 OR a.attempt_no > a.first_success)) AS n
+  LEFT JOIN failure_after_success w ON w.event_id = n.event_id AND w.attempt_no = n.attempt_no
+ WHERE w.recovered_at IS NULL OR w.recovered_at <> n.recovered_at;
+
+-- name: keep_revised
+INSERT INTO failure_after_success (event_id, attempt_no, cluster_id, failed_at, recovered_at)
+SELECT event_id, attempt_no, cluster_id, failed_at, recovered_at FROM revised WHERE true ORDER BY 1, 2
+ON CONFLICT (event_id, attempt_no) DO UPDATE SET recovered_at = excluded.recovered_at;
 
 -- name: courses
 INSERT INTO course (cluster_id, moved_from)
-SELECT cluster_id, min(moved_from) FROM entry WHERE moved_from IS NOT NULL GROUP BY cluster_id;
+SELECT cluster_id, min(moved_from)
+  FROM (SELECT cluster_id, moved_from FROM entry WHERE moved_from IS NOT NULL
+        UNION ALL SELECT cluster_id, moved_from FROM revised) AS moved
+ GROUP BY cluster_id;
 
 -- name: moved_hours
 INSERT INTO moved_hour (cluster_id, hour)
@@ -119,26 +193,28 @@ INSERT INTO moved_hour (cluster_id, hour)
 SELECT h.cluster_id, h.hour FROM course c JOIN cluster_hour h ON h.cluster_id = c.cluster_id WHERE h.events > 0;
 
 -- name: count_comebacks
--- An event that enters when every event before it had been SYNCED is a comeback. Only entries after the earliest
--- change can become or cease to be one; `until` is the end of the trouble of all entries before that. :sign takes them
--- out of the count (-1, before the change), or puts them back (1, after it). CROSS JOIN leads SQLite along the courses
--- in the order in which the window wants them, so that it neither sorts nor keeps them.
+-- An event that enters when every event before it had been SYNCED since its last failure until then is a comeback: every
+-- first recovery lies before it, and no event that failed again after a success is failing at that moment. Only entries
+-- after the earliest change can become or cease to be one; `until` is the last first recovery of all entries before
+-- that. :sign takes them out of the count (-1, before the change), or puts them back (1, after it). CROSS JOIN leads
+-- SQLite along the courses in the order in which the window wants them, so that it neither sorts nor keeps them.
 WITH change AS MATERIALIZED (
   SELECT cluster_id,
-         (SELECT p.open_until FROM event_cluster p
+         (SELECT p.recovered_at FROM event_cluster p
            WHERE p.cluster_id = c.cluster_id AND p.first_failed_at < c.moved_from
-           ORDER BY p.open_until DESC LIMIT 1) AS until
+           ORDER BY p.recovered_at DESC LIMIT 1) AS until
     FROM course c)
 UPDATE failure_cluster SET comebacks = failure_cluster.comebacks + :sign * n.comebacks
   FROM (SELECT entered.cluster_id, count(*) AS comebacks
-          FROM (SELECT c.cluster_id, e.first_failed_at,
-                       max(e.open_until) OVER (PARTITION BY c.cluster_id ORDER BY e.first_failed_at, e.event_id
-                                               ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS earlier
+          FROM (SELECT c.cluster_id, e.event_id, e.first_failed_at,
+                       max(e.recovered_at) OVER (PARTITION BY c.cluster_id ORDER BY e.first_failed_at, e.event_id
+                                                 ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS earlier
                   FROM course c CROSS JOIN event_cluster e
                  WHERE e.cluster_id = c.cluster_id AND e.first_failed_at >= c.moved_from) AS entered
          CROSS JOIN change
          WHERE change.cluster_id = entered.cluster_id AND coalesce(until, earlier) IS NOT NULL
            AND first_failed_at > coalesce(until, earlier) AND first_failed_at > coalesce(earlier, until)
+           AND {nobody_fails_again}
          GROUP BY entered.cluster_id) AS n
  WHERE failure_cluster.cluster_id = n.cluster_id;
 
@@ -171,13 +247,14 @@ ON CONFLICT (cluster_id, hour) DO UPDATE SET
   failures = cluster_hour.failures + excluded.failures, events = cluster_hour.events + excluded.events;
 
 -- name: enter
-INSERT INTO event_cluster (event_id, cluster_id, failures, first_failed_at, last_failed_at, open_until)
-SELECT event_id, cluster_id, failures, first_failed_at, last_failed_at, open_until FROM entry
- WHERE moved_from IS NOT NULL OR failures > was_failures
+INSERT INTO event_cluster (event_id, cluster_id, failures, first_failed_at, last_failed_at, first_attempt, recovered_at,
+                           recovered)
+SELECT event_id, cluster_id, failures, first_failed_at, last_failed_at, first_attempt, recovered_at, recovered FROM entry
+ WHERE moved_from IS NOT NULL OR failures > was_failures OR recovered <> was_recovered
  ORDER BY event_id, cluster_id
 ON CONFLICT (event_id, cluster_id) DO UPDATE SET
-  failures = excluded.failures, first_failed_at = excluded.first_failed_at,
-  last_failed_at = excluded.last_failed_at, open_until = excluded.open_until;
+  failures = excluded.failures, first_failed_at = excluded.first_failed_at, last_failed_at = excluded.last_failed_at,
+  first_attempt = excluded.first_attempt, recovered_at = excluded.recovered_at, recovered = excluded.recovered;
 
 -- name: count_entries
 -- The newest fact of any of its events dates a cluster, the newest failure is its example.
@@ -191,8 +268,7 @@ UPDATE failure_cluster AS c
        changed_at = CASE WHEN c.changed_at > n.changed_at THEN c.changed_at ELSE n.changed_at END
   FROM (SELECT e.cluster_id, sum(e.failures - e.was_failures) AS failures,
                sum(CASE WHEN e.was_first IS NULL THEN 1 ELSE 0 END) AS events,
-               sum(CASE WHEN e.open_until < 9223372036854775807 THEN 1 ELSE 0 END
-                   - CASE WHEN e.was_open < 9223372036854775807 THEN 1 ELSE 0 END) AS recovered,
+               sum(e.recovered - e.was_recovered) AS recovered,
                min(e.first_failed_at) AS first_failed_at, max(e.last_failed_at) AS last_failed_at,
                max(e.newest) AS newest, max(t.changed_at) AS changed_at
           FROM entry e JOIN touched t ON t.event_id = e.event_id
@@ -201,23 +277,23 @@ UPDATE failure_cluster AS c
 
 -- name: settle
 -- The state of each touched event, from its last attempt, its last decision and its last failure. Only decisions can
--- leave an event PENDING that was touched at all, so that it is due from the last one on.
-INSERT INTO event_state (event_id, event_type, sync_status, dismissed, attempts, budget_from, last_failure, cluster_id,
-                         first_failed_at, last_failed_at, due_at, severity, rule, changed_at)
-SELECT event_id, event_type, sync_status, dismissed, attempts, budget_from, last_failure, cluster_id, first_failed_at,
-       last_failed_at, due_at, {event_severity}, {event_rule}, changed_at
-  FROM (SELECT l.*, {retry_count} AS retry_count,
-               CASE WHEN l.dismissed = 1 THEN NULL WHEN l.sync_status = 'PENDING' THEN l.decided_at
-                    WHEN l.sync_status = 'FAILED' THEN l.retry_at END AS due_at
+-- leave an event PENDING that was touched at all, so that it is due from the last one on. A dismissal ends with the next
+-- success: what fails after that is a new failure.
+INSERT INTO event_state (event_id, event_type, sync_status, dismissed, attempts, retry_count, last_success, budget_from,
+                         failed_attempts, last_failure, cluster_id, first_failed_at, failing_since, last_failed_at,
+                         due_at, severity, rule, changed_at)
+SELECT event_id, event_type, sync_status, dismissed, attempts, retry_count, last_success, budget_from, failed_attempts,
+       last_failure, cluster_id, first_failed_at, failing_since, last_failed_at, due_at, {event_severity}, {event_rule},
+       changed_at
+  FROM (SELECT l.*, CASE WHEN l.dismissed = 1 THEN NULL WHEN l.sync_status = 'PENDING' THEN l.decided_at
+                         WHEN l.sync_status = 'FAILED' THEN l.retry_at END AS due_at
           FROM (SELECT t.*, d.decided_at,
                        CASE WHEN t.attempts = 0 OR d.decision = 'REQUEUE' AND d.after_attempt >= t.attempts
                             THEN 'PENDING'
                             WHEN t.outcome = 'SYNCED' THEN 'SYNCED'
                             WHEN t.retry_at IS NOT NULL THEN 'FAILED' ELSE 'DEAD' END AS sync_status,
                        CASE WHEN d.decision = 'DISMISS' AND coalesce(t.outcome, '') <> 'SYNCED'
-                            THEN 1 ELSE 0 END AS dismissed,
-                       coalesce((SELECT max(q.after_attempt) FROM known_decision q
-                                  WHERE q.event_id = t.event_id AND q.decision = 'REQUEUE'), 0) AS budget_from,
+                             AND t.last_success <= d.after_attempt THEN 1 ELSE 0 END AS dismissed,
                        coalesce(f.cluster_id, 0) AS cluster_id
                   FROM touched t
                   LEFT JOIN known_decision d ON d.decision_id =
@@ -226,9 +302,11 @@ SELECT event_id, event_type, sync_status, dismissed, attempts, budget_from, last
  WHERE true
 ON CONFLICT (event_id) DO UPDATE SET
   sync_status = excluded.sync_status, dismissed = excluded.dismissed, attempts = excluded.attempts,
-  budget_from = excluded.budget_from, last_failure = excluded.last_failure, cluster_id = excluded.cluster_id,
-  first_failed_at = excluded.first_failed_at, last_failed_at = excluded.last_failed_at, due_at = excluded.due_at,
-  severity = excluded.severity, rule = excluded.rule, changed_at = excluded.changed_at;
+  retry_count = excluded.retry_count, last_success = excluded.last_success, budget_from = excluded.budget_from,
+  failed_attempts = excluded.failed_attempts, last_failure = excluded.last_failure, cluster_id = excluded.cluster_id,
+  first_failed_at = excluded.first_failed_at, failing_since = excluded.failing_since,
+  last_failed_at = excluded.last_failed_at, due_at = excluded.due_at, severity = excluded.severity,
+  rule = excluded.rule, changed_at = excluded.changed_at;
 
 -- name: tally
 -- The touched events leave the tally as what they were and come back as what they are.

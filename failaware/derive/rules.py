@@ -1,9 +1,9 @@
 """The severity rules, as a table that a person reads, and the policy that sets their thresholds.
 
-A condition is SQL over an evidence row. An event's evidence: `sync_status`, `dismissed` (0 or 1), `attempts`,
-`retry_count`. A cluster's: `events` (distinct, that failed with it), `unresolved`, `dead` and `retrying` (events whose
-last failure it is), `recovered`, `failures`, `episodes`, `comebacks`. `:name` is a threshold of the policy. Of the
-rules that hold, the first wins; they stand worst first.
+A condition is SQL over an evidence row. An event's evidence: `sync_status`, `dismissed` (0 or 1), `attempts` (in all),
+`failed_attempts` (since the event was last SYNCED or requeued). A cluster's: `events` (distinct, that failed with it),
+`unresolved`, `dead` and `retrying` (events whose last failure it is), `recovered`, `failures`, `episodes`,
+`comebacks`. `:name` is a threshold of the policy. Of the rules that hold, the first wins; they stand worst first.
 """
 
 import re
@@ -54,13 +54,13 @@ RULES = (
         "repeatedly-failing",
         "event",
         Severity.MEDIUM,
-        "sync_status = 'FAILED' AND dismissed = 0 AND retry_count >= :repeated_retries",
+        "sync_status = 'FAILED' AND dismissed = 0 AND failed_attempts > :repeated_retries",
     ),
     Rule(
         "retrying",
         "event",
         Severity.LOW,
-        "sync_status = 'FAILED' AND dismissed = 0 AND retry_count < :repeated_retries",
+        "sync_status = 'FAILED' AND dismissed = 0 AND failed_attempts <= :repeated_retries",
     ),
 )
 

@@ -5,10 +5,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from failaware.derive.rules import rules_of
-from failaware.engine.sql import retries
 from failaware.text import counted
 
-EVENT_EVIDENCE = f"sync_status, dismissed, attempts, {retries('attempts')} AS retry_count"
+EVENT_EVIDENCE = "sync_status, dismissed, attempts, failed_attempts"
 """The evidence row of an event, selected from event_state."""
 
 _CLUSTER = {

@@ -6,10 +6,14 @@ CREATE TABLE event_state (
   sync_status     TEXT NOT NULL,
   dismissed       INTEGER NOT NULL,    -- 0 or 1
   attempts        INTEGER NOT NULL,    -- the last attempt's number
-  budget_from     INTEGER NOT NULL,    -- the attempts before the last REQUEUE: they no longer count as tries
+  retry_count     INTEGER NOT NULL,    -- failed attempts that another attempt followed
+  last_success    INTEGER NOT NULL,    -- the number of the last SYNCED attempt; 0: none
+  budget_from     INTEGER NOT NULL,    -- the attempts up to the last SYNCED one or the last REQUEUE: a new budget since
+  failed_attempts INTEGER NOT NULL,    -- how many failed since then
   last_failure    INTEGER,             -- attempt_log.attempt_id
   cluster_id      INTEGER NOT NULL,    -- of the last failure; 0: never failed
   first_failed_at INTEGER,
+  failing_since   INTEGER,             -- the first failure since the last SYNCED attempt
   last_failed_at  INTEGER,
   due_at          INTEGER,             -- null: nothing will be tried
   severity        TEXT,                -- null: resolved, dismissed or not failed
@@ -17,12 +21,12 @@ CREATE TABLE event_state (
   changed_at      INTEGER NOT NULL     -- time of the newest fact of this event
 ) STRICT;
 CREATE INDEX event_due ON event_state (event_type, due_at) WHERE due_at IS NOT NULL;
-CREATE INDEX event_unresolved ON event_state (severity, first_failed_at) WHERE severity IS NOT NULL;
+CREATE INDEX event_unresolved ON event_state (severity, failing_since) WHERE severity IS NOT NULL;
 CREATE INDEX event_of_severity ON event_state (severity, event_id) WHERE severity IS NOT NULL;
 CREATE INDEX event_failing ON event_state (sync_status, event_id)  -- SQLite takes one of an OR for it, not one of an IN
   WHERE sync_status = 'FAILED' OR sync_status = 'DEAD';
 CREATE INDEX event_dismissed ON event_state (event_id) WHERE dismissed = 1;
-CREATE INDEX event_retried ON event_state (attempts) WHERE attempts > 1;
+CREATE INDEX event_retried ON event_state (retry_count) WHERE retry_count > 0;
 
 CREATE TABLE failure (                 -- one row a failed attempt
   attempt_id INTEGER PRIMARY KEY,
@@ -36,12 +40,24 @@ CREATE TABLE event_cluster (           -- one row an event and a cluster it fail
   failures        INTEGER NOT NULL,
   first_failed_at INTEGER NOT NULL,    -- when the event entered the cluster
   last_failed_at  INTEGER NOT NULL,
-  open_until      INTEGER NOT NULL,    -- when the event was SYNCED; 2^63 - 1 while it is not
+  first_attempt   INTEGER NOT NULL,    -- the lowest number of an attempt that failed with it
+  recovered_at    INTEGER NOT NULL,    -- when the next attempt that succeeded ended; 2^63 - 1: none has
+  recovered       INTEGER NOT NULL,    -- 1: the event's last attempt succeeded
   PRIMARY KEY (event_id, cluster_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX event_cluster_entry ON event_cluster (cluster_id, first_failed_at);
 CREATE INDEX event_cluster_member ON event_cluster (cluster_id, event_id);
-CREATE INDEX event_cluster_open ON event_cluster (cluster_id, open_until);
+CREATE INDEX event_cluster_open ON event_cluster (cluster_id, recovered_at);
+
+CREATE TABLE failure_after_success (   -- one row a failed attempt at an event that had been SYNCED before
+  event_id     INTEGER NOT NULL,
+  attempt_no   INTEGER NOT NULL,
+  cluster_id   INTEGER NOT NULL,
+  failed_at    INTEGER NOT NULL,
+  recovered_at INTEGER NOT NULL,       -- as in event_cluster
+  PRIMARY KEY (event_id, attempt_no)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX failure_after_success_open ON failure_after_success (cluster_id, recovered_at);
 
 CREATE TABLE failure_cluster (
   cluster_id      INTEGER PRIMARY KEY,
@@ -50,9 +66,9 @@ CREATE TABLE failure_cluster (
   template        TEXT NOT NULL,
   failures        INTEGER NOT NULL,
   events          INTEGER NOT NULL,    -- distinct events that failed with it
-  recovered       INTEGER NOT NULL,    -- of these, SYNCED later
+  recovered       INTEGER NOT NULL,    -- of these, SYNCED now
   episodes        INTEGER NOT NULL,    -- runs of hours in which new events entered
-  comebacks       INTEGER NOT NULL,    -- events that entered when all before them had been SYNCED
+  comebacks       INTEGER NOT NULL,    -- events that entered when every event before had been SYNCED after it failed
   first_failed_at INTEGER,
   last_failed_at  INTEGER,
   example_attempt INTEGER,             -- the newest failure
@@ -90,7 +106,7 @@ CREATE INDEX tally_empty ON tally (events) WHERE events = 0;
 
 CREATE VIEW failure_severity AS        -- every severity as of the last fact
 SELECT 'event' AS entity_type, s.event_id AS entity_id, s.severity, s.rule,
-       s.attempts || CASE s.attempts WHEN 1 THEN ' attempt' ELSE ' attempts' END
+       s.failed_attempts || CASE s.failed_attempts WHEN 1 THEN ' attempt' ELSE ' attempts' END
          || CASE s.sync_status WHEN 'DEAD' THEN ' failed, none will follow' ELSE ' failed, another is due' END
          || coalesce(': ' || a.because, '') AS reason,
        s.changed_at AS computed_at

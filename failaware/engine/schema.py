@@ -6,11 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from failaware.engine.guards import guard_statements
-from failaware.engine.sql import retries
 
 _HERE = Path(__file__).parent
 _ISO = re.compile(r"\bISO\(([\w.]+)\)")
-_RETRIES = re.compile(r"\bRETRIES\(([\w.]+)\)")
 _TABLE = re.compile(r"^CREATE TABLE (\w+)", re.MULTILINE)
 CONTRADICTS = (
     "{place} is damaged: its facts, or what is derived from them, contradict each other ({error}); "
@@ -56,7 +54,7 @@ def derived_tables() -> Iterator[str]:
 def views(iso: str) -> Iterator[str]:
     r"""The views for people; `iso` is SQL that writes the time `\1` (µs) as ISO 8601."""
     for statement in statements("views.sql"):
-        yield _RETRIES.sub(lambda found: retries(found[1]), _ISO.sub(iso, statement))
+        yield _ISO.sub(iso, statement)
 
 
 def private_schema(*, facts: bool) -> Iterator[str]:

@@ -1,7 +1,4 @@
-"""Loads the SQL of a room: files of `-- name` blocks, so that statements have a name, a comment and a home.
-
-What stands in statements of several rooms is here too.
-"""
+"""Loads the SQL of a room: files of `-- name` blocks, so that statements have a name, a comment and a home."""
 
 import re
 from pathlib import Path
@@ -22,8 +19,3 @@ def load(beside: str, name: str) -> dict[str, str]:
     if len(set(names)) != len(names):
         raise ValueError(f"{name}: a statement's name stands twice")
     return {key: _COMMENT.sub("", body).strip().rstrip(";") for key, body in zip(names, bodies, strict=True)}
-
-
-def retries(attempts: str) -> str:
-    """SQL for how many attempts were made after the first; `attempts` is SQL for how many in all."""
-    return f"CASE WHEN {attempts} > 1 THEN {attempts} - 1 ELSE 0 END"

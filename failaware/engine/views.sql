@@ -1,10 +1,9 @@
 -- For people who open the store with another tool (docs/schema.md): what the facts and their meaning look like as a person
--- would ask for them. Nothing of ours reads these views. ISO(x) becomes SQL that writes a time in µs as ISO 8601, in UTC,
--- RETRIES(x) what counts the attempts after the first.
+-- would ask for them. Nothing of ours reads these views. ISO(x) becomes SQL that writes a time in µs as ISO 8601, in UTC.
 
 CREATE VIEW event_detected AS          -- one row an event, with its state and its last error
 SELECT e.event_id, e.event_type, s.sync_status,
-       RETRIES(s.attempts) AS retry_count,
+       s.retry_count,
        s.severity, s.rule, s.dismissed,
        a.error_type AS last_error_type, a.error_message AS last_error, s.cluster_id,
        e.event_payload, k.key, e.source,

@@ -1,17 +1,26 @@
 -- What the fold works in: temporary tables of each connection that folds, empty between folds.
 
--- The touched events: what they were (was_…), and what is known of them with the new facts.
+-- The touched events: what they were (was_…), and what is known of them with the new facts. first_success is the lowest
+-- number of a new attempt that succeeded; late is 1 where a new attempt has a lower number than one that was known;
+-- revised_from is where failure_after_success has to be looked at: null, or after the attempt with this number.
 CREATE TEMP TABLE touched (
   event_id INTEGER PRIMARY KEY, event_type TEXT, was_status TEXT, was_dismissed INTEGER, was_cluster INTEGER,
-  was_severity TEXT, attempts INTEGER, first_failed_at INTEGER, last_failed_at INTEGER, last_failure INTEGER,
-  changed_at INTEGER, outcome TEXT, retry_at INTEGER, open_until INTEGER);
+  was_severity TEXT, attempts INTEGER, retry_count INTEGER, last_success INTEGER, budget_from INTEGER,
+  failed_attempts INTEGER, first_failed_at INTEGER, failing_since INTEGER, last_failed_at INTEGER, last_failure INTEGER,
+  changed_at INTEGER, outcome TEXT, retry_at INTEGER, first_success INTEGER, late INTEGER, revised_from INTEGER);
 
 -- What event_cluster will say of the touched events, and what it said (was_…, null where an event is new to a cluster).
--- moved_from is null where neither the moment of entry nor the end of the trouble changes; elsewhere it is the earliest
+-- moved_from is null where neither the moment of entry nor that of recovery changes; elsewhere it is the earliest
 -- moment at which the cluster's course changes.
 CREATE TEMP TABLE entry (
   event_id INTEGER, cluster_id INTEGER, failures INTEGER, first_failed_at INTEGER, last_failed_at INTEGER,
-  open_until INTEGER, newest INTEGER, was_failures INTEGER, was_first INTEGER, was_open INTEGER, moved_from INTEGER);
+  first_attempt INTEGER, recovered_at INTEGER, recovered INTEGER, newest INTEGER, was_failures INTEGER,
+  was_first INTEGER, was_recovered_at INTEGER, was_recovered INTEGER, moved_from INTEGER);
+
+-- The rows of failure_after_success that are new or change; moved_from as above.
+CREATE TEMP TABLE revised (
+  event_id INTEGER, attempt_no INTEGER, cluster_id INTEGER, failed_at INTEGER, recovered_at INTEGER,
+  moved_from INTEGER);
 
 -- The clusters whose course changes, and from when on.
 CREATE TEMP TABLE course (cluster_id INTEGER PRIMARY KEY, moved_from INTEGER);

@@ -1,8 +1,9 @@
 """The facts behind the numbers that the rules look at: ids that one can open."""
 
+from failaware.derive.fold import NOBODY_FAILS_AGAIN
 from failaware.derive.severity import CLUSTER_EVIDENCE
 from failaware.engine import Reader
-from failaware.model import NEVER, Behind
+from failaware.model import Behind
 
 _LISTED = 10
 _STANDING = """
@@ -20,17 +21,22 @@ _EPISODES = """
      AND NOT EXISTS (SELECT 1 FROM cluster_hour before
                       WHERE before.cluster_id = h.cluster_id AND before.hour = h.hour - 1 AND before.events > 0)
 """
-_COMEBACKS = """
-  SELECT id, place
-    FROM (SELECT event_id AS id, first_failed_at AS place,
-                 max(open_until) OVER (ORDER BY first_failed_at, event_id
-                                       ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS earlier
-            FROM event_cluster WHERE cluster_id = :id) AS entry
-   WHERE place > earlier
+_COMEBACKS = f"""
+  SELECT event_id AS id, first_failed_at AS place
+    FROM (SELECT cluster_id, event_id, first_failed_at,
+                 max(recovered_at) OVER (ORDER BY first_failed_at, event_id
+                                         ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS earlier
+            FROM event_cluster WHERE cluster_id = :id) AS entered
+   WHERE first_failed_at > earlier AND {NOBODY_FAILS_AGAIN}
 """
 _FACTS = {
     "event": {
         "attempts": ("attempt", "SELECT attempt_id AS id, attempt_no AS place FROM attempt_log WHERE event_id = :id"),
+        "failed_attempts": (
+            "attempt",
+            "SELECT attempt_id AS id, attempt_no AS place FROM attempt_log WHERE event_id = :id AND outcome = 'FAILED' "
+            "AND attempt_no > (SELECT budget_from FROM event_state WHERE event_id = :id)",
+        ),
         "decisions": (
             "decision",
             "SELECT decision_id AS id, decision_id AS place FROM decision_log WHERE event_id = :id",
@@ -41,7 +47,7 @@ _FACTS = {
         "unresolved": ("event", _STANDING),
         "dead": ("event", _STANDING + " AND s.sync_status = 'DEAD'"),
         "retrying": ("event", _STANDING + " AND s.sync_status = 'FAILED'"),
-        "recovered": ("event", _ENTRIES + f" AND open_until < {NEVER}"),
+        "recovered": ("event", _ENTRIES + " AND recovered = 1"),
         "episodes": ("event", _EPISODES),
         "comebacks": ("event", _COMEBACKS),
         "failures": ("attempt", "SELECT attempt_id AS id, attempt_id AS place FROM failure WHERE cluster_id = :id"),
@@ -51,7 +57,7 @@ _FACTS = {
 
 _NUMBERS = {
     "event": """
-      SELECT attempts, (SELECT count(*) FROM decision_log d WHERE d.event_id = s.event_id)
+      SELECT attempts, failed_attempts, (SELECT count(*) FROM decision_log d WHERE d.event_id = s.event_id)
         FROM event_state s WHERE event_id = :id""",
     "cluster": f"""
       SELECT {", ".join(_FACTS["cluster"])}

@@ -3,7 +3,6 @@
 from typing import Any
 
 from failaware.engine import Reader, Row
-from failaware.engine.sql import retries
 from failaware.errors import NotFound
 from failaware.model import ERROR_HERE, Attempt, Decision, EventDetail, EventSummary
 from failaware.read.clusters import meant
@@ -12,17 +11,16 @@ from failaware.read.filter import EVENT_FIELDS, EVENT_LEADS, Condition, Order, p
 _JOINS = """
     LEFT JOIN event_log e ON e.event_id = s.event_id
     LEFT JOIN attempt_log a ON a.attempt_id = s.last_failure"""
-_SUMMARY = f"""
-  SELECT s.event_id, s.event_type, s.sync_status, s.dismissed,
-         {retries("s.attempts")} AS retry_count, s.attempts, s.severity, s.rule,
+_SUMMARY = """
+  SELECT s.event_id, s.event_type, s.sync_status, s.dismissed, s.retry_count, s.attempts, s.severity, s.rule,
          CASE s.cluster_id WHEN 0 THEN NULL ELSE s.cluster_id END, a.error_type, a.error_message, e.source,
          e.occurred_at, e.detected_at, s.first_failed_at, s.last_failed_at, s.due_at
 """
 _ORDERS = {"newest": "DESC", "oldest": "ASC"}
 
-_DETAIL = f"""
+_DETAIL = """
   SELECT e.event_id, e.event_type, k.key, e.source, e.event_payload, e.occurred_at, e.detected_at, s.sync_status,
-         s.dismissed, {retries("s.attempts")}, s.due_at, l.leased_by, l.leased_until,
+         s.dismissed, s.retry_count, s.due_at, l.leased_by, l.leased_until,
          CASE s.cluster_id WHEN 0 THEN NULL ELSE s.cluster_id END, s.severity, s.rule
     FROM event_log e
     JOIN event_state s ON s.event_id = e.event_id

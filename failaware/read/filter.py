@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from string import ascii_lowercase, ascii_uppercase
 from typing import Any, Literal, NamedTuple
 
-from failaware.engine.sql import retries
 from failaware.errors import FilterError
 from failaware.model import NEVER, Severity, SyncStatus
 from failaware.read.moment import parse_moment
@@ -266,7 +265,7 @@ EVENT_FIELDS: dict[str, Field] = {
     "source": _exact("e.source"),
     "key": _key,
     "id": _number("s.event_id"),
-    "retries": _number(f"({retries('s.attempts')})"),
+    "retries": _number("s.retry_count"),
     "since": _time("s.changed_at", ">="),
     "until": _time("s.changed_at", "<="),
 }

@@ -8,7 +8,7 @@ from operator import itemgetter
 from typing import Any
 
 from failaware.engine import Reader
-from failaware.model import NEVER, Cluster
+from failaware.model import Cluster
 from failaware.read.clusters import matching
 from failaware.read.findings import Healed, HealedCluster, Healing
 
@@ -23,15 +23,15 @@ SELECT d.event_id, max(CASE d.decision WHEN 'REQUEUE' THEN 1 ELSE 0 END)
 """
 # In pages, in the order in which the rows lie; the + keeps SQLite from looking for the clusters first and sorting then.
 _ENDED = """
-SELECT m.event_id, m.cluster_id, m.failures, m.first_failed_at, m.open_until
+SELECT m.event_id, m.cluster_id, m.failures, m.first_failed_at, m.recovered_at
   FROM event_cluster m
- WHERE (m.event_id, m.cluster_id) > (:event, :cluster) AND m.open_until < :never AND {which}
+ WHERE (m.event_id, m.cluster_id) > (:event, :cluster) AND m.recovered = 1 AND {which}
  ORDER BY m.event_id, m.cluster_id LIMIT :page
 """
 _PAGE = 20_000
 
 Ended = tuple[int, int, int, int, int]
-"""An event that was SYNCED, a cluster it had failed with, how often, from when, and when it was SYNCED."""
+"""An event that is SYNCED, a cluster it had failed with, how often, from when, and when it succeeded next."""
 
 
 class _Course:
@@ -69,7 +69,7 @@ def _ended(db: Reader, which: str, parameters: dict[str, Any]) -> Iterator[Ended
     """All there are, event by event; only a page of them is held."""
     event_id = cluster_id = -1
     while True:
-        after = {"event": event_id, "cluster": cluster_id, "never": NEVER, "page": _PAGE}
+        after = {"event": event_id, "cluster": cluster_id, "page": _PAGE}
         rows = db.query(_ENDED.format(which=which), {**parameters, **after})
         yield from rows
         if len(rows) < _PAGE:
@@ -85,14 +85,13 @@ def _count(rows: list[Ended], requeued: int | None, courses: dict[int, _Course],
             if requeued:
                 courses[cluster_id].helped += 1
         return
-    longest = 0
     for _, cluster_id, failures, began, ended in rows:
         course, delay = courses[cluster_id], max(ended - began, 0)
         course.attempts += failures
         course.delays.append(delay)
         total.attempts += failures
-        longest = max(longest, delay)
-    total.delays.append(longest)
+    began, ended = min((began, ended) for *_, began, ended in rows)
+    total.delays.append(max(ended - began, 0))
 
 
 def _named(cluster: Cluster, course: _Course) -> HealedCluster:

@@ -18,14 +18,14 @@ _FEW = 1_000  # due events of a type that are counted; from there on, those that
 _FIRST_DUE = "SELECT min(event_id) FROM event_state WHERE event_type = ? AND due_at = ?"
 _OLDEST = " UNION ALL ".join(
     f"""
-  SELECT * FROM (SELECT event_id, event_type, first_failed_at FROM event_state
-                  WHERE severity = '{level.value}' AND first_failed_at IS NOT NULL
-                  ORDER BY first_failed_at, event_id LIMIT 1) AS of_{level.value}"""
+  SELECT * FROM (SELECT event_id, event_type, failing_since FROM event_state
+                  WHERE severity = '{level.value}' AND failing_since IS NOT NULL
+                  ORDER BY failing_since, event_id LIMIT 1) AS of_{level.value}"""
     for level in Severity
 )
 _MOST_RETRIED = (
-    "SELECT event_id, event_type, attempts - 1 FROM event_state WHERE attempts > 1 "
-    "ORDER BY attempts DESC, event_id DESC LIMIT 1"
+    "SELECT event_id, event_type, retry_count FROM event_state WHERE retry_count > 0 "
+    "ORDER BY retry_count DESC, event_id DESC LIMIT 1"
 )
 _OTHERS = """
   SELECT (SELECT count(*) FROM lease),

@@ -6,12 +6,14 @@ from failaware.read.clusters import one
 from failaware.read.findings import Figure, Impact
 
 _STANDING = "SELECT sync_status, sum(events) FROM tally WHERE cluster_id = ? AND dismissed = 0 GROUP BY 1"
-# CROSS JOIN: along the cluster's own events that are not SYNCED, not through all that are unresolved.
+# CROSS JOIN: along the cluster's own events that are failing, not through all that are unresolved.
 _OLDEST = """
-  SELECT s.first_failed_at, s.event_id
-    FROM event_cluster m CROSS JOIN event_state s
-   WHERE m.cluster_id = :cluster AND m.open_until = :never AND s.event_id = m.event_id
-     AND s.cluster_id = :cluster AND s.severity IS NOT NULL
+  SELECT s.failing_since, s.event_id
+    FROM (SELECT event_id FROM event_cluster WHERE cluster_id = :cluster AND recovered_at = :never
+          UNION
+          SELECT event_id FROM failure_after_success WHERE cluster_id = :cluster AND recovered_at = :never) AS m
+   CROSS JOIN event_state s
+   WHERE s.event_id = m.event_id AND s.cluster_id = :cluster AND s.severity IS NOT NULL
    ORDER BY 1, 2 LIMIT 1
 """
 

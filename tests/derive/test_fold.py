@@ -37,8 +37,8 @@ def meaning(store):
     return {
         "state": query(
             store,
-            "SELECT event_id, sync_status, attempts, budget_from, dismissed, cluster_id, first_failed_at, "
-            "last_failed_at, due_at, severity, rule, changed_at FROM event_state ORDER BY 1",
+            "SELECT event_id, sync_status, attempts, retry_count, budget_from, failed_attempts, dismissed, cluster_id, "
+            "first_failed_at, failing_since, last_failed_at, due_at, severity, rule, changed_at FROM event_state ORDER BY 1",
         ),
         "clusters": query(
             store,
@@ -174,8 +174,8 @@ def test_another_policy_changes_severities_and_nothing_else(history, policy):
 def what_counts(store):
     events = query(
         store,
-        "SELECT event_id, sync_status, dismissed, attempts, attempts - budget_from, due_at, first_failed_at, "
-        "last_failed_at, rule FROM event_state",
+        "SELECT event_id, sync_status, dismissed, attempts, attempts - budget_from, failed_attempts, retry_count, "
+        "due_at, first_failed_at, failing_since, last_failed_at, rule FROM event_state",
     )
     clusters = query(
         store,
@@ -223,7 +223,8 @@ class Model:
         return "FAILED" if self.last(event).retry_at is not None else "DEAD"
 
     def dismissed(self, event):
-        return self.last_decision(event)[0] == "DISMISS" and not self.synced(event)
+        kind, after, _ = self.last_decision(event)
+        return kind == "DISMISS" and all(attempt.failure for attempt in self.tries[event][after:])
 
     def unresolved(self, event):
         return self.status(event) in ("FAILED", "DEAD") and not self.dismissed(event)
@@ -241,20 +242,32 @@ class Model:
             return None
         if self.status(event) == "DEAD":
             return "dead"
-        often = len(self.tries[event]) - 1 >= self.policy.repeated_retries
+        often = self.failed_attempts(event) > self.policy.repeated_retries
         return "repeatedly-failing" if often else "retrying"
+
+    def budget_from(self, event):
+        """The attempts up to the last success and the last requeue."""
+        succeeded = (no for no, attempt in enumerate(self.tries[event], 1) if not attempt.failure)
+        requeued = (after for kind, after, _ in self.decisions[event] if kind == "REQUEUE")
+        return max(itertools.chain(succeeded, requeued), default=0)
+
+    def failed_attempts(self, event):
+        return sum(attempt.failure is not None for attempt in self.tries[event][self.budget_from(event) :])
 
     def state(self, event):
         failed = [attempt.finished_at for attempt in self.tries[event] if attempt.failure]
         count = len(self.tries[event])
-        since_requeue = count - max((after for kind, after, _ in self.decisions[event] if kind == "REQUEUE"), default=0)
+        since_success = list(itertools.takewhile(lambda attempt: attempt.failure, reversed(self.tries[event])))
         return (
             self.status(event),
             int(self.dismissed(event)),
             count,
-            since_requeue,
+            count - self.budget_from(event),
+            self.failed_attempts(event),
+            sum(attempt.failure is not None for attempt in self.tries[event][:-1]),
             self.due(event),
             min(failed, default=None),
+            min((attempt.finished_at for attempt in since_success), default=None),
             max(failed, default=None),
             self.rule(event),
         )
@@ -267,23 +280,32 @@ class Model:
         }
 
     def entries(self, error):
-        """(when it entered, event, when it was SYNCED) of each event that failed with this error."""
-        return sorted(
-            (min(failed), event, self.last(event).finished_at if self.synced(event) else NEVER)
-            for event, failed in self.failures(error).items()
-            if failed
-        )
+        """(when it entered, event) for each event that failed with this error."""
+        return sorted((min(failed), event) for event, failed in self.failures(error).items() if failed)
+
+    def spells(self, error):
+        """(from when, event, until when) for each time that an event was failing with this error.
+
+        From the first failure, or a later one, to the next attempt that succeeded.
+        """
+        for event, tries in self.tries.items():
+            first = True
+            for number, attempt in enumerate(tries):
+                if attempt.failure and attempt.failure.error_type == error:
+                    recovered = (later.finished_at for later in tries[number:] if not later.failure)
+                    began = min(self.failures(error)[event]) if first else attempt.finished_at
+                    yield began, event, next(recovered, NEVER)
+                    first = False
 
     def cluster(self, error):
         entries, failed = self.entries(error), sorted(itertools.chain(*self.failures(error).values()))
-        hours = {entered // HOUR for entered, _, _ in entries}
+        hours = {entered // HOUR for entered, _ in entries}
         episodes = sum(hour - 1 not in hours for hour in hours)
+        spells = list(self.spells(error))
         comebacks = sum(
-            all(synced < entered for _, _, synced in entries[:position])
-            for position, (entered, _, _) in enumerate(entries)
-            if position
+            all(until < entry[0] for began, other, until in spells if (began, other) < entry) for entry in entries[1:]
         )
-        recovered = sum(self.synced(event) for _, event, _ in entries)
+        recovered = sum(self.synced(event) for _, event in entries)
         return (
             len(entries),
             len(failed),

@@ -13,6 +13,7 @@ pytestmark = pytest.mark.sqlite("its query plans; PostgreSQL plans by statistics
 ONLY_IN_A_REBUILD = {"all_courses", "all_hours"}
 STORED = (
     r"event_log|event_key|attempt_log|decision_log|lease|event_state|failure|event_cluster|failure_cluster|cluster_hour"
+    r"|failure_after_success"
 )
 
 

@@ -225,10 +225,10 @@ def test_an_explanation_shows_each_rule_its_numbers_and_whether_it_held(history,
 
 @pytest.mark.parametrize("dismissed", [0, 1])
 @pytest.mark.parametrize("status", SyncStatus)
-@pytest.mark.parametrize("retries", [0, 1, 2, 9])
-def test_a_rule_holds_of_each_unresolved_event_and_of_no_other(store, status, dismissed, retries):
+@pytest.mark.parametrize("failed", [0, 1, 2, 9])
+def test_a_rule_holds_of_each_unresolved_event_and_of_no_other(store, status, dismissed, failed):
     """So "has a severity" and "is unresolved" are one, and the first is what queries and indexes ask for."""
-    evidence = f"SELECT '{status.value}' AS sync_status, {dismissed} AS dismissed, {retries} AS retry_count"
+    evidence = f"SELECT '{status.value}' AS sync_status, {dismissed} AS dismissed, {failed} AS failed_attempts"
     sql = f"SELECT {case('event', 'name')} FROM ({evidence}) AS evidence"
     ((rule,),) = store.read(lambda db: db.query(sql, default_policy().parameters()))
     assert (rule is not None) == (status in {"FAILED", "DEAD"} and not dismissed)

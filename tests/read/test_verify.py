@@ -196,7 +196,7 @@ def test_guards_that_are_gone_or_others_that_came(tamper, engine):
         ("INSERT INTO failure VALUES (1, 5)", "failure 1", "follows from no fact"),
         ("UPDATE tally SET events = events + 1", "tally a, ", "a fresh derivation says"),
         ("UPDATE cluster_hour SET events = 0", "cluster_hour", "events is 0"),
-        ("UPDATE event_cluster SET open_until = 5 WHERE event_id = 6", "event_cluster 6", "open_until is 5"),
+        ("UPDATE event_cluster SET recovered_at = 5 WHERE event_id = 6", "event_cluster 6", "recovered_at is 5"),
     ],
 )
 def test_a_derived_row_that_does_not_follow_from_the_facts(sealed, path, statement, where, problem):
