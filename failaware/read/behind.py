@@ -32,11 +32,6 @@ _COMEBACKS = f"""
 _FACTS = {
     "event": {
         "attempts": ("attempt", "SELECT attempt_id AS id, attempt_no AS place FROM attempt_log WHERE event_id = :id"),
-        "failed_attempts": (
-            "attempt",
-            "SELECT attempt_id AS id, attempt_no AS place FROM attempt_log WHERE event_id = :id AND outcome = 'FAILED' "
-            "AND attempt_no > (SELECT budget_from FROM event_state WHERE event_id = :id)",
-        ),
         "decisions": (
             "decision",
             "SELECT decision_id AS id, decision_id AS place FROM decision_log WHERE event_id = :id",
@@ -57,7 +52,7 @@ _FACTS = {
 
 _NUMBERS = {
     "event": """
-      SELECT attempts, failed_attempts, (SELECT count(*) FROM decision_log d WHERE d.event_id = s.event_id)
+      SELECT attempts, (SELECT count(*) FROM decision_log d WHERE d.event_id = s.event_id)
         FROM event_state s WHERE event_id = :id""",
     "cluster": f"""
       SELECT {", ".join(_FACTS["cluster"])}

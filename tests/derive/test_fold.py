@@ -283,25 +283,23 @@ class Model:
         """(when it entered, event) for each event that failed with this error."""
         return sorted((min(failed), event) for event, failed in self.failures(error).items() if failed)
 
-    def spells(self, error):
-        """(from when, event, until when) for each time that an event was failing with this error.
+    def spells(self, error, event):
+        """(from when, until when) for each time that an event was failing with this error.
 
         From the first failure, or a later one, to the next attempt that succeeded.
         """
-        for event, tries in self.tries.items():
-            first = True
-            for number, attempt in enumerate(tries):
-                if attempt.failure and attempt.failure.error_type == error:
-                    recovered = (later.finished_at for later in tries[number:] if not later.failure)
-                    began = min(self.failures(error)[event]) if first else attempt.finished_at
-                    yield began, event, next(recovered, NEVER)
-                    first = False
+        began, tries = min(self.failures(error)[event], default=None), self.tries[event]
+        for number, attempt in enumerate(tries):
+            if attempt.failure and attempt.failure.error_type == error:
+                recovered = (later.finished_at for later in tries[number:] if not later.failure)
+                yield attempt.finished_at if began is None else began, next(recovered, NEVER)
+                began = None
 
     def cluster(self, error):
         entries, failed = self.entries(error), sorted(itertools.chain(*self.failures(error).values()))
         hours = {entered // HOUR for entered, _ in entries}
         episodes = sum(hour - 1 not in hours for hour in hours)
-        spells = list(self.spells(error))
+        spells = [(began, event, until) for event in self.tries for began, until in self.spells(error, event)]
         comebacks = sum(
             all(until < entry[0] for began, other, until in spells if (began, other) < entry) for entry in entries[1:]
         )

@@ -111,7 +111,8 @@ def healing(model, errors):
         if not between:
             healed += 1
             attempts += len(failed)
-            delays.append(max(tries[-1].finished_at - min(failed), 0))
+            began, ended = min(next(model.spells(error, event)) for error in errors if model.failures(error)[event])
+            delays.append(max(ended - began, 0))
     return healed, helped, attempts, sorted(delays)
 
 
@@ -189,7 +190,7 @@ def test_the_figures_of_an_impact_open_exactly_their_events(history, later):
             assert (impact.attempts.value, listed(impact.attempts)) == (len(tries), ever)
             assert (impact.dead.value, listed(impact.dead)) == (len(dead), dead)
             assert (impact.waiting.value, listed(impact.waiting)) == (len(waiting), waiting)
-            began = {event: model.state(event)[5] for event in unresolved}
+            began = {event: model.state(event)[8] for event in unresolved}
             oldest = min(unresolved, key=lambda event: (began[event], event), default=None)
             assert listed(impact.oldest_age) == ({oldest} if oldest else set())
             age = max(START + later - began[oldest], 0) if oldest else None
