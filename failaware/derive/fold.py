@@ -162,9 +162,7 @@ def _gather(db: Deriver, scope: Scope) -> bool:
     db.execute(_scoped(scope.ctes, "touch"), scope.parameters)
     if scope.attempts:
         _fingerprint(db, scope)
-    ((failed, revised),) = db.query(
-        "SELECT count(*), count(revised_from) FROM touched WHERE last_failure IS NOT NULL"
-    )
+    ((failed, revised),) = db.query("SELECT count(*), count(revised_from) FROM touched WHERE last_failure IS NOT NULL")
     if failed:
         db.execute(_scoped(scope.ctes, "entries"), scope.parameters)
     if revised:
