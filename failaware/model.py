@@ -266,10 +266,13 @@ class Health(NamedTuple):
     """The state of the store in one row.
 
     The five states add up: pending + failed + dead + synced + dismissed = total_events; a dismissed event is counted
-    as dismissed only. `due_now` events could be tried at once, `in_hand` are under a lease. `waiting` are the events
-    that no worker has tried yet although they are due, by type: there may be no handler for it. `fingerprint_version`
-    is the version of the rules that the clusters come from; None before the first failure. `archived` events are no
-    longer here: they were moved to archives.
+    as dismissed only. `due_now` events could be tried at once, `in_hand` are under a lease. `oldest_unresolved`
+    comes with its first failure since it was last SYNCED, `most_retried` with how often it was tried again after a
+    failure. PENDING events that nobody has in hand are `waiting` when they were never tried, and `requeued` when they
+    were; both by type, most first. `attended` are the types of which a worker has events in hand: of the others there
+    may be no handler. `last_fact_at` is the time of the newest of the last event, attempt and decision that were
+    appended. `fingerprint_version` is the version of the rules that the clusters come from; None before the first
+    failure. `archived` events are no longer here: they were moved to archives.
     """
 
     total_events: int
@@ -288,6 +291,8 @@ class Health(NamedTuple):
     last_fact_at: int | None
     fingerprint_version: int | None
     archived: int
+    requeued: tuple[tuple[str, int], ...]
+    attended: tuple[str, ...]
 
 
 class SeverityCounts(NamedTuple):

@@ -37,16 +37,13 @@ def run(args: argparse.Namespace) -> int:
     _print_counts(paper, health)
     paper.print()
     _print_notable(paper, health, now)
-    if health.waiting and not health.in_hand:
-        types = ", ".join(f"{event_type} ({events:,})" for event_type, events in health.waiting[:5])
-        paper.print(Line(), output.text(f"Waiting for their first attempt: {types}.", "blue"))
-        paper.print(output.text("Is a worker with handlers for them running? failaware run MODULE", "dim"))
+    _print_unattended(paper, health)
     if health.fingerprint_version not in {None, FINGERPRINT_VERSION}:
         older = f"The clusters come from version {health.fingerprint_version} of the fingerprint; "
         older += f"this failaware has {FINGERPRINT_VERSION}. 'failaware rebuild' makes them anew from the facts."
         paper.print(Line(), output.text(older, "yellow"))
     if health.rejects:
-        rejects = f"{health.rejects:,} lines could not be ingested; 'failaware rejects' lists them, with the reasons"
+        rejects = f"{counted(health.rejects, 'line')} could not be ingested; 'failaware rejects' shows the reasons"
         paper.print(Line(), output.text(rejects, "yellow"))
     if health.archived:
         archived = f"{counted(health.archived, 'older event')} in archives; 'failaware verify' names them"
@@ -54,10 +51,30 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _pending(health: Health) -> str:
+    if not health.requeued:
+        return "not tried yet"
+    requeued = sum(events for _, events in health.requeued)
+    return "requeued, not tried since" if requeued == health.pending else "not tried yet, or requeued"
+
+
+def _print_unattended(paper: output.Paper, health: Health) -> None:
+    """What waits, of types of which no worker has an event in hand."""
+    waits = False
+    for events, what in ((health.waiting, "Waiting for their first attempt"), (health.requeued, "Requeued")):
+        types = [f"{event_type} ({count:,})" for event_type, count in events if event_type not in health.attended]
+        if types:
+            waits = True
+            more = f" and {len(types) - 5} more types" if len(types) > 5 else ""
+            paper.print(Line(), output.text(f"{what}: {', '.join(types[:5])}{more}.", "blue"))
+    if waits:
+        paper.print(output.text("Is a worker with handlers for them running? failaware run MODULE", "dim"))
+
+
 def _print_counts(paper: output.Paper, health: Health) -> None:
     rows = []
     for name, count, meaning in (
-        ("PENDING", health.pending, "not tried yet"),
+        ("PENDING", health.pending, _pending(health)),
         ("FAILED", health.failed, "failed, another attempt is due"),
         ("DEAD", health.dead, "failed, nothing more will be tried"),
         ("SYNCED", health.synced, "applied"),
@@ -75,7 +92,7 @@ def _print_notable(paper: output.Paper, health: Health, now: int) -> None:
         ("oldest unresolved", when(oldest.value, now) if oldest else "none", oldest),
         ("most retried", retries, retried),
         ("due next", when(due.value, now) if due else "nothing", due),
-        ("due now", f"{health.due_now:,}, {health.in_hand:,} of them in hand", None),
+        ("due now", f"{health.due_now:,}; {health.in_hand:,} in hand", None),
         ("last fact", when(health.last_fact_at, now), None),
     ]
     rows = [

@@ -67,7 +67,7 @@ def draw_hours(paper: output.Paper, counts: list[HourCount], now: int, *, hours:
     paper.print(output.text(_line(counts, now, hours, width)))
     first = (now // HOUR - (hours - 1)) * HOUR
     total = sum(count.failures for count in counts)
-    each = "hour" if step == 1 else f"{step} hours"
+    each = "an hour" if step == 1 else f"{step} hours"
     paper.print(output.text(f"{moment(first)[:16]} → now, a bar is {each}; {counted(total, 'failure')}", "dim"))
 
 

@@ -20,7 +20,7 @@ _COLUMNS = """
 
 
 def worst(db: Reader, where: str, *, now: int, limit: int) -> list[Cluster]:
-    """The clusters that a filter lets through, worst first, then by newest failure."""
+    """The clusters that a filter lets through, worst first, then the unresolved ones, then by newest failure."""
     sql, parameters = matching(db, where, now=now)
     sql += f" ORDER BY {RANK} DESC, unresolved > 0 DESC, last_failed_at DESC, cluster_id LIMIT :limit"
     return [Cluster(*row) for row in db.query(sql, {**parameters, "limit": limit})]

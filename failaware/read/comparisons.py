@@ -35,7 +35,8 @@ class WhatIf(NamedTuple):
 class Changed(NamedTuple):
     """An event or a cluster that is not as it was: `change` is new, back, worse, better or gone.
 
-    `how` says what became of what is gone (recovered, dismissed, waiting), and of an event's state otherwise.
+    `before` is None where there was no severity then. `how` is how it stands at the later moment: of an event recovered
+    (SYNCED), dismissed, requeued (PENDING), failed or dead; of a cluster unresolved or nothing unresolved.
     """
 
     change: str

@@ -19,8 +19,8 @@ NAMES = {
 class Run(NamedTuple):
     """One step in the course of an event; the last one is where it ends.
 
-    `kind` FAILED is a run of `times` attempts in a row that failed with one cluster, `name` the error; SYNCED an
-    attempt that succeeded. REQUEUE and DISMISS are a person's decision, `name` who decided. STATE is how the event
+    `kind` FAILED is a run of `times` attempts in a row that failed with one cluster, `name` the error; SYNCED a run of
+    attempts that succeeded. REQUEUE and DISMISS are a person's decision, `name` who decided. STATE is how the event
     stands now, where its last attempt does not say so: `name` is PENDING, FAILED, DEAD or DISMISSED. `first_attempt`
     and `last_attempt` are attempt numbers, None where there is no attempt; the times are those of the step's first and
     last fact, None for STATE.
@@ -72,7 +72,7 @@ class Transitions(NamedTuple):
 class Healing(NamedTuple):
     """Events that failed and then were SYNCED: by themselves (`healed`), or after a requeue (`helped`).
 
-    `attempts` failed before the healed ones succeeded; the delays run from first failure to success (µs, nearest rank).
+    `attempts` of the healed ones failed; the delays run from the first failure to the next success (µs, nearest rank).
     """
 
     healed: int
@@ -166,7 +166,8 @@ class Impact(NamedTuple):
     """What a cluster means for the work: five figures that open their events.
 
     `events` failed with it, in `attempts` attempts. Of those whose last failure it is, `dead` will not be tried again
-    and `waiting` will; `oldest_age` is how long ago the oldest unresolved one failed first (µs), None without any.
+    and `waiting` will; `oldest_age` is how long the one that has been failing longest has been (µs), counted from its
+    first failure since it was last SYNCED; None where none is unresolved.
     """
 
     cluster_id: int

@@ -1,9 +1,22 @@
 """Health: how many events stand where, from the tally, and what stands out."""
 
-from failaware.engine import Reader
-from failaware.model import EventRef, Health, Severity, SyncStatus
+from collections import Counter
 
-_COUNTS = "SELECT event_type, sync_status, dismissed, sum(events) FROM tally GROUP BY 1, 2, 3"
+from failaware.engine import Reader
+from failaware.model import NEVER, EventRef, Health, Severity, SyncStatus
+
+_COUNTS = """
+  SELECT event_type, sync_status, dismissed, CASE cluster_id WHEN 0 THEN 0 ELSE 1 END AS failed, sum(events)
+    FROM tally GROUP BY 1, 2, 3, 4
+"""
+# A lease without an end is a task queue's, and the one of `failaware exec` a program's: neither tries what waits.
+_LEASED = f"""
+  SELECT s.event_type, CASE s.cluster_id WHEN 0 THEN 0 ELSE 1 END AS failed,
+         sum(CASE WHEN s.sync_status = 'PENDING' AND s.dismissed = 0 THEN 1 ELSE 0 END),
+         sum(CASE WHEN l.leased_until >= :now AND l.leased_until < {NEVER} AND l.leased_by NOT LIKE '%#exec'
+                  THEN 1 ELSE 0 END)
+    FROM lease l JOIN event_state s ON s.event_id = l.event_id GROUP BY 1, 2
+"""
 _DUE = """
   SELECT t.event_type, t.waiting,
          (SELECT count(*)
@@ -50,13 +63,18 @@ def health(db: Reader, *, now: int) -> Health:
     """The state of the store at `now` (µs). In few queries: each is a journey where the store is far away."""
     with db.snapshot():
         counts = dict.fromkeys((*SyncStatus, "DISMISSED"), 0)
-        waiting: dict[str, int] = {}
-        for event_type, status, dismissed, events in db.query(_COUNTS):
+        pending: tuple[Counter[str], Counter[str]] = Counter(), Counter()  # never tried, and requeued
+        for event_type, status, dismissed, failed, events in db.query(_COUNTS):
             counts["DISMISSED" if dismissed else status] += events
             if status == "PENDING" and not dismissed:
-                waiting[event_type] = events
+                pending[failed][event_type] += events
         due_now, next_due = _due(db, now)
         in_hand, rejects, last_fact_at, fingerprint_version, archived = db.query(_OTHERS)[0]
+        attended = set()
+        for event_type, failed, leased, by_workers in db.query(_LEASED, {"now": now}) if in_hand else ():
+            pending[failed][event_type] -= leased
+            if by_workers:
+                attended.add(event_type)
         oldest = min(db.query(_OLDEST), key=lambda row: int(row[2]), default=None)
         most_retried = db.query(_MOST_RETRIED)
         return Health(
@@ -71,12 +89,19 @@ def health(db: Reader, *, now: int) -> Health:
             next_due=next_due,
             oldest_unresolved=None if oldest is None else EventRef(*oldest),
             most_retried=EventRef(*most_retried[0]) if most_retried else None,
-            waiting=tuple(sorted(waiting.items(), key=lambda of: (-of[1], of[0]))),
+            waiting=_most_first(pending[0]),
             rejects=rejects,
             last_fact_at=last_fact_at,
             fingerprint_version=fingerprint_version,
             archived=archived,
+            requeued=_most_first(pending[1]),
+            attended=tuple(sorted(attended)),
         )
+
+
+def _most_first(events: Counter[str]) -> tuple[tuple[str, int], ...]:
+    """The types that have any, most first."""
+    return tuple(sorted((+events).items(), key=lambda of: (-of[1], of[0])))
 
 
 def _due(db: Reader, now: int) -> tuple[int, EventRef | None]:

@@ -89,7 +89,9 @@ class Inspector:
 
     @sound
     def clusters(self, where: str = "", *, limit: int = 50) -> list[Cluster]:
-        """The first `limit` clusters that the filter `where` lets through, worst first, then by newest failure.
+        """The first `limit` clusters that the filter `where` lets through, worst first.
+
+        Of one severity those with unresolved events come first, then the one with the newest failure.
 
         Raises:
             FilterError: the filter is not understood.

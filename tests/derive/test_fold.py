@@ -38,7 +38,8 @@ def meaning(store):
         "state": query(
             store,
             "SELECT event_id, sync_status, attempts, retry_count, budget_from, failed_attempts, dismissed, cluster_id, "
-            "first_failed_at, failing_since, last_failed_at, due_at, severity, rule, changed_at FROM event_state ORDER BY 1",
+            "first_failed_at, failing_since, last_failed_at, due_at, severity, rule, changed_at FROM event_state "
+            "ORDER BY 1",
         ),
         "clusters": query(
             store,

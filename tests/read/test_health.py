@@ -1,12 +1,18 @@
 """Health: what is due, counted from whichever end is shorter."""
 
+import io
+from contextlib import redirect_stdout, suppress
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from failaware import Handlers, Retry, Worker
+from failaware.cli.main import main
+from failaware.ingest.lines import ingest_lines
+from failaware.model import NEVER
 from failaware.read import health
-from tests.conftest import query
+from tests.conftest import HOUR, query
 from tests.life import histories, lived
 
 
@@ -49,3 +55,57 @@ def test_a_backlog_is_not_counted_event_by_event(store, inspector, clock, monkey
     assert inspector.health().due_now == 2_005
     assert counted == {"a": 1_000, "b": 5}
     assert counted_from_the_end == [("a", 3)]
+
+
+def test_what_was_requeued_was_tried(store, inspector, path):
+    with store.attempt("ok"):
+        pass
+    failing(store, "pay")
+    store.requeue([2], because="again")
+    health = inspector.health()
+    assert (health.pending, health.waiting, health.requeued) == (1, (), (("pay", 1),))
+    shown = report(path)
+    assert "requeued, not tried since" in shown
+    assert "Requeued: pay (1)." in shown
+    assert "not tried yet" not in shown
+    assert "first attempt" not in shown
+    store.record("mail")
+    assert "not tried yet, or requeued" in report(path)
+    assert "Waiting for their first attempt: mail (1)." in report(path)
+
+
+def failing(store, event_type):
+    with suppress(OSError), store.attempt(event_type):
+        raise OSError("no")
+
+
+@pytest.mark.parametrize("leased_by", ["celery", "host:1#exec", "gone:1"])
+def test_nobody_is_taken_for_a_worker_that_is_none(store, inspector, path, clock, leased_by):
+    until = {"celery": NEVER, "gone:1": clock.now - 1}.get(leased_by, clock.now + HOUR)
+    store.record_many([("order.import", n) for n in range(500)] + [("shop.charge", 1)])
+    store.write(lambda db: db.append("lease", ("event_id", "leased_until", "leased_by"), [(501, until, leased_by)]))
+    health = inspector.health()
+    assert (health.in_hand, health.waiting, health.attended) == (1, (("order.import", 500),), ())
+    assert "Waiting for their first attempt: order.import (500)." in report(path)
+    assert "Is a worker" in report(path)
+
+
+def test_a_worker_is_asked_for_by_type(store, inspector, path, clock):
+    store.record_many([("mail", 1), ("mail", 2), ("order.import", 3)])
+    lease = (1, clock.now + 10_000 * HOUR, "host:1")
+    store.write(lambda db: db.append("lease", ("event_id", "leased_until", "leased_by"), [lease]))
+    health = inspector.health()
+    assert (health.waiting, health.attended) == ((("mail", 1), ("order.import", 1)), ("mail",))
+    assert "Waiting for their first attempt: order.import (1)." in report(path)
+
+
+def test_one_line_is_said_in_the_singular(store, path):
+    ingest_lines(store, [b"{"], origin="elsewhere")
+    store.record("a")
+    assert "1 line could not be ingested" in report(path)
+
+
+def report(path):
+    with redirect_stdout(io.StringIO()) as shown:
+        assert main(["--db", str(path), "health"]) == 0
+    return shown.getvalue()
