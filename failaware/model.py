@@ -151,21 +151,6 @@ class Reject(NamedTuple):
     rejected_at: int
 
 
-class Position(NamedTuple):
-    """How far a followed file has been read: `read_to` bytes, `line_no` lines.
-
-    `identity` tells the file from others that had or will have its path, `digest` its content up to here from another
-    that took its place. `modified_ns` is the file's own time when it was read.
-    """
-
-    path: str
-    identity: str
-    read_to: int
-    line_no: int
-    digest: str
-    modified_ns: int
-
-
 class Claimed(NamedTuple):
     """An event under this worker's lease.
 

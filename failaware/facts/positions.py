@@ -1,14 +1,30 @@
 """How far followed files have been read. Each function runs inside one transaction of a Writer, that of the facts."""
 
+from typing import NamedTuple
+
 from failaware.engine import Reader, Writer
 from failaware.errors import UsageError
-from failaware.model import Position
 
 _SAVE = """
 INSERT INTO followed (path, identity, read_to, line_no, digest, modified_ns) VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT (path, identity) DO UPDATE SET read_to = excluded.read_to, line_no = excluded.line_no,
   digest = excluded.digest, modified_ns = excluded.modified_ns WHERE followed.read_to = ?
 """
+
+
+class Position(NamedTuple):
+    """How far a followed file has been read: `read_to` bytes, `line_no` lines.
+
+    `identity` tells the file from others that had or will have its path, `digest` its content up to here from another
+    that took its place. `modified_ns` is the file's own time when it was read.
+    """
+
+    path: str
+    identity: str
+    read_to: int
+    line_no: int
+    digest: str
+    modified_ns: int
 
 
 def of_path(db: Reader, path: str) -> list[Position]:

@@ -14,6 +14,7 @@ from contextlib import suppress
 from failaware.engine import Writer
 from failaware.errors import UsageError
 from failaware.facts import positions
+from failaware.facts.positions import Position
 from failaware.ingest.chunk import Chunk, Ingested
 from failaware.ingest.encoding import check_text
 from failaware.ingest.lines import CHUNK, take
@@ -31,7 +32,6 @@ from failaware.ingest.rotation import (
 from failaware.ingest.stream import MAX_LINE as _MAX_LINE
 from failaware.ingest.stream import SHOWN as _SHOWN
 from failaware.ingest.stream import Line
-from failaware.model import Position
 from failaware.store import Store
 from failaware.text import storable
 
