@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
-from failaware.model import Position
+from failaware.facts.positions import Position
 
 SAMPLE = 1_024
 """Bytes at either end of what was read that the digest covers."""
