@@ -39,7 +39,15 @@ class TaskLog:
         """The time in µs."""
         return self._store.clock()
 
-    def write(self, task_id: str, name: str, payload: dict[str, Any], tries: Sequence[NewAttempt]) -> None:
+    def write(
+        self,
+        task_id: str,
+        name: str,
+        payload: dict[str, Any],
+        tries: Sequence[NewAttempt],
+        *,
+        unless_tried_by: str | None = None,
+    ) -> None:
         """Record tries of a task, in their order; what goes wrong is logged, and never raised.
 
         Args:
@@ -47,6 +55,7 @@ class TaskLog:
             name: the task's; it is the event's type.
             payload: what it was called with.
             tries: UNNUMBERED attempts; with a `retry_at` the queue will try again.
+            unless_tried_by: a process that ran this try and is gone; nothing is added to what it recorded itself.
         """
         try:
             event = event_of(
@@ -59,15 +68,17 @@ class TaskLog:
                 occurred_at=tries[0].started_at,
             )
             try:
-                self._store.write(self._job(Observed(event, tuple(tries))))
+                self._store.write(self._job(Observed(event, tuple(tries)), unless_tried_by))
             except KeyConflict:  # a task that replaced another one has its id
                 event = event._replace(key=as_name(f"{self._queue}:{task_id} {name}"))
-                self._store.write(self._job(Observed(event, tuple(tries))))
+                self._store.write(self._job(Observed(event, tuple(tries)), unless_tried_by))
         except Exception as error:  # noqa: BLE001 - the task and its queue must not suffer from it
             _log.error("task %s[%s] is not recorded: %s", name, task_id, error)
 
-    def _job(self, observed: Observed) -> Callable[[Writer], None]:
+    def _job(self, observed: Observed, unless_tried_by: str | None) -> Callable[[Writer], None]:
         def job(db: Writer) -> None:
+            if unless_tried_by is not None and append.was_tried_by(db, observed.event.key, unless_tried_by):
+                return
             ((event_id, _),) = append.observed(db, [observed], self._store.policy, at_known=True)
             claim.entrust(db, event_id, self._queue)
 

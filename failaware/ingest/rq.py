@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from rq.worker import BaseWorker
 
+from failaware.capture.guarded import guarded, text_of
 from failaware.ingest.queues import TaskLog
 from failaware.model import Failure
 from failaware.store import this_worker
@@ -34,26 +35,39 @@ class Recorded(BaseWorker):
         super().__init__(*args, **kwargs)
         self._recorded = TaskLog(self.store, "rq")
         self._thrown: BaseException | None = None
+        self._killed_pid: int | None = None
         self.push_exc_handler(self._abandoned)  # type: ignore[no-untyped-call]
 
     def handle_exception(self, job: "Job", *exc_info: Any) -> None:
-        """RQ: a job has raised; `handle_job_failure` follows."""
+        """RQ: a job has raised; `handle_job_failure` follows, unless RQ itself cannot show the exception."""
         self._thrown = exc_info[1]
-        super().handle_exception(job, *exc_info)
+        try:
+            super().handle_exception(job, *exc_info)
+        except BaseException:  # it ends the process: the job's own exception is recorded before
+            self._write_failure(job, exc_info[1])
+            raise
+
+    def handle_work_horse_killed(self, job: "Job", retpid: int, *args: Any) -> None:
+        """RQ: a job's process has ended too early; `handle_job_failure` follows."""
+        self._killed_pid = retpid
+        super().handle_work_horse_killed(job, retpid, *args)  # type: ignore[no-untyped-call]
 
     def handle_job_failure(self, job: "Job", *args: Any, **kwargs: Any) -> None:
         """RQ: a job has failed, or its process was killed."""
         thrown, self._thrown = self._thrown, None
         stopped = self._stopped_job_id == job.id
-        left, wait = (0, 0) if stopped else _next(job)
-        said = thrown or _without_exception(str(kwargs.get("exc_string") or ""), stopped=stopped)
-        self._write(job, said, left=left, wait=wait, why="it was stopped" if stopped else _NO_MORE)
+        if thrown is None:
+            failed: BaseException | Failure = _without_exception(str(kwargs.get("exc_string") or ""), stopped=stopped)
+        else:
+            failed = thrown
+        self._write_failure(job, failed, stopped=stopped)
+        self._killed_pid = None
         super().handle_job_failure(job, *args, **kwargs)  # after which another worker may have the job
 
     def handle_job_retry(self, job: "Job", queue: Any, retry: Any, *args: Any, **kwargs: Any) -> None:
         """RQ: a job asks to be tried again by returning a Retry."""
         made = job.number_of_retries or 0
-        wait = retry.get_interval(made, retry.intervals)
+        wait = guarded(lambda: retry.get_interval(made, retry.intervals), 0)
         said = Failure("Retry", "the job asked to be tried again", None)
         self._write(job, said, left=max(0, retry.max - made), wait=wait, why=_NO_MORE)
         super().handle_job_retry(job, queue, retry, *args, **kwargs)
@@ -66,8 +80,11 @@ class Recorded(BaseWorker):
     def _abandoned(self, job: "Job", kind: type[BaseException], thrown: BaseException, *_: Any) -> None:
         """The worker that had the job is gone; another one finds out."""
         if kind.__name__ == "AbandonedJobError":
-            left, wait = _next(job)
-            self._write(job, thrown, left=left, wait=wait, why=_NO_MORE)
+            self._write_failure(job, thrown)
+
+    def _write_failure(self, job: "Job", failed: BaseException | Failure, *, stopped: bool = False) -> None:
+        left, wait = (0, 0) if stopped else _next(job)
+        self._write(job, failed, left=left, wait=wait, why="it was stopped" if stopped else _NO_MORE)
 
     def _write(
         self, job: "Job", failed: BaseException | Failure | None, *, left: int, wait: int, why: str | None
@@ -77,15 +94,21 @@ class Recorded(BaseWorker):
             retry_at = self._recorded.now() + wait * 1_000_000
             because = f"RQ tries again{f' in {wait} s' if wait else ''}: {left} of its retries left"
         began = microseconds(job.started_at) if job.started_at else self._recorded.now()
-        worker = f"{this_worker()}#rq"
-        made = self._recorded.attempt(failed, worker=worker, started_at=began, retry_at=retry_at, because=because)
-        self._recorded.write(job.id, _name(job), _payload(job), [made])
+        made = self._recorded.attempt(failed, worker=_worker(), started_at=began, retry_at=retry_at, because=because)
+        said_before = None if self._killed_pid is None else _worker(self._killed_pid)
+        self._recorded.write(job.id, _name(job), _payload(job), [made], unless_tried_by=said_before)
 
 
 def _next(job: "Job") -> tuple[int, int]:
     """How many retries are left, and in how many seconds the next one comes."""
     left = job.retries_left or 0
-    return left, job.get_retry_interval() if left else 0  # RQ has no interval where there is no retry
+    return left, guarded(job.get_retry_interval, 0) if left else 0  # RQ has no interval where there is no retry
+
+
+def _worker(pid: int | None = None) -> str:
+    """This process as the one that tried a job, or another one on this machine."""
+    host, _, here = this_worker().rpartition(":")
+    return f"{host}:{here if pid is None else pid}#rq"
 
 
 def _without_exception(said: str, *, stopped: bool) -> Failure:
@@ -94,16 +117,15 @@ def _without_exception(said: str, *, stopped: bool) -> Failure:
 
 
 def _name(job: "Job") -> str:
-    try:
-        return str(job.func_name)
-    except Exception:  # noqa: BLE001 - whatever unpickling raises
-        return "rq.unreadable"
+    return guarded(lambda: text_of(job.func_name), "rq.unreadable")  # whatever unpickling raises
 
 
 def _payload(job: "Job") -> dict[str, Any]:
-    kept: dict[str, Any] = {"queue": job.origin, "description": job.description, "meta": job.meta or None}
-    try:
-        kept |= {"args": list(job.args), "kwargs": job.kwargs}
-    except Exception:  # noqa: BLE001 - whatever unpickling raises
-        kept["args"] = "not readable"
+    unreadable: dict[str, Any] = {"args": "not readable"}  # whatever unpickling raises
+    kept = {"queue": _get(job, "origin"), "description": _get(job, "description"), "meta": _get(job, "meta") or None}
+    kept |= guarded(lambda: {"args": list(job.args), "kwargs": job.kwargs}, unreadable)
     return {name: value for name, value in kept.items() if value is not None}
+
+
+def _get(job: "Job", name: str) -> Any:
+    return guarded(lambda: getattr(job, name), None)

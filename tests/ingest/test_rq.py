@@ -25,6 +25,7 @@ class Simple(Recorded, rq.SimpleWorker):
 """
 JOBS = """
 import os, signal, time
+from dataclasses import dataclass
 from pathlib import Path
 from rq import Retry
 
@@ -50,6 +51,21 @@ def dies():
 
 def hangs():
     time.sleep(60)
+
+@dataclass(frozen=True)
+class Frozen(Exception):
+    sku: str
+
+class ApiError(Exception):
+    def __getattr__(self, name):
+        return getattr(self.response, name)
+
+class Unprintable(Exception):
+    def __str__(self):
+        raise LookupError("no session")
+
+def raises(name, value=None):
+    raise {"frozen": Frozen, "api": ApiError, "unprintable": Unprintable}[name]("boom")
 """
 SEND = """
 import sys, jobs
@@ -75,20 +91,20 @@ def rq(path, tmp_path):
     env = {**os.environ, "STORE": str(path), "PYTHONPATH": str(folder)}
     with redis_server() as socket:
 
-        def run(*words):
+        def run(*words, status=0):
             words = [word.replace("{socket}", socket) for word in words]
             done = subprocess.run(
                 [sys.executable, *words], cwd=folder, env=env, capture_output=True, text=True, timeout=120, check=False
             )
-            assert done.returncode == 0, done.stderr
+            assert done.returncode == status, done.stderr
             return done
 
         yield run
 
 
-def work(rq, kind, *more):
+def work(rq, kind, *more, status=0):
     command = ("-m", "rq.cli", "worker", "--burst", "--worker-class", f"workers.{kind}", "--url", "unix://{socket}")
-    return rq(*command, *more, "shop")
+    return rq(*command, *more, "shop", status=status)
 
 
 @pytest.mark.parametrize("kind", ["Forking", "Simple"])
@@ -125,6 +141,23 @@ def test_a_worker_records_every_job_with_every_try(rq, store, inspector, kind):
         assert "signal 9" in dies.error_message
     assert query(store, "SELECT count(*) FROM lease") == [(0,)]
     assert_rebuild_changes_nothing(store)
+
+
+@pytest.mark.parametrize("kind", ["Forking", "Simple"])
+def test_a_job_is_recorded_whatever_it_raises(rq, store, inspector, kind):
+    send = SEND.partition("queue.enqueue")[0] + (
+        "value = {}\nvalue['self'] = value\n"
+        "for name in ('frozen', 'unprintable', 'api'):\n"
+        "    queue.enqueue(jobs.raises, name, value, job_id=name)\n"
+    )
+    rq("-c", send, "{socket}")
+    work(rq, kind, status=1 if kind == "Simple" else 0)  # with the last one RQ itself cannot go on
+    made = {event.key: event.attempts for event in (inspector.event(each.event_id) for each in inspector.events())}
+    assert {key: [(each.error_type, each.error_message) for each in attempts] for key, attempts in made.items()} == {
+        "rq:frozen": [("jobs.Frozen", "boom")],
+        "rq:unprintable": [("jobs.Unprintable", "<unprintable Unprintable>")],
+        "rq:api": [("jobs.ApiError", "boom")],
+    }
 
 
 def test_what_rq_will_retry_is_not_for_our_workers(rq, store, inspector, clock):
