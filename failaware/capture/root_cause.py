@@ -1,4 +1,4 @@
-"""What counts as a root cause, and root causes read out of the text of a traceback: Python's chains, Java's."""
+"""What counts as a root cause, and root causes read out of the text of a traceback: Python's, Java's, Node.js's."""
 
 import re
 from itertools import dropwhile, takewhile
@@ -9,7 +9,11 @@ TRACEBACK = "Traceback (most recent call last):"
 _FROM = "The above exception was the direct cause of the following exception:"
 _MAX_CHAIN = 20
 _RAISED = re.compile(r"(?P<type>[A-Za-z_][\w.]*)(?:: (?P<message>.*))?")
-_CAUSED_BY = re.compile(r"^\s*Caused by: (?P<cause>[\w.$]+(?:: .*)?)$", re.MULTILINE)
+_CAUSED_BY = re.compile(
+    r"^\s*(?:Caused by:|\[cause\]:|--->) (?P<cause>[\w.$]+(?: \[\w+\])?(?:: .*?)?)(?: \{)?$", re.MULTILINE
+)
+"""As Java, Node.js and .NET name a cause."""
+
 _REMOTE = {"RemoteTraceback", "_RemoteTraceback"}  # multiprocessing, concurrent.futures, billiard, loky
 _QUOTE, _REMOTE_TEXT = '"""', 'RemoteTraceback: \n"""\n'
 _CANCELLED = {

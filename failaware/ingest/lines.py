@@ -15,13 +15,11 @@ from collections.abc import Callable, Iterable, Iterator
 from json.decoder import WHITESPACE, scanstring  # type: ignore[attr-defined]
 from typing import Any
 
-from failaware.capture.exceptions import failure
-from failaware.capture.root_cause import root_cause
 from failaware.errors import PayloadError, UsageError
 from failaware.ingest import cloudevents, otlp
 from failaware.ingest.batches import elements, unfolded
 from failaware.ingest.chunk import Chunk, Ingested
-from failaware.ingest.observed import Read, observed
+from failaware.ingest.observed import Read, failure_of_text, observed
 from failaware.ingest.record import Recorder
 from failaware.ingest.stream import MAX_LINE, Line, Piece
 from failaware.model import Failure, Observed
@@ -129,12 +127,8 @@ def _failure(error: Any, recorder: Recorder) -> Failure | None:
         raise UsageError('the field \'error\' is {"type": …, "message": …, "traceback": …}')
     if not all(isinstance(part, str | None) for part in error.values()):
         raise UsageError("type, message and traceback of 'error' are strings")
-    return failure(
-        error.get("type") or "Error",
-        error.get("message") or "",
-        error.get("traceback"),
-        cause=root_cause(error.get("traceback") or ""),
-        masker=recorder.masker,
+    return failure_of_text(
+        error.get("type") or "", error.get("message") or "", error.get("traceback") or "", recorder, untyped="Error"
     )
 
 

@@ -9,8 +9,8 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from failaware.capture.guarded import guarded, is_a, plain, short_name
-from failaware.capture.root_cause import TRACEBACK, cause_before, raised
-from failaware.model import ERROR_HERE
+from failaware.capture.raised_text import RaisedText, read_traceback
+from failaware.capture.root_cause import TRACEBACK
 from failaware.text import without_escapes
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -20,15 +20,6 @@ _TRACEBACKS = ("exception", "exc_info", "traceback", "stack_trace", "stack")  # 
 _MAX_JSON = 262_144  # characters of a message that is read as JSON
 _TRACEBACK_LINE = re.compile(rf"^{re.escape(TRACEBACK)}$", re.MULTILINE)
 _STACK_LINE = re.compile(r"^Stack \(most recent call last\):$", re.MULTILINE)
-
-
-class RaisedText(NamedTuple):
-    """An exception of which only the text is there: its type, message and root cause, and the whole traceback."""
-
-    error_type: str
-    message: str
-    cause: str | None
-    traceback: str
 
 
 class LogEntry(NamedTuple):
@@ -70,16 +61,6 @@ def read_record(record: logging.LogRecord) -> LogEntry:
     else:
         fields = {name: value for name, value in fields.items() if value not in texts}
     return LogEntry(message, template, fields, None, exception, record.stack_info or stack or None)
-
-
-def read_traceback(text: str) -> RaisedText | None:
-    """The exception that a text ends with, as `traceback.format_exc()` gives it; None where there is none."""
-    starts = [match.start() for match in _TRACEBACK_LINE.finditer(text)]
-    last = raised(text[starts[-1] :]) if starts else None
-    if last is None:
-        return None
-    before, line, after = text.rpartition(": ".join(filter(None, last)))
-    return RaisedText(*last, cause_before(text, starts[-1]), f"{before}{ERROR_HERE}{after}" if line else text)
 
 
 def _message(record: logging.LogRecord) -> tuple[str, str | None]:

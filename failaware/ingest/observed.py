@@ -2,7 +2,10 @@
 
 from typing import Any, NamedTuple
 
+from failaware.capture.exceptions import failure
 from failaware.capture.json_values import as_json
+from failaware.capture.raised_text import read_any_traceback
+from failaware.capture.root_cause import TRACEBACK, root_cause
 from failaware.errors import FailawareError, PayloadError
 from failaware.ingest.record import Recorder
 from failaware.model import UNNUMBERED, Failure, NewAttempt, NewEvent, Observed
@@ -29,6 +32,21 @@ def reason(error: Exception) -> str:
     if isinstance(error, ValueError) and "integer string conversion" in str(error):
         return "a number has too many digits"
     return f"it cannot be read, which may be a bug in failaware: {type(error).__name__}: {error}"
+
+
+def failure_of_text(error_type: str, message: str, traceback: str, recorder: Recorder, *, untyped: str) -> Failure:
+    """A failure told in texts that may be empty: type and message are read out of the traceback where they are missing.
+
+    `untyped` is the type when nothing names one.
+    """
+    said = None if error_type and message else read_any_traceback(traceback)
+    if said is None:
+        first = next((line for line in traceback.splitlines() if line.strip() and line != TRACEBACK), "")
+        message, kept, cause = message or ("" if error_type else first.strip()), traceback, root_cause(traceback)
+    else:
+        error_type, message, cause = error_type or said.error_type, message or said.message, said.cause
+        kept = said.traceback if (error_type, message) == (said.error_type, said.message) else traceback
+    return failure(error_type or untyped, message, kept or None, cause=cause, masker=recorder.masker)
 
 
 def observed(event: NewEvent, failure: Failure | None, *, worker: str = "observed", took: int = 0) -> Observed:

@@ -15,7 +15,7 @@ from typing import Any
 from failaware.capture.exceptions import MAX_MESSAGE, failure
 from failaware.capture.root_cause import root_cause
 from failaware.errors import UsageError
-from failaware.ingest.observed import Read, event_of, observed, reason
+from failaware.ingest.observed import Read, event_of, failure_of_text, observed, reason
 from failaware.ingest.record import Recorder, as_name
 from failaware.model import ERROR_HERE, Failure, Observed
 from failaware.text import bounded
@@ -84,7 +84,7 @@ def _thrown(request: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str,
 
 
 def _is_failure(record: dict[str, Any], attributes: dict[str, Any]) -> bool:
-    if _TYPE in attributes or _MESSAGE in attributes:
+    if not attributes.keys().isdisjoint((_TYPE, _MESSAGE, _STACK)):
         return True
     number = _severity_number(record.get("severityNumber"))
     if number:
@@ -135,9 +135,11 @@ def _event(
 
 def _failure(record: dict[str, Any], attributes: dict[str, Any], body: Any, recorder: Recorder) -> Failure:
     said = body if isinstance(body, str) else "" if body is None else json.dumps(body, ensure_ascii=False)
-    error_type = str(attributes.get(_TYPE) or record.get("severityText") or "ERROR")
-    message = str(attributes.get(_MESSAGE, said))
-    stack = str(attributes.get(_STACK) or "")
+    given, stack = str(attributes.get(_TYPE) or ""), str(attributes.get(_STACK) or "")
+    untyped = str(record.get("severityText") or "ERROR")
+    if stack and not (given and _MESSAGE in attributes):
+        return failure_of_text(given, str(attributes.get(_MESSAGE) or ""), stack, recorder, untyped=untyped)
+    error_type, message = given or untyped, str(attributes.get(_MESSAGE, said))
     kept = stack.replace(f"{error_type}: {message}", ERROR_HERE, 1) if message else stack
     return failure(error_type, message, kept or None, cause=root_cause(stack), masker=recorder.masker)
 

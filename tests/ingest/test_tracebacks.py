@@ -1,0 +1,114 @@
+"""What a traceback tells that comes without its type and message, from the languages that write one."""
+
+import json
+import traceback
+
+import pytest
+
+from failaware.ingest.lines import ingest_lines
+from tests.conftest import query
+
+
+def formatted(raises):
+    try:
+        raises()
+    except Exception:
+        return traceback.format_exc()
+
+
+def chained():
+    try:
+        raise ConnectionError("refused")
+    except ConnectionError as error:
+        raise RuntimeError("order 17 is not charged") from error
+
+
+def grouped():
+    raise ExceptionGroup("two", [ValueError("a"), KeyError("b")])
+
+
+JAVA = """Exception in thread "main" java.lang.IllegalStateException: no
+second line
+\tat a.B.c(B.java:1)
+Caused by: java.net.ConnectException: refused
+\t... 1 more
+"""
+NODE = """/app/shop.js:3
+    throw new PaymentFailed(`order ${id}`)
+    ^
+
+PaymentFailed: order 17
+declined
+    at charge (/app/shop.js:3:11) {
+  [cause]: TypeError [ERR_INVALID_ARG_TYPE]: no
+      at pay (/app/pay.js:1:1)
+}
+
+Node.js v20.20.2
+"""
+DOTNET = """System.InvalidOperationException: outer
+ ---> System.IO.FileNotFoundException: no file
+   at A.B() in /x.cs:line 3
+   --- End of inner exception stack trace ---
+   at C.D()
+"""
+CASES = {
+    "KeyError": (formatted(lambda: {}["k"]), "KeyError", "'k'", None),
+    "ZeroDivisionError": (formatted(lambda: 1 / 0), "ZeroDivisionError", "division by zero", None),
+    "chained": (formatted(chained), "RuntimeError", "order 17 is not charged", "ConnectionError: refused"),
+    "group": (formatted(grouped), "ExceptionGroup", "two (2 sub-exceptions)", None),
+    "Windows": ("Traceback (most recent call last):\r\n  File x\r\nOSError: gone\r\n", "OSError", "gone", None),
+    "Java": (JAVA, "java.lang.IllegalStateException", "no\nsecond line", "java.net.ConnectException: refused"),
+    "Java, no message": ("a.NullPointerException\n\tat a.B.c(B.java:1)\n", "a.NullPointerException", "", None),
+    "Node.js": (NODE, "PaymentFailed", "order 17\ndeclined", "TypeError [ERR_INVALID_ARG_TYPE]: no"),
+    "Node.js, code": ("TypeError [ERR_X]: no\n    at f (a.js:1:1)", "TypeError", "no", None),
+    ".NET": (DOTNET, "System.InvalidOperationException", "outer", "System.IO.FileNotFoundException: no file"),
+    "one line": ("ValueError: bad\n", "ValueError", "bad", None),
+    "unknown": (
+        "app.rb:3:in `pay': declined (Failed)\n\tfrom app.rb:9",
+        "Error",
+        "app.rb:3:in `pay': declined (Failed)",
+        None,
+    ),
+    "empty": ("\n", "Error", "", None),
+}
+
+
+def record(text, **more):
+    return json.dumps({"type": "a", "error": {"traceback": text, **more}})
+
+
+def otlp(text):
+    attributes = [{"key": "exception.stacktrace", "value": {"stringValue": text}}]
+    return json.dumps({"resourceLogs": [{"scopeLogs": [{"logRecords": [{"attributes": attributes}]}]}]})
+
+
+@pytest.mark.parametrize("form", [record, otlp])
+@pytest.mark.parametrize(("text", "error_type", "message", "cause"), CASES.values(), ids=CASES)
+def test_a_traceback_alone_tells_type_message_and_cause(store, inspector, form, text, error_type, message, cause):
+    done = ingest_lines(store, [form(text).encode()], origin="file")
+    assert (done.recorded, done.rejected) == (1, 0)
+    (attempt,) = inspector.event(1).attempts
+    assert attempt.error_type == ("ERROR" if form is otlp and error_type == "Error" else error_type)
+    assert (attempt.error_message, attempt.cause) == (message, cause)
+    assert (attempt.traceback or "").strip() == text.replace("\r\n", "\n").strip()
+
+
+def test_what_is_given_is_kept_and_only_what_is_missing_filled_in(store, inspector):
+    text = CASES["KeyError"][0]
+    for given in ({"type": "Mine"}, {"message": "mine"}, {"type": "Mine", "message": "mine"}):
+        ingest_lines(store, [record(text, **given).encode()], origin="file")
+    told = [(a.error_type, a.error_message) for n in (1, 2, 3) for a in inspector.event(n).attempts]
+    assert told == [("Mine", "'k'"), ("KeyError", "mine"), ("Mine", "mine")]
+
+
+def test_different_errors_of_one_place_are_different_clusters(store):
+    ingest_lines(store, [record(CASES[name][0]).encode() for name in ("KeyError", "ZeroDivisionError")], origin="file")
+    assert query(store, "SELECT count(*) FROM failure_cluster") == [(2,)]
+
+
+@pytest.mark.parametrize(
+    "text", ["A: x\n" * 50_000 + "\n  at y", "x" * 200_000 + "\n at y", "a b: c\n" * 50_000, "\n at " * 50_000]
+)
+def test_long_texts_are_no_trouble(store, text):
+    assert ingest_lines(store, [record(text).encode()], origin="file").recorded == 1
