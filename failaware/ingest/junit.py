@@ -27,6 +27,9 @@ from failaware.text import bounded, microseconds
 _BATCH = 200  # tests in one transaction: each may have much to say
 _PART = 262_144  # bytes fed at once
 _MAX_TEXT = 262_144  # characters of one text that are read; fewer are kept
+_MAX_TAG = 8_388_608  # bytes of one tag, comment or instruction: expat reads it again with each part until it ends
+_MAX_ATTRIBUTES = 1_000  # of one tag
+_MAX_PROBLEMS, _MAX_PROPERTIES = 100, 1_000  # of one test
 _MAX_OUTPUT = 16_384  # characters of a test's output that are kept
 _PROBLEMS = ("failure", "error", "flakyFailure", "flakyError", "rerunFailure", "rerunError")
 _TEXTS = {*_PROBLEMS, "system-out", "system-err", "stackTrace"}
@@ -46,6 +49,19 @@ class _Test:
     texts: dict[str, str] = field(default_factory=dict)
     properties: dict[str, str] = field(default_factory=dict)
     skipped: bool = False
+    is_too_large: bool = False
+
+    def add_problem(self, kind: str, attributes: dict[str, str], text: str) -> None:
+        """Add a failure, an error or a rerun."""
+        self.is_too_large = self.is_too_large or len(self.problems) >= _MAX_PROBLEMS
+        if not self.is_too_large:
+            self.problems.append((kind, attributes, text))
+
+    def add_property(self, attributes: dict[str, str]) -> None:
+        """Add what a test says of itself."""
+        self.is_too_large = self.is_too_large or len(self.properties) >= _MAX_PROPERTIES
+        if not self.is_too_large:
+            self.properties[attributes.get("name", "")] = attributes.get("value", "")
 
 
 def ingest_junit(store: Store, source: Input, *, origin: str) -> Ingested:
@@ -89,7 +105,7 @@ class _Reader:
         self._suites: list[dict[str, str]] = []
         self._test: _Test | None = None
         self._open: list[tuple[str, dict[str, str], list[str]]] = []
-        self._size = 0
+        self._size = self._fed = 0
         self._done: list[_Test] = []
 
     @property
@@ -104,6 +120,9 @@ class _Reader:
             ExpatError, UsageError: it is no XML, or no report.
         """
         self._parser.Parse(part, False)
+        self._fed += len(part)
+        if self._fed - self._parser.CurrentByteIndex > _MAX_TAG:
+            raise UsageError(f"a tag or a comment has more than {_MAX_TAG:,} bytes")
 
     def end(self) -> None:
         """There is no more; raises as `feed`."""
@@ -118,9 +137,12 @@ class _Reader:
         name = name.rpartition(":")[2]
         if not self._open and name not in {"testsuites", "testsuite"}:
             raise UsageError(f"the root is <{name[:40]}>; of XML, <testsuites> and <testsuite> are understood")
-        self._open.append((name, attributes, []))
-        if len(self._open) > 100:
+        if len(self._open) >= 100:
             raise UsageError("it is nested too deeply")
+        if len(attributes) > _MAX_ATTRIBUTES:
+            raise UsageError(f"a tag has more than {_MAX_ATTRIBUTES:,} attributes")
+        attributes = {key: bounded(value, _MAX_TEXT) for key, value in attributes.items()}
+        self._open.append((name, attributes, []))
         self._size = 0
         if name == "testsuite":
             inherited = self._suites[-1] if self._suites else {}
@@ -128,7 +150,7 @@ class _Reader:
         elif name == "testcase":
             self._test = _Test(attributes, self._suites[-1] if self._suites else {}, self.line_no)
         elif name == "property" and self._test is not None:
-            self._test.properties[attributes.get("name", "")] = attributes.get("value", "")
+            self._test.add_property(attributes)
         elif name == "skipped" and self._test is not None:
             self._test.skipped = True
 
@@ -148,7 +170,7 @@ class _Reader:
             self._done.append(test)
             self._test = None
         elif name in _PROBLEMS:
-            test.problems.append((name, attributes, text.strip() or test.texts.pop("stackTrace", "")))
+            test.add_problem(name, attributes, text.strip() or test.texts.pop("stackTrace", ""))
         elif name in _TEXTS and (name == "stackTrace" or self._open[-1][0] == "testcase"):
             test.texts[name] = text.strip()
 
@@ -168,7 +190,7 @@ class _Reports:
     def take(self, tests: list[_Test]) -> None:
         """Add tests; what is ready is written."""
         for test in tests:
-            raw = repr(test.attributes).encode("utf-8", "backslashreplace")
+            raw = bounded(repr(test.attributes), _MAX_TEXT).encode("utf-8", "backslashreplace")
             self._chunk.take(test.line_no, raw, lambda test=test: self._read(test))  # type: ignore[misc]
             if len(self._chunk) >= _BATCH:
                 self.write()
@@ -184,6 +206,8 @@ class _Reports:
     def _read(self, test: _Test) -> Read:
         if test.skipped and not test.problems:
             return Read([], ignored=1)
+        if test.is_too_large:
+            raise UsageError(f"a test has {_MAX_PROBLEMS:,} failures and {_MAX_PROPERTIES:,} properties at most")
         return Read([self._observed(test)])
 
     def _observed(self, test: _Test) -> Observed:
