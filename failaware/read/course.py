@@ -45,13 +45,15 @@ found AS (
   UNION ALL
   SELECT 'after', coalesce(a.outcome, m.stands), coalesce(f.cluster_id, 0), count(*)
     FROM mixed m
-    LEFT JOIN attempt_log a ON a.event_id = m.event_id AND a.attempt_no = m.last_no + 1
+    LEFT JOIN attempt_log a ON a.event_id = m.event_id AND a.attempt_no =
+      (SELECT min(k.attempt_no) FROM attempt_log k WHERE k.event_id = m.event_id AND k.attempt_no > m.last_no)
     LEFT JOIN failure f ON f.attempt_id = a.attempt_id
    GROUP BY 2, 3
   UNION ALL
   SELECT 'before', coalesce(a.outcome, 'FIRST'), coalesce(f.cluster_id, 0), count(*)
     FROM mixed m
-    LEFT JOIN attempt_log a ON a.event_id = m.event_id AND a.attempt_no = m.first_no - 1
+    LEFT JOIN attempt_log a ON a.event_id = m.event_id AND a.attempt_no =
+      (SELECT max(k.attempt_no) FROM attempt_log k WHERE k.event_id = m.event_id AND k.attempt_no < m.first_no)
     LEFT JOIN failure f ON f.attempt_id = a.attempt_id
    GROUP BY 2, 3)
 SELECT n.side, n.kind, n.events, c.cluster_id, c.error_type, c.template

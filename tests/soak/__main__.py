@@ -19,6 +19,7 @@ PARTS = {  # and the share of the time that each gets
     "hostile": 3,
     "fuzz": 3,
     "storm": 2,
+    "oracle": 2,
 }
 _COLUMNS = ("facts acknowledged", "facts lost")
 
