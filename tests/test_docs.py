@@ -4,12 +4,12 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 from failaware.cli.main import COMMANDS
 from failaware.read.filter import CLUSTER_FIELDS, EVENT_FIELDS
+from tests import processes
 from tests.conftest import plain_sqlite
 from tests.test_readme import run
 
@@ -33,7 +33,7 @@ def walk(name, folder):
     outputs = []
     for command in commands(name):
         shell = ["bash", "-o", "pipefail", "-c", command]
-        done = subprocess.run(shell, cwd=folder, env=env, capture_output=True, text=True, timeout=60, check=False)
+        done = processes.run(shell, cwd=folder, env=env, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0, (command, done.stdout, done.stderr)
         outputs.append(done.stdout)
     return outputs

@@ -3,7 +3,6 @@
 import os
 import random
 import shutil
-import subprocess
 import sys
 import tempfile
 import threading
@@ -13,15 +12,17 @@ import pytest
 
 from failaware import Handlers, Inspector, Retry, Store, StoreError, Worker
 from failaware.errors import StoreMissing
+from tests import processes
 from tests.conftest import HOUR, START, assert_rebuild_changes_nothing, query
 from tests.disk import faulty_disk
 from tests.remembering import must_hold
+from tests.sizes import sized
 from tests.soak.faults import try_life
 
 pytestmark = pytest.mark.sqlite("its disk and its file")
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(sized(2, 4)))
 def test_a_disk_that_fails_now_and_then(path, seed):
     counts = try_life(path, random.Random(seed), synchronous=("FULL", "NORMAL")[seed % 2], steps=40)
     assert counts["errors told"] >= 5
@@ -123,7 +124,7 @@ def test_whoever_stops_reading_a_report_is_no_error(path):
         store.record_many(("a", n) for n in range(5_000))
     report = f"{sys.executable} -m failaware --db {path} events --limit 5000"
     for command in (f"{report} | head -1", f"{report} --json | head -c 10"):
-        done = subprocess.run(
+        done = processes.run(
             ["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, timeout=60, check=False
         )
         assert (done.returncode, done.stderr) == (0, ""), command
@@ -133,7 +134,7 @@ def test_a_report_that_cannot_be_written_is_an_error(path):
     with Store.open(path) as store:
         store.record("a", 1)
     command = f"{sys.executable} -m failaware --db {path} events > /dev/full"
-    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    done = processes.run(["sh", "-c", command], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
     assert done.stderr.splitlines() == ["failaware: the output could not be written: No space left on device"]
 
@@ -177,7 +178,7 @@ with Store.open(path) as store:
 def test_permission_is_lost_and_comes_back():
     with tempfile.TemporaryDirectory() as folder:  # one that other users can reach
         command = [sys.executable, "-c", PERMISSIONS, folder]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        done = processes.run(command, capture_output=True, text=True, check=False, timeout=60)
         assert done.returncode == 0, done.stderr
         must_hold(Path(folder) / "store.db")
     forbidden, unreadable, after = done.stdout.splitlines()

@@ -3,7 +3,6 @@
 import json
 import os
 import random
-import subprocess
 import sys
 from contextlib import suppress
 
@@ -17,7 +16,9 @@ from failaware.derive.grouping import CLUSTERS_PER_TYPE
 from failaware.errors import PayloadError
 from failaware.ingest.lines import ingest_lines
 from failaware.read.verify import verify
+from tests import processes
 from tests.conftest import assert_rebuild_changes_nothing, plain_sqlite, query
+from tests.sizes import sized
 from tests.soak import fuzz, hostile, storm
 from tests.soak.corruption import Trial, in_a_process
 from tests.soak.parsers import Parsers
@@ -47,7 +48,7 @@ condition = st.tuples(
 filters = st.lists(condition, max_size=3).map(" ".join)
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(sized(3, 12)))
 def test_hostile_data_is_taken_or_refused_and_shown_as_harmless_text(seed, tmp_path):
     counts = hostile.trial(random.Random(seed), tmp_path)
     assert counts["taken"]
@@ -62,7 +63,7 @@ def parsers():
 
 
 @given(st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=sized(75, 300), deadline=None)
 def test_every_parser_reads_any_bytes_or_refuses_them_in_words(parsers, data):
     name = data.draw(st.sampled_from(sorted(parsers.examples)))
     example = data.draw(st.sampled_from(parsers.examples[name]))
@@ -84,7 +85,7 @@ def test_the_fuzzer_tells_of_a_parser_that_breaks(monkeypatch, tmp_path):
         fuzz.run(2, random.Random(1), ["moment"])
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(sized(1, 3)))
 def test_a_damaged_store_answers_truly_or_says_so_or_does_not_verify(seed):
     counts = in_a_process(seed, most=40)
     assert counts["trials"] == 40
@@ -140,7 +141,7 @@ def full(tmp_path_factory):
 
 
 @given(filters, QUOTES)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=sized(37, 150), deadline=None)
 def test_no_filter_and_no_argument_becomes_sql(full, where, word):
     with Inspector.open(full) as inspector:
         for ask in (
@@ -166,7 +167,7 @@ def test_arguments_that_are_no_utf8_end_in_one_sentence(full):
         ["explain", b"event/\xff"],
         ["ingest", b"\xff"],
     ):
-        done = subprocess.run([*command, *words], capture_output=True, check=False)
+        done = processes.run([*command, *words], capture_output=True, check=False)
         assert b"Traceback" not in done.stderr
         assert done.stderr.count(b"\n") <= 1
         assert done.returncode in (0, 2)

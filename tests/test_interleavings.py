@@ -7,7 +7,9 @@ import pytest
 
 from failaware import Store
 from failaware.read.verify import verify
+from tests import processes
 from tests.conftest import assert_rebuild_changes_nothing, query
+from tests.sizes import sized
 
 ACTOR = """
 import os, random, sys, threading
@@ -54,10 +56,10 @@ for _ in range(rng.randint(30, 120)):
 
 def start(path, seed):
     command = [sys.executable, "-c", ACTOR, str(path), str(seed)]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    return processes.Popen(command, stderr=subprocess.PIPE, text=True)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(sized(1, 6)))
 def test_after_any_interleaving_a_rebuild_changes_nothing(path, seed):
     Store.open(path).close()
     for wave in range(2):  # those of the second wave find what the crashed ones of the first left behind

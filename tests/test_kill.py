@@ -9,10 +9,12 @@ import time
 
 from failaware import Handlers, Retry, Store, Worker
 from failaware.read.verify import verify
+from tests import processes
 from tests.conftest import assert_rebuild_changes_nothing, query
+from tests.sizes import sized
 from tests.soak.kills import Ground
 
-KILLS = 50
+KILLS = sized(12, 50)
 
 PRODUCER = """
 import sys
@@ -40,7 +42,7 @@ Worker(store, handlers, concurrency=2, batch=20, lease=0.2).run()
 
 
 def start(program, *args):
-    return subprocess.Popen([sys.executable, "-c", program, *map(str, args)], stdout=subprocess.PIPE, text=True)
+    return processes.Popen([sys.executable, "-c", program, *map(str, args)], stdout=subprocess.PIPE, text=True)
 
 
 def kill(process):
@@ -64,7 +66,7 @@ def test_workers_and_producers_killed_in_mid_batch_lose_and_double_nothing(path)
                 if line.endswith("\n"):
                     event_id, key = line.split()
                     acknowledged[key] = int(event_id)
-    assert len(acknowledged) > 50
+    assert len(acknowledged) > 20
     with Store.open(path, synchronous="NORMAL") as store:
         assert verify(path).findings == ()
         assert acknowledged.items() <= dict(query(store, "SELECT key, event_id FROM event_key")).items()
@@ -97,7 +99,7 @@ def finish(store):
 def test_whatever_uses_a_store_can_be_killed(tmp_path):
     ground = Ground(tmp_path, random.Random(os.getpid()))
     Store.open(ground.path).close()
-    while ground.kills < 20 or len(ground.acknowledged) <= 20:
+    while ground.kills < sized(8, 20) or len(ground.acknowledged) <= 20:
         ground.round()
     ground.fresh()
     facts, lost = ground.look()

@@ -4,12 +4,13 @@ import random
 
 import pytest
 
+from tests.sizes import sized
 from tests.soak.power import try_life
 
 pytestmark = pytest.mark.sqlite("its disk")
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(sized(2, 6)))
 def test_a_full_store_loses_nothing_that_it_acknowledged(tmp_path, seed):
     counts = try_life(tmp_path, random.Random(seed), synchronous="FULL", steps=25, every=40)
     assert counts["power cuts"] > 5

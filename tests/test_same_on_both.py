@@ -13,6 +13,7 @@ from failaware.read.verify import verify
 from tests.conftest import derived, query
 from tests.life import Life, histories_with_erasures
 from tests.read.test_as_of import reports
+from tests.sizes import sized
 
 _numbers = itertools.count(1)
 
@@ -51,7 +52,7 @@ _TIED = [
 
 @given(histories_with_erasures)
 @example(_TIED)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=sized(8, 25), deadline=None)
 def test_the_same_history_gives_the_same_rows_and_answers(postgres, history):
     schema = f"both{next(_numbers)}"
     with tempfile.TemporaryDirectory() as folder:

@@ -12,6 +12,7 @@ from failaware import Inspector, Severity, Store, UsageError
 from sample_data import SCENARIOS, live, seed
 from sample_data.handlers import registry
 from sample_data.world import DAY, HOUR, world
+from tests import processes
 from tests.conftest import MINUTE, START, assert_rebuild_changes_nothing, query
 
 
@@ -157,7 +158,7 @@ def test_a_second_life_adds_events_too(tmp_path):
 
 def test_the_demo_without_a_terminal_prints_the_reports(tmp_path):
     env = {name: value for name, value in os.environ.items() if name != "FAILAWARE_DB"}
-    done = subprocess.run(
+    done = processes.run(
         [sys.executable, "-m", "failaware", "demo", "--events", "300"],
         capture_output=True, text=True, cwd=tmp_path, env=env, stdin=subprocess.DEVNULL, check=False,
     )  # fmt: skip

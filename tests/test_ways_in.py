@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import processes
 from tests.conftest import plain_sqlite
 from tests.ingest.redis import redis_server
 
@@ -54,7 +55,7 @@ def server(section, folder):
 
 
 def run(command, folder):
-    return subprocess.run(
+    return processes.run(
         ["bash", "-c", command], cwd=folder, env=environment(), capture_output=True, text=True, timeout=120, check=False
     )
 
@@ -79,9 +80,7 @@ def run_lines(lines, folder, background):
         if command.endswith(" &"):
             words = ["bash", "-c", "exec " + command.removesuffix(" &")]
             background.append(
-                subprocess.Popen(
-                    words, cwd=folder, env=environment(), stdout=subprocess.DEVNULL, start_new_session=True
-                )
+                processes.Popen(words, cwd=folder, env=environment(), stdout=subprocess.DEVNULL, start_new_session=True)
             )
         else:
             output = until(said, command.strip(), folder)

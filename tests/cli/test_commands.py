@@ -3,12 +3,12 @@
 import json
 import os
 import re
-import subprocess
 import sys
 
 import pytest
 
 from failaware import Handlers, Inspector, Permanent, Retry, Store, Worker
+from tests import processes
 from tests.conftest import START
 from tui import documents
 
@@ -16,7 +16,7 @@ from tui import documents
 def failaware(*words, db=None, cwd=None, stdin=None, **env):
     command = [sys.executable, "-m", "failaware", *(["--db", str(db)] if db else []), *words]
     clean = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "FAILAWARE_DB")}
-    return subprocess.run(
+    return processes.run(
         command, capture_output=True, text=True, cwd=cwd, input=stdin, env={**clean, **env}, timeout=120, check=False
     )
 
@@ -137,7 +137,7 @@ def test_reports_fit_a_terminal(full, columns):
     for words in (["health"], ["severity"], ["clusters"], ["events"], ["timeline"]):
         leader, follower = pty.openpty()
         env = {**os.environ, "COLUMNS": columns, "NO_COLOR": "1", "TERM": "xterm"}
-        process = subprocess.Popen(
+        process = processes.Popen(
             [sys.executable, "-m", "failaware", "--db", str(path), *words], stdout=follower, env=env, stderr=follower
         )
         os.close(follower)
@@ -292,7 +292,7 @@ def test_rebuild_with_another_policy_stays_in_force(tmp_path, full):
 
 def test_a_reader_that_closes_the_pipe_gets_no_complaint(full):
     path, _ = full
-    done = subprocess.run(
+    done = processes.run(
         f"{sys.executable} -m failaware --db {path} events --json | head -n 1",
         shell=True, capture_output=True, text=True, check=False,
     )  # fmt: skip

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from failaware import Handlers, Permanent, Store, Worker
+from tests import processes
 
 BIN = str(Path(sys.executable).parent)
 
@@ -50,7 +51,7 @@ printf '%s\\n' "${COMPREPLY[@]}"
 
 
 def bash(line, cwd, **env):
-    done = subprocess.run(
+    done = processes.run(
         ["bash", "--norc", "-c", BASH, "bash", line],
         cwd=cwd, env=environment(**env), capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
@@ -104,7 +105,7 @@ def test_hostile_words_of_a_store_are_not_obeyed(tmp_path):
     words = bash("failaware events type:a", tmp_path)
     assert len(words) == 3
     for word in words:  # typed as they were put, they are one word again
-        typed = subprocess.run(
+        typed = processes.run(
             ["bash", "-c", f"printf %s type:{word}"], cwd=tmp_path, capture_output=True, text=True, check=True
         )
         assert typed.stdout.startswith("type:a")
@@ -117,7 +118,7 @@ def test_fish(folder):
     home = environment(HOME=str(folder), XDG_CONFIG_HOME=str(folder / "config"))
 
     def fish(line):
-        done = subprocess.run(
+        done = processes.run(
             ["fish", "--no-config", "-c", script, line],
             cwd=folder, env=home, capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
@@ -141,7 +142,7 @@ def test_fish(folder):
 )  # fmt: skip
 def test_the_tab_key(folder, shell, start):
     leader, follower = pty.openpty()
-    process = subprocess.Popen(
+    process = processes.Popen(
         shell, stdin=follower, stdout=follower, stderr=follower, cwd=folder, start_new_session=True,
         env=environment(PS1="ready> ", INPUTRC="/dev/null"),
     )  # fmt: skip
@@ -178,7 +179,7 @@ def test_an_answer_is_quick(folder):
         times = []
         for _ in range(5):
             began = time.perf_counter()
-            subprocess.run(command, cwd=folder, env=environment(**env), stdout=subprocess.DEVNULL, check=False)
+            processes.run(command, cwd=folder, env=environment(**env), stdout=subprocess.DEVNULL, check=False)
             times.append(time.perf_counter() - began)
         return min(times)
 

@@ -11,13 +11,14 @@ import pytest
 from failaware import Inspector, Store
 from failaware.facts.seal import seal_all
 from failaware.read.verify import verify
+from tests import processes
 from tests.conftest import derived, plain, query
 from tests.test_same_on_both import facts
 
 
 def copy(source, target):
     command = [sys.executable, "-m", "failaware", "copy", str(source), str(target)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    return processes.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
 @pytest.fixture
@@ -71,7 +72,7 @@ def test_a_copy_goes_on_with_what_came_since_and_there_and_back_is_nothing_new(l
 def test_one_that_is_killed_again_and_again_is_finished_by_the_next(lived, other):
     command = [sys.executable, "-m", "failaware", "copy", str(lived), str(other)]
     for delay in (0.25, 0.3, 0.35, 0.4):
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = processes.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(delay)
         process.send_signal(signal.SIGKILL)
         process.wait(timeout=60)
@@ -103,7 +104,7 @@ def test_a_target_with_facts_of_its_own_is_refused(lived, other):
 def test_writers_may_go_on_meanwhile(lived, other):
     program = "import sys, time\nfrom failaware import Store\nstore = Store.open(sys.argv[1], synchronous='NORMAL')\n"
     program += "print('ready', flush=True)\nwhile True: store.record('meanwhile'); time.sleep(0.005)"
-    writer = subprocess.Popen([sys.executable, "-c", program, str(lived)], stdout=subprocess.PIPE, text=True)
+    writer = processes.Popen([sys.executable, "-c", program, str(lived)], stdout=subprocess.PIPE, text=True)
     try:
         assert writer.stdout.readline() == "ready\n"
         done = copy(lived, other)

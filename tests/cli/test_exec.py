@@ -22,6 +22,7 @@ from failaware.read.verify import verify
 from failaware.sync.exec import Plan, execute
 from failaware.sync.program import Interrupts
 from failaware.sync.retry import Retry
+from tests import processes
 from tests.conftest import assert_rebuild_changes_nothing, plain, plain_sqlite
 
 LONG = 30  # s, for what takes far less
@@ -32,12 +33,12 @@ def line(path, *words):
 
 
 def run(path, *words, **more):
-    return subprocess.run(line(path, *words), capture_output=True, timeout=LONG, check=False, **more)
+    return processes.run(line(path, *words), capture_output=True, timeout=LONG, check=False, **more)
 
 
 @contextmanager
 def running(path, *words, **more):
-    process = subprocess.Popen(line(path, *words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more)
+    process = processes.Popen(line(path, *words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more)
     try:
         yield process
     finally:
@@ -252,7 +253,7 @@ def test_what_the_terminal_gives_a_program_that_starts_is_not_passed_on(monkeypa
         if when == "before":
             os.kill(os.getpid(), number)
         with interrupts.starting():
-            process = subprocess.Popen(
+            process = processes.Popen(
                 [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0
             )
             assert process.stdout.readline() == b"ready\n"
@@ -272,7 +273,7 @@ def test_ctrl_c_at_a_terminal_reaches_the_program_once(path, tmp_path):
     )
     spawn = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
     command = [sys.executable, "-c", spawn, *line(path, "--", sys.executable, "-c", program)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=tmp_path) as process:
+    with processes.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=tmp_path) as process:
         assert b"ready" in process.stdout.readline()
         process.stdin.write(b"\x03")
         process.stdin.flush()
@@ -283,7 +284,7 @@ def test_ctrl_c_at_a_terminal_reaches_the_program_once(path, tmp_path):
 
 def test_a_hangup_that_nohup_ignores_reaches_nobody(path):
     command = ["nohup", *line(path, *shell("echo ready; read more; exit 5"))]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    process = processes.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     assert process.stdout.readline() == b"ready\n"
     process.send_signal(signal.SIGHUP)
     process.communicate(b"\n", timeout=LONG)
@@ -316,7 +317,7 @@ def test_what_the_program_leaves_running_does_not_hold_it_up(path):
 
 def test_a_reader_that_has_enough_ends_the_program(path):
     command = shlex.join(line(path, "--", "yes"))
-    done = subprocess.run(f"{command} | head -n 1", shell=True, capture_output=True, timeout=LONG, check=False)
+    done = processes.run(f"{command} | head -n 1", shell=True, capture_output=True, timeout=LONG, check=False)
     assert (done.stdout, done.stderr) == (b"y\n", b"")
     assert errors(path) == [("Killed", "killed by SIGPIPE")]
 
@@ -324,7 +325,7 @@ def test_a_reader_that_has_enough_ends_the_program(path):
 def test_without_standard_streams_the_program_runs_and_nothing_else_gets_its_output(path):
     program = "import os; os.write(1, b'hi'); os.write(2, b'no luck'); raise SystemExit(3)"
     words = " ".join(f"'{word}'" for word in line(path, "--", sys.executable, "-c", program.replace("'", '"')))
-    done = subprocess.run(["sh", "-c", f"{words} <&- >&- 2>&-"], timeout=LONG, check=False)
+    done = processes.run(["sh", "-c", f"{words} <&- >&- 2>&-"], timeout=LONG, check=False)
     assert done.returncode == 3
     assert errors(path) == [("ExitStatus", "exit status 3: no luck")]
     assert verify(path).findings == ()

@@ -16,6 +16,7 @@ from failaware.cli.help import topics
 from failaware.cli.main import COMMANDS
 from failaware.errors import FailawareError
 from failaware.text import cells
+from tests import processes
 from tests.cli.test_commands import failaware
 
 TOPICS = Path(sys.modules["failaware.cli.help"].__file__).with_name("topics")
@@ -196,7 +197,7 @@ class TestExitStatus:
     def test_130_interrupted(self, tmp_path):
         import signal
 
-        process = subprocess.Popen(
+        process = processes.Popen(
             [sys.executable, "-m", "failaware", "ingest", "-"],
             cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ},
         )  # fmt: skip

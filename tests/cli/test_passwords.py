@@ -2,13 +2,13 @@
 
 import os
 import signal
-import subprocess
 import sys
 
 import pytest
 
 from failaware.cli.main import COMMANDS, main
 from failaware.text import shown_place
+from tests import processes
 from tests.cli.test_terminal import Terminal
 from tests.sync.helpers import eventually
 
@@ -110,7 +110,7 @@ def test_commands_that_say_where_the_store_is(url, tmp_path, capfd, monkeypatch)
 def test_commands_that_go_on_until_they_are_stopped(url, words, tmp_path):
     with open(tmp_path / "said", "w") as file:
         command = [sys.executable, "-m", "failaware", *words]
-        process = subprocess.Popen(command, stdout=file, stderr=file, env={**os.environ, "FAILAWARE_DB": url})
+        process = processes.Popen(command, stdout=file, stderr=file, env={**os.environ, "FAILAWARE_DB": url})
         try:
             eventually(lambda: shown_place(url) in (tmp_path / "said").read_text())
         finally:
@@ -142,6 +142,6 @@ def test_the_inspector(url, store):
 def test_the_plugin_of_pytest(url, tmp_path):
     (tmp_path / "test_one.py").write_text("def test(): pass\n")
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:valkey", f"--failaware={url}"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
+    done = processes.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
     assert f"1 tests in {shown_place(url)}" in done.stdout
     assert SECRET not in done.stdout + done.stderr

@@ -18,6 +18,7 @@ import pytest
 
 from failaware import Handlers, Permanent, Retry, Store, Worker
 from failaware.text import cells
+from tests import processes
 from tests.cli.test_commands import failaware
 
 EVIL = "\x1b]2;owned\x07\x1b[2J 決済 🧯 失敗"
@@ -31,7 +32,7 @@ class Terminal:
         fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
         names = ("FAILAWARE", "COLUMNS", "LINES", "PAGER", "LESS", "NO_COLOR", "FORCE_COLOR", "TZ")
         clean = {name: value for name, value in os.environ.items() if not name.startswith(names)}
-        self.process = subprocess.Popen(
+        self.process = processes.Popen(
             ["setsid", "--ctty", sys.executable, "-m", "failaware", "--db", str(db), *words],
             stdin=follower, stdout=follower, stderr=follower,
             env={**clean, "TERM": "xterm-256color", "LANG": "C.UTF-8", **env},
@@ -249,7 +250,7 @@ def test_watching_outlives_the_store(place):
 
 
 def watched(place, *words):
-    return subprocess.Popen(
+    return processes.Popen(
         [sys.executable, "-m", "failaware", "--db", str(place), *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
 

@@ -1,6 +1,5 @@
 """Like failures meet, unlike ones stay apart; the same text is the same cluster anywhere."""
 
-import subprocess
 import sys
 import time
 
@@ -10,6 +9,7 @@ from hypothesis import strategies as st
 
 from failaware.derive import FINGERPRINT_VERSION
 from failaware.derive.fingerprint import cluster_id, fingerprint, template
+from tests import processes
 
 MEET = [
     # numbers, and the words that follow them
@@ -228,7 +228,7 @@ def test_other_processes_find_the_same_cluster():
         "from failaware.derive.fingerprint import fingerprint; print(fingerprint('t', 'E', 'user 7 not found')[0])"
     )
     seen = {
-        subprocess.run(
+        processes.run(
             [sys.executable, "-c", program], capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": seed}
         ).stdout
         for seed in ("0", "1")

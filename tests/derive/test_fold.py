@@ -15,6 +15,7 @@ from failaware.derive.rules import Policy, default_policy
 from failaware.facts import append
 from failaware.model import NEVER, DecisionKind, Failure, NewAttempt
 from tests.conftest import HOUR, MINUTE, START, assert_rebuild_changes_nothing, query
+from tests.sizes import sized
 
 EVENTS = 6
 ERRORS = [Failure("A", "first", None), Failure("B", "second thing", "a traceback")]
@@ -103,19 +104,19 @@ def play(history, sizes, *, policy=None, check_each=False, read=meaning):
 
 
 @given(histories, batch_sizes)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=sized(10, 40), deadline=None)
 def test_live_equals_rebuilt_after_every_batch(history, sizes):
     play(history, sizes, check_each=True)
 
 
 @given(histories, batch_sizes)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=sized(10, 40), deadline=None)
 def test_the_size_of_batches_does_not_matter(history, sizes):
     assert play(history, []) == play(history, sizes)
 
 
 @given(histories, st.randoms())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=sized(15, 60), deadline=None)
 def test_the_order_of_arrival_does_not_matter(history, random):
     shuffled = list(range(len(history)))
     random.shuffle(shuffled)
@@ -126,7 +127,7 @@ def test_the_order_of_arrival_does_not_matter(history, random):
 
 
 @given(st.lists(attempts, max_size=20), st.randoms(), batch_sizes)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=sized(15, 60), deadline=None)
 def test_attempts_that_say_their_number_may_arrive_in_any_order(history, random, sizes):
     """A task queue's retry may be recorded before the try that asked for it."""
     counts, numbered = dict.fromkeys(range(1, EVENTS + 1), 0), []
@@ -148,7 +149,7 @@ def test_attempts_that_say_their_number_may_arrive_in_any_order(history, random,
 
 
 @given(histories, batch_sizes, policies)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=sized(25, 100), deadline=None)
 def test_the_fold_says_what_the_design_says(history, sizes, policy):
     events, clusters = play(history, sizes, policy=policy, read=what_counts)
     model = Model(history, policy)
@@ -157,7 +158,7 @@ def test_the_fold_says_what_the_design_says(history, sizes, policy):
 
 
 @given(histories, policies)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=sized(8, 30), deadline=None)
 def test_another_policy_changes_severities_and_nothing_else(history, policy):
     def read(store):
         before = what_counts(store)
@@ -328,7 +329,7 @@ class Model:
 
 
 @given(histories, st.integers(1, 4))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=sized(20, 80), deadline=None)
 def test_a_rebuild_in_pages_of_any_size_means_the_same(history, page):
     with tempfile.TemporaryDirectory() as folder, Store.open(Path(folder) / "s.db", synchronous="NORMAL") as store:
         store.record_many(("t", n) for n in range(EVENTS))

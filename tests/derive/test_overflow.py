@@ -15,6 +15,7 @@ from failaware.model import Failure, NewAttempt
 from failaware.read.export import Export
 from failaware.read.verify import verify
 from tests.conftest import HOUR, MINUTE, START, assert_rebuild_changes_nothing, derived, query
+from tests.sizes import sized
 
 WORDS = ("apple", "birch", "cedar", "daisy", "elder", "fern")
 LIMIT = 3
@@ -49,7 +50,7 @@ def templates(store):
 
 
 @given(storms, batch_sizes)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=sized(10, 40), deadline=None)
 def test_the_first_clusters_are_kept_and_what_would_be_more_is_one(storm, sizes):
     with tempfile.TemporaryDirectory() as folder, limited(Path(folder) / "s.db") as store:
         fail(store, storm, sizes)
@@ -66,7 +67,7 @@ def test_the_first_clusters_are_kept_and_what_would_be_more_is_one(storm, sizes)
 
 
 @given(storms, batch_sizes, st.lists(st.integers(0, 45), min_size=1, max_size=4))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=sized(8, 25), deadline=None)
 def test_the_past_has_the_clusters_of_the_present_however_it_is_reached(storm, sizes, stops):
     """Times do not follow the order in which facts were appended."""
     with tempfile.TemporaryDirectory() as folder:

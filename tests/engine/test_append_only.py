@@ -2,12 +2,12 @@
 
 import shutil
 import sqlite3
-import subprocess
 
 import pytest
 
 from failaware import Handlers, Retry, Worker
 from failaware.engine.guards import FACTS, guard_statements
+from tests import processes
 from tests.conftest import plain_sqlite
 
 pytestmark = pytest.mark.sqlite("its triggers; PostgreSQL's are in test_postgres")
@@ -92,7 +92,7 @@ def marks(values):
 @pytest.mark.parametrize("table", FACTS)
 def test_the_sqlite3_shell_is_refused_too(full, table):
     for statement in (f"DELETE FROM {table}", f"INSERT OR REPLACE INTO {table} SELECT * FROM {table}"):
-        done = subprocess.run(["sqlite3", full, statement], capture_output=True, text=True, check=False)
+        done = processes.run(["sqlite3", full, statement], capture_output=True, text=True, check=False)
         assert done.returncode != 0
         assert f"facts are append-only, {table} refuses" in done.stderr
 

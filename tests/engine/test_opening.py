@@ -14,6 +14,7 @@ import failaware.engine.sqlite.writer as engine
 from failaware import Inspector, Store, UsageError
 from failaware.engine import versions
 from failaware.errors import StoreBusy, StoreCorrupt, StoreError, StoreForeign, StoreMissing, StoreNewer
+from tests import processes
 from tests.conftest import assert_rebuild_changes_nothing, plain_sqlite, query
 
 pytestmark = pytest.mark.sqlite("its files; what a server says is in test_postgres")
@@ -138,7 +139,7 @@ def test_what_is_not_writable_can_be_read_and_says_so_to_a_writer(tmp_path, clos
         "import tomllib, failaware.read.inspector, failaware.store, failaware.engine.sqlite.writer, "
         "failaware.engine.sqlite.migrations;"
     )
-    done = subprocess.run(
+    done = processes.run(
         [sys.executable, "-c", preload + program, folder / "store.db"], capture_output=True, text=True, check=False
     )
     folder.chmod(0o755)
@@ -151,7 +152,7 @@ def test_what_is_not_writable_can_be_read_and_says_so_to_a_writer(tmp_path, clos
 def test_two_processes_make_the_same_new_store_at_once(path):
     program = "import sys; from failaware import Store; print(Store.open(sys.argv[1]).record('a').event_id)"
     running = [
-        subprocess.Popen([sys.executable, "-c", program, path], stdout=subprocess.PIPE, text=True) for _ in range(4)
+        processes.Popen([sys.executable, "-c", program, path], stdout=subprocess.PIPE, text=True) for _ in range(4)
     ]
     ids = sorted(int(process.communicate(timeout=60)[0]) for process in running)
     assert ids == [1, 2, 3, 4]

@@ -1,7 +1,6 @@
 """Whoever goes through all facts goes by those that there are, not by the numbers up to the last."""
 
 import json
-import subprocess
 import sys
 
 import pytest
@@ -9,6 +8,7 @@ import pytest
 from failaware import Store
 from failaware.engine.pages import pages
 from failaware.errors import StoreCorrupt
+from tests import processes
 from tests.conftest import assert_rebuild_changes_nothing, plain, plain_sqlite
 
 FAR = 2**62
@@ -31,7 +31,7 @@ def far(path):
 
 def failaware(*words):
     command = [sys.executable, "-m", "failaware", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return processes.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
 @pytest.mark.parametrize(

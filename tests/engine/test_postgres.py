@@ -21,6 +21,7 @@ from failaware.engine.postgres.roles import CHANGEABLE
 from failaware.errors import StoreBusy, StoreError, StoreForeign, StoreMissing, StoreNewer
 from failaware.facts.seal import seal_all
 from failaware.read.verify import verify
+from tests import processes
 from tests.conftest import plain, query
 from tests.sync.helpers import eventually
 
@@ -29,7 +30,7 @@ pytestmark = pytest.mark.postgres
 
 def cli(*words):
     command = [sys.executable, "-m", "failaware", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return processes.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
 def test_a_missing_store_is_not_made_by_a_reader(path):
@@ -169,7 +170,7 @@ def test_what_was_derived_beside_is_not_mistaken_for_the_store_after_the_connect
 
 def test_processes_that_make_the_same_store_at_once_make_one(path):
     program = "import sys; from failaware import Store; Store.open(sys.argv[1]).record('a')"
-    running = [subprocess.Popen([sys.executable, "-c", program, path], stderr=subprocess.PIPE) for _ in range(4)]
+    running = [processes.Popen([sys.executable, "-c", program, path], stderr=subprocess.PIPE) for _ in range(4)]
     for process in running:
         assert process.communicate(timeout=60)[1] == b""
     with Store.open(path) as store:
@@ -362,7 +363,7 @@ def test_what_the_page_on_scale_shows_works(full, roles):
     assert len(commands) + len(exported) + len(opened) + len(granted) == len(lines)
     for command in commands:
         assert cli(*command.split()[1:]).returncode == 0, command
-    shown = subprocess.run(
+    shown = processes.run(
         ["bash", "-c", f'{exported[0].replace("DB=", "DB=" + chr(39))}\'; "{sys.executable}" -m failaware health'],
         capture_output=True,
         text=True,

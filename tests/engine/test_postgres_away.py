@@ -15,6 +15,7 @@ from failaware.clock import now_us
 from failaware.engine.postgres import reader as postgres
 from failaware.errors import StoreError
 from failaware.read.verify import verify
+from tests import processes
 from tests.conftest import HOUR, assert_rebuild_changes_nothing, query
 from tests.servers import a_server
 from tests.sync.helpers import eventually
@@ -53,7 +54,7 @@ def server():
 
 def start(program, *words):
     command = [sys.executable, "-c", program, *map(str, words)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    process = processes.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "ready\n"
     return process
 

@@ -14,6 +14,7 @@ from failaware.engine.postgres.place import parse
 from failaware.errors import StoreOlder
 from failaware.facts.seal import seal_all
 from failaware.read.verify import verify
+from tests import processes
 from tests.conftest import derived, plain, query
 from tests.test_same_on_both import facts
 
@@ -90,7 +91,7 @@ def test_killed_at_any_moment_the_next_one_does_it(older, path):
         "print('here', flush=True); Store.open(sys.argv[1]).close()"
     )
     for n in range(12):
-        with subprocess.Popen([sys.executable, "-c", program, str(path)], stdout=subprocess.PIPE) as process:
+        with processes.Popen([sys.executable, "-c", program, str(path)], stdout=subprocess.PIPE) as process:
             process.stdout.readline()
             time.sleep(n * 0.006)
             process.send_signal(signal.SIGKILL)

@@ -1,6 +1,5 @@
 """Waiting until a store may have changed: told where the kernel tells, looking again soon where it does not."""
 
-import subprocess
 import sys
 import time
 from contextlib import closing
@@ -9,6 +8,7 @@ import pytest
 
 from failaware import Store
 from failaware.engine.sqlite.watch import SqliteWatch
+from tests import processes
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody tells")
@@ -17,7 +17,7 @@ def test_a_commit_of_another_process_is_told(path):
     with Store.open(path) as store, closing(store.read(lambda db: db.watch())) as watch:
         assert watch.wait(60)  # what was before, it does not know
         assert not watch.wait(0.01)
-        subprocess.run([sys.executable, "-c", program, str(path)], check=True)
+        processes.run([sys.executable, "-c", program, str(path)], check=True)
         assert watch.wait(5)
 
 

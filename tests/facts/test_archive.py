@@ -19,8 +19,10 @@ from failaware.facts import archive
 from failaware.facts.seal import seal_all
 from failaware.model import NewReject
 from failaware.read.verify import verify
+from tests import processes
 from tests.conftest import HOUR, assert_rebuild_changes_nothing, plain, query
 from tests.life import Life, histories_with_erasures
+from tests.sizes import sized
 
 _numbers = itertools.count(1)
 MOVABLE = sorted({guarded.moved_with for guarded in FACTS.values() if guarded.moved_with[0]})
@@ -214,7 +216,7 @@ def test_killed_at_any_moment_nothing_is_lost(lived, path, tmp_path):
     while True:
         number += 1
         file = tmp_path / f"{number}.db"
-        running = subprocess.Popen([*program, "--to", str(file)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        running = processes.Popen([*program, "--to", str(file)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         try:
             _, error = running.communicate(timeout=delay)
             assert running.returncode == 0, error
@@ -238,14 +240,14 @@ def test_killed_at_any_moment_nothing_is_lost(lived, path, tmp_path):
 
 
 @given(histories_with_erasures)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=sized(8, 30), deadline=None)
 def test_after_any_history_the_two_are_what_the_one_was(history):
     with tempfile.TemporaryDirectory() as folder:
         live_and_archive(Path(folder) / "s.db", Path(folder) / "x.db", history)
 
 
 @given(histories_with_erasures)
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=sized(8, 10), deadline=None)
 def test_after_any_history_the_two_are_what_the_one_was_on_postgres(postgres, history):
     schema = f"archived{next(_numbers)}"
     with tempfile.TemporaryDirectory() as folder:

@@ -15,7 +15,9 @@ from failaware import Handlers, Store, UsageError, Worker
 from failaware.errors import PayloadError
 from failaware.facts import append
 from failaware.model import Failure, NewAttempt, Observed
+from tests import processes
 from tests.conftest import START, assert_rebuild_changes_nothing, query
+from tests.sizes import sized
 
 NOON_US = int(datetime(2026, 11, 1, 12, tzinfo=UTC).timestamp()) * 1_000_000
 JSON = st.recursive(
@@ -26,7 +28,7 @@ JSON = st.recursive(
 
 
 @given(JSON)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=sized(25, 100), deadline=None)
 def test_any_json_value_comes_back(store, payload):
     event = store.record("a.b", payload)
     ((raw,),) = query(store, "SELECT event_payload FROM event_log WHERE event_id = ?", (event.event_id,))
@@ -54,7 +56,7 @@ def test_processes_that_race_for_a_key_record_one_event(path):
     Store.open(path).close()
     program = "import sys; from failaware import Store; print(Store.open(sys.argv[1]).record('a', key='k').event_id)"
     running = [
-        subprocess.Popen([sys.executable, "-c", program, path], stdout=subprocess.PIPE, text=True) for _ in range(4)
+        processes.Popen([sys.executable, "-c", program, path], stdout=subprocess.PIPE, text=True) for _ in range(4)
     ]
     assert {process.communicate(timeout=60)[0] for process in running} == {"1\n"}
 
@@ -302,7 +304,7 @@ store.record("a", "after")
 
 
 def test_a_signal_while_waiting_for_a_commit_holds_up_nobody_else(path):
-    subprocess.run([sys.executable, "-c", INTERRUPTED, str(path)], check=True, timeout=60)
+    processes.run([sys.executable, "-c", INTERRUPTED, str(path)], check=True, timeout=60)
     with Store.open(path) as store:
         payloads = {payload for (payload,) in query(store, "SELECT event_payload FROM event_log")}
     assert payloads == {"0", "1", "2", "3", '"after"'}

@@ -3,7 +3,6 @@
 import hashlib
 import hmac
 import json
-import subprocess
 import sys
 
 import pytest
@@ -15,6 +14,7 @@ from failaware.facts.seal import EVERY_US, RANGE, next_seals, seal_all, seal_rou
 from failaware.facts.seal import append as append_seals
 from failaware.model import Failure, NewAttempt
 from failaware.read.verify import verify
+from tests import processes
 from tests.conftest import plain, query
 
 FIRST_VERSION = "3101971b9827523654fd64157bfc033f3fad78bb13ea5302edabacdc4ef1ef7e"
@@ -114,7 +114,7 @@ for n in range(40):
 
 def test_many_processes_seal_one_chain(path):
     Store.open(path).close()
-    running = [subprocess.Popen([sys.executable, "-c", SEALER, str(path)]) for _ in range(4)]
+    running = [processes.Popen([sys.executable, "-c", SEALER, str(path)]) for _ in range(4)]
     assert [process.wait(timeout=100) for process in running] == [0] * 4
     found = verify(path)
     assert found.findings == ()

@@ -9,6 +9,7 @@ from functools import partial
 import pytest
 
 from failaware import Handlers, Worker
+from tests import processes
 from tests.conftest import assert_rebuild_changes_nothing, query
 from tests.ingest.redis import redis_server
 
@@ -203,7 +204,7 @@ def run(path, tmp_path):
 def _run(tmp_path, path, program, *args, **env):
     (tmp_path / "shop.py").write_text(APP)
     (tmp_path / "main.py").write_text("from shop import *\n" + program)
-    done = subprocess.run(
+    done = processes.run(
         [sys.executable, "main.py", *args],
         cwd=tmp_path,
         env={**os.environ, "STORE": str(path), **env},
@@ -325,7 +326,7 @@ def test_a_forked_pool_records_too_and_the_main_process_what_its_children_cannot
         broker = f"redis+socket://{socket}"
         (tmp_path / "shop.py").write_text(APP)
         command = ["worker", "-P", "prefork", "-c", "2", "--without-gossip", "--without-mingle", "-l", "warning"]
-        worker = subprocess.Popen(
+        worker = processes.Popen(
             [sys.executable, "-m", "celery", "-A", "shop", *command],
             cwd=tmp_path,
             env={**os.environ, "STORE": str(path), "BROKER": broker},

@@ -21,6 +21,7 @@ from failaware import Store
 from failaware.errors import UsageError
 from failaware.ingest import follow as module
 from failaware.ingest.follow import follow
+from tests import processes
 from tests.conftest import assert_rebuild_changes_nothing, plain, query
 
 LONG = 30  # s, for what takes far less
@@ -261,7 +262,7 @@ def test_an_endless_line_is_rejected_and_memory_stays_flat(path, file, monkeypat
 
 def start(path, file):
     words = ["--db", str(path), "ingest", "--synchronous", "NORMAL", "--follow", file.name]
-    return subprocess.Popen(
+    return processes.Popen(
         [sys.executable, "-m", "failaware", *words],
         cwd=file.parent,
         stdout=subprocess.PIPE,
@@ -292,7 +293,7 @@ def numbers_or_none(path):
 @pytest.mark.parametrize(("words", "says"), [(["-"], "leave out --follow"), (["."], "is no file that can be followed")])
 def test_what_cannot_be_followed_is_one_sentence(tmp_path, words, says):
     command = [sys.executable, "-m", "failaware", "ingest", "--follow", *words]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=LONG, check=False)
+    done = processes.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=LONG, check=False)
     assert done.returncode == 2
     assert says in done.stderr.splitlines()[-1]
 

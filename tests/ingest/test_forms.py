@@ -23,6 +23,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from failaware.ingest.lines import ingest_lines
 from tests.conftest import assert_rebuild_changes_nothing, query
+from tests.sizes import sized
 
 NOON = datetime(2026, 11, 20, 12, 0, 0, 123_456, tzinfo=UTC)
 NOON_US = int(NOON.timestamp()) * 1_000_000 + 123_456
@@ -322,7 +323,7 @@ FORM = st.fixed_dictionaries(
 
 
 @given(st.lists(FORM | st.just({"specversion": "1.0", "id": "\x00", "source": "\n", "type": "\ud800"}), max_size=6))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=sized(25, 100), deadline=None)
 def test_whatever_the_fields_hold_each_line_is_counted(store, forms):
     done = ingest(store, b"\n".join(json.dumps(form).encode() for form in forms))
     assert done.rejected + done.recorded + done.known >= sum("resourceLogs" not in form for form in forms)
@@ -330,7 +331,7 @@ def test_whatever_the_fields_hold_each_line_is_counted(store, forms):
 
 
 @given(st.lists(FORM, max_size=5), st.sampled_from([None, 1]))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=sized(25, 100), deadline=None)
 def test_an_array_says_the_same_as_its_elements_on_lines(store, forms, indent):
     apart = ingest(store, b"\n".join(json.dumps(form).encode() for form in forms))
     array = ingest(store, json.dumps(forms, indent=indent).encode())

@@ -1,7 +1,6 @@
 """JUnit reports: real ones of pytest, the shapes of others, hostile ones; each test once, however often it is read."""
 
 import io
-import subprocess
 import sys
 
 import pytest
@@ -10,7 +9,9 @@ from hypothesis import strategies as st
 
 from failaware.ingest.files import ingest_file
 from failaware.ingest.stream import Input
+from tests import processes
 from tests.conftest import assert_rebuild_changes_nothing, query
+from tests.sizes import sized
 
 SUITE = """\
 import pytest
@@ -74,7 +75,7 @@ def report(tmp_path_factory):
     (folder / "test_shop.py").write_text(SUITE)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--junitxml=report.xml"]
     command += ["-o", "junit_logging=all"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+    done = processes.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 1, done.stdout
     return (folder / "report.xml").read_bytes()
 
@@ -178,7 +179,7 @@ def test_secrets_are_masked(store, inspector):
 
 
 @given(st.lists(st.sampled_from(("<a>", "</a>", "<testcase name='x'>", "</testcase>", "<failure>", "</failure>", "x"))))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=sized(15, 60), deadline=None)
 def test_any_tags_are_read_or_rejected(store, tags):
     done = ingest(store, b"<testsuite>" + "".join(tags).encode() + b"</testsuite>")
     assert done.recorded + done.known + done.rejected >= ("<testcase name='x'>" in tags)

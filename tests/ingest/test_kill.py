@@ -11,6 +11,7 @@ import pytest
 
 from failaware import Store
 from failaware.read.verify import verify
+from tests import processes
 from tests.conftest import assert_rebuild_changes_nothing, plain, query
 
 LINES = 6_000
@@ -32,7 +33,7 @@ def line(form, number):
 
 def ingest(path, file):
     command = [sys.executable, "-m", "failaware", "--db", str(path), "ingest", "--synchronous", "NORMAL", str(file)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    return processes.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
 def recorded(path):

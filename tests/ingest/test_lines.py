@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from failaware.ingest.lines import ingest_lines
 from tests.conftest import assert_rebuild_changes_nothing, query
+from tests.sizes import sized
 
 
 def ingest(store, *lines):
@@ -127,7 +128,7 @@ def test_secrets_are_masked_in_events_and_rejects(store):
 
 
 @given(st.lists(st.binary(max_size=60).filter(lambda line: b"\n" not in line), max_size=20))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=80, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=sized(20, 80), deadline=None)
 def test_any_bytes_are_counted(store, lines):
     done = ingest(store, b'{"type": "a"}', *lines)  # first, since an array that begins the file may take many lines
     kept = [line for line in lines if line.strip()]
@@ -140,7 +141,7 @@ def test_any_bytes_are_counted(store, lines):
         st.sampled_from([b"[", b"]", b"{", b"}", b'"', b",", b'{"type": "a"}', b'{"type": "b"},']), max_size=9
     )
 )
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=sized(37, 150), deadline=None)
 def test_of_what_begins_a_file_on_many_lines_nothing_is_passed_over_in_silence(store, first, lines):
     done = ingest(store, first, *lines)
     whole = sum(b"type" in line for line in lines)

@@ -3,7 +3,6 @@
 import json
 import logging
 import os
-import subprocess
 import sys
 import time
 
@@ -13,6 +12,7 @@ import structlog
 from failaware import Store
 from failaware.errors import StoreError
 from failaware.ingest.logging import FailureHandler
+from tests import processes
 from tests.conftest import query
 
 
@@ -201,7 +201,7 @@ logging.error("at the end")
 
 
 def test_what_is_logged_last_is_written_when_the_program_ends_and_a_fork_logs_too(path):
-    done = subprocess.run(
+    done = processes.run(
         [sys.executable, "-c", PROGRAM, str(path)],
         check=False,
         capture_output=True,

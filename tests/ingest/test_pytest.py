@@ -2,13 +2,13 @@
 
 import json
 import os
-import subprocess
 import sys
 from functools import partial
 
 import pytest
 
 from failaware import Inspector
+from tests import processes
 from tests.conftest import assert_rebuild_changes_nothing, query
 
 SUITE = """
@@ -81,7 +81,7 @@ def _run(tmp_path, path, *words, status=1, ago=0, **files):
         (tmp_path / f"{name}.py").write_text(text)
     command = [sys.executable, "-m", "pytest", *UNNEEDED, *words]
     env = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")} | {"AGO": str(ago)}
-    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120, check=False)
+    done = processes.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == status, done.stdout + done.stderr
     return done.stdout + done.stderr
 

@@ -2,12 +2,12 @@
 
 import json
 import os
-import subprocess
 import sys
 
 import pytest
 
 from failaware import Handlers, Worker
+from tests import processes
 from tests.conftest import assert_rebuild_changes_nothing, query
 from tests.ingest.redis import redis_server
 
@@ -93,7 +93,7 @@ def rq(path, tmp_path):
 
         def run(*words, status=0):
             words = [word.replace("{socket}", socket) for word in words]
-            done = subprocess.run(
+            done = processes.run(
                 [sys.executable, *words], cwd=folder, env=env, capture_output=True, text=True, timeout=120, check=False
             )
             assert done.returncode == status, done.stderr

@@ -1,7 +1,6 @@
 """Programs instrumented with the Sentry SDK, run for real: their errors are in the store, field by field."""
 
 import json
-import subprocess
 import sys
 import time
 from functools import partial
@@ -14,7 +13,9 @@ from sentry_sdk.envelope import Envelope
 from failaware import Store
 from failaware.errors import StoreError
 from failaware.ingest.sentry import Transport
+from tests import processes
 from tests.conftest import assert_rebuild_changes_nothing, query
+from tests.sizes import sized
 
 BEGIN = """
 import sys
@@ -101,7 +102,7 @@ def run(path, tmp_path):
 def _run(tmp_path, path, program):
     script = tmp_path / "shop.py"
     script.write_text(BEGIN + program)
-    done = subprocess.run(
+    done = processes.run(
         [sys.executable, str(script), str(path)], capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stderr
@@ -284,7 +285,7 @@ EVENT = st.fixed_dictionaries({}, optional={"exception": VALUES, "threads": VALU
 
 
 @pytest.mark.sqlite
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=sized(25, 100), deadline=None, suppress_health_check=list(HealthCheck))
 @given(event=EVENT)
 def test_an_event_of_any_shape_is_kept(store, event):
     transport = Transport(store)

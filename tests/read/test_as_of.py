@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from failaware import Handlers, Inspector, StoreError, UsageError, Worker
 from tests.conftest import START, plain
 from tests.life import Life, histories
+from tests.sizes import sized
 
 
 def reports(inspector):
@@ -54,7 +55,7 @@ def lived(folder, history):
 
 
 @given(histories, st.randoms())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=sized(15, 60), deadline=None)
 def test_the_reports_say_what_they_said(history, random):
     with tempfile.TemporaryDirectory() as folder:
         path, said = lived(folder, history)

@@ -12,6 +12,7 @@ from sample_data import seed
 from tests.conftest import HOUR, START
 from tests.derive.test_fold import policies
 from tests.life import Life, histories, lived
+from tests.sizes import sized
 
 DAY = 24 * HOUR
 
@@ -44,7 +45,7 @@ def expected(before, after):
 
 
 @given(histories)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=sized(12, 50), deadline=None)
 def test_it_says_what_two_reports_show(history):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "s.db"
@@ -67,7 +68,7 @@ def test_it_says_what_two_reports_show(history):
 
 
 @given(histories, policies)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=sized(12, 50), deadline=None)
 def test_what_if_says_what_a_rebuild_would_do(history, policy):
     with lived(history) as (life, inspector):
         before = standing(inspector)

@@ -21,8 +21,10 @@ from failaware.facts.seal import seal_all
 from failaware.ingest.restore import take_back
 from failaware.read.export import Export
 from failaware.read.verify import verify
+from tests import processes
 from tests.conftest import derived, plain, plain_sqlite, query
 from tests.life import Life, histories_with_erasures
+from tests.sizes import sized
 
 
 def export(path):
@@ -40,7 +42,7 @@ def taken(lines, path):
 
 
 @given(histories_with_erasures)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=sized(10, 40), deadline=None)
 def test_a_store_made_from_an_export_is_the_same(history):
     with tempfile.TemporaryDirectory() as folder:
         life = Life(Path(folder) / "a.db")
@@ -100,7 +102,7 @@ def test_one_that_was_killed_in_the_middle_is_finished_by_the_next(lines, tmp_pa
     kills = 0
     for delay in range(12):
         command = [sys.executable, "-c", TAKER, tmp_path / "b.db", tmp_path / "x"]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE)
+        process = processes.Popen(command, stdout=subprocess.PIPE)
         process.stdout.readline()
         time.sleep(delay / 150)
         process.send_signal(signal.SIGKILL)

@@ -14,6 +14,7 @@ from failaware.model import NEVER
 from failaware.read import health
 from tests.conftest import HOUR, query
 from tests.life import histories, lived
+from tests.sizes import sized
 
 
 def due_now(store, now):
@@ -22,7 +23,7 @@ def due_now(store, now):
 
 @pytest.mark.parametrize("few", [1, 2, 1_000])
 @given(history=histories, ahead=st.sampled_from([0, 90, 3_700]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=sized(10, 40), deadline=None)
 def test_what_is_due_is_what_could_be_tried_at_once(few, history, ahead):
     with lived(history) as (life, inspector), pytest.MonkeyPatch.context() as patch:
         patch.setattr(health, "_FEW", few)

@@ -18,6 +18,7 @@ from failaware.read.calendar import _DUE, MINUTE, herds_in
 from failaware.read.findings import DueType, Run, with_all
 from tests.conftest import HOUR, START, query
 from tests.derive.test_fold import ERRORS, EVENTS, Model, append_batch, batches_of, histories
+from tests.sizes import sized
 
 ALL = range(1, EVENTS + 1)
 A, B = ERRORS
@@ -50,7 +51,7 @@ def stands(model, event):
 
 
 @given(histories)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=sized(10, 40), deadline=None)
 @example([(1, A, 0, False), (1, A, 0, False), (1, REQUEUE, 0), (1, A, 0, False), (1, None, 0, False)])
 @example([(1, None, 0, False), (1, B, 0, False), (1, None, 0, False), (1, None, 0, False)])
 def test_the_course_of_an_event_says_every_attempt_and_decision_once_and_in_order(history):
@@ -73,7 +74,7 @@ def test_the_course_of_an_event_says_every_attempt_and_decision_once_and_in_orde
 
 
 @given(histories)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=sized(15, 60), deadline=None)
 @example([(1, A, 0, False), (1, B, 0, False), (1, A, 0, True), (2, None, 0, False), (2, A, 0, False), (2, REQUEUE, 0)])
 @example([(1, A, 0, False), (1, None, 0, False), (1, B, 0, False), (3, A, 0, True), (3, DISMISS, 0)])
 def test_what_came_before_and_after_a_cluster(history):
@@ -131,7 +132,7 @@ synced_often = st.lists(
 
 
 @given(st.one_of(histories, synced_often))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=sized(20, 80), deadline=None)
 @example(
     [(1, A, 0, False), (1, REQUEUE, 0), (1, None, 9, False), (2, B, 0, True), (2, DISMISS, 0), (2, None, 5, False)]
 )
@@ -168,7 +169,7 @@ def test_what_healed_is_the_same_in_pages_of_any_size(page, monkeypatch):
 
 
 @given(histories, st.integers(0, 6 * HOUR))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=sized(15, 60), deadline=None)
 @example(
     [(1, A, 0, True), (2, A, 0, False), (3, A, 0, False), (3, B, 0, False), (1, REQUEUE, 0), (4, B, 0, True)], HOUR
 )
@@ -198,7 +199,7 @@ def test_the_figures_of_an_impact_open_exactly_their_events(history, later):
 
 
 @given(histories, st.integers(0, 8 * HOUR))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=sized(15, 60), deadline=None)
 def test_the_calendar_holds_every_retry_once(history, later):
     now = START + later
     with told(history, now) as (inspector, model, _):

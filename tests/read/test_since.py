@@ -9,6 +9,7 @@ from failaware import Handlers, Retry, StoreError, Worker
 from failaware.read import since as room
 from tests.conftest import START, query
 from tests.life import histories, lived
+from tests.sizes import sized
 
 
 def severities(inspector):
@@ -24,7 +25,7 @@ def moments(inspector, store):
 
 
 @given(histories)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=sized(12, 50), deadline=None)
 def test_it_is_the_last_moment_at_which_the_reports_changed(history):
     with lived(history) as (life, inspector), inspector.as_of(START - 1) as then:
         was, changed, found = {}, {}, {}

@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from failaware import Store
+from tests import processes
 from tests.remembering import must_hold
 
 KINDS = ("inspector", "inspector", "past", "snapshot")
@@ -106,7 +107,7 @@ def _p99(values):
 
 def _start(program, *words):
     command = [sys.executable, "-c", program, *map(str, words)]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    return processes.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
 def run(seconds, _rng):

@@ -8,7 +8,6 @@ import faulthandler
 import io
 import json
 import random
-import subprocess
 import sys
 import tempfile
 import time
@@ -22,6 +21,7 @@ from failaware.facts.seal import seal_all
 from failaware.ingest.lines import ingest_lines
 from failaware.read.export import Export
 from failaware.read.verify import verify
+from tests import processes
 from tests.conftest import HOUR, START, Clock
 from tui import documents
 
@@ -250,7 +250,7 @@ def in_a_process(seed, **limits):
         "print(json.dumps(trials(sys.argv[1], **json.loads(sys.argv[2]))))"
     )
     command = [sys.executable, "-c", program, str(seed), json.dumps(limits)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = processes.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3_000:]
     return Counter(json.loads(done.stdout))
 

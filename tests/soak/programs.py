@@ -9,6 +9,7 @@ from itertools import count
 
 from failaware import Handlers, NotFound, Retry, Store, UsageError, Worker
 from failaware.facts.seal import seal_all
+from tests import processes
 
 
 def say(*words):
@@ -89,13 +90,13 @@ def lines(name, number):
 
 def command(*words):
     """The command line, as a process."""
-    return subprocess.Popen([sys.executable, "-m", "failaware", *map(str, words)], stdout=subprocess.DEVNULL)
+    return processes.Popen([sys.executable, "-m", "failaware", *map(str, words)], stdout=subprocess.DEVNULL)
 
 
 def start(program, path, name):
     """One of PROGRAMS, as a process."""
     words = [sys.executable, "-m", "tests.soak.programs", program, str(path), name]
-    return subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+    return processes.Popen(words, stdout=subprocess.PIPE, text=True)
 
 
 if __name__ == "__main__":

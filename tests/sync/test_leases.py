@@ -1,6 +1,5 @@
 """Leases: renewed while handlers run; a worker that dies with events in hand, and those that may have killed it."""
 
-import subprocess
 import sys
 import threading
 import time
@@ -10,6 +9,7 @@ import pytest
 from failaware import Handlers, Retry, Store, Worker
 from failaware.facts import append, claim
 from failaware.model import NewAttempt
+from tests import processes
 from tests.conftest import assert_rebuild_changes_nothing, query
 from tests.sync.helpers import handlers_of, run
 
@@ -142,7 +142,7 @@ def test_an_event_that_kills_its_worker_ends_dead_and_takes_no_other_with_it(pat
         store.record_many(("a", "deadly" if n == 3 else n) for n in range(8))
         exits = []
         while 0 not in exits:
-            exits.append(subprocess.run([sys.executable, "-c", program, path], check=False, timeout=60).returncode)
+            exits.append(processes.run([sys.executable, "-c", program, path], check=False, timeout=60).returncode)
             assert len(exits) < 10
         assert exits == [9, 9, 9, 0]
         assert query(store, "SELECT event_id FROM event_state WHERE sync_status = 'DEAD'") == [(4,)]

@@ -14,6 +14,7 @@ import pytest
 
 from failaware import Handlers, Permanent, Retry, RetryAfter, Store, UsageError, Worker
 from failaware.errors import HandlerError
+from tests import processes
 from tests.conftest import assert_rebuild_changes_nothing, plain, query
 from tests.sync.helpers import eventually, handlers_of, run
 
@@ -274,7 +275,7 @@ def test_a_signal_stops_the_command_gracefully(path, tmp_path, number):
     with Store.open(path) as store:
         store.record_many(("a", n) for n in range(20))
     command = [sys.executable, "-m", "failaware", "--db", str(path), "run", "slow"]
-    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = processes.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     eventually((tmp_path / "begun").exists)
     process.send_signal(number)
     out, err = process.communicate(timeout=30)
@@ -482,7 +483,7 @@ def test_an_idle_worker_begins_at_once_what_another_process_records(path):
         time.sleep(0.3)
         try:
             program = "import sys; from failaware import Store; Store.open(sys.argv[1]).record('a', 1)"
-            subprocess.run([sys.executable, "-c", program, str(path)], check=True)
+            processes.run([sys.executable, "-c", program, str(path)], check=True)
             eventually(lambda: begun, 5)
         finally:
             worker.stop()

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from failaware import Store
+from tests import processes
 from tests.conftest import HOUR
 from tui.screens.events import EventsScreen
 from tui.screens.overview import Overview
@@ -30,7 +31,7 @@ input()
 async def test_a_change_by_another_process_is_on_the_screen_within_half_a_second(full, path):
     async with inspecting(path) as pilot:
         await loaded(pilot, 2)
-        writer = subprocess.Popen(
+        writer = processes.Popen(
             [sys.executable, "-c", WRITER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         try:

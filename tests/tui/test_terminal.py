@@ -14,6 +14,7 @@ import time
 import pytest
 
 from failaware import Handlers, Permanent, Store, Worker
+from tests import processes
 
 
 class Terminal:
@@ -28,7 +29,7 @@ class Terminal:
             for name, value in os.environ.items()
             if not name.startswith(("TEXTUAL", "FAILAWARE", "COLUMNS", "LINES"))
         }
-        self.process = subprocess.Popen(
+        self.process = processes.Popen(
             [sys.executable, "-m", "failaware", *words],
             stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
             env={**clean, "TERM": "xterm-256color", "COLORTERM": "", **env},
@@ -105,7 +106,7 @@ def test_a_tour_on_a_terminal_while_another_process_writes(failing, path, env):
         terminal.press("\x1b")
         terminal.shows("Clusters")
         terminal.press("")
-        subprocess.run(
+        processes.run(
             [sys.executable, "-c", "import sys; from failaware import Store; Store.open(sys.argv[1]).record('new', 1)",
              str(path)], check=True, timeout=60,
         )  # fmt: skip
@@ -131,7 +132,7 @@ def test_below_the_prompt(failing, path):
 
 
 def test_without_a_terminal_it_says_so(path):
-    done = subprocess.run(
+    done = processes.run(
         [sys.executable, "-m", "failaware", "--db", str(path), "tui"],
         capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60, check=False,
     )  # fmt: skip
