@@ -3,10 +3,9 @@
 import os
 import re
 import shlex
+import subprocess
 import sys
 from pathlib import Path
-
-from tests import processes
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 
@@ -22,7 +21,7 @@ def run(command, cwd):
     elif words[0] == "python":
         words[0] = sys.executable
     env = {name: value for name, value in os.environ.items() if name != "FAILAWARE_DB"}
-    return processes.run(words, cwd=cwd, env=env, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(words, cwd=cwd, env=env, capture_output=True, text=True, timeout=60, check=False)
 
 
 def test_the_walk(tmp_path):
@@ -66,7 +65,7 @@ def test_from_a_shell(tmp_path):
     env["PATH"] = f"{Path(sys.executable).parent}:{env['PATH']}"
     for line in blocks("sh")[2].splitlines():
         command, _, said = line.partition("  # ")
-        done = processes.run(
+        done = subprocess.run(
             ["bash", "-o", "pipefail", "-c", command],
             cwd=tmp_path,
             env=env,
