@@ -1,6 +1,6 @@
 # make          this help
 # make demo     sample failures, alive, in the inspector (reports when there is no terminal)
-# make test     the whole test suite
+# make test     the test suite; SIZE=full runs what is random or repeated as often as .ci/run does (a quarter of an hour)
 # make check    format, lint, types
 # make bench    every performance goal, beside plain sqlite3 and other queues (minutes; bench-large: 10,000,000 attempts)
 # make soak     half an hour of kills, power cuts, failing disks, damage and bad input (SOAK_MINUTES=)
@@ -11,6 +11,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 BENCH_READY := .venv/.bench-ready
 
+SIZE ?= small
 SOAK_MINUTES ?= 30
 
 .PHONY: help demo test check bench bench-large soak clean
@@ -45,7 +46,7 @@ demo: $(READY)
 	@$(BIN)/failaware demo
 
 test: $(READY)
-	@$(BIN)/python -m pytest -n auto
+	@FAILAWARE_TESTS=$(SIZE) $(BIN)/python -m pytest -n auto --dist worksteal
 
 check: $(READY)
 	@$(BIN)/ruff format --check .

@@ -1,5 +1,6 @@
 """What the tests share: a clock moved by hand, a store in a folder of its own, and pictures of what is derived."""
 
+import fcntl
 import itertools
 import os
 import shutil
@@ -19,6 +20,7 @@ from failaware.facts.restore import finish
 from sample_data import seed
 from tests import processes
 from tests.servers import shared_server
+from tests.sizes import sized
 
 MINUTE = 60_000_000
 HOUR = 60 * MINUTE
@@ -61,10 +63,16 @@ def clock():
     return Clock()
 
 
+# What is the same on both engines once a store is open: `make test` runs only the tests marked as tour on PostgreSQL.
+_TOURED = ("tests/tui/", "tests/ingest/test_pytest", "tests/ingest/test_sentry", "tests/cli/test_exec")
+
+
 def pytest_generate_tests(metafunc):
     """Whatever has a store runs on both engines, but for what is marked as about one of them."""
     if "engine" in metafunc.fixturenames:
         only = [name for name in ("sqlite", "postgres") if metafunc.definition.get_closest_marker(name)]
+        if metafunc.definition.nodeid.startswith(_TOURED) and not metafunc.definition.get_closest_marker("tour"):
+            only = only or sized(["sqlite"], [])
         metafunc.parametrize("engine", only or ["sqlite", "postgres"])
 
 
@@ -95,14 +103,21 @@ def store(path, clock):
 
 
 @pytest.fixture(scope="session")
-def samples(tmp_path_factory):
-    """Files with so many events of sample data, each made once."""
-    folder = tmp_path_factory.mktemp("samples")
+def samples(tmp_path_factory, worker_id):
+    """Files with so many events of sample data, each made once for all processes of the run; copy before you write."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "samples"
+    folder.mkdir(exist_ok=True)
 
     @cache
     def made(events):
-        seed(folder / f"{events}.db", events=events)
-        return folder / f"{events}.db"
+        path = folder / f"{events}.db"
+        with open(folder / f"{events}.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not path.exists():
+                seed(folder / f"{events}.part", events=events)
+                (folder / f"{events}.part").rename(path)
+        return path
 
     return made
 

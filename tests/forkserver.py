@@ -27,17 +27,7 @@ import failaware
 
 _PR_SET_PDEATHSIG = 1
 _LENGTH = 8  # bytes that say how long a request is
-_IMPORTED = (
-    "argparse",
-    "asyncio",
-    "concurrent.futures",
-    "logging",
-    "psycopg",
-    "rich.console",
-    "rich.table",
-    "sqlite3",
-    "subprocess",
-)
+_IMPORTED = ("asyncio", "concurrent.futures", "logging", "psycopg", "rich.console", "rich.table", "sentry_sdk")
 _THEIRS = "failaware.ingest.celery", "failaware.ingest.pytest", "failaware.ingest.rq", "failaware.ingest.sentry"
 
 

@@ -80,9 +80,11 @@ def _request(given):
     other_user = any(given[name] is not None for name in ("uid", "gid", "gids"))
     if len(command) < 2 or command[0] != sys.executable or any(special) or other_user:
         return None
-    if (command[1].startswith("-") and command[1] not in ("-m", "-c")) or _at_start(environment) != _at_start(
-        os.environ
-    ):
+    if command[1].startswith("-") and command[1] not in ("-m", "-c"):
+        return None
+    if _at_start(environment) != _at_start(os.environ):
+        return None
+    if command[1:3] == ["-m", "pytest"]:  # it warns of what has been imported before it
         return None
     return {
         "command": command[1:],

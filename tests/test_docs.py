@@ -26,12 +26,16 @@ def commands(name):
         yield from block.splitlines()
 
 
-def walk(name, folder):
-    """What a page's commands print, one after another; each must succeed."""
+def walk(name, folder, samples):
+    """What a page's commands print, one after another; each must succeed. What `seed` makes is the run's sample."""
     env = {key: value for key, value in os.environ.items() if key != "FAILAWARE_DB"}
     env["PATH"] = f"{Path(sys.executable).parent}:{env['PATH']}"
     outputs = []
     for command in commands(name):
+        if command == "failaware seed":
+            shutil.copy(samples(2_000), folder / "failaware.db")
+            outputs.append("")
+            continue
         shell = ["bash", "-o", "pipefail", "-c", command]
         done = processes.run(shell, cwd=folder, env=env, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0, (command, done.stdout, done.stderr)
@@ -39,15 +43,15 @@ def walk(name, folder):
     return outputs
 
 
-def test_every_command_of_the_page_on_history_runs(tmp_path):
-    everything = "\n".join(walk("history.md", tmp_path))
+def test_every_command_of_the_page_on_history_runs(tmp_path, samples):
+    everything = "\n".join(walk("history.md", tmp_path, samples))
     assert everything.count("holds   derived") == 5
     assert "by strict.toml" in everything
     assert "erased  event 2000" in everything
 
 
-def test_every_filter_of_the_page_on_filters_is_understood(tmp_path):
-    _, dead, high, retried, words, clusters, others = walk("filters.md", tmp_path)
+def test_every_filter_of_the_page_on_filters_is_understood(tmp_path, samples):
+    _, dead, high, retried, words, clusters, others = walk("filters.md", tmp_path, samples)
     assert "DEAD" in dead
     assert "HIGH" in high
     assert retried.splitlines()[1:]
@@ -62,23 +66,23 @@ def test_every_field_of_a_filter_is_on_the_page():
         assert set(re.findall(r"`([a-z]+)`", "".join(re.findall(r"^\|[^|]*\|", section, re.MULTILINE)))) == set(fields)
 
 
-def test_every_command_of_the_page_on_policies_runs(tmp_path):
-    _, shown, _, _, compared, _, now = walk("policy.md", tmp_path)
+def test_every_command_of_the_page_on_policies_runs(tmp_path, samples):
+    _, shown, _, _, compared, _, now = walk("policy.md", tmp_path, samples)
     assert "".join(re.findall(r"^```toml\n(.*?)^```", page("policy.md"), re.MULTILINE | re.DOTALL)) in shown
     assert re.search(r"(CRITICAL|HIGH) → —", compared)
     assert json.loads(now)["multiple_events"] == 40
 
 
-def test_the_rules_of_the_page_on_grouping_are_taken(tmp_path):
+def test_the_rules_of_the_page_on_grouping_are_taken(tmp_path, samples):
     (rules,) = re.findall(r"^```toml\n(.*?)^```", page("grouping.md"), re.MULTILINE | re.DOTALL)
     (tmp_path / "rules.toml").write_text(rules)
-    assert run("failaware seed --events 400", tmp_path).returncode == 0
+    shutil.copy(samples(600), tmp_path / "failaware.db")
     assert run("failaware rebuild --grouping rules.toml", tmp_path).returncode == 0
     assert "the provider is slow" in run("failaware clusters", tmp_path).stdout
 
 
-def test_every_command_of_the_page_on_json_gives_json(tmp_path):
-    _, health, events, cluster, critical, dead = walk("json.md", tmp_path)
+def test_every_command_of_the_page_on_json_gives_json(tmp_path, samples):
+    _, health, events, cluster, critical, dead = walk("json.md", tmp_path, samples)
     assert json.loads(health)["dead"] > 0
     assert len(json.loads(events)) == 2
     assert {"impact", "transitions", "hours", "example"} <= set(json.loads(cluster))
@@ -143,9 +147,9 @@ def applied(name, heading, folder):
             (folder / path).write_text(text.replace(before, after), encoding="utf-8")
 
 
-def test_a_severity_rule_is_added_as_the_page_says(tmp_path):
+def test_a_severity_rule_is_added_as_the_page_says(tmp_path, samples):
     applied("architecture.md", "A severity rule", tmp_path)
-    assert run("failaware seed --events 2000", tmp_path).returncode == 0
+    shutil.copy(samples(2_000), tmp_path / "failaware.db")
     (tmp_path / "mine.toml").write_text("widespread_events = 5\n")
     assert "by widespread" not in run("failaware clusters", tmp_path).stdout
     assert run("failaware rebuild --policy mine.toml", tmp_path).returncode == 0
@@ -160,7 +164,7 @@ def test_a_severity_rule_is_added_as_the_page_says(tmp_path):
     assert "widespread" in run(f"failaware explain cluster/{cluster['cluster_id']}", tmp_path).stdout
 
 
-def test_a_column_is_added_as_the_page_says(tmp_path):
+def test_a_column_is_added_as_the_page_says(tmp_path, samples):
     applied("architecture.md", "A column in a report", tmp_path)
-    assert run("failaware seed --events 400", tmp_path).returncode == 0
+    shutil.copy(samples(600), tmp_path / "failaware.db")
     assert re.search(r"events  recovered  open", run("failaware clusters", tmp_path).stdout)

@@ -309,6 +309,7 @@ def test_a_time_limit_stops_what_the_program_started_too(path, tmp_path):
     until(lambda: not Path(f"/proc/{left}").exists() or " Z " in Path(f"/proc/{left}/stat").read_text())
 
 
+@pytest.mark.tour
 def test_what_the_program_leaves_running_does_not_hold_it_up(path):
     began = time.monotonic()
     assert run(path, *shell("echo done; sleep 20 &")).stdout == b"done\n"
@@ -350,6 +351,7 @@ def test_a_store_that_cannot_be_written_changes_nothing_for_the_program(tmp_path
     assert done.stderr.count(b"err\n") == 2
 
 
+@pytest.mark.tour
 @pytest.mark.sqlite("another program that holds the file")
 def test_a_locked_store_holds_up_neither_the_program_nor_its_record(path, tmp_path):
     Store.open(path).close()

@@ -32,10 +32,10 @@ handlers.on("*")(lambda event: None)
 
 
 @pytest.fixture(scope="module")
-def sample(tmp_path_factory):
+def sample(tmp_path_factory, samples):
     """Sample data, with the files that examples name."""
     folder = tmp_path_factory.mktemp("help")
-    assert failaware("seed", "--events", "600", cwd=folder).returncode == 0
+    shutil.copy(samples(600), folder / "failaware.db")
     (folder / "shop.py").write_text(SHOP)
     (folder / "strict.toml").write_text("multiple_events = 3\n")
     (folder / "grouping.toml").write_text("")

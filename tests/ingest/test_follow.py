@@ -23,6 +23,7 @@ from failaware.ingest import follow as module
 from failaware.ingest.follow import follow
 from tests import processes
 from tests.conftest import assert_rebuild_changes_nothing, plain, query
+from tests.sizes import sized
 
 LONG = 30  # s, for what takes far less
 
@@ -306,7 +307,7 @@ def test_killed_again_and_again_it_loses_and_doubles_nothing(path, file):
     append(file, line(0))
     with following(path, file):
         until(lambda: numbers(path) == [0])
-    for _ in range(9):
+    for _ in range(sized(3, 9)):
         process = start(path, file)
         process.stderr.readline()
         for _ in range(rng.randrange(1, 4)):

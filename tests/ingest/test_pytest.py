@@ -92,6 +92,7 @@ def recorded(path):
     return {event.event_type.rpartition("::")[2]: event for event in events}
 
 
+@pytest.mark.tour
 @pytest.mark.parametrize("spread", [(), ("-n2",)], ids=["alone", "xdist"])
 def test_each_test_is_an_event_with_its_error_where_people_look(path, spread, run):
     said = run(f"--failaware={path}", *spread, test_shop=SUITE)

@@ -109,6 +109,7 @@ def _run(tmp_path, path, program):
     return done
 
 
+@pytest.mark.tour
 def test_an_exception_is_kept_with_its_chain_frames_tags_contexts_and_a_masked_user(inspector, store, run):
     run(CHAIN)
     event = inspector.event(1)
@@ -166,6 +167,7 @@ def test_what_is_logged_is_kept_and_gathered_by_its_format(inspector, store, run
     assert json.loads(inspector.event(1).event_payload)["extra"]["order"] == 17
 
 
+@pytest.mark.tour
 def test_what_is_no_failure_is_left_out(store, run):
     run(
         "init(traces_sample_rate=1.0)\n"

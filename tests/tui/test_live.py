@@ -98,6 +98,7 @@ async def test_paused_nothing_moves_until_one_goes_on(full, path, clock):
         await shows(pilot, "PENDING   1", "● live")
 
 
+@pytest.mark.tour
 async def test_a_list_of_any_length_holds_only_a_part_of_it(path, clock):
     with Store.open(path, clock=clock) as store:
         store.record_many(("bulk", n) for n in range(20_000))
@@ -144,6 +145,7 @@ async def test_a_folder_that_cannot_be_written_to(full, path, clock):
         path.parent.chmod(0o700)
 
 
+@pytest.mark.tour
 @pytest.mark.parametrize("beside", [False, True])
 async def test_quitting_in_a_long_query_takes_no_time(path, clock, beside):
     with Store.open(path, clock=clock) as store:

@@ -91,6 +91,7 @@ async def test_small_terminals_show_the_row_under_the_cursor(course, path, clock
             await until(pilot, lambda: isinstance(pilot.app.screen, Overview))
 
 
+@pytest.mark.tour
 async def test_each_number_opens_exactly_its_events(course, path, clock):
     async with inspecting(path, clock=clock) as pilot:
         await to_cluster(pilot, "late")
@@ -176,6 +177,7 @@ async def test_an_event_says_how_its_error_changed(course, path, clock):
         await shows(pilot, "TimeoutError ×1 → Permanent ×1 → requeued by ada → SYNCED")
 
 
+@pytest.mark.tour
 async def test_what_healed_is_read_when_asked_sorted_and_filtered(course, path, clock):
     store, _ = course
     async with inspecting(path, (160, 45), clock) as pilot:
@@ -226,6 +228,7 @@ async def test_nothing_healed_and_nothing_due(path, clock):
         await shows(pilot, "There is no cluster here")
 
 
+@pytest.mark.tour
 async def test_due_retries_move_with_the_clock_and_open_their_events(course, path, clock):
     async with inspecting(path, (160, 45), clock) as pilot:
         await until(pilot, lambda: bool(rows(pilot).window.items))

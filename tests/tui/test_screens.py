@@ -16,6 +16,7 @@ from tui.widgets.text_view import TextView
 from .helpers import SIZES, gone, inspecting, loaded, rows, screen_text, shows, until
 
 
+@pytest.mark.tour
 @pytest.mark.parametrize("size", [*SIZES, (60, 18), (40, 12)])
 async def test_down_to_an_attempt_and_back_with_the_cursor_where_it_was(full, path, clock, size):
     async with inspecting(path, size, clock) as pilot:
@@ -160,6 +161,7 @@ async def test_the_next_event_of_the_list_one_came_from(full, path, clock):
         await until(pilot, lambda: isinstance(pilot.app.screen, EventsScreen) and rows(pilot).here == 9)
 
 
+@pytest.mark.tour
 async def test_why_from_every_level(full, path, clock):
     async with inspecting(path, clock=clock) as pilot:
         await loaded(pilot, 2)
@@ -188,6 +190,7 @@ async def test_the_keys_that_apply_here_and_the_palette(full, path, clock):
         await until(pilot, lambda: isinstance(pilot.app.screen, EventsScreen))
 
 
+@pytest.mark.tour
 async def test_text_can_be_copied_and_commands_are_never_run(full, path, clock):
     store, _ = full
     before = store.read(lambda db: db.query("SELECT count(*) FROM decision_log"))

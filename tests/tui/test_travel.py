@@ -82,6 +82,7 @@ async def test_what_happens_meanwhile_does_not_disturb(later, path, clock):
         await shows(pilot, "17 events")
 
 
+@pytest.mark.tour
 async def test_every_screen_is_of_that_moment(later, path, clock):
     async with inspecting(path, (120, 36), clock) as pilot:
         app = pilot.app
