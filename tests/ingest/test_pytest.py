@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import time
 from functools import partial
 
 import pytest
@@ -192,3 +193,104 @@ def test_without_the_option_nothing_is_recorded_and_a_bad_path_is_one_sentence(p
     said = run("--failaware=text", status=4)
     assert "--failaware: " in said
     assert "Traceback" not in said
+
+
+HOSTILE = """
+import builtins, json, os, sys, time
+import pytest
+
+class ApiError(Exception):
+    def __getattr__(self, name):
+        return getattr(self.response, name)
+
+class Unprintable(Exception):
+    def __str__(self):
+        raise LookupError("no session")
+
+def test_properties(record_property, request):
+    request.node.user_properties += [("odd",), "text", ("object", object()), (1, {1: {2}})]
+    raise ValueError("and so on")
+
+def test_unprintable():
+    raise Unprintable("A-1")
+
+def test_forks():
+    if os.fork() == 0:
+        sys.exit(0)  # which pytest takes for a failure, and goes on in the child
+    os.wait()
+
+def test_leaves(tmp_path):
+    os.chdir(tmp_path)
+
+def test_closes_standard_output():
+    sys.stdout.close()
+
+def test_replaces_time_and_json():
+    time.time = time.time_ns = time.monotonic = lambda: 0
+    json.dumps = json.loads = json.JSONEncoder.encode = None
+
+def test_replaces_open_and_str():
+    builtins.open = os.open = os.getcwd = None
+"""
+
+
+@pytest.mark.sqlite
+def test_tests_that_change_the_process_are_recorded_once(path, run):
+    began = time.time()
+    assert "INTERNALERROR" not in run(f"--failaware={path.name}", test_hostile=HOSTILE)
+    made = recorded(path)
+    assert set(made) == {
+        *("test_unprintable", "test_forks", "test_leaves", "test_closes_standard_output", "test_properties"),
+        *("test_replaces_time_and_json", "test_replaces_open_and_str"),
+    }
+    assert all(len(event.attempts) == 1 for event in made.values())
+    assert all(began - 1 < event.detected_at / 1e6 < time.time() + 1 for event in made.values())
+    assert made["test_unprintable"].attempts[0].error_message == "<unprintable Unprintable>"
+    assert json.loads(made["test_properties"].event_payload)["properties"]["1"] == {"1": "{2}"}
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize("warnings", [(), ("-Werror",)], ids=["default", "errors"])
+def test_a_store_that_others_may_read_is_a_line_at_the_end(path, run, warnings):
+    run(f"--failaware={path}", status=0, test_ok="def test(): pass\n")
+    path.chmod(0o640)
+    said = run(f"--failaware={path}", *warnings, status=0, test_ok="def test(): pass\n")
+    assert "failaware: " in said
+    assert "INTERNALERROR" not in said
+    assert "chmod" in said
+
+
+FAILING = """
+import warnings
+import pytest
+from failaware.errors import StoreBusy
+from failaware.store import Store
+ingest, left = Store.ingest, [{0}]
+def fails(self, observed, rejects):
+    warnings.warn("about the store")
+    if any("test_refused" in event.event.event_type for event in observed):
+        raise OverflowError("more than the store takes")
+    if left[0]:
+        left[0] -= 1
+        raise StoreBusy("another process holds the store")
+    return ingest(self, observed, rejects)
+Store.ingest = fails
+"""
+SEVERAL = "import pytest\n@pytest.mark.parametrize('n', range(5))\ndef test(n): assert n != 3\n"
+
+
+@pytest.mark.parametrize(
+    ("failures", "more", "tests", "end"),
+    [
+        (1, "", 5, ", 1 failed\n"),
+        (1_000, "", 0, "; not all are recorded: another process holds the store\n"),
+        (0, "def test_refused(): pass\n", 5, "; not all are recorded: OverflowError: more than the store takes\n"),
+        (2, "def test_refused(): pass\n", 5, "; not all are recorded: OverflowError: more than the store takes\n"),
+    ],
+)
+@pytest.mark.sqlite
+def test_what_cannot_be_written_is_tried_again_and_reported_and_the_run_goes_on(path, run, failures, more, tests, end):
+    said = run(f"--failaware={path}", "-Werror", conftest=FAILING.format(failures), test_several=SEVERAL + more)
+    assert f"{5 + bool(more) - 1} passed" in said
+    assert end in said
+    assert len(recorded(path)) == tests
