@@ -4,6 +4,7 @@ import argparse
 import sys
 
 from failaware.cli import output
+from failaware.place import resolve
 from failaware.read.inspector import Inspector
 from failaware.store import Store
 from failaware.sync.handlers import load_handlers
@@ -41,15 +42,16 @@ def add_synchronous(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Work until SIGINT or SIGTERM, or until idle."""
+    place = resolve(args.db)  # handlers may change the folder
     handlers = load_handlers(args.handlers)
-    with Store.open(args.db, synchronous=args.synchronous) as store:
+    with Store.open(place, synchronous=args.synchronous) as store:
         worker = Worker(store, handlers, concurrency=args.concurrency, batch=args.batch, lease=args.lease)
         if not args.until_idle:
             sys.stderr.write(
                 f"{worker.name} applies events of {shown_place(args.db)}; Ctrl-C finishes what is in hand and stops\n"
             )
         worker.run(until_idle=args.until_idle)
-    with Inspector.open(args.db) as inspector:
+    with Inspector.open(place) as inspector:
         health = inspector.health()
     output.Paper().print(
         output.text(

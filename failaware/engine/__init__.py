@@ -10,6 +10,7 @@ from pathlib import Path
 
 from failaware.engine.base import Deriver, Reader, Row, Watch, Writer
 from failaware.errors import UsageError
+from failaware.place import resolve
 from failaware.text import is_url, shown_place
 
 __all__ = [
@@ -35,6 +36,7 @@ def open_reader(place: str | Path, *, busy_timeout_s: float = 30.0) -> Reader:
     Raises:
         StoreError: missing, foreign, newer, corrupt, busy or unreadable; the message says which.
     """
+    place = resolve(place)
     if is_postgres(place):
         from failaware.engine.postgres.reader import PostgresReader
 
@@ -52,6 +54,7 @@ def open_beside(place: str | Path, *, facts: bool = False) -> Deriver:
     Raises:
         StoreError: as `open_reader`.
     """
+    place = resolve(place)
     if is_postgres(place):
         from failaware.engine.postgres.beside import PostgresBeside
 
@@ -69,6 +72,7 @@ def open_writer(place: str | Path, *, synchronous: str, derive: Callable[[Derive
     Raises:
         StoreError: foreign, newer, corrupt, busy or not writable; the message says which.
     """
+    place = resolve(place)
     if is_postgres(place):
         from failaware.engine.postgres.writer import PostgresWriter
 
@@ -85,8 +89,6 @@ def is_postgres(place: str | Path) -> bool:
         UsageError: it is neither, or what PostgreSQL needs is not installed.
     """
     text = str(place)
-    if not text:
-        raise UsageError("the store's path is empty; name a file, such as failaware.db")
     if not is_url(text):
         return False
     scheme, _, _ = text.partition("://")

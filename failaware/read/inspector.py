@@ -22,6 +22,7 @@ from failaware.model import (
     Reject,
     SeverityCounts,
 )
+from failaware.place import resolve
 from failaware.read.connections import Connections
 from failaware.read.patterns import Patterns
 from failaware.read.sound import sound
@@ -66,9 +67,10 @@ class Inspector:
         Raises:
             StoreError: missing, foreign, newer, corrupt or unreadable; the message says what to do.
         """
-        db = open_reader(path, busy_timeout_s=busy_timeout_s)
+        place = resolve(path)  # once: what is opened later must be the same store
+        db = open_reader(place, busy_timeout_s=busy_timeout_s)
         try:
-            return cls(db, Connections(db, path), clock or db.clock(now_us))
+            return cls(db, Connections(db, place), clock or db.clock(now_us))
         except BaseException:
             db.close()
             raise

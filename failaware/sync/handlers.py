@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -104,8 +105,9 @@ def load_handlers(place: str) -> Handlers:
     if "/" in place or module_name.endswith(".py"):
         meant = module_name.removesuffix(".py").strip("./").replace("/", ".")
         raise HandlerError(f"'{place}' is a file; name the module, as in 'import {meant}': {meant}")
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())
+    with suppress(FileNotFoundError):  # the folder was removed: installed modules are found all the same
+        if os.getcwd() not in sys.path:
+            sys.path.append(os.getcwd())
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:

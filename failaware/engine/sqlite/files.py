@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import stat
 from pathlib import Path
 from urllib.parse import quote
 
@@ -21,11 +22,11 @@ LOG_BYTES = 1 << 26
 
 def connect_read_write(path: Path, synchronous: str) -> sqlite3.Connection:
     """Connect to a store's file for writing; make it, or bring it up to date, if need be."""
-    if not path.parent.is_dir():
-        raise StoreMissing(f"cannot make {path}: the folder {path.parent} does not exist; make it first")
-    new = not path.exists()
-    if new:
-        _create_private(path)
+    if not _exists(path):
+        target = Path(os.path.realpath(path))  # of a link that leads to no file yet
+        if not target.parent.is_dir():
+            raise StoreMissing(f"cannot make {path}: the folder {target.parent} does not exist; make it first")
+        _create_private(target)
     elif not os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
         # SQLite would make a log with the file's own permissions, which then stays so when they are given back.
         raise StoreError(f"{path} cannot be written: it is read-only for this user; ask its owner to let you")
@@ -46,6 +47,27 @@ def connect_read_write(path: Path, synchronous: str) -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+def _exists(path: Path) -> bool:
+    """Whether there is a file; what is none is refused: what a device or a pipe is given is lost."""
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise StoreError(f"{path} cannot be opened: {error.strerror}; name another file, or let this user in") from None
+    if stat.S_ISDIR(mode):
+        raise StoreForeign(f"{path} is a folder, not a failaware store; name the file in it")
+    if not stat.S_ISREG(mode):
+        raise StoreForeign(f"{path} is a device, a pipe or a socket, not a failaware store; name a file")
+    return True
+
+
+def companion(path: Path, suffix: str) -> Path:
+    """SQLite's own file of a store, such as "-wal": it stands where a link to the store leads."""
+    real = Path(os.path.realpath(path))
+    return real.with_name(real.name + suffix)
 
 
 def _create_private(path: Path) -> None:
@@ -86,9 +108,7 @@ def identity(path: Path) -> tuple[int, int] | None:
 
 def connect_read_only(path: Path, timeout_s: float) -> sqlite3.Connection:
     """Connect to a file that is there; nothing can be written through it."""
-    if path.is_dir():
-        raise StoreForeign(f"{path} is a folder, not a failaware store; name the file in it")
-    if not path.exists():
+    if not _exists(path):
         raise StoreMissing(f"there is no store at {path}; record something, run 'failaware seed', or name it with --db")
     place = f"file:{quote(os.fsencode(path))}"
     db = None
@@ -106,7 +126,7 @@ def connect_read_only(path: Path, timeout_s: float) -> sqlite3.Connection:
             raise StoreError(
                 f"cannot read {path}: permission denied; ask its owner, or run as a user who may"
             ) from None
-        if _has_content(path.with_name(path.name + "-wal")):
+        if _has_content(companion(path, "-wal")):
             raise StoreError(
                 f"cannot read {path}: its newest facts are in {path.name}-wal, and the folder is not writable; "
                 "copy both files to a folder of your own"

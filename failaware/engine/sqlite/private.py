@@ -5,6 +5,8 @@ import stat
 import warnings
 from pathlib import Path
 
+from failaware.engine.sqlite.files import companion
+
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -12,7 +14,7 @@ def warn_if_exposed(path: Path) -> None:
     """Warn of the files of a store that are open to others than its owner; once in a process, as warnings are."""
     if os.name != "posix":
         return
-    files = [path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")]
+    files = [path, companion(path, "-wal"), companion(path, "-shm")]
     if exposed := [str(file) for file in files if _mode(file) & _OTHERS]:
         warnings.warn(
             f"{' and '.join(exposed)} open to other users, and failures hold other people's data; "

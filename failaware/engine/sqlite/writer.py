@@ -13,6 +13,7 @@ from failaware.engine.sqlite.files import (
     BUSY_TIMEOUT_S,
     LOG_BYTES,
     bring_up_to_date,
+    companion,
     connect_read_write,
     identity,
     is_older,
@@ -55,7 +56,6 @@ class SqliteWriter(OfAFile):
             if is_older(self._db, path):
                 self.run(lambda: self._bring_up_to_date(derive))
         warn_if_exposed(path)
-        self.path = path.absolute()  # a later chdir must not lead a reopened connection elsewhere
 
     def _reopen(self) -> None:
         with in_our_words(self.path):
@@ -161,7 +161,7 @@ class SqliteWriter(OfAFile):
         Whoever holds a snapshot for long keeps it from that, too; then it is tried again later.
         """
         try:
-            size = self.path.with_name(self.path.name + "-wal").stat().st_size
+            size = companion(self.path, "-wal").stat().st_size
         except OSError:
             return  # it is gone with the last reader, or the file is
         if size < self._long_log:
@@ -213,7 +213,7 @@ class SqliteWriter(OfAFile):
         from failaware.engine.sqlite.watch import SqliteWatch
 
         self.query("SELECT 1")  # a connection that is open keeps the log there
-        return SqliteWatch(self.path.with_name(self.path.name + "-wal"))
+        return SqliteWatch(companion(self.path, "-wal"))
 
     def interrupt(self) -> None:
         """End the query that runs now, from another thread."""
