@@ -25,7 +25,7 @@ from failaware.facts.erase import Erasure, erase
 from failaware.facts.seal import seal_what_is_due
 from failaware.ingest.attempt import Attempting, attempted
 from failaware.ingest.masking import Masker
-from failaware.ingest.record import MAX_PAYLOAD_BYTES, Recorder
+from failaware.ingest.record import MAX_PAYLOAD_BYTES, Recorder, in_microseconds
 from failaware.model import (
     UNNUMBERED,
     DecisionKind,
@@ -112,7 +112,8 @@ class Store:
             key: makes this idempotent: a key that was recorded before gives that first event (`known` is true). It
                 belongs to one event type.
             source: where it comes from, for people.
-            occurred_at: when it happened (an aware datetime, or µs since the epoch); now, when left out.
+            occurred_at: when it happened: an aware datetime, or whole µs since the epoch (from March 1973 on, so
+                that no number of seconds is taken for it); now, when left out.
             fingerprint: what its failures are like, when their messages do not say; `{{ default }}` in it stands for
                 what the message would give.
 
@@ -128,7 +129,7 @@ class Store:
             now=self.clock(),
             key=key,
             source=source,
-            occurred_at=occurred_at,
+            occurred_at=in_microseconds(occurred_at),
             fingerprint=fingerprint,
         )
         ((event_id, known),) = self.write(lambda db: append.events(db, [new]))

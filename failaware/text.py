@@ -9,16 +9,26 @@ import unicodedata
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-_BAD = re.compile(
-    "[\x00-\x1f\x7f-\x9f"  # C0, DEL, C1: escape sequences begin here
-    "\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"  # zero-width, bidi, separators
-    "\ud800-\udfff"  # lone surrogates: cannot be encoded
-    "\U000e0000-\U000e007f]"  # tags: invisible text
+_HARMFUL = (
+    "\x00-\x1f\x7f-\x9f"  # C0, DEL, C1: escape sequences begin here
+    "\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff0-\ufffb"  # zero-width, bidi, separators
+    "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\U0001d159"  # letters and signs of which nothing is to be seen
+    "\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"  # formats of hieroglyphs, shorthand, music
+    "\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff"  # lone surrogates, which cannot be encoded, and no characters at all
+    "\U000e0000-\U000e00ff\U000e01f0-\U000e0fff"  # tags: invisible text
+)
+# Languages need them, and file names have them: between the letters of a word, or to choose the form of one.
+_JOINERS = "\u180b-\u180d\u180f\u200c\u200d\ufe00-\ufe0d\U000e0100-\U000e01ef"
+_SYMBOL = "\u00a9\u00ae\u203c\u2049\u20e3\u2122\u2139\u2190-\u2bff\u3030\u303d\u3297\u3299\U0001f000-\U0001faff"
+_NOT_IN_NAMES = re.compile(f"[{_HARMFUL}]")
+_BAD = re.compile(  # the last part: what makes an emoji of the sign before it is seen, elsewhere not
+    f"[{_HARMFUL}{_JOINERS}]|(?<![{_SYMBOL}])[\ufe0e\ufe0f](?!\u20e3)"
 )
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")  # colors, titles
 _NEWLINE = re.compile(r"\r\n?|\n")
 _TAB = "    "
 _EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
+_CYCLE_S = 146_097 * 86_400  # of 400 years, after which the calendar begins again
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 _PASSWORD = re.compile(  # one with a raw ? or # in it is no URL, and shown to nobody either
@@ -80,6 +90,27 @@ def bounded(text: str, limit: int) -> str:
     return (text[:head] + mark + text[len(text) - tail :])[:limit]
 
 
+def misfit(name: str) -> str | None:
+    """The first character that a name must not have, as U+200B and what it is; None in a name that is one.
+
+    Two names that differ in what cannot be seen would look alike. Blanks of any kind and joiners are fine.
+    """
+    found = _NOT_IN_NAMES.search(name)
+    return found and f"U+{ord(found[0]):04X} ({unicodedata.name(found[0], 'a control character').lower()})"
+
+
+def fitting(name: str) -> str:
+    r"""The name with escapes such as `\x1b` in place of what no name must have."""
+    return _NOT_IN_NAMES.sub(_code, name)
+
+
+def json_harmless(line: str) -> str:
+    """A JSON text in which all strings mean the same, and nothing is left that a terminal would obey or not show."""
+    if line.isascii() and "\x7f" not in line:
+        return line
+    return _BAD.sub(lambda match: "".join(f"\\u{unit:04x}" for unit in _utf16(match[0])), line)
+
+
 def storable(text: str) -> str:
     r"""The text as any database takes it: lone surrogates and NUL become escapes such as `\ud800` and `\x00`."""
     if text.isascii():
@@ -103,10 +134,19 @@ def microseconds(moment: datetime) -> int:
 
 
 def moment(at: int) -> str:
-    """A time as ISO 8601 to the second: UTC, or local time with its offset."""
-    local = datetime.fromtimestamp(at // 1_000_000, UTC).astimezone()
-    offset = local.strftime("%z")
-    return f"{local:%Y-%m-%d %H:%M:%S}{'Z' if offset == '+0000' else offset[:3] + ':' + offset[3:]}"
+    """A time as ISO 8601 to the second: UTC, or local time with its offset. Any number can be shown."""
+    try:
+        local = datetime.fromtimestamp(at // 1_000_000, UTC).astimezone()
+    except (ValueError, OverflowError, OSError):  # a year that Python has not, perhaps in this zone alone
+        return moment_utc(at)
+    return local.isoformat(" ", "seconds").removesuffix("+00:00") + ("" if local.utcoffset() else "Z")
+
+
+def moment_utc(at: int) -> str:
+    """A time in UTC as ISO 8601 to the second, such as 2026-11-20 10:03:00Z; years beyond 9999 have five digits."""
+    cycles, seconds = divmod(at // 1_000_000, _CYCLE_S)
+    shown = _EPOCH + timedelta(seconds=seconds)  # in a year that has the same days
+    return f"{shown.year + 400 * cycles:04}-{shown:%m-%d %H:%M:%S}Z"
 
 
 def distance(at: int, now: int) -> str:
@@ -150,6 +190,12 @@ def sparkline(values: Sequence[int]) -> str:
     """One character a value, scaled to the largest; a dot for zero."""
     top = max(values, default=0)
     return "".join("·" if not value else _BLOCKS[(value * (len(_BLOCKS) - 1) + top - 1) // top] for value in values)
+
+
+def _utf16(character: str) -> Sequence[int]:
+    """Its code units, as JSON's escapes have them."""
+    number = ord(character) - 0x10000
+    return (number + 0x10000,) if number < 0 else (0xD800 + (number >> 10), 0xDC00 + (number & 0x3FF))
 
 
 def _escape(text: str) -> str:

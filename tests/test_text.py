@@ -1,5 +1,6 @@
 """Whatever a stranger sends, nothing in it is obeyed by a terminal or refused by a database."""
 
+import json
 import unicodedata
 from datetime import UTC, datetime, timedelta
 
@@ -12,8 +13,11 @@ from failaware.text import (
     bounded,
     cells,
     distance,
+    fitting,
     is_url,
+    json_harmless,
     microseconds,
+    misfit,
     one_line,
     span,
     sparkline,
@@ -149,3 +153,43 @@ def test_a_time_that_is_known():
 def test_a_url_is_told_from_a_path():
     assert is_url("postgresql://user@host/database")
     assert not is_url("folder/failaware.db")
+
+
+INVISIBLE = [
+    *"\u3164\u115f\u1160\uffa0\u2800\u034f\u17b4\u17b5\u180b\u180c\u180d\u180f\ufe00\ufe0f\U000e0100\U000e01ef",
+    *"\U0001d173\U0001d17a\U0001bca0\U0001bca3\U00013430\U0001d159\u200b\u200c\u200d\u202e\u2028\u0085\x9b\x90\ufff3",
+    *"\ufeff\u00ad\u061c\u180e\u2060\u2066\U000e0041\U000e0001\U000e0fff\ufffe\ufdd0\x7f\ud800",
+]
+SEEN = [
+    "naïve 日本",
+    "nom : prénom",
+    "❤️ ☎︎ 1️⃣ #️⃣ ©️ 🏳️",
+    "نمی",
+    "हिन्दी",
+    "Screenshot 9.41.00\u202fAM.png",
+    "\u0600",
+    "\ue0b0",
+    "\U0001fae9",
+]
+
+
+@pytest.mark.parametrize("character", INVISIBLE, ids=ascii)
+def test_what_cannot_be_seen_is_shown_as_an_escape(character):
+    for shown in (visible(f"pay{character}"), one_line(f"pay{character} x")):
+        assert character not in shown
+        assert shown.startswith("pay\\")
+    assert json_harmless(f'"pay{character}"').isascii()
+    if character != "\ud800":
+        assert json.loads(json_harmless(f'"pay{character}"')) == f"pay{character}"
+
+
+@pytest.mark.parametrize("text", SEEN)
+def test_what_can_be_seen_is_shown_as_it_is(text):
+    assert visible(text) == one_line(text) == json_harmless(text) == fitting(text) == text
+    assert misfit(text) is None
+
+
+@given(ANY)
+def test_no_character_that_unicode_calls_a_format_is_left(text):
+    visible_formats = "\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd"
+    assert not any(unicodedata.category(c) in ("Cf", "Zl", "Zp") and c not in visible_formats for c in visible(text))

@@ -9,7 +9,7 @@ from failaware.cli import output
 from failaware.clock import now_us
 from failaware.errors import PayloadError, UsageError
 from failaware.ingest.masking import Masker
-from failaware.ingest.record import Recorder
+from failaware.ingest.record import Recorder, as_name
 from failaware.model import NewEvent
 from failaware.store import Store
 from failaware.sync.exec import Plan, execute
@@ -86,10 +86,10 @@ def _give_back_locale() -> None:
 def _event(args: argparse.Namespace) -> NewEvent:
     """What is recorded of the run; names that make no sense are refused before anything runs."""
     recorder = Recorder(Masker())
-    name = "".join(filter(str.isprintable, os.path.basename(args.program[0])))[:512]
+    name = as_name(os.path.basename(args.program[0]) or "program")
     about = {"cwd": _folder(), "host": socket.gethostname()}
     given = {"now": now_us(), "key": args.key, "source": args.source}
-    event_type = args.type if args.type is not None else name or "program"
+    event_type = args.type if args.type is not None else name
     try:
         return recorder.event(event_type, {"argv": args.program, **about}, **given)[0]
     except PayloadError as refused:

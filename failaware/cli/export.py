@@ -13,7 +13,7 @@ from failaware.cli.streams import is_unread
 from failaware.errors import UsageError
 from failaware.read.export import Export
 from failaware.read.inspector import Inspector
-from failaware.text import counted, visible
+from failaware.text import counted
 
 _LINES_TO_LOOK = 256  # after so many, whether somebody still reads them
 
@@ -29,9 +29,8 @@ def run(args: argparse.Namespace) -> int:
     """Write them; exit status 1 when something could not be read."""
     with Inspector.open(args.db) as inspector, _opened(args.out) as file:
         export = Export(inspector.db)
-        harmless = visible if file.isatty() else str  # what is only looked at must not be obeyed
         for number, line in enumerate(export.lines(), start=1):
-            file.write(harmless(line) + "\n")
+            file.write(line + "\n")
             if args.out is None and number % _LINES_TO_LOOK == 0 and is_unread():
                 return 0
     if export.lost:

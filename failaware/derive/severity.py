@@ -1,11 +1,10 @@
 """The rules at work: as CASE expressions for the fold, as single conditions for explanations, as sentences."""
 
 import re
-from datetime import UTC, datetime
 from typing import Any
 
 from failaware.derive.rules import rules_of
-from failaware.text import counted
+from failaware.text import counted, moment_utc
 
 EVENT_EVIDENCE = "sync_status, dismissed, attempts, failed_attempts"
 """The evidence row of an event, selected from event_state."""
@@ -49,12 +48,11 @@ def cluster_reason(rule_name: str, evidence: dict[str, Any]) -> str:
 
 
 def _words(evidence: dict[str, Any]) -> dict[str, Any]:
-    since = datetime.fromtimestamp(evidence["first_failed_at"] // 1_000_000, UTC)
     standing = [f"{evidence[state]} {state}" for state in ("dead", "retrying") if evidence[state]]
     came_back = evidence["comebacks"]
     return {
         **evidence,
-        "since": f"{since:%Y-%m-%d %H:%MZ}",
+        "since": f"{moment_utc(evidence['first_failed_at'])[:-4]}Z",
         "standing": ", ".join(standing),
         "came_back": f" and came back {counted(came_back, 'time')} after it had healed" if came_back else "",
     }

@@ -2,15 +2,16 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from failaware.digest import keyed_digest
 from failaware.errors import PayloadError, UsageError
 from failaware.ingest.masking import Masker
 from failaware.model import NewEvent
-from failaware.text import microseconds, storable, visible
+from failaware.text import fitting, microseconds, misfit, storable
 
 MAX_PAYLOAD_BYTES = 1_048_576
 """The default limit for one payload: 1 MiB of JSON in UTF-8."""
@@ -19,6 +20,11 @@ _MAX_DEPTH = 200  # levels of a payload: any process must be able to decode it, 
 _FIELDS = ("type", "payload", "key", "source", "occurred_at", "fingerprint")
 _MAX_SAID = 8_192  # characters of a reason
 _MAX_NAME = 512  # characters of an event type, a key or a source
+_MILLISECONDS, _MICROSECONDS = 10**12, 10**14  # a number from here on is in this unit: seconds end with year 9999
+_UNMISTAKABLE = "March 1973"  # 10^14 µs after the epoch
+_DAY = 86_400_000_000
+_EARLIEST = microseconds(datetime(1, 1, 1, tzinfo=UTC)) - _DAY  # any zone's clock may show a date of another day
+_LATEST = microseconds(datetime(9999, 12, 31, tzinfo=UTC)) + 2 * _DAY
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=None).encode
 
 
@@ -149,7 +155,9 @@ class Recorder:
 
 
 def parse_time(value: object) -> int | None:
-    """A moment as integer µs since the epoch, from an ISO 8601 text, a datetime or a number of seconds.
+    """A moment as integer µs since the epoch, from an ISO 8601 text, a datetime or a number.
+
+    A number is in seconds, from 10^12 on in milliseconds, and from 10^14 on in µs: their years do not overlap.
 
     Raises:
         UsageError: not a moment.
@@ -159,20 +167,33 @@ def parse_time(value: object) -> int | None:
     if isinstance(value, str):
         return _moment(_from_iso(value))
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return _in_range(int(value * 1_000_000) if abs(value) < 1e12 else 2**63)
+        if not math.isfinite(value):
+            raise UsageError(f"occurred_at is a time, not {value}")
+        unit = 1_000_000 if abs(value) < _MILLISECONDS else 1_000 if abs(value) < _MICROSECONDS else 1
+        return _in_range(int(value * unit))
     return _moment(value)
 
 
+def in_microseconds(value: int | datetime | None) -> int | datetime | None:
+    """What `record` was given, unless it looks like seconds or milliseconds.
+
+    Raises:
+        UsageError: it does.
+    """
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _MICROSECONDS:
+        raise UsageError(
+            f"occurred_at is in microseconds since 1970, and {value} is before {_UNMISTAKABLE}; "
+            "of seconds give int(seconds * 1_000_000), or give a datetime"
+        )
+    return value
+
+
 def as_name(text: str) -> str:
-    """A name that others gave as one of ours: printable, 512 characters at most, what is cut told by a digest."""
-    name = text if text.isprintable() else "".join(map(_printable, visible(text)))
+    """A name that others gave as one of ours: all of it can be seen; 512 characters at most, a digest of the rest."""
+    name = fitting(text)
     if len(name) <= _MAX_NAME:
         return name or "unnamed"
     return f"{name[: _MAX_NAME - 17]} {hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
-
-
-def _printable(character: str) -> str:
-    return character if character.isprintable() else f"\\u{ord(character):04x}"
 
 
 def _from_iso(text: str) -> datetime:
@@ -193,8 +214,8 @@ def _moment(moment: object) -> int:
 
 
 def _in_range(at: int) -> int:
-    if not -(2**62) < at < 2**62:
-        raise UsageError("occurred_at is out of range")
+    if not _EARLIEST <= at <= _LATEST:
+        raise UsageError("occurred_at is out of range, which is the years 1 to 9999")
     return at
 
 
@@ -203,8 +224,8 @@ def _check_name(what: str, name: object) -> None:
         raise UsageError(f"the {what} is a string, not {type(name).__name__}")
     if not name or len(name) > _MAX_NAME:
         raise UsageError(f"the {what} has 1 to {_MAX_NAME} characters, not {len(name):,}")
-    if not name.isprintable():
-        raise UsageError(f"the {what} {name[:40]!r} holds control characters; use printable ones")
+    if wrong := misfit(name):
+        raise UsageError(f"the {what} {name[:40]!r} holds {wrong}, which cannot be seen; leave it out")
 
 
 def _to_json(payload: Any) -> str:

@@ -11,6 +11,7 @@ from failaware.derive.settings import load_rules
 from failaware.engine import Reader
 from failaware.engine.pages import next_id
 from failaware.errors import StoreCorrupt
+from failaware.text import json_harmless
 
 _PAGE = 2_000
 _line = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
@@ -45,7 +46,7 @@ class Export:
         yield from self._settings()
         for kind, end in self._ends.items():
             for first, last in self._pages(kind, end):
-                yield from self._read(kind, first, last)
+                yield from map(_harmless, self._read(kind, first, last))
                 self._progress(done + last, total)
             done += end
         yield f'{{"failaware": "end", "lost": {self.lost}}}'
@@ -84,7 +85,10 @@ class Export:
 
     def _settings(self) -> list[str]:
         try:
-            return [_line({"fact": SETTING.name, "name": name, "value": text}) for name, text in load_rules(self._db)]
+            return [
+                json_harmless(_line({"fact": SETTING.name, "name": name, "value": text}))
+                for name, text in load_rules(self._db)
+            ]
         except (StoreCorrupt, TypeError):  # or what stands there is no text
             self.lost += 1
             return []
@@ -99,6 +103,17 @@ class Export:
                 return []
             middle = (first + last) // 2
             return self._read(kind, first, middle) + self._read(kind, middle + 1, last)
+
+
+def _harmless(line: str) -> str:
+    """The line in a form that no terminal obeys, and that means the same; a payload then as a text, to the byte."""
+    escaped = json_harmless(line)
+    if escaped == line:
+        return line
+    head, payload, raw = line.partition(',"payload":')  # which is last; within a text its quotes are escaped
+    if not payload:
+        return escaped
+    return f'{json_harmless(head)},"event_payload":{json.dumps(raw[:-1])}}}'
 
 
 def _sql(kind: Kind) -> str:

@@ -1,11 +1,10 @@
 """Since when: the fact that changed a severity last, found by playing the facts again."""
 
-from datetime import UTC, datetime
-
 from failaware.derive.replay import Played, Replay
 from failaware.engine import Reader
 from failaware.model import SeverityChange
 from failaware.read.connections import Connections
+from failaware.text import moment_utc
 
 _WINDOWS = (64, 1_024, 8_192)  # facts played one by one, from the end; those before them are played at once
 
@@ -52,7 +51,7 @@ def _change(db: Reader, fact: Played, before: str | None, after: str | None, rul
             "SELECT event_id, decision, decided_by FROM decision_log WHERE decision_id = ?", (fact.number,)
         )
         what = f"the {decision} of event {event_id} by {by}"
-    sentence = f"{before or 'none'} → {after or 'none'} at {_time(fact.at)} by {what}"
+    sentence = f"{before or 'none'} → {after or 'none'} at {moment_utc(fact.at)} by {what}"
     return SeverityChange(fact.at, before, after, rule, event_id, sentence)
 
 
@@ -66,9 +65,5 @@ def _unchanged(connections: Connections, entity_type: str, entity_id: int, until
     finally:
         connections.close(db)
     assert first is not None
-    sentence = f"{severity or 'none'} throughout its last {_WINDOWS[-1]:,} facts, since {_time(first.at)} at least"
+    sentence = f"{severity or 'none'} throughout its last {_WINDOWS[-1]:,} facts, since {moment_utc(first.at)} at least"
     return SeverityChange(first.at, severity, severity, rule, None, sentence)
-
-
-def _time(at: int) -> str:
-    return f"{datetime.fromtimestamp(at // 1_000_000, UTC):%Y-%m-%d %H:%M:%SZ}"

@@ -3,7 +3,6 @@
 import importlib
 import inspect
 import os
-import re
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,9 +11,9 @@ from typing import Any, TypeVar
 
 from failaware.errors import HandlerError
 from failaware.sync.retry import Retry
+from failaware.text import misfit
 
 F = TypeVar("F", bound=Callable[..., Any])
-_PATTERN = re.compile(r"[^\s*?]+(\.\*)?|\*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +55,7 @@ class Handlers:
         Raises:
             HandlerError: not a pattern, or it is taken.
         """
-        if not _PATTERN.fullmatch(pattern):
+        if not _is_pattern(pattern):
             raise HandlerError(f"'{pattern}' is not a pattern; use an event type, a prefix such as 'payment.*', or '*'")
         if pattern in self._by_pattern:
             raise HandlerError(f"'{pattern}' has a handler already: {_name(self._by_pattern[pattern].function)}")
@@ -125,6 +124,12 @@ def load_handlers(place: str) -> Handlers:
     if not len(handlers):
         raise HandlerError(f"{module_name}:{name} has no handler; add one with @{name}.on('some.type')")
     return handlers
+
+
+def _is_pattern(pattern: str) -> bool:
+    """An event type may hold blanks, so a pattern may; stars stand where they mean something only."""
+    named = pattern.removesuffix(".*")
+    return pattern == "*" or (bool(named) and not set("*?") & set(named) and misfit(named) is None)
 
 
 def _place(error: Exception) -> str:

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import json
 import sys
+from datetime import UTC, datetime
 
 import pytest
 
@@ -84,7 +85,7 @@ def test_a_seal_is_what_the_documentation_says(store):
 def test_the_seals_of_a_store_from_before_there_were_keys_are_what_they_were(store, path):
     """These digests were made by the first version; they must never change."""
     store.write(lambda db: db.execute("DELETE FROM setting WHERE name = 'key'"))
-    store.record("a.b", {"n": "ä"}, key="k", source="s", occurred_at=5)
+    store.record("a.b", {"n": "ä"}, key="k", source="s", occurred_at=datetime(1970, 1, 1, microsecond=5, tzinfo=UTC))
     store.record("a.b", {"n": 2})
     failed = Failure("ValueError", "bad", "Traceback …", "OSError: no", None)
     for failure in (failed, None):
@@ -103,6 +104,7 @@ def test_the_seals_of_a_store_from_before_there_were_keys_are_what_they_were(sto
 
 SEALER = """
 import sys
+from datetime import UTC, datetime
 from failaware import Store
 from failaware.facts.seal import seal_all
 store = Store.open(sys.argv[1], synchronous="NORMAL")

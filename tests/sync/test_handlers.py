@@ -35,7 +35,7 @@ def test_without_a_pattern_that_fits_there_is_no_handler():
     assert not handlers.handles("a")
 
 
-@pytest.mark.parametrize("pattern", ["", "a*", "*.b", "a b", "a.*.b", "a?"])
+@pytest.mark.parametrize("pattern", ["", "a*", "*.b", "a\nb", "a\u3164", "a.*.b", ".*", "a?"])
 def test_what_is_no_pattern_is_refused(pattern):
     with pytest.raises(HandlerError, match="not a pattern"):
         Handlers().on(pattern)

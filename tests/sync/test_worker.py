@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import UTC, datetime
 from itertools import pairwise
 
 import pytest
@@ -21,7 +22,9 @@ from tests.sync.helpers import eventually, handlers_of, run
 
 def test_a_handler_gets_the_event_as_it_was_recorded(store):
     seen = []
-    store.record("a.b", {"n": [1, None]}, key="k", source="s", occurred_at=5)
+    store.record(
+        "a.b", {"n": [1, None]}, key="k", source="s", occurred_at=datetime(1970, 1, 1, microsecond=5, tzinfo=UTC)
+    )
     run(store, seen.append)
     (event,) = seen
     assert (event.event_id, event.event_type, event.payload, event.attempt_no) == (1, "a.b", {"n": [1, None]}, 1)
