@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from failaware.derive import masks
+from failaware.derive.bodies import reduced_bodies
 
 _MAX_MESSAGE = 2_000  # characters that are looked at: the two ends of a longer message
 _MAX_LINES = 12
@@ -100,7 +101,7 @@ def _masked(message: str) -> str:
         text = whole["value"]  # a KeyError shows its message as a literal
     text = _apply(_ADDRESSES, text)
     if "{" in text:
-        text = _bodies(text)
+        text = reduced_bodies(text)
     text = _apply(_LIBRARY, text)
     if "\n" in text:
         text = _lines(text)
@@ -151,30 +152,6 @@ def _lines(text: str) -> str:
     first, *others = text.replace("\r\n", "\n").split("\n")
     rest = masks.ECHO_LINE.sub("", "\n".join(others))
     return "\n".join((first, *[line for line in rest.split("\n") if line.strip()][: _MAX_LINES - 1]))
-
-
-def _bodies(text: str) -> str:
-    """JSON and dict bodies reduced to the fields that say which failure it is."""
-    parts, done = [], 0
-    while start := masks.BODY.search(text, done):
-        if complaint := masks.COMPLAINTS.match(text, start.start()):
-            parts.append(text[done : complaint.end()])
-            done = complaint.end()
-            continue
-        end = _body_end(text, start.start())
-        fields = [field[0] for field in masks.BODY_FIELD.finditer(text, start.start(), end)]
-        parts += [text[done : start.start()], "{" + ", ".join(fields) + "}" if fields else "<json>"]
-        done = end
-    return "".join(parts) + text[done:] if parts else text
-
-
-def _body_end(text: str, start: int) -> int:
-    depth = 0
-    for token in masks.BODY_TOKEN.finditer(text, start):
-        depth += {"{": 1, "}": -1}.get(token[0], 0)
-        if depth == 0:
-            return token.end()
-    return len(text)
 
 
 def _key_value(match: re.Match[str]) -> str:

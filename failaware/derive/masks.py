@@ -253,19 +253,6 @@ LIBRARY = (
 ECHO_LINE = re.compile(r"""(?m)^[ \t]*(?:b?'[^'\n]*'|"[^"\n]*"|[\^~][ \t^~]*)[ \t]*$""")
 """A further line that only repeats a value, or points at one."""
 
-BODY = re.compile(r"\{(?=\s*(?:['\"][\w $-]{1,60}['\"]|[A-Za-z_]\w{0,60}): ?[^\s:(])")
-COMPLAINTS = re.compile(
-    r"""\{(?:\s*['"][\w.\[\]-]{1,60}['"]: ?\[(?:\s*(?:'[^'\n]{1,200}'|"[^"\n]{1,200}"),?)++\s*\],?)++\s*\}"""
-)
-"""What validators say: lists of sentences by field."""
-BODY_TOKEN = re.compile(r"""[{}]|"(?:[^"\\]|\\.)*+"|'(?:[^'\\]|\\.)*+'(?!\w)""", re.DOTALL)
-BODY_FIELD = re.compile(
-    r"""(?P<k>['"]?)\b(?:code|type|errors?|status|reason|message|details?|title|description|method|selector|state|"""
-    r"""severity|grpc_status|grpc_message|error_code|errorCode|status_?[cC]ode|msg|loc|field|param)(?P=k): ?"""
-    r"""(?:\([^()\n]{0,200}\)|\[[^\[\]\n]{0,200}\]|"(?:[^"\\]|\\.)*+"|'(?:[^'\\]|\\.)*+'|[\w.-]++)"""
-)
-"""The fields of a JSON or dict body that say which failure it is; all others are data."""
-
 QUOTED = re.compile(
     r"""(?P<q>['"`])(?:(?<![\w\\].)|(?<=\bb.))(?P<value>(?:(?!(?P=q))[^\n\\]|\\.){0,500}+)(?P=q)(?P<cut>\.{3}|…)?(?!\w)"""
 )

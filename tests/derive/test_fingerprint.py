@@ -190,9 +190,20 @@ def test_both_ends_of_a_long_message_count():
     assert len(template(f"start {middle} end")) <= 2_000
 
 
+@pytest.mark.parametrize(
+    "field", ["event", "text", "log", "Message", "MESSAGE", "short_message", "textPayload", "body"]
+)
+def test_a_json_body_is_told_by_what_loggers_put_into_it(field):
+    body = '{"level": 40, "%s": "%s", "order": 17}'
+    assert template(body % (field, "charge of order 17 failed")) == "charge of order <n> failed"
+    assert template(body % (field, "user_login_failed")) == "user_login_failed"
+    assert template(body % (field, "4711")) == "<json>"
+    assert template(f'{{"{field}": "disk full", "code": "ENOSPC"}}') == '{"code": "ENOSPC"}'
+
+
 def test_the_rules_of_this_version_do_not_change():
     """A cluster's id is stored beside people's decisions: another id for the same failure is another version."""
-    assert FINGERPRINT_VERSION == 2
+    assert FINGERPRINT_VERSION == 3
     assert fingerprint("t", "E", "user 7 not found") == (7_012_072_384_738_728_021, "user <n> not found")
 
 
