@@ -32,12 +32,18 @@ def run(args: argparse.Namespace) -> int:
                 f"or 'failaware seed --db {shown_place(args.db)}' for sample data."
             )
         )
-        return 0
-    paper.print()
-    _print_counts(paper, health)
-    paper.print()
-    _print_notable(paper, health, now)
-    _print_unattended(paper, health)
+    else:
+        paper.print()
+        _print_counts(paper, health)
+        paper.print()
+        _print_notable(paper, health, now)
+        _print_unattended(paper, health)
+    _print_notes(paper, health)
+    return 0
+
+
+def _print_notes(paper: output.Paper, health: Health) -> None:
+    """What is not about events that are here."""
     if health.fingerprint_version not in {None, FINGERPRINT_VERSION}:
         older = f"The clusters come from version {health.fingerprint_version} of the fingerprint; "
         older += f"this failaware has {FINGERPRINT_VERSION}. 'failaware rebuild' makes them anew from the facts."
@@ -48,7 +54,6 @@ def run(args: argparse.Namespace) -> int:
     if health.archived:
         archived = f"{counted(health.archived, 'older event')} in archives; 'failaware verify' names them"
         paper.print(Line(), output.text(archived, "dim"))
-    return 0
 
 
 def _pending(health: Health) -> str:

@@ -47,7 +47,8 @@ def ingest_lines(
     Raises:
         StoreError: the store cannot be written; the chunks before are recorded.
     """
-    parts = (Piece(line_no, line, ends=True) for line_no, line in enumerate(lines, start=1))
+    ended = (line if line.endswith(b"\n") else line + b"\n" for line in lines)
+    parts = (Piece(line_no, line, ends=True) for line_no, line in enumerate(ended, start=1))
     return ingest_pieces(store, parts, origin=origin, progress=progress)
 
 

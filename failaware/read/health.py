@@ -42,7 +42,11 @@ _MOST_RETRIED = (
 )
 _OTHERS = """
   SELECT (SELECT count(*) FROM lease),
-         (SELECT coalesce(max(reject_id), 0) FROM reject_log),
+         (SELECT CASE WHEN EXISTS (SELECT 1 FROM main.setting WHERE name = 'archive')
+                      THEN (SELECT count(*) FROM reject_log)
+                      ELSE newest - (SELECT coalesce(sum(last_id - first_id + 1), 0) FROM moved_log
+                                      WHERE of_table = 'reject_log' AND last_id < newest) END
+            FROM (SELECT coalesce(max(reject_id), 0) AS newest FROM reject_log) AS reject),
          (SELECT max(at)
             FROM (SELECT max(at) AS at
                     FROM (SELECT detected_at AS at FROM event_log ORDER BY event_id DESC LIMIT 1) AS event

@@ -20,7 +20,7 @@ from failaware.facts.seal import seal_all
 from failaware.model import NewReject
 from failaware.read.verify import verify
 from tests import processes
-from tests.conftest import HOUR, assert_rebuild_changes_nothing, plain, query
+from tests.conftest import HOUR, START, assert_rebuild_changes_nothing, plain, query
 from tests.life import Life, histories_with_erasures
 from tests.sizes import sized
 
@@ -282,3 +282,23 @@ def live_and_archive(path, file, history):
         assert_rebuild_changes_nothing(store)
         seal_all(store, life.clock())
         assert verify(path).findings == ()
+
+
+def test_health_counts_the_rejects_that_are_here(lived, path, clock, tmp_path, monkeypatch):
+    for _ in range(3):
+        lived.ingest([], [NewReject("file", 1, "{", "no JSON", clock())])
+    seal_all(lived, clock())
+    go_by(monkeypatch, clock)
+
+    def counted(place, as_of=None):
+        with Inspector.open(place, clock=clock) as inspector:
+            if as_of is not None:
+                with inspector.as_of(as_of) as past:
+                    return past.health().rejects, len(past.rejects())
+            return inspector.health().rejects, len(inspector.rejects())
+
+    assert counted(path) == (5, 5)
+    assert move(path, tmp_path / "old.db", "1d") == 0
+    assert counted(path) == (4, 4)
+    assert counted(tmp_path / "old.db") == (1, 1)
+    assert counted(path, as_of=START + 1) == (0, 0)

@@ -110,3 +110,9 @@ def report(path):
     with redirect_stdout(io.StringIO()) as shown:
         assert main(["--db", str(path), "health"]) == 0
     return shown.getvalue()
+
+
+def test_a_store_of_rejects_alone_tells_of_them(store, path):
+    ingest_lines(store, [b"{", b"["], origin="file")
+    assert "Nothing is recorded yet" in report(path)
+    assert "2 lines could not be ingested; 'failaware rejects'" in report(path)

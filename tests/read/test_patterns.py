@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from failaware import Handlers, Inspector, Permanent, Retry, Store, Worker
 from failaware.derive.rules import default_policy
 from failaware.errors import FilterError, NotFound
+from failaware.ingest.queues import TaskLog
 from failaware.model import DecisionKind
 from failaware.read.calendar import _DUE, MINUTE, herds_in
 from failaware.read.findings import DueType, Run, with_all
@@ -309,3 +310,16 @@ def test_what_there_is_not_is_said(inspector):
     assert patterns.healed().clusters == ()
     assert patterns.healed("type:x").total.healed == 0
     assert patterns.calendar().types == ()
+
+
+def test_the_nearest_attempts_are_before_and_after_where_a_queue_left_numbers_out(store, inspector, clock):
+    log = TaskLog(store, "celery")
+    for number, error in ((1, ConnectionError("refused")), (3, PermissionError("wrong token")), (7, None)):
+        made = log.attempt(error, worker="w#celery", started_at=clock(), retry_at=clock() + 1 if error else None)
+        log.write("17", "shop.charge", {}, [made._replace(number=number)])
+    sides = {cluster.error_type: inspector.patterns.transitions(cluster.cluster_id) for cluster in inspector.clusters()}
+    moves = {
+        name: [move.error_type or move.kind for side in (found.before, found.after) for move in side]
+        for name, found in sides.items()
+    }
+    assert moves == {"ConnectionError": ["FIRST", "PermissionError"], "PermissionError": ["ConnectionError", "SYNCED"]}
