@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from failaware.capture.json_values import shown
 from failaware.clock import now_us
 from failaware.derive.fold import rebuild
 from failaware.derive.grouping import GroupingRules
@@ -168,8 +169,12 @@ class Store:
         """Record what you try yourself: `with store.attempt("billing.sync", {...}): ...`, or `async with`.
 
         When the block ends, an event and its one attempt are committed together: SYNCED, or DEAD with the exception and
-        its traceback, since nobody here will retry it; the exception goes on untouched. With a `key`, each try is one
-        more attempt at the same event, so that a later success resolves it.
+        its traceback, since nobody here will retry it; the exception propagates unchanged. With a `key`, each block is
+        one more attempt at the same event, so that a later success resolves it. A block whose task is cancelled
+        (`asyncio.CancelledError`) is not recorded: it has neither succeeded nor failed.
+
+        An outcome that cannot be written is a RuntimeWarning: it changes neither what the block raises nor what it
+        returns.
 
         Args:
             event_type: as of `record`.
@@ -180,7 +185,6 @@ class Store:
 
         Raises:
             PayloadError, KeyConflict, UsageError: as `record`, before the block begins.
-            StoreError: a success could not be written. A failure that cannot be is a RuntimeWarning instead.
         """
         now = self.clock()
         event, _ = self.recorder.event(event_type, payload, now=now, key=key, source=source, fingerprint=fingerprint)
@@ -191,11 +195,18 @@ class Store:
     ) -> Callable[[F], F]:
         """`attempt` as a decorator for functions, async functions and generators of both kinds.
 
+        The function is called whatever its arguments are: what is no JSON value is kept as the beginning of its repr,
+        and where they cannot be recorded at all, the payload says why.
+
         Args:
             event_type: as of `record`.
             payload: makes the payload from the call's arguments; by default these are it, by name.
             source: as of `record`.
+
+        Raises:
+            UsageError: a name is wrong; when the function is decorated.
         """
+        self.recorder.event(event_type, None, now=0, source=source)
         return attempted(lambda given: self.attempt(event_type, given, source=source), payload)
 
     def requeue(self, event_ids: Iterable[int], *, because: str, by: str | None = None) -> None:
@@ -341,16 +352,15 @@ class Store:
         return self.write(job)
 
     def _check_key(self, event: NewEvent) -> None:
-        """Raise KeyConflict if the event's key belongs to another type; a store that cannot be read says so later."""
+        """Raise KeyConflict if the event's key belongs to another type."""
         if event.key is not None:
-            with suppress(StoreError):
-                self.read(lambda db: append.check_key(db, event))
+            self.read(lambda db: append.check_key(db, event))
 
     def _new_event(self, item: tuple[str, Any] | Mapping[str, Any]) -> tuple[NewEvent, Any]:
         if isinstance(item, Mapping):
             return self.recorder.from_mapping(item, now=self.clock())
         if not isinstance(item, tuple | list) or len(item) != 2:
-            raise UsageError(f"an event is a (type, payload) pair or a dict with a type, not {repr(item)[:60]}")
+            raise UsageError(f"an event is a (type, payload) pair or a dict with a type, not {shown(item)[:60]}")
         event_type, payload = item
         return self.recorder.event(event_type, payload, now=self.clock())
 

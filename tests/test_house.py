@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 OURS = ("failaware", "tui", "sample_data")
-PURE = {"failaware.digest", "failaware.errors", "failaware.model", "failaware.text"}
+PURE = {"failaware.digest", "failaware.errors", "failaware.model", "failaware.text", "failaware.warn"}
 CAPTURED = PURE | {"failaware.capture"}
 MAY_IMPORT = {  # room: the rooms it may import; the longest matching name is the room; rooms not listed are free
     "failaware.model": set(),
@@ -15,6 +15,7 @@ MAY_IMPORT = {  # room: the rooms it may import; the longest matching name is th
     "failaware.errors": set(),
     "failaware.text": set(),
     "failaware.clock": set(),
+    "failaware.warn": set(),
     "failaware.capture": PURE,
     "failaware.engine": PURE | {"failaware.engine.sqlite", "failaware.engine.postgres"},
     "failaware.engine.sqlite": PURE | {"failaware.engine"},

@@ -22,7 +22,7 @@ from failaware.capture.guarded import (
     traceback_of,
     type_name,
 )
-from failaware.capture.root_cause import is_mechanism, is_remote_traceback, remote_cause
+from failaware.capture.root_cause import is_cancellation, is_mechanism, is_remote_traceback, last_cause
 from failaware.model import ERROR_HERE, MEMBER, Failure
 from failaware.text import bounded, storable
 
@@ -121,6 +121,20 @@ _kept_again = lru_cache(maxsize=64)(_kept)
 """As `_kept`, for what failures at one place share: to look a traceback through takes longer than all else."""
 
 
+def was_cancelled(error: BaseException) -> bool:
+    """Whether all that happened is that the task itself was cancelled; also of a group of such exceptions only."""
+    waiting, seen = [error], set[int]()
+    while waiting:
+        current = waiting.pop()
+        members = _members(current)
+        if not members and (is_a(current, Exception) or not is_cancellation(type(current))):
+            return False
+        if id(current) not in seen:
+            seen.add(id(current))
+            waiting += members
+    return True
+
+
 def _fingerprint(error: BaseException) -> str | None:
     """What the handler says that this failure is like."""
     given = getattr(error, "failaware_fingerprint", None)
@@ -162,7 +176,7 @@ def _root(error: BaseException) -> BaseException:
 def _remote_cause(error: BaseException) -> str | None:
     """What an exception that came out of another process goes back to there; its text is all that is left of that."""
     remote = _cause_of(error)
-    return remote_cause(_message(remote)) if remote is not None and is_remote_traceback(type(remote)) else None
+    return last_cause(_message(remote)) if remote is not None and is_remote_traceback(type(remote)) else None
 
 
 def _members(error: BaseException) -> tuple[BaseException, ...]:

@@ -51,7 +51,7 @@ class _Conversion:
             return number if math.isfinite(number) else repr(number)
         if is_a(value, list, tuple, dict):
             return self._container(value)
-        return _shown(value)
+        return shown(value)
 
     def _text(self, text: str) -> str:
         self._characters -= len(text)
@@ -66,7 +66,7 @@ class _Conversion:
         unreadable = object()
         kept = guarded(lambda: self._dict(value) if is_a(value, dict) else self._list(value), unreadable)
         self._inside.discard(id(value))
-        return _shown(value) if kept is unreadable else kept
+        return shown(value) if kept is unreadable else kept
 
     def _list(self, value: Iterable[Any]) -> list[Any]:
         kept = []
@@ -105,10 +105,11 @@ def _name(name: object) -> str:
         return plain(name)  # type: ignore[arg-type]
     if is_a(name, int):
         return str(_integer(int.__int__(name)))  # type: ignore[arg-type]
-    return str(_shown(name))
+    return str(shown(name))
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    """The first 200 characters of a value's repr, or "<TYPE>" where that fails."""
     return guarded(lambda: _repr(value), f"<{short_name(type(value))}>")
 
 

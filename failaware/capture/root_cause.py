@@ -3,7 +3,7 @@
 import re
 from itertools import dropwhile, takewhile
 
-from failaware.capture.guarded import type_name
+from failaware.capture.guarded import short_name, type_name
 
 TRACEBACK = "Traceback (most recent call last):"
 _FROM = "The above exception was the direct cause of the following exception:"
@@ -29,9 +29,14 @@ def is_mechanism(kind: type) -> bool:
     return is_remote_traceback(kind) or is_cancellation(kind)
 
 
+def is_mechanism_named(name: str) -> bool:
+    """As `is_mechanism`, of a class of which only the qualified name is known."""
+    return name in _CANCELLED or name.rpartition(".")[2] in _REMOTE
+
+
 def is_remote_traceback(kind: type) -> bool:
     """Whether such an exception only carries the traceback of another process, as pools of processes set it."""
-    return _is_remote(type_name(kind))
+    return short_name(kind) in _REMOTE
 
 
 def is_cancellation(kind: type) -> bool:
@@ -39,15 +44,16 @@ def is_cancellation(kind: type) -> bool:
     return any(type_name(base) in _CANCELLED for base in type.__dict__["__mro__"].__get__(kind))
 
 
-def _is_remote(name: str) -> bool:
-    return name.rpartition(".")[2] in _REMOTE
-
-
 def root_cause(text: str) -> str | None:
     """What an explicit chain goes back to, as "type: message"; None when the text shows none."""
     caused_by = _CAUSED_BY.findall(text)
     if caused_by:
         return str(caused_by[-1]).strip()
+    return last_cause(text)
+
+
+def last_cause(text: str) -> str | None:
+    """What the last of Python's tracebacks in a text goes back to by `raise … from …`."""
     return cause_before(text, text.rfind(TRACEBACK))
 
 
@@ -59,20 +65,15 @@ def cause_before(text: str, start: int) -> str | None:
             break
         before = before.removesuffix(_FROM).rstrip()
         if before.endswith(_QUOTE) and _REMOTE_TEXT in before:
-            return remote_cause(before) or _joined(cause)
+            there = before.partition(_REMOTE_TEXT)[2]
+            return last_cause(there) or _joined(cause)
         start = max(before.rfind(TRACEBACK), 0)
         earlier = raised(before[start:])
-        if earlier is not None and earlier[0] in _CANCELLED:
+        if earlier is not None and is_mechanism_named(earlier[0]):
             break
         cause = earlier or cause
         before = before[:start].rstrip()
     return _joined(cause)
-
-
-def remote_cause(text: str) -> str | None:
-    """What the exception goes back to whose traceback in another process a text quotes at its end."""
-    inner = text.partition(_REMOTE_TEXT)[2] or text
-    return cause_before(inner, inner.rfind(TRACEBACK))
 
 
 def _joined(cause: tuple[str, str] | None) -> str | None:

@@ -7,16 +7,17 @@ leaves nothing behind.
 import contextlib
 import functools
 import inspect
-import warnings
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from failaware.capture.exceptions import describe
+from failaware.capture.exceptions import describe, was_cancelled
+from failaware.capture.guarded import guarded, is_a, raised_by_signal, text_of, type_name
 from failaware.capture.json_values import as_json
-from failaware.errors import KeyConflict, PayloadError, StoreError
+from failaware.errors import KeyConflict, PayloadError
 from failaware.ingest.masking import Masker
 from failaware.model import Failure, NewEvent
+from failaware.warn import warn
 
 F = TypeVar("F", bound=Callable[..., Any])
 _END = object()
@@ -45,49 +46,66 @@ class Attempting:
         self._event, self._write, self._masker, self._check = event, write, masker, check
 
     def __enter__(self) -> Self:
-        self._check(self._event)
+        self._check_key()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self._end(error)
+        if not _is_left_open(error):
+            self._record(self._failure(error))
 
     async def __aenter__(self) -> Self:
         if self._event.key is not None:
-            import asyncio
-
-            await asyncio.to_thread(self._check, self._event)  # a busy store must not hold up the event loop
+            await _in_thread(self._check_key)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
     ) -> None:
-        import asyncio
+        if not _is_left_open(error):
+            failure = self._failure(error)  # here: the exception's objects may belong to this thread
+            await _in_thread(lambda: self._record(failure))
 
-        await asyncio.to_thread(self._end, error)  # the commit must not hold up the event loop
-
-    def _end(self, error: BaseException | None) -> None:
-        if error is None or not _is_failure(error):
-            self.event_id = self._write(self._event, None)
-            return
+    def _check_key(self) -> None:
         try:
-            self.event_id = self._write(self._event, describe(error, masker=self._masker))
-        except (StoreError, KeyConflict) as unwritten:  # the caller's own error matters more than ours
-            warnings.warn(f"failaware could not record a failure: {unwritten}", RuntimeWarning, stacklevel=3)
+            self._check(self._event)
+        except KeyConflict:
+            raise
+        except Exception:  # noqa: BLE001 - the block comes first; what is wrong with the store is said at its end
+            return
+
+    def _failure(self, error: BaseException | None) -> Failure | None:
+        return describe(error, masker=self._masker) if error is not None and _is_failure(error) else None
+
+    def _record(self, failure: Failure | None) -> None:
+        """Write the outcome; what is wrong with the store must not change it."""
+        try:
+            self.event_id = self._write(self._event, failure)
+        except Exception as unwritten:  # noqa: BLE001 - what the block returned or raised matters more
+            outcome = "a success" if failure is None else "a failure"
+            warn(f"failaware could not record {outcome}: {text_of(unwritten)}", RuntimeWarning)
+
+
+async def _in_thread(job: Callable[[], None]) -> None:
+    """Run a job of the store, which may be busy, without holding up the event loop."""
+    import asyncio
+
+    try:
+        await asyncio.to_thread(job)
+    except RuntimeError:  # another library's loop, or one that takes no more work
+        job()
 
 
 def attempted(begin: Callable[[Any], Attempting], payload: Callable[..., Any] | None) -> Callable[[F], F]:
     """A decorator that makes every call of a function an attempt; `begin` starts one with a payload."""
 
     def decorate(function: F) -> F:
-        signature = inspect.signature(function)
+        signature = guarded(lambda: inspect.signature(function), None)  # some functions written in C have none
 
         def start(*args: Any, **kwargs: Any) -> Attempting:
-            given = _arguments(signature, args, kwargs) if payload is None else payload(*args, **kwargs)
+            given = _payload(payload or functools.partial(_arguments, signature), args, kwargs)
             try:
                 return begin(given)
             except PayloadError as refused:
-                if payload is not None:
-                    raise
                 return begin({"arguments": f"not recorded: {refused}"})
 
         return functools.wraps(function)(_wrapper(function, start))  # type: ignore[return-value]
@@ -114,10 +132,20 @@ def _wrapper(function: Callable[..., Any], start: Callable[..., Attempting]) -> 
         return generate
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        with start(*args, **kwargs):
-            return function(*args, **kwargs)
+        with contextlib.ExitStack() as ends:
+            attempt = ends.enter_context(start(*args, **kwargs))
+            result = function(*args, **kwargs)
+            if inspect.iscoroutine(result):  # of another decorator's, or a lambda's: the work is still to be done
+                ends.pop_all()
+                return _finish(attempt, result)
+            return result
 
     return call
+
+
+async def _finish(attempt: Attempting, work: Coroutine[Any, Any, Any]) -> Any:
+    async with attempt:
+        return await work
 
 
 def _async_generator(function: Callable[..., Any], start: Callable[..., Attempting]) -> Callable[..., Any]:
@@ -143,17 +171,34 @@ async def _next(step: Awaitable[Any]) -> Any:
         return _END
 
 
+def _is_left_open(error: BaseException | None) -> bool:
+    """Whether a block ended neither well nor badly: its task was cancelled."""
+    return error is not None and was_cancelled(error)
+
+
 def _is_failure(error: BaseException) -> bool:
     """Leaving early is none: sys.exit(0), or a generator that nobody reads to its end."""
-    if isinstance(error, SystemExit):
-        return error.code not in {None, 0}
-    return not isinstance(error, GeneratorExit)
+    if is_a(error, SystemExit):
+        return not guarded(lambda: error.code in (None, 0), False)  # type: ignore[attr-defined]
+    return not is_a(error, GeneratorExit)
 
 
-def _arguments(signature: inspect.Signature, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-    """The call's arguments by name, without self or cls; what is no plain JSON value, as its beginning in words."""
+def _payload(make: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What is made of a call's arguments, as JSON; the function must be called whatever they are."""
+    try:
+        return as_json(make(*args, **kwargs))
+    except BaseException as error:
+        if raised_by_signal(error):
+            raise
+        return {"arguments": f"not recorded: {type_name(type(error))}: {text_of(error)}"}
+
+
+def _arguments(signature: inspect.Signature | None, /, *args: Any, **kwargs: Any) -> dict[str, Any]:
+    """The call's arguments by name, without self or cls; by place where the function does not tell their names."""
+    if signature is None:
+        return {"args": args, "kwargs": kwargs}
     try:
         bound = signature.bind(*args, **kwargs).arguments
     except TypeError:  # the call itself will say so
         return {}
-    return {name: as_json(value) for name, value in bound.items() if name not in {"self", "cls"}}
+    return {name: value for name, value in bound.items() if name not in {"self", "cls"}}

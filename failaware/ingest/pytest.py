@@ -67,7 +67,9 @@ def _unnoticed(hook: Callable[..., None]) -> Callable[..., None]:
                 warnings.simplefilter("ignore")
                 hook(self, *args, **kwargs)
         except Exception as error:  # noqa: BLE001
-            self.lost = f"{type(error).__name__}: {error}"
+            from failaware.capture.guarded import short_name, text_of
+
+            self.lost = f"{short_name(type(error))}: {text_of(error)}"
 
     return run
 
@@ -218,6 +220,7 @@ class _Recorder:
 
     def _record_pending(self) -> None:
         """Write the tests that have ended; a store that cannot be written holds up the run now and then only."""
+        from failaware.capture.guarded import short_name, text_of
         from failaware.errors import StoreError
 
         began, most = _MONOTONIC[0](), _BATCH
@@ -234,7 +237,7 @@ class _Recorder:
                 if len(batch) > 1:
                     most = 1
                     continue
-                self.lost = f"{type(error).__name__}: {error}"
+                self.lost = f"{short_name(type(error))}: {text_of(error)}"
             else:
                 self._recorded += len(batch)
                 self._failed += sum(event.attempts[-1].failure is not None for event in batch)

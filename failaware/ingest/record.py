@@ -3,10 +3,12 @@
 import hashlib
 import json
 import math
+import sys
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from failaware.capture.guarded import guarded, is_a, plain, raised_by_signal, short_name, text_of
 from failaware.digest import keyed_digest
 from failaware.errors import PayloadError, UsageError
 from failaware.ingest.masking import Masker
@@ -17,6 +19,7 @@ MAX_PAYLOAD_BYTES = 1_048_576
 """The default limit for one payload: 1 MiB of JSON in UTF-8."""
 
 _MAX_DEPTH = 200  # levels of a payload: any process must be able to decode it, however deep its own stack is
+_MAX_DIGITS = sys.int_info.default_max_str_digits  # of an integer: more are refused by other processes' decoders
 _FIELDS = ("type", "payload", "key", "source", "occurred_at", "fingerprint")
 _MAX_SAID = 8_192  # characters of a reason
 _MAX_NAME = 512  # characters of an event type, a key or a source
@@ -56,28 +59,33 @@ class Recorder:
             PayloadError: the payload is not JSON, or larger than the limit.
             UsageError: a name or a time of the wrong type or size.
         """
-        _check_name("event type", event_type)
-        for what, name in (("key", key), ("source", source), ("fingerprint", fingerprint)):
-            if name is not None:
-                _check_name(what, name)
-        text, masked = _to_json(payload) if raw is None else raw, payload
+        event_type = _name("event type", event_type)
+        key, source, fingerprint = (
+            None if name is None else _name(what, name)
+            for what, name in (("key", key), ("source", source), ("fingerprint", fingerprint))
+        )
+        text, kept = _to_json(payload) if raw is None else raw, payload
         self._check_size(text)  # before it is looked through, which takes a while
-        if self.masker.may_hold(text) or (raw is not None and "\\u" in raw):  # an escape may spell a name
-            masked, hits = self.masker.mask_value(payload)
-            text = _to_json(masked) if hits or (raw is not None and self._hides_a_secret(raw)) else text
-        if text.count("[") + text.count("{") > _MAX_DEPTH:
-            _check_depth(masked)
-        self._check_size(text)
+        may_hold = self.masker.may_hold(text) or (raw is not None and "\\u" in raw)  # an escape may spell a name
+        may_be_deep = text.count("[") + text.count("{") > _MAX_DEPTH
+        if may_hold or may_be_deep:
+            decoded = payload if raw is not None else _decoded(text)  # the caller's objects are asked once only
+            if may_be_deep:
+                _check_depth(decoded)
+            masked, hits = self.masker.mask_value(decoded) if may_hold else (decoded, 0)
+            if hits or (raw is not None and may_hold and self._hides_a_secret(raw)):
+                text, kept = _to_json(masked), masked
+                self._check_size(text)
         occurred = now if occurred_at is None else _moment(occurred_at)
         return NewEvent(
             event_type,
-            _writable(text, masked),
+            _writable(text),
             None if key is None else self.masked_key(key),
             self.masked(source),
             occurred,
             now,
             self.masked(fingerprint),
-        ), masked
+        ), kept
 
     def _check_size(self, text: str) -> None:
         size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
@@ -110,8 +118,9 @@ class Recorder:
         Raises:
             UsageError: it is no text, or a long one.
         """
-        if not isinstance(words, str):
-            raise UsageError(f"'{what}' is a text, not {type(words).__name__}")
+        if not is_a(words, str):
+            raise UsageError(f"'{what}' is a text, not {short_name(type(words))}")
+        words = plain(words)
         if len(words) > _MAX_SAID:
             raise UsageError(f"'{what}' has {_MAX_SAID:,} characters at most, not {len(words):,}")
         return storable(self.masker.mask_text(words)[0])
@@ -204,12 +213,15 @@ def _from_iso(text: str) -> datetime:
 
 
 def _moment(moment: object) -> int:
-    if isinstance(moment, bool) or not isinstance(moment, int | datetime):
-        raise UsageError(f"occurred_at is a datetime or integer microseconds, not {type(moment).__name__}")
+    if is_a(moment, bool) or not is_a(moment, int, datetime):
+        raise UsageError(f"occurred_at is a datetime or integer microseconds, not {short_name(type(moment))}")
     if isinstance(moment, int):
-        return _in_range(moment)
-    if moment.tzinfo is None:
-        raise UsageError(f"occurred_at needs a time zone, such as {moment.isoformat(timespec='seconds')}Z")
+        return _in_range(int(moment))
+    assert isinstance(moment, datetime)
+    if guarded(moment.utcoffset, None) is None:
+        raise UsageError(
+            f"occurred_at needs a time zone, such as {moment.replace(tzinfo=None).isoformat(timespec='seconds')}Z"
+        )
     return _in_range(microseconds(moment))
 
 
@@ -219,20 +231,44 @@ def _in_range(at: int) -> int:
     return at
 
 
-def _check_name(what: str, name: object) -> None:
-    if not isinstance(name, str):
-        raise UsageError(f"the {what} is a string, not {type(name).__name__}")
+def _name(what: str, given: object) -> str:
+    if not is_a(given, str):
+        raise UsageError(f"the {what} is a string, not {short_name(type(given))}")
+    name = plain(given)  # type: ignore[arg-type]
     if not name or len(name) > _MAX_NAME:
         raise UsageError(f"the {what} has 1 to {_MAX_NAME} characters, not {len(name):,}")
     if wrong := misfit(name):
         raise UsageError(f"the {what} {name[:40]!r} holds {wrong}, which cannot be seen; leave it out")
+    return name
 
 
 def _to_json(payload: Any) -> str:
     try:
-        return _encode(payload)
-    except (TypeError, ValueError) as error:
-        raise PayloadError(f"the payload is not JSON: {error}") from None
+        return _encoded(payload)
+    except RecursionError:
+        raise PayloadError("the payload is nested too deeply to be JSON here; flatten it") from None
+    except BaseException as error:  # whatever a mapping of the caller's raises
+        if raised_by_signal(error):
+            raise
+        kind = "" if is_a(error, TypeError, ValueError) else f"{short_name(type(error))}: "
+        raise PayloadError(f"the payload is not JSON: {kind}{text_of(error)}") from None
+
+
+def _encoded(payload: Any) -> str:
+    text: str = _encode(payload)
+    if not 0 < sys.get_int_max_str_digits() <= _MAX_DIGITS:  # this process reads longer integers than others do
+        json.loads(text, parse_int=_check_integer)
+    return text
+
+
+def _check_integer(digits: str) -> None:
+    if len(digits.lstrip("-")) > _MAX_DIGITS:
+        raise ValueError(f"an integer has {_MAX_DIGITS:,} digits at most")
+
+
+def _decoded(text: str) -> Any:
+    try:
+        return json.loads(text)
     except RecursionError:
         raise PayloadError("the payload is nested too deeply to be JSON here; flatten it") from None
 
@@ -252,10 +288,10 @@ def _inside(item: Any) -> Iterable[Any]:
     return item if isinstance(item, list | tuple) else ()
 
 
-def _writable(text: str, payload: Any) -> str:
+def _writable(text: str) -> str:
     """The text, or an all-ASCII form of it where it holds lone surrogates, which UTF-8 cannot."""
     try:
         text.encode()
     except UnicodeEncodeError:
-        return json.dumps(payload, separators=(",", ":"))
+        return json.dumps(_decoded(text), separators=(",", ":"))
     return text

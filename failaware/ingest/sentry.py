@@ -14,6 +14,7 @@ from sentry_sdk.transport import Transport as SdkTransport
 
 from failaware.capture.exceptions import MAX_MESSAGE, failure
 from failaware.capture.json_values import as_json
+from failaware.capture.root_cause import is_mechanism_named
 from failaware.errors import UsageError
 from failaware.ingest.background import Background
 from failaware.ingest.masking import MASK
@@ -227,7 +228,8 @@ def _cause(thrown: list[_Thrown]) -> str | None:
     members = _members(thrown)
     if members:
         return MEMBER.join(dict.fromkeys(map(_type_and_message, members)))
-    return _type_and_message(thrown[0]) if len(thrown) > 1 else None
+    causes = [exception for exception in thrown if not is_mechanism_named(_type(exception))]
+    return _type_and_message(causes[0]) if causes and causes[0] is not thrown[-1] else None
 
 
 def _members(thrown: list[_Thrown]) -> list[_Thrown]:

@@ -5,7 +5,8 @@ import json
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from enum import StrEnum
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,6 +17,7 @@ from failaware.errors import PayloadError
 from failaware.facts import append
 from failaware.model import Failure, NewAttempt, Observed
 from tests import processes
+from tests.capture.test_json_values import VALUES
 from tests.conftest import START, assert_rebuild_changes_nothing, query
 from tests.sizes import sized
 
@@ -178,6 +180,66 @@ def test_a_payload_that_holds_itself_is_refused(store):
     loop.append(loop)
     with pytest.raises(PayloadError):
         store.record("a", loop)
+
+
+@pytest.mark.parametrize(
+    "name", ["items raise", "items raise no Exception", "items are no pairs", "an integer of 5,000 digits"]
+)
+@pytest.mark.parametrize("beside", ["plain", "password: tr0ub4dor"])
+def test_a_payload_that_fails_when_it_is_read_is_refused(store, name, beside):
+    with pytest.raises(PayloadError, match="the payload is not JSON: "):
+        store.record("e", [VALUES[name][0], beside])
+
+
+def test_a_payload_is_read_once(store):
+    class Row(dict):
+        def items(self):
+            if hasattr(self, "read"):
+                raise RuntimeError("the cursor is closed")
+            self.read = True
+            return super().items()
+
+    row = Row(password="tr0ub4dor", deep=[[[]]] * 100, half="\ud800")
+    assert store.record("e", row).payload["password"] == "[masked]"
+
+
+def test_an_integer_that_other_processes_cannot_read_is_refused(store):
+    before = sys.get_int_max_str_digits()
+    sys.set_int_max_str_digits(0)
+    try:
+        store.record("e", {"n": 10**4_299, "text": "9" * 5_000})
+        with pytest.raises(PayloadError, match="4,300 digits at most"):
+            store.record("e", {"n": -(10**4_300)})
+    finally:
+        sys.set_int_max_str_digits(before)
+
+
+class Kind(StrEnum):
+    ORDER = "order.created"
+
+
+def test_a_name_of_an_enum_is_kept_as_its_text(store):
+    store.record(Kind.ORDER, key=Kind.ORDER, source=Kind.ORDER, fingerprint=Kind.ORDER)
+    store.dismiss([1], because=Kind.ORDER, by=Kind.ORDER)
+    names = query(store, "SELECT event_type, key, source, fingerprint FROM event_log JOIN event_key USING (event_id)")
+    assert names == [("order.created",) * 4]
+    assert query(store, "SELECT reason, decided_by FROM decision_log") == [("order.created",) * 2]
+
+
+class NoZone(tzinfo):
+    def utcoffset(self, _):
+        return None
+
+
+class BrokenZone(tzinfo):
+    def utcoffset(self, _):
+        raise LookupError
+
+
+@pytest.mark.parametrize("zone", [NoZone(), BrokenZone()])
+def test_a_moment_whose_zone_says_nothing_is_refused(store, zone):
+    with pytest.raises(UsageError, match="needs a time zone"):
+        store.record("e", occurred_at=datetime(2026, 11, 1, tzinfo=zone))
 
 
 @pytest.mark.parametrize("name", ["", "x" * 513, "a\nb", "a\x1b[31m", None, 7])

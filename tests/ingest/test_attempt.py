@@ -1,13 +1,17 @@
 """What the caller tries itself: recorded with its outcome, and otherwise as if nobody were watching."""
 
 import asyncio
+import concurrent.futures
 import gc
 import json
 import sys
+import warnings
 
 import pytest
 
-from failaware.errors import PayloadError, StoreBusy
+from failaware.errors import PayloadError, StoreBusy, UsageError
+from tests.capture.misbehaving import MISBEHAVING
+from tests.capture.test_json_values import READABLE, VALUES
 from tests.conftest import assert_rebuild_changes_nothing, query
 
 
@@ -189,14 +193,217 @@ def test_a_payload_may_be_made_of_the_arguments(store):
     assert payload_of(store) == {"customer": 7}
 
 
-def test_the_callers_error_comes_before_ours(store, monkeypatch):
-    def busy(_job):
-        raise StoreBusy("someone else writes")
+@pytest.mark.parametrize("as_errors", [False, True])
+@pytest.mark.parametrize("error", [None, ValueError("mine")])
+@pytest.mark.parametrize("refusal", [StoreBusy("someone else writes"), OSError("someone else writes")])
+def test_an_outcome_that_cannot_be_written_is_a_warning(store, monkeypatch, capsys, as_errors, error, refusal):
+    def refuse(_job):
+        raise refusal
 
-    monkeypatch.setattr(store, "write", busy)
-    warned = pytest.warns(RuntimeWarning, match="someone else writes")
-    with warned, pytest.raises(ValueError, match="mine"), store.attempt("sync"):
-        raise ValueError("mine")
-    with pytest.raises(StoreBusy), store.attempt("sync"):
-        pass
+    @store.attempted("report.render")
+    def render():
+        if error is not None:
+            raise error
+        return "rendered"
+
+    async def block():
+        async with store.attempt("sync"):
+            return render()
+
+    monkeypatch.setattr(store, "write", refuse)
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("error" if as_errors else "always")
+        for call in (render, lambda: asyncio.run(block())):
+            if error is None:
+                assert call() == "rendered"
+            else:
+                with pytest.raises(ValueError, match="mine") as caught:
+                    call()
+                assert caught.value is error
+    text = capsys.readouterr().err if as_errors else "".join(str(warning.message) + "\n" for warning in warned)
+    assert text.count(f"could not record a {'failure' if error else 'success'}: someone else writes\n") == 3
     assert states(store) == []
+
+
+def test_a_store_that_is_closed_changes_nothing(store, path):
+    @store.attempted("report.render")
+    def render():
+        return "rendered"
+
+    store.close()
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        assert render() == "rendered"
+        with store.attempt("sync"):
+            pass
+    assert all("could not record a success" in str(warning.message) for warning in warned)
+    assert [warning.filename for warning in warned] == [__file__] * 2
+
+
+def test_a_loop_that_takes_no_more_work_records_all_the_same(store):
+    async def late():
+        async with store.attempt("sync"):
+            await asyncio.get_running_loop().shutdown_default_executor()
+
+    asyncio.run(late())
+    assert states(store) == [("sync", "SYNCED", 1)]
+
+
+def test_another_librarys_loop_records_all_the_same(store):
+    async def block():
+        async with store.attempt("sync"):
+            raise LookupError("mine")
+
+    with pytest.raises(LookupError, match="mine"):
+        block().send(None)
+    assert states(store) == [("sync", "DEAD", 1)]
+
+
+@pytest.mark.parametrize("name", MISBEHAVING)
+def test_an_exception_that_misbehaves_is_recorded_and_propagates_unchanged(store, name):
+    error, caught = MISBEHAVING[name](), None
+    try:
+        with store.attempt("sync"):
+            raise error
+    except BaseException as raised:
+        caught = raised
+    assert caught is error
+    assert states(store) == [("sync", "DEAD", 1)]
+
+
+@pytest.mark.parametrize("code", [["a", "list"], {}, "no space left", -1, False])
+def test_any_exit_status_propagates_unchanged(store, code):
+    with pytest.raises(SystemExit) as caught, store.attempt("exit"):
+        sys.exit(code)
+    assert caught.value.code is code
+    assert [status for _, status, _ in states(store)] == ["SYNCED" if code is False else "DEAD"]
+
+
+@pytest.mark.parametrize("name", [*VALUES, *READABLE])
+def test_a_function_is_called_whatever_its_arguments_are(store, name):
+    argument = VALUES[name][0] if name in VALUES else READABLE[name]
+    called = []
+    store.attempted("render")(lambda signature, **_: called.append(signature))(argument, self=1)
+    assert called[0] is argument
+    assert states(store) == [("render", "SYNCED", 1)]
+    assert payload_of(store)
+
+
+@pytest.mark.parametrize("payload", [lambda *_: 1 / 0, lambda: None, lambda *_: sys.exit(3), lambda *_: object])
+def test_a_function_is_called_whatever_makes_its_payload(store, payload):
+    assert store.attempted("render", payload=payload)(lambda tree: tree)("done") == "done"
+    assert states(store) == [("render", "SYNCED", 1)]
+
+
+def test_a_function_without_a_signature_is_called(store):
+    assert store.attempted("render")(dict)(a=1) == {"a": 1}
+    assert payload_of(store) == {"args": [], "kwargs": {"a": 1}}
+
+
+def test_a_name_that_is_wrong_is_refused_where_the_function_is_decorated(store):
+    for wrong in ({"event_type": "a\nb"}, {"event_type": "x", "source": 5}):
+        with pytest.raises(UsageError):
+            store.attempted(**wrong)
+
+
+def test_a_plain_function_that_returns_a_coroutine_has_not_ended(store):
+    async def work(n):
+        await asyncio.sleep(0)
+        return 1 / n
+
+    @store.attempted("later")
+    def started(n):
+        return work(n)
+
+    assert asyncio.run(started(1)) == 1
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(started(0))
+    assert states(store) == [("later", "SYNCED", 1), ("later", "DEAD", 1)]
+
+
+def cancelled_by_timeout(store):
+    async def run():
+        async with asyncio.timeout(0.01):
+            async with store.attempt("left"):
+                await asyncio.sleep(9)
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(run())
+
+
+def cancelled_by_sibling(store):
+    @store.attempted("left")
+    async def left():
+        await asyncio.sleep(9)
+
+    async def fail():
+        raise LookupError
+
+    async def run():
+        async with asyncio.TaskGroup() as group:
+            group.create_task(left())
+            group.create_task(fail())
+
+    with pytest.raises(ExceptionGroup):
+        asyncio.run(run())
+
+
+def cancelled_by_caller(store):
+    @store.attempted("left")
+    async def left():
+        yield await asyncio.sleep(9)
+
+    async def run():
+        task = asyncio.ensure_future(anext(left()))
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+
+    asyncio.run(run())
+
+
+def cancelled_in_a_plain_block(store):
+    async def run():
+        with store.attempt("left"):
+            raise BaseExceptionGroup("all", [asyncio.CancelledError(), asyncio.CancelledError()])
+
+    with pytest.raises(BaseExceptionGroup):
+        asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    "cancelled", [cancelled_by_timeout, cancelled_by_sibling, cancelled_by_caller, cancelled_in_a_plain_block]
+)
+def test_a_task_that_is_cancelled_has_neither_succeeded_nor_failed(store, cancelled):
+    cancelled(store)
+    assert states(store) == []
+
+
+def test_a_cancelled_attempt_does_not_resolve_what_failed(store):
+    for error in (ConnectionError("refused"), asyncio.CancelledError()):
+        with pytest.raises(type(error)), store.attempt("nightly", key="2026-11-24"):
+            raise error
+    assert states(store) == [("nightly", "DEAD", 1)]
+
+
+def test_what_a_cancellation_became_is_a_failure_of_its_own_name(store, inspector):
+    async def run():
+        async with store.attempt("timeout"):
+            async with asyncio.timeout(0.01):
+                await asyncio.sleep(9)
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(run())
+    (attempt,) = inspector.event(1).attempts
+    assert attempt.error_type == "TimeoutError"
+    assert query(store, "SELECT cause FROM attempt_log") == [(None,)]
+    with pytest.raises(concurrent.futures.CancelledError), store.attempt("waited for"):
+        raise concurrent.futures.CancelledError  # another's work was cancelled, this one's was not
+    assert states(store)[-1] == ("waited for", "DEAD", 1)
+
+
+def test_a_coroutine_records_on_a_thread(store):
+    async def run():
+        return await asyncio.to_thread(store.record, "order.created", {"order": 17})
+
+    assert asyncio.run(run()).event_id == 1

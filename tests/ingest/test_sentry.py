@@ -323,6 +323,23 @@ def test_a_message_has_its_arguments_whichever_version_of_the_sdk_sends_it(store
     assert payload["message"] == message
 
 
+@pytest.mark.parametrize(
+    ("before", "cause"),
+    [
+        ([("RemoteTraceback", "multiprocessing.pool")], None),
+        ([("_RemoteTraceback", "concurrent.futures.process")], None),
+        ([("CancelledError", "asyncio.exceptions")], None),
+        ([("RemoteTraceback", "billiard.pool"), ("KeyError", None)], "KeyError: why"),
+        ([("KeyError", None), ("CancelledError", "asyncio.exceptions")], "KeyError: why"),
+    ],
+)
+def test_how_an_exception_came_here_is_no_cause(store, transport, before, cause):
+    chain = [{"type": name, "module": module, "value": "why"} for name, module in before]
+    transport.capture_envelope(envelope(1, exception={"values": [*chain, {"type": "ValueError", "value": "mine"}]}))
+    transport.flush(10)
+    assert query(store, "SELECT error_type, cause FROM attempt_log") == [("ValueError", cause)]
+
+
 def test_what_is_too_large_is_left_out_by_name_and_the_rest_kept(store, transport):
     transport.capture_envelope(envelope(1, extra={"much": "x" * 2_000_000}, tags={"region": "eu"}))
     transport.flush(10)

@@ -2,10 +2,10 @@
 
 import os
 import stat
-import warnings
 from pathlib import Path
 
 from failaware.engine.sqlite.files import companion
+from failaware.warn import warn
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
@@ -16,11 +16,10 @@ def warn_if_exposed(path: Path) -> None:
         return
     files = [path, companion(path, "-wal"), companion(path, "-shm")]
     if exposed := [str(file) for file in files if _mode(file) & _OTHERS]:
-        warnings.warn(
+        warn(
             f"{' and '.join(exposed)} open to other users, and failures hold other people's data; "
             "close with chmod 600, unless it is meant to be shared",
             UserWarning,
-            stacklevel=2,
         )
 
 
