@@ -8,13 +8,15 @@ import re
 from typing import NamedTuple
 
 from failaware.capture.root_cause import TRACEBACK, cause_before, raised, root_cause
-from failaware.model import ERROR_HERE
+from failaware.model import ERROR_HERE, MEMBER
 
 _MAX_READ = 1_048_576  # characters of a text that are looked at
 _MAX_HEAD = 16_384  # and before the first frame
 _TRACEBACK_LINE = re.compile(rf"^{re.escape(TRACEBACK)}$", re.MULTILINE)
 _GROUP_LINE = re.compile(rf"^  \+ Exception Group {re.escape(TRACEBACK)}$", re.MULTILINE)
 _IN_GROUP = re.compile(r"^  \| (?P<type>[A-Za-z_][\w.]*)(?:: (?P<message>.*))?$", re.MULTILINE)
+_MEMBER_LINE = re.compile(r"^ +\+(?P<inner>-\+)?-{16} \d+ -{16}$")
+_MEMBER = re.compile(rf"^ +\| (?!{re.escape(TRACEBACK)})(?P<raised>[A-Za-z_][\w.]*(?:: .*)?)$")
 _FIRST_FRAME = re.compile(r"\n[ \t]+at \S")
 _BEFORE = r'(?:Exception in thread "[^"\n]{0,200}" |Uncaught (?:\(in promise\) )?|Unhandled exception[.:] )?'
 _HEAD = re.compile(
@@ -48,10 +50,15 @@ def read_traceback(text: str) -> RaisedText | None:
     return RaisedText(*last, cause_before(text, starts[-1]), f"{before}{ERROR_HERE}{after}" if line else text)
 
 
+def read_python_traceback(text: str) -> RaisedText | None:
+    """As `read_traceback`, of exception groups too."""
+    return read_traceback(text) or _read_group(text)
+
+
 def read_any_traceback(text: str) -> RaisedText | None:
     """The exception that a traceback tells of, in any of the languages that are understood."""
     text = text[:_MAX_READ].replace("\r\n", "\n")
-    return read_traceback(text) or _read_group(text) or _read_frames(text) or _read_alone(text)
+    return read_python_traceback(text) or _read_frames(text) or _read_alone(text)
 
 
 def _read_group(text: str) -> RaisedText | None:
@@ -59,7 +66,20 @@ def _read_group(text: str) -> RaisedText | None:
     named = None if start is None else _IN_GROUP.search(text, start.end())
     if named is None:
         return None
-    return RaisedText(named["type"], named["message"] or "", None, text)
+    return RaisedText(named["type"], named["message"] or "", _members(text[named.end() :]), text)
+
+
+def _members(text: str) -> str | None:
+    """The root causes of a group, its members and theirs: what each numbered part names first, but for inner groups."""
+    members: list[str | None] = []
+    for line in text.splitlines():
+        if number := _MEMBER_LINE.match(line):
+            if number["inner"] and members:
+                members.pop()  # the group that it belongs to
+            members.append(None)
+        elif members and members[-1] is None and (named := _MEMBER.match(line)):
+            members[-1] = named["raised"]
+    return MEMBER.join(dict.fromkeys(filter(None, members))) or None
 
 
 def _read_frames(text: str) -> RaisedText | None:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from failaware.capture.guarded import guarded, is_a, plain, short_name
-from failaware.capture.raised_text import RaisedText, read_traceback
+from failaware.capture.raised_text import RaisedText, read_python_traceback
 from failaware.capture.root_cause import TRACEBACK
 from failaware.text import without_escapes
 
@@ -18,7 +18,7 @@ _STANDARD |= {"_logger", "_name", "_from_structlog", "_record"}  # what structlo
 _MESSAGES = ("event", "message", "msg")  # where structlog, loguru and JSON formatters put the message
 _TRACEBACKS = ("exception", "exc_info", "traceback", "stack_trace", "stack")  # and the text of a traceback
 _MAX_JSON = 262_144  # characters of a message that is read as JSON
-_TRACEBACK_LINE = re.compile(rf"^{re.escape(TRACEBACK)}$", re.MULTILINE)
+_TRACEBACK_LINE = re.compile(rf"^(?:  \+ Exception Group )?{re.escape(TRACEBACK)}$", re.MULTILINE)
 _STACK_LINE = re.compile(r"^Stack \(most recent call last\):$", re.MULTILINE)
 
 
@@ -55,7 +55,7 @@ def read_record(record: logging.LogRecord) -> LogEntry:
     error = _exception(record)
     if error is not None:
         return LogEntry(message, template, fields, error, None, record.stack_info or stack or None)
-    exception = next(filter(None, map(read_traceback, [*texts, text])), None)
+    exception = next(filter(None, map(read_python_traceback, [*texts, text])), None)
     if exception is None:
         message = "\n".join(filter(None, (message, text)))
     else:

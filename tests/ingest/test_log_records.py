@@ -98,6 +98,23 @@ def test_an_exception_that_is_only_text_any_more_is_an_exception(store, handler,
     assert_rebuild_changes_nothing(store)
 
 
+@pytest.mark.parametrize("way", [directly, through_a_queue, over_a_socket])
+def test_a_group_of_exceptions_is_told_by_its_members(store, handler, logger, way):
+    inner = ExceptionGroup("inner", [KeyError("b"), OSError("disk full")])
+
+    def log():
+        try:
+            raise ExceptionGroup("2 of 3", [ValueError("no a"), inner])
+        except ExceptionGroup:
+            logger.exception("importing")
+
+    way(handler, logger, log)
+    handler.flush()
+    cause = "ValueError: no a\n+ KeyError: 'b'\n+ OSError: disk full"
+    assert attempts(store) == [("ExceptionGroup", "2 of 3 (2 sub-exceptions)", cause)]
+    assert payloads(store)[0]["message"] == "importing"
+
+
 def test_where_it_was_logged_is_kept_if_the_program_asks(store, handler, logger):
     logger.error("no stock", stack_info=True)
     handler.flush()
