@@ -13,6 +13,7 @@
     │   ├── StoreOlder        an older failaware wrote it; whoever may write to it brings it up to date
     │   ├── StoreCorrupt      it is damaged
     │   ├── StoreBusy         someone else holds it for longer than we wait
+    │   ├── StatementError    PostgreSQL refused a statement; its own error is the cause
     │   └── TransactionEnded  the server ended a transaction in which nothing happened for too long
     ├── NotFound              no such event or cluster                          exit status 2
     │
@@ -75,6 +76,10 @@ class StoreCorrupt(StoreError):
 
 class StoreBusy(StoreError):
     """Someone else holds the store for longer than we wait."""
+
+
+class StatementError(StoreError):
+    """The PostgreSQL server refused a statement; `__cause__` is the error of its driver."""
 
 
 class TransactionEnded(StoreError):

@@ -31,8 +31,8 @@ _EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=
 _CYCLE_S = 146_097 * 86_400  # of 400 years, after which the calendar begins again
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
-_PASSWORD = re.compile(  # one with a raw ? or # in it is no URL, and shown to nobody either
-    r"(?<=://)([^\s:/?#@]*:)(?:[^?#]*|.*)(?=@)|(\b(?:ssl)?password=)[^&]*"
+_PASSWORD = re.compile(  # up to the only @; where there are several, or a # after it, all up to the last one
+    r"(?<=://)([^:]*:)(?:[^/?#@]*(?=@[^@#]*$)|.*(?=@))|(\b(?:ssl)?password=)[^&]*", re.DOTALL | re.IGNORECASE
 )
 
 

@@ -13,7 +13,12 @@ from failaware.text import shown_place
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """--roles, --print."""
     parser.add_argument(
-        "--roles", action="store_true", help="PostgreSQL: also make a role that writes and one that reads"
+        "--roles",
+        nargs="?",
+        const="",
+        metavar="NAME",
+        help="PostgreSQL: also make a role that writes, NAME_writer, and one that reads, NAME_reader; "
+        "NAME is the schema's when left out",
     )
     parser.add_argument(
         "--print", action="store_true", help="with --roles: only print the SQL that makes them, for whoever may run it"
@@ -22,22 +27,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Make what is missing, and say what is there."""
-    if args.print and not args.roles:
+    if args.print and args.roles is None:
         raise UsageError("--print goes with --roles, whose SQL it prints")
-    if args.roles and not is_postgres(args.db):
+    if args.roles is not None and not is_postgres(args.db):
         raise UsageError("a SQLite file has no roles: who may read or write it, its permissions say; see chmod")
     if args.print:
         from failaware.engine.postgres.roles import script
 
-        sys.stdout.write(script(args.db))
+        sys.stdout.write(script(args.db, args.roles))
         return 0
     Store.open(args.db).close()
     paper = output.Paper()
     paper.print(output.text(f"{shown_place(args.db)} is a store."))
-    if args.roles:
+    if args.roles is not None:
         from failaware.engine.postgres.roles import create
 
-        writer, reader = create(args.db)
+        writer, reader = create(args.db, args.roles)
         paper.print(output.text(f"{writer} may append facts and derive; {reader} may only read. Give them to users:"))
         paper.print(output.text(f"GRANT {writer} TO name;  GRANT {reader} TO name;", "dim"))
     return 0

@@ -65,6 +65,9 @@ class Deriver(Reader, Protocol):
     def clear(self, *tables: str) -> None:
         """Delete all rows of the tables that the fold works in, or of private ones."""
 
+    def savepoint(self) -> AbstractContextManager[None]:
+        """A part of a snapshot or transaction: an exception in it leaves the rest as usable as it was."""
+
 
 class Writer(Deriver, Protocol):
     """A handle that can append facts and fold them."""
@@ -80,9 +83,6 @@ class Writer(Deriver, Protocol):
 
         On a server that goes away before it has committed, the job runs again, five times at most: it must bear that.
         """
-
-    def savepoint(self) -> AbstractContextManager[None]:
-        """A part of a transaction that can be rolled back alone, by an exception."""
 
     def watch(self) -> Watch:
         """Something to wait on until this store, or another handle of it, may have written. Close it after use."""

@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 from weakref import WeakSet
 
 from failaware.engine import Writer
+from failaware.errors import StoreError
 
 T = TypeVar("T")
 _FORK_WAITS_S = 30.0  # for a commit of another thread to end
@@ -117,8 +118,10 @@ class GroupCommit:
         try:
             self._db.run(lambda: self._run_all(tickets))
         except BaseException as error:  # noqa: BLE001 - the commit failed: nobody's job is done, and each caller hears so
-            for ticket in tickets:
-                ticket.error = ticket.error or error
+            for (
+                ticket
+            ) in tickets:  # what a job raised in a transaction that the store has failed only follows from that
+                ticket.error = error if isinstance(error, StoreError) else ticket.error or error
         finally:
             self._owner = None
             self.commits += 1

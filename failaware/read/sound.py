@@ -10,7 +10,7 @@ from types import NoneType, UnionType
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, get_args, get_type_hints
 
 from failaware.engine import Reader
-from failaware.errors import FailawareError, StoreCorrupt
+from failaware.errors import FailawareError, StatementError, StoreCorrupt, StoreError
 
 _SCALARS = {int, str, float, bool, bytes, NoneType}
 
@@ -40,9 +40,9 @@ def sound(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P],
         try:
             answer = method(self, *args, **named)
             _check(answer)
-        except FailawareError:
-            raise
         except Exception as error:
+            if isinstance(error, FailawareError) and not isinstance(error, StatementError):
+                raise
             if what := damage(self.db):
                 raise StoreCorrupt(
                     f"the store is damaged ({what}); 'failaware verify' lists what is, "
@@ -60,6 +60,8 @@ def damage(db: Reader) -> str | None:
         return next((problem for _, problem in db.defects()), None)
     except StoreCorrupt as error:
         return str(error)
+    except StoreError:  # a standby, on which the schema cannot be compared
+        return None
 
 
 def _check(answer: Any) -> None:

@@ -17,7 +17,7 @@ from failaware.derive.settings import archive_of, load_policy
 from failaware.engine import Deriver, open_beside
 from failaware.engine.guards import FACTS
 from failaware.engine.schema import columns_and_keys
-from failaware.errors import StoreError, UsageError
+from failaware.errors import StoreCorrupt, StoreError, UsageError
 from failaware.model import NEVER
 
 Progress = Callable[[str, int, int], None]
@@ -217,9 +217,12 @@ class _Verifier:
     def _part(self, name: str) -> Iterator[None]:
         """What cannot even be read is a finding, and the other parts go on."""
         try:
-            yield
-        except StoreError as error:
+            with self._db.savepoint():
+                yield
+        except StoreCorrupt as error:
             self._find(name, "file", str(error))
+        except StoreError as error:
+            self._find(name, "file", f"could not be verified: {error}")
         except Exception as error:  # noqa: BLE001 - whatever cannot be made sense of does not verify
             self._find(name, "file", f"what it holds makes no sense ({type(error).__name__}: {error})")
 

@@ -1,7 +1,11 @@
 """What a transactional handler gets beside its event: the store's open transaction, and nothing else of the store."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from failaware.engine import Row, Writer
 from failaware.engine.base import Parameters
+from failaware.errors import StatementError
 
 
 class Transaction:
@@ -21,7 +25,8 @@ class Transaction:
         Raises:
             StoreError: the store could not run it. What the database says against it is raised as its own driver does.
         """
-        return max(self._db.change(sql, parameters), 0)  # drivers say -1 of a statement that changes no rows at all
+        with _driver_errors():
+            return max(self._db.change(sql, parameters), 0)  # drivers say -1 of a statement that changes no rows at all
 
     def query(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """All rows of a SELECT (`sql`, with its `parameters`), as tuples.
@@ -29,4 +34,16 @@ class Transaction:
         Raises:
             StoreError: as `execute`.
         """
-        return self._db.query(sql, parameters)
+        with _driver_errors():
+            return self._db.query(sql, parameters)
+
+
+@contextmanager
+def _driver_errors() -> Iterator[None]:
+    """Within it, what the database says against a handler's own statement is raised as its driver raised it."""
+    try:
+        yield
+    except StatementError as error:
+        if error.__cause__ is None:
+            raise
+        raise error.__cause__ from None

@@ -34,6 +34,7 @@ def make_older(path):
         db.execute("ALTER TABLE event_log DROP COLUMN fingerprint")
         if "://" in str(path):
             db.execute("DROP FUNCTION hex, event_log_refuses_update CASCADE")
+            db.execute("DROP TABLE write_lock, last_commit")
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ PARTS = {  # and the share of the time that each gets
     "fuzz": 3,
     "storm": 2,
     "oracle": 2,
+    "crashes": 3,
 }
 _COLUMNS = ("facts acknowledged", "facts lost")
 

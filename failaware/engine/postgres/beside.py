@@ -2,14 +2,17 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
+
+import psycopg
 
 from failaware.engine.base import Parameters
 from failaware.engine.postgres.dialect import statement
 from failaware.engine.postgres.errors import in_our_words
 from failaware.engine.postgres.reader import LOCK_TIMEOUT_S, PostgresReader
 from failaware.engine.schema import private_schema, work_tables
+from failaware.errors import StoreError
 
 _MAKES = re.compile(r"^(CREATE TEMP|CREATE INDEX|DROP TABLE|DROP VIEW|TRUNCATE)\b", re.MULTILINE)
 
@@ -26,11 +29,18 @@ class PostgresBeside(PostgresReader):
     def __init__(self, url: str, *, facts: bool = False, busy_timeout_s: float = LOCK_TIMEOUT_S) -> None:
         super().__init__(url, busy_timeout_s=busy_timeout_s)
         try:
+            self._refuse_standby()
             for sql in (*private_schema(facts=facts), *work_tables()):
                 self.execute(sql)
         except BaseException:
             self.close()
             raise
+
+    def _refuse_standby(self) -> None:
+        if self.query("SELECT pg_is_in_recovery()") == [(True,)]:
+            raise StoreError(
+                f"{self.path} is a standby, where nothing can be derived, as this question needs; ask its primary"
+            )
 
     def execute(self, sql: str, parameters: Parameters = ()) -> None:
         """Run one statement."""
@@ -53,6 +63,22 @@ class PostgresBeside(PostgresReader):
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """Within it, all queries see the same moment, and tables of one's own can be made."""
-        with super().snapshot(), in_our_words(self.path):
-            self.raw("SET TRANSACTION READ WRITE")
+        with super().snapshot():
+            with in_our_words(self.path):
+                self.raw("SET TRANSACTION READ WRITE")
             yield
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """A part of a snapshot: what goes wrong in it does not end the snapshot."""
+        with suppress(psycopg.Error):  # of a connection that is lost, which the part's first query says
+            self.raw("SAVEPOINT part")
+        try:
+            yield
+        except BaseException:
+            with suppress(psycopg.Error):
+                self.raw("ROLLBACK TO part")
+            raise
+        finally:
+            with suppress(psycopg.Error):
+                self.raw("RELEASE part")

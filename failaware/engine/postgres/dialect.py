@@ -24,9 +24,15 @@ from typing import Any, NamedTuple
 from failaware.engine.base import Parameters
 
 _JSON_VALID = "BEGIN PERFORM of::json; RETURN true; EXCEPTION WHEN data_exception THEN RETURN false; END"
-HELPERS = (
-    "CREATE FUNCTION {schema}.hex(of bytea) RETURNS text IMMUTABLE LANGUAGE sql AS $$SELECT upper(encode(of, 'hex'))$$",
-    f"CREATE FUNCTION {{schema}}.json_valid(of text) RETURNS boolean IMMUTABLE LANGUAGE plpgsql AS $${_JSON_VALID}$$",
+PINNED = "SET search_path = pg_catalog, pg_temp"
+"""Of each function: the session that calls it cannot put operators or functions of its own in place of the server's."""
+_HEX = "SELECT upper(encode(of, 'hex'))"
+HELPERS = tuple(
+    f"CREATE FUNCTION {{schema}}.{head} IMMUTABLE LANGUAGE {language} {PINNED} AS $${body}$$"
+    for head, language, body in (
+        ("hex(of bytea) RETURNS text", "sql", _HEX),
+        ("json_valid(of text) RETURNS boolean", "plpgsql", _JSON_VALID),
+    )
 )
 """What the store's schema brings along."""
 

@@ -1,5 +1,6 @@
 """What PostgreSQL says, in our words: one sentence that says what is wrong and what to do."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
@@ -9,6 +10,7 @@ from psycopg import errors
 
 from failaware.engine.schema import CONTRADICTS, is_derived
 from failaware.errors import (
+    StatementError,
     StoreBusy,
     StoreCorrupt,
     StoreError,
@@ -18,6 +20,7 @@ from failaware.errors import (
     UsageError,
 )
 
+_DAMAGED = "{place} is damaged ({error}); restore a backup"
 _BY_KIND: tuple[tuple[type[psycopg.Error], type[StoreError], str], ...] = (
     (
         errors.LockNotAvailable,
@@ -30,19 +33,9 @@ _BY_KIND: tuple[tuple[type[psycopg.Error], type[StoreError], str], ...] = (
         "{place}: the server ended a transaction that did nothing for too long; nothing of it was written",
     ),
     (
-        errors.InvalidPassword,
+        errors.QueryCanceled,
         StoreError,
-        "{place}: the password is wrong or missing; name it in the URL, in PGPASSWORD or in ~/.pgpass",
-    ),
-    (
-        errors.InvalidAuthorizationSpecification,
-        StoreError,
-        "{place}: the server does not let this user in ({error})",
-    ),
-    (
-        errors.InvalidCatalogName,
-        StoreMissing,
-        "{place}: there is no such database ({error}); make it with 'createdb', or name another",
+        "{place}: the query did not end: it took longer than statement_timeout allows, or was ended from outside",
     ),
     (
         errors.InsufficientPrivilege,
@@ -54,32 +47,77 @@ _BY_KIND: tuple[tuple[type[psycopg.Error], type[StoreError], str], ...] = (
         StoreError,
         "{place} cannot be written here: it was opened read-only, or the server is a standby ({error})",
     ),
+    (
+        errors.SerializationFailure,
+        StoreBusy,
+        "{place}: the server canceled a query that conflicts with other work ({error}); try again",
+    ),
+    (errors.DeadlockDetected, StoreBusy, "{place}: another program locks the store's tables ({error}); try again"),
     (errors.TooManyConnections, StoreBusy, "{place}: the server has no connection left; try again later"),
     (errors.DiskFull, StoreError, "{place}: the server's disk is full; nothing was half-written, make room"),
-    (errors.DataCorrupted, StoreCorrupt, "{place} is damaged ({error}); restore a backup"),
+    (errors.OutOfMemory, StoreError, "{place}: the server has too little memory for this ({error})"),
+    (errors.DataCorrupted, StoreCorrupt, _DAMAGED),
     (errors.IndexCorrupted, StoreCorrupt, "{place} is damaged ({error}); REINDEX, or restore a backup"),
 )
 
+_ON_CONNECTING: tuple[tuple[str, type[StoreError | UsageError], str], ...] = (
+    (
+        "password authentication failed|no password supplied",
+        StoreError,
+        "{place}: the password is wrong or missing; set it in the URL, in PGPASSWORD or in ~/.pgpass",
+    ),
+    (
+        'database "[^"]*" does not exist',
+        StoreMissing,
+        "{place}: there is no such database ({error}); create it with 'createdb', or name another",
+    ),
+    (
+        "role .* does not exist|pg_hba.conf|authentication failed|not permitted to log in|permission denied for data",
+        StoreError,
+        "{place}: the server does not let this user in ({error})",
+    ),
+    (
+        "too many (clients|connections)|connection slots are reserved",
+        StoreBusy,
+        "{place}: the server has no connection left; try again later",
+    ),
+    ("invalid .* value|invalid integer|invalid (port|connection option)", UsageError, "{place}: {error}"),
+    ("the connection is closed", StoreError, "{place} was closed; open it again"),
+)
+"""What libpq says, which has no code for it; a server that speaks another language is quoted as it is."""
+
+ITS_ERRORS = (psycopg.Error, OverflowError, UnicodeError)
+"""What a statement, or connecting, may raise that is not a bug of ours."""
+
 
 def raise_ours(error: Exception, place: str) -> NoReturn:
-    """Raise what PostgreSQL says as one of our errors; what is a bug of ours passes as it is."""
+    """Raise one of `ITS_ERRORS` as one of our errors."""
     if isinstance(error, OverflowError | errors.NumericValueOutOfRange):
         raise UsageError("a number is larger than a store can hold, which is 2^63 - 1") from None
+    if isinstance(error, UnicodeEncodeError):
+        raise UsageError("a text holds half a character (a lone surrogate), which no store can hold") from None
     said = " ".join(str(error).split())
     if isinstance(error, psycopg.DataError) and "NUL" in said:
         raise UsageError("a text holds a NUL character, which PostgreSQL cannot keep") from None
-    if isinstance(error, errors.QueryCanceled):
-        late = "timeout" in said
-        why = "it took longer than statement_timeout allows" if late else "it was ended from outside"
-        raise StoreError(f"{place}: the query did not end: {why}") from error
+    if isinstance(error, UnicodeError):
+        raise StoreCorrupt(_DAMAGED.format(place=place, error="it holds a text that is no UTF-8")) from error
     for kind, ours, sentence in _BY_KIND:
         if isinstance(error, kind):
             raise ours(sentence.format(place=place, error=said)) from error
     if isinstance(error, psycopg.IntegrityError) and (table := error.diag.table_name) and is_derived(table):
         raise StoreCorrupt(CONTRADICTS.format(place=place, error=said)) from error
-    if isinstance(error, psycopg.OperationalError):
-        raise StoreError(f"{place} cannot be reached: {said}; is the server there?") from error
-    raise error
+    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+        _raise_unreachable(error, place, said)
+    raise StatementError(f"{place}: the server refused a statement ({said})") from error
+
+
+def _raise_unreachable(error: Exception, place: str, said: str) -> NoReturn:
+    for pattern, ours, sentence in _ON_CONNECTING:
+        if re.search(pattern, said):
+            raise ours(sentence.format(place=place, error=said)) from error
+    if getattr(error, "sqlstate", None) and not isinstance(error, errors.AdminShutdown | errors.CrashShutdown):
+        raise StoreError(f"{place}: the server ended the query or the connection ({said})") from error
+    raise StoreError(f"{place} cannot be reached: {said}; is the server there?") from error
 
 
 def foreign(place: str, schema: str) -> StoreForeign:
@@ -94,5 +132,5 @@ def in_our_words(place: str) -> Iterator[None]:
     """Within it, what PostgreSQL raises becomes one of our errors."""
     try:
         yield
-    except (psycopg.Error, OverflowError) as error:
+    except ITS_ERRORS as error:
         raise_ours(error, place)

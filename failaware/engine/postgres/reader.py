@@ -15,29 +15,18 @@ from failaware.engine import versions
 from failaware.engine.base import Parameters, Row
 from failaware.engine.postgres import schema
 from failaware.engine.postgres.dialect import statement
-from failaware.engine.postgres.errors import foreign, in_our_words, raise_ours
+from failaware.engine.postgres.errors import ITS_ERRORS, foreign, in_our_words, raise_ours
+from failaware.engine.postgres.lock import NOW_US
 from failaware.engine.postgres.place import parse
+from failaware.engine.postgres.session import Session
 from failaware.errors import StoreError, StoreMissing
 
 T = TypeVar("T")
 
-OLDEST = 140_000
-"""PostgreSQL 14."""
-
 LOCK_TIMEOUT_S = 30.0
 RECONNECT_S = 30.0  # for a server that restarts; once it has stayed away for so long, nobody waits until it is back
-NOW_US = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 _DRIFT_US = 5_000  # by which a machine may differ from what is known before that is set anew
 PAUSES_S = (0.02, 1.0)  # between two tries to connect: the first and the longest
-_SETTINGS = {
-    "client_connection_check_interval": "2s",  # a writer that is gone must not wait for the lock
-    "client_min_messages": "warning",
-    "idle_in_transaction_session_timeout": "60s",  # nor may one that hangs hold it
-    "jit": "off",  # it would compile for longer than our statements run
-    "statement_timeout": "10min",
-}
-
-
 _GOES_AWAY = (errors.AdminShutdown, errors.CrashShutdown, errors.CannotConnectNow)
 
 
@@ -67,7 +56,7 @@ class PostgresReader:
         self._place = parse(url)
         self.path = self._place.shown
         self._schema = self._place.schema
-        self._settings = {**_SETTINGS, "lock_timeout": f"{int(busy_timeout_s * 1_000)}ms"}
+        self._settings = {"lock_timeout": f"{int(busy_timeout_s * 1_000)}ms"}
         self._settings["default_transaction_read_only"] = "on" if self.READ_ONLY else "off"
         self._in_hand = False  # a transaction
         self._stayed_away = False
@@ -99,16 +88,11 @@ class PostgresReader:
 
     def _prepare(self) -> None:
         """What a connection has to have before it is used."""
-        if self._db.info.server_version < OLDEST:
-            raise StoreError(f"{self.path} runs PostgreSQL {self._db.info.server_version // 10_000}; 14 is the oldest")
+        self._session = Session(self._db, self.path)
         self._db.adapters.register_dumper(int, Int8BinaryDumper)
         self._db.adapters.register_loader("numeric", _Whole)
         self._cursor = RawCursor(self._db)
-        given = self._db.info.get_parameters().get("options", "")
-        settings = {name: value for name, value in self._settings.items() if name not in given}
-        settings["search_path"] = self._schema
-        names = ", ".join(f"set_config('{name}', '{value}', false)" for name, value in settings.items())
-        self._cursor.execute(f"SELECT {names}".encode())
+        self._session.set_up(self._place.conninfo, self._schema, self._settings)
         self._check_version()
 
     def _check_version(self) -> None:
@@ -152,6 +136,9 @@ class PostgresReader:
 
     def query(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """All rows of a SELECT; asked again where the server went away and came back."""
+        if self._session.pooled and not self._in_hand:
+            with self.snapshot():
+                return self.query(sql, parameters)
         return self._persistently(lambda: self._run(sql, parameters).fetchall())
 
     def _persistently(self, ask: Callable[[], T]) -> T:
@@ -159,7 +146,7 @@ class PostgresReader:
         self._use()
         try:
             return ask()
-        except (psycopg.Error, OverflowError) as error:
+        except ITS_ERRORS as error:
             if not self._is_lost(error) or self._in_hand or not self.COMES_BACK:
                 raise_ours(error, self.path)
         self._db.close()
@@ -194,6 +181,9 @@ class PostgresReader:
         self._persistently(lambda: self.raw("BEGIN ISOLATION LEVEL REPEATABLE READ"))
         self._in_hand = True
         try:
+            if self._session.pooled:
+                with in_our_words(self.path):
+                    self._session.check_same()
             yield
         finally:
             self._in_hand = False
@@ -252,6 +242,8 @@ def _connect(conninfo: str, *, patiently: bool) -> psycopg.Connection[Row]:
     while True:
         try:
             return _Connection.connect(conninfo, autocommit=True, prepare_threshold=1)
+        except psycopg.ProgrammingError as error:  # psycopg reads some settings itself
+            raise psycopg.OperationalError(str(error)) from error
         except psycopg.OperationalError as error:
             starting = "starting up" in str(error) or "shutting down" in str(error)
             if time.monotonic() > until + (RECONNECT_S if starting else 0):

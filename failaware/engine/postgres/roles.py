@@ -2,70 +2,128 @@
 
 The writer may append facts, put a mark in place of an erasable text, and change what is derived; the reader may only
 read, and make temporary tables, in which the past is derived. Neither owns a table: neither can take off a guard.
+
+Roles are the whole server's, not a database's: one that another database has given rights to is refused, or its members
+would get into this store as well.
 """
 
+import re
 from collections.abc import Iterator
 
 import psycopg
+from psycopg import errors
 
 from failaware.engine.guards import FACTS
+from failaware.engine.postgres import lock
 from failaware.engine.postgres.errors import in_our_words
 from failaware.engine.postgres.place import parse
 from failaware.engine.schema import tables_of
+from failaware.errors import StoreError, UsageError
 
-CHANGEABLE = tables_of("derived.sql", "working.sql")
+_COORDINATION = tuple(re.findall(r"CREATE TABLE (\w+)", "\n".join(lock.TABLES)))
+CHANGEABLE = (*tables_of("derived.sql", "working.sql"), *_COORDINATION)
 """What is derived, and what is for coordination only."""
 
+_PREFIX = re.compile(r"(?!pg_)[a-z_][a-z0-9_]{0,55}")  # PostgreSQL cuts a name off after 63 characters
+_TAKEN = (
+    "the role {role} is already there and in use by another database or store, whose users would get into this one; "
+    "choose another name for the roles of this store: failaware init --roles NAME"
+)
+_CREATE = """DO $$BEGIN
+  IF NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = '{role}') THEN
+    CREATE ROLE {role} NOLOGIN;
+  ELSIF EXISTS (
+    SELECT 1 FROM pg_shdepend s JOIN pg_database d ON d.datname = current_database()
+     WHERE s.refclassid = 'pg_authid'::regclass AND s.refobjid = '{role}'::regrole
+       AND (s.dbid NOT IN (0, d.oid) OR (s.classid = 'pg_database'::regclass AND s.objid <> d.oid))
+  ) OR (
+    NOT has_table_privilege('{role}', '{schema}.event_log', 'SELECT')
+    AND (EXISTS (SELECT 1 FROM pg_auth_members WHERE roleid = '{role}'::regrole)
+         OR EXISTS (SELECT 1 FROM pg_shdepend
+                     WHERE refclassid = 'pg_authid'::regclass AND refobjid = '{role}'::regrole))
+  ) THEN
+    RAISE EXCEPTION '{taken}' USING ERRCODE = 'duplicate_object';
+  END IF;
+END$$"""
+_GRANT_AGAIN = """DO $$DECLARE role record; BEGIN
+  FOR role IN
+    SELECT r.rolname AS name, bool_or(a.privilege_type = 'INSERT') AS writes
+      FROM pg_class c CROSS JOIN aclexplode(c.relacl) a JOIN pg_roles r ON r.oid = a.grantee
+     WHERE c.oid = '{schema}.event_log'::regclass AND a.grantee <> c.relowner
+       AND a.privilege_type IN ('SELECT', 'INSERT') GROUP BY 1
+  LOOP
+    EXECUTE format('{read}', role.name);
+    IF role.writes THEN EXECUTE format('{write}', role.name); END IF;
+  END LOOP;
+END$$"""
 
-def names(schema: str) -> tuple[str, str]:
-    """The writer's role and the reader's."""
-    return f"{schema}_writer", f"{schema}_reader"
+
+def names(schema: str, prefix: str | None = None) -> tuple[str, str]:
+    """The writer's role and the reader's, which are called after the schema, or otherwise.
+
+    Raises:
+        UsageError: no role can be called so.
+    """
+    prefix = prefix or schema
+    if not _PREFIX.fullmatch(prefix):
+        raise UsageError(
+            f"roles are called NAME_writer and NAME_reader, where NAME has at most 56 of a-z, 0-9 and _, "
+            f"not '{prefix[:64]}'; choose one: failaware init --roles NAME"
+        )
+    return f"{prefix}_writer", f"{prefix}_reader"
 
 
-def statements(schema: str) -> Iterator[str]:
+def statements(schema: str, prefix: str | None) -> Iterator[str]:
     """SQL that makes the roles, or brings their privileges up to date."""
-    writer, reader = names(schema)
-    both = f"{writer}, {reader}"
+    writer, reader = names(schema, prefix)
     for role in (writer, reader):
-        missing = f"NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = '{role}')"
-        yield f"DO $$BEGIN IF {missing} THEN CREATE ROLE {role} NOLOGIN; END IF; END$$"
-    temporary = f"format('GRANT TEMPORARY ON DATABASE %I TO {both}', current_database())"
+        yield _CREATE.format(role=role, schema=schema, taken=_TAKEN.format(role=role))
+    temporary = f"format('GRANT TEMPORARY ON DATABASE %I TO {writer}, {reader}', current_database())"
     yield f"DO $$BEGIN EXECUTE {temporary}; END$$"
-    yield f"GRANT USAGE ON SCHEMA {schema} TO {both}"
-    yield from _privileges(schema)
+    yield f"GRANT USAGE ON SCHEMA {schema} TO {writer}, {reader}"
+    for role in (writer, reader):
+        yield _reading(schema, role)
+    yield from _writing(schema, writer)
 
 
 def privileges_of_those_there(schema: str) -> Iterator[str]:
-    """SQL that gives the roles their privileges on tables that were made anew, where there are such roles."""
-    writer, _ = names(schema)
-    granted = "; ".join(_privileges(schema))
-    yield f"DO $$BEGIN IF EXISTS (SELECT 1 FROM pg_roles WHERE rolname = '{writer}') THEN {granted}; END IF; END$$"
+    """SQL that gives the roles that can read or append facts their privileges on tables that were made anew."""
+    yield _GRANT_AGAIN.format(schema=schema, read=_reading(schema, "%1$I"), write="; ".join(_writing(schema, "%1$I")))
 
 
-def _privileges(schema: str) -> Iterator[str]:
-    writer, reader = names(schema)
-    yield f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {writer}, {reader}"
+def _reading(schema: str, role: str) -> str:
+    return f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role}"
+
+
+def _writing(schema: str, role: str) -> Iterator[str]:
     for table, guarded in FACTS.items():
-        yield f"GRANT INSERT ON {schema}.{table} TO {writer}"
+        yield f"GRANT INSERT ON {schema}.{table} TO {role}"
         if guarded.erasable:
-            yield f"GRANT UPDATE ({', '.join(guarded.erasable)}) ON {schema}.{table} TO {writer}"
+            yield f"GRANT UPDATE ({', '.join(guarded.erasable)}) ON {schema}.{table} TO {role}"
     for table in CHANGEABLE:
-        yield f"GRANT INSERT, UPDATE, DELETE ON {schema}.{table} TO {writer}"
+        yield f"GRANT INSERT, UPDATE, DELETE ON {schema}.{table} TO {role}"
 
 
-def script(url: str) -> str:
+def script(url: str, prefix: str | None = None) -> str:
     """The SQL, for whoever may run it."""
-    return "".join(f"{sql};\n" for sql in statements(parse(url).schema))
+    return "".join(f"{sql};\n" for sql in statements(parse(url).schema, prefix))
 
 
-def create(url: str) -> tuple[str, str]:
+def create(url: str, prefix: str | None = None) -> tuple[str, str]:
     """Make the roles of a store that exists; returns the writer's and the reader's name.
 
     Raises:
-        StoreError: this user may not make roles; the message says what to do.
+        StoreError: this user may not make roles, or they are another database's; the message says what to do.
+        UsageError: no role can be called so.
     """
     place = parse(url)
-    with in_our_words(place.shown), psycopg.connect(place.conninfo) as db:
-        for sql in statements(place.schema):
-            db.execute(sql.encode())
-    return names(place.schema)
+    made = names(place.schema, prefix)
+    try:
+        with in_our_words(place.shown), psycopg.connect(place.conninfo) as db:
+            for sql in statements(place.schema, prefix):
+                db.execute(sql.encode())
+    except StoreError as error:
+        if isinstance(error.__cause__, errors.DuplicateObject):
+            raise StoreError(f"{place.shown}: {error.__cause__.diag.message_primary}") from error
+        raise
+    return made

@@ -10,7 +10,8 @@ from functools import reduce
 from failaware.engine import versions
 from failaware.engine.base import Row
 from failaware.engine.guards import FACTS, FOUNDED, REFUSES, is_erasure, is_moved
-from failaware.engine.postgres.dialect import HELPERS, statement
+from failaware.engine.postgres import lock
+from failaware.engine.postgres.dialect import HELPERS, PINNED, statement
 from failaware.engine.schema import derived_tables, kept_tables, own_key, private_schema, views
 
 Query = Callable[[str], list[Row]]
@@ -21,7 +22,7 @@ _RAISE = "RAISE EXCEPTION '{message}' USING ERRCODE = 'integrity_constraint_viol
 
 _ISO = r"""to_char('epoch'::timestamp + \1 * interval '1 microsecond', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
 _FUNCTION = re.compile(r"CREATE FUNCTION ([\w.]+)")
-_VIEW = re.compile(r"^CREATE VIEW\b", re.MULTILINE)
+_MADE = re.compile(r"^CREATE (TABLE|VIEW)\b", re.MULTILINE)
 
 STATE = """
 SELECT obj_description(n.oid, 'pg_namespace'), has_schema_privilege(n.oid, 'USAGE')
@@ -46,7 +47,7 @@ UNION ALL
 SELECT 'trigger', c.relname, pg_get_triggerdef(t.oid) || ' ' || t.tgenabled::text
   FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid WHERE c.relnamespace = {of} AND NOT t.tgisinternal
 UNION ALL
-SELECT 'function', p.proname, p.prosrc FROM pg_proc p WHERE p.pronamespace = {of}
+SELECT 'function', p.proname, pg_get_functiondef(p.oid) FROM pg_proc p WHERE p.pronamespace = {of} AND p.prokind = 'f'
 """
 """Whatever makes a schema what it is: kind, whose it is, how it is defined."""
 
@@ -55,10 +56,18 @@ def creation(schema: str) -> Iterator[str]:
     """All statements that make a store's schema, in PostgreSQL's words."""
     yield f"CREATE SCHEMA IF NOT EXISTS {schema}"
     yield f"SET LOCAL search_path = {schema}"
-    for sql in kept_tables():
+    for sql in (*lock.TABLES, *kept_tables()):
         yield statement(sql, schema).text.decode()
     yield own_key()
     yield from _made_anew(schema)
+
+
+def missing_lock(schema: str) -> str:
+    """SQL that makes the tables of the write lock in a store that is older than they are."""
+    return ";\n".join(
+        statement(sql.replace("CREATE TABLE ", f"CREATE TABLE IF NOT EXISTS {schema}."), schema).text.decode()
+        for sql in lock.TABLES
+    )
 
 
 def bringing_up_to_date(schema: str, version: int) -> Iterator[str]:
@@ -99,7 +108,7 @@ def guard_statements(schema: str, facts: str) -> Iterator[str]:
             body = (
                 f"BEGIN IF {condition} THEN RETURN {row}; END IF; {refuse} END" if condition else f"BEGIN {refuse} END"
             )
-            yield f"CREATE FUNCTION {schema}.{name}() RETURNS trigger LANGUAGE plpgsql AS $${body}$$"
+            yield f"CREATE FUNCTION {schema}.{name}() RETURNS trigger LANGUAGE plpgsql {PINNED} AS $${body}$$"
             each = "STATEMENT" if verb == "TRUNCATE" else "ROW"
             when = f"BEFORE {verb} ON {facts}.{table} FOR EACH {each}"
             yield f"CREATE TRIGGER {name} {when} EXECUTE FUNCTION {schema}.{name}()"
@@ -108,7 +117,7 @@ def guard_statements(schema: str, facts: str) -> Iterator[str]:
         refuse = _RAISE.format(message=REFUSES.format(table=table, what=f"a row without {what}"))
         founded = found.format(schema=f"{facts}.")
         body = f"BEGIN IF EXISTS ({founded}) THEN RETURN NEW; END IF; {refuse} END"
-        yield f"CREATE FUNCTION {schema}.{name}() RETURNS trigger LANGUAGE plpgsql AS $${body}$$"
+        yield f"CREATE FUNCTION {schema}.{name}() RETURNS trigger LANGUAGE plpgsql {PINNED} AS $${body}$$"
         yield f"CREATE TRIGGER {name} BEFORE INSERT ON {facts}.{table} FOR EACH ROW EXECUTE FUNCTION {schema}.{name}()"
 
 
@@ -120,8 +129,8 @@ def differences(query: Query, schema: str) -> Iterator[str]:
     found = _described(query, schema, f"'{schema}'::regnamespace")
     query("BEGIN READ WRITE")
     try:
-        for sql in (*private_schema(facts=True), *views(_ISO)):
-            query(_VIEW.sub("CREATE TEMP VIEW", statement(sql, schema).text.decode()))
+        for sql in (*lock.TABLES, *private_schema(facts=True), *views(_ISO)):
+            query(_MADE.sub(r"CREATE TEMP \1", statement(sql, schema).text.decode()))
         for helper in HELPERS:
             query(helper.format(schema="pg_temp"))
         for sql in guard_statements("pg_temp", "pg_temp"):

@@ -1,10 +1,9 @@
 """PostgreSQL, written: one transaction at a time on all hosts, done anew when the server went away in the middle."""
 
-import hashlib
 import os
-import time
+import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any, NamedTuple, TypeVar
 
 import psycopg
@@ -13,13 +12,13 @@ from psycopg.pq import TransactionStatus
 
 from failaware.engine import versions
 from failaware.engine.base import Deriver, Parameters, Row
-from failaware.engine.postgres import roles, schema
+from failaware.engine.postgres import lock, roles, schema
 from failaware.engine.postgres.dialect import statement
-from failaware.engine.postgres.errors import in_our_words
-from failaware.engine.postgres.reader import NOW_US, PAUSES_S, PostgresReader
+from failaware.engine.postgres.errors import foreign, in_our_words
+from failaware.engine.postgres.reader import PostgresReader
 from failaware.engine.postgres.watch import PostgresWatch
 from failaware.engine.schema import work_tables
-from failaware.errors import StoreError, UsageError
+from failaware.errors import StoreBusy, StoreError, UsageError
 
 T = TypeVar("T")
 
@@ -33,7 +32,17 @@ _ALONG_INDEXES = {
     "plan_cache_mode": "force_generic_plan",
 }
 _RESERVED = "SELECT 1 FROM pg_get_keywords() WHERE word = '{schema}' AND catcode IN ('R', 'T')"
+_UNKNOWN = (
+    "whether the transaction at hand was written is not known; what has a key can be recorded again, and is once there"
+)
 _SYNCHRONOUS = {"FULL": "on", "NORMAL": "off"}
+_MADE_BY_ANOTHER = (  # process meanwhile, or before us in a schema that holds no table yet
+    errors.UniqueViolation,
+    errors.DuplicateSchema,
+    errors.DuplicateTable,
+    errors.DuplicateFunction,
+    errors.DuplicateObject,
+)
 _INHERITED: list[psycopg.Connection[Row]] = []
 
 
@@ -48,8 +57,8 @@ class _Queued(NamedTuple):
 class PostgresWriter(PostgresReader):
     """The writing connection. It may be used from any thread, but by one at a time: the caller holds a lock.
 
-    A writing transaction begins with the store's advisory lock, so that there is one at a time on all hosts together,
-    as on SQLite: ids follow each other in the order of the commits, and what the fold has read stays true to its end.
+    A writing transaction begins with the store's lock, so that there is one at a time on all hosts together, as on
+    SQLite: ids follow each other in the order of the commits, and what the fold has read stays true to its end.
     """
 
     READ_ONLY = False
@@ -61,20 +70,19 @@ class PostgresWriter(PostgresReader):
         self._suspended = self._closed = False
         self._queue: list[_Queued] = []
         self._deleted: dict[str, list[RawCursor[Row]]] = {}
-        self._xid = ""
+        self._writer = secrets.token_hex(16)
+        self._ticket = 0  # of the last transaction
+        self._not_begun: psycopg.Error | None = None  # why the transaction at hand never had the lock
         self._idled: psycopg.Error | None = None  # how the server ended the transaction at hand, for being idle
         super().__init__(url)
         if self._version() < versions.current():
+            self._make_missing_lock()
             self.run(lambda: self._bring_up_to_date(derive))
 
     def _prepare(self) -> None:
         self._settings |= {"synchronous_commit": self._synchronous, **_ALONG_INDEXES}
         super()._prepare()
         self._db.add_notice_handler(self._hear)
-        self._lock = (  # and what is told when it commits
-            f"SELECT pg_advisory_xact_lock({_lock(self._schema)}), pg_notify('{self._schema}', ''), "
-            f"pg_current_xact_id()::text, {NOW_US}"
-        )
         self._queue = []
         self._deleted = {}
         for sql in work_tables():
@@ -86,14 +94,27 @@ class PostgresWriter(PostgresReader):
             return
         if self.raw(_RESERVED.format(schema=self._schema)):
             raise UsageError(f"a store's schema cannot be '{self._schema}', which is a word of SQL; name another one")
-        self.raw(f"BEGIN; SELECT pg_advisory_xact_lock({_lock(self._schema)})")
-        try:
-            if self._version() == 0:  # nobody else did it while we waited for the lock
-                self.raw(";\n".join(schema.creation(self._schema)))
-            self.raw("COMMIT")
-        except BaseException:
-            self._roll_back()
-            raise
+        creation = ";\n".join(("BEGIN READ WRITE", *schema.creation(self._schema), "COMMIT"))
+        for _ in range(_TRIES):
+            try:
+                self.raw(creation)
+            except _MADE_BY_ANOTHER:
+                self._roll_back()
+                if self._version() > 0:
+                    return
+            except BaseException:
+                self._roll_back()
+                raise
+            else:
+                return
+        raise foreign(self.path, self._schema)
+
+    def _make_missing_lock(self) -> None:
+        with in_our_words(self.path):
+            for _ in range(_TRIES):
+                with suppress(*_MADE_BY_ANOTHER):
+                    self.raw(schema.missing_lock(self._schema))
+                    return
 
     def _bring_up_to_date(self, derive: Callable[[Deriver], None]) -> None:
         self._send()
@@ -187,6 +208,8 @@ class PostgresWriter(PostgresReader):
             except psycopg.Error as error:  # of those that came after one that failed: the first one says why
                 failed = failed or error
             if failed is not None:
+                if self._in_hand and self._began.pgresult is None:
+                    self._not_begun = self._not_begun or failed
                 raise failed
 
     @contextmanager
@@ -213,44 +236,95 @@ class PostgresWriter(PostgresReader):
     def run(self, job: Callable[[], T]) -> T:
         """Run a job in a transaction under the store's lock; anew where the server went away before it had committed.
 
-        A commit whose answer was lost is recognised by the transaction's id, so that nothing is written twice.
+        The writer's ticket says whether a commit whose answer was lost has happened, so that nothing is written twice.
         """
+        self._begin_ticket()
+        unanswered: list[T] = []  # the job's result, once the commit may have happened
         for _ in range(_TRIES):
-            committing = False
             try:
+                if unanswered and self._has_committed():
+                    return unanswered[0]
+                unanswered.clear()
                 self._begin()
-                result = job()
-                committing = True
+                unanswered.append(job())
                 self._commit()
+                return unanswered[0]
             except BaseException as error:
                 self._roll_back()
+                if isinstance(error, StoreBusy):
+                    raise self._busy(error) from error
                 if not isinstance(error, StoreError) or not self._is_lost(error.__cause__):
                     raise
                 self._db.close()
                 lost = error
-            else:
-                return result
-            self._open(patiently=True)
-            if committing and self._has_committed():
-                return result
-        raise lost
+            self._reopen(unanswered=bool(unanswered))
+        raise StoreError(f"{lost}; {_UNKNOWN}") if unanswered else lost
+
+    def _begin_ticket(self) -> None:
+        if self._pid != os.getpid():  # a child after a fork is another writer
+            self._writer, self._ticket = secrets.token_hex(16), 0
+        self._ticket += 1
 
     def _begin(self) -> None:
         self._use()
-        self._in_hand, self._idled = True, None
-        self._later("BEGIN")
-        self._began = self._later(self._lock)
+        self._in_hand, self._idled, self._not_begun = True, None, None
+        self._later(lock.BEGIN)
+        if self._session.pooled:
+            self._send()
+            with self._in_our_words():
+                self._session.check_same()
+        self._later(lock.acquire(self._schema))
+        self._began = self._later(lock.leave_ticket(self._schema), (self._writer, self._ticket))
+        if self._ticket == 1:
+            self._later(lock.forget_killed(self._schema))
 
     def _commit(self) -> None:
         if self._began.pgresult is None:
-            self._send()  # the transaction's id must be known before it can be lost
-        ((_, _, self._xid, now),) = self._began.fetchall()
+            self._send()  # the lock must be ours before the answer to a commit can be lost
+        if self._not_begun is not None:  # though each job of a group commit keeps its error to itself
+            with self._in_our_words():
+                raise self._not_begun
+        ((now, _),) = self._began.fetchall()
         ended = self._later("COMMIT")
         self._send()
         if ended.statusmessage != "COMMIT":
             raise StoreError(f"{self.path}: the transaction had failed before, and nothing of it was written")
         self._in_hand = False
         self._server_time(now)
+
+    def _reopen(self, *, unanswered: bool) -> None:
+        try:
+            self._open(patiently=True)
+        except StoreError as error:
+            if not unanswered:
+                raise
+            raise StoreError(f"{error}; {_UNKNOWN}") from error
+
+    def _has_committed(self) -> bool:
+        """Whether the transaction whose commit was not answered did commit; waits for one that still runs."""
+        try:
+            with self._in_our_words():
+                rows = self.raw(lock.last_ticket(self._schema, self._writer))
+                self.raw("ROLLBACK")
+        except StoreError as error:
+            if self._is_lost(error.__cause__):
+                raise
+            raise StoreError(f"{error}; {_UNKNOWN}") from error
+        return rows == [(self._ticket,)]
+
+    def _busy(self, error: StoreBusy) -> StoreBusy:
+        """The error with the name of the one who has locked the store, while it still does."""
+        try:
+            owner = lock.owner(self.raw, self._schema)
+        except psycopg.Error:
+            return error
+        if owner is None or not isinstance(error.__cause__, errors.LockNotAvailable):
+            return error
+        pid, name = owner
+        return StoreBusy(
+            f"{self.path} is locked: process {pid} of {name} has been writing for a long time; try again when it is "
+            f"done, or end it with SELECT pg_terminate_backend({pid})"
+        )
 
     def _roll_back(self) -> None:
         """Undo what is open; where a statement was interrupted half-way, by closing the connection."""
@@ -264,14 +338,6 @@ class PostgresWriter(PostgresReader):
         except psycopg.Error:
             self._db.close()
 
-    def _has_committed(self) -> bool:
-        """Whether the transaction whose commit was not answered did commit; waits for one that still runs."""
-        while True:
-            ((status,),) = self.query(f"SELECT pg_xact_status('{self._xid}'::xid8)")
-            if status != "in progress":
-                return bool(status == "committed")
-            time.sleep(PAUSES_S[0])
-
     @contextmanager
     def savepoint(self) -> Iterator[None]:
         """A part of the transaction that an exception rolls back alone."""
@@ -284,7 +350,7 @@ class PostgresWriter(PostgresReader):
             waiting = [queued.cursor for queued in self._queue]
             if begun in waiting:  # nothing of it was sent
                 del self._queue[waiting.index(begun) :]
-            elif self._db.info.transaction_status != TransactionStatus.ACTIVE:
+            elif begun.pgresult is not None and self._db.info.transaction_status != TransactionStatus.ACTIVE:
                 self._queue.clear()
                 self._later("ROLLBACK TO part")
                 self._later("RELEASE part")
@@ -303,10 +369,8 @@ class PostgresWriter(PostgresReader):
     def close(self) -> None:
         """Close the connection."""
         if self._pid == os.getpid():
+            if self._ticket and not self._db.closed and not self._in_hand:
+                with suppress(psycopg.Error):
+                    self.raw(lock.forget(self._schema, self._writer))
             self._db.close()
         self._closed = True
-
-
-def _lock(schema: str) -> int:
-    """The number of a store's advisory lock."""
-    return int.from_bytes(hashlib.sha256(f"failaware {schema}".encode()).digest()[:8], "big", signed=True)

@@ -1,0 +1,120 @@
+"""A PostgreSQL server that crashes: what was returned is there, exactly once, whatever other writers did meanwhile."""
+
+import os
+import random
+
+import psycopg
+import pytest
+
+from failaware import Handlers, Store, StoreError, Worker
+from failaware.read.verify import verify
+from tests.conftest import query
+from tests.servers import a_server
+from tests.soak.crashes import try_crashes
+
+pytestmark = pytest.mark.postgres
+
+
+@pytest.fixture(scope="module")
+def server():
+    with a_server() as server:
+        yield server
+
+
+@pytest.fixture
+def crash_at_next_commit(server):
+    """Crash the server instead of the store's next commit, and give the transaction's id to another writer."""
+
+    def crash(store):
+        writer = store._db
+        commit = writer._commit
+
+        def crash_and_commit():
+            writer._commit = commit
+            lost = int(writer.query("SELECT pg_current_xact_id()::text")[0][0])
+            server.restart("immediate")
+            with Store.open(writer.url) as other, psycopg.connect(f"host={server.folder} user=postgres") as db:
+                given = "SELECT pg_current_xact_id()::text::bigint"
+                while db.execute(given).fetchone()[0] <= lost:
+                    other.record("other", None)
+                    db.commit()
+            commit()
+
+        writer._commit = crash_and_commit
+
+    return crash
+
+
+@pytest.mark.parametrize("way", ["record", "record_many", "attempt", "dismiss", "requeue", "worker"])
+def test_a_commit_that_a_crash_lost_is_made_again_though_its_number_is_anothers(server, crash_at_next_commit, way):
+    url = server.url(way)
+    handlers = Handlers()
+    handlers.on("first")(lambda event: crash_at_next_commit(store) if way == "worker" else None)
+    with Store.open(url) as store:
+        if way in ("requeue", "worker", "dismiss"):
+            store.record("first", 1)
+        if way == "requeue":
+            store.dismiss([1], because="enough")
+        written = {
+            "record": lambda: store.record("ours", 1),
+            "record_many": lambda: store.record_many([("ours", 1)]),
+            "attempt": lambda: attempt(store),
+            "dismiss": lambda: store.dismiss([1], because="enough"),
+            "requeue": lambda: store.requeue([1], because="again"),
+            "worker": lambda: Worker(store, handlers).run(until_idle=True, patience=0),
+        }[way]
+        counted = {
+            "dismiss": "SELECT count(*) FROM decision_log WHERE decision = 'DISMISS'",
+            "requeue": "SELECT count(*) FROM decision_log WHERE decision = 'REQUEUE'",
+            "worker": "SELECT count(*) FROM attempt_log",
+        }.get(way, "SELECT count(*) FROM event_log WHERE event_type = 'ours'")
+        if way != "worker":
+            crash_at_next_commit(store)
+        written()
+        assert query(store, counted) == [(1,)]
+    assert verify(url).findings == ()
+
+
+def attempt(store):
+    with store.attempt("ours", 1):
+        pass
+
+
+def test_a_commit_whose_fate_cannot_be_learned_is_said_to_be_unknown(server, monkeypatch):
+    monkeypatch.setattr("failaware.engine.postgres.reader.RECONNECT_S", 0.2)
+    with Store.open(server.url("unknown")) as store:
+        writer = store._db
+        commit = writer._commit
+
+        def answer_gets_lost():
+            commit()
+            server.stop()
+            writer.change("SELECT 1")
+
+        writer._commit = answer_gets_lost
+        with pytest.raises(StoreError, match="whether the transaction at hand was written is not known"):
+            store.record("a", 1)
+        writer._commit = commit
+        server.start()
+        assert store.record("b", 1).event_id == 2
+
+
+def test_writers_leave_no_row_behind_when_they_close(server):
+    url = server.url("rows")
+    with Store.open(url) as store:
+        store.record("a", 1)
+        store.record("a", 2)
+        assert query(store, "SELECT ticket FROM last_commit") == [(2,)]
+        store.write(lambda db: db.execute("INSERT INTO last_commit VALUES ('killed long ago', 7, 0)"))
+    with Store.open(url) as store:
+        assert query(store, "SELECT * FROM last_commit") == [("killed long ago", 7, 0)]
+        store.record("a", 3)
+        assert query(store, "SELECT ticket FROM last_commit") == [(1,)]
+
+
+def test_producers_and_workers_lose_and_double_nothing_in_repeated_crashes():
+    counts = try_crashes(random.Random(os.getpid()), crashes=4, producers=6, workers=2)
+    assert counts["facts acknowledged"] > 20
+    assert counts["results"] > 0
+    assert counts["applied in the transaction"] > 0
+    assert (counts["facts lost"], counts["results lost"], counts["recorded or applied twice"]) == (0, 0, 0)
