@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import NamedTuple
 
+from failaware.json_text import indented
 from failaware.model import Attempt, Cluster, EventDetail, Explanation
 from failaware.read.findings import Run
 from failaware.text import arrows, bounded, counted, distance, one_line, visible, when
@@ -74,11 +75,7 @@ def payload(raw: str) -> list[Line]:
     if len(raw) > _PRETTY:
         note = f"{len(raw):,} characters, shown as they are"
         return [Line(note, dim), *lines_of(raw, json_paint)]
-    try:
-        text = json.dumps(json.loads(raw), indent=2, ensure_ascii=False)
-    except (ValueError, RecursionError):
-        text = raw
-    return lines_of(text, json_paint)
+    return lines_of(indented(raw), json_paint)
 
 
 _JSON = re.compile(r'("(?:[^"\\]|\\.)*")(\s*:)?|(-?\b\d[\d.eE+-]*\b|\btrue\b|\bfalse\b|\bnull\b)')

@@ -1,9 +1,9 @@
 """`failaware event ID`: payload, every attempt ever made with its error and the wait decided after it, decisions."""
 
 import argparse
-import json
 
 from failaware.cli import asking, output
+from failaware.json_text import indented
 from failaware.model import Attempt, EventDetail
 from failaware.read.findings import Run
 from failaware.text import arrows, when
@@ -93,10 +93,7 @@ def draw_attempt(paper: output.Paper, attempt: Attempt, now: int, shown: set[str
 
 
 def _pretty(payload: str) -> str:
-    try:
-        text = json.dumps(json.loads(payload), indent=2, ensure_ascii=False)
-    except (ValueError, RecursionError):
-        text = payload
+    text = indented(payload)
     if len(text) > _MAX_SHOWN:
         text = f"{text[:_MAX_SHOWN]}\n… {len(text) - _MAX_SHOWN:,} more characters; --json has all of them"
     return text

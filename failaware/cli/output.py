@@ -1,7 +1,7 @@
 """What all reports share: lines with styles, the paper they are printed on, JSON. Foreign text is made harmless here.
 
 A report is a sequence of `Line`s. On a terminal they are drawn by rich; into a pipe they go as they are, without colour
-and without being cut, and rich is not even loaded.
+and not cut to a width, and rich is not even loaded.
 """
 
 import argparse
@@ -25,6 +25,7 @@ STATUS_STYLES = {"PENDING": "blue", "FAILED": "yellow", "DEAD": "bold red", "SYN
 
 _ROOM = 50  # cells that a row must have for its long text to stand beside the numbers
 _UNCUT = 1_000_000  # the width of a pipe
+_LONGEST = 500  # cells of a long text in a list, also in a pipe; what it is about shows the whole
 
 
 class Line:
@@ -45,6 +46,17 @@ class Line:
         return "".join(text for text, _ in self.parts)
 
 
+def _cut(line: Line, room: int) -> Line:
+    """The line, or its beginning with … at the end where it takes more cells than there is room."""
+    kept = Line()
+    for part, style in line.parts:
+        kept.parts.append((cut(part, room), style))
+        room -= cells(part)
+        if room <= 0:
+            break
+    return kept
+
+
 class Paper:
     """Where a report is printed: a terminal, through rich, or a pipe (through rich where FORCE_COLOR is set)."""
 
@@ -63,13 +75,7 @@ class Paper:
 
     def print_cut(self, line: Line) -> None:
         """Print a line; what does not fit the terminal is left out, with … in its place."""
-        room, kept = self.width, Line()
-        for part, style in line.parts:
-            kept.parts.append((cut(part, room), style))
-            room -= cells(part)
-            if room <= 0:
-                break
-        self.print(kept)
+        self.print(_cut(line, self.width))
 
     @staticmethod
     def _draw(console: "Console", line: Line) -> None:
@@ -234,7 +240,7 @@ def print_rows(
     if any(columns):
         print_row([Line(name, "bold") for name in columns], Line(last if beside else "", "bold"))
     for row, long in rows:
-        print_row(row, long)
+        print_row(row, _cut(long, _LONGEST))
 
 
 def _lines(widths: Sequence[int], room: int) -> list[list[int]]:

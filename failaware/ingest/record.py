@@ -12,6 +12,7 @@ from failaware.capture.guarded import guarded, is_a, plain, raised_by_signal, sh
 from failaware.digest import keyed_digest
 from failaware.errors import PayloadError, UsageError
 from failaware.ingest.masking import Masker
+from failaware.json_text import finite
 from failaware.model import NewEvent
 from failaware.text import fitting, microseconds, misfit, storable
 
@@ -74,7 +75,7 @@ class Recorder:
                 _check_depth(decoded)
             masked, hits = self.masker.mask_value(decoded) if may_hold else (decoded, 0)
             if hits or (raw is not None and may_hold and self._hides_a_secret(raw)):
-                text, kept = _to_json(masked), masked
+                text, kept = _to_json(masked) if raw is None else _to_json_again(masked), masked
                 self._check_size(text)
         occurred = now if occurred_at is None else _moment(occurred_at)
         return NewEvent(
@@ -273,6 +274,11 @@ def _decoded(text: str) -> Any:
         raise PayloadError("the payload is nested too deeply to be JSON here; flatten it") from None
 
 
+def _to_json_again(payload: Any) -> str:
+    """JSON that was read, without its secrets: its numbers may be beyond Python's own."""
+    return finite(json.dumps(payload, ensure_ascii=False, separators=(",", ":")))
+
+
 def _check_depth(payload: Any) -> None:
     level = [payload]
     for _ in range(_MAX_DEPTH + 1):
@@ -293,5 +299,5 @@ def _writable(text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        return json.dumps(_decoded(text), separators=(",", ":"))
+        return finite(json.dumps(_decoded(text), separators=(",", ":")))
     return text
