@@ -242,7 +242,7 @@ def test_what_was_rejected_is_listed_with_the_reason_newest_first(tmp_path):
     lines = '{"type": "a"}\n{"type": 5}\n\x1b[31m{oops\n'
     (tmp_path / "in.jsonl").write_text(lines)
     assert "'failaware rejects' lists it" in failaware("ingest", "in.jsonl", cwd=tmp_path).stdout
-    assert "'failaware rejects' lists them" in failaware("health", cwd=tmp_path).stdout
+    assert "'failaware rejects' shows the reasons" in failaware("health", cwd=tmp_path).stdout
     said = failaware("rejects", cwd=tmp_path)
     assert said.returncode == 0
     newest, oldest = (line for line in said.stdout.splitlines() if "in.jsonl:" in line)
