@@ -15,9 +15,9 @@ helped     events that were SYNCED too, but only after a person had requeued the
 tries      that failed before the healed ones succeeded: the cost, by which the
            list is sorted
 median …   how long it took from the first failure with this cluster to the
-           success (90 % took p90 or less)
+           next success (90 % took p90 or less)
 episodes   how often new events began to fail with it; comebacks: how often
-           after all before had been SYNCED
+           when all before had been SYNCED
 """
 
 

@@ -25,17 +25,19 @@ INSERT INTO touched (event_id, event_type, was_status, was_dismissed, was_cluste
 SELECT m.event_id, m.event_type, m.sync_status, m.dismissed, m.cluster_id, coalesce(m.severity, ''), m.tried,
        m.failures - CASE WHEN m.tried > m.success THEN 1 ELSE 0 END, m.success, m.budget,
        CASE WHEN m.budget = m.budget_from THEN m.failed_attempts + m.new_failures
+            WHEN m.budget >= m.tried THEN 0
             ELSE (SELECT count(*) FROM known_attempt k
                    WHERE k.event_id = m.event_id AND k.attempt_no > m.budget AND k.outcome = 'FAILED') END,
        m.first_failed_at,
-       CASE WHEN m.success > m.last_success
+       CASE WHEN m.success >= m.tried THEN NULL
+            WHEN m.success > m.last_success
             THEN (SELECT min(k.finished_at) FROM known_attempt k
                    WHERE k.event_id = m.event_id AND k.attempt_no > m.success AND k.outcome = 'FAILED')
             WHEN m.failing_since <= m.new_failing_since OR m.new_failing_since IS NULL THEN m.failing_since
             ELSE m.new_failing_since END,
        m.last_failed_at, m.last_failure, m.changed_at, a.outcome, a.retry_at, m.first_success, m.late,
        CASE WHEN m.late = 1 THEN 0
-            WHEN m.last_success = 0 AND (m.first_success IS NULL OR m.first_success > m.last_failed_no) THEN NULL
+            WHEN m.last_success = 0 AND coalesce(m.first_success > m.last_failed_no, true) THEN NULL
             WHEN m.first_success IS NULL THEN m.attempts ELSE m.last_success END
   FROM (SELECT s.event_id, s.event_type, s.sync_status, s.dismissed, s.cluster_id, s.severity, s.attempts,
                s.last_success, s.budget_from, s.failed_attempts, s.failing_since,
