@@ -18,23 +18,24 @@ ON CONFLICT (event_type, sync_status, dismissed, cluster_id, severity)
 DO UPDATE SET events = tally.events + excluded.events;
 
 -- name: touch
--- Only where the last success or the budget moves are attempts counted that are not new: those after it.
+-- Attempts that are not new are counted only where the last success or the budget moves, or an attempt comes late.
 INSERT INTO touched (event_id, event_type, was_status, was_dismissed, was_cluster, was_severity, attempts, retry_count,
                      last_success, budget_from, failed_attempts, first_failed_at, failing_since, last_failed_at,
                      last_failure, changed_at, outcome, retry_at, first_success, late, revised_from)
 SELECT m.event_id, m.event_type, m.sync_status, m.dismissed, m.cluster_id, coalesce(m.severity, ''), m.tried,
        m.failures - CASE WHEN m.tried > m.success THEN 1 ELSE 0 END, m.success, m.budget,
-       CASE WHEN m.budget = m.budget_from THEN m.failed_attempts + m.new_failures
+       CASE WHEN m.budget = m.budget_from AND coalesce(m.first_attempt > m.budget, true)
+            THEN m.failed_attempts + m.new_failures
             WHEN m.budget >= m.tried THEN 0
             ELSE (SELECT count(*) FROM known_attempt k
                    WHERE k.event_id = m.event_id AND k.attempt_no > m.budget AND k.outcome = 'FAILED') END,
        m.first_failed_at,
        CASE WHEN m.success >= m.tried THEN NULL
-            WHEN m.success > m.last_success
+            WHEN m.success > m.last_success OR m.first_attempt < m.success
             THEN (SELECT min(k.finished_at) FROM known_attempt k
                    WHERE k.event_id = m.event_id AND k.attempt_no > m.success AND k.outcome = 'FAILED')
-            WHEN m.failing_since <= m.new_failing_since OR m.new_failing_since IS NULL THEN m.failing_since
-            ELSE m.new_failing_since END,
+            WHEN m.failing_since <= m.new_first_failed_at OR m.new_first_failed_at IS NULL THEN m.failing_since
+            ELSE m.new_first_failed_at END,
        m.last_failed_at, m.last_failure, m.changed_at, a.outcome, a.retry_at, m.first_success, m.late,
        CASE WHEN m.late = 1 THEN 0
             WHEN m.last_success = 0 AND coalesce(m.first_success > m.last_failed_no, true) THEN NULL
@@ -45,7 +46,8 @@ SELECT m.event_id, m.event_type, m.sync_status, m.dismissed, m.cluster_id, coale
                s.retry_count + CASE WHEN s.attempts > s.last_success THEN 1 ELSE 0 END + n.failures AS failures,
                CASE WHEN n.success > s.last_success THEN n.success ELSE s.last_success END AS success,
                CASE WHEN n.budget > s.budget_from THEN n.budget ELSE s.budget_from END AS budget,
-               n.new_failures, n.new_failing_since, n.first_success, n.last_failed_no,
+               n.failures AS new_failures, n.first_failed_at AS new_first_failed_at,
+               n.first_attempt, n.first_success, n.last_failed_no,
                CASE WHEN n.first_attempt < s.attempts THEN 1 ELSE 0 END AS late,
                CASE WHEN s.first_failed_at <= n.first_failed_at OR n.first_failed_at IS NULL THEN s.first_failed_at
                     ELSE n.first_failed_at END AS first_failed_at,
@@ -57,22 +59,18 @@ SELECT m.event_id, m.event_type, m.sync_status, m.dismissed, m.cluster_id, coale
                CASE WHEN s.changed_at > n.at THEN s.changed_at ELSE n.at END AS changed_at
           FROM (SELECT f.event_id, max(f.attempt_no) AS attempts, min(f.attempt_no) AS first_attempt,
                        max(f.success) AS success, min(f.success) AS first_success, max(f.budget) AS budget,
-                       count(f.failed_at) AS failures, max(CASE WHEN f.failed_at IS NOT NULL THEN f.attempt_no END)
-                         AS last_failed_no,
-                       count(CASE WHEN f.attempt_no > e.budget_from THEN f.failed_at END) AS new_failures,
-                       min(CASE WHEN f.attempt_no > e.last_success THEN f.failed_at END) AS new_failing_since,
+                       count(f.failed_at) AS failures, max(f.failed_no) AS last_failed_no,
                        min(f.failed_at) AS first_failed_at, max(f.failed_at) AS last_failed_at, max(f.at) AS at
                   FROM (SELECT event_id, attempt_no, finished_at AS at,
                                CASE outcome WHEN 'FAILED' THEN finished_at END AS failed_at,
+                               CASE outcome WHEN 'FAILED' THEN attempt_no END AS failed_no,
                                CASE outcome WHEN 'SYNCED' THEN attempt_no END AS success,
                                CASE outcome WHEN 'SYNCED' THEN attempt_no END AS budget
                           FROM new_attempt
                         UNION ALL
-                        SELECT event_id, NULL, decided_at, NULL, NULL,
+                        SELECT event_id, NULL, decided_at, NULL, NULL, NULL,
                                CASE decision WHEN 'REQUEUE' THEN after_attempt END
                           FROM new_decision) f
-                 CROSS JOIN event_state e
-                 WHERE e.event_id = f.event_id
                  GROUP BY f.event_id) n
           JOIN event_state s ON s.event_id = n.event_id) m
   LEFT JOIN known_attempt a ON a.event_id = m.event_id AND a.attempt_no = m.tried;
