@@ -17,7 +17,7 @@ from failaware.read.findings import Healed, HealedCluster, Healing
 _DECIDED = """
 SELECT d.event_id, max(CASE d.decision WHEN 'REQUEUE' THEN 1 ELSE 0 END)
   FROM decision_log d JOIN event_state s ON s.event_id = d.event_id AND d.decision <> 'ERASE'
- WHERE s.sync_status = 'SYNCED' AND d.after_attempt < s.attempts AND d.after_attempt >=
+ WHERE s.last_success = s.attempts AND d.after_attempt < s.attempts AND d.after_attempt >=
        (SELECT min(a.attempt_no) FROM attempt_log a WHERE a.event_id = d.event_id AND a.outcome = 'FAILED')
  GROUP BY d.event_id
 """

@@ -78,7 +78,7 @@ class Oracle:
         healed = helped = attempts = 0
         delays = []
         for state in {state.event.event_id: state for cluster in clusters for state in cluster.members}.values():
-            if state.status != "SYNCED":
+            if state.last.failed:
                 continue
             between = [d.kind for d in state.decisions if state.failures[0].number <= d.after < state.count]
             helped += "REQUEUE" in between
