@@ -123,14 +123,26 @@ class Background:
                 self._thread = threading.Thread(target=self._write, daemon=True, name="failaware")
                 try:
                     self._thread.start()
-                except RuntimeError as error:  # the interpreter is at its end, or there are too many threads
+                except RuntimeError as error:  # the interpreter exits, or there are too many threads
                     self._thread = None
-                    self.drop(str(error))
+                    self._write_here(event, str(error))
                     return False
             self._waiting.append(event)
             self._wake.put(None)
         self._flush_at_the_childs_end()
         return True
+
+    def _write_here(self, event: Observed, reason: str) -> None:
+        """Write an event, or drop it, where no thread can be started: it may be the last words of the program."""
+        if _is_exiting():
+            try:
+                self._store.ingest([event], [])
+            except Exception as error:  # noqa: BLE001
+                reason = str(error)
+            else:
+                return
+        self.drop(reason)
+        self._report()
 
     def _flush_at_the_childs_end(self) -> None:
         """Children of multiprocessing end in `os._exit`, without `atexit`, but run these."""

@@ -124,6 +124,25 @@ def test_a_handler_survives_what_closes_it_and_keeps_what_is_logged_last(run, st
     assert done.stderr == ""
 
 
+def test_the_only_record_of_a_program_may_come_at_its_very_end(run, store):
+    run(ADDED)
+    assert messages(store) == ["after logging has ended"]
+
+
+def test_where_no_thread_can_be_started_a_record_is_counted_and_reported(store, monkeypatch, capsys):
+    def cannot(self):
+        raise RuntimeError("can't start new thread")
+
+    handler = FailureHandler(store)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", cannot)
+        handler.handle(record("one"))
+    assert "1 log records could not be kept: can't start new thread" in capsys.readouterr().err
+    handler.handle(record("two"))
+    handler.close()
+    assert messages(store) == ["two"]
+
+
 def test_a_handler_that_a_configuration_makes_opens_the_store_by_its_path(run, store):
     run("""
 failures = {"()": "failaware.ingest.logging.FailureHandler", "store": sys.argv[1], "level": "CRITICAL"}
