@@ -70,8 +70,6 @@ def _once(args: argparse.Namespace, interrupts: Interrupts, total: Ingested) -> 
     for name in args.files:
         if name != "-" and (os.path.isdir(name) or not os.path.exists(name)):
             raise UsageError(f"there is no file {shown_place(name)}")
-        if name == "-" and sys.stdin is None:
-            raise UsageError("standard input is closed; name a file, or pipe into 'failaware ingest -'")
     _refuse_the_store(args)
     with Store.open(args.db, synchronous=args.synchronous) as store, interrupts.watched():
         for name in args.files:

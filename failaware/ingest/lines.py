@@ -81,8 +81,9 @@ def ingest_pieces(
     return total
 
 
-def take(chunk: Chunk, line: Line, recorder: Recorder, *, limit: int = MAX_LINE) -> None:
-    """Add what a line says to a chunk; a line may be an array of several. `limit` is in bytes."""
+def take(chunk: Chunk, line: Line, recorder: Recorder, *, limit: int | None = None) -> None:
+    """Add what a line says to a chunk; a line may be an array of several. `limit` is in bytes, MAX_LINE by default."""
+    limit = limit or MAX_LINE
     if line.size > limit:
         chunk.refuse(line.line_no, line.data, f"the line has {line.size:,} bytes; {limit:,} are the limit")
         return

@@ -18,6 +18,7 @@ PARTS = {  # and the share of the time that each gets
     "corruption": 5,
     "hostile": 3,
     "fuzz": 3,
+    "structure": 1,
     "storm": 2,
     "oracle": 2,
     "crashes": 3,
