@@ -43,6 +43,7 @@ class Popen(subprocess.Popen):
         if request is None:
             super()._execute_child(*args, **kwargs)
             return
+        started.append("forked")
         streams = [given["p2cread"], given["c2pwrite"], given["errwrite"]]
         try:
             self.pid = _ask(request, [number if at == -1 else at for number, at in enumerate(streams)])
@@ -137,11 +138,11 @@ def _server(_process):
     return ours
 
 
-def end_those_left():
+def end_those_left(grace_s=_GRACE_S):
     """End the processes that a test has left behind; returns what they were."""
     children = [child for child in psutil.Process().children() if child.pid not in long_lived]
     left = [child for child in children if child.name() not in _LOOKED_AFTER]
-    _, alive = psutil.wait_procs(left, timeout=_GRACE_S)
+    _, alive = psutil.wait_procs(left, timeout=grace_s)
     names = [f"{child.pid} {child.name()}" for child in alive]
     for child in alive:
         child.kill()

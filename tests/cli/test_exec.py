@@ -314,6 +314,7 @@ def test_what_the_program_leaves_running_does_not_hold_it_up(path):
     began = time.monotonic()
     assert run(path, *shell("echo done; sleep 20 &")).stdout == b"done\n"
     assert time.monotonic() - began < 10
+    assert len(processes.end_those_left(grace_s=0)) == 1  # the program's sleep
 
 
 def test_a_reader_that_has_enough_ends_the_program(path):
