@@ -95,8 +95,11 @@ def misfit(name: str) -> str | None:
 
     Two names that differ in what cannot be seen would look alike. Blanks of any kind and joiners are fine.
     """
-    found = _NOT_IN_NAMES.search(name)
-    return found and f"U+{ord(found[0]):04X} ({unicodedata.name(found[0], 'a control character').lower()})"
+    match = _NOT_IN_NAMES.search(name)
+    if match is None:
+        return None
+    kind = "a control character" if unicodedata.category(match[0]) == "Cc" else "no character"
+    return f"U+{ord(match[0]):04X} ({unicodedata.name(match[0], kind).lower()})"
 
 
 def fitting(name: str) -> str:

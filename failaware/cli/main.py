@@ -5,11 +5,13 @@ import importlib
 import os
 import re
 import sys
+from contextlib import nullcontext
 from typing import NamedTuple, Protocol
 
 from failaware.cli import streams
 from failaware.cli.parsing import Parser
 from failaware.errors import FailawareError
+from failaware.sync.children import awaited
 
 
 class Command(NamedTuple):
@@ -95,7 +97,8 @@ def _run(argv: list[str]) -> int:
     try:
         args = _parse(_plain_spelling(argv))
         args.program = program
-        return _drawn(args)
+        with nullcontext() if args.command == "exec" else awaited():  # exec gives it back to its program
+            return _drawn(args)
     except FailawareError as error:
         return _refused(str(error), error.exit_status)
     except UnicodeEncodeError:

@@ -193,7 +193,7 @@ def in_microseconds(value: int | datetime | None) -> int | datetime | None:
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _MICROSECONDS:
         raise UsageError(
             f"occurred_at is in microseconds since 1970, and {value} is before {_UNMISTAKABLE}; "
-            "of seconds give int(seconds * 1_000_000), or give a datetime"
+            "pass int(seconds * 1_000_000), or a datetime"
         )
     return value
 

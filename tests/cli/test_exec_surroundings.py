@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from failaware import Inspector
+from failaware import Inspector, Store
 from tests.cli.test_exec import LONG, errors, event, line, run, running, shell
 
 pytestmark = pytest.mark.sqlite("about the program, not the store")
@@ -36,6 +36,19 @@ def ignoring(name):
 def test_a_caller_that_ignores_its_children_hears_how_the_program_ended(path, status):
     assert run(path, *shell(f"exit {status}"), preexec_fn=ignoring("CHLD")).returncode == status
     assert event(path).sync_status == ("DEAD" if status else "SYNCED")
+
+
+def test_a_handler_hears_how_its_own_children_ended_though_our_caller_ignores_them(path, tmp_path):
+    (tmp_path / "h.py").write_text(
+        "import subprocess\nfrom failaware import Handlers, Retry\nhandlers = Handlers()\n"
+        "@handlers.on('a', retry=Retry(max_attempts=1))\n"
+        "def a(event): subprocess.run(['false'], check=True)\n"
+    )
+    with Store.open(path) as store:
+        store.record("a")
+    command = [sys.executable, "-m", "failaware", "--db", str(path), "run", "h", "--until-idle"]
+    subprocess.run(command, preexec_fn=ignoring("CHLD"), cwd=tmp_path, capture_output=True, timeout=LONG, check=True)
+    assert [error for error, _ in errors(path)] == ["subprocess.CalledProcessError"]
 
 
 @pytest.mark.parametrize("name", ["CHLD", "INT", "TERM", "HUP", "QUIT", "USR1"])
