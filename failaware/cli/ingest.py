@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from failaware.cli import output
 from failaware.cli.run import add_synchronous
-from failaware.errors import UsageError
+from failaware.errors import StoreBusy, UsageError
 from failaware.ingest.chunk import Ingested
 from failaware.ingest.encoding import STANDARD_INPUT
 from failaware.ingest.files import ingest_file
@@ -87,7 +87,15 @@ def _ingest(store: Store, name: str, interrupts: Interrupts, total: Ingested) ->
         raise UsageError(f"cannot read {shown}: {error.strerror}") from None
     with file, _progress(name) as progress:
         source = Input(file, stop=lambda: interrupts.wait(0))
-        total.add(ingest_file(store, source, origin=STANDARD_INPUT if name == "-" else name, progress=progress))
+
+        def try_again(error: StoreBusy) -> bool:
+            waits = is_stream(file.fileno()) and interrupts.first is None  # a file can be read again
+            if waits:
+                output.say(f"{error}; {shown} waits")
+            return waits
+
+        origin = STANDARD_INPUT if name == "-" else name
+        total.add(ingest_file(store, source, origin=origin, progress=progress, try_again=try_again))
         if source.error is not None:
             output.say(f"cannot read {shown} after byte {source.bytes_read:,}: {source.error.strerror}")
             return 2

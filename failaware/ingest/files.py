@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 
+from failaware.errors import StoreBusy
 from failaware.ingest.chunk import Ingested
 from failaware.ingest.encoding import check_text
 from failaware.ingest.junit import ingest_junit
@@ -17,9 +18,17 @@ _XML = re.compile(
 
 
 def ingest_file(
-    store: Store, source: Input, *, origin: str, progress: Callable[[int], None] = lambda _bytes: None
+    store: Store,
+    source: Input,
+    *,
+    origin: str,
+    progress: Callable[[int], None] = lambda _bytes: None,
+    try_again: Callable[[StoreBusy], bool] = lambda _error: False,
 ) -> Ingested:
     """Record what is in a file or a pipe; `progress` is told how many bytes are done.
+
+    While the store is locked, `try_again` says whether to go on waiting for it, since what came through a pipe would be
+    lost.
 
     Raises:
         UsageError: it is compressed, binary or in another encoding; nothing of it is recorded.
@@ -32,4 +41,4 @@ def ingest_file(
     if _XML.match(begins):
         return ingest_junit(store, source, origin=origin)
     check_text(begins, origin)
-    return ingest_pieces(store, pieces(source), origin=origin, progress=progress)
+    return ingest_pieces(store, pieces(source), origin=origin, progress=progress, try_again=try_again)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from json.decoder import WHITESPACE, scanstring  # type: ignore[attr-defined]
 from typing import Any
 
-from failaware.errors import PayloadError, UsageError
+from failaware.errors import PayloadError, StoreBusy, UsageError
 from failaware.ingest import cloudevents, otlp
 from failaware.ingest.batches import elements, unfolded
 from failaware.ingest.chunk import Chunk, Ingested
@@ -58,10 +58,12 @@ def ingest_pieces(
     *,
     origin: str,
     progress: Callable[[int], None] = lambda _bytes: None,
+    try_again: Callable[[StoreBusy], bool] = lambda _error: False,
 ) -> Ingested:
     """As `ingest_lines`, of lines that come in pieces. What was read is recorded within half a second.
 
-    None among the pieces says that nothing has come for a moment.
+    None among the pieces says that nothing has come for a moment. While the store is locked, `try_again` says whether
+    to go on waiting for it.
     """
     total = Ingested()
     chunk = Chunk(store, origin, total)
@@ -73,12 +75,21 @@ def ingest_pieces(
             count, size = count + 1, size + line.size
         is_full = count >= CHUNK or size >= CHUNK_BYTES
         if count and (line is None or is_full or time.monotonic() - began >= DELAY_S):
-            chunk.write()
+            _write(chunk, try_again)
             progress(size)
             count, size = 0, 0
-    chunk.write()
+    _write(chunk, try_again)
     progress(size)
     return total
+
+
+def _write(chunk: Chunk, try_again: Callable[[StoreBusy], bool]) -> None:
+    while True:
+        try:
+            return chunk.write()
+        except StoreBusy as error:
+            if not try_again(error):
+                raise
 
 
 def take(chunk: Chunk, line: Line, recorder: Recorder, *, limit: int | None = None) -> None:

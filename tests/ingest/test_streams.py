@@ -15,12 +15,13 @@ import pytest
 
 from failaware import UsageError
 from failaware.cli.main import main
+from failaware.errors import StoreBusy
 from failaware.ingest import batches, lines, stream
 from failaware.ingest.files import ingest_file
 from failaware.ingest.lines import ingest_pieces
 from failaware.ingest.stream import Input, pieces
 from tests import processes
-from tests.conftest import query
+from tests.conftest import plain, query
 from tests.ingest.test_follow import LONG, until
 
 GOOD = b'{"type":"a"}\n'
@@ -225,3 +226,25 @@ def test_an_endless_file_ends_with_a_signal_and_says_where(path):
     _, err = process.communicate(timeout=LONG)
     assert process.returncode in {130, -signal.SIGINT}
     assert b"Traceback" not in err
+
+
+@pytest.mark.sqlite
+def test_what_came_through_a_pipe_waits_for_a_store_that_is_locked(store, path, monkeypatch):
+    monkeypatch.setattr("failaware.engine.sqlite.writer.BUSY_TIMEOUT_S", 0.01)
+    with plain(path) as other:
+        other.execute("BEGIN IMMEDIATE")
+        asked = []
+
+        def try_again(error):
+            asked.append(error)
+            if len(asked) == 3:
+                other.execute("ROLLBACK")
+            return True
+
+        done = ingest_file(store, Input(io.BytesIO(GOOD + b"{\n" + GOOD)), origin="pipe", try_again=try_again)
+    assert len(asked) == 3
+    assert (done.recorded, done.rejected, count(store)) == (2, 1, 2)
+    with plain(path) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreBusy):
+            ingest(store, GOOD)
