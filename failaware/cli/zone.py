@@ -8,6 +8,7 @@ from pathlib import Path
 
 from failaware.errors import UsageError
 
+_MAX_NAME = 200  # characters: a file system refuses longer ones with an error
 _NAME = re.compile(r"[A-Za-z][\w+-]*(/[A-Za-z][\w+-]*)*")
 
 
@@ -25,4 +26,8 @@ def choose(name: str) -> None:
 
 def _known(name: str) -> bool:
     """Whether the C library will find it: an unknown zone would silently be UTC."""
-    return bool(_NAME.fullmatch(name)) and any((Path(folder) / name).is_file() for folder in zoneinfo.TZPATH)
+    return (
+        len(name) <= _MAX_NAME
+        and bool(_NAME.fullmatch(name))
+        and any((Path(folder) / name).is_file() for folder in zoneinfo.TZPATH)
+    )

@@ -99,7 +99,7 @@ class GroupingRules(NamedTuple):
 
         try:
             given = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
+        except (ValueError, RecursionError) as error:  # also a number of too many digits, which is no TOMLDecodeError
             raise UsageError(f"{origin} is not TOML: {error}") from None
         most, tables = given.pop("clusters_per_type", CLUSTERS_PER_TYPE), given.pop("rule", [])
         if type(most) is not int or most < 1:

@@ -100,7 +100,7 @@ class Policy(NamedTuple):
 
         try:
             given = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
+        except (ValueError, RecursionError) as error:  # also a number of too many digits, which is no TOMLDecodeError
             raise UsageError(f"{origin} is not TOML: {error}") from None
         known = cls._fields
         for name, value in given.items():

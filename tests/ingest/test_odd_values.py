@@ -4,6 +4,10 @@ import random
 
 import pytest
 
+from failaware import UsageError
+from failaware.cli.zone import choose
+from failaware.derive.grouping import GroupingRules
+from failaware.derive.rules import Policy
 from failaware.ingest import observed
 from tests.conftest import assert_rebuild_changes_nothing, query
 from tests.sizes import sized
@@ -23,3 +27,26 @@ def test_whatever_stands_at_a_node_is_recorded_or_rejected_with_a_reason(store, 
 
 def test_what_nobody_foresaw_is_a_reject_that_says_so():
     assert "may be a bug in failaware: ZeroDivisionError" in observed.reason(ZeroDivisionError("x"))
+
+
+@pytest.mark.parametrize("read", [Policy.from_toml, GroupingRules.from_toml])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a = " + "[" * 100_000,
+        "a = " + "9" * 5_000,
+        "[default]\nhigh.failed = inf",
+        "a = nan",
+        "\0",
+        "[[rule]]\nmessage = 5",
+    ],
+)
+def test_a_toml_file_of_any_content_is_refused_in_a_sentence(read, text):
+    with pytest.raises(UsageError):
+        read(text)
+
+
+def test_a_time_zone_of_any_name_is_refused_in_a_sentence():
+    for name in ("../x", "a\x01", "Europe", "x" * 300, "x" * 5_000, "/".join("x" * 900)):
+        with pytest.raises(UsageError, match="knows no time zone"):
+            choose(name)
