@@ -32,7 +32,8 @@ _CYCLE_S = 146_097 * 86_400  # of 400 years, after which the calendar begins aga
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 _PASSWORD = re.compile(  # up to the only @; where there are several, or a # after it, all up to the last one
-    r"(?<=://)([^:]*:)(?:[^/?#@]*(?=@[^@#]*$)|.*(?=@))|(\b(?:ssl)?password=)[^&]*", re.DOTALL | re.IGNORECASE
+    r"(?<=://)([^:]*:)(?:[^/?#@]*(?=@[^@#]*$)|.*(?=@))|(\b(?:ssl)?password=)[^&]*(?:&[^=&]*(?=&|$))*",
+    re.DOTALL | re.IGNORECASE,
 )
 
 

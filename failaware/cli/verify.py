@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from failaware.cli import output
-from failaware.read.verify import Progress, Verification, verify
+from failaware.read.verify import UNVERIFIED, Progress, Verification, verify
 from failaware.text import counted, moment
 
 _PARTS = {
@@ -48,6 +48,8 @@ def _draw(found: Verification) -> None:
         sentence = _PARTS[part]
         mine = [finding for finding in found.findings if finding.part == part]
         mark = output.text("not so  ", "bold red") if mine else output.text("holds   ", "green")
+        if mine and all(finding.problem.startswith(UNVERIFIED) for finding in mine):
+            mark = output.text("unknown ", "bold yellow")
         paper.print(mark + output.text(sentence, "bold" if mine else ""))
         for finding in mine:
             paper.print(output.text(f"        {finding.where}: ", "bold") + output.text(finding.problem))

@@ -23,6 +23,9 @@ from failaware.model import NEVER
 Progress = Callable[[str, int, int], None]
 """Told what is being verified, and how many of how many rows are done."""
 
+UNVERIFIED = "could not be verified"
+"""How a finding begins that says nothing about the store: a query ended too early, or the server went away."""
+
 PARTS = ("schema", "facts", "derived")
 """What is verified, in this order."""
 
@@ -222,7 +225,7 @@ class _Verifier:
         except StoreCorrupt as error:
             self._find(name, "file", str(error))
         except StoreError as error:
-            self._find(name, "file", f"could not be verified: {error}")
+            self._find(name, "file", f"{UNVERIFIED}: {error}")
         except Exception as error:  # noqa: BLE001 - whatever cannot be made sense of does not verify
             self._find(name, "file", f"what it holds makes no sense ({type(error).__name__}: {error})")
 

@@ -13,7 +13,7 @@ SCHEMA = "failaware"
 _NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 _RESERVED = "pg_"
 _ENCODE = "there is something in the password that must be percent-encoded"
-_SECRET = re.compile(r"\b(?:ssl)?password=([^&]*)|://[^:@/?#]*:([^@]*)@")
+_SECRET = re.compile(r"\b(?:ssl)?password=([^&]*(?:&[^=&]*(?=&|$))*)|://[^:@/?#]*:([^@]*)@")
 
 
 class Place(NamedTuple):
@@ -100,4 +100,5 @@ def _settings(url: str, shown: str) -> dict[str, str]:
 
 def _secrets(url: str) -> list[str]:
     """The passwords in a URL, as they are written; a short one may hide more of an error than it has to."""
-    return [part for match in _SECRET.finditer(url) for part in match.groups() if part]
+    found = [group for match in _SECRET.finditer(url) for group in match.groups() if group]
+    return [part for text in found for part in (text, *text.split("&")) if part]

@@ -1,0 +1,227 @@
+"""Servers, databases, roles and poolers that are not as usual: it works, or one sentence says why not."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from failaware import Inspector, Store, UsageError
+from failaware.engine.postgres.place import parse
+from failaware.errors import FailawareError, StatementError, StoreError
+from failaware.facts.seal import seal_all
+from failaware.read.verify import verify
+from tests.conftest import plain, query
+from tests.servers import a_server
+from tests.sync.helpers import eventually
+
+pytestmark = pytest.mark.postgres
+PGBOUNCER = shutil.which("pgbouncer", path="/usr/sbin:/usr/bin:/usr/local/bin")
+
+
+def cli(*words):
+    command = [sys.executable, "-m", "failaware", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize(
+    ("url", "settings"),
+    [
+        ("postgresql:///postgres", {"dbname": "postgres"}),
+        ("postgresql://", {}),
+        ("postgresql:///x?schema=fa&user=a+b", {"dbname": "x", "user": "a+b"}),
+        ("postgres://h/d?options=-c jit=on&password=ab==", {"options": "-c jit=on", "password": "ab=="}),
+        ("postgresql://u:p@h1:1,h2:2/d", {"host": "h1,h2", "port": "1,2"}),
+        ("postgresql://h/d?client_encoding=LATIN1", {"client_encoding": "UTF8"}),
+    ],
+)
+def test_a_url_is_read_as_libpq_reads_it(url, settings):
+    read = psycopg.conninfo.conninfo_to_dict(parse(url).conninfo)
+    assert settings.items() <= read.items()
+
+
+@pytest.mark.parametrize("odd", "@#?/:% &=")
+@pytest.mark.parametrize("form", ["postgresql://u:{}@127.0.0.1:1/ops", "postgresql://127.0.0.1:1/ops?password={}&x=1"])
+def test_no_password_is_shown_whatever_is_in_it(odd, form):
+    url = form.format(f"hun{odd}ter2{odd}x")
+    with pytest.raises(FailawareError) as refused:
+        Inspector.open(url)
+    assert "hun" not in str(refused.value)
+    assert "ter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["schema=pg_x", "schema=pg_temp", "schema=", "connect_timeout=abc", "port=abc", "sslmode=abc", "nosuch=1"],
+)
+def test_a_setting_that_makes_no_sense_is_refused(path, setting):
+    with pytest.raises(UsageError):
+        Store.open(f"{path}&{setting}" if not setting.startswith("schema") else f"{path.partition('&')[0]}&{setting}")
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1", "EUC_JP"])
+@pytest.mark.parametrize("opener", [Store.open, Inspector.open])
+def test_a_database_of_another_encoding_is_refused(postgres, encoding, opener):
+    name = f"in_{encoding.lower()}"
+    with plain(postgres.url("postgres")) as db:
+        db.execute(f"CREATE DATABASE {name} ENCODING '{encoding}' TEMPLATE template0")
+        try:
+            with pytest.raises(StoreError, match=f"encoding is {encoding}, .*--encoding=UTF8"):
+                opener(postgres.url("failaware", database=name))
+        finally:
+            db.execute(f"DROP DATABASE {name}")
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "default_transaction_isolation=serializable",
+        "default_transaction_isolation=repeatable%5C%20read",
+        "default_transaction_deferrable=on",
+        "quote_all_identifiers=on",
+        "standard_conforming_strings=off",
+        "IntervalStyle=iso_8601",
+        "DateStyle=German",
+        "bytea_output=escape",
+        "transform_null_equals=on",
+        "search_path=public",
+    ],
+)
+def test_the_settings_of_a_role_change_nothing(path, setting, monkeypatch):
+    monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
+    url = f"{path}&options=-c%20{setting}"
+    with Store.open(url) as store, Store.open(url) as other, Inspector.open(url) as inspector:
+        for n in range(4):  # in turn: each must see what the other has committed
+            assert (store, other)[n % 2].record("a", "日本\\n").event_id == n + 1
+        assert len(inspector.events()) == 4
+        assert query(store, "SELECT DISTINCT event_payload FROM event_log") == [('"日本\\\\n"',)]
+    assert verify(url).findings == ()
+
+
+def test_what_the_driver_raises_reaches_nobody(store, path):
+    store.record("a", 1)
+    with plain(path) as db:
+        db.execute("ALTER TABLE event_state RENAME COLUMN due_at TO due")
+    with pytest.raises(StatementError) as refused:
+        store.record("b", 2)
+    assert isinstance(refused.value.__cause__, psycopg.Error)
+    with Inspector.open(path) as inspector:
+        for ask in (inspector.health, inspector.events, lambda: inspector.events("type:\udcff")):
+            with pytest.raises(FailawareError):
+                ask()
+    for command in (["events"], ["events", "type:\udcff"]):
+        done = cli("--db", path, *command)
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+        assert done.stderr.startswith("failaware: ")
+
+
+def test_a_handle_that_was_closed_says_so(store, path):
+    inspector = Inspector.open(path)
+    inspector.close()
+    with pytest.raises(StoreError, match="was closed; open it again"):
+        inspector.health()
+
+
+def test_one_query_that_fails_does_not_make_the_other_parts_look_damaged(store, path):
+    store.record("a", 1)
+    with plain(path) as db:
+        db.execute("ALTER TABLE archive_log RENAME TO elsewhere")
+    found = verify(path)
+    assert {finding.part for finding in found.findings} == {"schema", "facts"}
+    assert found.parts == ("schema", "facts", "derived")
+
+
+@pytest.mark.parametrize("at", ["schema", "facts", "derived"])
+def test_a_connection_that_is_lost_is_not_taken_for_damage(store, path, at):
+    store.record("a", 1)
+    seal_all(store, store.clock())
+
+    def cut(part, *_):
+        if part == at:
+            with plain(path) as db:
+                db.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'verifies'")
+
+    findings = verify(f"{path}&application_name=verifies", progress=cut).findings
+    assert findings
+    assert all(finding.problem.startswith("could not be verified") for finding in findings)
+
+
+@contextmanager
+def a_standby_of(server):
+    """A hot standby, in a folder beside the server's."""
+    with a_server() as other:  # for its folder
+        other.stop()
+        shutil.rmtree(other.folder / "data")
+        server._run(
+            "pg_basebackup", "-h", server.folder, "-U", "postgres", "-D", server.folder / "copy", "-R", "-c", "fast"
+        )
+        shutil.move(server.folder / "copy", other.folder / "data")
+        other.start()
+        yield other
+
+
+def test_a_standby_answers_about_the_present_and_says_where_it_cannot():
+    with a_server() as server:
+        with Store.open(server.url("s")) as store:
+            store.record("a", 1)
+        with a_standby_of(server) as standby:
+            url = standby.url("s")
+            with Inspector.open(url) as inspector:
+                assert inspector.health().total_events == 1
+                assert len(inspector.events()) == 1
+                assert inspector.db.change_token() == inspector.db.change_token()
+                with pytest.raises(StoreError, match="is a standby"):
+                    inspector.as_of(0)
+            with pytest.raises(StoreError, match="is a standby"):
+                verify(url)
+            with pytest.raises(StoreError, match="is a standby"):
+                Store.open(url)
+            for command in (["events", "--as-of", "1h"], ["diff", "1h"], ["verify"], ["explain", "event/1"]):
+                done = cli("--db", url, *command)
+                assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+                assert "is a standby" in done.stderr
+            for command in (["health"], ["events"], ["event", "1"]):
+                assert cli("--db", url, *command).returncode == 0
+
+
+@contextmanager
+def pgbouncer(server, mode):
+    """A pooler before the server: the part of its URL that says where."""
+    folder = Path(tempfile.mkdtemp(prefix="fa-pool-"))  # whose user is another than root
+    folder.chmod(0o777)
+    (folder / "pgbouncer.ini").write_text(
+        f"[databases]\n* = host={server.folder} user=postgres\n"
+        f"[pgbouncer]\nunix_socket_dir = {folder}\nlisten_addr =\nlisten_port = 6432\nauth_type = any\n"
+        f"pool_mode = {mode}\nlogfile = {folder}/log\nserver_tls_sslmode = disable\n"
+    )
+    demoted = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
+    process = subprocess.Popen([PGBOUNCER, "-q", str(folder / "pgbouncer.ini")], stderr=subprocess.PIPE, **demoted)
+    try:
+        eventually((folder / ".s.PGSQL.6432").exists)
+        yield f"host={folder}&port=6432"
+    finally:
+        process.kill()
+        process.communicate()
+        shutil.rmtree(folder)
+
+
+@pytest.mark.skipif(PGBOUNCER is None, reason="needs PgBouncer")
+@pytest.mark.parametrize("mode", ["transaction", "statement", "session"])
+def test_a_pooler_never_shows_another_store(path, postgres, mode):
+    with Store.open(path) as store, pgbouncer(postgres, mode) as place:
+        store.record("a", 1)
+        url = path.replace(f"host={postgres.folder}", place)
+        if mode == "session":
+            with Store.open(url) as other, Inspector.open(url) as inspector:
+                assert other.record("a", 2).event_id == 2
+                assert inspector.health().total_events == 2
+                assert query(other, "SELECT count(*) FROM event_log") == [(2,)]
+            return
+        for opener in (Store.open, Inspector.open):
+            with pytest.raises(StoreError, match=r"pooler in transaction mode|statement pooling mode"):
+                opener(url)
