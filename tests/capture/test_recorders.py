@@ -1,0 +1,31 @@
+"""Whoever records an exception records each that misbehaves, and goes on."""
+
+import logging
+
+import pytest
+
+from failaware.ingest.logging import FailureHandler
+from failaware.ingest.queues import TaskLog
+from tests.capture.misbehaving import MISBEHAVING
+from tests.conftest import query
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize("name", MISBEHAVING)
+def test_a_logged_exception_is_kept_whatever_it_is(store, name):
+    handler = FailureHandler(store)
+    error = MISBEHAVING[name]()
+    fields = {"levelname": "ERROR", "msg": "charge failed", "exc_info": (type(error), error, None)}
+    handler.handle(logging.makeLogRecord(fields))
+    handler.close()
+    assert handler.dropped == 0
+    assert query(store, "SELECT sync_status FROM event_state") == [("DEAD",)]
+
+
+@pytest.mark.sqlite
+def test_a_task_queues_exception_is_described_whatever_it_is(store):
+    log = TaskLog(store, "celery")
+    for name, make in MISBEHAVING.items():
+        made = log.attempt(make(), worker="w", started_at=log.now())
+        log.write(name, "task", {"args": [make()]}, [made])
+    assert query(store, "SELECT count(*) FROM attempt_log WHERE outcome = 'DEAD'") == [(len(MISBEHAVING),)]
