@@ -20,10 +20,10 @@ _HARMFUL = (
 # Languages need them, and file names have them: between the letters of a word, or to choose the form of one.
 _JOINERS = "\u180b-\u180d\u180f\u200c\u200d\ufe00-\ufe0d\U000e0100-\U000e01ef"
 _SYMBOL = "\u00a9\u00ae\u203c\u2049\u20e3\u2122\u2139\u2190-\u2bff\u3030\u303d\u3297\u3299\U0001f000-\U0001faff"
+_EMOJI = "\ufe0e\ufe0f"
 _NOT_IN_NAMES = re.compile(f"[{_HARMFUL}]")
-_BAD = re.compile(  # the last part: what makes an emoji of the sign before it is seen, elsewhere not
-    f"[{_HARMFUL}{_JOINERS}]|(?<![{_SYMBOL}])[\ufe0e\ufe0f](?!\u20e3)"
-)
+_BAD = re.compile(f"[{_HARMFUL}{_JOINERS}{_EMOJI}]")
+_DRAWN = re.compile(f"[{_SYMBOL}][{_EMOJI}]|.[{_EMOJI}]\u20e3", re.DOTALL)  # of a sign an emoji: that is seen
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")  # colors, titles
 _NEWLINE = re.compile(r"\r\n?|\n")
 _TAB = "    "
@@ -112,7 +112,7 @@ def json_harmless(line: str) -> str:
     """A JSON text in which all strings mean the same, and nothing is left that a terminal would obey or not show."""
     if line.isascii() and "\x7f" not in line:
         return line
-    return _BAD.sub(lambda match: "".join(f"\\u{unit:04x}" for unit in _utf16(match[0])), line)
+    return _BAD.sub(_json_code, line)
 
 
 def storable(text: str) -> str:
@@ -206,7 +206,18 @@ def _escape(text: str) -> str:
     return _BAD.sub(_code, text) if _BAD.search(text) else text
 
 
+def _is_drawn(match: re.Match[str]) -> bool:
+    """Whether it makes an emoji of the sign before it, and so is seen."""
+    return match[0] in _EMOJI and match.start() > 0 and bool(_DRAWN.match(match.string, match.start() - 1))
+
+
+def _json_code(match: re.Match[str]) -> str:
+    return match[0] if _is_drawn(match) else "".join(f"\\u{unit:04x}" for unit in _utf16(match[0]))
+
+
 def _code(match: re.Match[str]) -> str:
+    if _is_drawn(match):
+        return match[0]
     number = ord(match[0])
     if number < 0x100:
         return f"\\x{number:02x}"
