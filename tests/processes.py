@@ -150,9 +150,9 @@ def end_those_left(grace_s=_GRACE_S):
     return names
 
 
-def _note_start(event, _arguments):
-    if event in _STARTS:
-        started.append(event)
+def _note_start(event, _arguments, starts=_STARTS, noted=started):  # by default: names are gone when Python ends
+    if event in starts:
+        noted.append(event)
 
 
 sys.addaudithook(_note_start)
