@@ -66,8 +66,6 @@ FOREIGN = {
     "rich": {"failaware.cli", "tui"},
     "textual": {"tui"},
     "pygments": {"tui"},
-    "aiohttp": {"tui.web"},
-    "textual_serve": {"tui.web"},
     "argcomplete": {"failaware.cli.completion"},
     "sqlite3": {"failaware.engine.sqlite", "failaware.engine.schema"},
     "psycopg": {"failaware.engine"},

@@ -86,7 +86,6 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
     "tui": (
         Example("failaware tui", "browse it all; ? lists the keys, q quits"),
         Example("failaware tui --inline", "below the prompt"),
-        Example("failaware tui --web", "the same in a browser on this machine"),
     ),
     "run": (
         Example("failaware run shop", "apply events through shop.py's handlers until Ctrl-C"),

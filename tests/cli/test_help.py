@@ -20,7 +20,7 @@ from tests import processes
 from tests.cli.test_commands import failaware
 
 TOPICS = Path(sys.modules["failaware.cli.help"].__file__).with_name("topics")
-ENDLESS = ("--watch", "--follow", "--web", "tui", "failaware run shop")  # of these the help or another test is enough
+ENDLESS = ("--watch", "--follow", "tui", "failaware run shop")  # of these the help or another test is enough
 ONE_IS_FINE = ("--exit-code",)
 
 SHOP = """
@@ -145,9 +145,6 @@ def test_without_a_command_there_is_help(tmp_path):
         (["help", "filtres"], "there is no topic or command 'filtres'; did you mean 'filters'?"),
         (["help", "../main"], "'failaware help' lists what there is"),
         (["evil\x1b[31m\n"], "there is no command 'evil\\x1b[31m\\n'"),
-        (["tui", "--web", "--port", "0"], "'0' is not a port"),
-        (["tui", "--port", "80"], "--port is for --web"),
-        (["tui", "--web", "--inline"], "leave them out, or --web"),
     ],
 )
 def test_what_is_misspelt_is_guessed_on_one_line(sample, words, says):
