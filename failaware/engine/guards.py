@@ -20,6 +20,8 @@ class Guarded(NamedTuple):
     keys: tuple[str, ...]
     columns: tuple[str, ...]
     erasable: dict[str, str]
+    counted_by: str = ""
+    """The key whose values only go up, where it is not the first."""
     moved_with: tuple[str, str] = ("", "")
     """The table and its key by which `moved_log` knows what may be moved; empty where nothing is."""
 
@@ -29,19 +31,21 @@ FACTS = {
         ("event_id",),
         ("event_type", "source", "event_payload", "occurred_at", "detected_at", "fingerprint"),
         {"event_payload": f'"{ERASED}"'},
-        ("event_log", "event_id"),
+        moved_with=("event_log", "event_id"),
     ),
-    "event_key": Guarded(("key", "event_id"), (), {}, ("event_log", "event_id")),
-    "traceback_log": Guarded(("traceback_id", "hash"), ("text",), {"text": ERASED}, ("traceback_log", "traceback_id")),
+    "event_key": Guarded(("key", "event_id"), (), {}, "event_id", ("event_log", "event_id")),
+    "traceback_log": Guarded(
+        ("traceback_id", "hash"), ("text",), {"text": ERASED}, moved_with=("traceback_log", "traceback_id")
+    ),
     "attempt_log": Guarded(
         ("attempt_id", "event_id, attempt_no"),
         ("outcome", "error_type", "error_message", "traceback", "worker", "started_at", "finished_at")
         + ("retry_at", "because", "cause", "fingerprint"),
         {"error_message": ERASED, "cause": ERASED, "fingerprint": ERASED},
-        ("attempt_log", "attempt_id"),
+        moved_with=("attempt_log", "attempt_id"),
     ),
-    "decision_log": Guarded(("decision_id",), (), {}, ("decision_log", "decision_id")),
-    "reject_log": Guarded(("reject_id",), (), {}, ("reject_log", "reject_id")),
+    "decision_log": Guarded(("decision_id",), (), {}, moved_with=("decision_log", "decision_id")),
+    "reject_log": Guarded(("reject_id",), (), {}, moved_with=("reject_log", "reject_id")),
     "erasure_log": Guarded(("erasure_id", "of_table, row_id"), (), {}),
     "archive_log": Guarded(("archive_id",), (), {}),
     "moved_log": Guarded(("moved_id", "of_table, first_id"), (), {}),
@@ -61,8 +65,9 @@ class Founded(NamedTuple):
 FOUNDED = (
     Founded(
         "erasure_log",
-        "an ERASE decision",
-        "SELECT 1 FROM {schema}decision_log d WHERE d.decision_id = NEW.decision_id AND d.decision = 'ERASE'",
+        "an ERASE decision about its event",
+        "SELECT 1 FROM {schema}decision_log d WHERE d.decision_id = NEW.decision_id AND d.decision = 'ERASE' "
+        "AND (NEW.of_table <> 'event_log' OR NEW.row_id = d.event_id)",
     ),
     Founded("moved_log", "an archive", "SELECT 1 FROM {schema}archive_log a WHERE a.archive_id = NEW.archive_id"),
 )
@@ -70,7 +75,11 @@ FOUNDED = (
 
 
 def guard_statements() -> Iterator[str]:
-    """The triggers. INSERT OR REPLACE deletes without firing a DELETE trigger, so a taken key is refused as well."""
+    """The triggers. INSERT OR REPLACE deletes without firing a DELETE trigger, so a taken key is refused as well.
+
+    A unique index that somebody adds makes it delete a row whose key is not taken. So no number is taken that is not
+    beyond the last: what was deleted so stays missing, which `verify` finds. SQLite says -1 where none is given.
+    """
     for table, guarded in FACTS.items():
         unless_of = {
             "UPDATE": f"WHEN NOT ({is_erasure(table, guarded)}) " if guarded.erasable else "",
@@ -83,9 +92,10 @@ def guard_statements() -> Iterator[str]:
                 f"BEGIN SELECT RAISE(ABORT, '{message}'); END"
             )
         taken = " OR ".join(f"EXISTS (SELECT 1 FROM {table} WHERE ({key}) = ({_new(key)}))" for key in guarded.keys)
-        message = REFUSES.format(table=table, what="to replace a row")
+        message, number = REFUSES.format(table=table, what="to replace a row"), guarded.counted_by or guarded.keys[0]
+        passed = f"(NEW.{number} <> -1 AND NEW.{number} <= (SELECT max({number}) FROM {table}))"
         yield (
-            f"CREATE TRIGGER {table}_refuses_replace BEFORE INSERT ON {table} WHEN {taken} "
+            f"CREATE TRIGGER {table}_refuses_replace BEFORE INSERT ON {table} WHEN {passed} OR {taken} "
             f"BEGIN SELECT RAISE(ABORT, '{message}'); END"
         )
     for table, what, found in FOUNDED:

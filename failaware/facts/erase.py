@@ -84,7 +84,7 @@ def _is_shared(db: Writer, traceback: int, event_ids: Sequence[int]) -> bool:
 
 
 def _remove(db: Writer, table: str, ids: list[int], decision_id: int, clusters: dict[int, int] | None = None) -> None:
-    """Keep the digests, then put the marks in place of the texts; what was erased before stays as it is."""
+    """Keep the digests, then put the marks in place of the texts, null or not; what was erased stays as it is."""
     found = text_digests(db, BY_TABLE[table], ids)
     clusters = clusters or {}
     first = append.next_id(db, "erasure_log", "erasure_id")
@@ -93,9 +93,6 @@ def _remove(db: Writer, table: str, ids: list[int], decision_id: int, clusters: 
         for erasure_id, (number, digest) in enumerate(found.items(), start=first)
     ]
     db.append("erasure_log", _ERASURE, erasures)
-    marks = ", ".join(
-        f"{column} = CASE WHEN {column} IS NULL THEN NULL ELSE '{mark}' END"
-        for column, mark in FACTS[table].erasable.items()
-    )
+    marks = ", ".join(f"{column} = '{mark}'" for column, mark in FACTS[table].erasable.items())
     key = BY_TABLE[table].key
     db.execute_many(f"UPDATE {table} SET {marks} WHERE {key} = ?", [(number,) for number in found])

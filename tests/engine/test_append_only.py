@@ -29,8 +29,8 @@ def full(store, path):
     store.ingest([], [NewReject("file", 1, "{", "not JSON", 0)])
     with plain_sqlite(path) as db:
         db.execute("INSERT INTO decision_log VALUES (1, 1, 'ERASE', 1, 'me', 'seen', 0)")
-        db.execute("INSERT INTO erasure_log VALUES (1, 1, 'event_log', 99, '', NULL)")
-        db.execute("INSERT INTO archive_log VALUES (1, 'old.db', 1, 5, 'me', 'old', 7)")
+        db.execute("INSERT INTO erasure_log VALUES (1, 1, 'attempt_log', 99, '', NULL)")
+        db.execute("INSERT INTO archive_log VALUES (1, 'old.db', 1, 5, 'me', 'old', 7, NULL)")
         db.execute("INSERT INTO moved_log VALUES (1, 1, 'reject_log', 77, 88)")
         db.execute("DROP TRIGGER seal_log_refuses_delete")
         db.execute("DELETE FROM seal_log WHERE seal_id > 1")  # the idle worker has sealed
