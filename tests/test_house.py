@@ -51,6 +51,7 @@ MAY_IMPORT = {  # room: the rooms it may import; the longest matching name is th
     | {
         "failaware.facts",
         "failaware.ingest.chunk",
+        "failaware.ingest.restore",
         "failaware.ingest.files",
         "failaware.ingest.follow",
         "failaware.read",

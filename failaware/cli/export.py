@@ -1,4 +1,4 @@
-"""`failaware export`: all facts as JSON Lines, which `failaware ingest` takes back."""
+"""`failaware export`: all facts as JSON Lines, which `failaware restore` takes back."""
 
 import argparse
 import io
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
         sys.stderr.write(f"failaware: {lost}\n")
     elif args.out is not None:
         output.Paper().print(
-            output.text(f"{args.out} holds all facts; 'failaware --db NEW ingest {args.out}' takes them back")
+            output.text(f"{args.out} holds all facts; 'failaware --db NEW restore {args.out}' takes them back")
         )
     return 1 if export.lost else 0
 

@@ -11,7 +11,7 @@ from failaware.cli.run import add_synchronous
 from failaware.errors import StoreBusy, UsageError
 from failaware.ingest.chunk import Ingested
 from failaware.ingest.encoding import STANDARD_INPUT
-from failaware.ingest.files import ingest_file
+from failaware.ingest.files import ingest_file, refuse_export
 from failaware.ingest.stream import Input, is_stream
 from failaware.store import Store
 from failaware.sync.program import Interrupts
@@ -59,6 +59,7 @@ def _follow(args: argparse.Namespace, interrupts: Interrupts, total: Ingested) -
     if "-" in args.files:
         raise UsageError("standard input is recorded as it comes anyway; leave out --follow")
     _refuse_the_store(args)
+    _refuse_exports(args.files)
     with Store.open(args.db, synchronous=args.synchronous) as store, interrupts.watched():
         output.say(f"following {', '.join(args.files)} into {shown_place(args.db)}; Ctrl-C stops")
         total.add(follow(store, args.files, stop=interrupts.wait, say=output.say))
@@ -117,6 +118,13 @@ def _refuse_the_store(args: argparse.Namespace) -> None:
             is_store = name != "-" and not is_url(args.db) and os.path.samefile(name, args.db)
             if is_store:
                 raise UsageError(f"{name} is the store itself; name what is to be recorded in it")
+
+
+def _refuse_exports(names: list[str]) -> None:
+    """A followed file is read line by line, and each line of an export would be rejected."""
+    for name in filter(os.path.isfile, names):
+        with suppress(OSError), open(name, "rb", buffering=0) as file:
+            refuse_export(Input(file).begins(), name)
 
 
 def _report(total: Ingested) -> None:

@@ -4,12 +4,32 @@ Every line is one JSON object with `fact`, its kind. Before them stands one that
 says that it is whole. A line may refer to lines before it, never to later ones.
 """
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 FIRST = '{"failaware": "export", "version": 1}'
 """The first line of an export."""
 
 INTEGER, TEXT, BLOB = "integer", "text", "blob"
+
+TIMES = frozenset(
+    ("occurred_at", "detected_at", "started_at", "finished_at", "retry_at", "decided_at", "rejected_at")
+    + ("sealed_at", "before_at", "archived_at")
+)
+"""The columns that hold a time (µs)."""
+
+VALUES = {
+    ("attempt", "outcome"): ("SYNCED", "FAILED"),
+    ("decision", "decision"): ("REQUEUE", "DISMISS", "ERASE"),
+    ("erasure", "of_table"): ("event_log", "attempt_log", "traceback_log", "failure"),
+    ("moved", "of_table"): ("event_log", "traceback_log", "attempt_log", "decision_log", "reject_log"),
+}
+"""Columns that hold one of a few words, by kind and name."""
+
+DIGESTS = frozenset((("traceback", "hash"), ("erasure", "digest"), ("archive", "digest"), ("seal", "digest")))
+"""Columns that hold a digest in hexadecimal, by kind and name."""
+
+_LATER = {"archive": {"digest"}}
 
 
 class Column(NamedTuple):
@@ -31,6 +51,10 @@ class Kind(NamedTuple):
     def key(self) -> str:
         """The column by which its rows are counted."""
         return self.columns[0].name
+
+    def missing_in(self, values: Collection[str]) -> set[str]:
+        """The columns that an older export does not have."""
+        return _LATER.get(self.name, set()).difference(values)
 
 
 def _columns(words: str) -> tuple[Column, ...]:

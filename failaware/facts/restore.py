@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from failaware.derive.exported import EVENT, FACT_KINDS, SETTING, Kind
-from failaware.derive.fold import fold, just_appended
+from failaware.derive.fold import fold, just_appended, rebuild
+from failaware.derive.moved import moved
+from failaware.derive.proof import Proof
 from failaware.derive.settings import drop_rules, hold_seals, load_policy, load_rules, release_seals, save_rule
 from failaware.engine import Reader, Writer
 from failaware.errors import UsageError
@@ -36,6 +38,17 @@ def finish(store: Commits) -> None:
 
 
 def _restore(db: Writer, kind: Kind, facts: Sequence[Fact]) -> int:
+    known = _append_new(db, kind, facts)
+    if known < len(facts):
+        hold_seals(db)
+        new = facts[known:]
+        if kind.name in _FOLDED:
+            fold(db, just_appended(**{_FOLDED[kind.name]: (new[0][0], new[-1][0])}), load_policy(db))
+    return known
+
+
+def _append_new(db: Writer, kind: Kind, facts: Sequence[Fact]) -> int:
+    """Append the facts that are not here, which must come after those that are; returns how many are."""
     here = {row[0]: row for row in read(db, kind, facts[0][0], facts[-1][0])}
     new = [fact for fact in facts if fact[0] not in here]
     for fact in facts:
@@ -48,10 +61,7 @@ def _restore(db: Writer, kind: Kind, facts: Sequence[Fact]) -> int:
             raise UsageError(
                 f"this store has facts of its own beyond {kind.name} {new[0][0]}; take the export into a new file"
             )
-        hold_seals(db)
         _insert(db, kind, new)
-        if kind.name in _FOLDED:
-            fold(db, just_appended(**{_FOLDED[kind.name]: (new[0][0], new[-1][0])}), load_policy(db))
     return len(facts) - len(new)
 
 
@@ -70,13 +80,74 @@ def read(db: Reader, kind: Kind, first: int, last: int) -> list[Fact]:
     )
 
 
+class Restoring:
+    """An export on its way into a store, within one transaction: `settings` first, then facts in their order.
+
+    `added` facts are new, `known` were here already.
+    """
+
+    def __init__(self, db: Writer) -> None:
+        """Begin; whatever is in the store now must be in the export as well."""
+        self.added = self.known = 0
+        self._db = db
+        self._had = {kind: _count(db, kind) for kind in FACT_KINDS}
+        self._known = dict.fromkeys(FACT_KINDS, 0)
+
+    def settings(self, settings: Sequence[Fact]) -> None:
+        """Derive by these, and make digests under their key.
+
+        Raises:
+            UsageError: this store has facts, and derives by others.
+        """
+        _settings(self._db, settings)
+
+    def append(self, kind: Kind, facts: Sequence[Fact]) -> None:
+        """Append those of these facts that are not here.
+
+        Raises:
+            UsageError: one of these ids is another fact here, or the database refuses a fact.
+        """
+        known = _append_new(self._db, kind, facts)
+        self._db.query("SELECT 1")  # so that what was not taken is said now
+        self._known[kind] += known
+        self.known += known
+        self.added += len(facts) - known
+
+    def finish(self, *, lost: int) -> list[str]:
+        """Derive everything; returns what does not prove.
+
+        Raises:
+            UsageError: the store has facts that the export does not have; or more are missing than were `lost`.
+        """
+        for kind, had in self._had.items():
+            if self.added and had > self._known[kind]:
+                raise UsageError(
+                    f"this store has {had - self._known[kind]:,} of {kind.name} that the export does not have; "
+                    "take it into a new file"
+                )
+        moved_ids = sum(ranges.count() for ranges in moved(self._db).values())
+        missing = sum(newest(self._db, kind) - _count(self._db, kind) for kind in FACT_KINDS)
+        if lost and missing > moved_ids + lost:
+            raise UsageError(f"the export says that {lost:,} facts were lost, but {missing - moved_ids:,} are missing")
+        release_seals(self._db)
+        if self.added:
+            rebuild(self._db, load_policy(self._db))
+        problems: list[str] = []
+        Proof(self._db, lambda where, problem: problems.append(f"{where} {problem}")).run()
+        return problems
+
+
+def _count(db: Reader, kind: Kind) -> int:
+    return int(db.query(f"SELECT count(*) FROM {kind.table}")[0][0])
+
+
 def _settings(db: Writer, facts: Sequence[Fact]) -> int:
     """The policy and the grouping rules that the facts are derived by, and the key of their digests: all there are."""
     here = set(load_rules(db))
     if different := here.symmetric_difference(facts):
         if has_facts(db):
             name = min(different)[0]
-            raise UsageError(f"this store derives by another {name} than the export; take it into a new store")
+            raise UsageError(f"this store derives by another {name} than the export; take it into a new file")
         drop_rules(db)
         for name, text in facts:
             save_rule(db, name, text)

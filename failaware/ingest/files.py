@@ -1,14 +1,14 @@
-"""What a file holds is detected from its content, not from its name: an export, a JUnit report in XML, or lines."""
+"""What a file holds is detected from its content, not from its name: a JUnit report in XML, or lines."""
 
 import re
 from collections.abc import Callable
 
-from failaware.errors import StoreBusy
+from failaware.errors import StoreBusy, UsageError
 from failaware.ingest.chunk import Ingested
-from failaware.ingest.encoding import check_text
+from failaware.ingest.encoding import STANDARD_INPUT, check_text
 from failaware.ingest.junit import ingest_junit
 from failaware.ingest.lines import ingest_pieces
-from failaware.ingest.restore import is_export, take_back
+from failaware.ingest.restore import is_export
 from failaware.ingest.stream import Input, pieces
 from failaware.store import Store
 
@@ -31,14 +31,26 @@ def ingest_file(
     lost.
 
     Raises:
-        UsageError: it is compressed, binary or in another encoding; nothing of it is recorded.
+        UsageError: it is compressed, binary, in another encoding or an export; nothing of it is recorded.
         StoreError: as of `ingest_lines`.
     """
     begins = source.begins()
-    if is_export(begins):
-        added, known = take_back(store, source, origin=origin, progress=progress)
-        return Ingested(recorded=added, known=known)
+    refuse_export(begins, origin)
     if _XML.match(begins):
         return ingest_junit(store, source, origin=origin)
     check_text(begins, origin)
     return ingest_pieces(store, pieces(source), origin=origin, progress=progress, try_again=try_again)
+
+
+def refuse_export(begins: bytes, origin: str) -> None:
+    """An export is taken back only where that is asked for: its facts would come in unmasked, with ids and people.
+
+    Raises:
+        UsageError: the input begins as an export.
+    """
+    if is_export(begins):
+        name = "-" if origin == STANDARD_INPUT else origin
+        raise UsageError(
+            f"{origin} is an export of failaware, and nothing of it was recorded; "
+            f"'failaware --db NEW restore {name}' takes it back into a new store"
+        )

@@ -1,4 +1,4 @@
-"""Export: all facts as JSON Lines that `failaware ingest` takes back, into a store that means and proves the same.
+"""Export: all facts as JSON Lines that `failaware restore` takes back, into a store that means and proves the same.
 
 What a damaged file still gives is saved: what cannot be read is left out, and counted.
 """
@@ -42,14 +42,16 @@ class Export:
     def lines(self) -> Iterator[str]:
         """All lines, without their ends."""
         yield FIRST
-        total, done = sum(self._ends.values()), 0
+        total, done, facts = sum(self._ends.values()), 0, 0
         yield from self._settings()
         for kind, end in self._ends.items():
             for first, last in self._pages(kind, end):
-                yield from map(_harmless, self._read(kind, first, last))
+                lines = self._read(kind, first, last)
+                facts += len(lines)
+                yield from map(_harmless, lines)
                 self._progress(done + last, total)
             done += end
-        yield f'{{"failaware": "end", "lost": {self.lost}}}'
+        yield f'{{"failaware": "end", "lost": {self.lost}, "facts": {facts}}}'
 
     def _end(self, kind: Kind) -> int:
         """The last id of a kind of fact; whoever can still be read is asked."""

@@ -40,6 +40,7 @@ def sample(tmp_path_factory, samples):
     (folder / "strict.toml").write_text("multiple_events = 3\n")
     (folder / "grouping.toml").write_text("")
     (folder / "events.jsonl").write_text('{"type": "order.import", "payload": 1}\n')
+    assert failaware("export", "--out", "all.jsonl", cwd=folder).returncode == 0
     (folder / "backup.sh").write_text("#!/bin/sh\nexit 0\n")
     (folder / "backup.sh").chmod(0o755)
     return folder

@@ -152,7 +152,7 @@ def trial(rng, folder):
         counts["reports"] += 1
     assert not verify(path).findings
     with Store.open(Path(folder) / "again.db", synchronous="NORMAL") as again:
-        assert take_back(again, exported, origin="export")[0]
+        assert take_back(again, exported, origin="export").added
     with Store.open(Path(folder) / "mutated.db", synchronous="NORMAL", clock=lambda: START) as other:
         changed = [line(rng, [saved]) if rng.random() < 0.1 else saved for saved in exported]
         offered(lambda: take_back(other, changed, origin="export"), counts)

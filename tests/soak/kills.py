@@ -48,10 +48,10 @@ class Ground:
         assert keys <= {("key", key, str(event_id)) for key, event_id in known.items()}
         must_hold(new)
         assert programs.command("--db", self.path, "export", "--out", export).wait(60) == 0
-        process = programs.command("--db", copy, "ingest", export)
+        process = programs.command("--db", copy, "restore", export)
         time.sleep(_START_S + self._rng.uniform(0, 0.5))
         self._kill(process, remember=False)
-        assert programs.command("--db", copy, "ingest", export).wait(60) == 0
+        assert programs.command("--db", copy, "restore", export).wait(60) == 0
         must_hold(copy)
         copied, taken = _facts(copy), _facts_in(export)
         seals = copied.pop("seal_log") - taken.pop("seal_log")

@@ -106,6 +106,8 @@ def raise_ours(error: Exception, place: str) -> NoReturn:
             raise ours(sentence.format(place=place, error=said)) from error
     if isinstance(error, psycopg.IntegrityError) and (table := error.diag.table_name) and is_derived(table):
         raise StoreCorrupt(CONTRADICTS.format(place=place, error=said)) from error
+    if isinstance(error, psycopg.IntegrityError):
+        raise UsageError(f"{place} does not take such a row: {said}") from error
     if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
         _raise_unreachable(error, place, said)
     raise StatementError(f"{place}: the server refused a statement ({said})") from error

@@ -71,6 +71,8 @@ def raise_ours(error: Exception, path: Path) -> NoReturn:
         raise StoreCorrupt(_DAMAGED.format(path=path, error=error)) from error
     if (broken := _BROKEN.match(str(error))) and is_derived(broken[1]):
         raise StoreCorrupt(CONTRADICTS.format(place=path, error=error)) from error
+    if isinstance(error, sqlite3.IntegrityError):
+        raise UsageError(f"{path} does not take such a row: {error}") from error
     if str(error) == _CLOSED:
         raise StoreError(f"{path} was closed; open it again") from error
     code = getattr(error, "sqlite_errorcode", None)

@@ -1,0 +1,39 @@
+"""`failaware restore FILE|-`: take an export back into an empty store, all of it or nothing."""
+
+import argparse
+
+from failaware.cli import output
+from failaware.errors import UsageError
+from failaware.ingest.encoding import STANDARD_INPUT, check_text
+from failaware.ingest.restore import take_back
+from failaware.ingest.stream import Input
+from failaware.store import Store
+from failaware.text import counted, shown_place
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """FILE."""
+    parser.add_argument("file", metavar="FILE", help="what 'failaware export' wrote; - is standard input")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Take it back; exit status 1 when the export says that facts were lost."""
+    name = STANDARD_INPUT if args.file == "-" else args.file
+    try:
+        file = open(0 if args.file == "-" else args.file, "rb", buffering=0, closefd=args.file != "-")  # noqa: SIM115
+    except OSError as error:
+        raise UsageError(f"cannot read {name}: {error.strerror}") from None
+    with file:
+        source = Input(file)
+        check_text(source.begins(), name)
+        with Store.open(args.db, synchronous="NORMAL") as store:
+            restored = take_back(store, (data or b"" for data in iter(source.read, b"")), origin=name)
+        if source.error is not None:
+            raise UsageError(f"cannot read {name}: {source.error.strerror}")
+    paper = output.Paper()
+    known = f", {restored.known:,} were there already" if restored.known else ""
+    paper.print(output.text(f"{counted(restored.added, 'fact')} taken back into {shown_place(args.db)}{known}"))
+    if restored.lost:
+        lost = f"{counted(restored.lost, 'fact')} could not be read when this was exported, from a damaged store; "
+        paper.print(output.text(f"{lost}'failaware verify' lists what is missing", "yellow"))
+    return 1 if restored.lost else 0
