@@ -133,7 +133,7 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         Example("failaware export --out facts.jsonl", "all facts, into a new file"),
         Example("failaware export", "on standard output"),
     ),
-    "restore": (Example("failaware --db new.db restore all.jsonl", "what export wrote, into a new store"),),
+    "restore": (Example("failaware restore all.jsonl --db new.db", "what export wrote, into a new store"),),
     "rebuild": (
         Example("failaware rebuild", "derive everything anew"),
         Example("failaware rebuild --policy strict.toml", "from now on by other thresholds"),
