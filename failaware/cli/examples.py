@@ -133,7 +133,10 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         Example("failaware export --out facts.jsonl", "all facts, into a new file"),
         Example("failaware export", "on standard output"),
     ),
-    "restore": (Example("failaware restore all.jsonl --db new.db", "what export wrote, into a new store"),),
+    "restore": (
+        Example("failaware restore all.jsonl --db new.db", "what export wrote, into a new store"),
+        Example("failaware restore all.jsonl --db other.db", "as often as you like, each time into an empty one"),
+    ),
     "rebuild": (
         Example("failaware rebuild", "derive everything anew"),
         Example("failaware rebuild --policy strict.toml", "from now on by other thresholds"),

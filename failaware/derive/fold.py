@@ -204,6 +204,32 @@ def _settle(db: Deriver, scope: Scope, policy: Policy) -> None:
     db.execute(_SQL["drop_empty_tallies"])
 
 
+def held_by_traceback(db: Deriver, traceback: int) -> list[tuple[int, int]]:
+    """The failures that are in their cluster by this traceback, so that without it they would leave: ids of both.
+
+    Those of which an erasure says the cluster already are not among them.
+    """
+    rules = load_grouping(db)
+    ((text,),) = db.query("SELECT text FROM traceback_log WHERE traceback_id = ?", (traceback,))
+
+    @lru_cache(maxsize=1_024)
+    def leaves(
+        event_type: str, error_type: str | None, message: str | None, cause: str | None, given: str | None
+    ) -> bool:
+        about = partial(Subject, event_type, error_type, message, cause, given)
+        with_it, without = (group(about(partial(str, shown)), rules) for shown in (text, ERASED))
+        return with_it.cluster_id != without.cluster_id
+
+    held: list[tuple[int, int]] = []
+    after, full = 0, True
+    while full:
+        rows = db.query(_SQL["with_traceback"], {"traceback": traceback, "after": after, "page": _PAGE})
+        held += [(row[0], row[8]) for row in rows if leaves(*row[2:7])]
+        full = len(rows) == _PAGE
+        after = rows[-1][0] if rows else after
+    return held
+
+
 def rename_clusters(db: Deriver, cluster_ids: list[int], policy: Policy) -> None:
     """Name clusters anew, after failures of theirs were erased: by the first of those that were not."""
     find = _grouper(db)

@@ -76,11 +76,12 @@ SELECT m.event_id, m.event_type, m.sync_status, m.dismissed, m.cluster_id, coale
   LEFT JOIN known_attempt a ON a.event_id = m.event_id AND a.attempt_no = m.tried;
 
 -- name: unfingerprinted
--- New failures that have no cluster yet, in pages: the template is made in Python. Of an erased one the cluster is known.
+-- New failures that have no cluster yet, in pages: the template is made in Python. Where an erasure took away what decides
+-- it, of this event or of another one with the same traceback, the cluster is known.
 SELECT a.attempt_id, a.traceback, e.event_type, a.error_type, a.error_message, a.cause, coalesce(a.fingerprint, e.fingerprint),
-       x.cluster_id
+       (SELECT max(x.cluster_id) FROM erasure_log x
+         WHERE x.of_table IN ('attempt_log', 'failure') AND x.row_id = a.attempt_id)
   FROM new_attempt a JOIN event_log e ON e.event_id = a.event_id
-  LEFT JOIN erasure_log x ON x.of_table = 'attempt_log' AND x.row_id = a.attempt_id
  WHERE a.outcome = 'FAILED' AND a.attempt_id > :after
    AND NOT EXISTS (SELECT 1 FROM failure f WHERE f.attempt_id = a.attempt_id)
  ORDER BY a.attempt_id LIMIT :page;
@@ -97,12 +98,24 @@ ON CONFLICT (cluster_id) DO UPDATE SET error_type = excluded.error_type, templat
 
 -- name: named_by
 -- The failures that may name these clusters, the first ones first.
+SELECT * FROM (
+  SELECT a.attempt_id, a.traceback, e.event_type, a.error_type, a.error_message, a.cause,
+         coalesce(a.fingerprint, e.fingerprint) AS fingerprint,
+         (SELECT max(x.cluster_id) FROM erasure_log x
+           WHERE x.of_table IN ('attempt_log', 'failure') AND x.row_id = a.attempt_id) AS kept
+    FROM failure f JOIN attempt_log a ON a.attempt_id = f.attempt_id JOIN event_log e ON e.event_id = a.event_id
+   WHERE f.cluster_id = :cluster) AS named
+ ORDER BY kept IS NOT NULL, attempt_id LIMIT 1;
+
+-- name: with_traceback
+-- Failures with a traceback whose cluster no erasure keeps yet, in pages, with the cluster that they are in.
 SELECT a.attempt_id, a.traceback, e.event_type, a.error_type, a.error_message, a.cause, coalesce(a.fingerprint, e.fingerprint),
-       x.cluster_id
-  FROM failure f JOIN attempt_log a ON a.attempt_id = f.attempt_id JOIN event_log e ON e.event_id = a.event_id
-  LEFT JOIN erasure_log x ON x.of_table = 'attempt_log' AND x.row_id = a.attempt_id
- WHERE f.cluster_id = :cluster
- ORDER BY x.cluster_id IS NOT NULL, a.attempt_id LIMIT 1;
+       NULL, f.cluster_id
+  FROM attempt_log a JOIN event_log e ON e.event_id = a.event_id JOIN failure f ON f.attempt_id = a.attempt_id
+ WHERE a.traceback = :traceback AND a.attempt_id > :after
+   AND NOT EXISTS (SELECT 1 FROM erasure_log x
+                    WHERE x.of_table IN ('attempt_log', 'failure') AND x.row_id = a.attempt_id)
+ ORDER BY a.attempt_id LIMIT :page;
 
 -- name: rename_cluster
 UPDATE failure_cluster SET error_type = ?, template = ? WHERE cluster_id = ?;

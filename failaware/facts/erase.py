@@ -6,7 +6,7 @@ Runs inside one transaction of a Writer.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from failaware.derive.fold import rename_clusters
+from failaware.derive.fold import held_by_traceback, rename_clusters
 from failaware.derive.rules import Policy
 from failaware.derive.seals import BY_TABLE, text_digests
 from failaware.engine import Writer
@@ -73,6 +73,7 @@ def erase(
     left = {number for number in tracebacks if not shared and _is_shared(db, number, event_ids)}
     for number, decision_id in tracebacks.items():
         if number not in left:
+            clusters |= _keep_clusters(db, number, decision_id)
             _remove(db, "traceback_log", [number], decision_id)
     rename_clusters(db, sorted(clusters), policy)
     return len(event_ids), errors, len(tracebacks) - len(left), len(left)
@@ -81,6 +82,18 @@ def erase(
 def _is_shared(db: Writer, traceback: int, event_ids: Sequence[int]) -> bool:
     others = _OTHERS.format(events=",".join(map(str, event_ids)))
     return bool(db.query(others, (traceback,))[0][0])
+
+
+def _keep_clusters(db: Writer, traceback: int, decision_id: int) -> set[int]:
+    """Other events' failures stay in the clusters that they are in by this traceback; returns these clusters."""
+    held = held_by_traceback(db, traceback)
+    first = append.next_id(db, "erasure_log", "erasure_id")
+    kept = [
+        (erasure_id, decision_id, "failure", attempt_id, "", cluster_id)
+        for erasure_id, (attempt_id, cluster_id) in enumerate(held, start=first)
+    ]
+    db.append("erasure_log", _ERASURE, kept)
+    return {cluster_id for _, cluster_id in held}
 
 
 def _remove(db: Writer, table: str, ids: list[int], decision_id: int, clusters: dict[int, int] | None = None) -> None:

@@ -6,10 +6,13 @@ import psycopg
 import pytest
 
 import failaware.engine.sqlite.writer as engine
-from failaware import Handlers, Inspector, NotFound, Permanent, Store, UsageError, Worker
+from failaware import Handlers, Inspector, NotFound, Permanent, Retry, Store, UsageError, Worker
+from failaware.derive.grouping import GroupingRules
 from failaware.engine.guards import ERASED
+from failaware.facts.copy import copy_facts
+from failaware.facts.restore import finish
 from failaware.read.verify import verify
-from tests.conftest import assert_rebuild_changes_nothing, plain, plain_sqlite, query
+from tests.conftest import assert_rebuild_changes_nothing, derived, plain, plain_sqlite, query
 
 SECRET = "Ada Lovelace, born 1815"
 
@@ -144,3 +147,35 @@ def test_a_reader_in_the_middle_is_said_to_keep_a_trace(path, clock, monkeypatch
             assert not store.erase([event_id], because="r").wiped
         with Inspector.open(path) as inspector:
             assert inspector.event(event_id).event_payload == f'"{ERASED}"'
+
+
+def bare(message=""):
+    raise AssertionError(message)
+
+
+@pytest.mark.parametrize("rules", ["", '[[rule]]\ntraceback = "bare"\ngroup = "legacy"\n'])
+@pytest.mark.parametrize("again", [False, True])
+def test_other_events_stay_in_the_cluster_that_a_shared_traceback_gave_them(store, path, tmp_path, clock, rules, again):
+    """By its own word, or by the place in the code where a message says nothing."""
+    store.rebuild(grouping=GroupingRules.from_toml(rules))
+    handlers = Handlers()
+    handlers.on("*", retry=Retry(max_attempts=1))(lambda event: bare("" if event.payload < 3 else "says much"))
+    store.record_many((event_type, n) for event_type in ("cart", "order") for n in (1, 2, 3))
+    Worker(store, handlers).run(until_idle=True, patience=0)
+    before = derived(store)
+    clock.advance(1)
+    store.erase([1], because="gdpr", shared_tracebacks=True)
+    if again:
+        store.erase([2, 4], because="gdpr", shared_tracebacks=True)
+    after = derived(store)
+    assert after["failure"] == before["failure"]
+    assert after["event_state"] == before["event_state"]
+    assert verify(path).findings == ()
+    assert_rebuild_changes_nothing(store)
+    with Inspector.open(path, clock=clock) as inspector, inspector.as_of(clock.now) as then:
+        assert then.clusters() == inspector.clusters()
+    with Inspector.open(path) as source, Store.open(tmp_path / "copy.db") as copy:
+        copy_facts(source.db, copy)
+        finish(copy)
+        assert derived(copy) == after
+    assert verify(tmp_path / "copy.db").findings == ()
