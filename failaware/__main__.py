@@ -11,7 +11,16 @@ def main() -> int:
 
     from failaware.cli.main import main as run
 
-    warnings.formatwarning = lambda message, *_: f"failaware: {message}\n"
+    ours, shown = os.path.dirname(__file__) + os.sep, warnings.formatwarning
+
+    def one_line(
+        message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+    ) -> str:
+        if filename.startswith(ours):
+            return f"failaware: {message}\n"
+        return shown(message, category, filename, lineno, line)  # of a handler, or of a library: with its place
+
+    warnings.formatwarning = one_line
     return run(sys.argv[1:])
 
 

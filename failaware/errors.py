@@ -14,7 +14,7 @@
     │   ├── StoreCorrupt      it is damaged
     │   ├── StoreBusy         someone else holds it for longer than we wait
     │   ├── StatementError    PostgreSQL refused a statement; its own error is the cause
-    │   └── TransactionEnded  the server ended a transaction in which nothing happened for too long
+    │   └── TransactionEnded  a transaction ended before its time: it was idle, or a statement ended it
     ├── NotFound              no such event or cluster                          exit status 2
     │
     ├── Permanent             raised by a handler: do not try again
@@ -22,6 +22,11 @@
 
 Each message is one sentence that says what is wrong and what to do. May touch: nothing.
 """
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 
 class FailawareError(Exception):
@@ -83,7 +88,7 @@ class StatementError(StoreError):
 
 
 class TransactionEnded(StoreError):
-    """The PostgreSQL server ended a transaction in which nothing happened for too long; nothing of it was written."""
+    """A transaction ended before its time: a PostgreSQL server found it idle for too long, or a statement ended it."""
 
 
 class NotFound(FailawareError):
@@ -107,14 +112,71 @@ class Permanent(FailawareError):
 class RetryAfter(FailawareError):
     """Raise this in a handler when the other side says when to come back.
 
+    Where `seconds` says nothing usable (None, since there was no such header; a text that is neither a number nor a
+    date; nan), the attempt fails with the message, and the policy's own retry delay applies.
+
     Args:
-        seconds: how long to wait at least (a number, or text that is one, as an HTTP header gives it); the policy's
-            number of attempts still counts.
+        seconds: how long to wait at least: a number, or the value of an HTTP `Retry-After` header, which is a number or
+            a date; a timedelta or an aware datetime will do as well. The policy's number of attempts still counts.
         message: what happened, for the attempt's error message.
         fingerprint: as of `Permanent`. Any other exception may carry one too, as its `failaware_fingerprint`.
     """
 
-    def __init__(self, seconds: float | str, message: str = "", *, fingerprint: str | None = None) -> None:
-        self.seconds = float(seconds)
+    seconds: float | None = None
+    """How long to wait at least; None where a date says when, or nothing does."""
+    until: float | None = None
+    """When to come back (seconds since the epoch), where a date says so."""
+
+    def __init__(self, seconds: object = None, message: str = "", *, fingerprint: str | None = None) -> None:
+        try:
+            self.seconds, self.until = _seconds_or_time(seconds)
+        except Exception:  # noqa: BLE001 - the upstream's nonsense must not replace the failure that it came with
+            self.seconds = self.until = None
         self.failaware_fingerprint = fingerprint
-        super().__init__(message or f"asked to come back after {self.seconds:g} s")
+        super().__init__(message or self._default_message())
+
+    def seconds_from(self, now: float) -> float | None:
+        """The seconds to wait at least, counted from `now` (seconds since the epoch); None if that is not known."""
+        return self.seconds if self.until is None else self.until - now
+
+    def _default_message(self) -> str:
+        if self.until is not None:
+            from datetime import UTC, datetime, timedelta
+
+            return f"asked to come back at {datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=self.until):%F %TZ}"
+        return "asked to come back later" if self.seconds is None else f"asked to come back after {self.seconds:g} s"
+
+
+def _seconds_or_time(given: object) -> tuple[float | None, float | None]:
+    """What a Retry-After says: how many seconds, or when (seconds since the epoch); neither where it makes no sense."""
+    import math
+    from datetime import datetime, timedelta
+
+    if given is None or isinstance(given, bool):
+        return None, None
+    if isinstance(given, timedelta):
+        return given.total_seconds(), None
+    if isinstance(given, bytes | bytearray):
+        given = given.decode("latin-1")
+    if isinstance(given, str):
+        text = given.strip()
+        try:
+            given = float(text)
+        except ValueError:
+            given = _time(text)
+    if isinstance(given, datetime):
+        return None, given.timestamp() if given.tzinfo is not None else None
+    seconds = float(given)  # type: ignore[arg-type]
+    return (seconds, None) if math.isfinite(seconds) else (None, None)
+
+
+def _time(text: str) -> "datetime":
+    """A date of HTTP, in any of its three forms, or of ISO 8601; UTC unless it says otherwise."""
+    from datetime import UTC, datetime
+    from email.utils import parsedate_to_datetime
+
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        time = parsedate_to_datetime(text)
+    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)

@@ -151,17 +151,6 @@ class Reject(NamedTuple):
     rejected_at: int
 
 
-class Claimed(NamedTuple):
-    """An event under this worker's lease.
-
-    `tries` counts the attempts since it was recorded or last requeued. `suspect`: its last attempt lost its worker.
-    """
-
-    event: Event
-    tries: int
-    suspect: bool
-
-
 class Attempt(NamedTuple):
     """One try at applying an event, and what was decided after it."""
 

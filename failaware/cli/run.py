@@ -1,6 +1,7 @@
 """`failaware run MODULE:HANDLERS`: apply due events through handlers until stopped."""
 
 import argparse
+import os
 import sys
 
 from failaware.cli import output
@@ -8,12 +9,12 @@ from failaware.place import resolve
 from failaware.read.inspector import Inspector
 from failaware.store import Store
 from failaware.sync.handlers import load_handlers
-from failaware.sync.worker import BATCH, Worker
+from failaware.sync.worker import BATCH, GRACE_S, Worker
 from failaware.text import shown_place
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """HANDLERS, --until-idle, --concurrency, --batch, --lease, --synchronous."""
+    """HANDLERS, --until-idle, --concurrency, --batch, --lease, --grace, --synchronous."""
     parser.add_argument("handlers", help="module:name of a failaware.Handlers(); 'module' alone means module:handlers")
     parser.add_argument("--until-idle", action="store_true", help="return once nothing is due within a second")
     parser.add_argument("--concurrency", type=int, default=1, metavar="N", help="handlers at once (default 1)")
@@ -26,6 +27,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=60.0,
         metavar="S",
         help="seconds until a silent worker counts as lost (default 60)",
+    )
+    parser.add_argument(
+        "--grace",
+        type=float,
+        default=GRACE_S,
+        metavar="S",
+        help=f"seconds that handlers have to end after SIGTERM (default {GRACE_S:g})",
     )
     add_synchronous(parser)
 
@@ -45,7 +53,9 @@ def run(args: argparse.Namespace) -> int:
     place = resolve(args.db)  # handlers may change the folder
     handlers = load_handlers(args.handlers)
     with Store.open(place, synchronous=args.synchronous) as store:
-        worker = Worker(store, handlers, concurrency=args.concurrency, batch=args.batch, lease=args.lease)
+        worker = Worker(
+            store, handlers, concurrency=args.concurrency, batch=args.batch, lease=args.lease, grace=args.grace
+        )
         if not args.until_idle:
             sys.stderr.write(
                 f"{worker.name} applies events of {shown_place(args.db)}; Ctrl-C finishes what is in hand and stops\n"
@@ -64,4 +74,7 @@ def run(args: argparse.Namespace) -> int:
             "what is due later than in a second, or has no handler here, was not waited for; "
             "run it again, or without --until-idle\n"
         )
+    if worker.has_left_handlers:  # Python would wait for threads that handlers have made
+        sys.stdout.flush()
+        os._exit(0)
     return 0

@@ -51,6 +51,7 @@ STEPS: tuple[Step, ...] = (
         ),
     ),
     Step("functions_and_a_write_lock_that_need_privileges_on_postgresql", ()),
+    Step("begun_leases", ("ALTER TABLE lease ADD COLUMN begun INTEGER NOT NULL DEFAULT 1",)),
 )
 """In their order. Never change one that was released: stores have been through it."""
 

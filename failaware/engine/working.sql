@@ -2,7 +2,8 @@
 CREATE TABLE lease (
   event_id     INTEGER PRIMARY KEY,
   leased_until INTEGER NOT NULL,
-  leased_by    TEXT NOT NULL
+  leased_by    TEXT NOT NULL,
+  begun        INTEGER NOT NULL DEFAULT 1  -- 1: an attempt began with it; 0: it waits for a free handler, or has begun
 ) STRICT;
 
 CREATE TABLE followed (                -- how far `ingest --follow` has read; moves with the facts that it read

@@ -1,11 +1,12 @@
 """Leases: a worker's temporary claim on due events. Each function runs inside one transaction of a Writer."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from failaware.engine import Reader, Row, Writer
-from failaware.model import NEVER, Claimed, Event
+from failaware.model import NEVER, Event
 
 WORKER_LOST = "WorkerLost"
 """The error type of the attempt that records a worker's death."""
@@ -15,13 +16,15 @@ PROGRAM = "#exec"
 
 _DUE = """
 SELECT s.due_at, s.event_id, s.event_type, e.event_payload, k.key, e.source, e.occurred_at, e.detected_at, s.attempts,
-       s.attempts - s.budget_from, a.error_type IS NOT NULL
+       s.attempts - s.budget_from, a.error_type IS NOT NULL, l.event_id IS NOT NULL
   FROM event_state s
   JOIN event_log e ON e.event_id = s.event_id
   LEFT JOIN event_key k ON k.event_id = s.event_id
   LEFT JOIN lease l ON l.event_id = s.event_id
   LEFT JOIN attempt_log a ON a.attempt_id = s.last_failure AND a.attempt_no = s.attempts AND a.error_type = :lost
- WHERE s.event_type = :type AND s.due_at IS NOT NULL AND s.due_at <= :now AND l.event_id IS NULL
+ WHERE s.event_type = :type AND s.due_at IS NOT NULL AND s.due_at <= :now
+   AND (l.event_id IS NULL OR (l.begun = 0 AND l.leased_until < :now))
+   AND (:suspects = 1 OR a.error_type IS NULL)
  ORDER BY s.due_at, s.event_id LIMIT :limit
 """
 _WAITING = "SELECT DISTINCT event_type FROM tally WHERE sync_status IN ('PENDING', 'FAILED') AND dismissed = 0"
@@ -35,12 +38,28 @@ SELECT s.event_type, 1, min(l.leased_until)
   FROM lease l JOIN event_state s ON s.event_id = l.event_id GROUP BY s.event_type
 """
 _decode = json.JSONDecoder().decode
-_SUSPECT_WAITS = 1_000_000  # µs for which others may still be taken before it
+
+
+class Claimed(NamedTuple):
+    """A due event that a worker claims.
+
+    `tries` counts the attempts since it was recorded or last requeued. `suspect`: its last attempt lost its worker.
+    `unsure`: a worker was lost that may have begun an attempt. `noted`: the attempt begins only once its lease says so.
+    `begun`: it does, so that losing the worker is a failed attempt.
+    """
+
+    event: Event
+    tries: int
+    due_at: int
+    suspect: bool
+    unsure: bool
+    noted: bool = True
+    begun: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class LostLease:
-    """A lease that ran out: its worker died, or lost touch, with the event in hand. `tries` as in Claimed."""
+    """A lease that ran out: its worker died, or lost touch, in an attempt at the event. `tries` as in Claimed."""
 
     event_id: int
     event_type: str
@@ -55,49 +74,57 @@ def waiting_types(db: Reader, handles: Callable[[str], bool]) -> list[str]:
 
 
 def lost(db: Writer, handles: Callable[[str], bool], now: int, *, by: str = "") -> list[LostLease]:
-    """End the leases that ran out, of names that end with `by`, and tell of those whose event is still to be tried."""
+    """End the leases that ran out, of names that end with `by`; returns those with an attempt that began.
+
+    An event that only waited for a free handler, as far as is known, is due again without a failed attempt. Its lease
+    stays, over as it is, so that whoever claims it next notes when its attempt begins: should it be what kills
+    workers, that is known by then.
+    """
     rows = db.query(
-        "SELECT l.event_id, s.event_type, s.attempts - s.budget_from, l.leased_by, l.leased_until, s.due_at "
+        "SELECT l.event_id, s.event_type, s.attempts - s.budget_from, l.leased_by, l.leased_until, l.begun, s.due_at "
         "FROM lease l JOIN event_state s ON s.event_id = l.event_id WHERE l.leased_until < ?",
         (now,),
     )
     mine = [row for row in rows if handles(row[1]) and row[3].endswith(by)]
-    db.execute_many("DELETE FROM lease WHERE event_id = ?", [(row[0],) for row in mine])
-    return [LostLease(*row[:5]) for row in mine if row[5] is not None]
+    over = [(row[0],) for row in mine if row[5] or row[6] is None or row[6] > now]
+    if over:
+        db.execute_many("DELETE FROM lease WHERE event_id = ?", over)
+    return [LostLease(*row[:5]) for row in mine if row[5] and row[6] is not None]
 
 
-def take(
-    db: Writer, types: list[str], *, worker: str, now: int, until: int, limit: int, alone: bool
-) -> list[Claimed] | None:
-    """Lease up to `limit` events of these types that are due, the types in the order given.
+def due(db: Reader, event_type: str, *, now: int, limit: int, suspects: bool = True) -> list[Claimed]:
+    """The events of a type that are due and that nobody holds, longest due first; without suspects if so asked."""
+    parameters = {"type": event_type, "now": now, "limit": limit, "lost": WORKER_LOST, "suspects": int(suspects)}
+    return [_claimed(row) for row in db.query(_DUE, parameters)]
 
-    An event whose last attempt lost its worker may be what kills workers: it is taken by itself, and only when
-    `alone` says that the worker has nothing else in hand, so that it cannot take the innocent down with it. When it
-    has been due for a second, nothing else is taken either, and None returned: when the worker's hands are empty, its
-    turn comes.
-    """
-    batch: list[Claimed] = []
-    for event_type in types:
-        rows = db.query(_DUE, {"type": event_type, "now": now, "limit": limit - len(batch), "lost": WORKER_LOST})
-        suspects = [row for row in rows if row[-1]]
-        if suspects and alone and not batch:
-            batch = [_claimed(suspects[0])]
-            break
-        if suspects and not alone and suspects[0][0] < now - _SUSPECT_WAITS:
-            return None
-        batch += [_claimed(row) for row in rows if not row[-1]]
-        if len(batch) >= limit:
-            break
-    leases = [(claimed.event.event_id, until, worker) for claimed in batch]
-    db.append("lease", ("event_id", "leased_until", "leased_by"), leases)
-    return batch
+
+def lease(db: Writer, batch: Sequence[Claimed], *, worker: str, until: int) -> None:
+    """Lease these events, which are due, to a worker."""
+    unsure = [(claimed.event.event_id,) for claimed in batch if claimed.unsure]
+    if unsure:
+        db.execute_many("DELETE FROM lease WHERE event_id = ?", unsure)
+    rows = [(claimed.event.event_id, until, worker, int(claimed.begun)) for claimed in batch]
+    db.append("lease", ("event_id", "leased_until", "leased_by", "begun"), rows)
+
+
+def begin(db: Writer, event_ids: Iterable[int], worker: str) -> None:
+    """Note that the attempts at these events of a worker have begun."""
+    rows = [(event_id, worker) for event_id in event_ids]
+    db.execute_many("UPDATE lease SET begun = 1 WHERE event_id = ? AND leased_by = ?", rows)
+
+
+def end(db: Writer, event_ids: Iterable[int], worker: str) -> None:
+    """End these leases of a worker, without an attempt: the events are due again at once, for anyone."""
+    rows = [(event_id, worker) for event_id in event_ids]
+    db.execute_many("DELETE FROM lease WHERE event_id = ? AND leased_by = ?", rows)
 
 
 def hold(db: Writer, event_id: int, worker: str, *, now: int, until: int) -> None:
     """Lease one event that this worker is trying already, or renew that; another's live lease stands."""
     db.execute(
         "INSERT INTO lease (event_id, leased_until, leased_by) VALUES (:event, :until, :worker) "
-        "ON CONFLICT (event_id) DO UPDATE SET leased_until = excluded.leased_until, leased_by = excluded.leased_by "
+        "ON CONFLICT (event_id) "
+        "DO UPDATE SET leased_until = excluded.leased_until, leased_by = excluded.leased_by, begun = 1 "
         "WHERE lease.leased_by = excluded.leased_by OR lease.leased_until < :now",
         {"event": event_id, "until": until, "worker": worker, "now": now},
     )
@@ -148,6 +175,6 @@ def next_due(db: Reader, handles: Callable[[str], bool]) -> int | None:
 
 
 def _claimed(row: Row) -> Claimed:
-    _, event_id, event_type, payload, key, source, occurred_at, detected_at, attempts, tries, suspect = row
+    due_at, event_id, event_type, payload, key, source, occurred_at, detected_at, attempts, tries, suspect, unsure = row
     event = Event(event_id, event_type, _decode(payload), key, source, occurred_at, detected_at, attempts + 1)
-    return Claimed(event, tries, bool(suspect))
+    return Claimed(event, tries, due_at, bool(suspect), bool(unsure))

@@ -1,57 +1,84 @@
-"""One try at applying one event: calls the handler and tells what happened. No SQL, no decision."""
+"""One attempt at one event: calls the handler and describes what happened. No SQL, no decision.
 
-import inspect
-from typing import Any, NamedTuple
+Whatever a handler raises or returns, an attempt ends with a `Tried`: the object may be hostile in every part of it.
+"""
+
+import time
+from collections.abc import Callable
+from typing import NamedTuple
 
 from failaware.capture.exceptions import describe
-from failaware.errors import HandlerError
+from failaware.facts.claim import Claimed
 from failaware.ingest.masking import Masker
-from failaware.model import Claimed, NewAttempt
+from failaware.model import Failure, NewAttempt
 from failaware.sync.handlers import Handler
 from failaware.sync.retry import Outcome, decide
 
 
 class Tried(NamedTuple):
-    """What happened: `error` is None when the handler returned.
+    """What happened: `error` is None when the handler returned, and `failure` describes it otherwise.
 
-    Times in µs; `finished_at` is never before `started_at`, even when the clock goes backwards meanwhile.
+    Times in µs by the store's clock; `finished_at` is never before `started_at`, even when the clock goes backwards
+    meanwhile. `took_s` is how long it took, in seconds that only go forwards.
     """
 
     claimed: Claimed
     handler: Handler
     error: BaseException | None
+    failure: Failure | None
     started_at: int
     finished_at: int
+    took_s: float
 
 
-def must_have_run(result: Any) -> None:
-    """A plain handler that returned a coroutine has done nothing: that is a failure, not SYNCED.
+class Attempt:
+    """An attempt that has begun."""
 
-    Raises:
-        HandlerError: it did.
-    """
-    if inspect.iscoroutine(result):
-        result.close()
-        raise HandlerError(
-            f"the handler returned the coroutine {result.__qualname__}; register an async function instead"
-        )
+    def __init__(self, claimed: Claimed, handler: Handler, clock: Callable[[], int], masker: Masker) -> None:
+        self._claimed, self._handler, self._clock, self._masker = claimed, handler, clock, masker
+        self._started_at = clock()
+        self._began = time.perf_counter()
+
+    def ended(self, error: BaseException | None) -> Tried:
+        """How it ended: with this error, or well."""
+        took = time.perf_counter() - self._began
+        finished_at = max(self._started_at, self._clock())
+        failure = None if error is None else described(error, self._masker)
+        return Tried(self._claimed, self._handler, error, failure, self._started_at, finished_at, took)
+
+
+def failed(claimed: Claimed, handler: Handler, error: BaseException) -> Tried:
+    """The last resort, where the way to a result has failed itself: an attempt that failed just now."""
+    now = time.time_ns() // 1_000
+    return Tried(claimed, handler, error, described(error, None), now, now, 0.0)
+
+
+def described(error: BaseException, masker: Masker | None) -> Failure:
+    """The error in words; its type alone where the object does not let itself be described."""
+    try:
+        return describe(error, masker=masker)
+    except BaseException as broken:  # noqa: BLE001 - also a SystemExit that its __str__ raises
+        name, problem = (str(type.__dict__["__name__"].__get__(type(given))) for given in (error, broken))
+        return Failure(name, f"<could not be described: {problem}>", None)
 
 
 def from_handler(error: BaseException) -> BaseException:
-    """The error with a traceback that begins in the handler, not in the frame of ours that called it."""
-    if error.__traceback__ is not None:
-        error.__traceback__ = error.__traceback__.tb_next
-    return error
+    """The error with a traceback that begins in the handler, not in the frame of ours that called it.
+
+    By BaseException's own means: a frozen dataclass refuses assignment, and an attribute may be a property that raises.
+    """
+    traceback = BaseException.__dict__["__traceback__"].__get__(error)
+    return error if traceback is None else BaseException.with_traceback(error, traceback.tb_next)
 
 
-def to_fact(tried: Tried, *, worker: str, masker: Masker) -> NewAttempt:
+def to_fact(tried: Tried, *, worker: str) -> NewAttempt:
     """The attempt as it is kept: the error in words, and what was decided after it."""
     event_id = tried.claimed.event.event_id
     if tried.error is None:
         return NewAttempt(event_id, None, worker, tried.started_at, tried.finished_at, None, None)
     outcome = _outcome(tried, tried.claimed.tries)
-    failure = describe(tried.error, masker=masker)
-    return NewAttempt(event_id, failure, worker, tried.started_at, tried.finished_at, outcome.retry_at, outcome.because)
+    times = tried.started_at, tried.finished_at
+    return NewAttempt(event_id, tried.failure, worker, *times, outcome.retry_at, outcome.because)
 
 
 def redecided(fact: NewAttempt, tried: Tried, tries: int) -> NewAttempt:

@@ -1,15 +1,17 @@
 """The registry of handlers: which function applies which events, and how it is retried."""
 
 import importlib
-import inspect
 import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any, TypeVar
 
+from failaware.capture.exceptions import describe
 from failaware.errors import HandlerError
+from failaware.sync.outcome import is_async, is_generator
 from failaware.sync.retry import Retry
 from failaware.text import misfit
 
@@ -53,18 +55,25 @@ class Handlers:
                 then failed with TransactionEnded.
 
         Raises:
-            HandlerError: not a pattern, or it is taken.
+            HandlerError: not a pattern, or it is taken; or the function is a generator function, of which nothing would
+                run. A handler that returns something still to be awaited fails with HandlerError when it is called.
         """
-        if not _is_pattern(pattern):
+        if not isinstance(pattern, str) or not _is_pattern(pattern):
             raise HandlerError(f"'{pattern}' is not a pattern; use an event type, a prefix such as 'payment.*', or '*'")
         if pattern in self._by_pattern:
             raise HandlerError(f"'{pattern}' has a handler already: {_name(self._by_pattern[pattern].function)}")
 
         def register(function: F) -> F:
-            is_async = any(map(inspect.iscoroutinefunction, (function, getattr(function, "__call__", None))))  # noqa: B004
-            if is_async and transaction:
+            if not callable(function):
+                raise HandlerError(f"the handler of '{pattern}' is a {type(function).__name__}, which cannot be called")
+            if is_generator(function):
+                raise HandlerError(
+                    f"{_name(function)} has 'yield' in it, so calling it runs nothing; use return instead"
+                )
+            waits = is_async(function)
+            if waits and transaction:
                 raise HandlerError(f"{_name(function)} is async; a handler with transaction=True is a plain function")
-            self._by_pattern[pattern] = Handler(pattern, function, retry or Retry(), is_async, transaction)
+            self._by_pattern[pattern] = Handler(pattern, function, retry or Retry(), waits, transaction)
             return function
 
         return register
@@ -107,17 +116,11 @@ def load_handlers(place: str) -> Handlers:
     with suppress(FileNotFoundError):  # the folder was removed: installed modules are found all the same
         if os.getcwd() not in sys.path:
             sys.path.append(os.getcwd())
+    module = _import(module_name)
     try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not (module_name + ".").startswith(error.name + "."):
-            raise HandlerError(f"{module_name} needs the module '{error.name}', which is not installed") from None
-        raise HandlerError(f"there is no module '{module_name}' here or among the installed ones") from None
+        handlers = getattr(module, name, None)
     except Exception as error:
-        raise HandlerError(
-            f"{module_name} cannot be imported: {type(error).__name__}: {error}{_place(error)}"
-        ) from error
-    handlers = getattr(module, name, None)
+        raise HandlerError(f"{module_name}:{name} cannot be read: {_described(error)}") from error
     if not isinstance(handlers, Handlers):
         what = "no such name" if handlers is None else f"a {type(handlers).__name__}"
         raise HandlerError(f"{module_name}:{name} is {what}; write handlers = failaware.Handlers() in {module_name}")
@@ -132,7 +135,35 @@ def _is_pattern(pattern: str) -> bool:
     return pattern == "*" or (bool(named) and not set("*?") & set(named) and misfit(named) is None)
 
 
-def _place(error: Exception) -> str:
+def _import(module_name: str) -> ModuleType:
+    """The user's module, imported.
+
+    Raises:
+        HandlerError: there is none, or it does not get to its end. Ctrl-C passes as it is.
+    """
+    try:
+        return importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not (module_name + ".").startswith(error.name + "."):
+            raise HandlerError(f"{module_name} needs the module '{error.name}', which is not installed") from None
+        raise HandlerError(f"there is no module '{module_name}' here or among the installed ones") from None
+    except SystemExit as left:
+        raise HandlerError(
+            f"{module_name} ends the program when it is imported ({_described(left)}{_place(left)}); "
+            "put what only a script does under: if __name__ == '__main__'"
+        ) from left
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise HandlerError(f"{module_name} cannot be imported: {_described(error)}{_place(error)}") from error
+
+
+def _described(error: BaseException) -> str:
+    described = describe(error)
+    return f"{described.error_type}: {described.error_message}"
+
+
+def _place(error: BaseException) -> str:
     """Where in the user's module it went wrong; a SyntaxError says so itself."""
     last = error.__traceback__
     while last is not None and last.tb_next is not None:
@@ -143,4 +174,5 @@ def _place(error: Exception) -> str:
 
 
 def _name(function: Callable[..., Any]) -> str:
-    return f"{function.__module__}.{getattr(function, '__qualname__', function)}"
+    named = function if hasattr(function, "__qualname__") else type(function)  # a partial or an object has no name
+    return f"{named.__module__}.{named.__qualname__}"

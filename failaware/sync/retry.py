@@ -5,9 +5,11 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache
 
-from failaware.errors import Permanent, RetryAfter, UsageError
+from failaware.errors import Permanent, RetryAfter
+from failaware.sync.checks import real, whole
 
 _LONGEST_S = 100 * 365 * 86_400.0  # a wait is a century at most: more would not fit into a store
+_MOST_ATTEMPTS, _MOST_JITTER, _FINITE = 1_000_000_000, 1_000.0, 1e300
 _POWERS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -24,7 +26,8 @@ class Retry:
     `RetryAfter` can only make a wait longer, `Permanent` ends the tries at once.
 
     Raises:
-        UsageError: max_attempts below 1, a negative number, or a factor below 1.
+        UsageError: max_attempts is not a whole number from 1 to 1,000,000,000, factor is below 1, jitter is not from 0
+            to 1,000, or base or cap is negative; or one of them is no finite number.
     """
 
     max_attempts: int = 5
@@ -34,12 +37,16 @@ class Retry:
     jitter: float = 0.1
 
     def __post_init__(self) -> None:
-        if self.max_attempts < 1:
-            raise UsageError(f"max_attempts is 1 or more, not {self.max_attempts}")
-        for name, least in (("base", 0), ("factor", 1), ("cap", 0), ("jitter", 0)):
-            value = getattr(self, name)
-            if not math.isfinite(value) or value < least:
-                raise UsageError(f"{name} is {least} or more, not {value}")
+        """Check the numbers; they are kept as int and float, whatever types they came as."""
+        numbers = {
+            "max_attempts": whole("max_attempts", self.max_attempts, least=1, most=_MOST_ATTEMPTS),
+            "base": real("base", self.base, least=0, most=_FINITE),
+            "factor": real("factor", self.factor, least=1, most=_FINITE),
+            "cap": real("cap", self.cap, least=0, most=_FINITE),
+            "jitter": real("jitter", self.jitter, least=0, most=_MOST_JITTER),
+        }
+        for name, number in numbers.items():
+            object.__setattr__(self, name, number)
 
     def delay(self, event_id: int, n: int) -> float:
         """The wait after the n-th failed attempt, in seconds."""
@@ -63,16 +70,31 @@ class Outcome:
 
 def decide(policy: Retry, *, event_id: int, tries: int, failed_at: int, error: BaseException | None = None) -> Outcome:
     """Decide what follows the `tries`-th failure (counted since the event was recorded or last requeued)."""
-    if isinstance(error, Permanent):
+    if issubclass(type(error), Permanent):  # not isinstance, which asks the object for its __class__
         return Outcome(None, "Permanent: the handler says that trying again cannot help")
     if tries >= policy.max_attempts:
         return Outcome(None, f"{tries} of {policy.max_attempts} attempts used")
     delay = policy.delay(event_id, tries)
     because = f"attempt {tries} of {policy.max_attempts}: {_reckoning(policy, event_id, tries)}"
-    if isinstance(error, RetryAfter) and error.seconds > delay:
-        delay = error.seconds
+    asked_for = _asked_for(error, failed_at)
+    if asked_for > delay:
+        delay = asked_for
         because = f"attempt {tries} of {policy.max_attempts}: RetryAfter, {_seconds(delay)} asked for"
     return Outcome(failed_at + math.ceil(min(delay, _LONGEST_S) * 1_000_000), because)
+
+
+def _asked_for(error: BaseException | None, failed_at: int) -> float:
+    """The seconds after `failed_at` (µs) that a RetryAfter asks for; 0.0 where nothing usable is asked for.
+
+    A subclass may have left out `super().__init__`, or have put anything into the attributes.
+    """
+    if not issubclass(type(error), RetryAfter):
+        return 0.0
+    try:
+        seconds = error.seconds_from(failed_at / 1_000_000)  # type: ignore[union-attr]
+        return 0.0 if seconds is None or not math.isfinite(seconds) else float(seconds)
+    except Exception:  # noqa: BLE001 - the policy's own delay holds then
+        return 0.0
 
 
 def _reckoning(policy: Retry, event_id: int, n: int) -> str:

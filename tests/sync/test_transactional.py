@@ -58,17 +58,20 @@ def test_a_transactional_handler_whose_statement_is_refused_fails_alone(store, i
 
 
 def test_a_transactional_event_that_another_worker_took_over_is_left_to_it(store, inspector):
-    calls = []
+    calls, taken = [], []
 
     def handle(event, transaction):
         calls.append(event.event_id)
-        transaction.execute("UPDATE lease SET leased_by = 'other:1' WHERE event_id = 2")  # we were taken for lost
+        following = event.event_id + 1
+        if not taken and transaction.execute("UPDATE lease SET leased_by = 'other:1' WHERE event_id = ?", (following,)):
+            taken.append(following)  # we were taken for lost
 
-    store.record_many([("a", 1), ("a", 2)])
+    store.record_many(("a", n) for n in range(40))  # quick enough, after some, to be claimed many at a time
     run(store, handle, transaction=True)
-    assert calls == [1]
-    assert [len(inspector.event(n).attempts) for n in (1, 2)] == [1, 0]
-    assert query(store, "SELECT event_id, leased_by FROM lease") == [(2, "other:1")]
+    assert len(taken) == 1
+    assert calls == [n for n in range(1, 41) if n not in taken]
+    assert [len(inspector.event(n).attempts) for n in (1, *taken)] == [1, 0]
+    assert query(store, "SELECT event_id, leased_by FROM lease") == [(taken[0], "other:1")]
 
 
 def test_stop_gives_back_transactional_events_that_have_not_begun(store, inspector):

@@ -458,23 +458,28 @@ def test_nobody_waits_for_the_write_lock_while_a_handler_runs(store, path, kind)
 
 
 def test_batches_grow_while_handlers_are_quick_and_shrink_when_they_are_not(store):
-    worker = Worker(store, handlers_of(lambda event: time.sleep(0.01) if event.payload == "slow" else None))
+    worker = Worker(store, handlers_of(lambda event: time.sleep(0.026) if event.payload == "slow" else None))
     claimed = []
-    take = worker._take
+    claim = worker._dispatch.claim
 
-    def spy(db, now, limit):
-        claimed.append(limit)
-        return take(db, now, limit)
+    def spy(db, **options):
+        batch = claim(db, **options)
+        claimed.append(len(batch))
+        return batch
 
-    worker._take = spy
+    worker._dispatch.claim = spy
     store.record_many(("a", n) for n in range(600))
     worker.run(until_idle=True, patience=0)
-    assert claimed[0] == 50
+    assert claimed[:16] == [1] * 16, "not before they have been seen to be quick"
     assert max(claimed) == 200
     claimed.clear()
     store.record_many(("a", "slow") for n in range(20))
     worker.run(until_idle=True, patience=0)
-    assert min(claimed) == 50  # the last batch, of which little was left, may have been quick again
+    assert claimed[0] == 20
+    claimed.clear()
+    store.record_many(("a", "slow") for n in range(20))
+    worker.run(until_idle=True, patience=0)
+    assert max(claimed) <= 2
 
 
 def test_an_idle_worker_begins_at_once_what_another_process_records(path):

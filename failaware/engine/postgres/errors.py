@@ -32,6 +32,10 @@ _BY_KIND: tuple[tuple[type[psycopg.Error], type[StoreError], str], ...] = (
         TransactionEnded,
         "{place}: the server ended a transaction that did nothing for too long; nothing of it was written",
     ),
+    *(
+        (kind, TransactionEnded, "{place}: a statement in the transaction ended it")
+        for kind in (errors.InvalidSavepointSpecification, errors.NoActiveSqlTransaction)
+    ),
     (
         errors.QueryCanceled,
         StoreError,

@@ -25,6 +25,7 @@ from failaware.engine.sqlite.turns import Turns
 from failaware.errors import (
     StoreError,
     StoreMissing,
+    TransactionEnded,
     UsageError,
 )
 
@@ -183,10 +184,18 @@ class SqliteWriter(OfAFile):
         try:
             yield
         except BaseException:
-            self.execute("ROLLBACK TO part")
-            self.execute("RELEASE part")
+            self._end_part("ROLLBACK TO part")
+            self._end_part("RELEASE part")
             raise
-        self.execute("RELEASE part")
+        self._end_part("RELEASE part")
+
+    def _end_part(self, statement: str) -> None:
+        try:
+            self.execute(statement)
+        except sqlite3.OperationalError as error:
+            if "no such savepoint" not in str(error):
+                raise
+            raise TransactionEnded(f"{self.path}: a statement in the transaction ended it") from error
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
