@@ -135,10 +135,6 @@ class RetryAfter(FailawareError):
         self.failaware_fingerprint = fingerprint
         super().__init__(message or self._default_message())
 
-    def seconds_from(self, now: float) -> float | None:
-        """The seconds to wait at least, counted from `now` (seconds since the epoch); None if that is not known."""
-        return self.seconds if self.until is None else self.until - now
-
     def _default_message(self) -> str:
         if self.until is not None:
             from datetime import UTC, datetime, timedelta

@@ -1,6 +1,6 @@
 """One attempt at one event: calls the handler and describes what happened. No SQL, no decision.
 
-Whatever a handler raises or returns, an attempt ends with a `Tried`: the object may be hostile in every part of it.
+Whatever a handler raises or returns, an attempt ends with a `Tried`: objects of others may fail in every part.
 """
 
 import time
@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from failaware.capture.exceptions import describe
+from failaware.capture.guarded import traceback_of
 from failaware.facts.claim import Claimed
 from failaware.ingest.masking import Masker
 from failaware.model import Failure, NewAttempt
@@ -43,23 +44,14 @@ class Attempt:
         """How it ended: with this error, or well."""
         took = time.perf_counter() - self._began
         finished_at = max(self._started_at, self._clock())
-        failure = None if error is None else described(error, self._masker)
+        failure = None if error is None else describe(error, masker=self._masker)
         return Tried(self._claimed, self._handler, error, failure, self._started_at, finished_at, took)
 
 
 def failed(claimed: Claimed, handler: Handler, error: BaseException) -> Tried:
     """The last resort, where the way to a result has failed itself: an attempt that failed just now."""
     now = time.time_ns() // 1_000
-    return Tried(claimed, handler, error, described(error, None), now, now, 0.0)
-
-
-def described(error: BaseException, masker: Masker | None) -> Failure:
-    """The error in words; its type alone where the object does not let itself be described."""
-    try:
-        return describe(error, masker=masker)
-    except BaseException as broken:  # noqa: BLE001 - also a SystemExit that its __str__ raises
-        name, problem = (str(type.__dict__["__name__"].__get__(type(given))) for given in (error, broken))
-        return Failure(name, f"<could not be described: {problem}>", None)
+    return Tried(claimed, handler, error, describe(error), now, now, 0.0)
 
 
 def from_handler(error: BaseException) -> BaseException:
@@ -67,7 +59,7 @@ def from_handler(error: BaseException) -> BaseException:
 
     By BaseException's own means: a frozen dataclass refuses assignment, and an attribute may be a property that raises.
     """
-    traceback = BaseException.__dict__["__traceback__"].__get__(error)
+    traceback = traceback_of(error)
     return error if traceback is None else BaseException.with_traceback(error, traceback.tb_next)
 
 

@@ -5,6 +5,7 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache
 
+from failaware.capture.guarded import is_a
 from failaware.errors import Permanent, RetryAfter
 from failaware.sync.checks import real, whole
 
@@ -70,7 +71,7 @@ class Outcome:
 
 def decide(policy: Retry, *, event_id: int, tries: int, failed_at: int, error: BaseException | None = None) -> Outcome:
     """Decide what follows the `tries`-th failure (counted since the event was recorded or last requeued)."""
-    if issubclass(type(error), Permanent):  # not isinstance, which asks the object for its __class__
+    if is_a(error, Permanent):
         return Outcome(None, "Permanent: the handler says that trying again cannot help")
     if tries >= policy.max_attempts:
         return Outcome(None, f"{tries} of {policy.max_attempts} attempts used")
@@ -88,11 +89,12 @@ def _asked_for(error: BaseException | None, failed_at: int) -> float:
 
     A subclass may have left out `super().__init__`, or have put anything into the attributes.
     """
-    if not issubclass(type(error), RetryAfter):
+    if not is_a(error, RetryAfter):
         return 0.0
     try:
-        seconds = error.seconds_from(failed_at / 1_000_000)  # type: ignore[union-attr]
-        return 0.0 if seconds is None or not math.isfinite(seconds) else float(seconds)
+        until, seconds = error.until, error.seconds  # type: ignore[union-attr]
+        asked_for = seconds if until is None else until - failed_at / 1_000_000
+        return 0.0 if asked_for is None or not math.isfinite(asked_for) else float(asked_for)
     except Exception:  # noqa: BLE001 - the policy's own delay holds then
         return 0.0
 
