@@ -9,7 +9,7 @@ from failaware.engine.guards import guard_statements
 
 _HERE = Path(__file__).parent
 _ISO = re.compile(r"\bISO\(([\w.]+)\)")
-_TABLE = re.compile(r"^CREATE TABLE (\w+)", re.MULTILINE)
+_TABLE = re.compile(r"^CREATE (?:TEMP )?TABLE (\w+)", re.MULTILINE)
 CONTRADICTS = (
     "{place} is damaged: its facts, or what is derived from them, contradict each other ({error}); "
     "'failaware verify' says where, and 'failaware rebuild' derives anew"
@@ -73,8 +73,8 @@ def tables_of(*names: str) -> tuple[str, ...]:
 
 
 def is_derived(table: str) -> bool:
-    """Whether a table can be derived anew, or is one to work with."""
-    return table not in tables_of("schema.sql", "working.sql")
+    """Whether a table of ours can be derived anew, or is one to work with; a handler may have tables of its own."""
+    return table in tables_of("derived.sql", "work.sql")
 
 
 def work_tables() -> Iterator[str]:

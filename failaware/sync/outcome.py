@@ -10,6 +10,8 @@ from typing import Any
 
 from failaware.errors import HandlerError
 
+_LAZY = GeneratorType | AsyncGeneratorType
+
 
 def is_async(function: Callable[..., Any]) -> bool:
     """Whether calling it gives a coroutine: an async function or method, a partial of one, or an object called so."""
@@ -51,9 +53,8 @@ def _unfinished(result: Any) -> str | None:
         return (
             f"the handler returned the coroutine {result.__qualname__}; register an async function instead, or await it"
         )
-    if issubclass(kind, GeneratorType | AsyncGeneratorType | map | filter) or inspect.isgenerator(
-        inspect.getattr_static(result, "gen", None)
-    ):
+    made = inspect.getattr_static(result, "gen", None)  # the generator of a context manager that nobody entered
+    if issubclass(kind, _LAZY | map | filter) or issubclass(type(made), _LAZY):
         return f"the handler returned a {kind.__name__}, whose body has not run; run it, and return when it has"
     if hasattr(kind, "__await__") or issubclass(kind, _futures()):
         return f"the handler returned a {kind.__name__}, which is not finished; wait for it, and return when it is"
