@@ -10,7 +10,7 @@ from typing import Any
 
 from failaware.errors import HandlerError
 
-_LAZY = GeneratorType | AsyncGeneratorType
+_LAZY: tuple[type, ...] = (GeneratorType, AsyncGeneratorType)
 
 
 def is_async(function: Callable[..., Any]) -> bool:
@@ -54,7 +54,7 @@ def _unfinished(result: Any) -> str | None:
             f"the handler returned the coroutine {result.__qualname__}; register an async function instead, or await it"
         )
     made = inspect.getattr_static(result, "gen", None)  # the generator of a context manager that nobody entered
-    if issubclass(kind, _LAZY | map | filter) or issubclass(type(made), _LAZY):
+    if issubclass(kind, (*_LAZY, map, filter)) or issubclass(type(made), _LAZY):
         return f"the handler returned a {kind.__name__}, whose body has not run; run it, and return when it has"
     if hasattr(kind, "__await__") or issubclass(kind, _futures()):
         return f"the handler returned a {kind.__name__}, which is not finished; wait for it, and return when it is"

@@ -202,3 +202,91 @@ def test_leases_are_renewed_between_transactional_events(store, inspector, clock
     Worker(store, handlers, lease=60).run(until_idle=True, patience=0)
     assert inspector.health().synced == 5
     assert min(ends) > 0
+
+
+KILLER = """
+import os, sys, time
+from failaware import Handlers, Retry, Store, Worker
+handlers = Handlers()
+@handlers.on("*", retry=Retry(max_attempts=int(sys.argv[2]), base=0.001, jitter=0))
+def handle(event):
+    os.write(1, f"{event.event_id}\\n".encode())
+    time.sleep(float(sys.argv[4]))
+    if event.payload == "deadly":
+        os._exit(9)
+Worker(Store.open(sys.argv[1]), handlers, concurrency=int(sys.argv[3]), lease=0.05).run(until_idle=True, patience=0.2)
+"""
+
+
+def run_until_it_lives(path, *arguments):
+    """What begun events the workers named, one after the other; the last of them was not killed."""
+    begun = []
+    for _ in range(10):
+        command = [sys.executable, "-c", KILLER, str(path), *map(str, arguments)]
+        done = subprocess.run(command, check=False, timeout=60, capture_output=True, text=True)
+        begun.append([int(line) for line in done.stdout.split()])
+        if done.returncode == 0:
+            return begun
+        assert done.returncode == 9, done.stderr
+    raise AssertionError("it kills for ever")
+
+
+@pytest.mark.parametrize(("concurrency", "takes"), [(1, 0), (4, 0), (2, 0.03)])
+@pytest.mark.parametrize("attempts", [1, 3])
+def test_a_killed_worker_charges_only_what_it_had_begun(path, concurrency, takes, attempts):
+    with Store.open(path, synchronous="NORMAL") as store:
+        store.record_many(("a", "deadly" if n == 59 else n) for n in range(80))
+    begun = run_until_it_lives(path, attempts, concurrency, takes)
+    with Store.open(path) as store:
+        lost = query(store, "SELECT event_id, count(*) FROM attempt_log WHERE error_type = 'WorkerLost' GROUP BY 1")
+        assert dict(lost)[60] == attempts
+        all_begun = [event_id for events in begun for event_id in events]
+        just_noted = {event_id for event_id, _ in lost} - {*all_begun}
+        assert len(just_noted) < concurrency, "those whose threads were about to begin when another killed the process"
+        dead = [number for (number,) in query(store, "SELECT event_id FROM event_state WHERE sync_status = 'DEAD'")]
+        assert 60 in dead if attempts == 1 else dead == [60]
+        if attempts == 1:
+            assert max(map(all_begun.count, dead)) == 1, "never made twice"
+        assert query(store, "SELECT count(*) FROM event_state WHERE sync_status = 'SYNCED'") == [(80 - len(dead),)]
+        assert query(store, "SELECT count(*) FROM lease") == [(0,)]
+        assert_rebuild_changes_nothing(store)
+
+
+def test_workers_of_one_process_name_keep_their_hands_off_each_others_leases(store, monkeypatch):
+    monkeypatch.setattr("failaware.sync.worker.this_worker", lambda: "host:1")
+    calls, begun, may_end = [], threading.Event(), threading.Event()
+
+    def slow(event):
+        calls.append(event.event_id)
+        begun.set()
+        assert may_end.wait(20)
+
+    store.record("a", 1)
+    first, second = Worker(store, handlers_of(slow)), Worker(store, handlers_of(slow))
+    assert first.name != second.name
+    thread = threading.Thread(target=first.run, kwargs={"until_idle": True, "patience": 0})
+    thread.start()
+    assert begun.wait(20)
+    second.run(until_idle=True, patience=0)  # and gives back what is its own
+    assert query(store, "SELECT leased_by FROM lease") == [(first.name,)]
+    may_end.set()
+    thread.join(20)
+    assert calls == [1]
+
+
+def test_a_result_of_an_event_that_is_no_longer_in_hand_is_recorded(store, inspector):
+    def handle(event):
+        worker._dispatch.remove(event.event_id)
+
+    worker = Worker(store, handlers_of(handle))
+    store.record_many([("a", 1), ("a", 2)])
+    thread = threading.Thread(target=worker.run, daemon=True)
+    thread.start()
+    try:
+        deadline = time.monotonic() + 20
+        while inspector.health().synced == 0 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert thread.is_alive()
+    finally:
+        worker.stop()
+        thread.join(20)
