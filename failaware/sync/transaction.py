@@ -70,7 +70,7 @@ def _driver_errors() -> Iterator[None]:
     """Within it, what the database says against a handler's own statement is raised as its driver raised it."""
     try:
         yield
-    except StatementError as error:
+    except (StatementError, UsageError) as error:
         if error.__cause__ is None:
             raise
         raise error.__cause__ from None

@@ -223,7 +223,7 @@ def run_until_it_lives(path, *arguments):
     begun = []
     for _ in range(10):
         command = [sys.executable, "-c", KILLER, str(path), *map(str, arguments)]
-        done = subprocess.run(command, check=False, timeout=60, capture_output=True, text=True)
+        done = processes.run(command, check=False, timeout=60, capture_output=True, text=True)
         begun.append([int(line) for line in done.stdout.split()])
         if done.returncode == 0:
             return begun

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from failaware import Inspector, Store
+from tests import processes
 from tests.conftest import query
 from tests.sync.helpers import eventually
 
@@ -37,7 +38,7 @@ def stop(path, tmp_path, event_type):
     with Store.open(path) as store:
         store.record_many((event_type, n) for n in range(3))
     command = [sys.executable, "-m", "failaware", "--db", str(path), "run", "slow", "--grace", "0.3"]
-    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = processes.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     eventually((tmp_path / "begun").exists)
     began = time.monotonic()
     process.send_signal(signal.SIGTERM)
