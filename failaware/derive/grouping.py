@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from failaware.derive.expressions import problem, search
 from failaware.derive.fingerprint import ANY_PLACEHOLDER, cluster_id, cut, fingerprint, template
 from failaware.errors import UsageError
 from failaware.model import MEMBER, MaskedPart
@@ -72,9 +73,9 @@ class GroupingRule(NamedTuple):
         """Whether it is about this failure, the `subject`; the match of `message`, where the rule has one."""
         if not fnmatchcase(subject.event_type, self.type) or not fnmatchcase(subject.error_type or "", self.error):
             return False
-        if self.traceback is not None and not self.traceback.search(subject.traceback() or ""):
+        if self.traceback is not None and not search(self.traceback, subject.traceback() or ""):
             return False
-        return True if self.message is None else self.message.search(subject.message or "") or False
+        return True if self.message is None else search(self.message, subject.message or "") or False
 
 
 class GroupingRules(NamedTuple):
@@ -88,8 +89,10 @@ class GroupingRules(NamedTuple):
     clusters_per_type: int = CLUSTERS_PER_TYPE
 
     @classmethod
-    def from_toml(cls, text: str, *, origin: str = "the grouping file") -> "GroupingRules":
+    def from_toml(cls, text: str, *, origin: str = "the grouping file", kept: bool = False) -> "GroupingRules":
         """Read the rules from a text of `[[rule]]` tables (docs/grouping.md); errors call it by its `origin`.
+
+        Rules that a store has `kept` may have expressions that are refused today; those match nothing.
 
         Raises:
             UsageError: not TOML, an unknown key, a wrong type, an expression that is none, not exactly one action, or
@@ -106,7 +109,9 @@ class GroupingRules(NamedTuple):
             raise UsageError(f"{origin}: clusters_per_type is a whole number, 1 or more, not {most!r}")
         if given or not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
             raise UsageError(f"{origin}: it has clusters_per_type, [[rule]] tables and nothing else")
-        rules = tuple(_rule(table, f"{origin}: rule {number}") for number, table in enumerate(tables, start=1))
+        rules = tuple(
+            _rule(table, f"{origin}: rule {number}", kept=kept) for number, table in enumerate(tables, start=1)
+        )
         return cls(rules, text, most)
 
 
@@ -200,7 +205,7 @@ def _own_place(traceback: str) -> str | None:
     return f"{own[-1]['function']} ({file})"
 
 
-def _rule(table: dict[str, Any], where: str) -> GroupingRule:
+def _rule(table: dict[str, Any], where: str, *, kept: bool) -> GroupingRule:
     known = ("name", *_MATCHES, *_ACTIONS)
     for key, value in table.items():
         if key not in known:
@@ -210,7 +215,7 @@ def _rule(table: dict[str, Any], where: str) -> GroupingRule:
     actions = [action for action in _ACTIONS if action in table]
     if len(actions) != 1:
         raise UsageError(f"{where}: name one of group, split and apart, not {' and '.join(actions) or 'none'}")
-    message, traceback = (_expression(table.get(key), f"{where}: {key}") for key in ("message", "traceback"))
+    message, traceback = (_expression(table.get(key), f"{where}: {key}", kept=kept) for key in ("message", "traceback"))
     if "split" in table and (message is None or table["split"] not in message.groupindex):
         raise UsageError(f"{where}: split = '{table['split']}' needs (?P<{table['split']}>…) in its message")
     return GroupingRule(
@@ -225,8 +230,13 @@ def _rule(table: dict[str, Any], where: str) -> GroupingRule:
     )
 
 
-def _expression(text: str | None, where: str) -> re.Pattern[str] | None:
+def _expression(text: str | None, where: str, *, kept: bool) -> re.Pattern[str] | None:
+    if text is None:
+        return None
     try:
-        return None if text is None else re.compile(text)
-    except re.error as error:
+        expression = re.compile(text)
+    except (re.error, OverflowError, RecursionError) as error:
         raise UsageError(f"{where} is not a regular expression: {error}") from None
+    if not kept and (refused := problem(text)):
+        raise UsageError(f"{where} {refused}, so that no message can stop all who write")
+    return expression

@@ -44,7 +44,7 @@ def load_grouping(db: Reader) -> "GroupingRules":
 def _parsed_grouping(text: str) -> "GroupingRules":
     from failaware.derive.grouping import GroupingRules
 
-    return GroupingRules.from_toml(text, origin="this store's grouping rules")
+    return GroupingRules.from_toml(text, origin="this store's grouping rules", kept=True)
 
 
 def save_grouping(db: Deriver, rules: "GroupingRules") -> None:
