@@ -22,7 +22,15 @@ REFUSED = [
     "a?" * 30 + "a" * 30,
     r".*.*.*.*x",
 ]
-SLOW = [r".*.*.*x", r"a*a*a*b", r"(?s).*a.*b", r"\s+\d+$", r"(.*)\1x", r"(?:\s*,?\s*)(?:\s*,?\s*)x", r"\d+ ms after \d+x"]
+SLOW = [
+    r".*.*.*x",
+    r"a*a*a*b",
+    r"(?s).*a.*b",
+    r"\s+\d+$",
+    r"(.*)\1x",
+    r"(?:\s*,?\s*)(?:\s*,?\s*)x",
+    r"\d+ ms after \d+x",
+]
 """Allowed, and shown less of a text."""
 
 USUAL = [
