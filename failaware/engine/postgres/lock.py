@@ -11,6 +11,7 @@ those that never reached the disk to other transactions.
 from collections.abc import Callable
 
 from failaware.engine.base import Row
+from failaware.engine.postgres.dialect import PINNED
 
 TABLES = (
     "CREATE TABLE write_lock (empty BOOLEAN) WITH (autovacuum_enabled = off)",
@@ -40,13 +41,23 @@ def acquire(schema: str) -> str:
     return f"LOCK TABLE {schema}.write_lock IN SHARE UPDATE EXCLUSIVE MODE"
 
 
-def leave_ticket(schema: str) -> str:
-    """Leave a writer's ticket, notify all who wait for a commit, and give the time; `?` are writer and ticket."""
+def function(schema: str) -> str:
+    """Make the function that begins a transaction: one statement to send and to answer, in place of three."""
     return (
-        f"INSERT INTO {schema}.last_commit VALUES (?, ?, {NOW_US}) ON CONFLICT (writer) "
-        "DO UPDATE SET ticket = excluded.ticket, committed_at = excluded.committed_at "
-        f"RETURNING committed_at, pg_notify('{schema}', '')"
+        f"CREATE FUNCTION {schema}.begin_write(who text, number bigint, channel text) RETURNS bigint "
+        f"LANGUAGE plpgsql {PINNED} AS $$DECLARE now bigint; BEGIN {acquire(schema)}; now := {NOW_US}; "
+        f"INSERT INTO {schema}.last_commit VALUES (who, number, now) ON CONFLICT (writer) "
+        "DO UPDATE SET ticket = excluded.ticket, committed_at = excluded.committed_at; "
+        "PERFORM pg_notify(channel, ''); RETURN now; END$$"
     )
+
+
+def begin_write(schema: str) -> str:
+    """Take the lock, leave a writer's ticket, notify all who wait for a commit, and give the time.
+
+    The parameters are the writer and the ticket.
+    """
+    return f"SELECT {schema}.begin_write(?, ?::bigint, '{schema}')"
 
 
 def forget_killed(schema: str) -> str:

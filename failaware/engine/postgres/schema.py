@@ -62,17 +62,17 @@ def creation(schema: str) -> Iterator[str]:
     yield from _made_anew(schema)
 
 
-def missing_lock(schema: str) -> str:
-    """SQL that makes the tables of the write lock in a store that is older than they are."""
-    return ";\n".join(
-        statement(sql.replace("CREATE TABLE ", f"CREATE TABLE IF NOT EXISTS {schema}."), schema).text.decode()
-        for sql in lock.TABLES
-    )
+def missing_lock(schema: str) -> Iterator[str]:
+    """SQL that makes the write lock in a store that is older than it is; a step is committed before the next one."""
+    for sql in lock.TABLES:
+        yield statement(sql.replace("CREATE TABLE ", f"CREATE TABLE IF NOT EXISTS {schema}."), schema).text.decode()
+    function = lock.function(schema).replace("CREATE", "CREATE OR REPLACE", 1)
+    yield f"{lock.BEGIN}; {lock.acquire(schema)}; {function}; COMMIT"
 
 
 def bringing_up_to_date(schema: str, version: int) -> Iterator[str]:
     """All statements that give an older store's schema today's form; nothing is derived then."""
-    functions = "\n".join(helper.format(schema=schema) for helper in HELPERS), *guard_statements(schema, schema)
+    functions = *_helpers(schema), *guard_statements(schema, schema)
     for name in _FUNCTION.findall("\n".join(functions)):
         yield f"DROP FUNCTION IF EXISTS {name} CASCADE"  # a guard with its trigger
     yield from versions.taken_away()
@@ -85,9 +85,14 @@ def bringing_up_to_date(schema: str, version: int) -> Iterator[str]:
 def _made_anew(schema: str) -> Iterator[str]:
     for sql in (*derived_tables(), *views(_ISO)):
         yield statement(sql, schema).text.decode()
-    yield from (helper.format(schema=schema) for helper in HELPERS)
+    yield from _helpers(schema)
     yield from guard_statements(schema, schema)
     yield f"COMMENT ON SCHEMA {schema} IS '{MARK}{versions.current()}'"
+
+
+def _helpers(schema: str) -> Iterator[str]:
+    yield from (helper.format(schema=schema) for helper in HELPERS)
+    yield lock.function(schema)
 
 
 def guard_statements(schema: str, facts: str) -> Iterator[str]:
@@ -131,8 +136,8 @@ def differences(query: Query, schema: str) -> Iterator[str]:
     try:
         for sql in (*lock.TABLES, *private_schema(facts=True), *views(_ISO)):
             query(_MADE.sub(r"CREATE TEMP \1", statement(sql, schema).text.decode()))
-        for helper in HELPERS:
-            query(helper.format(schema="pg_temp"))
+        for sql in _helpers("pg_temp"):
+            query(sql)
         for sql in guard_statements("pg_temp", "pg_temp"):
             query(sql)
         ours = _described(query, "pg_temp", "pg_my_temp_schema()")

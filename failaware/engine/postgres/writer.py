@@ -111,10 +111,14 @@ class PostgresWriter(PostgresReader):
 
     def _make_missing_lock(self) -> None:
         with in_our_words(self.path):
-            for _ in range(_TRIES):
-                with suppress(*_MADE_BY_ANOTHER):
-                    self.raw(schema.missing_lock(self._schema))
-                    return
+            for sql in schema.missing_lock(self._schema):
+                try:
+                    self.raw(sql)
+                except _MADE_BY_ANOTHER:
+                    self._roll_back()
+                except BaseException:
+                    self._roll_back()
+                    raise
 
     def _bring_up_to_date(self, derive: Callable[[Deriver], None]) -> None:
         self._send()
@@ -273,8 +277,7 @@ class PostgresWriter(PostgresReader):
             self._send()
             with self._in_our_words():
                 self._session.check_same()
-        self._later(lock.acquire(self._schema))
-        self._began = self._later(lock.leave_ticket(self._schema), (self._writer, self._ticket))
+        self._began = self._later(lock.begin_write(self._schema), (self._writer, self._ticket))
         if self._ticket == 1:
             self._later(lock.forget_killed(self._schema))
 
@@ -284,7 +287,7 @@ class PostgresWriter(PostgresReader):
         if self._not_begun is not None:  # though each job of a group commit keeps its error to itself
             with self._in_our_words():
                 raise self._not_begun
-        ((now, _),) = self._began.fetchall()
+        ((now,),) = self._began.fetchall()
         ended = self._later("COMMIT")
         self._send()
         if ended.statusmessage != "COMMIT":
