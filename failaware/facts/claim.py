@@ -53,8 +53,8 @@ class Claimed(NamedTuple):
     due_at: int
     suspect: bool
     unsure: bool
-    noted: bool = True
-    begun: bool = True
+    noted: bool = False
+    begun: bool = False
 
 
 @dataclass(frozen=True, slots=True)

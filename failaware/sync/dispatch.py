@@ -39,6 +39,7 @@ class Dispatch:
     def __init__(self, handlers: Handlers, concurrency: int, batch: int) -> None:
         self._handlers, self._batch = handlers, batch
         self._slots = {"plain": Slots(concurrency), "async": Slots(concurrency), "transactional": Slots(1)}
+        self._of_type: dict[str, Slots] = {}
         self._pace: dict[str, Pace] = {}  # by the handler's pattern
         self._turn = 0
         self._suspects_from = 0
@@ -124,7 +125,8 @@ class Dispatch:
         if claimed is not None:
             del self._claimed_at[event_id]
             self._slots_of(claimed).count(claimed, -1)
-            self._isolates = self._isolates and bool(self.in_hand)
+            if claimed.suspect:
+                self._isolates = False
 
     def learn(self, tried: list[Tried]) -> None:
         """Take note of how long attempts took, and that something has ended."""
@@ -192,13 +194,16 @@ class Dispatch:
         if suspects := [claimed for claimed in due if claimed.suspect]:
             taking.suspects += suspects
             due = claim.due(taking.db, event_type, now=taking.now, limit=limit, suspects=False)
+        slow, last = not pace.is_quick, handler.retry.max_attempts - 1
         for claimed in due:
             if claimed.event.event_id in self.in_hand:
                 continue  # it was taken from us, and our handler still runs
-            noted = not pace.is_quick or claimed.unsure or claimed.tries + 1 >= handler.retry.max_attempts
-            begun = noted and taking.free[kind] > 0
-            taking.free[kind] -= begun
-            taking.batch.append(claimed._replace(noted=noted, begun=begun))
+            noted = slow or claimed.unsure or claimed.tries >= last
+            if noted:
+                begun = taking.free[kind] > 0
+                taking.free[kind] -= begun
+                claimed = claimed._replace(noted=True, begun=begun)  # noqa: PLW2901
+            taking.batch.append(claimed)
 
     def _with_a_suspect(self, taking: _Round) -> list[Claimed]:
         """The batch; or a suspect alone, or nothing so that the hands get empty for one."""
@@ -208,7 +213,7 @@ class Dispatch:
         now, next_turn = taking.now, self._suspects_from
         in_turn = now >= next_turn or next_turn > now + _OTHERS_HAVE_US  # the clock may have gone backwards
         if not self.in_hand and (in_turn or not taking.batch):
-            return [suspect]
+            return [suspect._replace(noted=True, begun=True)]
         if in_turn and suspect.due_at < now - _SUSPECT_WAITS_US:
             self._holds_back = True  # until something has ended
             self._suspect_type = suspect.event.event_type
@@ -221,7 +226,11 @@ class Dispatch:
         return self._isolates or self._holds_back or bool(self.waiting)
 
     def _slots_of(self, claimed: Claimed) -> Slots:
-        return self._slots[_kind(self.handler(claimed.event.event_type))]
+        event_type = claimed.event.event_type
+        slots = self._of_type.get(event_type)
+        if slots is None:
+            slots = self._of_type[event_type] = self._slots[_kind(self.handler(event_type))]
+        return slots
 
     def _pace_of(self, pattern: str) -> Pace:
         return self._pace.setdefault(pattern, Pace())

@@ -43,7 +43,8 @@ def lose_a_worker(store, clock, *, handlers=None, running=0):
     dispatch = Dispatch(handlers or handlers_of(print, retry=Retry(max_attempts=9)), 4, 50)
     if running:
         dispatch.add(
-            [claim.Claimed(claim.Event(0, "a", None, None, None, 0, 0), 0, 0, False, False)] * running, clock()
+            [claim.Claimed(claim.Event(0, "a", None, None, None, 0, 0), 0, 0, False, False, True, True)] * running,
+            clock(),
         )
     now = clock()
     taken = store.write(lambda db: dispatch.claim(db, worker="gone:1", now=now, until=now + 60_000_000))

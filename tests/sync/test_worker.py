@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import math
 import queue
 import signal
 import subprocess
@@ -286,6 +287,21 @@ def test_a_signal_stops_the_command_gracefully(path, tmp_path, number):
     assert "1 synced" in out
     with plain(path) as db:
         assert db.execute("SELECT count(*) FROM lease").fetchone() == (0,)
+
+
+@pytest.mark.parametrize("name", ["concurrency", "batch", "lease", "grace"])
+@pytest.mark.parametrize(
+    "value", [math.nan, math.inf, "3", None, True, -1, 10**400, []], ids=lambda value: str(value)[:9]
+)
+def test_what_is_no_number_is_refused(store, name, value):
+    with pytest.raises(UsageError, match=f"{name} must be a"):
+        Worker(store, handlers_of(print), **{name: value})
+
+
+@pytest.mark.parametrize("patience", [math.nan, math.inf, -1, "3", None])
+def test_a_patience_that_makes_no_sense_is_refused(store, patience):
+    with pytest.raises(UsageError, match="patience must be a"):
+        Worker(store, handlers_of(print)).run(until_idle=True, patience=patience)
 
 
 @pytest.mark.parametrize("wrong", [{"concurrency": 0}, {"batch": 0}, {"lease": 0}])
