@@ -17,6 +17,8 @@ def whole(name: str, value: SupportsIndex, *, least: int, most: int) -> int:
         number = None if isinstance(value, bool) else operator.index(value)
     except Exception:  # noqa: BLE001 - whatever the object does
         number = None
+    if number is not None and number < least:
+        raise UsageError(f"{name} is {least} or more, not {_shown(value)}")
     if number is None or not least <= number <= most:
         raise UsageError(f"{name} must be a whole number from {least} to {most:,}, not {_shown(value)}")
     return number
@@ -32,6 +34,8 @@ def real(name: str, value: Any, *, least: float, most: float) -> float:
         number = math.nan if isinstance(value, bool | str | bytes | bytearray) else float(value)
     except Exception:  # noqa: BLE001 - whatever the object does
         number = math.nan
+    if math.isfinite(number) and number < least:
+        raise UsageError(f"{name} is {least:g} or more, not {_shown(value)}")
     if not least <= number <= most:  # neither holds for nan
         raise UsageError(f"{name} must be a number from {least:g} to {most:,.10g}, not {_shown(value)}")
     return number
