@@ -1,12 +1,13 @@
 """`failaware restore FILE|-`: take an export back into an empty store, all of it or nothing."""
 
 import argparse
+from typing import IO
 
 from failaware.cli import output
-from failaware.errors import UsageError
+from failaware.errors import StoreBusy, UsageError
 from failaware.ingest.encoding import STANDARD_INPUT, check_text
-from failaware.ingest.restore import take_back
-from failaware.ingest.stream import Input
+from failaware.ingest.restore import Restored, take_back
+from failaware.ingest.stream import Input, is_stream
 from failaware.store import Store
 from failaware.text import counted, shown_place
 
@@ -27,13 +28,26 @@ def run(args: argparse.Namespace) -> int:
         source = Input(file)
         check_text(source.begins(), name)
         with Store.open(args.db, synchronous="NORMAL") as store:
-            restored = take_back(store, (data or b"" for data in iter(source.read, b"")), origin=name)
+            lines = (data or b"" for data in iter(source.read, b""))
+            restored = take_back(store, lines, origin=name, try_again=lambda error: _waits(file, name, error))
         if source.error is not None:
             raise UsageError(f"cannot read {name}: {source.error.strerror}")
+    _report(restored, args)
+    return 1 if restored.lost else 0
+
+
+def _waits(file: IO[bytes], name: str, error: StoreBusy) -> bool:
+    """Whether to wait for a store that is locked: what came through a pipe cannot be read again."""
+    waits = is_stream(file.fileno())
+    if waits:
+        output.say(f"{error}; {name} waits")
+    return waits
+
+
+def _report(restored: Restored, args: argparse.Namespace) -> None:
     paper = output.Paper()
     known = f", {restored.known:,} were there already" if restored.known else ""
     paper.print(output.text(f"{counted(restored.added, 'fact')} taken back into {shown_place(args.db)}{known}"))
     if restored.lost:
         lost = f"{counted(restored.lost, 'fact')} could not be read when this was exported, from a damaged store; "
         paper.print(output.text(f"{lost}'failaware verify' lists what is missing", "yellow"))
-    return 1 if restored.lost else 0

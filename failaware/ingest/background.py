@@ -15,7 +15,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-from failaware.errors import StoreError
+from failaware.errors import KeyConflict, StoreError
 from failaware.model import Observed
 from failaware.text import one_line
 
@@ -185,6 +185,11 @@ class Background:
                     for _ in batch:
                         self._write_batch(waiting, 1)
                     return
+                if isinstance(
+                    error, KeyConflict
+                ):  # its key belongs to another type's event, and must not lose this one
+                    batch = [batch[0]._replace(event=batch[0].event._replace(key=None))]
+                    continue
                 self.drop(str(error))
             for _ in batch:
                 waiting.popleft()

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from failaware.engine import Writer
+from failaware.errors import StoreBusy
 from failaware.ingest.observed import Read, reason
 from failaware.ingest.record import Recorder
 from failaware.model import NewReject, Observed
@@ -108,6 +109,15 @@ class Chunk:
         shown = [*rejects[:room], *refused[:room]][:room]
         self._total.reasons += [f"{bad.origin}:{bad.line_no}: {bad.error}" for bad in shown]
         self._events, self._sources, self._rejects, self._now = [], [], [], None
+
+    def write_when_free(self, try_again: Callable[[StoreBusy], bool]) -> None:
+        """As `write`; while the store is locked, `try_again` says whether to go on waiting for it."""
+        while True:
+            try:
+                return self.write()
+            except StoreBusy as error:
+                if not try_again(error):
+                    raise
 
     def _reject(self, line_no: int, raw: bytes, error: str) -> NewReject:
         """A line that is not recorded, as it is kept: without its secrets, and bounded."""

@@ -31,14 +31,13 @@ def event(values: dict[str, Any], raw: str, recorder: Recorder, now: int) -> Obs
         UsageError: it is no CloudEvent of this version, or an attribute of it is wrong.
     """
     _check(values)
-    when = values.get("time")
     made, _ = recorder.event(
         as_name(values["type"]),
         values,
         now=now,
-        key=as_name(f"{values['source']} {values['id']}"),
+        key=as_name(f"{values['source'].replace(' ', '%20')} {values['id']}"),  # no blank is in a URI
         source=as_name(values["source"]),
-        occurred_at=parse_time(when.upper() if isinstance(when, str) else when),
+        occurred_at=parse_time(values.get("time")),
         raw=None if _decode(values) else raw,
     )
     failed = _undelivered(values, recorder)

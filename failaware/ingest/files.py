@@ -37,7 +37,7 @@ def ingest_file(
     begins = source.begins()
     refuse_export(begins, origin)
     if _XML.match(begins):
-        return ingest_junit(store, source, origin=origin)
+        return ingest_junit(store, source, origin=origin, try_again=try_again)
     check_text(begins, origin)
     return ingest_pieces(store, pieces(source), origin=origin, progress=progress, try_again=try_again)
 

@@ -6,8 +6,7 @@ could grow or reach outside.
 
 import hashlib
 import re
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -15,9 +14,9 @@ from xml.parsers import expat
 
 from failaware.capture.exceptions import failure
 from failaware.capture.root_cause import root_cause
-from failaware.errors import UsageError
+from failaware.errors import StoreBusy, UsageError
 from failaware.ingest.chunk import Chunk, Ingested
-from failaware.ingest.observed import Read, attempt
+from failaware.ingest.observed import Read, attempt, event_of
 from failaware.ingest.record import Recorder, as_name
 from failaware.ingest.stream import Input
 from failaware.model import ERROR_HERE, Failure, NewAttempt, Observed
@@ -31,11 +30,16 @@ _MAX_TAG = 8_388_608  # bytes of one tag, comment or instruction: expat reads it
 _MAX_ATTRIBUTES = 1_000  # of one tag
 _MAX_PROBLEMS, _MAX_PROPERTIES = 100, 1_000  # of one test
 _MAX_OUTPUT = 16_384  # characters of a test's output that are kept
-_PROBLEMS = ("failure", "error", "flakyFailure", "flakyError", "rerunFailure", "rerunError")
+_FINAL = ("failure", "error")
+_PROBLEMS = (*_FINAL, "flakyFailure", "flakyError", "rerunFailure", "rerunError")
 _TEXTS = {*_PROBLEMS, "system-out", "system-err", "stackTrace"}
 _TYPED = re.compile(r"([A-Za-z_][\w.]*(?:Error|Exception|Failed|Exit|Interrupt|Timeout|Warning)): ?(.*)", re.DOTALL)
 _ENDING = re.compile(r"^\S+:\d+: ([A-Za-z_][\w.]*)\Z", re.MULTILINE)  # of a failure as pytest writes it
 _PHASE = re.compile(r'\Afailed on (?:setup|teardown) with "(.*)"\Z', re.DOTALL)  # as pytest puts it
+
+
+class _NoReport(Exception):
+    """The input, from here on, is no JUnit report; says why."""
 
 
 @dataclass(slots=True)
@@ -64,17 +68,24 @@ class _Test:
             self.properties[attributes.get("name", "")] = attributes.get("value", "")
 
 
-def ingest_junit(store: Store, source: Input, *, origin: str) -> Ingested:
+def ingest_junit(
+    store: Store,
+    source: Input,
+    *,
+    origin: str,
+    try_again: Callable[[StoreBusy], bool] = lambda _error: False,
+) -> Ingested:
     """Record every test of a report.
 
     A test is keyed by its suite, its name and its run: the suite's time, or without one a digest of what the report
-    says of it. What comes after a mistake in the XML is rejected.
+    says of it. What comes after a mistake in the XML is rejected. While the store is locked, `try_again` says whether
+    to go on waiting for it.
 
     Raises:
         StoreError: the store cannot be written; the tests before are recorded.
     """
     total = Ingested()
-    reader, reports = _Reader(), _Reports(store, origin, total)
+    reader, reports = _Reader(), _Reports(store, origin, total, try_again)
     part = b""
     try:
         while (data := source.read()) != b"":
@@ -84,10 +95,9 @@ def ingest_junit(store: Store, source: Input, *, origin: str) -> Ingested:
                 reports.take(reader.finished())
         if source.error is None and not source.stopped:
             reader.end()
-    except (expat.ExpatError, UsageError) as error:
+    except _NoReport as error:
         reports.take(reader.finished())
-        what = expat.ErrorString(error.code) if isinstance(error, expat.ExpatError) else str(error)
-        reports.refuse(reader.line_no, part, f"not a JUnit report: {what}")
+        reports.refuse(reader.line_no, part, f"not a JUnit report: {error}")
     reports.write()
     return total
 
@@ -103,10 +113,14 @@ class _Reader:
         self._parser.StartDoctypeDeclHandler = self._refuse_doctype
         self._parser.buffer_text = True
         self._suites: list[dict[str, str]] = []
-        self._test: _Test | None = None
+        self._tests: list[_Test] = []  # that are open: in a report, tests are in none other
         self._open: list[tuple[str, dict[str, str], list[str]]] = []
         self._size = self._fed = 0
         self._done: list[_Test] = []
+
+    @property
+    def _test(self) -> _Test | None:
+        return self._tests[-1] if self._tests else None
 
     @property
     def line_no(self) -> int:
@@ -117,16 +131,26 @@ class _Reader:
         """Read on.
 
         Raises:
-            ExpatError, UsageError: it is no XML, or no report.
+            _NoReport: it is no XML, or no report.
         """
-        self._parser.Parse(part, False)
+        self._parse(part)
         self._fed += len(part)
         if self._fed - self._parser.CurrentByteIndex > _MAX_TAG:
-            raise UsageError(f"a tag or a comment has more than {_MAX_TAG:,} bytes")
+            raise _NoReport(f"a tag or a comment has more than {_MAX_TAG:,} bytes")
 
     def end(self) -> None:
         """There is no more; raises as `feed`."""
-        self._parser.Parse(b"", True)
+        self._parse(b"", is_last=True)
+
+    def _parse(self, part: bytes, *, is_last: bool = False) -> None:
+        try:
+            self._parser.Parse(part, is_last)
+        except _NoReport:
+            raise
+        except expat.ExpatError as error:
+            raise _NoReport(expat.ErrorString(error.code)) from None
+        except (LookupError, ValueError) as error:  # of the encoding that it declares
+            raise _NoReport(f"its encoding is not supported ({error}); convert it to UTF-8") from None
 
     def finished(self) -> list[_Test]:
         """The tests that have ended since."""
@@ -136,11 +160,11 @@ class _Reader:
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         name = name.rpartition(":")[2]
         if not self._open and name not in {"testsuites", "testsuite"}:
-            raise UsageError(f"the root is <{name[:40]}>; of XML, <testsuites> and <testsuite> are understood")
+            raise _NoReport(f"the root is <{name[:40]}>; of XML, <testsuites> and <testsuite> are understood")
         if len(self._open) >= 100:
-            raise UsageError("it is nested too deeply")
+            raise _NoReport("it is nested too deeply")
         if len(attributes) > _MAX_ATTRIBUTES:
-            raise UsageError(f"a tag has more than {_MAX_ATTRIBUTES:,} attributes")
+            raise _NoReport(f"a tag has more than {_MAX_ATTRIBUTES:,} attributes")
         attributes = {key: bounded(value, _MAX_TEXT) for key, value in attributes.items()}
         self._open.append((name, attributes, []))
         self._size = 0
@@ -148,14 +172,14 @@ class _Reader:
             inherited = self._suites[-1] if self._suites else {}
             self._suites.append({k: v for k, v in inherited.items() if k in {"timestamp", "hostname"}} | attributes)
         elif name == "testcase":
-            self._test = _Test(attributes, self._suites[-1] if self._suites else {}, self.line_no)
+            self._tests.append(_Test(attributes, self._suites[-1] if self._suites else {}, self.line_no))
         elif name == "property" and self._test is not None:
             self._test.add_property(attributes)
         elif name == "skipped" and self._test is not None:
             self._test.skipped = True
 
     def _text(self, text: str) -> None:
-        if self._test is not None and self._open[-1][0] in _TEXTS and self._size < _MAX_TEXT:
+        if self._open[-1][0] in _TEXTS and self._size < _MAX_TEXT:
             self._open[-1][2].append(text[: _MAX_TEXT - self._size])
             self._size += len(text)
 
@@ -164,11 +188,15 @@ class _Reader:
         test, text = self._test, "".join(parts)
         if name == "testsuite":
             self._suites.pop()
+        elif test is None and name in _FINAL:  # of the suite itself
+            suite = self._suites[-1] if self._suites else {}
+            self._done.append(
+                _Test({"name": suite.get("name", "")}, suite, self.line_no, [(name, attributes, text.strip())])
+            )
         elif test is None:
             return
         elif name == "testcase":
-            self._done.append(test)
-            self._test = None
+            self._done.append(self._tests.pop())
         elif name in _PROBLEMS:
             test.add_problem(name, attributes, text.strip() or test.texts.pop("stackTrace", ""))
         elif name in _TEXTS and (name == "stackTrace" or self._open[-1][0] == "testcase"):
@@ -176,16 +204,16 @@ class _Reader:
 
     @staticmethod
     def _refuse_doctype(*_declaration: Any) -> None:
-        raise UsageError("it declares a document type, which may hide entities; remove the <!DOCTYPE …>")
+        raise _NoReport("it declares a document type, which may hide entities; remove the <!DOCTYPE …>")
 
 
 class _Reports:
     """Turns tests into facts and writes them in batches."""
 
-    def __init__(self, store: Store, origin: str, total: Ingested) -> None:
-        self._recorder, self._total = store.recorder, total
+    def __init__(self, store: Store, origin: str, total: Ingested, try_again: Callable[[StoreBusy], bool]) -> None:
+        self._recorder, self._try_again = store.recorder, try_again
         self._chunk = Chunk(store, origin, total)
-        self._seen: Counter[str] = Counter()
+        self._keys: set[str] = set()
 
     def take(self, tests: list[_Test]) -> None:
         """Add tests; what is ready is written."""
@@ -201,7 +229,7 @@ class _Reports:
 
     def write(self) -> None:
         """Record what was taken and is not recorded yet."""
-        self._chunk.write()
+        self._chunk.write_when_free(self._try_again)
 
     def _read(self, test: _Test) -> Read:
         if test.skipped and not test.problems:
@@ -214,30 +242,39 @@ class _Reports:
         given, suite = test.attributes, test.suite
         name = ".".join(part for part in (given.get("classname"), given.get("name")) if part)
         run = suite.get("timestamp") or hashlib.sha256(repr((given, suite, test.problems)).encode()).hexdigest()[:16]
-        key = f"junit:{suite.get('name', '')} {run} {name}"
-        self._seen[key] += 1  # tests of one name: run with several parameters, or failed and then not cleaned up
+        key = self._own_key(f"junit:{suite.get('name', '')} {run} {name}")
         payload: dict[str, Any] = {"test": given, "suite": suite}
         if test.properties:
             payload["properties"] = test.properties
         payload |= {kind: bounded(text, _MAX_OUTPUT) for kind, text in test.texts.items() if text}
         recorder = self._recorder
-        event, _ = recorder.event(
+        event = event_of(
+            recorder,
             as_name(name),
             payload,
             now=self._chunk.now,
-            key=as_name(f"{key} {self._seen[key]}" if self._seen[key] > 1 else key),
+            key=key,
             source=as_name(f"junit:{suite.get('name', '')}"),
             occurred_at=_time(suite.get("timestamp")),
         )
         return Observed(event, tuple(_attempts(test, event.occurred_at, recorder)))
+
+    def _own_key(self, key: str) -> str:
+        """A key that no other test of the report has: one name may be run with several parameters."""
+        own, number = as_name(key), 1
+        while own in self._keys:
+            number += 1
+            own = as_name(f"{key} {number}")
+        self._keys.add(own)
+        return own
 
 
 def _attempts(test: _Test, began: int, recorder: Recorder) -> Iterator[NewAttempt]:
     """The tries of one test: more than one where it was run again, as Surefire reports it."""
     worker = as_name(test.suite.get("hostname") or "observed")
     took = _span(test.attributes.get("time"))
-    final = [problem for problem in test.problems if problem[0] in {"failure", "error"}]
-    again = [problem for problem in test.problems if problem[0] not in {"failure", "error"}]
+    final = [problem for problem in test.problems if problem[0] in _FINAL]
+    again = [problem for problem in test.problems if problem[0] not in _FINAL]
     failures = [_failure([problem], recorder) for problem in again]
     if final:
         failures.insert(0, _failure(final, recorder))  # Surefire puts the first run there, and then the reruns

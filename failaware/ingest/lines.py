@@ -75,21 +75,12 @@ def ingest_pieces(
             count, size = count + 1, size + line.size
         is_full = count >= CHUNK or size >= CHUNK_BYTES
         if count and (line is None or is_full or time.monotonic() - began >= DELAY_S):
-            _write(chunk, try_again)
+            chunk.write_when_free(try_again)
             progress(size)
             count, size = 0, 0
-    _write(chunk, try_again)
+    chunk.write_when_free(try_again)
     progress(size)
     return total
-
-
-def _write(chunk: Chunk, try_again: Callable[[StoreBusy], bool]) -> None:
-    while True:
-        try:
-            return chunk.write()
-        except StoreBusy as error:
-            if not try_again(error):
-                raise
 
 
 def take(chunk: Chunk, line: Line, recorder: Recorder, *, limit: int | None = None) -> None:
@@ -105,7 +96,7 @@ def take(chunk: Chunk, line: Line, recorder: Recorder, *, limit: int | None = No
 def _read(line: bytes, recorder: Recorder, now: int) -> Read:
     """What a line says; nothing, of a blank one."""
     line = line.lstrip(b"\0") or line[:1]  # a file that was truncated while its writer went on begins with NULs
-    if not line.strip():
+    if not line.removeprefix(b"\xef\xbb\xbf").strip():
         return Read([])
     if line == b"\0":
         raise UsageError("the line holds NUL bytes only")

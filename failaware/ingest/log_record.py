@@ -40,9 +40,10 @@ class LogEntry(NamedTuple):
 def read_record(record: logging.LogRecord) -> LogEntry:
     """What a record says, whoever made it: `logging`, structlog, loguru, a QueueHandler."""
     message, template = _message(record)
-    members = record.msg if isinstance(record.msg, dict) else _json_object(message)
+    given: Any = record.msg
+    members = given if is_a(given, dict) else _json_object(message)
     fields = {name: value for name, value in vars(record).items() if name not in _STANDARD}
-    if isinstance(fields.get("extra"), dict):  # loguru's, of `bind`
+    if is_a(fields.get("extra"), dict):  # loguru's, of `bind`
         fields |= fields.pop("extra")
     texts = [record.exc_text or ""]
     if members:
@@ -103,9 +104,10 @@ def _split(text: str, line: re.Pattern[str]) -> tuple[str, str]:
 def _exception(record: logging.LogRecord) -> BaseException | None:
     """The exception that is logged; structlog's dict may give it as an exception, a tuple, or say that there is one."""
     given: Any = record.exc_info
-    if isinstance(record.msg, dict) and not given:
-        given = record.msg.get("exc_info")
+    message: Any = record.msg
+    if is_a(message, dict) and not given:
+        given = message.get("exc_info")
     if not given:
         return None
-    candidates = given if isinstance(given, tuple) else (given, *sys.exc_info())
-    return next((value for value in candidates if isinstance(value, BaseException)), None)
+    candidates = given if is_a(given, tuple) else (given, *sys.exc_info())
+    return next((value for value in candidates if is_a(value, BaseException)), None)

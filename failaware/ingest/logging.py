@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from failaware.capture.exceptions import MAX_MESSAGE, MAX_TRACEBACK, describe, failure
-from failaware.capture.guarded import text_of
+from failaware.capture.guarded import guarded, short_name, text_of
 from failaware.ingest.background import Background
 from failaware.ingest.log_record import LogEntry, read_record
 from failaware.ingest.observed import event_of, observed
@@ -61,15 +61,11 @@ class FailureHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take a record; never raises, and waits only where the process may end without notice (0.2 s at most)."""
-        try:
-            event = self._observed(record)
-        except Exception:  # noqa: BLE001 - a log call must not fail because its record cannot be kept
-            try:
-                event = self._observed(_bare(record))
-            except Exception as error:  # noqa: BLE001
-                self._background.drop(f"{type(error).__name__}: {error}")
-                return
-        self._background.put(event)
+        event = guarded(lambda: self._observed(record), None) or guarded(lambda: self._observed(_bare(record)), None)
+        if event is None:
+            self._background.drop(f"a record of {short_name(type(record))} that cannot be read")
+        else:
+            self._background.put(event)
 
     def flush(self) -> None:
         """Wait until what was logged is written, for 5 seconds at most."""
@@ -130,7 +126,7 @@ def _bare(record: logging.LogRecord) -> logging.LogRecord:
     kinds |= {"created": float, "process": int}
     values = {name: getattr(record, name, None) for name in kinds}
     kept = {name: value for name, value in values.items() if type(value) is kinds[name]}
-    return logging.makeLogRecord({"msg": f"<unreadable {type(record.msg).__name__}>"} | kept)
+    return logging.makeLogRecord({"msg": f"<unreadable {short_name(type(values['msg']))}>"} | kept)
 
 
 def _moment(seconds: float, now: int) -> int:

@@ -147,13 +147,20 @@ def _failure(record: dict[str, Any], attributes: dict[str, Any], body: Any, reco
 def _time(record: dict[str, Any]) -> int | None:
     """When it happened or was seen (µs); 64-bit numbers are texts in OTLP/JSON."""
     for name in ("timeUnixNano", "observedTimeUnixNano"):
+        given = record.get(name)
         try:
-            at = int(record.get(name) or 0)
+            at = 0 if given is None else _whole_number(given)
         except (TypeError, ValueError, OverflowError):
             raise UsageError(f"'{name}' of a log record is a number of nanoseconds") from None
         if at:
             return at // 1_000
     return None
+
+
+def _whole_number(value: Any) -> int:
+    if isinstance(value, bool):
+        raise TypeError("true is no number")
+    return int(value)
 
 
 def _attributes(pairs: Any, depth: int = 0) -> dict[str, Any]:
@@ -178,7 +185,7 @@ def _value(any_value: Any, depth: int = 0) -> Any:
             return _attributes(_object(value, kind).get("values"), depth + 1)
         if kind == "intValue":
             try:
-                return int(value)
+                return _whole_number(value)
             except (TypeError, ValueError, OverflowError):
                 raise UsageError("an intValue of OTLP is a whole number") from None
         return value

@@ -25,6 +25,7 @@ _FIELDS = ("type", "payload", "key", "source", "occurred_at", "fingerprint")
 _MAX_SAID = 8_192  # characters of a reason
 _MAX_NAME = 512  # characters of an event type, a key or a source
 _MILLISECONDS, _MICROSECONDS = 10**12, 10**14  # a number from here on is in this unit: seconds end with year 9999
+_NANOSECONDS = 10**18  # from September 2001 on; microseconds end with 2.5 × 10**17
 _UNMISTAKABLE = "March 1973"  # 10^14 µs after the epoch
 _DAY = 86_400_000_000
 _EARLIEST = microseconds(datetime(1, 1, 1, tzinfo=UTC)) - _DAY  # any zone's clock may show a date of another day
@@ -167,7 +168,8 @@ class Recorder:
 def parse_time(value: object) -> int | None:
     """A moment as integer µs since the epoch, from an ISO 8601 text, a datetime or a number.
 
-    A number is in seconds, from 10^12 on in milliseconds, and from 10^14 on in µs: their years do not overlap.
+    A number is in seconds, from 10^12 on in milliseconds, from 10^14 on in µs, and from 10^18 on in nanoseconds: their
+    years do not overlap.
 
     Raises:
         UsageError: not a moment.
@@ -179,6 +181,8 @@ def parse_time(value: object) -> int | None:
     if isinstance(value, int | float) and not isinstance(value, bool):
         if not math.isfinite(value):
             raise UsageError(f"occurred_at is a time, not {value}")
+        if abs(value) >= _NANOSECONDS:
+            return _in_range(int(value) // 1_000)
         unit = 1_000_000 if abs(value) < _MILLISECONDS else 1_000 if abs(value) < _MICROSECONDS else 1
         return _in_range(int(value * unit))
     return _moment(value)
@@ -208,7 +212,7 @@ def as_name(text: str) -> str:
 
 def _from_iso(text: str) -> datetime:
     try:
-        return datetime.fromisoformat(text)
+        return datetime.fromisoformat(text.upper())  # RFC 3339 allows t and z
     except ValueError:
         raise UsageError(f"occurred_at is ISO 8601, such as 2026-11-20T10:03:00Z, not {text[:64]!r}") from None
 

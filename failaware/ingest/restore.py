@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any, NamedTuple
 
 from failaware.derive.exported import BLOB, DIGESTS, EVENT, INTEGER, KINDS, SETTING, TEXT, TIMES, VALUES, Column, Kind
-from failaware.errors import UsageError
+from failaware.errors import StoreBusy, UsageError
 from failaware.facts.restore import Fact, Restoring
 from failaware.ingest.lines import members
 from failaware.store import Store
@@ -53,11 +53,17 @@ def is_export(begins: bytes) -> bool:
 
 
 def take_back(
-    store: Store, lines: Iterable[bytes], *, origin: str, progress: Callable[[int], None] = lambda _bytes: None
+    store: Store,
+    lines: Iterable[bytes],
+    *,
+    origin: str,
+    progress: Callable[[int], None] = lambda _bytes: None,
+    try_again: Callable[[StoreBusy], bool] = lambda _error: False,
 ) -> Restored:
     """Take an export back, whole; of one that is not, nothing is kept.
 
-    `progress` is told how many bytes are done.
+    `progress` is told how many bytes are done. While the store is locked, `try_again` says whether to go on waiting for
+    it, since what came through a pipe would be lost.
 
     Raises:
         UsageError: a line is none of an export's, the end is missing, the facts do not prove themselves, or this store
@@ -67,7 +73,12 @@ def take_back(
     with tempfile.TemporaryFile() as spooled:  # the transaction may have to be run again, and waits for no pipe
         for line in lines:
             spooled.write(line)
-        return store.write(lambda db: _take(Restoring(db), spooled, origin, progress), alone=True)
+        while True:
+            try:
+                return store.write(lambda db: _take(Restoring(db), spooled, origin, progress), alone=True)
+            except StoreBusy as error:
+                if not try_again(error):
+                    raise
 
 
 def _take(store: Restoring, file: IO[bytes], origin: str, progress: Callable[[int], None]) -> Restored:

@@ -104,7 +104,7 @@ def _event(event: Mapping[str, Any], failed: Failure, recorder: Recorder, now: i
         as_name(_where(event)),
         _payload(event, failed),
         now=now,
-        key=as_name(f"sentry:{event['event_id']}") if event.get("event_id") else None,
+        key=as_name(f"sentry:{given}") if isinstance(given := event.get("event_id"), str) and given else None,
         source=as_name(_source(event)),
         occurred_at=_time(event.get("timestamp")),
     )

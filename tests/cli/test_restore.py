@@ -11,11 +11,12 @@ import pytest
 from failaware import Inspector, Store, UsageError
 from failaware.cli.main import main
 from failaware.derive.exported import FACT_KINDS
+from failaware.errors import StoreBusy
 from failaware.facts.seal import seal_all
 from failaware.ingest.restore import take_back
 from failaware.read.export import Export
 from failaware.read.verify import verify
-from tests.conftest import query
+from tests.conftest import plain, query
 from tests.test_same_on_both import facts
 
 NONE = {kind.table: [] for kind in FACT_KINDS}
@@ -111,6 +112,18 @@ def test_restore_takes_it_however_its_lines_are_written(path, tmp_path, exported
     (tmp_path / "x").write_bytes(WAYS[way]("".join(f"{line}\n" for line in exported).encode()))
     assert main(["--db", str(path), "restore", str(tmp_path / "x")]) == 0
     assert kept(path) == kept(tmp_path / "source.db")
+
+
+@pytest.mark.sqlite
+def test_an_export_that_came_through_a_pipe_waits_for_a_store_that_is_locked(path, exported, monkeypatch):
+    monkeypatch.setattr("failaware.engine.sqlite.writer.BUSY_TIMEOUT_S", 0.01)
+    lines = [line.encode() + b"\n" for line in exported]
+    with Store.open(path) as store, plain(path) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreBusy):
+            take_back(store, lines, origin="file")
+        restored = take_back(store, lines, origin="pipe", try_again=lambda _error: bool(other.execute("ROLLBACK")))
+    assert restored.added
 
 
 @pytest.mark.sqlite("what matters is the pipe")

@@ -52,6 +52,18 @@ def test_a_cloud_event_is_an_event_with_all_its_attributes(store, inspector):
     assert (payload["subject"], payload["traceparent"]) == ("order/17", "00-4bf9-01")
 
 
+def test_cloud_events_whose_source_and_id_differ_are_two(store):
+    for source, name in (("a b", "c"), ("a", "b c")):
+        ingest(store, json.dumps({"specversion": "1.0", "type": "t", "source": source, "id": name}).encode())
+    assert query(store, "SELECT count(*) FROM event_log") == [(2,)]
+
+
+@pytest.mark.parametrize("given", [True, [1], {}, "yesterday", "1.5e9s"])
+def test_a_time_of_otlp_that_is_none_is_a_reject(store, given):
+    done = ingest(store, json.dumps(log_record(timeUnixNano=given)).encode())
+    assert (done.recorded, done.rejected) == (0, 1)
+
+
 @pytest.mark.parametrize(
     ("data", "kept"),
     [
@@ -298,7 +310,7 @@ def test_a_record_that_is_wrong_is_refused_by_itself_and_one_that_is_large_is_ke
     done = ingest(store, json.dumps(request).encode() + b"\n")
     assert (done.recorded, done.rejected) == (2, 1)
     ((raw, error),) = query(store, "SELECT raw, error FROM reject_log")
-    assert (str(10**30) in raw, error) == (True, "occurred_at is out of range")
+    assert (str(10**30) in raw, error) == (True, "occurred_at is out of range, which is the years 1 to 9999")
     assert json.loads(inspector.event(2).event_payload)["left_out"] == ["attributes"]
 
 

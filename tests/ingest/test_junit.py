@@ -1,6 +1,7 @@
 """JUnit reports: real ones of pytest, the shapes of others, hostile ones; each test once, however often it is read."""
 
 import io
+import json
 import sys
 
 import pytest
@@ -147,12 +148,44 @@ def test_without_a_time_of_the_suite_the_same_report_is_still_known(store):
         (b"<testsuite></testsuites>", "mismatched tag"),
         (b"<testsuite>" * 200, "nested too deeply"),
         (b"<\xff\xfe>", "not well-formed"),
+        (b'<?xml version="1.0" encoding="ebcdic"?><testsuite/>', "encoding is not supported"),
+        (b'<?xml version="1.0" encoding="gbk"?><testsuite/>', "convert it to UTF-8"),
+        (b'<?xml version="1.0" encoding="punycode"?><testsuite/>', "encoding is not supported"),
     ],
 )
 def test_what_is_no_report_is_a_reject_with_the_reason(store, xml, says):
     done = ingest(store, xml)
     assert (done.recorded, done.rejected) == (0, 1)
     assert says in query(store, "SELECT error FROM reject_log")[0][0]
+
+
+def test_every_test_of_a_report_has_a_key_of_its_own(store):
+    cases = [f'<testcase name="{name}"/>' for name in ("a", "a", "a 2", "a 2")]
+    report = suites(*cases, attributes='timestamp="2026-11-20T10:00:00Z"')
+    assert ingest(store, report).recorded == 4
+    assert (ingest(store, report).known, ingest(store, report).rejected) == (4, 0)
+
+
+def test_a_test_in_a_test_and_a_failure_of_the_suite_itself_are_kept(store):
+    nested = '<testcase name="outer"><testcase name="inner"/><failure type="E">boom</failure></testcase>'
+    assert ingest(store, suites(nested, '<error type="SetUp" message="no database">trace</error>')).recorded == 3
+    assert query(
+        store, "SELECT e.event_type, sync_status FROM event_log e JOIN event_state USING (event_id) ORDER BY 1"
+    ) == [
+        ("inner", "SYNCED"),
+        ("outer", "DEAD"),
+        ("s", "DEAD"),
+    ]
+    assert query(store, "SELECT error_type, error_message FROM attempt_log WHERE event_id = 3") == [
+        ("SetUp", "no database")
+    ]
+
+
+def test_a_test_that_says_too_much_is_kept_without_what_is_largest(store):
+    properties = "".join(f'<property name="{number}" value="{"x" * 2_000}"/>' for number in range(900))
+    assert ingest(store, suites(f'<testcase name="t"><properties>{properties}</properties></testcase>')).recorded == 1
+    ((payload,),) = query(store, "SELECT event_payload FROM event_log")
+    assert json.loads(payload)["left_out"] == ["properties"]
 
 
 def test_what_stands_before_a_mistake_is_recorded(store):

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from failaware.ingest.chunk import Ingested
 from failaware.ingest.lines import ingest_lines
 from tests.conftest import assert_rebuild_changes_nothing, query
 from tests.sizes import sized
@@ -32,6 +33,23 @@ def test_all_fields_are_taken(store):
     assert query(store, "SELECT event_type, event_payload, source, occurred_at FROM event_log") == [
         ("a.b", "[1]", "s", int(datetime(2026, 11, 20, 9, tzinfo=UTC).timestamp()) * 1_000_000)
     ]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        *("2026-11-20T09:00:00z", "2026-11-20t09:00:00Z", "2026-11-20T14:30:00.000000000+05:30"),
+        *(1_795_165_200 * 10**unit for unit in (0, 3, 6, 9)),
+        *(float(1_795_165_200 * 10**unit) for unit in (0, 3, 6, 9)),
+    ],
+)
+def test_a_time_may_be_written_in_any_case_and_counted_in_any_unit(store, given):
+    ingest(store, json.dumps({"type": "a", "occurred_at": given}))
+    assert query(store, "SELECT occurred_at FROM event_log") == [(1_795_165_200_000_000,)]
+
+
+def test_a_file_of_a_byte_order_mark_only_is_empty(store):
+    assert ingest(store, "\ufeff") == Ingested()
 
 
 def test_a_failure_observed_elsewhere_is_a_dead_attempt(store, inspector):

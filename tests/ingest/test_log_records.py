@@ -231,8 +231,28 @@ def test_a_record_with_attributes_missing_is_kept(store, handler):
     for name in ("args", "exc_info", "exc_text", "stack_info", "created", "process", "threadName"):
         delattr(record, name)
     handler.handle(record)
+    del record.msg
+    handler.handle(record)
     handler.flush()
-    assert attempts(store) == [("ERROR", "bare", None)]
+    assert attempts(store) == [("ERROR", "bare", None), ("ERROR", "<unreadable NoneType>", None)]
+
+
+class Interrupting:
+    def __getattribute__(self, name):
+        raise KeyboardInterrupt
+
+    def __str__(self):
+        raise SystemExit(3)
+
+
+@pytest.mark.parametrize("name", ["msg", "args", "exc_info", "exc_text", "stack_info", "extra", "name", "created"])
+def test_an_object_that_raises_what_ends_programs_does_not_end_this_one(store, handler, name):
+    record = logging.makeLogRecord({"name": "shop", "msg": "m", "levelname": "ERROR", "levelno": 40})
+    setattr(record, name, Interrupting())
+    handler.handle(record)
+    handler.flush()
+    assert handler.dropped == 0
+    assert query(store, "SELECT count(*) FROM attempt_log") == [(1,)]
 
 
 def test_an_adapter_and_a_filter_have_their_say(store, handler, logger):

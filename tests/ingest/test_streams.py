@@ -228,8 +228,13 @@ def test_an_endless_file_ends_with_a_signal_and_says_where(path):
     assert b"Traceback" not in err
 
 
+@pytest.mark.parametrize(
+    ("data", "recorded", "rejected"),
+    [(GOOD + b"{\n" + GOOD, 2, 1), (b'<testsuite><testcase name="a"/><testcase name="b"/></testsuite><', 2, 1)],
+    ids=["lines", "JUnit"],
+)
 @pytest.mark.sqlite
-def test_what_came_through_a_pipe_waits_for_a_store_that_is_locked(store, path, monkeypatch):
+def test_what_came_through_a_pipe_waits_for_a_store_that_is_locked(store, path, monkeypatch, data, recorded, rejected):
     monkeypatch.setattr("failaware.engine.sqlite.writer.BUSY_TIMEOUT_S", 0.01)
     with plain(path) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -241,9 +246,9 @@ def test_what_came_through_a_pipe_waits_for_a_store_that_is_locked(store, path, 
                 other.execute("ROLLBACK")
             return True
 
-        done = ingest_file(store, Input(io.BytesIO(GOOD + b"{\n" + GOOD)), origin="pipe", try_again=try_again)
+        done = ingest_file(store, Input(io.BytesIO(data)), origin="pipe", try_again=try_again)
     assert len(asked) == 3
-    assert (done.recorded, done.rejected, count(store)) == (2, 1, 2)
+    assert (done.recorded, done.rejected, count(store)) == (recorded, rejected, 2)
     with plain(path) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreBusy):
