@@ -33,7 +33,8 @@ def handle(event):
 for _ in range(rng.randint(30, 120)):
     dice = rng.random()
     if dice < 0.35:
-        store.record(rng.choice(kinds), {"n": rng.random()}, key=rng.choice([None, f"k{rng.randint(0, 30)}"]))
+        kind = rng.choice(kinds)
+        store.record(kind, {"n": rng.random()}, key=rng.choice([None, f"{kind}:{rng.randint(0, 10)}"]))
     elif dice < 0.5:
         store.record_many((rng.choice(kinds), n) for n in range(rng.randint(1, 20)))
     elif dice < 0.8:

@@ -26,7 +26,7 @@ PASSING = (
     (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ", "…"),  # what differs from run to run
     (r"\((?:now|in [^)]*|[^)]* ago)\)", "(…)"),
     (r"took \S+ \S+", "took …"),
-    (r"by \S+:\d+", "by …"),
+    (r"by \S+:\d+(?:#[0-9a-f]{8})?", "by …"),
     (r"\d+(?:\.\d+)?% jitter", "…% jitter"),
     (r"\s+", " "),
 )

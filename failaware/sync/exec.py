@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from secrets import token_hex
 
 from failaware.capture.exceptions import failure
 from failaware.engine import Writer
@@ -96,7 +97,7 @@ class _Record:
         self.event_id: int | None = None
         self._event, self._key = plan.event, plan.key
         self._open_store, self._clock, self._say = open_store, clock, say
-        self._worker = this_worker() + claim.PROGRAM
+        self._worker = f"{this_worker()}#{token_hex(4)}{claim.PROGRAM}"  # host and pid return in containers
         self._masker = Masker()
         self._store: Store | None = None
         self._unwritten: list[NewAttempt] = []

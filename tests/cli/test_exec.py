@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -400,7 +401,7 @@ def test_one_that_is_killed_leaves_a_truthful_record(path, finder):
         process.wait(LONG)
     found = event(path)
     assert (found.sync_status, found.attempts) == ("PENDING", ())
-    assert found.leased_by == f"{os.uname().nodename}:{process.pid}#exec"
+    assert re.fullmatch(rf"{os.uname().nodename}:{process.pid}#[0-9a-f]{{8}}#exec", found.leased_by)
 
     def later():
         return now_us() + 120_000_000

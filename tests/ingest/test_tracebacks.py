@@ -56,7 +56,7 @@ CASES = {
     "KeyError": (formatted(lambda: {}["k"]), "KeyError", "'k'", None),
     "ZeroDivisionError": (formatted(lambda: 1 / 0), "ZeroDivisionError", "division by zero", None),
     "chained": (formatted(chained), "RuntimeError", "order 17 is not charged", "ConnectionError: refused"),
-    "group": (formatted(grouped), "ExceptionGroup", "two (2 sub-exceptions)", None),
+    "group": (formatted(grouped), "ExceptionGroup", "two (2 sub-exceptions)", "ValueError: a\n+ KeyError: 'b'"),
     "Windows": ("Traceback (most recent call last):\r\n  File x\r\nOSError: gone\r\n", "OSError", "gone", None),
     "Java": (JAVA, "java.lang.IllegalStateException", "no\nsecond line", "java.net.ConnectException: refused"),
     "Java, no message": ("a.NullPointerException\n\tat a.B.c(B.java:1)\n", "a.NullPointerException", "", None),

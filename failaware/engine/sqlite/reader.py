@@ -64,7 +64,9 @@ class SqliteReader(OfAFile):
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """Within it, all queries see the same moment; one within another is the outer one."""
-        if self._db.in_transaction:
+        with in_our_words(self.path):
+            begun_outside = self._db.in_transaction
+        if begun_outside:
             yield
             return
         with in_our_words(self.path):
