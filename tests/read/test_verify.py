@@ -1,17 +1,23 @@
 """Verify names what was done to a store behind its back, and nothing else."""
 
+import re
 import shutil
+import sqlite3
+from functools import cache
 
 import pytest
 
-from failaware import Handlers, Retry, Store, UsageError, Worker
+from failaware import Handlers, Inspector, Retry, Store, UsageError, Worker
 from failaware.derive.fold import DERIVED
+from failaware.derive.proof import Proof
+from failaware.derive.seals import Head
 from failaware.engine.guards import FACTS
 from failaware.engine.postgres.place import parse
+from failaware.engine.schema import columns_and_keys, kept_tables
 from failaware.facts.seal import seal_all
 from failaware.ingest.lines import ingest_lines
 from failaware.read.verify import verify
-from tests.conftest import plain, query
+from tests.conftest import plain, plain_sqlite, query
 
 EVENTS = 12
 
@@ -226,3 +232,115 @@ def test_many_findings_are_counted(sealed, path):
     found = verify(path)
     assert len([finding for finding in found.findings if finding.where.startswith("event_log")]) == EVENTS
     assert found.more == 0
+
+
+def _columns():
+    """Every column of every fact table, but for the number by which a fact is found."""
+    for table, guarded in FACTS.items():
+        columns, _ = columns_and_keys(table)
+        yield from ((table, column) for column in columns if column != guarded.keys[0] or table == "event_key")
+
+
+OTHER_VALUES = (
+    # SQL for another value of any column, by whether it is a number
+    ("integer", "coalesce({0}, 0) + 1000"),
+    ("integer", "NULL"),
+    ("text", "coalesce({0}, '') || 'x'"),
+    ("text", "NULL"),
+    ("text", "upper({0})"),
+    ("text", "''"),
+    ("text", "'[erased]'"),
+)
+
+
+def _kind(table, column):
+    if (table, column) == ("seal_log", "facts"):
+        return "blob"
+    number = re.search(rf"\b{column}\s+(INTEGER|TEXT)", dict(_ddl())[table])
+    return number[1].lower()
+
+
+@cache
+def _ddl():
+    return tuple((re.search(r"CREATE TABLE (\w+)", sql)[1], sql) for sql in kept_tables() if "CREATE TABLE" in sql)
+
+
+def proof(path, noted):
+    """What verify says of the facts, without what it says of the file."""
+    number, _, digest = noted.partition(":")
+    found = []
+    with Inspector.open(path) as inspector:
+        Proof(inspector.db, lambda where, _problem: found.append(where)).run(Head(int(number), digest, 0))
+    return found
+
+
+@pytest.mark.sqlite("the seals are the same; a changed table is quicker here")
+@pytest.mark.parametrize(("table", "column"), list(_columns()))
+def test_any_value_of_any_fact_that_is_changed_is_found_and_named(sealed, path, table, column):
+    """Each row in turn, whatever its other columns say, with the guards taken off and put back."""
+    kind = _kind(table, column)
+    values = [sql for of, sql in OTHER_VALUES if of == kind] or ["zeroblob(length({0}))", "NULL"]
+    key = FACTS[table].keys[0] if column != "key" else "event_id"
+    changes = 0
+    with plain_sqlite(path) as db:
+        theirs = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ?"
+        guards = db.execute(theirs, (table,)).fetchall()
+        db.execute("PRAGMA synchronous = OFF")
+        db.execute("PRAGMA ignore_check_constraints = ON")
+        for (row,) in db.execute(f"SELECT {key} FROM {table} ORDER BY 1").fetchall()[1:4:2] or [(1,)]:
+            for sql in values:
+                where = f"WHERE {key} = ?"
+                before = db.execute(f"SELECT {column} FROM {table} {where}", (row,)).fetchone()
+                for name, _ in guards:
+                    db.execute(f"DROP TRIGGER {name}")
+                try:
+                    db.execute(f"UPDATE {table} SET {column} = {sql.format(column)} {where}", (row,))
+                    if db.execute(f"SELECT {column} FROM {table} {where}", (row,)).fetchone() == before:
+                        continue
+                except sqlite3.IntegrityError:  # NOT NULL, UNIQUE
+                    continue
+                finally:
+                    for _, guard in guards:
+                        db.execute(guard)
+                changes += 1
+                found = proof(path, sealed)
+                assert any(where.startswith((table, "event_log", "seal")) for where in found), (row, sql, found)
+                for name, _ in guards:
+                    db.execute(f"DROP TRIGGER {name}")
+                db.execute(f"UPDATE {table} SET {column} = ? {where}", (*before, row))
+                for _, guard in guards:
+                    db.execute(guard)
+    assert changes
+    assert proof(path, sealed) == []
+
+
+@pytest.mark.sqlite("INSERT OR REPLACE is SQLite's")
+@pytest.mark.parametrize("sealed_first", [False, True])
+def test_a_fact_cannot_be_replaced_through_an_index_that_somebody_adds(store, path, sealed_first):
+    store.record("pay", {"n": 1})
+    if sealed_first:
+        seal_all(store, store.clock())
+    with plain_sqlite(path) as db:
+        db.execute("CREATE UNIQUE INDEX zz ON event_log (event_type) WHERE event_type = 'pay'")
+        assert "there is an index zz on event_log that is not ours" in {f.problem for f in verify(path).findings}
+        db.execute("INSERT OR REPLACE INTO event_log VALUES (2, 'pay', NULL, '2', 1, 1, NULL)")
+        with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+            db.execute("INSERT OR REPLACE INTO event_log VALUES (1, 'pay', NULL, '2', 1, 1, NULL)")
+        db.execute("DROP INDEX zz")
+    assert "event_log 1" in {finding.where for finding in verify(path).findings}
+
+
+@pytest.mark.parametrize("comment", ["--", "/* */"])
+@pytest.mark.sqlite("SQLite compares text")
+def test_a_guard_with_a_comment_in_its_text_is_not_as_it_was_made(sealed, path, comment):
+    with plain_sqlite(path) as db:
+        name, sql = db.execute("SELECT name, sql FROM sqlite_master WHERE name = 'event_log_refuses_update'").fetchone()
+        db.execute(f"DROP TRIGGER {name}")
+        db.execute(sql.replace("'failaware: facts", f"'failaware:{comment}') WHERE 0 AND 'a' = ('\nfacts"))
+    assert [finding.problem for finding in verify(path).findings] == [f"the trigger {name} is not as it was made"]
+
+
+def test_a_view_that_is_not_ours_is_named(sealed, path):
+    with plain(path) as db:
+        db.execute("CREATE VIEW theirs AS SELECT * FROM event_log")
+    assert [finding.where for finding in verify(path).findings] == ["schema"]

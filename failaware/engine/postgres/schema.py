@@ -150,7 +150,12 @@ def differences(query: Query, schema: str) -> Iterator[str]:
             else f"the {kind} {name} is not as it was made"
         )
     tables = {name for kind, name, _ in ours if kind == "table"}
+    names = {(kind, name) for kind, name, _ in ours}
     for kind, name, definition in sorted(found - ours):
+        if (kind, name) not in names and kind in ("view", "rule"):
+            yield f"there is a {kind} {name} that is not ours"
+        if (kind, name) not in names and kind == "index" and any(f" ON {table} " in definition for table in tables):
+            yield f"there is an index {name} that is not ours"
         if kind == "trigger" and name in tables and not _same_trigger(ours, definition):
             yield f"there is a trigger {definition.split()[2]} on {name} that is not ours"
 

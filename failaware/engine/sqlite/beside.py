@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from failaware.engine.base import Parameters
 from failaware.engine.schema import private_schema, work_tables
-from failaware.engine.sqlite.errors import ITS_ERRORS, raise_ours
+from failaware.engine.sqlite.errors import ITS_ERRORS
 from failaware.engine.sqlite.files import BUSY_TIMEOUT_S
 from failaware.engine.sqlite.reader import SqliteReader
 from failaware.errors import StoreCorrupt
@@ -18,6 +18,8 @@ _CACHE_KIB = 262_144  # of private tables that are kept in memory; what is more 
 
 class SqliteBeside(SqliteReader):
     """The file handle refuses to write as any reader's does; only this connection's temporary tables can change."""
+
+    COMES_BACK = False
 
     def __init__(self, path: Path, *, facts: bool = False, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
         super().__init__(path, busy_timeout_s=busy_timeout_s)
@@ -58,4 +60,4 @@ class SqliteBeside(SqliteReader):
         """Facts that the tables they are folded into do not take were not written by us."""
         if isinstance(error, sqlite3.IntegrityError):
             raise StoreCorrupt(f"{self.path} is damaged: its facts contradict each other ({error})") from error
-        raise_ours(error, self.path)
+        super()._raise(error)

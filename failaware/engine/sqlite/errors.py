@@ -36,6 +36,10 @@ _BY_CODE: dict[int, tuple[type[StoreError], str]] = {
         StoreError,
         "{path}: the disk is full; nothing was half-written, make room and try again",
     ),
+    sqlite3.SQLITE_TOOBIG: (
+        StoreError,
+        "{path}: a value has more than 128 MiB, which a store neither takes nor gives",
+    ),
     sqlite3.SQLITE_IOERR: (StoreError, "{path}: the disk reports an I/O error ({error})"),
     sqlite3.SQLITE_INTERRUPT: (StoreError, "{path}: the query was ended from outside"),
 }
@@ -57,6 +61,11 @@ ITS_ERRORS = (sqlite3.DatabaseError, OverflowError, UnicodeError)
 def is_busy(error: Exception) -> bool:
     """Whether another connection holds the lock for now."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+
+
+def is_interrupt(error: Exception) -> bool:
+    """Whether a statement was ended from outside: by `interrupt`, or by what a signal's handler raised."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_INTERRUPT
 
 
 def raise_ours(error: Exception, path: Path) -> NoReturn:

@@ -3,11 +3,16 @@
 import re
 import sqlite3
 from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
 
 from failaware.engine.base import Reader
-from failaware.engine.schema import whole_schema
+from failaware.engine.schema import derived_tables, tables_of, whole_schema
+from failaware.errors import StoreCorrupt
 
 _MASTER = "SELECT type, name, tbl_name, sql FROM main.sqlite_master WHERE sql IS NOT NULL ORDER BY type, name"
+_TABLES_AND_VIEWS = "SELECT type, name, sql FROM sqlite_master WHERE type IN ('table', 'view')"
+_VIEW = re.compile(r"(?:--[^\n]*\n|\s)*CREATE VIEW (\w+)")
 _TOKEN = re.compile(
     r"""'(?:[^']|'')*' | "(?:[^"]|"")*" | `(?:[^`]|``)*` | \[[^\]]*\]  # texts and quoted names, to the letter
     | --[^\n]* | /\*.*?(?:\*/|\Z) | \s+  # comments and blanks, which mean nothing
@@ -34,6 +39,36 @@ def differences(db: Reader) -> Iterator[str]:
             yield f"there is a view {name} that is not ours"
         elif kind in ("trigger", "index") and table in tables:
             yield f"there is {'an' if kind == 'index' else 'a'} {kind} {name} on {table} that is not ours"
+
+
+def check_tables(db: sqlite3.Connection, path: Path) -> None:
+    """Refuse a store where what we read as a table is none: what a view answers takes as long as whoever made it likes.
+
+    Raises:
+        StoreCorrupt: it names the table or the view.
+    """
+    tables, views = _read()
+    for kind, name, sql in db.execute(_TABLES_AND_VIEWS).fetchall():
+        if name in tables:
+            is_table = kind == "table" and not (sql or "").upper().startswith("CREATE VIRTUAL")
+            computed = db.execute("SELECT 1 FROM pragma_table_xinfo(?) WHERE hidden <> 0", (name,)).fetchone()
+            is_ours = is_table and not computed
+        else:
+            is_ours = name not in views or (
+                kind == "view" and (sql == views[name] or _tokens(sql) == _tokens(views[name]))
+            )
+        if not is_ours:
+            raise StoreCorrupt(
+                f"{path} is damaged: '{name}' is not what failaware makes under that name; restore a backup"
+            )
+
+
+@cache
+def _read() -> tuple[frozenset[str], dict[str, str]]:
+    """The names of our tables, and the views that our own statements read, as they are made."""
+    made = [statement.rstrip(";") for statement in derived_tables()]
+    views = {found[1]: statement for statement in made if (found := _VIEW.match(statement))}
+    return frozenset(tables_of("schema.sql", "working.sql", "derived.sql")), views
 
 
 def integrity(db: Reader) -> list[str]:

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from failaware.engine import versions
 from failaware.engine.schema import work_tables
-from failaware.errors import StoreError, StoreForeign, StoreMissing
+from failaware.errors import StoreCorrupt, StoreError, StoreForeign, StoreMissing
 
 APPLICATION_ID = 0x4641494C  # "FAIL": tells a failaware store from any other SQLite file
 BUSY_TIMEOUT_S = 30.0
@@ -16,6 +16,15 @@ OLDEST_SQLITE = (3, 37, 0)  # STRICT tables
 _LOG_PAGES = {"FULL": 1_000, "NORMAL": 4_000}
 """When a commit also does a checkpoint. A log that is written over is flushed sooner than one that grows; without
 flushes, the checkpoint is what costs."""
+LONGEST = 1 << 27
+"""Bytes of the longest value that is written or read."""
+
+Rest = tuple[int, int]
+"""How the file of a store at rest is: when it was changed (ns), and how long it is."""
+
+_STEPS = 500_000
+"""Steps of SQLite's after which signals are let in: some ten milliseconds."""
+
 LOG_BYTES = 1 << 26
 """How long the log may become before writers wait for readers, so that it can be written over from its beginning."""
 
@@ -30,16 +39,20 @@ def connect_read_write(path: Path, synchronous: str) -> sqlite3.Connection:
     elif not os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
         # SQLite would make a log with the file's own permissions, which then stays so when they are given back.
         raise StoreError(f"{path} cannot be written: it is read-only for this user; ask its owner to let you")
+    check_companions(path)
     db = _connect(f"file:{quote(os.fsencode(path))}?mode=rw")
     try:
         if _version(db, path) == 0:
             _make(db, path)
+        elif not is_older(db, path):
+            from failaware.engine.sqlite.expected import check_tables
+
+            check_tables(db, path)
         db.execute("PRAGMA journal_mode = WAL")
         db.execute(f"PRAGMA synchronous = {synchronous}")
         db.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES[synchronous]}")
         db.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")
         db.execute("PRAGMA temp_store = MEMORY")
-        db.execute("PRAGMA trusted_schema = OFF")
         for statement in work_tables():
             db.execute(statement)
         db.execute("PRAGMA busy_timeout = 0")  # from now on we wait ourselves
@@ -73,7 +86,12 @@ def companion(path: Path, suffix: str) -> Path:
 def _create_private(path: Path) -> None:
     """Make the file 0600 before anything is in it: failures hold other people's data."""
     try:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        try:
+            if hasattr(os, "fchmod"):
+                os.fchmod(file, 0o600)  # whatever the umask
+        finally:
+            os.close(file)
     except FileExistsError:
         pass  # another process was quicker
     except OSError as error:
@@ -106,11 +124,18 @@ def identity(path: Path) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def connect_read_only(path: Path, timeout_s: float) -> sqlite3.Connection:
-    """Connect to a file that is there; nothing can be written through it."""
+def connect_read_only(path: Path, timeout_s: float) -> tuple[sqlite3.Connection, Rest | None]:
+    """Connect to a file that is there; nothing can be written through it.
+
+    Where SQLite's own files are not there and would become those of another user than the store's, the file alone is
+    read: then it is also said how it was, since nothing tells when somebody writes to it.
+    """
     if not _exists(path):
         raise StoreMissing(f"there is no store at {path}; record something, run 'failaware seed', or name it with --db")
     place = f"file:{quote(os.fsencode(path))}"
+    rest = at_rest(path)
+    if rest is not None and _is_of_another_user(path) and os.access(path, os.R_OK):
+        return _connect(f"{place}?mode=ro&immutable=1", timeout_s), rest
     db = None
     try:
         db = _connect(f"{place}?mode=ro", timeout_s)
@@ -131,8 +156,51 @@ def connect_read_only(path: Path, timeout_s: float) -> sqlite3.Connection:
                 f"cannot read {path}: its newest facts are in {path.name}-wal, and the folder is not writable; "
                 "copy both files to a folder of your own"
             ) from None
-        db = _connect(f"{place}?mode=ro&immutable=1", timeout_s)
-    return db
+        return _connect(f"{place}?mode=ro&immutable=1", timeout_s), rest
+    return db, None
+
+
+def at_rest(path: Path) -> Rest | None:
+    """How a store is that nobody has open for writing, as far as its files tell: everything is in the one file."""
+    try:
+        if companion(path, "-shm").exists() and companion(path, "-wal").exists():
+            return None
+        if _has_content(companion(path, "-wal")):
+            return None
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size
+
+
+def _is_of_another_user(path: Path) -> bool:
+    """Whether files that we make beside the store would not be its owner's; SQLite gives the owner what root makes."""
+    return os.name == "posix" and os.geteuid() not in (0, path.stat().st_uid)
+
+
+def check_companions(path: Path) -> None:
+    """Refuse to write where a file of SQLite's own beside the store is one that this user may not write to.
+
+    Raises:
+        StoreError: it names the file and its owner.
+    """
+    for file in (companion(path, "-wal"), companion(path, "-shm")):
+        if file.exists() and not os.access(file, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
+            raise StoreError(
+                f"{path} cannot be written: {file} belongs to {_owner(file)}, and this user may not write to it; "
+                + (
+                    "it holds facts: let its owner record something into the store, or give the file to you"
+                    if _has_content(companion(path, "-wal"))
+                    else f"once nobody has the store open, delete it: rm {file}"
+                )
+            )
+
+
+def _owner(file: Path) -> str:
+    try:
+        return file.owner()
+    except (KeyError, OSError):
+        return f"user {file.stat().st_uid}"
 
 
 def _has_content(path: Path) -> bool:
@@ -143,7 +211,17 @@ def _has_content(path: Path) -> bool:
 
 
 def _connect(uri: str, timeout_s: float = BUSY_TIMEOUT_S) -> sqlite3.Connection:
-    return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=timeout_s, check_same_thread=False)
+    db = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=timeout_s, check_same_thread=False)
+    db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST)
+    db.set_progress_handler(_let_signals_in, _STEPS)
+    db.execute("PRAGMA trusted_schema = OFF")
+    db.execute("PRAGMA cell_size_check = ON")
+    return db
+
+
+def _let_signals_in() -> int:
+    """Nothing: that it is called is what lets Python run the handlers of signals, such as Ctrl-C."""
+    return 0
 
 
 def is_older(db: sqlite3.Connection, path: Path) -> bool:
@@ -173,6 +251,8 @@ def _version(db: sqlite3.Connection, path: Path) -> int:
     version = int(db.execute("PRAGMA user_version").fetchone()[0])
     if application == 0 and not db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
         return 0
+    if application == APPLICATION_ID and version < 1:
+        raise StoreCorrupt(f"{path} is damaged: it holds a store, but no version of its schema; restore a backup")
     if application != APPLICATION_ID:
         raise StoreForeign(f"{path} is a SQLite file of another program; name a failaware store, or a new file")
     versions.check_not_newer(version, str(path))

@@ -4,12 +4,21 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NoReturn
 
 from failaware.engine.base import Parameters, Reader, Row
-from failaware.engine.sqlite.errors import ITS_ERRORS, in_our_words, raise_ours
-from failaware.engine.sqlite.files import BUSY_TIMEOUT_S, check_version, connect_read_only, identity, need_sqlite
+from failaware.engine.sqlite.errors import ITS_ERRORS, in_our_words, is_interrupt, raise_ours
+from failaware.engine.sqlite.expected import check_tables
+from failaware.engine.sqlite.files import (
+    BUSY_TIMEOUT_S,
+    at_rest,
+    check_version,
+    connect_read_only,
+    identity,
+    need_sqlite,
+)
 from failaware.engine.sqlite.private import warn_if_exposed
-from failaware.errors import StoreMissing
+from failaware.errors import StoreBusy, StoreMissing
 
 
 class OfAFile:
@@ -41,25 +50,52 @@ class OfAFile:
 class SqliteReader(OfAFile):
     """A connection opened `mode=ro`: the file handle itself refuses to write."""
 
+    COMES_BACK = True
+    """Whether it may connect again in the middle: not where it has tables of its own."""
+
     def __init__(self, path: Path, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
         self.path = path
         need_sqlite()
         with in_our_words(path):
             self._file = identity(path)
-            self._db = connect_read_only(path, busy_timeout_s)
-            try:
-                check_version(self._db, path)
-            except BaseException:
-                self._db.close()
-                raise
+            self._timeout_s, self._opened, self._told_to_end = busy_timeout_s, 0, False
+            self._connect()
         warn_if_exposed(path)
+
+    def _connect(self) -> None:
+        self._db, self._rest = connect_read_only(self.path, self._timeout_s)
+        self._opened += 1
+        try:
+            check_version(self._db, self.path)
+            check_tables(self._db, self.path)
+        except BaseException:
+            self._db.close()
+            raise
+
+    def _follow(self) -> None:
+        """A store that was read as one at rest is opened again once somebody has written to it."""
+        if self._rest is None or self._db.in_transaction or at_rest(self.path) == self._rest:
+            return
+        if not self.COMES_BACK:
+            raise StoreBusy(f"{self.path} was written to while it was read without a lock; ask again")
+        self._db.close()
+        self._connect()
 
     def query(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """All rows of a SELECT."""
         try:
+            self._follow()
             return self._db.execute(sql, parameters).fetchall()
         except ITS_ERRORS as error:
-            raise_ours(error, self.path)
+            self._raise(error)
+
+    def _raise(self, error: Exception) -> NoReturn:
+        if is_interrupt(error) and not self._told_to_end:
+            raise KeyboardInterrupt from None  # a signal's handler raised it, within SQLite
+        self._told_to_end = False
+        if self._rest is not None and at_rest(self.path) != self._rest:
+            raise StoreBusy(f"{self.path} was written to while it was read without a lock; ask again") from error
+        raise_ours(error, self.path)
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -70,6 +106,7 @@ class SqliteReader(OfAFile):
             yield
             return
         with in_our_words(self.path):
+            self._follow()
             self._db.execute("BEGIN")
             try:
                 yield
@@ -85,10 +122,12 @@ class SqliteReader(OfAFile):
         if identity(self.path) != self._file:
             raise StoreMissing(f"{self.path} was deleted or replaced while it was open; open it again")
         with in_our_words(self.path):
-            return int(self._db.execute("PRAGMA data_version").fetchone()[0])
+            self._follow()
+            return int(self._db.execute("PRAGMA data_version").fetchone()[0]) + (self._opened << 32)
 
     def interrupt(self) -> None:
         """End the query that runs now, from another thread."""
+        self._told_to_end = True
         with suppress(sqlite3.ProgrammingError):  # it was closed meanwhile
             self._db.interrupt()
 

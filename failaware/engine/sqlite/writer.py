@@ -5,10 +5,10 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from failaware.engine.base import Deriver, Parameters, Row
-from failaware.engine.sqlite.errors import ITS_ERRORS, in_our_words, raise_ours
+from failaware.engine.sqlite.errors import ITS_ERRORS, in_our_words, is_interrupt, raise_ours
 from failaware.engine.sqlite.files import (
     BUSY_TIMEOUT_S,
     LOG_BYTES,
@@ -48,7 +48,7 @@ class SqliteWriter(OfAFile):
         need_sqlite()
         self.path = path
         self._synchronous = synchronous
-        self._suspended = self._closed = False
+        self._suspended = self._closed = self._told_to_end = False
         self._opened = self._commits = 0
         self._turns = Turns()
         self._long_log = LOG_BYTES
@@ -110,14 +110,20 @@ class SqliteWriter(OfAFile):
         try:
             return self._turns.run(self._db, sql, parameters, patience_s=BUSY_TIMEOUT_S)
         except ITS_ERRORS as error:
-            raise_ours(error, self.path)
+            self._raise(error)
+
+    def _raise(self, error: Exception) -> NoReturn:
+        if is_interrupt(error) and not self._told_to_end:
+            raise KeyboardInterrupt from None  # a signal's handler raised it, within SQLite
+        self._told_to_end = False
+        raise_ours(error, self.path)
 
     def execute_many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
         """Run one statement for each row of parameters."""
         try:
             self._db.executemany(sql, rows)
         except ITS_ERRORS as error:
-            raise_ours(error, self.path)
+            self._raise(error)
 
     def append(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """Insert rows."""
@@ -226,6 +232,7 @@ class SqliteWriter(OfAFile):
 
     def interrupt(self) -> None:
         """End the query that runs now, from another thread."""
+        self._told_to_end = True
         self._db.interrupt()
 
     @contextmanager
