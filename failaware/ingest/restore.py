@@ -21,8 +21,8 @@ _CHUNK = 1_000
 _MAX_LINE = 134_217_728  # bytes; no value in a store is longer
 _MAX_ID = 2**53
 _MAX_TIME = 2**62
-_MAX_NAME = 512  # characters, as when they are recorded
-_NAMES = {"event_type", "source", "key", "fingerprint"}
+_MAX_NAME = 4_096  # characters: 512 when they are recorded, and masking may lengthen them
+_NAMES = {"event_type", "source", "key"}
 _HEX = re.compile("(?:[0-9a-f]{2})*")
 _DIGEST = re.compile("[0-9a-f]{64}")
 _IN_WORDS = {INTEGER: "a whole number", TEXT: "a text", BLOB: "bytes in hexadecimal"}
@@ -229,8 +229,8 @@ def _checked_text(value: str, column: Column, kind: Kind, where: str) -> str:
         _DIGEST.fullmatch(value) or (kind.name == "erasure" and not value)
     ):
         raise UsageError(f"{where}: {column.name} is 64 hexadecimal digits, not {value[:40]!r}")
-    elif column.name in _NAMES and value and not (len(value) <= _MAX_NAME and value.isprintable()):
-        raise UsageError(f"{where}: {column.name} is no name of at most {_MAX_NAME} printable characters")
+    elif kind is EVENT and column.name in _NAMES and value and not (len(value) <= _MAX_NAME and value.isprintable()):
+        raise UsageError(f"{where}: {column.name} is no name of at most {_MAX_NAME:,} printable characters")
     if column.name == "event_type" and not value:
         raise UsageError(f"{where}: event_type is empty")
     return value

@@ -172,7 +172,7 @@ def test_nothing_is_added_to_a_store_that_is_lived_in(store, path, tmp_path, exp
 
 ODD = [
     *(None, True, False, 1.5, -1, 0, 2**53 + 1, 2**63 - 1, 2**63, 2**64, -(2**63), "", "x", "\0", "a\0b", "\ud800"),
-    *("\x1b[31m", "x" * 600, [], {}, [1], {"a": 1}, "[erased]", "ff", "FF", "é", 10**400),
+    *("\x1b[31m", "x" * 5_000, [], {}, [1], {"a": 1}, "[erased]", "ff", "FF", "é", 10**400),
 ]
 
 

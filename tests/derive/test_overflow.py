@@ -115,7 +115,7 @@ def test_an_export_comes_back_with_the_same_clusters(path, tmp_path):
         fail(store, [(word, 0) for word in WORDS])
         before = derived(store)
     with Inspector.open(path) as inspector:
-        lines = [line.encode() for line in Export(inspector.db).lines()]
+        lines = [line.encode() + b"\n" for line in Export(inspector.db).lines()]
     with Store.open(tmp_path / "other.db", synchronous="NORMAL") as other:
         take_back(other, lines, origin="export")
         assert derived(other) == before

@@ -141,7 +141,7 @@ def trial(rng, folder):
     with Store.open(path, synchronous="NORMAL") as store:
         fill(store, rng, counts)
     with Inspector.open(path) as inspector:
-        exported = [saved.encode() for saved in Export(inspector.db).lines()]
+        exported = [saved.encode() + b"\n" for saved in Export(inspector.db).lines()]
         _screens(inspector)
     for report in [*REPORTS, *(f"{report} --json" for report in JSON_REPORTS)]:
         out, shown = _report(path, report)

@@ -48,7 +48,7 @@ class Parsers:
         )
         ingest_lines(self._store, [json.dumps(line).encode() for line in LINES], origin="examples")
         self._inspector = self._open.enter_context(Inspector.open(folder / "store.db"))
-        exported = [line.encode() for line in Export(self._inspector.db).lines()]
+        exported = [line.encode() + b"\n" for line in Export(self._inspector.db).lines()]
         self._again = self._open.enter_context(Store.open(folder / "again.db", synchronous="NORMAL"))
         take_back(self._again, exported, origin="export")
         self._masker = Masker()
