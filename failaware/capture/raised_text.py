@@ -1,18 +1,20 @@
 """Type, message and root cause of an exception of which only the text of its traceback is there.
 
-Read are Python's tracebacks, those of exception groups too, and what has its frames on lines with "at": Java, Kotlin,
-Node.js, .NET.
+Read are Python's tracebacks, those of exception groups too; what has its frames on lines with "at": Java, Kotlin,
+Node.js, .NET; and PHP, Go, Ruby and Rust.
 """
 
 import re
 from typing import NamedTuple
 
+from failaware.capture.other_tracebacks import read_other
 from failaware.capture.root_cause import TRACEBACK, cause_before, raised, root_cause
 from failaware.model import ERROR_HERE, MEMBER
 
 _MAX_READ = 1_048_576  # characters of a text that are looked at
 _MAX_HEAD = 16_384  # and before the first frame
 _TRACEBACK_LINE = re.compile(rf"^{re.escape(TRACEBACK)}$", re.MULTILINE)
+_SYNTAX_ERROR = re.compile(r'\s*File "[^"\n]+", line \d+\n')  # in the program's own file: without a heading
 _GROUP_LINE = re.compile(rf"^  \+ Exception Group {re.escape(TRACEBACK)}$", re.MULTILINE)
 _IN_GROUP = re.compile(r"^  \| (?P<type>[A-Za-z_][\w.]*)(?:: (?P<message>.*))?$", re.MULTILINE)
 _MEMBER_LINE = re.compile(r"^ +\+(?P<inner>-\+)?-{16} \d+ -{16}$")
@@ -43,7 +45,9 @@ class RaisedText(NamedTuple):
 def read_traceback(text: str) -> RaisedText | None:
     """The exception that Python's traceback at the end of a text tells of; None where there is none."""
     starts = [match.start() for match in _TRACEBACK_LINE.finditer(text)]
-    last = raised(text[starts[-1] :]) if starts else None
+    if not starts and _SYNTAX_ERROR.match(text):
+        starts = [0]
+    last = raised(text[starts[-1] :], is_alone=True) if starts else None
     if last is None:
         return None
     before, line, after = text.rpartition(": ".join(filter(None, last)))
@@ -58,7 +62,7 @@ def read_python_traceback(text: str) -> RaisedText | None:
 def read_any_traceback(text: str) -> RaisedText | None:
     """The exception that a traceback tells of, in any of the languages that are understood."""
     text = text[:_MAX_READ].replace("\r\n", "\n")
-    return read_python_traceback(text) or _read_frames(text) or _read_alone(text)
+    return read_python_traceback(text) or _read_other(text) or _read_frames(text) or _read_alone(text)
 
 
 def _read_group(text: str) -> RaisedText | None:
@@ -97,6 +101,11 @@ def _read_frames(text: str) -> RaisedText | None:
         return None
     message = (head["message"] or "").partition("\n ---> ")[0].strip()
     return _begun_by(text, head["type"], message, root_cause(text))
+
+
+def _read_other(text: str) -> RaisedText | None:
+    raised = read_other(text)
+    return None if raised is None else _begun_by(text, *raised)
 
 
 def _read_alone(text: str) -> RaisedText | None:

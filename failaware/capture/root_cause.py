@@ -68,7 +68,7 @@ def cause_before(text: str, start: int) -> str | None:
             there = before.partition(_REMOTE_TEXT)[2]
             return last_cause(there) or _joined(cause)
         start = max(before.rfind(TRACEBACK), 0)
-        earlier = raised(before[start:])
+        earlier = raised(before[start:], is_alone=True)
         if earlier is not None and is_mechanism_named(earlier[0]):
             break
         cause = earlier or cause
@@ -80,12 +80,12 @@ def _joined(cause: tuple[str, str] | None) -> str | None:
     return None if cause is None else ": ".join(part for part in cause if part)
 
 
-def raised(traceback: str) -> tuple[str, str] | None:
-    """Type and message of one traceback: what follows its frames, up to an empty line."""
+def raised(traceback: str, *, is_alone: bool = False) -> tuple[str, str] | None:
+    """Type and message of one traceback: what follows its frames, up to an empty line unless the text is it alone."""
     lines = traceback.strip().splitlines()[1:]
     ending = list(dropwhile(lambda line: line[:1] in ("", " "), lines))
     match = _RAISED.fullmatch(ending[0]) if ending else None
     if match is None:
         return None
-    more = takewhile(str.strip, ending[1:])
+    more = ending[1:] if is_alone else takewhile(str.strip, ending[1:])
     return match["type"], "\n".join([match["message"] or "", *more]).strip()

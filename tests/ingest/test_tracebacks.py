@@ -52,6 +52,39 @@ DOTNET = """System.InvalidOperationException: outer
    --- End of inner exception stack trace ---
    at C.D()
 """
+HEAD = 'Traceback (most recent call last):\n  File "a.py", line 1, in f\n'
+CAUSE = "\nThe above exception was the direct cause of the following exception:\n\n"
+PHP = """[20-Nov-2026 10:03:00 UTC] PHP Fatal error:  Uncaught RuntimeException: inner in /app/a b.php:3
+Stack trace:
+#0 /app/a.php(7): f()
+#1 {main}
+
+Next App\\Refused: order 17 in EUR
+no in /app/a.php:9
+Stack trace:
+#0 {main}
+  thrown in /app/a.php on line 9
+"""
+GO = """panic: first [recovered]
+\tpanic: main.E{Code:3}
+second line
+
+goroutine 18 [running]:
+main.main()
+\t/src/main.go:9 +0x1d
+"""
+RUBY = """app.rb:3:in `pay': declined (again) (Card::Declined)
+\tfrom app.rb:7:in `block in <main>'
+app.rb:2:in `send': inner (RuntimeError)
+\tfrom app.rb:3:in `pay'
+"""
+RUST = """thread 'main' (123) panicked at src/main.rs:4:5:
+index out of bounds: the len is 3
+second line
+stack backtrace:
+   0: core::panicking::panic
+             at ./library/core/src/panicking.rs:72:14
+"""
 CASES = {
     "KeyError": (formatted(lambda: {}["k"]), "KeyError", "'k'", None),
     "ZeroDivisionError": (formatted(lambda: 1 / 0), "ZeroDivisionError", "division by zero", None),
@@ -64,12 +97,30 @@ CASES = {
     "Node.js, code": ("TypeError [ERR_X]: no\n    at f (a.js:1:1)", "TypeError", "no", None),
     ".NET": (DOTNET, "System.InvalidOperationException", "outer", "System.IO.FileNotFoundException: no file"),
     "one line": ("ValueError: bad\n", "ValueError", "bad", None),
-    "unknown": (
-        "app.rb:3:in `pay': declined (Failed)\n\tfrom app.rb:9",
-        "Error",
-        "app.rb:3:in `pay': declined (Failed)",
+    "empty line": (f"{HEAD}ValueError: a\n\nb\n", "ValueError", "a\n\nb", None),
+    "cause with an empty line": (
+        f"{HEAD}KeyError: a\n\nb\n{CAUSE}{HEAD}ValueError: c\n",
+        "ValueError",
+        "c",
+        "KeyError: a\n\nb",
+    ),
+    "SyntaxError": ('  File "a.py", line 1\n    def (:\n        ^\nSyntaxError: bad\n', "SyntaxError", "bad", None),
+    "recursion": (
+        f"{HEAD}  [Previous line repeated 99 more times]\nRecursionError: deep\n",
+        "RecursionError",
+        "deep",
         None,
     ),
+    "PHP": (PHP, "App\\Refused", "order 17 in EUR\nno", "RuntimeException: inner"),
+    "PHP, its trace only": ("E: boom\n\n#0 /a.php(7): f()\n#1 {main}\n", "E", "boom", None),
+    "Go": (GO, "panic", "main.E{Code:3}\nsecond line", "panic: first"),
+    "Go, a signal": ("panic: nil\n[signal SIGSEGV: x]\n\ngoroutine 1 [running]:\nmain.f()\n", "panic", "nil", None),
+    "Go, deadlock": ("fatal error: all asleep\n\ngoroutine 1 [chan receive]:\n", "fatal error", "all asleep", None),
+    "Ruby": (RUBY, "Card::Declined", "declined (again)", "RuntimeError: inner"),
+    "Ruby 3.4": ("a.rb:3:in 'Shop#pay': no (Failed)\n\tfrom a.rb:9\n", "Failed", "no", None),
+    "Rust": (RUST, "panic", "index out of bounds: the len is 3\nsecond line", None),
+    "Rust before 1.73": ("thread 'main' panicked at 'boom', src/main.rs:4:5\nnote: run\n", "panic", "boom", None),
+    "unknown": ("** (RuntimeError) boom\n    lib/app.ex:3: f/1", "Error", "** (RuntimeError) boom", None),
     "empty": ("\n", "Error", "", None),
 }
 
@@ -108,7 +159,19 @@ def test_different_errors_of_one_place_are_different_clusters(store):
 
 
 @pytest.mark.parametrize(
-    "text", ["A: x\n" * 50_000 + "\n  at y", "x" * 200_000 + "\n at y", "a b: c\n" * 50_000, "\n at " * 50_000]
+    "text",
+    ["A: x\n" * 50_000 + "\n  at y", "x" * 200_000 + "\n at y", "a b: c\n" * 50_000, "\n at " * 50_000]
+    + [
+        "panic: x\n" * 50_000 + "goroutine 1 [",
+        "a:1:in `" * 50_000,
+        "a in b:1\n#0 " * 50_000,
+        "Uncaught A: in " * 50_000,
+    ]
+    + [
+        "\n\nNext A" * 50_000 + "\n#0 ",
+        "thread 'a' panicked at '" + "', a:1:1 " * 50_000,
+        "a:1:in `b': (" * 600 + "\n",
+    ],
 )
 def test_long_texts_are_no_trouble(store, text):
     assert ingest_lines(store, [record(text).encode()], origin="file").recorded == 1
