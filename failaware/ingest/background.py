@@ -26,6 +26,7 @@ _BATCH = 500  # events in one transaction
 _RETRY_S = 0.5  # after the store could not be written
 _AT_ONCE_S = 0.2  # how long `put` waits for the write in a process that may end without notice
 _MAX_REASON = 200  # characters
+_MAX_WAITING = 268_435_456  # characters of payloads and tracebacks that wait, whatever their number
 
 _forked = False
 
@@ -52,6 +53,7 @@ class Background:
         """Begin with an empty queue and no thread: in a forked child, whose parent writes what was waiting."""
         self._lock = threading.RLock()
         self._waiting: deque[Observed] = deque()
+        self._size = 0  # characters in it
         self._wake: SimpleQueue[None] = SimpleQueue()  # its put is reentrant, those of Queue and Event are not
         self._thread: threading.Thread | None = None
         self._finalizer: Any = None
@@ -66,6 +68,8 @@ class Background:
             self.drop("it came from the thread that writes")  # and writing it would bring the next one
         elif len(self._waiting) >= self._capacity:
             self.drop(self._reason or f"more than {self._capacity:,} were waiting to be written")
+        elif self._size >= _MAX_WAITING:
+            self.drop(self._reason or f"more than {_MAX_WAITING:,} characters were waiting to be written")
         elif self._add(event) and self._keeps_up and _ends_without_notice():
             self._keeps_up = self.flush(_AT_ONCE_S)
 
@@ -100,7 +104,7 @@ class Background:
         """Drop what waits, end the thread, and report what was lost since the last report."""
         with self._lock:
             self.dropped += len(self._waiting)
-            self._waiting = deque()
+            self._waiting, self._size = deque(), 0
             thread = self._thread
             self._ending = not _is_exiting()  # then no thread can be started: it stays for what is logged even later
             self._wake.put(None)
@@ -128,6 +132,7 @@ class Background:
                     self._write_here(event, str(error))
                     return False
             self._waiting.append(event)
+            self._size += _size_of(event)
             self._wake.put(None)
         self._flush_at_the_childs_end()
         return True
@@ -191,10 +196,18 @@ class Background:
                     batch = [batch[0]._replace(event=batch[0].event._replace(key=None))]
                     continue
                 self.drop(str(error))
-            for _ in batch:
-                waiting.popleft()
+            with self._lock:
+                for _ in batch:
+                    waiting.popleft()
+                self._size = self._size - sum(map(_size_of, batch)) if self._waiting else 0
             self._keeps_up = True
             return
+
+
+def _size_of(observed: Observed) -> int:
+    """Characters of the parts that may be large."""
+    failures = (attempt.failure for attempt in observed.attempts)
+    return len(observed.event.payload_json) + sum(len(failure.traceback or "") for failure in failures if failure)
 
 
 def _ends_without_notice() -> bool:

@@ -36,6 +36,24 @@ def attempts(store):
     return query(store, "SELECT error_type, error_message, fingerprint FROM attempt_log ORDER BY attempt_id")
 
 
+def test_what_waits_is_bounded_by_its_size_too(store, monkeypatch):
+    def full(*_):
+        raise StoreError("disk full")
+
+    monkeypatch.setattr("failaware.ingest.background._MAX_WAITING", 100_000)
+    handler = FailureHandler(store)
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "ingest", full)
+        for _ in range(100):
+            handler.handle(logging.makeLogRecord({"name": "shop", "msg": "m", "levelno": 40, "large": "x" * 10_000}))
+        assert 80 <= handler.dropped <= 95
+    handler.flush()
+    assert query(store, "SELECT count(*) FROM event_log") == [(100 - handler.dropped,)]
+    handler.handle(logging.makeLogRecord({"name": "shop", "msg": "m", "levelno": 40}))
+    handler.close()
+    assert query(store, "SELECT count(*) FROM event_log") == [(101 - handler.dropped,)]
+
+
 def test_errors_and_exceptions_are_kept_with_where_and_extra(store, handler, logger):
     logger.warning("not this one")
     logger.error("no stock of %s", "A-1", extra={"order": 17, "api_token": "abcdef123456", "who": object})
