@@ -245,8 +245,8 @@ class Health(NamedTuple):
     failure. PENDING events that nobody has in hand are `waiting` when they were never tried, and `requeued` when they
     were; both by type, most first. `attended` are the types of which a worker has events in hand: of the others there
     may be no handler. `last_fact_at` is the time of the newest of the last event, attempt and decision that were
-    appended. `fingerprint_version` is the version of the rules that the clusters come from; None before the first
-    failure. `archived` events are no longer here: they were moved to archives.
+    appended. `derivation` is current, or by an older or newer failaware, `derived_by` its version; None: unknown.
+    `archived` events are no longer here: they were moved to archives.
     """
 
     total_events: int
@@ -263,7 +263,8 @@ class Health(NamedTuple):
     waiting: tuple[tuple[str, int], ...]
     rejects: int
     last_fact_at: int | None
-    fingerprint_version: int | None
+    derivation: str
+    derived_by: str | None
     archived: int
     requeued: tuple[tuple[str, int], ...]
     attended: tuple[str, ...]
@@ -365,7 +366,8 @@ class Explanation(NamedTuple):
     """Why an event or a cluster has the severity it has; `severity` is None when no rule holds.
 
     `grouped` is about its last failure, or about a cluster's newest one; None of an event that never failed. `behind`
-    and `since` are there where they were asked for; `since` is None where there never was a severity.
+    and `since` are there where they were asked for; `since` is None where there never was a severity. `derivation` and
+    `derived_by` are as in Health: the severity may come from other rules than the checks.
     """
 
     entity_type: str
@@ -374,6 +376,8 @@ class Explanation(NamedTuple):
     rule: str | None
     reason: str | None
     checks: tuple[RuleCheck, ...]
+    derivation: str
+    derived_by: str | None
     grouped: GroupedBy | None = None
     behind: tuple[Behind, ...] = ()
     since: SeverityChange | None = None

@@ -13,11 +13,12 @@ from typing import Any, Self, TypeVar
 
 from failaware.capture.json_values import shown
 from failaware.clock import now_us
-from failaware.derive.fold import rebuild
+from failaware.derive.fold import derive_again
 from failaware.derive.grouping import GroupingRules
 from failaware.derive.rules import Policy
-from failaware.derive.settings import archive_of, load_key, load_policy, save_grouping, save_policy
-from failaware.engine import Deriver, Writer, open_writer
+from failaware.derive.settings import archive_of, load_key, load_policy
+from failaware.derive.version import our_derivation
+from failaware.engine import Projection, Writer, open_writer
 from failaware.errors import StoreError, UsageError
 from failaware.facts import append
 from failaware.facts.batch import Appended, Batch
@@ -83,12 +84,16 @@ class Store:
             mask: replace secrets by `[masked]` before they are written; keys to mask besides the usual ones, or False.
             clock: gives the time in µs since the epoch, UTC; by default the machine's, or the PostgreSQL server's.
 
+        A store that an older failaware derived is derived again, in one transaction, for which other writers wait:
+        about a second for 80,000 attempts. From 100,000 attempts on, a RuntimeWarning says so.
+
         Raises:
+            StoreNewer: a newer failaware has derived or made it.
             StoreError: the file cannot be used; the message says why and what to do.
         """
         extra = () if isinstance(mask, bool) else mask
         masker = Masker(extra_keys=extra, enabled=mask is not False)
-        db = open_writer(path, synchronous=synchronous, derive=_rebuild)
+        db = open_writer(path, synchronous=synchronous, projection=Projection(our_derivation(), derive_again))
         try:
             return cls(db, Recorder(masker, max_payload_bytes, load_key(db)), clock or db.clock(now_us))
         except BaseException:
@@ -262,15 +267,7 @@ class Store:
             policy: the thresholds of the severity rules.
             grouping: the user's rules for what belongs together (docs/grouping.md).
         """
-
-        def job(db: Writer) -> None:
-            if policy is not None:
-                save_policy(db, policy)
-            if grouping is not None:
-                save_grouping(db, grouping)
-            rebuild(db, policy or self.policy)
-
-        self.write(job)
+        self.write(lambda db: derive_again(db, policy, grouping))
 
     def ingest(
         self,
@@ -388,11 +385,6 @@ def whoami() -> str:
 def this_worker() -> str:
     """This process, as host:pid."""
     return f"{socket.gethostname()}:{os.getpid()}"
-
-
-def _rebuild(db: Deriver) -> None:
-    """Derive anew by the store's own policy."""
-    rebuild(db, load_policy(db))
 
 
 def _event(event_id: int, new: NewEvent, payload: Any) -> Event:

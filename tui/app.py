@@ -136,6 +136,8 @@ class InspectorApp(App[None]):
         }
         text = "" if self._state is None else said.get(self._state.state, "")
         text = text or next((f"{problem}. It is tried again." for problem in screen.troubles.values()), "")
+        if not text and self._state is not None and self._state.note:
+            text = f"{self._state.note}."
         return [(text, "mark")] if text else []
 
     def _tick(self) -> None:

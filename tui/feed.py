@@ -14,6 +14,7 @@ from textual.message import Message
 
 from failaware.clock import now_us
 from failaware.errors import FailawareError, FilterError, NotFound, StoreMissing
+from failaware.read.derivation import derivation, outdated
 from failaware.read.inspector import Inspector
 
 from .messages import Answered, StoreIs, StoreState, Travelled
@@ -160,7 +161,7 @@ class Feed(threading.Thread):
 
     def _serve(self, inspector: Inspector) -> None:
         """Answer until the store is gone, or another one stands in its place."""
-        self._tell(StoreIs.LIVE, inspector.db.role())
+        note = self._tell_live(inspector, None)
         self._seen_before = True
         self.refresh()
         token = inspector.db.change_token()
@@ -175,7 +176,15 @@ class Feed(threading.Thread):
             newest = inspector.db.change_token()
             if newest != token and not self._paused:
                 token = newest
+                note = self._tell_live(inspector, note)
                 self._ask_again(live_only=self._then is not None)
+
+    def _tell_live(self, inspector: Inspector, before: str | None) -> str:
+        """Say that the store is read, and by which version it was derived; only when that has changed."""
+        note = outdated(*derivation(inspector.db))
+        if note != before:
+            self._app.post_message(StoreState(StoreIs.LIVE, inspector.db.role(), note))
+        return note
 
     def _go(self, inspector: Inspector) -> None:
         """Travel, if that was asked for."""

@@ -16,12 +16,16 @@ class StoreIs(StrEnum):
 
 
 class StoreState(Message):
-    """The store came, went, or cannot be read; `text` says what is so and what to do."""
+    """The store came, went, or cannot be read; `text` says what is so and what to do.
 
-    def __init__(self, state: StoreIs, text: str = "") -> None:
+    `note` is about a store that can be read: that another version of failaware derived what it shows.
+    """
+
+    def __init__(self, state: StoreIs, text: str = "", note: str = "") -> None:
         super().__init__()
         self.state = state
         self.text = text
+        self.note = note
 
 
 class Answered(Message):

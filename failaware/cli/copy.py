@@ -8,7 +8,7 @@ from failaware.errors import UsageError
 from failaware.facts.copy import copy_facts
 from failaware.facts.restore import finish
 from failaware.read.inspector import Inspector
-from failaware.read.same import differences
+from failaware.read.same import derived_alike, differences
 from failaware.store import Store
 from failaware.text import counted, shown_place
 
@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
         with source.snapshot():  # of one moment, which is soon reached: most is there
             added += copy_facts(source.db, target, progress)
             with Inspector.open(args.target) as copy:
-                found = list(differences(source.db, copy.db))
+                found, alike = list(differences(source.db, copy.db)), derived_alike(source.db, copy.db)
         finish(target)
     for difference in found:
         output.say(f"{difference}; 'failaware verify' says which of the two is right")
@@ -42,5 +42,8 @@ def run(args: argparse.Namespace) -> int:
     paper.print(
         output.text(f"{counted(added, 'fact')} copied; {shown_place(args.target)} holds what the source held: ")
     )
-    paper.print(output.text("the same facts under the same seals, and the same rows in every derived table.", "dim"))
+    derived = ", and the same rows in every derived table."
+    if not alike:
+        derived = "; what another version of failaware derived from them was derived by this one there."
+    paper.print(output.text(f"the same facts under the same seals{derived}", "dim"))
     return 0

@@ -4,6 +4,7 @@ import argparse
 
 from failaware.cli import asking, output
 from failaware.model import Behind, GroupedBy
+from failaware.read.derivation import outdated
 from failaware.text import bounded
 
 _SHOWN = 2_000  # characters of a message
@@ -30,6 +31,8 @@ def run(args: argparse.Namespace) -> int:
     title = output.text(f"{explanation.entity_type} {explanation.entity_id}  ", "bold")
     title += output.severity(explanation.severity) if explanation.severity else output.text("no rule holds")
     paper.print(title)
+    if older := outdated(explanation.derivation, explanation.derived_by):
+        paper.print(output.text(f"{older}. The rules below are those of this version.", "yellow"))
     if explanation.reason:
         paper.print(output.text(f"because {explanation.rule}: {explanation.reason}"))
     if explanation.since:

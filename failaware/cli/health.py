@@ -4,8 +4,8 @@ import argparse
 
 from failaware.cli import asking, output
 from failaware.cli.output import Line
-from failaware.derive import FINGERPRINT_VERSION
 from failaware.model import EventRef, Health
+from failaware.read.derivation import outdated
 from failaware.text import counted, shown_place, when
 
 
@@ -44,10 +44,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _print_notes(paper: output.Paper, health: Health) -> None:
     """What is not about events that are here."""
-    if health.fingerprint_version not in {None, FINGERPRINT_VERSION}:
-        older = f"The clusters come from version {health.fingerprint_version} of the fingerprint; "
-        older += f"this failaware has {FINGERPRINT_VERSION}. 'failaware rebuild' makes them anew from the facts."
-        paper.print(Line(), output.text(older, "yellow"))
+    if older := outdated(health.derivation, health.derived_by):
+        paper.print(Line(), output.text(f"{older}.", "yellow"))
     if health.rejects:
         rejects = f"{counted(health.rejects, 'line')} could not be ingested; 'failaware rejects' shows the reasons"
         paper.print(Line(), output.text(rejects, "yellow"))

@@ -62,7 +62,8 @@ COMMANDS = (
 
 _EPILOG = """\
 The store is --db PATH, or $FAILAWARE_DB, or failaware.db in this folder; PATH may be a PostgreSQL URL.
-Exit status: 0 done, 1 done but something was rejected or stands too high, 2 the command or the store is wrong.
+Exit status: 0 done, 1 done but something was rejected or stands too high, 2 the command or the store is wrong;
+'failaware help exit-status' has them all.
 'failaware COMMAND --help' explains a command, 'failaware help' lists what else is explained.
 """
 _NEGATED = re.compile(r"^-(?=[a-z]+:)")  # -type:x in a filter is no option; the filter language takes !type:x too

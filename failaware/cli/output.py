@@ -10,11 +10,12 @@ import os
 import shlex
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
-from failaware.errors import StoreMissing, UsageError
+from failaware.errors import StoreMissing, StoreNewer, StoreOlder, UsageError
 from failaware.text import cells, cut, is_url, one_line, shown_place, visible
 
 if TYPE_CHECKING:
@@ -104,7 +105,10 @@ def must_exist(place: str) -> None:
     if is_url(place):
         from failaware.read.inspector import Inspector
 
-        Inspector.open(place).close()
+        with suppress(
+            StoreOlder, StoreNewer
+        ):  # it is there; whether it can be written is said when it is opened for that
+            Inspector.open(place).close()
     elif not Path(place).exists():
         raise StoreMissing(f"there is no store at {place}; name it with --db")
 

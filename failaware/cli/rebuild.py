@@ -5,7 +5,7 @@ import argparse
 from failaware.cli import output
 from failaware.derive.grouping import GroupingRules
 from failaware.derive.rules import Policy
-from failaware.store import Store
+from failaware.facts.rebuild import rebuild_store
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +25,6 @@ def run(args: argparse.Namespace) -> int:
     grouping = None
     if args.grouping is not None:
         grouping = GroupingRules.from_toml(output.read_file(args.grouping), origin=args.grouping)
-    with Store.open(args.db) as store:
-        store.rebuild(policy, grouping=grouping)
+    rebuild_store(args.db, policy, grouping)
     output.Paper().print(output.text("Everything derived was made anew from the facts."))
     return 0

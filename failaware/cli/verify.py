@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from failaware.cli import output
+from failaware.read.derivation import outdated
 from failaware.read.verify import UNVERIFIED, Progress, Verification, verify
 from failaware.text import counted, moment
 
+_OTHER_VERSION = 3  # the exit status
 _PARTS = {
     "schema": "schema: tables, indexes, constraints and guards are as they were made, and the file is sound",
     "facts": "facts: each is as it was sealed; none was added, changed, moved or removed",
@@ -32,17 +34,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Verify; exit status 1 when something does not."""
+    """Verify; exit status 1 when something does not, 3 when all does but what another version has derived."""
     with _progress() as progress:
         found = verify(args.db, noted=args.noted, facts_only=args.facts_only, progress=progress)
+    older = "" if args.facts_only else outdated(found.derivation, found.derived_by)
     if args.json:
         output.print_json(found)
     else:
-        _draw(found)
-    return 1 if found.findings else 0
+        _draw(found, older)
+    return 1 if found.findings else _OTHER_VERSION if older else 0
 
 
-def _draw(found: Verification) -> None:
+def _draw(found: Verification, older: str) -> None:
     paper = output.Paper()
     for part in found.parts:
         sentence = _PARTS[part]
@@ -53,6 +56,8 @@ def _draw(found: Verification) -> None:
         paper.print(mark + output.text(sentence, "bold" if mine else ""))
         for finding in mine:
             paper.print(output.text(f"        {finding.where}: ", "bold") + output.text(finding.problem))
+    if older:
+        paper.print(output.text(f"{found.derivation:<8}derived: not verified. {older}.", "bold yellow"))
     if found.more:
         paper.print(output.text(f"        and {found.more:,} more", "bold red"))
     for erased in found.erased:

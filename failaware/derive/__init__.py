@@ -5,4 +5,5 @@ but its own tables of rules.
 """
 
 FINGERPRINT_VERSION = 3
-"""Which rules made the templates. A change of them is a new version; facts stay as they are, a rebuild re-clusters."""
+"""Which code groups failures. What else derives is digested (`version.py`): raise this where Python code changes what
+is derived from the same facts, such as templates, masks, built-in grouping, or the order of the fold's statements."""

@@ -1,33 +1,23 @@
 """Runs the fold over a scope of facts: those just appended, also when everything is derived anew, page by page.
 
-A scope is a handful of CTEs put in front of each statement of `fold.sql`; there is no second implementation of any
-rule. Needs a Writer inside a transaction, or private tables beside a store.
+A scope (`scope.py`) is put in front of each statement of `fold.sql`; there is no second implementation of any rule.
+Needs a Writer inside a transaction, or private tables beside a store.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import cache, lru_cache, partial
-from typing import NamedTuple
 
 from failaware.derive.grouping import Group, GroupingRules, Subject, group, overflow
 from failaware.derive.rules import Policy
-from failaware.derive.settings import forget_fingerprint_version, load_grouping, note_fingerprint_version
+from failaware.derive.scope import NOBODY_FAILS_AGAIN, STATEMENTS, Scope, just_appended
+from failaware.derive.settings import load_grouping, load_policy, note_derivation, save_grouping, save_policy
 from failaware.derive.severity import CLUSTER_EVIDENCE, CLUSTER_NUMBERS, case, cluster_reason
 from failaware.engine import Deriver, Row
 from failaware.engine.guards import ERASED
 from failaware.engine.pages import pages
 from failaware.engine.schema import tables_of
-from failaware.engine.sql import load
-from failaware.model import NEVER
 
-_SQL = load(__file__, "fold.sql")
-NOBODY_FAILS_AGAIN = """NOT EXISTS (
-  SELECT 1 FROM failure_after_success r
-   WHERE r.cluster_id = entered.cluster_id AND r.recovered_at >= entered.first_failed_at
-     AND (r.failed_at < entered.first_failed_at
-          OR r.failed_at = entered.first_failed_at AND r.event_id < entered.event_id))
-"""
-"""SQL: when `entered` failed first with its cluster, no event was failing with it that had been SYNCED before."""
-
+_SQL = dict(STATEMENTS)
 _SQL["settle"] = _SQL["settle"].format(event_severity=case("event", "severity"), event_rule=case("event", "name"))
 _SQL["count_comebacks"] = _SQL["count_comebacks"].format(nobody_fails_again=NOBODY_FAILS_AGAIN)
 
@@ -42,60 +32,6 @@ _COURSES = 50  # clusters whose whole course is followed at a time
 
 DERIVED = tables_of("derived.sql")
 """The derived tables: whatever is in them comes from the fold."""
-
-
-class Scope(NamedTuple):
-    """Which facts are new: CTEs, and the values of their parameters. The flags skip what the scope cannot hold."""
-
-    ctes: str
-    parameters: Mapping[str, int] = {}
-    events: bool = True
-    attempts: bool = True
-    decisions: bool = True
-
-
-def _ctes(new_event: str, new_attempt: str, new_decision: str, known_attempt: str = "true") -> str:
-    return f"""WITH
-new_event AS NOT MATERIALIZED (SELECT * FROM event_log WHERE {new_event}),
-new_attempt AS NOT MATERIALIZED (SELECT * FROM attempt_log WHERE {new_attempt}),
-new_decision AS NOT MATERIALIZED (SELECT * FROM decision_log WHERE decision <> 'ERASE' AND {new_decision}),
-known_attempt AS NOT MATERIALIZED (SELECT * FROM attempt_log WHERE {known_attempt}),
-known_decision AS NOT MATERIALIZED (SELECT * FROM decision_log WHERE decision <> 'ERASE')
-"""
-
-
-_LIVE = _ctes(
-    "event_id BETWEEN :first_event AND :last_event",
-    "attempt_id BETWEEN :first_attempt AND :last_attempt",
-    "decision_id BETWEEN :first_decision AND :last_decision",
-    "attempt_id <= :newest_known",
-)
-_LIVE_EVENTS = """WITH
-new_event AS NOT MATERIALIZED (SELECT * FROM event_log WHERE event_id BETWEEN :first_event AND :last_event)
-"""  # what record() appends; naming what is not there takes a tenth of its time
-_NOTHING = (1, 0)
-
-
-def just_appended(
-    events: tuple[int, int] = _NOTHING, attempts: tuple[int, int] = _NOTHING, decisions: tuple[int, int] = _NOTHING
-) -> Scope:
-    """Exactly the facts whose ids lie in these ranges (first and last; one transaction appends ids in a row)."""
-    parameters = {"first_event": events[0], "last_event": events[1]}
-    if attempts == decisions == _NOTHING:
-        return Scope(_LIVE_EVENTS, parameters, attempts=False, decisions=False)
-    parameters |= {
-        "first_attempt": attempts[0],
-        "last_attempt": attempts[1],
-        "first_decision": decisions[0],
-        "last_decision": decisions[1],
-        "newest_known": NEVER,
-    }
-    return Scope(_LIVE, parameters, events != _NOTHING, attempts != _NOTHING, decisions != _NOTHING)
-
-
-def of_ids(events: str, attempts: str, decisions: str) -> Scope:
-    """The facts whose ids meet these conditions, such as `IN (SELECT …)`."""
-    return Scope(_ctes(f"event_id {events}", f"attempt_id {attempts}", f"decision_id {decisions}"))
 
 
 def fold(db: Deriver, scope: Scope, policy: Policy) -> None:
@@ -127,7 +63,7 @@ def rebuild(db: Deriver, policy: Policy) -> None:
     """
     for table in DERIVED:
         db.execute(f"DELETE FROM {table}")
-    forget_fingerprint_version(db)
+    note_derivation(db)
     for scope in _pages(db):
         if scope.events:
             fold_events(db, scope)
@@ -139,6 +75,15 @@ def rebuild(db: Deriver, policy: Policy) -> None:
         _empty_work_tables(db, entered=entered)
     _follow_all(db)
     _judge_clusters(db, "failure_cluster", policy)
+
+
+def derive_again(db: Deriver, policy: Policy | None = None, grouping: GroupingRules | None = None) -> None:
+    """As `rebuild`; from now on by this policy and these rules for what belongs together, or by those of the store."""
+    if policy is not None:
+        save_policy(db, policy)
+    if grouping is not None:
+        save_grouping(db, grouping)
+    rebuild(db, policy or load_policy(db))
 
 
 def _pages(db: Deriver) -> Iterator[Scope]:
@@ -263,8 +208,6 @@ def _fingerprint(db: Deriver, scope: Scope) -> None:
         db.execute_many(_SQL["new_failure"], failures)
         db.execute_many(_SQL["new_cluster"], [clusters[cluster_id] for cluster_id in sorted(clusters)])
         after = rows[-1][0]
-    if after:
-        note_fingerprint_version(db)
 
 
 def _grouper(db: Deriver) -> Callable[[Row], Group]:

@@ -7,7 +7,8 @@ not shine through.
 
 from typing import NamedTuple
 
-from failaware.derive.fold import fold, of_ids, rebuild
+from failaware.derive.fold import fold, rebuild
+from failaware.derive.scope import of_ids
 from failaware.derive.settings import load_policy
 from failaware.engine import Deriver
 

@@ -5,8 +5,9 @@ What each failure is like is taken over from the store, since that depends on no
 
 from typing import NamedTuple
 
-from failaware.derive.fold import fold, just_appended
+from failaware.derive.fold import fold
 from failaware.derive.past import LOGS
+from failaware.derive.scope import just_appended
 from failaware.derive.settings import load_policy
 from failaware.engine import Deriver
 from failaware.model import NEVER

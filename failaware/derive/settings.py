@@ -4,16 +4,16 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from failaware.derive import FINGERPRINT_VERSION
 from failaware.derive.rules import Policy, default_policy
-from failaware.engine import Deriver, Reader
+from failaware.derive.version import our_derivation
+from failaware.engine import Deriver, Reader, derivation
 from failaware.errors import StoreCorrupt, UsageError
 
 if TYPE_CHECKING:
     from failaware.derive.grouping import GroupingRules  # loaded where it is used: its patterns take time to compile
 
 
-_POLICY, _GROUPING, _FINGERPRINT, _SEALS, _ARCHIVE = "policy", "grouping", "fingerprint", "seals", "archive"
+_POLICY, _GROUPING, _SEALS, _ARCHIVE = "policy", "grouping", "seals", "archive"
 _KEY = "key"
 _CARRIED = (_GROUPING, _KEY, _POLICY)
 _HEX_KEY = re.compile(r"[0-9a-f]{64}")
@@ -96,15 +96,10 @@ def drop_rules(db: Deriver) -> None:
         _delete(db, name)
 
 
-def note_fingerprint_version(db: Deriver) -> None:
-    """Note that the clusters come from this version, where none is noted yet."""
-    if _setting(db, _FINGERPRINT) is None:
-        _save(db, _FINGERPRINT, str(FINGERPRINT_VERSION))
-
-
-def forget_fingerprint_version(db: Deriver) -> None:
-    """All clusters are about to be derived anew."""
-    _delete(db, _FINGERPRINT)
+def note_derivation(db: Deriver) -> None:
+    """Note that all that is derived is by this version of failaware, in the transaction that derives it."""
+    _save(db, derivation.NAME, str(our_derivation()))
+    _delete(db, "fingerprint")  # which an older failaware noted instead
 
 
 def hold_seals(db: Deriver) -> None:

@@ -5,16 +5,17 @@ handle can only query, `open_beside`, which has tables of its own beside those i
 place is a SQLite file, or the URL of a PostgreSQL database.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 
 from failaware.engine.base import Deriver, Reader, Row, Watch, Writer
+from failaware.engine.derivation import Projection
 from failaware.errors import UsageError
 from failaware.place import resolve
 from failaware.text import is_url, shown_place
 
 __all__ = [
     "Deriver",
+    "Projection",
     "Reader",
     "Row",
     "Watch",
@@ -64,10 +65,11 @@ def open_beside(place: str | Path, *, facts: bool = False) -> Deriver:
     return SqliteBeside(Path(place), facts=facts)
 
 
-def open_writer(place: str | Path, *, synchronous: str, derive: Callable[[Deriver], None]) -> Writer:
+def open_writer(place: str | Path, *, synchronous: str, projection: Projection, go_back: bool = False) -> Writer:
     """Open a store for writing; makes it, or brings an older one up to date, if need be.
 
-    What is derived is then empty, and `derive` is told to derive it, before anybody sees it so.
+    What an older failaware derived is derived again by the `projection`, in one transaction. What a newer one derived
+    is refused, unless its user wants to `go_back` to this one.
 
     Raises:
         StoreError: foreign, newer, corrupt, busy or not writable; the message says which.
@@ -76,10 +78,10 @@ def open_writer(place: str | Path, *, synchronous: str, derive: Callable[[Derive
     if is_postgres(place):
         from failaware.engine.postgres.writer import PostgresWriter
 
-        return PostgresWriter(str(place), synchronous=synchronous, derive=derive)
+        return PostgresWriter(str(place), synchronous=synchronous, projection=projection, go_back=go_back)
     from failaware.engine.sqlite.writer import SqliteWriter
 
-    return SqliteWriter(Path(place), synchronous=synchronous, derive=derive)
+    return SqliteWriter(Path(place), synchronous=synchronous, projection=projection, go_back=go_back)
 
 
 def is_postgres(place: str | Path) -> bool:

@@ -10,6 +10,7 @@ from failaware.engine.guards import guard_statements
 _HERE = Path(__file__).parent
 _ISO = re.compile(r"\bISO\(([\w.]+)\)")
 _TABLE = re.compile(r"^CREATE (?:TEMP )?TABLE (\w+)", re.MULTILINE)
+_OBJECT = re.compile(r"^CREATE (?:TABLE|INDEX|VIEW) (\w+)", re.MULTILINE)
 CONTRADICTS = (
     "{place} is damaged: its facts, or what is derived from them, contradict each other ({error}); "
     "'failaware verify' says where, and 'failaware rebuild' derives anew"
@@ -70,6 +71,12 @@ def private_schema(*, facts: bool) -> Iterator[str]:
 def tables_of(*names: str) -> tuple[str, ...]:
     """The tables that these files of the schema make, in their order."""
     return tuple(table for name in names for table in _TABLE.findall((_HERE / name).read_text(encoding="utf-8")))
+
+
+def made_of_facts() -> set[str]:
+    """The names of all tables, indexes and views that can be made again from the facts."""
+    text = "\n".join((_HERE / name).read_text(encoding="utf-8") for name in ("derived.sql", "views.sql"))
+    return set(_OBJECT.findall(text))
 
 
 def is_derived(table: str) -> bool:

@@ -1,9 +1,13 @@
-"""Loads the SQL of a room: files of `-- name` blocks, so that statements have a name, a comment and a home."""
+"""SQL in files of `-- name` blocks, so that statements have a name, a comment and a home; and digests of it."""
 
 import re
+from collections.abc import Iterable
+from hashlib import sha256
 from pathlib import Path
 
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+_TOKEN = re.compile(r"'(?:[^']|'')*'|--[^\n]*|\w+|[^\s\w]")
+_DIGITS = 24  # of a digest that only tells versions apart
 _COMMENT = re.compile(r"^--.*\n", re.MULTILINE)  # for readers of the file; the database would parse it each time
 
 
@@ -19,3 +23,12 @@ def load(beside: str, name: str) -> dict[str, str]:
     if len(set(names)) != len(names):
         raise ValueError(f"{name}: a statement's name stands twice")
     return {key: _COMMENT.sub("", body).strip().rstrip(";") for key, body in zip(names, bodies, strict=True)}
+
+
+def digest_of(texts: Iterable[str]) -> str:
+    """A digest of statements, or of other texts, that comments and white space between words do not change."""
+    return sha256("\0".join(map(_normalized, texts)).encode()).hexdigest()[:_DIGITS]
+
+
+def _normalized(text: str) -> str:
+    return " ".join(token for token in _TOKEN.findall(text) if not token.startswith("--"))

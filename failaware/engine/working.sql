@@ -17,8 +17,8 @@ CREATE TABLE followed (                -- how far `ingest --follow` has read; mo
 ) STRICT;
 
 -- How this store derives: 'policy' (the thresholds of the severity rules) and 'grouping' (the user's rules) as TOML,
--- 'fingerprint' (the version that the clusters come from). 'seals' is there while nothing must be sealed. 'key' is
--- random, made with the store: digests of texts are made under it (failaware/digest.py).
+-- 'derivation' (the version of failaware that derived everything). 'seals' is there while nothing must be sealed. 'key'
+-- is random, made with the store: digests of texts are made under it (failaware/digest.py).
 CREATE TABLE setting (
   name  TEXT PRIMARY KEY,
   value TEXT NOT NULL

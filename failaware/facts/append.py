@@ -4,8 +4,9 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from failaware.derive.fold import fold, fold_events, just_appended
+from failaware.derive.fold import fold, fold_events
 from failaware.derive.rules import Policy
+from failaware.derive.scope import just_appended
 from failaware.derive.settings import load_key
 from failaware.digest import keyed_digest
 from failaware.engine import Reader, Row, Writer

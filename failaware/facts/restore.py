@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from failaware.derive.exported import EVENT, FACT_KINDS, SETTING, Kind
-from failaware.derive.fold import fold, just_appended, rebuild
+from failaware.derive.fold import fold, rebuild
 from failaware.derive.moved import moved
 from failaware.derive.proof import Proof
+from failaware.derive.scope import just_appended
 from failaware.derive.settings import drop_rules, hold_seals, load_policy, load_rules, release_seals, save_rule
 from failaware.engine import Reader, Writer
 from failaware.errors import UsageError

@@ -1,6 +1,6 @@
 """The facts behind the numbers that the rules look at: ids that one can open."""
 
-from failaware.derive.fold import NOBODY_FAILS_AGAIN
+from failaware.derive.scope import NOBODY_FAILS_AGAIN
 from failaware.derive.severity import CLUSTER_EVIDENCE
 from failaware.engine import Reader
 from failaware.model import Behind

@@ -9,6 +9,7 @@ from failaware.derive.severity import CLUSTER_EVIDENCE, EVENT_EVIDENCE
 from failaware.engine import Reader
 from failaware.errors import FilterError, NotFound
 from failaware.model import NEVER, Explanation, GroupedBy, RuleCheck
+from failaware.read.derivation import derivation
 
 _ENTITY = re.compile(r"(event|cluster)/(\d{1,19})")
 _EXAMPLE = {
@@ -44,8 +45,9 @@ def explain(db: Reader, entity: str) -> Explanation:
             (entity_type, entity_id),
         )
         grouped = _grouped(db, entity_type, entity_id)
+        derived = derivation(db)
     severity, rule, reason = verdict[0] if verdict else (None, None, None)
-    return Explanation(entity_type, entity_id, severity, rule, reason, checks, grouped)
+    return Explanation(entity_type, entity_id, severity, rule, reason, checks, *derived, grouped)
 
 
 def _grouped(db: Reader, entity_type: str, entity_id: int) -> GroupedBy | None:

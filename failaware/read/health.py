@@ -4,6 +4,7 @@ from collections import Counter
 
 from failaware.engine import Reader
 from failaware.model import NEVER, EventRef, Health, Severity, SyncStatus
+from failaware.read.derivation import derivation
 
 _COUNTS = """
   SELECT event_type, sync_status, dismissed, CASE cluster_id WHEN 0 THEN 0 ELSE 1 END AS failed, sum(events)
@@ -57,7 +58,6 @@ _OTHERS = """
                   SELECT max(at)
                     FROM (SELECT decided_at AS at FROM decision_log ORDER BY decision_id DESC LIMIT 1) AS decision
                  ) AS fact),
-         (SELECT max(CAST(value AS INTEGER)) FROM setting WHERE name = 'fingerprint'),
          (SELECT coalesce(sum(events), 0) FROM archive_log  -- in an archive, what it says of itself is here
            WHERE NOT EXISTS (SELECT 1 FROM main.setting WHERE name = 'archive'))
 """
@@ -73,7 +73,8 @@ def health(db: Reader, *, now: int) -> Health:
             if status == "PENDING" and not dismissed:
                 pending[failed][event_type] += events
         due_now, next_due = _due(db, now)
-        in_hand, rejects, last_fact_at, fingerprint_version, archived = db.query(_OTHERS)[0]
+        in_hand, rejects, last_fact_at, archived = db.query(_OTHERS)[0]
+        state, derived_by = derivation(db)
         attended = set()
         for event_type, failed, leased, by_workers in db.query(_LEASED, {"now": now}) if in_hand else ():
             pending[failed][event_type] -= leased
@@ -96,7 +97,8 @@ def health(db: Reader, *, now: int) -> Health:
             waiting=_most_first(pending[0]),
             rejects=rejects,
             last_fact_at=last_fact_at,
-            fingerprint_version=fingerprint_version,
+            derivation=state,
+            derived_by=derived_by,
             archived=archived,
             requeued=_most_first(pending[1]),
             attended=tuple(sorted(attended)),

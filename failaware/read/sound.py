@@ -10,6 +10,7 @@ from types import NoneType, UnionType
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, get_args, get_type_hints
 
 from failaware.engine import Reader
+from failaware.engine.derivation import MARK, check_readable
 from failaware.errors import FailawareError, StatementError, StoreCorrupt, StoreError
 
 _SCALARS = {int, str, float, bool, bytes, NoneType}
@@ -43,6 +44,7 @@ def sound(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P],
         except Exception as error:
             if isinstance(error, FailawareError) and not isinstance(error, StatementError):
                 raise
+            check_readable(self.db.query(MARK), "the store")  # derived since it was opened, by another version
             if what := damage(self.db):
                 raise StoreCorrupt(
                     f"the store is damaged ({what}); 'failaware verify' lists what is, "

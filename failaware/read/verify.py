@@ -10,14 +10,15 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from failaware.derive import FINGERPRINT_VERSION
 from failaware.derive.fold import DERIVED, rebuild
 from failaware.derive.proof import MOST, Proof
 from failaware.derive.seals import BY_TABLE, NO_SEAL, Head, head
 from failaware.derive.settings import load_policy
 from failaware.engine import Deriver, open_beside
+from failaware.engine.derivation import CURRENT
 from failaware.engine.schema import columns_and_keys
 from failaware.errors import StoreCorrupt, StoreError, UsageError
+from failaware.read.derivation import derivation
 
 Progress = Callable[[str, int, int], None]
 """Told what is being verified, and how many of how many rows are done."""
@@ -84,7 +85,9 @@ class Verification(NamedTuple):
 
     `facts` are all facts (a key counts with its event), `sealed` those under a seal; `head` is the newest seal as
     `ID:DIGEST`, to be noted elsewhere. `parts` are those looked at (schema, facts, derived); `more` counts the
-    findings that are not listed. `archives` are those that facts were moved to.
+    findings that are not listed. `archives` are those that facts were moved to. `derivation` is current, or by an older
+    or newer version of failaware, `derived_by`, than this one: then what is derived is no part that is looked at, since
+    another version derives other rows from the same facts.
     """
 
     facts: int
@@ -96,6 +99,8 @@ class Verification(NamedTuple):
     findings: tuple[Finding, ...]
     more: int
     archives: tuple["Archived", ...]
+    derivation: str
+    derived_by: str | None
 
 
 def verify(
@@ -147,7 +152,9 @@ class _Verifier:
             total = sum(self._count(table) for table in BY_TABLE)
             proof = Proof(self._db, partial(self._find, "facts"), lambda done: self._progress("facts", done, total))
             proof.run(noted)
-        if not facts_only:
+        state, derived_by = derivation(self._db, of="main.")
+        parts = PARTS[:2] if facts_only or state != CURRENT else PARTS
+        if "derived" in parts:
             with self._part("derived"):
                 self._derived()
         newest, facts = NO_SEAL, 0
@@ -168,10 +175,12 @@ class _Verifier:
             str(newest) if newest.seal_id else None,
             sealed_at,
             erased,
-            PARTS[:2] if facts_only else PARTS,
+            parts,
             listed,
             more,
             archives,
+            state,
+            derived_by,
         )
 
     def _find(self, part: str, where: str, problem: str) -> None:
@@ -199,14 +208,6 @@ class _Verifier:
 
     def _derived(self) -> None:
         self._progress("derived", 0, 1)
-        (version,) = self._db.query("SELECT max(value) FROM main.setting WHERE name = 'fingerprint'")[0]
-        if version is not None and version != str(FINGERPRINT_VERSION):
-            self._find(
-                "derived",
-                "failure_cluster",
-                f"the clusters come from version {version} of the fingerprint; 'failaware rebuild' makes them anew",
-            )
-            return
         self._db.execute("INSERT INTO setting SELECT name, value FROM main.setting")
         rebuild(self._db, load_policy(self._db))
         for number, table in enumerate(DERIVED):

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from failaware import Handlers, Permanent, Retry, RetryAfter, Worker
 from failaware.capture.exceptions import describe
 from failaware.cli.main import main
-from failaware.derive import FINGERPRINT_VERSION
 from failaware.derive.fingerprint import template
 from failaware.derive.grouping import GroupingRules, Subject, group, masked_parts
 from failaware.errors import UsageError
@@ -231,18 +230,6 @@ def test_the_first_to_enter_a_cluster_names_it_in_a_rebuild_too(store):
     for lost in ("17", "550e8400-e29b-41d4-a716-446655440000"):
         assert fail(store, ValueError(f"lost {lost} again"))[2] == "lost <n> again"
     assert_rebuild_changes_nothing(store)
-
-
-def test_an_older_version_is_said_and_a_rebuild_ends_it(store, path, capsys):
-    fail(store, ValueError("x"))
-    store.write(lambda db: db.execute("UPDATE setting SET value = '1' WHERE name = 'fingerprint'"))
-    fail(store, ValueError("y"))
-    assert main(["--db", str(path), "health"]) == 0
-    assert f"version 1 of the fingerprint; this failaware has {FINGERPRINT_VERSION}" in capsys.readouterr().out
-    assert main(["--db", str(path), "rebuild"]) == 0
-    capsys.readouterr()
-    main(["--db", str(path), "health"])
-    assert "of the fingerprint" not in capsys.readouterr().out
 
 
 def test_a_file_of_rules_on_the_command_line(store, path, tmp_path, capsys):

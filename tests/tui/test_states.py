@@ -6,6 +6,7 @@ import sqlite3
 import pytest
 
 from failaware import Store
+from tests.derive.versions import leave_as_another
 from tui.app import InspectorApp
 from tui.messages import StoreIs, StoreState
 from tui.screens.event import EventScreen
@@ -190,3 +191,14 @@ async def test_a_bug_in_one_pane_leaves_the_others(full, path, clock, monkeypatc
         await shows(pilot, "a bug of failaware's", "ZeroDivisionError", "payment.capture")
         await pilot.press("e")
         await loaded(pilot, 9)
+
+
+@pytest.mark.tour
+async def test_what_another_version_derived_is_said_until_it_is_derived_again(full, path, clock):
+    store, _ = full
+    leave_as_another(path)
+    store.close()
+    async with inspecting(path, clock=clock) as pilot:
+        await shows(pilot, "Derived by an older version of failaware (0.0.9)", "failaware rebuild", "● live")
+        Store.open(path, clock=clock).close()
+        await gone(pilot, "Derived by")

@@ -25,6 +25,7 @@ class PostgresBeside(PostgresReader):
     """
 
     COMES_BACK = False
+    READS_DERIVED = False
 
     def __init__(self, url: str, *, facts: bool = False, busy_timeout_s: float = LOCK_TIMEOUT_S) -> None:
         super().__init__(url, busy_timeout_s=busy_timeout_s)

@@ -11,6 +11,7 @@ those that never reached the disk to other transactions.
 from collections.abc import Callable
 
 from failaware.engine.base import Row
+from failaware.engine.derivation import MARK
 from failaware.engine.postgres.dialect import PINNED
 
 TABLES = (
@@ -44,18 +45,20 @@ def acquire(schema: str) -> str:
 def function(schema: str) -> str:
     """Make the function that begins a transaction: one statement to send and to answer, in place of three."""
     return (
-        f"CREATE FUNCTION {schema}.begin_write(who text, number bigint, channel text) RETURNS bigint "
+        f"CREATE FUNCTION {schema}.begin_write(who text, number bigint, channel text) RETURNS text "
         f"LANGUAGE plpgsql {PINNED} AS $$DECLARE now bigint; BEGIN {acquire(schema)}; now := {NOW_US}; "
         f"INSERT INTO {schema}.last_commit VALUES (who, number, now) ON CONFLICT (writer) "
         "DO UPDATE SET ticket = excluded.ticket, committed_at = excluded.committed_at; "
-        "PERFORM pg_notify(channel, ''); RETURN now; END$$"
+        "PERFORM pg_notify(channel, ''); "
+        f"RETURN concat(now, ' ', ({MARK.replace('setting', f'{schema}.setting')})); END$$"
     )
 
 
 def begin_write(schema: str) -> str:
-    """Take the lock, leave a writer's ticket, notify all who wait for a commit, and give the time.
+    """Take the lock, leave a writer's ticket, and notify all who wait for a commit.
 
-    The parameters are the writer and the ticket.
+    It gives the time and the mark of the derivation, in a text: as a row they would be lost on those who wait in the
+    function while another one makes it again. The parameters are the writer and the ticket.
     """
     return f"SELECT {schema}.begin_write(?, ?::bigint, '{schema}')"
 

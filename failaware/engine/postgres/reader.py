@@ -13,12 +13,14 @@ from psycopg.types.numeric import Int8BinaryDumper
 
 from failaware.engine import versions
 from failaware.engine.base import Parameters, Row
+from failaware.engine.derivation import MARK, check_readable, has_other_tables
 from failaware.engine.postgres import schema
 from failaware.engine.postgres.dialect import statement
 from failaware.engine.postgres.errors import ITS_ERRORS, foreign, in_our_words, raise_ours
 from failaware.engine.postgres.lock import NOW_US
 from failaware.engine.postgres.place import parse
 from failaware.engine.postgres.session import Session
+from failaware.engine.schema import made_of_facts
 from failaware.errors import StoreError, StoreMissing
 
 T = TypeVar("T")
@@ -50,6 +52,8 @@ class PostgresReader:
     READ_ONLY = True
     COMES_BACK = True
     """Whether a query is asked again, on another connection, once the server is back."""
+    READS_DERIVED = True
+    """Whether the store's derived tables have to be as our statements know them."""
 
     def __init__(self, url: str, *, busy_timeout_s: float = LOCK_TIMEOUT_S) -> None:
         self.url = url
@@ -102,6 +106,8 @@ class PostgresReader:
                 f"there is no store at {self.path}; record something, run 'failaware seed', or 'failaware init'"
             )
         versions.check_not_older(version, self.path)
+        if self.READS_DERIVED:
+            check_readable(self.raw(MARK), self.path)
 
     def _version(self) -> int:
         """The version of the store's schema; 0 where there is none. Anything that is not ours is refused here."""
@@ -217,10 +223,11 @@ class PostgresReader:
 
     def defects(self) -> Iterator[tuple[str, str]]:
         """How the schema differs from what it should be; its files the server watches itself."""
-        other = PostgresReader(self.url)
+        other = _OfAnyVersion(self.url)
         try:
             with in_our_words(self.path):
-                for difference in schema.differences(other.raw, self._schema):
+                of_others = made_of_facts() if has_other_tables(self) else ()
+                for difference in schema.differences(other.raw, self._schema, but=of_others):
                     yield "schema", difference
         finally:
             other.close()
@@ -233,6 +240,12 @@ class PostgresReader:
     def close(self) -> None:
         """Close the connection."""
         self._db.close()
+
+
+class _OfAnyVersion(PostgresReader):
+    """To look at the schema, whichever version of failaware made the derived tables."""
+
+    READS_DERIVED = False
 
 
 def _connect(conninfo: str, *, patiently: bool) -> psycopg.Connection[Row]:

@@ -4,11 +4,12 @@ The version stands in the schema's comment, `failaware 1`; a schema without one 
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from functools import reduce
 
 from failaware.engine import versions
 from failaware.engine.base import Row
+from failaware.engine.derivation import Derivation, noted
 from failaware.engine.guards import FACTS, FOUNDED, REFUSES, is_erasure, is_moved
 from failaware.engine.postgres import lock
 from failaware.engine.postgres.dialect import HELPERS, PINNED, statement
@@ -52,13 +53,14 @@ SELECT 'function', p.proname, pg_get_functiondef(p.oid) FROM pg_proc p WHERE p.p
 """Whatever makes a schema what it is: kind, whose it is, how it is defined."""
 
 
-def creation(schema: str) -> Iterator[str]:
+def creation(schema: str, mark: Derivation) -> Iterator[str]:
     """All statements that make a store's schema, in PostgreSQL's words."""
     yield f"CREATE SCHEMA IF NOT EXISTS {schema}"
     yield f"SET LOCAL search_path = {schema}"
     for sql in (*lock.TABLES, *kept_tables()):
         yield statement(sql, schema).text.decode()
     yield own_key()
+    yield noted(mark)
     yield from _made_anew(schema)
 
 
@@ -126,8 +128,8 @@ def guard_statements(schema: str, facts: str) -> Iterator[str]:
         yield f"CREATE TRIGGER {name} BEFORE INSERT ON {facts}.{table} FOR EACH ROW EXECUTE FUNCTION {schema}.{name}()"
 
 
-def differences(query: Query, schema: str) -> Iterator[str]:
-    """How a store's schema differs from what it should be, a sentence each.
+def differences(query: Query, schema: str, *, but: Container[str] = ()) -> Iterator[str]:
+    """How a store's schema differs from what it should be, a sentence each; `but` for these tables, views and indexes.
 
     What it should be is made anew, as this connection's own, described in the same words, and taken back.
     """
@@ -143,6 +145,7 @@ def differences(query: Query, schema: str) -> Iterator[str]:
         ours = _described(query, "pg_temp", "pg_my_temp_schema()")
     finally:
         query("ROLLBACK")
+    ours = {described for described in ours if described[1].removesuffix("_pkey") not in but}
     for kind, name, _ in sorted(ours - found):
         yield (
             f"the {kind} {name} is missing"

@@ -10,8 +10,9 @@ import psycopg
 from psycopg import RawCursor, errors
 from psycopg.pq import TransactionStatus
 
-from failaware.engine import versions
-from failaware.engine.base import Deriver, Parameters, Row
+from failaware.engine import derivation, versions
+from failaware.engine.base import Parameters, Row
+from failaware.engine.derivation import Projection
 from failaware.engine.postgres import lock, roles, schema
 from failaware.engine.postgres.dialect import statement
 from failaware.engine.postgres.errors import foreign, in_our_words
@@ -63,7 +64,7 @@ class PostgresWriter(PostgresReader):
 
     READ_ONLY = False
 
-    def __init__(self, url: str, *, synchronous: str, derive: Callable[[Deriver], None]) -> None:
+    def __init__(self, url: str, *, synchronous: str, projection: Projection, go_back: bool = False) -> None:
         if synchronous not in _SYNCHRONOUS:
             raise UsageError(f"synchronous is 'FULL' or 'NORMAL', not {synchronous!r}")
         self._synchronous = _SYNCHRONOUS[synchronous]
@@ -74,10 +75,16 @@ class PostgresWriter(PostgresReader):
         self._ticket = 0  # of the last transaction
         self._not_begun: psycopg.Error | None = None  # why the transaction at hand never had the lock
         self._idled: psycopg.Error | None = None  # how the server ended the transaction at hand, for being idle
+        self._projection = projection
+        self._mark: object = None  # of the store, as it was last seen
+        self._is_derived = False  # by this version: from then on each commit looks whether it still is
         super().__init__(url)
-        if self._version() < versions.current():
+        older = self._version() < versions.current()
+        if older:
             self._make_missing_lock()
-            self.run(lambda: self._bring_up_to_date(derive))
+        if older or derivation.is_outdated(self, self._projection.mark, self.path, go_back=go_back):
+            self.run(lambda: self._bring_up_to_date(go_back=go_back))
+        self._is_derived = True
 
     def _prepare(self) -> None:
         self._settings |= {"synchronous_commit": self._synchronous, **_ALONG_INDEXES}
@@ -94,7 +101,7 @@ class PostgresWriter(PostgresReader):
             return
         if self.raw(_RESERVED.format(schema=self._schema)):
             raise UsageError(f"a store's schema cannot be '{self._schema}', which is a word of SQL; name another one")
-        creation = ";\n".join(("BEGIN READ WRITE", *schema.creation(self._schema), "COMMIT"))
+        creation = ";\n".join(("BEGIN READ WRITE", *schema.creation(self._schema, self._projection.mark), "COMMIT"))
         for _ in range(_TRIES):
             try:
                 self.raw(creation)
@@ -120,15 +127,20 @@ class PostgresWriter(PostgresReader):
                     self._roll_back()
                     raise
 
-    def _bring_up_to_date(self, derive: Callable[[Deriver], None]) -> None:
+    def _bring_up_to_date(self, *, go_back: bool) -> None:
         self._send()
         version = self._version()
-        if version < versions.current():  # nobody else did it while we waited for the lock
-            for sql in schema.bringing_up_to_date(self._schema, version):
-                self.raw(sql)
-            for sql in roles.privileges_of_those_there(self._schema):
-                self.raw(sql)
-            derive(self)
+        older = version < versions.current()
+        if not older and not derivation.is_outdated(self, self._projection.mark, self.path, go_back=go_back):
+            return  # another one did it while we waited for the lock
+        derivation.announce(self, self.path)
+        if older or derivation.has_other_tables(self):  # which only their owner can make
+            with self._in_our_words():
+                for sql in schema.bringing_up_to_date(self._schema, version):
+                    self.raw(sql)
+                for sql in roles.privileges_of_those_there(self._schema):
+                    self.raw(sql)
+        self._projection.derive(self)
 
     def suspend(self) -> None:
         """Close the connection until it is needed again: before a fork, since two processes cannot share one."""
@@ -287,13 +299,20 @@ class PostgresWriter(PostgresReader):
         if self._not_begun is not None:  # though each job of a group commit keeps its error to itself
             with self._in_our_words():
                 raise self._not_begun
-        ((now,),) = self._began.fetchall()
+        now, _, mark = self._began.fetchall()[0][0].partition(" ")
+        self._check_mark(mark)
         ended = self._later("COMMIT")
         self._send()
         if ended.statusmessage != "COMMIT":
             raise StoreError(f"{self.path}: the transaction had failed before, and nothing of it was written")
         self._in_hand = False
-        self._server_time(now)
+        self._server_time(int(now))
+
+    def _check_mark(self, mark: object) -> None:
+        """Refuse to add to what another version of failaware has derived since this store was opened."""
+        if self._is_derived and mark != self._mark:
+            derivation.check_unchanged(self._projection.mark, [(mark,)], self.path)
+            self._mark = mark
 
     def _reopen(self, *, unanswered: bool) -> None:
         try:

@@ -20,6 +20,7 @@ class SqliteBeside(SqliteReader):
     """The file handle refuses to write as any reader's does; only this connection's temporary tables can change."""
 
     COMES_BACK = False
+    READS_DERIVED = False
 
     def __init__(self, path: Path, *, facts: bool = False, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
         super().__init__(path, busy_timeout_s=busy_timeout_s)

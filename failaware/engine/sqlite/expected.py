@@ -7,7 +7,8 @@ from functools import cache
 from pathlib import Path
 
 from failaware.engine.base import Reader
-from failaware.engine.schema import derived_tables, tables_of, whole_schema
+from failaware.engine.derivation import MARK, are_of_another_version, has_other_tables
+from failaware.engine.schema import derived_tables, made_of_facts, tables_of, whole_schema
 from failaware.errors import StoreCorrupt
 
 _MASTER = "SELECT type, name, tbl_name, sql FROM main.sqlite_master WHERE sql IS NOT NULL ORDER BY type, name"
@@ -23,17 +24,22 @@ _MEANS_NOTHING = re.compile(r"--|/\*|\s")
 
 
 def differences(db: Reader) -> Iterator[str]:
-    """How the schema differs from what it should be, a sentence each; foreign tables are nobody's business."""
-    ours = _expected()
+    """How the schema differs from what it should be, a sentence each; foreign tables are nobody's business.
+
+    Nor are derived tables and views whose mark says that another version of failaware made them.
+    """
+    ours, of_others = _expected(), made_of_facts() if has_other_tables(db) else set()
     tables = {name for kind, name in ours if kind == "table"}
     found = {(kind, name): (table, _tokens(sql)) for kind, name, table, sql in db.query(_MASTER)}
     for (kind, name), sql in ours.items():
+        if name in of_others:
+            continue
         if (kind, name) not in found:
             yield f"the {kind} {name} is missing"
         elif found[kind, name][1] != sql:
             yield f"the {kind} {name} is not as it was made"
     for (kind, name), (table, _) in found.items():
-        if (kind, name) in ours:
+        if (kind, name) in ours or table in of_others or (kind == "view" and of_others):
             continue
         if kind == "view":
             yield f"there is a view {name} that is not ours"
@@ -41,26 +47,39 @@ def differences(db: Reader) -> Iterator[str]:
             yield f"there is {'an' if kind == 'index' else 'a'} {kind} {name} on {table} that is not ours"
 
 
-def check_tables(db: sqlite3.Connection, path: Path) -> None:
+def check_tables(db: sqlite3.Connection, path: Path) -> bool:
     """Refuse a store where what we read as a table is none: what a view answers takes as long as whoever made it likes.
+
+    Returns whether the views are ours as well; they need not be where another version of failaware derived the store.
 
     Raises:
         StoreCorrupt: it names the table or the view.
     """
     tables, views = _read()
-    for kind, name, sql in db.execute(_TABLES_AND_VIEWS).fetchall():
+    made = db.execute(_TABLES_AND_VIEWS).fetchall()
+    for kind, name, sql in made:
         if name in tables:
             is_table = kind == "table" and not (sql or "").upper().startswith("CREATE VIRTUAL")
             computed = db.execute("SELECT 1 FROM pragma_table_xinfo(?) WHERE hidden <> 0", (name,)).fetchone()
-            is_ours = is_table and not computed
-        else:
-            is_ours = name not in views or (
-                kind == "view" and (sql == views[name] or _tokens(sql) == _tokens(views[name]))
-            )
-        if not is_ours:
-            raise StoreCorrupt(
-                f"{path} is damaged: '{name}' is not what failaware makes under that name; restore a backup"
-            )
+            _must_be_ours(path, name, is_table and not computed)
+    if are_of_another_version(db.execute(MARK).fetchall()):
+        return False
+    for kind, name, sql in made:
+        if name in views:
+            is_view = kind == "view" and (sql == views[name] or _tokens(sql) == _tokens(views[name]))
+            _must_be_ours(path, name, is_view)
+    return True
+
+
+def _must_be_ours(path: Path, name: str, is_ours: bool) -> None:
+    if not is_ours:
+        raise StoreCorrupt(f"{path} is damaged: '{name}' is not what failaware makes under that name; restore a backup")
+
+
+def own_views() -> Iterator[str]:
+    """The views that our own statements read, as a connection's own."""
+    for sql in _read()[1].values():
+        yield sql.replace("CREATE VIEW ", "CREATE TEMP VIEW ")
 
 
 @cache

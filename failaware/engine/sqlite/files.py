@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from failaware.engine import versions
+from failaware.engine.derivation import Derivation
 from failaware.engine.schema import work_tables
 from failaware.errors import StoreCorrupt, StoreError, StoreForeign, StoreMissing
 
@@ -29,8 +30,8 @@ LOG_BYTES = 1 << 26
 """How long the log may become before writers wait for readers, so that it can be written over from its beginning."""
 
 
-def connect_read_write(path: Path, synchronous: str) -> sqlite3.Connection:
-    """Connect to a store's file for writing; make it, or bring it up to date, if need be."""
+def connect_read_write(path: Path, synchronous: str, mark: Derivation) -> sqlite3.Connection:
+    """Connect to a store's file for writing; make it, with this mark, if need be."""
     if not _exists(path):
         target = Path(os.path.realpath(path))  # of a link that leads to no file yet
         if not target.parent.is_dir():
@@ -43,7 +44,7 @@ def connect_read_write(path: Path, synchronous: str) -> sqlite3.Connection:
     db = _connect(f"file:{quote(os.fsencode(path))}?mode=rw")
     try:
         if _version(db, path) == 0:
-            _make(db, path)
+            _make(db, path, mark)
         elif not is_older(db, path):
             from failaware.engine.sqlite.expected import check_tables
 
@@ -98,14 +99,14 @@ def _create_private(path: Path) -> None:
         raise StoreError(f"cannot make {path}: {error.strerror}; name a place that you may write to") from None
 
 
-def _make(db: sqlite3.Connection, path: Path) -> None:
+def _make(db: sqlite3.Connection, path: Path, mark: Derivation) -> None:
     from failaware.engine.sqlite.migrations import make
 
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("BEGIN IMMEDIATE")
     try:
         if _version(db, path) == 0:  # nobody else did it while we waited for the lock
-            make(db)
+            make(db, mark)
             db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             db.execute(f"PRAGMA user_version = {versions.current()}")
         db.execute("COMMIT")

@@ -8,15 +8,16 @@ from sqlite_utils import Migrations
 from sqlite_utils.db import Database
 
 from failaware.engine import versions
+from failaware.engine.derivation import Derivation, noted
 from failaware.engine.guards import guard_statements
 from failaware.engine.schema import made_anew, own_key, whole_schema
 
 _TRIGGER = re.compile(r"CREATE TRIGGER (\w+)")
 
 
-def make(connection: Connection) -> None:
+def make(connection: Connection, mark: Derivation) -> None:
     """Make the schema as it is today, after which no step is left to take. The caller has opened a transaction."""
-    _take(Database(connection, execute_plugins=False), {"spine": (*whole_schema(), own_key())})
+    _take(Database(connection, execute_plugins=False), {"spine": (*whole_schema(), own_key(), noted(mark))})
 
 
 def bring_up_to_date(connection: Connection) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from failaware.engine.base import Parameters, Reader, Row
+from failaware.engine.derivation import MARK, check_readable
 from failaware.engine.sqlite.errors import ITS_ERRORS, in_our_words, is_interrupt, raise_ours
-from failaware.engine.sqlite.expected import check_tables
+from failaware.engine.sqlite.expected import check_tables, own_views
 from failaware.engine.sqlite.files import (
     BUSY_TIMEOUT_S,
     at_rest,
@@ -52,6 +53,8 @@ class SqliteReader(OfAFile):
 
     COMES_BACK = True
     """Whether it may connect again in the middle: not where it has tables of its own."""
+    READS_DERIVED = True
+    """Whether the store's derived tables have to be as our statements know them."""
 
     def __init__(self, path: Path, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
         self.path = path
@@ -67,7 +70,11 @@ class SqliteReader(OfAFile):
         self._opened += 1
         try:
             check_version(self._db, self.path)
-            check_tables(self._db, self.path)
+            is_ours = check_tables(self._db, self.path)
+            if self.READS_DERIVED:
+                check_readable(self._db.execute(MARK).fetchall(), str(self.path))
+                for sql in () if is_ours else own_views():  # in front of another version's, which are never read
+                    self._db.execute(sql)
         except BaseException:
             self._db.close()
             raise

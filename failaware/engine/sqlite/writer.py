@@ -7,7 +7,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
-from failaware.engine.base import Deriver, Parameters, Row
+from failaware.engine import derivation
+from failaware.engine.base import Parameters, Row
+from failaware.engine.derivation import Projection
 from failaware.engine.sqlite.errors import ITS_ERRORS, in_our_words, is_interrupt, raise_ours
 from failaware.engine.sqlite.files import (
     BUSY_TIMEOUT_S,
@@ -42,7 +44,7 @@ _INHERITED: list[sqlite3.Connection] = []
 class SqliteWriter(OfAFile):
     """The writing connection. It may be used from any thread, but by one at a time: the caller holds a lock."""
 
-    def __init__(self, path: Path, *, synchronous: str, derive: Callable[[Deriver], None]) -> None:
+    def __init__(self, path: Path, *, synchronous: str, projection: Projection, go_back: bool = False) -> None:
         if synchronous not in ("FULL", "NORMAL"):
             raise UsageError(f"synchronous is 'FULL' or 'NORMAL', not {synchronous!r}")
         need_sqlite()
@@ -52,24 +54,36 @@ class SqliteWriter(OfAFile):
         self._opened = self._commits = 0
         self._turns = Turns()
         self._long_log = LOG_BYTES
+        self._projection = projection
+        self._mark: object = None  # of the store, as it was last seen
         self._reopen()
-        with in_our_words(path):
-            if is_older(self._db, path):
-                self.run(lambda: self._bring_up_to_date(derive))
+        try:
+            with in_our_words(path):
+                if self._is_outdated(go_back=go_back):
+                    self._transact(lambda: self._bring_up_to_date(go_back=go_back))
+        except BaseException:
+            self._db.close()
+            raise
         warn_if_exposed(path)
 
     def _reopen(self) -> None:
         with in_our_words(self.path):
-            self._db = connect_read_write(self.path, self._synchronous)
+            self._db = connect_read_write(self.path, self._synchronous, self._projection.mark)
         self._file = identity(self.path)
         self._pid = os.getpid()
         self._suspended = False
         self._opened += 1
 
-    def _bring_up_to_date(self, derive: Callable[[Deriver], None]) -> None:
-        if is_older(self._db, self.path):  # nobody else did it while we waited for the lock
+    def _is_outdated(self, *, go_back: bool) -> bool:
+        return is_older(self._db, self.path) or derivation.is_outdated(
+            self, self._projection.mark, str(self.path), go_back=go_back
+        )
+
+    def _bring_up_to_date(self, *, go_back: bool) -> None:
+        if self._is_outdated(go_back=go_back):  # nobody else did it while we waited for the lock
+            derivation.announce(self, str(self.path))
             bring_up_to_date(self._db)
-            derive(self)
+            self._projection.derive(self)
 
     def suspend(self) -> None:
         """Close the connection until it is needed again: before a fork.
@@ -137,6 +151,21 @@ class SqliteWriter(OfAFile):
 
     def run(self, job: Callable[[], T]) -> T:
         """Run a job under the write lock; commit at its end, roll back on any exception."""
+
+        def checked() -> T:
+            self._check_mark()
+            return job()
+
+        return self._transact(checked)
+
+    def _check_mark(self) -> None:
+        """Refuse to add to what another version of failaware has derived since this store was opened."""
+        marks = self._db.execute(derivation.MARK).fetchall()  # in a transaction that has the lock: no need to wait
+        if marks != self._mark:
+            derivation.check_unchanged(self._projection.mark, marks, str(self.path))
+            self._mark = marks
+
+    def _transact(self, job: Callable[[], T]) -> T:
         self._use()
         self._turns.let_others_go_first()
         try:
