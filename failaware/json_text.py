@@ -2,6 +2,7 @@
 
 import json
 import re
+from typing import Any
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},:]|[^\s\[\]{},:"]+', re.DOTALL)
 _INDENT = "  "
@@ -29,9 +30,54 @@ def indented(text: str) -> str:
     return "".join(parts)
 
 
-def finite(text: str) -> str:
-    """What Python writes for numbers beyond its own, in JSON: `1e999` for Infinity, as they came in."""
-    return _TOKEN.sub(lambda match: _FINITE.get(match[0], match[0]), text)
+class Number(float):
+    """A number of a JSON text, with how it was written there: `1.10`, `1e999`, more digits than a float has."""
+
+    written: str
 
 
-_FINITE = {"Infinity": "1e999", "-Infinity": "-1e999"}
+def read_as_written(text: str) -> Any:
+    """The decoded JSON text, in which each number that Python would write otherwise is a `Number`.
+
+    Raises:
+        ValueError, RecursionError: as json.loads.
+    """
+    return json.loads(
+        text, parse_float=_number, parse_int=lambda digits: _number(digits) if digits == "-0" else int(digits)
+    )
+
+
+def write_as_read(value: Any) -> str:
+    """What `read_as_written` returned, or what was made of it, as JSON again."""
+    mark = "#"
+    while mark in (text := _write(value)):
+        mark += "#"
+    numbers: list[Number] = []
+    text = _write(_marked(value, mark, numbers))
+    return re.sub(f'"{mark}([0-9]+){mark}"', lambda match: numbers[int(match[1])].written, text)
+
+
+def _number(written: str) -> Number:
+    number = Number(written)
+    number.written = written
+    return number
+
+
+def _write(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _marked(value: Any, mark: str, numbers: list[Number]) -> Any:
+    """A copy in which a text stands for each `Number`: its place in `numbers` between two marks."""
+    root: list[Any] = [value]
+    waiting: list[tuple[Any, Any]] = [(root, 0)]
+    while waiting:
+        holder, place = waiting.pop()
+        item = holder[place]
+        if isinstance(item, Number):
+            holder[place] = f"{mark}{len(numbers)}{mark}"
+            numbers.append(item)
+        elif isinstance(item, dict | list):
+            holder[place] = copy = item.copy()
+            waiting += [(copy, inner) for inner in (copy if isinstance(copy, dict) else range(len(copy)))]
+    return root[0]

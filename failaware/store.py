@@ -27,7 +27,7 @@ from failaware.facts.erase import Erasure, erase
 from failaware.facts.seal import seal_what_is_due
 from failaware.ingest.attempt import Attempting, attempted
 from failaware.ingest.masking import Masker
-from failaware.ingest.record import MAX_PAYLOAD_BYTES, Recorder, in_microseconds
+from failaware.ingest.record import MAX_PAYLOAD_BYTES, Recorder, event_numbers, in_microseconds
 from failaware.model import (
     UNNUMBERED,
     DecisionKind,
@@ -193,15 +193,16 @@ class Store:
         """
         now = self.clock()
         event, _ = self.recorder.event(event_type, payload, now=now, key=key, source=source, fingerprint=fingerprint)
-        return Attempting(event, self._tried, self.recorder.masker, check=self._check_key)
+        return Attempting(event, self._tried, self.recorder.masker, check=self._check_key, clock=self.clock)
 
     def attempted(
         self, event_type: str, *, payload: Callable[..., Any] | None = None, source: str | None = None
     ) -> Callable[[F], F]:
-        """`attempt` as a decorator for functions, async functions and generators of both kinds.
+        """`attempt` as a decorator for functions, async functions and generators of both kinds, and methods.
 
         The function is called whatever its arguments are: what is no JSON value is kept as the beginning of its repr,
-        and where they cannot be recorded at all, the payload says why.
+        and where they cannot be recorded at all, the payload says why. What it leaves to a task, a thread or a context
+        manager that it returns is no part of the attempt.
 
         Args:
             event_type: as of `record`.
@@ -209,7 +210,7 @@ class Store:
             source: as of `record`.
 
         Raises:
-            UsageError: a name is wrong; when the function is decorated.
+            UsageError: a name is wrong, or what is decorated is no function; when it is decorated.
         """
         self.recorder.event(event_type, None, now=0, source=source)
         return attempted(lambda given: self.attempt(event_type, given, source=source), payload)
@@ -251,7 +252,7 @@ class Store:
         Raises:
             NotFound, UsageError: an event does not exist, will be tried again, or was erased before; then nothing is.
         """
-        ids, who, now = list(dict.fromkeys(event_ids)), self._who(by), self.clock()
+        ids, who, now = event_numbers(event_ids), self._who(by), self.clock()
         reason = self.recorder.said("because", because)
 
         def job(db: Writer) -> tuple[int, int, int, int]:
@@ -365,10 +366,10 @@ class Store:
         return self.read(lambda db: append.recorded(db, event_id))
 
     def _who(self, by: str | None) -> str:
-        return self.recorder.said("by", by or whoami())
+        return self.recorder.said("by", whoami() if by is None else by)
 
     def _decide(self, kind: DecisionKind, event_ids: Iterable[int], because: str, by: str | None) -> None:
-        ids, who, now = list(dict.fromkeys(event_ids)), self._who(by), self.clock()
+        ids, who, now = event_numbers(event_ids), self._who(by), self.clock()
         reason = self.recorder.said("because", because)
         self.write(lambda db: append.decisions(db, kind, ids, by=who, reason=reason, now=now, policy=self.policy))
 

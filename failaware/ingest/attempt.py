@@ -7,14 +7,14 @@ leaves nothing behind.
 import contextlib
 import functools
 import inspect
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from failaware.capture.exceptions import describe, was_cancelled
-from failaware.capture.guarded import guarded, is_a, raised_by_signal, text_of, type_name
+from failaware.capture.guarded import guarded, is_a, raised_by_signal, short_name, text_of, type_name
 from failaware.capture.json_values import as_json
-from failaware.errors import KeyConflict, PayloadError
+from failaware.errors import KeyConflict, PayloadError, UsageError
 from failaware.ingest.masking import Masker
 from failaware.model import Failure, NewEvent
 from failaware.warn import warn
@@ -33,20 +33,24 @@ class Attempting:
         masker: Masker,
         *,
         check: Callable[[NewEvent], None],
+        clock: Callable[[], int],
     ) -> None:
         """Use `Store.attempt`.
 
         Args:
-            event: detected now.
+            event: what is attempted; it is detected when the block begins.
             write: appends the event with an attempt that began when it was detected and ends now; returns its id.
             masker: takes the secrets out of an exception.
             check: raises, before the block begins, if the event cannot be recorded.
+            clock: µs since the epoch.
         """
         self.event_id: int | None = None
-        self._event, self._write, self._masker, self._check = event, write, masker, check
+        self._event, self._write, self._masker = event, write, masker
+        self._check, self._clock = check, clock
 
     def __enter__(self) -> Self:
         self._check_key()
+        self._begin()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
@@ -56,6 +60,7 @@ class Attempting:
     async def __aenter__(self) -> Self:
         if self._event.key is not None:
             await _in_thread(self._check_key)
+        self._begin()
         return self
 
     async def __aexit__(
@@ -64,6 +69,12 @@ class Attempting:
         if not _is_left_open(error):
             failure = self._failure(error)  # here: the exception's objects may belong to this thread
             await _in_thread(lambda: self._record(failure))
+
+    def _begin(self) -> None:
+        """Begin a block now, which may be long after the attempt was made, or the next of several blocks."""
+        now = self._clock()
+        self._event = self._event._replace(occurred_at=now, detected_at=now)
+        self.event_id = None
 
     def _check_key(self) -> None:
         try:
@@ -99,6 +110,10 @@ def attempted(begin: Callable[[Any], Attempting], payload: Callable[..., Any] | 
     """A decorator that makes every call of a function an attempt; `begin` starts one with a payload."""
 
     def decorate(function: F) -> F:
+        if isinstance(function, staticmethod | classmethod):
+            return type(function)(decorate(function.__func__))
+        if not callable(function):
+            raise UsageError(f"attempted decorates a function, not {short_name(type(function))}")
         signature = guarded(lambda: inspect.signature(function), None)  # some functions written in C have none
 
         def start(*args: Any, **kwargs: Any) -> Attempting:
@@ -115,37 +130,66 @@ def attempted(begin: Callable[[Any], Attempting], payload: Callable[..., Any] | 
 
 def _wrapper(function: Callable[..., Any], start: Callable[..., Attempting]) -> Callable[..., Any]:
     if inspect.iscoroutinefunction(function):
-
-        async def call_async(*args: Any, **kwargs: Any) -> Any:
-            async with start(*args, **kwargs):
-                return await function(*args, **kwargs)
-
-        return call_async
+        return _coroutine(function, start)
     if inspect.isasyncgenfunction(function):
         return _async_generator(function, start)
-    if inspect.isgeneratorfunction(function):
-
-        def generate(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-            with start(*args, **kwargs):
-                return (yield from function(*args, **kwargs))
-
-        return generate
+    if inspect.isgeneratorfunction(function) and not _is_awaited(function):
+        return _generator(function, start)
+    generates = _generates(function)
 
     def call(*args: Any, **kwargs: Any) -> Any:
         with contextlib.ExitStack() as ends:
             attempt = ends.enter_context(start(*args, **kwargs))
             result = function(*args, **kwargs)
-            if inspect.iscoroutine(result):  # of another decorator's, or a lambda's: the work is still to be done
-                ends.pop_all()
-                return _finish(attempt, result)
-            return result
+            wrapper = _wrapper_of(result, generates=generates)
+            if wrapper is None:
+                return result
+            ends.pop_all()  # the work is still to be done, and ends the attempt
+            return wrapper(lambda: result, lambda: attempt)()
 
     return call
 
 
-async def _finish(attempt: Attempting, work: Coroutine[Any, Any, Any]) -> Any:
-    async with attempt:
-        return await work
+def _is_awaited(function: Callable[..., Any]) -> bool:
+    """Whether a generator function is a coroutine function of the old kind (`types.coroutine`)."""
+    code = getattr(function, "__code__", None)
+    return code is not None and bool(code.co_flags & inspect.CO_ITERABLE_COROUTINE)
+
+
+def _generates(function: Callable[..., Any]) -> bool:
+    """Whether a callable object's `__call__`, or the function that another decorator wraps, is a generator function."""
+    made_of: list[object] = [type(function).__call__, guarded(lambda: inspect.unwrap(function), None)]
+    return any(inspect.isgeneratorfunction(one) or inspect.isasyncgenfunction(one) for one in made_of)
+
+
+def _wrapper_of(result: Any, *, generates: bool) -> Callable[..., Callable[..., Any]] | None:
+    """What wraps a result that only begins the work; None of any other.
+
+    A coroutine can be awaited once. A generator may be shared, so it must be this function's own (`generates`).
+    """
+    if inspect.iscoroutine(result) or (inspect.isgenerator(result) and inspect.isawaitable(result)):
+        return _coroutine
+    if generates and inspect.isgenerator(result):
+        return _generator
+    if generates and inspect.isasyncgen(result):
+        return _async_generator
+    return None
+
+
+def _coroutine(function: Callable[..., Any], start: Callable[..., Attempting]) -> Callable[..., Any]:
+    async def call_async(*args: Any, **kwargs: Any) -> Any:
+        async with start(*args, **kwargs):
+            return await function(*args, **kwargs)
+
+    return call_async
+
+
+def _generator(function: Callable[..., Any], start: Callable[..., Attempting]) -> Callable[..., Any]:
+    def generate(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        with start(*args, **kwargs):
+            return (yield from function(*args, **kwargs))
+
+    return generate
 
 
 def _async_generator(function: Callable[..., Any], start: Callable[..., Attempting]) -> Callable[..., Any]:
@@ -179,7 +223,8 @@ def _is_left_open(error: BaseException | None) -> bool:
 def _is_failure(error: BaseException) -> bool:
     """Leaving early is none: sys.exit(0), or a generator that nobody reads to its end."""
     if is_a(error, SystemExit):
-        return not guarded(lambda: error.code in (None, 0), False)  # type: ignore[attr-defined]
+        code = guarded(lambda: error.code, "")  # type: ignore[attr-defined]
+        return not (code is None or (is_a(code, int) and int(code) == 0))  # of anything else, 0.0 too, Python makes 1
     return not is_a(error, GeneratorExit)
 
 

@@ -3,6 +3,8 @@
 import hashlib
 import json
 import math
+import operator
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -12,7 +14,7 @@ from failaware.capture.guarded import guarded, is_a, plain, raised_by_signal, sh
 from failaware.digest import keyed_digest
 from failaware.errors import PayloadError, UsageError
 from failaware.ingest.masking import Masker
-from failaware.json_text import finite
+from failaware.json_text import read_as_written, write_as_read
 from failaware.model import NewEvent
 from failaware.text import fitting, microseconds, misfit, storable
 
@@ -30,6 +32,7 @@ _UNMISTAKABLE = "March 1973"  # 10^14 µs after the epoch
 _DAY = 86_400_000_000
 _EARLIEST = microseconds(datetime(1, 1, 1, tzinfo=UTC)) - _DAY  # any zone's clock may show a date of another day
 _LATEST = microseconds(datetime(9999, 12, 31, tzinfo=UTC)) + 2 * _DAY
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=None).encode
 
 
@@ -76,7 +79,11 @@ class Recorder:
                 _check_depth(decoded)
             masked, hits = self.masker.mask_value(decoded) if may_hold else (decoded, 0)
             if hits or (raw is not None and may_hold and self._hides_a_secret(raw)):
-                text, kept = _to_json(masked) if raw is None else _to_json_again(masked), masked
+                if raw is None:
+                    text, kept = _to_json(masked), masked
+                else:
+                    kept, _ = self.masker.mask_value(read_as_written(raw))
+                    text = write_as_read(kept)
                 self._check_size(text)
         occurred = now if occurred_at is None else _moment(occurred_at)
         return NewEvent(
@@ -202,6 +209,24 @@ def in_microseconds(value: int | datetime | None) -> int | datetime | None:
     return value
 
 
+def event_numbers(event_ids: Iterable[int]) -> list[int]:
+    """The events that a decision is about, each once.
+
+    Raises:
+        UsageError: one is no event id; digits in a text would be taken for several.
+    """
+    if is_a(event_ids, str, bytes, bytearray) or not is_a(event_ids, Iterable):
+        raise UsageError(f"event_ids is a list of event ids, not {short_name(type(event_ids))}")
+    return list(dict.fromkeys(map(_event_number, event_ids)))
+
+
+def _event_number(given: object) -> int:
+    number = None if is_a(given, bool) else guarded(lambda: operator.index(given), None)  # type: ignore[arg-type]
+    if number is None:
+        raise UsageError(f"an event id is a whole number, not {short_name(type(given))}")
+    return number
+
+
 def as_name(text: str) -> str:
     """A name that others gave as one of ours: all of it can be seen; 512 characters at most, a digest of the rest."""
     name = fitting(text)
@@ -278,11 +303,6 @@ def _decoded(text: str) -> Any:
         raise PayloadError("the payload is nested too deeply to be JSON here; flatten it") from None
 
 
-def _to_json_again(payload: Any) -> str:
-    """JSON that was read, without its secrets: its numbers may be beyond Python's own."""
-    return finite(json.dumps(payload, ensure_ascii=False, separators=(",", ":")))
-
-
 def _check_depth(payload: Any) -> None:
     level = [payload]
     for _ in range(_MAX_DEPTH + 1):
@@ -299,9 +319,5 @@ def _inside(item: Any) -> Iterable[Any]:
 
 
 def _writable(text: str) -> str:
-    """The text, or an all-ASCII form of it where it holds lone surrogates, which UTF-8 cannot."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return finite(json.dumps(_decoded(text), separators=(",", ":")))
-    return text
+    """The JSON text with an escape in place of each lone surrogate, which UTF-8 cannot have."""
+    return text if text.isascii() else _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)

@@ -48,6 +48,23 @@ def test_a_secret_beside_a_number_beyond_pythons_own_is_masked_and_recorded(path
         assert inspector.event(1).event_payload == f'{{"password":"[masked]","n":{number}{more}}}'
 
 
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        '"price":1.10',
+        '"n":[1.0,{"x":-1E+5}],"d":0.12345678901234567890',
+        '"z":-0,"big":123456789012345678901234567890,"1.10":"1.10"',
+        '"#0#":["#1#",2.50],"##":3.00',
+        '"s":"\\ud800","price":1.10',
+    ],
+)
+def test_a_secret_beside_a_number_leaves_it_as_it_was_written(path, tmp_path, numbers):
+    (tmp_path / "in.jsonl").write_text(f'{{"type":"a","payload":{{"password":"hunter22",{numbers}}}}}\n')
+    assert main(["--db", str(path), "ingest", str(tmp_path / "in.jsonl")]) == 0
+    with Inspector.open(path) as inspector:
+        assert inspector.event(1).event_payload == f'{{"password":"[masked]",{numbers}}}'
+
+
 def test_a_list_in_a_pipe_says_how_a_long_message_begins(store, path, capfd):
     def fails(event):
         raise Permanent("x" * 8_000)

@@ -107,3 +107,26 @@ def test_a_reason_that_no_file_can_hold_is_made_legible(store):
     store.record("a", 1)
     store.dismiss([1], because="half \ud800", by="who \ud800")
     assert query(store, "SELECT reason, decided_by FROM decision_log") == [("half \\ud800", "who \\ud800")]
+
+
+@pytest.mark.parametrize(
+    "given", ["12", b"12", 1, None, ["1"], [None], [1.0], [True], [[1]], [float("nan")], ["1) --"]]
+)
+@pytest.mark.parametrize("decide", ["dismiss", "requeue", "erase"])
+def test_what_is_no_event_id_is_refused_and_nothing_is_decided(store, given, decide):
+    for _ in range(50):  # the digits of a text, and the bytes of one, are ids
+        with store.attempt("a"):
+            pass
+    with pytest.raises(UsageError, match="event id"):
+        getattr(store, decide)(given, because="x")
+    assert query(store, "SELECT count(*) FROM decision_log") == [(0,)]
+
+
+def test_what_counts_as_a_whole_number_is_an_event_id(store):
+    class Number:
+        def __index__(self):
+            return 1
+
+    store.record("a")
+    store.dismiss(iter([Number(), 1]), because="x")
+    assert query(store, "SELECT event_id FROM decision_log") == [(1,)]

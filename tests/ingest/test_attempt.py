@@ -2,9 +2,12 @@
 
 import asyncio
 import concurrent.futures
+import functools
 import gc
+import inspect
 import json
 import sys
+import types
 import warnings
 
 import pytest
@@ -271,7 +274,7 @@ def test_an_exception_that_misbehaves_is_recorded_and_propagates_unchanged(store
     assert states(store) == [("sync", "DEAD", 1)]
 
 
-@pytest.mark.parametrize("code", [["a", "list"], {}, "no space left", -1, False])
+@pytest.mark.parametrize("code", [["a", "list"], {}, "no space left", -1, 0.0, False])
 def test_any_exit_status_propagates_unchanged(store, code):
     with pytest.raises(SystemExit) as caught, store.attempt("exit"):
         sys.exit(code)
@@ -304,6 +307,112 @@ def test_a_name_that_is_wrong_is_refused_where_the_function_is_decorated(store):
     for wrong in ({"event_type": "a\nb"}, {"event_type": "x", "source": 5}):
         with pytest.raises(UsageError):
             store.attempted(**wrong)
+
+
+@pytest.mark.parametrize("decorated", [5, None, "render", property(lambda _: 1)])
+def test_what_is_no_function_is_refused_where_it_is_decorated(store, decorated):
+    with pytest.raises(UsageError, match="decorates a function"):
+        store.attempted("render")(decorated)
+
+
+def test_methods_of_all_kinds_are_called_as_before(store):
+    class Report:
+        @store.attempted("static")
+        @staticmethod
+        def static(n):
+            return n
+
+        @store.attempted("class")
+        @classmethod
+        def of_class(cls, n):
+            return cls, n
+
+        @store.attempted("plain")
+        def plain(self, n):
+            return self, n
+
+    report = Report()
+    assert (Report.static(1), report.static(2)) == (1, 2)
+    assert (Report.of_class(3), report.of_class(4)) == ((Report, 3), (Report, 4))
+    assert report.plain(5) == (report, 5)
+    assert [payload_of(store, n) for n in range(1, 6)] == [{"n": n} for n in range(1, 6)]
+
+
+class CallGenerator:
+    def __call__(self):
+        yield 1
+        raise ValueError("late")
+
+
+class CallAsyncGenerator:
+    async def __call__(self):
+        yield 1
+        raise ValueError("late")
+
+
+class CallCoroutine:
+    async def __call__(self):
+        raise ValueError("late")
+
+
+def wrapped(function):
+    @functools.wraps(function)
+    def wrapper():
+        return function()
+
+    return wrapper
+
+
+@types.coroutine
+def old_coroutine():
+    yield from asyncio.sleep(0).__await__()
+    raise ValueError("late")
+
+
+LATE = {
+    "object, generator": CallGenerator(),
+    "object, async generator": CallAsyncGenerator(),
+    "object, coroutine": CallCoroutine(),
+    "wrapped generator": wrapped(CallGenerator.__call__.__get__(1)),
+    "wrapped async generator": wrapped(CallAsyncGenerator.__call__.__get__(1)),
+    "wrapped coroutine": wrapped(CallCoroutine.__call__.__get__(1)),
+    "partial": functools.partial(CallGenerator.__call__, None),
+    "coroutine of the old kind": old_coroutine,
+    "wrapped coroutine of the old kind": wrapped(old_coroutine),
+}
+
+
+async def exhaust(result):
+    if hasattr(result, "__aiter__"):
+        return [item async for item in result]
+    return list(result) if hasattr(result, "__iter__") and not inspect.isawaitable(result) else await result
+
+
+@pytest.mark.parametrize("name", LATE)
+def test_what_fails_after_it_was_called_is_no_success(store, name):
+    with pytest.raises(ValueError, match="late"):
+        asyncio.run(exhaust(store.attempted("render")(LATE[name])()))
+    assert states(store) == [("render", "DEAD", 1)]
+
+
+def test_a_generator_that_others_hold_is_handed_on_as_it_is(store):
+    shared = iter_of_three = (n for n in range(3))
+    assert store.attempted("share")(lambda: shared)() is iter_of_three
+
+
+def test_a_block_begins_when_it_is_entered(store, inspector, clock):
+    attempt = store.attempt("late")
+    clock.advance(60)
+    for seconds in (1, 2):
+        with attempt:
+            assert attempt.event_id is None
+            clock.advance(seconds)
+        clock.advance(60)
+    for event_id, seconds in ((1, 1), (2, 2)):
+        event = inspector.event(event_id)
+        (only,) = event.attempts
+        assert only.finished_at - only.started_at == seconds * 1_000_000
+        assert event.detected_at == event.occurred_at == only.started_at
 
 
 def test_a_plain_function_that_returns_a_coroutine_has_not_ended(store):
