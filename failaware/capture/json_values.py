@@ -118,6 +118,8 @@ def _repr(value: Any) -> str:
         value = bytes(islice(value, _MAX_SHOWN))
     elif is_a(value, set, frozenset, deque) and len(value) > _MAX_MEMBERS:
         return _left_out(value, f"{len(value):,} members")
+    elif is_a(value, BaseExceptionGroup):
+        return f"{short_name(type(value))}({str(value)!r})"  # its repr shows shared members again and again: 2^n times
     return plain(repr(value))[:_MAX_SHOWN]
 
 

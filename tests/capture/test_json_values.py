@@ -211,3 +211,10 @@ def test_where_the_stack_is_nearly_used_up_less_is_kept():
             return as_json([[[["x"]]]])
 
     json.dumps(near_the_end())
+
+
+def test_a_group_whose_members_are_shared_is_shown_without_them():
+    group = ExceptionGroup("all", [ValueError("x")])
+    for _ in range(60):
+        group = ExceptionGroup("all", [group, group])
+    assert as_json([group, {"by": group}]) == [shown := "ExceptionGroup('all (2 sub-exceptions)')", {"by": shown}]

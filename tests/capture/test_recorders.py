@@ -4,10 +4,33 @@ import logging
 
 import pytest
 
+from failaware import Handlers, Retry, Worker
 from failaware.ingest.logging import FailureHandler
 from failaware.ingest.queues import TaskLog
 from tests.capture.misbehaving import MISBEHAVING
 from tests.conftest import query
+
+
+@pytest.mark.parametrize("kind", ["plain", "async", "transaction"])
+def test_a_worker_records_any_exception_and_goes_on(store, kind):
+    handlers = Handlers()
+
+    def fail(event, *_):
+        error = MISBEHAVING[event.payload]()
+        raise error
+
+    async def fail_async(event):
+        fail(event)
+
+    once = Retry(max_attempts=1)
+    handlers.on("e", retry=once, transaction=kind == "transaction")(fail_async if kind == "async" else fail)
+    store.record_many([("e", name) for name in MISBEHAVING])
+    Worker(store, handlers, lease=5).run(until_idle=True, patience=0)
+    undone = query(
+        store, "SELECT event_payload FROM event_log JOIN event_state USING (event_id) WHERE sync_status <> 'DEAD'"
+    )
+    assert undone == []
+    assert query(store, "SELECT count(*) FROM attempt_log") == [(len(MISBEHAVING),)]
 
 
 @pytest.mark.sqlite
@@ -28,4 +51,4 @@ def test_a_task_queues_exception_is_described_whatever_it_is(store):
     for name, make in MISBEHAVING.items():
         made = log.attempt(make(), worker="w", started_at=log.now())
         log.write(name, "task", {"args": [make()]}, [made])
-    assert query(store, "SELECT count(*) FROM attempt_log WHERE outcome = 'DEAD'") == [(len(MISBEHAVING),)]
+    assert query(store, "SELECT count(*) FROM event_state WHERE sync_status = 'DEAD'") == [(len(MISBEHAVING),)]
