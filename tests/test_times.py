@@ -10,6 +10,7 @@ from failaware import Store
 from failaware.cli.main import main
 from failaware.errors import UsageError
 from failaware.model import UNNUMBERED, Failure, NewAttempt, NewEvent, Observed
+from failaware.read.moment import parse_moment
 from failaware.text import microseconds, moment, moment_utc
 from tests.tui.helpers import inspecting, screen_text, shows, until
 
@@ -114,6 +115,14 @@ def test_near_times_are_local_and_far_ones_are_in_utc(zone):
     assert moment(microseconds(datetime(2026, 11, 20, 10, tzinfo=UTC))).endswith(offset)
     assert moment(ODD["year 10000"]) in {"10000-01-01 00:00:00Z", "9999-12-31 19:00:00-05:00"}
     assert moment(ODD["the zero time of Go"])[:4] in {"0001", "0000"}
+
+
+@pytest.mark.parametrize("text", ["0001-01-01", "0001-01-01T23:59", "9999-12-31", "9999-12-31T23:59:59.999999"])
+def test_the_ends_of_the_calendar_are_times_in_every_zone(store, path, zone, text, capfd):
+    at = parse_moment(text, now=0)
+    assert abs(at - microseconds(datetime.fromisoformat(text))) <= 86_400_000_000
+    for report in (f"events since:{text} until:{text}", f"health --as-of {text}", f"diff 0001-01-01 {text}"):
+        assert main(["--db", str(path), *report.split()]) == 0, capfd.readouterr()
 
 
 NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)

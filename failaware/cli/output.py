@@ -126,8 +126,8 @@ def read_file(path: str) -> str:
         UsageError: it cannot be read.
     """
     try:
-        return Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        return Path(path).read_text(encoding="utf-8-sig")  # some editors begin a file with a mark
+    except (OSError, ValueError) as error:  # no such path either
         raise UsageError(f"cannot read {path}: {error}") from None
 
 

@@ -235,7 +235,7 @@ def _expression(text: str | None, where: str, *, kept: bool) -> re.Pattern[str] 
         return None
     try:
         expression = re.compile(text)
-    except (re.error, OverflowError, RecursionError) as error:
+    except (re.error, ValueError, OverflowError, RecursionError) as error:  # it raises more than it says
         raise UsageError(f"{where} is not a regular expression: {error}") from None
     if not kept and (refused := problem(text)):
         raise UsageError(f"{where} {refused}, so that no message can stop all who write")

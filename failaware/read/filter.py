@@ -19,6 +19,9 @@ Order = Literal["newest", "oldest"]
 _WORD = re.compile(r'(?P<not>[-!])?(?:(?P<field>[A-Za-z_]+):)?(?P<value>"[^"]*"|[^\s"]+)(?=\s|$)')
 _LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
 _MOST_WALKS = 16  # of one filter: SQLite joins 500 queries at most
+_MOST_VALUES = 200  # of one filter: SQLite takes no condition that is nested more than 1,000 deep
+_LONGEST_VALUE = 4_096  # characters: it takes no pattern of more than 50,000 bytes
+_MAX_DIGITS = 19  # of NEVER
 _NUMBER = re.compile(r"(>=|<=|>|<|=)?(\d{1,19})")
 
 
@@ -87,7 +90,7 @@ def parse(
 
 
 def _words(text: str, fields: Mapping[str, Field], cluster: Callable[[str], int]) -> Iterator[_Word]:
-    position = 0
+    position = count = 0
     while position < len(text):
         match = _WORD.match(text, position)
         if not match:
@@ -99,10 +102,18 @@ def _words(text: str, fields: Mapping[str, Field], cluster: Callable[[str], int]
         values = [value[1:-1]] if value.startswith('"') else [part for part in value.split(",") if part]
         if not values:
             raise FilterError(f"'{name}:' needs a value")
+        count += len(values)
+        if count > _MOST_VALUES or len(value) > _LONGEST_VALUE:
+            raise FilterError(f"a filter has {_MOST_VALUES} values of {_LONGEST_VALUE:,} characters at most")
         if name in {"cluster", "last"}:
-            values = [str(cluster(part)) if part.isdecimal() else part for part in values]
+            values = [str(cluster(part)) if _is_id(part) else part for part in values]
         yield _Word(name, values, negated=bool(match["not"]))
         position = len(text) - len(text[match.end() :].lstrip())
+
+
+def _is_id(value: str) -> bool:
+    """Whether a value may be an id or the beginning of one; Python does not even read numbers of very many digits."""
+    return value.isdecimal() and len(value) <= _MAX_DIGITS
 
 
 def _led_by(condition: Condition, words: list[_Word], leads: Mapping[str, Lead]) -> _Word | None:
@@ -225,7 +236,7 @@ def _along_keys(condition: Condition, values: list[str]) -> tuple[Walk, ...]:
 
 def _along_cluster(condition: Condition, values: list[str]) -> tuple[Walk, ...]:
     """Of one cluster: an event may have failed with two. CROSS JOIN keeps SQLite from going through all events."""
-    if len(values) > 1 or not values[0].isdecimal() or int(values[0]) > NEVER:
+    if len(values) > 1 or not _is_id(values[0]) or int(values[0]) > NEVER:
         return ()
     which = f"m.cluster_id = {condition.bind(int(values[0]))} AND s.event_id = m.event_id"
     return (Walk("event_cluster m CROSS JOIN event_state s", which, "m.event_id"),)

@@ -24,9 +24,17 @@ def parse_moment(text: str, *, now: int) -> int:
         return now - int(match[1]) * _UNITS[match[2]] * 1_000_000
     try:
         moment = _day(text, now) or datetime.fromisoformat(text)
-        return microseconds(moment if moment.tzinfo else moment.astimezone())
+        return microseconds(moment if moment.tzinfo else _local(moment))
     except (ValueError, OverflowError):
         raise FilterError(f"'{text}' is not a time; write 2h, 3d, 'yesterday 14:00' or 2026-11-20T10:03") from None
+
+
+def _local(moment: datetime) -> datetime:
+    """A local time with its zone; in UTC within a day of the calendar's ends, where Python cannot convert it."""
+    try:
+        return moment.astimezone()
+    except (ValueError, OverflowError):
+        return moment.replace(tzinfo=UTC)
 
 
 def _day(text: str, now: int) -> datetime | None:

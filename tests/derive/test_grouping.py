@@ -189,6 +189,17 @@ def test_rules_that_make_no_sense_are_refused(toml, problem):
     assert problem in str(refused.value)
 
 
+@pytest.mark.parametrize("key", ["message", "traceback"])
+@pytest.mark.parametrize(
+    "expression",
+    ["(", "x{99999999999}", "(" * 3_000 + ")" * 3_000, "(?a)(?u)", r"\p{L}", "(?P<x>a)(?P<x>b)", "[z-a]"],
+    ids=range(7),
+)
+def test_no_expression_is_more_than_a_refusal(key, expression):
+    with pytest.raises(UsageError, match=f"rule 1: {key} is not a regular expression"):
+        GroupingRules.from_toml(f"[[rule]]\napart = true\n{key} = '{expression}'")
+
+
 def test_the_store_keeps_its_rules_and_groups_by_them_from_then_on(store, tmp_path):
     before = fail(store, TimeoutError("read 3"), "payment.capture")
     store.rebuild(grouping=GroupingRules.from_toml(RULES))

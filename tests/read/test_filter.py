@@ -145,11 +145,34 @@ def test_a_cluster_is_found_by_its_first_digits(full):
         ("since:soon", "not a time"),
         ('error:"open', "quote left open"),
         ("status:,", "needs a value"),
+        ("id:" + "9" * 5_000, "4,096 characters at most"),
+        ("id:" + "9" * 4_000, "not a number"),
+        ("cluster:" + "9" * 4_000, "not a number"),
+        ("last:" + "9" * 4_000, "not a number"),
+        ("x" * 100_000, "4,096 characters at most"),
+        ("id:" + ",".join(["1"] * 1_000), "200 values"),
+        ("x " * 1_000, "200 values"),
     ],
 )
 def test_what_is_not_understood_is_said(full, words, says):
     with pytest.raises(FilterError, match=says):
         full.events(words)
+
+
+@pytest.mark.parametrize("ask", ["events", "clusters"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "-error:x " * 200,
+        "error:" + ",".join(["x"] * 200),
+        "severity:" + ",".join(["LOW+"] * 200),
+        "cluster:" + ",".join(map(str, range(200))),
+        '"' + "%😀" * 2_047 + '"',
+    ],
+    ids=range(5),
+)
+def test_the_largest_filters_are_answered(full, ask, words):
+    assert isinstance(getattr(full, ask)(words), list)
 
 
 def test_values_never_become_sql(full):
