@@ -114,7 +114,10 @@ def test_no_column_of_the_log_keeps_it(store, path, tmp_path, capsys):
     [b'{"type": "job", "p\\u0061ssword": "tr0ub4dor"}', '{"type": 1, "password": "tr0ub4dor"}'.encode("utf-16")],
 )
 def test_a_rejected_line_hides_nothing_in_escapes_or_in_utf_16(store, path, tmp_path, line):
-    (tmp_path / "lines.jsonl").write_bytes(b'{"type": "first"}\n' + line + b"\n")  # a whole file of UTF-16 is refused
+    first = json.dumps(
+        {"type": "first", "payload": "x" * 2_000}
+    ).encode()  # a file that begins as UTF-16 is refused whole
+    (tmp_path / "lines.jsonl").write_bytes(first + b"\n" + line + b"\n")
     assert main(["--db", str(path), "ingest", str(tmp_path / "lines.jsonl")]) == 1
     kept = "".join(raw for (raw,) in query(store, "SELECT raw FROM reject_log"))
     assert "[masked]" in kept
