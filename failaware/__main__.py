@@ -10,13 +10,14 @@ def main() -> int:
     import warnings
 
     from failaware.cli.main import main as run
+    from failaware.warn import is_ours
 
-    ours, shown = os.path.dirname(__file__) + os.sep, warnings.formatwarning
+    shown = warnings.formatwarning
 
     def one_line(
         message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
     ) -> str:
-        if filename.startswith(ours):
+        if is_ours(message):
             return f"failaware: {message}\n"
         return shown(message, category, filename, lineno, line)  # of a handler, or of a library: with its place
 

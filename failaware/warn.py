@@ -5,7 +5,13 @@ import inspect
 import sys
 import warnings
 
-_BETWEEN = ("failaware", "contextlib", "asyncio")  # packages that are between us and whom the warning is for
+_MARK = "by_failaware"
+_BETWEEN = (
+    "failaware",
+    "contextlib",
+    "asyncio",
+    "threading",
+)  # packages that are between us and whom the warning is for
 
 
 def warn(message: str, category: type[Warning]) -> None:
@@ -13,11 +19,18 @@ def warn(message: str, category: type[Warning]) -> None:
 
     Where that raises the warning, the message is written to standard error instead.
     """
+    warning = category(message)
+    vars(warning)[_MARK] = True
     try:
-        warnings.warn(message, category, stacklevel=_frames_between())
+        warnings.warn(warning, stacklevel=_frames_between())
     except Exception:  # noqa: BLE001 - the warning itself, or what a program has put in the place of `showwarning`
         with contextlib.suppress(Exception):  # there may be no standard error
             sys.stderr.write(f"{message}\n")
+
+
+def is_ours(warning: Warning | str) -> bool:
+    """Whether `warn` made this warning, whose place is a line of the program that called us."""
+    return isinstance(warning, Warning) and _MARK in vars(warning)
 
 
 def _frames_between() -> int:

@@ -51,11 +51,16 @@ def test_all_files_of_a_new_store_are_private_whatever_the_umask(tmp_path):
         os.umask(was)
 
 
+SCRIPT = ["-c", "import sys; from failaware.__main__ import main; sys.exit(main())"]  # as installing makes it
+
+
 @pytest.mark.sqlite("who may read its files")
-def test_the_command_line_tells_it_in_one_line_on_stderr(path):
+@pytest.mark.parametrize("start", [["-m", "failaware"], SCRIPT], ids=["module", "script"])
+@pytest.mark.parametrize("words", [["health", "--json"], ["exec", "--", "true"]], ids=["health", "exec"])
+def test_the_command_line_tells_it_in_one_line_on_stderr(path, start, words):
     Store.open(path).close()
     path.chmod(0o644)
-    command = [sys.executable, "-m", "failaware", "--db", str(path), "health", "--json"]
+    command = [sys.executable, *start, "--db", str(path), *words]
     done = processes.run(command, capture_output=True, text=True, check=True)
     assert done.stderr.startswith(f"failaware: {path} and {path}-wal")
     assert done.stderr.count("\n") == 1
