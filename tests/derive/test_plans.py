@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from failaware.derive import fold
+from failaware.derive import fold, scope
 from failaware.derive.rules import default_policy
 from failaware.facts import append, claim
 
@@ -41,7 +41,7 @@ def test_no_statement_of_the_fold_goes_through_a_stored_table(store, name):
     if sql.startswith("CREATE"):
         return
     parameters = Parameters() if ":" in sql or "new_" in sql or "known_" in sql else [1] * sql.count("?")
-    scoped = fold._scoped(fold._LIVE, name) if re.search(r"\b(new|known)_(event|attempt|decision)\b", sql) else sql
+    scoped = fold._scoped(scope._LIVE, name) if re.search(r"\b(new|known)_(event|attempt|decision)\b", sql) else sql
     for step in plan(store, scoped, parameters):
         table = re.match(r"SCAN (\w+)", step)
         if table and "tally_empty" not in step:

@@ -19,7 +19,7 @@ from .helpers import SIZES, gone, inspecting, loaded, rows, screen_text, shows, 
 @pytest.fixture
 def course(path, clock, monkeypatch):
     """Payments: 1 changes its error and dies, 2 heals, 3 is helped, 4 waits; twelve of a herd are due in 10 minutes."""
-    monkeypatch.setattr(Worker, "_name", lambda self: "host:1")
+    monkeypatch.setattr("failaware.sync.worker._unique_name", lambda: "host:1")
     late, denied = TimeoutError("late"), PermissionError("denied")
     outcomes = {
         1: [late, late, denied, denied, Permanent("no")],
