@@ -17,7 +17,8 @@ NOWHERE = f"postgresql://me:{SECRET}@127.0.0.1:1/nowhere?connect_timeout=2&sslpa
 WORDS = {  # of the commands that take any
     "cluster": ["1"], "event": ["1"], "attempt": ["1"], "explain": ["event/1"], "diff": ["1h"], "fingerprint": ["text"],
     "requeue": ["1", "--because", "r"], "dismiss": ["1", "--because", "r"], "erase": ["1", "--because", "r"],
-    "ingest": [os.devnull], "restore": [os.devnull], "run": ["sample_data.handlers"], "exec": ["--", "true"], "copy": [NOWHERE, f"{NOWHERE}&x="],
+    "ingest": [os.devnull], "restore": [os.devnull],
+    "run": ["sample_data.handlers"], "exec": ["--", "true"], "copy": [NOWHERE, f"{NOWHERE}&x="],
     "completion": ["bash"], "help": ["filters"], "archive": ["--before", "1d", "--to", "old.db", "--because", "r"],
 }  # fmt: skip
 
