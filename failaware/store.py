@@ -218,7 +218,7 @@ class Store:
     def requeue(self, event_ids: Iterable[int], *, because: str, by: str | None = None) -> None:
         """Record a person's decision that these events (`event_ids`) be tried again, with a fresh retry budget.
 
-        `because` says why, `by` who: you, when left out.
+        `because` says why, in words; `by` who: you, when left out.
 
         Raises:
             NotFound, UsageError: an event does not exist, or is SYNCED or waiting already; then nothing is decided.
@@ -228,7 +228,7 @@ class Store:
     def dismiss(self, event_ids: Iterable[int], *, because: str, by: str | None = None) -> None:
         """Record a person's decision that these events (`event_ids`) need nothing more: they are not tried again.
 
-        `because` says why, `by` who: you, when left out.
+        `because` says why, in words; `by` who: you, when left out.
 
         Raises:
             NotFound, UsageError: an event does not exist, or is SYNCED or dismissed already; then nothing is decided.
@@ -245,7 +245,7 @@ class Store:
 
         Args:
             event_ids: the events; none may still be going to be tried.
-            because: why; it is kept with the decision.
+            because: why, in words; it is kept with the decision.
             by: who decides; you, when left out.
             shared_tracebacks: erase also tracebacks that attempts of other events have.
 
@@ -253,7 +253,7 @@ class Store:
             NotFound, UsageError: an event does not exist, will be tried again, or was erased before; then nothing is.
         """
         ids, who, now = event_numbers(event_ids), self._who(by), self.clock()
-        reason = self.recorder.said("because", because)
+        reason = self.recorder.reason(because)
 
         def job(db: Writer) -> tuple[int, int, int, int]:
             return erase(db, ids, by=who, reason=reason, now=now, policy=self.policy, shared=shared_tracebacks)
@@ -370,7 +370,7 @@ class Store:
 
     def _decide(self, kind: DecisionKind, event_ids: Iterable[int], because: str, by: str | None) -> None:
         ids, who, now = event_numbers(event_ids), self._who(by), self.clock()
-        reason = self.recorder.said("because", because)
+        reason = self.recorder.reason(because)
         self.write(lambda db: append.decisions(db, kind, ids, by=who, reason=reason, now=now, policy=self.policy))
 
 

@@ -80,6 +80,11 @@ def cut(line: str, width: int) -> str:
     return line
 
 
+def has_words(text: str) -> bool:
+    """Whether there is a letter or a digit, of any script: blanks, dots and the like say nothing."""
+    return any(map(str.isalnum, text))
+
+
 def bounded(text: str, limit: int) -> str:
     """The text, or its two ends with a mark between them that says how much is left out; at most `limit` characters."""
     if len(text) <= limit:

@@ -96,7 +96,7 @@ def _play(
             continue
         if _deadly_is_due(eye):
             _let_a_worker_die(path, world.now())
-        worker.run(until_idle=True, patience=0)
+        worker.run(until_idle=True, patience=0, handle_signals=False)  # the next run would go on
     world.at(ends)
     _record(store, planned[done:])
     progress(len(planned), len(planned))

@@ -1,19 +1,23 @@
 """The app: from the overview down to one attempt, live and read-only."""
 
-import shlex
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.css.query import NoMatches
 from textual.screen import Screen
 
-from failaware.text import counted, one_line, shown_place
+from failaware.place import resolve
+from failaware.text import counted, one_line, shown_place, span
 
+from .clipboard import decision_command, pasteable
+from .ended import ended_by_signals
 from .feed import Feed
 from .last_look import keep_look, last_look
-from .messages import StoreIs, StoreState, Travelled
+from .messages import Answered, StoreIs, StoreState, Travelled
 from .screens.base import Level
 from .screens.event import EventScreen
 from .screens.events import EventsScreen
@@ -28,6 +32,7 @@ _ABOUT = (
 )
 _NOT_OURS = {"Scroll Left", "Scroll Right", "Page Left", "Page Right", "palette"}
 """Keys that Textual gives every widget and that do nothing here."""
+_QUIET_US = 60_000_000  # after so long without a fact it is said
 
 
 class Moment:
@@ -59,9 +64,11 @@ class InspectorApp(App[None]):
     def __init__(self, place: str, *, clock: Callable[[], int] | None = None) -> None:
         super().__init__()
         self.place = place
+        self._full_place = str(resolve(place))
         self.animation_level = "none"
         self._state: StoreState | None = None  # until the feed has said anything
-        self._paused = False
+        self.is_paused = False
+        self._last_fact_at: int | None = None
         self.last_look = last_look(place)
         self.feed = Feed(place, self, clock)
         self.moment = Moment(self.feed.now)
@@ -74,6 +81,7 @@ class InspectorApp(App[None]):
     def on_mount(self) -> None:
         """Begin to read."""
         self.push_screen(Overview())
+        self.feed.follow(self, "last_fact", lambda inspector: inspector.health().last_fact_at, live=True)
         self.feed.start()
         self.set_interval(1.0, self._tick)
 
@@ -82,6 +90,12 @@ class InspectorApp(App[None]):
         self.feed.stop()
         if self._is(StoreIs.LIVE):
             keep_look(self.place, self.feed.now())
+
+    def on_answered(self, message: Answered) -> None:
+        """When the newest fact was written; None while that is not known."""
+        if message.name == "last_fact":  # others' answers come here too, after their screens had them
+            self._last_fact_at = message.answer if isinstance(message.answer, int) else None
+            self._tell_level()
 
     def on_travelled(self, message: Travelled) -> None:
         """All is shown as of another moment, or soon will be."""
@@ -105,8 +119,9 @@ class InspectorApp(App[None]):
         return top if isinstance(top, Level) else None
 
     def _tell_level(self) -> None:
-        if self._level is not None:
-            self.tell_state(self._level)
+        with suppress(NoMatches):  # of a screen that is just being composed, or removed
+            if self._level is not None:
+                self.tell_state(self._level)
 
     def _is(self, state: StoreIs) -> bool:
         return self._state is not None and self._state.state is state
@@ -117,14 +132,19 @@ class InspectorApp(App[None]):
         top.here([level.crumb for level in self.screen_stack if isinstance(level, Level)])
         word, meaning = "○ not live", "mark"
         if self._state is not None and self._is(StoreIs.LIVE):
-            word, meaning = " ".join(("● live", self._state.text)).strip(), "SYNCED"
-        if self._paused:
+            word, meaning = " ".join(("● live", self._state.text)).strip() + self._quiet(), "SYNCED"
+        if self.is_paused:
             word, meaning = "‖ paused (p)", "mark"
         if self.moment.at is not None:
             word, meaning = "◂ in the past (a)", "mark"
         top.stands(one_line(shown_place(self.place)), (word, meaning))
         screen.tell_moment()
         screen.tell_trouble(self._trouble(screen))
+
+    def _quiet(self) -> str:
+        """Since when nothing has been written, if that is a while."""
+        quiet = 0 if self._last_fact_at is None else self.feed.now() - self._last_fact_at
+        return f", quiet for {span(quiet)}" if quiet >= _QUIET_US else ""
 
     def _trouble(self, screen: Level) -> list[tuple[str, str]]:
         place, why = self.shown_place, self._state.text if self._state else ""
@@ -142,7 +162,9 @@ class InspectorApp(App[None]):
 
     def _tick(self) -> None:
         if (level := self._level) is not None:
-            level.tick(self.moment.now())
+            with suppress(NoMatches):
+                level.tick(self.moment.now())
+                self.tell_state(level)
             if self.moment.playing and not self.moment.busy:
                 level.action_step(1)
 
@@ -178,8 +200,8 @@ class InspectorApp(App[None]):
 
     def action_pause(self) -> None:
         """Hold the screen still, or let it follow again."""
-        self._paused = not self._paused
-        self.feed.pause(self._paused)
+        self.is_paused = not self.is_paused
+        self.feed.pause(self.is_paused)
         self._tell_level()
 
     def action_copy(self) -> None:
@@ -196,13 +218,16 @@ class InspectorApp(App[None]):
         if subject is None:
             self.notify("There is nothing to decide about here.", markup=False)
             return
-        what = f"--cluster {subject[1]}" if subject[0] == "cluster" else str(subject[1])
-        command = f'failaware --db {shlex.quote(shown_place(self.place))} {decision} {what} --because "…"'
-        self._copy(f"the command; nothing was run: {one_line(command)}", command)
+        command = decision_command(self._full_place, decision, subject)
+        self._copy(f"the command; write the reason into it. Nothing was run: {one_line(command)}", command)
 
     def _copy(self, name: str, text: str) -> None:
         self.copy_to_clipboard(text)
         self.notify(f"Copied {name} ({counted(len(text), 'character')})", markup=False)
+
+    def copy_to_clipboard(self, text: str) -> None:
+        """Copy the text, with escapes for what a terminal would obey when it is pasted."""
+        super().copy_to_clipboard(pasteable(text))
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The palette: every key of the screen as a command, and the theme."""
@@ -218,6 +243,8 @@ class InspectorApp(App[None]):
 
 
 def run_inspector(place: str, *, inline: bool = False, mouse: bool = True) -> int:
-    """Run the app on the terminal; returns the exit status."""
-    InspectorApp(place).run(inline=inline, mouse=mouse)
-    return 0
+    """Run the app on the terminal; returns the exit status: 0, or 128 and the number of the signal that ended it."""
+    app = InspectorApp(place)
+    with ended_by_signals(app) as ended:
+        app.run(inline=inline, mouse=mouse)
+    return 128 + ended[0] if ended else 0

@@ -6,13 +6,13 @@ Highlighting happens line by line when a line is painted, so its cost follows th
 import json
 import re
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import NamedTuple
 
 from failaware.json_text import indented
-from failaware.model import Attempt, Cluster, EventDetail, Explanation
+from failaware.model import Attempt, Cluster, Decision, EventDetail, Explanation
 from failaware.read.findings import Run
-from failaware.text import arrows, bounded, counted, distance, one_line, visible, when
+from failaware.text import arrows, bounded, counted, distance, json_harmless, one_line, visible, when
 
 from .columns import failure_name
 from .palette import symbol
@@ -31,10 +31,14 @@ _MARKERS = re.compile(r"^\s*\^*[~^]+\s*$")
 
 
 class Line(NamedTuple):
-    """One line: its text, and what paints it; `plain` stands for no colour at all."""
+    """One line: its text, and what colors it without changing it; `plain` stands for no color at all.
+
+    Where the text says how long ago something was, `at_time` makes it for any other time (µs).
+    """
 
     text: str
     paint: Paint
+    at_time: Callable[[int], str] | None = None
 
 
 def plain(text: str) -> list[Part]:
@@ -52,6 +56,7 @@ def strong(text: str) -> list[Part]:
     return [(text, "strong")]
 
 
+@cache
 def styled(meaning: str) -> Paint:
     """All of it in one style."""
     return lambda text: [(text, meaning)]
@@ -65,9 +70,15 @@ def lines_of(text: str, paint: Paint = plain) -> list[Line]:
     return [Line(visible(piece.rstrip("\r").replace("\t", "    ")), paint) for piece in pieces]
 
 
+def timed(text_at: Callable[[int], str], now: int, paint: Paint = plain) -> list[Line]:
+    """As `lines_of` of a text that depends on the time, in its first line alone."""
+    first, *others = lines_of(text_at(now), paint)
+    return [first._replace(at_time=lambda later: lines_of(text_at(later))[0].text), *others]
+
+
 def as_json(item: NamedTuple) -> str:
-    """A row as one line of JSON, by column."""
-    return json.dumps(item._asdict(), ensure_ascii=False, default=str)
+    """A row as one line of JSON, by column, with escapes for what a terminal would obey."""
+    return json_harmless(json.dumps(item._asdict(), ensure_ascii=False, default=str))
 
 
 def payload(raw: str) -> list[Line]:
@@ -113,13 +124,11 @@ def _lexer() -> Callable[[str], list[tuple[object, str]]]:
     return lambda text: list(lexer.get_tokens(text))
 
 
-def _frame_paint(text: str) -> list[Part]:
-    match = _FRAME.match(text)
-    if not match:
-        return plain(text)
-    name = match["name"]
-    parts = [(f"{match[1]}File ", "dim"), (match["file"], "key"), (":", "dim"), (match["line"], "number")]
-    return parts + ([(" in ", "dim"), (name, "strong")] if name else [])
+def _frame_line(frame: re.Match[str]) -> Line:
+    """A frame in fewer cells than Python takes for it."""
+    parts = [(f"{frame[1]}File ", "dim"), (frame["file"], "key"), (":", "dim"), (frame["line"], "number")]
+    parts += [(" in ", "dim"), (frame["name"], "strong")] if frame["name"] else []
+    return Line("".join(text for text, _ in parts), lambda _: parts)
 
 
 class Frames(NamedTuple):
@@ -150,7 +159,7 @@ def traceback(text: str, *, fold: bool) -> Frames:
             continue
         found += _fold_line(run)
         run = 0
-        found.append(Line(raw.text, _trace_paint(raw.text, bool(frame), in_library)))
+        found.append(_frame_line(frame) if frame and not in_library else _trace_line(raw.text, in_library))
     return Frames(found + _fold_line(run), folded)
 
 
@@ -158,12 +167,10 @@ def _fold_line(run: int) -> list[Line]:
     return [Line(f"  … {counted(run, 'library frame')} folded (f unfolds)", dim)] if run else []
 
 
-def _trace_paint(text: str, is_frame: bool, in_library: bool) -> Paint:
+def _trace_line(text: str, in_library: bool) -> Line:
     if in_library or _MARKERS.match(text):
-        return dim
-    if is_frame:
-        return _frame_paint
-    return code_paint if text.startswith("    ") else strong if not text.startswith(" ") else plain
+        return Line(text, dim)
+    return Line(text, code_paint if text.startswith("    ") else strong if not text.startswith(" ") else plain)
 
 
 def attempt(shown: Attempt, now: int, *, fold: bool) -> list[Line]:
@@ -173,10 +180,11 @@ def attempt(shown: Attempt, now: int, *, fold: bool) -> list[Line]:
         lines += lines_of(f"{shown.error_type}: {shown.error_message}", styled("strong"))
     if shown.cause:
         lines += lines_of(f"root cause: {shown.cause}", styled("key"))
-    lines.append(Line(f"{when(shown.finished_at, now)}   by {visible(shown.worker)}", dim))
-    if shown.because:
-        wait = f"next attempt {when(shown.retry_at, now)}" if shown.retry_at else "no further attempt"
-        lines += lines_of(f"{wait}: {shown.because}", dim)
+    lines += timed(lambda at: f"{when(shown.finished_at, at)}   by {shown.worker}", now, dim)
+    if shown.because and shown.retry_at:
+        lines += timed(lambda at: f"next attempt {when(shown.retry_at, at)}: {shown.because}", now, dim)
+    elif shown.because:
+        lines += lines_of(f"no further attempt: {shown.because}", dim)
     lines.append(Line("", plain))
     if shown.traceback:
         return lines + traceback(shown.traceback, fold=fold).lines
@@ -197,18 +205,28 @@ def event_facts(event: EventDetail, runs: tuple[Run, ...], now: int) -> list[Lin
         ("key", event.key),
         ("source", event.source),
         ("cluster", str(event.cluster_id) if event.cluster_id else None),
-        ("occurred", when(event.occurred_at, now)),
-        ("detected", when(event.detected_at, now)),
-        ("next try", when(event.due_at, now) if event.due_at else None),
+        ("occurred", event.occurred_at),
+        ("detected", event.detected_at),
+        ("next try", event.due_at or None),
         ("in hand of", event.leased_by),
     )
     for name, value in facts:
-        if value is not None:
+        if isinstance(value, int):
+            lines += timed(partial(_moment_fact, name, value), now, _fact_paint)
+        elif value is not None:
             lines += lines_of(f"{name:<10} {value}", _fact_paint)
     for decision in event.decisions:
-        said = f"{decision.decision} by {decision.decided_by}, {when(decision.decided_at, now)}: {decision.reason}"
-        lines += lines_of(said, styled("mark"))
+        lines += timed(partial(_decision, decision), now, styled("mark"))
     return lines
+
+
+def _moment_fact(name: str, at: int, now: int) -> str:
+    return f"{name:<10} {when(at, now)}"
+
+
+def _decision(decision: Decision, now: int) -> str:
+    when_and_why = f"{when(decision.decided_at, now)}: {decision.reason}"
+    return f"{decision.decision} by {decision.decided_by}, {when_and_why}"
 
 
 def cluster_head(cluster: Cluster, now: int) -> list[Part]:
@@ -221,6 +239,10 @@ def cluster_head(cluster: Cluster, now: int) -> list[Part]:
     numbers = f"{counted(cluster.events, 'event')}, {cluster.dead:,} dead, {cluster.retrying:,} retrying"
     parts.append((f"\n{numbers}, {cluster.recovered:,} recovered; {course}", "dim"))
     return parts
+
+
+def _course(name: str, at: int, now: int) -> str:
+    return f"{name:<7} {when(at, now)}"
 
 
 def _fact_paint(text: str) -> list[Part]:
@@ -267,8 +289,8 @@ def why(found: Explanation, cluster: Cluster | None, now: int) -> list[Line]:
             lines += lines_of(f"  {fact.number:<10} {fact.value:>7,}  {fact.kind} {ids}", plain)
     if cluster:
         lines += [Line("", plain), Line("Its course", strong)]
-        lines.append(Line(f"  first {when(cluster.first_failed_at, now)}", plain))
-        lines.append(Line(f"  last  {when(cluster.last_failed_at, now)}", plain))
+        for name, at in (("  first", cluster.first_failed_at), ("  last", cluster.last_failed_at)):
+            lines += timed(partial(_course, name, at), now)
         lines.append(
             Line(
                 f"  {counted(cluster.events, 'event')}, {counted(cluster.failures, 'failure')}, "

@@ -1,8 +1,9 @@
 """The one thread that reads the store: it answers what screens ask, and again whenever something was committed.
 
 A screen follows a question; only the newest one under a name counts. Nothing is polled but a change counter and the
-file's identity, so an idle store costs next to nothing, however large it is. After `travel` it answers as of a moment
-in the past, all but the questions that are about now.
+file's identity, and at each full minute all is asked once, since answers depend on the time as well: so an idle store
+costs next to nothing, however large it is. After `travel` it answers as of a moment in the past, all but the questions
+that are about now.
 """
 
 import threading
@@ -26,6 +27,7 @@ POLL_S = 0.1
 _BUSY_S = 1.0
 _AGAIN_S = 0.5
 _LATER_S = 1.0
+_MINUTE_US = 60_000_000  # leases, filters such as since:1h and charts by hour depend on the time alone
 _END_S, _AGAIN_SOON_S = 2.0, 0.05
 
 Ask = Callable[[Inspector], object]
@@ -164,7 +166,7 @@ class Feed(threading.Thread):
         note = self._tell_live(inspector, None)
         self._seen_before = True
         self.refresh()
-        token = inspector.db.change_token()
+        seen = inspector.db.change_token(), inspector.now() // _MINUTE_US
         while not self._stopping:
             self._go(inspector)
             question = self._next()
@@ -173,9 +175,9 @@ class Feed(threading.Thread):
                 self._answer(past or inspector, question)
                 continue
             self._take_up_again()
-            newest = inspector.db.change_token()
-            if newest != token and not self._paused:
-                token = newest
+            newest = inspector.db.change_token(), inspector.now() // _MINUTE_US
+            if newest != seen and not self._paused:
+                seen = newest
                 note = self._tell_live(inspector, note)
                 self._ask_again(live_only=self._then is not None)
 
@@ -225,7 +227,7 @@ class Feed(threading.Thread):
             self._inspector.connections.interrupt()
 
     def _ask_again(self, *, live_only: bool) -> None:
-        """Something was committed: ask what that may change the answer to."""
+        """Something was committed, or a minute has passed: ask what that may change the answer to."""
         with self._lock:
             self._waiting.update({key: asked for key, asked in self._followed.items() if asked.live or not live_only})
 

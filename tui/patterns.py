@@ -1,6 +1,7 @@
 """What the facts show over time, as rows, columns and lines: impact, healing, due retries. Harmless text; no widget."""
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, NamedTuple
 
 from failaware.read.calendar import MINUTE
@@ -18,7 +19,7 @@ from failaware.read.findings import (
 from failaware.text import counted, distance, moment, one_line, span, sparkline
 
 from .columns import Cell, Column, Context, cause
-from .documents import Line, Part, dim, lines_of, plain, styled
+from .documents import Line, Part, dim, lines_of, plain, styled, timed
 from .filters import with_value
 
 _LONG = 400  # cells; more than any terminal shows
@@ -196,10 +197,14 @@ def due_minutes(row: DueRow, first_minute_at: int, now: int) -> list[Line]:
             continue
         minute_at = first_minute_at + at * MINUTE
         herds = [herd for herd in row.herds if herd.minute_at == minute_at]
-        head = f"{moment(minute_at)[11:16]}  {distance(max(minute_at, now), now):>9}  {retries:>7,}  "
-        lines.append(Line(head + "█" * -(-retries * _BAR // max(top, _BAR)), styled("mark") if herds else plain))
+        bar = f"{retries:>7,}  " + "█" * -(-retries * _BAR // max(top, _BAR))
+        lines += timed(partial(_minute, minute_at, bar), now, styled("mark") if herds else plain)
         lines += [line for herd in herds for line in _herd(herd)]
     return lines or [Line("No retry is due within the hour.", dim)]
+
+
+def _minute(minute_at: int, bar: str, now: int) -> str:
+    return f"{moment(minute_at)[11:16]}  {distance(max(minute_at, now), now):>9}  {bar}"
 
 
 def _herd(herd: Herd) -> Iterable[Line]:

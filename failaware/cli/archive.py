@@ -22,15 +22,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """--before, --to, --because, --by, --json."""
     parser.add_argument("--before", required=True, metavar="TIME", help="only what is older: 2026-01-01, 90d, …")
     parser.add_argument("--to", required=True, metavar="FILE", help="a new SQLite file")
-    parser.add_argument("--because", required=True, metavar="TEXT", help="why; it is kept with the decision")
-    parser.add_argument("--by", metavar="WHO", help="who decides (default: you, as user@host)")
+    output.add_decision(parser)
     output.add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Copy, prove the copy, and only then remove; exit status 0 also when there was nothing to move."""
-    if not args.because.strip():
-        raise UsageError("--because needs a reason; the next reader will want to know")
     file = Path(args.to)
     if file.exists():
         raise UsageError(f"{args.to} is there already; every archive is a new file")
@@ -43,14 +40,13 @@ def run(args: argparse.Namespace) -> int:
         seal_all(store, now)
         with Inspector.open(args.db) as inspector, inspector.snapshot(), bar("facts") as progress:
             chosen = choose(inspector.db, before)
-            said = store.recorder.said
             archive = next_archive(
                 inspector.db,
                 file.name,
                 chosen,
                 before=before,
-                by=said("by", args.by or whoami()),
-                reason=said("because", args.because),
+                by=store.recorder.said("by", args.by or whoami()),
+                reason=store.recorder.reason(args.because),
                 now=now,
             )
             if any(chosen.moved.values()):

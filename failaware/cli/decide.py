@@ -17,15 +17,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("events", nargs="*", type=output.positive, metavar="EVENT", help="the numbers of the events")
     parser.add_argument("--cluster", metavar="ID", help="the unresolved events whose last failure is of this cluster")
     parser.add_argument("--where", metavar="FILTER", help="the unresolved events that pass this filter")
-    parser.add_argument("--because", required=True, metavar="TEXT", help="why; it is kept with the decision")
-    parser.add_argument("--by", metavar="WHO", help="who decides (default: you, as user@host)")
+    output.add_decision(parser)
     output.add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Record it for all of them, or for none."""
-    if not args.because.strip():
-        raise UsageError("--because needs a reason; the next reader will want to know")
     ways = [bool(args.events), args.cluster is not None, args.where is not None]
     if sum(ways) != 1:
         raise UsageError("name events by number, or --cluster ID, or --where FILTER; one of the three")

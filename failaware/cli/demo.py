@@ -11,6 +11,7 @@ from threading import Event, Thread
 
 from failaware.cli import output
 from failaware.cli.seed import seed_store
+from failaware.cli.signals import unwinding
 from failaware.read.inspector import Inspector
 
 
@@ -23,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Seed, then show."""
-    with tempfile.TemporaryDirectory(prefix="failaware-demo-") as folder:
+    with unwinding(), tempfile.TemporaryDirectory(prefix="failaware-demo-") as folder:
         place = str(Path(folder) / "demo.db")
         seed_store(place, events=args.events, seed=args.seed)
         if args.no_tui or not (sys.stdin.isatty() and sys.stdout.isatty()):

@@ -3,7 +3,6 @@
 import argparse
 
 from failaware.cli import output
-from failaware.errors import UsageError
 from failaware.store import Store
 from failaware.text import counted, is_url
 
@@ -20,16 +19,13 @@ _SERVER = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """EVENT…, --because, --by, --shared-tracebacks, --json."""
     parser.add_argument("events", nargs="+", type=output.positive, metavar="EVENT", help="the numbers of the events")
-    parser.add_argument("--because", required=True, metavar="TEXT", help="why; it is kept with the decision")
-    parser.add_argument("--by", metavar="WHO", help="who decides (default: you, as user@host)")
+    output.add_decision(parser)
     parser.add_argument("--shared-tracebacks", action="store_true", help="erase tracebacks that other events have, too")
     output.add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Erase all of them, or none; exit status 1 when a trace of it is left."""
-    if not args.because.strip():
-        raise UsageError("--because needs a reason; the next reader will want to know")
     output.must_exist(args.db)
     with Store.open(args.db) as store:
         done = store.erase(args.events, because=args.because, by=args.by, shared_tracebacks=args.shared_tracebacks)

@@ -16,7 +16,7 @@ from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
 from failaware.errors import StoreMissing, StoreNewer, StoreOlder, UsageError
-from failaware.text import cells, cut, is_url, one_line, shown_place, visible
+from failaware.text import cells, cut, has_words, is_url, one_line, shown_place, visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -136,6 +136,19 @@ def positive(value: str) -> int:
     if not value.isascii() or not value.isdigit() or not int(value):
         raise argparse.ArgumentTypeError(f"'{value}' is not a whole number of 1 or more")
     return int(value)
+
+
+def add_decision(parser: argparse.ArgumentParser) -> None:
+    """--because and --by of a command that records a decision."""
+    help_text = "why; it is kept with the decision"
+    parser.add_argument("--because", type=_reason, required=True, metavar="TEXT", help=help_text)
+    parser.add_argument("--by", metavar="WHO", help="who decides (default: you, as user@host)")
+
+
+def _reason(value: str) -> str:
+    if not has_words(value):
+        raise argparse.ArgumentTypeError("say why in words; readers of the decision need it")
+    return value
 
 
 def print_json(document: Any) -> None:

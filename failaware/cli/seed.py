@@ -4,6 +4,7 @@ import argparse
 import sys
 
 from failaware.cli import output
+from failaware.cli.progress import bar
 from failaware.errors import UsageError
 from failaware.text import shown_place
 
@@ -27,17 +28,10 @@ def run(args: argparse.Namespace) -> int:
 
 def seed_store(place: str, *, events: int, seed: int) -> None:
     """Fill the store, with a bar on standard error when someone is looking."""
-    from rich.console import Console
-    from rich.progress import Progress
-
     from sample_data import seed as fill
 
-    errors = Console(stderr=True)
-    with Progress(console=errors, transient=True, disable=not errors.is_terminal) as bar:
-        task = bar.add_task("five days of a working system", total=events)
-        report = fill(
-            place, events=events, seed=seed, progress=lambda done, total: bar.update(task, completed=done, total=total)
-        )
+    with bar("five days of a working system") as progress:
+        report = fill(place, events=events, seed=seed, progress=progress)
     output.Paper().print(
         output.text(
             f"{shown_place(place)}: {report.events:,} events, {report.attempts:,} attempts, "

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 
 from failaware.cli.pager import Sheet
+from failaware.cli.signals import unwinding
 from failaware.cli.streams import is_unread
 from failaware.clock import now_us
 from failaware.errors import FailawareError, StoreError, UsageError
@@ -33,7 +34,7 @@ def watch(args: argparse.Namespace) -> int:
         raise UsageError("the past does not change; leave out --watch, or --as-of")
     live = sys.stdout.isatty() and not args.json
     try:
-        with _screen(args) if live else _pipe() as show:
+        with unwinding(), _screen(args) if live else _pipe() as show:
             for n, _ in enumerate(_changes(args.db, args.watch, live=live)):
                 show(_report(args, first=n == 0, live=live))
     except KeyboardInterrupt:

@@ -16,7 +16,7 @@ from failaware.errors import PayloadError, UsageError
 from failaware.ingest.masking import Masker
 from failaware.json_text import read_as_written, write_as_read
 from failaware.model import NewEvent
-from failaware.text import fitting, microseconds, misfit, storable
+from failaware.text import fitting, has_words, microseconds, misfit, storable
 
 MAX_PAYLOAD_BYTES = 1_048_576
 """The default limit for one payload: 1 MiB of JSON in UTF-8."""
@@ -133,6 +133,17 @@ class Recorder:
         if len(words) > _MAX_SAID:
             raise UsageError(f"'{what}' has {_MAX_SAID:,} characters at most, not {len(words):,}")
         return storable(self.masker.mask_text(words)[0])
+
+    def reason(self, because: str) -> str:
+        """Why a person decides, without its secrets; it can never be changed, so that no placeholder is taken for it.
+
+        Raises:
+            UsageError: it is no text, has no words, or is a long one.
+        """
+        reason = self.said("because", because)
+        if not has_words(plain(because)):
+            raise UsageError("'because' needs a reason in words; readers of the decision need it")
+        return reason
 
     def masked_key(self, key: str) -> str:
         """The key without its secrets, followed by a keyed digest of it where it has any.

@@ -4,7 +4,7 @@ Handlers run on the pool's threads, outside any transaction; the thread that cal
 """
 
 import time
-from contextlib import closing
+from contextlib import closing, nullcontext
 from secrets import token_hex
 
 from failaware.engine import Watch, Writer
@@ -80,7 +80,7 @@ class Worker:
         self._renew_at = 0
         self._seal_at = 0
 
-    def run(self, *, until_idle: bool = False, patience: float = 1.0) -> None:
+    def run(self, *, until_idle: bool = False, patience: float = 1.0, handle_signals: bool = True) -> None:
         """Work until `stop` is called, or SIGINT or SIGTERM arrives; what runs then is finished and recorded first.
 
         After SIGTERM, handlers have `grace` seconds to finish.
@@ -88,6 +88,7 @@ class Worker:
         Args:
             until_idle: also return once nothing is in hand and nothing falls due soon.
             patience: how soon that is, in seconds; 0 returns as soon as nothing is due.
+            handle_signals: whether SIGINT and SIGTERM stop it, if this is the main thread; False leaves them to you.
 
         Raises:
             UsageError: patience is negative or no finite number, or so many handlers cannot run at once here.
@@ -99,7 +100,8 @@ class Worker:
         self._name_is_used = True
         self._dispatch.reset()
         self.has_left_handlers = False
-        with stopped_by_signals(self._stop, self._grace_s), closing(self._store.read(lambda db: db.watch())) as watch:
+        signals = stopped_by_signals(self._stop, self._grace_s) if handle_signals else nullcontext()
+        with signals, closing(self._store.read(lambda db: db.watch())) as watch:
             pool = Pool(self._concurrency, self._store.clock, self._store.recorder.masker)
             try:
                 while not self._stop.is_set():

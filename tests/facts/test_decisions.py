@@ -130,3 +130,17 @@ def test_what_counts_as_a_whole_number_is_an_event_id(store):
     store.record("a")
     store.dismiss(iter([Number(), 1]), because="x")
     assert query(store, "SELECT event_id FROM decision_log") == [(1,)]
+
+
+@pytest.mark.parametrize("reason", ["", " ", "\t\n", "…", "...", "'…'", "-", "?", "\x00", "\u200b"])
+def test_a_reason_without_words_decides_nothing(store, dead, reason):
+    event_id, _ = dead
+    for decide in (store.requeue, store.dismiss, store.erase):
+        with pytest.raises(UsageError, match="needs a reason in words"):
+            decide([event_id], because=reason)
+    assert query(store, "SELECT count(*) FROM decision_log") == [(0,)]
+
+
+def test_a_reason_may_be_in_any_script(store):
+    store.dismiss([store.record("a").event_id], because="已修复", by="ada")
+    assert query(store, "SELECT reason FROM decision_log") == [("已修复",)]

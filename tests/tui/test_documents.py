@@ -1,12 +1,18 @@
 """Long texts: folded, coloured, wrapped, bounded; and never anything but harmless text."""
 
+from pathlib import Path
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from textual.app import App
 
+import tui.app
 from failaware.text import cells
 from tui import documents
 from tui.widgets.text_view import TextView, breaks
+
+from .helpers import screen_text
 
 TRACE = """Traceback (most recent call last):
   File "/srv/shop/worker.py", line 12, in run
@@ -22,6 +28,14 @@ shop.Timeout: no answer
 """
 
 
+SHOWN = [  # a frame of one's own takes fewer cells than Python gives it
+    line.replace('File "/srv/shop/worker.py", line 12, in', "File /srv/shop/worker.py:12 in").replace(
+        'File "/srv/shop/orders.py", line 7, in', "File /srv/shop/orders.py:7 in"
+    )
+    for line in TRACE.splitlines()
+]
+
+
 def test_frames_of_libraries_are_folded_and_can_be_unfolded():
     folded = documents.traceback(TRACE, fold=True)
     texts = [line.text for line in folded.lines]
@@ -29,7 +43,7 @@ def test_frames_of_libraries_are_folded_and_can_be_unfolded():
     assert "  … 2 library frames folded (f unfolds)" in texts
     assert not [text for text in texts if "site-packages" in text or "sslobj" in text or "^^^" in text]
     assert texts[-1] == "shop.Timeout: no answer"
-    assert [line.text for line in documents.traceback(TRACE, fold=False).lines] == TRACE.splitlines()
+    assert [line.text for line in documents.traceback(TRACE, fold=False).lines] == SHOWN
 
 
 def test_a_traceback_of_libraries_alone_is_not_folded():
@@ -61,10 +75,12 @@ async def test_who_is_at_the_end_of_a_text_stays_there_when_it_grows():
         assert view.scroll_offset.y == 140
 
 
-def test_painting_changes_no_text_but_that_of_frames():
-    for line in documents.traceback(TRACE, fold=False).lines:
-        painted = "".join(text for text, _ in line.paint(line.text))
-        assert painted == line.text or line.text.startswith("  File")
+@pytest.mark.parametrize(
+    "trace", [TRACE, 'T:\n  File "/a:1 in b.py", line 3, in f\n  File "C:\\x.py", line 9\n    x = 1']
+)
+def test_painting_changes_no_text(trace):
+    for line in documents.traceback(trace, fold=False).lines:
+        assert "".join(text for text, _ in line.paint(line.text)) == line.text
 
 
 @given(st.text())
@@ -82,6 +98,39 @@ def test_a_wrapped_line_loses_nothing_and_fits(text, width):
     assert "".join(pieces) == text
     assert all(cells(piece.rstrip(" ")) <= width for piece in pieces)
     assert all(pieces) or not text
+
+
+@pytest.mark.parametrize("width", [20, 37, 60])
+@pytest.mark.parametrize("height", [6, 40])
+async def test_no_character_is_lost_on_the_screen(width, height):
+    """Beside a scrollbar or without one; further rows are indented as their line."""
+    texts = [
+        "0123456789" * 9,
+        "  " + "abcdefghij" * 7,
+        '  File "/srv/shop/' + "deep/" * 9 + 'capture.py", line 9, in f',
+    ]
+    shown = [line for text in texts for line in documents.traceback(text, fold=False).lines]
+
+    class Shown(App):
+        CSS_PATH = Path(tui.app.__file__).with_name("app.tcss")
+
+        def compose(self):
+            yield TextView(id="text")
+
+    async with Shown().run_test(size=(width, height)) as pilot:
+        view = pilot.app.query_one(TextView)
+        view.show(shown)
+        await pilot.pause()
+        rows = []
+        for top in range(view.virtual_size.height):
+            view.scroll_to(y=top, animate=False, immediate=True)
+            await pilot.pause()
+            rows.append(screen_text(pilot.app).split("\n")[1 + top - int(view.scroll_offset.y)])
+        painted = [row[2:-3].rstrip() for row in rows]  # without border, padding, scrollbar
+        assert "".join(row.lstrip() for row in painted).replace(" ", "") == "".join(
+            line.text for line in shown
+        ).replace(" ", "")
+        assert all(row.startswith("  ") for row in painted if "abc" in row)
 
 
 @given(st.text())

@@ -132,3 +132,39 @@ def test_a_value_put_in_is_there_once_and_taken_out_is_gone(text, field, value):
     assert value_of(put, field).strip('"') == value
     assert value_of(with_value(put, field, None), field) is None
     assert set(EVENT_FIELDS) >= {"status", "type", "severity"} <= set(CLUSTER_FIELDS)
+
+
+async def test_escape_leads_out_of_a_filter_that_is_kept_and_nothing_explains_what_is_not_there(full, path, clock):
+    async with inspecting(path, (160, 45), clock) as pilot:
+        await loaded(pilot, 2)
+        await shows(pilot, "Rules, in order")
+        await pilot.press("slash", *"type:nothing", "enter")
+        await shows(pilot, "No cluster passes this filter. Escape clears it.", "Back")
+        await gone(pilot, "Rules, in order")
+        await pilot.press("escape")
+        await loaded(pilot, 2)
+        await shows(pilot, "Rules, in order")
+        await pilot.press("e")
+        await loaded(pilot, 9)
+        await shows(pilot, "by host:1")
+        await pilot.press("slash", *"type:nothing", "enter")
+        await shows(pilot, "No event passes this filter. Escape clears it.")
+        await gone(pilot, "by host:1")
+        await pilot.press("escape")
+        await loaded(pilot, 9)
+        await pilot.press("escape")
+        await until(pilot, lambda: rows(pilot).id == "clusters")
+
+
+async def test_escape_keeps_the_filter_with_which_a_list_was_opened(full, path, clock):
+    async with inspecting(path, (160, 45), clock) as pilot:
+        await loaded(pilot, 2)
+        await pilot.click(pilot.app.screen.query(".count")[6])  # DEAD
+        await loaded(pilot, 3)
+        await pilot.press("T")
+        await loaded(pilot, 2)
+        await pilot.press("escape")
+        await loaded(pilot, 3)
+        await shows(pilot, "status:DEAD")
+        await pilot.press("escape")
+        await until(pilot, lambda: rows(pilot).id == "clusters")

@@ -80,7 +80,8 @@ async def test_new_events_wait_above_while_one_reads_further_down(full, path, cl
         await until(pilot, lambda: rows(pilot).here == 14)
         await gone(pilot, "new above")
         store.record("mail", 1)
-        await until(pilot, lambda: rows(pilot).window.items[0].event_id == 15)  # on the newest row one follows
+        await shows(pilot, "1 new above (.)")  # also above the newest row that one looks at
+        assert (rows(pilot).here, rows(pilot).cursor) == (14, 0)
 
 
 async def test_paused_nothing_moves_until_one_goes_on(full, path, clock):
@@ -224,3 +225,31 @@ async def test_the_time_is_the_servers_and_not_this_machines(path, monkeypatch):
         pilot.app.screen.answered_seen = lambda _: None
         await until(pilot, lambda: shown)
         assert shown == [1]
+
+
+@pytest.mark.tour
+@pytest.mark.parametrize("of_cluster", [False, True])
+async def test_keys_act_on_the_event_that_one_sees_however_many_come(full, path, clock, of_cluster):
+    store, worker = full
+    async with inspecting(path, (160, 45), clock) as pilot:
+        await loaded(pilot, 2)
+        while of_cluster and rows(pilot).current.event_type != "payment.capture":
+            await pilot.press("j")
+        await pilot.press("enter" if of_cluster else "e")
+        await until(pilot, lambda: isinstance(pilot.app.screen, EventsScreen) and rows(pilot).here is not None)
+        here = rows(pilot).here
+        await shows(pilot, "by host:1")
+        before = [line.text for line in pilot.app.screen.query_one("#detail").lines]
+        for n in range(3):
+            store.record("payment.capture", {"amount": n})
+            worker.run(until_idle=True, patience=0)
+            await shows(pilot, f"{n + 1} new above (.)")
+            assert (rows(pilot).here, rows(pilot).cursor) == (here, 0)
+        after = [line.text for line in pilot.app.screen.query_one("#detail").lines]
+        assert of_cluster or after == before  # in the cluster the event itself is tried again
+        await pilot.press("C")
+        assert f" dismiss {here} " in pilot.app.clipboard
+        await pilot.press("y", "i")
+        assert pilot.app.clipboard == str(here)
+        await pilot.press("enter")
+        await shows(pilot, f"› event {here}")

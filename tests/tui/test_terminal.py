@@ -5,6 +5,7 @@ import os
 import pty
 import re
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -64,6 +65,12 @@ class Terminal:
 
     def settings(self):
         return termios.tcgetattr(self._slave)
+
+    def hang_up(self):
+        """Close the terminal, as of a window that is closed."""
+        os.close(self._master)
+        self._master = os.open(os.devnull, os.O_RDWR)
+        self.process.send_signal(signal.SIGHUP)
 
     def close(self):
         if self.process.poll() is None:
@@ -138,3 +145,66 @@ def test_without_a_terminal_it_says_so(path):
     )  # fmt: skip
     assert done.returncode == 2
     assert "needs a terminal" in done.stderr
+
+
+INSPECTORS = [("tui",), ("tui", "--inline"), ("demo", "--events", "100")]
+
+
+@pytest.mark.parametrize("words", INSPECTORS)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_leaves_the_terminal_and_the_disk_in_order(failing, path, tmp_path, words, number):
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    terminal = Terminal("--db", str(path), *words, TMPDIR=str(temporary))
+    try:
+        terminal.shows("▲▲ CRIT")
+        terminal.process.send_signal(number)
+        assert terminal.process.wait(timeout=20) == 128 + number
+        terminal.read()
+        assert terminal.settings() == terminal.before
+        for on, off in (("\x1b[?1049h", "\x1b[?1049l"), ("\x1b[?25l", "\x1b[?25h"), ("\x1b[?1003h", "\x1b[?1003l")):
+            assert terminal.output.rfind(off) >= terminal.output.rfind(on)
+        assert not list(temporary.iterdir())
+    finally:
+        terminal.close()
+
+
+@pytest.mark.parametrize("words", INSPECTORS)
+def test_a_terminal_that_is_closed_ends_it(failing, path, tmp_path, words):
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    terminal = Terminal("--db", str(path), *words, TMPDIR=str(temporary))
+    try:
+        terminal.shows("▲▲ CRIT")
+        terminal.hang_up()
+        assert terminal.process.wait(timeout=20) == 128 + signal.SIGHUP
+        assert not list(temporary.iterdir())
+    finally:
+        terminal.close()
+
+
+@pytest.mark.sqlite("what it leaves behind is in a folder")
+def test_a_signal_while_the_demo_is_made_leaves_nothing(path, tmp_path):
+    terminal = Terminal("demo", "--events", "50000", TMPDIR=str(tmp_path))
+    try:
+        terminal.shows("working system")
+        terminal.process.send_signal(signal.SIGTERM)
+        assert terminal.process.wait(timeout=20) == 128 + signal.SIGTERM
+        terminal.read()
+        assert terminal.output.rfind("\x1b[?25h") > terminal.output.rfind("\x1b[?25l")
+        assert not list(tmp_path.glob("failaware-demo-*"))
+    finally:
+        terminal.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_a_watched_report_with_the_terminal_in_order(failing, path, number):
+    terminal = Terminal("--db", str(path), "health", "--watch")
+    try:
+        terminal.shows("DEAD")
+        terminal.process.send_signal(number)
+        assert terminal.process.wait(timeout=20) == 128 + number
+        terminal.read()
+        assert terminal.output.rfind("\x1b[?1049l") > terminal.output.rfind("\x1b[?1049h")
+    finally:
+        terminal.close()

@@ -15,6 +15,7 @@ from ..feed import Ask
 from ..messages import Answered
 from ..widgets.lines import TopLine, Words
 from ..widgets.rows import Rows
+from ..widgets.text_view import TextView
 from ..widgets.time_strip import TimeStrip
 from .travelling import Travelling
 
@@ -103,9 +104,12 @@ class Level(Travelling):
         line.display = bool(parts)
 
     def tick(self, now: int) -> None:
-        """A second has passed."""
+        """A second has passed; now is the time (µs) as of which all is shown."""
         for rows in self.query(Rows):
             rows.tick(now)
+        for view in self.query(TextView):
+            view.tick(now)
+        self.query_one(TimeStrip).tick(self.inspector_app.feed.now())
 
     def action_back(self) -> None:
         """One level up."""

@@ -12,7 +12,7 @@ from failaware.read.diff import CHANGES
 from failaware.read.inspector import Inspector
 from failaware.text import counted, one_line, when
 
-from ..documents import Line, dim, plain, strong, styled
+from ..documents import Line, dim, plain, strong, styled, timed
 from ..feed import Ask
 from ..palette import short_symbol
 from ..widgets.text_view import TextView
@@ -101,7 +101,8 @@ class DiffScreen(Level):
 
 def lines(diff: Diff, now: int) -> list[Line]:
     """The numbers then and now, and each cluster and event that is not as it was."""
-    text = [Line(f"from {when(diff.since, now)} to {when(diff.until, now)}", dim), Line("", plain)]
+    text = timed(lambda at: f"from {when(diff.since, at)} to {when(diff.until, at)}", now, dim)
+    text.append(Line("", plain))
     numbers = [(level, getattr(diff.severity_before, level), getattr(diff.severity_after, level)) for level in _LEVELS]
     numbers += [
         (state.upper(), getattr(diff.health_before, state), getattr(diff.health_after, state)) for state in _STATES

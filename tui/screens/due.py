@@ -6,7 +6,7 @@ from typing import Any
 from textual.containers import Vertical
 from textual.widget import Widget
 
-from failaware.read.calendar import AROUND, HERD_LEAST, HERD_TIMES, MINUTE
+from failaware.read.calendar import AROUND, HERD_LEAST, HERD_TIMES
 from failaware.read.findings import Calendar
 from failaware.text import counted, moment, one_line
 
@@ -78,9 +78,3 @@ class DueScreen(Level):
         """Down into the events that wait for a retry."""
         row: Any = self.query_one(Rows).current
         self.app.push_screen(EventsScreen(where=row.where))
-
-    def tick(self, now: int) -> None:
-        """With the next minute the calendar is another one, though nothing was written."""
-        super().tick(now)
-        if self._calendar is not None and now // MINUTE != self._calendar.now // MINUTE:
-            self.ask()

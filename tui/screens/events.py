@@ -13,6 +13,7 @@ from failaware.text import counted
 from .. import documents
 from ..columns import CLUSTER_EVENT_COLUMNS, EVENT_COLUMNS, Context
 from ..feed import Ask
+from ..marks import GREW
 from ..widgets.filter_bar import FilterBar
 from ..widgets.lines import Words
 from ..widgets.rows import Rows
@@ -22,10 +23,11 @@ from .event import EventScreen
 from .listing import Listing
 
 _COUNTED = 10_000
+_FAILED = ("FAILED", "DEAD")
 
 
 class Page(NamedTuple):
-    """Rows of the list, and how it stands as a whole."""
+    """Rows of the list, and how it stands as a whole; `fresh` events wait above it."""
 
     need: Need
     rows: list[EventSummary]
@@ -46,8 +48,9 @@ class EventsScreen(Listing):
         self._where = where
         self._window: Window[EventSummary] = Window(lambda event: event.event_id)
         self._oldest_first = False
-        self._seen: dict[int, tuple[int, str]] = {}
-        self._newest_seen = 0
+        self._attempts_seen: dict[int, int] = {}
+        self._newest_seen = 0  # newer events wait above; 0 while none has been shown
+        self._cluster: Cluster | None = None
         self._event_type = event_type
         self.crumb = "events" if cluster_id is None else f"{event_type} #{str(cluster_id)[:7]}"
 
@@ -75,22 +78,28 @@ class EventsScreen(Listing):
 
     def questions(self) -> dict[str, Ask]:
         """What is in the window, again; and the newest attempt at the event under the cursor."""
-        asks = {"list": self._page(self._window.again(), follow=True)}
+        asks = {"list": self._page(self._window.again())}
         if self.listed.here is not None:
             asks["detail"] = self._newest_attempt(self.listed.here)
         return asks
 
-    def _page(self, need: Need, *, follow: bool = False) -> Ask:
+    @property
+    def _in_the_past(self) -> bool:
+        return self.inspector_app.moment.at is not None
+
+    @property
+    def _pinned(self) -> bool:
+        """Whether new events wait above: what one looks at, and acts on, stays where it is."""
+        return bool(self._newest_seen) and not self._oldest_first and not self._in_the_past
+
+    def _page(self, need: Need) -> Ask:
         where, cluster_id, oldest_first = self._filter, self.cluster_id, self._oldest_first
         all_of_it = not self.bar.text
-        newest = self._newest_seen
-        # Pinned: new events wait behind a counter, unless the cursor stands on the newest one.
-        pinned = follow and need.key is None and self.listed.cursor > 0 and not oldest_first
+        newest = self._newest_seen if self._pinned else 0
 
         def ask(inspector: Inspector) -> Page:
             with inspector.snapshot():
-                before = newest + 1 if pinned and need.key is None else need.key
-                rows = _rows(inspector, where, need._replace(key=before), oldest_first)
+                rows = _rows(inspector, where, need, oldest_first, newest)
                 cluster = None if cluster_id is None else inspector.cluster(cluster_id)
                 if all_of_it and cluster is not None:
                     total = cluster.events
@@ -116,31 +125,46 @@ class EventsScreen(Listing):
         return ask
 
     def answered_list(self, page: Page) -> None:
-        """The window anew."""
+        """The list anew."""
         short = len(page.rows) < page.need.limit
-        self._window.hold(page.rows, start=page.need.position, ended=short)
+        self._window.hold(self._without_newer(page.rows), start=page.need.position, ended=short)
         self._show(page)
 
     def answered_page(self, page: Page) -> None:
         """A page that was missing."""
-        self.listed.moved_by(self._window.merge(page.need, page.rows))
+        self.listed.moved_by(self._window.merge(page.need, self._without_newer(page.rows)))
         self._show(page)
+
+    def _without_newer(self, events: list[EventSummary]) -> list[EventSummary]:
+        """Those that do not wait above: an answer may be older than the question that leaves them out."""
+        return [event for event in events if event.event_id <= self._newest_seen] if self._pinned else events
 
     def _show(self, page: Page) -> None:
         rows = self.listed
-        at_top = rows.cursor == 0 or not self._newest_seen
-        if at_top and page.rows and page.need.position == 0 and not self._oldest_first:
-            self._newest_seen = max(self._newest_seen, page.rows[0].event_id)
-        hidden = 0 if at_top else page.fresh
+        hidden = page.fresh if self._pinned else 0
         self._window.count(page.total - hidden)
-        marks = {}
-        for event in page.rows:
-            state = (event.attempts, event.sync_status)
-            if self._seen.setdefault(event.event_id, state) != state:
-                marks[event.event_id] = "▲"
-        rows.follow = not self._oldest_first
-        rows.show(Context(page.now, {}), rows.marks | marks)
+        rows.show(Context(page.now, {}), self._marks(page.rows))
+        if not self._newest_seen and self._window.items and not self._in_the_past:
+            self._newest_seen = max(event.event_id for event in self._window.items)
+            self.inspector_app.feed.expect(self, "list", self._page(self._window.again()))
+        if rows.current is None:
+            self.inspector_app.feed.forget(self, "detail")
+            self.query_one("#detail", TextView).show([])
         self._titles(page, hidden)
+
+    def _marks(self, events: list[EventSummary]) -> dict[int, str]:
+        """The marks on the list, of which these events have been read again; in the past there are none."""
+        if self._in_the_past:
+            return {}
+        marks = dict(self.listed.marks)
+        for event in events:
+            before = self._attempts_seen.get(event.event_id, event.attempts)
+            self._attempts_seen[event.event_id] = event.attempts
+            if event.sync_status not in _FAILED or event.dismissed:
+                marks.pop(event.event_id, None)
+            elif event.attempts > before:
+                marks[event.event_id] = GREW
+        return marks
 
     def _titles(self, page: Page, hidden: int) -> None:
         rows = self.listed
@@ -150,25 +174,33 @@ class EventsScreen(Listing):
         rows.border_subtitle = f"{hidden}{many} new above (.)" if hidden else ""
         if self.bar.text:
             self.bar.note(f"{counted(page.total, 'event')}{more}")
-        if page.cluster is not None:
-            self.query_one("#head", Words).say(documents.cluster_head(page.cluster, page.now))
+        self._cluster = page.cluster
+        self._say_head(page.now)
         empty = "" if self._window.items else "No event passes this filter."
+        empty += " Escape clears it." if empty and self.is_filtered else ""
         self.query_one("#empty", Words).say([(empty, "")])
         self.query_one("#empty").display = bool(empty)
 
+    def _say_head(self, now: int) -> None:
+        if self._cluster is not None:
+            self.query_one("#head", Words).say(documents.cluster_head(self._cluster, now))
+
+    def tick(self, now: int) -> None:
+        """The head says how long ago something was, too."""
+        super().tick(now)
+        self._say_head(now)
+
     def answered_detail(self, lines: list[documents.Line]) -> None:
         """The pane beside the list."""
-        self.query_one("#detail", TextView).show(lines)
+        self.query_one("#detail", TextView).show(lines if self.listed.current is not None else [])
 
     def from_top(self) -> None:
         """Forget what is held; ask for the first page."""
         self._window.hold([])
         self._newest_seen = 0
-        self._seen.clear()
+        self._attempts_seen.clear()
         self.listed.marks = {}
-        self.listed.here = None
-        self.listed.cursor = 0
-        self.listed.scroll_home(animate=False)
+        self.listed.to_top()
         self.ask()
 
     def on_rows_lacking(self, message: Rows.Lacking) -> None:
@@ -180,8 +212,8 @@ class EventsScreen(Listing):
         rows = self.listed
         rows.marks = {key: mark for key, mark in rows.marks.items() if key != message.key}
         self.inspector_app.feed.follow(self, "detail", self._newest_attempt(message.key))
-        # The question about the list depends on where the cursor is; it is asked so at the next change.
-        self.inspector_app.feed.expect(self, "list", self._page(self._window.again(), follow=True))
+        # At the next change: what is held by then.
+        self.inspector_app.feed.expect(self, "list", self._page(self._window.again()))
 
     def on_rows_opened(self, message: Rows.Opened) -> None:
         """Down into an event."""
@@ -200,8 +232,8 @@ class EventsScreen(Listing):
 
     def action_take_in(self) -> None:
         """To the newest, with those that came meanwhile."""
-        super().action_take_in()
         self._newest_seen = 0
+        self.listed.to_top()
         self.ask()
 
     def subject(self) -> tuple[str, int] | None:
@@ -219,11 +251,12 @@ class EventsScreen(Listing):
         return found
 
 
-def _rows(inspector: Inspector, where: str, need: Need, oldest_first: bool) -> list[EventSummary]:
-    """The rows of a page, in the list's order."""
+def _rows(inspector: Inspector, where: str, need: Need, oldest_first: bool, newest: int) -> list[EventSummary]:
+    """The rows of a page, in the list's order; none newer than `newest`, unless that is 0."""
     order: Any = ("newest", "oldest")
     if (need.way == "up") != oldest_first:
         order = ("oldest", "newest")
     skip = need.position if need.key is None and need.way == "down" else 0
-    rows = inspector.events(where, limit=need.limit, before=need.key, order=order[0], skip=skip)
+    before = newest + 1 if newest and need.key is None and need.way == "down" else need.key
+    rows = inspector.events(where, limit=need.limit, before=before, order=order[0], skip=skip)
     return rows[::-1] if need.way == "up" else rows

@@ -30,6 +30,13 @@ class Standing(NamedTuple):
     impact: Impact
     now: int
 
+    def at(self, now: int) -> "Standing":
+        """The same at another time (µs), if nothing happens until then."""
+        age = self.impact.oldest_age
+        if age.value is not None:
+            age = age._replace(value=max(age.value + now - self.now, 0))
+        return self._replace(impact=self.impact._replace(oldest_age=age), now=now)
+
 
 class ImpactScreen(Level):
     """Five figures, then what came before and after."""
@@ -81,6 +88,14 @@ class ImpactScreen(Level):
         self._show()
         if grew and standing.cluster.events <= _FEW:
             self._ask_transitions()
+
+    def tick(self, now: int) -> None:
+        """The head says how long ago something was, and an age grows."""
+        super().tick(now)
+        if self._standing is not None:
+            self._standing = self._standing.at(now)
+            self.query_one("#head", Words).say(documents.cluster_head(self._standing.cluster, now))
+            self._show()
 
     def answered_transitions(self, transitions: Transitions) -> None:
         """What came before and after."""

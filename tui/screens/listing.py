@@ -43,6 +43,11 @@ class Listing(Level):
         """The list."""
         return self.query_one(Rows)
 
+    @property
+    def is_filtered(self) -> bool:
+        """Whether there is a filter besides that with which the list was opened."""
+        return any(bar.typed.strip() not in {"", bar.given} for bar in self.query(FilterBar))
+
     def on_filter_bar_left(self) -> None:
         """Back to the list."""
         self.listed.focus()
@@ -51,6 +56,7 @@ class Listing(Level):
         """Another filter: from its top."""
         self.bar.note("")
         self.from_top()
+        self.refresh_bindings()
 
     def from_top(self) -> None:
         """Ask for the list's beginning."""
@@ -111,8 +117,9 @@ class Listing(Level):
             self.notify("There is no cluster here.", timeout=2, markup=False)
 
     def action_back(self) -> None:
-        """First out of the filter, then up."""
-        if self.bar.text and self.bar.query_one("Input").has_focus:
-            self.bar.action_clear()
+        """First out of the filter, back to that with which the list was opened; then up."""
+        if self.is_filtered:
+            self.bar.put(self.bar.given)
+            self.listed.focus()
         else:
             super().action_back()

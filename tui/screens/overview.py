@@ -91,6 +91,7 @@ class Overview(Listing):
         self._looked = Looked()
         self._sort = 0
         self._picture: Picture | None = None
+        self._numbers: Numbers | None = None
 
     def body(self) -> Iterator[Widget]:
         """Numbers above, clusters below, the one under the cursor beside them."""
@@ -136,11 +137,21 @@ class Overview(Listing):
 
     def answered_numbers(self, numbers: Numbers) -> None:
         """The panes above."""
+        self._numbers = numbers
         self.query_one("#health", Words).say(health_parts(numbers.health, numbers.now))
         notes, states = severity_notes(numbers.severity), state_counts(numbers.health)
         self.query_one("#brief", Words).say(brief(numbers.severity, numbers.health))
         for count in self.query(Count):
             count.tell(*(notes[count.counts] if count.counts in notes else (states[count.counts],)))
+
+    def tick(self, now: int) -> None:
+        """The panes say how long ago something was, too; once a retry falls due, the numbers are others."""
+        super().tick(now)
+        if (known := self._numbers) is not None:
+            self.query_one("#health", Words).say(health_parts(known.health, now))
+            due = known.health.next_due
+            if due is not None and known.now < due.value <= now and not self.inspector_app.is_paused:
+                self.inspector_app.feed.once(self, "numbers", numbers)
 
     def answered_list(self, picture: Picture) -> None:
         """The clusters."""
@@ -165,6 +176,9 @@ class Overview(Listing):
         more = "the worst " if len(clusters) == _CLUSTERS else ""
         rows.border_title = f"Clusters  {more}{len(clusters):,} · by {name}"
         rows.border_subtitle = self._what_changed(marks)
+        if not clusters:
+            self.inspector_app.feed.forget(self, "why")
+            self.query_one("#detail", TextView).show([])
         empty = "" if clusters else self._empty(picture)
         self.query_one("#empty", Words).say([(empty, "")])
         self.query_one("#empty").display = bool(empty)
@@ -178,7 +192,7 @@ class Overview(Listing):
 
     def _empty(self, picture: Picture) -> str:
         if self.bar.text:
-            return "No cluster passes this filter. Escape in the filter clears it."
+            return "No cluster passes this filter. Escape clears it."
         if picture.anything:
             return "Nothing has failed. 'e' shows all events."
         return (
@@ -191,7 +205,7 @@ class Overview(Listing):
 
     def answered_why(self, lines: list[documents.Line]) -> None:
         """The pane beside the list."""
-        self.query_one("#detail", TextView).show(lines)
+        self.query_one("#detail", TextView).show(lines if self.listed.current is not None else [])
 
     def on_rows_moved(self, message: "Rows.Moved") -> None:
         """Another cluster: explain it, and once it was looked at it is no longer new."""
@@ -233,8 +247,9 @@ class Overview(Listing):
             self._arrange()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """There is nothing above: no key for it."""
-        return super().check_action(action, parameters) if action != "back" else False
+        """There is nothing above: the key leads out of the filter alone."""
+        nowhere = action == "back" and not self.is_filtered
+        return False if nowhere else super().check_action(action, parameters)
 
     def subject(self) -> tuple[str, int] | None:
         """The cluster under the cursor."""

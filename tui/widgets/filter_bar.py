@@ -52,7 +52,7 @@ class FilterBar(Vertical):
         super().__init__(id="filter")
         self.of_clusters = of_clusters
         self.types: tuple[str, ...] = ()
-        self.text = text
+        self.text = self.given = text
         self._resting: Timer | None = None
 
     def compose(self) -> ComposeResult:
@@ -70,7 +70,7 @@ class FilterBar(Vertical):
     @property
     def typed(self) -> str:
         """What stands in the line, of which `text` is what is already asked for."""
-        return self.query_one(Input).value
+        return next((box.value for box in self.query(Input)), self.text)
 
     def open(self) -> None:
         """Begin to type."""

@@ -33,7 +33,7 @@ class _AboutRow(Message):
 
 
 class Rows(ScrollView, Generic[Item], can_focus=True):
-    """A window on items, a line each, below a line of titles; with `follow` a cursor on the first row stays first."""
+    """A window on items, a line each, below a line of titles; the cursor stays on its thing, whatever comes or goes."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down,j", "move(1)", "Down", show=False),
@@ -68,7 +68,6 @@ class Rows(ScrollView, Generic[Item], can_focus=True):
         self.cursor = 0
         self.here: int | None = None
         self.marks: dict[int, str] = {}
-        self.follow = False
         self.context = Context(0, {})
         self._key_name = key
         self._asked: Need | None = None
@@ -86,8 +85,7 @@ class Rows(ScrollView, Generic[Item], can_focus=True):
         self._asked = None
         offset = self.cursor - self.scroll_offset.y
         before = self.here
-        following = self.follow and self.cursor == 0
-        found = None if following else self.window.position(self.here)
+        found = self.window.position(self.here)
         position = self.cursor if found is None else found
         self.cursor = max(min(position, self.window.size - 1), 0)
         self._note_here()
@@ -98,6 +96,11 @@ class Rows(ScrollView, Generic[Item], can_focus=True):
         self._want()
         if self.here is not None and (self.here != before):
             self.post_message(self.Moved(self.here))
+
+    def to_top(self) -> None:
+        """Let go of the thing under the cursor: the cursor is on whatever comes first with the next answer."""
+        self.here, self.cursor = None, 0
+        self.scroll_home(animate=False)
 
     def moved_by(self, by: int) -> None:
         """All positions moved: go along."""

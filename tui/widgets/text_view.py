@@ -33,6 +33,7 @@ class TextView(ScrollView, can_focus=True):
     def __init__(self, *, id: str) -> None:  # noqa: A002
         super().__init__(id=id)
         self.lines: list[Line] = []
+        self._timed: list[int] = []  # the numbers of those that say how long ago something was
         self._ends: list[int] = []  # for each line the number of rows up to its end
         self._breaks: dict[int, tuple[int, ...]] = {}  # of each line that takes several rows, where they begin
         self._wrapped_at = 0
@@ -40,10 +41,22 @@ class TextView(ScrollView, can_focus=True):
 
     def show(self, lines: list[Line]) -> None:
         """Show this text; one that has grown or changed leaves the scroll where it is, or at the end."""
-        if lines == self.lines:
-            return
+        before, self.lines = self.lines, list(lines)
+        self._timed = [number for number, line in enumerate(lines) if line.at_time is not None]
+        if [line[:2] for line in before] != [line[:2] for line in lines]:
+            self._changed()
+
+    def tick(self, now: int) -> None:
+        """Time has passed (now is in µs): show the lines that say so as they are now."""
+        before = [self.lines[number].text for number in self._timed]
+        for number in self._timed:
+            line = self.lines[number]
+            self.lines[number] = line._replace(text=line.at_time(now) if line.at_time else line.text)
+        if before != [self.lines[number].text for number in self._timed]:
+            self._changed()
+
+    def _changed(self) -> None:
         at_end = self._is_at_end()
-        self.lines = lines
         self._wrap()
         if at_end:
             self.action_scroll_end()
@@ -93,7 +106,7 @@ class TextView(ScrollView, can_focus=True):
         dark = self.app.current_theme.dark
         line = self.lines[number]
         start, end = self._span(number, row - (self._ends[number - 1] if number else 0))
-        segments, at = [], 0
+        segments, at = [Segment(self._indent(number, start), ground)], 0
         for text, meaning in line.paint(line.text):
             shown = text[max(start - at, 0) : max(end - at, 0)]
             at += len(text)
@@ -109,13 +122,17 @@ class TextView(ScrollView, can_focus=True):
         starts = self._breaks.get(number, (0,))
         return starts[part], starts[part + 1] if part + 1 < len(starts) else len(self.lines[number].text)
 
+    def _indent(self, number: int, start: int) -> str:
+        """What is before the characters of a row that begins at `start` of its line."""
+        return " " * indent(self.lines[number].text, self._wrapped_at) if start else ""
+
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
         """The selected text, by the rows as they are wrapped."""
         rows = []
         for number, line in enumerate(self.lines):
             for part in range(len(self._breaks.get(number, (0,)))):
                 start, end = self._span(number, part)
-                rows.append(line.text[start:end])
+                rows.append(self._indent(number, start) + line.text[start:end])
         return selection.extract("\n".join(rows)), "\n"
 
     def selection_updated(self, selection: Selection | None) -> None:  # noqa: ARG002
@@ -123,15 +140,22 @@ class TextView(ScrollView, can_focus=True):
         self.refresh()
 
 
+def indent(text: str, width: int) -> int:
+    """By how many cells the further rows of a wrapped line are indented: as the line, at most by half of the width."""
+    return min(len(text) - len(text.lstrip(" ")), width // 2)
+
+
 def breaks(text: str, width: int) -> tuple[int, ...]:
     """Where each row of a wrapped line begins: after a blank where one is near, and never within a wide character."""
     starts = [0]
+    further = width - indent(text, width)
     while True:
         start = starts[-1]
-        end = start + _fitting(text[start : start + width + 1], width)
+        room = further if start else width
+        end = start + _fitting(text[start : start + room + 1], room)
         if end >= len(text):
             return tuple(starts)
-        blank = text.rfind(" ", start + width // 2, end + 1)
+        blank = text.rfind(" ", start + room // 2, end + 1)
         following = blank + 1 if blank > start else end
         if following >= len(text):  # only the blank is beyond the edge
             return tuple(starts)

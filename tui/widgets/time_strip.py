@@ -90,6 +90,12 @@ class TimeStrip(Words):
         self._at: int | None = None
         self._note = ""
 
+    def tick(self, now: int) -> None:
+        """Time has passed (now is in µs): say how long ago the moment is."""
+        if self._course is not None and self._at is not None:
+            self._course = self._course._replace(now=now)
+            self._arrange()
+
     def stands(self, at: int | None, note: str) -> None:
         """The moment, and what is to be said of it; None: now, and nothing is shown."""
         self._at, self._note = at, note
