@@ -32,7 +32,7 @@ async def test_the_header_says_that_nobody_works_once_writers_have_stopped(waiti
         await shows(pilot, "last fact now", "next try in 30 s", "● live")
         clock.advance(100)
         await shows(pilot, "last fact 1 min ago", "oldest unresolved 1 min ago", "1 due now, nobody tries them")
-        await shows(pilot, "● live, quiet for 100 s")
+        await shows(pilot, ", quiet for 100 s")
         clock.advance(3600)
         await shows(pilot, "last fact 1 h ago", "quiet for 61 min")
         waiting.record("another", 1)
