@@ -5,15 +5,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.css.query import NoMatches
 from textual.screen import Screen
 
 from failaware.place import resolve
-from failaware.text import counted, one_line, shown_place, span
+from failaware.text import one_line, shown_place, span
 
-from .clipboard import decision_command, pasteable
+from .copying import Copying
 from .ended import ended_by_signals
 from .feed import Feed
 from .last_look import keep_look, last_look
@@ -21,7 +21,7 @@ from .messages import Answered, StoreIs, StoreState, Travelled
 from .screens.base import Level
 from .screens.event import EventScreen
 from .screens.events import EventsScreen
-from .screens.modal import CopyScreen, KeysScreen
+from .screens.modal import KeysScreen
 from .screens.overview import Overview
 from .screens.why import WhyScreen
 from .widgets.lines import TopLine
@@ -49,7 +49,7 @@ class Moment:
         return self._clock() if self.at is None else self.at
 
 
-class InspectorApp(App[None]):
+class InspectorApp(Copying):
     """Holds the feed, the screens, and what is known of the store. It cannot write."""
 
     CSS_PATH = Path(__file__).with_name("app.tcss")
@@ -64,7 +64,7 @@ class InspectorApp(App[None]):
     def __init__(self, place: str, *, clock: Callable[[], int] | None = None) -> None:
         super().__init__()
         self.place = place
-        self._full_place = str(resolve(place))
+        self.full_place = str(resolve(place))
         self.animation_level = "none"
         self._state: StoreState | None = None  # until the feed has said anything
         self.is_paused = False
@@ -111,12 +111,6 @@ class InspectorApp(App[None]):
             self.notify("Another store stands here now; this is what it holds.", markup=False)
         self._state = message
         self._tell_level()
-
-    @property
-    def _level(self) -> Level | None:
-        """The level that is on top, if one is; while the app ends there is no screen, and threads may still tell."""
-        top = next(reversed(self.screen_stack), None)
-        return top if isinstance(top, Level) else None
 
     def _tell_level(self) -> None:
         with suppress(NoMatches):  # of a screen that is just being composed, or removed
@@ -203,31 +197,6 @@ class InspectorApp(App[None]):
         self.is_paused = not self.is_paused
         self.feed.pause(self.is_paused)
         self._tell_level()
-
-    def action_copy(self) -> None:
-        """Choose what to copy."""
-        choices = self._level.copies() if self._level is not None else {}
-        if not choices:
-            self.notify("There is nothing to copy here.", markup=False)
-            return
-        self.push_screen(CopyScreen(choices), lambda key: self._copy(*choices[key]) if key else None)
-
-    def action_copy_command(self, decision: str) -> None:
-        """The command that records a decision about what is here; it is not run."""
-        subject = self._level.subject() if self._level is not None else None
-        if subject is None:
-            self.notify("There is nothing to decide about here.", markup=False)
-            return
-        command = decision_command(self._full_place, decision, subject)
-        self._copy(f"the command; write the reason into it. Nothing was run: {one_line(command)}", command)
-
-    def _copy(self, name: str, text: str) -> None:
-        self.copy_to_clipboard(text)
-        self.notify(f"Copied {name} ({counted(len(text), 'character')})", markup=False)
-
-    def copy_to_clipboard(self, text: str) -> None:
-        """Copy the text, with escapes for what a terminal would obey when it is pasted."""
-        super().copy_to_clipboard(pasteable(text))
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The palette: every key of the screen as a command, and the theme."""

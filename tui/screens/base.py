@@ -110,6 +110,10 @@ class Level(Travelling):
         for view in self.query(TextView):
             view.tick(now)
         self.query_one(TimeStrip).tick(self.inspector_app.feed.now())
+        self._pass_time(now)
+
+    def _pass_time(self, now: int) -> None:
+        """For what else a screen says about the time."""
 
     def action_back(self) -> None:
         """One level up."""

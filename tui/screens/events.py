@@ -185,9 +185,8 @@ class EventsScreen(Listing):
         if self._cluster is not None:
             self.query_one("#head", Words).say(documents.cluster_head(self._cluster, now))
 
-    def tick(self, now: int) -> None:
+    def _pass_time(self, now: int) -> None:
         """The head says how long ago something was, too."""
-        super().tick(now)
         self._say_head(now)
 
     def answered_detail(self, lines: list[documents.Line]) -> None:

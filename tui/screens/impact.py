@@ -89,9 +89,8 @@ class ImpactScreen(Level):
         if grew and standing.cluster.events <= _FEW:
             self._ask_transitions()
 
-    def tick(self, now: int) -> None:
+    def _pass_time(self, now: int) -> None:
         """The head says how long ago something was, and an age grows."""
-        super().tick(now)
         if self._standing is not None:
             self._standing = self._standing.at(now)
             self.query_one("#head", Words).say(documents.cluster_head(self._standing.cluster, now))

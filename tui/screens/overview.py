@@ -144,9 +144,8 @@ class Overview(Listing):
         for count in self.query(Count):
             count.tell(*(notes[count.counts] if count.counts in notes else (states[count.counts],)))
 
-    def tick(self, now: int) -> None:
+    def _pass_time(self, now: int) -> None:
         """The panes say how long ago something was, too; once a retry falls due, the numbers are others."""
-        super().tick(now)
         if (known := self._numbers) is not None:
             self.query_one("#health", Words).say(health_parts(known.health, now))
             due = known.health.next_due
