@@ -1,60 +1,64 @@
 """Secrets replaced by `[masked]` before they reach a log that never forgets.
 
-Two ways to tell a secret: it stands under a name that says so (`names`), or it has the shape of one (`shapes`). What
-cannot be told either way is kept: this is a safety net, not a promise.
+Secrets are recognized by a name (`named_values`, `reported_values`, `command_arguments`) or by their shape (`tokens`,
+`shapes`, `card_numbers`). What cannot be recognized is kept: this is a safety net, not a promise.
 """
 
 import re
 from collections.abc import Iterable
 from typing import Any
 
-from failaware.ingest.names import plain, says_secret
-from failaware.ingest.shapes import MASK, SHAPES, mask_named, mask_shapes
+from failaware.ingest.card_numbers import card_numbers, has_many_digits
+from failaware.ingest.command_arguments import may_hold_arguments, secret_arguments, secret_elements
+from failaware.ingest.named_values import ANNOUNCING, ANNOUNCING_ANYWHERE, MASK, named_values
+from failaware.ingest.names import plain, says_secret, says_secrets
+from failaware.ingest.reported_values import reported_values
+from failaware.ingest.shapes import HINTS as SHAPE_HINTS
+from failaware.ingest.shapes import MORE_HINTS as MORE_SHAPE_HINTS
+from failaware.ingest.shapes import shapes
+from failaware.ingest.tokens import tokens
 
 __all__ = ["MASK", "Masker"]
 
-_NAME_HINTS = ("pass", "pwd", "secret", "token", "key", "auth", "cookie", "cred", "jwt", "cvv", "cvc", "otp", "seed")
-_MORE_HINTS = (
-    "sid",  # also in words such as "inside": those texts are looked at more closely, for nothing
-    "card",
-    "ccnumber",
-    "session",
-    "code",
-    "bearer",
-    "identified",
-    " -u",
-    "--user",
-    "kennwort",
-    "contrasena",
-    "senha",
+_NAME_HINTS = (
+    *("pass", "secret", "key", "auth", "cred", "otp", "phrase", "sid", "card", "session", "contrasen", "senha", "psk"),
 )
 
 
 def _without_longer(hints: Iterable[str]) -> tuple[str, ...]:
-    """The hints in which no other one stands."""
+    """The hints that contain no other one."""
     every = set(hints)
     return tuple(sorted(hint for hint in every if not any(other != hint and other in hint for other in every)))
 
 
-_HINTS = _without_longer(
-    (*_NAME_HINTS, *_MORE_HINTS, *(hint for shape in SHAPES if not shape.unbroken for hint in shape.hints))
+_HINTS = _without_longer((*_NAME_HINTS, *SHAPE_HINTS))
+_MORE_HINTS = (
+    *MORE_SHAPE_HINTS,
+    ("ok", ("token", "cookie")),
+    ("w", ("pwd", "jwt", "kennwort", "woord")),
+    ("cv", ("cvc", "cvv")),
+    ("pin", ('pin"', "pin:", "pin=")),
+    (
+        "code",
+        ("recovery", "backup", "verification", "security", "access", "mfa", "sms", "pin", "login", "?code", "&code"),
+    ),
 )
-_UNBROKEN = re.compile(r"[\w-]{16}")
-_UNBROKEN_HINTS = _without_longer(hint for shape in SHAPES if shape.unbroken for hint in shape.hints)
-"""One of these is in every text with a secret that is no card number; looking for them is far cheaper than for it."""
+"""One of these is in every text with a secret, unless it is a token, a card number, an argument or not ASCII.
+
+The second ones are looked for only where their first parts are: looking for hints is most of what a text costs that
+holds no secret.
+"""
 _SHORT_WORD = re.compile(r"(?!\d{13})[\w.-]{0,15}")
 """Most names and many values: too short for a provider's token, and nothing in it announces anything."""
 _SEPARATOR = re.compile(r"[\s=:,<>\[(\"'%]")
-"""One of these stands between what announces a secret and the secret."""
-_MANY_DIGITS = re.compile(r"\d(?:[ -]?\d){12}")
-_LETTERS = bytes(ord("x") if byte >= 128 or chr(byte).isalnum() or byte in b"-_" else ord(" ") for byte in range(256))
-_DIGITS = bytes(ord("0") if byte >= 128 or chr(byte).isdigit() else ord(" ") for byte in range(256))
-"""Tables that make a text's runs easy to find, and as if every character beyond ASCII belonged to one."""
-_CARD = re.compile(r"(?<![\w.-])(?:[45]|3[04678]|2[2-7]|6[0245])(?:[ -]?\d){11,17}(?![\w-]|\.\d)")
-_MAX_PASSES = 4  # what stands beside a masked secret may then show itself
+"""One of these is between what announces a secret and the secret."""
+_WITH_DIGIT = re.compile(r"(?=\D*\d)(?=.*[^\W\d])[^\s\[\]]+")
+_MAX_PASSES = 4  # what is beside a masked secret may be recognized then
 _MAX_ITEMS = 5_000_000  # of a value that holds itself; writing it as JSON will say so
-_VALUE_FIELDS = {"value", "val", "v", "content"}
-_NAME_FIELDS = ("name", "key", "header", "field")
+_VALUE_FIELDS = frozenset(("value", "val", "v", "content", "Value"))
+_INPUT_FIELDS = frozenset(("input", "input_value"))
+_DESCRIBING_FIELDS = frozenset(("name", "key", "header", "field", "Name", "Key", "loc"))
+_NAME_FIELDS = ("name", "key", "header", "field", "Name", "Key")
 
 
 class Masker:
@@ -66,14 +70,22 @@ class Masker:
     """
 
     def __init__(self, extra_keys: Iterable[str] = (), *, enabled: bool = True) -> None:
-        self._extra = frozenset(map(plain, extra_keys))
+        self._extra = frozenset(filter(None, map(plain, extra_keys)))
         self._enabled = enabled
+        self._announcing = ANNOUNCING
+        self._announcing_anywhere = ANNOUNCING_ANYWHERE
+        if self._extra:
+            names = ["[._-]?".join(map(re.escape, name)) for name in self._extra]
+            self._announcing = self._announcing_anywhere = re.compile("|".join([*names, ANNOUNCING_ANYWHERE.pattern]))
 
     def may_hold(self, text: str) -> bool:
         """Whether a text, or the JSON of a value, is worth a closer look; most are not."""
         if not self._enabled:
             return False
-        return bool(self._extra) or _is_hinted(text, text.lower()) or _has_many_digits(text)
+        if self._extra or _is_hinted(text, _lower(text)):
+            return True
+        latin = text.encode("latin-1", "replace")
+        return has_many_digits(latin) or bool(tokens(text, latin)) or may_hold_arguments(text)
 
     def mask_text(self, text: str) -> tuple[str, int]:
         """The text without its secrets, and how many there were."""
@@ -81,22 +93,28 @@ class Masker:
             return text, 0
         hits = 0
         for _ in range(_MAX_PASSES):
-            text, found = self._pass(text)
-            hits += found
-            if not found:
+            spans = self._secrets(text)
+            if not spans:
                 break
+            text, replaced = _replace(text, sorted(spans))
+            hits += replaced
         return text, hits
 
-    def _pass(self, text: str) -> tuple[str, int]:
-        named = shaped = cards = 0
-        lower = text.lower()
+    def _secrets(self, text: str) -> list[tuple[int, int]]:
+        """Where secrets begin and end, in no order; they may overlap."""
+        lower = _lower(text)
+        latin = text.encode("latin-1", "replace")
+        found = tokens(text, latin)
         if self._extra or _is_hinted(text, lower):
-            if _SEPARATOR.search(text):
-                text, named = mask_named(text, self.says_secret)
-            text, shaped = mask_shapes(text, lower, unbroken=_UNBROKEN.search(text) is not None)
-        if _has_many_digits(text):
-            text, cards = _mask_cards(text)
-        return text, named + shaped + cards
+            if _SEPARATOR.search(text) or not text.isascii():
+                announcing = self._announcing if text.isascii() else self._announcing_anywhere
+                found += named_values(text, announcing.finditer(lower), self.says_secret)
+                found += reported_values(text, lower, self.says_secret)
+            found += shapes(text, lower)
+        found += secret_arguments(text)
+        if has_many_digits(latin):
+            found += card_numbers(text)
+        return found
 
     def mask_value(self, value: Any) -> tuple[Any, int]:
         """The decoded JSON value without its secrets, and how many there were; the same object when there were none.
@@ -113,16 +131,16 @@ class Masker:
             item = holder[place]
             seen += 1
             if isinstance(item, str):
-                holder[place], found = self.mask_text(item)
+                holder[place], replaced = self.mask_text(item)
             elif isinstance(item, dict):
-                holder[place], found = self._dict(item, waiting)
+                holder[place], replaced = self._dict(item, waiting)
             elif isinstance(item, list | tuple):
-                holder[place], found = self._list(item, waiting)
-            elif type(item) is int and 10**14 <= item < 10**16 and _mask_cards(str(item))[1]:
-                holder[place], found = MASK, 1
+                holder[place], replaced = self._list(item, waiting)
+            elif type(item) is int and 10**13 <= item < 10**19 and any(card_numbers(str(item))):
+                holder[place], replaced = MASK, 1
             else:
                 continue
-            hits += found
+            hits += replaced
         return (root[0], hits) if hits else (value, 0)
 
     def says_secret(self, name: object) -> bool:
@@ -132,32 +150,56 @@ class Masker:
     def _dict(self, item: dict[Any, Any], waiting: list[tuple[Any, Any]]) -> tuple[dict[Any, Any], int]:
         copy: dict[Any, Any] = {}
         hits = 0
-        described = len(item) <= 8 and any(self.says_secret(item.get(field)) for field in _NAME_FIELDS)
+        described = self._described_fields(item)
         for name, value in item.items():
-            kept, found = self.mask_text(name) if isinstance(name, str) else (name, 0)
+            kept, replaced = self.mask_text(name) if isinstance(name, str) else (name, 0)
             while kept in copy:
                 kept += "'"  # two names that were secrets must not become one
-            hits += found
-            if (self.says_secret(name) or (described and name in _VALUE_FIELDS)) and _can_be_secret(value):
+            hits += replaced
+            if (self.says_secret(name) or name in described) and _can_be_secret(value):
                 copy[kept] = MASK
                 hits += 1
-            else:
-                copy[kept] = value
-                waiting.append((copy, kept))
+                continue
+            copy[kept] = value
+            if isinstance(value, dict | list | tuple) and isinstance(name, str) and says_secrets(name):
+                copy[kept], replaced = _without_odd_members(value)
+                hits += replaced
+            waiting.append((copy, kept))
         return copy, hits
+
+    def _described_fields(self, item: dict[Any, Any]) -> frozenset[str]:
+        """Which members have the value of a secret that another member names, as in {"name": …, "value": …}."""
+        if len(item) > 8 or _DESCRIBING_FIELDS.isdisjoint(item):
+            return frozenset()
+        if any(self.says_secret(item.get(field)) for field in _NAME_FIELDS):
+            return _VALUE_FIELDS
+        location = item.get("loc")  # of a validation error
+        if isinstance(location, list | tuple) and location and self.says_secret(location[-1]):
+            return _INPUT_FIELDS
+        return frozenset()
 
     def _list(self, items: list[Any] | tuple[Any, ...], waiting: list[tuple[Any, Any]]) -> tuple[list[Any], int]:
         copy = list(items)
         hits = 0
         pair = len(copy) == 2
+        arguments = self._secret_elements(copy)
         for place, value in enumerate(items):
             before = items[place - 1] if place else None
-            if isinstance(before, str) and (pair or before.startswith("-")) and self._announces(before, value):
+            if place in arguments:
+                copy[place] = value[: arguments[place]] + MASK
+                hits += 1
+            elif isinstance(before, str) and (pair or before.startswith("-")) and self._announces(before, value):
                 copy[place] = MASK
                 hits += 1
             else:
                 waiting.append((copy, place))
         return copy, hits
+
+    def _secret_elements(self, items: list[Any]) -> dict[int, int]:
+        """Which elements of a command's arguments are secrets, and where in them the secret begins."""
+        if len(items) < 2 or not isinstance(items[0], str) or not isinstance(items[1], str):
+            return {}
+        return dict(secret_elements([item if isinstance(item, str) else "" for item in items]))
 
     def _announces(self, name: str, value: Any) -> bool:
         """In ["Cookie", …] and in ["mysql", "--password", …]."""
@@ -166,19 +208,34 @@ class Masker:
 
 
 def _is_hinted(text: str, lower: str) -> bool:
-    if any(map(lower.__contains__, _HINTS)):
-        return True
-    # The table first: it takes a tenth of the time of the expression, and most texts hold no such run.
-    if b"x" * 16 not in text.encode(errors="replace").translate(_LETTERS) or _UNBROKEN.search(text) is None:
-        return False
-    return any(map(lower.__contains__, _UNBROKEN_HINTS))
+    """Whether something announces a secret."""
+    for hint in _HINTS:
+        if hint in lower:
+            return True
+    for part, hints in _MORE_HINTS:
+        if part in lower and any(hint in lower for hint in hints):
+            return True
+    return not text.isascii() and ANNOUNCING_ANYWHERE.search(lower) is not None
 
 
-def _has_many_digits(text: str) -> bool:
-    """Whether there are as many digits in a row as a card has, but for single blanks and dashes."""
-    if b"0" * 13 not in text.encode(errors="replace").translate(_DIGITS, b" -"):
-        return False
-    return _MANY_DIGITS.search(text) is not None
+def _lower(text: str) -> str:
+    """The text in lower case, with every character at its place."""
+    return text.lower() if text.isascii() else text.replace("\u0130", "I").lower()
+
+
+def _replace(text: str, spans: list[tuple[int, int]]) -> tuple[str, int]:
+    """The text with the mask in place of each span, or of spans that overlap; and how many masks."""
+    parts: list[str] = []
+    done = last = 0
+    for start, end in spans:
+        if parts and start < last:
+            last = max(last, end)
+            continue
+        if parts:
+            done = last
+        parts += [text[done:start], MASK]
+        last = end
+    return "".join([*parts, text[last:]]), len(parts) // 2
 
 
 def _can_be_secret(value: Any) -> bool:
@@ -188,23 +245,13 @@ def _can_be_secret(value: Any) -> bool:
     return not isinstance(value, int) or abs(value) >= 100
 
 
-def _mask_cards(text: str) -> tuple[str, int]:
-    cards = 0
-
-    def card(match: re.Match[str]) -> str:
-        nonlocal cards
-        if not _luhn(match[0]):
-            return match[0]
-        cards += 1
-        return MASK
-
-    return _CARD.sub(card, text), cards
+def _without_odd_members(value: Any) -> tuple[Any, int]:
+    """A list or dict without the members that do not look like words, and how many there were."""
+    if isinstance(value, dict):
+        masked: Any = {name: MASK if _is_odd(member) else member for name, member in value.items()}
+        return masked, sum(map(_is_odd, value.values()))
+    return [MASK if _is_odd(member) else member for member in value], sum(map(_is_odd, value))
 
 
-def _luhn(text: str) -> bool:
-    """The check digit of card numbers (ISO/IEC 7812-1)."""
-    digits = [int(character) for character in text if character.isdigit()]
-    if len(set(digits)) == 1:
-        return False
-    odd, even = digits[-1::-2], digits[-2::-2]
-    return (sum(odd) + sum(sum(divmod(2 * digit, 10)) for digit in even)) % 10 == 0
+def _is_odd(value: object) -> bool:
+    return isinstance(value, str) and len(value) >= 8 and _WITH_DIGIT.fullmatch(value) is not None

@@ -5,6 +5,7 @@ is split into words, what only tells versions apart is dropped from its end, and
 """
 
 import re
+import unicodedata
 from functools import lru_cache
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
@@ -17,25 +18,52 @@ def _words(text: str) -> frozenset[str]:
 
 SECRETS = _words(
     """
-    password passwords passwd passphrase passcode pwd secret token jwt cvv cvc otp cookie authorization
-    credential credentials creds
+    password passwords passwd passwrd passphrase passcode pwd passwort secret token jwt cvv cvc otp totp cookie
+    authorization credential credentials creds psk sharedsecret
     apikey apikeys apisecret accesskey accesskeyid secretkey privatekey signingkey encryptionkey decryptionkey
-    masterkey accountkey sharedkey storagekey subscriptionkey authkey sshkey licensekey deploykey servicekey
-    sessionkey webhookkey consumerkey appkey applicationkey hmackey aeskey rsakey cipherkey jwtkey
+    masterkey accountkey sharedkey storagekey subscriptionkey authkey sshkey licensekey deploykey servicekey keydata
+    sessionkey webhookkey consumerkey appkey applicationkey hmackey aeskey rsakey cipherkey jwtkey sharedaccesskey
     stripekey openaikey anthropickey awskey sendgridkey mailgunkey twiliokey datadogkey
     dbpass smtppass mailpass userpass ftppass mysqlpass pgpass redispass adminpass rootpass proxypass loginpass
-    sessionid recoverycode recoverycodes backupcode backupcodes seedphrase
-    secretkeybase passwort kennwort motdepasse contrasena senha
-    cardnumber creditcard creditcardnumber ccnumber
+    sshpass authpass httppass ldappass imappass vpnpass wifipass becomepass sudopass vaultpass rabbitmqpass mongopass
+    keypass storepass apppass svcpass servicepass databasepass kspass tspass
+    sessionid sessid phpsessid jsessionid recoverycode recoverycodes backupcode backupcodes verificationcode
+    securitycode accesscode authcode authorizationcode mfacode smscode seedphrase recoveryphrase secretphrase mnemonic
+    secretkeybase kennwort motdepasse contrasena senha wachtwoord heslo haslo losenord parola paroladordine matkhau sifre salasana jelszo
+    cardnumber creditcard creditcardnumber ccnumber pincode
     """
 )
 """The ends of names that say secret, without separators: `access_key`, `accessKey` and `accesskey` are one."""
 
-ALONE = _words("auth bearer pass sid")
+ALONE = _words("auth bearer pass sid pin")
 """Words that say so only when they are the whole name: `auth`, but not `last_auth`."""
+
+PLURALS = _words("tokens secrets")
+"""Names of what holds several: only members that do not look like words are secrets."""
 
 UNMISTAKABLE = ("password", "passwd", "passphrase", "apikey", "accesstoken", "authtoken", "secretkey", "privatekey")
 """Ends that say so even when a name is not split: `dbpassword`."""
+
+FOREIGN = tuple(
+    unicodedata.normalize("NFKD", word)
+    for word in (
+        *(
+            "пароль",
+            "пароля",
+            "пароли",
+            "密码",
+            "密碼",
+            "口令",
+            "パスワード",
+            "暗証番号",
+            "비밀번호",
+            "암호",
+            "κωδικός",
+        ),
+        *("كلمةالمرور", "كلمةالسر", "סיסמה", "סיסמא", "hasło", "รหัสผ่าน", "पासवर्ड"),
+    )
+)
+"""Ends that say so in other alphabets, without separators."""
 
 VERSIONS = _words(
     """
@@ -48,10 +76,10 @@ VERSIONS = _words(
 _TOKENS_OF_TEXT = _words(
     """
     page next prev previous continuation sync resume cursor eos bos pad unk mask sep cls stop end start special max min
-    first last input output prompt num
+    first last input output prompt num unexpected
     """
 )
-_DOUBTS = _words("has is no needs requires invalid missing expired wrong unexpected")
+_DOUBTS = _words("has is no existing needs requires invalid missing expired wrong unexpected use with grant")
 HARMLESS = (
     frozenset(f"{owner}token" for owner in _TOKENS_OF_TEXT)
     | frozenset(
@@ -66,14 +94,19 @@ HARMLESS = (
 
 def plain(name: str) -> str:
     """A name in lower case and without separators."""
-    return "".join(_WORD.findall(name)).lower()
+    return "".join(filter(str.isalnum, name.lower()))
 
 
 @lru_cache(maxsize=8192)
 def says_secret(name: str) -> bool:
     """Whether a name announces a secret."""
-    if len(name) > _MAX_NAME or not name.isascii():
+    if len(name) > _MAX_NAME:
         return False
+    if not name.isascii():
+        letters = unicodedata.normalize("NFKD", name)
+        name = "".join(letter for letter in letters if not unicodedata.combining(letter)).replace("ı", "i")
+        if not name.isascii():
+            return "".join(letters.lower().split()).replace("_", "").endswith(FOREIGN)
     words = [word.lower() for word in _WORD.findall(name)]
     if not words or name.count(" ") > 3:
         return False
@@ -84,3 +117,10 @@ def says_secret(name: str) -> bool:
     if "".join(words[-2:]) in HARMLESS:
         return False
     return words[-1].endswith(UNMISTAKABLE) or any("".join(words[-n:]) in SECRETS for n in (1, 2, 3))
+
+
+@lru_cache(maxsize=1024)
+def says_secrets(name: str) -> bool:
+    """Whether a name announces several secrets, of which some may be words: `refreshTokens`, not `maxTokens`."""
+    words = [word.lower() for word in _WORD.findall(name[:_MAX_NAME])]
+    return bool(words) and words[-1] in PLURALS and "".join(words[-2:]).removesuffix("s") not in HARMLESS

@@ -1,0 +1,45 @@
+"""Card numbers: of an issuer's length, in one of the groups that cards have, with a valid check digit."""
+
+import re
+from collections.abc import Iterator
+
+_LENGTHS = (
+    r"4\d{15}(?:\d{3})?",  # Visa
+    r"5[1-5]\d{14}|2(?:22[1-9]|2[3-9]\d|[3-6]\d\d|7[01]\d|720)\d{12}",  # Mastercard
+    r"3[47]\d{13}",  # American Express
+    r"3(?:0[0-5]|[68]\d)\d{11}",  # Diners Club
+    r"6(?:011|4[4-9]\d|5\d\d)\d{12}",  # Discover
+    r"35(?:2[89]|[3-8]\d)\d{12}",  # JCB
+    r"62\d{14,17}",  # UnionPay
+)
+_GROUPED = re.compile(
+    r"(?:\d{13,19}|\d{4}(?:([ -])\d{4}\1\d{4}\1\d{4}(?:\1\d{3})?|([ -])\d{6}\2\d{4,5}))(?![\w-]|\.\d)"
+)
+_NO_BEGINNING = re.compile(r".*(?:[\w.+/-]|\+\d\d )", re.DOTALL)  # of a number, what is before it; +49 is a telephone's
+_ISSUED = re.compile("|".join(_LENGTHS))
+_DIGITS = bytes(ord("0") if 48 <= byte < 58 else ord(".") for byte in range(256))
+"""A table that makes digits in a row easy to find."""
+
+
+def has_many_digits(latin: bytes) -> bool:
+    """Whether a text, in Latin-1, has as many digits in a row as a card, but for blanks and dashes."""
+    return b"0" * 13 in latin.translate(_DIGITS, b" -")
+
+
+def card_numbers(text: str) -> Iterator[tuple[int, int]]:
+    """Where card numbers begin and end."""
+    for match in _GROUPED.finditer(text):
+        if _NO_BEGINNING.fullmatch(text, max(0, match.start() - 4), match.start()):
+            continue
+        digits = match[0].replace(" ", "").replace("-", "")
+        if digits.isascii() and _ISSUED.fullmatch(digits) and _luhn(digits):
+            yield match.span()
+
+
+def _luhn(text: str) -> bool:
+    """The check digit of card numbers (ISO/IEC 7812-1)."""
+    digits = [int(character) for character in text]
+    if len(set(digits)) == 1:
+        return False
+    odd, even = digits[-1::-2], digits[-2::-2]
+    return (sum(odd) + sum(sum(divmod(2 * digit, 10)) for digit in even)) % 10 == 0

@@ -1,0 +1,130 @@
+"""Passwords among the arguments of commands that name them with one letter: `mysql -pX`, `curl -u user:X`.
+
+Options with long names (`--password X`) need no table: their names say it.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+
+class Option(NamedTuple):
+    """Where a command has its password.
+
+    `flag` is the option; `attached` that the password may follow it without a blank, `separate` with one. Of
+    `user:password` the part after `divider` is the password. `with_word`: only in this subcommand.
+    """
+
+    flag: str
+    attached: bool = False
+    separate: bool = True
+    divider: str = ""
+    with_word: str = ""
+
+
+_LOGIN = (Option("-p", with_word="login"),)
+_COMMANDS: tuple[tuple[str, tuple[Option, ...]], ...] = (
+    ("sshpass", (Option("-p", attached=True),)),
+    (
+        "mysql mysqldump mysqladmin mysqlimport mysqlcheck mariadb mariadb-dump mariadb-admin",
+        (Option("-p", attached=True, separate=False),),
+    ),
+    ("curl", tuple(Option(flag, divider=":") for flag in ("-u", "--user", "-U", "--proxy-user"))),
+    ("http https xh", tuple(Option(flag, divider=":") for flag in ("-a", "--auth"))),
+    ("docker podman helm nerdctl buildah skopeo oras crane az", _LOGIN),
+    ("mongo mongosh mongodump mongorestore mongoexport cqlsh mongoimport", (Option("-p"),)),
+    ("redis-cli valkey-cli", (Option("-a"),)),
+    ("openssl", (Option("-k"), Option("-K"), Option("-hmac"))),
+    ("7z 7za 7zz rar unrar", (Option("-p", attached=True, separate=False), Option("-hp", attached=True))),
+    ("zip unzip", (Option("-P"),)),
+    ("ldapsearch ldapadd ldapmodify ldapdelete ldapwhoami ldappasswd", (Option("-w", attached=True),)),
+    ("snmpwalk snmpget snmpset snmpbulkwalk snmptrap", (Option("-c"), Option("-A"), Option("-X"))),
+    ("sqlcmd bcp isql tsql osql ipmitool mosquitto_pub mosquitto_sub", (Option("-P", attached=True),)),
+    ("smbclient rpcclient mount.cifs", (Option("-U", divider="%"),)),
+    ("lftp", (Option("-u", divider=","),)),
+    ("plink pscp psftp putty", (Option("-pw"),)),
+    ("xfreerdp", (Option("/p:", attached=True, separate=False),)),
+    ("vault", (Option("login"),)),
+)
+_OPTIONS = {name: options for names, options in _COMMANDS for name in names.split()}
+_NAMES = "|".join(sorted(map(re.escape, _OPTIONS), key=len, reverse=True))
+_COMMAND = re.compile(rf"(?<![\w.-])(?P<name>{_NAMES}|htpasswd)(?:\.exe)?(?=[\s'\",])", re.IGNORECASE)
+_ARGUMENT = re.compile(
+    r"[ \t,]*(?:\\{0,7}\"(?P<double>[^\"\\\n]*+)\\{0,7}\""
+    r"|\\{0,7}'(?P<single>[^'\\\n]*+)\\{0,7}'|(?P<bare>[^\s,\"'\\|;\])]++))"
+)
+_MAX_ARGUMENTS = 64
+
+
+def may_hold_arguments(text: str) -> bool:
+    """Whether there is a command of the table with an option."""
+    return _has_options(text) and _COMMAND.search(text) is not None
+
+
+def secret_arguments(text: str) -> list[tuple[int, int]]:
+    """Where the arguments that are secrets begin and end in a text."""
+    if not _has_options(text):
+        return []
+    found: list[tuple[int, int]] = []
+    done = 0
+    for match in _COMMAND.finditer(text):
+        if match.start() < done:
+            continue
+        spans = list(_arguments(text, match.end()))
+        done = spans[-1][1] if spans else match.end()
+        for place, start in _secrets(match["name"].lower(), [text[begin:end] for begin, end in spans]):
+            found.append((spans[place][0] + start, spans[place][1]))
+    return found
+
+
+def _has_options(text: str) -> bool:
+    return " -" in text or "'-" in text or '"-' in text
+
+
+def secret_elements(arguments: list[str]) -> Iterator[tuple[int, int]]:
+    """Which elements of an argument list are secrets: their place, and where in them the secret begins."""
+    for place, argument in enumerate(arguments[:_MAX_ARGUMENTS]):
+        name = argument.rsplit("/", 1)[-1].lower()
+        if name in _OPTIONS or name == "htpasswd":
+            return ((place + 1 + after, start) for after, start in _secrets(name, arguments[place + 1 :]))
+    return iter(())
+
+
+def _arguments(text: str, position: int) -> Iterator[tuple[int, int]]:
+    """Where the arguments after a command are, up to the end of the line."""
+    if text[position : position + 1] in ("'", '"', "\\"):  # the closing quotation mark of the command's own name
+        position += 1
+    for _ in range(_MAX_ARGUMENTS):
+        match = _ARGUMENT.match(text, position)
+        if match is None:
+            return
+        yield match.span(match.lastgroup or 0)
+        position = match.end()
+
+
+def _secrets(name: str, arguments: list[str]) -> Iterable[tuple[int, int]]:
+    if name == "htpasswd":
+        return [(len(arguments) - 1, 0)] if len(arguments) == 4 and "b" in arguments[0] else []
+    return [
+        found
+        for option in _OPTIONS[name]
+        if not option.with_word or option.with_word in arguments
+        for place, argument in enumerate(arguments)
+        if (found := _value(option, arguments, place, argument)) is not None
+    ]
+
+
+def _value(option: Option, arguments: list[str], place: int, argument: str) -> tuple[int, int] | None:
+    """Which argument has an option's password, and where in it that begins."""
+    if argument == option.flag and option.separate and place + 1 < len(arguments):
+        following = arguments[place + 1]
+        start = following.find(option.divider) + 1 if option.divider else 0
+        is_value = not following.startswith("-") and (start > 0 or not option.divider)
+        return (place + 1, start) if is_value and _is_secret(following[start:]) else None
+    if option.attached and argument.startswith(option.flag) and _is_secret(argument[len(option.flag) :]):
+        return place, len(option.flag)
+    return None
+
+
+def _is_secret(value: str) -> bool:
+    return len(value) >= 3 and not value.startswith(("$", "[masked", "<", "*", "-", "=", "["))
