@@ -35,13 +35,12 @@ _HINTS = _without_longer((*_NAME_HINTS, *SHAPE_HINTS))
 _MORE_HINTS = (
     *MORE_SHAPE_HINTS,
     ("ok", ("token", "cookie")),
-    ("w", ("pwd", "jwt", "kennwort", "woord")),
+    ("w", ("pw", "jwt", "kennwort", "woord")),
     ("cv", ("cvc", "cvv")),
     ("pin", ('pin"', "pin:", "pin=")),
-    (
-        "code",
-        ("recovery", "backup", "verification", "security", "access", "mfa", "sms", "pin", "login", "?code", "&code"),
-    ),
+    ("code", ("recovery", "backup", "verification", "security", "access", "fa code", "sms", "login", "time", "?code")),
+    ("code", ("confirmation", "activation", "reset", "pincode", "fa_code", "facode", "&code")),
+    ("onnect", ("connect('", 'connect("', "connection('", 'connection("')),
 )
 """One of these is in every text with a secret, unless it is a token, a card number, an argument or not ASCII.
 

@@ -13,22 +13,9 @@ from failaware.ingest.names import says_secret, says_secrets
 MASK = "[masked]"
 
 _WORDS = (
-    *("pass", "pwd", "secret", "token", "key", "auth", "cookie", "cred", "jwt", "cvv", "cvc", "otp", "phrase", "sid"),
-    *(
-        "card",
-        "sess",
-        "code",
-        "bearer",
-        "kennwort",
-        "contrasen",
-        "senha",
-        "heslo",
-        "woord",
-        "psk",
-        "pin",
-        "parola(?: d'ordine)?",
-    ),
-    *("haslo", "losenord", "sifre", "salasana", "jelszo", "ccnumber", "mnemonic", "mots? de pass"),
+    *("pass", "pwd?", "secret", "token", "key", "auth", "cookie", "cred", "jwt", "cvv", "cvc", "otp", "phrase", "sid"),
+    *("card", "session[ _-]?id", "sess", "code", "bearer", "kennwort", "contrasen", "senha", "heslo", "woord", "psk"),
+    *("pin", "parola(?: d'ordine)?", "haslo", "losenord", "sifre", "salasana", "jelszo", "mnemonic", "mots? de pass"),
 )
 _FOREIGN_WORDS = (
     *("contraseñ", "hasł", "lösenord", "şifre", "jelszó", "пароль", "пароля", "密码", "密碼", "口令", "パスワード"),
@@ -40,7 +27,7 @@ ANNOUNCING_ANYWHERE = re.compile("|".join((*_WORDS, *_FOREIGN_WORDS)))
 
 _BEGINNING = re.compile(r"[\w.-]{0,100}")  # of a name, backwards
 _REST_OF_NAME = re.compile(r"[\w-]{0,100}(?:\.[\w-]{1,100}){0,5}")
-_WORD_BEFORE = re.compile(r" ([A-Za-z]{2,20})(?![\w.-])")  # backwards
+_WORD_BEFORE = re.compile(r" ([\w-]{2,20})(?![\w.])")  # backwards
 _WITH_WORD_BEFORE = frozenset(["key", "keys", "code", "codes", "phrase", "token", "number", "id"])
 
 _Q = r"(?:\\{0,7}[\"'`]|&(?:quot|apos|#34|#39);|%2[27])"
@@ -64,11 +51,15 @@ _HEADER = re.compile(
 _HEADERS = ("authorization", "cookie")
 
 _ASSIGNED = re.compile(
-    rf"{_Q}?\]?(?:\s{{0,3}}(?:=>|:=|={{1,3}}|:|->|→|：|＝|%3[AaDd])"
+    rf"{_Q}?\]?(?:\s{{0,3}}(?:=>|:=|={{1,3}}|::?|->|→|：|＝|%3[AaDd])"
     r"(?:\s{1,8}(?=string\(|[\"'])|[ \t]{0,3})(?!=)|\t+)"
 )
 _FLAG = re.compile(rf"{_Q}?(?:,? {{1,3}}|,)(?=[^\s-])")
 _ELEMENT = re.compile(r"(?:\s[^<>]{0,200})?>(?=[^<\s])(?P<bare>[^<]{1,8192})(?=</|$)")
+_MEMBER_PAIR = re.compile(rf",\s?(?=<{{0,2}}{_Q})<{{0,2}}")  # of Erlang
+_GOT = re.compile(r"[^\n]{0,100}?\b(?:got|received|given|provided|value|input|but was)[ :=]{1,3}(?=[bu]?[\"'`])")
+_PARTICLE = re.compile(r"\s?(?:は|が|为|為|是|는|은|가)\s?[「『“]?")
+_NEXT_MEMBER = re.compile(r"\s*\r?\n\s+value:[ \t]+")  # of YAML
 _PAIR = re.compile(rf"{_Q}\s?,\s?(?=[bBuN]?{_Q})")
 _PAIR_BEGINS = re.compile(r"[(\[]\s?[bBuN]?\\{0,7}[\"']$")
 _DESCRIBED = re.compile(
@@ -79,7 +70,7 @@ _CALLED = re.compile(rf"\((?={_Q})")
 _COLUMN = re.compile(r"\s{1,8}\|\s{1,8}")
 _IS = re.compile(r"(?:[ \t][^\W\d]{1,20}){0,3}\s(?:is|was|ist|lautet|war|es|est|è|é|är|era)(?:\s?:)?\s+")
 _THEN_COLON = re.compile(r"(?:[ \t][^\W\d]{1,20}){1,4}\s?[:：]\s{1,3}")
-_NEXT = re.compile(r"[ \t]{1,4}|(?=[「『«“„])")
+_NEXT = re.compile(r"[ \t]{1,4}\(?|(?=[「『«“„])")
 _CHANGED = re.compile(rf"{_Q}?\s->\s")
 _FURTHER = re.compile(rf"{_Q}?,\s?(?={_Q}?[\w-]*\d)")
 _LISTED = re.compile(rf"{_Q}?\s{{0,2}}[=:]\s{{0,2}}[\[{{(](?P<inner>[^\[\]{{}}()]++)")
@@ -96,11 +87,12 @@ _NO_SECRET = re.compile(
 _CODE = re.compile(r"(?:await )?[A-Za-z_][\w.]*[(\[]|self\.\w+|(?:os|args|settings|config|request)\.|process\.env")
 _ORDINARY = re.compile(  # of words with digits or marks: times, versions, addresses, paths, measures
     r"\d[\d.:/T+-]*Z?|v?\d+(?:\.\w+)+|[\d.,]+[A-Za-z%°]{1,3}|(?:[a-z]+://|/|\./|~/)\S*|\S+@\S+\.\w+|[\w.]+\.[a-z]{2,4}"
-    r"|[A-Za-z]+[-_ ]?\d{1,2}|[A-Z]{1,8}[-_]?\d{1,8}|[\w-]+[=:(\[].*|.*[*^?\\(){}|].*"
+    r"|[A-Za-z]+[-_ ]?\d{1,2}|[A-Z]{1,8}[-_]?\d{1,8}|[\w-]+[=(\[].*|.*[*^?\\(){}|].*"
 )
 _LETTER, _MARK, _DIGIT = re.compile(r"[^\W\d_]"), re.compile(r"[0-9!@#$%^&*+=]"), re.compile(r"\d")
 _CAMEL = re.compile(r"[a-z][A-Z]")
 _DOUBT = re.compile(r"(?i:\b(?:no such|unknown|missing|invalid|unexpected|expected|undefined|bad|no) $)")
+_IDEOGRAPHS = "\u2e80"
 _URL = re.compile(r"[a-z]{2,8}://")
 _MAX_LISTED = 20
 _NEAR = 200  # characters within which a sentence would have it
@@ -152,6 +144,8 @@ def named_values(
 
 def _name(text: str, word: re.Match[str]) -> Name:
     start, end = word.span()
+    if text[start] >= _IDEOGRAPHS:  # no blank separates it from what is around it
+        return Name(text[start:end], start, end, text[max(0, start - 2) : start])
     beginning = _BEGINNING.match(text[max(0, start - 100) : start][::-1])
     size = beginning.end() if beginning else 0
     begin = start - size
@@ -159,6 +153,8 @@ def _name(text: str, word: re.Match[str]) -> Name:
         begin += 1  # the end of an escaped line break
     while begin < start and text[begin] in "-.":
         begin += 1
+    if text[begin - 1 : begin + 1] == "-D" and begin < start:
+        begin += 1  # of a property of Java
     rest = _REST_OF_NAME.match(text, end)
     end = rest.end() if rest else end
     return Name(text[begin:end], begin, end, text[max(0, begin - 2) : begin])
@@ -213,11 +209,24 @@ def _places(text: str, name: Name) -> Iterator[tuple[int, re.Pattern[str], bool]
         yield end, _ELEMENT, False
     if after in ("'", '"', "\\", "`", "&", "%"):
         yield from _after_quoted(text, name)
+    yield from _after_bare(text, name)
+    yield from _in_prose(text, name)
+
+
+def _after_bare(text: str, name: Name) -> Iterator[tuple[int, re.Pattern[str], bool]]:
+    """After a name without quotation marks, in notations of languages."""
+    end = name.end
+    after = text[end : end + 1]
     if after == "(" and (match := _CALLED.match(text, end)) and not name.text[0].islower():
         yield match.end(), _VALUE, name.text.isupper() is False
+    if after == "," and name.before[-1:] in ("{", "(") and (match := _MEMBER_PAIR.match(text, end)):
+        yield match.end(), _VALUE, False
+    if name.before == ": " and (match := _NEXT_MEMBER.match(text, end)):
+        yield match.end(), _VALUE, False
+    if match := _PARTICLE.match(text, end):
+        yield match.end(), _PROSE_VALUE, True
     if name.before == "| " and (match := _COLUMN.match(text, end)):
         yield match.end(), _VALUE, False
-    yield from _in_prose(text, name)
 
 
 def _after_quoted(text: str, name: Name) -> Iterator[tuple[int, re.Pattern[str], bool]]:
@@ -235,6 +244,8 @@ def _in_prose(text: str, name: Name) -> Iterator[tuple[int, re.Pattern[str], boo
     if match := _IS.match(text, name.end):
         yield match.end(), _PROSE_VALUE, True
     if match := _THEN_COLON.match(text, name.end):
+        yield match.end(), _PROSE_VALUE, True
+    if match := _GOT.match(text, name.end):
         yield match.end(), _PROSE_VALUE, True
     if match := _NEXT.match(text, name.end):
         is_statement = name.text.isupper() and text[match.end() : match.end() + 1] in ("'", '"')
@@ -293,7 +304,7 @@ def _is_odd(name: Name, secret: str, group: str) -> bool:
 
 def _is_doubted(text: str, name: Name) -> bool:
     """`no such secret: prod/db`: what follows is a name, or a secret that was refused."""
-    return _DOUBT.search(text, max(0, name.start - 24), name.start) is not None
+    return name.before[-1:] == ":" or _DOUBT.search(text, max(0, name.start - 24), name.start) is not None
 
 
 def _members(text: str, name: Name, *, all_strings: bool) -> list[tuple[int, int]]:

@@ -18,18 +18,22 @@ def _words(text: str) -> frozenset[str]:
 
 SECRETS = _words(
     """
-    password passwords passwd passwrd passphrase passcode pwd passwort secret token jwt cvv cvc otp totp cookie
+    password passwords passwd passwrd passphrase passcode pwd pw passwort secret token jwt cvv cvc otp totp cookie
     authorization credential credentials creds psk sharedsecret
     apikey apikeys apisecret accesskey accesskeyid secretkey privatekey signingkey encryptionkey decryptionkey
     masterkey accountkey sharedkey storagekey subscriptionkey authkey sshkey licensekey deploykey servicekey keydata
     sessionkey webhookkey consumerkey appkey applicationkey hmackey aeskey rsakey cipherkey jwtkey sharedaccesskey
+    functionskey rapidapikey presharedkey networkkey wepkey adminkey rootkey clientkey serverkey writekey ingestkey
+    ingestionkey instrumentationkey integrationkey cryptkey cryptokey sealkey vaultkey walletkey unsealkey
     stripekey openaikey anthropickey awskey sendgridkey mailgunkey twiliokey datadogkey
     dbpass smtppass mailpass userpass ftppass mysqlpass pgpass redispass adminpass rootpass proxypass loginpass
     sshpass authpass httppass ldappass imappass vpnpass wifipass becomepass sudopass vaultpass rabbitmqpass mongopass
-    keypass storepass apppass svcpass servicepass databasepass kspass tspass
+    requirepass rootpw bindpw bindpass keypass storepass apppass svcpass servicepass databasepass kspass tspass
     sessionid sessid phpsessid jsessionid recoverycode recoverycodes backupcode backupcodes verificationcode
-    securitycode accesscode authcode authorizationcode mfacode smscode seedphrase recoveryphrase secretphrase mnemonic
-    secretkeybase kennwort motdepasse contrasena senha wachtwoord heslo haslo losenord parola paroladordine matkhau sifre salasana jelszo
+    securitycode accesscode authcode authorizationcode mfacode smscode logincode onetimecode otpcode 2facode
+    authenticationcode confirmationcode activationcode resetcode seedphrase recoveryphrase secretphrase mnemonic
+    secretkeybase kennwort motdepasse contrasena senha wachtwoord heslo haslo losenord parola
+    paroladordine matkhau sifre salasana jelszo
     cardnumber creditcard creditcardnumber ccnumber pincode
     """
 )

@@ -75,7 +75,7 @@ SHAPES = (
         "webhook address",
         ("hook",),
         re.compile(
-            r"(?P<keep>hooks\.slack\.com/(?:services|workflows|triggers)/|/api/webhooks/\d{5,25}/|webhook\.office\.com/"
+            r"(?P<keep>hooks\.slack\.com/(?:services|workflows|triggers)/|/api/webhooks/\d{5,25}/|(?:outlook|webhook)\.office\.com/(?:webhookb?/)?"
             r"|hooks\.zapier\.com/hooks/catch/|chat\.googleapis\.com/v1/spaces/)[\w/@-]{8,}"
         ),
     ),
@@ -83,8 +83,8 @@ SHAPES = (
         "statement of a database",
         ("identified",),
         re.compile(
-            r"(?i:(?P<keep>\bidentified\s+(?:with\s+[\"'\\]{0,3}\w{1,64}[\"'\\]{0,3}\s+)?(?:by|as)\s+(?:password\s+)?(?P<mark>\\{0,7}[\"'])))"
-            r"(?!\[masked\])(?:(?!(?P=mark))[^\n]){1,256}(?=(?P=mark)|$)"
+            r"(?i:(?P<keep>\bidentified\s+(?:with\s+[\"'\\]{0,3}\w{1,64}[\"'\\]{0,3}\s+)?(?:by|as)\s+(?:password\s+)?))"
+            r"(?:(?P<mark>\\{0,7}[\"'])(?!\[masked\])(?:(?!(?P=mark))[^\n]){1,256}(?:(?P=mark)|$)|(?=[^\s;]{0,64}\d)[^\s;\"'\\]{4,64})"
         ),
     ),
     Shape(
@@ -93,12 +93,20 @@ SHAPES = (
         re.compile(r"(?i:(?P<keep>\bauth (?:plain|login) ))[A-Za-z0-9+/=]{8,}"),
     ),
     Shape(
-        "login of IMAP or FTP",
-        ("login ", "pass "),
+        "login of IMAP, Redis or FTP",
+        ("login ", "auth ", "pass "),
         re.compile(
-            rf"(?P<keep>\bLOGIN {_QUOTE}?[^\s\"'\\]{{1,64}}{_QUOTE}? {_QUOTE}?|(?:^|['\"])PASS )"
-            r"(?!with|superuser|\[masked\])[^\s\"'\\]{3,64}(?=[\s\"'\\]|$)(?![ ][a-z])",
+            rf"(?P<keep>\b(?:LOGIN|AUTH) {_QUOTE}?[^\s\"'\\]{{1,64}}{_QUOTE}? {_QUOTE}?|(?:^|['\"])PASS )"
+            r"(?=[^\s\"'\\]{0,64}[\d!@#$%^&*])[^\s\"'\\]{3,64}(?=[\s\"'\\]|$)(?!\[masked\])",
             re.MULTILINE,
+        ),
+    ),
+    Shape(
+        "third argument of a connection",
+        ("connect(", "construct(", "connection(", "login("),
+        re.compile(
+            r"(?P<keep>(?i:\b\w{0,40}(?:connect|construct|connection|login)\()\s?[\"'][^\"'\n]{0,256}[\"'],\s?[\"'][^\"'\n]{0,64}[\"'],\s?[\"'])"
+            r"(?!\[masked\])[^\"'\n]{3,256}(?=[\"'])"
         ),
     ),
     Shape(
@@ -132,7 +140,7 @@ SHAPES = (
 )
 """Shapes of secrets that need no name."""
 
-_COMMON = ("@", "$", "sig", "hmac")
+_COMMON = ("@", "$", "sig", "hmac", "connect(", "construct(", "connection(", "login(", "auth ")
 HINTS = tuple(hint for shape in SHAPES for hint in shape.hints if hint not in _COMMON)
 """One of these is in every text with such a shape, or something that `MORE_HINTS` finds."""
 MORE_HINTS = (
