@@ -86,7 +86,7 @@ def _give_back_locale() -> None:
 def _event(args: argparse.Namespace) -> NewEvent:
     """What is recorded of the run; names that make no sense are refused before anything runs."""
     recorder = Recorder(Masker())
-    name = as_name(os.path.basename(args.program[0]) or "program")
+    name = as_name(os.path.basename(args.program[0]) or "program", recorder)
     about = {"cwd": _folder(), "host": socket.gethostname()}
     given = {"now": now_us(), "key": args.key, "source": args.source}
     event_type = args.type if args.type is not None else name

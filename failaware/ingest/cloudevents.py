@@ -32,11 +32,11 @@ def event(values: dict[str, Any], raw: str, recorder: Recorder, now: int) -> Obs
     """
     _check(values)
     made, _ = recorder.event(
-        as_name(values["type"]),
+        as_name(values["type"], recorder),
         values,
         now=now,
-        key=as_name(f"{values['source'].replace(' ', '%20')} {values['id']}"),  # no blank is in a URI
-        source=as_name(values["source"]),
+        key=as_name(f"{values['source'].replace(' ', '%20')} {values['id']}", recorder),  # no blank is in a URI
+        source=as_name(values["source"], recorder),
         occurred_at=parse_time(values.get("time")),
         raw=None if _decode(values) else raw,
     )

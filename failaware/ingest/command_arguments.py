@@ -48,7 +48,7 @@ _COMMANDS: tuple[tuple[str, tuple[Option, ...]], ...] = (
 )
 _OPTIONS = {name: options for names, options in _COMMANDS for name in names.split()}
 _NAMES = "|".join(sorted(map(re.escape, _OPTIONS), key=len, reverse=True))
-_COMMAND = re.compile(rf"(?<![\w.-])(?P<name>{_NAMES}|htpasswd)(?:\.exe)?(?=[\s'\",])", re.IGNORECASE)
+_COMMAND = re.compile(rf"(?<![\w.-])(?P<name>{_NAMES}|htpasswd)(?:\.exe)?(?=[\s'\",\\])", re.IGNORECASE)
 _ARGUMENT = re.compile(
     r"[ \t,]*(?:\\{0,7}\"(?P<double>[^\"\\\n]*+)\\{0,7}\""
     r"|\\{0,7}'(?P<single>[^'\\\n]*+)\\{0,7}'|(?P<bare>[^\s,\"'\\|;\])]++))"
@@ -104,7 +104,8 @@ def _arguments(text: str, position: int) -> Iterator[tuple[int, int]]:
 
 def _secrets(name: str, arguments: list[str]) -> Iterable[tuple[int, int]]:
     if name == "htpasswd":
-        return [(len(arguments) - 1, 0)] if len(arguments) == 4 and "b" in arguments[0] else []
+        has_password = len(arguments) == 4 and "b" in arguments[0] and _is_secret(arguments[-1])
+        return [(len(arguments) - 1, 0)] if has_password else []
     return [
         found
         for option in _OPTIONS[name]

@@ -4,7 +4,6 @@ A report is read as a stream, with expat. It needs no document type, and so none
 could grow or reach outside.
 """
 
-import hashlib
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -241,7 +240,7 @@ class _Reports:
     def _observed(self, test: _Test) -> Observed:
         given, suite = test.attributes, test.suite
         name = ".".join(part for part in (given.get("classname"), given.get("name")) if part)
-        run = suite.get("timestamp") or hashlib.sha256(repr((given, suite, test.problems)).encode()).hexdigest()[:16]
+        run = suite.get("timestamp") or self._recorder.digest(repr((given, suite, test.problems)))[:16]
         key = self._own_key(f"junit:{suite.get('name', '')} {run} {name}")
         payload: dict[str, Any] = {"test": given, "suite": suite}
         if test.properties:
@@ -250,28 +249,28 @@ class _Reports:
         recorder = self._recorder
         event = event_of(
             recorder,
-            as_name(name),
+            as_name(name, recorder),
             payload,
             now=self._chunk.now,
             key=key,
-            source=as_name(f"junit:{suite.get('name', '')}"),
+            source=as_name(f"junit:{suite.get('name', '')}", recorder),
             occurred_at=_time(suite.get("timestamp")),
         )
         return Observed(event, tuple(_attempts(test, event.occurred_at, recorder)))
 
     def _own_key(self, key: str) -> str:
         """A key that no other test of the report has: one name may be run with several parameters."""
-        own, number = as_name(key), 1
+        own, number = as_name(key, self._recorder), 1
         while own in self._keys:
             number += 1
-            own = as_name(f"{key} {number}")
+            own = as_name(f"{key} {number}", self._recorder)
         self._keys.add(own)
         return own
 
 
 def _attempts(test: _Test, began: int, recorder: Recorder) -> Iterator[NewAttempt]:
     """The tries of one test: more than one where it was run again, as Surefire reports it."""
-    worker = as_name(test.suite.get("hostname") or "observed")
+    worker = as_name(test.suite.get("hostname") or "observed", recorder)
     took = _span(test.attributes.get("time"))
     final = [problem for problem in test.problems if problem[0] in _FINAL]
     again = [problem for problem in test.problems if problem[0] not in _FINAL]

@@ -105,8 +105,8 @@ class FailureHandler(logging.Handler):
         if entry.stack and (entry.error or entry.raised):
             payload["stack"] = bounded(entry.stack, MAX_TRACEBACK)
         now = self._store.clock()
-        name = as_name(text_of(record.name))  # a logger may have any
-        source = as_name(f"logging:{text_of(record.process)}")
+        name = as_name(text_of(record.name), self._store.recorder)  # a logger may have any
+        source = as_name(f"logging:{text_of(record.process)}", self._store.recorder)
         return event_of(
             self._store.recorder, name, payload, now=now, source=source, occurred_at=_moment(record.created, now)
         )

@@ -20,34 +20,31 @@ from failaware.ingest.tokens import tokens
 
 __all__ = ["MASK", "Masker"]
 
-_NAME_HINTS = (
-    *("pass", "secret", "key", "auth", "cred", "otp", "phrase", "sid", "card", "session", "contrasen", "senha", "psk"),
-)
+_NAME_HINTS = ("pass", "secret", "auth", "cred", "otp", "phrase", "sid", "card", "session", "psk")
+_MORE_NAME_HINTS = {
+    "ok": ("token", "cookie"),
+    "ey": ("key",),
+    "w": ("pw", "jwt", "kennwort", "woord"),
+    "cv": ("cvc", "cvv"),
+    "sen": ("senha", "contrasen"),
+    "pin": ('pin"', "pin:", "pin="),
+    "code": (
+        *("recovery", "backup", "verification", "security", "access", "fa", "sms", "login", "time", "?code", "&code"),
+        *("confirmation", "activation", "reset", "pincode"),
+    ),
+}
+_HINTS = tuple(sorted({*_NAME_HINTS, *SHAPE_HINTS, *MORE_SHAPE_HINTS, *_MORE_NAME_HINTS}))
+_MORE_HINTS = {
+    part: MORE_SHAPE_HINTS.get(part, ()) + _MORE_NAME_HINTS.get(part, ())
+    for part in (*MORE_SHAPE_HINTS, *_MORE_NAME_HINTS)
+}
+"""One of the hints is in every text with a secret, unless it is a token, a card number, an argument or not ASCII.
 
-
-def _without_longer(hints: Iterable[str]) -> tuple[str, ...]:
-    """The hints that contain no other one."""
-    every = set(hints)
-    return tuple(sorted(hint for hint in every if not any(other != hint and other in hint for other in every)))
-
-
-_HINTS = _without_longer((*_NAME_HINTS, *SHAPE_HINTS))
-_MORE_HINTS = (
-    *MORE_SHAPE_HINTS,
-    ("ok", ("token", "cookie")),
-    ("w", ("pw", "jwt", "kennwort", "woord")),
-    ("cv", ("cvc", "cvv")),
-    ("pin", ('pin"', "pin:", "pin=")),
-    ("code", ("recovery", "backup", "verification", "security", "access", "fa code", "sms", "login", "time", "?code")),
-    ("code", ("confirmation", "activation", "reset", "pincode", "fa_code", "facode", "&code")),
-    ("onnect", ("connect('", 'connect("', "connection('", 'connection("')),
-)
-"""One of these is in every text with a secret, unless it is a token, a card number, an argument or not ASCII.
-
-The second ones are looked for only where their first parts are: looking for hints is most of what a text costs that
-holds no secret.
+Looking for them is most of what a text costs that holds no secret. So what several have in common is looked for first,
+and what of it announces something only where that is there.
 """
-_SHORT_WORD = re.compile(r"(?!\d{13})[\w.-]{0,15}")
+_SHORT = 16
+_SHORT_WORD = re.compile(r"(?!\d{13})[\w.-]*")
 """Most names and many values: too short for a provider's token, and nothing in it announces anything."""
 _SEPARATOR = re.compile(r"[\s=:,<>\[(\"'%]")
 """One of these is between what announces a secret and the secret."""
@@ -88,7 +85,7 @@ class Masker:
 
     def mask_text(self, text: str) -> tuple[str, int]:
         """The text without its secrets, and how many there were."""
-        if not self._enabled or _SHORT_WORD.fullmatch(text):
+        if not self._enabled or (len(text) < _SHORT and _SHORT_WORD.fullmatch(text)):
             return text, 0
         hits = 0
         for _ in range(_MAX_PASSES):
@@ -149,7 +146,7 @@ class Masker:
     def _dict(self, item: dict[Any, Any], waiting: list[tuple[Any, Any]]) -> tuple[dict[Any, Any], int]:
         copy: dict[Any, Any] = {}
         hits = 0
-        described = self._described_fields(item)
+        described = frozenset() if _DESCRIBING_FIELDS.isdisjoint(item) else self._described_fields(item)
         for name, value in item.items():
             kept, replaced = self.mask_text(name) if isinstance(name, str) else (name, 0)
             while kept in copy:
@@ -168,7 +165,7 @@ class Masker:
 
     def _described_fields(self, item: dict[Any, Any]) -> frozenset[str]:
         """Which members have the value of a secret that another member names, as in {"name": …, "value": …}."""
-        if len(item) > 8 or _DESCRIBING_FIELDS.isdisjoint(item):
+        if len(item) > 8:
             return frozenset()
         if any(self.says_secret(item.get(field)) for field in _NAME_FIELDS):
             return _VALUE_FIELDS
@@ -209,10 +206,7 @@ class Masker:
 def _is_hinted(text: str, lower: str) -> bool:
     """Whether something announces a secret."""
     for hint in _HINTS:
-        if hint in lower:
-            return True
-    for part, hints in _MORE_HINTS:
-        if part in lower and any(hint in lower for hint in hints):
+        if hint in lower and (hint not in _MORE_HINTS or any(map(lower.__contains__, _MORE_HINTS[hint]))):
             return True
     return not text.isascii() and ANNOUNCING_ANYWHERE.search(lower) is not None
 

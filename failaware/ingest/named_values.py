@@ -42,7 +42,7 @@ _QUOTED = (
     r"|[「『«“„‘](?P<foreign>[^」』»”“’\n]{1,256}))"
 )
 _WRAPPER = r"(?:&?[A-Z]\w{0,40}[({]){0,2}(?:string\(\d{1,9}\) )?[bBuUrRN]{0,2}"  # Some("…"), b"…", N'…'
-_VALUE = re.compile(rf"{_WRAPPER}{_QUOTED}|\{{(?P<braced>[^{{}}\n]{{3,256}})\}}(?=;|$)|(?P<bare>{_BARE})", re.DOTALL)
+_VALUE = re.compile(rf"{_WRAPPER}{_QUOTED}|\{{(?P<braced>[^{{}}\n\"']{{3,256}})\}}(?=;|$)|(?P<bare>{_BARE})", re.DOTALL)
 _PROSE_VALUE = re.compile(rf"[bBuN]?{_QUOTED}|(?P<bare>{_BARE})", re.DOTALL)
 _BLOCK = re.compile(r"[|>][+-]?[ \t]*\r?\n[ \t]+(?P<bare>\S[^\r\n]*)")  # of YAML
 _HEADER = re.compile(
@@ -54,6 +54,7 @@ _ASSIGNED = re.compile(
     rf"{_Q}?\]?(?:\s{{0,3}}(?:=>|:=|={{1,3}}|::?|->|→|：|＝|%3[AaDd])"
     r"(?:\s{1,8}(?=string\(|[\"'])|[ \t]{0,3})(?!=)|\t+)"
 )
+_VALUE_OBJECT = re.compile(rf"\{{\s{{0,8}}{_Q}?(?:[Vv]alue|plain[tT]ext){_Q}?\s?:\s?(?={_Q})")
 _FLAG = re.compile(rf"{_Q}?(?:,? {{1,3}}|,)(?=[^\s-])")
 _ELEMENT = re.compile(r"(?:\s[^<>]{0,200})?>(?=[^<\s])(?P<bare>[^<]{1,8192})(?=</|$)")
 _MEMBER_PAIR = re.compile(rf",\s?(?=<{{0,2}}{_Q})<{{0,2}}")  # of Erlang
@@ -195,6 +196,8 @@ def _places(text: str, name: Name) -> Iterator[tuple[int, re.Pattern[str], bool]
         if name.is_header:
             yield match.end(), _HEADER, False
         yield match.end(), _BLOCK, False
+        if inner := _VALUE_OBJECT.match(text, match.end()):
+            yield inner.end(), _VALUE, False
         yield match.end(), _VALUE, match[0] == "\t" or _is_doubted(text, name)
         return
     after = text[end : end + 1]

@@ -5,7 +5,6 @@ an exception that a span recorded; other records, spans and metrics are no failu
 digest of what a record says and of its place among equal ones of its request, so that the same file can be read again.
 """
 
-import hashlib
 import json
 import re
 from collections import Counter
@@ -51,7 +50,7 @@ def events(request: dict[str, Any], recorder: Recorder, now: int) -> Read:
             if not _is_failure(record, attributes):
                 ignored += 1
                 continue
-            digest = hashlib.sha256(raw).hexdigest()[:32]
+            digest = recorder.digest(raw.decode())[:32]
             seen[digest] += 1
             key = f"otlp:{digest}" + (f":{seen[digest]}" if seen[digest] > 1 else "")
             found.append(_event(resource, scope, record, attributes, key=key, recorder=recorder, now=now))
@@ -123,14 +122,16 @@ def _event(
     }
     event = event_of(
         recorder,
-        as_name(str(record.get("eventName") or scope.get("name") or resource.get("service.name") or "otel.log")),
+        as_name(
+            str(record.get("eventName") or scope.get("name") or resource.get("service.name") or "otel.log"), recorder
+        ),
         {name: value for name, value in said.items() if value not in (None, "", {})},
         now=now,
         key=key,
-        source=as_name("/".join(str(resource[name]) for name in _WHO if resource.get(name)) or "otel"),
+        source=as_name("/".join(str(resource[name]) for name in _WHO if resource.get(name)) or "otel", recorder),
         occurred_at=_time(record),
     )
-    return observed(event, failed, worker=as_name(str(resource.get("host.name") or "observed")))
+    return observed(event, failed, worker=as_name(str(resource.get("host.name") or "observed"), recorder))
 
 
 def _failure(record: dict[str, Any], attributes: dict[str, Any], body: Any, recorder: Recorder) -> Failure:

@@ -204,10 +204,12 @@ class _Recorder:
         nodeid, worker = test
         event = event_of(
             self._store.recorder,
-            as_name(nodeid),
+            as_name(nodeid, self._store.recorder),
             _payload(phases, worker) | {"run": self._run},
             now=self._store.clock(),
-            key=as_name(f"pytest:{self._run} {nodeid}" + (f" {worker}" if self._by_worker else "")),
+            key=as_name(
+                f"pytest:{self._run} {nodeid}" + (f" {worker}" if self._by_worker else ""), self._store.recorder
+            ),
             source="pytest",
             occurred_at=tries[0].started_at,
         )

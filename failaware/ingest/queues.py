@@ -57,20 +57,21 @@ class TaskLog:
             tries: UNNUMBERED attempts; with a `retry_at` the queue will try again.
             unless_tried_by: a process that ran this try and is gone; nothing is added to what it recorded itself.
         """
+        recorder = self._store.recorder
         try:
             event = event_of(
-                self._store.recorder,
-                as_name(name),
+                recorder,
+                as_name(name, recorder),
                 payload,
                 now=self.now(),
-                key=as_name(f"{self._queue}:{task_id}"),
+                key=as_name(f"{self._queue}:{task_id}", recorder),
                 source=self._queue,
                 occurred_at=tries[0].started_at,
             )
             try:
                 self._store.write(self._job(Observed(event, tuple(tries)), unless_tried_by))
             except KeyConflict:  # a task that replaced another one has its id
-                event = event._replace(key=as_name(f"{self._queue}:{task_id} {name}"))
+                event = event._replace(key=recorder.masked_key(as_name(f"{self._queue}:{task_id} {name}", recorder)))
                 self._store.write(self._job(Observed(event, tuple(tries)), unless_tried_by))
         except Exception as error:  # noqa: BLE001 - the task and its queue must not suffer from it
             _log.error("task %s[%s] is not recorded: %s", name, task_id, error)

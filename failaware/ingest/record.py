@@ -1,6 +1,5 @@
 """From what a caller gives to an event that can be appended: validated, masked, bounded. Reads no clock."""
 
-import hashlib
 import json
 import math
 import operator
@@ -153,8 +152,11 @@ class Recorder:
         masked, hits = self.masker.mask_text(key)
         if not hits:
             return key
-        digest = keyed_digest(self._store_key, key.encode("utf-8", "surrogatepass")).hex()[:16]
-        return f"{masked[: _MAX_NAME - 17]} {digest}"
+        return f"{masked[: _MAX_NAME - 17]} {self.digest(key)[:16]}"
+
+    def digest(self, text: str) -> str:
+        """64 hex digits for a text, under the key of the store, so that a short text cannot be found by guessing."""
+        return keyed_digest(self._store_key, text.encode("utf-8", "surrogatepass")).hex()
 
     def from_mapping(
         self, line: Mapping[str, Any], *, now: int, raw: str | None = None, besides: tuple[str, ...] = ()
@@ -238,12 +240,15 @@ def _event_number(given: object) -> int:
     return number
 
 
-def as_name(text: str) -> str:
-    """A name that others gave as one of ours: all of it can be seen; 512 characters at most, a digest of the rest."""
+def as_name(text: str, recorder: Recorder) -> str:
+    """A name that others gave as one of ours: all of it can be seen; 512 characters at most, a digest of the rest.
+
+    What has to be cut loses its secrets before: cut in two, they would not be recognized.
+    """
     name = fitting(text)
     if len(name) <= _MAX_NAME:
         return name or "unnamed"
-    return f"{name[: _MAX_NAME - 17]} {hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
+    return f"{recorder.masker.mask_text(name)[0][: _MAX_NAME - 17]} {recorder.digest(text)[:16]}"
 
 
 def _from_iso(text: str) -> datetime:

@@ -101,11 +101,11 @@ def _observed(event: Mapping[str, Any], recorder: Recorder, now: int) -> Observe
 def _event(event: Mapping[str, Any], failed: Failure, recorder: Recorder, now: int) -> NewEvent:
     return event_of(
         recorder,
-        as_name(_where(event)),
+        as_name(_where(event), recorder),
         _payload(event, failed),
         now=now,
-        key=as_name(f"sentry:{given}") if isinstance(given := event.get("event_id"), str) and given else None,
-        source=as_name(_source(event)),
+        key=as_name(f"sentry:{given}", recorder) if isinstance(given := event.get("event_id"), str) and given else None,
+        source=as_name(_source(event), recorder),
         occurred_at=_time(event.get("timestamp")),
     )
 

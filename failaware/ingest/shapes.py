@@ -121,8 +121,7 @@ SHAPES = (
         "line of .pgpass",
         (":5432:",),
         re.compile(
-            r"(?P<keep>^[\w.*-]{1,255}:(?:\d{2,5}|\*):[\w*-]{1,63}:[\w*-]{1,63}:)(?!\[masked\])[^\s:]{3,}$",
-            re.MULTILINE,
+            r"(?P<keep>(?<![\w.*:-])[\w.*-]{1,255}:5432:[\w*-]{1,63}:[\w*-]{1,63}:)(?!\[masked\])[^\s:\"']{3,}(?=[\s\"']|$)"
         ),
     ),
     Shape(
@@ -140,15 +139,17 @@ SHAPES = (
 )
 """Shapes of secrets that need no name."""
 
-_COMMON = ("@", "$", "sig", "hmac", "connect(", "construct(", "connection(", "login(", "auth ")
-HINTS = tuple(hint for shape in SHAPES for hint in shape.hints if hint not in _COMMON)
-"""One of these is in every text with such a shape, or something that `MORE_HINTS` finds."""
-MORE_HINTS = (
-    ("@", ("//", "thin:")),
-    ("$", ("$2", "$apr1$", "$1$", "$5$", "$6$", "$y$", "argon2", "scrypt$", "pbkdf2")),
-    ("sig", ("sig=", "signature=")),
-    ("hmac", ("hmac=",)),
-)
+HINTS = ("-----", "basic ", "bearer ", ":5432:", "identified", "login ")
+"""One of these is in every text with such a shape, or what `MORE_HINTS` has, or the name of a secret."""
+MORE_HINTS = {
+    "@": ("//", "thin:"),
+    "$": ("$2", "$apr1$", "$1$", "$5$", "$6$", "$y$", "argon2", "scrypt$", "pbkdf2"),
+    "sig": ("sig=", "signature="),
+    "hmac": ("hmac=",),
+    "ok": ("hook",),
+    "ey": ("eyj",),
+    "ect(": ("connect('", 'connect("'),
+}
 """What is often in texts, and what of it is worth a closer look."""
 _END = re.compile(rf"-----END {_KEY_NAME}")
 _BODY_BACKWARDS = re.compile(r"(?:[A-Za-z0-9+/=,:. -]|\s|(?:n|r)\\){16,16384}")

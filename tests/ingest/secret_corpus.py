@@ -43,7 +43,7 @@ class Sample(NamedTuple):
 
 
 def read(name: str) -> list[Sample]:
-    """The samples of one file: shapes, sentences, lookalikes or fresh."""
+    """The samples of one file of `corpus`, by its name without .txt."""
     lines = (_FOLDER / f"{name}.txt").read_text(encoding="utf-8").splitlines()
     return [_sample(line) for line in lines if line and not line.startswith("# ")]
 

@@ -42,7 +42,7 @@ def test_names_that_people_and_file_systems_have(store, path, name, capfd):
     assert handlers.handles(name)
     Worker(store, handlers).run(until_idle=True)
     assert [event.event_type for event in handled] == [name]
-    assert as_name(name) == name
+    assert as_name(name, store.recorder) == name
     with Inspector.open(path) as inspector:
         assert [event.event_type for event in inspector.events(f'type:"{name}"')] == [name]
     assert main(["--db", str(path), "event", "1"]) == 0
@@ -57,8 +57,8 @@ def test_names_of_which_a_part_cannot_be_seen(store, name):
             store.record("a" if about else name, **about)
     with pytest.raises(HandlerError):
         Handlers().on(name)
-    assert as_name(name).startswith("pay\\")
-    store.record(as_name(name))
+    assert as_name(name, store.recorder).startswith("pay\\")
+    store.record(as_name(name, store.recorder))
 
 
 def test_a_prefix_may_hold_blanks_too():

@@ -1,5 +1,6 @@
-"""A corpus of secrets and look-alikes, of which half was written before the patterns; and where masking must reach."""
+"""Secrets and look-alikes that were written before the first patterns, or with them; and where masking must reach."""
 
+import hashlib
 import json
 import time
 
@@ -9,6 +10,9 @@ from hypothesis import strategies as st
 
 from failaware.cli.main import main
 from failaware.ingest.masking import MASK, Masker
+from failaware.ingest.program import TAIL, Ended, describe_end
+from failaware.ingest.queues import TaskLog
+from failaware.model import UNNUMBERED, NewAttempt
 from tests.conftest import query
 from tests.ingest import secrets
 
@@ -72,6 +76,7 @@ def test_what_the_quick_look_passes_over_holds_none(value):
 @pytest.mark.parametrize(
     "piece",
     ["password=", "a:", "-----BEGIN PRIVATE KEY-----", "://a:", '\\"', "<a>", "--p ", "eyJ", "4111 ", "token is "]
+    + ["password", "mysql -p", "Key (token)=(", "[SQL: ", "\u5bc6\u7801", "bearer ", "PASS a\n", "//a:", "tokens: ["]
     + ['Authorization: =""', 'x="', 'cookie: ="a"', "key ", "sk-a-", "('token', ", '"name": "token", '],
 )
 def test_hostile_text_is_masked_in_linear_time(piece):
@@ -129,6 +134,41 @@ def test_a_name_that_stands_twice_hides_nothing(store, path, tmp_path):
     lines.write_text('{"type": "job", "payload": {"a": {"password": "tr0ub4dor", "password": null}}}\n')
     assert main(["--db", str(path), "ingest", str(lines)]) == 0
     assert query(store, "SELECT event_payload FROM event_log") == [('{"a":{"password":null}}',)]
+
+
+def test_a_key_of_which_only_the_end_was_kept_is_gone():
+    """The last 16 KiB of what a program wrote may begin inside a private key."""
+    lines = "\n".join(secrets.A + f"{n:04}" for n in range(50))
+    written = f"{lines}\n-----END RSA PRIVATE KEY-----\n" + "a line of the log\n" * 800
+    tail = (f"-----BEGIN RSA PRIVATE KEY-----\n{lines}\n" + written).encode()[-TAIL:]
+    kept = describe_end(Ended(3, 0, 1, err=tail), masker=Masker())
+    assert kept is not None
+    assert secrets.A[10:40] not in repr(kept)
+    assert "a line of the log" in repr(kept)
+
+
+def test_no_digest_of_a_long_name_or_of_a_record_can_be_guessed(store, path, tmp_path, capsys):
+    text = "x" * 600 + " otp=482913"
+    record = {"severityNumber": 17, "body": {"stringValue": "otp=482913"}}
+    request = {"resourceLogs": [{"scopeLogs": [{"logRecords": [record]}]}]}
+    event = {"specversion": "1.0", "id": text, "source": "/s", "type": "t"}
+    (tmp_path / "in.jsonl").write_text(json.dumps(request) + "\n" + json.dumps(event) + "\n")
+    assert main(["--db", str(path), "ingest", str(tmp_path / "in.jsonl")]) == 0
+    kept = everything(store)
+    raw = json.dumps([{}, {}, record], sort_keys=True).encode()
+    for guess in (raw, f"/s {text}".encode(), text.encode()):
+        assert hashlib.sha256(guess).hexdigest()[:16] not in kept
+    assert main(["--db", str(path), "ingest", str(tmp_path / "in.jsonl")]) == 0
+    assert everything(store) == kept
+
+
+def test_a_task_that_replaces_another_has_no_secret_in_its_key(store):
+    queue = TaskLog(store, "q")
+    attempt = NewAttempt(UNNUMBERED, None, "w", 1, 2, None, None)
+    for name in ("a", "b"):
+        queue.write(f"token={secrets.A[:30]}", name, {}, [attempt])
+    assert len(query(store, "SELECT key FROM event_key")) == 2
+    assert secrets.A[:30] not in everything(store)
 
 
 def test_keys_that_differ_in_a_secret_only_are_two(store):
