@@ -6,6 +6,7 @@ import time
 from failaware.ingest.masking import Masker
 from tests.ingest import secret_corpus
 
+FILES = ("shapes", "sentences", "fresh", "fresh2", "fresh3", "lookalikes", "fresh_lookalikes", "fresh_lookalikes2")
 PAYLOADS = (
     {"order_id": 17, "amount": 12.5, "currency": "EUR", "items": [{"sku": "A-1", "qty": 2}, {"sku": "B-7", "qty": 1}]},
     {"id": "8f14e45f", "to": "ada@example.com", "template": "welcome", "locale": "de"},
@@ -28,7 +29,7 @@ def _microseconds(function, rounds=5_000):
 
 def main() -> None:
     """Print how much of each part of the corpus is masked rightly, and what a text costs that holds no secret."""
-    for name in ("shapes", "sentences", "fresh", "fresh2", "lookalikes", "fresh_lookalikes"):
+    for name in FILES:
         samples = secret_corpus.read(name)
         right = sum(sample.is_right() for sample in samples)
         print(f"{name}: {right} of {len(samples)} masked rightly, {right / len(samples):.1%}")

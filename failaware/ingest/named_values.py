@@ -39,7 +39,7 @@ _QUOTED = (
     r"|\\{1,7}[\"'](?P<escaped>(?:[^\\]++|\\(?!\\{0,6}[\"']))++)"  # JSON in JSON
     r"|%2[27](?P<percent>(?:(?!%2[27])[^\s\"'<>])++)"
     r"|&(?:quot|apos|#34|#39);(?P<entity>(?:(?!&(?:quot|apos|#34|#39);)[^<>\n])++)"
-    r"|[「『«“„‘](?P<foreign>[^」』»”“’\n]{1,256}))"
+    r"|[「『«“„‘]\s?(?P<foreign>[^」』»”“’\n]{1,256}?)(?=\s?[」』»”“’\n]|$))"
 )
 _WRAPPER = r"(?:&?[A-Z]\w{0,40}[({]){0,2}(?:string\(\d{1,9}\) )?[bBuUrRN]{0,2}"  # Some("…"), b"…", N'…'
 _VALUE = re.compile(rf"{_WRAPPER}{_QUOTED}|\{{(?P<braced>[^{{}}\n\"']{{3,256}})\}}(?=;|$)|(?P<bare>{_BARE})", re.DOTALL)
@@ -55,11 +55,12 @@ _ASSIGNED = re.compile(
     r"(?:\s{1,8}(?=string\(|[\"'])|[ \t]{0,3})(?!=)|\t+)"
 )
 _VALUE_OBJECT = re.compile(rf"\{{\s{{0,8}}{_Q}?(?:[Vv]alue|plain[tT]ext){_Q}?\s?:\s?(?={_Q})")
+_AUTH_PAIR = re.compile(rf"[=:]\s?[(\[]\s?[bu]?{_Q}[^\"'\n]{{0,64}}{_Q}\s?,\s?(?=[bu]?{_Q})")  # user, password
 _FLAG = re.compile(rf"{_Q}?(?:,? {{1,3}}|,)(?=[^\s-])")
 _ELEMENT = re.compile(r"(?:\s[^<>]{0,200})?>(?=[^<\s])(?P<bare>[^<]{1,8192})(?=</|$)")
 _MEMBER_PAIR = re.compile(rf",\s?(?=<{{0,2}}{_Q})<{{0,2}}")  # of Erlang
 _GOT = re.compile(r"[^\n]{0,100}?\b(?:got|received|given|provided|value|input|but was)[ :=]{1,3}(?=[bu]?[\"'`])")
-_PARTICLE = re.compile(r"\s?(?:は|が|为|為|是|는|은|가)\s?[「『“]?")
+_PARTICLE = re.compile(r"\s?(?:は|が|为|為|是|는|은|가)\s?[「『“]?(?=[!-~]{5})")
 _NEXT_MEMBER = re.compile(r"\s*\r?\n\s+value:[ \t]+")  # of YAML
 _PAIR = re.compile(rf"{_Q}\s?,\s?(?=[bBuN]?{_Q})")
 _PAIR_BEGINS = re.compile(r"[(\[]\s?[bBuN]?\\{0,7}[\"']$")
@@ -192,6 +193,8 @@ def _values(text: str, name: Name) -> Iterator[tuple[int, int]]:
 def _places(text: str, name: Name) -> Iterator[tuple[int, re.Pattern[str], bool]]:
     """Where a value may begin after a name, with what it looks like; whether only odd values are secrets there."""
     end = name.end
+    if name.text.lower().endswith("auth") and (match := _AUTH_PAIR.match(text, end)):
+        yield match.end(), _VALUE, False
     if match := _ASSIGNED.match(text, end):
         if name.is_header:
             yield match.end(), _HEADER, False

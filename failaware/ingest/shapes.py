@@ -148,7 +148,7 @@ MORE_HINTS = {
     "hmac": ("hmac=",),
     "ok": ("hook",),
     "ey": ("eyj",),
-    "ect(": ("connect('", 'connect("'),
+    "ct(": ("connect('", 'connect("', "construct('", 'construct("'),
 }
 """What is often in texts, and what of it is worth a closer look."""
 _END = re.compile(rf"-----END {_KEY_NAME}")

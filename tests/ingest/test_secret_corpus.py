@@ -7,16 +7,11 @@ import pytest
 from failaware.ingest.masking import MASK, Masker
 from tests.ingest.secret_corpus import read
 
-FLOORS = {
-    "shapes": 0.88,
-    "sentences": 0.75,
-    "lookalikes": 0.98,
-    "fresh": 0.85,
-    "fresh2": 0.88,
-    "fresh_lookalikes": 0.97,
-}
-SECRETS = [sample for name in ("shapes", "sentences", "fresh", "fresh2") for sample in read(name)]
-LOOKALIKES = [sample for name in ("lookalikes", "fresh_lookalikes") for sample in read(name)]
+SECRET_FILES = ("shapes", "sentences", "fresh", "fresh2", "fresh3")
+LOOKALIKE_FILES = ("lookalikes", "fresh_lookalikes", "fresh_lookalikes2")
+FLOORS = dict.fromkeys(SECRET_FILES, 0.88) | dict.fromkeys(LOOKALIKE_FILES, 0.98)
+SECRETS = [sample for name in SECRET_FILES for sample in read(name)]
+LOOKALIKES = [sample for name in LOOKALIKE_FILES for sample in read(name)]
 
 
 @pytest.mark.parametrize("name", FLOORS)
