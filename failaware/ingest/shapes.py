@@ -83,8 +83,9 @@ SHAPES = (
         "statement of a database",
         ("identified",),
         re.compile(
-            r"(?i:(?P<keep>\bidentified\s+(?:with\s+[\"'\\]{0,3}\w{1,64}[\"'\\]{0,3}\s+)?(?:by|as)\s+(?:password\s+)?))"
-            r"(?:(?P<mark>\\{0,7}[\"'])(?!\[masked\])(?:(?!(?P=mark))[^\n]){1,256}(?:(?P=mark)|$)|(?=[^\s;]{0,64}\d)[^\s;\"'\\]{4,64})"
+            r"(?i:(?P<keep>\bidentified\s+(?:with\s+[\"'\\]{0,3}\w{1,64}[\"'\\]{0,3}\s+)?(?:by|as)\s+(?:password\s+)?"
+            r"(?P<mark>\\{0,7}[\"'])?))(?!\[masked\])"
+            r"(?(mark)(?:(?!(?P=mark))[^\n]){1,256}(?=(?P=mark)|$)|(?=[^\s;]{0,64}\d)[^\s;\\\"']{4,64})"
         ),
     ),
     Shape(

@@ -94,3 +94,18 @@ def test_names_of_ones_own_in_any_alphabet():
     masker = Masker(["steuer-id", "число"])
     assert masker.mask_text("steuer_id=12345678901 число=77777 other=1")[0] == f"steuer_id={MASK} число={MASK} other=1"
     assert masker.mask_value({"Steuer ID": "123", "---": "456"})[0] == {"Steuer ID": MASK, "---": "456"}
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("CREATE USER a IDENTIFIED BY 'hunter2X9';", f"CREATE USER a IDENTIFIED BY '{MASK}';"),
+        ('{"q": "IDENTIFIED BY \\"hunter2X9\\""}', f'{{"q": "IDENTIFIED BY \\"{MASK}\\""}}'),
+        ("postgresql://app:hunter2X9@db/x", f"postgresql://app:{MASK}@db/x"),
+        ("login(password=b'hunter2X9', n=1)", f"login(password=b'{MASK}', n=1)"),
+        ("Key (id, token)=(7, hunter2X9) exists", f"Key (id, token)=(7, {MASK}) exists"),
+        ("mysql -uroot -phunter2X9 prod", f"mysql -uroot -p{MASK} prod"),
+    ],
+)
+def test_what_is_around_a_secret_stays(text, masked):
+    assert Masker().mask_text(text) == (masked, 1)
