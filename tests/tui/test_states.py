@@ -2,10 +2,11 @@
 
 import os
 import sqlite3
+import time
 
 import pytest
 
-from failaware import Store
+from failaware import Handlers, Permanent, Store, Worker
 from tests.derive.versions import leave_as_another
 from tui.app import InspectorApp
 from tui.messages import StoreIs, StoreState
@@ -201,3 +202,30 @@ async def test_what_another_version_derived_is_said_until_it_is_derived_again(fu
         await shows(pilot, "Derived by an older version of failaware (0.0.9)", "failaware rebuild", "● live")
         Store.open(path, clock=clock).close()
         await gone(pilot, "Derived by")
+
+
+async def test_times_that_python_has_no_date_for_are_shown(path, clock, monkeypatch):
+    monkeypatch.setenv("TZ", "America/New_York")  # where Go's zero time is in the year 0
+    time.tzset()
+    handlers = Handlers()
+
+    @handlers.on("*")
+    def fails(event):
+        raise Permanent("no")
+
+    with Store.open(path, clock=lambda: -62_135_596_800_000_000) as store:  # 0001-01-01
+        store.record("go.job", 1)
+        Worker(store, handlers).run(until_idle=True)
+    async with inspecting(path, (160, 45), clock) as pilot:
+        await loaded(pilot, 1)
+        await shows(pilot, "0001-01-01")
+        await pilot.press("a")
+        await shows(pilot, "AS OF")
+        await pilot.press("a", "i")
+        await shows(pilot, "events failed with it")
+        await pilot.press("escape", "enter")
+        await shows(pilot, "0001-01-01", "Newest attempt")
+        await pilot.press("enter")
+        await shows(pilot, "occurred   0001-01-01")
+        await pilot.press("enter")
+        await shows(pilot, "Attempt 1 of 1", "0001-01-01")
