@@ -95,6 +95,7 @@ _LETTER, _MARK, _DIGIT = re.compile(r"[^\W\d_]"), re.compile(r"[0-9!@#$%^&*+=]")
 _CAMEL = re.compile(r"[a-z][A-Z]")
 _DOUBT = re.compile(r"(?i:\b(?:no such|unknown|missing|invalid|unexpected|expected|undefined|bad|no) $)")
 _IDEOGRAPHS = "\u2e80"
+_AFTER_IDEOGRAPHS = "：＝「『はが为為是는은가"
 _URL = re.compile(r"[a-z]{2,8}://")
 _MAX_LISTED = 20
 _NEAR = 200  # characters within which a sentence would have it
@@ -193,6 +194,9 @@ def _values(text: str, name: Name) -> Iterator[tuple[int, int]]:
 def _places(text: str, name: Name) -> Iterator[tuple[int, re.Pattern[str], bool]]:
     """Where a value may begin after a name, with what it looks like; whether only odd values are secrets there."""
     end = name.end
+    after = text[end : end + 1]
+    if name.text[0] >= _IDEOGRAPHS and after >= _IDEOGRAPHS and after not in _AFTER_IDEOGRAPHS:
+        return
     if name.text.lower().endswith("auth") and (match := _AUTH_PAIR.match(text, end)):
         yield match.end(), _VALUE, False
     if match := _ASSIGNED.match(text, end):
@@ -203,7 +207,6 @@ def _places(text: str, name: Name) -> Iterator[tuple[int, re.Pattern[str], bool]
             yield inner.end(), _VALUE, False
         yield match.end(), _VALUE, match[0] == "\t" or _is_doubted(text, name)
         return
-    after = text[end : end + 1]
     if name.before.endswith("-") and (match := _FLAG.match(text, end)):
         yield match.end(), _VALUE, False
         return
