@@ -43,10 +43,10 @@ class Clock:
 
 
 def pytest_configure():
-    if (
-        signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-    ):  # as of a run in the background: what it starts would inherit it
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Let what the tests start not inherit what a run in the background ignores."""
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 @pytest.fixture(autouse=True)

@@ -4,6 +4,7 @@ import itertools
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import example, given, settings
 
 from failaware import Inspector
@@ -55,12 +56,14 @@ _TIED = [
 @settings(max_examples=sized(8, 25), deadline=None)
 def test_the_same_history_gives_the_same_rows_and_answers(postgres, history):
     schema = f"both{next(_numbers)}"
-    with tempfile.TemporaryDirectory() as folder:
-        here = lived(Path(folder) / "s.db", history)
-    try:
-        there = lived(postgres.url(schema), history)
-    finally:
-        postgres.drop(schema)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("failaware.sync.worker.token_hex", lambda _size: "of one run")  # a worker's name is random
+        with tempfile.TemporaryDirectory() as folder:
+            here = lived(Path(folder) / "s.db", history)
+        try:
+            there = lived(postgres.url(schema), history)
+        finally:
+            postgres.drop(schema)
     for what, expected in here.items():
         assert there[what] == expected, what
     assert here["verified"].findings == ()

@@ -15,7 +15,7 @@ from failaware.errors import StoreBusy, UsageError
 from failaware.facts.restore import Fact, Restoring
 from failaware.ingest.lines import members
 from failaware.store import Store
-from failaware.text import counted, storable
+from failaware.text import counted, misfit, storable
 
 _CHUNK = 1_000
 _MAX_LINE = 134_217_728  # bytes; no value in a store is longer
@@ -229,7 +229,7 @@ def _checked_text(value: str, column: Column, kind: Kind, where: str) -> str:
         _DIGEST.fullmatch(value) or (kind.name == "erasure" and not value)
     ):
         raise UsageError(f"{where}: {column.name} is 64 hexadecimal digits, not {value[:40]!r}")
-    elif kind is EVENT and column.name in _NAMES and value and not (len(value) <= _MAX_NAME and value.isprintable()):
+    elif kind is EVENT and column.name in _NAMES and value and (len(value) > _MAX_NAME or misfit(value)):
         raise UsageError(f"{where}: {column.name} is no name of at most {_MAX_NAME:,} printable characters")
     if column.name == "event_type" and not value:
         raise UsageError(f"{where}: event_type is empty")

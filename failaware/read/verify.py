@@ -152,7 +152,9 @@ class _Verifier:
             total = sum(self._count(table) for table in BY_TABLE)
             proof = Proof(self._db, partial(self._find, "facts"), lambda done: self._progress("facts", done, total))
             proof.run(noted)
-        state, derived_by = derivation(self._db, of="main.")
+        state, derived_by = CURRENT, None
+        with self._part("derived"):
+            state, derived_by = derivation(self._db, of="main.")
         parts = PARTS[:2] if facts_only or state != CURRENT else PARTS
         if "derived" in parts:
             with self._part("derived"):

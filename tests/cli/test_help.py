@@ -161,7 +161,7 @@ class TestExitStatus:
 
     def test_the_topic_names_them(self):
         text = (TOPICS / "exit-status.txt").read_text(encoding="utf-8")
-        assert re.findall(r"^  (\d+) ", text, re.MULTILINE) == ["0", "1", "2", "3", "130"]
+        assert re.findall(r"^  (\d+) ", text, re.MULTILINE) == ["0", "1", "2", "3", "130", "143"]
         base = FailawareError
         while base := next(iter(base.__subclasses__()), None):
             assert base.exit_status == 2

@@ -149,7 +149,9 @@ def test_secrets_are_masked_in_events_and_rejects(store):
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=sized(20, 80), deadline=None)
 def test_any_bytes_are_counted(store, lines):
     done = ingest(store, b'{"type": "a"}', *lines)  # first, since an array that begins the file may take many lines
-    kept = [line for line in lines if line.strip()]
+    kept = [
+        line for line in lines if line.removeprefix(b"\xef\xbb\xbf").strip()
+    ]  # files that are joined have marks within
     assert done.recorded + done.known + done.rejected + done.ignored == 1 + len(kept)
 
 
