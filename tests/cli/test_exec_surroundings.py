@@ -55,7 +55,7 @@ def test_a_handler_hears_how_its_own_children_ended_though_our_caller_ignores_th
 def test_what_the_caller_ignores_the_program_ignores(path, name):
     show = ["--", "grep", "SigIgn", "/proc/self/status"]
     mask = int(run(path, *show, preexec_fn=ignoring(name)).stdout.split()[1], 16)
-    assert mask == 1 << (getattr(signal, f"SIG{name}") - 1)
+    assert mask & ~(0b11 << 31) == 1 << (getattr(signal, f"SIG{name}") - 1)  # 32 and 33 are the C library's own
 
 
 def test_a_folder_that_is_gone_does_not_keep_the_program_from_running(path, tmp_path):
