@@ -18,7 +18,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
 
-from failaware.derive import fingerprint
+from failaware.derive.grouping.groups import fingerprint
 from tests.derive.families import Sample, raised, written
 
 Grouping = Callable[[Sequence[Sample]], list[Hashable]]

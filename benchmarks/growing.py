@@ -28,10 +28,10 @@ print(took, int(peak.split()[1]) / 1024)
 """
 _VERIFY = """
 import sys, time
-from failaware.facts.seal import seal_all
+from failaware.ledger.sealing import seal_all
 from failaware import Store
 from failaware.clock import now_us
-from failaware.read.verify import verify
+from failaware.ledger.verify import verify
 with Store.open(sys.argv[1], synchronous="NORMAL") as store:
     seal_all(store, now_us())
 for facts_only in (False, True):

@@ -3,8 +3,8 @@
 import json
 import time
 
-from failaware.ingest.masking import Masker
-from tests.ingest import secret_corpus
+from failaware.capture.secrets.masking import Masker
+from tests.capture import secret_corpus
 
 FILES = ("shapes", "sentences", "fresh", "fresh2", "fresh3", "lookalikes", "fresh_lookalikes", "fresh_lookalikes2")
 PAYLOADS = (

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from failaware import Store
-from failaware.ingest.logging import FailureHandler
+from failaware.integrations.logging import FailureHandler
 
 ROUNDS = 2_000
 

@@ -10,25 +10,26 @@ import failaware
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "api.md"
-VERIFY = "failaware.read.verify.verify"
+VERIFY = "failaware.ledger.verify.verify"
 HANDED_OUT = ("failaware.read.patterns.Patterns", "failaware.read.past.PastInspector")
 INTEGRATIONS = (
-    "failaware.ingest.logging.FailureHandler",
-    "failaware.ingest.sentry.Transport",
-    "failaware.ingest.celery.TaskRecorder",
-    "failaware.ingest.rq.Recorded",
+    "failaware.integrations.logging.FailureHandler",
+    "failaware.integrations.sentry.Transport",
+    "failaware.integrations.celery.TaskRecorder",
+    "failaware.integrations.rq.Recorded",
 )
 OURS_ALONE = "for the rooms of failaware"
 """Says a docstring of what is public among our own modules only."""
 
-_ROOMS_OF_VALUES = (
-    "model",
-    "read.findings",
-    "read.comparisons",
+_MODULES_OF_VALUES = (
+    "model.facts",
+    "model.answers",
+    "model.patterns",
+    "model.differences",
     "derive.rules",
-    "derive.grouping",
-    "facts.erase",
-    "read.verify",
+    "derive.grouping.groups",
+    "ledger.erase",
+    "ledger.verify",
 )
 _CHAPTERS = {  # which begin with this entry
     "failaware.Event": "The package",
@@ -57,7 +58,7 @@ def find(path: str) -> griffe.Object:
 
 def public() -> dict[str, griffe.Object]:
     """What the reference is about, by where one imports it from."""
-    names = {f"failaware.{name}": find(f"failaware.{name}") for name in failaware.__all__}
+    names = {f"failaware.{name}": find(f"failaware.{name}") for name in failaware.__all__ if name != "__version__"}
     errors = {f"failaware.errors.{name}": thing for name, thing in find("failaware.errors").classes.items()}
     errors = {path: thing for path, thing in errors.items() if thing not in names.values()}
     return names | {path: find(path) for path in (*HANDED_OUT, VERIFY, *INTEGRATIONS)} | errors
@@ -78,7 +79,7 @@ def members(thing: griffe.Object) -> Iterator[griffe.Object]:
 
 def values() -> dict[str, griffe.Object]:
     """The named tuples of ours that public methods answer with, and those within them, by name."""
-    homes = [find(f"failaware.{room}") for room in _ROOMS_OF_VALUES]
+    homes = [find(f"failaware.{module}") for module in _MODULES_OF_VALUES]
     known = {
         name: member
         for home in homes

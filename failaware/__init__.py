@@ -3,6 +3,8 @@
 The public names load on first use, so that `import failaware` costs next to nothing.
 """
 
+from failaware.version import __version__
+
 TYPE_CHECKING = False  # as type checkers read it; importing typing would cost more than all the rest here
 
 if TYPE_CHECKING:
@@ -10,12 +12,10 @@ if TYPE_CHECKING:
     from failaware.model import Event, Severity, SyncStatus
     from failaware.read.inspector import Inspector
     from failaware.store import Store
-    from failaware.sync.handlers import Handlers
-    from failaware.sync.retry import Retry
-    from failaware.sync.transaction import Transaction
-    from failaware.sync.worker import Worker
-
-__version__ = "0.1.0"
+    from failaware.worker.handlers import Handlers
+    from failaware.worker.retry import Retry
+    from failaware.worker.transaction import Transaction
+    from failaware.worker.worker import Worker
 
 __all__ = [
     "Event",
@@ -33,24 +33,25 @@ __all__ = [
     "Transaction",
     "UsageError",
     "Worker",
+    "__version__",
 ]
 
 _HOME = {
     "Event": "failaware.model",
     "FailawareError": "failaware.errors",
-    "Handlers": "failaware.sync.handlers",
+    "Handlers": "failaware.worker.handlers",
     "Inspector": "failaware.read.inspector",
     "NotFound": "failaware.errors",
     "Permanent": "failaware.errors",
-    "Retry": "failaware.sync.retry",
+    "Retry": "failaware.worker.retry",
     "RetryAfter": "failaware.errors",
     "Severity": "failaware.model",
     "Store": "failaware.store",
     "StoreError": "failaware.errors",
     "SyncStatus": "failaware.model",
-    "Transaction": "failaware.sync.transaction",
+    "Transaction": "failaware.worker.transaction",
     "UsageError": "failaware.errors",
-    "Worker": "failaware.sync.worker",
+    "Worker": "failaware.worker.worker",
 }
 
 

@@ -1,11 +1,17 @@
-"""JSON as a text: laid out for people, with every number, name and escape as it was recorded. Pure."""
+"""JSON as a text: laid out for people, or taken apart, with every number, name and escape as it was recorded. Pure."""
 
 import json
 import re
+from collections.abc import Iterator
+from json.decoder import WHITESPACE, scanstring  # type: ignore[attr-defined]
 from typing import Any
+
+from failaware.errors import PayloadError, UsageError
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},:]|[^\s\[\]{},:"]+', re.DOTALL)
 _INDENT = "  "
+_BLANK = frozenset((" ", "\t", "\r", "\n"))
+_decode = json.JSONDecoder(parse_constant=lambda name: _refuse(f"{name} is not JSON")).raw_decode
 
 
 def indented(text: str) -> str:
@@ -81,3 +87,54 @@ def _marked(value: Any, mark: str, numbers: list[Number]) -> Any:
             holder[place] = copy = item.copy()
             waiting += [(copy, inner) for inner in (copy if isinstance(copy, dict) else range(len(copy)))]
     return root[0]
+
+
+def members(line: str) -> Iterator[tuple[str, Any, str]]:
+    """The members of a JSON object: name, decoded value, and the value's raw text."""
+    position = _skip(line, 0)
+    if line[position : position + 1] != "{":
+        raise UsageError("a line is one JSON object, {…}")
+    position = _skip(line, position + 1)
+    if line[position : position + 1] == "}":
+        _must_end(line, position + 1)
+        return
+    while True:
+        if line[position : position + 1] != '"':
+            raise UsageError(f"not JSON: a name in quotes is missing at character {position + 1}")
+        name, position = scanstring(line, position + 1, True)
+        position = _skip(line, position)
+        if line[position : position + 1] != ":":
+            raise UsageError(f"not JSON: ':' is missing at character {position + 1}")
+        start = _skip(line, position + 1)
+        value, end = _value(line, start)
+        yield name, value, line[start:end]
+        position = _skip(line, end)
+        if line[position : position + 1] == "}":
+            break
+        if line[position : position + 1] != ",":
+            raise UsageError(f"not JSON: ',' or '}}' is missing at character {position + 1}")
+        position = _skip(line, position + 1)
+    _must_end(line, position + 1)
+
+
+def _value(line: str, start: int) -> tuple[Any, int]:
+    try:
+        return _decode(line, start)
+    except json.JSONDecodeError as error:
+        raise UsageError(f"not JSON: {error.msg} at character {error.pos + 1}") from None
+
+
+def _must_end(line: str, position: int) -> None:
+    if _skip(line, position) != len(line):
+        raise UsageError(f"not JSON: something stands after the object, at character {position + 1}")
+
+
+def _skip(line: str, position: int) -> int:
+    """Past white space; mostly there is none."""
+    if line[position : position + 1] not in _BLANK:
+        return position
+    return int(WHITESPACE.match(line, position).end())
+
+
+def _refuse(message: str) -> Any:
+    raise PayloadError(message)

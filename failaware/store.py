@@ -11,10 +11,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from failaware.capture.attempting import Attempting, attempted
 from failaware.capture.json_values import shown
+from failaware.capture.record import MAX_PAYLOAD_BYTES, Recorder, event_numbers, in_microseconds
+from failaware.capture.secrets.masking import Masker
 from failaware.clock import now_us
 from failaware.derive.fold import derive_again
-from failaware.derive.grouping import GroupingRules
+from failaware.derive.grouping.groups import GroupingRules
 from failaware.derive.rules import Policy
 from failaware.derive.settings import archive_of, load_key, load_policy
 from failaware.derive.version import our_derivation
@@ -23,11 +26,8 @@ from failaware.errors import StoreError, UsageError
 from failaware.facts import append
 from failaware.facts.batch import Appended, Batch
 from failaware.facts.commit import GroupCommit
-from failaware.facts.erase import Erasure, erase
-from failaware.facts.seal import seal_what_is_due
-from failaware.ingest.attempt import Attempting, attempted
-from failaware.ingest.masking import Masker
-from failaware.ingest.record import MAX_PAYLOAD_BYTES, Recorder, event_numbers, in_microseconds
+from failaware.ledger.erase import Erasure, erase
+from failaware.ledger.sealing import seal_what_is_due
 from failaware.model import (
     UNNUMBERED,
     DecisionKind,

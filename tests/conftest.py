@@ -15,8 +15,8 @@ import pytest
 from failaware import Inspector, Store
 from failaware.derive.fold import DERIVED
 from failaware.engine.postgres.place import parse
-from failaware.facts.copy import copy_facts
-from failaware.facts.restore import finish
+from failaware.ledger.copy import copy_facts
+from failaware.ledger.transfer import finish
 from sample_data import seed
 from tests import processes
 from tests.servers import shared_server
@@ -64,7 +64,7 @@ def clock():
 
 
 # What is the same on both engines once a store is open: `make test` runs only the tests marked as tour on PostgreSQL.
-_TOURED = ("tests/tui/", "tests/ingest/test_pytest", "tests/ingest/test_sentry", "tests/cli/test_exec")
+_TOURED = ("tests/tui/", "tests/integrations/test_pytest", "tests/integrations/test_sentry", "tests/cli/test_exec")
 
 
 def pytest_generate_tests(metafunc):

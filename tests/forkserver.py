@@ -28,7 +28,12 @@ import failaware
 _PR_SET_PDEATHSIG = 1
 _LENGTH = 8  # bytes that say how long a request is
 _IMPORTED = ("asyncio", "concurrent.futures", "logging", "psycopg", "rich.console", "rich.table", "sentry_sdk")
-_THEIRS = "failaware.ingest.celery", "failaware.ingest.pytest", "failaware.ingest.rq", "failaware.ingest.sentry"
+_THEIRS = (
+    "failaware.integrations.celery",
+    "failaware.integrations.pytest",
+    "failaware.integrations.rq",
+    "failaware.integrations.sentry",
+)
 
 
 def serve(connection: socket.socket) -> dict:

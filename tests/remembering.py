@@ -5,9 +5,9 @@ from contextlib import suppress
 
 from failaware import Handlers, NotFound, Permanent, Retry, Store, UsageError, Worker
 from failaware.engine.guards import FACTS
-from failaware.facts.seal import seal_all
 from failaware.ingest.lines import ingest_lines
-from failaware.read.verify import verify
+from failaware.ledger.sealing import seal_all
+from failaware.ledger.verify import verify
 
 
 def facts(store):

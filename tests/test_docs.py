@@ -97,7 +97,7 @@ def test_every_command_with_json_is_on_the_page():
         for command in COMMANDS
         if '"--json"' in (source := (CLI / f"{command.module}.py").read_text(encoding="utf-8"))
         or "add_json(" in source
-        or "asking.add_arguments(" in source
+        or "report_options.add_arguments(" in source
     }
     assert take_it - listed == set()
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from failaware import FailawareError, Inspector, Store, StoreError, UsageError
 from failaware.cli.main import main
-from failaware.derive.grouping import CLUSTERS_PER_TYPE
+from failaware.derive.grouping.groups import CLUSTERS_PER_TYPE
 from failaware.errors import PayloadError
 from failaware.ingest.lines import ingest_lines
-from failaware.read.verify import verify
+from failaware.ledger.verify import verify
 from tests import processes
 from tests.conftest import assert_rebuild_changes_nothing, plain_sqlite, query
 from tests.sizes import sized

@@ -1,4 +1,4 @@
-"""The house as a test: who may import whom, who may read the clock, how large a room may grow; nothing is dead."""
+"""The architecture as a test: which package may import which, which may read the clock, size limits, dead modules."""
 
 import ast
 from pathlib import Path
@@ -7,60 +7,44 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 OURS = ("failaware", "tui", "sample_data")
-PURE = {"failaware.digest", "failaware.errors", "failaware.model", "failaware.text", "failaware.warn"}
-CAPTURED = PURE | {"failaware.capture"}
-MAY_IMPORT = {  # room: the rooms it may import; the longest matching name is the room; rooms not listed are free
-    "failaware.model": set(),
-    "failaware.digest": set(),
-    "failaware.errors": set(),
-    "failaware.text": set(),
+VALUES = {
+    *(f"failaware.{name}" for name in ("digest", "errors", "json_text", "model", "place", "text", "version", "warn"))
+}
+LAYERS = {  # package: the packages it may import; the longest name that a module's begins with is its package
+    **{value: VALUES for value in VALUES},
     "failaware.clock": set(),
-    "failaware.warn": set(),
-    "failaware.capture": PURE,
-    "failaware.engine": PURE | {"failaware.engine.sqlite", "failaware.engine.postgres"},
-    "failaware.engine.sqlite": PURE | {"failaware.engine"},
-    "failaware.engine.postgres": PURE | {"failaware.engine"},
-    "failaware.derive": PURE | {"failaware.engine"},
-    "failaware.facts": PURE | {"failaware.engine", "failaware.derive"},
-    "failaware.ingest": CAPTURED | {"failaware.facts"},
-    "failaware.ingest.chunk": CAPTURED | {"failaware.engine", "failaware.ingest", "failaware.store"},
-    "failaware.ingest.lines": CAPTURED | {"failaware.ingest", "failaware.ingest.chunk", "failaware.store"},
-    "failaware.ingest.follow": CAPTURED
-    | {"failaware.engine", "failaware.facts", "failaware.ingest", "failaware.ingest.chunk", "failaware.ingest.lines"}
-    | {"failaware.store"},
-    "failaware.ingest.restore": CAPTURED
-    | {"failaware.derive", "failaware.facts", "failaware.ingest.lines", "failaware.store"},
-    "failaware.ingest.background": CAPTURED | {"failaware.ingest", "failaware.store"},
-    "failaware.ingest.files": CAPTURED
-    | {"failaware.ingest", "failaware.ingest.chunk", "failaware.ingest.junit", "failaware.ingest.lines"}
-    | {"failaware.ingest.restore", "failaware.store"},
-    "failaware.ingest.junit": CAPTURED | {"failaware.ingest", "failaware.ingest.chunk", "failaware.store"},
-    "failaware.ingest.logging": CAPTURED | {"failaware.ingest", "failaware.ingest.background", "failaware.store"},
-    "failaware.ingest.queues": CAPTURED
-    | {"failaware.engine", "failaware.facts", "failaware.ingest", "failaware.store"},
-    "failaware.ingest.celery": CAPTURED | {"failaware.ingest", "failaware.ingest.queues", "failaware.store"},
-    "failaware.ingest.rq": CAPTURED | {"failaware.ingest", "failaware.ingest.queues", "failaware.store"},
-    "failaware.ingest.pytest": CAPTURED | {"failaware.ingest", "failaware.store"},
-    "failaware.ingest.sentry": CAPTURED | {"failaware.ingest", "failaware.ingest.background", "failaware.store"},
-    "failaware.store": CAPTURED
-    | {"failaware.clock", "failaware.engine", "failaware.derive", "failaware.facts", "failaware.ingest"},
-    "failaware.sync": CAPTURED | {"failaware.engine", "failaware.facts", "failaware.ingest", "failaware.store"},
-    "failaware.read": PURE | {"failaware.clock", "failaware.engine", "failaware.derive"},
-    "failaware.cli": PURE
-    | {"failaware.derive", "failaware.ingest", "failaware.ingest.lines", "failaware.store", "failaware.sync"}
+    "failaware.capture": VALUES,
+    "failaware.engine": VALUES | {"failaware.engine.sqlite", "failaware.engine.postgres"},
+    "failaware.engine.sqlite": VALUES | {"failaware.engine"},
+    "failaware.engine.postgres": VALUES | {"failaware.engine"},
+    "failaware.derive": VALUES | {"failaware.engine"},
+    "failaware.derive.stored_version": VALUES | {"failaware.engine", "failaware.derive"},
+    "failaware.facts": VALUES | {"failaware.engine", "failaware.derive"},
+    "failaware.ledger": (
+        READABLE := VALUES | {"failaware.engine", "failaware.derive", "failaware.derive.stored_version"}
+    )
+    | {"failaware.facts"},
+    "failaware.store": (
+        UNDER_STORE := VALUES | {f"failaware.{name}" for name in ("capture", "engine", "derive", "facts", "ledger")}
+    )
+    | {"failaware.clock"},
+    "failaware.worker": UNDER_STORE | {"failaware.store"},
+    "failaware.ingest": UNDER_STORE | {"failaware.store"},
+    "failaware.integrations": UNDER_STORE | {"failaware.store"},
+    "failaware.read": READABLE | {"failaware.clock", "failaware.ledger"},
+    "failaware.cli": VALUES
+    | {f"failaware.{name}" for name in ("clock", "capture", "derive", "facts", "ledger", "store")}
     | {
-        "failaware.facts",
-        "failaware.ingest.chunk",
-        "failaware.ingest.restore",
-        "failaware.ingest.files",
-        "failaware.ingest.follow",
+        "failaware.derive.stored_version",
+        "failaware.worker",
+        "failaware.ingest",
         "failaware.read",
-        "failaware.clock",
         "tui",
         "sample_data",
     },
-    "failaware.cli.init": PURE | {"failaware.cli", "failaware.engine", "failaware.engine.postgres", "failaware.store"},
-    "tui": PURE | {"failaware.clock", "failaware.read"},
+    "failaware.cli.init": VALUES
+    | {"failaware.cli", "failaware.engine", "failaware.engine.postgres", "failaware.store"},
+    "tui": VALUES | {"failaware.clock", "failaware.derive.stored_version", "failaware.read"},
     "sample_data": set(),  # the public names only: from failaware import …
 }
 FOREIGN = {
@@ -73,12 +57,15 @@ FOREIGN = {
     "sqlite_utils": {"failaware.engine.sqlite.migrations"},
 }
 CLOCKS = {"time.time", "time.time_ns", "datetime.now", "datetime.datetime.now", "random.random"}
-CLOCKLESS = ("failaware.derive", "failaware.read", "failaware.model", "failaware.engine", "failaware.facts")
+CLOCKLESS = tuple(
+    f"failaware.{name}"
+    for name in ("model", "capture", "engine", "derive", "facts", "ledger", "read", "ingest.formats")
+)
 MODULE_LINES, FUNCTION_LINES = 400, 50
 METHODS = 15  # public ones of a class
 ENTRY_POINTS = {
     *("failaware.__main__", "tui.app", "sample_data.scenarios.lost_worker"),
-    *(f"failaware.ingest.{name}" for name in ("celery", "logging", "pytest", "rq", "sentry")),
+    *(f"failaware.integrations.{name}" for name in ("celery", "logging", "pytest", "rq", "sentry")),
 }
 
 MODULES = {
@@ -89,8 +76,8 @@ MODULES = {
 }
 
 
-def room(module, rooms):
-    return max((r for r in rooms if module == r or module.startswith(r + ".")), key=len, default=None)
+def package_of(module, packages):
+    return max((p for p in packages if module == p or module.startswith(p + ".")), key=len, default=None)
 
 
 def imports(module, tree):
@@ -107,17 +94,17 @@ def imports(module, tree):
 @pytest.mark.parametrize("module", MODULES)
 def test_house(module):
     tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
-    mine = room(module, MAY_IMPORT)
+    mine = package_of(module, LAYERS)
     for name in imports(module, tree):
-        theirs = room(name, MAY_IMPORT)
-        forbidden = mine and theirs and theirs != mine and theirs not in MAY_IMPORT[mine]
+        theirs = package_of(name, LAYERS)
+        forbidden = mine and theirs and theirs != mine and theirs not in LAYERS[mine]
         foreign = FOREIGN.get(name.partition(".")[0])
         assert not forbidden, f"{module} must not import {name}"
-        assert not foreign or room(module, foreign), f"{module} must not import {name}"
+        assert not foreign or package_of(module, foreign), f"{module} must not import {name}"
         if mine == "sample_data" and name.startswith("failaware"):
             assert name == "failaware", f"{module} may use the public names only, not {name}"
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and room(module, CLOCKLESS):
+        if isinstance(node, ast.Call) and package_of(module, CLOCKLESS):
             assert ast.unparse(node.func) not in CLOCKS, f"{module}:{node.lineno} reads the clock"
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             assert node.end_lineno - node.lineno < FUNCTION_LINES, f"{module}.{node.name} is too long"
@@ -139,7 +126,7 @@ def test_nothing_is_dead():
 
 
 @pytest.mark.parametrize("module", [name for name, path in MODULES.items() if path.name == "__init__.py"])
-def test_every_room_says_what_it_may_touch(module):
+def test_every_package_says_what_it_may_touch(module):
     doc = ast.get_docstring(ast.parse(MODULES[module].read_text(encoding="utf-8")))
     assert doc
 

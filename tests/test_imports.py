@@ -46,13 +46,13 @@ def test_nothing_heavy_is_loaded(program):
 
 
 def test_the_plugin_of_pytest_loads_no_store_until_it_is_asked_for_one():
-    modules = loaded("import failaware.ingest.pytest")
+    modules = loaded("import failaware.integrations.pytest")
     assert not {"failaware.store", "failaware.engine.sqlite.reader", "sqlite3"} & modules
 
 
 def test_json_reports_load_neither_rich_nor_what_writes(store, path, engine):
     modules = loaded(f"from failaware.cli.main import main; main(['--db', {str(path)!r}, 'health', '--json'])")
-    unneeded = {"failaware.store", "failaware.sync.worker", "subprocess", "difflib", "zoneinfo"}
+    unneeded = {"failaware.store", "failaware.worker.worker", "subprocess", "difflib", "zoneinfo"}
     assert not (heavy(engine) | (unneeded - (WITH_PSYCOPG if engine == "postgres" else set()))) & modules
 
 
@@ -60,7 +60,7 @@ def test_json_reports_load_neither_rich_nor_what_writes(store, path, engine):
 def test_reports_into_a_pipe_load_neither_rich_nor_what_writes(store, path, engine, command):
     store.record("a", 1)
     modules = loaded(f"from failaware.cli.main import main; main(['--db', {str(path)!r}, *{command!r}])")
-    assert not (heavy(engine) | {"failaware.store", "failaware.sync.worker"}) & modules
+    assert not (heavy(engine) | {"failaware.store", "failaware.worker.worker"}) & modules
 
 
 @pytest.mark.sqlite("psycopg loads asyncio")

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from failaware import Store
-from failaware.read.verify import verify
+from failaware.ledger.verify import verify
 from tests import processes
 from tests.conftest import assert_rebuild_changes_nothing, query
 from tests.sizes import sized

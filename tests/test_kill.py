@@ -8,7 +8,7 @@ import sys
 import time
 
 from failaware import Handlers, Retry, Store, Worker
-from failaware.read.verify import verify
+from failaware.ledger.verify import verify
 from tests import processes
 from tests.conftest import assert_rebuild_changes_nothing, query
 from tests.sizes import sized

@@ -9,8 +9,8 @@ from hypothesis import example, given, settings
 
 from failaware import Inspector
 from failaware.engine.guards import FACTS
-from failaware.facts.seal import seal_all
-from failaware.read.verify import verify
+from failaware.ledger.sealing import seal_all
+from failaware.ledger.verify import verify
 from tests.conftest import derived, query
 from tests.life import Life, histories_with_erasures
 from tests.read.test_as_of import reports
@@ -57,7 +57,7 @@ _TIED = [
 def test_the_same_history_gives_the_same_rows_and_answers(postgres, history):
     schema = f"both{next(_numbers)}"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("failaware.sync.worker.token_hex", lambda _size: "of one run")  # a worker's name is random
+        patch.setattr("failaware.worker.worker.token_hex", lambda _size: "of one run")  # a worker's name is random
         with tempfile.TemporaryDirectory() as folder:
             here = lived(Path(folder) / "s.db", history)
         try:

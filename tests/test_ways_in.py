@@ -13,7 +13,7 @@ import pytest
 
 from tests import processes
 from tests.conftest import plain_sqlite
-from tests.ingest.redis import redis_server
+from tests.integrations.redis import redis_server
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "ways-in.md").read_text(encoding="utf-8")

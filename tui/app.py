@@ -15,7 +15,6 @@ from failaware.text import one_line, shown_place, span
 
 from .copying import Copying
 from .ended import ended_by_signals
-from .feed import Feed
 from .last_look import keep_look, last_look
 from .messages import Answered, StoreIs, StoreState, Travelled
 from .screens.base import Level
@@ -24,6 +23,7 @@ from .screens.events import EventsScreen
 from .screens.modal import KeysScreen
 from .screens.overview import Overview
 from .screens.why import WhyScreen
+from .store_reader import Feed
 from .widgets.lines import TopLine
 
 _ABOUT = (

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from failaware.json_text import indented
 from failaware.model import Attempt, Cluster, Decision, EventDetail, Explanation
-from failaware.read.findings import Run
+from failaware.model.patterns import Run
 from failaware.text import arrows, bounded, counted, distance, json_harmless, one_line, visible, when
 
 from .columns import failure_name

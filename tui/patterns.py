@@ -4,8 +4,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, NamedTuple
 
-from failaware.read.calendar import MINUTE
-from failaware.read.findings import (
+from failaware.model.patterns import (
     NAMES,
     Calendar,
     DueType,
@@ -16,6 +15,7 @@ from failaware.read.findings import (
     Transitions,
     with_all,
 )
+from failaware.read.retry_schedule import MINUTE
 from failaware.text import counted, distance, moment, one_line, span, sparkline
 
 from .columns import Cell, Column, Context, cause

@@ -1,4 +1,4 @@
-"""From a call, an exception or a traceback's text to a fact: nothing that a user's object does may get in the way.
+"""From a call, an exception, a program's end or a text to a fact: validated, masked and bounded.
 
-Below the store. May touch: what it describes, and the model. No SQL, no clock.
+Below the store; nothing that a user's object does may get in the way. May touch: what it describes. No SQL, no clock.
 """

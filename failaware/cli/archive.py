@@ -6,14 +6,14 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from failaware.cli import output
+from failaware.cli import printer
 from failaware.cli.progress import Told, bar
 from failaware.errors import StoreError, UsageError
-from failaware.facts.archive import Archive, Chosen, choose, fill, next_archive, remove
-from failaware.facts.seal import seal_all
+from failaware.ledger.archive import Archive, Chosen, choose, fill, next_archive, remove
+from failaware.ledger.sealing import seal_all
+from failaware.ledger.verify import verify
 from failaware.read.inspector import Inspector
 from failaware.read.moment import parse_moment
-from failaware.read.verify import verify
 from failaware.store import Store, whoami
 from failaware.text import counted, moment
 
@@ -22,8 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """--before, --to, --because, --by, --json."""
     parser.add_argument("--before", required=True, metavar="TIME", help="only what is older: 2026-01-01, 90d, …")
     parser.add_argument("--to", required=True, metavar="FILE", help="a new SQLite file")
-    output.add_decision(parser)
-    output.add_json(parser)
+    printer.add_decision(parser)
+    printer.add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     file = Path(args.to)
     if file.exists():
         raise UsageError(f"{args.to} is there already; every archive is a new file")
-    output.must_exist(args.db)
+    printer.must_exist(args.db)
     with Store.open(args.db) as store:
         now = store.clock()
         before = parse_moment(args.before, now=now)
@@ -89,14 +89,14 @@ def _remove(part: Path) -> None:
 def _say(args: argparse.Namespace, archive: Archive, chosen: Chosen) -> int:
     counts = {table.removesuffix("_log") + "s": ranges.count() for table, ranges in chosen.moved.items()}
     if args.json:
-        output.print_json({"archive": archive.archive_id if any(counts.values()) else None, **counts})
+        printer.print_json({"archive": archive.archive_id if any(counts.values()) else None, **counts})
         return 0
-    paper = output.Paper()
+    paper = printer.Paper()
     if not any(counts.values()):
-        paper.print(output.text(f"Nothing that is settled is older than {moment(archive.before_at)}."))
+        paper.print(printer.text(f"Nothing that is settled is older than {moment(archive.before_at)}."))
         return 0
     what = f"{counted(counts['events'], 'event')} with {counted(counts['attempts'], 'attempt')}"
-    paper.print(output.text(f"{what} moved to {args.to}, and everything that is left derived anew."))
-    paper.print(output.text(f"failaware --db {args.to} health   # it is a store that can only be read", "dim"))
-    paper.print(output.text("failaware verify                  # the seals hold, here as there", "dim"))
+    paper.print(printer.text(f"{what} moved to {args.to}, and everything that is left derived anew."))
+    paper.print(printer.text(f"failaware --db {args.to} health   # it is a store that can only be read", "dim"))
+    paper.print(printer.text("failaware verify                  # the seals hold, here as there", "dim"))
     return 0

@@ -3,7 +3,7 @@
 import argparse
 from collections import defaultdict
 
-from failaware.cli import asking, output
+from failaware.cli import printer, report_options
 from failaware.model import HOUR, Cluster, HourCount
 from failaware.text import distance, sparkline
 
@@ -14,52 +14,52 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """FILTER, --limit, --json, --as-of."""
     parser.add_argument("filter", nargs="*", help="such as: severity:HIGH+ type:payment.* error:timeout since:2h")
     parser.add_argument(
-        "--limit", type=output.positive, default=50, metavar="N", help="at most N clusters (default 50)"
+        "--limit", type=printer.positive, default=50, metavar="N", help="at most N clusters (default 50)"
     )
-    asking.add_arguments(parser)
+    report_options.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print them."""
-    with asking.inspector(args) as inspector:
+    with report_options.inspector(args) as inspector:
         now = inspector.now()
         clusters = inspector.clusters(" ".join(args.filter), limit=args.limit)
         hours = inspector.patterns.timeline(since=now - (_HOURS - 1) * HOUR)
     if args.json:
-        output.print_json(clusters)
+        printer.print_json(clusters)
         return 0
-    paper = output.Paper()
+    paper = printer.Paper()
     if clusters:
         draw(paper, clusters, hours, now)
         if any(cluster.unresolved and not cluster.severity for cluster in clusters):
             note = "no rule about clusters holds, such as for a single event; 'failaware events' has its severity"
-            paper.print(output.text(f"—  {note}", "dim"))
+            paper.print(printer.text(f"—  {note}", "dim"))
     else:
         paper.print(
-            output.text("No cluster: nothing has failed." if not args.filter else "No cluster passes the filter.")
+            printer.text("No cluster: nothing has failed." if not args.filter else "No cluster passes the filter.")
         )
     if len(clusters) == args.limit:
-        paper.print(output.text(f"The first {args.limit}; --limit shows more.", "dim"))
+        paper.print(printer.text(f"The first {args.limit}; --limit shows more.", "dim"))
     return 0
 
 
-def draw(paper: output.Paper, clusters: list[Cluster], hours: list[HourCount], now: int) -> None:
+def draw(paper: printer.Paper, clusters: list[Cluster], hours: list[HourCount], now: int) -> None:
     """The clusters with their numbers, and below each what fails."""
     lines = sparklines(hours, now)
     columns = ("severity", "cluster", "events", "open", "failures", f"last {_HOURS} h", "last seen")
     rows = []
     for cluster in clusters:
         numbers = [
-            output.severity(cluster.severity),
-            output.text(output.short(cluster.cluster_id)),
-            output.text(f"{cluster.events:,}"),
-            output.text(f"{cluster.unresolved:,}"),
-            output.text(f"{cluster.failures:,}"),
-            output.text(lines.get(cluster.cluster_id, "·" * _HOURS)),
-            output.text(distance(cluster.last_failed_at, now)),
+            printer.severity(cluster.severity),
+            printer.text(printer.short(cluster.cluster_id)),
+            printer.text(f"{cluster.events:,}"),
+            printer.text(f"{cluster.unresolved:,}"),
+            printer.text(f"{cluster.failures:,}"),
+            printer.text(lines.get(cluster.cluster_id, "·" * _HOURS)),
+            printer.text(distance(cluster.last_failed_at, now)),
         ]
-        rows.append((numbers, output.failure(cluster.event_type, cluster.error_type, cluster.template)))
-    output.print_rows(paper, columns, rows, right={"events", "open", "failures"}, last="failure")
+        rows.append((numbers, printer.failure(cluster.event_type, cluster.error_type, cluster.template)))
+    printer.print_rows(paper, columns, rows, right={"events", "open", "failures"}, last="failure")
 
 
 def sparklines(hours: list[HourCount], now: int) -> dict[int, str]:

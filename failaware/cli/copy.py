@@ -2,13 +2,13 @@
 
 import argparse
 
-from failaware.cli import output
+from failaware.cli import printer
 from failaware.cli.progress import bar
 from failaware.errors import UsageError
-from failaware.facts.copy import copy_facts
-from failaware.facts.restore import finish
+from failaware.ledger.compare import derived_alike, differences
+from failaware.ledger.copy import copy_facts
+from failaware.ledger.transfer import finish
 from failaware.read.inspector import Inspector
-from failaware.read.same import derived_alike, differences
 from failaware.store import Store
 from failaware.text import counted, shown_place
 
@@ -35,15 +35,15 @@ def run(args: argparse.Namespace) -> int:
                 found, alike = list(differences(source.db, copy.db)), derived_alike(source.db, copy.db)
         finish(target)
     for difference in found:
-        output.say(f"{difference}; 'failaware verify' says which of the two is right")
+        printer.say(f"{difference}; 'failaware verify' says which of the two is right")
     if found:
         return 1
-    paper = output.Paper()
+    paper = printer.Paper()
     paper.print(
-        output.text(f"{counted(added, 'fact')} copied; {shown_place(args.target)} holds what the source held: ")
+        printer.text(f"{counted(added, 'fact')} copied; {shown_place(args.target)} holds what the source held: ")
     )
     derived = ", and the same rows in every derived table."
     if not alike:
         derived = "; what another version of failaware derived from them was derived by this one there."
-    paper.print(output.text(f"the same facts under the same seals{derived}", "dim"))
+    paper.print(printer.text(f"the same facts under the same seals{derived}", "dim"))
     return 0

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from threading import Event, Thread
 
-from failaware.cli import output
+from failaware.cli import printer
 from failaware.cli.seed import seed_store
 from failaware.cli.signals import unwinding
 from failaware.read.inspector import Inspector
@@ -38,14 +38,14 @@ def _reports(place: str) -> int:
     with Inspector.open(place) as inspector:
         worst = inspector.clusters(limit=1)[0]
     commands = [["health"], ["severity"], ["clusters", "status:unresolved"], ["explain", f"cluster/{worst.cluster_id}"]]
-    paper = output.Paper()
+    paper = printer.Paper()
     for command in commands:
         paper.print()
-        paper.print(output.text(f"$ failaware {' '.join(command)}", "bold cyan"))
+        paper.print(printer.text(f"$ failaware {' '.join(command)}", "bold cyan"))
         sys.stdout.flush()
         main(["--no-pager", "--db", place, *command])
     paper.print()
-    paper.print(output.text("Keep some: 'failaware seed' makes failaware.db here, 'failaware tui' opens it.", "dim"))
+    paper.print(printer.text("Keep some: 'failaware seed' makes failaware.db here, 'failaware tui' opens it.", "dim"))
     return 0
 
 

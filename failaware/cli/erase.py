@@ -2,7 +2,7 @@
 
 import argparse
 
-from failaware.cli import output
+from failaware.cli import printer
 from failaware.store import Store
 from failaware.text import counted, is_url
 
@@ -18,26 +18,26 @@ _SERVER = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """EVENT…, --because, --by, --shared-tracebacks, --json."""
-    parser.add_argument("events", nargs="+", type=output.positive, metavar="EVENT", help="the numbers of the events")
-    output.add_decision(parser)
+    parser.add_argument("events", nargs="+", type=printer.positive, metavar="EVENT", help="the numbers of the events")
+    printer.add_decision(parser)
     parser.add_argument("--shared-tracebacks", action="store_true", help="erase tracebacks that other events have, too")
-    output.add_json(parser)
+    printer.add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Erase all of them, or none; exit status 1 when a trace of it is left."""
-    output.must_exist(args.db)
+    printer.must_exist(args.db)
     with Store.open(args.db) as store:
         done = store.erase(args.events, because=args.because, by=args.by, shared_tracebacks=args.shared_tracebacks)
     if args.json:
-        output.print_json(done)
+        printer.print_json(done)
         return 0 if done.wiped else 1
-    paper = output.Paper()
+    paper = printer.Paper()
     what = f"erased {counted(done.payloads, 'payload')}, {counted(done.errors, 'error')}, "
-    paper.print(output.text(what + counted(done.tracebacks, "traceback")))
+    paper.print(printer.text(what + counted(done.tracebacks, "traceback")))
     if done.shared:
         left = f"{counted(done.shared, 'traceback')} left, as other events have them; --shared-tracebacks erases them"
-        paper.print(output.text(left, "yellow"))
+        paper.print(printer.text(left, "yellow"))
     if not done.wiped:
-        paper.print(output.text(_SERVER if is_url(args.db) else _LOG, "yellow"))
+        paper.print(printer.text(_SERVER if is_url(args.db) else _LOG, "yellow"))
     return 0 if done.wiped else 1

@@ -2,10 +2,10 @@
 
 import argparse
 
-from failaware.cli import asking, output
+from failaware.cli import printer, report_options
 from failaware.json_text import indented
 from failaware.model import Attempt, EventDetail
-from failaware.read.findings import Run
+from failaware.model.patterns import Run
 from failaware.text import arrows, when
 
 _MAX_SHOWN = 20_000  # characters of a payload on a terminal; --json has all of it
@@ -13,46 +13,46 @@ _MAX_SHOWN = 20_000  # characters of a payload on a terminal; --json has all of 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """ID, --json, --as-of."""
-    parser.add_argument("id", type=output.positive, help="the event's number")
-    asking.add_arguments(parser)
+    parser.add_argument("id", type=printer.positive, help="the event's number")
+    report_options.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print it."""
-    with asking.inspector(args) as inspector:
+    with report_options.inspector(args) as inspector:
         with inspector.snapshot():
             event, runs = inspector.event(args.id), inspector.patterns.runs(args.id)
         now = inspector.now()
     if args.json:
-        output.print_json({**event._asdict(), "runs": runs})
+        printer.print_json({**event._asdict(), "runs": runs})
         return 0
-    paper = output.Paper()
+    paper = printer.Paper()
     _draw_head(paper, event, runs, now)
     paper.print()
-    paper.print(output.text("Payload", "bold"))
-    paper.print(output.block(_pretty(event.event_payload)))
+    paper.print(printer.text("Payload", "bold"))
+    paper.print(printer.block(_pretty(event.event_payload)))
     paper.print()
-    paper.print(output.text("Attempts" if event.attempts else "No attempt yet", "bold"))
+    paper.print(printer.text("Attempts" if event.attempts else "No attempt yet", "bold"))
     shown: set[str] = set()
     for attempt in event.attempts:
         draw_attempt(paper, attempt, now, shown)
     for decision in event.decisions:
-        line = output.text(f"{decision.decision} by {decision.decided_by}: {decision.reason}", "bold")
-        paper.print(line + output.text(f"  {when(decision.decided_at, now)}", "dim"))
+        line = printer.text(f"{decision.decision} by {decision.decided_by}: {decision.reason}", "bold")
+        paper.print(line + printer.text(f"  {when(decision.decided_at, now)}", "dim"))
     return 0
 
 
-def _draw_head(paper: output.Paper, event: EventDetail, runs: tuple[Run, ...], now: int) -> None:
-    title = output.text(f"event {event.event_id}  ", "dim")
-    title += output.text(f"{event.event_type}  ", "bold")
-    title += output.status(event.sync_status, dismissed=event.dismissed)
+def _draw_head(paper: printer.Paper, event: EventDetail, runs: tuple[Run, ...], now: int) -> None:
+    title = printer.text(f"event {event.event_id}  ", "dim")
+    title += printer.text(f"{event.event_type}  ", "bold")
+    title += printer.status(event.sync_status, dismissed=event.dismissed)
     if event.severity:
-        title += output.text("  ") + output.severity(event.severity)
+        title += printer.text("  ") + printer.severity(event.severity)
     paper.print(title)
     if event.reason:
-        paper.print(output.text(f"because {event.rule}: {event.reason}"))
+        paper.print(printer.text(f"because {event.rule}: {event.reason}"))
     if len(runs) > 1:
-        paper.print(output.text(arrows([run.words for run in runs]), "bold"))
+        paper.print(printer.text(arrows([run.words for run in runs]), "bold"))
     facts = [
         ("key", event.key),
         ("source", event.source),
@@ -64,30 +64,30 @@ def _draw_head(paper: output.Paper, event: EventDetail, runs: tuple[Run, ...], n
     ]
     for name, value in facts:
         if value is not None:
-            paper.print(output.text(f"{name:<11}", "dim") + output.text(value))
+            paper.print(printer.text(f"{name:<11}", "dim") + printer.text(value))
 
 
-def draw_attempt(paper: output.Paper, attempt: Attempt, now: int, shown: set[str] | None = None) -> None:
+def draw_attempt(paper: printer.Paper, attempt: Attempt, now: int, shown: set[str] | None = None) -> None:
     """One attempt; a traceback that was shown already is not shown again."""
-    line = output.text(f"#{attempt.attempt_no} ", "bold")
-    line += output.text(attempt.outcome, "green" if attempt.outcome == "SYNCED" else "red")
+    line = printer.text(f"#{attempt.attempt_no} ", "bold")
+    line += printer.text(attempt.outcome, "green" if attempt.outcome == "SYNCED" else "red")
     took = _duration(attempt.finished_at - attempt.started_at)
-    paper.print(line + output.text(f"  {when(attempt.finished_at, now)}  took {took}  by {attempt.worker}", "dim"))
+    paper.print(line + printer.text(f"  {when(attempt.finished_at, now)}  took {took}  by {attempt.worker}", "dim"))
     if attempt.error_type is not None:
-        message = output.block((attempt.error_message or "").replace("\n", "\n   "))
-        paper.print(output.text(f"   {attempt.error_type}: ", "bold") + message)
+        message = printer.block((attempt.error_message or "").replace("\n", "\n   "))
+        paper.print(printer.text(f"   {attempt.error_type}: ", "bold") + message)
     if attempt.cause:
-        paper.print(output.text("   caused by ", "dim") + output.block(attempt.cause.replace("\n", "\n   ")))
+        paper.print(printer.text("   caused by ", "dim") + printer.block(attempt.cause.replace("\n", "\n   ")))
     if attempt.fingerprint:
-        paper.print(output.text(f"   fingerprint as given: {attempt.fingerprint}", "dim"))
+        paper.print(printer.text(f"   fingerprint as given: {attempt.fingerprint}", "dim"))
     if attempt.because:
         wait = f"next attempt {when(attempt.retry_at, now)}" if attempt.retry_at else "no further attempt"
-        paper.print(output.text(f"   {wait}: {attempt.because}", "dim"))
+        paper.print(printer.text(f"   {wait}: {attempt.because}", "dim"))
     if attempt.traceback is not None:
         if shown is not None and attempt.traceback in shown:
-            paper.print(output.text("   the same traceback", "dim"))
+            paper.print(printer.text("   the same traceback", "dim"))
             return
-        paper.print(output.block("   " + attempt.traceback.rstrip().replace("\n", "\n   "), "dim"))
+        paper.print(printer.block("   " + attempt.traceback.rstrip().replace("\n", "\n   "), "dim"))
         if shown is not None:
             shown.add(attempt.traceback)
 

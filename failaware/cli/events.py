@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Iterator
 
-from failaware.cli import asking, output
+from failaware.cli import printer, report_options
 from failaware.model import EventSummary
 from failaware.read.inspector import Inspector
 from failaware.text import distance
@@ -19,29 +19,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="status:DEAD type:payment.* -error:timeout since:2h severity:HIGH+ cluster:ID (any that it failed with) "
         "last:ID (that of its last failure) source:S key:K retries:>3",
     )
-    parser.add_argument("--limit", type=output.positive, default=50, metavar="N", help="at most N events (default 50)")
+    parser.add_argument("--limit", type=printer.positive, default=50, metavar="N", help="at most N events (default 50)")
     parser.add_argument(
-        "--before", type=output.positive, metavar="ID", help="the next page: only events before this one"
+        "--before", type=printer.positive, metavar="ID", help="the next page: only events before this one"
     )
-    asking.add_arguments(parser)
+    report_options.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print them."""
     which = " ".join(args.filter)
-    with asking.inspector(args) as inspector:
+    with report_options.inspector(args) as inspector:
         if args.json:
-            output.print_json_list(_all(inspector, which, args.limit, args.before))
+            printer.print_json_list(_all(inspector, which, args.limit, args.before))
             return 0
         events = inspector.events(which, limit=args.limit, before=args.before)
         now = inspector.now()
-    paper = output.Paper()
+    paper = printer.Paper()
     if not events:
-        paper.print(output.text("No event passes the filter." if args.filter else "No events yet."))
+        paper.print(printer.text("No event passes the filter." if args.filter else "No events yet."))
         return 0
     print_events(paper, events, now)
     if len(events) == args.limit:
-        paper.print(output.text(f"The first {args.limit}; --before {events[-1].event_id} shows the next.", "dim"))
+        paper.print(printer.text(f"The first {args.limit}; --before {events[-1].event_id} shows the next.", "dim"))
     return 0
 
 
@@ -55,24 +55,24 @@ def _all(inspector: Inspector, which: str, limit: int, before: int | None) -> It
         limit, before = limit - _PAGE, page[-1].event_id
 
 
-def print_events(paper: output.Paper, events: list[EventSummary], now: int) -> None:
+def print_events(paper: printer.Paper, events: list[EventSummary], now: int) -> None:
     """Events with their state, and beside or below it the last error."""
     columns = ("event", "type", "state", "severity", "tries", "detected", "next")
     rows = []
     for event in events:
         cells = [
-            output.text(str(event.event_id)),
-            output.text(event.event_type, "bold"),
-            output.status(event.sync_status, dismissed=event.dismissed),
-            output.severity(event.severity),
-            output.text(str(event.attempts)),
-            output.text(distance(event.detected_at, now)),
-            output.text("—" if event.due_at is None else distance(event.due_at, now)),
+            printer.text(str(event.event_id)),
+            printer.text(event.event_type, "bold"),
+            printer.status(event.sync_status, dismissed=event.dismissed),
+            printer.severity(event.severity),
+            printer.text(str(event.attempts)),
+            printer.text(distance(event.detected_at, now)),
+            printer.text("—" if event.due_at is None else distance(event.due_at, now)),
         ]
         if event.last_error_type is None:
-            error = output.text("")
+            error = printer.text("")
         else:
-            error = output.text(f"{event.last_error_type.rpartition('.')[2]}: ", "dim")
-            error += output.text(event.last_error or "")
+            error = printer.text(f"{event.last_error_type.rpartition('.')[2]}: ", "dim")
+            error += printer.text(event.last_error or "")
         rows.append((cells, error))
-    output.print_rows(paper, columns, rows, right={"event", "tries"}, last="last error")
+    printer.print_rows(paper, columns, rows, right={"event", "tries"}, last="last error")

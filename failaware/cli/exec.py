@@ -5,15 +5,15 @@ import os
 import re
 import socket
 
-from failaware.cli import output
+from failaware.capture.record import Recorder, as_name
+from failaware.capture.secrets.masking import Masker
+from failaware.cli import printer
 from failaware.clock import now_us
 from failaware.errors import PayloadError, UsageError
-from failaware.ingest.masking import Masker
-from failaware.ingest.record import Recorder, as_name
 from failaware.model import NewEvent
 from failaware.store import Store
-from failaware.sync.exec import Plan, execute
-from failaware.sync.retry import Retry
+from failaware.worker.exec import Plan, execute
+from failaware.worker.retry import Retry
 
 _UNITS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3_600, "d": 86_400}
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)\s*(s|m|min|h|d|)")
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
         args.key,
     )
     _give_back_locale()
-    return execute(plan, lambda: Store.open(args.db), clock=now_us, say=output.say)
+    return execute(plan, lambda: Store.open(args.db), clock=now_us, say=printer.say)
 
 
 def _give_back_locale() -> None:

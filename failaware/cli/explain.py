@@ -2,9 +2,9 @@
 
 import argparse
 
-from failaware.cli import asking, output
+from failaware.cli import printer, report_options
+from failaware.derive.stored_version import outdated
 from failaware.model import Behind, GroupedBy
-from failaware.read.derivation import outdated
 from failaware.text import bounded
 
 _SHOWN = 2_000  # characters of a message
@@ -13,51 +13,51 @@ _SHOWN = 2_000  # characters of a message
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """ENTITY, --json, --as-of."""
     parser.add_argument("entity", help="event/ID or cluster/ID; a cluster's first digits will do")
-    asking.add_arguments(parser)
+    report_options.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print it."""
-    with asking.inspector(args) as inspector:
+    with report_options.inspector(args) as inspector:
         entity = args.entity
         kind, _, digits = entity.partition("/")
         if kind == "cluster" and digits.isdigit():
             entity = f"cluster/{inspector.cluster(digits).cluster_id}"
         explanation = inspector.explain(entity, facts=True)
     if args.json:
-        output.print_json(explanation)
+        printer.print_json(explanation)
         return 0
-    paper = output.Paper()
-    title = output.text(f"{explanation.entity_type} {explanation.entity_id}  ", "bold")
-    title += output.severity(explanation.severity) if explanation.severity else output.text("no rule holds")
+    paper = printer.Paper()
+    title = printer.text(f"{explanation.entity_type} {explanation.entity_id}  ", "bold")
+    title += printer.severity(explanation.severity) if explanation.severity else printer.text("no rule holds")
     paper.print(title)
     if older := outdated(explanation.derivation, explanation.derived_by):
-        paper.print(output.text(f"{older}. The rules below are those of this version.", "yellow"))
+        paper.print(printer.text(f"{older}. The rules below are those of this version.", "yellow"))
     if explanation.reason:
-        paper.print(output.text(f"because {explanation.rule}: {explanation.reason}"))
+        paper.print(printer.text(f"because {explanation.rule}: {explanation.reason}"))
     if explanation.since:
-        paper.print(output.text(f"since   {explanation.since.sentence}"))
+        paper.print(printer.text(f"since   {explanation.since.sentence}"))
     if explanation.grouped:
         paper.print()
         print_grouping(paper, explanation.grouped)
     for check in explanation.checks:
         paper.print()
-        line = output.text("held     " if check.held else "not held ", "green" if check.held else "dim")
-        line += output.text(f"{check.rule} → {check.severity}", "bold" if check.held else "")
+        line = printer.text("held     " if check.held else "not held ", "green" if check.held else "dim")
+        line += printer.text(f"{check.rule} → {check.severity}", "bold" if check.held else "")
         paper.print(line)
-        paper.print(output.text(f"         {check.condition}", "dim"))
+        paper.print(printer.text(f"         {check.condition}", "dim"))
         numbers = ", ".join(f"{name} = {value}" for name, value in check.numbers.items())
-        paper.print(output.text(f"         {numbers}"))
+        paper.print(printer.text(f"         {numbers}"))
     _print_facts(paper, explanation.behind)
     return 0
 
 
-def _print_facts(paper: output.Paper, behind: tuple[Behind, ...]) -> None:
+def _print_facts(paper: printer.Paper, behind: tuple[Behind, ...]) -> None:
     """The facts behind the numbers, the newest of each."""
     paper.print()
     for behind_it in behind:
         more = f", and {behind_it.value - len(behind_it.ids):,} more" if behind_it.value > len(behind_it.ids) else ""
-        paper.print(output.text(f"{behind_it.number:<10} {behind_it.value:>7,}  {_numbered(behind_it)}{more}"))
+        paper.print(printer.text(f"{behind_it.number:<10} {behind_it.value:>7,}  {_numbered(behind_it)}{more}"))
 
 
 def _numbered(behind: Behind) -> str:
@@ -66,7 +66,7 @@ def _numbered(behind: Behind) -> str:
     return f"{behind.kind}{'s' * (len(behind.ids) != 1)} {ids}"
 
 
-def print_grouping(paper: output.Paper, grouped: GroupedBy) -> None:
+def print_grouping(paper: printer.Paper, grouped: GroupedBy) -> None:
     """Print the message and the template under each other, and each part that is masked."""
     rows = [(f"grouped by {grouped.by}", "bold"), (f"  message   {bounded(grouped.text, _SHOWN)}", "")]
     rows.append((f"  template  {bounded(grouped.template, _SHOWN)}", ""))
@@ -74,4 +74,4 @@ def print_grouping(paper: output.Paper, grouped: GroupedBy) -> None:
         (f"  {part.placeholder or '(left out)':<12} {bounded(part.text, 200)}", "dim") for part in grouped.masked[:40]
     ]
     for text, style in rows:
-        paper.print(output.text(text, style))
+        paper.print(printer.text(text, style))

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-from failaware.cli import output
+from failaware.cli import printer
 from failaware.cli.streams import is_unread
 from failaware.errors import UsageError
-from failaware.read.export import Export
+from failaware.ledger.export import Export
 from failaware.read.inspector import Inspector
 from failaware.text import counted
 
@@ -37,8 +37,8 @@ def run(args: argparse.Namespace) -> int:
         lost = f"{counted(export.lost, 'fact')} could not be read, as the store is damaged; the rest is saved"
         sys.stderr.write(f"failaware: {lost}\n")
     elif args.out is not None:
-        output.Paper().print(
-            output.text(f"{args.out} holds all facts; 'failaware --db NEW restore {args.out}' takes them back")
+        printer.Paper().print(
+            printer.text(f"{args.out} holds all facts; 'failaware --db NEW restore {args.out}' takes them back")
         )
     return 1 if export.lost else 0
 

@@ -2,32 +2,32 @@
 
 import argparse
 
-from failaware.cli import asking, output
-from failaware.cli.output import Line
+from failaware.cli import printer, report_options
+from failaware.cli.printer import Line
+from failaware.derive.stored_version import outdated
 from failaware.model import EventRef, Health
-from failaware.read.derivation import outdated
 from failaware.text import counted, shown_place, when
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Only --json, --as-of."""
-    asking.add_arguments(parser)
+    report_options.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print it."""
-    with asking.inspector(args) as inspector:
+    with report_options.inspector(args) as inspector:
         health, now, role = inspector.health(), inspector.now(), inspector.db.role()
     role = f"  {role}" if role else ""
     if args.json:
-        output.print_json(health)
+        printer.print_json(health)
         return 0
-    paper = output.Paper()
+    paper = printer.Paper()
     events = counted(health.total_events, "event")
-    paper.print(output.text(shown_place(args.db), "bold") + output.text(f"  {events}") + output.text(role, "dim"))
+    paper.print(printer.text(shown_place(args.db), "bold") + printer.text(f"  {events}") + printer.text(role, "dim"))
     if not health.total_events:
         paper.print(
-            output.text(
+            printer.text(
                 "Nothing is recorded yet: store.record(...) in Python, 'failaware ingest FILE', "
                 f"or 'failaware seed --db {shown_place(args.db)}' for sample data."
             )
@@ -42,16 +42,16 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _print_notes(paper: output.Paper, health: Health) -> None:
+def _print_notes(paper: printer.Paper, health: Health) -> None:
     """What is not about events that are here."""
     if older := outdated(health.derivation, health.derived_by):
-        paper.print(Line(), output.text(f"{older}.", "yellow"))
+        paper.print(Line(), printer.text(f"{older}.", "yellow"))
     if health.rejects:
         rejects = f"{counted(health.rejects, 'line')} could not be ingested; 'failaware rejects' shows the reasons"
-        paper.print(Line(), output.text(rejects, "yellow"))
+        paper.print(Line(), printer.text(rejects, "yellow"))
     if health.archived:
         archived = f"{counted(health.archived, 'older event')} in archives; 'failaware verify' names them"
-        paper.print(Line(), output.text(archived, "dim"))
+        paper.print(Line(), printer.text(archived, "dim"))
 
 
 def _pending(health: Health) -> str:
@@ -61,7 +61,7 @@ def _pending(health: Health) -> str:
     return "requeued, not tried since" if requeued == health.pending else "not tried yet, or requeued"
 
 
-def _print_unattended(paper: output.Paper, health: Health) -> None:
+def _print_unattended(paper: printer.Paper, health: Health) -> None:
     """What waits, of types of which no worker has an event in hand."""
     waits = False
     for events, what in ((health.waiting, "Waiting for their first attempt"), (health.requeued, "Requeued")):
@@ -69,12 +69,12 @@ def _print_unattended(paper: output.Paper, health: Health) -> None:
         if types:
             waits = True
             more = f" and {len(types) - 5} more types" if len(types) > 5 else ""
-            paper.print(Line(), output.text(f"{what}: {', '.join(types[:5])}{more}.", "blue"))
+            paper.print(Line(), printer.text(f"{what}: {', '.join(types[:5])}{more}.", "blue"))
     if waits:
-        paper.print(output.text("Is a worker with handlers for them running? failaware run MODULE", "dim"))
+        paper.print(printer.text("Is a worker with handlers for them running? failaware run MODULE", "dim"))
 
 
-def _print_counts(paper: output.Paper, health: Health) -> None:
+def _print_counts(paper: printer.Paper, health: Health) -> None:
     rows = []
     for name, count, meaning in (
         ("PENDING", health.pending, _pending(health)),
@@ -83,12 +83,12 @@ def _print_counts(paper: output.Paper, health: Health) -> None:
         ("SYNCED", health.synced, "applied"),
         ("DISMISSED", health.dismissed, "a person said that no more is needed"),
     ):
-        state = output.status(name) if count else output.text(name, "dim")
-        rows.append(([state, output.text(f"{count:,}"), output.text(meaning, "dim")], Line()))
-    output.print_rows(paper, ("state", "events", ""), rows, right=["events"])
+        state = printer.status(name) if count else printer.text(name, "dim")
+        rows.append(([state, printer.text(f"{count:,}"), printer.text(meaning, "dim")], Line()))
+    printer.print_rows(paper, ("state", "events", ""), rows, right=["events"])
 
 
-def _print_notable(paper: output.Paper, health: Health, now: int) -> None:
+def _print_notable(paper: printer.Paper, health: Health, now: int) -> None:
     oldest, retried, due = health.oldest_unresolved, health.most_retried, health.next_due
     retries = f"{retried.value:,} {'retry' if retried.value == 1 else 'retries'}" if retried else "none"
     table: list[tuple[str, str, EventRef | None]] = [
@@ -99,10 +99,10 @@ def _print_notable(paper: output.Paper, health: Health, now: int) -> None:
         ("last fact", when(health.last_fact_at, now), None),
     ]
     rows = [
-        ([output.text(what, "dim"), output.text(value), output.text(_named(event))], Line())
+        ([printer.text(what, "dim"), printer.text(value), printer.text(_named(event))], Line())
         for what, value, event in table
     ]
-    output.print_rows(paper, ("", "", ""), rows)
+    printer.print_rows(paper, ("", "", ""), rows)
 
 
 def _named(event: EventRef | None) -> str:

@@ -4,8 +4,8 @@ import argparse
 from collections.abc import Iterable
 from pathlib import Path
 
-from failaware.cli import output
-from failaware.cli.parsing import nearest
+from failaware.cli import printer
+from failaware.cli.argparser import nearest
 from failaware.errors import UsageError
 
 _FOLDER = Path(__file__).with_name("topics")
@@ -20,7 +20,7 @@ def run(args: argparse.Namespace) -> int:
     """Print it."""
     from failaware.cli.main import COMMANDS, parser_of
 
-    paper = output.Paper()
+    paper = printer.Paper()
     if args.what is None:
         _list(paper, [("topics", topics()), ("commands", [(one.name, one.help) for one in COMMANDS])])
         return 0
@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
         close = nearest(args.what, [*known, *(one.name for one in COMMANDS)], "; 'failaware help' lists what there is")
         raise UsageError(f"there is no topic or command '{args.what}'{close}")
     title, _, body = (_FOLDER / f"{args.what}.txt").read_text(encoding="utf-8").partition("\n")
-    paper.print(output.text(title, "bold"), output.block(body.rstrip()))
+    paper.print(printer.text(title, "bold"), printer.block(body.rstrip()))
     return 0
 
 
@@ -45,10 +45,10 @@ def topics() -> list[tuple[str, str]]:
     return found
 
 
-def _list(paper: output.Paper, parts: Iterable[tuple[str, list[tuple[str, str]]]]) -> None:
+def _list(paper: printer.Paper, parts: Iterable[tuple[str, list[tuple[str, str]]]]) -> None:
     for title, entries in parts:
-        paper.print(output.text(title, "bold"))
+        paper.print(printer.text(title, "bold"))
         for name, about in entries:
-            paper.print_cut(output.text(f"  {name:<13}", "cyan") + output.text(about))
+            paper.print_cut(printer.text(f"  {name:<13}", "cyan") + printer.text(about))
         paper.print()
-    paper.print(output.text("'failaware help NAME' explains one of them.", "dim"))
+    paper.print(printer.text("'failaware help NAME' explains one of them.", "dim"))

@@ -6,7 +6,7 @@ import sys
 from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING
 
-from failaware.cli import output
+from failaware.cli import printer
 from failaware.cli.run import add_synchronous
 from failaware.errors import StoreBusy, UsageError
 from failaware.ingest.chunk import Ingested
@@ -14,8 +14,8 @@ from failaware.ingest.encoding import STANDARD_INPUT
 from failaware.ingest.files import ingest_file, refuse_export
 from failaware.ingest.stream import Input, is_stream
 from failaware.store import Store
-from failaware.sync.program import Interrupts
 from failaware.text import is_url, one_line, shown_place
+from failaware.worker.subprocess_runner import Interrupts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--follow", action="store_true", help="go on with what is added to the files, through rotation and restart"
     )
-    output.add_json(parser)
+    printer.add_json(parser)
     add_synchronous(parser)
 
 
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     status = _follow(args, interrupts, total) if args.follow else _once(args, interrupts, total)
     if args.json:
         counts = ("recorded", "known", "rejected", "ignored")
-        output.print_json({name: getattr(total, name) for name in counts})
+        printer.print_json({name: getattr(total, name) for name in counts})
     else:
         _report(total)
     return status or (1 if total.rejected else 0)
@@ -61,8 +61,8 @@ def _follow(args: argparse.Namespace, interrupts: Interrupts, total: Ingested) -
     _refuse_the_store(args)
     _refuse_exports(args.files)
     with Store.open(args.db, synchronous=args.synchronous) as store, interrupts.watched():
-        output.say(f"following {', '.join(args.files)} into {shown_place(args.db)}; Ctrl-C stops")
-        total.add(follow(store, args.files, stop=interrupts.wait, say=output.say))
+        printer.say(f"following {', '.join(args.files)} into {shown_place(args.db)}; Ctrl-C stops")
+        total.add(follow(store, args.files, stop=interrupts.wait, say=printer.say))
     return 0
 
 
@@ -92,16 +92,16 @@ def _ingest(store: Store, name: str, interrupts: Interrupts, total: Ingested) ->
         def try_again(error: StoreBusy) -> bool:
             waits = is_stream(file.fileno()) and interrupts.first is None  # a file can be read again
             if waits:
-                output.say(f"{error}; {shown} waits")
+                printer.say(f"{error}; {shown} waits")
             return waits
 
         origin = STANDARD_INPUT if name == "-" else name
         total.add(ingest_file(store, source, origin=origin, progress=progress, try_again=try_again))
         if source.error is not None:
-            output.say(f"cannot read {shown} after byte {source.bytes_read:,}: {source.error.strerror}")
+            printer.say(f"cannot read {shown} after byte {source.bytes_read:,}: {source.error.strerror}")
             return 2
         if source.stopped and interrupts.first is not None and not is_stream(file.fileno()):
-            output.say(f"stopped by {interrupts.first.name} after byte {source.bytes_read:,} of {shown}")
+            printer.say(f"stopped by {interrupts.first.name} after byte {source.bytes_read:,} of {shown}")
             return 128 + interrupts.first
     return 0
 
@@ -128,14 +128,14 @@ def _refuse_exports(names: list[str]) -> None:
 
 
 def _report(total: Ingested) -> None:
-    paper = output.Paper()
+    paper = printer.Paper()
     known = f", {total.known:,} known by their key" if total.known else ""
     ignored = f", {total.ignored:,} passed over as no failures" if total.ignored else ""
-    paper.print(output.text(f"{total.recorded:,} recorded{known}{ignored}, {total.rejected:,} rejected"))
+    paper.print(printer.text(f"{total.recorded:,} recorded{known}{ignored}, {total.rejected:,} rejected"))
     for reason in total.reasons[:5]:
-        paper.print(output.text(f"  {reason}", "yellow"))
+        paper.print(printer.text(f"  {reason}", "yellow"))
     if total.rejected:
-        paper.print(output.text("What was rejected is kept; 'failaware rejects' lists it, with the reasons.", "dim"))
+        paper.print(printer.text("What was rejected is kept; 'failaware rejects' lists it, with the reasons.", "dim"))
 
 
 def _progress(name: str) -> "AbstractContextManager[Callable[[int], None]]":

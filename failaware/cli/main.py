@@ -9,9 +9,9 @@ from contextlib import nullcontext
 from typing import NamedTuple, Protocol
 
 from failaware.cli import streams
-from failaware.cli.parsing import Parser
+from failaware.cli.argparser import Parser
 from failaware.errors import FailawareError
-from failaware.sync.children import awaited
+from failaware.worker.children import awaited
 
 
 class Command(NamedTuple):
@@ -35,7 +35,7 @@ COMMANDS = (
     Command("explain", "explain", "every rule held against an event or cluster, by which facts, since when", read=True),
     Command("fingerprint", "fingerprint", "the template of any text, and what of it counts as variable", read=True),
     Command("timeline", "timeline", "failures by hour and cluster", read=True),
-    Command("healed", "healed", "what failed and then was SYNCED by itself, and at what cost", read=True),
+    Command("healed", "recovered", "what failed and then was SYNCED by itself, and at what cost", read=True),
     Command("due", "due", "the retries due within the hour, by minute; herds are marked", read=True),
     Command("diff", "diff", "what is new, back, worse, better or gone between two moments", read=True),
     Command("policy", "policy", "the thresholds of the severity rules, and what each does", read=True),
@@ -43,8 +43,8 @@ COMMANDS = (
     Command("run", "run", "apply due events through your handlers"),
     Command("exec", "exec", "run a program, try it again, and keep how it ended"),
     Command("ingest", "ingest", "record events from JSON Lines, CloudEvents, OpenTelemetry logs, JUnit reports"),
-    Command("requeue", "decide", "record the decision to try events again"),
-    Command("dismiss", "decide", "record the decision that events need nothing more"),
+    Command("requeue", "decisions", "record the decision to try events again"),
+    Command("dismiss", "decisions", "record the decision that events need nothing more"),
     Command("erase", "erase", "remove an event's payload and errors that must not be kept"),
     Command("seal", "seal", "put all facts under seals, and print the newest, to be noted elsewhere"),
     Command("verify", "verify", "prove facts and derivation intact; writes nothing", read=True),
@@ -181,7 +181,7 @@ def _drawn(args: argparse.Namespace) -> int:
     """The command, in the time zone and on the kind of screen that was asked for."""
     zone = "UTC" if args.utc else os.environ.get("FAILAWARE_TZ")
     if zone and args.command not in _NOT_OURS:
-        from failaware.cli.zone import choose
+        from failaware.cli.timezone import choose
 
         choose(zone)
     if getattr(args, "watch", None) is not None:

@@ -2,10 +2,10 @@
 
 import argparse
 
-from failaware.cli import output
-from failaware.derive.grouping import GroupingRules
+from failaware.cli import printer
+from failaware.derive.grouping.groups import GroupingRules
+from failaware.derive.rebuild import rebuild_store
 from failaware.derive.rules import Policy
-from failaware.facts.rebuild import rebuild_store
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,13 +18,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Rebuild, and say so."""
-    output.must_exist(args.db)
+    printer.must_exist(args.db)
     policy = None
     if args.policy is not None:
-        policy = Policy.from_toml(output.read_file(args.policy), origin=args.policy)
+        policy = Policy.from_toml(printer.read_file(args.policy), origin=args.policy)
     grouping = None
     if args.grouping is not None:
-        grouping = GroupingRules.from_toml(output.read_file(args.grouping), origin=args.grouping)
+        grouping = GroupingRules.from_toml(printer.read_file(args.grouping), origin=args.grouping)
     rebuild_store(args.db, policy, grouping)
-    output.Paper().print(output.text("Everything derived was made anew from the facts."))
+    printer.Paper().print(printer.text("Everything derived was made anew from the facts."))
     return 0

@@ -3,11 +3,11 @@
 import argparse
 from typing import IO
 
-from failaware.cli import output
+from failaware.cli import printer
 from failaware.errors import StoreBusy, UsageError
 from failaware.ingest.encoding import STANDARD_INPUT, check_text
-from failaware.ingest.restore import Restored, take_back
 from failaware.ingest.stream import Input, is_stream
+from failaware.ledger.restore import Restored, take_back
 from failaware.store import Store
 from failaware.text import counted, shown_place
 
@@ -40,14 +40,14 @@ def _waits(file: IO[bytes], name: str, error: StoreBusy) -> bool:
     """Whether to wait for a store that is locked: what came through a pipe cannot be read again."""
     waits = is_stream(file.fileno())
     if waits:
-        output.say(f"{error}; {name} waits")
+        printer.say(f"{error}; {name} waits")
     return waits
 
 
 def _report(restored: Restored, args: argparse.Namespace) -> None:
-    paper = output.Paper()
+    paper = printer.Paper()
     known = f", {restored.known:,} were there already" if restored.known else ""
-    paper.print(output.text(f"{counted(restored.added, 'fact')} taken back into {shown_place(args.db)}{known}"))
+    paper.print(printer.text(f"{counted(restored.added, 'fact')} taken back into {shown_place(args.db)}{known}"))
     if restored.lost:
         lost = f"{counted(restored.lost, 'fact')} could not be read when this was exported, from a damaged store; "
-        paper.print(output.text(f"{lost}'failaware verify' lists what is missing", "yellow"))
+        paper.print(printer.text(f"{lost}'failaware verify' lists what is missing", "yellow"))

@@ -4,13 +4,13 @@ import argparse
 import os
 import sys
 
-from failaware.cli import output
+from failaware.cli import printer
 from failaware.place import resolve
 from failaware.read.inspector import Inspector
 from failaware.store import Store
-from failaware.sync.handlers import load_handlers
-from failaware.sync.worker import BATCH, GRACE_S, Worker
 from failaware.text import shown_place
+from failaware.worker.handlers import load_handlers
+from failaware.worker.worker import BATCH, GRACE_S, Worker
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,8 +63,8 @@ def run(args: argparse.Namespace) -> int:
         worker.run(until_idle=args.until_idle)
     with Inspector.open(place) as inspector:
         health = inspector.health()
-    output.Paper().print(
-        output.text(
+    printer.Paper().print(
+        printer.text(
             f"{health.synced:,} synced, {health.failed:,} failed and due again, {health.dead:,} dead, "
             f"{health.pending:,} pending"
         )

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from failaware.cli import output
+from failaware.cli import printer
 from failaware.cli.progress import bar
 from failaware.errors import UsageError
 from failaware.text import shown_place
@@ -32,8 +32,8 @@ def seed_store(place: str, *, events: int, seed: int) -> None:
 
     with bar("five days of a working system") as progress:
         report = fill(place, events=events, seed=seed, progress=progress)
-    output.Paper().print(
-        output.text(
+    printer.Paper().print(
+        printer.text(
             f"{shown_place(place)}: {report.events:,} events, {report.attempts:,} attempts, "
             f"{report.failures:,} of them failed"
         )

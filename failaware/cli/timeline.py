@@ -3,7 +3,7 @@
 import argparse
 from collections import Counter, defaultdict
 
-from failaware.cli import asking, output
+from failaware.cli import printer, report_options
 from failaware.errors import UsageError
 from failaware.model import HOUR, HourCount
 from failaware.text import counted, moment, sparkline
@@ -16,14 +16,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """--hours, --cluster, --json, --as-of."""
     parser.add_argument("--hours", type=int, default=48, metavar="N", help="the last N hours (default 48)")
     parser.add_argument("--cluster", metavar="ID", help="only this cluster; its first digits will do")
-    asking.add_arguments(parser)
+    report_options.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print it."""
     if not 0 < args.hours <= _LARGEST:
         raise UsageError(f"--hours is 1 to {_LARGEST}, not {args.hours}")
-    with asking.inspector(args) as inspector:
+    with report_options.inspector(args) as inspector:
         now = inspector.now()
         which = inspector.cluster(args.cluster).cluster_id if args.cluster else None
         hours = inspector.patterns.timeline(since=now - (args.hours - 1) * HOUR, cluster_id=which)
@@ -32,13 +32,13 @@ def run(args: argparse.Namespace) -> int:
             totals[hour.cluster_id] += hour.failures
         clusters = [inspector.cluster(cluster_id) for cluster_id, _ in totals.most_common(0 if args.json else _SHOWN)]
     if args.json:
-        output.print_json(hours)
+        printer.print_json(hours)
         return 0
-    paper = output.Paper()
+    paper = printer.Paper()
     if not hours:
-        paper.print(output.text(f"No failure in the last {args.hours} hours.", "green"))
+        paper.print(printer.text(f"No failure in the last {args.hours} hours.", "green"))
         return 0
-    paper.print(output.text("All clusters" if which is None else f"Cluster {which}", "bold"))
+    paper.print(printer.text("All clusters" if which is None else f"Cluster {which}", "bold"))
     draw_hours(paper, hours, now, hours=args.hours)
     paper.print()
     by_cluster: defaultdict[int, list[HourCount]] = defaultdict(list)
@@ -47,28 +47,28 @@ def run(args: argparse.Namespace) -> int:
     rows = []
     for cluster in clusters:
         cells = [
-            output.severity(cluster.severity),
-            output.text(output.short(cluster.cluster_id)),
-            output.text(f"{totals[cluster.cluster_id]:,}"),
-            output.text(_line(by_cluster[cluster.cluster_id], now, args.hours, 40)),
+            printer.severity(cluster.severity),
+            printer.text(printer.short(cluster.cluster_id)),
+            printer.text(f"{totals[cluster.cluster_id]:,}"),
+            printer.text(_line(by_cluster[cluster.cluster_id], now, args.hours, 40)),
         ]
-        rows.append((cells, output.failure(cluster.event_type, cluster.error_type, cluster.template)))
+        rows.append((cells, printer.failure(cluster.event_type, cluster.error_type, cluster.template)))
     columns = ("severity", "cluster", "failures", f"last {args.hours} h")
-    output.print_rows(paper, columns, rows, right={"failures"}, last="failure")
+    printer.print_rows(paper, columns, rows, right={"failures"}, last="failure")
     if len(totals) > _SHOWN:
-        paper.print(output.text(f"{len(totals) - _SHOWN:,} clusters with fewer failures are left out.", "dim"))
+        paper.print(printer.text(f"{len(totals) - _SHOWN:,} clusters with fewer failures are left out.", "dim"))
     return 0
 
 
-def draw_hours(paper: output.Paper, counts: list[HourCount], now: int, *, hours: int) -> None:
+def draw_hours(paper: printer.Paper, counts: list[HourCount], now: int, *, hours: int) -> None:
     """One strip of failures over time, with its first and last hour, its largest bar and its sum."""
     width = max(20, min(paper.width, 160) - 2)
     step = _step(hours, width)
-    paper.print(output.text(_line(counts, now, hours, width)))
+    paper.print(printer.text(_line(counts, now, hours, width)))
     first = (now // HOUR - (hours - 1)) * HOUR
     total = sum(count.failures for count in counts)
     each = "an hour" if step == 1 else f"{step} hours"
-    paper.print(output.text(f"{moment(first)[:16]} → now, a bar is {each}; {counted(total, 'failure')}", "dim"))
+    paper.print(printer.text(f"{moment(first)[:16]} → now, a bar is {each}; {counted(total, 'failure')}", "dim"))
 
 
 def _line(counts: list[HourCount], now: int, hours: int, width: int) -> str:

@@ -5,9 +5,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from failaware.cli import output
-from failaware.read.derivation import outdated
-from failaware.read.verify import UNVERIFIED, Progress, Verification, verify
+from failaware.cli import printer
+from failaware.derive.stored_version import outdated
+from failaware.ledger.verify import UNVERIFIED, Progress, Verification, verify
 from failaware.text import counted, moment
 
 _OTHER_VERSION = 3  # the exit status
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="leave out the fresh derivation, which takes two thirds of the time",
     )
-    output.add_json(parser)
+    printer.add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -39,39 +39,39 @@ def run(args: argparse.Namespace) -> int:
         found = verify(args.db, noted=args.noted, facts_only=args.facts_only, progress=progress)
     older = "" if args.facts_only else outdated(found.derivation, found.derived_by)
     if args.json:
-        output.print_json(found)
+        printer.print_json(found)
     else:
         _draw(found, older)
     return 1 if found.findings else _OTHER_VERSION if older else 0
 
 
 def _draw(found: Verification, older: str) -> None:
-    paper = output.Paper()
+    paper = printer.Paper()
     for part in found.parts:
         sentence = _PARTS[part]
         mine = [finding for finding in found.findings if finding.part == part]
-        mark = output.text("not so  ", "bold red") if mine else output.text("holds   ", "green")
+        mark = printer.text("not so  ", "bold red") if mine else printer.text("holds   ", "green")
         if mine and all(finding.problem.startswith(UNVERIFIED) for finding in mine):
-            mark = output.text("unknown ", "bold yellow")
-        paper.print(mark + output.text(sentence, "bold" if mine else ""))
+            mark = printer.text("unknown ", "bold yellow")
+        paper.print(mark + printer.text(sentence, "bold" if mine else ""))
         for finding in mine:
-            paper.print(output.text(f"        {finding.where}: ", "bold") + output.text(finding.problem))
+            paper.print(printer.text(f"        {finding.where}: ", "bold") + printer.text(finding.problem))
     if older:
-        paper.print(output.text(f"{found.derivation:<8}derived: not verified. {older}.", "bold yellow"))
+        paper.print(printer.text(f"{found.derivation:<8}derived: not verified. {older}.", "bold yellow"))
     if found.more:
-        paper.print(output.text(f"        and {found.more:,} more", "bold red"))
+        paper.print(printer.text(f"        and {found.more:,} more", "bold red"))
     for erased in found.erased:
         what = f"erased  event {erased.event_id}, with {counted(erased.attempts, 'error')} and "
         what += f"{counted(erased.tracebacks, 'traceback')}, by {erased.erased_by} on {moment(erased.erased_at)}: "
-        paper.print(output.text(what + erased.reason, "yellow"))
+        paper.print(printer.text(what + erased.reason, "yellow"))
     for archive in found.archives:
         what = f"moved   {counted(archive.events, 'event')} before {moment(archive.before_at)} to {archive.name}"
         what += f"{', which is this file' if archive.here else ''}, by {archive.archived_by} on "
-        paper.print(output.text(f"{what}{moment(archive.archived_at)}: {archive.reason}", "yellow"))
+        paper.print(printer.text(f"{what}{moment(archive.archived_at)}: {archive.reason}", "yellow"))
     paper.print()
-    paper.print(output.text(f"{counted(found.facts, 'fact')}, {found.sealed:,} of them under seals"))
+    paper.print(printer.text(f"{counted(found.facts, 'fact')}, {found.sealed:,} of them under seals"))
     if found.head is not None and found.sealed_at is not None:
-        paper.print(output.text(f"newest seal {found.head}  {moment(found.sealed_at)}", "dim"))
+        paper.print(printer.text(f"newest seal {found.head}  {moment(found.sealed_at)}", "dim"))
 
 
 @contextmanager

@@ -7,7 +7,7 @@ Needs a Writer inside a transaction, or private tables beside a store.
 from collections.abc import Callable, Iterator
 from functools import cache, lru_cache, partial
 
-from failaware.derive.grouping import Group, GroupingRules, Subject, group, overflow
+from failaware.derive.grouping.groups import Group, GroupingRules, Subject, group, overflow
 from failaware.derive.rules import Policy
 from failaware.derive.scope import NOBODY_FAILS_AGAIN, STATEMENTS, Scope, just_appended
 from failaware.derive.settings import load_grouping, load_policy, note_derivation, save_grouping, save_policy

@@ -3,7 +3,7 @@
 --
 -- The order of the whole: note what the touched events were and what is new of them, then bring every count from the
 -- one to the other. Every merge is commutative, so that neither the order of arrival nor the size of the batches
--- matters. What is being merged lies in work tables (engine/work.sql), which are empty between folds.
+-- matters. What is being merged lies in work tables (engine/projection_temp_tables.sql), which are empty between folds.
 
 -- name: new_states
 -- An event that nobody has tried yet is PENDING and due at once.

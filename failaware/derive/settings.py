@@ -10,7 +10,9 @@ from failaware.engine import Deriver, Reader, derivation
 from failaware.errors import StoreCorrupt, UsageError
 
 if TYPE_CHECKING:
-    from failaware.derive.grouping import GroupingRules  # loaded where it is used: its patterns take time to compile
+    from failaware.derive.grouping.groups import (
+        GroupingRules,  # loaded where it is used: its patterns take time to compile
+    )
 
 
 _POLICY, _GROUPING, _SEALS, _ARCHIVE = "policy", "grouping", "seals", "archive"
@@ -42,7 +44,7 @@ def load_grouping(db: Reader) -> "GroupingRules":
 
 @lru_cache(maxsize=8)
 def _parsed_grouping(text: str) -> "GroupingRules":
-    from failaware.derive.grouping import GroupingRules
+    from failaware.derive.grouping.groups import GroupingRules
 
     return GroupingRules.from_toml(text, origin="this store's grouping rules", kept=True)
 
@@ -80,7 +82,7 @@ def save_rule(db: Deriver, name: str, text: str) -> None:
     if name == _POLICY:
         Policy.from_toml(text, origin="the policy of the export")
     elif name == _GROUPING:
-        from failaware.derive.grouping import GroupingRules
+        from failaware.derive.grouping.groups import GroupingRules
 
         GroupingRules.from_toml(text, origin="the grouping rules of the export")
     elif name != _KEY:

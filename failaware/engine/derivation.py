@@ -85,7 +85,7 @@ def check_readable(marks: Sequence[Row], place: str) -> None:
     Raises:
         StoreOlder, StoreNewer: the mark says by whom they were made.
     """
-    from failaware import __version__
+    from failaware.version import __version__
 
     stored = _parsed(marks)
     if stored is None or stored.tables == tables_digest():

@@ -43,7 +43,7 @@ def made_anew() -> Iterator[str]:
 
 def kept_tables() -> Iterator[str]:
     """The tables of what cannot be derived, with their indexes."""
-    for name in ("schema.sql", "working.sql"):
+    for name in ("schema.sql", "coordination.sql"):
         yield from statements(name)
 
 
@@ -63,7 +63,7 @@ def private_schema(*, facts: bool) -> Iterator[str]:
 
     By their names they stand before the store's own, so that every statement works on them as it is.
     """
-    for name in ("schema.sql", "working.sql", "derived.sql") if facts else ("working.sql", "derived.sql"):
+    for name in ("schema.sql", "coordination.sql", "derived.sql") if facts else ("coordination.sql", "derived.sql"):
         for statement in statements(name):
             yield statement.replace("CREATE TABLE ", "CREATE TEMP TABLE ").replace("CREATE VIEW ", "CREATE TEMP VIEW ")
 
@@ -81,12 +81,12 @@ def made_of_facts() -> set[str]:
 
 def is_derived(table: str) -> bool:
     """Whether a table of ours can be derived anew, or is one to work with; a handler may have tables of its own."""
-    return table in tables_of("derived.sql", "work.sql")
+    return table in tables_of("derived.sql", "projection_temp_tables.sql")
 
 
 def work_tables() -> Iterator[str]:
     """The temporary tables that a connection needs to fold."""
-    yield from statements("work.sql")
+    yield from statements("projection_temp_tables.sql")
 
 
 def statements(name: str) -> Iterator[str]:

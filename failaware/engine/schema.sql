@@ -76,7 +76,7 @@ CREATE TABLE seal_log (                -- the chain of seals: each over a range 
   first_id  INTEGER NOT NULL,
   last_id   INTEGER NOT NULL,
   sealed_at INTEGER NOT NULL,
-  digest    TEXT NOT NULL,             -- SHA-256, hex (failaware/derive/seals.py says of what)
+  digest    TEXT NOT NULL,             -- SHA-256, hex (failaware/ledger/seals.py says of what)
   facts     BLOB NOT NULL              -- the first 16 bytes of each fact's own SHA-256, by id; zeros where there is none
 ) STRICT;
 CREATE INDEX seal_of ON seal_log (of_table, last_id);

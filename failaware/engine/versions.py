@@ -28,7 +28,7 @@ _ERASURE_LOG = """CREATE TABLE {name} (
 
 
 class Step(NamedTuple):
-    """From one version to the next: what changes in the tables of schema.sql and working.sql, in SQLite's words.
+    """From one version to the next: what changes in the tables of schema.sql and coordination.sql, in SQLite's words.
 
     A table, view or guard that is no longer made is dropped here as well.
     """

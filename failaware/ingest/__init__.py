@@ -1,4 +1,4 @@
-"""Everything that turns the outside into facts.
+"""Files and streams: lines, pipes and followed files, read in pieces and recorded with what was rejected.
 
-May touch: its source, and `facts` to append. Reads the clock once, at the door. No SQL.
+May touch: its source, the clock, and the store to record. `formats/` says what a producer's lines mean.
 """

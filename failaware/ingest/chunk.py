@@ -8,10 +8,10 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from failaware.capture.external import Read, reason
+from failaware.capture.record import Recorder
 from failaware.engine import Writer
 from failaware.errors import StoreBusy
-from failaware.ingest.observed import Read, reason
-from failaware.ingest.record import Recorder
 from failaware.model import NewReject, Observed
 from failaware.store import Store
 from failaware.text import bounded, storable

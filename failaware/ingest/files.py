@@ -6,10 +6,10 @@ from collections.abc import Callable
 from failaware.errors import StoreBusy, UsageError
 from failaware.ingest.chunk import Ingested
 from failaware.ingest.encoding import STANDARD_INPUT, check_text
-from failaware.ingest.junit import ingest_junit
+from failaware.ingest.formats.junit import ingest_junit
 from failaware.ingest.lines import ingest_pieces
-from failaware.ingest.restore import is_export
 from failaware.ingest.stream import Input, pieces
+from failaware.ledger.restore import is_export
 from failaware.store import Store
 
 _XML = re.compile(

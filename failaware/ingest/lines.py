@@ -8,20 +8,19 @@ Each line is known by what stands in it: it may as well be a CloudEvent, a reque
 array of any of these. Arrays and objects may also take many lines, where they begin the file.
 """
 
-import json
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator
-from json.decoder import WHITESPACE, scanstring  # type: ignore[attr-defined]
 from typing import Any
 
-from failaware.errors import PayloadError, StoreBusy, UsageError
-from failaware.ingest import cloudevents, otlp
+from failaware.capture.external import Read, failure_of_text, observed
+from failaware.capture.record import Recorder
+from failaware.errors import StoreBusy, UsageError
 from failaware.ingest.batches import elements, unfolded
 from failaware.ingest.chunk import Chunk, Ingested
-from failaware.ingest.observed import Read, failure_of_text, observed
-from failaware.ingest.record import Recorder
+from failaware.ingest.formats import cloudevents, otlp
 from failaware.ingest.stream import MAX_LINE, Line, Piece
+from failaware.json_text import members
 from failaware.model import Failure, Observed
 from failaware.store import Store
 
@@ -35,8 +34,6 @@ DELAY_S = 0.25
 """For how long at most what was read is not written: with the wait of an input for more, less than half a second."""
 
 _EMPTY = re.compile(rb"\s*\[\s*\]\s*")  # a batch may be empty
-_BLANK = frozenset((" ", "\t", "\r", "\n"))
-_decode = json.JSONDecoder(parse_constant=lambda name: _refuse(f"{name} is not JSON")).raw_decode
 
 
 def ingest_lines(
@@ -134,54 +131,3 @@ def _failure(error: Any, recorder: Recorder) -> Failure | None:
     return failure_of_text(
         error.get("type") or "", error.get("message") or "", error.get("traceback") or "", recorder, untyped="Error"
     )
-
-
-def members(line: str) -> Iterator[tuple[str, Any, str]]:
-    """The members of a JSON object: name, decoded value, and the value's raw text."""
-    position = _skip(line, 0)
-    if line[position : position + 1] != "{":
-        raise UsageError("a line is one JSON object, {…}")
-    position = _skip(line, position + 1)
-    if line[position : position + 1] == "}":
-        _must_end(line, position + 1)
-        return
-    while True:
-        if line[position : position + 1] != '"':
-            raise UsageError(f"not JSON: a name in quotes is missing at character {position + 1}")
-        name, position = scanstring(line, position + 1, True)
-        position = _skip(line, position)
-        if line[position : position + 1] != ":":
-            raise UsageError(f"not JSON: ':' is missing at character {position + 1}")
-        start = _skip(line, position + 1)
-        value, end = _value(line, start)
-        yield name, value, line[start:end]
-        position = _skip(line, end)
-        if line[position : position + 1] == "}":
-            break
-        if line[position : position + 1] != ",":
-            raise UsageError(f"not JSON: ',' or '}}' is missing at character {position + 1}")
-        position = _skip(line, position + 1)
-    _must_end(line, position + 1)
-
-
-def _value(line: str, start: int) -> tuple[Any, int]:
-    try:
-        return _decode(line, start)
-    except json.JSONDecodeError as error:
-        raise UsageError(f"not JSON: {error.msg} at character {error.pos + 1}") from None
-
-
-def _must_end(line: str, position: int) -> None:
-    if _skip(line, position) != len(line):
-        raise UsageError(f"not JSON: something stands after the object, at character {position + 1}")
-
-
-def _skip(line: str, position: int) -> int:
-    """Past white space; mostly there is none."""
-    if line[position : position + 1] not in _BLANK:
-        return position
-    return int(WHITESPACE.match(line, position).end())
-
-
-def _refuse(message: str) -> Any:
-    raise PayloadError(message)

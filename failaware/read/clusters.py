@@ -6,8 +6,8 @@ from failaware.derive.severity import CLUSTER_EVIDENCE
 from failaware.engine import Reader
 from failaware.errors import FilterError, NotFound
 from failaware.model import HOUR, NEVER, Cluster, HourCount
+from failaware.model.patterns import HourSeverity
 from failaware.read.filter import CLUSTER_FIELDS, parse
-from failaware.read.findings import HourSeverity
 
 RANK = "CASE severity WHEN 'CRITICAL' THEN 4 WHEN 'HIGH' THEN 3 WHEN 'MEDIUM' THEN 2 WHEN 'LOW' THEN 1 ELSE 0 END"
 

@@ -7,8 +7,8 @@ from collections import Counter
 
 from failaware.derive.severity import CLUSTER_EVIDENCE
 from failaware.engine import Deriver
+from failaware.model.differences import Changed
 from failaware.read.clusters import RANK
-from failaware.read.comparisons import Changed
 
 CHANGES = ("new", "back", "worse", "better", "gone")
 """The kinds of change, the most urgent first."""

@@ -6,10 +6,10 @@ from typing import Any
 from failaware.derive.rules import rules_of
 from failaware.derive.settings import load_grouping, load_policy
 from failaware.derive.severity import CLUSTER_EVIDENCE, EVENT_EVIDENCE
+from failaware.derive.stored_version import derivation
 from failaware.engine import Reader
 from failaware.errors import FilterError, NotFound
 from failaware.model import NEVER, Explanation, GroupedBy, RuleCheck
-from failaware.read.derivation import derivation
 
 _ENTITY = re.compile(r"(event|cluster)/(\d{1,19})")
 _EXAMPLE = {
@@ -51,7 +51,7 @@ def explain(db: Reader, entity: str) -> Explanation:
 
 
 def _grouped(db: Reader, entity_type: str, entity_id: int) -> GroupedBy | None:
-    from failaware.derive.grouping import Subject, group, masked_parts, overflow
+    from failaware.derive.grouping.groups import Subject, group, masked_parts, overflow
 
     rows = db.query(_SUBJECT + _EXAMPLE[entity_type], (entity_id,))
     if not rows:

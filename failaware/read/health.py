@@ -2,9 +2,9 @@
 
 from collections import Counter
 
+from failaware.derive.stored_version import derivation
 from failaware.engine import Reader
 from failaware.model import NEVER, EventRef, Health, Severity, SyncStatus
-from failaware.read.derivation import derivation
 
 _COUNTS = """
   SELECT event_type, sync_status, dismissed, CASE cluster_id WHEN 0 THEN 0 ELSE 1 END AS failed, sum(events)

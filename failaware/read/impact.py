@@ -2,8 +2,8 @@
 
 from failaware.engine import Reader
 from failaware.model import NEVER
+from failaware.model.patterns import Figure, Impact
 from failaware.read.clusters import one
-from failaware.read.findings import Figure, Impact
 
 _STANDING = "SELECT sync_status, sum(events) FROM tally WHERE cluster_id = ? AND dismissed = 0 GROUP BY 1"
 # CROSS JOIN: along the cluster's own events that are failing, not through all that are unresolved.

@@ -23,13 +23,13 @@ from failaware.model import (
     SeverityCounts,
 )
 from failaware.place import resolve
+from failaware.read.checked import sound
 from failaware.read.connections import Connections
 from failaware.read.patterns import Patterns
-from failaware.read.sound import sound
 
 if TYPE_CHECKING:
     from failaware.derive.rules import Policy
-    from failaware.read.comparisons import WhatIf
+    from failaware.model.differences import WhatIf
     from failaware.read.filter import Order
     from failaware.read.past import PastInspector
 
@@ -180,8 +180,8 @@ class Inspector:
         found = explain.explain(self.db, entity)
         if not facts:
             return found
-        from failaware.read.behind import behind
-        from failaware.read.since import since
+        from failaware.read.evidence import behind
+        from failaware.read.last_change import since
 
         which = found.entity_type, found.entity_id
         last = since(self.connections, *which, until=self._known_until())

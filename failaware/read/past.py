@@ -6,11 +6,11 @@ from typing import Self
 
 from failaware.derive.past import Past
 from failaware.engine import Deriver
+from failaware.model.differences import Diff
 from failaware.read import diff
-from failaware.read.comparisons import Diff
+from failaware.read.checked import sound
 from failaware.read.connections import Connections
 from failaware.read.inspector import Inspector
-from failaware.read.sound import sound
 
 
 class PastInspector(Inspector):

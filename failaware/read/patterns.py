@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from failaware.engine import Reader
-from failaware.read.sound import sound
+from failaware.read.checked import sound
 
 if TYPE_CHECKING:
     from failaware.model import HourCount
-    from failaware.read.findings import Calendar, Healed, HourSeverity, Impact, Run, Transitions
+    from failaware.model.patterns import Calendar, Healed, HourSeverity, Impact, Run, Transitions
 
 
 class Patterns:
@@ -29,9 +29,9 @@ class Patterns:
         Raises:
             NotFound: there is none with this id.
         """
-        from failaware.read import course
+        from failaware.read import transitions
 
-        return course.runs(self.db, event_id)
+        return transitions.runs(self.db, event_id)
 
     @sound
     def transitions(self, cluster_id: int) -> "Transitions":
@@ -40,9 +40,9 @@ class Patterns:
         Raises:
             NotFound: there is none with this id.
         """
-        from failaware.read import course
+        from failaware.read import transitions
 
-        return course.transitions(self.db, cluster_id)
+        return transitions.transitions(self.db, cluster_id)
 
     @sound
     def healed(self, where: str = "") -> "Healed":
@@ -53,16 +53,16 @@ class Patterns:
         Raises:
             FilterError: the filter is not understood.
         """
-        from failaware.read import healed
+        from failaware.read import recovered
 
-        return healed.healed(self.db, where, now=self._now())
+        return recovered.healed(self.db, where, now=self._now())
 
     @sound
     def calendar(self) -> "Calendar":
         """The retries that are due, by minute of the next hour. Takes time in proportion to them."""
-        from failaware.read import calendar
+        from failaware.read import retry_schedule
 
-        return calendar.calendar(self.db, now=self._now())
+        return retry_schedule.calendar(self.db, now=self._now())
 
     @sound
     def impact(self, cluster_id: int) -> "Impact":

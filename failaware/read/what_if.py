@@ -3,9 +3,9 @@
 from failaware.derive.rules import Policy
 from failaware.derive.severity import CLUSTER_EVIDENCE, EVENT_EVIDENCE, case
 from failaware.engine import Reader
+from failaware.model.differences import Move, WhatIf
 from failaware.read import severity
 from failaware.read.clusters import RANK
-from failaware.read.comparisons import Move, WhatIf
 
 _JUDGED = {
     "event": f"""

@@ -3,7 +3,7 @@ import logging
 import structlog
 
 from failaware import Store
-from failaware.ingest.logging import FailureHandler
+from failaware.integrations.logging import FailureHandler
 
 logging.getLogger().addHandler(FailureHandler(Store.open("failaware.db")))
 structlog.configure(

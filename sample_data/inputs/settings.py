@@ -3,7 +3,7 @@ import logging.config
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "handlers": {"failures": {"()": "failaware.ingest.logging.FailureHandler", "store": "failaware.db"}},
+    "handlers": {"failures": {"()": "failaware.integrations.logging.FailureHandler", "store": "failaware.db"}},
     "root": {"handlers": ["failures"]},
 }
 logging.config.dictConfig(LOGGING)  # which Django does

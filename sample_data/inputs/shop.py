@@ -1,7 +1,7 @@
 import celery
 
 from failaware import Store
-from failaware.ingest.celery import TaskRecorder
+from failaware.integrations.celery import TaskRecorder
 
 app = celery.Celery("shop", broker="redis://localhost:6379/0")
 TaskRecorder(Store.open("failaware.db"))

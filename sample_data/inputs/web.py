@@ -2,7 +2,7 @@ import flask
 import sentry_sdk
 
 from failaware import Store
-from failaware.ingest.sentry import Transport
+from failaware.integrations.sentry import Transport
 
 sentry_sdk.init(transport=Transport(Store.open("failaware.db")), release="shop@1.4.2")
 app = flask.Flask("shop")

@@ -1,7 +1,7 @@
 import rq
 
 from failaware import Store
-from failaware.ingest.rq import Recorded
+from failaware.integrations.rq import Recorded
 
 
 class Worker(Recorded, rq.Worker):

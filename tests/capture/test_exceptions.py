@@ -7,7 +7,7 @@ import pytest
 
 from failaware import Permanent
 from failaware.capture.exceptions import MAX_MESSAGE, MAX_TRACEBACK, describe
-from failaware.ingest.masking import Masker
+from failaware.capture.secrets.masking import Masker
 from failaware.model import ERROR_HERE
 from tests.capture.misbehaving import MISBEHAVING
 

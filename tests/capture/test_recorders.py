@@ -5,8 +5,8 @@ import logging
 import pytest
 
 from failaware import Handlers, Retry, Worker
-from failaware.ingest.logging import FailureHandler
-from failaware.ingest.queues import TaskLog
+from failaware.integrations.logging import FailureHandler
+from failaware.integrations.task_log import TaskLog
 from tests.capture.misbehaving import MISBEHAVING
 from tests.conftest import query
 

@@ -14,15 +14,15 @@ from pathlib import Path
 import pytest
 
 from failaware import Handlers, Inspector, Store, Worker
+from failaware.capture.record import Recorder
+from failaware.capture.secrets.masking import Masker
 from failaware.clock import now_us
 from failaware.errors import StoreError
 from failaware.facts import claim
-from failaware.ingest.masking import Masker
-from failaware.ingest.record import Recorder
-from failaware.read.verify import verify
-from failaware.sync.exec import Plan, execute
-from failaware.sync.program import Interrupts
-from failaware.sync.retry import Retry
+from failaware.ledger.verify import verify
+from failaware.worker.exec import Plan, execute
+from failaware.worker.retry import Retry
+from failaware.worker.subprocess_runner import Interrupts
 from tests import processes
 from tests.conftest import assert_rebuild_changes_nothing, plain, plain_sqlite
 
@@ -243,7 +243,7 @@ def test_signals_are_passed_on_and_nothing_is_tried_after_one(path, name):
     ],
 )
 def test_what_the_terminal_gives_a_program_that_starts_is_not_passed_on(monkeypatch, name, when, times):
-    monkeypatch.setattr("failaware.sync.program.in_foreground", lambda: True)
+    monkeypatch.setattr("failaware.worker.subprocess_runner.in_foreground", lambda: True)
     number, interrupts = getattr(signal, name), Interrupts()
     program = (
         "import signal, sys\ncame = []\nfor number in (signal.SIGINT, signal.SIGTERM):\n"

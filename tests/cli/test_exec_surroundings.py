@@ -150,7 +150,7 @@ def test_what_cannot_be_described_is_recorded_all_the_same(path, monkeypatch):
     def broken(*_, **__):
         raise RecursionError
 
-    monkeypatch.setattr("failaware.sync.exec.describe_end", broken)
+    monkeypatch.setattr("failaware.worker.exec.describe_end", broken)
     assert main(["--db", str(path), "exec", "--", "false"]) == 1
     with Inspector.open(path) as inspector:
         assert inspector.event(1).sync_status == "DEAD"

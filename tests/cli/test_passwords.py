@@ -10,7 +10,7 @@ from failaware.cli.main import COMMANDS, main
 from failaware.text import shown_place
 from tests import processes
 from tests.cli.test_terminal import Terminal
-from tests.sync.helpers import eventually
+from tests.worker.helpers import eventually
 
 SECRET = "hunter2secret"
 NOWHERE = f"postgresql://me:{SECRET}@127.0.0.1:1/nowhere?connect_timeout=2&sslpassword={SECRET}"

@@ -5,7 +5,7 @@ import pytest
 from failaware import Inspector, Permanent, Worker
 from failaware.cli.main import main
 from failaware.json_text import indented
-from tests.sync.helpers import handlers_of
+from tests.worker.helpers import handlers_of
 from tui.documents import payload
 
 AS_RECORDED = [

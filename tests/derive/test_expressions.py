@@ -6,8 +6,8 @@ import time
 import pytest
 
 from failaware import Handlers, Retry, Store, UsageError, Worker
-from failaware.derive.expressions import search
-from failaware.derive.grouping import GroupingRules
+from failaware.derive.grouping.expressions import search
+from failaware.derive.grouping.groups import GroupingRules
 
 REFUSED = [
     r"^(a+)+$",

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from failaware.derive import FINGERPRINT_VERSION
-from failaware.derive.fingerprint import cluster_id, fingerprint, template
+from failaware.derive.grouping.fingerprint import cluster_id, fingerprint, template
 from tests import processes
 
 MEET = [
@@ -235,9 +235,8 @@ def test_any_value_may_stand_in_a_slot(number, uuid, address, moment):
 
 
 def test_other_processes_find_the_same_cluster():
-    program = (
-        "from failaware.derive.fingerprint import fingerprint; print(fingerprint('t', 'E', 'user 7 not found')[0])"
-    )
+    call = "fingerprint('t', 'E', 'user 7 not found')[0]"
+    program = f"from failaware.derive.grouping.fingerprint import fingerprint; print({call})"
     seen = {
         processes.run(
             [sys.executable, "-c", program], capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": seed}

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from failaware import Handlers, Permanent, Retry, RetryAfter, Worker
 from failaware.capture.exceptions import describe
 from failaware.cli.main import main
-from failaware.derive.fingerprint import template
-from failaware.derive.grouping import GroupingRules, Subject, group, masked_parts
+from failaware.derive.grouping.fingerprint import template
+from failaware.derive.grouping.groups import GroupingRules, Subject, group, masked_parts
 from failaware.errors import UsageError
 from failaware.model import MaskedPart
 from tests.conftest import assert_rebuild_changes_nothing

@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from failaware import Inspector, Store, UsageError
-from failaware.derive.grouping import CLUSTERS_PER_TYPE, GroupingRules
+from failaware.derive.grouping.groups import CLUSTERS_PER_TYPE, GroupingRules
 from failaware.facts import append
-from failaware.ingest.restore import take_back
+from failaware.ledger.export import Export
+from failaware.ledger.restore import take_back
+from failaware.ledger.verify import verify
 from failaware.model import Failure, NewAttempt
-from failaware.read.export import Export
-from failaware.read.verify import verify
 from tests.conftest import HOUR, MINUTE, START, assert_rebuild_changes_nothing, derived, query
 from tests.sizes import sized
 

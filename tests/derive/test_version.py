@@ -15,8 +15,8 @@ from failaware.cli.main import main
 from failaware.derive.version import our_derivation
 from failaware.engine import derivation as engine
 from failaware.errors import StoreError, StoreNewer, StoreOlder
-from failaware.facts.seal import seal_all
-from failaware.read.verify import verify
+from failaware.ledger.sealing import seal_all
+from failaware.ledger.verify import verify
 from tests import processes
 from tests.conftest import assert_rebuild_changes_nothing, derived, plain, query
 from tests.derive.versions import commands, copy_of_the_code, leave_as_another, python
@@ -139,7 +139,7 @@ SAME = {
         "\"sync_status = 'DEAD' AND dismissed = 0\"",
         "\"sync_status = 'DEAD'\\n  AND dismissed=0\"",
     ),
-    "the release": ("failaware/__init__.py", '__version__ = "0.1.0"', '__version__ = "9.0.0"'),
+    "the release": ("failaware/version.py", '__version__ = "0.1.0"', '__version__ = "9.0.0"'),
 }
 
 

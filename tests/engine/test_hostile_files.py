@@ -18,7 +18,7 @@ from tests.conftest import plain_sqlite
 pytestmark = pytest.mark.sqlite("files")
 
 ENDLESS = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT "
-TABLES = tables_of("schema.sql", "working.sql", "derived.sql")
+TABLES = tables_of("schema.sql", "coordination.sql", "derived.sql")
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from failaware import Inspector, Store, Worker
 from failaware.cli.main import main
 from failaware.engine import open_beside
 from failaware.errors import FailawareError, StoreError
-from failaware.sync.handlers import Handlers
+from failaware.worker.handlers import Handlers
 
 pytestmark = pytest.mark.sqlite("about paths")
 

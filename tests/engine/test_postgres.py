@@ -19,11 +19,11 @@ from failaware.engine.postgres.dialect import statement
 from failaware.engine.postgres.place import parse
 from failaware.engine.postgres.roles import CHANGEABLE
 from failaware.errors import StoreBusy, StoreError, StoreForeign, StoreMissing, StoreNewer
-from failaware.facts.seal import seal_all
-from failaware.read.verify import verify
+from failaware.ledger.sealing import seal_all
+from failaware.ledger.verify import verify
 from tests import processes
 from tests.conftest import plain, query
-from tests.sync.helpers import eventually
+from tests.worker.helpers import eventually
 
 pytestmark = pytest.mark.postgres
 

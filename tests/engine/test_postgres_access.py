@@ -10,7 +10,7 @@ from failaware import Store, UsageError
 from failaware.engine.postgres.place import parse
 from failaware.engine.postgres.roles import create, script
 from failaware.errors import StoreBusy, StoreError
-from failaware.read.verify import verify
+from failaware.ledger.verify import verify
 from tests.conftest import plain
 
 pytestmark = pytest.mark.postgres

@@ -14,11 +14,11 @@ from failaware import Handlers, Inspector, Store, Worker
 from failaware.clock import now_us
 from failaware.engine.postgres import reader as postgres
 from failaware.errors import StoreError
-from failaware.read.verify import verify
+from failaware.ledger.verify import verify
 from tests import processes
 from tests.conftest import HOUR, assert_rebuild_changes_nothing, query
 from tests.servers import a_server
-from tests.sync.helpers import eventually
+from tests.worker.helpers import eventually
 
 PRODUCER = """
 import sys

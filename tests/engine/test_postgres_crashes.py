@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from failaware import Handlers, Store, StoreError, Worker
-from failaware.read.verify import verify
+from failaware.ledger.verify import verify
 from tests.conftest import query
 from tests.servers import a_server
 from tests.soak.crashes import try_crashes

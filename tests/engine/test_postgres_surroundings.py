@@ -14,11 +14,11 @@ import pytest
 from failaware import Inspector, Store, UsageError
 from failaware.engine.postgres.place import parse
 from failaware.errors import FailawareError, StatementError, StoreError
-from failaware.facts.seal import seal_all
-from failaware.read.verify import verify
+from failaware.ledger.sealing import seal_all
+from failaware.ledger.verify import verify
 from tests.conftest import plain, query
 from tests.servers import a_server
-from tests.sync.helpers import eventually
+from tests.worker.helpers import eventually
 
 pytestmark = pytest.mark.postgres
 PGBOUNCER = shutil.which("pgbouncer", path="/usr/sbin:/usr/bin:/usr/local/bin")

@@ -12,8 +12,8 @@ from failaware import Inspector, Store
 from failaware.engine import versions
 from failaware.engine.postgres.place import parse
 from failaware.errors import StoreOlder
-from failaware.facts.seal import seal_all
-from failaware.read.verify import verify
+from failaware.ledger.sealing import seal_all
+from failaware.ledger.verify import verify
 from tests import processes
 from tests.conftest import derived, plain, query
 from tests.test_same_on_both import facts

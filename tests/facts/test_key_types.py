@@ -11,7 +11,7 @@ from failaware import UsageError
 from failaware.errors import KeyConflict
 from failaware.facts.append import events
 from failaware.ingest.lines import ingest_lines
-from failaware.ingest.queues import TaskLog
+from failaware.integrations.task_log import TaskLog
 from tests.cli.test_exec import run
 from tests.conftest import assert_rebuild_changes_nothing, query
 

@@ -7,10 +7,10 @@ import sys
 import pytest
 
 from failaware import Inspector, Store
-from failaware.facts.copy import copy_facts
-from failaware.facts.restore import finish
-from failaware.facts.seal import seal_all
-from failaware.read.verify import verify
+from failaware.ledger.copy import copy_facts
+from failaware.ledger.sealing import seal_all
+from failaware.ledger.transfer import finish
+from failaware.ledger.verify import verify
 from tests.conftest import query
 
 SECRET = "user=7 otp=482913"

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from failaware import Store
-from failaware.read.verify import verify
+from failaware.ledger.verify import verify
 from tests import processes
 from tests.conftest import assert_rebuild_changes_nothing, plain, query
 

@@ -5,10 +5,10 @@ import random
 import pytest
 
 from failaware import UsageError
-from failaware.cli.zone import choose
-from failaware.derive.grouping import GroupingRules
+from failaware.capture import external
+from failaware.cli.timezone import choose
+from failaware.derive.grouping.groups import GroupingRules
 from failaware.derive.rules import Policy
-from failaware.ingest import observed
 from tests.conftest import assert_rebuild_changes_nothing, query
 from tests.sizes import sized
 from tests.soak.structure import READERS, variants
@@ -26,7 +26,7 @@ def test_whatever_stands_at_a_node_is_recorded_or_rejected_with_a_reason(store, 
 
 
 def test_what_nobody_foresaw_is_a_reject_that_says_so():
-    assert "may be a bug in failaware: ZeroDivisionError" in observed.reason(ZeroDivisionError("x"))
+    assert "may be a bug in failaware: ZeroDivisionError" in external.reason(ZeroDivisionError("x"))
 
 
 @pytest.mark.parametrize("read", [Policy.from_toml, GroupingRules.from_toml])

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from failaware.read.comparisons import Diff
+from failaware.model.differences import Diff
 from tests.oracle.clusters import HOUR
 from tests.oracle.facts import NEVER
 from tests.oracle.filters import words_of_clusters, words_of_events

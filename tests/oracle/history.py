@@ -6,10 +6,10 @@ from pathlib import Path
 
 from failaware import Handlers, NotFound, Permanent, Retry, Store, UsageError, Worker
 from failaware.derive.rules import Policy
-from failaware.facts import archive
-from failaware.facts.seal import seal_all
 from failaware.ingest.lines import ingest_lines
-from failaware.ingest.queues import TaskLog
+from failaware.integrations.task_log import TaskLog
+from failaware.ledger import archive
+from failaware.ledger.sealing import seal_all
 from tests.conftest import Clock
 from tests.oracle import facts
 

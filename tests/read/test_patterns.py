@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from failaware import Handlers, Inspector, Permanent, Retry, Store, Worker
 from failaware.derive.rules import default_policy
 from failaware.errors import FilterError, NotFound
-from failaware.ingest.queues import TaskLog
+from failaware.integrations.task_log import TaskLog
 from failaware.model import DecisionKind
-from failaware.read.calendar import _DUE, MINUTE, herds_in
-from failaware.read.findings import DueType, Run, with_all
+from failaware.model.patterns import DueType, Run, with_all
+from failaware.read.retry_schedule import _DUE, MINUTE, herds_in
 from tests.conftest import HOUR, START, query
 from tests.derive.test_fold import ERRORS, EVENTS, Model, append_batch, batches_of, histories
 from tests.sizes import sized
@@ -165,7 +165,7 @@ def test_what_healed_is_the_same_in_pages_of_any_size(page, monkeypatch):
     with told([*failing, *((event, None, event, False) for event in ALL)]) as (inspector, _, _):
         at_once = inspector.patterns.healed()
         assert (at_once.total.healed, at_once.total.attempts) == (EVENTS, 3 * EVENTS)
-        monkeypatch.setattr("failaware.read.healed._PAGE", page)
+        monkeypatch.setattr("failaware.read.recovered._PAGE", page)
         assert inspector.patterns.healed() == at_once
 
 

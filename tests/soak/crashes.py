@@ -12,7 +12,7 @@ import time
 from collections import Counter
 
 from failaware import Store
-from failaware.read.verify import verify
+from failaware.ledger.verify import verify
 from tests.servers import a_server
 
 PRODUCER = """

@@ -11,9 +11,9 @@ from pathlib import Path
 from failaware import FailawareError, Inspector, Store
 from failaware.cli.main import main
 from failaware.ingest.lines import ingest_lines
-from failaware.ingest.restore import take_back
-from failaware.read.export import Export
-from failaware.read.verify import verify
+from failaware.ledger.export import Export
+from failaware.ledger.restore import take_back
+from failaware.ledger.verify import verify
 from failaware.text import visible
 from tests.conftest import START
 from tests.soak.corruption import printed

@@ -7,20 +7,20 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from failaware import FailawareError, Inspector, Store
-from failaware.derive.fingerprint import fingerprint
-from failaware.derive.grouping import GroupingRules
+from failaware.capture.secrets.masking import Masker
+from failaware.derive.grouping.fingerprint import fingerprint
+from failaware.derive.grouping.groups import GroupingRules
 from failaware.derive.rules import Policy, default_policy
 from failaware.engine.postgres.place import parse
-from failaware.ingest.junit import ingest_junit
+from failaware.ingest.formats.junit import ingest_junit
 from failaware.ingest.lines import ingest_lines
-from failaware.ingest.masking import Masker
-from failaware.ingest.restore import take_back
 from failaware.ingest.stream import Input
-from failaware.read.export import Export
+from failaware.ledger.export import Export
+from failaware.ledger.restore import take_back
 from failaware.read.moment import parse_moment
 from failaware.text import storable
+from tests.capture.secrets import FIRST_SECRETS
 from tests.conftest import START
-from tests.ingest.secrets import FIRST_SECRETS
 from tests.soak.hostile import LINES
 
 JUNIT = (

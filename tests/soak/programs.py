@@ -8,7 +8,7 @@ from contextlib import suppress
 from itertools import count
 
 from failaware import Handlers, NotFound, Retry, Store, UsageError, Worker
-from failaware.facts.seal import seal_all
+from failaware.ledger.sealing import seal_all
 from tests import processes
 
 

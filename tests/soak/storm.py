@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 from failaware import Inspector, Store
-from failaware.derive.grouping import CLUSTERS_PER_TYPE
+from failaware.derive.grouping.groups import CLUSTERS_PER_TYPE
 from failaware.ingest.lines import ingest_lines
 
 LETTERS = "bcdfghjklmnpqrstvwxz"

@@ -50,7 +50,7 @@ def handlers():
 @pytest.fixture
 def full(path, clock, handlers, monkeypatch):
     """3 payments in retry, of which one then is dead; 2 hostile ones; 4 mails that went out; open for more."""
-    monkeypatch.setattr("failaware.sync.worker._unique_name", lambda: "host:1")
+    monkeypatch.setattr("failaware.worker.worker._unique_name", lambda: "host:1")
     with Store.open(path, clock=clock) as store:
         worker = Worker(store, handlers)
         store.record("payment.capture", {"amount": 5, "currency": "EUR", "ok": True}, key="pay-1", source="shop")

@@ -7,9 +7,9 @@ from tui.patterns import doors, due_rows
 from tui.screens.due import DueScreen
 from tui.screens.event import EventScreen
 from tui.screens.events import EventsScreen
-from tui.screens.healed import HealedScreen
 from tui.screens.impact import ImpactScreen
 from tui.screens.overview import Overview
+from tui.screens.recovered import HealedScreen
 from tui.widgets.text_view import TextView
 
 from .conftest import EVIL
@@ -19,7 +19,7 @@ from .helpers import SIZES, gone, inspecting, loaded, rows, screen_text, shows, 
 @pytest.fixture
 def course(path, clock, monkeypatch):
     """Payments: 1 changes its error and dies, 2 heals, 3 is helped, 4 waits; twelve of a herd are due in 10 minutes."""
-    monkeypatch.setattr("failaware.sync.worker._unique_name", lambda: "host:1")
+    monkeypatch.setattr("failaware.worker.worker._unique_name", lambda: "host:1")
     late, denied = TimeoutError("late"), PermissionError("denied")
     outcomes = {
         1: [late, late, denied, denied, Permanent("no")],

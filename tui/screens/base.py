@@ -11,13 +11,13 @@ from textual.widgets import Footer
 
 from failaware.text import one_line, visible
 
-from ..feed import Ask
 from ..messages import Answered
+from ..store_reader import Ask
 from ..widgets.lines import TopLine, Words
 from ..widgets.rows import Rows
 from ..widgets.text_view import TextView
 from ..widgets.time_strip import TimeStrip
-from .travelling import Travelling
+from .time_travel import Travelling
 
 
 class Level(Travelling):

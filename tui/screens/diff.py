@@ -7,14 +7,14 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
 from failaware.model import HOUR
-from failaware.read.comparisons import Changed, Diff
+from failaware.model.differences import Changed, Diff
 from failaware.read.diff import CHANGES
 from failaware.read.inspector import Inspector
 from failaware.text import counted, one_line, when
 
 from ..documents import Line, dim, plain, strong, styled, timed
-from ..feed import Ask
 from ..palette import short_symbol
+from ..store_reader import Ask
 from ..widgets.text_view import TextView
 from .base import Level
 

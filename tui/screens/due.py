@@ -6,14 +6,14 @@ from typing import Any
 from textual.containers import Vertical
 from textual.widget import Widget
 
-from failaware.read.calendar import AROUND, HERD_LEAST, HERD_TIMES
-from failaware.read.findings import Calendar
+from failaware.model.patterns import Calendar
+from failaware.read.retry_schedule import AROUND, HERD_LEAST, HERD_TIMES
 from failaware.text import counted, moment, one_line
 
 from .. import documents
 from ..columns import Context
-from ..feed import Ask
 from ..patterns import DUE_COLUMNS, DueRow, due_minutes, due_rows
+from ..store_reader import Ask
 from ..widgets.lines import Words
 from ..widgets.rows import Rows
 from ..widgets.text_view import TextView

@@ -13,7 +13,7 @@ from failaware.text import counted
 
 from .. import documents
 from ..columns import ATTEMPT_COLUMNS, Context
-from ..feed import Ask
+from ..store_reader import Ask
 from ..widgets.rows import Rows
 from ..widgets.text_view import TextView
 from ..window import Window

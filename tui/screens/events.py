@@ -11,9 +11,9 @@ from failaware.read.inspector import Inspector
 from failaware.text import counted
 
 from .. import documents
+from ..change_markers import GREW
 from ..columns import CLUSTER_EVENT_COLUMNS, EVENT_COLUMNS, Context
-from ..feed import Ask
-from ..marks import GREW
+from ..store_reader import Ask
 from ..widgets.filter_bar import FilterBar
 from ..widgets.lines import Words
 from ..widgets.rows import Rows

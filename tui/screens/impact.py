@@ -7,13 +7,13 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
 from failaware.model import Cluster
-from failaware.read.findings import Impact, Transitions
+from failaware.model.patterns import Impact, Transitions
 from failaware.read.inspector import Inspector
 
 from .. import documents
 from ..columns import Context
-from ..feed import Ask
 from ..patterns import DOOR_COLUMNS, Door, doors
+from ..store_reader import Ask
 from ..widgets.lines import Words
 from ..widgets.rows import Rows
 from ..window import Window

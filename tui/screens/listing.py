@@ -103,8 +103,8 @@ class Listing(Level):
     def action_over_time(self, what: str) -> None:
         """What the facts show over time: of the cluster that is here, or of all."""
         from .due import DueScreen
-        from .healed import HealedScreen  # they open lists themselves
         from .impact import ImpactScreen
+        from .recovered import HealedScreen  # they open lists themselves
 
         cluster_id = self.cluster_id or getattr(self.listed.current, "cluster_id", None)
         if what == "due":

@@ -10,7 +10,7 @@ from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from ..marks import MEANING
+from ..change_markers import MEANING
 from ..palette import style
 
 _TWO_COLUMNS = 76  # cells of the terminal from which two columns of keys have room

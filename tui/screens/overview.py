@@ -13,11 +13,11 @@ from failaware.read.inspector import Inspector
 from failaware.text import counted
 
 from .. import documents
+from ..change_markers import MEANING, Looked
 from ..columns import CLUSTER_COLUMNS, CLUSTER_SORTS, Context
-from ..feed import Ask
 from ..filters import with_value
-from ..marks import MEANING, Looked
 from ..palette import LEVELS, STATES
+from ..store_reader import Ask
 from ..widgets.filter_bar import FilterBar
 from ..widgets.lines import Count, Course, Words, brief, health_parts, severity_notes, state_counts
 from ..widgets.rows import Rows

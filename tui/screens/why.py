@@ -9,7 +9,7 @@ from failaware.model import Cluster, Explanation
 from failaware.read.inspector import Inspector
 
 from .. import documents
-from ..feed import Ask
+from ..store_reader import Ask
 from ..widgets.text_view import TextView
 from .base import Level
 

@@ -7,7 +7,7 @@ from textual import events
 from textual.message import Message
 
 from failaware.model import HOUR
-from failaware.read.findings import HourSeverity
+from failaware.model.patterns import HourSeverity
 from failaware.read.inspector import Inspector
 from failaware.text import cells, cut, distance, moment, sparkline
 

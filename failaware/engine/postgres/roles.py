@@ -21,7 +21,7 @@ from failaware.engine.schema import tables_of
 from failaware.errors import StoreError, UsageError
 
 _COORDINATION = tuple(re.findall(r"CREATE TABLE (\w+)", "\n".join(lock.TABLES)))
-CHANGEABLE = (*tables_of("derived.sql", "working.sql"), *_COORDINATION)
+CHANGEABLE = (*tables_of("derived.sql", "coordination.sql"), *_COORDINATION)
 """What is derived, and what is for coordination only."""
 
 _PREFIX = re.compile(r"(?!pg_)[a-z_][a-z0-9_]{0,55}")  # PostgreSQL cuts a name off after 63 characters

@@ -46,7 +46,7 @@ def connect_read_write(path: Path, synchronous: str, mark: Derivation) -> sqlite
         if _version(db, path) == 0:
             _make(db, path, mark)
         elif not is_older(db, path):
-            from failaware.engine.sqlite.expected import check_tables
+            from failaware.engine.sqlite.schema_check import check_tables
 
             check_tables(db, path)
         db.execute("PRAGMA journal_mode = WAL")

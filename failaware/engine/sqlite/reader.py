@@ -9,7 +9,6 @@ from typing import NoReturn
 from failaware.engine.base import Parameters, Reader, Row
 from failaware.engine.derivation import MARK, check_readable
 from failaware.engine.sqlite.errors import ITS_ERRORS, in_our_words, is_interrupt, raise_ours
-from failaware.engine.sqlite.expected import check_tables, own_views
 from failaware.engine.sqlite.files import (
     BUSY_TIMEOUT_S,
     at_rest,
@@ -18,7 +17,8 @@ from failaware.engine.sqlite.files import (
     identity,
     need_sqlite,
 )
-from failaware.engine.sqlite.private import warn_if_exposed
+from failaware.engine.sqlite.permissions import warn_if_exposed
+from failaware.engine.sqlite.schema_check import check_tables, own_views
 from failaware.errors import StoreBusy, StoreMissing
 
 
@@ -40,7 +40,7 @@ class OfAFile:
 
     def defects(self: Reader) -> Iterator[tuple[str, str]]:
         """What is wrong with the schema or the file, and which of the two."""
-        from failaware.engine.sqlite.expected import differences, integrity
+        from failaware.engine.sqlite.schema_check import differences, integrity
 
         for difference in differences(self):
             yield "schema", difference

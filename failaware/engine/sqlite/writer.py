@@ -21,9 +21,9 @@ from failaware.engine.sqlite.files import (
     is_older,
     need_sqlite,
 )
-from failaware.engine.sqlite.private import warn_if_exposed
+from failaware.engine.sqlite.lock_fairness import Turns
+from failaware.engine.sqlite.permissions import warn_if_exposed
 from failaware.engine.sqlite.reader import OfAFile
-from failaware.engine.sqlite.turns import Turns
 from failaware.errors import (
     StoreError,
     StoreMissing,

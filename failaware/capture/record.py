@@ -1,0 +1,339 @@
+"""From what a caller gives to an event that can be appended: validated, masked, bounded. Reads no clock."""
+
+import json
+import math
+import operator
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from failaware.capture.guarded import guarded, is_a, plain, raised_by_signal, short_name, text_of
+from failaware.capture.secrets.masking import Masker
+from failaware.digest import keyed_digest
+from failaware.errors import PayloadError, UsageError
+from failaware.json_text import read_as_written, write_as_read
+from failaware.model import NewEvent
+from failaware.text import fitting, has_words, microseconds, misfit, storable
+
+MAX_PAYLOAD_BYTES = 1_048_576
+"""The default limit for one payload: 1 MiB of JSON in UTF-8."""
+
+_MAX_DEPTH = 200  # levels of a payload: any process must be able to decode it, however deep its own stack is
+_MAX_DIGITS = sys.int_info.default_max_str_digits  # of an integer: more are refused by other processes' decoders
+_FIELDS = ("type", "payload", "key", "source", "occurred_at", "fingerprint")
+_MAX_SAID = 8_192  # characters of a reason
+_MAX_NAME = 512  # characters of an event type, a key or a source
+_MILLISECONDS, _MICROSECONDS = 10**12, 10**14  # a number from here on is in this unit: seconds end with year 9999
+_NANOSECONDS = 10**18  # from September 2001 on; microseconds end with 2.5 × 10**17
+_UNMISTAKABLE = "March 1973"  # 10^14 µs after the epoch
+_DAY = 86_400_000_000
+_EARLIEST = microseconds(datetime(1, 1, 1, tzinfo=UTC)) - _DAY  # any zone's clock may show a date of another day
+_LATEST = microseconds(datetime(9999, 12, 31, tzinfo=UTC)) + 2 * _DAY
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=None).encode
+
+
+class Recorder:
+    """Turns calls into new events: the limits and the masking of one store, whose key is `store_key`."""
+
+    def __init__(
+        self, masker: Masker, max_payload_bytes: int = MAX_PAYLOAD_BYTES, store_key: bytes | None = None
+    ) -> None:
+        self.masker = masker
+        self._max_bytes = max_payload_bytes
+        self._store_key = store_key
+
+    def event(
+        self,
+        event_type: str,
+        payload: Any,
+        *,
+        now: int,
+        key: str | None = None,
+        source: str | None = None,
+        occurred_at: int | datetime | None = None,
+        raw: str | None = None,
+        fingerprint: str | None = None,
+    ) -> tuple[NewEvent, Any]:
+        """The new event, and its payload as it is kept. `raw` is the payload's JSON text, when that is what was given.
+
+        Raises:
+            PayloadError: the payload is not JSON, or larger than the limit.
+            UsageError: a name or a time of the wrong type or size.
+        """
+        event_type = _name("event type", event_type)
+        key, source, fingerprint = (
+            None if name is None else _name(what, name)
+            for what, name in (("key", key), ("source", source), ("fingerprint", fingerprint))
+        )
+        text, kept = _to_json(payload) if raw is None else raw, payload
+        self._check_size(text)  # before it is looked through, which takes a while
+        may_hold = self.masker.may_hold(text) or (raw is not None and "\\u" in raw)  # an escape may spell a name
+        may_be_deep = text.count("[") + text.count("{") > _MAX_DEPTH
+        if may_hold or may_be_deep:
+            decoded = payload if raw is not None else _decoded(text)  # the caller's objects are asked once only
+            if may_be_deep:
+                _check_depth(decoded)
+            masked, hits = self.masker.mask_value(decoded) if may_hold else (decoded, 0)
+            if hits or (raw is not None and may_hold and self._hides_a_secret(raw)):
+                if raw is None:
+                    text, kept = _to_json(masked), masked
+                else:
+                    kept, _ = self.masker.mask_value(read_as_written(raw))
+                    text = write_as_read(kept)
+                self._check_size(text)
+        occurred = now if occurred_at is None else _moment(occurred_at)
+        return NewEvent(
+            event_type,
+            _writable(text),
+            None if key is None else self.masked_key(key),
+            self.masked(source),
+            occurred,
+            now,
+            self.masked(fingerprint),
+        ), kept
+
+    def _check_size(self, text: str) -> None:
+        size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+        if size > self._max_bytes:
+            raise PayloadError(
+                f"the payload has {size:,} bytes of JSON, the limit is {self._max_bytes:,}; "
+                "record a reference to it instead, or raise the limit with Store.open(max_payload_bytes=...)"
+            )
+
+    def _hides_a_secret(self, raw: str) -> bool:
+        """Whether a name that stands twice in an object has a secret: only the last of its values was looked at."""
+        hidden = False
+
+        def pairs(members: list[tuple[str, Any]]) -> dict[str, Any]:
+            nonlocal hidden
+            if len(dict(members)) < len(members):
+                hidden = hidden or any(self.masker.mask_value({name: value})[1] for name, value in members)
+            return dict(members)
+
+        json.loads(raw, object_pairs_hook=pairs)
+        return hidden
+
+    def masked(self, text: str | None) -> str | None:
+        """A text without its secrets."""
+        return None if text is None else self.masker.mask_text(text)[0]
+
+    def said(self, what: str, words: str) -> str:
+        """What a person says about a decision, without its secrets.
+
+        Raises:
+            UsageError: it is no text, or a long one.
+        """
+        if not is_a(words, str):
+            raise UsageError(f"'{what}' is a text, not {short_name(type(words))}")
+        words = plain(words)
+        if len(words) > _MAX_SAID:
+            raise UsageError(f"'{what}' has {_MAX_SAID:,} characters at most, not {len(words):,}")
+        return storable(self.masker.mask_text(words)[0])
+
+    def reason(self, because: str) -> str:
+        """Why a person decides, without its secrets; it can never be changed, so that no placeholder is taken for it.
+
+        Raises:
+            UsageError: it is no text, has no words, or is a long one.
+        """
+        reason = self.said("because", because)
+        if not has_words(plain(because)):
+            raise UsageError("'because' needs a reason in words; readers of the decision need it")
+        return reason
+
+    def masked_key(self, key: str) -> str:
+        """The key without its secrets, followed by a keyed digest of it where it has any.
+
+        Keys that differ only in a secret must still differ, or the second event would be taken for the first.
+        """
+        masked, hits = self.masker.mask_text(key)
+        if not hits:
+            return key
+        return f"{masked[: _MAX_NAME - 17]} {self.digest(key)[:16]}"
+
+    def digest(self, text: str) -> str:
+        """64 hex digits for a text, under the key of the store, so that a short text cannot be found by guessing."""
+        return keyed_digest(self._store_key, text.encode("utf-8", "surrogatepass")).hex()
+
+    def from_mapping(
+        self, line: Mapping[str, Any], *, now: int, raw: str | None = None, besides: tuple[str, ...] = ()
+    ) -> tuple[NewEvent, Any]:
+        """The new event of a dict like an ingest line: type, payload, key, source, occurred_at, fingerprint.
+
+        `raw` is as of `event`; `besides` are further fields, which are the caller's to read.
+
+        Raises:
+            PayloadError, UsageError: as `event`; also for a missing type or an unknown field.
+        """
+        known = (*_FIELDS, *besides)
+        if unknown := set(line) - set(known):
+            raise UsageError(f"there is no field '{min(map(str, unknown))}'; fields are {', '.join(known)}")
+        if "type" not in line:
+            raise UsageError("the field 'type' is missing")
+        return self.event(
+            line["type"],
+            line.get("payload"),
+            now=now,
+            key=line.get("key"),
+            source=line.get("source"),
+            occurred_at=parse_time(line.get("occurred_at")),
+            raw=raw,
+            fingerprint=line.get("fingerprint"),
+        )
+
+
+def parse_time(value: object) -> int | None:
+    """A moment as integer µs since the epoch, from an ISO 8601 text, a datetime or a number.
+
+    A number is in seconds, from 10^12 on in milliseconds, from 10^14 on in µs, and from 10^18 on in nanoseconds: their
+    years do not overlap.
+
+    Raises:
+        UsageError: not a moment.
+    """
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return _moment(_from_iso(value))
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if not math.isfinite(value):
+            raise UsageError(f"occurred_at is a time, not {value}")
+        if abs(value) >= _NANOSECONDS:
+            return _in_range(int(value) // 1_000)
+        unit = 1_000_000 if abs(value) < _MILLISECONDS else 1_000 if abs(value) < _MICROSECONDS else 1
+        return _in_range(int(value * unit))
+    return _moment(value)
+
+
+def in_microseconds(value: int | datetime | None) -> int | datetime | None:
+    """What `record` was given, unless it looks like seconds or milliseconds.
+
+    Raises:
+        UsageError: it does.
+    """
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _MICROSECONDS:
+        raise UsageError(
+            f"occurred_at is in microseconds since 1970, and {value} is before {_UNMISTAKABLE}; "
+            "pass int(seconds * 1_000_000), or a datetime"
+        )
+    return value
+
+
+def event_numbers(event_ids: Iterable[int]) -> list[int]:
+    """The events that a decision is about, each once.
+
+    Raises:
+        UsageError: one is no event id; digits in a text would be taken for several.
+    """
+    if is_a(event_ids, str, bytes, bytearray) or not is_a(event_ids, Iterable):
+        raise UsageError(f"event_ids is a list of event ids, not {short_name(type(event_ids))}")
+    return list(dict.fromkeys(map(_event_number, event_ids)))
+
+
+def _event_number(given: object) -> int:
+    number = None if is_a(given, bool) else guarded(lambda: operator.index(given), None)  # type: ignore[arg-type]
+    if number is None:
+        raise UsageError(f"an event id is a whole number, not {short_name(type(given))}")
+    return number
+
+
+def as_name(text: str, recorder: Recorder) -> str:
+    """A name that others gave as one of ours: all of it can be seen; 512 characters at most, a digest of the rest.
+
+    What has to be cut loses its secrets before: cut in two, they would not be recognized.
+    """
+    name = fitting(text)
+    if len(name) <= _MAX_NAME:
+        return name or "unnamed"
+    return f"{recorder.masker.mask_text(name)[0][: _MAX_NAME - 17]} {recorder.digest(text)[:16]}"
+
+
+def _from_iso(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text.upper())  # RFC 3339 allows t and z
+    except ValueError:
+        raise UsageError(f"occurred_at is ISO 8601, such as 2026-11-20T10:03:00Z, not {text[:64]!r}") from None
+
+
+def _moment(moment: object) -> int:
+    if is_a(moment, bool) or not is_a(moment, int, datetime):
+        raise UsageError(f"occurred_at is a datetime or integer microseconds, not {short_name(type(moment))}")
+    if isinstance(moment, int):
+        return _in_range(int(moment))
+    assert isinstance(moment, datetime)
+    if guarded(moment.utcoffset, None) is None:
+        raise UsageError(
+            f"occurred_at needs a time zone, such as {moment.replace(tzinfo=None).isoformat(timespec='seconds')}Z"
+        )
+    return _in_range(microseconds(moment))
+
+
+def _in_range(at: int) -> int:
+    if not _EARLIEST <= at <= _LATEST:
+        raise UsageError("occurred_at is out of range, which is the years 1 to 9999")
+    return at
+
+
+def _name(what: str, given: object) -> str:
+    if not is_a(given, str):
+        raise UsageError(f"the {what} is a string, not {short_name(type(given))}")
+    name = plain(given)  # type: ignore[arg-type]
+    if not name or len(name) > _MAX_NAME:
+        raise UsageError(f"the {what} has 1 to {_MAX_NAME} characters, not {len(name):,}")
+    if wrong := misfit(name):
+        raise UsageError(f"the {what} {name[:40]!r} holds {wrong}, which cannot be seen; leave it out")
+    return name
+
+
+def _to_json(payload: Any) -> str:
+    try:
+        return _encoded(payload)
+    except RecursionError:
+        raise PayloadError("the payload is nested too deeply to be JSON here; flatten it") from None
+    except BaseException as error:  # whatever a mapping of the caller's raises
+        if raised_by_signal(error):
+            raise
+        kind = "" if is_a(error, TypeError, ValueError) else f"{short_name(type(error))}: "
+        raise PayloadError(f"the payload is not JSON: {kind}{text_of(error)}") from None
+
+
+def _encoded(payload: Any) -> str:
+    text: str = _encode(payload)
+    if not 0 < sys.get_int_max_str_digits() <= _MAX_DIGITS:  # this process reads longer integers than others do
+        json.loads(text, parse_int=_check_integer)
+    return text
+
+
+def _check_integer(digits: str) -> None:
+    if len(digits.lstrip("-")) > _MAX_DIGITS:
+        raise ValueError(f"an integer has {_MAX_DIGITS:,} digits at most")
+
+
+def _decoded(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise PayloadError("the payload is nested too deeply to be JSON here; flatten it") from None
+
+
+def _check_depth(payload: Any) -> None:
+    level = [payload]
+    for _ in range(_MAX_DEPTH + 1):
+        level = [inner for item in level for inner in _inside(item)]
+        if not level:
+            return
+    raise PayloadError(f"the payload is nested too deeply: {_MAX_DEPTH} levels are the limit; flatten it")
+
+
+def _inside(item: Any) -> Iterable[Any]:
+    if isinstance(item, dict):
+        return item.values()
+    return item if isinstance(item, list | tuple) else ()
+
+
+def _writable(text: str) -> str:
+    """The JSON text with an escape in place of each lone surrogate, which UTF-8 cannot have."""
+    return text if text.isascii() else _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)

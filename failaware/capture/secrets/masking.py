@@ -1,0 +1,251 @@
+"""Secrets replaced by `[masked]` before they reach a log that never forgets.
+
+Secrets are recognized by a name (`named_values`, `reported_values`, `command_arguments`) or by their shape (`tokens`,
+`shapes`, `card_numbers`). What cannot be recognized is kept: this is a safety net, not a promise.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from failaware.capture.secrets.card_numbers import card_numbers, has_many_digits
+from failaware.capture.secrets.command_arguments import may_hold_arguments, secret_arguments, secret_elements
+from failaware.capture.secrets.formats import HINTS as SHAPE_HINTS
+from failaware.capture.secrets.formats import MORE_HINTS as MORE_SHAPE_HINTS
+from failaware.capture.secrets.formats import shapes
+from failaware.capture.secrets.named_values import ANNOUNCING, ANNOUNCING_ANYWHERE, MASK, named_values
+from failaware.capture.secrets.names import plain, says_secret, says_secrets
+from failaware.capture.secrets.reported_values import reported_values
+from failaware.capture.secrets.tokens import tokens
+
+__all__ = ["MASK", "Masker"]
+
+_NAME_HINTS = ("pass", "secret", "auth", "cred", "otp", "phrase", "sid", "card", "session", "psk")
+_MORE_NAME_HINTS = {
+    "ok": ("token", "cookie"),
+    "ey": ("key",),
+    "w": ("pw", "jwt", "kennwort", "woord"),
+    "cv": ("cvc", "cvv"),
+    "sen": ("senha", "contrasen"),
+    "pin": ('pin"', "pin:", "pin="),
+    "code": (
+        *("recovery", "backup", "verification", "security", "access", "fa", "sms", "login", "time", "?code", "&code"),
+        *("confirmation", "activation", "reset", "pincode"),
+    ),
+}
+_HINTS = tuple(sorted({*_NAME_HINTS, *SHAPE_HINTS, *MORE_SHAPE_HINTS, *_MORE_NAME_HINTS}))
+_MORE_HINTS = {
+    part: MORE_SHAPE_HINTS.get(part, ()) + _MORE_NAME_HINTS.get(part, ())
+    for part in (*MORE_SHAPE_HINTS, *_MORE_NAME_HINTS)
+}
+"""One of the hints is in every text with a secret, unless it is a token, a card number, an argument or not ASCII.
+
+Looking for them is most of what a text costs that holds no secret. So what several have in common is looked for first,
+and what of it announces something only where that is there.
+"""
+_SHORT = 16
+_SHORT_WORD = re.compile(r"(?!\d{13})[\w.-]*")
+"""Most names and many values: too short for a provider's token, and nothing in it announces anything."""
+_SEPARATOR = re.compile(r"[\s=:,<>\[(\"'%]")
+"""One of these is between what announces a secret and the secret."""
+_WITH_DIGIT = re.compile(r"(?=\D*\d)(?=.*[^\W\d])[^\s\[\]]+")
+_LISTS, _CONTAINERS = (list, tuple), (dict, list, tuple)  # quicker than list | tuple
+_MAX_PASSES = 4  # what is beside a masked secret may be recognized then
+_MAX_ITEMS = 5_000_000  # of a value that holds itself; writing it as JSON will say so
+_VALUE_FIELDS = frozenset(("value", "val", "v", "content", "Value"))
+_INPUT_FIELDS = frozenset(("input", "input_value"))
+_DESCRIBING_FIELDS = frozenset(("name", "key", "header", "field", "Name", "Key", "loc"))
+_NAME_FIELDS = ("name", "key", "header", "field", "Name", "Key")
+
+
+class Masker:
+    """Masks the payloads, messages and tracebacks of one store.
+
+    Args:
+        extra_keys: names of secrets besides the usual ones; case and separators do not matter.
+        enabled: False leaves everything as it is.
+    """
+
+    def __init__(self, extra_keys: Iterable[str] = (), *, enabled: bool = True) -> None:
+        self._extra = frozenset(filter(None, map(plain, extra_keys)))
+        self._enabled = enabled
+        self._announcing = ANNOUNCING
+        self._announcing_anywhere = ANNOUNCING_ANYWHERE
+        if self._extra:
+            names = ["[._-]?".join(map(re.escape, name)) for name in self._extra]
+            self._announcing = self._announcing_anywhere = re.compile("|".join([*names, ANNOUNCING_ANYWHERE.pattern]))
+
+    def may_hold(self, text: str) -> bool:
+        """Whether a text, or the JSON of a value, is worth a closer look; most are not."""
+        if not self._enabled:
+            return False
+        if self._extra or _is_hinted(text, _lower(text)):
+            return True
+        latin = text.encode("latin-1", "replace")
+        return has_many_digits(latin) or bool(tokens(text, latin)) or may_hold_arguments(text)
+
+    def mask_text(self, text: str) -> tuple[str, int]:
+        """The text without its secrets, and how many there were."""
+        if not self._enabled or (len(text) < _SHORT and _SHORT_WORD.fullmatch(text)):
+            return text, 0
+        hits = 0
+        for _ in range(_MAX_PASSES):
+            spans = self._secrets(text)
+            if not spans:
+                break
+            text, replaced = _replace(text, sorted(spans))
+            hits += replaced
+        return text, hits
+
+    def _secrets(self, text: str) -> list[tuple[int, int]]:
+        """Where secrets begin and end, in no order; they may overlap."""
+        lower = _lower(text)
+        latin = text.encode("latin-1", "replace")
+        found = tokens(text, latin)
+        if self._extra or _is_hinted(text, lower):
+            if _SEPARATOR.search(text) or not text.isascii():
+                announcing = self._announcing if text.isascii() else self._announcing_anywhere
+                found += named_values(text, announcing.finditer(lower), self.says_secret)
+                found += reported_values(text, lower, self.says_secret)
+            found += shapes(text, lower)
+        found += secret_arguments(text)
+        if has_many_digits(latin):
+            found += card_numbers(text)
+        return found
+
+    def mask_value(self, value: Any) -> tuple[Any, int]:
+        """The decoded JSON value without its secrets, and how many there were; the same object when there were none.
+
+        Works to any depth without recursion; the caller's dicts and lists stay as they are.
+        """
+        if not self._enabled:
+            return value, 0
+        root: list[Any] = [value]
+        waiting: list[tuple[Any, Any]] = [(root, 0)]
+        hits = seen = 0
+        while waiting and seen < _MAX_ITEMS:
+            holder, place = waiting.pop()
+            item = holder[place]
+            seen += 1
+            if isinstance(item, str):
+                holder[place], replaced = self.mask_text(item)
+            elif isinstance(item, dict):
+                holder[place], replaced = self._dict(item, waiting)
+            elif isinstance(item, _LISTS):
+                holder[place], replaced = self._list(item, waiting)
+            elif type(item) is int and 10**13 <= item < 10**19 and any(card_numbers(str(item))):
+                holder[place], replaced = MASK, 1
+            else:
+                continue
+            hits += replaced
+        return (root[0], hits) if hits else (value, 0)
+
+    def says_secret(self, name: object) -> bool:
+        """Whether a name announces a secret."""
+        return isinstance(name, str) and (says_secret(name) or (bool(self._extra) and plain(name) in self._extra))
+
+    def _dict(self, item: dict[Any, Any], waiting: list[tuple[Any, Any]]) -> tuple[dict[Any, Any], int]:
+        copy: dict[Any, Any] = {}
+        hits = 0
+        described = frozenset() if _DESCRIBING_FIELDS.isdisjoint(item) else self._described_fields(item)
+        for name, value in item.items():
+            kept, replaced = self.mask_text(name) if isinstance(name, str) else (name, 0)
+            while kept in copy:
+                kept += "'"  # two names that were secrets must not become one
+            hits += replaced
+            if (self.says_secret(name) or name in described) and _can_be_secret(value):
+                copy[kept] = MASK
+                hits += 1
+                continue
+            copy[kept] = value
+            if isinstance(value, _CONTAINERS) and isinstance(name, str) and says_secrets(name):
+                copy[kept], replaced = _without_odd_members(value)
+                hits += replaced
+            waiting.append((copy, kept))
+        return copy, hits
+
+    def _described_fields(self, item: dict[Any, Any]) -> frozenset[str]:
+        """Which members have the value of a secret that another member names, as in {"name": …, "value": …}."""
+        if len(item) > 8:
+            return frozenset()
+        if any(self.says_secret(item.get(field)) for field in _NAME_FIELDS):
+            return _VALUE_FIELDS
+        location = item.get("loc")  # of a validation error
+        if isinstance(location, list | tuple) and location and self.says_secret(location[-1]):
+            return _INPUT_FIELDS
+        return frozenset()
+
+    def _list(self, items: list[Any] | tuple[Any, ...], waiting: list[tuple[Any, Any]]) -> tuple[list[Any], int]:
+        copy = list(items)
+        hits = 0
+        pair = len(copy) == 2
+        arguments = self._secret_elements(copy)
+        for place, value in enumerate(items):
+            before = items[place - 1] if place else None
+            if place in arguments:
+                copy[place] = value[: arguments[place]] + MASK
+                hits += 1
+            elif isinstance(before, str) and (pair or before.startswith("-")) and self._announces(before, value):
+                copy[place] = MASK
+                hits += 1
+            else:
+                waiting.append((copy, place))
+        return copy, hits
+
+    def _secret_elements(self, items: list[Any]) -> dict[int, int]:
+        """Which elements of a command's arguments are secrets, and where in them the secret begins."""
+        if len(items) < 2 or not isinstance(items[0], str) or not isinstance(items[1], str):
+            return {}
+        return dict(secret_elements([item if isinstance(item, str) else "" for item in items]))
+
+    def _announces(self, name: str, value: Any) -> bool:
+        """In ["Cookie", …] and in ["mysql", "--password", …]."""
+        flag = isinstance(value, str) and value.startswith("-")
+        return " " not in name and self.says_secret(name) and not flag and _can_be_secret(value)
+
+
+def _is_hinted(text: str, lower: str) -> bool:
+    """Whether something announces a secret."""
+    for hint in _HINTS:
+        if hint in lower and (hint not in _MORE_HINTS or any(map(lower.__contains__, _MORE_HINTS[hint]))):
+            return True
+    return not text.isascii() and ANNOUNCING_ANYWHERE.search(lower) is not None
+
+
+def _lower(text: str) -> str:
+    """The text in lower case, with every character at its place."""
+    return text.lower() if text.isascii() else text.replace("\u0130", "I").lower()
+
+
+def _replace(text: str, spans: list[tuple[int, int]]) -> tuple[str, int]:
+    """The text with the mask in place of each span, or of spans that overlap; and how many masks."""
+    parts: list[str] = []
+    done = last = 0
+    for start, end in spans:
+        if parts and start < last:
+            last = max(last, end)
+            continue
+        if parts:
+            done = last
+        parts += [text[done:start], MASK]
+        last = end
+    return "".join([*parts, text[last:]]), len(parts) // 2
+
+
+def _can_be_secret(value: Any) -> bool:
+    """Not a flag, a count, nothing at all, or masked before."""
+    if isinstance(value, bool | float) or value is None or value in ("", [], {}, MASK):
+        return False
+    return not isinstance(value, int) or abs(value) >= 100
+
+
+def _without_odd_members(value: Any) -> tuple[Any, int]:
+    """A list or dict without the members that do not look like words, and how many there were."""
+    if isinstance(value, dict):
+        masked: Any = {name: MASK if _is_odd(member) else member for name, member in value.items()}
+        return masked, sum(map(_is_odd, value.values()))
+    return [MASK if _is_odd(member) else member for member in value], sum(map(_is_odd, value))
+
+
+def _is_odd(value: object) -> bool:
+    return isinstance(value, str) and len(value) >= 8 and _WITH_DIGIT.fullmatch(value) is not None

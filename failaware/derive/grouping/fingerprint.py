@@ -1,0 +1,304 @@
+"""From an error to its fingerprint: the message with its variable parts masked, and the id of its cluster.
+
+A pure function of (event type, error type, message): no state, no order, no threshold, so that the same failure lands
+in the same cluster in any process, forever, for a given FINGERPRINT_VERSION of the rules.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable
+from functools import lru_cache
+
+from failaware.derive.grouping import templating
+from failaware.derive.grouping.bodies import reduced_bodies
+
+_MAX_MESSAGE = 2_000  # characters that are looked at: the two ends of a longer message
+_MAX_LINES = 12
+_MAX_ROUNDS = 4
+_NO_MESSAGE = "(no message)"
+_GAP = " … "
+
+_PLACEHOLDER = r"<[a-z0-9]{1,12}>"
+ANY_PLACEHOLDER = re.compile(_PLACEHOLDER)
+"""What stands in a template for a part that varies."""
+_DIGIT = re.compile(r"\d")
+_KEY_VALUE = re.compile(r"(?<![\w.=-])(?P<key>[A-Za-z_][\w.-]{0,60}+)=(?P<value>(?!['\"`=(\[{<])[^\s,;)\]}'\"]++)")
+_WORD = re.compile(r"\b(?=[^\W\d]*+(?:[-.][^\W\d]*+){0,12}+\d)\w++(?:[-.+]\w++)*+(?:/\d++(?!\w))*+")
+_HEX = re.compile(r"(?=.*\d)[0-9a-fA-F]{7,}")
+_FOR_FROM = re.compile(r"(?<= for )(?!<)[^\s<]+(?= from <)")
+_SIGN = re.compile(r"[-+#~*](?=<[a-z]+>)(?<![\w>)\]].)")
+_REPEATED = re.compile(rf"({_PLACEHOLDER})(?:(?:[\s,;|/:+×x-]|\.\.){{1,3}}{_PLACEHOLDER})+")
+_PLURAL = re.compile(
+    r"(?<=> )(?!(?:does|has|was|this|its)\b)((?:[a-z]+ )?[a-z]{2,30}?)(?:(?<=[^suiae])s|(?<=e)s|\(s\))\b(?! of )"
+    r"(?: (?:are|were|have)\b)?"
+)
+_VERB = re.compile(r"(?<=<n> )([a-z]{2,30}) (?:is|are|was|were|has|have)\b")
+_TUPLE_CODE = re.compile(r"\(\d{3,5}, $")
+_PADDING = re.compile(r"(?<=>)={1,2}(?![\w=<'\"])")
+_HIDDEN = {ord(digit): chr(0x10080 + int(digit)) for digit in "0123456789"}
+"""The digits of a name that was recognised, as letters of a script nobody writes: no later mask sees a number."""
+_SHOWN = {ord(letter): chr(digit) for digit, letter in _HIDDEN.items()}
+_BLANKS = re.compile(r"[ \t\r\f\v\xa0]{2,}|[\t\r\f\v\xa0]")
+
+
+_Step = tuple[str, Callable[[str], object] | None, Callable[[str, str], str], str]
+
+
+def _steps(table: tuple[templating.Mask, ...]) -> tuple[_Step, ...]:
+    """A table ready to run: looking it up in each mask, for each message, costs a twentieth."""
+    return tuple((mask.needs, mask.first and mask.first.search, mask.pattern.sub, mask.placeholder) for mask in table)
+
+
+_ADDRESSES, _LIBRARY, _MASKS = _steps(templating.ADDRESSES), _steps(templating.LIBRARY), _steps(templating.MASKS)
+_MASKS_WITHOUT_DIGIT = _steps(tuple(mask for mask in templating.MASKS if not mask.digits))
+
+
+def template(message: str | None, error_type: str | None = None) -> str:
+    """The readable name of a failure: its message with the variable parts masked, such as `took <duration>`.
+
+    Of a message without words the error type is the name. A template is its own template: what one round of masking
+    uncovers, the next one masks, until nothing changes.
+    """
+    return _settled(_masked(message)) if message and message.strip() else error_type or _NO_MESSAGE
+
+
+@lru_cache(maxsize=4_096)
+def cluster_id(event_type: str, error_type: str | None, template: str) -> int:
+    """The id of a cluster, from 1 to 2^63 - 1: the same on every machine.
+
+    All placeholders count as one, so that a UUID in one failure and a number in the next still meet.
+    """
+    identity = "\x00".join((event_type, error_type or "", ANY_PLACEHOLDER.sub("<*>", template)))
+    digest = hashlib.sha256(identity.encode("utf-8", "backslashreplace")).digest()
+    return int.from_bytes(digest[:8], "big") >> 1 or 1
+
+
+@lru_cache(maxsize=8_192)
+def fingerprint(event_type: str, error_type: str | None, message: str | None) -> tuple[int, str]:
+    """The cluster's id and its template."""
+    name = template(message, error_type)
+    return cluster_id(event_type, error_type, name), name
+
+
+@lru_cache(maxsize=4_096)
+def _settled(text: str) -> str:
+    """The text masked until it stays as it is; cached, since many messages share few templates.
+
+    A text that will not settle is made to be one: no honest message gets there.
+    """
+    for _ in range(_MAX_ROUNDS):
+        again = _masked(text)
+        if again == text:
+            return text
+        text = again
+    return "<text>"
+
+
+def _masked(message: str) -> str:
+    """One round of masking."""
+    text = cut(message)
+    if text[:1] in {"'", '"'} and (whole := templating.WHOLE_QUOTED.fullmatch(text)) and whole["value"].count(" ") > 2:
+        text = whole["value"]  # a KeyError shows its message as a literal
+    text = _apply(_ADDRESSES, text)
+    if "{" in text:
+        text = reduced_bodies(text)
+    text = _apply(_LIBRARY, text)
+    if "\n" in text:
+        text = _lines(text)
+    if "=" in text:
+        text = _KEY_VALUE.sub(_key_value, text)
+    if "'" in text or '"' in text or "`" in text:
+        text = templating.QUOTED.sub(_quoted, text)
+    has_digit = _DIGIT.search(text) is not None
+    text = _apply(_MASKS if has_digit else _MASKS_WITHOUT_DIGIT, text)
+    return _finished(_WORD.sub(_word, text) if has_digit else text)
+
+
+@lru_cache(maxsize=4_096)
+def _finished(text: str) -> str:
+    """What is left to do once the values are masked; cached, since few texts are left by then."""
+    if templating.CASE_CHANGE.search(text):
+        text = templating.MIXED_CASE.sub(_mixed, text)
+    if "<" in text:
+        text = _tidied(text)
+    return cut(_shown(text)) or "<text>"
+
+
+def _shown(text: str) -> str:
+    """The text as people read it: hidden digits back, single blanks, no empty lines."""
+    if not text.isascii():
+        text = text.translate(_SHOWN)
+    text = _BLANKS.sub(" ", text).strip()
+    return "\n".join(filter(None, map(str.strip, text.split("\n")))) if "\n" in text else text
+
+
+def _apply(steps: tuple[_Step, ...], text: str) -> str:
+    for needs, first, sub, placeholder in steps:
+        if needs in text and (first is None or first(text)):
+            text = sub(placeholder, text)
+    return text
+
+
+def cut(message: str) -> str:
+    """As much of a message as is looked at: 2,000 characters, its two ends."""
+    if len(message) <= _MAX_MESSAGE:
+        return message
+    half = (_MAX_MESSAGE - len(_GAP)) // 2
+    return message[:half] + _GAP + message[-half:]
+
+
+def _lines(text: str) -> str:
+    """The lines that say something: without values that stand alone, without more than a handful."""
+    first, *others = text.replace("\r\n", "\n").split("\n")
+    rest = templating.ECHO_LINE.sub("", "\n".join(others))
+    return "\n".join((first, *[line for line in rest.split("\n") if line.strip()][: _MAX_LINES - 1]))
+
+
+def _key_value(match: re.Match[str]) -> str:
+    return match[0] if match["key"].lower() in templating.IDENTITY_KEYS else f"{match['key']}=<value>"
+
+
+def _quoted(match: re.Match[str]) -> str:
+    """A quoted name stays (column 'abc'), a quoted value goes (got 'abc'): its look and the words beside it tell."""
+    value, quote, text = match["value"], match["q"], match.string
+    if ANY_PLACEHOLDER.fullmatch(value):
+        return f"{quote}{value}{quote}"
+    before = text[max(0, match.start() - 30) : match.start()]
+    cue, between = _cue(before)
+    if _is_message(value, cue, between, before):
+        return f"{quote}{templating.QUOTED.sub(_quoted, value)}{quote}"
+    if templating.SOURCE_FILE.fullmatch(value):
+        return match[0]
+    alone = len(match[0]) == len(text)
+    if (
+        templating.STATUS_LINE.fullmatch(value)
+        or (cue in templating.SCHEMA_CUES and templating.SCHEMA_NAME.fullmatch(value))
+        or (alone and templating.KEY_NAME.fullmatch(value))
+    ):
+        return match[0].translate(_HIDDEN)
+    if before[-1:] not in {"b", "@"} and _is_name(value, cue, between, text[match.end() : match.end() + 40]):
+        return match[0]
+    return f"{quote}<text>{quote}"
+
+
+def _cue(before: str) -> tuple[str, str]:
+    """The last word before a value, in the singular, and what stands between them."""
+    bare = before.rstrip(" :=#([-'\"`")
+    words = bare.removesuffix("(s)").rsplit(None, 1)
+    word = words[-1].lower() if words else ""
+    word = word[max(word.rfind("("), word.rfind("["), word.rfind("{")) + 1 :].lstrip("'\"`")
+    return word, before[len(bare) :]
+
+
+def _is_message(value: str, cue: str, between: str, before: str) -> bool:
+    """Whether the quoted text is itself a message, to be masked like one: by what stands before it, or by its words."""
+    if templating.REQUEST_LINE.match(value) or before.endswith("panicked at "):
+        return True
+    if before.endswith(("(", ", ")) and templating.SENTENCE.match(value):
+        return True
+    if between.endswith("("):
+        return between == "(" and (not cue or before[-2:-1].isalnum())
+    if before.endswith(", "):
+        return _TUPLE_CODE.search(before) is not None
+    if before.endswith(": ["):
+        return " " in value
+    return cue.rstrip("s") in templating.MESSAGE_CUES and (":" in between or "=" in between)
+
+
+def _is_name(value: str, cue: str, between: str, after: str) -> bool:
+    if not templating.SIMPLE_NAME.fullmatch(value):
+        return False
+    named = cue in templating.NAME_CUES or cue.removesuffix("s") in templating.NAME_CUES or between.startswith("['")
+    has_digit = _DIGIT.search(value) is not None
+    if templating.TYPE_NAME.fullmatch(value) or templating.KEEP_WORD.fullmatch(value):
+        return True
+    if has_digit:
+        return named and (templating.NUMBERED_NAME.fullmatch(value) is not None or value.isupper())
+    if named or templating.NAME_AFTER.match(after):
+        return True
+    if "/" in value or "\\" in value or templating.VALUE_AFTER.match(after):
+        return not value.isalnum() and len(value) == 1
+    return cue not in templating.VALUE_CUES and not (cue and ":" in between and not cue.endswith("error"))
+
+
+def _word(match: re.Match[str]) -> str:
+    """A word with a digit in it: a code or a name keeps its digits, everything else is a value."""
+    word = match[0]
+    if word.isdecimal():
+        return word if len(word) <= 5 and _is_code(word, match) else "<n>"
+    kind = _kind(word)
+    if kind == word:
+        return "<id>" if _is_one_of_many(word, match) else word
+    if kind == "<n>":
+        before = match.string[max(0, match.start() - 8) : match.start()]
+        if templating.PROTOCOL_BEFORE.search(before) or (
+            word.count(".") == 2 and templating.MAIL_STATUS_BEFORE.search(before)
+        ):
+            return word
+    return kind
+
+
+def _is_one_of_many(word: str, match: re.Match[str]) -> bool:
+    """Whether a numbered name is a machine's: `on beta9`, but not `utf-8 on` or `step2 failed`."""
+    if templating.KEEP_WORD.match(word) or templating.CODE_WORD.fullmatch(word):
+        return False
+    before = match.string[max(0, match.start() - 24) : match.start()]
+    return templating.MACHINE_BEFORE.search(before) is not None
+
+
+def _is_code(word: str, match: re.Match[str]) -> bool:
+    text, start, end = match.string, match.start(), match.end()
+    before = text[max(0, start - 24) : start]
+    cue, between = _cue(before)
+    if between and cue in templating.CODE_CUES:
+        return True
+    if cue == "with" and "exited" in before:
+        return True
+    is_status = len(word) == 3 and word[0] in "12345"
+    if is_status and (cue in templating.STATUS_CUES or templating.CODE_AFTER.match(text, end)):
+        return True
+    if between.endswith("(") and templating.TUPLE_AFTER.match(text, end):
+        return True
+    return text.startswith("SQLSTATE") or templating.PROTOCOL_BEFORE.search(before[-8:]) is not None
+
+
+@lru_cache(maxsize=4_096)
+def _kind(word: str) -> str:
+    if templating.KEEP_WORD.match(word) or templating.CODE_WORD.fullmatch(word):
+        return word
+    if templating.NUMBERED_NAME.fullmatch(word) and not templating.MACHINE.fullmatch(word) and not _counts_inside(word):
+        return word
+    if not any(letter.isalpha() for letter in word):
+        return "<n>"
+    return "<hash>" if _HEX.fullmatch(word) else "<id>"
+
+
+def _counts_inside(word: str) -> bool:
+    """Whether a part before the last one counts: `root9_domain` is one of many, `oauth2_token` a name."""
+    *inner, _last = re.split(r"[_.$-]", word)
+    return any(part[-1:].isdecimal() and not templating.KEEP_WORD.fullmatch(part) for part in inner)
+
+
+def _mixed(match: re.Match[str]) -> str:
+    return "<id>" if _is_random(match[0]) else match[0]
+
+
+@lru_cache(maxsize=4_096)
+def _is_random(word: str) -> bool:
+    """Whether letters change case as chance would have it (`JfvzFGhbOQz`) and not as words do (`NoSuchKey`)."""
+    pieces = [piece for piece in templating.CASE_PIECE.findall(word) if piece.lower() not in templating.SHORT_WORDS]
+    return len(pieces) > 2 and sum(map(len, pieces)) < 3 * len(pieces)
+
+
+def _tidied(text: str) -> str:
+    """What the values leave behind: signs, repetitions, the plural after a number."""
+    if " for " in text:
+        text = _FOR_FROM.sub("<user>", text)
+    text = _SIGN.sub("", text)
+    if "=" in text:
+        text = _PADDING.sub("", text)
+    if text.count("<") > 1:
+        text = _REPEATED.sub(r"\1", text)
+    if "> " in text:
+        text = _VERB.sub(r"\1", _PLURAL.sub(r"\1", text))
+    return text

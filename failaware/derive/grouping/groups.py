@@ -1,0 +1,242 @@
+"""Which cluster a failure belongs to, and by whose word: the caller's, the user's rules, or the message's template.
+
+Pure: a function of the failure and the rules, which the store keeps (`setting`), so that every writer derives the same.
+"""
+
+import re
+from collections.abc import Callable
+from difflib import SequenceMatcher
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from failaware.derive.grouping.expressions import problem, search
+from failaware.derive.grouping.fingerprint import ANY_PLACEHOLDER, cluster_id, cut, fingerprint, template
+from failaware.errors import UsageError
+from failaware.model import MEMBER, MaskedPart
+from failaware.text import counted
+
+DEFAULT = "{{ default }}"
+"""Stands in a given fingerprint for what would have been the template."""
+
+CLUSTERS_PER_TYPE = 1_000
+"""How many clusters an event type may have unless the rules say otherwise."""
+
+_OVERFLOW = "\x00overflow"  # no text that is stored holds a NUL
+_BY_TEMPLATE, _BY_CALLER = "the message", "fingerprint= as given"
+_ACTIONS = ("group", "split", "apart")
+_MATCHES = ("type", "error", "message", "traceback")
+_SAYS_SOMETHING = re.compile(r"[^\W\d_]")
+_FRAME = re.compile(r'^  File "(?P<file>[^"\n]+)", line \d+, in (?P<function>[^\n]+)$', re.MULTILINE)
+_LIBRARY = re.compile(r"site-packages|dist-packages|[/\\]lib[/\\]python\d|^<frozen ")
+_TOKEN = re.compile(rf"{ANY_PLACEHOLDER.pattern}|\w+|\s+|[^\w\s]")
+_MAX_PART = 200  # characters by which a cluster is split
+
+
+class Subject(NamedTuple):
+    """What is known of a failure when its cluster is sought; its traceback is read only where it matters."""
+
+    event_type: str
+    error_type: str | None
+    message: str | None
+    cause: str | None = None
+    fingerprint: str | None = None
+    traceback: Callable[[], str | None] = lambda: None
+
+
+class Group(NamedTuple):
+    """A failure's cluster: its id, the error type and the template it is named by, and by whose word it is this one.
+
+    `text` is the text that the template was made of.
+    """
+
+    cluster_id: int
+    error_type: str | None
+    template: str
+    by: str
+    text: str
+
+
+class GroupingRule(NamedTuple):
+    """One rule of a user's grouping file: what must match, and what then happens (one of group, split, apart)."""
+
+    name: str
+    type: str
+    error: str
+    message: re.Pattern[str] | None
+    traceback: re.Pattern[str] | None
+    group: str | None
+    split: str | None
+    apart: bool
+
+    def holds(self, subject: Subject) -> re.Match[str] | bool:
+        """Whether it is about this failure, the `subject`; the match of `message`, where the rule has one."""
+        if not fnmatchcase(subject.event_type, self.type) or not fnmatchcase(subject.error_type or "", self.error):
+            return False
+        if self.traceback is not None and not search(self.traceback, subject.traceback() or ""):
+            return False
+        return True if self.message is None else search(self.message, subject.message or "") or False
+
+
+class GroupingRules(NamedTuple):
+    """The rules, in their order: the first that holds decides. `toml` is the text they were read from.
+
+    An event type has `clusters_per_type` clusters at most; failures that belong to none of these share one more.
+    """
+
+    rules: tuple[GroupingRule, ...] = ()
+    toml: str = ""
+    clusters_per_type: int = CLUSTERS_PER_TYPE
+
+    @classmethod
+    def from_toml(cls, text: str, *, origin: str = "the grouping file", kept: bool = False) -> "GroupingRules":
+        """Read the rules from a text of `[[rule]]` tables (docs/grouping.md); errors call it by its `origin`.
+
+        Rules that a store has `kept` may have expressions that are refused today; those match nothing.
+
+        Raises:
+            UsageError: not TOML, an unknown key, a wrong type, an expression that is none, not exactly one action, or
+                no room for a single cluster.
+        """
+        import tomllib
+
+        try:
+            given = tomllib.loads(text)
+        except (ValueError, RecursionError) as error:  # also a number of too many digits, which is no TOMLDecodeError
+            raise UsageError(f"{origin} is not TOML: {error}") from None
+        most, tables = given.pop("clusters_per_type", CLUSTERS_PER_TYPE), given.pop("rule", [])
+        if type(most) is not int or most < 1:
+            raise UsageError(f"{origin}: clusters_per_type is a whole number, 1 or more, not {most!r}")
+        if given or not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+            raise UsageError(f"{origin}: it has clusters_per_type, [[rule]] tables and nothing else")
+        rules = tuple(
+            _rule(table, f"{origin}: rule {number}", kept=kept) for number, table in enumerate(tables, start=1)
+        )
+        return cls(rules, text, most)
+
+
+def group(subject: Subject, rules: GroupingRules) -> Group:
+    """The cluster of a failure: as the caller said, else as the first rule that holds, else by its message."""
+    if subject.fingerprint:
+        return _named(subject, subject.fingerprint, _BY_CALLER)
+    for rule in rules.rules:
+        if match := rule.holds(subject):
+            return _by_rule(subject, rule, match)
+    return _by_message(subject)
+
+
+def overflow(event_type: str, rules: GroupingRules) -> Group:
+    """The cluster of what belongs to none of the clusters that came first, where an event type has its fill of them."""
+    number = cluster_id(event_type, None, _OVERFLOW)
+    name = (
+        f"[overflow] whatever belongs to none of the first {counted(rules.clusters_per_type, 'cluster')} of this type"
+    )
+    return Group(number, None, name, f"clusters_per_type = {rules.clusters_per_type}", "")
+
+
+def masked_parts(text: str, name: str) -> tuple[MaskedPart, ...]:
+    """Which parts of the text a template leaves out, and what stands there instead (nothing, for what is dropped)."""
+    before, after = _TOKEN.findall(cut(text)), _TOKEN.findall(name)
+    parts = []
+    for kind, from_before, to_before, from_after, to_after in SequenceMatcher(None, before, after).get_opcodes():
+        was, now = "".join(before[from_before:to_before]).strip(), "".join(after[from_after:to_after]).strip()
+        if kind != "equal" and was != now:
+            parts.append(MaskedPart(now, was))
+    return tuple(parts)
+
+
+def _says_too_little(message: str | None, name: str) -> bool:
+    """Whether the message has no word of its own, so that the place in the code is needed."""
+    return not message or not message.strip() or not _SAYS_SOMETHING.search(ANY_PLACEHOLDER.sub("", name))
+
+
+def _by_message(subject: Subject) -> Group:
+    if subject.cause:
+        return _by_cause(subject, subject.cause)
+    number, name = fingerprint(subject.event_type, subject.error_type, subject.message)
+    place = _own_place(subject.traceback() or "") if _says_too_little(subject.message, name) else None
+    if place is not None:
+        name = f"{name} in {place}"
+        number = cluster_id(subject.event_type, subject.error_type, name)
+    return Group(number, subject.error_type, name, _BY_TEMPLATE, subject.message or "")
+
+
+def _by_cause(subject: Subject, cause: str) -> Group:
+    """The root cause decides; of several (an exception group), all of them, in an order of their own."""
+    members = sorted({_typed_template(member) for member in cause.split(MEMBER)})
+    error_type, name = members[0] if len(members) == 1 else (subject.error_type, "\n".join(map(": ".join, members)))
+    number = cluster_id(subject.event_type, error_type, name)
+    return Group(number, error_type, name, "the root cause", cause if len(members) > 1 else cause.partition(": ")[2])
+
+
+def _typed_template(cause: str) -> tuple[str, str]:
+    error_type, _, message = cause.partition(": ")
+    return error_type, template(message, error_type)
+
+
+def _by_rule(subject: Subject, rule: GroupingRule, match: re.Match[str] | bool) -> Group:
+    by = f"rule '{rule.name}'"
+    if rule.group is not None:
+        return _named(subject, rule.group, by)
+    if rule.apart:
+        text = subject.message or subject.error_type or ""
+        return Group(cluster_id(subject.event_type, subject.error_type, text), subject.error_type, cut(text), by, text)
+    part = match[rule.split] if isinstance(match, re.Match) and rule.split else None
+    return _named(subject, f"{DEFAULT} [{rule.split}={(part or '')[:_MAX_PART]}]", by)
+
+
+def _named(subject: Subject, name: str, by: str) -> Group:
+    """A cluster under a name that somebody gave, whatever the error type; with DEFAULT, a part of the usual."""
+    if DEFAULT not in name:
+        return Group(cluster_id(subject.event_type, None, f"={name}"), None, name, by, subject.message or "")
+    usual = _by_message(subject)
+    name = name.replace(DEFAULT, usual.template)
+    return Group(cluster_id(subject.event_type, usual.error_type, f"={name}"), usual.error_type, name, by, usual.text)
+
+
+@lru_cache(maxsize=1_024)
+def _own_place(traceback: str) -> str | None:
+    """`function (file)` of the innermost frame that is not a library's; the innermost of all where there is none."""
+    frames = list(_FRAME.finditer(traceback))
+    own = [frame for frame in frames if not _LIBRARY.search(frame["file"])] or frames
+    if not own:
+        return None
+    file = re.split(r"[/\\]", own[-1]["file"])[-1]
+    return f"{own[-1]['function']} ({file})"
+
+
+def _rule(table: dict[str, Any], where: str, *, kept: bool) -> GroupingRule:
+    known = ("name", *_MATCHES, *_ACTIONS)
+    for key, value in table.items():
+        if key not in known:
+            raise UsageError(f"{where}: there is no key '{key}'; there are {', '.join(known)}")
+        if not isinstance(value, bool if key == "apart" else str) or value is False or value == "":
+            raise UsageError(f"{where}: {key} is {'true' if key == 'apart' else 'a text'}, not {value!r}")
+    actions = [action for action in _ACTIONS if action in table]
+    if len(actions) != 1:
+        raise UsageError(f"{where}: name one of group, split and apart, not {' and '.join(actions) or 'none'}")
+    message, traceback = (_expression(table.get(key), f"{where}: {key}", kept=kept) for key in ("message", "traceback"))
+    if "split" in table and (message is None or table["split"] not in message.groupindex):
+        raise UsageError(f"{where}: split = '{table['split']}' needs (?P<{table['split']}>…) in its message")
+    return GroupingRule(
+        table.get("name") or table.get("group") or where.rpartition(": ")[2],
+        table.get("type", "*"),
+        table.get("error", "*"),
+        message,
+        traceback,
+        table.get("group"),
+        table.get("split"),
+        table.get("apart", False),
+    )
+
+
+def _expression(text: str | None, where: str, *, kept: bool) -> re.Pattern[str] | None:
+    if text is None:
+        return None
+    try:
+        expression = re.compile(text)
+    except (re.error, ValueError, OverflowError, RecursionError) as error:  # it raises more than it says
+        raise UsageError(f"{where} is not a regular expression: {error}") from None
+    if not kept and (refused := problem(text)):
+        raise UsageError(f"{where} {refused}, so that no message can stop all who write")
+    return expression

@@ -1,0 +1,30 @@
+"""A whole store derived again because a person asks for it: also an archive, and one that a newer failaware derived."""
+
+from pathlib import Path
+
+from failaware.derive.fold import derive_again
+from failaware.derive.grouping.groups import GroupingRules
+from failaware.derive.rules import Policy
+from failaware.derive.version import our_derivation
+from failaware.engine import Deriver, Projection, open_writer
+
+
+def rebuild_store(place: str | Path, policy: Policy | None, grouping: GroupingRules | None) -> None:
+    """Derive everything from the facts, by this version of failaware and, if given, by another policy or other rules.
+
+    Raises:
+        StoreError: it cannot be opened for writing.
+    """
+    done = False
+
+    def derive(db: Deriver) -> None:
+        nonlocal done
+        derive_again(db, policy, grouping)
+        done = True
+
+    db = open_writer(place, synchronous="FULL", projection=Projection(our_derivation(), derive), go_back=True)
+    try:
+        if not done:  # when it was opened
+            db.run(lambda: derive(db))
+    finally:
+        db.close()

@@ -1,0 +1,110 @@
+"""What the schema of a store is, and what SQLite itself has to say of a file: for verify."""
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from failaware.engine.base import Reader
+from failaware.engine.derivation import MARK, are_of_another_version, has_other_tables
+from failaware.engine.schema import derived_tables, made_of_facts, tables_of, whole_schema
+from failaware.errors import StoreCorrupt
+
+_MASTER = "SELECT type, name, tbl_name, sql FROM main.sqlite_master WHERE sql IS NOT NULL ORDER BY type, name"
+_TABLES_AND_VIEWS = "SELECT type, name, sql FROM sqlite_master WHERE type IN ('table', 'view')"
+_VIEW = re.compile(r"(?:--[^\n]*\n|\s)*CREATE VIEW (\w+)")
+_TOKEN = re.compile(
+    r"""'(?:[^']|'')*' | "(?:[^"]|"")*" | `(?:[^`]|``)*` | \[[^\]]*\]  # texts and quoted names, to the letter
+    | --[^\n]* | /\*.*?(?:\*/|\Z) | \s+  # comments and blanks, which mean nothing
+    | \w+ | .""",
+    re.VERBOSE | re.DOTALL,
+)
+_MEANS_NOTHING = re.compile(r"--|/\*|\s")
+
+
+def differences(db: Reader) -> Iterator[str]:
+    """How the schema differs from what it should be, a sentence each; foreign tables are nobody's business.
+
+    Nor are derived tables and views whose mark says that another version of failaware made them.
+    """
+    ours, of_others = _expected(), made_of_facts() if has_other_tables(db) else set()
+    tables = {name for kind, name in ours if kind == "table"}
+    found = {(kind, name): (table, _tokens(sql)) for kind, name, table, sql in db.query(_MASTER)}
+    for (kind, name), sql in ours.items():
+        if name in of_others:
+            continue
+        if (kind, name) not in found:
+            yield f"the {kind} {name} is missing"
+        elif found[kind, name][1] != sql:
+            yield f"the {kind} {name} is not as it was made"
+    for (kind, name), (table, _) in found.items():
+        if (kind, name) in ours or table in of_others or (kind == "view" and of_others):
+            continue
+        if kind == "view":
+            yield f"there is a view {name} that is not ours"
+        elif kind in ("trigger", "index") and table in tables:
+            yield f"there is {'an' if kind == 'index' else 'a'} {kind} {name} on {table} that is not ours"
+
+
+def check_tables(db: sqlite3.Connection, path: Path) -> bool:
+    """Refuse a store where what we read as a table is none: what a view answers takes as long as whoever made it likes.
+
+    Returns whether the views are ours as well; they need not be where another version of failaware derived the store.
+
+    Raises:
+        StoreCorrupt: it names the table or the view.
+    """
+    tables, views = _read()
+    made = db.execute(_TABLES_AND_VIEWS).fetchall()
+    for kind, name, sql in made:
+        if name in tables:
+            is_table = kind == "table" and not (sql or "").upper().startswith("CREATE VIRTUAL")
+            computed = db.execute("SELECT 1 FROM pragma_table_xinfo(?) WHERE hidden <> 0", (name,)).fetchone()
+            _must_be_ours(path, name, is_table and not computed)
+    if are_of_another_version(db.execute(MARK).fetchall()):
+        return False
+    for kind, name, sql in made:
+        if name in views:
+            is_view = kind == "view" and (sql == views[name] or _tokens(sql) == _tokens(views[name]))
+            _must_be_ours(path, name, is_view)
+    return True
+
+
+def _must_be_ours(path: Path, name: str, is_ours: bool) -> None:
+    if not is_ours:
+        raise StoreCorrupt(f"{path} is damaged: '{name}' is not what failaware makes under that name; restore a backup")
+
+
+def own_views() -> Iterator[str]:
+    """The views that our own statements read, as a connection's own."""
+    for sql in _read()[1].values():
+        yield sql.replace("CREATE VIEW ", "CREATE TEMP VIEW ")
+
+
+@cache
+def _read() -> tuple[frozenset[str], dict[str, str]]:
+    """The names of our tables, and the views that our own statements read, as they are made."""
+    made = [statement.rstrip(";") for statement in derived_tables()]
+    views = {found[1]: statement for statement in made if (found := _VIEW.match(statement))}
+    return frozenset(tables_of("schema.sql", "coordination.sql", "derived.sql")), views
+
+
+def integrity(db: Reader) -> list[str]:
+    """What SQLite finds wrong with the file: its pages, its indexes, its constraints."""
+    return [str(problem) for (problem,) in db.query("PRAGMA main.integrity_check(20)") if problem != "ok"]
+
+
+def _expected() -> dict[tuple[str, str], tuple[str, ...]]:
+    db = sqlite3.connect(":memory:")
+    try:
+        for statement in whole_schema():
+            db.execute(statement)
+        return {(kind, name): _tokens(sql) for kind, name, _, sql in db.execute(_MASTER)}
+    finally:
+        db.close()
+
+
+def _tokens(sql: str) -> tuple[str, ...]:
+    """A statement's words, texts and signs. ALTER TABLE puts blanks of its own; a comment in a text is none."""
+    return tuple(token for token in _TOKEN.findall(sql) if not _MEANS_NOTHING.match(token))

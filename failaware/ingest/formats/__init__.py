@@ -1,0 +1,1 @@
+"""One module per format that producers write: CloudEvents, OpenTelemetry, JUnit. No clock."""

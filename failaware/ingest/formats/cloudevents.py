@@ -1,0 +1,84 @@
+"""CloudEvents 1.0 in the JSON format: `id` and `source` are the key, the event as it stood is the payload.
+
+An event that Knative gave up delivering says so in its extensions (`knativeerrorcode` …): that is a DEAD attempt.
+"""
+
+import base64
+import binascii
+import json
+from typing import Any
+
+from failaware.capture.exceptions import failure
+from failaware.capture.external import observed
+from failaware.capture.record import Recorder, as_name, parse_time
+from failaware.errors import UsageError
+from failaware.model import Failure, Observed
+
+_REQUIRED = ("id", "source", "type")
+_UNDELIVERED = ("knativeerrordest", "knativeerrorcode", "knativeerrordata")
+
+
+def event(values: dict[str, Any], raw: str, recorder: Recorder, now: int) -> Observed:
+    """The event of one CloudEvent.
+
+    Args:
+        values: its attributes, decoded.
+        raw: its JSON text, which is kept as the payload.
+        recorder: limits and masking.
+        now: µs.
+
+    Raises:
+        UsageError: it is no CloudEvent of this version, or an attribute of it is wrong.
+    """
+    _check(values)
+    made, _ = recorder.event(
+        as_name(values["type"], recorder),
+        values,
+        now=now,
+        key=as_name(f"{values['source'].replace(' ', '%20')} {values['id']}", recorder),  # no blank is in a URI
+        source=as_name(values["source"], recorder),
+        occurred_at=parse_time(values.get("time")),
+        raw=None if _decode(values) else raw,
+    )
+    failed = _undelivered(values, recorder)
+    return Observed(made) if failed is None else observed(made, failed)
+
+
+def _check(values: dict[str, Any]) -> None:
+    if values["specversion"] != "1.0":
+        raise UsageError(f"CloudEvents 1.0 are understood, not specversion {repr(values['specversion'])[:40]}")
+    for name in _REQUIRED:
+        if not isinstance(values.get(name), str) or not values[name]:
+            raise UsageError(f"the attribute '{name}' of a CloudEvent is a text that is not empty")
+    if not isinstance(values.get("time"), str | None):
+        raise UsageError("the attribute 'time' of a CloudEvent is a text such as 2026-11-20T10:03:00Z")
+    if "data" in values and "data_base64" in values:
+        raise UsageError("a CloudEvent has 'data' or 'data_base64', not both")
+
+
+def _decode(values: dict[str, Any]) -> bool:
+    """Make `data` of `data_base64` where it is text or JSON, so that it can be read, and masked; whether it was."""
+    if values.get("data_base64") is None:
+        return False
+    try:
+        text = base64.b64decode(values["data_base64"], validate=True).decode()
+    except UnicodeDecodeError:
+        return False
+    except (binascii.Error, TypeError, ValueError):
+        raise UsageError("'data_base64' of a CloudEvent is a text in base64") from None
+    del values["data_base64"]
+    try:
+        values["data"] = json.loads(text)
+    except ValueError:
+        values["data"] = text
+    return True
+
+
+def _undelivered(values: dict[str, Any], recorder: Recorder) -> Failure | None:
+    """Why Knative gave up on it, if it did."""
+    destination, code, data = map(values.get, _UNDELIVERED)
+    if code is None and data is None:
+        return None
+    message = f"not delivered to {destination or 'its destination'}"
+    error_type = "NotDelivered" if code is None else f"HTTP {code}"
+    return failure(error_type, f"{message}: {data}" if data else message, None, masker=recorder.masker)

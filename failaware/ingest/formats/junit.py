@@ -1,0 +1,318 @@
+"""JUnit XML reports: each test of a run is an event, SYNCED or DEAD; skipped tests are no failures.
+
+A report is read as a stream, with expat. It needs no document type, and so none is accepted: there is no entity that
+could grow or reach outside.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from xml.parsers import expat
+
+from failaware.capture.exceptions import failure
+from failaware.capture.external import Read, attempt, event_of
+from failaware.capture.record import Recorder, as_name
+from failaware.capture.root_cause import root_cause
+from failaware.errors import StoreBusy, UsageError
+from failaware.ingest.chunk import Chunk, Ingested
+from failaware.ingest.stream import Input
+from failaware.model import ERROR_HERE, Failure, NewAttempt, Observed
+from failaware.store import Store
+from failaware.text import bounded, microseconds
+
+_BATCH = 200  # tests in one transaction: each may have much to say
+_PART = 262_144  # bytes fed at once
+_MAX_TEXT = 262_144  # characters of one text that are read; fewer are kept
+_MAX_TAG = 8_388_608  # bytes of one tag, comment or instruction: expat reads it again with each part until it ends
+_MAX_ATTRIBUTES = 1_000  # of one tag
+_MAX_PROBLEMS, _MAX_PROPERTIES = 100, 1_000  # of one test
+_MAX_OUTPUT = 16_384  # characters of a test's output that are kept
+_FINAL = ("failure", "error")
+_PROBLEMS = (*_FINAL, "flakyFailure", "flakyError", "rerunFailure", "rerunError")
+_TEXTS = {*_PROBLEMS, "system-out", "system-err", "stackTrace"}
+_TYPED = re.compile(r"([A-Za-z_][\w.]*(?:Error|Exception|Failed|Exit|Interrupt|Timeout|Warning)): ?(.*)", re.DOTALL)
+_ENDING = re.compile(r"^\S+:\d+: ([A-Za-z_][\w.]*)\Z", re.MULTILINE)  # of a failure as pytest writes it
+_PHASE = re.compile(r'\Afailed on (?:setup|teardown) with "(.*)"\Z', re.DOTALL)  # as pytest puts it
+
+
+class _NoReport(Exception):
+    """The input, from here on, is no JUnit report; says why."""
+
+
+@dataclass(slots=True)
+class _Test:
+    """A test case as it stands in the report, with its suite's own attributes."""
+
+    attributes: dict[str, str]
+    suite: dict[str, str]
+    line_no: int
+    problems: list[tuple[str, dict[str, str], str]] = field(default_factory=list)
+    texts: dict[str, str] = field(default_factory=dict)
+    properties: dict[str, str] = field(default_factory=dict)
+    skipped: bool = False
+    is_too_large: bool = False
+
+    def add_problem(self, kind: str, attributes: dict[str, str], text: str) -> None:
+        """Add a failure, an error or a rerun."""
+        self.is_too_large = self.is_too_large or len(self.problems) >= _MAX_PROBLEMS
+        if not self.is_too_large:
+            self.problems.append((kind, attributes, text))
+
+    def add_property(self, attributes: dict[str, str]) -> None:
+        """Add what a test says of itself."""
+        self.is_too_large = self.is_too_large or len(self.properties) >= _MAX_PROPERTIES
+        if not self.is_too_large:
+            self.properties[attributes.get("name", "")] = attributes.get("value", "")
+
+
+def ingest_junit(
+    store: Store,
+    source: Input,
+    *,
+    origin: str,
+    try_again: Callable[[StoreBusy], bool] = lambda _error: False,
+) -> Ingested:
+    """Record every test of a report.
+
+    A test is keyed by its suite, its name and its run: the suite's time, or without one a digest of what the report
+    says of it. What comes after a mistake in the XML is rejected. While the store is locked, `try_again` says whether
+    to go on waiting for it.
+
+    Raises:
+        StoreError: the store cannot be written; the tests before are recorded.
+    """
+    total = Ingested()
+    reader, reports = _Reader(), _Reports(store, origin, total, try_again)
+    part = b""
+    try:
+        while (data := source.read()) != b"":
+            for start in range(0, len(data or b""), _PART):
+                part = (data or b"")[start : start + _PART]
+                reader.feed(part)
+                reports.take(reader.finished())
+        if source.error is None and not source.stopped:
+            reader.end()
+    except _NoReport as error:
+        reports.take(reader.finished())
+        reports.refuse(reader.line_no, part, f"not a JUnit report: {error}")
+    reports.write()
+    return total
+
+
+class _Reader:
+    """Feeds expat and collects the tests that are complete."""
+
+    def __init__(self) -> None:
+        self._parser = expat.ParserCreate()
+        self._parser.StartElementHandler = self._start
+        self._parser.EndElementHandler = self._end
+        self._parser.CharacterDataHandler = self._text
+        self._parser.StartDoctypeDeclHandler = self._refuse_doctype
+        self._parser.buffer_text = True
+        self._suites: list[dict[str, str]] = []
+        self._tests: list[_Test] = []  # that are open: in a report, tests are in none other
+        self._open: list[tuple[str, dict[str, str], list[str]]] = []
+        self._size = self._fed = 0
+        self._done: list[_Test] = []
+
+    @property
+    def _test(self) -> _Test | None:
+        return self._tests[-1] if self._tests else None
+
+    @property
+    def line_no(self) -> int:
+        """The line that is being read."""
+        return self._parser.CurrentLineNumber
+
+    def feed(self, part: bytes) -> None:
+        """Read on.
+
+        Raises:
+            _NoReport: it is no XML, or no report.
+        """
+        self._parse(part)
+        self._fed += len(part)
+        if self._fed - self._parser.CurrentByteIndex > _MAX_TAG:
+            raise _NoReport(f"a tag or a comment has more than {_MAX_TAG:,} bytes")
+
+    def end(self) -> None:
+        """There is no more; raises as `feed`."""
+        self._parse(b"", is_last=True)
+
+    def _parse(self, part: bytes, *, is_last: bool = False) -> None:
+        try:
+            self._parser.Parse(part, is_last)
+        except _NoReport:
+            raise
+        except expat.ExpatError as error:
+            raise _NoReport(expat.ErrorString(error.code)) from None
+        except (LookupError, ValueError) as error:  # of the encoding that it declares
+            raise _NoReport(f"its encoding is not supported ({error}); convert it to UTF-8") from None
+
+    def finished(self) -> list[_Test]:
+        """The tests that have ended since."""
+        done, self._done = self._done, []
+        return done
+
+    def _start(self, name: str, attributes: dict[str, str]) -> None:
+        name = name.rpartition(":")[2]
+        if not self._open and name not in {"testsuites", "testsuite"}:
+            raise _NoReport(f"the root is <{name[:40]}>; of XML, <testsuites> and <testsuite> are understood")
+        if len(self._open) >= 100:
+            raise _NoReport("it is nested too deeply")
+        if len(attributes) > _MAX_ATTRIBUTES:
+            raise _NoReport(f"a tag has more than {_MAX_ATTRIBUTES:,} attributes")
+        attributes = {key: bounded(value, _MAX_TEXT) for key, value in attributes.items()}
+        self._open.append((name, attributes, []))
+        self._size = 0
+        if name == "testsuite":
+            inherited = self._suites[-1] if self._suites else {}
+            self._suites.append({k: v for k, v in inherited.items() if k in {"timestamp", "hostname"}} | attributes)
+        elif name == "testcase":
+            self._tests.append(_Test(attributes, self._suites[-1] if self._suites else {}, self.line_no))
+        elif name == "property" and self._test is not None:
+            self._test.add_property(attributes)
+        elif name == "skipped" and self._test is not None:
+            self._test.skipped = True
+
+    def _text(self, text: str) -> None:
+        if self._open[-1][0] in _TEXTS and self._size < _MAX_TEXT:
+            self._open[-1][2].append(text[: _MAX_TEXT - self._size])
+            self._size += len(text)
+
+    def _end(self, name: str) -> None:
+        name, attributes, parts = self._open.pop()
+        test, text = self._test, "".join(parts)
+        if name == "testsuite":
+            self._suites.pop()
+        elif test is None and name in _FINAL:  # of the suite itself
+            suite = self._suites[-1] if self._suites else {}
+            self._done.append(
+                _Test({"name": suite.get("name", "")}, suite, self.line_no, [(name, attributes, text.strip())])
+            )
+        elif test is None:
+            return
+        elif name == "testcase":
+            self._done.append(self._tests.pop())
+        elif name in _PROBLEMS:
+            test.add_problem(name, attributes, text.strip() or test.texts.pop("stackTrace", ""))
+        elif name in _TEXTS and (name == "stackTrace" or self._open[-1][0] == "testcase"):
+            test.texts[name] = text.strip()
+
+    @staticmethod
+    def _refuse_doctype(*_declaration: Any) -> None:
+        raise _NoReport("it declares a document type, which may hide entities; remove the <!DOCTYPE …>")
+
+
+class _Reports:
+    """Turns tests into facts and writes them in batches."""
+
+    def __init__(self, store: Store, origin: str, total: Ingested, try_again: Callable[[StoreBusy], bool]) -> None:
+        self._recorder, self._try_again = store.recorder, try_again
+        self._chunk = Chunk(store, origin, total)
+        self._keys: set[str] = set()
+
+    def take(self, tests: list[_Test]) -> None:
+        """Add tests; what is ready is written."""
+        for test in tests:
+            raw = bounded(repr(test.attributes), _MAX_TEXT).encode("utf-8", "backslashreplace")
+            self._chunk.take(test.line_no, raw, lambda test=test: self._read(test))  # type: ignore[misc]
+            if len(self._chunk) >= _BATCH:
+                self.write()
+
+    def refuse(self, line_no: int, raw: bytes, error: str) -> None:
+        """Add what could not be understood."""
+        self._chunk.refuse(line_no, raw, error)
+
+    def write(self) -> None:
+        """Record what was taken and is not recorded yet."""
+        self._chunk.write_when_free(self._try_again)
+
+    def _read(self, test: _Test) -> Read:
+        if test.skipped and not test.problems:
+            return Read([], ignored=1)
+        if test.is_too_large:
+            raise UsageError(f"a test has {_MAX_PROBLEMS:,} failures and {_MAX_PROPERTIES:,} properties at most")
+        return Read([self._observed(test)])
+
+    def _observed(self, test: _Test) -> Observed:
+        given, suite = test.attributes, test.suite
+        name = ".".join(part for part in (given.get("classname"), given.get("name")) if part)
+        run = suite.get("timestamp") or self._recorder.digest(repr((given, suite, test.problems)))[:16]
+        key = self._own_key(f"junit:{suite.get('name', '')} {run} {name}")
+        payload: dict[str, Any] = {"test": given, "suite": suite}
+        if test.properties:
+            payload["properties"] = test.properties
+        payload |= {kind: bounded(text, _MAX_OUTPUT) for kind, text in test.texts.items() if text}
+        recorder = self._recorder
+        event = event_of(
+            recorder,
+            as_name(name, recorder),
+            payload,
+            now=self._chunk.now,
+            key=key,
+            source=as_name(f"junit:{suite.get('name', '')}", recorder),
+            occurred_at=_time(suite.get("timestamp")),
+        )
+        return Observed(event, tuple(_attempts(test, event.occurred_at, recorder)))
+
+    def _own_key(self, key: str) -> str:
+        """A key that no other test of the report has: one name may be run with several parameters."""
+        own, number = as_name(key, self._recorder), 1
+        while own in self._keys:
+            number += 1
+            own = as_name(f"{key} {number}", self._recorder)
+        self._keys.add(own)
+        return own
+
+
+def _attempts(test: _Test, began: int, recorder: Recorder) -> Iterator[NewAttempt]:
+    """The tries of one test: more than one where it was run again, as Surefire reports it."""
+    worker = as_name(test.suite.get("hostname") or "observed", recorder)
+    took = _span(test.attributes.get("time"))
+    final = [problem for problem in test.problems if problem[0] in _FINAL]
+    again = [problem for problem in test.problems if problem[0] not in _FINAL]
+    failures = [_failure([problem], recorder) for problem in again]
+    if final:
+        failures.insert(0, _failure(final, recorder))  # Surefire puts the first run there, and then the reruns
+    tries: list[Failure | None] = [*failures] if final else [*failures, None]
+    for place, failed in enumerate(tries):
+        made = attempt(failed, worker=worker, started_at=began, took=took)
+        if place + 1 < len(tries):
+            made = made._replace(retry_at=made.finished_at, because="run again at once")
+        yield made
+
+
+def _failure(problems: list[tuple[str, dict[str, str], str]], recorder: Recorder) -> Failure:
+    """What one run says: a test may fail and then fail to clean up."""
+    kind, attributes, text = problems[0]
+    message = attributes.get("message") or next(iter(text.splitlines()), "")
+    message = _PHASE.sub(r"\1", message)
+    typed = _TYPED.fullmatch(message)
+    ending = _ENDING.search(text.rstrip())
+    error_type = attributes.get("type") or (typed[1] if typed else ending[1] if ending else kind)
+    if typed and typed[1].rpartition(".")[2] == error_type.rpartition(".")[2]:
+        message = typed[2]
+    stack = "\n\n".join(text for _, _, text in problems if text)
+    kept = stack.replace(f"{error_type}: {message}", ERROR_HERE, 1) if message else stack
+    return failure(error_type, message, kept or None, cause=root_cause(stack), masker=recorder.masker)
+
+
+def _time(text: str | None) -> int | None:
+    """The suite's time in µs; without a zone it is taken for UTC, as the schema has it."""
+    if not text:
+        return None
+    try:
+        return microseconds(datetime.fromisoformat(text))
+    except ValueError:
+        return None
+
+
+def _span(seconds: str | None) -> int:
+    try:
+        took = float((seconds or "0").replace(",", ""))  # Surefire groups thousands
+    except ValueError:
+        return 0
+    return int(took * 1_000_000) if 0 <= took < 1e9 else 0

@@ -1,0 +1,218 @@
+"""OpenTelemetry as OTLP/JSON, one request a line, as the collector's file exporter writes it.
+
+A log record with `exception.*` attributes, or of severity ERROR and above, is an event with one DEAD attempt, and so is
+an exception that a span recorded; other records, spans and metrics are no failures. Records have no id: the key is a
+digest of what a record says and of its place among equal ones of its request, so that the same file can be read again.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from failaware.capture.exceptions import MAX_MESSAGE, failure
+from failaware.capture.external import Read, event_of, failure_of_text, observed, reason
+from failaware.capture.record import Recorder, as_name
+from failaware.capture.root_cause import root_cause
+from failaware.errors import UsageError
+from failaware.model import ERROR_HERE, Failure, Observed
+from failaware.text import bounded
+
+SIGNALS = ("resourceLogs", "resourceSpans", "resourceMetrics")
+"""One of these names is in each request."""
+
+_ERROR = 17  # the least severityNumber of an error
+_SEVERITIES = {"TRACE": 1, "DEBUG": 5, "INFO": 9, "WARN": 13, "ERROR": _ERROR, "FATAL": 21}
+_SEVERITY = re.compile(
+    rf"(?P<number>\d{{1,2}})|SEVERITY_NUMBER_(?P<name>{'|'.join(_SEVERITIES)})(?P<step>[234])?", re.ASCII
+)
+_ERROR_TEXTS = ("ERROR", "FATAL", "CRITICAL", "EMERG", "ALERT", "PANIC")
+_TYPE, _MESSAGE, _STACK = "exception.type", "exception.message", "exception.stacktrace"
+_WHO = ("service.namespace", "service.name")  # the resource's attributes that are the source
+_MAX_DEPTH = 100  # levels of a value
+
+
+def events(request: dict[str, Any], recorder: Recorder, now: int) -> Read:
+    """The failures that one request tells of; its other log records, spans and metrics are ignored.
+
+    Raises:
+        UsageError: it has another shape; nothing of it is taken. A single record that is wrong is refused by itself.
+    """
+    found: list[Observed] = []
+    refused: list[tuple[bytes, str]] = []
+    ignored = len(_list(request, "resourceMetrics"))
+    seen: Counter[str] = Counter()
+    for resource, scope, record in [*_records(request), *_thrown(request)]:
+        raw = json.dumps([resource, scope, record], sort_keys=True).encode()
+        try:
+            attributes = _attributes(record.get("attributes"))
+            if not _is_failure(record, attributes):
+                ignored += 1
+                continue
+            digest = recorder.digest(raw.decode())[:32]
+            seen[digest] += 1
+            key = f"otlp:{digest}" + (f":{seen[digest]}" if seen[digest] > 1 else "")
+            found.append(_event(resource, scope, record, attributes, key=key, recorder=recorder, now=now))
+        except Exception as error:  # noqa: BLE001 - foreign input: one record must not keep out the others
+            refused.append((raw, reason(error)))
+    return Read(found, ignored, tuple(refused))
+
+
+def _records(request: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]]:
+    """Each log record with its resource's attributes and its scope."""
+    for of_resource in _list(request, "resourceLogs"):
+        resource = _attributes(_object(of_resource.get("resource"), "resource").get("attributes"))
+        for of_scope in _list(of_resource, "scopeLogs"):
+            scope = _object(of_scope.get("scope"), "scope")
+            for record in _list(of_scope, "logRecords"):
+                yield resource, scope, record
+
+
+def _thrown(request: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]]:
+    """Each exception of each span as a log record of the span's name; of a span without any, a record of no failure."""
+    for of_resource in _list(request, "resourceSpans"):
+        resource = _attributes(_object(of_resource.get("resource"), "resource").get("attributes"))
+        for of_scope in _list(of_resource, "scopeSpans"):
+            scope = _object(of_scope.get("scope"), "scope")
+            for span in _list(of_scope, "spans"):
+                happened = [event for event in _list(span, "events") if event.get("name") == "exception"]
+                about = {"eventName": span.get("name"), "traceId": span.get("traceId"), "spanId": span.get("spanId")}
+                for event in happened or [{}]:
+                    yield resource, scope, {**event, **about}
+
+
+def _is_failure(record: dict[str, Any], attributes: dict[str, Any]) -> bool:
+    if not attributes.keys().isdisjoint((_TYPE, _MESSAGE, _STACK)):
+        return True
+    number = _severity_number(record.get("severityNumber"))
+    if number:
+        return number >= _ERROR
+    return str(record.get("severityText", "")).upper().startswith(_ERROR_TEXTS)
+
+
+def _severity_number(value: Any) -> float:
+    """The number; also of its name, which protobuf's own JSON has in its place, such as SEVERITY_NUMBER_ERROR2."""
+    name = _SEVERITY.fullmatch(value) if isinstance(value, str) else None
+    if name is not None:
+        return int(name["number"] or _SEVERITIES[name["name"]] + int(name["step"] or 1) - 1)
+    return value if isinstance(value, int | float) else 0
+
+
+def _event(
+    resource: dict[str, Any],
+    scope: dict[str, Any],
+    record: dict[str, Any],
+    attributes: dict[str, Any],
+    *,
+    key: str,
+    recorder: Recorder,
+    now: int,
+) -> Observed:
+    body = _value(record.get("body"))
+    failed = _failure(record, attributes, body, recorder)
+    said = {
+        "message": bounded(body, MAX_MESSAGE) if isinstance(body, str) else body,
+        "severity": record.get("severityText") or record.get("severityNumber"),
+        "attributes": {name: value for name, value in attributes.items() if name not in {_TYPE, _MESSAGE, _STACK}},
+        "trace_id": record.get("traceId"),
+        "span_id": record.get("spanId"),
+        "scope": scope,
+        "resource": resource,
+    }
+    event = event_of(
+        recorder,
+        as_name(
+            str(record.get("eventName") or scope.get("name") or resource.get("service.name") or "otel.log"), recorder
+        ),
+        {name: value for name, value in said.items() if value not in (None, "", {})},
+        now=now,
+        key=key,
+        source=as_name("/".join(str(resource[name]) for name in _WHO if resource.get(name)) or "otel", recorder),
+        occurred_at=_time(record),
+    )
+    return observed(event, failed, worker=as_name(str(resource.get("host.name") or "observed"), recorder))
+
+
+def _failure(record: dict[str, Any], attributes: dict[str, Any], body: Any, recorder: Recorder) -> Failure:
+    said = body if isinstance(body, str) else "" if body is None else json.dumps(body, ensure_ascii=False)
+    given, stack = str(attributes.get(_TYPE) or ""), str(attributes.get(_STACK) or "")
+    untyped = str(record.get("severityText") or "ERROR")
+    if stack and not (given and _MESSAGE in attributes):
+        return failure_of_text(given, str(attributes.get(_MESSAGE) or ""), stack, recorder, untyped=untyped)
+    error_type, message = given or untyped, str(attributes.get(_MESSAGE, said))
+    kept = stack.replace(f"{error_type}: {message}", ERROR_HERE, 1) if message else stack
+    return failure(error_type, message, kept or None, cause=root_cause(stack), masker=recorder.masker)
+
+
+def _time(record: dict[str, Any]) -> int | None:
+    """When it happened or was seen (µs); 64-bit numbers are texts in OTLP/JSON."""
+    for name in ("timeUnixNano", "observedTimeUnixNano"):
+        given = record.get(name)
+        try:
+            at = 0 if given is None else _whole_number(given)
+        except (TypeError, ValueError, OverflowError):
+            raise UsageError(f"'{name}' of a log record is a number of nanoseconds") from None
+        if at:
+            return at // 1_000
+    return None
+
+
+def _whole_number(value: Any) -> int:
+    if isinstance(value, bool):
+        raise TypeError("true is no number")
+    return int(value)
+
+
+def _attributes(pairs: Any, depth: int = 0) -> dict[str, Any]:
+    if pairs is None:
+        return {}
+    if not isinstance(pairs, list):
+        raise UsageError("attributes of OTLP are a list of {key, value}")
+    attributes = [_one_of(pair, "attributes") for pair in pairs]
+    return {str(pair.get("key")): _value(pair.get("value"), depth) for pair in attributes}
+
+
+def _value(any_value: Any, depth: int = 0) -> Any:
+    """What an AnyValue holds."""
+    if any_value is None:
+        return None
+    if depth > _MAX_DEPTH:
+        raise UsageError("a value of OTLP is nested too deeply")
+    for kind, value in _object(any_value, "value").items():
+        if kind == "arrayValue":
+            return [_value(item, depth + 1) for item in _items(_object(value, kind), "values")]
+        if kind == "kvlistValue":
+            return _attributes(_object(value, kind).get("values"), depth + 1)
+        if kind == "intValue":
+            try:
+                return _whole_number(value)
+            except (TypeError, ValueError, OverflowError):
+                raise UsageError("an intValue of OTLP is a whole number") from None
+        return value
+    return None
+
+
+def _list(holder: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    return [_one_of(item, name) for item in _items(holder, name)]
+
+
+def _items(holder: dict[str, Any], name: str) -> list[Any]:
+    items = holder.get(name) or []
+    if not isinstance(items, list):
+        raise UsageError(f"'{name}' of OTLP is a list")
+    return items
+
+
+def _one_of(item: Any, name: str) -> dict[str, Any]:
+    if not isinstance(item, dict):
+        raise UsageError(f"'{name}' of OTLP is a list of objects")
+    return item
+
+
+def _object(value: Any, what: str) -> dict[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise UsageError(f"'{what}' of OTLP is an object")
+    return value

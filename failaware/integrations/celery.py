@@ -1,0 +1,240 @@
+"""Celery's tasks as events, through its signals: every try of every task, which the broker forgets.
+
+A task is one event, keyed by its id; SYNCED when it succeeds, FAILED while Celery will retry it, DEAD when it gives up,
+when the worker is lost or the task is revoked.
+"""
+
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from signal import Signals
+from typing import TYPE_CHECKING, Any, ClassVar
+from weakref import WeakSet, WeakValueDictionary
+
+from celery import signals
+from celery.utils.serialization import UnpickleableExceptionWrapper
+
+from failaware.capture.exceptions import describe, failure
+from failaware.capture.guarded import guarded, is_a, text_of, traceback_of
+from failaware.integrations.task_log import TaskLog
+from failaware.model import Failure, NewAttempt
+from failaware.store import this_worker
+from failaware.text import microseconds
+
+if TYPE_CHECKING:
+    from failaware.store import Store
+
+_MAX_CONTEXTS = 20  # exceptions that were being handled when one was raised
+_LATEST = microseconds(datetime(9999, 1, 1, tzinfo=UTC))
+
+
+@dataclass(slots=True)
+class _Running:
+    """A task at work in this thread; in eager mode its retries run inside it, and end before it."""
+
+    started_at: list[int] = field(default_factory=list)
+    ended: list[NewAttempt] = field(default_factory=list)
+
+
+class TaskRecorder:
+    """Records the tasks of this process: `TaskRecorder(store)`, where the Celery app is made.
+
+    Workers record, and eager calls; a process that only sends tasks has nothing to record. A try is written when it
+    ends, in the process that made it. What cannot be written is logged to `failaware`, and the task goes on. Celery's
+    signals are those of the process: the recorder that was made last has them.
+
+    Args:
+        store: where to; it must outlast the worker. Forked pools are fine.
+    """
+
+    _current: ClassVar["TaskRecorder | None"] = None
+
+    def __init__(self, store: "Store") -> None:
+        if TaskRecorder._current is not None:  # a module that is imported twice must not record each task twice
+            TaskRecorder._current.close()
+        TaskRecorder._current = self
+        self._log = TaskLog(store, "celery")
+        self._masker = store.recorder.masker
+        self._here = threading.local()
+        self._deliveries: WeakValueDictionary[str, Any] = WeakValueDictionary()  # in the worker's main process
+        self._ended_deliveries: WeakSet[Any] = WeakSet()
+        self._receivers = {
+            signals.task_received: self._received,
+            signals.task_prerun: self._began,
+            signals.task_success: self._succeeded,
+            signals.task_retry: self._will_retry,
+            signals.task_failure: self._failed,
+            signals.task_revoked: self._revoked,
+            signals.task_unknown: self._unknown,
+            signals.task_postrun: self._ended,
+        }
+        for signal, receiver in self._receivers.items():
+            signal.connect(receiver, weak=False)
+
+    def close(self) -> None:
+        """Record no more."""
+        if TaskRecorder._current is self:
+            TaskRecorder._current = None
+        for signal, receiver in self._receivers.items():
+            signal.disconnect(receiver)
+
+    def _running(self) -> dict[str, _Running]:
+        if not hasattr(self._here, "tasks"):
+            self._here.tasks = {}
+        tasks: dict[str, _Running] = self._here.tasks
+        return tasks
+
+    def _received(self, request: Any, **_: Any) -> None:
+        self._deliveries[request.id] = request
+
+    def _began(self, task_id: str, **_: Any) -> None:
+        self._running().setdefault(task_id, _Running()).started_at.append(self._log.now())
+
+    def _succeeded(self, sender: Any, **_: Any) -> None:
+        self._note(sender, sender.request, self._attempt(sender.request.id, None))
+
+    def _will_retry(self, sender: Any, request: Any, reason: Any, **_: Any) -> None:
+        thrown = _failure_of(reason, self._masker) if reason.exc is None else self._described(reason.exc)
+        at = _moment(reason.when, self._log.now())
+        most = "" if sender.max_retries is None else f" of {sender.max_retries}"
+        because = f"Celery tries again: retry {request.retries + 1}{most}"
+        place = reason.__traceback__
+        self._note(sender, request, self._attempt(request.id, thrown, retry_at=at, because=because, raised_at=place))
+
+    def _failed(self, sender: Any, task_id: str, exception: BaseException, args: Any, kwargs: Any, **_: Any) -> None:
+        request = sender.request
+        if request.id != task_id:
+            request = self._deliveries.get(task_id) or {"id": task_id, "args": args, "kwargs": kwargs}
+        retries = _get(request, "retries") or 0
+        because = f"Celery gives up after {retries} retries" if retries else "Celery does not try it again"
+        self._note(sender, request, self._attempt(task_id, self._described(exception), because=because))
+
+    def _described(self, exception: BaseException) -> BaseException | Failure:
+        """The exception that the task raised, or what is known of one that Celery could not bring to this process."""
+        original: Any = _original(exception)
+        if not is_a(original, UnpickleableExceptionWrapper):
+            return original  # type: ignore[no-any-return]
+        name, module = text_of(original.exc_cls_name), text_of(original.exc_module)
+        kind = name if module in ("builtins", "__main__") else f"{module}.{name}"
+        arguments = original.exc_args
+        message = text_of(arguments[0] if is_a(arguments, tuple, list) and len(arguments) == 1 else original.text)
+        traceback = describe(original, masker=self._masker).traceback
+        return failure(kind, message, traceback, masker=self._masker)
+
+    def _revoked(self, sender: Any, request: Any, terminated: bool, signum: Any, expired: bool, **_: Any) -> None:
+        what = "expired before it ran" if expired else f"terminated by {_signal(signum)}" if terminated else "revoked"
+        failed = Failure("Expired" if expired else "Revoked", f"the task was {what}", None)
+        self._note(sender, request, self._attempt(request.id, failed, because="Celery does not try it again"))
+
+    def _unknown(self, name: str, id: str, message: Any, **_: Any) -> None:  # noqa: A002 - Celery's word
+        failed = Failure("NotRegistered", f"the worker knows no task {name}", None)
+        headers = message.headers or {}
+        payload = {"args": headers.get("argsrepr"), "kwargs": headers.get("kwargsrepr")}
+        self._log.write(str(id), name, payload, [self._attempt(id, failed, because="Celery discards it")])
+
+    def _ended(self, sender: Any, task_id: str, task: Any, state: str | None, **_: Any) -> None:
+        """The tries are written when the outermost one has ended, in the order in which they were begun."""
+        running = self._running().get(task_id)
+        if running is None:  # it began before this was made
+            return
+        if state == "IGNORED" and _get(task.request, "retries"):  # nothing will follow the tries before
+            self._note(sender, task.request, self._attempt(task_id, None))
+        thrown = sys.exc_info()[1] if state is None else None
+        if isinstance(thrown, Exception):  # an eager task's, which goes to its caller without a signal
+            self._note(sender, task.request, self._attempt(task_id, thrown, because="its caller got the error"))
+        running.started_at.pop()
+        if not running.started_at:
+            del self._running()[task_id]
+            if running.ended:
+                self._write(sender, task.request, sorted(running.ended, key=lambda attempt: attempt.number or 0))
+
+    def _note(self, task: Any, request: Any, attempt: NewAttempt) -> None:
+        """Number a try by Celery's count of retries: a retry may be run, and recorded, before we get that far."""
+        retries = _get(request, "retries")
+        numbered = attempt._replace(number=None if retries is None else retries + 1)
+        running = self._running().get(_get(request, "id"))
+        if running is not None:
+            running.ended.append(numbered)
+        elif self._ends_delivery(_get(request, "id")):  # reported by the worker's main process, of a child that is gone
+            self._write(task, request, [numbered])
+
+    def _ends_delivery(self, task_id: Any) -> bool:
+        """Whether this is the first end of a task's delivery: Celery 5.7 reports that of a time limit twice."""
+        delivery = self._deliveries.get(task_id)
+        if delivery is None:
+            return True
+        first = delivery not in self._ended_deliveries
+        self._ended_deliveries.add(delivery)
+        return first
+
+    def _write(self, task: Any, request: Any, tries: list[NewAttempt]) -> None:
+        route = _get(request, "delivery_info") or {}
+        payload = {
+            "args": _get(request, "args"),
+            "kwargs": _get(request, "kwargs"),
+            "queue": route.get("routing_key"),
+            "hostname": _get(request, "hostname"),
+            "root_id": _get(request, "root_id"),
+            "parent_id": _get(request, "parent_id"),
+        }
+        kept = {name: value for name, value in payload.items() if value is not None}
+        self._log.write(str(_get(request, "id")), task.name, kept, tries)
+
+    def _attempt(self, task_id: str, failed: BaseException | Failure | None, **decided: Any) -> NewAttempt:
+        running = self._running().get(task_id)
+        started_at = running.started_at[-1] if running else self._delivered_at(task_id)
+        return self._log.attempt(failed, worker=f"{this_worker()}#celery", started_at=started_at, **decided)
+
+    def _delivered_at(self, task_id: str) -> int:
+        """When a child began with a task, as the worker's main process knows it (µs)."""
+        now, began = self._log.now(), getattr(self._deliveries.get(task_id), "time_start", None)
+        return now if began is None else now - max(0, int((time.time() - began) * 1_000_000))
+
+
+def _get(request: Any, name: str) -> Any:
+    """A property of a task's request: of its context, of a worker's own request, or of a dict."""
+    if isinstance(request, Mapping):
+        return request.get(name)
+    value = guarded(lambda: getattr(request, name, None), None)  # arguments are decoded when they are asked for
+    return value if value is not None else getattr(request, "request_dict", {}).get(name)
+
+
+def _failure_of(reason: Any, masker: Any) -> Failure:
+    """A retry without an exception says at least why, or that it was asked for."""
+    said = reason.message or reason.excs or "the task asked to be tried again"
+    return failure("Retry", text_of(said), None, masker=masker)
+
+
+def _original(exception: BaseException) -> BaseException:
+    """The exception that was raised, where Celery passes on another one because it cannot be pickled."""
+    raised = sys.exc_info()[1]
+    for _ in range(_MAX_CONTEXTS):
+        if raised is None or raised is exception:
+            break
+        if _stands_for(exception, raised):
+            return raised
+        raised = BaseException.__dict__["__context__"].__get__(raised)
+    return exception
+
+
+def _stands_for(exception: Any, raised: BaseException) -> bool:
+    if is_a(exception, UnpickleableExceptionWrapper):
+        names = exception.exc_module, exception.exc_cls_name
+        return names == (type(raised).__module__, type(raised).__name__)
+    place = traceback_of(exception)
+    return is_a(raised, type(exception)) and place is not None and place is traceback_of(raised)  # its nearest base
+
+
+def _signal(number: Any) -> str:
+    """A signal's name, of its number or name as Celery gives it."""
+    return guarded(lambda: Signals(int(number)).name, text_of(number))
+
+
+def _moment(when: Any, now: int) -> int:
+    """Celery's `when`, in seconds from now or a datetime, as µs since the epoch."""
+    if isinstance(when, datetime):
+        return microseconds(when)
+    return guarded(lambda: min(now + int(float(when or 0) * 1_000_000), _LATEST), _LATEST)

@@ -1,0 +1,206 @@
+"""Archiving: old facts that are settled go to a file of their own, which is a store, and leave the one they were in.
+
+First they are copied (`choose`, `fill`), and only once the copy is proved do they leave (`remove`), so that whatever
+happens in between they are in one of the two, or in both. What is left is derived anew: a rule knows no facts but those
+that are here.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import NamedTuple
+
+from failaware.derive.fold import rebuild
+from failaware.derive.rules import Policy
+from failaware.derive.settings import load_rules, mark_as_archive
+from failaware.engine import Reader, Writer
+from failaware.engine.guards import FACTS
+from failaware.errors import UsageError
+from failaware.facts import append
+from failaware.ledger.catalogue import ARCHIVE, FACT_KINDS, MOVED, SEAL, SETTING, Kind
+from failaware.ledger.id_ranges import Ranges, digest_of_runs
+from failaware.ledger.sealing import Commits
+from failaware.ledger.transfer import Fact, newest, read, take_over
+
+_PAGE = 10_000
+_COPIED = 2_000  # facts in one transaction of the archive
+
+_SETTLED = """
+SELECT e.event_id FROM event_log e JOIN event_state s ON s.event_id = e.event_id
+ WHERE e.event_id > :after AND e.event_id <= :event_log AND e.detected_at < :before
+   AND (s.sync_status = 'SYNCED' OR s.dismissed = 1)
+   AND NOT EXISTS (SELECT 1 FROM lease l WHERE l.event_id = e.event_id)
+   AND NOT EXISTS (SELECT 1 FROM attempt_log a WHERE a.event_id = e.event_id
+                      AND (a.finished_at >= :before OR a.attempt_id > :attempt_log OR EXISTS
+                           (SELECT 1 FROM erasure_log x
+                             WHERE x.of_table = 'traceback_log' AND x.row_id = a.traceback)))
+   AND NOT EXISTS (SELECT 1 FROM decision_log d WHERE d.event_id = e.event_id
+                      AND (d.decided_at >= :before OR d.decision = 'ERASE' OR d.decision_id > :decision_log))
+ ORDER BY e.event_id LIMIT :page
+"""
+_ATTEMPTS = "SELECT attempt_id, event_id, traceback FROM attempt_log WHERE attempt_id > ? ORDER BY attempt_id LIMIT ?"
+_DECISIONS = "SELECT decision_id, event_id FROM decision_log WHERE decision_id > ? ORDER BY decision_id LIMIT ?"
+_REJECTS = (
+    "SELECT reject_id FROM reject_log WHERE reject_id > :after AND reject_id <= :reject_log AND rejected_at < :before "
+    "ORDER BY reject_id LIMIT :page"
+)
+_SINCE = """
+SELECT event_id FROM attempt_log WHERE attempt_id > ? UNION SELECT event_id FROM decision_log WHERE decision_id > ?
+"""
+_ORDER = ("attempt_log", "decision_log", "event_key", "event_log", "traceback_log", "reject_log")
+_MOVED = ("moved_id", "archive_id", "of_table", "first_id", "last_id")
+
+
+class Chosen(NamedTuple):
+    """What is to be moved, and what goes along as a copy: tracebacks that facts which stay have as well.
+
+    `newest` are the last attempt and the last decision when this was chosen: what came later may speak against it.
+    """
+
+    moved: dict[str, Ranges]
+    tracebacks: set[int]
+    newest: tuple[int, int]
+
+
+class Archive(NamedTuple):
+    """The fact that says of an archive whose decision it was: a row of `archive_log`. `digest` is of what it holds."""
+
+    archive_id: int
+    name: str
+    events: int
+    before_at: int
+    archived_by: str
+    reason: str
+    archived_at: int
+    digest: str
+
+
+def choose(db: Reader, before: int) -> Chosen:
+    """The events before a moment (µs) that are SYNCED or dismissed, with all that is known of them; older rejects, too.
+
+    Only what is under a seal: the seals prove that what is moved is what was recorded. The newest row of each table
+    stays, since the ids go on from there; so does an event of which something was erased, with its decision.
+    """
+    ends = {table: _last_but_newest(db, table) for table in ("event_log", "attempt_log", "decision_log", "reject_log")}
+    moved = {table: Ranges() for table in (*ends, "traceback_log")}
+    for (event_id,) in _pages(db, _SETTLED, {**ends, "before": before}):
+        moved["event_log"].add(event_id, event_id)
+    going, staying = set[int](), set[int]()
+    attempt_id = decision_id = 0
+    for attempt_id, event_id, traceback in _after(db, _ATTEMPTS):
+        goes = event_id in moved["event_log"]
+        if goes:
+            moved["attempt_log"].add(attempt_id, attempt_id)
+        if traceback is not None:
+            (going if goes else staying).add(traceback)
+    for decision_id, event_id in _after(db, _DECISIONS):
+        if event_id in moved["event_log"]:
+            moved["decision_log"].add(decision_id, decision_id)
+    last = _last_but_newest(db, "traceback_log")
+    for traceback in sorted(going - staying):
+        if traceback <= last:
+            moved["traceback_log"].add(traceback, traceback)
+    for (reject_id,) in _pages(db, _REJECTS, {"reject_log": ends["reject_log"], "before": before}):
+        moved["reject_log"].add(reject_id, reject_id)
+    return Chosen(moved, going, (attempt_id, decision_id))
+
+
+def next_archive(db: Reader, name: str, chosen: Chosen, *, before: int, by: str, reason: str, now: int) -> Archive:
+    """The fact that an archive of these made now will be."""
+    number, events = append.next_id(db, "archive_log", "archive_id"), chosen.moved["event_log"].count()
+    return Archive(number, name, events, before, by, reason, now, digest_of_runs(_runs(chosen)))
+
+
+def fill(
+    source: Reader, target: Commits, archive: Archive, chosen: Chosen, progress: Callable[[int, int], None]
+) -> None:
+    """Make an empty store the archive: the chosen facts, all seals, and all facts about archives, this one among them.
+
+    It is no store to live in: nothing is ever sealed there.
+    """
+    take_over(target, SETTING, load_rules(source))
+    ids = {table: ranges for table, ranges in chosen.moved.items() if table != "traceback_log"}
+    ids["traceback_log"] = Ranges()
+    for traceback in sorted(chosen.tracebacks):
+        ids["traceback_log"].add(traceback, traceback)
+    total = sum(ranges.count() for ranges in ids.values())
+    done = 0
+    for kind in FACT_KINDS:
+        for facts in _facts(source, kind, ids[kind.table]) if kind.table in ids else ():
+            take_over(target, kind, facts)
+            done += len(facts)
+            progress(done, total)
+    new: dict[Kind, list[Fact]] = {ARCHIVE: [archive], MOVED: [*_moved(source, archive, chosen)], SEAL: []}
+    for kind, of_this in new.items():
+        for facts in (*_facts(source, kind, _all(source, kind)), of_this):
+            if facts:
+                take_over(target, kind, facts)
+    target.write(partial(mark_as_archive, archive_id=archive.archive_id))
+
+
+def _facts(source: Reader, kind: Kind, ids: Ranges) -> Iterator[list[Fact]]:
+    """The facts with these ids, page by page."""
+    for first, last in ids.windows(_COPIED):
+        facts = [fact for fact in read(source, kind, first, last) if fact[0] in ids]
+        if facts:
+            yield facts
+
+
+def _all(source: Reader, kind: Kind) -> Ranges:
+    ids = Ranges()
+    ids.add(1, newest(source, kind))
+    return ids
+
+
+def _moved(db: Reader, archive: Archive, chosen: Chosen) -> list[tuple[int, int, str, int, int]]:
+    """The rows of `moved_log` that say what went to an archive."""
+    first_id = append.next_id(db, "moved_log", "moved_id")
+    return [(number, archive.archive_id, *run) for number, run in enumerate(_runs(chosen), start=first_id)]
+
+
+def _runs(chosen: Chosen) -> list[tuple[str, int, int]]:
+    return [(table, first, last) for table, ranges in chosen.moved.items() for first, last in ranges]
+
+
+def remove(db: Writer, archive: Archive, chosen: Chosen, policy: Policy) -> None:
+    """Say where the facts are, delete them here, and derive anew what is left.
+
+    Raises:
+        UsageError: something was done about one of the events since they were chosen, or another archive was made.
+    """
+    events = chosen.moved["event_log"]
+    if any(event_id in events for (event_id,) in db.query(_SINCE, chosen.newest)):
+        raise UsageError("something was done about one of these events meanwhile, and nothing was moved; archive again")
+    if append.next_id(db, "archive_log", "archive_id") != archive.archive_id:
+        raise UsageError("another archive was made meanwhile, and nothing was moved; archive again")
+    db.append("archive_log", Archive._fields, [archive])
+    db.append("moved_log", _MOVED, _moved(db, archive, chosen))
+    for table in _ORDER:
+        of_table, key = FACTS[table].moved_with
+        db.execute_many(f"DELETE FROM {table} WHERE {key} BETWEEN ? AND ?", list(chosen.moved[of_table]))
+    rebuild(db, policy)
+
+
+def _last_but_newest(db: Reader, table: str) -> int:
+    """The last id of a table that is under a seal, and not the newest one."""
+    key = FACTS[table].keys[0]
+    ((sealed,),) = db.query("SELECT coalesce(max(last_id), 0) FROM seal_log WHERE of_table = ?", (table,))
+    ((newest,),) = db.query(f"SELECT coalesce(max({key}), 0) FROM {table}")
+    return int(min(sealed, newest - 1))
+
+
+def _pages(db: Reader, sql: str, parameters: dict[str, int]) -> Iterator[tuple[int]]:
+    """The ids that a query gives, page by page."""
+    after, page = 0, [(0,)]
+    while page:
+        page = db.query(sql, {**parameters, "after": after, "page": _PAGE})
+        yield from page
+        after = page[-1][0] if page else after
+
+
+def _after(db: Reader, sql: str) -> Iterator[tuple[int, ...]]:
+    """All rows of a table that a query gives after an id, page by page."""
+    after, page = 0, [(0,)]
+    while page:
+        page = db.query(sql, (after, _PAGE))
+        yield from page
+        after = page[-1][0] if page else after

@@ -1,0 +1,112 @@
+"""Erasing: what must not be kept goes, with a person's decision; its digest stays, so that the seals go on to hold.
+
+Runs inside one transaction of a Writer.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from failaware.derive.fold import held_by_traceback, rename_clusters
+from failaware.derive.rules import Policy
+from failaware.engine import Writer
+from failaware.engine.guards import FACTS
+from failaware.facts import append
+from failaware.ledger import sealing
+from failaware.ledger.seals import BY_TABLE, text_digests
+from failaware.model import DecisionKind
+
+
+class Erasure(NamedTuple):
+    """What an erasure removed, of how many rows: payloads, errors of attempts, tracebacks.
+
+    `shared` tracebacks were left: other events have them too. `wiped`: the file holds no trace of it any more. It is
+    false where a reader kept the write-ahead log, which still does; and always on PostgreSQL, whose files do until
+    VACUUM FULL, and its backups for as long as they are kept.
+    """
+
+    payloads: int
+    errors: int
+    tracebacks: int
+    shared: int
+    wiped: bool
+
+
+_ERASURE = ("erasure_id", "decision_id", "of_table", "row_id", "digest", "cluster_id")
+_FAILURES = (
+    "SELECT a.attempt_id, f.cluster_id, a.traceback FROM attempt_log a JOIN failure f ON f.attempt_id = a.attempt_id "
+    "WHERE a.event_id = ? ORDER BY a.attempt_id"
+)
+_OTHERS = "SELECT EXISTS (SELECT 1 FROM attempt_log WHERE traceback = ? AND event_id NOT IN ({events}))"
+
+
+def erase(
+    db: Writer, event_ids: Sequence[int], *, by: str, reason: str, now: int, policy: Policy, shared: bool
+) -> tuple[int, int, int, int]:
+    """Erase the payloads of these events, and the errors and tracebacks of their attempts.
+
+    A traceback that attempts of other events have as well is erased only if `shared`. Returns how many payloads, errors
+    and tracebacks were erased, and how many tracebacks were left.
+
+    Raises:
+        NotFound: there is no such event.
+        UsageError: an event was erased before, or will be tried again; or an export is being taken back.
+    """
+    sealing.must_not_be_held(db)
+    while seals := sealing.next_seals(db, now):  # what is erased was sealed with its digest
+        sealing.append(db, seals)
+    first = append.decisions(db, DecisionKind.ERASE, event_ids, by=by, reason=reason, now=now, policy=policy)
+    clusters: set[int] = set()
+    tracebacks: dict[int, int] = {}
+    errors = 0
+    for decision_id, event_id in enumerate(event_ids, start=first):
+        _remove(db, "event_log", [event_id], decision_id)
+        failures = db.query(_FAILURES, (event_id,))
+        _remove(
+            db,
+            "attempt_log",
+            [attempt_id for attempt_id, _, _ in failures],
+            decision_id,
+            dict(row[:2] for row in failures),
+        )
+        errors += len(failures)
+        clusters |= {cluster_id for _, cluster_id, _ in failures}
+        tracebacks |= {traceback: decision_id for _, _, traceback in failures if traceback is not None}
+    left = {number for number in tracebacks if not shared and _is_shared(db, number, event_ids)}
+    for number, decision_id in tracebacks.items():
+        if number not in left:
+            clusters |= _keep_clusters(db, number, decision_id)
+            _remove(db, "traceback_log", [number], decision_id)
+    rename_clusters(db, sorted(clusters), policy)
+    return len(event_ids), errors, len(tracebacks) - len(left), len(left)
+
+
+def _is_shared(db: Writer, traceback: int, event_ids: Sequence[int]) -> bool:
+    others = _OTHERS.format(events=",".join(map(str, event_ids)))
+    return bool(db.query(others, (traceback,))[0][0])
+
+
+def _keep_clusters(db: Writer, traceback: int, decision_id: int) -> set[int]:
+    """Other events' failures stay in the clusters that they are in by this traceback; returns these clusters."""
+    held = held_by_traceback(db, traceback)
+    first = append.next_id(db, "erasure_log", "erasure_id")
+    kept = [
+        (erasure_id, decision_id, "failure", attempt_id, "", cluster_id)
+        for erasure_id, (attempt_id, cluster_id) in enumerate(held, start=first)
+    ]
+    db.append("erasure_log", _ERASURE, kept)
+    return {cluster_id for _, cluster_id in held}
+
+
+def _remove(db: Writer, table: str, ids: list[int], decision_id: int, clusters: dict[int, int] | None = None) -> None:
+    """Keep the digests, then put the marks in place of the texts, null or not; what was erased stays as it is."""
+    found = text_digests(db, BY_TABLE[table], ids)
+    clusters = clusters or {}
+    first = append.next_id(db, "erasure_log", "erasure_id")
+    erasures = [
+        (erasure_id, decision_id, table, number, digest.hex(), clusters.get(number))
+        for erasure_id, (number, digest) in enumerate(found.items(), start=first)
+    ]
+    db.append("erasure_log", _ERASURE, erasures)
+    marks = ", ".join(f"{column} = '{mark}'" for column, mark in FACTS[table].erasable.items())
+    key = BY_TABLE[table].key
+    db.execute_many(f"UPDATE {table} SET {marks} WHERE {key} = ?", [(number,) for number in found])

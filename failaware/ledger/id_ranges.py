@@ -1,0 +1,74 @@
+"""Which facts were moved to an archive: ranges of ids, as `moved_log` has them."""
+
+import json
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from hashlib import sha256
+
+from failaware.engine import Reader
+from failaware.ledger.seals import SEALED
+
+
+class Ranges:
+    """A set of ids, kept as its runs: first and last."""
+
+    def __init__(self) -> None:
+        self._firsts: list[int] = []
+        self._lasts: list[int] = []
+
+    def add(self, first: int, last: int) -> None:
+        """Add a run, which lies behind all that were added before."""
+        if self._lasts and first == self._lasts[-1] + 1:
+            self._lasts[-1] = last
+        else:
+            self._firsts.append(first)
+            self._lasts.append(last)
+
+    def __contains__(self, number: int) -> bool:
+        return self.overlaps(number, number)
+
+    def overlaps(self, first: int, last: int) -> bool:
+        """Whether any id of this run is in here."""
+        place = bisect_right(self._firsts, last) - 1
+        return place >= 0 and self._lasts[place] >= first
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        return zip(self._firsts, self._lasts, strict=True)
+
+    def windows(self, size: int) -> Iterator[tuple[int, int]]:
+        """Runs of at most so many ids, which hold all of these and as few others as they can; none of them twice."""
+        done = 0
+        for first, last in self:
+            for start in range(max(first, done + 1), last + 1, size):
+                done = start + size - 1
+                yield start, done
+
+    def __bool__(self) -> bool:
+        return bool(self._firsts)
+
+    def count(self) -> int:
+        """How many ids there are."""
+        return sum(last - first + 1 for first, last in self)
+
+
+def moved(db: Reader, archive_id: int | None = None) -> dict[str, Ranges]:
+    """What was moved, for each table that is sealed: to this archive, or to any."""
+    found = {sealed.table: Ranges() for sealed in SEALED}
+    which = "" if archive_id is None else f"WHERE archive_id = {archive_id:d}"
+    for table, first, last in db.query(
+        f"SELECT of_table, first_id, last_id FROM moved_log {which} ORDER BY of_table, first_id"
+    ):
+        if table in found:  # another one was made up, which the seals say
+            found[table].add(first, last)
+    return found
+
+
+def digest_of_runs(runs: Iterable[tuple[str, int, int]]) -> str:
+    """What `archive_log.digest` keeps of an archive's rows of `moved_log` (table, first id, last id), in their order.
+
+    So nobody can add to what an archive is said to hold: its own row comes under a seal.
+    """
+    digest = sha256()
+    for run in runs:
+        digest.update(json.dumps(run, separators=(",", ":")).encode())
+    return digest.hexdigest()

@@ -1,0 +1,224 @@
+"""Whether the facts of a store are intact: each as it was sealed, the chain whole, and none contradicts another.
+
+Read by `verify`, and held against an export before anything of it is kept.
+"""
+
+from collections.abc import Callable
+
+from failaware.derive.settings import archive_of, load_key
+from failaware.engine import Reader
+from failaware.engine.guards import FACTS
+from failaware.ledger.id_ranges import Ranges, digest_of_runs, moved
+from failaware.ledger.seals import BY_TABLE, KEPT, NO_SEAL, NOTHING, SEALED, Head, Seal, digests, head, seal_digest
+from failaware.model import NEVER
+
+Find = Callable[[str, str], None]
+"""Called for each thing that is wrong: the row it is about, and what is wrong with it."""
+
+MOST = 100
+"""How many findings of one kind are looked for."""
+
+_PAGE = 100  # seals read at a time
+
+_WITHOUT_EVENT = (
+    "SELECT {key} FROM {table} f WHERE NOT EXISTS (SELECT 1 FROM event_log e WHERE e.event_id = f.event_id)"
+)
+_LOST_TRACEBACKS = """
+  SELECT DISTINCT traceback FROM attempt_log
+   WHERE traceback IS NOT NULL AND traceback NOT IN (SELECT traceback_id FROM traceback_log)
+"""
+_UNDECIDED = """
+  SELECT erasure_id FROM erasure_log x
+   WHERE NOT EXISTS (SELECT 1 FROM decision_log d WHERE d.decision_id = x.decision_id AND d.decision = 'ERASE')
+"""
+_OF_ANOTHER = """
+  SELECT x.erasure_id FROM erasure_log x JOIN decision_log d ON d.decision_id = x.decision_id AND d.decision = 'ERASE'
+   WHERE NOT CASE x.of_table
+     WHEN 'event_log' THEN x.row_id = d.event_id
+     WHEN 'attempt_log'
+     THEN EXISTS (SELECT 1 FROM attempt_log a WHERE a.attempt_id = x.row_id AND a.event_id = d.event_id)
+     WHEN 'traceback_log'
+     THEN EXISTS (SELECT 1 FROM attempt_log a WHERE a.event_id = d.event_id AND a.traceback = x.row_id)
+     ELSE x.cluster_id IS NOT NULL AND EXISTS
+       (SELECT 1 FROM attempt_log a JOIN erasure_log t ON t.of_table = 'traceback_log' AND t.row_id = a.traceback
+         WHERE a.attempt_id = x.row_id AND t.decision_id = x.decision_id) END
+"""
+_NO_ARCHIVE = (
+    "SELECT moved_id FROM moved_log m WHERE NOT EXISTS (SELECT 1 FROM archive_log a WHERE a.archive_id = m.archive_id)"
+)
+# No fact proves a lease, so it must at least be one: by a host and its process, or by a task queue for ever. A CHECK
+# would not do: SQLite does not hold a file that is opened for reading against those.
+_NO_LEASE = f"SELECT event_id FROM main.lease WHERE leased_by NOT LIKE '%:%' AND leased_until <> {NEVER}"
+_CONTRADICTIONS = (
+    # in which table, which rows, and what is wrong with them
+    ("event_key", _WITHOUT_EVENT.format(key="key", table="event_key"), "its event does not exist"),
+    ("attempt_log", _WITHOUT_EVENT.format(key="attempt_id", table="attempt_log"), "its event does not exist"),
+    ("decision_log", _WITHOUT_EVENT.format(key="decision_id", table="decision_log"), "its event does not exist"),
+    ("traceback_log", _LOST_TRACEBACKS, "is missing, though an attempt has it"),
+    ("erasure_log", _UNDECIDED, "no person decided it"),
+    ("erasure_log", _OF_ANOTHER, "its decision is about another event"),
+    ("moved_log", _NO_ARCHIVE, "its archive does not exist"),
+    ("lease", _NO_LEASE, "is none of a worker's"),
+)
+_GAPS = """
+  SELECT before, id
+    FROM (SELECT {key} AS id, lag({key}, 1, :end) OVER (ORDER BY {key}) AS before
+            FROM {table} WHERE {key} > :end) AS pair
+   WHERE id <> before + 1
+"""
+_NOT_MOVED_HERE = """
+  SELECT f.{key} FROM {table} f
+   WHERE NOT EXISTS (SELECT 1 FROM moved_log m
+                      WHERE m.archive_id = :archive AND m.of_table = '{table}' AND m.last_id >= f.{key}
+                        AND m.first_id = (SELECT max(n.first_id) FROM moved_log n
+                                           WHERE n.of_table = '{table}' AND n.first_id <= f.{key}))
+   ORDER BY f.{key} LIMIT {most}
+"""
+_UNSETTLED = """
+  SELECT event_id FROM main.event_state WHERE sync_status <> 'SYNCED' AND dismissed = 0 ORDER BY event_id LIMIT {most}
+"""
+_COPIES = ("traceback_log", "archive_log", "moved_log", "erasure_log")
+"""Of these an archive has what it needs, whether it was moved or not."""
+
+
+class Proof:
+    """One look at all facts of a store, at one moment; `sealed` counts those under a seal."""
+
+    def __init__(self, db: Reader, find: Find, progress: Callable[[int], None] = lambda _sealed: None) -> None:
+        """Nothing is read yet; `progress` is told how many facts were held against their seals."""
+        self.sealed = 0
+        self._db, self._find, self._progress = db, find, progress
+        self._ends: dict[str, int] = dict.fromkeys(BY_TABLE, 0)  # the last sealed id of each table
+        self.archive: int | None = None
+        """Where this is an archive, which one: what it has is what was moved to it."""
+        self._moved: dict[str, Ranges] = {}
+
+    def run(self, noted: Head | None = None) -> None:
+        """Look at everything; `noted` is a seal that must still be there."""
+        self.archive = archive_of(self._db)
+        self._moved = moved(self._db, self.archive)
+        if self.archive is not None:
+            self._is_archive(self.archive)
+        self._seals()
+        self._chain_goes_on_from(noted)
+        self._unsealed()
+        self._contradictions()
+        self._erasures_are_done()
+        self._archives()
+
+    def _seals(self) -> None:
+        before = NO_SEAL
+        while rows := self._db.query(
+            "SELECT seal_id, of_table, first_id, last_id, sealed_at, digest, facts FROM seal_log "
+            "WHERE seal_id > ? ORDER BY seal_id LIMIT ?",
+            (before.seal_id, _PAGE),
+        ):
+            for row in rows:
+                seal = Seal(*row)
+                self._seal(before, seal)
+                before = Head(seal.seal_id, seal.digest, seal.sealed_at)
+                self._progress(self.sealed)
+        for (number,) in self._db.query(f"SELECT seal_id FROM seal_log WHERE seal_id < 1 LIMIT {MOST}"):
+            self._find(f"seal {number}", "was inserted by someone else: its number is never given")
+
+    def _seal(self, before: Head, seal: Seal) -> None:
+        name = f"seal {seal.seal_id}"
+        if seal.seal_id != before.seal_id + 1:
+            self._find(name, f"does not follow seal {before.seal_id}: there were others between them")
+        if seal.of_table not in BY_TABLE:
+            self._find(name, f"is about {seal.of_table}, which is not sealed")
+            return
+        if seal.first_id != self._ends[seal.of_table] + 1 or seal.last_id < seal.first_id:
+            self._find(name, f"does not go on where the last seal of {seal.of_table} ended")
+        self._ends[seal.of_table] = seal.last_id
+        if seal_digest(before, seal) != seal.digest:
+            self._find(name, "was changed, or the seal before it")
+        found = digests(self._db, BY_TABLE[seal.of_table], seal.first_id, seal.last_id)
+        self.sealed += len(found)
+        away = self._moved[seal.of_table]
+        elsewhere = away.overlaps(seal.first_id, seal.last_id) or self.archive is not None
+        if not elsewhere and b"".join(found.values()) == seal.facts:
+            return
+        for number in sorted({*range(seal.first_id, seal.first_id + len(seal.facts) // KEPT), *found}):
+            position = number - seal.first_id
+            was = seal.facts[position * KEPT : (position + 1) * KEPT]
+            if problem := self._difference(was, found.get(number), moved=number in away):
+                self._find(f"{seal.of_table} {number}", problem)
+
+    def _difference(self, was: bytes, digest: bytes | None, *, moved: bool) -> str:
+        """What happened to a fact since it was sealed; "" if nothing did. An archive has only what it was given."""
+        if digest is None:
+            due = moved if self.archive is not None else not moved
+            return "was deleted since it was sealed" if due and was != NOTHING else ""
+        if moved and self.archive is None:
+            return "stands here again, though it was moved to an archive"
+        if was in (NOTHING, b""):
+            return "was inserted where nothing was when it was sealed"
+        return "was changed since it was sealed" if was != digest else ""
+
+    def _chain_goes_on_from(self, noted: Head | None) -> None:
+        if noted is None:
+            return
+        name, newest = f"seal {noted.seal_id}", head(self._db)
+        if noted.seal_id > newest.seal_id:
+            self._find(name, f"was noted, but the store ends with seal {newest.seal_id}: its end was cut off")
+            return
+        rows = self._db.query("SELECT digest FROM seal_log WHERE seal_id = ?", (noted.seal_id,))
+        if [digest for (digest,) in rows] != [noted.digest]:
+            self._find(name, "is not the one that was noted: the history before it was written anew")
+
+    def _unsealed(self) -> None:
+        """Ids are given without gaps, so that what is missing after the last seal can be told."""
+        for sealed in SEALED:
+            end = self._ends[sealed.table]
+            gaps = _GAPS.format(key=sealed.key, table=sealed.table)
+            for before, number in self._db.query(gaps, {"end": end}):
+                which = f"{before + 1}" if number == before + 2 else f"{before + 1} to {number - 1}"
+                self._find(f"{sealed.table} {which}", "is missing")
+            below = self._db.query(f"SELECT {sealed.key} FROM {sealed.table} WHERE {sealed.key} < 1")
+            for (number,) in below:
+                self._find(f"{sealed.table} {number}", "was inserted by someone else: its number is never given")
+
+    def _contradictions(self) -> None:
+        for table, sql, problem in _CONTRADICTIONS:
+            for (name,) in self._db.query(f"{sql} LIMIT {MOST + 1}"):
+                self._find(f"{table} {name}", problem)
+
+    def _erasures_are_done(self) -> None:
+        """In place of what was erased stands the mark; null only where a store without a key left it so."""
+        null = "'{mark}'" if load_key(self._db) is None else "''"
+        for table, guarded in FACTS.items():
+            if guarded.erasable:
+                key = guarded.keys[0]
+                marks = " AND ".join(
+                    f"coalesce(f.{name}, {null.format(mark=mark)}) = '{mark}'"
+                    for name, mark in guarded.erasable.items()
+                )
+                rows = self._db.query(
+                    f"SELECT x.row_id FROM erasure_log x JOIN {table} f ON f.{key} = x.row_id "
+                    f"WHERE x.of_table = '{table}' AND NOT ({marks}) LIMIT {MOST}"
+                )
+                for (number,) in rows:
+                    self._find(f"{table} {number}", "was erased, but holds a text again")
+
+    def _archives(self) -> None:
+        """What an archive is said to hold is what was moved to it: nothing was added to that, nothing taken from it."""
+        for archive, events, digest in self._db.query("SELECT archive_id, events, digest FROM archive_log"):
+            runs = self._db.query(
+                "SELECT of_table, first_id, last_id FROM moved_log WHERE archive_id = ? ORDER BY moved_id", (archive,)
+            )
+            moved_events = sum(last - first + 1 for table, first, last in runs if table == "event_log")
+            if moved_events != events or digest not in (None, digest_of_runs(runs)):
+                self._find(f"archive_log {archive}", "other facts are said to be in this archive than were moved to it")
+
+    def _is_archive(self, archive: int) -> None:
+        """A store that says it is an archive must be one: it has what was moved to it, all of it settled."""
+        if not self._db.query("SELECT 1 FROM archive_log WHERE archive_id = ?", (archive,)):
+            self._find("setting archive", f"says that this is archive {archive}, which was never made")
+        for table, sealed in BY_TABLE.items():
+            if table not in _COPIES:
+                sql = _NOT_MOVED_HERE.format(table=table, key=sealed.key, most=MOST)
+                for (number,) in self._db.query(sql, {"archive": archive}):
+                    self._find(f"{table} {number}", "is here, though it was never moved to this archive")
+        for (event,) in self._db.query(_UNSETTLED.format(most=MOST)):
+            self._find(f"event_state {event}", "is not settled, and an archive has only what is")

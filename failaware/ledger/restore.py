@@ -1,0 +1,236 @@
+"""An export taken back: each line a fact with the id it had, into an empty store, or one that the same export filled.
+
+All of it or nothing: it is one transaction, at whose end the facts must prove themselves as `verify` would have it.
+Nothing is masked or rejected here: an export is a store, in another form.
+"""
+
+import json
+import re
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from typing import IO, Any, NamedTuple
+
+from failaware.errors import StoreBusy, UsageError
+from failaware.json_text import members
+from failaware.ledger.catalogue import BLOB, DIGESTS, EVENT, INTEGER, KINDS, SETTING, TEXT, TIMES, VALUES, Column, Kind
+from failaware.ledger.sealing import Commits
+from failaware.ledger.transfer import Fact, Restoring
+from failaware.text import counted, misfit, storable
+
+_CHUNK = 1_000
+_MAX_LINE = 134_217_728  # bytes; no value in a store is longer
+_MAX_ID = 2**53
+_MAX_TIME = 2**62
+_MAX_NAME = 4_096  # characters: 512 when they are recorded, and masking may lengthen them
+_NAMES = {"event_type", "source", "key"}
+_HEX = re.compile("(?:[0-9a-f]{2})*")
+_DIGEST = re.compile("[0-9a-f]{64}")
+_IN_WORDS = {INTEGER: "a whole number", TEXT: "a text", BLOB: "bytes in hexadecimal"}
+_BY_NAME = {kind.name: kind for kind in KINDS}
+_ORDER = {kind: number for number, kind in enumerate(KINDS)}
+
+
+class Restored(NamedTuple):
+    """What became of an export: how many facts were added, how many were there already, how many it had lost.
+
+    `problem` is the first thing that does not prove, of an export that says itself that it lost facts; otherwise None.
+    """
+
+    added: int
+    known: int
+    lost: int
+    problem: str | None
+
+
+def is_export(begins: bytes) -> bool:
+    """Whether an input that begins so is an export: its first JSON object says so, however it is written."""
+    text = begins.decode("utf-8", "replace").lstrip("\ufeff").lstrip(" \t\r\n[")
+    try:
+        first, _ = json.JSONDecoder().raw_decode(text)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(first, dict) and first.get("failaware") == "export"
+
+
+def take_back(
+    store: Commits,
+    lines: Iterable[bytes],
+    *,
+    origin: str,
+    progress: Callable[[int], None] = lambda _bytes: None,
+    try_again: Callable[[StoreBusy], bool] = lambda _error: False,
+) -> Restored:
+    """Take an export back, whole; of one that is not, nothing is kept.
+
+    `progress` is told how many bytes are done. While the store is locked, `try_again` says whether to go on waiting for
+    it, since what came through a pipe would be lost.
+
+    Raises:
+        UsageError: a line is none of an export's, the end is missing, the facts do not prove themselves, or this store
+            is not empty and not what the export belongs to.
+        StoreError: the store cannot be written.
+    """
+    with tempfile.TemporaryFile() as spooled:  # the transaction may have to be run again, and waits for no pipe
+        for line in lines:
+            spooled.write(line)
+        while True:
+            try:
+                return store.write(lambda db: _take(Restoring(db), spooled, origin, progress), alone=True)
+            except StoreBusy as error:
+                if not try_again(error):
+                    raise
+
+
+def _take(store: Restoring, file: IO[bytes], origin: str, progress: Callable[[int], None]) -> Restored:
+    chunk: list[Fact] = []
+    kind, last_id, lost = SETTING, 0, None
+    for where, line in _lines(file, origin):
+        if lost is not None:
+            raise UsageError(f"{where}: something stands after the end of the export")
+        fact_kind, fact, lost = _read(line, where)
+        if fact_kind is not kind or len(chunk) >= _CHUNK:
+            _append(store, kind, chunk, where)
+            chunk = []
+        if fact_kind is None:
+            _all_are_there(store, fact[0], where)
+            continue
+        last_id = _in_order(kind, last_id, fact_kind, fact, where)
+        kind = fact_kind
+        chunk.append(fact)
+        progress(len(line))
+    if lost is None:
+        _append(store, kind, chunk, origin)
+        raise UsageError(
+            f"{origin} breaks off: its last line is missing, so that it may not be whole; nothing was kept"
+        )
+    problems = store.finish(lost=lost)
+    if problems and not lost:
+        more = f", and {counted(len(problems) - 1, 'more finding')}" if len(problems) > 1 else ""
+        raise UsageError(f"{origin} does not prove itself: {problems[0]}{more}; nothing was kept")
+    return Restored(store.added, store.known, lost, problems[0] if problems else None)
+
+
+def _all_are_there(store: Restoring, facts: int, where: str) -> None:
+    """Whether there were as many facts as the last line says; that of an older export does not say."""
+    if facts not in (-1, store.added + store.known):
+        raise UsageError(f"{where}: there should be {facts:,} facts, and {store.added + store.known:,} are there")
+
+
+def _in_order(before: Kind, last_id: int, kind: Kind, fact: Fact, where: str) -> int:
+    """The id of a fact, which comes after the last of its kind, as its kind after the kind before."""
+    if _ORDER[kind] < _ORDER[before]:
+        raise UsageError(f"{where}: {kind.name} stands after {before.name}, and never does in an export")
+    if kind is SETTING:
+        return 0
+    number = int(fact[0])
+    if kind is before and number <= last_id:
+        raise UsageError(f"{where}: {kind.key} {number} does not come after {last_id}")
+    return number
+
+
+def _append(store: Restoring, kind: Kind, facts: list[Fact], where: str) -> None:
+    """Append facts of one kind; what the database does not take is none of an export's."""
+    if kind is SETTING:
+        store.settings(facts)
+    elif facts:
+        try:
+            store.append(kind, facts)
+        except UsageError as error:
+            raise UsageError(f"before {where}: {error}") from error.__cause__
+
+
+def _lines(file: IO[bytes], origin: str) -> Iterator[tuple[str, bytes]]:
+    """The lines after the first, which says that this is an export, with where they stand; blank ones are left out."""
+    file.seek(0)
+    number, begun = 0, False
+    while line := file.readline(_MAX_LINE + 1):
+        number += 1
+        where = f"{origin}, line {number}"
+        if len(line) > _MAX_LINE:
+            raise UsageError(f"{where} has more than {_MAX_LINE:,} bytes, which no line of an export has")
+        if not line.strip(b" \t\r\n\xef\xbb\xbf"):
+            continue
+        if not begun:
+            _check_first(line, origin)
+        else:
+            yield where, line
+        begun = True
+    if not begun:
+        raise UsageError(f"{origin} is empty; 'failaware export' writes what can be taken back")
+
+
+def _check_first(line: bytes, origin: str) -> None:
+    try:
+        first = json.loads(line.decode("utf-8-sig"))
+    except (ValueError, RecursionError):
+        first = None
+    if not isinstance(first, dict) or first.get("failaware") != "export":
+        raise UsageError(f"{origin} is no export of failaware; 'failaware ingest' records other files")
+    if first.get("version") != 1:
+        raise UsageError(f"{origin} is an export of version {first.get('version')!r:.20}; this failaware knows 1")
+
+
+def _read(line: bytes, where: str) -> tuple[Kind | None, Fact, int | None]:
+    """A line's kind and its values, in the order of the kind's columns; of the last line, how much was lost."""
+    try:
+        fields = list(members(line.decode()))
+    except (UsageError, ValueError, RecursionError) as error:
+        raise UsageError(f"{where}: {storable(str(error))}") from None
+    values = {name: value for name, value, _ in fields}
+    if len(values) < len(fields):
+        raise UsageError(f"{where}: a field stands twice")
+    if values.get("failaware") == "end":
+        counts = values.get("lost", 0), values.get("facts", -1)
+        if set(values) - {"failaware", "lost", "facts"} or {*map(type, counts)} != {int} or counts[0] < 0:
+            raise UsageError(f"{where}: the last line says how many facts there are and were lost, and nothing else")
+        return None, (counts[1],), counts[0]
+    kind = _BY_NAME.get(str(values.pop("fact", None)))
+    if kind is None:
+        raise UsageError(f"{where}: 'fact' is none of {', '.join(_BY_NAME)}")
+    if kind is EVENT and "payload" in values:
+        del values["payload"]
+        values["event_payload"] = next(text for name, _, text in fields if name == "payload")
+    if set(values) != {column.name for column in kind.columns} - kind.missing_in(values):
+        raise UsageError(f"{where}: {kind.name} has the fields {', '.join(column.name for column in kind.columns)}")
+    return kind, tuple(_checked(values.get(column.name), column, kind, where) for column in kind.columns), None
+
+
+def _checked(value: object, column: Column, kind: Kind, where: str) -> Any:
+    if value is None and column.optional:
+        return None
+    if column.kind == INTEGER and type(value) is int:
+        return _checked_number(value, column, kind, where)
+    if column.kind == TEXT and isinstance(value, str):
+        return _checked_text(value, column, kind, where)
+    if column.kind == BLOB and isinstance(value, str) and _HEX.fullmatch(value):
+        return bytes.fromhex(value)
+    raise UsageError(f"{where}: {column.name} is {_IN_WORDS[column.kind]}, not {storable(repr(value))[:60]}")
+
+
+def _checked_number(value: int, column: Column, kind: Kind, where: str) -> int:
+    if column.name in TIMES:
+        least, most = -_MAX_TIME, _MAX_TIME
+    elif column.name == kind.key or column.name.endswith("_id"):
+        least, most = (-(2**63), 2**63 - 1) if column.name == "cluster_id" else (1, _MAX_ID)
+    else:
+        least, most = 0, _MAX_ID
+    if not least <= value <= most:
+        raise UsageError(f"{where}: {column.name} {value!r:.40} is out of range; a store has none such")
+    return value
+
+
+def _checked_text(value: str, column: Column, kind: Kind, where: str) -> str:
+    if storable(value) != value:
+        raise UsageError(f"{where}: {column.name} holds a NUL or half a character, which no store does")
+    if allowed := VALUES.get((kind.name, column.name)):
+        if value not in allowed:
+            raise UsageError(f"{where}: {column.name} is one of {', '.join(allowed)}, not {value[:40]!r}")
+    elif (kind.name, column.name) in DIGESTS and not (
+        _DIGEST.fullmatch(value) or (kind.name == "erasure" and not value)
+    ):
+        raise UsageError(f"{where}: {column.name} is 64 hexadecimal digits, not {value[:40]!r}")
+    elif kind is EVENT and column.name in _NAMES and value and (len(value) > _MAX_NAME or misfit(value)):
+        raise UsageError(f"{where}: {column.name} is no name of at most {_MAX_NAME:,} printable characters")
+    if column.name == "event_type" and not value:
+        raise UsageError(f"{where}: event_type is empty")
+    return value

@@ -1,0 +1,169 @@
+"""Facts taken over from another store, or from its export, with the ids and under the seals that they had there."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from failaware.derive.fold import fold, rebuild
+from failaware.derive.scope import just_appended
+from failaware.derive.settings import drop_rules, hold_seals, load_policy, load_rules, release_seals, save_rule
+from failaware.engine import Reader, Writer
+from failaware.errors import UsageError
+from failaware.ledger.catalogue import EVENT, FACT_KINDS, SETTING, Kind
+from failaware.ledger.id_ranges import moved
+from failaware.ledger.proof import Proof
+from failaware.ledger.sealing import Commits
+
+Fact = tuple[Any, ...]
+
+_FOLDED = {"event": "events", "attempt": "attempts", "decision": "decisions"}
+
+
+def take_over(store: Commits, kind: Kind, facts: Sequence[Fact]) -> int:
+    """Append facts of one kind, in the order of their ids; returns how many were there already.
+
+    From the first new one on the store seals nothing until `finish`, or until they turn out to be another store's.
+
+    Raises:
+        UsageError: one of these ids is another fact here, or an id is not behind all that are here.
+    """
+    try:
+        return store.write(lambda db: _settings(db, facts) if kind is SETTING else _restore(db, kind, facts))
+    except UsageError:
+        finish(store)  # what has begun can never be taken to its end
+        raise
+
+
+def finish(store: Commits) -> None:
+    """All is taken over: from now on the store lives by itself."""
+    store.write(release_seals)
+
+
+def _restore(db: Writer, kind: Kind, facts: Sequence[Fact]) -> int:
+    known = _append_new(db, kind, facts)
+    if known < len(facts):
+        hold_seals(db)
+        new = facts[known:]
+        if kind.name in _FOLDED:
+            fold(db, just_appended(**{_FOLDED[kind.name]: (new[0][0], new[-1][0])}), load_policy(db))
+    return known
+
+
+def _append_new(db: Writer, kind: Kind, facts: Sequence[Fact]) -> int:
+    """Append the facts that are not here, which must come after those that are; returns how many are."""
+    here = {row[0]: row for row in read(db, kind, facts[0][0], facts[-1][0])}
+    new = [fact for fact in facts if fact[0] not in here]
+    for fact in facts:
+        if here.get(fact[0], fact) != fact:
+            raise UsageError(
+                f"{kind.name} {fact[0]} of the export is another one in this store; take it into a new file"
+            )
+    if new:
+        if new[0][0] <= newest(db, kind):
+            raise UsageError(
+                f"this store has facts of its own beyond {kind.name} {new[0][0]}; take the export into a new file"
+            )
+        _insert(db, kind, new)
+    return len(facts) - len(new)
+
+
+def newest(db: Reader, kind: Kind) -> int:
+    """The last id of a kind of fact."""
+    return int(db.query(f"SELECT coalesce(max({kind.key}), 0) FROM {kind.table}")[0][0])
+
+
+def read(db: Reader, kind: Kind, first: int, last: int) -> list[Fact]:
+    """The facts of one kind whose ids lie in a range, in their order."""
+    names = [f"k.{column.name}" if column.name == "key" else f"f.{column.name}" for column in kind.columns]
+    keys, key = "LEFT JOIN event_key k ON k.event_id = f.event_id" if kind is EVENT else "", kind.key
+    return db.query(
+        f"SELECT {', '.join(names)} FROM {kind.table} f {keys} WHERE f.{key} BETWEEN ? AND ? ORDER BY f.{key}",
+        (first, last),
+    )
+
+
+class Restoring:
+    """An export on its way into a store, within one transaction: `settings` first, then facts in their order.
+
+    `added` facts are new, `known` were here already.
+    """
+
+    def __init__(self, db: Writer) -> None:
+        """Begin; whatever is in the store now must be in the export as well."""
+        self.added = self.known = 0
+        self._db = db
+        self._had = {kind: _count(db, kind) for kind in FACT_KINDS}
+        self._known = dict.fromkeys(FACT_KINDS, 0)
+
+    def settings(self, settings: Sequence[Fact]) -> None:
+        """Derive by these, and make digests under their key.
+
+        Raises:
+            UsageError: this store has facts, and derives by others.
+        """
+        _settings(self._db, settings)
+
+    def append(self, kind: Kind, facts: Sequence[Fact]) -> None:
+        """Append those of these facts that are not here.
+
+        Raises:
+            UsageError: one of these ids is another fact here, or the database refuses a fact.
+        """
+        known = _append_new(self._db, kind, facts)
+        self._db.query("SELECT 1")  # so that what was not taken is said now
+        self._known[kind] += known
+        self.known += known
+        self.added += len(facts) - known
+
+    def finish(self, *, lost: int) -> list[str]:
+        """Derive everything; returns what does not prove.
+
+        Raises:
+            UsageError: the store has facts that the export does not have; or more are missing than were `lost`.
+        """
+        for kind, had in self._had.items():
+            if self.added and had > self._known[kind]:
+                raise UsageError(
+                    f"this store has {had - self._known[kind]:,} of {kind.name} that the export does not have; "
+                    "take it into a new file"
+                )
+        moved_ids = sum(ranges.count() for ranges in moved(self._db).values())
+        missing = sum(newest(self._db, kind) - _count(self._db, kind) for kind in FACT_KINDS)
+        if lost and missing > moved_ids + lost:
+            raise UsageError(f"the export says that {lost:,} facts were lost, but {missing - moved_ids:,} are missing")
+        release_seals(self._db)
+        if self.added:
+            rebuild(self._db, load_policy(self._db))
+        problems: list[str] = []
+        Proof(self._db, lambda where, problem: problems.append(f"{where} {problem}")).run()
+        return problems
+
+
+def _count(db: Reader, kind: Kind) -> int:
+    return int(db.query(f"SELECT count(*) FROM {kind.table}")[0][0])
+
+
+def _settings(db: Writer, facts: Sequence[Fact]) -> int:
+    """The policy and the grouping rules that the facts are derived by, and the key of their digests: all there are."""
+    here = set(load_rules(db))
+    if different := here.symmetric_difference(facts):
+        if has_facts(db):
+            name = min(different)[0]
+            raise UsageError(f"this store derives by another {name} than the export; take it into a new file")
+        drop_rules(db)
+        for name, text in facts:
+            save_rule(db, name, text)
+    return len(facts) - len(different)
+
+
+def has_facts(db: Reader) -> bool:
+    """Whether anything is in the store, seals included."""
+    return any(newest(db, kind) for kind in FACT_KINDS)
+
+
+def _insert(db: Writer, kind: Kind, facts: list[Fact]) -> None:
+    names = [column.name for column in kind.columns]
+    if kind is EVENT:  # its key stands last, and in a table of its own
+        keys = [(fact[-1], fact[0]) for fact in facts if fact[-1] is not None]
+        facts, names = [fact[:-1] for fact in facts], names[:-1]
+        db.append("event_key", ("key", "event_id"), keys)
+    db.append(kind.table, names, facts)

@@ -1,0 +1,73 @@
+"""Values only: facts, and the answers that reports are made of.
+
+May touch: nothing. Times are integer microseconds since the epoch, UTC, and end in `_at`. The values are named tuples:
+immutable, and twenty times quicker to define than frozen dataclasses, which start-up would pay for at every command.
+"""
+
+from failaware.model.answers import (
+    Behind,
+    Cluster,
+    EventDetail,
+    EventRef,
+    EventSummary,
+    Explanation,
+    GroupedBy,
+    Health,
+    HourCount,
+    MaskedPart,
+    RuleCheck,
+    SeverityChange,
+    SeverityCounts,
+)
+from failaware.model.facts import (
+    ERROR_HERE,
+    HOUR,
+    MEMBER,
+    NEVER,
+    UNNUMBERED,
+    Attempt,
+    Decision,
+    DecisionKind,
+    Event,
+    Failure,
+    NewAttempt,
+    NewEvent,
+    NewReject,
+    Observed,
+    Reject,
+    Severity,
+    SyncStatus,
+)
+
+__all__ = [
+    "ERROR_HERE",
+    "HOUR",
+    "MEMBER",
+    "NEVER",
+    "UNNUMBERED",
+    "Attempt",
+    "Behind",
+    "Cluster",
+    "Decision",
+    "DecisionKind",
+    "Event",
+    "EventDetail",
+    "EventRef",
+    "EventSummary",
+    "Explanation",
+    "Failure",
+    "GroupedBy",
+    "Health",
+    "HourCount",
+    "MaskedPart",
+    "NewAttempt",
+    "NewEvent",
+    "NewReject",
+    "Observed",
+    "Reject",
+    "RuleCheck",
+    "Severity",
+    "SeverityChange",
+    "SeverityCounts",
+    "SyncStatus",
+]

@@ -1,0 +1,66 @@
+"""The values of what-if and diff: two policies over the same facts, two moments of the same store."""
+
+from typing import NamedTuple
+
+from failaware.model.answers import Health, SeverityCounts
+
+
+class Move(NamedTuple):
+    """An event or a cluster whose severity would be another, or has become another; `title` says what it is.
+
+    Each severity comes with the rule that gave it; None where none held.
+    """
+
+    entity_type: str
+    entity_id: int
+    title: str
+    before: str | None
+    before_rule: str | None
+    after: str | None
+    after_rule: str | None
+
+
+class WhatIf(NamedTuple):
+    """Two policies over the same facts: how many stand where, and what would move, worst first.
+
+    `more` of what would move are not listed.
+    """
+
+    before: SeverityCounts
+    after: SeverityCounts
+    moves: tuple[Move, ...]
+    more: int
+
+
+class Changed(NamedTuple):
+    """An event or a cluster that is not as it was: `change` is new, back, worse, better or gone.
+
+    `before` is None where there was no severity then. `how` is how it stands at the later moment: of an event recovered
+    (SYNCED), dismissed, requeued (PENDING), failed or dead; of a cluster unresolved or nothing unresolved.
+    """
+
+    change: str
+    entity_type: str
+    entity_id: int
+    title: str
+    before: str | None
+    after: str | None
+    rule: str | None
+    how: str
+
+
+class Diff(NamedTuple):
+    """What changed between two moments (µs): clusters, then events, each worst first.
+
+    `counts` says how many there are of each kind of change, by 'cluster' and 'event'; the lists may be shorter.
+    """
+
+    since: int
+    until: int
+    health_before: Health
+    health_after: Health
+    severity_before: SeverityCounts
+    severity_after: SeverityCounts
+    counts: dict[str, dict[str, int]]
+    clusters: tuple[Changed, ...]
+    events: tuple[Changed, ...]

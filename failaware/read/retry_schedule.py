@@ -1,0 +1,68 @@
+"""The retry calendar: which retries are due when within the next hour, and where they come in herds."""
+
+from collections import Counter, defaultdict
+from statistics import median
+
+from failaware.engine import Reader
+from failaware.model.patterns import Calendar, DueCluster, DueType, Herd
+
+MINUTE = 60_000_000
+"""One minute in µs: the grain of the calendar."""
+
+MINUTES = 60
+HERD_LEAST, HERD_TIMES, AROUND = 10, 4, 10
+"""A herd is at least so many retries, and so many times the median of the minutes nearest to it, of which so many."""
+
+# Along the index of due events, type by type: what is due later costs nothing.
+_DUE = """
+  SELECT s.event_type, CASE WHEN s.due_at <= :now THEN -1 ELSE s.due_at / :minute - :first END, s.cluster_id, count(*)
+    FROM (SELECT DISTINCT event_type FROM tally WHERE sync_status = 'FAILED' AND dismissed = 0) t
+   CROSS JOIN event_state s
+   WHERE s.event_type = t.event_type AND s.due_at IS NOT NULL AND s.due_at < :until AND s.sync_status = 'FAILED'
+   GROUP BY 1, 2, 3
+"""
+_STANDING = "SELECT sync_status, event_type, sum(events) FROM tally WHERE dismissed = 0 GROUP BY 1, 2"
+
+
+def calendar(db: Reader, *, now: int) -> Calendar:
+    """The retries due at `now` and in the sixty minutes that begin with the one that `now` is in."""
+    first = now // MINUTE
+    with db.snapshot():
+        due = db.query(_DUE, {"now": now, "minute": MINUTE, "first": first, "until": (first + MINUTES) * MINUTE})
+        standing = db.query(_STANDING)
+        counts: defaultdict[str, list[int]] = defaultdict(lambda: [0] * (MINUTES + 1))
+        sources: defaultdict[tuple[str, int], Counter[int]] = defaultdict(Counter)
+        for event_type, minute, cluster_id, events in due:
+            counts[event_type][minute] += events  # overdue is minute -1: the last place
+            sources[event_type, minute][cluster_id] += events
+        types, herds = [], []
+        for event_type, failed in sorted((name, events) for state, name, events in standing if state == "FAILED"):
+            *minutes, overdue = counts[event_type]
+            types.append(DueType(event_type, overdue, tuple(minutes), failed - sum(minutes) - overdue))
+            herds += [
+                Herd(event_type, (first + at) * MINUTE, minutes[at], usual, _clusters(db, sources[event_type, at]))
+                for at, usual in herds_in(minutes)
+            ]
+    pending = sum(events for state, _, events in standing if state == "PENDING")
+    types.sort(key=lambda due: -due.overdue - sum(due.minutes))
+    return Calendar(now, first * MINUTE, pending, tuple(types), tuple(sorted(herds, key=lambda herd: herd.minute_at)))
+
+
+def herds_in(minutes: list[int]) -> list[tuple[int, float]]:
+    """The minutes that are herds, each with what is usual around it: the median of the minutes nearest to it."""
+    found = []
+    for at, retries in enumerate(minutes):
+        start = min(max(at - AROUND // 2, 0), len(minutes) - AROUND - 1)
+        around = minutes[start:at] + minutes[at + 1 : start + AROUND + 1]
+        usual = median(around)
+        if retries >= HERD_LEAST and retries >= HERD_TIMES * usual:
+            found.append((at, usual))
+    return found
+
+
+def _clusters(db: Reader, sources: Counter[int]) -> tuple[DueCluster, ...]:
+    """The clusters that retries come from, most first."""
+    names = ", ".join(str(cluster_id) for cluster_id in sources)
+    rows = db.query(f"SELECT cluster_id, error_type, template FROM failure_cluster WHERE cluster_id IN ({names})")
+    known = {cluster_id: (error_type, template) for cluster_id, error_type, template in rows}
+    return tuple(DueCluster(cluster_id, *known[cluster_id], events) for cluster_id, events in sources.most_common())

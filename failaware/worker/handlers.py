@@ -1,0 +1,178 @@
+"""The registry of handlers: which function applies which events, and how it is retried."""
+
+import importlib
+import os
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, TypeVar
+
+from failaware.capture.exceptions import describe
+from failaware.errors import HandlerError
+from failaware.text import misfit
+from failaware.worker.outcome import is_async, is_generator
+from failaware.worker.retry import Retry
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """One registered function. `transactional`: it is called with the store's open transaction as well."""
+
+    pattern: str
+    function: Callable[..., Any]
+    retry: Retry
+    is_async: bool
+    transactional: bool
+
+
+class Handlers:
+    """Which function applies which events.
+
+    A pattern is an event type ("payment.capture"), a prefix ("payment.*", which also holds for deeper types such as
+    "payment.card.capture"), or "*" for all. The longest pattern that fits wins, an exact one before any other.
+    """
+
+    def __init__(self) -> None:
+        self._by_pattern: dict[str, Handler] = {}
+
+    def on(self, pattern: str, *, retry: Retry | None = None, transaction: bool = False) -> Callable[[F], F]:
+        """Register the decorated function, sync or async, for events of this type.
+
+        The function gets the `Event`. Returning means SYNCED; raising means FAILED, with the exception as the error.
+
+        Args:
+            pattern: see the class.
+            retry: when and how often to try again; `Retry()` when left out.
+            transaction: call the function as f(event, transaction), with the store's open `Transaction`, for tables of
+                your own beside the store's: what it writes and its SYNCED attempt are committed together, so that they
+                happen exactly once. Not for async functions; keep it short, since nobody else can write meanwhile. A
+                PostgreSQL server may end a transaction to which nothing was said for 60 seconds
+                (`idle_in_transaction_session_timeout`, which `options` in the store's URL can change): the attempt has
+                then failed with TransactionEnded.
+
+        Raises:
+            HandlerError: not a pattern, or it is taken; or the function is a generator function, of which nothing would
+                run. A handler that returns something still to be awaited fails with HandlerError when it is called.
+        """
+        if not isinstance(pattern, str) or not _is_pattern(pattern):
+            raise HandlerError(f"'{pattern}' is not a pattern; use an event type, a prefix such as 'payment.*', or '*'")
+        if pattern in self._by_pattern:
+            raise HandlerError(f"'{pattern}' has a handler already: {_name(self._by_pattern[pattern].function)}")
+
+        def register(function: F) -> F:
+            if not callable(function):
+                raise HandlerError(f"the handler of '{pattern}' is a {type(function).__name__}, which cannot be called")
+            if is_generator(function):
+                raise HandlerError(
+                    f"{_name(function)} has 'yield' in it, so calling it runs nothing; use return instead"
+                )
+            waits = is_async(function)
+            if waits and transaction:
+                raise HandlerError(f"{_name(function)} is async; a handler with transaction=True is a plain function")
+            self._by_pattern[pattern] = Handler(pattern, function, retry or Retry(), waits, transaction)
+            return function
+
+        return register
+
+    def find(self, event_type: str) -> Handler | None:
+        """The handler for an event type, or None."""
+        exact = self._by_pattern.get(event_type)
+        if exact is not None:
+            return exact
+        prefix = event_type
+        while "." in prefix:
+            prefix = prefix.rpartition(".")[0]
+            if (handler := self._by_pattern.get(prefix + ".*")) is not None:
+                return handler
+        return self._by_pattern.get("*")
+
+    def handles(self, event_type: str) -> bool:
+        """Whether there is a handler for this event type."""
+        return self.find(event_type) is not None
+
+    def __len__(self) -> int:
+        return len(self._by_pattern)
+
+
+def load_handlers(place: str) -> Handlers:
+    """The registry at "module:name" ("module" alone means "module:handlers").
+
+    The current folder is searched last, so that a file in it cannot stand in for an installed module.
+
+    Raises:
+        HandlerError: no such module, an error inside it, no such name, or it is no registry.
+    """
+    module_name, _, name = place.partition(":")
+    name = name or "handlers"
+    if not module_name:
+        raise HandlerError(f"'{place}' names no module; write module:handlers")
+    if "/" in place or module_name.endswith(".py"):
+        meant = module_name.removesuffix(".py").strip("./").replace("/", ".")
+        raise HandlerError(f"'{place}' is a file; name the module, as in 'import {meant}': {meant}")
+    with suppress(FileNotFoundError):  # the folder was removed: installed modules are found all the same
+        if os.getcwd() not in sys.path:
+            sys.path.append(os.getcwd())
+    module = _import(module_name)
+    try:
+        handlers = getattr(module, name, None)
+    except Exception as error:
+        raise HandlerError(f"{module_name}:{name} cannot be read: {_described(error)}") from error
+    if not isinstance(handlers, Handlers):
+        what = "no such name" if handlers is None else f"a {type(handlers).__name__}"
+        raise HandlerError(f"{module_name}:{name} is {what}; write handlers = failaware.Handlers() in {module_name}")
+    if not len(handlers):
+        raise HandlerError(f"{module_name}:{name} has no handler; add one with @{name}.on('some.type')")
+    return handlers
+
+
+def _is_pattern(pattern: str) -> bool:
+    """An event type may hold blanks, so a pattern may; stars stand where they mean something only."""
+    named = pattern.removesuffix(".*")
+    return pattern == "*" or (bool(named) and not set("*?") & set(named) and misfit(named) is None)
+
+
+def _import(module_name: str) -> ModuleType:
+    """The user's module, imported.
+
+    Raises:
+        HandlerError: there is none, or it does not get to its end. Ctrl-C passes as it is.
+    """
+    try:
+        return importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not (module_name + ".").startswith(error.name + "."):
+            raise HandlerError(f"{module_name} needs the module '{error.name}', which is not installed") from None
+        raise HandlerError(f"there is no module '{module_name}' here or among the installed ones") from None
+    except SystemExit as left:
+        raise HandlerError(
+            f"{module_name} ends the program when it is imported ({_described(left)}{_place(left)}); "
+            "put what only a script does under: if __name__ == '__main__'"
+        ) from left
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise HandlerError(f"{module_name} cannot be imported: {_described(error)}{_place(error)}") from error
+
+
+def _described(error: BaseException) -> str:
+    described = describe(error)
+    return f"{described.error_type}: {described.error_message}"
+
+
+def _place(error: BaseException) -> str:
+    """Where in the user's module it went wrong; a SyntaxError says so itself."""
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    if last is None or isinstance(error, SyntaxError):
+        return ""
+    return f" ({last.tb_frame.f_code.co_filename}, line {last.tb_lineno})"
+
+
+def _name(function: Callable[..., Any]) -> str:
+    named = function if hasattr(function, "__qualname__") else type(function)  # a partial or an object has no name
+    return f"{named.__module__}.{named.__qualname__}"

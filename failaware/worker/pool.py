@@ -1,0 +1,228 @@
+"""Where handlers run: plain ones on threads, async ones on one event loop. `gather` hands out what has come of them.
+
+Each event that is submitted comes back through `gather`, whatever its handler does to the thread, the task or the event
+loop that it runs on. A handler can be killed with its process but not stopped from within.
+"""
+
+import queue
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from threading import Event, Thread
+from typing import TYPE_CHECKING
+
+from failaware.capture.secrets.masking import Masker
+from failaware.errors import UsageError
+from failaware.facts.claim import Claimed
+from failaware.worker.attempt import Attempt, Tried, failed, from_handler
+from failaware.worker.handlers import Handler
+from failaware.worker.outcome import check_has_run
+
+if TYPE_CHECKING:
+    import asyncio
+
+Job = tuple[Claimed, Handler]
+
+
+class Pool:
+    """Up to `concurrency` plain handlers at once, and as many async ones.
+
+    Raises:
+        UsageError: so many threads cannot be started here.
+    """
+
+    def __init__(self, concurrency: int, clock: Callable[[], int], masker: Masker) -> None:
+        self._results: deque[Tried | Claimed] = deque()
+        self._wanted = 0
+        self._enough = Event()
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._clock, self._masker, self._concurrency = clock, masker, concurrency
+        self._stopping = False
+        self._threads: list[Thread] = []
+        self._async: _AsyncPool | None = None
+        try:
+            for number in range(concurrency):
+                thread = Thread(target=self._work, daemon=True, name=f"failaware-{number}")
+                thread.start()
+                self._threads.append(thread)
+        except RuntimeError as error:
+            self.stop()
+            raise UsageError(
+                f"only {len(self._threads):,} of {concurrency:,} threads can be started here; use a lower concurrency"
+            ) from error
+
+    def submit(self, claimed: Claimed, handler: Handler) -> None:
+        """Start an attempt; its result comes through `gather`."""
+        if not handler.is_async:
+            self._jobs.put((claimed, handler))
+            return
+        if self._async is None:
+            self._async = _AsyncPool(self._concurrency, self._clock, self._masker, self._put)
+        self._async.submit((claimed, handler))
+
+    def gather(self, wanted: int, timeout_s: float) -> list[Tried | Claimed]:
+        """What has come of the handlers: once there are `wanted` results, or what there is when the time is up.
+
+        The waiting thread is woken once, not for each result: a change of threads costs more than a quick handler.
+        """
+        self._enough.clear()
+        self._wanted = wanted
+        if len(self._results) < wanted:
+            self._enough.wait(timeout_s)
+        return [self._results.popleft() for _ in range(min(wanted, len(self._results)))]
+
+    def recall(self) -> list[Claimed]:
+        """Take back what has not begun."""
+        recalled: list[Claimed] = []
+        with suppress(queue.Empty):
+            while (job := self._jobs.get_nowait()) is not None:
+                recalled.append(job[0])
+        return recalled + ([] if self._async is None else self._async.recall())
+
+    def stop(self) -> None:
+        """Start nothing more: what has not begun comes back through `gather` as it was claimed.
+
+        Each thread ends once it has nothing in hand, the event loop's too, whether or not anyone waits for it.
+        """
+        if not self._stopping:
+            self._stopping = True
+            for _ in self._threads:
+                self._jobs.put(None)
+            if self._async is not None:
+                self._async.stop()
+
+    def join(self) -> None:
+        """Wait until the threads have ended, after `stop`."""
+        for thread in self._threads:
+            thread.join()
+        if self._async is not None:
+            self._async.join()
+
+    def _put(self, result: Tried | Claimed) -> None:
+        self._results.append(result)
+        if len(self._results) >= self._wanted:
+            self._enough.set()
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            claimed, handler = job
+            if self._stopping:
+                self._put(claimed)
+                continue
+            try:
+                result = self._attempt(claimed, handler)
+            except BaseException as broken:  # noqa: BLE001 - of ours, or put into this thread from outside
+                result = failed(claimed, handler, broken)
+            self._put(result)
+
+    def _attempt(self, claimed: Claimed, handler: Handler) -> Tried:
+        attempt = Attempt(claimed, handler, self._clock, self._masker)
+        try:
+            check_has_run(handler.function(claimed.event))
+        except BaseException as raised:  # noqa: BLE001 - even SystemExit in a handler is that event's failure
+            return attempt.ended(from_handler(raised))
+        return attempt.ended(None)
+
+
+class _AsyncPool:
+    """Async handlers on an event loop with a thread of its own; it goes on when one of them stops or cancels it."""
+
+    def __init__(
+        self, concurrency: int, clock: Callable[[], int], masker: Masker, put: Callable[[Tried | Claimed], None]
+    ) -> None:
+        import asyncio
+
+        self._concurrency, self._clock, self._masker, self._put = concurrency, clock, masker, put
+        self._jobs: deque[Job] = deque()
+        self._running: dict[asyncio.Task[Tried], Job] = {}
+        self._stopping = False
+        self._no_more = asyncio.Event()
+        self._loop = asyncio.new_event_loop()
+        self._thread = Thread(target=self._run, daemon=True, name="failaware-async")
+        self._thread.start()
+
+    def submit(self, job: Job) -> None:
+        """Start an attempt."""
+        self._jobs.append(job)
+        self._soon(self._start_more)
+
+    def recall(self) -> list[Claimed]:
+        """Take back what has not begun."""
+        recalled = []
+        with suppress(IndexError):
+            while True:
+                recalled.append(self._jobs.popleft()[0])
+        return recalled
+
+    def stop(self) -> None:
+        """Start nothing more; the thread ends once nothing runs."""
+        self._stopping = True
+        self._soon(self._start_more)
+        self._soon(self._no_more.set)
+
+    def join(self) -> None:
+        """Wait until the thread has ended."""
+        self._thread.join()
+
+    def _soon(self, call: Callable[[], None]) -> None:
+        try:
+            self._loop.call_soon_threadsafe(call)
+        except RuntimeError:  # the loop is closed: its thread has ended, or is about to
+            self._give_up(RuntimeError("the event loop was closed by a handler"))
+
+    def _run(self) -> None:
+        import asyncio
+
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:  # it also ends what handlers have left running
+            while not self._loop.is_closed():
+                try:
+                    runner.run(self._until_stopped())
+                    break
+                except BaseException:  # noqa: BLE001, S112 - a handler stopped the loop, or a task of its own left it by SystemExit
+                    continue
+        self._give_up(RuntimeError("the event loop has ended"))
+
+    async def _until_stopped(self) -> None:
+        import asyncio
+
+        self._start_more()
+        await self._no_more.wait()
+        while self._running:
+            await asyncio.wait(list(self._running))
+
+    def _start_more(self) -> None:
+        while self._jobs and (self._stopping or len(self._running) < self._concurrency):
+            try:
+                job = self._jobs.popleft()
+            except IndexError:
+                return  # recalled meanwhile
+            if self._stopping:
+                self._put(job[0])
+                continue
+            task = self._loop.create_task(self._attempt(*job))
+            self._running[task] = job
+            task.add_done_callback(self._hand_over)
+
+    async def _attempt(self, claimed: Claimed, handler: Handler) -> Tried:
+        attempt = Attempt(claimed, handler, self._clock, self._masker)
+        try:
+            check_has_run(await handler.function(claimed.event))
+        except BaseException as raised:  # noqa: BLE001 - as in a thread
+            return attempt.ended(from_handler(raised))
+        return attempt.ended(None)
+
+    def _hand_over(self, task: "asyncio.Task[Tried]") -> None:
+        job = self._running.pop(task)
+        try:
+            result = task.result()
+        except BaseException as broken:  # noqa: BLE001 - cancelled before it began, or something of ours
+            result = failed(*job, broken)
+        self._put(result)
+        self._start_more()
+
+    def _give_up(self, error: BaseException) -> None:
+        """Hand over what is left, where no loop will run it."""
+        while self._running:
+            self._put(failed(*self._running.popitem()[1], error))
+        for claimed in self.recall():
+            self._put(claimed)

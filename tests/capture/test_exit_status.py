@@ -1,0 +1,63 @@
+"""What of a program's output says why it failed."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from failaware.capture.exit_status import TAIL, Ended, describe_end
+from failaware.capture.secrets.masking import Masker
+
+
+def message(err, out=b""):
+    return describe_end(Ended(1, 0, 1, out, err), masker=Masker()).error_message
+
+
+@pytest.mark.parametrize(
+    ("err", "says"),
+    [
+        (b"tar: /x: Cannot open: No such file or directory\ntar: leaving\n", "tar: /x: Cannot open: No such file"),
+        (b"fatal: not a git repository\n\n", "fatal: not a git repository"),
+        (
+            b"Exception in thread main: x\n\tat a.b(c:1)\nCaused by: java.io.IOException: full\n\tat d\n",
+            "Caused by: java",
+        ),
+        (
+            b"thread 'main' panicked at src/main.rs:2:5:\nno luck\nnote: run with x\n",
+            "panicked at src/main.rs:2:5: no luck",
+        ),
+        (b"panic: out of range\n\ngoroutine 1 [running]:\nmain.main()\n", "panic: out of range"),
+        (
+            b"Error: Cannot find module 'x'\n    at Function._resolve (error:1)\n\nNode.js v18\n",
+            "Error: Cannot find module",
+        ),
+        (b"\x1b[31merror\x1b[0m: lint\n10 passed, no errors\n", "error: lint"),
+        (b"copying 1 %\rcopying 99 %\r\n", "copying 99 %"),
+        (b"ValueError is what I log\nbye\n", "ValueError is what I log"),
+        (b"", "exit status 1"),
+    ],
+)
+def test_the_line_that_says_what_is_wrong_is_the_message(err, says):
+    assert says in message(err)
+
+
+def test_without_standard_error_standard_output_speaks():
+    assert message(b" \n", b"checking\nFAILED: 3 of 9\n") == "exit status 1: FAILED: 3 of 9"
+
+
+def test_a_traceback_speaks_although_lines_follow_it():
+    err = b'INFO\nTraceback (most recent call last):\n  File "x", line 1, in y\n    z()\nshop.Empty: no stock\n\nbye\n'
+    failure = describe_end(Ended(1, 0, 1, b"", err), masker=Masker())
+    assert (failure.error_type, failure.error_message) == ("shop.Empty", "no stock")
+
+
+def test_success_is_no_failure_but_one_that_took_too_long_is():
+    assert describe_end(Ended(0, 0, 1, b"", b"error"), masker=Masker()) is None
+    assert (
+        describe_end(Ended(0, 0, 1, limit="5 s"), masker=Masker()).error_message == "not done within 5 s: exit status 0"
+    )
+
+
+@given(st.binary(max_size=200) | st.binary(min_size=TAIL, max_size=TAIL), st.integers(-64, 255))
+def test_any_bytes_and_any_end_are_described(tail, status):
+    end = Ended(status, 0, 1, tail, b"Traceback (most recent call last):\n" + tail)
+    assert (describe_end(end, masker=Masker()) is None) == (status == 0)

@@ -1,0 +1,304 @@
+"""Archiving moves old facts that are settled to a file that is a store, and proves that none was lost on the way."""
+
+import itertools
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import psycopg
+import pytest
+from hypothesis import given, settings
+
+from failaware import Handlers, Inspector, NotFound, Permanent, Retry, Store, UsageError, Worker
+from failaware.cli.main import main
+from failaware.engine.guards import FACTS
+from failaware.ledger import archive
+from failaware.ledger.sealing import seal_all
+from failaware.ledger.verify import verify
+from failaware.model import NewReject
+from tests import processes
+from tests.conftest import HOUR, START, assert_rebuild_changes_nothing, plain, query
+from tests.life import Life, histories_with_erasures
+from tests.sizes import sized
+
+_numbers = itertools.count(1)
+MOVABLE = sorted({guarded.moved_with for guarded in FACTS.values() if guarded.moved_with[0]})
+
+
+def work(store, *, fails=(), retry=None):
+    """Try what is due; events whose payload is among `fails` fail."""
+    handlers = Handlers()
+
+    @handlers.on("*", retry=retry or Retry(max_attempts=2, base=1, jitter=0))
+    def handle(event):
+        if event.payload in fails:
+            raise Permanent(f"no {event.payload}")
+
+    Worker(store, handlers).run(until_idle=True, patience=0)
+
+
+@pytest.fixture
+def lived(store, clock):
+    """Two days ago: one SYNCED, one dismissed, one DEAD, a reject; now, one SYNCED and one DEAD."""
+    for day in range(2):
+        for name in ("good", "bad", "worse"):
+            store.record("job", name, key=f"{name}{day}")
+        work(store, fails=("bad", "worse"))
+        store.ingest([], [NewReject("file", 1, "{", "no JSON", clock())])
+        store.dismiss([3 * day + 2], because="known")
+        clock.advance(24 * 3600)
+    return store
+
+
+def facts(place):
+    """All facts of a store, as they stand."""
+    with plain(place) as db:
+        return {table: set(db.execute(f"SELECT * FROM {table}").fetchall()) for table in FACTS}
+
+
+def move(path, file, before, because="old"):
+    return main(["--db", str(path), "archive", "--before", before, "--to", str(file), "--because", because])
+
+
+def go_by(monkeypatch, clock):
+    """Let the command line go by the test's clock."""
+    opened = Store.open
+    monkeypatch.setattr(Store, "open", classmethod(lambda cls, path, **how: opened(path, **{"clock": clock, **how})))
+
+
+def test_what_is_old_and_settled_moves_and_both_verify(lived, path, clock, tmp_path, monkeypatch, capsys):
+    seal_all(lived, clock())
+    head = verify(path).head
+    before = facts(path)
+    go_by(monkeypatch, clock)
+    file = tmp_path / "old.db"
+    assert move(path, file, "36h") == 0
+    assert "2 events with 2 attempts moved" in capsys.readouterr().out
+    here, there = facts(path), facts(file)
+    assert {row[0] for row in there["event_log"]} == {1, 2}
+    assert {row[0] for row in here["event_log"]} == {3, 4, 5, 6}
+    for table, key in MOVABLE:
+        assert here[table] | there[table] == before[table], (table, key)
+    for table in ("event_log", "event_key", "attempt_log", "decision_log", "reject_log"):
+        assert not here[table] & there[table]
+    for place in (path, file):
+        found = verify(place, noted=head)
+        assert found.findings == ()
+        (moved,) = found.archives
+        assert (moved.events, moved.reason, moved.here) == (2, "old", place == file)
+    with Inspector.open(file) as inspector:
+        assert inspector.health().total_events == 2
+        assert inspector.health().archived == 0
+        assert inspector.event(2).decisions[0].reason == "known"
+        assert "Permanent" in inspector.event(2).attempts[0].traceback
+    with Inspector.open(path) as inspector:
+        assert inspector.health().archived == 2
+        assert inspector.health().total_events == 4
+    assert_rebuild_changes_nothing(lived)
+    assert list(tmp_path.glob("*.part*")) == []
+
+
+def test_life_goes_on_with_new_numbers_and_the_next_archive_takes_the_next(lived, path, clock, tmp_path, monkeypatch):
+    go_by(monkeypatch, clock)
+    assert move(path, tmp_path / "one.db", "36h") == 0
+    assert lived.record("job", "new", key="good0").event_id == 7  # its key went with the event
+    work(lived)
+    lived.dismiss([3, 6], because="known")
+    clock.advance(48 * 3600)
+    lived.record("job", "newest")
+    assert move(path, tmp_path / "two.db", "2h") == 0
+    everything = [facts(place) for place in (path, tmp_path / "one.db", tmp_path / "two.db")]
+    assert sorted(row[0] for each in everything for row in each["event_log"]) == list(range(1, 9))
+    for place in (path, tmp_path / "one.db", tmp_path / "two.db"):
+        assert verify(place).findings == ()
+    assert_rebuild_changes_nothing(lived)
+
+
+def test_an_archive_takes_no_facts(lived, path, clock, tmp_path, monkeypatch, capsys):
+    go_by(monkeypatch, clock)
+    file = tmp_path / "old.db"
+    move(path, file, "36h")
+    with pytest.raises(UsageError, match="archive"):
+        Store.open(file)
+    assert main(["--db", str(file), "requeue", "1", "--because", "r"]) == 2
+    assert "archive" in capsys.readouterr().err
+    with pytest.raises(NotFound):
+        lived.requeue([2], because="r")
+
+
+def test_what_was_not_moved_cannot_be_deleted_and_what_was_moved_needs_an_archive(
+    lived, path, clock, tmp_path, monkeypatch
+):
+    go_by(monkeypatch, clock)
+    move(path, tmp_path / "old.db", "36h")
+    with plain(path) as db:
+        for table, key in MOVABLE:
+            with pytest.raises((sqlite3.Error, psycopg.Error), match="append-only"):
+                db.execute(f"DELETE FROM {table} WHERE {key} = (SELECT max({key}) FROM {table})")
+        with pytest.raises((sqlite3.Error, psycopg.Error), match="append-only"):
+            db.execute("INSERT INTO moved_log VALUES (99, 99, 'event_log', 3, 3)")
+
+
+@pytest.mark.parametrize(
+    ("here", "sql", "which", "problem"),
+    [
+        (True, "DELETE FROM attempt_log WHERE event_id = 3", "attempt_log 3", "was deleted"),
+        (True, "UPDATE event_log SET source = 'x' WHERE event_id = 4", "event_log 4", "was changed"),
+        (True, "INSERT INTO reject_log VALUES (1, 'f', 1, '{', 'no', 5)", "reject_log 1", "stands here again"),
+        (True, "DELETE FROM moved_log", "event_log 1", "was deleted"),
+        (True, "DELETE FROM archive_log", "archive_log 1", "was deleted"),
+        (False, "DELETE FROM attempt_log WHERE event_id = 1", "attempt_log 1", "was deleted"),
+        (False, "UPDATE event_log SET source = 'x' WHERE event_id = 1", "event_log 1", "was changed"),
+        (False, "INSERT INTO event_log VALUES (3, 'job', NULL, '1', 1, 1, NULL)", "event_log 3", "was changed"),
+    ],
+)
+def test_whatever_is_changed_in_one_of_the_two_is_found(
+    lived, path, clock, tmp_path, monkeypatch, here, sql, which, problem
+):
+    go_by(monkeypatch, clock)
+    file = tmp_path / "old.db"
+    move(path, file, "36h")
+    seal_all(lived, clock())
+    place = path if here else file
+    assert verify(place).findings == ()
+    with plain(place, guarded=False) as db:
+        db.execute(sql)
+    found = {finding.where: finding.problem for finding in verify(place, facts_only=True).findings}
+    assert problem in found[which]
+
+
+def test_nothing_old_a_file_that_exists_and_the_future_move_nothing(lived, path, clock, tmp_path, monkeypatch, capsys):
+    go_by(monkeypatch, clock)
+    before = facts(path)
+    assert move(path, tmp_path / "old.db", "2000-01-01") == 0
+    assert "Nothing that is settled" in capsys.readouterr().out
+    (tmp_path / "there.db").write_text("mine")
+    assert move(path, tmp_path / "there.db", "36h") == 2
+    assert move(path, tmp_path / "old.db", "2099-01-01") == 2
+    assert move(path, tmp_path / "old.db", "36h", because=" ") == 2
+    assert move(path, tmp_path / "nowhere" / "old.db", "36h") == 2
+    after = facts(path)
+    assert {table: rows for table, rows in after.items() if table != "seal_log"} == {
+        table: rows for table, rows in before.items() if table != "seal_log"
+    }
+    assert (tmp_path / "there.db").read_text() == "mine"
+    assert not (tmp_path / "old.db").exists()
+
+
+def test_what_someone_decides_meanwhile_stays(lived, path, clock, tmp_path, monkeypatch, capsys):
+    go_by(monkeypatch, clock)
+    filled = archive.fill
+
+    def slowly(*args):
+        filled(*args)
+        lived.requeue([2], because="fixed")
+
+    monkeypatch.setattr("failaware.cli.archive.fill", slowly)
+    assert move(path, tmp_path / "old.db", "36h") == 2
+    assert "archive again" in capsys.readouterr().err
+    assert not (tmp_path / "old.db").exists()
+    assert verify(path).findings == ()
+    assert query(lived, "SELECT count(*) FROM event_log") == [(6,)]
+
+
+def test_killed_at_any_moment_nothing_is_lost(lived, path, tmp_path):
+    """Facts are in the store, or in an archive that is whole, or in both; run again, it ends."""
+    lived.record_many(("bulk", {"n": n}) for n in range(3_000))
+    work(lived)
+    lived.record("last")
+    before = {table: rows for table, rows in facts(path).items() if table != "seal_log"}
+    lived.close()
+    program = [sys.executable, "-m", "failaware", "--db", str(path), "archive", "--before", "now", "--because", "r"]
+    delay, number = 0.2, 0
+    while True:
+        number += 1
+        file = tmp_path / f"{number}.db"
+        running = processes.Popen([*program, "--to", str(file)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        try:
+            _, error = running.communicate(timeout=delay)
+            assert running.returncode == 0, error
+            break
+        except subprocess.TimeoutExpired:
+            running.send_signal(signal.SIGKILL)
+            running.communicate()
+        delay *= 1.3
+        held = facts(path)
+        if file.exists():
+            assert verify(file).findings == ()
+            there = facts(file)
+            held = {table: rows | there[table] for table, rows in held.items()}
+        for table in ("event_log", "attempt_log", "decision_log", "reject_log", "event_key"):
+            assert held[table] >= before[table], table
+        if not facts(path)["event_log"] >= before["event_log"]:
+            break  # it had moved them when it was killed
+    assert verify(path).findings == ()
+    assert verify(file).findings == ()
+    assert facts(file)["event_log"] | facts(path)["event_log"] == before["event_log"]
+
+
+@given(histories_with_erasures)
+@settings(max_examples=sized(8, 30), deadline=None)
+def test_after_any_history_the_two_are_what_the_one_was(history):
+    with tempfile.TemporaryDirectory() as folder:
+        live_and_archive(Path(folder) / "s.db", Path(folder) / "x.db", history)
+
+
+@given(histories_with_erasures)
+@settings(max_examples=sized(8, 10), deadline=None)
+def test_after_any_history_the_two_are_what_the_one_was_on_postgres(postgres, history):
+    schema = f"archived{next(_numbers)}"
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            live_and_archive(postgres.url(schema), Path(folder) / "x.db", history)
+        finally:
+            postgres.drop(schema)
+
+
+def live_and_archive(path, file, history):
+    life = Life(path)
+    with life.store as store:
+        for step, wait in history:
+            life.step(*step)
+            life.clock.advance(wait)
+        seal_all(store, life.clock())
+        before, head, now = facts(path), verify(path).head, life.clock()
+        with Inspector.open(path) as inspector, inspector.snapshot():
+            chosen = archive.choose(inspector.db, now - HOUR)
+            new = archive.next_archive(inspector.db, "x", chosen, before=now - HOUR, by="me", reason="r", now=now)
+            with Store.open(file, synchronous="NORMAL") as target:
+                archive.fill(inspector.db, target, new, chosen, lambda _done, _total: None)
+        store.write(lambda db: archive.remove(db, new, chosen, store.policy))
+        here, there = facts(path), facts(file)
+        for table, _ in MOVABLE:
+            assert here[table] | there[table] == before[table], table
+        for place in (path, file):
+            assert verify(place, noted=head).findings == ()
+        assert_rebuild_changes_nothing(store)
+        life.step("record", "a.x", 2)
+        life.step("work", [None, ValueError("bad value 7")])
+        assert_rebuild_changes_nothing(store)
+        seal_all(store, life.clock())
+        assert verify(path).findings == ()
+
+
+def test_health_counts_the_rejects_that_are_here(lived, path, clock, tmp_path, monkeypatch):
+    for _ in range(3):
+        lived.ingest([], [NewReject("file", 1, "{", "no JSON", clock())])
+    seal_all(lived, clock())
+    go_by(monkeypatch, clock)
+
+    def counted(place, as_of=None):
+        with Inspector.open(place, clock=clock) as inspector:
+            if as_of is not None:
+                with inspector.as_of(as_of) as past:
+                    return past.health().rejects, len(past.rejects())
+            return inspector.health().rejects, len(inspector.rejects())
+
+    assert counted(path) == (5, 5)
+    assert move(path, tmp_path / "old.db", "1d") == 0
+    assert counted(path) == (4, 4)
+    assert counted(tmp_path / "old.db") == (1, 1)
+    assert counted(path, as_of=START + 1) == (0, 0)

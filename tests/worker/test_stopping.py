@@ -1,0 +1,67 @@
+"""SIGTERM ends a worker soon, whatever it is doing."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from failaware import Inspector, Store
+from tests import processes
+from tests.conftest import query
+from tests.worker.helpers import eventually
+
+HANDLERS = """
+import asyncio, time
+from failaware import Handlers, Retry
+handlers = Handlers()
+def begin():
+    open('begun', 'w').close()
+@handlers.on("plain", retry=Retry(max_attempts=2, base=60))
+def plain(event):
+    begin()
+    time.sleep(60)
+@handlers.on("async", retry=Retry(max_attempts=2, base=60))
+async def waits(event):
+    begin()
+    await asyncio.to_thread(time.sleep, 60)  # a thread that Python would wait for
+@handlers.on("transactional", transaction=True)
+def transactional(event, transaction):
+    begin()
+    transaction.query("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n")
+"""
+
+
+def stop(path, tmp_path, event_type):
+    (tmp_path / "slow.py").write_text(HANDLERS)
+    with Store.open(path) as store:
+        store.record_many((event_type, n) for n in range(3))
+    command = [sys.executable, "-m", "failaware", "--db", str(path), "run", "slow", "--grace", "0.3"]
+    process = processes.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    eventually((tmp_path / "begun").exists)
+    began = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=30)
+    assert time.monotonic() - began < 15
+    return process.returncode, err
+
+
+@pytest.mark.parametrize("kind", ["plain", "async"])
+def test_a_handler_that_does_not_end_is_left_and_its_attempt_has_failed(path, tmp_path, kind):
+    status, err = stop(path, tmp_path, kind)
+    assert status == 0, err
+    with Inspector.open(path) as inspector:
+        (attempt,) = inspector.event(1).attempts
+        assert (attempt.error_type, inspector.event(1).sync_status) == ("WorkerStopped", "FAILED")
+        assert "0.3 s later" in attempt.error_message
+        assert inspector.health().in_hand == 0
+        assert inspector.health().pending == 2
+
+
+@pytest.mark.sqlite
+def test_a_worker_held_up_in_a_transaction_ends_all_the_same(path, tmp_path):
+    status, _ = stop(path, tmp_path, "transactional")
+    assert status == 128 + signal.SIGTERM
+    with Store.open(path) as store:
+        assert query(store, "SELECT count(*) FROM attempt_log") == [(0,)]

@@ -1,0 +1,514 @@
+"""The worker: claims, runs, records; what it does with slow, async, failing and forbidden handlers."""
+
+import asyncio
+import itertools
+import math
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from datetime import UTC, datetime
+from itertools import pairwise
+
+import pytest
+
+from failaware import Handlers, Permanent, Retry, RetryAfter, Store, UsageError, Worker
+from failaware.errors import HandlerError
+from tests import processes
+from tests.conftest import assert_rebuild_changes_nothing, plain, query
+from tests.worker.helpers import eventually, handlers_of, run
+
+
+def test_a_handler_gets_the_event_as_it_was_recorded(store):
+    seen = []
+    store.record(
+        "a.b", {"n": [1, None]}, key="k", source="s", occurred_at=datetime(1970, 1, 1, microsecond=5, tzinfo=UTC)
+    )
+    run(store, seen.append)
+    (event,) = seen
+    assert (event.event_id, event.event_type, event.payload, event.attempt_no) == (1, "a.b", {"n": [1, None]}, 1)
+    assert (event.key, event.source, event.occurred_at) == ("k", "s", 5)
+    assert query(store, "SELECT sync_status FROM event_state") == [("SYNCED",)]
+
+
+def test_failures_are_retried_with_backoff_until_dead_and_each_is_kept(store, inspector, clock):
+    def fails(event):
+        raise ConnectionError(f"try {event.attempt_no}")
+
+    store.record("a", 1)
+    for _ in range(20):
+        run(store, fails, retry=Retry(max_attempts=3, base=10, jitter=0))
+        clock.advance(5)
+    attempts = inspector.event(1).attempts
+    assert [attempt.error_message for attempt in attempts] == ["try 1", "try 2", "try 3"]
+    assert [attempt.error_type for attempt in attempts] == ["ConnectionError"] * 3
+    assert [b.finished_at - a.finished_at for a, b in pairwise(attempts)] == [
+        10_000_000,
+        20_000_000,
+    ]
+    assert attempts[0].traceback.count("  File ") == 1
+    assert 'raise ConnectionError(f"try {event.attempt_no}")\nConnectionError: try 1\n' in attempts[0].traceback
+    assert query(store, "SELECT count(*) FROM traceback_log") == [(1,)]
+    assert inspector.event(1).sync_status == "DEAD"
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "because"),
+    [
+        (Permanent("never"), "DEAD", "Permanent"),
+        (RetryAfter(77, "slow down"), "FAILED", "RetryAfter, 77 s"),
+        (SystemExit(3), "FAILED", "attempt 1 of 5"),
+        (KeyboardInterrupt(), "FAILED", "attempt 1 of 5"),
+    ],
+)
+def test_what_a_handler_raises_decides(store, inspector, error, status, because):
+    def raises(event):
+        raise error
+
+    store.record("a", 1)
+    run(store, raises)
+    event = inspector.event(1)
+    assert event.sync_status == status
+    assert because in event.attempts[0].because
+
+
+@pytest.mark.parametrize("seconds", ["30", float("inf"), 1e300, float("nan"), -5, "soon", None])
+def test_no_retry_after_whatever_is_in_it_ends_the_worker(store, inspector, seconds):
+    def raises(event):
+        raise RetryAfter(seconds, "slow down")
+
+    store.record("a", 1)
+    run(store, raises)
+    event = inspector.event(1)
+    assert (event.sync_status, len(event.attempts)) == ("FAILED", 1)
+    assert event.due_at > event.attempts[0].finished_at
+    assert_rebuild_changes_nothing(store)
+
+
+def test_a_wait_that_no_clock_could_hold_is_bounded(store, inspector):
+    def fails(event):
+        raise ValueError
+
+    store.record("a", 1)
+    run(store, fails, retry=Retry(base=1e200, cap=1e300))
+    assert inspector.event(1).sync_status == "FAILED"
+
+
+class Unprintable(Exception):
+    def __str__(self):
+        raise RuntimeError("no words")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        Unprintable(),
+        ValueError("\ud800\x00\x1b[31m"),
+        ValueError("x" * 1_000_000),
+        ExceptionGroup("g", [OSError("inner")]),
+    ],
+)
+def test_no_error_whatever_is_in_it_ends_the_worker(store, inspector, error):
+    def raises(event):
+        raise error
+
+    store.record("a", 1)
+    run(store, raises)
+    (attempt,) = inspector.event(1).attempts
+    assert attempt.error_type == type(error).__name__ or attempt.error_type.endswith("Unprintable")
+    assert len(attempt.error_message) <= 10_000
+    assert_rebuild_changes_nothing(store)
+
+
+def test_an_event_without_a_handler_stays_pending_and_health_says_so(store, inspector):
+    store.record("mine", 1)
+    store.record("nobodys", 1)
+    run(store, lambda event: None, pattern="mine")
+    health = inspector.health()
+    assert (health.synced, health.pending) == (1, 1)
+    assert health.waiting == (("nobodys", 1),)
+
+
+def test_async_handlers_run_side_by_side(store):
+    together = []
+
+    async def handle(event):
+        together.append(event.event_id)
+        while len(together) < 5:  # returns only when all five have begun
+            await asyncio.sleep(0.001)
+
+    store.record_many(("a", n) for n in range(5))
+    Worker(store, handlers_of(handle), concurrency=5).run(until_idle=True, patience=0)
+    assert query(store, "SELECT DISTINCT sync_status FROM event_state") == [("SYNCED",)]
+
+
+def test_async_handlers_fail_as_plain_ones_do(store, inspector):
+    async def handle(event):
+        await asyncio.sleep(0)
+        raise event_error[event.payload]("no")
+
+    event_error = {1: ValueError, 2: SystemExit, 3: asyncio.CancelledError, 4: Permanent}
+    store.record_many(("a", n) for n in event_error)
+    run(store, handle)
+    assert [inspector.event(n).attempts[0].error_type for n in range(1, 5)] == [
+        "ValueError",
+        "SystemExit",
+        "asyncio.exceptions.CancelledError",
+        "failaware.Permanent",
+    ]
+    assert inspector.event(4).sync_status == "DEAD"
+
+
+def test_an_object_with_an_async_call_is_awaited(store):
+    seen = []
+
+    class Applies:
+        async def __call__(self, event):
+            await asyncio.sleep(0)
+            seen.append(event.event_id)
+
+    store.record("a", 1)
+    run(store, Applies())
+    assert seen == [1]
+
+
+@pytest.mark.parametrize("transaction", [False, True])
+def test_a_coroutine_that_nobody_awaits_is_no_success(store, inspector, transaction):
+    async def apply():
+        pytest.fail("nobody awaits it")
+
+    store.record("a", 1)
+    run(store, lambda *_: apply(), transaction=transaction)
+    (attempt,) = inspector.event(1).attempts
+    assert attempt.outcome == "FAILED"
+    assert "returned the coroutine" in attempt.error_message
+
+
+def test_threads_run_side_by_side(store):
+    barrier = threading.Barrier(4, timeout=20)
+    store.record_many(("a", n) for n in range(4))
+    Worker(store, handlers_of(lambda event: barrier.wait()), concurrency=4).run(until_idle=True, patience=0)
+    assert query(store, "SELECT DISTINCT sync_status FROM event_state") == [("SYNCED",)]
+
+
+def test_a_slow_handler_does_not_hold_back_the_results_of_quick_ones(store, inspector):
+    release = threading.Event()
+
+    def handle(event):
+        if event.payload == "slow":
+            assert release.wait(20)
+
+    store.record_many([("a", "slow"), ("a", 1), ("a", 2)])
+    worker = Worker(store, handlers_of(handle), concurrency=2)
+    thread = threading.Thread(target=worker.run, kwargs={"until_idle": True, "patience": 0})
+    thread.start()
+    eventually(lambda: inspector.health().synced == 2)
+    assert inspector.health().in_hand == 1  # a result ends its lease, and only its own
+    release.set()
+    thread.join(20)
+    assert inspector.health().synced == 3
+
+
+def test_what_is_recorded_while_a_worker_waits_is_picked_up(store, inspector):
+    worker = Worker(store, handlers_of(lambda event: None))
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    store.record("a", 1)
+    eventually(lambda: inspector.health().synced == 1)
+    worker.stop()
+    thread.join(20)
+    assert not thread.is_alive()
+
+
+def test_a_handler_may_record_further_events(store, inspector):
+    def handle(event):
+        if event.payload:
+            store.record("a", event.payload - 1)
+
+    store.record("a", 3)
+    run(store, handle)
+    assert inspector.health().synced == 4
+
+
+def test_stop_finishes_what_has_begun_and_gives_back_the_rest(store, inspector):
+    begun, release = threading.Event(), threading.Event()
+
+    def handle(event):
+        begun.set()
+        assert release.wait(20)
+
+    store.record_many(("a", n) for n in range(10))
+    worker = Worker(store, handlers_of(handle))
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    assert begun.wait(20)
+    worker.stop()
+    time.sleep(0.05)
+    release.set()
+    thread.join(20)
+    health = inspector.health()
+    assert (health.synced, health.pending, health.in_hand) == (1, 9, 0)
+    assert_rebuild_changes_nothing(store)
+
+
+def test_a_requeue_while_the_last_try_runs_gives_a_fresh_budget(store, inspector, clock):
+    def fails(event):
+        if event.attempt_no == 2:
+            store.requeue([1], because="the other side is back")
+        raise ConnectionError
+
+    store.record("a", 1)
+    for _ in range(2):
+        run(store, fails, retry=Retry(max_attempts=2, base=10, jitter=0))
+        clock.advance(20)
+    event = inspector.event(1)
+    assert event.sync_status == "FAILED"
+    assert event.attempts[-1].because.startswith("attempt 1 of 2")
+    assert_rebuild_changes_nothing(store)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_the_command_gracefully(path, tmp_path, number):
+    (tmp_path / "slow.py").write_text(
+        "import time\nfrom failaware import Handlers\nhandlers = Handlers()\n"
+        "@handlers.on('a')\ndef slow(event):\n"
+        "    open('begun', 'w').close()\n    time.sleep(0.5)\n"
+    )
+    with Store.open(path) as store:
+        store.record_many(("a", n) for n in range(20))
+    command = [sys.executable, "-m", "failaware", "--db", str(path), "run", "slow"]
+    process = processes.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    eventually((tmp_path / "begun").exists)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 0, err
+    assert "1 synced" in out
+    with plain(path) as db:
+        assert db.execute("SELECT count(*) FROM lease").fetchone() == (0,)
+
+
+@pytest.mark.parametrize("name", ["concurrency", "batch", "lease", "grace"])
+@pytest.mark.parametrize(
+    "value", [math.nan, math.inf, "3", None, True, -1, 10**400, []], ids=lambda value: str(value)[:9]
+)
+def test_what_is_no_number_is_refused(store, name, value):
+    with pytest.raises(UsageError, match=f"{name} (must be a|is )"):
+        Worker(store, handlers_of(print), **{name: value})
+
+
+@pytest.mark.parametrize("patience", [math.nan, math.inf, -1, "3", None])
+def test_a_patience_that_makes_no_sense_is_refused(store, patience):
+    with pytest.raises(UsageError, match=r"patience (must be a|is 0 or more)"):
+        Worker(store, handlers_of(print)).run(until_idle=True, patience=patience)
+
+
+@pytest.mark.parametrize("wrong", [{"concurrency": 0}, {"batch": 0}, {"lease": 0}])
+def test_numbers_that_make_no_sense_are_refused(store, wrong):
+    with pytest.raises(UsageError, match=next(iter(wrong))):
+        Worker(store, handlers_of(print), **wrong)
+
+
+def test_a_worker_without_handlers_is_refused(store):
+    with pytest.raises(HandlerError, match="no handler"):
+        Worker(store, Handlers())
+
+
+def test_no_type_waits_behind_anothers_flood(store):
+    order = []
+    store.record_many([("flood", n) for n in range(300)] + [("quiet", 0)])
+    Worker(store, handlers_of(lambda event: order.append(event.event_type)), batch=50).run(until_idle=True, patience=0)
+    assert order.index("quiet") <= 100
+
+
+def test_a_worker_can_run_again(store, inspector):
+    worker = Worker(store, handlers_of(lambda event: None))
+    for n in range(1, 4):
+        store.record("a", n)
+        worker.run(until_idle=True, patience=0)
+        assert inspector.health().synced == n
+
+
+def test_a_stop_before_the_thread_has_begun_to_run_is_not_lost(store, inspector):
+    worker = Worker(store, handlers_of(lambda event: None))
+    store.record("a", 1)
+    worker.stop()
+    thread = threading.Thread(target=worker.run, daemon=True)
+    thread.start()
+    thread.join(20)
+    assert not thread.is_alive()
+    assert inspector.health().pending == 1
+    worker.run(until_idle=True, patience=0)  # a stop ends one run
+    assert inspector.health().synced == 1
+
+
+@pytest.mark.parametrize("kind", ["threads", "asyncio"])
+def test_a_run_that_an_error_ends_leaves_no_thread_behind(store, kind):
+    def break_the_store():
+        store.write(lambda db: db.execute("INSERT INTO setting VALUES ('policy', 'no such policy')"))
+
+    async def waiting(_event):
+        break_the_store()
+
+    before = set(threading.enumerate())
+    store.record("a", 1)
+    with pytest.raises(UsageError, match="policy"):
+        run(store, waiting if kind == "asyncio" else lambda _event: break_the_store())
+    eventually(lambda: set(threading.enumerate()) <= before)
+
+
+def test_what_an_async_handler_leaves_running_ends_with_the_run(store):
+    left = []
+
+    async def goes_on():
+        try:
+            await asyncio.sleep(60)
+        finally:
+            left.append("ended")
+
+    async def handle(_event):
+        left.append(asyncio.create_task(goes_on()))
+        await asyncio.sleep(0)
+
+    store.record("a", 1)
+    run(store, handle)
+    assert left[1:] == ["ended"]
+
+
+def test_what_is_recorded_while_a_slow_handler_runs_does_not_wait_for_it(path):
+    with Store.open(path, synchronous="NORMAL") as store:
+        handlers, slow_may_end = Handlers(), threading.Event()
+        handlers.on("slow")(lambda _event: slow_may_end.wait(20))
+        handlers.on("quick")(lambda _event: None)
+        store.record_many([("slow", 0), ("quick", 0)])
+        worker = Worker(store, handlers, concurrency=2)
+        thread = threading.Thread(target=worker.run)
+        thread.start()
+        done = "SELECT count(*) FROM event_state WHERE event_type = 'quick' AND sync_status = 'SYNCED'"
+        try:
+            for quick in (1, 2):
+                eventually(lambda quick=quick: query(store, done) == [(quick,)], 5)
+                time.sleep(0.1)  # the worker has found nothing more to do
+                store.record("quick", quick)
+        finally:
+            slow_may_end.set()
+            worker.stop()
+            thread.join()
+
+
+@pytest.mark.parametrize("kind", ["threads", "asyncio"])
+def test_as_many_handlers_as_asked_for_are_in_flight_all_the_time(store, kind):
+    """Those in flight end when they are let go; in their place others begin, while the rest still run."""
+    hands, events = 32, 300
+    running, most, guard = 0, 0, threading.Lock()
+    begun = queue.SimpleQueue()  # for each handler that has begun, how to let it go
+
+    def count(by):
+        nonlocal running, most
+        with guard:
+            running += by
+            most = max(most, running)
+
+    def plain(_event):
+        count(1)
+        may_end = threading.Event()
+        begun.put(may_end.set)
+        assert may_end.wait(60)
+        count(-1)
+
+    async def waiting(_event):
+        count(1)
+        may_end, loop = asyncio.Event(), asyncio.get_running_loop()
+        begun.put(lambda: loop.call_soon_threadsafe(may_end.set))
+        await may_end.wait()
+        count(-1)
+
+    store.record_many(("a", n) for n in range(events))
+    worker = Worker(store, handlers_of(plain if kind == "threads" else waiting), concurrency=hands)
+    thread = threading.Thread(target=worker.run, kwargs={"until_idle": True, "patience": 0}, daemon=True)
+    thread.start()
+    in_flight = [begun.get(timeout=20) for _ in range(hands)]
+    left, together = events - hands, itertools.cycle((1, 7, 31, 2, 16, 32))
+    while left:
+        ends = min(left, next(together))
+        for let_go in in_flight[:ends]:
+            let_go()
+        in_flight = in_flight[ends:] + [begun.get(timeout=20) for _ in range(ends)]
+        left -= ends
+    for let_go in in_flight:
+        let_go()
+    thread.join(60)
+    assert most == hands
+    assert query(store, "SELECT count(*) FROM event_state WHERE sync_status = 'SYNCED'") == [(events,)]
+
+
+@pytest.mark.parametrize("kind", ["threads", "asyncio"])
+def test_nobody_waits_for_the_write_lock_while_a_handler_runs(store, path, kind):
+    running, may_end = threading.Event(), threading.Event()
+
+    def plain(_event):
+        running.set()
+        assert may_end.wait(20)
+
+    async def waiting(_event):
+        running.set()
+        while not may_end.is_set():
+            await asyncio.sleep(0.005)
+
+    store.record("a", 1)
+    worker = Worker(store, handlers_of(plain if kind == "threads" else waiting))
+    thread = threading.Thread(target=worker.run, kwargs={"until_idle": True, "patience": 0})
+    thread.start()
+    assert running.wait(20)
+    try:
+        with Store.open(path) as other:  # which would have to wait where somebody holds the lock
+            for _ in range(20):
+                began = time.monotonic()
+                other.write(lambda db: db.query("SELECT 1"))
+                assert time.monotonic() - began < 0.5
+                time.sleep(0.002)
+    finally:
+        may_end.set()
+        thread.join(20)
+
+
+def test_batches_grow_while_handlers_are_quick_and_shrink_when_they_are_not(store):
+    worker = Worker(store, handlers_of(lambda event: time.sleep(0.026) if event.payload == "slow" else None))
+    claimed = []
+    claim = worker._dispatch.claim
+
+    def spy(db, **options):
+        batch = claim(db, **options)
+        claimed.append(len(batch))
+        return batch
+
+    worker._dispatch.claim = spy
+    store.record_many(("a", n) for n in range(600))
+    worker.run(until_idle=True, patience=0)
+    assert claimed[:16] == [1] * 16, "not before they have been seen to be quick"
+    assert max(claimed) == 200
+    claimed.clear()
+    store.record_many(("a", "slow") for n in range(20))
+    worker.run(until_idle=True, patience=0)
+    assert claimed[0] == 20
+    claimed.clear()
+    store.record_many(("a", "slow") for n in range(20))
+    worker.run(until_idle=True, patience=0)
+    assert max(claimed) <= 2
+
+
+def test_an_idle_worker_begins_at_once_what_another_process_records(path):
+    with Store.open(path, synchronous="NORMAL") as store:
+        begun = []
+        worker = Worker(store, handlers_of(lambda event: begun.append(time.monotonic())))
+        thread = threading.Thread(target=worker.run)
+        thread.start()
+        time.sleep(0.3)
+        try:
+            program = "import sys; from failaware import Store; Store.open(sys.argv[1]).record('a', 1)"
+            processes.run([sys.executable, "-c", program, str(path)], check=True)
+            eventually(lambda: begun, 5)
+        finally:
+            worker.stop()
+            thread.join(20)

@@ -1,0 +1,131 @@
+"""What failed and then was SYNCED by itself, by cluster. Read when asked, since on a large store it takes seconds."""
+
+from collections.abc import Iterator
+from typing import Any, ClassVar, NamedTuple
+
+from textual.binding import Binding, BindingType
+from textual.widget import Widget
+
+from failaware.model.patterns import Healed, HealedCluster
+from failaware.read.inspector import Inspector
+from failaware.text import counted, moment
+
+from .. import documents
+from ..columns import Context
+from ..patterns import HEALED_COLUMNS, HEALED_SORTS, healing
+from ..store_reader import Ask
+from ..widgets.filter_bar import FilterBar
+from ..widgets.lines import Words
+from ..widgets.rows import Rows
+from ..window import Window
+from .events import EventsScreen
+from .listing import Listing
+
+
+class Reading(NamedTuple):
+    """What healed, as it was read at a moment."""
+
+    healed: Healed
+    now: int
+
+
+class HealedScreen(Listing):
+    """Clusters by what their healing cost."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("r", "again", "Read again", show=False)]
+    statuses = ("UNRESOLVED", "DEAD", "FAILED", "RECOVERED")
+    crumb = "healed"
+
+    def __init__(self, where: str = "") -> None:
+        super().__init__()
+        self._where = where
+        self._window: Window[HealedCluster] = Window(lambda row: row.cluster_id)
+        self._sort = 0
+        self._reading: Reading | None = None
+
+    def body(self) -> Iterator[Widget]:
+        """All together above, the clusters below."""
+        yield Words(id="head")
+        yield FilterBar(of_clusters=True, text=self._where)
+        yield Rows(HEALED_COLUMNS, self._window, key="cluster_id", id="healed")
+        yield Words(id="empty")
+
+    def on_mount(self) -> None:
+        """Say that it may take a while."""
+        self.query_one("#head", Words).say([("Reading what healed …", "dim")])
+        self.listed.border_title = "Self-healed"
+        self.listed.focus()
+
+    def questions(self) -> dict[str, Ask]:
+        """Nothing is asked at each change."""
+        return {}
+
+    def ask(self) -> None:
+        """Ask once."""
+        where = self.bar.text
+
+        def read(inspector: Inspector) -> Reading:
+            return Reading(inspector.patterns.healed(where), inspector.now())
+
+        self.inspector_app.feed.once(self, "list", read)
+
+    def answered_list(self, reading: Reading) -> None:
+        """Show it."""
+        self._reading = reading
+        clusters = reading.healed.clusters
+        self.bar.types = tuple(sorted({*self.bar.types, *(row.event_type for row in clusters)}))
+        if self.bar.text:
+            self.bar.note(counted(len(clusters), "cluster"))
+        self.query_one("#head", Words).say(healing(reading.healed.total))
+        empty = "" if clusters else "Nothing that failed was SYNCED later."
+        self.query_one("#empty", Words).say([(empty, "")])
+        self.query_one("#empty").display = bool(empty)
+        self._arrange()
+
+    def _arrange(self) -> None:
+        if self._reading is None:
+            return
+        name, sort = HEALED_SORTS[self._sort]
+        clusters = self._reading.healed.clusters
+        self._window.hold(clusters if sort is None else sorted(clusters, key=sort))
+        rows = self.listed
+        rows.show(Context(self._reading.now, {}))
+        rows.border_title = f"Self-healed  {counted(len(clusters), 'cluster')} · by {name}"
+        rows.border_subtitle = f"read at {moment(self._reading.now)[11:19]} · r reads again"
+
+    def on_rows_opened(self, message: Rows.Opened) -> None:
+        """Down into a cluster."""
+        row: Any = self.listed.current
+        self.app.push_screen(EventsScreen(cluster_id=message.key, event_type=row.event_type))
+
+    def on_screen_resume(self) -> None:
+        """In sight again: what was read stays, until it is asked for again."""
+        if self._reading is None:
+            super().on_screen_resume()
+        else:
+            self.inspector_app.tell_state(self)
+
+    def action_again(self) -> None:
+        """Read again."""
+        self.ask()
+
+    def action_sort(self) -> None:
+        """The next order."""
+        self._sort = (self._sort + 1) % len(HEALED_SORTS)
+        self._arrange()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """No marks here, no pane beside the list, and no way to where one is."""
+        absent = action in {"to_mark", "detail"} or parameters == ("healed",)
+        return False if absent else super().check_action(action, parameters)
+
+    def subject(self) -> tuple[str, int] | None:
+        """The cluster under the cursor."""
+        return None if self.listed.here is None else ("cluster", self.listed.here)
+
+    def copies(self) -> dict[str, tuple[str, str]]:
+        """The cluster's id, and its row."""
+        row: Any = self.listed.current
+        if row is None:
+            return {}
+        return {"i": ("id", str(row.cluster_id)), "j": ("row as JSON", documents.as_json(row))}

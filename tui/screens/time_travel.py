@@ -1,0 +1,86 @@
+"""The keys that lead through time, for every screen: into the past, along it, and back to now."""
+
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+from textual.widgets import Input
+
+from failaware.model import HOUR
+
+from ..store_reader import Journey
+from ..widgets.time_strip import TimeStrip, look
+
+if TYPE_CHECKING:
+    from ..app import InspectorApp
+
+_IN_THE_PAST = {"step", "change", "play"}
+
+
+class Travelling(Screen[None]):
+    """A screen that can be shown as of another moment."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("a", "as_of", "As of"),
+        Binding("D", "what_changed", "What changed", show=False),
+        Binding("left", "step(-1)", "Hour before", show=False, priority=True),
+        Binding("right", "step(1)", "Hour after", show=False, priority=True),
+        Binding("shift+left", "step(-24)", "Day before", show=False, priority=True),
+        Binding("shift+right", "step(24)", "Day after", show=False, priority=True),
+        Binding("less_than_sign", "change(-1)", "Change before", show=False),
+        Binding("greater_than_sign", "change(1)", "Change after", show=False),
+        Binding("space", "play", "Play", show=False, priority=True),
+    ]
+
+    @property
+    def inspector_app(self) -> "InspectorApp":
+        """The app, with its type."""
+        return cast("InspectorApp", self.app)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """The keys of the time strip are there while it is; elsewhere they keep their other meaning."""
+        if action in _IN_THE_PAST and (self.inspector_app.moment.at is None or isinstance(self.focused, Input)):
+            return False
+        return super().check_action(action, parameters)
+
+    def tell_moment(self) -> None:
+        """Show as of when all of this is, if it is not as of now."""
+        strip, now = self.query_one(TimeStrip), self.inspector_app.moment
+        if now.at is None:
+            self.inspector_app.feed.leave(strip)
+        elif not strip.display:
+            self.inspector_app.feed.follow(strip, "course", look, live=True)
+        note = "   counting …" if now.busy else "   playing" if now.playing else ""
+        strip.stands(now.at, note)
+
+    def action_as_of(self) -> None:
+        """Into the past, to the last full hour; or back to now."""
+        feed, moment = self.inspector_app.feed, self.inspector_app.moment
+        moment.playing = False
+        feed.travel(Journey() if moment.at is not None else Journey((moment.now() - HOUR) // HOUR * HOUR))
+
+    def action_step(self, hours: int) -> None:
+        """So many hours on, to a full hour."""
+        at = self.inspector_app.moment.at
+        if at is not None:
+            there = (-(-at // HOUR) if hours < 0 else at // HOUR) + hours
+            self.inspector_app.feed.travel(Journey(there * HOUR))
+
+    def action_change(self, way: int) -> None:
+        """To the next fact, or the one before."""
+        self.inspector_app.feed.travel(Journey(way=way))
+
+    def action_play(self) -> None:
+        """Let time go on by itself, an hour a second, or hold it."""
+        self.inspector_app.moment.playing = not self.inspector_app.moment.playing
+        self.tell_moment()
+
+    def action_what_changed(self) -> None:
+        """Since one last looked."""
+        from .diff import DiffScreen  # which is a Level, and so a Travelling itself
+
+        self.app.push_screen(DiffScreen(self.inspector_app.last_look))
+
+    def on_time_strip_chosen(self, message: TimeStrip.Chosen) -> None:
+        """Where the strip was clicked."""
+        self.inspector_app.feed.travel(Journey(message.at))

@@ -1,0 +1,304 @@
+"""The one thread that reads the store: it answers what screens ask, and again whenever something was committed.
+
+A screen follows a question; only the newest one under a name counts. Nothing is polled but a change counter and the
+file's identity, and at each full minute all is asked once, since answers depend on the time as well: so an idle store
+costs next to nothing, however large it is. After `travel` it answers as of a moment in the past, all but the questions
+that are about now.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from textual.message import Message
+
+from failaware.clock import now_us
+from failaware.derive.stored_version import derivation, outdated
+from failaware.errors import FailawareError, FilterError, NotFound, StoreMissing
+from failaware.read.inspector import Inspector
+
+from .messages import Answered, StoreIs, StoreState, Travelled
+
+if TYPE_CHECKING:
+    from failaware.read.past import PastInspector
+
+POLL_S = 0.1
+_BUSY_S = 1.0
+_AGAIN_S = 0.5
+_LATER_S = 1.0
+_MINUTE_US = 60_000_000  # leases, filters such as since:1h and charts by hour depend on the time alone
+_END_S, _AGAIN_SOON_S = 2.0, 0.05
+
+Ask = Callable[[Inspector], object]
+
+
+class Listener(Protocol):
+    """Whoever gets an answer: a screen."""
+
+    def post_message(self, message: Message) -> bool:
+        """Take the message; safe from any thread."""
+
+
+class _Question(NamedTuple):
+    listener: Listener
+    name: str
+    ask: Ask
+    again: bool
+    live: bool = False  # about now, wherever one has travelled to
+
+
+class Journey(NamedTuple):
+    """Where to go: to a moment (µs; None is now), or to the next change (`way` 1) or the one before (-1)."""
+
+    at: int | None = None
+    way: int = 0
+
+
+class Feed(threading.Thread):
+    """Reads one store until it is stopped; opens it when it appears, and again when it was replaced."""
+
+    def __init__(self, place: str, app: Listener, clock: Callable[[], int] | None) -> None:
+        super().__init__(daemon=True, name="failaware-feed")
+        self._place = place
+        self._app = app
+        self._clock = clock
+        self._now = clock or now_us  # until a store says otherwise
+        self._lock = threading.Condition()
+        self._stopping = False
+        self._paused = False
+        self._waiting: dict[tuple[int, str], _Question] = {}
+        self._followed: dict[tuple[int, str], _Question] = {}
+        self._later: dict[tuple[int, str], _Question] = {}  # what could not be answered
+        self._later_at = 0.0
+        self._asked: _Question | None = None  # what is being answered, unless its listener has left
+        self._left = False  # whether it has, and what it asked is still being answered
+        self._inspector: Inspector | None = None
+        self._then: PastInspector | None = None
+        self._journey: Journey | None = None  # asked for, and not begun yet
+        self._seen_before = False
+
+    def now(self) -> int:
+        """The time (µs) of the store that was opened last."""
+        return self._now()
+
+    def once(self, listener: Listener, name: str, ask: Ask) -> None:
+        """Answer this once, as soon as the store can be read."""
+        self._put(_Question(listener, name, ask, again=False))
+
+    def follow(self, listener: Listener, name: str, ask: Ask, *, live: bool = False) -> None:
+        """Answer this now and after each change, until it is left; `live`: as of now, also while in the past."""
+        question = _Question(listener, name, ask, again=True, live=live)
+        with self._lock:
+            self._followed[id(listener), name] = question
+        self._put(question)
+
+    def expect(self, listener: Listener, name: str, ask: Ask) -> None:
+        """Put this in the place of what is followed under the name, to be asked at the next change."""
+        with self._lock:
+            if (id(listener), name) in self._followed:
+                self._followed[id(listener), name] = _Question(listener, name, ask, again=True)
+
+    def forget(self, listener: Listener, name: str) -> None:
+        """Follow this no longer."""
+        with self._lock:
+            self._followed.pop((id(listener), name), None)
+
+    def leave(self, listener: Listener) -> None:
+        """Answer this listener no more; a long query for it makes way for what others ask."""
+        with self._lock:
+            if self._asked is not None and self._asked.listener is listener:
+                self._asked, self._left = None, True
+                self._interrupt()
+            for questions in (self._waiting, self._followed, self._later):
+                for key in [key for key in questions if key[0] == id(listener)]:
+                    del questions[key]
+
+    def pause(self, paused: bool) -> None:
+        """Hold back changes, or let them through again."""
+        with self._lock:
+            self._paused = paused
+            if not paused:
+                self._waiting.update(self._followed)
+            self._lock.notify()
+
+    def travel(self, journey: Journey) -> None:
+        """Answer as of another moment; `Travelled` tells when. The last word counts, if several are waiting."""
+        with self._lock:
+            self._journey = journey
+            self._lock.notify()
+
+    def refresh(self) -> None:
+        """Answer everything that is followed again."""
+        with self._lock:
+            self._waiting.update(self._followed)
+            self._lock.notify()
+
+    def stop(self) -> None:
+        """End the thread, also out of a long query."""
+        with self._lock:
+            self._stopping = True
+            self._lock.notify()
+        until = time.monotonic() + _END_S
+        while self.is_alive() and time.monotonic() < until:
+            with self._lock:
+                self._interrupt()  # again and again: one that falls between two queries ends neither
+            self.join(timeout=_AGAIN_SOON_S)
+
+    def run(self) -> None:
+        """Read, until stopped."""
+        while not self._stopping:
+            try:
+                with Inspector.open(self._place, clock=self._clock, busy_timeout_s=_BUSY_S) as inspector:
+                    with self._lock:
+                        self._inspector, self._now = inspector, inspector.now
+                    self._serve(inspector)
+            except FailawareError as error:
+                self._say(error)
+            finally:
+                self._come_back()
+                with self._lock:
+                    self._inspector = None
+            self._rest(_AGAIN_S)
+
+    def _serve(self, inspector: Inspector) -> None:
+        """Answer until the store is gone, or another one stands in its place."""
+        note = self._tell_live(inspector, None)
+        self._seen_before = True
+        self.refresh()
+        seen = inspector.db.change_token(), inspector.now() // _MINUTE_US
+        while not self._stopping:
+            self._go(inspector)
+            question = self._next()
+            if question is not None:
+                past = None if question.live else self._then
+                self._answer(past or inspector, question)
+                continue
+            self._take_up_again()
+            newest = inspector.db.change_token(), inspector.now() // _MINUTE_US
+            if newest != seen and not self._paused:
+                seen = newest
+                note = self._tell_live(inspector, note)
+                self._ask_again(live_only=self._then is not None)
+
+    def _tell_live(self, inspector: Inspector, before: str | None) -> str:
+        """Say that the store is read, and by which version it was derived; only when that has changed."""
+        note = outdated(*derivation(inspector.db))
+        if note != before:
+            self._app.post_message(StoreState(StoreIs.LIVE, inspector.db.role(), note))
+        return note
+
+    def _go(self, inspector: Inspector) -> None:
+        """Travel, if that was asked for."""
+        with self._lock:
+            journey, self._journey = self._journey, None
+        if journey is None:
+            return
+        try:
+            at = journey.at
+            if journey.way and self._then is not None:
+                at = self._then.neighbour(journey.way) or self._then.at
+            if at is None or at >= inspector.now():
+                self._come_back()
+            else:
+                self._app.post_message(Travelled(at, busy=True))
+                if self._then is None:
+                    then = inspector.as_of(at)
+                    with self._lock:
+                        self._then = then
+                elif at != self._then.at:
+                    self._then.move(at)
+                self._app.post_message(Travelled(at))
+        except FailawareError as error:
+            self._come_back()  # what was derived up to here may be half of it
+            self._app.post_message(Travelled(None, problem=str(error)))
+        self.refresh()
+
+    def _come_back(self) -> None:
+        with self._lock:
+            then, self._then = self._then, None
+        if then is not None:
+            then.close()
+            self._app.post_message(Travelled(None))
+
+    def _interrupt(self) -> None:
+        """End what is being read, in the past as well, so that it raises; the caller holds the lock."""
+        if self._inspector is not None:
+            self._inspector.connections.interrupt()
+
+    def _ask_again(self, *, live_only: bool) -> None:
+        """Something was committed, or a minute has passed: ask what that may change the answer to."""
+        with self._lock:
+            self._waiting.update({key: asked for key, asked in self._followed.items() if asked.live or not live_only})
+
+    def _next(self) -> _Question | None:
+        """The question to answer now; None after a while without any."""
+        with self._lock:
+            if not self._waiting and not self._stopping and self._journey is None:
+                self._lock.wait(POLL_S)
+            if not self._waiting or self._stopping:
+                return None
+            # What was asked once, such as the page under the cursor, goes before what is read again anyway.
+            key = min(self._waiting, key=lambda key: self._waiting[key].again)
+            self._asked = self._waiting.pop(key)
+            return self._asked
+
+    def _answer(self, inspector: Inspector, question: _Question) -> None:
+        try:
+            answer = question.ask(inspector)
+        except (FilterError, NotFound) as error:
+            question.listener.post_message(Answered(question.name, None, str(error)))
+        except FailawareError as error:
+            # The other panes go on: a damaged page, or a lock, need not concern what they read.
+            self._put_off(question, str(error))
+        except Exception as error:  # noqa: BLE001 - a bug of ours in one pane must not end the others
+            self._put_off(question, f"a bug of failaware's, please report it: {type(error).__name__}: {error}")
+        else:
+            question.listener.post_message(Answered(question.name, answer))
+        finally:
+            with self._lock:
+                self._asked, self._left = None, False
+
+    def _put_off(self, question: _Question, why: str) -> None:
+        with self._lock:
+            left = self._asked is None
+        if not self._stopping and not left:
+            self._later[id(question.listener), question.name] = question
+            self._later_at = time.monotonic() + _LATER_S
+            question.listener.post_message(Answered(question.name, None, why, trouble=True))
+
+    def _take_up_again(self) -> None:
+        """Ask again, after a while, what could not be answered."""
+        with self._lock:
+            if self._later and time.monotonic() >= self._later_at:
+                self._waiting = self._later | self._waiting
+                self._later = {}
+
+    def _put(self, question: _Question) -> None:
+        with self._lock:
+            if self._left:
+                self._interrupt()  # once more: one that falls between two queries ends neither
+            self._waiting[id(question.listener), question.name] = question
+            self._lock.notify()
+
+    def _rest(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while not self._stopping and (left := until - time.monotonic()) > 0:
+            with self._lock:
+                self._lock.wait(left)
+
+    def _say(self, error: FailawareError) -> None:
+        if self._stopping:
+            return
+        if isinstance(error, StoreMissing):
+            self._tell_gone() if self._seen_before else self._tell(StoreIs.MISSING)
+        else:
+            self._tell(StoreIs.TROUBLED, str(error))
+
+    def _tell_gone(self) -> None:
+        from pathlib import Path
+
+        self._tell(StoreIs.REPLACED if Path(self._place).exists() else StoreIs.DELETED)
+
+    def _tell(self, state: StoreIs, text: str = "") -> None:
+        self._app.post_message(StoreState(state, text))
