@@ -5,13 +5,13 @@ from typing import NamedTuple
 
 from failaware.model import Cluster, Severity
 
-NEW, WORSE, BETTER, GREW, HEALED = "+", "!", "▽", "▲", "✓"
+NEW, WORSE, BETTER, GREW, RESOLVED = "+", "!", "▽", "▲", "✓"
 MEANING = {
     NEW: "new",
     WORSE: "severity rose",
     BETTER: "severity fell",
     GREW: "failed again",
-    HEALED: "all its events recovered",
+    RESOLVED: "none of its events is unresolved",
 }
 
 
@@ -37,7 +37,7 @@ def mark(before: Seen | None, cluster: Cluster) -> str:
     if now.rank > before.rank:
         return WORSE
     if before.unresolved and not now.unresolved:
-        return HEALED
+        return RESOLVED
     if now.rank < before.rank:
         return BETTER
     return GREW if now.failures > before.failures else ""

@@ -135,10 +135,15 @@ SELECT n.*, CASE WHEN n.was_first IS NULL OR n.was_first <> n.first_failed_at TH
                                     WHERE k.event_id = g.event_id AND k.attempt_no > g.first_attempt
                                       AND k.outcome = 'SYNCED' ORDER BY k.attempt_no LIMIT 1), 9223372036854775807) END
                  AS recovered_at,
-               CASE t.outcome WHEN 'SYNCED' THEN 1 ELSE 0 END AS recovered, g.newest, g.was_failures, g.was_first,
+               CASE WHEN t.outcome = 'SYNCED' AND NOT EXISTS
+                         (SELECT 1 FROM known_decision d
+                           WHERE d.event_id = g.event_id AND d.after_attempt >= g.first_failed_no
+                             AND d.after_attempt < t.attempts)
+                    THEN 1 ELSE 0 END AS recovered, g.newest, g.was_failures, g.was_first,
                g.was_recovered_at, g.was_recovered
           FROM (SELECT m.event_id, m.cluster_id, sum(m.failures) AS failures, min(m.first_failed_at) AS first_failed_at,
                        max(m.last_failed_at) AS last_failed_at, min(m.first_attempt) AS first_attempt,
+                       min(min(m.first_attempt)) OVER (PARTITION BY m.event_id) AS first_failed_no,
                        max(m.newest) AS newest, coalesce(max(m.was_failures), 0) AS was_failures,
                        max(m.was_first) AS was_first, max(m.was_first_attempt) AS was_first_attempt,
                        max(m.was_recovered_at) AS was_recovered_at, coalesce(max(m.was_recovered), 0) AS was_recovered

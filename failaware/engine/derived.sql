@@ -42,7 +42,7 @@ CREATE TABLE event_cluster (           -- one row an event and a cluster it fail
   last_failed_at  INTEGER NOT NULL,
   first_attempt   INTEGER NOT NULL,    -- the lowest number of an attempt that failed with it
   recovered_at    INTEGER NOT NULL,    -- when the next attempt that succeeded ended; 2^63 - 1: none has
-  recovered       INTEGER NOT NULL,    -- 1: the event's last attempt succeeded
+  recovered       INTEGER NOT NULL,    -- 1: its last attempt succeeded, and nobody decided on it since it failed first
   PRIMARY KEY (event_id, cluster_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX event_cluster_entry ON event_cluster (cluster_id, first_failed_at);
@@ -66,7 +66,7 @@ CREATE TABLE failure_cluster (
   template        TEXT NOT NULL,
   failures        INTEGER NOT NULL,
   events          INTEGER NOT NULL,    -- distinct events that failed with it
-  recovered       INTEGER NOT NULL,    -- of these, SYNCED now
+  recovered       INTEGER NOT NULL,    -- of these, as in event_cluster
   episodes        INTEGER NOT NULL,    -- runs of hours in which new events entered
   comebacks       INTEGER NOT NULL,    -- events that entered when every event before had been SYNCED after it failed
   first_failed_at INTEGER,

@@ -36,7 +36,8 @@ class Changed(NamedTuple):
     """An event or a cluster that is not as it was: `change` is new, back, worse, better or gone.
 
     `before` is None where there was no severity then. `how` is how it stands at the later moment: of an event recovered
-    (SYNCED), dismissed, requeued (PENDING), failed or dead; of a cluster unresolved or nothing unresolved.
+    (SYNCED without a decision), synced (after one), dismissed, requeued (PENDING), failed or dead; of a cluster
+    unresolved or nothing unresolved.
     """
 
     change: str

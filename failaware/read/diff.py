@@ -30,7 +30,8 @@ _TITLE = {
     "cluster": "(SELECT c.event_type || '  ' || c.template FROM failure_cluster c WHERE c.cluster_id = after.id)",
 }
 _HOW = {
-    "event": "(SELECT CASE WHEN e.dismissed = 1 THEN 'dismissed' WHEN e.sync_status = 'SYNCED' THEN 'recovered' "
+    "event": "(SELECT CASE WHEN e.dismissed = 1 THEN 'dismissed' "
+    "WHEN EXISTS (SELECT 1 FROM event_cluster m WHERE m.event_id = after.id AND m.recovered = 1) THEN 'recovered' "
     "WHEN e.sync_status = 'PENDING' THEN 'requeued' ELSE lower(e.sync_status) END "
     "FROM event_state e WHERE e.event_id = after.id)",
     "cluster": "CASE after.stands WHEN 1 THEN 'unresolved' ELSE 'nothing unresolved' END",

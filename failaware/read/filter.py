@@ -198,7 +198,7 @@ def _status(condition: Condition, value: str, _now: int) -> str:
 
 
 def _cluster_status(_condition: Condition, value: str, _now: int) -> str:
-    sql = {"UNRESOLVED": "unresolved > 0", "RECOVERED": "unresolved = 0", "DEAD": "dead > 0", "FAILED": "retrying > 0"}
+    sql = {"UNRESOLVED": "unresolved > 0", "RESOLVED": "unresolved = 0", "DEAD": "dead > 0", "FAILED": "retrying > 0"}
     if value.upper() not in sql:
         hint = _meant(value.upper(), sql) or f"there are {', '.join(sql)}"
         raise FilterError(f"'{value}' is not a status of clusters; {hint}")

@@ -1,4 +1,4 @@
-"""Self-healed: what failed and then was SYNCED without a person's decision in between, and what that cost."""
+"""Recovered: what failed and then was SYNCED without a person's decision in between, and what that cost."""
 
 from array import array
 from collections import defaultdict
@@ -12,17 +12,19 @@ from failaware.model import Cluster
 from failaware.model.patterns import Healed, HealedCluster, Healing
 from failaware.read.clusters import matching
 
-# A decision lies in between if it came after the first failed attempt and before the one that succeeded: by counting
-# attempts, as the fold does. After a dismissal alone, a success that came late is neither healed nor helped.
-_DECIDED = """
-SELECT d.event_id, max(CASE d.decision WHEN 'REQUEUE' THEN 1 ELSE 0 END)
-  FROM decision_log d JOIN event_state s ON s.event_id = d.event_id AND d.decision <> 'ERASE'
- WHERE s.last_success = s.attempts AND d.after_attempt < s.attempts AND d.after_attempt >=
-       (SELECT min(a.attempt_no) FROM attempt_log a WHERE a.event_id = d.event_id AND a.outcome = 'FAILED')
- GROUP BY d.event_id
+# Events that were SYNCED with a requeue in between: after the first failed attempt and before the last one, by counting
+# attempts, as the fold does. After a dismissal alone, a success that came late is neither recovered nor helped.
+_HELPED = """
+SELECT m.event_id, m.cluster_id
+  FROM (SELECT DISTINCT d.event_id
+          FROM decision_log d JOIN event_state s ON s.event_id = d.event_id
+         WHERE d.decision = 'REQUEUE' AND s.sync_status = 'SYNCED' AND d.after_attempt < s.attempts
+           AND d.after_attempt >= (SELECT min(c.first_attempt) FROM event_cluster c WHERE c.event_id = d.event_id)) AS h
+  JOIN event_cluster m ON m.event_id = h.event_id
+ WHERE {which}
 """
 # In pages, in the order in which the rows lie; the + keeps SQLite from looking for the clusters first and sorting then.
-_ENDED = """
+_RECOVERED = """
 SELECT m.event_id, m.cluster_id, m.failures, m.first_failed_at, m.recovered_at
   FROM event_cluster m
  WHERE (m.event_id, m.cluster_id) > (:event, :cluster) AND m.recovered = 1 AND {which}
@@ -30,8 +32,8 @@ SELECT m.event_id, m.cluster_id, m.failures, m.first_failed_at, m.recovered_at
 """
 _PAGE = 20_000
 
-Ended = tuple[int, int, int, int, int]
-"""An event that is SYNCED, a cluster it had failed with, how often, from when, and when it succeeded next."""
+Recovery = tuple[int, int, int, int, int]
+"""An event that recovered, a cluster it had failed with, how often, from when, and when it succeeded next."""
 
 
 class _Course:
@@ -56,35 +58,32 @@ def healed(db: Reader, where: str, *, now: int) -> Healed:
     with db.snapshot():
         sql, parameters = matching(db, where, now=now)
         clusters = [Cluster(*row) for row in db.query(sql, parameters)]
-        decided: dict[int, int] = dict(db.query(_DECIDED))
         which = f"+m.cluster_id IN (SELECT cluster_id FROM ({sql}) AS chosen)" if where.strip() else "true"
-        for event_id, rows in groupby(_ended(db, which, parameters), key=itemgetter(0)):
-            _count(list(rows), decided.get(event_id), courses, total)
+        for _, rows in groupby(_recovered(db, which, parameters), key=itemgetter(0)):
+            _count(list(rows), courses, total)
+        helped = db.query(_HELPED.format(which=which), parameters)
+    for _, cluster_id in helped:
+        courses[cluster_id].helped += 1
+    total.helped = len({event_id for event_id, _ in helped})
     found = [_named(cluster, courses[cluster.cluster_id]) for cluster in clusters if cluster.cluster_id in courses]
     found.sort(key=lambda row: (-row.healing.attempts, -row.healing.total_delay, -row.healing.helped, row.cluster_id))
     return Healed(tuple(found), total.healing())
 
 
-def _ended(db: Reader, which: str, parameters: dict[str, Any]) -> Iterator[Ended]:
+def _recovered(db: Reader, which: str, parameters: dict[str, Any]) -> Iterator[Recovery]:
     """All there are, event by event; only a page of them is held."""
     event_id = cluster_id = -1
     while True:
         after = {"event": event_id, "cluster": cluster_id, "page": _PAGE}
-        rows = db.query(_ENDED.format(which=which), {**parameters, **after})
+        rows = db.query(_RECOVERED.format(which=which), {**parameters, **after})
         yield from rows
         if len(rows) < _PAGE:
             return
         event_id, cluster_id = rows[-1][:2]
 
 
-def _count(rows: list[Ended], requeued: int | None, courses: dict[int, _Course], total: _Course) -> None:
-    """Count one event; `requeued` is None where nobody decided anything in between."""
-    if requeued is not None:
-        total.helped += requeued
-        for _, cluster_id, *_ in rows:
-            if requeued:
-                courses[cluster_id].helped += 1
-        return
+def _count(rows: list[Recovery], courses: dict[int, _Course], total: _Course) -> None:
+    """Count one event."""
     for _, cluster_id, failures, began, ended in rows:
         course, delay = courses[cluster_id], max(ended - began, 0)
         course.attempts += failures

@@ -6,7 +6,7 @@ _VALUES: dict[str, tuple[str, ...]] = {
     "since": ("1h", "24h", "7d", "today", "yesterday"),
     "until": ("1h", "24h", "today", "yesterday"),
 }
-_OF_CLUSTERS = _VALUES | {"status": ("UNRESOLVED", "RECOVERED", "DEAD", "FAILED")}
+_OF_CLUSTERS = _VALUES | {"status": ("UNRESOLVED", "RESOLVED", "DEAD", "FAILED")}
 
 
 def values(field: str, *, clusters: bool) -> tuple[str, ...]:

@@ -72,7 +72,7 @@ def bash(line, cwd, **env):
         ("failaware events stat", {"status:"}),
         ("failaware events status:D", {"DEAD", "DISMISSED"}),  # bash itself puts what stands before a colon
         ("failaware events status:DEAD,FAI", {"DEAD,FAILED"}),
-        ("failaware clusters status:R", {"RECOVERED"}),
+        ("failaware clusters status:R", {"RESOLVED"}),
         ("failaware events type:shop.", {"shop.order", "shop.stock"}),
         ("failaware requeue --where type:mai", {"mail"}),
         ("failaware event ", {"1", "2", "3"}),

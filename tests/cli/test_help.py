@@ -142,7 +142,7 @@ def test_without_a_command_there_is_help(tmp_path):
         (["events", "status:xyz"], "'xyz' is not a status; there are PENDING, FAILED, DEAD, SYNCED, UNRESOLVED, DIS"),
         (["events", "severity:hihg+"], "'hihg+' is not a severity; did you mean 'HIGH'?"),
         (["clusters", "severity:xyz"], "'xyz' is not a severity; there are LOW, MEDIUM, HIGH, CRITICAL, and HIGH+"),
-        (["clusters", "status:recoverd"], "'recoverd' is not a status of clusters; did you mean 'RECOVERED'?"),
+        (["clusters", "status:resolvd"], "'resolvd' is not a status of clusters; did you mean 'RESOLVED'?"),
         (["help", "filtres"], "there is no topic or command 'filtres'; did you mean 'filters'?"),
         (["help", "../main"], "'failaware help' lists what there is"),
         (["evil\x1b[31m\n"], "there is no command 'evil\\x1b[31m\\n'"),

@@ -305,7 +305,7 @@ class Model:
         comebacks = sum(
             all(until < entry[0] for began, other, until in spells if (began, other) < entry) for entry in entries[1:]
         )
-        recovered = sum(self.synced(event) for _, event in entries)
+        recovered = sum(self.synced(event) and not self.decided(event) for _, event in entries)
         return (
             len(entries),
             len(failed),
@@ -316,6 +316,10 @@ class Model:
             failed[-1],
             self.cluster_rule(error, len(entries), episodes, comebacks),
         )
+
+    def decided(self, event):
+        first = next(number for number, attempt in enumerate(self.tries[event], 1) if attempt.failure)
+        return any(first <= after < len(self.tries[event]) for _, after, _ in self.decisions[event])
 
     def cluster_rule(self, error, events, episodes, comebacks):
         last_errors = {

@@ -1,5 +1,7 @@
 """Each rule on both sides of its threshold, and what a cluster's episodes and comebacks are."""
 
+from contextlib import suppress
+
 import pytest
 
 from failaware import Store, UsageError
@@ -200,6 +202,34 @@ def test_an_event_that_fails_with_another_error_leaves_its_cluster_unresolved_by
     assert (clusters["Other"].events, clusters["Other"].unresolved) == (1, 1)
     history.attempt(first, START + 9, synced=True)
     assert inspector.cluster(clusters["GatewayTimeout"].cluster_id).severity is None
+
+
+@pytest.mark.parametrize("decide", ["requeue", "dismiss"])
+def test_an_event_that_succeeded_after_a_decision_is_not_recovered(decide, store, inspector):
+    """Recovered means the same in every report: succeeded on a later attempt, without a decision."""
+
+    def attempt(key, error=None):
+        with suppress(OSError), store.attempt("backup", key=key):
+            if error:
+                raise error
+
+    for key in ("on retry", "after a decision"):
+        attempt(key, OSError("disk full"))
+    getattr(store, decide)([2], because="the disk is replaced")
+    for key in ("on retry", "after a decision"):
+        attempt(key)
+    (cluster,) = inspector.clusters()
+    (healed,) = inspector.patterns.healed().clusters
+    assert cluster.recovered == healed.healing.healed == 1
+    assert healed.healing.helped == (decide == "requeue")
+    (behind,) = (
+        b for b in inspector.explain(f"cluster/{cluster.cluster_id}", facts=True).behind if b.number == "recovered"
+    )
+    assert (behind.value, behind.ids) == (1, (1,))
+    with inspector.as_of(0) as then:
+        changes = {change.entity_id: change.how for change in then.diff(inspector.now()).events}
+    assert changes == {1: "recovered", 2: "synced"}
+    assert [c.cluster_id for c in inspector.clusters("status:RESOLVED")] == [cluster.cluster_id]
 
 
 def test_an_event_that_fails_again_after_it_was_synced_is_not_recovered(history, inspector):

@@ -74,7 +74,7 @@ class Cluster:
 
     @cached_property
     def recovered(self):
-        return sum(not state.last.failed for state in self.members)
+        return sum(state.recovered for state in self.members)
 
     @cached_property
     def first_failed_at(self):

@@ -54,7 +54,7 @@ def words_of_clusters(random, oracle, ids):
     severity = random.choice(LEVELS)
     words = [
         ("status:UNRESOLVED", lambda c: bool(c.unresolved)),
-        ("status:RECOVERED", lambda c: not c.unresolved),
+        ("status:RESOLVED", lambda c: not c.unresolved),
         ("status:DEAD", lambda c: c.standing("DEAD") > 0),
         ("status:FAILED", lambda c: c.standing("FAILED") > 0),
         (f"severity:{severity}", lambda c: c.severity == severity),

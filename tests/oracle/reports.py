@@ -80,9 +80,8 @@ class Oracle:
         for state in {state.event.event_id: state for cluster in clusters for state in cluster.members}.values():
             if state.last.failed:
                 continue
-            between = [d.kind for d in state.decisions if state.failures[0].number <= d.after < state.count]
-            helped += "REQUEUE" in between
-            if not between:
+            helped += "REQUEUE" in state.decided
+            if state.recovered:
                 mine = [cluster for cluster in clusters if state in cluster.members]
                 healed += 1
                 attempts += sum(len(cluster.failures(state)) for cluster in mine)
@@ -147,7 +146,8 @@ def diff(before, after, kind):
         if kind == "event" and was is not None and not was.failures:
             was = None
         if kind == "event":
-            how = {"SYNCED": "recovered", "PENDING": "requeued"}.get(entity.stands, entity.stands.lower())
+            how = "requeued" if entity.stands == "PENDING" else entity.stands.lower()
+            how = "recovered" if entity.recovered and not entity.dismissed else how
         else:
             how = "unresolved" if entity.unresolved else "nothing unresolved"
         if was is None:

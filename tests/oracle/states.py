@@ -52,6 +52,17 @@ class State:
         return self.status in ("FAILED", "DEAD") and not self.dismissed
 
     @cached_property
+    def decided(self):
+        """The decisions between its first failed attempt and its last one."""
+        first = self.failures[0].number if self.failures else self.count
+        return [decision.kind for decision in self.decisions if first <= decision.after < self.count]
+
+    @cached_property
+    def recovered(self):
+        """It succeeded on a later attempt, without a decision."""
+        return bool(self.failures) and not self.last.failed and not self.decided
+
+    @cached_property
     def retries(self):
         """Attempts that followed a failed one."""
         return sum(attempt is not self.last for attempt in self.failures)

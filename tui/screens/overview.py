@@ -82,7 +82,7 @@ class Overview(Listing):
         Binding("e", "events", "All events"),
         Binding("M", "seen", "All seen", show=False),
     ]
-    statuses = ("UNRESOLVED", "DEAD", "FAILED", "RECOVERED")
+    statuses = ("UNRESOLVED", "DEAD", "FAILED", "RESOLVED")
     crumb = "failaware"
 
     def __init__(self) -> None:

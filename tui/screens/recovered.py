@@ -33,7 +33,7 @@ class HealedScreen(Listing):
     """Clusters by what their healing cost."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("r", "again", "Read again", show=False)]
-    statuses = ("UNRESOLVED", "DEAD", "FAILED", "RECOVERED")
+    statuses = ("UNRESOLVED", "DEAD", "FAILED", "RESOLVED")
     crumb = "healed"
 
     def __init__(self, where: str = "") -> None:
