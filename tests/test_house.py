@@ -11,7 +11,7 @@ VALUES = {
     *(f"failaware.{name}" for name in ("digest", "errors", "json_text", "model", "place", "text", "version", "warn"))
 }
 LAYERS = {  # package: the packages it may import; the longest name that a module's begins with is its package
-    **{value: VALUES for value in VALUES},
+    **dict.fromkeys(VALUES, VALUES),
     "failaware.clock": set(),
     "failaware.capture": VALUES,
     "failaware.engine": VALUES | {"failaware.engine.sqlite", "failaware.engine.postgres"},
