@@ -45,8 +45,10 @@ $(BENCH_READY): $(READY) requirements-bench.txt
 demo: $(READY)
 	@$(BIN)/failaware demo
 
+# Bytecode is kept even where PYTHONDONTWRITEBYTECODE is set: each of some hundred processes would compile everything.
 test: $(READY)
-	@FAILAWARE_TESTS=$(SIZE) $(BIN)/python -m pytest -n auto --dist worksteal
+	@PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX=$(CURDIR)/.venv/pycache FAILAWARE_TESTS=$(SIZE) \
+	  $(BIN)/python -m pytest -n auto --dist worksteal
 
 check: $(READY)
 	@$(BIN)/ruff format --check .

@@ -66,6 +66,9 @@ def clock():
 # What is the same on both engines once a store is open: `make test` runs only the tests marked as tour on PostgreSQL.
 _TOURED = ("tests/tui/", "tests/integrations/test_pytest", "tests/integrations/test_sentry", "tests/cli/test_exec")
 
+# What depends on the engine case by case: `make test` runs all cases on PostgreSQL; elsewhere, each test's first one.
+_EACH_CASE = ("tests/engine/", "tests/derive/", "tests/read/", "tests/facts/test_key", "tests/test_times")
+
 
 def pytest_generate_tests(metafunc):
     """Whatever has a store runs on both engines, but for what is marked as about one of them."""
@@ -74,6 +77,21 @@ def pytest_generate_tests(metafunc):
         if metafunc.definition.nodeid.startswith(_TOURED) and not metafunc.definition.get_closest_marker("tour"):
             only = only or sized(["sqlite"], [])
         metafunc.parametrize("engine", only or ["sqlite", "postgres"])
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave out the other cases on PostgreSQL, unless they are asked for by name."""
+    if sized(False, True) or any("::" in argument for argument in config.args):
+        return
+    first = {}
+    kept, left_out = [], []
+    for item in items:
+        on_postgres = hasattr(item, "callspec") and item.callspec.params.get("engine") == "postgres"
+        thinned = on_postgres and not item.nodeid.startswith(_EACH_CASE) and not item.get_closest_marker("postgres")
+        test = item.nodeid.partition("[")[0]
+        (kept if not thinned or first.setdefault(test, item) is item else left_out).append(item)
+    items[:] = kept
+    config.hook.pytest_deselected(items=left_out)
 
 
 @pytest.fixture(scope="session")
