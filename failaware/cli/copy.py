@@ -4,6 +4,7 @@ import argparse
 
 from failaware.cli import printer
 from failaware.cli.progress import bar
+from failaware.derive.settings import archive_of
 from failaware.errors import UsageError
 from failaware.ledger.compare import derived_alike, differences
 from failaware.ledger.copy import copy_facts
@@ -33,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
             added += copy_facts(source.db, target, progress)
             with Inspector.open(args.target) as copy:
                 found, alike = list(differences(source.db, copy.db)), derived_alike(source.db, copy.db)
-        finish(target)
+        finish(target, archive=archive_of(source.db))
     for difference in found:
         printer.say(f"{difference}; 'failaware verify' says which of the two is right")
     if found:

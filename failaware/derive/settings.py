@@ -74,7 +74,7 @@ def load_key(db: Reader) -> bytes | None:
 
 
 def save_rule(db: Deriver, name: str, text: str) -> None:
-    """Keep the policy, the grouping rules or the key of another store, to the letter. A rebuild must follow.
+    """Keep a policy, grouping rules, key or number of an archive from another store unchanged. A rebuild must follow.
 
     Raises:
         UsageError: it is none of them, or makes no sense.
@@ -85,8 +85,11 @@ def save_rule(db: Deriver, name: str, text: str) -> None:
         from failaware.derive.grouping.groups import GroupingRules
 
         GroupingRules.from_toml(text, origin="the grouping rules of the export")
+    elif name == _ARCHIVE:
+        if not re.fullmatch(r"[1-9][0-9]{0,15}", text):
+            raise UsageError("the number of the archive in the export is not a positive whole number")
     elif name != _KEY:
-        raise UsageError(f"the export has a setting '{name:.40}', which is none of {', '.join(_CARRIED)}")
+        raise UsageError(f"the export has a setting '{name:.40}', which is none of {', '.join((_ARCHIVE, *_CARRIED))}")
     elif not _HEX_KEY.fullmatch(text):
         raise UsageError("the key of the export is not 64 hexadecimal digits")
     _save(db, name, text)
@@ -129,6 +132,12 @@ def archive_of(db: Reader) -> int | None:
     """The archive that this store is; None: it is a store that is lived in."""
     rows = db.query("SELECT value FROM main.setting WHERE name = ?", (_ARCHIVE,))  # also beside it
     return int(rows[0][0]) if rows else None
+
+
+def load_exported(db: Reader) -> list[tuple[str, str]]:
+    """What an export carries: what a copy does, and of an archive that it is one."""
+    archive = archive_of(db)
+    return load_rules(db) + ([] if archive is None else [(_ARCHIVE, str(archive))])
 
 
 def _setting(db: Reader, name: str) -> str | None:

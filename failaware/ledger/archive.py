@@ -6,20 +6,19 @@ that are here.
 """
 
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import NamedTuple
 
 from failaware.derive.fold import rebuild
 from failaware.derive.rules import Policy
-from failaware.derive.settings import load_rules, mark_as_archive
+from failaware.derive.settings import load_rules
 from failaware.engine import Reader, Writer
 from failaware.engine.guards import FACTS
 from failaware.errors import UsageError
 from failaware.facts import append
 from failaware.ledger.catalogue import ARCHIVE, FACT_KINDS, MOVED, SEAL, SETTING, Kind
 from failaware.ledger.id_ranges import Ranges, digest_of_runs
-from failaware.ledger.sealing import Commits
-from failaware.ledger.transfer import Fact, newest, read, take_over
+from failaware.ledger.sealing import Commits, seal_archive
+from failaware.ledger.transfer import Fact, finish, newest, read, take_over
 
 _PAGE = 10_000
 _COPIED = 2_000  # facts in one transaction of the archive
@@ -134,7 +133,7 @@ def fill(
         for facts in (*_facts(source, kind, _all(source, kind)), of_this):
             if facts:
                 take_over(target, kind, facts)
-    target.write(partial(mark_as_archive, archive_id=archive.archive_id))
+    finish(target, archive=archive.archive_id)
 
 
 def _facts(source: Reader, kind: Kind, ids: Ranges) -> Iterator[list[Fact]]:
@@ -174,6 +173,7 @@ def remove(db: Writer, archive: Archive, chosen: Chosen, policy: Policy) -> None
         raise UsageError("another archive was made meanwhile, and nothing was moved; archive again")
     db.append("archive_log", Archive._fields, [archive])
     db.append("moved_log", _MOVED, _moved(db, archive, chosen))
+    seal_archive(db, archive.archived_at)
     for table in _ORDER:
         of_table, key = FACTS[table].moved_with
         db.execute_many(f"DELETE FROM {table} WHERE {key} BETWEEN ? AND ?", list(chosen.moved[of_table]))

@@ -6,7 +6,7 @@ What a damaged file still gives is saved: what cannot be read is left out, and c
 import json
 from collections.abc import Callable, Iterator
 
-from failaware.derive.settings import load_rules
+from failaware.derive.settings import load_exported
 from failaware.engine import Reader
 from failaware.engine.pages import next_id
 from failaware.errors import StoreCorrupt
@@ -89,7 +89,7 @@ class Export:
         try:
             return [
                 json_harmless(_line({"fact": SETTING.name, "name": name, "value": text}))
-                for name, text in load_rules(self._db)
+                for name, text in load_exported(self._db)
             ]
         except (StoreCorrupt, TypeError):  # or what stands there is no text
             self.lost += 1

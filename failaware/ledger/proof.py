@@ -9,7 +9,19 @@ from failaware.derive.settings import archive_of, load_key
 from failaware.engine import Reader
 from failaware.engine.guards import FACTS
 from failaware.ledger.id_ranges import Ranges, digest_of_runs, moved
-from failaware.ledger.seals import BY_TABLE, KEPT, NO_SEAL, NOTHING, SEALED, Head, Seal, digests, head, seal_digest
+from failaware.ledger.seals import (
+    BY_TABLE,
+    KEPT,
+    NO_SEAL,
+    NOTHING,
+    SEALED,
+    SEALED_AT_ONCE,
+    Head,
+    Seal,
+    digests,
+    head,
+    seal_digest,
+)
 from failaware.model import NEVER
 
 Find = Callable[[str, str], None]
@@ -178,6 +190,12 @@ class Proof:
             below = self._db.query(f"SELECT {sealed.key} FROM {sealed.table} WHERE {sealed.key} < 1")
             for (number,) in below:
                 self._find(f"{sealed.table} {number}", "was inserted by someone else: its number is never given")
+
+        for table in SEALED_AT_ONCE:
+            key, end = BY_TABLE[table].key, self._ends[table]
+            for number, archive in self._db.query(f"SELECT {key}, archive_id FROM {table} WHERE {key} > ?", (end,)):
+                if archive != self.archive:  # an archive cannot hold the seal that came after it
+                    self._find(f"{table} {number}", "was inserted by someone else: archiving seals it at once")
 
     def _contradictions(self) -> None:
         for table, sql, problem in _CONTRADICTIONS:

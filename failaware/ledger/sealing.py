@@ -3,13 +3,13 @@
 The digests are made outside any transaction, since facts do not change; only the seals are written in one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Protocol, TypeVar
 
 from failaware.derive.settings import seals_are_held
 from failaware.engine import Reader, Writer
 from failaware.errors import UsageError
-from failaware.ledger.seals import SEALED, Head, Seal, digests, head, make_seal
+from failaware.ledger.seals import SEALED, SEALED_AT_ONCE, Head, Seal, digests, head, make_seal
 
 T = TypeVar("T")
 
@@ -18,6 +18,8 @@ RANGE = 2_048
 
 EVERY_US = 3_600_000_000
 """After this hour (µs) fewer are sealed too."""
+
+_LATER = tuple(sealed.table for sealed in SEALED if sealed.table not in SEALED_AT_ONCE)
 
 _REACHED = " UNION ALL ".join(
     f"SELECT '{sealed.table}', (SELECT coalesce(max(last_id), 0) FROM seal_log WHERE of_table = '{sealed.table}'), "
@@ -61,14 +63,25 @@ def seal_round(store: Commits, now: int) -> bool:
     return bool(seals)
 
 
-def next_seals(db: Reader, now: int) -> list[Seal]:
+def seal_archive(db: Writer, now: int) -> None:
+    """Seal the rows that say what an archive holds, in the transaction that deletes these facts here.
+
+    Raises:
+        UsageError: facts are being taken over from another store, with their seals.
+    """
+    must_not_be_held(db)
+    while seals := next_seals(db, now, SEALED_AT_ONCE):
+        append(db, seals)
+
+
+def next_seals(db: Reader, now: int, tables: Collection[str] = _LATER) -> list[Seal]:
     """The seals over the next range of each table that has unsealed facts; none while facts are taken over."""
     if seals_are_held(db):
         return []
     before, seals, reached = head(db), [], _reached(db)
     for sealed in SEALED:
         last, newest = reached[sealed.table]
-        if newest > last:
+        if newest > last and sealed.table in tables:
             ids = (last + 1, min(newest, last + RANGE))
             facts = digests(db, sealed, *ids)
             if not facts:  # someone else gave a number far beyond, which `verify` tells; the way there has no end
@@ -97,7 +110,8 @@ def must_not_be_held(db: Reader) -> None:
 def _is_due(db: Reader, now: int) -> bool:
     if seals_are_held(db):
         return False
-    waiting = max(newest - last for last, newest in _reached(db).values())
+    reached = _reached(db)
+    waiting = max(newest - last for last, newest in map(reached.__getitem__, _LATER))
     return waiting >= RANGE or (waiting > 0 and now >= head(db).sealed_at + EVERY_US)
 
 

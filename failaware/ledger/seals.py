@@ -100,6 +100,9 @@ SEALED = (
 
 BY_TABLE = {sealed.table: sealed for sealed in SEALED}
 
+SEALED_AT_ONCE = ("archive_log", "moved_log")
+"""Sealed in the transaction that deletes what they name, never later: others inserted an unsealed row of these."""
+
 
 class Seal(NamedTuple):
     """One link of the chain, over the facts of one table whose ids lie in a range."""

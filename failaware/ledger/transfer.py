@@ -1,11 +1,21 @@
 """Facts taken over from another store, or from its export, with the ids and under the seals that they had there."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from failaware.derive.fold import fold, rebuild
 from failaware.derive.scope import just_appended
-from failaware.derive.settings import drop_rules, hold_seals, load_policy, load_rules, release_seals, save_rule
+from failaware.derive.settings import (
+    archive_of,
+    drop_rules,
+    hold_seals,
+    load_policy,
+    load_rules,
+    mark_as_archive,
+    release_seals,
+    save_rule,
+)
 from failaware.engine import Reader, Writer
 from failaware.errors import UsageError
 from failaware.ledger.catalogue import EVENT, FACT_KINDS, SETTING, Kind
@@ -33,9 +43,9 @@ def take_over(store: Commits, kind: Kind, facts: Sequence[Fact]) -> int:
         raise
 
 
-def finish(store: Commits) -> None:
-    """All is taken over: from now on the store lives by itself."""
-    store.write(release_seals)
+def finish(store: Commits, *, archive: int | None = None) -> None:
+    """All facts are taken over: from now on the store accepts new ones, or is this archive, which does not."""
+    store.write(release_seals if archive is None else partial(mark_as_archive, archive_id=archive))
 
 
 def _restore(db: Writer, kind: Kind, facts: Sequence[Fact]) -> int:
@@ -130,7 +140,10 @@ class Restoring:
         missing = sum(newest(self._db, kind) - _count(self._db, kind) for kind in FACT_KINDS)
         if lost and missing > moved_ids + lost:
             raise UsageError(f"the export says that {lost:,} facts were lost, but {missing - moved_ids:,} are missing")
-        release_seals(self._db)
+        if archive_of(self._db) is None:
+            release_seals(self._db)
+        else:  # nothing is ever sealed in an archive
+            hold_seals(self._db)
         if self.added:
             rebuild(self._db, load_policy(self._db))
         problems: list[str] = []
@@ -148,7 +161,7 @@ def _settings(db: Writer, facts: Sequence[Fact]) -> int:
     if different := here.symmetric_difference(facts):
         if has_facts(db):
             name = min(different)[0]
-            raise UsageError(f"this store derives by another {name} than the export; take it into a new file")
+            raise UsageError(f"this store has another {name} than the export; take it into a new file")
         drop_rules(db)
         for name, text in facts:
             save_rule(db, name, text)

@@ -1,6 +1,7 @@
 """Archiving moves old facts that are settled to a file that is a store, and proves that none was lost on the way."""
 
 import itertools
+import json
 import signal
 import sqlite3
 import subprocess
@@ -16,7 +17,8 @@ from failaware import Handlers, Inspector, NotFound, Permanent, Retry, Store, Us
 from failaware.cli.main import main
 from failaware.engine.guards import FACTS
 from failaware.ledger import archive
-from failaware.ledger.sealing import seal_all
+from failaware.ledger.id_ranges import digest_of_runs
+from failaware.ledger.sealing import seal_all, seal_what_is_due
 from failaware.ledger.verify import verify
 from failaware.model import NewReject
 from tests import processes
@@ -168,6 +170,60 @@ def test_whatever_is_changed_in_one_of_the_two_is_found(
         db.execute(sql)
     found = {finding.where: finding.problem for finding in verify(place, facts_only=True).findings}
     assert problem in found[which]
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_an_archive_that_somebody_else_invents_is_found(lived, path, clock, later):
+    """With the right counts and the right digest, and by statements that no guard refuses."""
+    seal_all(lived, clock())
+    runs = [("event_log", 1, 2), ("attempt_log", 1, 2)]
+    with plain(path) as db:
+        forged = (1, "old.db", 2, clock(), "ann", "old", clock(), digest_of_runs(runs))
+        db.execute("INSERT INTO archive_log VALUES (?, ?, ?, ?, ?, ?, ?, ?)", forged)
+        for number, run in enumerate(runs, start=1):
+            db.execute("INSERT INTO moved_log VALUES (?, 1, ?, ?, ?)", (number, *run))
+        for statement in ("event_key WHERE event_id", "attempt_log WHERE attempt_id", "event_log WHERE event_id"):
+            db.execute(f"DELETE FROM {statement} IN (1, 2)")
+    if later:  # whoever seals next does not make it true
+        clock.advance(24 * 3600)
+        lived.record("job", "new")
+        seal_what_is_due(lived, clock())
+        seal_all(lived, clock())
+    found = {finding.where: finding.problem for finding in verify(path, facts_only=True).findings}
+    for where in ("archive_log 1", "moved_log 1", "moved_log 2"):
+        assert "was inserted by someone else" in found[where]
+
+
+@pytest.mark.parametrize("way", ["restore", "copy"])
+def test_an_archive_comes_back_from_its_export_and_its_copy_as_an_archive(
+    lived, path, clock, tmp_path, monkeypatch, way
+):
+    go_by(monkeypatch, clock)
+    file, other = tmp_path / "old.db", tmp_path / "other.db"
+    move(path, file, "36h")
+    if way == "restore":
+        assert main(["--db", str(file), "export", "--out", str(tmp_path / "x")]) == 0
+        assert main(["--db", str(other), "restore", str(tmp_path / "x")]) == 0
+    else:
+        assert main(["copy", str(file), str(other)]) == 0
+    assert facts(other) == facts(file)
+    found = verify(other)
+    assert found == verify(file)
+    assert (found.findings, found.archives[0].here) == ((), True)
+    with pytest.raises(UsageError, match="archive"):
+        Store.open(other)
+
+
+@pytest.mark.parametrize(("archive", "problem"), [("9", "never made"), ("x", "whole number"), ("0", "whole number")])
+def test_an_export_that_says_of_itself_that_it_is_an_archive_has_to_be_one(
+    lived, path, tmp_path, archive, problem, capsys
+):
+    main(["--db", str(path), "export", "--out", str(tmp_path / "x")])
+    lines = (tmp_path / "x").read_text().splitlines()
+    lines.insert(1, json.dumps({"fact": "setting", "name": "archive", "value": archive}))
+    (tmp_path / "y").write_text("".join(f"{line}\n" for line in lines))
+    assert main(["--db", str(tmp_path / "new.db"), "restore", str(tmp_path / "y")]) == 2
+    assert problem in capsys.readouterr().err
 
 
 def test_nothing_old_a_file_that_exists_and_the_future_move_nothing(lived, path, clock, tmp_path, monkeypatch, capsys):

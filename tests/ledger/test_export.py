@@ -185,7 +185,7 @@ def test_the_rules_of_an_export_take_the_place_of_those_of_a_store_without_facts
     assert store.read(load_grouping).clusters_per_type == 3
     assert derived(store) == derived(elsewhere)
     elsewhere.rebuild(store.policy._replace(multiple_events=6))
-    with pytest.raises(UsageError, match="derives by another policy"):
+    with pytest.raises(UsageError, match="has another policy"):
         take_back(store, export(tmp_path / "elsewhere.db"), origin="x")
     assert store.policy.multiple_events == 5
 
@@ -224,7 +224,10 @@ EVENT = {
             json.dumps({"fact": "setting", "name": "grouping", "value": "no TOML"}),
             "grouping rules of the export is not TOML",
         ),
-        (json.dumps({"fact": "setting", "name": "seals", "value": "held"}), "which is none of grouping, key, policy"),
+        (
+            json.dumps({"fact": "setting", "name": "seals", "value": "held"}),
+            "which is none of archive, grouping, key, policy",
+        ),
         (b"\xff", "line 2"),
     ],
 )

@@ -11,7 +11,7 @@ import pytest
 from failaware import Handlers, Store, UsageError, Worker
 from failaware.derive.settings import hold_seals, release_seals
 from failaware.facts import append
-from failaware.ledger.sealing import EVERY_US, RANGE, next_seals, seal_all, seal_round, seal_what_is_due
+from failaware.ledger.sealing import EVERY_US, RANGE, next_seals, seal_all, seal_archive, seal_round, seal_what_is_due
 from failaware.ledger.sealing import append as append_seals
 from failaware.ledger.verify import verify
 from failaware.model import Failure, NewAttempt
@@ -98,6 +98,7 @@ def test_the_seals_of_a_store_from_before_there_were_keys_are_what_they_were(sto
             "VALUES (1, 'old.db', 0, 5, 'me', 'old', 7)"
         )
     seal_all(store, 17)
+    store.write(lambda db: seal_archive(db, 17))
     assert query(store, "SELECT digest FROM seal_log ORDER BY seal_id DESC LIMIT 1") == [(FIRST_VERSION,)]
     assert verify(path).findings == ()
 

@@ -14,7 +14,7 @@ from failaware.engine.postgres.place import parse
 from failaware.engine.schema import columns_and_keys, kept_tables
 from failaware.ingest.lines import ingest_lines
 from failaware.ledger.proof import Proof
-from failaware.ledger.sealing import seal_all
+from failaware.ledger.sealing import seal_all, seal_archive
 from failaware.ledger.seals import Head
 from failaware.ledger.verify import verify
 from tests.conftest import plain, plain_sqlite, query
@@ -40,6 +40,7 @@ def sealed(store, path):
     with plain(path) as db:
         db.execute("INSERT INTO archive_log VALUES (1, 'old.db', 0, 5, 'me', 'old', 7, NULL)")
         db.execute("INSERT INTO moved_log VALUES (1, 1, 'reject_log', 1000077, 1000088)")
+    store.write(lambda db: seal_archive(db, store.clock()))
     seal_all(store, store.clock())
     found = verify(path)
     assert found.findings == ()
