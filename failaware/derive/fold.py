@@ -7,7 +7,7 @@ Needs a Writer inside a transaction, or private tables beside a store.
 from collections.abc import Callable, Iterator
 from functools import cache, lru_cache, partial
 
-from failaware.derive.grouping.groups import Group, GroupingRules, Subject, group, overflow
+from failaware.derive.grouping.groups import Group, GroupingRules, Subject, erased_group, group, overflow
 from failaware.derive.rules import Policy
 from failaware.derive.scope import NOBODY_FAILS_AGAIN, STATEMENTS, Scope, just_appended
 from failaware.derive.settings import load_grouping, load_policy, note_derivation, save_grouping, save_policy
@@ -223,7 +223,7 @@ def _grouper(db: Deriver) -> Callable[[Row], Group]:
     def find(row: Row) -> Group:
         _, traceback, event_type, error_type, message, cause, given, erased = row
         if erased is not None:
-            found = Group(erased, error_type, ERASED, "what it was before it was erased", ERASED)
+            found = erased_group(erased, event_type, error_type, rules)
         else:
             subject = Subject(event_type, error_type, message, cause, given, partial(text_of, traceback))
             found = group(subject, rules)
@@ -242,14 +242,16 @@ def _admission(db: Deriver, rules: GroupingRules) -> Callable[[str, Group], Grou
     room: dict[str, int] = {}
 
     def admit(event_type: str, found: Group) -> Group:
-        if found.cluster_id in admitted:
+        beyond = overflow(event_type, rules)
+        if found.cluster_id in admitted or found.cluster_id == beyond.cluster_id:
             return found
         if not db.query("SELECT 1 FROM known_cluster WHERE cluster_id = ?", (found.cluster_id,)):
             if event_type not in room:
-                ((known,),) = db.query("SELECT count(*) FROM known_cluster WHERE event_type = ?", (event_type,))
+                count = "SELECT count(*) FROM known_cluster WHERE event_type = ? AND cluster_id <> ?"
+                ((known,),) = db.query(count, (event_type, beyond.cluster_id))
                 room[event_type] = rules.clusters_per_type - known
             if room[event_type] <= 0:
-                return overflow(event_type, rules)
+                return beyond
             room[event_type] -= 1
         admitted.add(found.cluster_id)
         return found

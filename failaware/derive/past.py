@@ -63,7 +63,7 @@ class Past:
         # Which clusters a type has goes by the order in which facts were appended, and not by the one of their times.
         db.execute("DROP VIEW known_cluster")
         db.execute("CREATE TEMP VIEW known_cluster AS SELECT cluster_id, event_type FROM main.failure_cluster")
-        db.execute("INSERT INTO setting SELECT name, value FROM main.setting")
+        db.execute("INSERT INTO setting SELECT name, value FROM main.setting UNION ALL VALUES ('as of', '')")
         self._policy = load_policy(db)
 
     def move(self, at: int) -> None:

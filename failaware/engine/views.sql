@@ -19,7 +19,8 @@ SELECT a.attempt_id, a.event_id, e.event_type, a.attempt_no, a.error_type, a.err
        f.cluster_id, c.template,
        ISO(a.started_at) AS started_at, ISO(a.finished_at) AS finished_at, ISO(a.retry_at) AS retry_at,
        a.because, a.worker,
-       replace(t.text, '⟨error⟩', coalesce(a.error_type, '') || ': ' || coalesce(a.error_message, '')) AS traceback
+       replace(t.text, '⟨error⟩',
+               a.error_type || CASE a.error_message WHEN '' THEN '' ELSE ': ' || a.error_message END) AS traceback
   FROM attempt_log a
   JOIN event_log e ON e.event_id = a.event_id
   JOIN failure f ON f.attempt_id = a.attempt_id

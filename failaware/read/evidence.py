@@ -52,7 +52,8 @@ _FACTS = {
 
 _NUMBERS = {
     "event": """
-      SELECT attempts, (SELECT count(*) FROM decision_log d WHERE d.event_id = s.event_id)
+      SELECT (SELECT count(*) FROM attempt_log a WHERE a.event_id = s.event_id),
+             (SELECT count(*) FROM decision_log d WHERE d.event_id = s.event_id)
         FROM event_state s WHERE event_id = :id""",
     "cluster": f"""
       SELECT {", ".join(_FACTS["cluster"])}

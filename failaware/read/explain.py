@@ -18,7 +18,8 @@ _EXAMPLE = {
 }
 _SUBJECT = """
   SELECT e.event_type, a.error_type, a.error_message, a.cause, coalesce(a.fingerprint, e.fingerprint), t.text,
-         f.cluster_id
+         f.cluster_id,
+         EXISTS (SELECT 1 FROM erasure_log x WHERE x.of_table IN ('attempt_log', 'failure') AND x.row_id = a.attempt_id)
     FROM attempt_log a
     JOIN event_log e ON e.event_id = a.event_id
     JOIN failure f ON f.attempt_id = a.attempt_id
@@ -51,16 +52,19 @@ def explain(db: Reader, entity: str) -> Explanation:
 
 
 def _grouped(db: Reader, entity_type: str, entity_id: int) -> GroupedBy | None:
-    from failaware.derive.grouping.groups import Subject, group, masked_parts, overflow
+    from failaware.derive.grouping.groups import Subject, erased_group, group, masked_parts, overflow
 
     rows = db.query(_SUBJECT + _EXAMPLE[entity_type], (entity_id,))
     if not rows:
         return None
-    event_type, error_type, message, cause, given, traceback, cluster_id = rows[0]
+    event_type, error_type, message, cause, given, traceback, cluster_id, erased = rows[0]
     rules = load_grouping(db)
     beyond = overflow(event_type, rules)
     if cluster_id == beyond.cluster_id:
         return GroupedBy(beyond.by, message or "", beyond.template, ())
+    if erased:
+        found = erased_group(cluster_id, event_type, error_type, rules)
+        return GroupedBy(found.by, found.text, found.template, ())
     found = group(Subject(event_type, error_type, message, cause, given, lambda: traceback), rules)
     return GroupedBy(found.by, found.text, found.template, masked_parts(found.text, found.template))
 

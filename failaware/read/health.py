@@ -43,7 +43,7 @@ _MOST_RETRIED = (
 )
 _OTHERS = """
   SELECT (SELECT count(*) FROM lease),
-         (SELECT CASE WHEN EXISTS (SELECT 1 FROM main.setting WHERE name = 'archive')
+         (SELECT CASE WHEN EXISTS (SELECT 1 FROM setting WHERE name IN ('archive', 'as of'))  -- whose ids have gaps
                       THEN (SELECT count(*) FROM reject_log)
                       ELSE newest - (SELECT coalesce(sum(last_id - first_id + 1), 0) FROM moved_log
                                       WHERE of_table = 'reject_log' AND last_id < newest) END

@@ -136,3 +136,15 @@ def test_other_rules_make_room(path):
 def test_a_limit_is_a_whole_number(given):
     with pytest.raises(UsageError, match="clusters_per_type is a whole number, 1 or more"):
         GroupingRules.from_toml(f"clusters_per_type = {given}")
+
+
+def test_what_was_erased_in_the_overflow_stays_there_and_takes_no_place(store):
+    """An erased failure keeps its cluster; that of all others has its own name, and counts as none of the first."""
+    store.rebuild(grouping=GroupingRules.from_toml("clusters_per_type = 1"))
+    _, second, *_ = fail(store, [("apple", 0), ("birch", 1)])
+    store.erase([second], because="gdpr")
+    store.rebuild(grouping=GroupingRules.from_toml("clusters_per_type = 2"))
+    fail(store, [("cedar", 2)])
+    beyond = "[overflow] whatever belongs to none of the first 2 clusters of this type"
+    assert templates(store) == {"apple": 1, "cedar": 1, beyond: 1}
+    assert_rebuild_changes_nothing(store)

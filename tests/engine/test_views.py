@@ -1,5 +1,6 @@
 """The views for people who open a store with another tool say what the inspector says."""
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -87,3 +88,11 @@ def test_the_schema_says_what_the_columns_are(seeded):
     texts = rows(seeded, "SELECT name, sql FROM sqlite_master WHERE sql LIKE 'CREATE %' AND type IN ('table', 'view')")
     bare = {row["name"] for row in texts if "--" not in row["sql"]}
     assert bare <= {"_sqlite_migrations", "lease", "cluster_hour", "setting"}
+
+
+def test_the_traceback_of_an_error_without_a_message_ends_as_in_the_reports(store, path, inspector):
+    with suppress(AssertionError), store.attempt("check"):
+        raise AssertionError
+    (row,) = rows(path, "SELECT traceback FROM failures")
+    assert row["traceback"] == inspector.attempt(1).traceback
+    assert row["traceback"].endswith("\nAssertionError\n")

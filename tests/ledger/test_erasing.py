@@ -179,3 +179,14 @@ def test_other_events_stay_in_the_cluster_that_a_shared_traceback_gave_them(stor
         finish(copy)
         assert derived(copy) == after
     assert verify(tmp_path / "copy.db").findings == ()
+
+
+def test_explain_says_of_an_erased_failure_that_it_stays_where_it_was(store, inspector):
+    """The mark that stands in place of the cause is no cause, and the one of the fingerprint nobody's word."""
+    event_id, *_ = fail(store, "a")
+    before = inspector.explain(f"event/{event_id}").grouped
+    assert before.by == "the message"
+    store.dismiss([event_id], because="gone")
+    store.erase([event_id], because="gdpr")
+    after = inspector.explain(f"event/{event_id}").grouped
+    assert after == ("what it was before it was erased", ERASED, ERASED, ())

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from failaware import Handlers, Inspector, StoreError, UsageError, Worker
+from failaware.ingest.lines import ingest_lines
 from tests.conftest import START, plain
 from tests.life import Life, histories
 from tests.sizes import sized
@@ -146,3 +147,13 @@ def test_a_change_of_private_tables_that_is_interrupted_is_told_as_that(store, i
             then.db.execute_many(endless, [(1,)]) if many else then.db.execute(endless, (1,))
         timer.join()
     assert inspector.health().total_events == 1
+
+
+def test_rejects_are_counted_as_of_a_moment_where_the_clock_went_back(store, inspector, clock):
+    for seconds in (60, -120, 0):  # the second is the oldest
+        ingest_lines(store, [b"{"], origin="file")
+        clock.advance(seconds)
+    with inspector.as_of(START - 60_000_000) as then:
+        assert then.health().rejects == len(then.rejects()) == 1
+    with inspector.as_of(START) as then:
+        assert then.health().rejects == len(then.rejects()) == 2

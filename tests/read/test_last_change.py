@@ -6,6 +6,7 @@ import time
 from hypothesis import given, settings
 
 from failaware import Handlers, Retry, StoreError, Worker
+from failaware.integrations.task_log import TaskLog
 from failaware.read import last_change as room
 from tests.conftest import START, query
 from tests.life import histories, lived
@@ -142,3 +143,11 @@ def test_it_can_be_ended_though_it_reads_on_connections_of_its_own(store, inspec
         inspector.connections.interrupt()
         thread.join(0.01)
     assert ended == [True]
+
+
+def test_the_attempts_behind_an_event_are_those_that_there_are(store, inspector, clock):
+    """A task queue may have left numbers out."""
+    log = TaskLog(store, "celery")
+    made = log.attempt(ConnectionError("refused"), worker="w#celery", started_at=clock())
+    log.write("17", "shop.charge", {}, [made._replace(number=5)])
+    assert inspector.explain("event/1", facts=True).behind == (("attempts", 1, "attempt", (1,)),)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from failaware.derive.grouping.expressions import problem, search
 from failaware.derive.grouping.fingerprint import ANY_PLACEHOLDER, cluster_id, cut, fingerprint, template
+from failaware.engine.guards import ERASED
 from failaware.errors import UsageError
 from failaware.model import MEMBER, MaskedPart
 from failaware.text import counted
@@ -123,6 +124,14 @@ def group(subject: Subject, rules: GroupingRules) -> Group:
         if match := rule.holds(subject):
             return _by_rule(subject, rule, match)
     return _by_message(subject)
+
+
+def erased_group(cluster_id: int, event_type: str, error_type: str | None, rules: GroupingRules) -> Group:
+    """The cluster that a failure stays in, although what decided on it was erased."""
+    beyond = overflow(event_type, rules)
+    if cluster_id == beyond.cluster_id:
+        return beyond
+    return Group(cluster_id, error_type, ERASED, "what it was before it was erased", ERASED)
 
 
 def overflow(event_type: str, rules: GroupingRules) -> Group:
