@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 
 from tests.oracle.facts import NEVER
+from tests.oracle.grouping import ERASED
 
 HOUR = 3_600_000_000
 
@@ -14,11 +15,12 @@ class Cluster:
 
     def __init__(self, name, states, policy):
         self.name, self.policy = name, policy
-        self.event_type, self.error_type, self.template = name
         self.members = [state for state in states.values() if name in state.clusters]
         self.attempts = [a for state in self.members for a in state.failures if a.cluster == name]
-        if all(attempt.message == "[erased]" for attempt in self.attempts):
-            self.template = "[erased]"
+        self.event_type = name[0]
+        groups = [attempt.group for attempt in sorted(self.attempts, key=lambda attempt: attempt.attempt_id)]
+        first = next((group for group in groups if group.template != ERASED), groups[0])
+        self.error_type, self.template = first.error_type, first.template
 
     def failures(self, state):
         return [attempt for attempt in state.failures if attempt.cluster == self.name]
@@ -69,6 +71,16 @@ class Cluster:
         """The events that are unresolved and failed with it last."""
         return [state for state in self.members if state.unresolved and state.cluster == self.name]
 
+    @cached_property
+    def example(self):
+        """Its newest failure."""
+        return max(self.attempts, key=lambda attempt: attempt.attempt_id)
+
+    @cached_property
+    def changed_at(self):
+        """The newest fact of any of its events."""
+        return max(state.changed_at for state in self.members)
+
     def standing(self, status):
         return sum(state.status == status for state in self.unresolved)
 
@@ -90,6 +102,46 @@ class Cluster:
             return None
         again = self.episodes >= self.policy.recurring_episodes or self.relapses
         return "recurring" if again else "multiple"
+
+    @property
+    def evidence(self):
+        """(rule, severity, whether it holds, numbers that it looks at; ... is a threshold) of each rule, in order."""
+        numbers = {"events": len(self.members), "unresolved": len(self.unresolved), "multiple_events": ...}
+        course = {"episodes": self.episodes, "comebacks": len(self.relapses), "recurring_episodes": ...}
+        return [
+            ("recurring", "CRITICAL", self.rule == "recurring", numbers | course),
+            ("multiple", "HIGH", self.rule is not None, numbers),
+        ]
+
+    @property
+    def behind(self):
+        """(number, kind, ids of its facts, the newest last); of an episode, the event that began it."""
+
+        def ids(states, place):
+            return [state.event.event_id for state in sorted(states, key=lambda s: (place(s), s.event.event_id))]
+
+        def last(state):
+            return state.last_failed_at
+
+        began = {self.entered(state) // HOUR: state for state in
+                 sorted(self.members, key=lambda s: (self.entered(s), s.event.event_id), reverse=True)}  # fmt: skip
+        starts = [began[hour] for hour in sorted(began) if hour - 1 not in began]
+        dead, retrying = ([s for s in self.unresolved if s.status == status] for status in ("DEAD", "FAILED"))
+        return [
+            ("events", "event", ids(self.members, self.entered)),
+            ("unresolved", "event", ids(self.unresolved, last)),
+            ("dead", "event", ids(dead, last)),
+            ("retrying", "event", ids(retrying, last)),
+            ("recovered", "event", ids([s for s in self.members if s.recovered], self.entered)),
+            ("episodes", "event", [state.event.event_id for state in starts]),
+            ("comebacks", "event", ids([s for s in self.members if s.event.event_id in self.relapses], self.entered)),
+            ("failures", "attempt", sorted(attempt.attempt_id for attempt in self.attempts)),
+        ]
+
+    @property
+    def how(self):
+        """How it stands, as `diff` says it."""
+        return "unresolved" if self.unresolved else "nothing unresolved"
 
     @cached_property
     def severity(self):

@@ -1,29 +1,43 @@
-"""Holds the product's answers against the oracle's: reports, filters, the views for people, the past, what changed."""
+"""Holds the product's answers against the oracle's: documents, filters, tables and views, the past, what changed."""
 
-from collections import Counter
+import json
+from contextlib import redirect_stdout
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+from unittest.mock import patch
 
-from failaware.model.differences import Diff
+from failaware import Inspector
+from failaware.cli.main import main
+from failaware.derive.rules import Policy
+from failaware.text import moment_utc
 from tests.oracle.clusters import HOUR
+from tests.oracle.documents import Documents
 from tests.oracle.facts import NEVER
 from tests.oracle.filters import words_of_clusters, words_of_events
-from tests.oracle.reports import Oracle, diff
+from tests.oracle.reports import Oracle
+
+ALL = 10_000
 
 
-def compare_all(history, inspector, random):
-    """Everything, now and at a moment before."""
+def compare_all(history, inspector, random, *, commands=False):
+    """Everything, now and at a moment before; what the commands print as well."""
     facts = history.facts()
     oracle = Oracle(facts)
-    compare(inspector, oracle, random)
-    compare_views(inspector.db, oracle)
+    ids = numbers_of(inspector, oracle)
+    compare(inspector, Documents(oracle, ids), random)
+    compare_tables(inspector.db, oracle, ids)
     moment = facts.now - random.choice([0, 1, 1_800, 7_200, 40_000]) * 1_000_000
-    before = Oracle(facts.as_of(moment))
-    after = Oracle(facts.as_of(max(facts.now, moment)))
+    before = Documents(Oracle(facts.as_of(moment)), ids)
+    after = Documents(Oracle(facts.as_of(max(facts.now, moment))), ids)
     with inspector.as_of(moment) as then:
+        numbers_of(then, before.oracle)
         compare(then, before, random)
-        compare_diff(then.diff(after.now), before, after, identities(inspector, oracle))
+        same("diff", plain(then.diff(after.now)), after.diff(before))
+    if commands:
+        compare_commands(history, Documents(oracle, ids), before, after)
 
 
-def identities(inspector, oracle):
+def numbers_of(inspector, oracle):
     """The number of each cluster, by what it is in the oracle; and both part the failures in the same way."""
     numbers = dict(inspector.db.query("SELECT attempt_id, cluster_id FROM failure"))
     ours = {a.attempt_id: name for name, cluster in oracle.clusters.items() for a in cluster.attempts}
@@ -33,152 +47,213 @@ def identities(inspector, oracle):
     return dict(pairs)
 
 
-def compare(inspector, oracle, random):
+def plain(value):
+    """A value of the product as its JSON document."""
+    if hasattr(value, "_asdict"):
+        value = value._asdict()
+    if isinstance(value, dict):
+        return {name: plain(item) for name, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def compare(inspector, documents, random):
     """All reports of one moment."""
-    ids = identities(inspector, oracle)
-    compare_health(inspector, oracle)
-    compare_events(inspector, oracle, ids)
-    compare_clusters(inspector, oracle, ids)
-    compare_patterns(inspector, oracle, ids)
+    oracle, ids, patterns = documents.oracle, documents.ids, inspector.patterns
+    same("health", plain(inspector.health()), documents.health())
+    same("severity", plain(inspector.severity()), documents.severity())
+    same("events", plain(inspector.events(limit=ALL)), documents.events())
+    same("clusters", plain(inspector.clusters(limit=ALL)), documents.clusters())
+    same("timeline", plain(patterns.timeline()), documents.timeline())
+    same("healed", plain(patterns.healed()), documents.healed())
+    same("due", plain(patterns.calendar()), documents.due())
+    same("rejects", plain(inspector.rejects(limit=ALL)), documents.rejects())
+    policy = Policy(*(random.randint(1, 3) for _ in Policy._fields))
+    same("what if", plain(inspector.what_if(policy)), documents.what_if(policy))
+    for number, state in oracle.states.items():
+        document = plain(inspector.event(number)) | {"runs": plain(patterns.runs(number))}
+        same(f"event {number}", document, documents.event(state))
+    for cluster in oracle.clusters.values():
+        compare_cluster(inspector, documents, cluster)
+    entities = [*oracle.states.values(), *oracle.clusters.values()]
+    for entity in random.sample(entities, min(len(entities), 4)):
+        compare_explained(inspector, documents, entity)
+    compare_filters(inspector, oracle, ids, random)
+
+
+def compare_cluster(inspector, documents, cluster):
+    number = documents.ids[cluster.name]
+    same(f"impact of {number}", impact := plain(inspector.patterns.impact(number)), documents.impact(cluster))
+    same(f"transitions of {number}", plain(inspector.patterns.transitions(number)), documents.transitions(cluster))
+    last = [state for state in cluster.members if state.cluster == cluster.name]
+    oldest = documents.oracle.oldest(cluster.unresolved)
+    lists = {
+        "events": cluster.members,
+        "attempts": cluster.members,
+        "dead": [state for state in last if state.stands == "DEAD"],
+        "waiting": [state for state in last if state.stands in ("FAILED", "PENDING")],
+        "oldest_age": [oldest] if oldest else [],
+    }
+    for name, states in lists.items():
+        listed = [event.event_id for event in inspector.events(impact[name]["where"], limit=ALL)]
+        same(f"{name} of {number}", listed, sorted((state.event.event_id for state in states), reverse=True))
+
+
+def compare_explained(inspector, documents, entity):
+    number = entity.event.event_id if hasattr(entity, "event") else documents.ids[entity.name]
+    name = f"{'event' if hasattr(entity, 'event') else 'cluster'}/{number}"
+    document = without_wording(plain(inspector.explain(name, facts=True)))
+    same(f"explain {name}", document, documents.explain(entity, change(documents.oracle.since(entity))))
+
+
+def without_wording(document):
+    """Without what is SQL or follows from the masks."""
+    for check in document["checks"]:
+        del check["condition"]
+    if document["grouped"]:
+        del document["grouped"]["masked"]
+    return document
+
+
+def change(last):
+    """The document of the last change of a severity."""
+    if last is None:
+        return None
+    at, before, after, rule, event_id, what = last
+    sentence = f"{before or 'none'} → {after or 'none'} at {moment_utc(at)} by {what}"
+    names = ("at", "before", "after", "rule", "event_id", "sentence")
+    return dict(zip(names, (at, before, after, rule, event_id, sentence), strict=True))
+
+
+def compare_filters(inspector, oracle, ids, random):
     for _ in range(8):
         words = [words_of_events(random, oracle, ids) for _ in range(random.randint(1, 3))]
         text = " ".join(word for word, _ in words)
-        said = [event.event_id for event in inspector.events(text, limit=10_000)]
+        listed = [event.event_id for event in inspector.events(text, limit=ALL)]
         expected = [e for e, state in sorted(oracle.states.items()) if all(holds(state) for _, holds in words)]
-        same(text, said, expected[::-1])
+        same(text, listed, expected[::-1])
+        same(f"count of {text}", inspector.count_events(text), len(expected))
         words = [words_of_clusters(random, oracle, ids) for _ in range(random.randint(1, 2))]
         text = " ".join(word for word, _ in words)
-        said = [cluster.cluster_id for cluster in inspector.clusters(text, limit=10_000)]
-        expected = [c for c in oracle.clusters.values() if all(holds(c) for _, holds in words)]
-        same(text, said, [ids[c.name] for c in sorted(expected, key=lambda c: (*c.order, ids[c.name]))])
+        documents = Documents(oracle, ids)
+
+        def holds(cluster, words=words):
+            return all(each(cluster) for _, each in words)
+
+        same(text, plain(inspector.clusters(text, limit=ALL)), documents.clusters(holds))
+        same(f"healed {text}", plain(inspector.patterns.healed(text)), documents.healed(holds))
 
 
-def compare_health(inspector, oracle):
-    said, expected = inspector.health(), oracle.health()
-    for name in ("oldest_unresolved", "next_due"):
-        same(name, ref.value if (ref := getattr(said, name)) else None, expected.pop(name))
-    same("most retried", said.most_retried and (said.most_retried.event_id, said.most_retried.value),
-         expected.pop("most_retried"))  # fmt: skip
-    for name in ("waiting", "requeued"):
-        same(name, dict(getattr(said, name)), dict(expected.pop(name)))
-    same("attended", set(said.attended), expected.pop("attended"))
-    for name, value in expected.items():
-        same(name, getattr(said, name), value)
-    counts = inspector.severity()
-    same("events by severity", counts.events, oracle.severity("events") | {"CRITICAL": 0})
-    same("clusters by severity", counts.clusters, oracle.severity("clusters"))
+def compare_commands(history, documents, before, after):
+    """What the commands print with --json."""
+    opened = Inspector.open.__func__
+
+    def run(*words):
+        def with_clock(cls, path, **how):
+            return opened(cls, path, **{"clock": history.clock, **how})
+
+        with patch.object(Inspector, "open", classmethod(with_clock)), redirect_stdout(StringIO()) as out:
+            assert main(["--db", str(history.path), *words, "--json"]) == 0
+        return json.loads(out.getvalue())
+
+    limit = ("--limit", str(ALL))
+    as_of = ("--as-of", iso(before.now))
+    for options, of in ((), documents), (as_of, before):
+        same("health", run("health", *options), of.health())
+        same("severity", run("severity", *options), of.severity())
+        same("events", run("events", *limit, *options), of.events())
+        same("clusters", run("clusters", *limit, *options), of.clusters())
+        same("timeline", run("timeline", *options), of.timeline(of.now - 47 * HOUR))
+        same("healed", run("healed", *limit, *options), of.healed())
+        same("due", run("due", *options), of.due())
+        same("rejects", run("rejects", *limit, *options), of.rejects())
+        for number, state in list(of.states.items())[:2]:
+            same(f"event {number}", run("event", str(number), *options), of.event(state))
+            explained = without_wording(run("explain", f"event/{number}", *options))
+            same(f"explain event/{number}", explained, of.explain(state, change(of.oracle.since(state))))
+        for cluster in list(of.oracle.clusters.values())[:2]:
+            number = str(of.ids[cluster.name])
+            same(f"cluster {number}", run("cluster", number, *options), of.cluster(cluster))
+            same("attempt", run("attempt", str(cluster.example.attempt_id), *options), of.attempt(cluster.example))
+            explained = without_wording(run("explain", f"cluster/{number}", *options))
+            same(f"explain cluster/{number}", explained, of.explain(cluster, change(of.oracle.since(cluster))))
+    same("diff", run("diff", iso(before.now), iso(after.now), *limit), after.diff(before))
 
 
-def compare_events(inspector, oracle, ids):
-    said = {event.event_id: event for event in inspector.events(limit=10_000)}
-    same("events", sorted(said), sorted(oracle.states))
-    for event_id, state in oracle.states.items():
-        event = said[event_id]
-        last = state.failures[-1] if state.failures else None
-        same(
-            f"event {event_id}",
-            (event.sync_status, event.dismissed, event.retry_count, event.attempts, event.severity, event.rule)
-            + (event.cluster_id, event.last_error_type, event.last_error, event.first_failed_at, event.last_failed_at)
-            + (event.due_at,),
-            (state.status, state.dismissed, state.retries, state.count, state.severity, state.rule)
-            + (ids.get(state.cluster), last and last.error_type, last and last.message, state.first_failed_at)
-            + (state.last_failed_at, state.due_at),
-        )
-        same(
-            f"runs of {event_id}",
-            [
-                (r.kind, r.name if r.kind == "STATE" else r.cluster_id, r.times)
-                for r in inspector.patterns.runs(event_id)
-            ],
-            [(kind, of if kind == "STATE" else ids.get(of), times) for kind, of, times in oracle.runs(event_id)],
-        )
+def compare_tables(db, oracle, ids):
+    """What docs/schema.md says of the derived tables and of the views."""
+    states, clusters = oracle.states, oracle.clusters
+
+    def table(name, columns, expected):
+        same(name, sorted(db.query(f"SELECT {columns} FROM {name}"), key=repr), sorted(expected, key=repr))
+
+    table("event_state", "event_id, attempts, retry_count, last_success, budget_from, failed_attempts, last_failure, "
+          "failing_since, changed_at",
+          [(e, s.count, s.retries, s.last_success, s.budget_from, s.failed_attempts,
+            s.failures[-1].attempt_id if s.failures else None, s.failing_since, s.changed_at)
+           for e, s in states.items()])  # fmt: skip
+    members = [(c, s, c.failures(s)) for c in clusters.values() for s in c.members]
+    table("event_cluster", "event_id, cluster_id, failures, first_failed_at, last_failed_at, first_attempt, "
+          "recovered_at, recovered",
+          [(s.event.event_id, ids[c.name], len(failures), c.entered(s), max(a.finished_at for a in failures),
+            failures[0].number, c.recovery(s)[1], int(s.recovered)) for c, s, failures in members])  # fmt: skip
+    table("failure_after_success", "event_id, attempt_no, cluster_id, failed_at, recovered_at",
+          [(e, a.number, ids[a.cluster], a.finished_at, NEVER if (at := s.next_success(a)) is None else at)
+           for e, s in states.items() for a in s.failures
+           if any(not b.failed and b.number < a.number for b in s.attempts)])  # fmt: skip
+    table("failure_cluster", "cluster_id, changed_at", [(ids[c.name], c.changed_at) for c in clusters.values()])
+    tally = {}
+    for s in states.values():
+        key = s.event.event_type, s.status, int(s.dismissed), ids.get(s.cluster, 0), s.severity or ""
+        tally[key] = tally.get(key, 0) + 1
+    table("tally", "*", [(*key, events) for key, events in tally.items()])
+    compare_views(table, oracle, ids)
 
 
-def compare_clusters(inspector, oracle, ids):
-    said = {cluster.cluster_id: cluster for cluster in inspector.clusters(limit=10_000)}
-    for name, cluster in oracle.clusters.items():
-        c = said.pop(ids[name])
-        same(
-            f"cluster {name}",
-            (c.event_type, c.error_type, c.template, c.severity, c.rule, c.reason, c.events, c.unresolved, c.dead)
-            + (c.retrying, c.recovered, c.failures, c.episodes, c.comebacks, c.first_failed_at, c.last_failed_at)
-            + (c.example_attempt,),
-            (cluster.event_type, cluster.error_type, cluster.template, cluster.severity, cluster.rule, cluster.reason)
-            + (len(cluster.members), len(cluster.unresolved), cluster.standing("DEAD"), cluster.standing("FAILED"))
-            + (cluster.recovered, len(cluster.attempts), cluster.episodes, len(cluster.relapses))
-            + (cluster.first_failed_at, cluster.last_failed_at, max(a.attempt_id for a in cluster.attempts)),
-        )
-    assert not said
-    hours = {(h.cluster_id, h.hour_at // HOUR): (h.failures, h.events) for h in inspector.patterns.timeline()}
-    expected = {(ids[name], hour): n for name, cluster in oracle.clusters.items() for hour, n in cluster.hours.items()}
-    same("hours", {key: counts for key, counts in hours.items() if any(counts)}, expected)
+def compare_views(table, oracle, ids):
+    states, clusters = oracle.states.values(), oracle.clusters.values()
+    last = {s.event.event_id: s.failures[-1] if s.failures else None for s in states}
+    table("event_detected", "*",
+          [(e.event_id, e.event_type, s.status, s.retries, s.severity, s.rule, int(s.dismissed),
+            (a := last[e.event_id]) and a.error_type, a and a.message, ids.get(s.cluster, 0), e.event_payload, e.key,
+            e.source, *map(written, (e.occurred_at, e.detected_at, s.first_failed_at, s.last_failed_at, s.due_at)))
+           for s in states for e in [s.event]])  # fmt: skip
+    table("failures", "*",
+          [(a.attempt_id, a.event_id, c.event_type, a.number, a.error_type, a.message, a.cause, ids[c.name], c.template,
+            *map(written, (a.started_at, a.finished_at, a.retry_at)), a.because, a.worker, a.traceback)
+           for c in clusters for a in c.attempts])  # fmt: skip
+    table("clusters", "*",
+          [(ids[c.name], c.event_type, c.error_type, c.template, c.severity, c.rule, c.reason, len(c.attempts),
+            len(c.members), c.recovered, c.episodes, len(c.relapses), written(c.first_failed_at),
+            written(c.last_failed_at), c.example.attempt_id) for c in clusters])  # fmt: skip
+    found = [("event", s.event.event_id, s) for s in states] + [("cluster", ids[c.name], c) for c in clusters]
+    table("severities", "*", [(kind, number, of.severity, of.rule, of.reason, written(of.changed_at))
+                              for kind, number, of in found if of.severity])  # fmt: skip
 
 
-def compare_patterns(inspector, oracle, ids):
-    for name, cluster in oracle.clusters.items():
-        impact = inspector.patterns.impact(ids[name])
-        same(f"impact of {name}", {key: getattr(impact, key).value for key in oracle.impact(cluster)},
-             oracle.impact(cluster))  # fmt: skip
-        said = inspector.patterns.transitions(ids[name])
-        for side, expected in zip((said.before, said.after), oracle.transitions(cluster), strict=True):
-            found = Counter({(move.kind, move.cluster_id): move.events for move in side})
-            same(f"transitions of {name}", found, Counter({(k, ids.get(of)): n for (k, of), n in expected.items()}))
-        explained = inspector.explain(f"cluster/{ids[name]}")
-        same(f"rule of {name}", next((check.rule for check in explained.checks if check.held), None), cluster.rule)
-    healed = inspector.patterns.healed()
-    same("healed", numbers(healed.total), expected_numbers(oracle.healed(list(oracle.clusters.values()))))
-    rows = {row.cluster_id: numbers(row.healing) for row in healed.clusters}
-    expected = {ids[name]: oracle.healed([cluster]) for name, cluster in oracle.clusters.items()}
-    same("healed by cluster", rows, {number: expected_numbers(of) for number, of in expected.items() if of[0] or of[1]})
-    calendar = inspector.patterns.calendar()
-    said = {t.event_type: (t.overdue, {n: c for n, c in enumerate(t.minutes) if c}, t.later) for t in calendar.types}
-    same("calendar", said, oracle.calendar())
-
-
-def numbers(healing):
-    return tuple(healing)
-
-
-def expected_numbers(of):
-    healed, helped, attempts, delays = of
-    ranks = [delays[-(-len(delays) * tenths // 10) - 1] if delays else None for tenths in (5, 9, 10)]
-    return (healed, helped, attempts, *ranks, sum(delays))
-
-
-def compare_diff(said: Diff, before, after, ids):
-    for kind in ("event", "cluster"):
-        expected = diff(before, after, kind)
-        listed = said.events if kind == "event" else said.clusters
-        found = {change.entity_id: (change.change, change.before, change.after, change.how) for change in listed}
-        same(f"diff of {kind}s", found, {n if kind == "event" else ids[n]: row for n, row in expected.items()})
-        counts = Counter(change for change, *_ in expected.values())
-        same(f"{kind}s that changed", Counter({k: n for k, n in said.counts[kind].items() if n}), counts)
-
-
-def compare_views(db, oracle):
-    """The views that docs/schema.md describes."""
-    rows = db.query("SELECT event_id, sync_status, retry_count, severity, rule, dismissed FROM event_detected")
-    same(
-        "event_detected",
-        sorted(rows),
-        sorted((e, s.status, s.retries, s.severity, s.rule, int(s.dismissed)) for e, s in oracle.states.items()),
+def written(at):
+    """As the views write a time."""
+    return (
+        None if at is None else f"{datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at):%Y-%m-%dT%H:%M:%S.%fZ}"
     )
-    rows = db.query("SELECT attempt_id, event_id, error_message FROM failures")
-    failures = [a for state in oracle.states.values() for a in state.failures]
-    same("failures", sorted(rows), sorted((a.attempt_id, a.event_id, a.message) for a in failures))
-    rows = db.query("SELECT event_type, severity, rule, reason, failures, events, recovered, comebacks FROM clusters")
-    expected = [
-        (c.event_type, c.severity, c.rule, c.reason, len(c.attempts), len(c.members), c.recovered, len(c.relapses))
-        for c in oracle.clusters.values()
-    ]
-    same("clusters", sorted(rows, key=repr), sorted(expected, key=repr))
-    rows = db.query("SELECT severity, rule, reason FROM severities")
-    found = [s for s in (*oracle.states.values(), *oracle.clusters.values()) if s.severity]
-    same("severities", sorted(rows), sorted((s.severity, s.rule, s.reason) for s in found))
-    runs = db.query(f"SELECT count(*) FROM event_cluster WHERE recovered_at < {NEVER}")
-    recoveries = [c.recovery(state)[1] < NEVER for c in oracle.clusters.values() for state in c.members]
-    same("event_cluster", runs, [(sum(recoveries),)])
 
 
-def same(what, said, expected):
-    assert said == expected, f"{what}: the product says {said}, the oracle {expected}"
+def iso(at):
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at)).isoformat()
+
+
+def same(what, answer, expected):
+    """Where they differ, only what differs is shown."""
+    assert answer == expected, "\n".join(
+        [f"{what}: the product's answer, and the oracle's", *differences(answer, expected)]
+    )
+
+
+def differences(answer, expected, place=""):
+    if isinstance(answer, dict) and isinstance(expected, dict) and answer.keys() == expected.keys():
+        for name in answer:
+            yield from differences(answer[name], expected[name], f"{place}.{name}")
+    elif isinstance(answer, list) and isinstance(expected, list) and len(answer) == len(expected):
+        for number, pair in enumerate(zip(answer, expected, strict=True)):
+            yield from differences(*pair, f"{place}[{number}]")
+    elif answer != expected:
+        yield f"{place}: {answer!r}, {expected!r}"

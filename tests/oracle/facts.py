@@ -1,7 +1,8 @@
 """The facts of a store, from the tables that docs/schema.md describes, and which of them were known at a moment."""
 
-import re
 from typing import NamedTuple
+
+from tests.oracle.grouping import group_all
 
 NEVER = 2**63 - 1
 
@@ -10,7 +11,10 @@ class Event(NamedTuple):
     event_id: int
     event_type: str
     source: str | None
+    event_payload: str
+    occurred_at: int
     detected_at: int
+    fingerprint: str | None
     key: str | None
 
 
@@ -21,11 +25,28 @@ class Attempt(NamedTuple):
     failed: bool
     error_type: str | None
     message: str | None
+    worker: str
+    started_at: int
     finished_at: int
     retry_at: int | None
     because: str | None
-    cluster: tuple | None
-    """Event type, error type and template, as they were before anything was erased."""
+    cause: str | None
+    fingerprint: str | None
+    text: str | None
+    """The traceback as it is stored."""
+    group: tuple | None = None
+    """Its cluster, a `Group` of tests/oracle/grouping.py; None of a success."""
+
+    @property
+    def cluster(self):
+        """What its cluster is known by."""
+        return self.group and self.group.name
+
+    @property
+    def traceback(self):
+        """With the attempt's own error in it."""
+        error = self.error_type if self.message == "" else f"{self.error_type}: {self.message}"
+        return self.text and self.text.replace("⟨error⟩", error)
 
 
 class Decision(NamedTuple):
@@ -33,6 +54,8 @@ class Decision(NamedTuple):
     event_id: int
     kind: str
     after: int
+    by: str
+    reason: str
     at: int
 
 
@@ -46,8 +69,12 @@ class Facts(NamedTuple):
     """By event, in the order of their numbers."""
     decisions: dict
     """By event, in the order in which they were taken."""
+    rejects: list
     leases: dict
     """Who has which event until when."""
+    archived: int
+    """How many events were moved to archives."""
+    rules: object
 
     def as_of(self, at):
         """What was known at a moment: each fact from its own time on, not before its event. Nobody holds a lease."""
@@ -57,36 +84,42 @@ class Facts(NamedTuple):
             events=events,
             attempts={e: [a for a in self.attempts[e] if a.finished_at <= at] for e in events},
             decisions={e: [d for d in self.decisions[e] if d.at <= at] for e in events},
+            rejects=[reject for reject in self.rejects if reject["rejected_at"] <= at],
             leases={},
         )
 
+    def under(self, policy):
+        """The same facts, judged by another policy."""
+        return self._replace(policy=policy)
 
-def read(db, policy, now, remembered):
-    """The facts of a store that is open; `remembered` has the errors of attempts as they were first seen."""
+
+def read(db, policy, now, rules=None, kept=None):
+    """The facts of a store, grouped by these rules; `kept` are the clusters that erased failures stay in."""
     rows = db.query(
-        "SELECT e.event_id, event_type, source, detected_at, key FROM event_log e "
-        "LEFT JOIN event_key k ON k.event_id = e.event_id ORDER BY e.event_id"
+        "SELECT e.event_id, event_type, source, event_payload, occurred_at, detected_at, fingerprint, key "
+        "FROM event_log e LEFT JOIN event_key k ON k.event_id = e.event_id ORDER BY e.event_id"
     )
     events = {row[0]: Event(*row) for row in rows}
     attempts, decisions = {number: [] for number in events}, {number: [] for number in events}
+    rows = db.query(
+        "SELECT attempt_id, event_id, attempt_no, outcome, error_type, error_message, worker, started_at, finished_at, "
+        "retry_at, because, cause, fingerprint, t.text "
+        "FROM attempt_log a LEFT JOIN traceback_log t ON t.traceback_id = a.traceback ORDER BY event_id, attempt_no"
+    )
+    tried = [Attempt(*row[:3], row[3] == "FAILED", *row[4:]) for row in rows]
+    groups = group_all([(events[a.event_id], a) for a in tried if a.failed], rules, kept or {})
+    for attempt in tried:
+        attempts[attempt.event_id].append(attempt._replace(group=groups.get(attempt.attempt_id)))
     for row in db.query(
-        "SELECT attempt_id, event_id, attempt_no, outcome, error_type, error_message, finished_at, retry_at, because "
-        "FROM attempt_log ORDER BY event_id, attempt_no"
-    ):
-        attempt_id, event_id, number, outcome, error_type, message, *rest = row
-        failed = outcome == "FAILED"
-        first_seen = remembered.setdefault(attempt_id, message)
-        cluster = (events[event_id].event_type, error_type, template(first_seen)) if failed else None
-        attempts[event_id].append(Attempt(attempt_id, event_id, number, failed, error_type, message, *rest, cluster))
-    for row in db.query(
-        "SELECT decision_id, event_id, decision, after_attempt, decided_at FROM decision_log ORDER BY decision_id"
+        "SELECT decision_id, event_id, decision, after_attempt, decided_by, reason, decided_at "
+        "FROM decision_log ORDER BY decision_id"
     ):
         decisions[row[1]].append(Decision(*row))
-    leased = db.query("SELECT event_id, leased_until, leased_by FROM lease")
-    leases = {event_id: (until, by) for event_id, until, by in leased}
-    return Facts(now, policy, events, attempts, decisions, leases)
-
-
-def template(message):
-    """Of the messages in these histories only numbers vary."""
-    return re.sub(r"\d+", "<n>", message)
+    columns = ("reject_id", "origin", "line_no", "raw", "error", "rejected_at")
+    rejects = [
+        dict(zip(columns, row, strict=True))
+        for row in db.query(f"SELECT {', '.join(columns)} FROM reject_log ORDER BY 1")
+    ]
+    leases = {e: (until, by) for e, until, by in db.query("SELECT event_id, leased_until, leased_by FROM lease")}
+    ((archived,),) = db.query("SELECT coalesce(sum(events), 0) FROM archive_log")
+    return Facts(now, policy, events, attempts, decisions, rejects, leases, archived, rules)

@@ -1,75 +1,87 @@
 """Random histories: everything that makes facts, on a clock that is moved by hand, also backwards and not at all."""
 
-from contextlib import suppress
+import json
+import tempfile
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from random import Random
 
-from failaware import Handlers, NotFound, Permanent, Retry, Store, UsageError, Worker
+from hypothesis import strategies as st
+
+from failaware import Handlers, Inspector, NotFound, Retry, Store, UsageError, Worker
+from failaware.derive.grouping.groups import GroupingRules
 from failaware.derive.rules import Policy
+from failaware.facts import claim
 from failaware.ingest.lines import ingest_lines
 from failaware.integrations.task_log import TaskLog
 from failaware.ledger import archive
 from failaware.ledger.sealing import seal_all
 from tests.conftest import Clock
 from tests.oracle import facts
+from tests.oracle.errors import ERRORS, RAISED, RULES
+from tests.oracle.grouping import Rules, kept_by_erasure
+from tests.oracle.states import State
 
 TYPES = ("a.x", "a.y", "b")
-ERRORS = (
-    (ValueError, "bad value {}"),
-    (ConnectionError, "refused by peer"),
-    (OSError, "disk {} is full"),
-    (Permanent, "wrong token {}"),
+WAITS_S = (0, 0, 1e-6, 1, 59, 1_200, 3_660, 11_000, -1_800, -20_000)
+FORWARD_S = (1e-6, 1, 1_200, 3_660, 11_000)
+FACTS = (
+    *("record", "record_many", "record_many", "try_job", "try_job", "try_job", "try_task", "try_task", "work", "work"),
+    *("decide", "decide", "reject", "ingest"),
 )
-SECONDS = (0, 0, 1e-6, 1, 59, 1_200, 3_660, 11_000, -1_800, -20_000)
+"""What adds facts that stay as they are; the past says of them what was said then."""
+
+ERASING = (*FACTS, "erase")
+EVERYTHING = (*ERASING, "erase", "burst", "lease", "set_policy", "set_grouping")
+
+seeds = st.integers(0, 2**32 - 1)
+"""Of histories, for tests of properties: the number says which one it is."""
 
 
 class History:
-    """A store, and what happens to it."""
+    """A store, and what happens to it: one of `moves` and then one of `waits` (seconds), again and again."""
 
-    def __init__(self, path, random):
-        self.path, self.random = path, random
+    def __init__(self, path, random, *, moves=EVERYTHING, waits=WAITS_S):
+        self.path, self.random, self.moves, self.waits = path, random, moves, waits
         self.clock = Clock()
         self.store = Store.open(path, synchronous="NORMAL", clock=self.clock)
-        self.remembered = {}
+        self.rules, self.kept = Rules(), {}
         self.archives = 0
         handlers = Handlers()
         handlers.on("*", retry=Retry(max_attempts=3, base=60, jitter=0))(self.handle)
         self.worker = Worker(self.store, handlers)
-        self.moves = (
-            [self.record, self.try_job, self.try_job, self.try_job, self.try_task, self.try_task, self.work, self.work]
-            + [self.decide, self.decide]
-            + 2 * [self.record_many]
-            + [self.erase, self.set_policy, self.reject]
-        )
 
     def live(self, steps, *, archiving=False):
         """So many steps; returns what happened, to be read when something differs."""
-        names = []
-        for number in range(steps):
-            move = self.archive if archiving and number == steps // 2 else self.random.choice(self.moves)
-            names.append(move.__name__)
-            move()
-            self.clock.advance(self.random.choice(SECONDS))
-        return names
+        return [self.step("archive" if archiving and number == steps // 2 else None) for number in range(steps)]
+
+    def step(self, move=None):
+        """One move, which it names, and one wait."""
+        move = move or self.random.choice(self.moves)
+        getattr(self, move)()
+        self.clock.advance(self.random.choice(self.waits))
+        return move
 
     def facts(self):
-        return self.store.read(lambda db: facts.read(db, self.store.policy, self.clock.now, self.remembered))
+        return self.store.read(self._facts)
 
-    def error(self):
-        """An exception, or None for a success."""
-        if self.random.random() < 0.4:
-            return None
-        kind, message = self.random.choice(ERRORS)
-        return kind(message.format(self.random.randint(1, 99)))
+    def _facts(self, db):
+        return facts.read(db, self.store.policy, self.clock.now, self.rules, self.kept)
+
+    def fail(self):
+        """Raise an error, or not."""
+        if self.random.random() < 0.6:
+            self.random.choice(ERRORS)(self.random.randint(1, 99))
 
     def event_ids(self):
         return self.store.read(lambda db: [row[0] for row in db.query("SELECT event_id FROM event_log ORDER BY 1")])
 
     def record(self):
-        with suppress(UsageError):
-            kind = self.random.choice(TYPES)
-            key = f"{kind}:{self.random.randint(1, 3)}" if self.random.random() < 0.5 else None
-            self.store.record(kind, {"n": 1}, key=key, source=self.random.choice([None, "web"]))
+        kind = self.random.choice(TYPES)
+        key = f"{kind}:{self.random.randint(1, 3)}" if self.random.random() < 0.5 else None
+        word = self.random.choice([None, None, None, "of the event", "{{ default }} of the event"])
+        self.store.record(kind, {"n": 1}, key=key, source=self.random.choice([None, "web"]), fingerprint=word)
 
     def record_many(self):
         kind = self.random.choice(TYPES)
@@ -78,53 +90,91 @@ class History:
 
     def try_job(self):
         """An attempt by its caller; the job is one of few, which are tried again and again."""
-        kind, error = self.random.choice(TYPES[:2]), self.error()
-        with (
-            suppress(ValueError, OSError, Permanent),
-            self.store.attempt(kind, key=f"{kind}:{self.random.randint(1, 2)}"),
-        ):
+        kind = self.random.choice(TYPES[:2])
+        with suppress(*RAISED), self.store.attempt(kind, key=f"{kind}:{self.random.randint(1, 2)}"):
             self.clock.advance(self.random.choice([0, 0.5]))
-            if error:
-                raise error
+            self.fail()
 
     def try_task(self):
         """An attempt by a task queue, which gives it a number: some are left out, some come late."""
-        log, error, now = TaskLog(self.store, "celery"), self.error(), self.clock.now
-        retry_at = (
-            now + self.random.choice([1, 90, 5_000]) * 1_000_000 if error and self.random.random() < 0.5 else None
-        )
-        attempt = log.attempt(error, worker="w#celery", started_at=now, retry_at=retry_at)
+        log, now, raised, retry_at = TaskLog(self.store, "celery"), self.clock.now, None, None
+        try:
+            self.fail()
+        except RAISED as error:
+            raised = error
+            if self.random.random() < 0.5:
+                retry_at = now + self.random.choice([1, 90, 5_000]) * 1_000_000
+        attempt = log.attempt(raised, worker="w#celery", started_at=now, retry_at=retry_at)
         number = self.random.choice([None, None, 1, 2, 3, 5])
         log.write(str(self.random.randint(1, 2)), "a.y", {}, [attempt._replace(number=number)])
 
     def handle(self, _event):
         self.clock.advance(self.random.choice([0, 0.5]))
-        if error := self.error():
-            raise error
+        self.fail()
 
     def work(self):
         self.worker.run(until_idle=True, patience=0)
 
+    def burst(self):
+        """Many that fail at once, and are due again in one minute."""
+        self.store.record_many(("burst", number) for number in range(self.random.randint(9, 14)))
+        self.work()
+
+    def lease(self):
+        """A worker, a program or nobody known takes what is due, and is slow or gone."""
+        name = self.random.choice(["w:1#busy", "w:2#exec"])
+
+        def job(db):
+            due = claim.due(db, self.random.choice(TYPES), now=self.clock.now, limit=2)
+            begun = [claimed._replace(begun=self.random.random() < 0.5) for claimed in due]
+            claim.lease(db, begun, worker=name, until=self.clock.now + 90_000_000)
+
+        self.store.write(job)
+
     def decide(self):
-        with suppress(UsageError, NotFound):
-            decision = self.random.choice([self.store.requeue, self.store.dismiss])
-            decision([self.random.choice(self.event_ids() or [1])], because="dice", by="dice")
+        """A decision is refused exactly where it makes no sense as the event stands."""
+        event_id, kind = self.random.choice(self.event_ids() or [1]), self.random.choice(["requeue", "dismiss"])
+        self._decide(event_id, kind)
 
     def erase(self):
-        self.facts()  # which remembers what failures were like
-        if self.random.random() < 0.3:
-            with suppress(UsageError, NotFound):
-                self.store.erase([self.random.choice(self.event_ids() or [1])], because="dice")
+        event_id, shared = self.random.choice(self.event_ids() or [1]), self.random.random() < 0.5
+        before = self.facts()
+        self._decide(event_id, "erase", shared_tracebacks=shared)
+        self.kept = kept_by_erasure(before, self.facts(), self.rules, self.kept)
+
+    def _decide(self, event_id, kind, **options):
+        before = self.facts()
+        sensible = event_id in before.events and State(before, event_id).accepts(kind.upper())
+        try:
+            getattr(self.store, kind)([event_id], because="dice", by="dice", **options)
+        except (UsageError, NotFound):
+            assert not sensible, f"{kind} of event {event_id} was refused"
+        else:
+            assert sensible, f"{kind} of event {event_id} was not refused"
 
     def set_policy(self):
         self.store.rebuild(Policy(*(self.random.randint(1, 3) for _ in Policy._fields)))
 
+    def set_grouping(self):
+        chosen = tuple(rule for rule in RULES if self.random.random() < 0.3)
+        self.rules = Rules(chosen, self.random.choice([1, 2, 4, 1_000]))
+        self.store.rebuild(grouping=GroupingRules.from_toml(self.rules.to_toml()))
+
     def reject(self):
         ingest_lines(self.store, [b"{"], origin="elsewhere")
 
+    def ingest(self):
+        """A failure that was seen elsewhere, at a time of its own."""
+        at = (self.clock.now - self.random.randint(-9, 9) * 3_600_000_000) / 1_000_000
+        error = {"type": "ValueError", "message": f"bad value {self.random.randint(1, 9)}"}
+        if self.random.random() < 0.5:
+            traceback = 'Traceback:\n  File "/srv/shop.py", line 3, in pay\n    x'
+            error = {"type": "E", "message": "17", "traceback": traceback}
+        line = json.dumps({"type": "a.x", "occurred_at": at, "error": error})
+        ingest_lines(self.store, [line.encode()], origin="elsewhere")
+
     def archive(self):
         """What is settled and older than now goes to a file of its own."""
-        self.facts()
         self.archives += 1
         seal_all(self.store, self.clock.now)
         before, db = self.clock.now, self.store._db
@@ -134,9 +184,16 @@ class History:
         if any(ranges for ranges in chosen.moved.values()):
             self.store.write(partial(archive.remove, archive=moved, chosen=chosen, policy=self.store.policy))
 
-    def close(self):
-        self.store.close()
-
 
 def store_in(folder):
     return Path(folder) / "s.db"
+
+
+@contextmanager
+def lived(seed, *, steps=12, moves=FACTS, waits=FORWARD_S):
+    """A history in a folder of its own, and its inspector."""
+    with tempfile.TemporaryDirectory() as folder:
+        history = History(store_in(folder), Random(seed), moves=moves, waits=waits)
+        with history.store, Inspector.open(history.path, clock=history.clock) as inspector:
+            history.live(steps)
+            yield history, inspector

@@ -1,6 +1,7 @@
 """What the reports say (docs/patterns.md, docs/history.md, docs/api.md), from states and clusters."""
 
 from collections import Counter, defaultdict
+from statistics import median
 
 from tests.oracle.clusters import Cluster
 from tests.oracle.facts import NEVER
@@ -20,30 +21,36 @@ class Oracle:
         self.clusters = {name: Cluster(name, self.states, facts.policy) for name in names}
 
     def health(self):
+        """But for what says which version derived it."""
         stands = Counter(state.stands for state in self.states.values())
         unresolved = [state for state in self.states.values() if state.unresolved]
         retried = max(self.states.values(), key=lambda s: (s.retries, s.event.event_id), default=None)
-        due = [state.due_at for state in self.states.values() if state.due_at is not None]
+        due = [state for state in self.states.values() if state.due_at is not None]
+        first = min(due, key=lambda s: (s.due_at, s.event.event_type, s.event.event_id), default=None)
         idle = [s for s in self.states.values() if s.stands == "PENDING" and s.event.event_id not in self.facts.leases]
         workers = [e for e, (until, by) in self.facts.leases.items()
                    if self.now <= until < NEVER and not by.endswith("#exec")]  # fmt: skip
+        oldest = self.oldest(unresolved)
         return {
             "total_events": len(self.states),
-            "pending": stands["PENDING"],
-            "failed": stands["FAILED"],
-            "dead": stands["DEAD"],
-            "synced": stands["SYNCED"],
-            "dismissed": stands["DISMISSED"],
-            "due_now": sum(at <= self.now for at in due),
+            **{name: stands[name.upper()] for name in ("pending", "failed", "dead", "synced", "dismissed")},
+            "due_now": sum(state.due_at <= self.now for state in due),
             "in_hand": len(self.facts.leases),
-            "next_due": min(due, default=None),
-            "oldest_unresolved": min((state.failing_since for state in unresolved), default=None),
-            "most_retried": (retried.event.event_id, retried.retries) if retried and retried.retries else None,
-            "waiting": Counter(state.event.event_type for state in idle if not state.attempts),
-            "requeued": Counter(state.event.event_type for state in idle if state.attempts),
-            "attended": {self.facts.events[event_id].event_type for event_id in workers},
+            "next_due": first and ref(first, first.due_at),
+            "oldest_unresolved": oldest and ref(oldest, oldest.failing_since),
+            "most_retried": ref(retried, retried.retries) if retried and retried.retries else None,
+            "waiting": most_first(state.event.event_type for state in idle if not state.attempts),
+            "requeued": most_first(state.event.event_type for state in idle if state.attempts),
+            "attended": sorted({self.facts.events[event_id].event_type for event_id in workers}),
+            "rejects": len(self.facts.rejects),
+            "archived": self.facts.archived,
             "last_fact_at": self.last_fact_at(),
         }
+
+    @staticmethod
+    def oldest(unresolved):
+        """The one that has been failing longest."""
+        return min(unresolved, key=lambda state: (state.failing_since, state.event.event_id), default=None)
 
     def last_fact_at(self):
         """The newest of the last event, attempt and decision that were appended."""
@@ -64,13 +71,13 @@ class Oracle:
     def impact(self, cluster):
         last = [state for state in cluster.members if state.cluster == cluster.name]
         stands = Counter(state.stands for state in last)
-        since = min((state.failing_since for state in cluster.unresolved), default=None)
+        oldest = self.oldest(cluster.unresolved)
         return {
             "events": len(cluster.members),
             "attempts": len(cluster.attempts),
             "dead": stands["DEAD"],
             "waiting": stands["FAILED"] + stands["PENDING"],
-            "oldest_age": None if since is None else max(self.now - since, 0),
+            "oldest_age": oldest and max(self.now - oldest.failing_since, 0),
         }
 
     def healed(self, clusters):
@@ -89,19 +96,20 @@ class Oracle:
                 delays.append(max(ended - began, 0))
         return healed, helped, attempts, sorted(delays)
 
-    def runs(self, event_id):
-        """(kind, cluster or None, times) of each step."""
-        state = self.states[event_id]
-        steps = [(a.number, 0, "FAILED" if a.failed else "SYNCED", a.cluster) for a in state.attempts]
-        steps += [(decision.after, 1, decision.kind, None) for decision in state.decisions]
+    @staticmethod
+    def runs(state):
+        """(kind, cluster or None, facts) of each step: attempts by their numbers, decisions where they were made."""
+        steps = [(a.number, 0, "FAILED" if a.failed else "SYNCED", a) for a in state.attempts]
+        steps += [(decision.after, 1, decision.kind, decision) for decision in state.decisions]
         runs = []
-        for _, decided, kind, cluster in sorted(steps, key=lambda step: step[:2]):
-            if runs and not decided and runs[-1][:2] == (kind, cluster):
-                runs[-1] = (kind, cluster, runs[-1][2] + 1)
+        for _, decided, kind, fact in sorted(steps, key=lambda step: step[:2]):
+            of = None if decided else fact.cluster
+            if runs and not decided and runs[-1][:2] == (kind, of):
+                runs[-1][2].append(fact)
             else:
-                runs.append((kind, cluster, 1))
+                runs.append((kind, of, [fact]))
         if state.status != "SYNCED" or runs[-1][0] != "SYNCED":
-            runs.append(("STATE", state.stands, 1))
+            runs.append(("STATE", None, []))
         return runs
 
     def transitions(self, cluster):
@@ -117,39 +125,86 @@ class Oracle:
         return before, after
 
     def calendar(self):
-        """By type: overdue, minute by minute from now, later; of FAILED events that are not dismissed."""
-        first, types = self.now // MINUTE, defaultdict(lambda: [0, Counter(), 0])
+        """The first minute; by type what is FAILED and not dismissed (overdue, minute by minute, later); the herds."""
+        first, types, sources = self.now // MINUTE, {}, defaultdict(Counter)
         for state in self.states.values():
-            if state.stands == "FAILED":
-                row = types[state.event.event_type]
-                minute = state.due_at // MINUTE - first
-                if state.due_at <= self.now:
-                    row[0] += 1
-                elif minute < 60:
-                    row[1][minute] += 1
-                else:
-                    row[2] += 1
-        return {name: (overdue, dict(minutes), later) for name, (overdue, minutes, later) in types.items()}
+            if state.stands != "FAILED":
+                continue
+            name, minute = state.event.event_type, state.due_at // MINUTE - first
+            overdue, minutes, later = types.setdefault(name, (0, [0] * 60, 0))
+            if state.due_at <= self.now:
+                overdue += 1
+            elif minute < 60:
+                minutes[minute] += 1
+                sources[name, minute][state.cluster] += 1
+            else:
+                later += 1
+            types[name] = overdue, minutes, later
+        herds = []
+        for (name, minute), clusters in sources.items():
+            minutes = types[name][1]
+            nearest = sorted((n for n in range(60) if n != minute), key=lambda n: (abs(n - minute), n < minute))[:10]
+            usual = median(minutes[n] for n in nearest)
+            if minutes[minute] >= max(10, 4 * usual):
+                herds.append((name, (first + minute) * MINUTE, minutes[minute], usual, clusters))
+        return first * MINUTE, types, herds
+
+    def since(self, entity):
+        """The last change of an entity's severity, fact by fact: (at, before, after, rule, event, what changed it)."""
+        states = [entity] if isinstance(entity, State) else entity.members
+        facts = []
+        for state in states:
+            event, number = state.event, state.event.event_id
+            facts.append((event.detected_at, 0, number, f"event {number}", event))
+            facts += [(max(a.finished_at, event.detected_at), 1, a.attempt_id,
+                       f"attempt {a.number} of event {number}", a) for a in state.attempts]  # fmt: skip
+            facts += [(max(d.at, event.detected_at), 2, d.decision_id,
+                       f"the {d.kind} of event {number} by {d.by}", d) for d in state.decisions]  # fmt: skip
+        facts.sort(key=lambda fact: fact[:3])
+        change, before = None, None
+        for played, (at, _, _, what, fact) in enumerate(facts, start=1):
+            after = self._after([fact for *_, fact in facts[:played]], entity)
+            severity, rule = (after.severity, after.rule) if after else (None, None)
+            if severity != before:
+                change = at, before, severity, rule, fact.event_id, what
+            before = severity
+        return change
+
+    def _after(self, known, entity):
+        """What an entity was when these facts were known, and no others."""
+        numbers = {fact.attempt_id for fact in known if hasattr(fact, "attempt_id")}
+        decided = {fact.decision_id for fact in known if hasattr(fact, "decision_id")}
+        events = {fact.event_id: fact for fact in known if hasattr(fact, "detected_at")}
+        facts = self.facts._replace(
+            events=events,
+            attempts={e: [a for a in self.facts.attempts[e] if a.attempt_id in numbers] for e in events},
+            decisions={e: [d for d in self.facts.decisions[e] if d.decision_id in decided] for e in events},
+        )
+        then = Oracle(facts)
+        return then.states[entity.event.event_id] if isinstance(entity, State) else then.clusters.get(entity.name)
+
+
+def ref(state, value):
+    return {"event_id": state.event.event_id, "event_type": state.event.event_type, "value": value}
+
+
+def most_first(types):
+    return sorted(([name, events] for name, events in Counter(types).items()), key=lambda of: (-of[1], of[0]))
 
 
 def step(attempt):
     return ("FAILED", attempt.cluster) if attempt.failed else ("SYNCED", None)
 
 
-def diff(before, after, kind):
-    """What changed between two moments: {entity: (change, severity then, severity later, how)}."""
-    found = {}
+def changes(before, after, kind):
+    """What changed between two moments: {entity: (change, what it is later, what it was or None)}."""
+    changed = {}
     for number, entity in (after.states if kind == "event" else after.clusters).items():
-        if kind == "event" and not entity.failures:
-            continue
         was = (before.states if kind == "event" else before.clusters).get(number)
-        if kind == "event" and was is not None and not was.failures:
-            was = None
         if kind == "event":
-            how = "requeued" if entity.stands == "PENDING" else entity.stands.lower()
-            how = "recovered" if entity.recovered and not entity.dismissed else how
-        else:
-            how = "unresolved" if entity.unresolved else "nothing unresolved"
+            if not entity.failures:
+                continue
+            was = was if was and was.failures else None
         if was is None:
             change = "new"
         elif bool(entity.unresolved) != bool(was.unresolved):
@@ -158,5 +213,5 @@ def diff(before, after, kind):
             change = "worse" if RANKS[entity.severity] > RANKS[was.severity] else "better"
         else:
             continue
-        found[number] = change, was and was.severity, entity.severity, how
-    return found
+        changed[number] = change, entity, was
+    return changed

@@ -10,7 +10,8 @@ class State:
         self.event = facts.events[event_id]
         self.policy = facts.policy
         self.attempts = facts.attempts[event_id]
-        self.decisions = [decision for decision in facts.decisions[event_id] if decision.kind != "ERASE"]
+        self.all_decisions = facts.decisions[event_id]
+        self.decisions = [decision for decision in self.all_decisions if decision.kind != "ERASE"]
         self.failures = [attempt for attempt in self.attempts if attempt.failed]
 
     @cached_property
@@ -68,10 +69,15 @@ class State:
         return sum(attempt is not self.last for attempt in self.failures)
 
     @cached_property
+    def budget_from(self):
+        """The attempts up to the last SYNCED one or the last requeue."""
+        requeued = (decision.after for decision in self.decisions if decision.kind == "REQUEUE")
+        return max([self.last_success, *requeued])
+
+    @cached_property
     def failed_attempts(self):
         """Since it was last SYNCED or requeued."""
-        requeued = max((decision.after for decision in self.decisions if decision.kind == "REQUEUE"), default=0)
-        return sum(attempt.number > max(requeued, self.last_success) for attempt in self.failures)
+        return sum(attempt.number > self.budget_from for attempt in self.failures)
 
     @cached_property
     def rule(self):
@@ -81,6 +87,34 @@ class State:
             return "dead"
         retries = self.failed_attempts - 1
         return "repeatedly-failing" if retries >= self.policy.repeated_retries else "retrying"
+
+    @property
+    def evidence(self):
+        """(rule, severity, whether it holds, numbers that it looks at; ... is a threshold) of each rule, in order."""
+        unresolved, retries = self.unresolved, self.failed_attempts - 1
+        numbers = {"sync_status": self.status, "dismissed": int(self.dismissed)}
+        counted = numbers | {"failed_attempts": self.failed_attempts, "repeated_retries": ...}
+        often, failed = retries >= self.policy.repeated_retries, unresolved and self.status == "FAILED"
+        return [
+            ("dead", "HIGH", unresolved and self.status == "DEAD", numbers),
+            ("repeatedly-failing", "MEDIUM", failed and often, counted),
+            ("retrying", "LOW", failed and not often, counted),
+        ]
+
+    @property
+    def behind(self):
+        """(number, kind, ids of its facts, the newest last)."""
+        return [
+            ("attempts", "attempt", [attempt.attempt_id for attempt in self.attempts]),
+            ("decisions", "decision", [decision.decision_id for decision in self.all_decisions]),
+        ]
+
+    @property
+    def how(self):
+        """How it stands, as `diff` says it."""
+        if self.recovered and not self.dismissed:
+            return "recovered"
+        return "requeued" if self.stands == "PENDING" else self.stands.lower()
 
     @cached_property
     def severity(self):
@@ -136,6 +170,18 @@ class State:
     @cached_property
     def stands(self):
         return "DISMISSED" if self.dismissed else self.status
+
+    @cached_property
+    def erased(self):
+        return len(self.all_decisions) > len(self.decisions)
+
+    def accepts(self, decision):
+        """Whether a decision makes sense as the event stands."""
+        if decision == "ERASE":
+            return self.due_at is None and not self.erased
+        if decision == "REQUEUE":
+            return not self.erased and self.status != "SYNCED" and (self.status != "PENDING" or self.dismissed)
+        return self.status != "SYNCED" and not self.dismissed
 
     def next_success(self, attempt):
         """When the next attempt that succeeded ended; None: none has."""

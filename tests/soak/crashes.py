@@ -82,7 +82,8 @@ def try_crashes(rng, *, crashes, producers, workers):
         recording = [Process(PRODUCER, url, name) for name in range(producers)]
         working = [Process(WORKER, url, "transactional" if n == 0 else "plain") for n in range(workers)]
         for _ in range(crashes):
-            time.sleep(0.1 + 0.3 * rng.random())
+            _wait_until_all_wrote(recording)
+            time.sleep(0.3 * rng.random())
             server.restart("immediate")
         time.sleep(0.3)
         for process in recording:
@@ -93,6 +94,14 @@ def try_crashes(rng, *, crashes, producers, workers):
         counts = _counts(url, [process.lines for process in recording])
     assert errors == "", errors
     return counts + Counter({"crashes": crashes, "results lost": unfinished})
+
+
+def _wait_until_all_wrote(recording, patience_s=60):
+    """A transaction that loses its server five times in a row is given up: on a slow machine it needs time for one."""
+    written = [len(process.lines) for process in recording]
+    until = time.monotonic() + patience_s
+    while any(len(p.lines) == n for p, n in zip(recording, written, strict=True)) and time.monotonic() < until:
+        time.sleep(0.01)
 
 
 def _wait_until_worked_off(store, patience_s=60):

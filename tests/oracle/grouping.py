@@ -1,0 +1,141 @@
+"""Which cluster a failure belongs to (docs/grouping.md). Of the messages in these histories only numbers vary."""
+
+import json
+import re
+from fnmatch import fnmatchcase
+from typing import NamedTuple
+
+from failaware.model import MEMBER
+
+ERASED = "[erased]"
+OVERFLOW = "[overflow]"
+
+
+class Group(NamedTuple):
+    """A failure's cluster: what it is known by, what it is called, why, and the text that the name is made of."""
+
+    name: tuple
+    error_type: str | None
+    template: str
+    by: str
+    text: str
+
+
+class Rules(NamedTuple):
+    """A user's rules, as the tables of the TOML file."""
+
+    rules: tuple = ()
+    clusters_per_type: int = 1_000
+
+    def to_toml(self):
+        """The file."""
+        tables = ["[[rule]]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in rule.items())
+                  for rule in self.rules]  # fmt: skip
+        return "\n".join([f"clusters_per_type = {self.clusters_per_type}", *tables])
+
+
+def template(message, error_type):
+    """A message with its variable parts masked; without one, the error type."""
+    return re.sub(r"\d+", "<n>", message) if message and message.strip() else error_type
+
+
+def group(event, attempt, rules, *, text):
+    """The first that applies: the caller's word, the user's rules, the root cause, the message."""
+    if word := attempt.fingerprint or event.fingerprint:
+        return named(event, attempt, text, word, "fingerprint= as given", attempt.message)
+    for number, rule in enumerate(rules.rules, start=1):
+        match = re.search(rule.get("message", ""), attempt.message or "")
+        if (
+            match
+            and fnmatchcase(event.event_type, rule.get("type", "*"))
+            and fnmatchcase(attempt.error_type or "", rule.get("error", "*"))
+            and re.search(rule.get("traceback", ""), text or "")
+        ):
+            by = f"rule '{rule.get('name') or rule.get('group') or f'rule {number}'}'"
+            if "group" in rule:
+                return named(event, attempt, text, rule["group"], by, attempt.message)
+            if "split" in rule:
+                part = match[rule["split"]]
+                return named(event, attempt, text, f"{{{{ default }}}} [{rule['split']}={part}]", by, attempt.message)
+            words = attempt.message or attempt.error_type
+            return Group((event.event_type, attempt.error_type, words), attempt.error_type, words, by, words)
+    return default(event, attempt, text)
+
+
+def named(event, attempt, text, word, by, message):
+    """Under a name that somebody gave; in it `{{ default }}` stands for what the message would give."""
+    if "{{ default }}" not in word:
+        return Group((event.event_type, None, f"={word}"), None, word, by, message or "")
+    usual = default(event, attempt, text)
+    word = word.replace("{{ default }}", usual.template)
+    return usual._replace(name=(event.event_type, usual.error_type, f"={word}"), template=word, by=by)
+
+
+def default(event, attempt, text):
+    """By the root cause, or a group's members; by the message, and where that has no word, the place in the code."""
+    error_type, message, by = attempt.error_type, attempt.message or "", "the message"
+    if attempt.cause:
+        by = "the root cause"
+        members = sorted({(kind, template(said, kind)) for kind, _, said in
+                          (member.partition(": ") for member in attempt.cause.split(MEMBER))})  # fmt: skip
+        if len(members) > 1:
+            said = "\n".join(f"{kind}: {name}" for kind, name in members)
+            return Group((event.event_type, error_type, said), error_type, said, by, attempt.cause)
+        ((error_type, said),) = members
+        return Group((event.event_type, error_type, said), error_type, said, by, attempt.cause.partition(": ")[2])
+    said = template(message, error_type)
+    if not re.search(r"[^\W\d_]", message) and (place := own_place(text)):
+        said = f"{said} in {place}"
+    return Group((event.event_type, error_type, said), error_type, said, by, message)
+
+
+def own_place(text):
+    """The innermost frame of one's own code."""
+    frames = re.findall(r'File "(.+)", line \d+, in (.+)', text or "")
+    own = [frame for frame in frames if "site-packages" not in frame[0] and "/lib/python" not in frame[0]] or frames
+    return f"{own[-1][1]} ({own[-1][0].rpartition('/')[2]})" if own else None
+
+
+def group_all(failures, rules, kept):
+    """The group of each failure, by attempt. Of an event type, the clusters whose failures were appended first."""
+    rules = rules or Rules()
+    groups, clusters = {}, {}
+    for event, attempt in sorted(failures, key=lambda failure: failure[1].attempt_id):
+        found = kept.get(attempt.attempt_id) or group(event, attempt, rules, text=attempt.text)
+        known = clusters.setdefault(event.event_type, set())
+        if found.name[2] == OVERFLOW or (found.name not in known and len(known) >= rules.clusters_per_type):
+            found = overflow(event, rules)
+        else:
+            known.add(found.name)
+        groups[attempt.attempt_id] = found
+    return groups
+
+
+def overflow(event, rules):
+    """One cluster more, for what belongs to none of the first ones."""
+    number = rules.clusters_per_type
+    which = f"the first {number:,} cluster{'' if number == 1 else 's'} of this type"
+    called = f"{OVERFLOW} whatever belongs to none of {which}"
+    return Group((event.event_type, None, OVERFLOW), None, called, f"clusters_per_type = {number}", "")
+
+
+def kept_by_erasure(before, after, rules, kept):
+    """The clusters that failures stay in although what decided on them was erased between two readings of the facts.
+
+    Those of the erased event, and others' that are in theirs by a traceback that went as well.
+    """
+    new = dict(kept)
+    for event_id, attempts in after.attempts.items():
+        event = after.events[event_id]
+        was = {attempt.attempt_id: attempt for attempt in before.attempts[event_id]}
+        for attempt in attempts:
+            if not attempt.failed or attempt.attempt_id in kept:
+                continue
+            old, lost = was[attempt.attempt_id], attempt.text == ERASED
+            if attempt.message == ERASED or (
+                lost and old.text != ERASED
+                and group(event, old, rules, text=old.text).name != group(event, old, rules, text=ERASED).name
+            ):  # fmt: skip
+                group_then = old.group._replace(by="what it was before it was erased", error_type=attempt.error_type)
+                new[attempt.attempt_id] = group_then._replace(template=ERASED, text=ERASED)
+    return new
