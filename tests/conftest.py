@@ -77,7 +77,14 @@ def clock():
 _TOURED = ("tests/tui/", "tests/integrations/test_pytest", "tests/integrations/test_sentry", "tests/cli/test_exec")
 
 # What depends on the engine case by case: `make test` runs all cases on PostgreSQL; elsewhere, each test's first one.
-_EACH_CASE = ("tests/engine/", "tests/derive/", "tests/read/", "tests/facts/test_key", "tests/test_times")
+_EACH_CASE = (
+    "tests/engine/",
+    "tests/derive/",
+    "tests/read/",
+    "tests/ledger/test_verify",
+    "tests/facts/test_key",
+    "tests/test_times",
+)
 
 
 def pytest_generate_tests(metafunc):
