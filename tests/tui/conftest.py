@@ -4,6 +4,8 @@ import time
 from pathlib import Path
 
 import pytest
+from textual._compositor import Compositor
+from textual._context import visible_screen_stack
 
 from failaware import Handlers, Permanent, Retry, Store, Worker
 from tests.conftest import MINUTE, START
@@ -20,6 +22,17 @@ def plain_terminal(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.delenv("NO_COLOR", raising=False)
     time.tzset()
+
+
+@pytest.fixture(autouse=True)
+def painted_when_read(monkeypatch):
+    """Spare what no terminal shows, a quarter of the time: `screen_text` renders the screen when a test reads it."""
+
+    def forget(compositor, full=False, screen_stack=None, simplify=False):
+        visible_screen_stack.set(screen_stack or [])
+        compositor._dirty_regions.clear()
+
+    monkeypatch.setattr(Compositor, "render_update", forget)
 
 
 # Compiled under a name of its own, so that tracebacks in the pictures are the same wherever the tests lie.
