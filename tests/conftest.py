@@ -12,6 +12,7 @@ from functools import cache
 
 import psycopg
 import pytest
+from hypothesis import settings
 
 from failaware import Inspector, Store
 from failaware.derive.fold import DERIVED
@@ -28,6 +29,9 @@ HOUR = 60 * MINUTE
 START = 1_795_000_000_000_000  # 2026-11-18
 
 _schemas = itertools.count(1)
+
+settings.register_profile("sized", max_examples=sized(25, 100))
+settings.load_profile("sized")
 
 
 class Clock:
@@ -74,7 +78,7 @@ def clock():
 
 
 # What is the same on both engines once a store is open: `make test` runs only the tests marked as tour on PostgreSQL.
-_TOURED = ("tests/tui/", "tests/integrations/test_pytest", "tests/integrations/test_sentry", "tests/cli/test_exec")
+_TOURED = ("tests/tui/", "tests/integrations/", "tests/capture/", "tests/cli/test_exec")
 
 # What depends on the engine case by case: `make test` runs all cases on PostgreSQL; elsewhere, each test's first one.
 _EACH_CASE = (

@@ -30,7 +30,7 @@ def handle(event):
     if dice < 0.32: raise RetryAfter(0.002)
     if dice < 0.322: os._exit(9)  # in mid-batch
 
-for _ in range(rng.randint(30, 120)):
+for _ in range(rng.randint(30, int(sys.argv[3]))):
     dice = rng.random()
     if dice < 0.35:
         kind = rng.choice(kinds)
@@ -56,7 +56,7 @@ for _ in range(rng.randint(30, 120)):
 
 
 def start(path, seed):
-    command = [sys.executable, "-c", ACTOR, str(path), str(seed)]
+    command = [sys.executable, "-c", ACTOR, str(path), str(seed), str(sized(45, 120))]
     return processes.Popen(command, stderr=subprocess.PIPE, text=True)
 
 

@@ -26,6 +26,7 @@ def payload_of(store, event_id=1):
     return json.loads(query(store, f"SELECT event_payload FROM event_log WHERE event_id = {event_id}")[0][0])
 
 
+@pytest.mark.tour
 def test_a_success_is_synced_and_a_failure_is_dead_and_goes_on_untouched(store, inspector, clock):
     with store.attempt("sync", {"n": 1}, source="cron") as attempt:
         clock.advance(2)
@@ -42,6 +43,7 @@ def test_a_success_is_synced_and_a_failure_is_dead_and_goes_on_untouched(store, 
     assert_rebuild_changes_nothing(store)
 
 
+@pytest.mark.tour
 def test_tries_under_one_key_are_attempts_at_one_event(store):
     for failing in (True, True, False):
         try:
@@ -53,6 +55,7 @@ def test_tries_under_one_key_are_attempts_at_one_event(store):
     assert states(store) == [("nightly", "SYNCED", 3)]
 
 
+@pytest.mark.tour
 def test_blocks_within_blocks_are_events_of_their_own(store):
     def inner():
         with store.attempt("inner, good"):
@@ -196,6 +199,7 @@ def test_a_payload_may_be_made_of_the_arguments(store):
     assert payload_of(store) == {"customer": 7}
 
 
+@pytest.mark.tour
 @pytest.mark.parametrize("as_errors", [False, True])
 @pytest.mark.parametrize("error", [None, ValueError("mine")])
 @pytest.mark.parametrize("refusal", [StoreBusy("someone else writes"), OSError("someone else writes")])
@@ -228,6 +232,7 @@ def test_an_outcome_that_cannot_be_written_is_a_warning(store, monkeypatch, caps
     assert states(store) == []
 
 
+@pytest.mark.tour
 def test_a_store_that_is_closed_changes_nothing(store, path):
     @store.attempted("report.render")
     def render():
@@ -511,6 +516,7 @@ def test_what_a_cancellation_became_is_a_failure_of_its_own_name(store, inspecto
     assert states(store)[-1] == ("waited for", "DEAD", 1)
 
 
+@pytest.mark.tour
 def test_a_coroutine_records_on_a_thread(store):
     async def run():
         return await asyncio.to_thread(store.record, "order.created", {"order": 17})

@@ -11,6 +11,7 @@ from tests.capture.misbehaving import MISBEHAVING
 from tests.conftest import query
 
 
+@pytest.mark.tour
 @pytest.mark.parametrize("kind", ["plain", "async", "transaction"])
 def test_a_worker_records_any_exception_and_goes_on(store, kind):
     handlers = Handlers()

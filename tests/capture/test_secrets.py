@@ -93,6 +93,7 @@ def everything(store):
     return json.dumps([query(store, f"SELECT * FROM {table}") for table in tables])
 
 
+@pytest.mark.tour
 def test_no_column_of_the_log_keeps_it(store, path, tmp_path, capsys):
     """Payload, key, source, fingerprint, error, reason, rejected line, and the reason of a rejection."""
     store.record("job", {"note": TOKEN}, key=f"k {TOKEN}", source=f"s {TOKEN}", fingerprint=f"f {TOKEN}")
@@ -114,6 +115,7 @@ def test_no_column_of_the_log_keeps_it(store, path, tmp_path, capsys):
         assert "tr0ub4dor" not in kept
 
 
+@pytest.mark.tour
 @pytest.mark.parametrize(
     "line",
     [b'{"type": "job", "p\\u0061ssword": "tr0ub4dor"}', '{"type": 1, "password": "tr0ub4dor"}'.encode("utf-16")],
@@ -171,6 +173,7 @@ def test_a_task_that_replaces_another_has_no_secret_in_its_key(store):
     assert secrets.A[:30] not in everything(store)
 
 
+@pytest.mark.tour
 def test_keys_that_differ_in_a_secret_only_are_two(store):
     one, other = (store.record("job", {}, key=f"token={secrets.A[n : n + 30]}") for n in (0, 9))
     again = store.record("job", {}, key=f"token={secrets.A[:30]}")

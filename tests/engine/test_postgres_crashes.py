@@ -10,6 +10,7 @@ from failaware import Handlers, Store, StoreError, Worker
 from failaware.ledger.verify import verify
 from tests.conftest import query
 from tests.servers import a_server
+from tests.sizes import sized
 from tests.soak.crashes import try_crashes
 
 pytestmark = pytest.mark.postgres
@@ -113,7 +114,7 @@ def test_writers_leave_no_row_behind_when_they_close(server):
 
 
 def test_producers_and_workers_lose_and_double_nothing_in_repeated_crashes():
-    counts = try_crashes(random.Random(os.getpid()), crashes=4, producers=6, workers=2)
+    counts = try_crashes(random.Random(os.getpid()), crashes=sized(2, 4), producers=6, workers=2)
     assert counts["facts acknowledged"] > 20
     assert counts["results"] > 0
     assert counts["applied in the transaction"] > 0

@@ -13,8 +13,9 @@ from failaware import Store
 from failaware.ledger.verify import verify
 from tests import processes
 from tests.conftest import assert_rebuild_changes_nothing, plain, query
+from tests.sizes import sized
 
-LINES = 6_000
+LINES = sized(3_000, 6_000)
 
 
 def line(form, number):

@@ -114,6 +114,7 @@ def messages(store):
     return [row[0] for row in query(store, "SELECT error_message FROM attempt_log ORDER BY attempt_id")]
 
 
+@pytest.mark.tour
 @pytest.mark.parametrize("how", CONFIGURED)
 def test_a_handler_survives_what_closes_it_and_keeps_what_is_logged_last(run, store, how):
     done = run(
@@ -163,6 +164,7 @@ def test_what_a_child_that_imports_the_program_logs_last_is_kept(run, store, met
     assert set(messages(store)) - {"after logging has ended"} == IN_CHILDREN
 
 
+@pytest.mark.tour
 @pytest.mark.parametrize("way", [ADDED, SENTRY], ids=["logging", "sentry"])
 def test_what_a_forked_child_reports_last_is_kept(run, store, way):
     run(way + FORKS + CHILDREN, "fork")
@@ -212,6 +214,7 @@ def test_signal_handlers_destructors_and_the_writing_thread_itself_may_log(store
     assert handler.dropped >= 1  # what the writing thread logged itself
 
 
+@pytest.mark.tour
 @pytest.mark.parametrize("error", [StoreError("the disk is full"), RuntimeError("odd")])
 def test_what_is_lost_is_reported_once_with_the_reason(store, monkeypatch, capsys, error):
     def fails(*_):
@@ -245,6 +248,7 @@ def test_a_closed_standard_error_hurts_nobody(store, monkeypatch):
     assert handler.dropped == 1
 
 
+@pytest.mark.tour
 def test_two_processes_use_one_handler(path, run):
     run(
         ADDED

@@ -213,6 +213,7 @@ CARRIED = {
 }
 
 
+@pytest.mark.tour
 @pytest.mark.parametrize("carried", CARRIED.values(), ids=CARRIED.keys())
 def test_a_record_is_kept_whatever_it_carries(store, handler, carried):
     values = {"name": "shop", "levelno": 40, "levelname": "ERROR", "msg": "the message"} | carried
@@ -277,6 +278,7 @@ def test_what_loguru_binds_is_the_extra(store, handler):
     assert (payloads(store)[0]["message"], payloads(store)[0]["extra"]) == ("no stock", {"order": 17})
 
 
+@pytest.mark.tour
 @pytest.mark.parametrize("broken", ["read-only", "deleted"])
 @pytest.mark.sqlite
 def test_a_store_that_cannot_be_written_any_more_is_reported_and_hurts_nobody(

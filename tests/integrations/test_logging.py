@@ -54,6 +54,7 @@ def test_what_waits_is_bounded_by_its_size_too(store, monkeypatch):
     assert query(store, "SELECT count(*) FROM event_log") == [(101 - handler.dropped,)]
 
 
+@pytest.mark.tour
 def test_errors_and_exceptions_are_kept_with_where_and_extra(store, handler, logger):
     logger.warning("not this one")
     logger.error("no stock of %s", "A-1", extra={"order": 17, "api_token": "abcdef123456", "who": object})
@@ -182,6 +183,7 @@ def test_what_structlog_colors_is_kept_without_the_colors(store, handler, logger
     assert query(store, "SELECT count(*) FROM failure_cluster") == [(2,)]
 
 
+@pytest.mark.tour
 def test_a_log_call_never_raises_and_never_waits(store, monkeypatch, capsys):
     def full(*_):
         raise StoreError("disk full")
@@ -218,6 +220,7 @@ logging.error("at the end")
 """
 
 
+@pytest.mark.tour
 def test_what_is_logged_last_is_written_when_the_program_ends_and_a_fork_logs_too(path):
     done = processes.run(
         [sys.executable, "-c", PROGRAM, str(path)],

@@ -107,6 +107,7 @@ def work(rq, kind, *more, status=0):
     return rq(*command, *more, "shop", status=status)
 
 
+@pytest.mark.tour
 @pytest.mark.parametrize("kind", ["Forking", "Simple"])
 def test_a_worker_records_every_job_with_every_try(rq, store, inspector, kind):
     rq("-c", SEND, "{socket}", kind)
@@ -219,6 +220,7 @@ worker.wait(timeout=60)
     assert inspector.event(1).sync_status == "DEAD"
 
 
+@pytest.mark.tour
 def test_what_cannot_be_recorded_is_logged_and_the_worker_goes_on(rq, store, tmp_path):
     (tmp_path / "workers.py").write_text(WORKER + "\nForking.store.close()\n")
     rq("-c", SEND, "{socket}", "Simple")

@@ -262,7 +262,7 @@ def test_what_someone_decides_meanwhile_stays(lived, path, clock, tmp_path, monk
 
 def test_killed_at_any_moment_nothing_is_lost(lived, path, tmp_path):
     """Facts are in the store, or in an archive that is whole, or in both; run again, it ends."""
-    lived.record_many(("bulk", {"n": n}) for n in range(3_000))
+    lived.record_many(("bulk", {"n": n}) for n in range(sized(1_500, 3_000)))
     work(lived)
     lived.record("last")
     before = {table: rows for table, rows in facts(path).items() if table != "seal_log"}
@@ -296,14 +296,14 @@ def test_killed_at_any_moment_nothing_is_lost(lived, path, tmp_path):
 
 
 @given(histories_with_erasures)
-@settings(max_examples=sized(8, 30), deadline=None)
+@settings(max_examples=sized(6, 30), deadline=None)
 def test_after_any_history_the_two_are_what_the_one_was(history):
     with tempfile.TemporaryDirectory() as folder:
         live_and_archive(Path(folder) / "s.db", Path(folder) / "x.db", history)
 
 
 @given(histories_with_erasures)
-@settings(max_examples=sized(8, 10), deadline=None)
+@settings(max_examples=sized(3, 10), deadline=None)
 def test_after_any_history_the_two_are_what_the_one_was_on_postgres(postgres, history):
     schema = f"archived{next(_numbers)}"
     with tempfile.TemporaryDirectory() as folder:
