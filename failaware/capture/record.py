@@ -154,9 +154,10 @@ class Recorder:
             return key
         return f"{masked[: _MAX_NAME - 17]} {self.digest(key)[:16]}"
 
-    def digest(self, text: str) -> str:
+    def digest(self, content: str | bytes) -> str:
         """64 hex digits for a text, under the key of the store, so that a short text cannot be found by guessing."""
-        return keyed_digest(self._store_key, text.encode("utf-8", "surrogatepass")).hex()
+        data = content if isinstance(content, bytes) else content.encode("utf-8", "surrogatepass")
+        return keyed_digest(self._store_key, data).hex()
 
     def from_mapping(
         self, line: Mapping[str, Any], *, now: int, raw: str | None = None, besides: tuple[str, ...] = ()

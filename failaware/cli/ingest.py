@@ -14,7 +14,7 @@ from failaware.ingest.encoding import STANDARD_INPUT
 from failaware.ingest.files import ingest_file, refuse_export
 from failaware.ingest.stream import Input, is_stream
 from failaware.store import Store
-from failaware.text import is_url, one_line, shown_place
+from failaware.text import counted, is_url, one_line, shown_place
 from failaware.worker.subprocess_runner import Interrupts
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     total = Ingested()
     status = _follow(args, interrupts, total) if args.follow else _once(args, interrupts, total)
     if args.json:
-        counts = ("recorded", "known", "rejected", "ignored")
+        counts = ("recorded", "known", "rejected", "ignored", "skipped")
         printer.print_json({name: getattr(total, name) for name in counts})
     else:
         _report(total)
@@ -131,7 +131,8 @@ def _report(total: Ingested) -> None:
     paper = printer.Paper()
     known = f", {total.known:,} known by their key" if total.known else ""
     ignored = f", {total.ignored:,} passed over as no failures" if total.ignored else ""
-    paper.print(printer.text(f"{total.recorded:,} recorded{known}{ignored}, {total.rejected:,} rejected"))
+    skipped = f", {counted(total.skipped, 'line')} skipped: not text" if total.skipped else ""
+    paper.print(printer.text(f"{total.recorded:,} recorded{known}{ignored}, {total.rejected:,} rejected{skipped}"))
     for reason in total.reasons[:5]:
         paper.print(printer.text(f"  {reason}", "yellow"))
     if total.rejected:

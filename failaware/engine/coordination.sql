@@ -11,7 +11,7 @@ CREATE TABLE followed (                -- how far `ingest --follow` has read; mo
   identity    TEXT NOT NULL,           -- device:inode, since a path is another file after a rotation
   read_to     INTEGER NOT NULL,        -- bytes
   line_no     INTEGER NOT NULL,        -- lines
-  digest      TEXT NOT NULL,           -- SHA-256 of the first bytes and the last ones before read_to, hex
+  digest      TEXT NOT NULL,           -- keyed, of the first bytes and the last ones before read_to, hex
   modified_ns INTEGER NOT NULL,        -- the file's own time when it was read
   PRIMARY KEY (path, identity)
 ) STRICT;

@@ -28,13 +28,15 @@ _MAX_REASONS = 5  # that are shown
 class Ingested:
     """What became of the input: events recorded, known before (by their key), rejected; blank lines are not counted.
 
-    `ignored` is what was understood and is no failure: log records below ERROR, skipped tests.
+    `ignored` is what was understood and is no failure: log records below ERROR, skipped tests. `skipped` are the other
+    lines of a part that is no text, which is one reject.
     """
 
     recorded: int = 0
     known: int = 0
     rejected: int = 0
     ignored: int = 0
+    skipped: int = 0
     reasons: list[str] = field(default_factory=list)
 
     def add(self, other: "Ingested") -> None:
@@ -43,6 +45,7 @@ class Ingested:
         self.known += other.known
         self.rejected += other.rejected
         self.ignored += other.ignored
+        self.skipped += other.skipped
         self.reasons += other.reasons[: _MAX_REASONS - len(self.reasons)]
 
 
@@ -84,6 +87,10 @@ class Chunk:
         self._total.ignored += made.ignored
         for part, why in made.refused:
             self.refuse(line_no, part, why)
+
+    def skip(self) -> None:
+        """Count a line of a part that was refused as a whole."""
+        self._total.skipped += 1
 
     def refuse(self, line_no: int, raw: bytes, error: str) -> None:
         """Add what could not be understood."""

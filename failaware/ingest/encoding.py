@@ -24,10 +24,11 @@ _UNREADABLE = (  # how a file begins, what it is, and what to do about it
 )
 _HOLE = re.compile(rb"(?:^|(?<=\n))\0+")  # NULs between lines are left by truncations and power failures
 _LOOKED_AT = 1_024
+_SURELY_TEXT = 16  # bytes
 
 
 def check_text(begins: bytes, name: str) -> None:
-    """Refuse an input that is no text in UTF-8, told by its beginning.
+    """Refuse an input that is no text in UTF-8, detected from its beginning.
 
     Raises:
         UsageError: what it is, and what to do.
@@ -37,5 +38,39 @@ def check_text(begins: bytes, name: str) -> None:
             command = instead.format(name="" if name == STANDARD_INPUT else name).replace("  ", " ")
             raise UsageError(f"{name} is {what}, not text in UTF-8; use: {command}")
     text = _HOLE.sub(b"", begins[:_LOOKED_AT])
-    if b"\0" in text or text.decode("utf-8", "replace").count("\ufffd") > max(8, len(text) // 4):
+    if b"\0" in text or _is_binary(text):
         raise UsageError(f"{name} is binary, not text in UTF-8; name JSON Lines, CloudEvents, OTLP/JSON or JUnit XML")
+
+
+def _is_binary(text: bytes) -> bool:
+    """Whether more than a quarter of the bytes are NULs or no UTF-8: not a text with a few damaged characters."""
+    return text.count(0) + text.decode("utf-8", "replace").count("\ufffd") > max(8, len(text) // 4)
+
+
+class TextRuns:
+    """Where the lines of one input stop being text in UTF-8 (a compressed or UTF-16 part), and where text goes on."""
+
+    def __init__(self) -> None:
+        self._is_text = True
+
+    def problem(self, line: bytes) -> str | None:
+        """Why this line is no text: a sentence at the first line of such a part, "" at its others; None of text."""
+        line = line.lstrip(b"\0")
+        if not self._is_text:
+            self._is_text = _resumes(line)
+            return None if self._is_text else ""
+        kind = next((what for mark, what, _ in _UNREADABLE if len(mark) > 1 and line.startswith(mark)), None)
+        if kind is None and not _is_binary(line[:_LOOKED_AT]):
+            return None
+        self._is_text = False
+        return f"from here the input is {kind or 'binary'}, not text in UTF-8; skipped up to the next line of text"
+
+
+def _resumes(line: bytes) -> bool:
+    """Whether a line after binary ones is text: JSON, or so long that random bytes would hardly be."""
+    text = line.strip()
+    try:
+        printable = text.decode().replace("\t", " ").isprintable()
+    except UnicodeDecodeError:
+        return False
+    return printable and (text[:1] + text[-1:] in (b"{}", b"[]") or len(text) >= _SURELY_TEXT)

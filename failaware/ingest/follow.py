@@ -15,8 +15,10 @@ from failaware.engine import Writer
 from failaware.errors import UsageError
 from failaware.facts import positions
 from failaware.facts.positions import Position
+from failaware.ingest import followed_file
 from failaware.ingest.chunk import Chunk, Ingested
-from failaware.ingest.encoding import check_text
+from failaware.ingest.encoding import TextRuns, check_text
+from failaware.ingest.followed_file import FollowedFile, hole, whole_lines
 from failaware.ingest.lines import CHUNK, take
 from failaware.ingest.rotation import (
     SAMPLE,
@@ -24,14 +26,11 @@ from failaware.ingest.rotation import (
     begins_with_one,
     beside,
     digest_of,
-    ends,
     identity_of,
     is_rotation_of,
     may_hold,
 )
-from failaware.ingest.stream import MAX_LINE as _MAX_LINE
-from failaware.ingest.stream import SHOWN as _SHOWN
-from failaware.ingest.stream import Line
+from failaware.ingest.stream import SHOWN, Line
 from failaware.store import Store
 from failaware.text import storable
 
@@ -40,8 +39,6 @@ POLL_S = 0.2
 
 QUIET_S = 5.0
 """A file that was rotated away is read until it has not grown for so long: its writer may not have noticed yet."""
-
-_WINDOW = 1_048_576  # bytes read at once
 
 
 def follow(
@@ -83,37 +80,16 @@ def _begun(store: Store, name: str, total: Ingested, say: Callable[[str], None])
         raise UsageError(f"cannot read {name}: {error.strerror}") from None
 
 
-class _File:
-    """An open file and how far it has been read."""
-
-    def __init__(self, fd: int, position: Position) -> None:
-        self.fd, self.position = fd, position
-        self.seen: tuple[int, int] | None = None  # size and time when there was nothing more to read
-        self.quiet_since = time.monotonic()
-        self._head, self._tail = ends(fd, position.read_to)
-
-    def is_the_one_read(self) -> bool:
-        """Whether what was read still stands in it; not after a truncation."""
-        return begins_with(self.fd, self.position)
-
-    def after(self, data: bytes, *, size: int, lines: int, modified_ns: int) -> Position:
-        """The position after `size` bytes that end with `data`: of what was read, since the file may have changed."""
-        self._head = (self._head + data[:SAMPLE])[:SAMPLE]
-        self._tail = (self._tail + data[-SAMPLE:])[-SAMPLE:]
-        read_to, line_no = self.position.read_to + size, self.position.line_no + lines
-        digest = digest_of(self._head, self._tail)
-        return self.position._replace(read_to=read_to, line_no=line_no, digest=digest, modified_ns=modified_ns)
-
-
 class _Follower:
     """One path: the file that is there now, and those that were there and may hold more."""
 
     def __init__(self, store: Store, name: str, total: Ingested, say: Callable[[str], None]) -> None:
         self._store, self._name, self._total, self._say = store, name, total, say
+        self._digest = store.recorder.digest
         self._path = os.path.abspath(name)
         self._key = storable(self._path)
-        self._current: _File | None = None
-        self._rest: list[_File] = []
+        self._current: FollowedFile | None = None
+        self._rest: list[FollowedFile] = []
         self._started = False
         self._problem = ""  # that was said last
         known = self._positions()
@@ -131,7 +107,7 @@ class _Follower:
             busy = self._go_on(file) or busy
         return busy
 
-    def _go_on(self, file: _File) -> bool:
+    def _go_on(self, file: FollowedFile) -> bool:
         """Record what is new in a file; False when there was nothing, also where it cannot be read for now."""
         try:
             if self._read(file):
@@ -179,7 +155,7 @@ class _Follower:
         if back is not None:  # it was away for a moment
             os.close(fd)
             self._rest.remove(back)
-        self._current = back or _File(fd, known.get(identity) or self._begin(identity))
+        self._current = back or self._opened(fd, known.get(identity) or self._begin(identity))
 
     def _open(self, known: dict[str, Position]) -> int:
         """The file at the path, opened.
@@ -206,9 +182,15 @@ class _Follower:
 
     def _begin(self, identity: str) -> Position:
         """The position in a new file, kept before anything is read: it may be rotated away while nobody follows."""
-        start = _start(self._key, identity)
+        start = self._start(identity)
         self._store.write(lambda db: positions.move(db, start, before=0))
         return start
+
+    def _opened(self, fd: int, position: Position) -> FollowedFile:
+        return FollowedFile(fd, position, self._digest)
+
+    def _start(self, identity: str) -> Position:
+        return Position(self._key, identity, 0, 0, digest_of(b"", b"", self._digest), 0)
 
     def _resume_rest(self, known: dict[str, Position]) -> None:
         """Find the files that were followed and have been rotated away since."""
@@ -224,14 +206,14 @@ class _Follower:
             moved = position._replace(identity=identity_of(os.fstat(fd)))
             if moved.identity != position.identity:
                 self._store.write(lambda db, pair=(position, moved): _rename(db, *pair))  # type: ignore[misc]
-            self._rest.append(_File(fd, moved))
+            self._rest.append(self._opened(fd, moved))
             self._say_unseen(position, {*known, current, moved.identity}, known.values())
 
     def _say_unseen(self, position: Position, known: set[str | None], read: Iterable[Position]) -> None:
         """Tell of files that came and were rotated away while nobody followed; a copy of what was read is none."""
         for place, found in beside(self._path):
             later = is_rotation_of(self._path, place) and found.st_mtime_ns > position.modified_ns
-            if later and identity_of(found) not in known and not begins_with_one(place, read):
+            if later and identity_of(found) not in known and not begins_with_one(place, read, self._digest):
                 name = os.path.basename(place)
                 self._say(f"{name} came and went while nobody followed; 'failaware ingest {name}' records it")
 
@@ -246,7 +228,7 @@ class _Follower:
                 continue
             with suppress(OSError):
                 fd = os.open(place, os.O_RDONLY | os.O_CLOEXEC)
-                if not begins_with(fd, position):
+                if not begins_with(fd, position, self._digest):
                     os.close(fd)
                     continue
                 if best is not None:
@@ -254,16 +236,16 @@ class _Follower:
                 best, size = fd, found.st_size
         return best
 
-    def _read(self, file: _File) -> bool:
+    def _read(self, file: FollowedFile) -> bool:
         """Record the next whole lines of a file; False when there are none."""
         found = os.fstat(file.fd)
         now = (found.st_size, found.st_mtime_ns)
         if now == file.seen:
             return False
-        if (hole := _hole(file.fd, file.position.read_to)) and file.is_the_one_read():
-            self._write(file, [], b"\0" * SAMPLE, hole, found.st_mtime_ns)
+        if (nuls := hole(file.fd, file.position.read_to)) and file.is_the_one_read():
+            self._write(file, [], b"\0" * SAMPLE, nuls, found.st_mtime_ns)
             return True
-        lines, size = _whole_lines(file.fd, file.position.read_to)
+        lines, size = whole_lines(file.fd, file.position.read_to)
         if not file.is_the_one_read():  # looked at after reading: what was read may be of another content already
             self._begin_again(file)
             return True
@@ -272,8 +254,8 @@ class _Follower:
         if not lines:
             file.seen = now
             return False
-        if size > _MAX_LINE:
-            line = Line(file.position.line_no + 1, lines[0][:_SHOWN], size)
+        if size > followed_file.MAX_LINE:
+            line = Line(file.position.line_no + 1, lines[0][:SHOWN], size)
             self._write(file, [line], lines[0], size, found.st_mtime_ns)
             return True
         numbered = [Line(line_no, line, len(line)) for line_no, line in enumerate(lines, file.position.line_no + 1)]
@@ -283,28 +265,28 @@ class _Follower:
             self._write(file, some, data, len(data), found.st_mtime_ns)
         return True
 
-    def _write(self, file: _File, lines: list[Line], data: bytes, size: int, modified_ns: int) -> None:
+    def _write(self, file: FollowedFile, lines: list[Line], data: bytes, size: int, modified_ns: int) -> None:
         """Record lines, which take `size` bytes that end with `data`, together with the position after them."""
         before = file.position
         after = file.after(data, size=size, lines=len(lines), modified_ns=modified_ns)
-        self._ingest(lines, lambda db: positions.move(db, after, before=before.read_to))
+        self._ingest(lines, file.text, lambda db: positions.move(db, after, before=before.read_to))
         file.position = after
 
-    def _ingest(self, lines: list[Line], along: Callable[[Writer], None]) -> None:
+    def _ingest(self, lines: list[Line], text: TextRuns, along: Callable[[Writer], None]) -> None:
         chunk = Chunk(self._store, self._name, self._total)
         for line in lines:
-            take(chunk, line, self._store.recorder, limit=_MAX_LINE)
+            take(chunk, line, self._store.recorder, text, limit=followed_file.MAX_LINE)
         chunk.write(along)
 
-    def _begin_again(self, file: _File) -> None:
+    def _begin_again(self, file: FollowedFile) -> None:
         """The file was truncated: its beginning is new, and what was not read yet may stand in a copy."""
         before = file.position
         self._say(
             f"{self._name} was truncated or replaced after byte {before.read_to:,}; reading it from its beginning"
         )
-        start = _start(self._key, before.identity)
+        start = self._start(before.identity)
         fd = self._whereabouts(before)
-        copy = None if fd is None else _File(fd, before._replace(identity=identity_of(os.fstat(fd))))
+        copy = None if fd is None else self._opened(fd, before._replace(identity=identity_of(os.fstat(fd))))
 
         def job(db: Writer) -> None:
             positions.move(db, start, before=before.read_to)
@@ -314,65 +296,22 @@ class _Follower:
         self._store.write(job)
         if copy is not None:
             self._rest.append(copy)
-        again = _File(file.fd, start)
+        again = self._opened(file.fd, start)
         if file is self._current:
             self._current = again
         else:
             self._rest[self._rest.index(file)] = again
 
-    def _finish(self, file: _File) -> None:
+    def _finish(self, file: FollowedFile) -> None:
         """A file that was rotated away has ended: what stands after its last line end is a line too."""
-        last = os.pread(file.fd, _MAX_LINE, file.position.read_to)
+        last = os.pread(file.fd, followed_file.MAX_LINE, file.position.read_to)
         if b"\n" in last:
             return  # it goes on after all
         size = os.fstat(file.fd).st_size - file.position.read_to
         lines = [Line(file.position.line_no + 1, last, size)] if last else []
-        self._ingest(lines, lambda db: positions.forget(db, file.position))
+        self._ingest(lines, file.text, lambda db: positions.forget(db, file.position))
         os.close(file.fd)
         self._rest.remove(file)
-
-
-def _hole(fd: int, at: int) -> int:
-    """The bytes of a long run of NULs before other ones: a truncation leaves it when the writer does not append."""
-    place = at
-    while data := os.pread(fd, _WINDOW, place):
-        text = data.lstrip(b"\0")
-        if text:
-            size = place + len(data) - len(text) - at
-            return size if size >= _WINDOW else 0
-        place += len(data)
-    return 0
-
-
-def _whole_lines(fd: int, at: int) -> tuple[list[bytes], int]:
-    """The next lines without their ends, and the bytes they take; one that is too long is cut to what ends it."""
-    window = _WINDOW
-    while True:
-        data = os.pread(fd, window, at)
-        end = data.rfind(b"\n") + 1
-        if end:
-            return data[: end - 1].split(b"\n"), end
-        if len(data) < window:
-            return [], 0  # a part of a line: the rest will come
-        if window > _MAX_LINE:
-            return _overlong(fd, at, len(data))
-        window = min(4 * window, _MAX_LINE + 1)
-
-
-def _overlong(fd: int, at: int, read: int) -> tuple[list[bytes], int]:
-    """The beginning and the end of a line, and its size with its line end; nothing while it has none."""
-    place = at + read
-    while chunk := os.pread(fd, _WINDOW, place):
-        end = chunk.find(b"\n") + 1
-        if end:
-            place += end
-            return [os.pread(fd, _SHOWN, at) + os.pread(fd, SAMPLE, place - SAMPLE)], place - at
-        place += len(chunk)
-    return [], 0
-
-
-def _start(path: str, identity: str) -> Position:
-    return Position(path, identity, 0, 0, digest_of(b"", b""), 0)
 
 
 def _rename(db: Writer, position: Position, moved: Position) -> None:

@@ -18,6 +18,7 @@ from failaware.capture.record import Recorder
 from failaware.errors import StoreBusy, UsageError
 from failaware.ingest.batches import elements, unfolded
 from failaware.ingest.chunk import Chunk, Ingested
+from failaware.ingest.encoding import TextRuns
 from failaware.ingest.formats import cloudevents, otlp
 from failaware.ingest.stream import MAX_LINE, Line, Piece
 from failaware.json_text import members
@@ -63,12 +64,12 @@ def ingest_pieces(
     to go on waiting for it.
     """
     total = Ingested()
-    chunk = Chunk(store, origin, total)
+    chunk, text = Chunk(store, origin, total), TextRuns()
     count, size, began = 0, 0, 0.0
     for line in unfolded(parts):
         if line is not None:
             began = began if count else time.monotonic()
-            take(chunk, line, store.recorder)
+            take(chunk, line, store.recorder, text)
             count, size = count + 1, size + line.size
         is_full = count >= CHUNK or size >= CHUNK_BYTES
         if count and (line is None or is_full or time.monotonic() - began >= DELAY_S):
@@ -80,20 +81,28 @@ def ingest_pieces(
     return total
 
 
-def take(chunk: Chunk, line: Line, recorder: Recorder, *, limit: int | None = None) -> None:
+def take(chunk: Chunk, line: Line, recorder: Recorder, text: TextRuns, *, limit: int | None = None) -> None:
     """Add what a line says to a chunk; a line may be an array of several. `limit` is in bytes, MAX_LINE by default."""
     limit = limit or MAX_LINE
     if line.size > limit:
         chunk.refuse(line.line_no, line.data, f"the line has {line.size:,} bytes; {limit:,} are the limit")
         return
-    for text in elements(line.data) or [line.data]:
-        chunk.take(line.line_no, text, lambda text=text: _read(text, recorder, chunk.now))  # type: ignore[misc]
+    problem = text.problem(line.data)
+    if problem:
+        chunk.refuse(line.line_no, line.data, problem)
+        return
+    if problem is not None:
+        if _has_content(line.data):
+            chunk.skip()
+        return
+    for part in elements(line.data) or [line.data]:
+        chunk.take(line.line_no, part, lambda part=part: _read(part, recorder, chunk.now))  # type: ignore[misc]
 
 
 def _read(line: bytes, recorder: Recorder, now: int) -> Read:
     """What a line says; nothing, of a blank one."""
     line = line.lstrip(b"\0") or line[:1]  # a file that was truncated while its writer went on begins with NULs
-    if not line.removeprefix(b"\xef\xbb\xbf").strip():
+    if not _has_content(line):
         return Read([])
     if line == b"\0":
         raise UsageError("the line holds NUL bytes only")
@@ -113,6 +122,10 @@ def _read(line: bytes, recorder: Recorder, now: int) -> Read:
     if not values.keys().isdisjoint(otlp.SIGNALS):
         return otlp.events(values, recorder, now)
     return Read([_event(values, raw_payload, recorder, now)])
+
+
+def _has_content(line: bytes) -> bool:
+    return bool(line.removeprefix(b"\xef\xbb\xbf").strip())
 
 
 def _event(values: dict[str, Any], raw_payload: str, recorder: Recorder, now: int) -> Observed:

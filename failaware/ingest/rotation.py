@@ -1,15 +1,17 @@
 """Which file is the one that was read, after it was renamed, copied or truncated: told by its inode and its content."""
 
-import hashlib
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 
 from failaware.facts.positions import Position
 
 SAMPLE = 1_024
 """Bytes at either end of what was read that the digest covers."""
+
+Digest = Callable[[bytes], str]
+"""The digest of some bytes under the key of the store, in hexadecimal."""
 
 _ROTATED = re.compile(r"[._-](?:\d[\w:.-]*|old|bak|copy|prev)")  # what a rotation adds to the name of a file
 
@@ -36,15 +38,15 @@ def may_hold(path: str, place: str, found: os.stat_result, position: Position) -
     return later and is_rotation_of(path, place)
 
 
-def begins_with(fd: int, position: Position) -> bool:
+def begins_with(fd: int, position: Position, digest: Digest) -> bool:
     """Whether a file begins with what was read."""
-    return digest_of(*ends(fd, position.read_to)) == position.digest
+    return digest_of(*ends(fd, position.read_to), digest) == position.digest
 
 
-def begins_with_one(place: str, read: Iterable[Position]) -> bool:
+def begins_with_one(place: str, read: Iterable[Position], digest: Digest) -> bool:
     """Whether the file begins with what was read of one of these."""
     with suppress(OSError), open(place, "rb") as file:
-        return any(position.read_to > 0 and begins_with(file.fileno(), position) for position in read)
+        return any(position.read_to > 0 and begins_with(file.fileno(), position, digest) for position in read)
     return False
 
 
@@ -59,6 +61,6 @@ def ends(fd: int, read_to: int) -> tuple[bytes, bytes]:
     return os.pread(fd, size, 0), os.pread(fd, size, read_to - size)
 
 
-def digest_of(head: bytes, tail: bytes) -> str:
+def digest_of(head: bytes, tail: bytes, digest: Digest) -> str:
     """The digest of a position."""
-    return hashlib.sha256(b"%d:%b%b" % (len(head), head, tail)).hexdigest()
+    return digest(b"%d:%b%b" % (len(head), head, tail))

@@ -1,5 +1,8 @@
 """Following a file: each line once, whatever happens to the file, the follower or the machine."""
 
+import gzip
+import hashlib
+import hmac
 import itertools
 import json
 import os
@@ -20,6 +23,7 @@ import pytest
 from failaware import Store
 from failaware.errors import UsageError
 from failaware.ingest import follow as module
+from failaware.ingest import followed_file
 from failaware.ingest.follow import follow
 from tests import processes
 from tests.conftest import assert_rebuild_changes_nothing, plain, query
@@ -209,6 +213,45 @@ def test_a_copy_made_after_a_rotation_is_not_said_to_be_unseen(path, file):
     assert ["truncated" in text for text in said] == [True]
 
 
+def utf_16(*numbers):
+    return "".join(line(n) for n in numbers).encode("utf-16")
+
+
+def compressed(*_numbers):
+    return gzip.compress(random.Random(1).randbytes(100_000)) + b"\n"
+
+
+@pytest.mark.parametrize(("other", "kind"), [(utf_16, "UTF-16"), (compressed, "compressed by gzip")])
+@pytest.mark.parametrize("rotated", [False, True])
+def test_a_part_that_is_no_text_is_one_reject_and_what_follows_is_recorded(path, file, other, kind, rotated):
+    append(file, line(0))
+    with following(path, file) as total:
+        until(lambda: numbers(path) == [0])
+        if rotated:
+            rotate(file)
+        with file.open("ab") as opened:
+            opened.write(other(*range(100, 150)))
+        append(file, line(1) + "nonsense\n" + line(2))
+        until(lambda: numbers(path) == [0, 1, 2])
+    assert (total[0].recorded, total[0].rejected) == (3, 2)
+    with Store.open(path) as store:
+        problem, nonsense = [error for (error,) in query(store, "SELECT error FROM reject_log ORDER BY reject_id")]
+    assert problem == f"from here the input is {kind}, not text in UTF-8; skipped up to the next line of text"
+    assert "skipped" not in nonsense
+
+
+def test_the_digest_of_a_position_is_made_under_the_key_of_the_store(path, file):
+    append(file, line(0))
+    with following(path, file):
+        until(lambda: numbers(path) == [0])
+    content = file.read_bytes()
+    with Store.open(path) as store:
+        ((kept,),) = query(store, "SELECT digest FROM followed")
+        ((key,),) = query(store, "SELECT value FROM setting WHERE name = 'key'")
+    covered = b"%d:%b%b" % (len(content), content, content)
+    assert kept == hmac.new(bytes.fromhex(key), covered, hashlib.sha256).hexdigest()
+
+
 def test_what_is_gone_or_was_never_seen_is_said(path, file):
     append(file, line(0))
     with following(path, file):
@@ -244,8 +287,8 @@ def test_two_followers_of_one_file_do_not_double_it(path, file):
 
 
 def test_an_endless_line_is_rejected_and_memory_stays_flat(path, file, monkeypatch):
-    monkeypatch.setattr(module, "_WINDOW", 1_000)
-    monkeypatch.setattr(module, "_MAX_LINE", 10_000)
+    monkeypatch.setattr(followed_file, "_WINDOW", 1_000)
+    monkeypatch.setattr(followed_file, "MAX_LINE", 10_000)
     append(file, line(0) + "x" * 50_000)
     with following(path, file) as total:
         until(lambda: numbers(path) == [0])

@@ -52,6 +52,16 @@ def test_a_file_of_a_byte_order_mark_only_is_empty(store):
     assert ingest(store, "\ufeff") == Ingested()
 
 
+def test_a_part_in_another_encoding_is_one_reject(store):
+    other = "".join(f'{{"type": "a", "payload": {n}}}\n' for n in range(50))
+    done = ingest(store, '{"type": "a"}', b"\0" + other.encode("utf-16-be"), '{"type": "b"}', "nonsense")
+    assert (done.recorded, done.rejected) == (2, 2)
+    latin = [
+        f'{{"type": "café {n}"}}'.encode("latin-1") for n in range(3)
+    ]  # a damaged character makes no other encoding
+    assert ingest(store, *latin).rejected == 3
+
+
 def test_a_failure_observed_elsewhere_is_a_dead_attempt(store, inspector):
     error = {"type": "Timeout", "message": "took 5 s", "traceback": "Traceback …"}
     ingest(
@@ -152,7 +162,7 @@ def test_any_bytes_are_counted(store, lines):
     kept = [
         line for line in lines if line.removeprefix(b"\xef\xbb\xbf").strip()
     ]  # files that are joined have marks within
-    assert done.recorded + done.known + done.rejected + done.ignored == 1 + len(kept)
+    assert done.recorded + done.known + done.rejected + done.ignored + done.skipped == 1 + len(kept)
 
 
 @pytest.mark.parametrize("first", [b"[", b"{"])
