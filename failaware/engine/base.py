@@ -72,6 +72,12 @@ class Deriver(Reader, Protocol):
 class Writer(Deriver, Protocol):
     """A handle that can append facts and fold them."""
 
+    while_waiting: Callable[[], None] | None
+    """Called again and again while another writer has the lock; it may suspend the connection.
+
+    None where it is not called, and a process may be forked at any time: the child shares nothing but a socket.
+    """
+
     def change(self, sql: str, parameters: Parameters = ()) -> int:
         """Run one statement; returns the number of rows it changed."""
 
@@ -94,4 +100,7 @@ class Writer(Deriver, Protocol):
         """
 
     def suspend(self) -> None:
-        """Close the connection until it is needed again, unless a transaction is open: before a fork."""
+        """Close the connection until it is needed again, unless a transaction is open: before a fork.
+
+        In a child that was forked with an open connection, leave that to the parent.
+        """

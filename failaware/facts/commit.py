@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from queue import SimpleQueue
-from threading import RLock, get_ident
+from threading import Condition, RLock, get_ident
 from typing import Generic, TypeVar
 from weakref import WeakSet
 
@@ -13,7 +13,9 @@ from failaware.engine import Writer
 from failaware.errors import StoreError
 
 T = TypeVar("T")
-_FORK_WAITS_S = 30.0  # for a commit of another thread to end
+_FORK_WAITS_S = 30.0  # for a transaction of another thread to end, on SQLite
+_FORK_TRIES_S = 0.05  # for the same on a server, whose connection a child may have without harm
+_LOOKS_S = 0.05  # how often a thread that makes way for a fork looks whether that has failed
 
 
 class _Ticket(Generic[T]):
@@ -41,7 +43,11 @@ class GroupCommit:
         self._waiting: deque[_Ticket[object]] = deque()
         self._owner: int | None = None
         self.commits = 0
-        self._ready_to_fork = False
+        self._forked = Condition(self._lock)
+        self._forking = self._ready_to_fork = self._wiping = False
+        self._makes_way = db.while_waiting is not None
+        if self._makes_way:
+            db.while_waiting = self._make_way
         _ALL.add(self)
 
     def run(self, job: Callable[[Writer], T], *, alone: bool = False) -> T:
@@ -70,11 +76,13 @@ class GroupCommit:
     def run_wiping(self, job: Callable[[Writer], T]) -> tuple[T, bool]:
         """Run a job whose deletions must leave no trace in the files; also tells whether they have left none."""
         self._lock.acquire()
+        self._wiping = True
         try:
             with self._db.wiping() as wiped:
                 result = self.run(job)
             return result, wiped()
         finally:
+            self._wiping = False
             self._release()
 
     def _its_turn(self, ticket: _Ticket[T]) -> bool:
@@ -141,21 +149,35 @@ class GroupCommit:
         except Exception as error:  # noqa: BLE001 - raised to its own caller by run()
             ticket.error = error
 
+    def _make_way(self) -> None:
+        """Let another thread fork, called while the store's lock is waited for: that may take half a minute."""
+        owner = self._owner
+        while self._forking and not self._wiping:
+            self._forked.wait(_LOOKS_S)
+        self._owner = owner
+
     def before_fork(self) -> None:
-        """Let the commit at hand end, and close the connection, so that parent and child each open their own."""
-        self._ready_to_fork = self._lock.acquire(timeout=_FORK_WAITS_S)
+        """Let the transaction at hand end, and close the connection, so that parent and child each open their own."""
+        self._forking = True
+        self._ready_to_fork = self._lock.acquire(timeout=_FORK_WAITS_S if self._makes_way else _FORK_TRIES_S)
         if self._ready_to_fork:
             self._db.suspend()
 
     def after_fork_in_parent(self) -> None:
         """Go on."""
+        self._forking = False
         if self._ready_to_fork:
+            self._forked.notify_all()
             self._release()
 
     def after_fork_in_child(self) -> None:
         """Begin anew: no other thread is left that could hold the lock or wait for it."""
         self._lock = RLock()
+        self._forked = Condition(self._lock)
         self._owner = None
+        self._forking = self._wiping = False
+        if not self._ready_to_fork:
+            self._db.suspend()
         self._waiting.clear()
 
 

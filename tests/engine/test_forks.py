@@ -1,11 +1,16 @@
 """After a fork parent and child each have a connection of their own, and nothing that either recorded is lost."""
 
 import os
+import subprocess
+import sys
 import threading
+import time
+from contextlib import contextmanager
 
 import pytest
 
 from failaware import Handlers, Store, Worker
+from tests import processes
 from tests.conftest import assert_rebuild_changes_nothing, query
 
 
@@ -163,3 +168,56 @@ def test_a_closed_store_stays_closed_after_a_fork(path, step):
     fork(lambda: None)()
     with pytest.raises(Exception, match="closed"):
         store.record("a") if step == "record" else types(store)
+
+
+LOCKER = """
+import sys
+from tests import processes
+from tests.conftest import plain
+with plain(sys.argv[1]) as db:
+    for statement in sys.argv[2:]:
+        db.execute(statement)
+    print("locked", flush=True)
+    sys.stdin.read()
+"""
+LOCKS = {"sqlite": ["BEGIN IMMEDIATE"], "postgres": ["BEGIN", "LOCK TABLE write_lock IN SHARE UPDATE EXCLUSIVE MODE"]}
+
+
+@contextmanager
+def locked(path, engine):
+    """Another program has the store's write lock."""
+    program = [sys.executable, "-c", LOCKER, str(path), *LOCKS[engine]]
+    with processes.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as locker:
+        assert locker.stdout.readline() == b"locked\n"
+        yield
+        locker.terminate()  # its input would not end: forked children have the pipe as well
+        locker.wait(20)
+
+
+@pytest.mark.parametrize("reentered", [False, True])
+def test_a_fork_does_not_wait_for_a_store_that_another_program_has_locked(path, engine, reentered):
+    """What the waiting thread writes is not lost, and the child has a store that works."""
+    with Store.open(path, synchronous="NORMAL") as store:
+        job = (lambda: store.read(lambda _db: store.record("waited"))) if reentered else lambda: store.record("waited")
+        with locked(path, engine):
+            thread = threading.Thread(target=job)
+            thread.start()
+            time.sleep(0.2)  # it waits for the lock by now
+            before = time.monotonic()
+            go = Gate()
+
+            def child():
+                go.wait()
+                store.record("child")
+
+            joins = [fork(child) for _ in range(3)]
+            took = time.monotonic() - before
+        for _ in joins:
+            go.open()
+        for join in joins:
+            join()
+        thread.join(20)
+        store.record("after")
+        assert sorted(types(store)) == ["after", *["child"] * 3, "waited"]
+        assert_rebuild_changes_nothing(store)
+    assert took < 2

@@ -81,10 +81,14 @@ def last_ticket(schema: str, writer: str) -> str:
     return f"{BEGIN}; {acquire(schema)}; SELECT ticket FROM {schema}.last_commit WHERE writer = '{writer}'"
 
 
-def owner(query: Callable[[str], list[Row]], schema: str) -> tuple[int, str] | None:
-    """Who has locked the store: the process id of the server's, and the user with the program's name."""
+def owner(query: Callable[[str], list[Row]], schema: str) -> str | None:
+    """Who has locked the store, and what to do about it: the server's process, the user and the program's name."""
     rows = query(_OWNER.format(schema=schema))
     if not rows:
         return None
     ((pid, user, program),) = rows
-    return pid, f"{user} ({program})" if program else str(user)
+    name = f"{user} ({program})" if program else user
+    return (
+        f"process {pid} of {name} has been writing for a long time; try again when it is done, or end it with "
+        f"SELECT pg_terminate_backend({pid})"
+    )

@@ -68,6 +68,7 @@ class PostgresWriter(PostgresReader):
         if synchronous not in _SYNCHRONOUS:
             raise UsageError(f"synchronous is 'FULL' or 'NORMAL', not {synchronous!r}")
         self._synchronous = _SYNCHRONOUS[synchronous]
+        self.while_waiting: Callable[[], None] | None = None
         self._suspended = self._closed = False
         self._queue: list[_Queued] = []
         self._deleted: dict[str, list[RawCursor[Row]]] = {}
@@ -144,7 +145,9 @@ class PostgresWriter(PostgresReader):
 
     def suspend(self) -> None:
         """Close the connection until it is needed again: before a fork, since two processes cannot share one."""
-        if self._pid == os.getpid() and not self._suspended and not self._closed and not self._in_hand:
+        if self._pid != os.getpid():
+            self._in_hand, self._queue = False, []
+        elif not self._suspended and not self._closed and not self._in_hand:
             self._db.close()
             self._suspended = True
 
@@ -336,17 +339,11 @@ class PostgresWriter(PostgresReader):
 
     def _busy(self, error: StoreBusy) -> StoreBusy:
         """The error with the name of the one who has locked the store, while it still does."""
-        try:
-            owner = lock.owner(self.raw, self._schema)
-        except psycopg.Error:
-            return error
-        if owner is None or not isinstance(error.__cause__, errors.LockNotAvailable):
-            return error
-        pid, name = owner
-        return StoreBusy(
-            f"{self.path} is locked: process {pid} of {name} has been writing for a long time; try again when it is "
-            f"done, or end it with SELECT pg_terminate_backend({pid})"
-        )
+        owner = None
+        if isinstance(error.__cause__, errors.LockNotAvailable):
+            with suppress(psycopg.Error):
+                owner = lock.owner(self.raw, self._schema)
+        return StoreBusy(f"{self.path} is locked: {owner}") if owner else error
 
     def _roll_back(self) -> None:
         """Undo what is open; where a statement was interrupted half-way, by closing the connection."""

@@ -25,8 +25,19 @@ class Turns:
         self._polite = 0
         self._since = 0.0
 
-    def run(self, db: sqlite3.Connection, sql: str, parameters: Parameters, *, patience_s: float) -> sqlite3.Cursor:
-        """Run one statement; where another connection holds the lock, ask again for so long (seconds)."""
+    def run(
+        self,
+        db: sqlite3.Connection,
+        sql: str,
+        parameters: Parameters,
+        *,
+        patience_s: float,
+        paused: Callable[[sqlite3.Connection], sqlite3.Connection] = lambda db: db,
+    ) -> sqlite3.Cursor:
+        """Run one statement; where another connection holds the lock, ask again for so long (seconds).
+
+        `paused` is called after each pause, and gives the connection to go on with.
+        """
         waited, wait = 0.0, _FIRST_WAIT_S
         while True:
             try:
@@ -41,6 +52,7 @@ class Turns:
             self._polite = min(self._polite + 1, _TURNS)
             pause = wait * random.uniform(0.5, 1.0)  # noqa: S311 - so that not all ask at once
             self._sleep(pause)
+            db = paused(db)
             waited, wait = waited + pause, min(_LONGEST_WAIT_S, 1.2 * wait)
 
     def let_others_go_first(self) -> None:

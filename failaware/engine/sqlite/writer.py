@@ -53,6 +53,7 @@ class SqliteWriter(OfAFile):
         self._suspended = self._closed = self._told_to_end = False
         self._opened = self._commits = 0
         self._turns = Turns()
+        self.while_waiting: Callable[[], None] | None = lambda: None
         self._long_log = LOG_BYTES
         self._projection = projection
         self._mark: object = None  # of the store, as it was last seen
@@ -122,9 +123,15 @@ class SqliteWriter(OfAFile):
     def _run(self, sql: str, parameters: Parameters) -> sqlite3.Cursor:
         """Run one statement, waiting for its turn."""
         try:
-            return self._turns.run(self._db, sql, parameters, patience_s=BUSY_TIMEOUT_S)
+            return self._turns.run(self._db, sql, parameters, patience_s=BUSY_TIMEOUT_S, paused=self._paused)
         except ITS_ERRORS as error:
             self._raise(error)
+
+    def _paused(self, _db: sqlite3.Connection) -> sqlite3.Connection:
+        if self.while_waiting is not None:
+            self.while_waiting()
+        self._use()
+        return self._db
 
     def _raise(self, error: Exception) -> NoReturn:
         if is_interrupt(error) and not self._told_to_end:
