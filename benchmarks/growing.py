@@ -33,7 +33,7 @@ from failaware import Store
 from failaware.clock import now_us
 from failaware.ledger.verify import verify
 with Store.open(sys.argv[1], synchronous="NORMAL") as store:
-    seal_all(store, now_us())
+    seal_all(store.session, now_us())
 for facts_only in (False, True):
     began = time.perf_counter()
     found = verify(sys.argv[1], facts_only=facts_only)

@@ -1,31 +1,24 @@
-"""Store: the writer's handle. It holds the connection, the clock and the limits; the work is done in the rooms."""
+"""Store: what users call to record events, attempts and decisions, to archive and to copy."""
 
-import getpass
-import os
-import socket
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from failaware.capture.attempting import Attempting, attempted
 from failaware.capture.json_values import shown
-from failaware.capture.record import MAX_PAYLOAD_BYTES, Recorder, event_numbers, in_microseconds
-from failaware.capture.secrets.masking import Masker
-from failaware.clock import now_us
+from failaware.capture.record import MAX_PAYLOAD_BYTES, event_numbers, in_microseconds, parse_time
 from failaware.derive.fold import derive_again
 from failaware.derive.grouping.groups import GroupingRules
 from failaware.derive.rules import Policy
-from failaware.derive.settings import archive_of, load_key, load_policy
-from failaware.derive.version import our_derivation
-from failaware.engine import Projection, Writer, open_writer
+from failaware.derive.settings import archive_of
+from failaware.engine import Writer
 from failaware.errors import StoreError, UsageError
 from failaware.facts import append
-from failaware.facts.batch import Appended, Batch
-from failaware.facts.commit import GroupCommit
+from failaware.identity import this_process, whoami
 from failaware.ledger.erase import Erasure, erase
 from failaware.ledger.sealing import seal_what_is_due
 from failaware.model import (
@@ -35,11 +28,14 @@ from failaware.model import (
     Failure,
     NewAttempt,
     NewEvent,
-    NewReject,
     Observed,
 )
+from failaware.session import Session
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from failaware.ledger.archive import Archived
+    from failaware.ledger.copy import Copied
+
 F = TypeVar("F", bound=Callable[..., Any])
 _CHUNK = 1_000  # events in one transaction of record_many
 
@@ -51,17 +47,12 @@ class Store:
     operating system (`"NORMAL"`: it survives a killed process, and is several times faster).
     """
 
-    def __init__(self, db: Writer, recorder: Recorder, clock: Callable[[], int]) -> None:
+    def __init__(self, session: Session) -> None:
         """Use `Store.open`."""
-        self._db = db
-        self._commits = GroupCommit(db)
-        self.recorder = recorder
-        """The limits and the masking of this store."""
-        self.clock = clock
-        """The time in µs since the epoch, UTC."""
+        self.session = session
+        """What failaware's packages use of a store."""
         self._closed = False
-        self.read(load_policy)  # one that makes no sense is refused now, not at the first event
-        if self.read(archive_of) is not None:
+        if session.read(archive_of) is not None:
             raise UsageError("this is an archive, to which nothing is added; record into the store that it came from")
 
     @classmethod
@@ -91,13 +82,13 @@ class Store:
             StoreNewer: a newer failaware has derived or made it.
             StoreError: the file cannot be used; the message says why and what to do.
         """
-        extra = () if isinstance(mask, bool) else mask
-        masker = Masker(extra_keys=extra, enabled=mask is not False)
-        db = open_writer(path, synchronous=synchronous, projection=Projection(our_derivation(), derive_again))
+        session = Session.open(
+            path, synchronous=synchronous, max_payload_bytes=max_payload_bytes, mask=mask, clock=clock
+        )
         try:
-            return cls(db, Recorder(masker, max_payload_bytes, load_key(db)), clock or db.clock(now_us))
+            return cls(session)
         except BaseException:
-            db.close()
+            session.close()
             raise
 
     def record(
@@ -129,16 +120,16 @@ class Store:
             UsageError: a name or a time is wrong.
             StoreError: it could not be written; nothing was recorded.
         """
-        new, kept = self.recorder.event(
+        new, kept = self.session.recorder.event(
             event_type,
             payload,
-            now=self.clock(),
+            now=self.session.clock(),
             key=key,
             source=source,
             occurred_at=in_microseconds(occurred_at),
             fingerprint=fingerprint,
         )
-        ((event_id, known),) = self.write(lambda db: append.events(db, [new]))
+        ((event_id, known),) = self.session.write(lambda db: append.events(db, [new]))
         return self._first_event(event_id) if known else _event(event_id, new, kept)
 
     def record_many(self, events: Iterable[tuple[str, Any] | Mapping[str, Any]]) -> list[Event]:
@@ -156,7 +147,7 @@ class Store:
         return recorded
 
     def _record_chunk(self, new: list[tuple[NewEvent, Any]]) -> list[Event]:
-        ids = self.write(lambda db: append.events(db, [event for event, _ in new]))
+        ids = self.session.write(lambda db: append.events(db, [event for event, _ in new]))
         return [
             self._first_event(event_id) if known else _event(event_id, event, kept)
             for (event_id, known), (event, kept) in zip(ids, new, strict=True)
@@ -191,9 +182,13 @@ class Store:
         Raises:
             PayloadError, KeyConflict, UsageError: as `record`, before the block begins.
         """
-        now = self.clock()
-        event, _ = self.recorder.event(event_type, payload, now=now, key=key, source=source, fingerprint=fingerprint)
-        return Attempting(event, self._tried, self.recorder.masker, check=self._check_key, clock=self.clock)
+        now = self.session.clock()
+        event, _ = self.session.recorder.event(
+            event_type, payload, now=now, key=key, source=source, fingerprint=fingerprint
+        )
+        return Attempting(
+            event, self._tried, self.session.recorder.masker, check=self._check_key, clock=self.session.clock
+        )
 
     def attempted(
         self, event_type: str, *, payload: Callable[..., Any] | None = None, source: str | None = None
@@ -212,7 +207,7 @@ class Store:
         Raises:
             UsageError: a name is wrong, or what is decorated is no function; when it is decorated.
         """
-        self.recorder.event(event_type, None, now=0, source=source)
+        self.session.recorder.event(event_type, None, now=0, source=source)
         return attempted(lambda given: self.attempt(event_type, given, source=source), payload)
 
     def requeue(self, event_ids: Iterable[int], *, because: str, by: str | None = None) -> None:
@@ -252,13 +247,13 @@ class Store:
         Raises:
             NotFound, UsageError: an event does not exist, will be tried again, or was erased before; then nothing is.
         """
-        ids, who, now = event_numbers(event_ids), self._who(by), self.clock()
-        reason = self.recorder.reason(because)
+        ids, who, now = event_numbers(event_ids), self._who(by), self.session.clock()
+        reason = self.session.recorder.reason(because)
 
         def job(db: Writer) -> tuple[int, int, int, int]:
-            return erase(db, ids, by=who, reason=reason, now=now, policy=self.policy, shared=shared_tracebacks)
+            return erase(db, ids, by=who, reason=reason, now=now, policy=self.session.policy, shared=shared_tracebacks)
 
-        removed, wiped = self._commits.run_wiping(job)
+        removed, wiped = self.session.write_wiping(job)
         return Erasure(*removed, wiped=wiped)
 
     def rebuild(self, policy: Policy | None = None, *, grouping: GroupingRules | None = None) -> None:
@@ -268,66 +263,69 @@ class Store:
             policy: the thresholds of the severity rules.
             grouping: the user's rules for what belongs together (docs/grouping.md).
         """
-        self.write(lambda db: derive_again(db, policy, grouping))
+        self.session.write(lambda db: derive_again(db, policy, grouping))
 
-    def ingest(
+    def archive(
         self,
-        observed: Sequence[Observed],
-        rejects: Sequence[NewReject],
+        file: str | Path,
         *,
-        along: Callable[[Writer], None] | None = None,
-        refuse: Callable[[int, Exception], NewReject] | None = None,
-    ) -> Appended:
-        """Record a batch of prepared events, with the attempts that others made at them; for the rooms of failaware.
+        before: datetime | int,
+        because: str,
+        by: str | None = None,
+        progress: Callable[[int, int], None] = lambda _done, _total: None,
+    ) -> "Archived":
+        """Move old facts that are settled to a file of their own, which is a store that can only be read.
+
+        They are copied, the copy is verified, and only then do they leave this store, whose derived tables are derived
+        again from what is left. Moved are events that are SYNCED or dismissed, with all their attempts and decisions,
+        and rejects. The seals hold in both. With nothing to move, no file is made.
 
         Args:
-            observed: the events with their attempts.
-            rejects: input that could not be understood.
-            along: writes what is to be committed together with them, such as how far a file has been read.
-            refuse: makes a reject of an event that cannot be recorded, given its position and the error.
+            file: the new SQLite file; it must not exist.
+            before: only events and rejects that are older: an aware datetime, or whole µs since the epoch.
+            because: why, in words; it is kept with the decision.
+            by: who decides; you, when left out.
+            progress: called with how many facts of how many are copied.
 
         Raises:
-            StoreError: nothing could be written.
-            UsageError: an event cannot be recorded, and there is no `refuse`; nothing was written.
+            UsageError: the file exists, `before` lies in the future, or something was done about one of the events
+                meanwhile; then nothing is moved.
+            StoreError: a store cannot be read or written, or the copy does not verify; then nothing is moved.
         """
-        batch = Batch(observed, rejects, along, refuse)
-        try:
-            return self.write(lambda db: batch.append(db, self.policy))
-        except StoreError:
-            raise
-        except Exception:
-            if refuse is None:
-                raise
-            return self.write(lambda db: batch.append_one_by_one(db, self.policy))
+        from failaware.ledger.archive import archive
 
-    @property
-    def policy(self) -> Policy:
-        """The thresholds in force; read anew each time, since another process may have set them."""
-        return self.read(load_policy)
+        moment = parse_time(in_microseconds(before, "before"), "before")
+        assert moment is not None
+        who, reason = self._who(by), self.session.recorder.reason(because)
+        return archive(self.session, Path(file), before=moment, by=who, reason=reason, progress=progress)
 
-    def write(self, job: Callable[[Writer], T], *, alone: bool = False) -> T:
-        """Run a job in a transaction, shared with the other threads that write now; for the rooms of failaware.
+    def copy_to(
+        self, target: str | Path, *, progress: Callable[[int, int], None] = lambda _done, _total: None
+    ) -> "Copied":
+        """Copy all facts into another store, with their ids and seals, such as a SQLite file into PostgreSQL.
 
-        On a server that goes away it may run several times, so what it does beyond the store must bear that. With
-        `alone` nobody shares the transaction: one that may take long, or not end well.
+        A copy that was interrupted is continued. What the target derives from the facts is compared with what is
+        derived here.
+
+        Args:
+            target: a new store, or one that an earlier copy began; as of `open`.
+            progress: called with how many facts of how many are copied.
+
+        Raises:
+            UsageError: the target has facts of its own, or is this store.
+            StoreError: one of the stores cannot be read or written.
         """
-        return self._commits.run(job, alone=alone)
+        from failaware.ledger.copy import copy_store
 
-    def read(self, job: Callable[[Writer], T]) -> T:
-        """Run a job that only reads on this store's connection; for the rooms of failaware."""
-        return self._commits.read(job)
-
-    def change_token(self) -> tuple[object, int]:
-        """A value that differs when something was committed since the last call, here or by others."""
-        return self.read(lambda db: db.change_token()), self._commits.commits
+        return copy_store(self.session.place, target, progress=progress)
 
     def close(self) -> None:
         """Close the store, sealing its facts if that is due. Closing it twice is fine."""
         if not self._closed:
             self._closed = True
             with suppress(StoreError):  # a full disk or a lock must not keep anyone from closing
-                seal_what_is_due(self, self.clock())
-        self._db.close()
+                seal_what_is_due(self.session, self.session.clock())
+        self.session.close()
 
     def __enter__(self) -> Self:
         return self
@@ -337,55 +335,43 @@ class Store:
 
     def _tried(self, event: NewEvent, failure: Failure | None) -> int:
         """Record an event with the attempt that its caller made from its detection until now."""
-        ended = max(event.detected_at, self.clock())  # the clock may have gone backwards
+        ended = max(event.detected_at, self.session.clock())  # the clock may have gone backwards
         because = None if failure is None else "tried by its caller: nobody here will retry it"
 
-        attempt = NewAttempt(UNNUMBERED, failure, this_worker(), event.detected_at, ended, None, because)
+        attempt = NewAttempt(UNNUMBERED, failure, this_process(), event.detected_at, ended, None, because)
         tried = Observed(event, (attempt,))
 
         def job(db: Writer) -> int:
-            ((event_id, _),) = append.observed(db, [tried], self.policy, at_known=True)
+            ((event_id, _),) = append.observed(db, [tried], self.session.policy, at_known=True)
             return event_id
 
-        return self.write(job)
+        return self.session.write(job)
 
     def _check_key(self, event: NewEvent) -> None:
         """Raise KeyConflict if the event's key belongs to another type."""
         if event.key is not None:
-            self.read(lambda db: append.check_key(db, event))
+            self.session.read(lambda db: append.check_key(db, event))
 
     def _new_event(self, item: tuple[str, Any] | Mapping[str, Any]) -> tuple[NewEvent, Any]:
         if isinstance(item, Mapping):
-            return self.recorder.from_mapping(item, now=self.clock())
+            return self.session.recorder.from_mapping(item, now=self.session.clock())
         if not isinstance(item, tuple | list) or len(item) != 2:
             raise UsageError(f"an event is a (type, payload) pair or a dict with a type, not {shown(item)[:60]}")
         event_type, payload = item
-        return self.recorder.event(event_type, payload, now=self.clock())
+        return self.session.recorder.event(event_type, payload, now=self.session.clock())
 
     def _first_event(self, event_id: int) -> Event:
-        return self.read(lambda db: append.recorded(db, event_id))
+        return self.session.read(lambda db: append.recorded(db, event_id))
 
     def _who(self, by: str | None) -> str:
-        return self.recorder.said("by", whoami() if by is None else by)
+        return self.session.recorder.said("by", whoami() if by is None else by)
 
     def _decide(self, kind: DecisionKind, event_ids: Iterable[int], because: str, by: str | None) -> None:
-        ids, who, now = event_numbers(event_ids), self._who(by), self.clock()
-        reason = self.recorder.reason(because)
-        self.write(lambda db: append.decisions(db, kind, ids, by=who, reason=reason, now=now, policy=self.policy))
-
-
-def whoami() -> str:
-    """The person at the terminal, as user@host."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):
-        user = str(os.getuid())
-    return f"{user}@{socket.gethostname()}"
-
-
-def this_worker() -> str:
-    """This process, as host:pid."""
-    return f"{socket.gethostname()}:{os.getpid()}"
+        ids, who, now = event_numbers(event_ids), self._who(by), self.session.clock()
+        reason = self.session.recorder.reason(because)
+        self.session.write(
+            lambda db: append.decisions(db, kind, ids, by=who, reason=reason, now=now, policy=self.session.policy)
+        )
 
 
 def _event(event_id: int, new: NewEvent, payload: Any) -> Event:

@@ -170,8 +170,8 @@ def put_sample(path, engine, samples):
             shutil.copy(samples(events), path)
             return
         with Inspector.open(samples(events)) as source, Store.open(path, synchronous="NORMAL") as target:
-            copy_facts(source.db, target)
-            finish(target)
+            copy_facts(source.db, target.session)
+            finish(target.session)
 
     return put
 
@@ -185,7 +185,7 @@ def inspector(store, path, clock):
 def derived(store):
     """All rows of all derived tables."""
     return {
-        table: sorted(store.read(lambda db, table=table: db.query(f"SELECT * FROM {table}")), key=repr)
+        table: sorted(store.session.read(lambda db, table=table: db.query(f"SELECT * FROM {table}")), key=repr)
         for table in DERIVED
     }
 
@@ -238,4 +238,4 @@ def plain_sqlite(path, **options):
 
 
 def query(store, sql, parameters=()):
-    return store.read(lambda db: db.query(sql, parameters))
+    return store.session.read(lambda db: db.query(sql, parameters))

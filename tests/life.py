@@ -66,10 +66,10 @@ class Life:
     def ingest(self, ago):
         at = (self.clock.now - ago) / 1_000_000
         line = {"type": "a.x", "occurred_at": at, "error": {"type": "ValueError", "message": "bad value 9"}}
-        ingest_lines(self.store, [json.dumps(line).encode()], origin="elsewhere")
+        ingest_lines(self.store.session, [json.dumps(line).encode()], origin="elsewhere")
 
     def reject(self):
-        ingest_lines(self.store, [b"{"], origin="elsewhere")
+        ingest_lines(self.store.session, [b"{"], origin="elsewhere")
 
 
 @contextmanager

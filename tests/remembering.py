@@ -12,7 +12,7 @@ from failaware.ledger.verify import verify
 
 def facts(store):
     """All facts: {table: {key: row}}."""
-    return store.read(_facts)
+    return store.session.read(_facts)
 
 
 def _facts(db):
@@ -83,7 +83,7 @@ class Busy:
         """Do something; the store is opened when it is not."""
         if self.store is None:
             self.store = Store.open(self._path, clock=self._clock, **self._how)
-            self.store.read(lambda db: db.query("PRAGMA wal_autocheckpoint = 60"))
+            self.store.session.read(lambda db: db.query("PRAGMA wal_autocheckpoint = 60"))
         self._clock.advance(self._rng.choice((0.001, 1, 90, 4000)))
         self._rng.choice(self.steps)()
 
@@ -115,13 +115,13 @@ class Busy:
 
     def _ingest(self):
         error = {"type": "Late", "message": f"since {self._next()} s"}
-        ingest_lines(self.store, [json.dumps({"type": "c", "error": error}).encode(), b"{"], origin="file")
+        ingest_lines(self.store.session, [json.dumps({"type": "c", "error": error}).encode(), b"{"], origin="file")
 
     def _work(self):
         Worker(self.store, self._handlers, batch=self._rng.choice((1, 5, 50))).run(until_idle=True, patience=0)
 
     def _some(self):
-        ((newest,),) = self.store.read(lambda db: db.query("SELECT coalesce(max(event_id), 1) FROM event_log"))
+        ((newest,),) = self.store.session.read(lambda db: db.query("SELECT coalesce(max(event_id), 1) FROM event_log"))
         return [self._rng.randint(1, newest)]
 
     def _decide(self):
@@ -135,10 +135,10 @@ class Busy:
             decide(self._some(), because="dice")
 
     def _seal(self):
-        seal_all(self.store, self._clock())
+        seal_all(self.store.session, self._clock())
 
     def _rebuild(self):
         self.store.rebuild()
 
     def _checkpoint(self):
-        self.store.read(lambda db: db.query("PRAGMA wal_checkpoint(PASSIVE)"))
+        self.store.session.read(lambda db: db.query("PRAGMA wal_checkpoint(PASSIVE)"))

@@ -50,7 +50,7 @@ def test_a_writer_that_must_wait_gets_its_turn(path):
             took.append(time.monotonic() - began)
 
         thread = threading.Thread(target=lambda: other.record("b", 1))
-        one.write(write)
+        one.session.write(write)
         thread.join(5)
         assert not thread.is_alive()
         assert query(one, "SELECT event_type FROM event_log") == [("b",)]

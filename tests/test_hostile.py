@@ -123,7 +123,9 @@ def test_64_mb_are_refused_or_bounded(store, path, engine):
         store.record("a", [HUGE])
     with pytest.raises(ValueError, match=r"^x"), store.attempt("a"):
         raise ValueError(HUGE)
-    done = ingest_lines(store, [json.dumps({"type": "a", "payload": HUGE}).encode(), HUGE.encode()], origin="file")
+    done = ingest_lines(
+        store.session, [json.dumps({"type": "a", "payload": HUGE}).encode(), HUGE.encode()], origin="file"
+    )
     assert (done.recorded, done.rejected) == (0, 2)
     if engine == "sqlite":
         assert path.stat().st_size < 1 << 20
@@ -135,8 +137,8 @@ def full(tmp_path_factory):
     path = tmp_path_factory.mktemp("full") / "store.db"
     with Store.open(path, synchronous="NORMAL") as store:
         for n in range(5):
-            store.ingest([], [])
-            ingest_lines(store, [b'{"type": "a", "error": {"type": "E", "message": "m"}}'], origin=str(n))
+            store.session.ingest([], [])
+            ingest_lines(store.session, [b'{"type": "a", "error": {"type": "E", "message": "m"}}'], origin=str(n))
     return path
 
 

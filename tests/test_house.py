@@ -8,7 +8,10 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 OURS = ("failaware", "tui", "sample_data")
 VALUES = {
-    *(f"failaware.{name}" for name in ("digest", "errors", "json_text", "model", "place", "text", "version", "warn"))
+    *(
+        f"failaware.{name}"
+        for name in ("digest", "errors", "identity", "json_text", "model", "place", "text", "version", "warn")
+    )
 }
 LAYERS = {  # package: the packages it may import; the longest name that a module's begins with is its package
     **dict.fromkeys(VALUES, VALUES),
@@ -20,18 +23,16 @@ LAYERS = {  # package: the packages it may import; the longest name that a modul
     "failaware.derive": VALUES | {"failaware.engine"},
     "failaware.derive.stored_version": VALUES | {"failaware.engine", "failaware.derive"},
     "failaware.facts": VALUES | {"failaware.engine", "failaware.derive"},
-    "failaware.ledger": (
-        READABLE := VALUES | {"failaware.engine", "failaware.derive", "failaware.derive.stored_version"}
-    )
-    | {"failaware.facts"},
-    "failaware.store": (
-        UNDER_STORE := VALUES | {f"failaware.{name}" for name in ("capture", "engine", "derive", "facts", "ledger")}
-    )
-    | {"failaware.clock"},
+    "failaware.session": (
+        UNDER_SESSION := VALUES | {f"failaware.{name}" for name in ("clock", "capture", "engine", "derive", "facts")}
+    ),
+    "failaware.ledger": UNDER_SESSION - {"failaware.clock"} | {"failaware.derive.stored_version", "failaware.session"},
+    "failaware.store": (UNDER_STORE := UNDER_SESSION - {"failaware.clock"} | {"failaware.session", "failaware.ledger"}),
     "failaware.worker": UNDER_STORE | {"failaware.store"},
-    "failaware.ingest": UNDER_STORE | {"failaware.store"},
+    "failaware.ingest": UNDER_STORE,
     "failaware.integrations": UNDER_STORE | {"failaware.store"},
-    "failaware.read": READABLE | {"failaware.clock", "failaware.ledger"},
+    "failaware.read": VALUES
+    | {f"failaware.{name}" for name in ("clock", "engine", "derive", "derive.stored_version", "ledger")},
     "failaware.cli": VALUES
     | {f"failaware.{name}" for name in ("clock", "capture", "derive", "facts", "ledger", "store")}
     | {

@@ -32,7 +32,7 @@ def lived(place, history):
         for step, wait in history:
             life.step(*step)
             life.clock.advance(wait)
-        seal_all(store, life.clock.now)
+        seal_all(store.session, life.clock.now)
         with Inspector.open(place, clock=life.clock) as inspector:
             words = reports(inspector)
             with inspector.as_of(life.clock.now - 3_600_000_000) as then:

@@ -30,9 +30,9 @@ def odd(store):
     """A store with events of times that our own ways in refuse, as an older version or damage may leave them."""
     failed = Failure("E", "boom", None, None, None)
     for name, at in ODD.items():
-        for detected in (at, store.clock()):
+        for detected in (at, store.session.clock()):
             tried = NewAttempt(UNNUMBERED, failed, "w", at, at + 5, None if detected == at else at, "x")
-            store.ingest([Observed(NewEvent(name, "null", None, None, at, detected, None), (tried,))], [])
+            store.session.ingest([Observed(NewEvent(name, "null", None, None, at, detected, None), (tried,))], [])
 
 
 @pytest.fixture(params=["America/New_York", "Asia/Tokyo", "UTC"])
@@ -146,7 +146,7 @@ def test_a_time_of_a_dict_or_a_line_is_understood_in_each_unit_that_programs_wri
         line = tmp_path / "line.jsonl"
         line.write_text(json.dumps({"type": "b", "occurred_at": given}))
         assert main(["--db", str(path), "ingest", str(line)]) == 0
-        ((at,),) = store.read(lambda db: db.query("SELECT occurred_at FROM event_log WHERE event_type = 'b'"))
+        ((at,),) = store.session.read(lambda db: db.query("SELECT occurred_at FROM event_log WHERE event_type = 'b'"))
         assert at == SECONDS * 1_000_000
 
 

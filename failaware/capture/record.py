@@ -84,7 +84,7 @@ class Recorder:
                     kept, _ = self.masker.mask_value(read_as_written(raw))
                     text = write_as_read(kept)
                 self._check_size(text)
-        occurred = now if occurred_at is None else _moment(occurred_at)
+        occurred = now if occurred_at is None else _moment(occurred_at, "occurred_at")
         return NewEvent(
             event_type,
             _writable(text),
@@ -186,7 +186,7 @@ class Recorder:
         )
 
 
-def parse_time(value: object) -> int | None:
+def parse_time(value: object, name: str = "occurred_at") -> int | None:
     """A moment as integer µs since the epoch, from an ISO 8601 text, a datetime or a number.
 
     A number is in seconds, from 10^12 on in milliseconds, from 10^14 on in µs, and from 10^18 on in nanoseconds: their
@@ -198,18 +198,18 @@ def parse_time(value: object) -> int | None:
     if value is None:
         return None
     if isinstance(value, str):
-        return _moment(_from_iso(value))
+        return _moment(_from_iso(value), name)
     if isinstance(value, int | float) and not isinstance(value, bool):
         if not math.isfinite(value):
-            raise UsageError(f"occurred_at is a time, not {value}")
+            raise UsageError(f"{name} is a time, not {value}")
         if abs(value) >= _NANOSECONDS:
-            return _in_range(int(value) // 1_000)
+            return _in_range(int(value) // 1_000, name)
         unit = 1_000_000 if abs(value) < _MILLISECONDS else 1_000 if abs(value) < _MICROSECONDS else 1
-        return _in_range(int(value * unit))
-    return _moment(value)
+        return _in_range(int(value * unit), name)
+    return _moment(value, name)
 
 
-def in_microseconds(value: int | datetime | None) -> int | datetime | None:
+def in_microseconds(value: int | datetime | None, name: str = "occurred_at") -> int | datetime | None:
     """What `record` was given, unless it looks like seconds or milliseconds.
 
     Raises:
@@ -217,7 +217,7 @@ def in_microseconds(value: int | datetime | None) -> int | datetime | None:
     """
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _MICROSECONDS:
         raise UsageError(
-            f"occurred_at is in microseconds since 1970, and {value} is before {_UNMISTAKABLE}; "
+            f"{name} is in microseconds since 1970, and {value} is before {_UNMISTAKABLE}; "
             "pass int(seconds * 1_000_000), or a datetime"
         )
     return value
@@ -259,22 +259,22 @@ def _from_iso(text: str) -> datetime:
         raise UsageError(f"occurred_at is ISO 8601, such as 2026-11-20T10:03:00Z, not {text[:64]!r}") from None
 
 
-def _moment(moment: object) -> int:
+def _moment(moment: object, name: str) -> int:
     if is_a(moment, bool) or not is_a(moment, int, datetime):
-        raise UsageError(f"occurred_at is a datetime or integer microseconds, not {short_name(type(moment))}")
+        raise UsageError(f"{name} is a datetime or integer microseconds, not {short_name(type(moment))}")
     if isinstance(moment, int):
-        return _in_range(int(moment))
+        return _in_range(int(moment), name)
     assert isinstance(moment, datetime)
     if guarded(moment.utcoffset, None) is None:
         raise UsageError(
-            f"occurred_at needs a time zone, such as {moment.replace(tzinfo=None).isoformat(timespec='seconds')}Z"
+            f"{name} needs a time zone, such as {moment.replace(tzinfo=None).isoformat(timespec='seconds')}Z"
         )
-    return _in_range(microseconds(moment))
+    return _in_range(microseconds(moment), name)
 
 
-def _in_range(at: int) -> int:
+def _in_range(at: int, name: str) -> int:
     if not _EARLIEST <= at <= _LATEST:
-        raise UsageError("occurred_at is out of range, which is the years 1 to 9999")
+        raise UsageError(f"{name} is out of range, which is the years 1 to 9999")
     return at
 
 

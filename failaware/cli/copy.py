@@ -4,13 +4,7 @@ import argparse
 
 from failaware.cli import printer
 from failaware.cli.progress import bar
-from failaware.derive.settings import archive_of
-from failaware.errors import UsageError
-from failaware.ledger.compare import derived_alike, differences
-from failaware.ledger.copy import copy_facts
-from failaware.ledger.transfer import finish
-from failaware.read.inspector import Inspector
-from failaware.store import Store
+from failaware.ledger.copy import copy_store
 from failaware.text import counted, shown_place
 
 
@@ -22,29 +16,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Copy what is there, then what came meanwhile, and compare; exit status 1 when they are not the same."""
-    if args.source == args.target:
-        raise UsageError("FROM and TO are the same store")
-    with (
-        Inspector.open(args.source) as source,
-        Store.open(args.target, synchronous="NORMAL") as target,
-        bar("facts") as progress,
-    ):
-        added = copy_facts(source.db, target, progress)
-        with source.snapshot():  # of one moment, which is soon reached: most is there
-            added += copy_facts(source.db, target, progress)
-            with Inspector.open(args.target) as copy:
-                found, alike = list(differences(source.db, copy.db)), derived_alike(source.db, copy.db)
-        finish(target, archive=archive_of(source.db))
-    for difference in found:
+    with bar("facts") as progress:
+        copied = copy_store(args.source, args.target, progress=progress)
+    for difference in copied.differences:
         printer.say(f"{difference}; 'failaware verify' says which of the two is right")
-    if found:
+    if copied.differences:
         return 1
     paper = printer.Paper()
     paper.print(
-        printer.text(f"{counted(added, 'fact')} copied; {shown_place(args.target)} holds what the source held: ")
+        printer.text(f"{counted(copied.facts, 'fact')} copied; {shown_place(args.target)} holds what the source held: ")
     )
     derived = ", and the same rows in every derived table."
-    if not alike:
+    if not copied.compared:
         derived = "; what another version of failaware derived from them was derived by this one there."
     paper.print(printer.text(f"the same facts under the same seals{derived}", "dim"))
     return 0

@@ -62,7 +62,7 @@ def _follow(args: argparse.Namespace, interrupts: Interrupts, total: Ingested) -
     _refuse_exports(args.files)
     with Store.open(args.db, synchronous=args.synchronous) as store, interrupts.watched():
         printer.say(f"following {', '.join(args.files)} into {shown_place(args.db)}; Ctrl-C stops")
-        total.add(follow(store, args.files, stop=interrupts.wait, say=printer.say))
+        total.add(follow(store.session, args.files, stop=interrupts.wait, say=printer.say))
     return 0
 
 
@@ -96,7 +96,7 @@ def _ingest(store: Store, name: str, interrupts: Interrupts, total: Ingested) ->
             return waits
 
         origin = STANDARD_INPUT if name == "-" else name
-        total.add(ingest_file(store, source, origin=origin, progress=progress, try_again=try_again))
+        total.add(ingest_file(store.session, source, origin=origin, progress=progress, try_again=try_again))
         if source.error is not None:
             printer.say(f"cannot read {shown} after byte {source.bytes_read:,}: {source.error.strerror}")
             return 2

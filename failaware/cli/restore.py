@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
         check_text(source.begins(), name)
         with Store.open(args.db, synchronous="NORMAL") as store:
             lines = (data or b"" for data in iter(source.read, b""))
-            restored = take_back(store, lines, origin=name, try_again=lambda error: _waits(file, name, error))
+            restored = take_back(store.session, lines, origin=name, try_again=lambda error: _waits(file, name, error))
         if source.error is not None:
             raise UsageError(f"cannot read {name}: {source.error.strerror}")
     _report(restored, args)

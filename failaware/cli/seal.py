@@ -19,8 +19,8 @@ def run(args: argparse.Namespace) -> int:
     """Seal, and print the head of the chain."""
     printer.must_exist(args.db)
     with Store.open(args.db) as store:
-        seal_all(store, store.clock())
-        newest = store.read(head)
+        seal_all(store.session, store.session.clock())
+        newest = store.session.read(head)
     if not newest.seal_id:
         raise NotFound(f"{shown_place(args.db)} holds no facts yet; there is nothing to seal")
     if args.json:

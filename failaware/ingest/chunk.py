@@ -13,7 +13,7 @@ from failaware.capture.record import Recorder
 from failaware.engine import Writer
 from failaware.errors import StoreBusy
 from failaware.model import NewReject, Observed
-from failaware.store import Store
+from failaware.session import Session
 from failaware.text import bounded, storable
 
 MAX_REASON = 1_024
@@ -53,13 +53,13 @@ class Chunk:
     """Collects what is read of one input until it is written, and counts it.
 
     Args:
-        store: where to.
+        session: of the store to record in.
         origin: the name of the input, for rejects.
         total: what became of the input so far.
     """
 
-    def __init__(self, store: Store, origin: str, total: Ingested) -> None:
-        self._store, self._origin, self._total = store, origin, total
+    def __init__(self, session: Session, origin: str, total: Ingested) -> None:
+        self._session, self._origin, self._total = session, origin, total
         self._events: list[Observed] = []
         self._sources: list[tuple[int, bytes]] = []  # of each event: its line
         self._rejects: list[NewReject] = []
@@ -69,7 +69,7 @@ class Chunk:
     def now(self) -> int:
         """When the first of it was read (µs)."""
         if self._now is None:
-            self._now = self._store.clock()
+            self._now = self._session.clock()
         return self._now
 
     def __len__(self) -> int:
@@ -106,7 +106,7 @@ class Chunk:
         if not self and along is None:
             return
         events, sources, rejects = self._events, self._sources, self._rejects
-        known, refused = self._store.ingest(
+        known, refused = self._session.ingest(
             events, rejects, along=along, refuse=lambda place, error: self._reject(*sources[place], reason(error))
         )
         self._total.known += known
@@ -128,7 +128,7 @@ class Chunk:
 
     def _reject(self, line_no: int, raw: bytes, error: str) -> NewReject:
         """A line that is not recorded, as it is kept: without its secrets, and bounded."""
-        recorder = self._store.recorder
+        recorder = self._session.recorder
         text = raw.rstrip(b"\r\n").decode("utf-8", "backslashreplace")
         kept = _legible(bounded(text, 4 * _MAX_RAW), recorder)  # what is cut here is cut again below
         why = bounded(recorder.masked(error) or "", MAX_REASON)

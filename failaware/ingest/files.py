@@ -10,7 +10,7 @@ from failaware.ingest.formats.junit import ingest_junit
 from failaware.ingest.lines import ingest_pieces
 from failaware.ingest.stream import Input, pieces
 from failaware.ledger.restore import is_export
-from failaware.store import Store
+from failaware.session import Session
 
 _XML = re.compile(
     rb"[ \t\r\n]*(?:(?:\xef\xbb\xbf)?<(?!\d)|\xff\xfe<\0|\xfe\xff\0<)"
@@ -18,7 +18,7 @@ _XML = re.compile(
 
 
 def ingest_file(
-    store: Store,
+    session: Session,
     source: Input,
     *,
     origin: str,
@@ -37,9 +37,9 @@ def ingest_file(
     begins = source.begins()
     refuse_export(begins, origin)
     if _XML.match(begins):
-        return ingest_junit(store, source, origin=origin, try_again=try_again)
+        return ingest_junit(session, source, origin=origin, try_again=try_again)
     check_text(begins, origin)
-    return ingest_pieces(store, pieces(source), origin=origin, progress=progress, try_again=try_again)
+    return ingest_pieces(session, pieces(source), origin=origin, progress=progress, try_again=try_again)
 
 
 def refuse_export(begins: bytes, origin: str) -> None:

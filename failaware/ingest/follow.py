@@ -31,7 +31,7 @@ from failaware.ingest.rotation import (
     may_hold,
 )
 from failaware.ingest.stream import SHOWN, Line
-from failaware.store import Store
+from failaware.session import Session
 from failaware.text import storable
 
 POLL_S = 0.2
@@ -42,7 +42,7 @@ QUIET_S = 5.0
 
 
 def follow(
-    store: Store,
+    session: Session,
     names: Sequence[str],
     *,
     stop: Callable[[float], bool],
@@ -51,19 +51,19 @@ def follow(
     """Record what is in these files and what is added to them, until stopped; what is read is recorded by then.
 
     Args:
-        store: where to; it also keeps how far each file has been read.
+        session: of the store to record in; it also keeps how far each file has been read.
         names: the files; one that is not there yet is waited for.
         stop: sleeps for so many seconds, and says whether to stop.
         say: tells a person that a file was truncated or that a part of it is gone.
 
     Raises:
-        UsageError: a file cannot be read, or someone else follows it into the same store.
+        UsageError: a file cannot be read, or someone else follows it into the same session.
         StoreError: the store cannot be written; the position is that of the last line recorded.
     """
     total = Ingested()
     followers: list[_Follower] = []
     try:
-        followers.extend(_begun(store, name, total, say) for name in dict.fromkeys(names))
+        followers.extend(_begun(session, name, total, say) for name in dict.fromkeys(names))
         while True:
             busy = [follower.turn() for follower in followers]
             if stop(0 if any(busy) else POLL_S):
@@ -73,9 +73,9 @@ def follow(
             follower.close()
 
 
-def _begun(store: Store, name: str, total: Ingested, say: Callable[[str], None]) -> "_Follower":
+def _begun(session: Session, name: str, total: Ingested, say: Callable[[str], None]) -> "_Follower":
     try:
-        return _Follower(store, name, total, say)
+        return _Follower(session, name, total, say)
     except OSError as error:
         raise UsageError(f"cannot read {name}: {error.strerror}") from None
 
@@ -83,9 +83,9 @@ def _begun(store: Store, name: str, total: Ingested, say: Callable[[str], None])
 class _Follower:
     """One path: the file that is there now, and those that were there and may hold more."""
 
-    def __init__(self, store: Store, name: str, total: Ingested, say: Callable[[str], None]) -> None:
-        self._store, self._name, self._total, self._say = store, name, total, say
-        self._digest = store.recorder.digest
+    def __init__(self, session: Session, name: str, total: Ingested, say: Callable[[str], None]) -> None:
+        self._session, self._name, self._total, self._say = session, name, total, say
+        self._digest = session.recorder.digest
         self._path = os.path.abspath(name)
         self._key = storable(self._path)
         self._current: FollowedFile | None = None
@@ -131,7 +131,7 @@ class _Follower:
             os.close(file.fd)
 
     def _positions(self) -> dict[str, Position]:
-        return {found.identity: found for found in self._store.read(lambda db: positions.of_path(db, self._key))}
+        return {found.identity: found for found in self._session.read(lambda db: positions.of_path(db, self._key))}
 
     def _look(self, known: dict[str, Position]) -> None:
         """Open the file at the path when it is another one than before; one that cannot be read is waited for."""
@@ -183,7 +183,7 @@ class _Follower:
     def _begin(self, identity: str) -> Position:
         """The position in a new file, kept before anything is read: it may be rotated away while nobody follows."""
         start = self._start(identity)
-        self._store.write(lambda db: positions.move(db, start, before=0))
+        self._session.write(lambda db: positions.move(db, start, before=0))
         return start
 
     def _opened(self, fd: int, position: Position) -> FollowedFile:
@@ -201,11 +201,11 @@ class _Follower:
             fd = self._whereabouts(position)
             if fd is None:
                 self._say(f"{self._name} was rotated away after byte {position.read_to:,}, and the rest of it is gone")
-                self._store.write(lambda db, position=position: positions.forget(db, position))  # type: ignore[misc]
+                self._session.write(lambda db, position=position: positions.forget(db, position))  # type: ignore[misc]
                 continue
             moved = position._replace(identity=identity_of(os.fstat(fd)))
             if moved.identity != position.identity:
-                self._store.write(lambda db, pair=(position, moved): _rename(db, *pair))  # type: ignore[misc]
+                self._session.write(lambda db, pair=(position, moved): _rename(db, *pair))  # type: ignore[misc]
             self._rest.append(self._opened(fd, moved))
             self._say_unseen(position, {*known, current, moved.identity}, known.values())
 
@@ -273,9 +273,9 @@ class _Follower:
         file.position = after
 
     def _ingest(self, lines: list[Line], text: TextRuns, along: Callable[[Writer], None]) -> None:
-        chunk = Chunk(self._store, self._name, self._total)
+        chunk = Chunk(self._session, self._name, self._total)
         for line in lines:
-            take(chunk, line, self._store.recorder, text, limit=followed_file.MAX_LINE)
+            take(chunk, line, self._session.recorder, text, limit=followed_file.MAX_LINE)
         chunk.write(along)
 
     def _begin_again(self, file: FollowedFile) -> None:
@@ -293,7 +293,7 @@ class _Follower:
             if copy is not None:
                 positions.move(db, copy.position, before=0)
 
-        self._store.write(job)
+        self._session.write(job)
         if copy is not None:
             self._rest.append(copy)
         again = self._opened(file.fd, start)

@@ -23,7 +23,7 @@ from failaware.ingest.formats import cloudevents, otlp
 from failaware.ingest.stream import MAX_LINE, Line, Piece
 from failaware.json_text import members
 from failaware.model import Failure, Observed
-from failaware.store import Store
+from failaware.session import Session
 
 CHUNK = 1_000
 """Lines in one transaction."""
@@ -38,7 +38,7 @@ _EMPTY = re.compile(rb"\s*\[\s*\]\s*")  # a batch may be empty
 
 
 def ingest_lines(
-    store: Store, lines: Iterable[bytes], *, origin: str, progress: Callable[[int], None] = lambda _bytes: None
+    session: Session, lines: Iterable[bytes], *, origin: str, progress: Callable[[int], None] = lambda _bytes: None
 ) -> Ingested:
     """Record every line; `progress` is told how many bytes are done after each chunk.
 
@@ -47,11 +47,11 @@ def ingest_lines(
     """
     ended = (line if line.endswith(b"\n") else line + b"\n" for line in lines)
     parts = (Piece(line_no, line, ends=True) for line_no, line in enumerate(ended, start=1))
-    return ingest_pieces(store, parts, origin=origin, progress=progress)
+    return ingest_pieces(session, parts, origin=origin, progress=progress)
 
 
 def ingest_pieces(
-    store: Store,
+    session: Session,
     parts: Iterator[Piece | None],
     *,
     origin: str,
@@ -64,12 +64,12 @@ def ingest_pieces(
     to go on waiting for it.
     """
     total = Ingested()
-    chunk, text = Chunk(store, origin, total), TextRuns()
+    chunk, text = Chunk(session, origin, total), TextRuns()
     count, size, began = 0, 0, 0.0
     for line in unfolded(parts):
         if line is not None:
             began = began if count else time.monotonic()
-            take(chunk, line, store.recorder, text)
+            take(chunk, line, session.recorder, text)
             count, size = count + 1, size + line.size
         is_full = count >= CHUNK or size >= CHUNK_BYTES
         if count and (line is None or is_full or time.monotonic() - began >= DELAY_S):

@@ -141,7 +141,7 @@ class Background:
         """Write an event, or drop it, where no thread can be started: it may be the last words of the program."""
         if _is_exiting():
             try:
-                self._store.ingest([event], [])
+                self._store.session.ingest([event], [])
             except Exception as error:  # noqa: BLE001
                 reason = str(error)
             else:
@@ -179,7 +179,7 @@ class Background:
         batch = [waiting[position] for position in range(min(len(waiting), most))]
         while waiting is self._waiting:  # which it is until `abandon`
             try:
-                self._store.ingest(batch, [])
+                self._store.session.ingest(batch, [])
             except StoreError as error:
                 self._keeps_up = False
                 self._reason = one_line(str(error), _MAX_REASON)

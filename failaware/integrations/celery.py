@@ -19,9 +19,9 @@ from celery.utils.serialization import UnpickleableExceptionWrapper
 
 from failaware.capture.exceptions import describe, failure
 from failaware.capture.guarded import guarded, is_a, text_of, traceback_of
+from failaware.identity import this_process
 from failaware.integrations.task_log import TaskLog
 from failaware.model import Failure, NewAttempt
-from failaware.store import this_worker
 from failaware.text import microseconds
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class TaskRecorder:
             TaskRecorder._current.close()
         TaskRecorder._current = self
         self._log = TaskLog(store, "celery")
-        self._masker = store.recorder.masker
+        self._masker = store.session.recorder.masker
         self._here = threading.local()
         self._deliveries: WeakValueDictionary[str, Any] = WeakValueDictionary()  # in the worker's main process
         self._ended_deliveries: WeakSet[Any] = WeakSet()
@@ -186,7 +186,7 @@ class TaskRecorder:
     def _attempt(self, task_id: str, failed: BaseException | Failure | None, **decided: Any) -> NewAttempt:
         running = self._running().get(task_id)
         started_at = running.started_at[-1] if running else self._delivered_at(task_id)
-        return self._log.attempt(failed, worker=f"{this_worker()}#celery", started_at=started_at, **decided)
+        return self._log.attempt(failed, worker=f"{this_process()}#celery", started_at=started_at, **decided)
 
     def _delivered_at(self, task_id: str) -> int:
         """When a child began with a task, as the worker's main process knows it (µs)."""

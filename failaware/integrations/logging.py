@@ -84,7 +84,7 @@ class FailureHandler(logging.Handler):
         return observed(self._event(record, entry), self._failure(record, entry))
 
     def _failure(self, record: logging.LogRecord, entry: LogEntry) -> Failure:
-        masker = self._store.recorder.masker
+        masker = self._store.session.recorder.masker
         if entry.error is not None:
             return describe(entry.error, masker=masker)
         if entry.raised is not None:
@@ -104,11 +104,16 @@ class FailureHandler(logging.Handler):
         }
         if entry.stack and (entry.error or entry.raised):
             payload["stack"] = bounded(entry.stack, MAX_TRACEBACK)
-        now = self._store.clock()
-        name = as_name(text_of(record.name), self._store.recorder)  # a logger may have any
-        source = as_name(f"logging:{text_of(record.process)}", self._store.recorder)
+        now = self._store.session.clock()
+        name = as_name(text_of(record.name), self._store.session.recorder)  # a logger may have any
+        source = as_name(f"logging:{text_of(record.process)}", self._store.session.recorder)
         return event_of(
-            self._store.recorder, name, payload, now=now, source=source, occurred_at=_moment(record.created, now)
+            self._store.session.recorder,
+            name,
+            payload,
+            now=now,
+            source=source,
+            occurred_at=_moment(record.created, now),
         )
 
 

@@ -98,7 +98,7 @@ class _Recorder:
 
         self._store, self._path, self._warned = store, path, warned
         self.pid = os.getpid()
-        self._run = f"{moment(store.clock())} {token_hex(4)}"
+        self._run = f"{moment(store.session.clock())} {token_hex(4)}"
         self._by_worker = config.getoption("dist", "no") == "each"
         self._phases: dict[tuple[str, str], list[pytest.TestReport]] = {}
         self._tries: dict[tuple[str, str], list[NewAttempt]] = {}
@@ -167,13 +167,13 @@ class _Recorder:
 
     def _attempt(self, phases: list[Any]) -> "NewAttempt":
         from failaware.capture.external import attempt
-        from failaware.store import this_worker
+        from failaware.identity import this_process
 
         failed = [report for report in phases if report.failed or _is_rerun(report)]
-        now = self._store.clock() / 1e6
+        now = self._store.session.clock() / 1e6
         began = int(getattr(phases[0], "start", now) * 1e6)
         took = int(getattr(phases[-1], "stop", now) * 1e6) - began
-        return attempt(self._failure(failed), worker=f"{this_worker()}#pytest", started_at=began, took=took)
+        return attempt(self._failure(failed), worker=f"{this_process()}#pytest", started_at=began, took=took)
 
     def _failure(self, failed: list[Any]) -> "Failure | None":
         """What the failed phases say: a test may fail and then fail to clean up."""
@@ -193,7 +193,7 @@ class _Recorder:
             text,
             cause=said.get("cause"),
             fingerprint=said.get("fingerprint"),
-            masker=self._store.recorder.masker,
+            masker=self._store.session.recorder.masker,
         )
 
     def _write(self, test: tuple[str, str], phases: list[Any], tries: list["NewAttempt"]) -> None:
@@ -203,12 +203,12 @@ class _Recorder:
 
         nodeid, worker = test
         event = event_of(
-            self._store.recorder,
-            as_name(nodeid, self._store.recorder),
+            self._store.session.recorder,
+            as_name(nodeid, self._store.session.recorder),
             _payload(phases, worker) | {"run": self._run},
-            now=self._store.clock(),
+            now=self._store.session.clock(),
             key=as_name(
-                f"pytest:{self._run} {nodeid}" + (f" {worker}" if self._by_worker else ""), self._store.recorder
+                f"pytest:{self._run} {nodeid}" + (f" {worker}" if self._by_worker else ""), self._store.session.recorder
             ),
             source="pytest",
             occurred_at=tries[0].started_at,
@@ -229,7 +229,7 @@ class _Recorder:
         while self._pending:
             batch = self._pending[:most]
             try:
-                self._store.ingest(batch, [])
+                self._store.session.ingest(batch, [])
             except StoreError as error:
                 now = _MONOTONIC[0]()
                 self._paused_until = now + _PAUSE_FACTOR * (now - began)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from rq.worker import BaseWorker
 
 from failaware.capture.guarded import guarded, text_of
+from failaware.identity import this_process
 from failaware.integrations.task_log import TaskLog
 from failaware.model import Failure
-from failaware.store import this_worker
 from failaware.text import microseconds
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def _next(job: "Job") -> tuple[int, int]:
 
 def _worker(pid: int | None = None) -> str:
     """This process as the one that tried a job, or another one on this machine."""
-    host, _, here = this_worker().rpartition(":")
+    host, _, here = this_process().rpartition(":")
     return f"{host}:{here if pid is None else pid}#rq"
 
 

@@ -54,8 +54,8 @@ class Transport(SdkTransport):
 
     def __init__(self, store: "Store", *, capacity: int = 1_000) -> None:
         super().__init__()
-        self._recorder = store.recorder
-        self._clock = store.clock
+        self._recorder = store.session.recorder
+        self._clock = store.session.clock
         self._background = Background(store, capacity, "errors", end_s=_END_S)
 
     @property

@@ -37,7 +37,7 @@ class TaskLog:
 
     def now(self) -> int:
         """The time in µs."""
-        return self._store.clock()
+        return self._store.session.clock()
 
     def write(
         self,
@@ -57,7 +57,7 @@ class TaskLog:
             tries: UNNUMBERED attempts; with a `retry_at` the queue will try again.
             unless_tried_by: a process that ran this try and is gone; nothing is added to what it recorded itself.
         """
-        recorder = self._store.recorder
+        recorder = self._store.session.recorder
         try:
             event = event_of(
                 recorder,
@@ -69,10 +69,10 @@ class TaskLog:
                 occurred_at=tries[0].started_at,
             )
             try:
-                self._store.write(self._job(Observed(event, tuple(tries)), unless_tried_by))
+                self._store.session.write(self._job(Observed(event, tuple(tries)), unless_tried_by))
             except KeyConflict:  # a task that replaced another one has its id
                 event = event._replace(key=recorder.masked_key(as_name(f"{self._queue}:{task_id} {name}", recorder)))
-                self._store.write(self._job(Observed(event, tuple(tries)), unless_tried_by))
+                self._store.session.write(self._job(Observed(event, tuple(tries)), unless_tried_by))
         except Exception as error:  # noqa: BLE001 - the task and its queue must not suffer from it
             _log.error("task %s[%s] is not recorded: %s", name, task_id, error)
 
@@ -80,7 +80,7 @@ class TaskLog:
         def job(db: Writer) -> None:
             if unless_tried_by is not None and append.was_tried_by(db, observed.event.key, unless_tried_by):
                 return
-            ((event_id, _),) = append.observed(db, [observed], self._store.policy, at_known=True)
+            ((event_id, _),) = append.observed(db, [observed], self._store.session.policy, at_known=True)
             claim.entrust(db, event_id, self._queue)
 
         return job
@@ -114,7 +114,7 @@ class TaskLog:
         begins = traceback_of(error) or raised_at
         while begins is not None and begins.tb_next is not None and self._is_the_queues(begins):
             begins = begins.tb_next
-        return describe(error, masker=self._store.recorder.masker, traceback=begins)
+        return describe(error, masker=self._store.session.recorder.masker, traceback=begins)
 
     def _is_the_queues(self, traceback: TracebackType) -> bool:
         module = traceback.tb_frame.f_globals.get("__name__")

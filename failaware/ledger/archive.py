@@ -5,20 +5,29 @@ happens in between they are in one of the two, or in both. What is left is deriv
 that are here.
 """
 
+import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 from failaware.derive.fold import rebuild
 from failaware.derive.rules import Policy
 from failaware.derive.settings import load_rules
-from failaware.engine import Reader, Writer
+from failaware.engine import Reader, Writer, open_reader
 from failaware.engine.guards import FACTS
-from failaware.errors import UsageError
+from failaware.errors import StoreError, UsageError
 from failaware.facts import append
 from failaware.ledger.catalogue import ARCHIVE, FACT_KINDS, MOVED, SEAL, SETTING, Kind
 from failaware.ledger.id_ranges import Ranges, digest_of_runs
-from failaware.ledger.sealing import Commits, seal_archive
+from failaware.ledger.sealing import seal_all, seal_archive
 from failaware.ledger.transfer import Fact, finish, newest, read, take_over
+from failaware.ledger.verify import verify
+from failaware.session import Session
+
+Progress = Callable[[int, int], None]
+"""Called with how many facts of how many are done."""
 
 _PAGE = 10_000
 _COPIED = 2_000  # facts in one transaction of the archive
@@ -60,6 +69,17 @@ class Chosen(NamedTuple):
     newest: tuple[int, int]
 
 
+class Archived(NamedTuple):
+    """How much was moved to an archive; `archive_id` is None when there was nothing to move, and no file was made."""
+
+    archive_id: int | None
+    events: int
+    attempts: int
+    decisions: int
+    rejects: int
+    tracebacks: int
+
+
 class Archive(NamedTuple):
     """The fact that says of an archive whose decision it was: a row of `archive_log`. `digest` is of what it holds."""
 
@@ -71,6 +91,61 @@ class Archive(NamedTuple):
     reason: str
     archived_at: int
     digest: str
+
+
+def archive(session: Session, file: Path, *, before: int, by: str, reason: str, progress: Progress) -> Archived:
+    """Move what is older than `before` (µs) and settled to a new file; as `Store.archive`."""
+    if file.exists():
+        raise UsageError(f"{file} exists already; every archive is a new file")
+    now = session.clock()
+    if before > now:
+        raise UsageError("the time before which facts are to be archived lies in the future; nothing is that old")
+    seal_all(session, now)
+    db = open_reader(session.place)
+    try:
+        with db.snapshot():
+            chosen = choose(db, before)
+            new = next_archive(db, file.name, chosen, before=before, by=by, reason=reason, now=now)
+            moves = any(chosen.moved.values())
+            if moves:
+                _write(db, file, new, chosen, progress)
+    finally:
+        db.close()
+    if moves:
+        try:
+            session.write(partial(remove, archive=new, chosen=chosen, policy=session.policy))
+        except BaseException:
+            file.unlink()
+            raise
+    counts = {f"{table.removesuffix('_log')}s": ranges.count() for table, ranges in chosen.moved.items()}
+    return Archived(new.archive_id if moves else None, **counts)
+
+
+def _write(db: Reader, file: Path, archive: Archive, chosen: Chosen, progress: Progress) -> None:
+    """The archive under its name, once it is whole and verified; nothing under it before."""
+    part = file.with_name(file.name + ".part")
+    _unlink(part)  # of one that was killed
+    try:
+        with Session.open(part) as target:
+            fill(db, target, archive, chosen, progress)
+        findings = verify(part).findings
+        if findings:
+            where, problem = findings[0].where, findings[0].problem
+            raise StoreError(f"the archive does not verify ({where}: {problem}); nothing was moved")
+        os.link(part, file)  # unlike a renaming, it replaces nothing
+    finally:
+        _unlink(part)
+    folder = os.open(file.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _unlink(part: Path) -> None:
+    for end in ("", "-wal", "-shm"):
+        with suppress(FileNotFoundError):
+            os.unlink(f"{part}{end}")
 
 
 def choose(db: Reader, before: int) -> Chosen:
@@ -109,9 +184,7 @@ def next_archive(db: Reader, name: str, chosen: Chosen, *, before: int, by: str,
     return Archive(number, name, events, before, by, reason, now, digest_of_runs(_runs(chosen)))
 
 
-def fill(
-    source: Reader, target: Commits, archive: Archive, chosen: Chosen, progress: Callable[[int, int], None]
-) -> None:
+def fill(source: Reader, target: Session, archive: Archive, chosen: Chosen, progress: Progress) -> None:
     """Make an empty store the archive: the chosen facts, all seals, and all facts about archives, this one among them.
 
     It is no store to live in: nothing is ever sealed there.

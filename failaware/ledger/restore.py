@@ -13,8 +13,8 @@ from typing import IO, Any, NamedTuple
 from failaware.errors import StoreBusy, UsageError
 from failaware.json_text import members
 from failaware.ledger.catalogue import BLOB, DIGESTS, EVENT, INTEGER, KINDS, SETTING, TEXT, TIMES, VALUES, Column, Kind
-from failaware.ledger.sealing import Commits
 from failaware.ledger.transfer import Fact, Restoring
+from failaware.session import Session
 from failaware.text import counted, misfit, storable
 
 _CHUNK = 1_000
@@ -53,7 +53,7 @@ def is_export(begins: bytes) -> bool:
 
 
 def take_back(
-    store: Commits,
+    store: Session,
     lines: Iterable[bytes],
     *,
     origin: str,

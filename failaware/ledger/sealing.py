@@ -3,13 +3,14 @@
 The digests are made outside any transaction, since facts do not change; only the seals are written in one.
 """
 
-from collections.abc import Callable, Collection
-from typing import Protocol, TypeVar
+from collections.abc import Collection
+from typing import TypeVar
 
 from failaware.derive.settings import seals_are_held
 from failaware.engine import Reader, Writer
 from failaware.errors import UsageError
 from failaware.ledger.seals import SEALED, SEALED_AT_ONCE, Head, Seal, digests, head, make_seal
+from failaware.session import Session
 
 T = TypeVar("T")
 
@@ -28,38 +29,28 @@ _REACHED = " UNION ALL ".join(
 )
 
 
-class Commits(Protocol):
-    """What runs jobs on a store's connection: a Store."""
-
-    def read(self, job: Callable[[Writer], T]) -> T:
-        """Run a job that only reads."""
-
-    def write(self, job: Callable[[Writer], T], *, alone: bool = False) -> T:
-        """Run a job in a transaction, with `alone` in one that no other thread shares."""
-
-
-def seal_what_is_due(store: Commits, now: int) -> None:
+def seal_what_is_due(session: Session, now: int) -> None:
     """Seal, if that is due: a whole range waits, or the last seal is an hour old."""
-    while store.read(lambda db: _is_due(db, now)) and seal_round(store, now):
+    while session.read(lambda db: _is_due(db, now)) and seal_round(session, now):
         pass
 
 
-def seal_all(store: Commits, now: int) -> None:
+def seal_all(session: Session, now: int) -> None:
     """Seal every fact that there is.
 
     Raises:
         UsageError: facts are being taken over from another store, with their seals.
     """
-    while seal_round(store, now):
+    while seal_round(session, now):
         pass
-    store.read(must_not_be_held)
+    session.read(must_not_be_held)
 
 
-def seal_round(store: Commits, now: int) -> bool:
+def seal_round(session: Session, now: int) -> bool:
     """Seal the next range of each table; false when nothing is left to seal."""
-    seals = store.read(lambda db: next_seals(db, now))
+    seals = session.read(lambda db: next_seals(db, now))
     if seals:
-        store.write(lambda db: append(db, seals))
+        session.write(lambda db: append(db, seals))
     return bool(seals)
 
 

@@ -21,14 +21,14 @@ from failaware.errors import UsageError
 from failaware.ledger.catalogue import EVENT, FACT_KINDS, SETTING, Kind
 from failaware.ledger.id_ranges import moved
 from failaware.ledger.proof import Proof
-from failaware.ledger.sealing import Commits
+from failaware.session import Session
 
 Fact = tuple[Any, ...]
 
 _FOLDED = {"event": "events", "attempt": "attempts", "decision": "decisions"}
 
 
-def take_over(store: Commits, kind: Kind, facts: Sequence[Fact]) -> int:
+def take_over(store: Session, kind: Kind, facts: Sequence[Fact]) -> int:
     """Append facts of one kind, in the order of their ids; returns how many were there already.
 
     From the first new one on the store seals nothing until `finish`, or until they turn out to be another store's.
@@ -43,9 +43,9 @@ def take_over(store: Commits, kind: Kind, facts: Sequence[Fact]) -> int:
         raise
 
 
-def finish(store: Commits, *, archive: int | None = None) -> None:
+def finish(session: Session, *, archive: int | None = None) -> None:
     """All facts are taken over: from now on the store accepts new ones, or is this archive, which does not."""
-    store.write(release_seals if archive is None else partial(mark_as_archive, archive_id=archive))
+    session.write(release_seals if archive is None else partial(mark_as_archive, archive_id=archive))
 
 
 def _restore(db: Writer, kind: Kind, facts: Sequence[Fact]) -> int:

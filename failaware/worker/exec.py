@@ -16,8 +16,10 @@ from failaware.capture.exit_status import Ended, describe_end
 from failaware.capture.secrets.masking import Masker
 from failaware.engine import Writer
 from failaware.facts import append, claim
+from failaware.identity import this_process
 from failaware.model import UNNUMBERED, NewAttempt, NewEvent
-from failaware.store import Store, this_worker
+from failaware.session import Session
+from failaware.store import Store
 from failaware.worker.pump import Reserve
 from failaware.worker.retry import Outcome, Retry, decide
 from failaware.worker.subprocess_runner import Interrupts, run_once
@@ -97,7 +99,7 @@ class _Record:
         self.event_id: int | None = None
         self._event, self._key = plan.event, plan.key
         self._open_store, self._clock, self._say = open_store, clock, say
-        self._worker = f"{this_worker()}#{token_hex(4)}{claim.PROGRAM}"  # host and pid return in containers
+        self._worker = f"{this_process()}#{token_hex(4)}{claim.PROGRAM}"  # host and pid return in containers
         self._masker = Masker()
         self._store: Store | None = None
         self._unwritten: list[NewAttempt] = []
@@ -154,7 +156,7 @@ class _Record:
         """Write what is not written yet, and hold or renew the lease, in one transaction."""
         try:
             self._store = self._store or self._open_store()
-            self.event_id = self._store.write(self._job(self._store))
+            self.event_id = self._store.session.write(self._job(self._store.session))
             self._unwritten.clear()
         except Exception as error:  # noqa: BLE001 - whatever is wrong with the store must not stop the program
             self._warn(error)
@@ -164,17 +166,17 @@ class _Record:
             self._said = str(error)
             self._say(f"this run is not recorded: {error}")
 
-    def _job(self, store: Store) -> Callable[[Writer], int]:
+    def _job(self, session: Session) -> Callable[[Writer], int]:
         def job(db: Writer) -> int:
-            now = store.clock()  # that of all who hold a lease there
+            now = session.clock()  # that of all who hold a lease there
             event_id = self.event_id
             if event_id is None:
                 lost = claim.lost(db, lambda _type: True, now, by=claim.PROGRAM)
                 found = [lost_attempt(lease, Retry(), now=now, lease_us=_LEASE_US) for lease in lost]
-                append.attempts(db, found, store.policy)
-                key = None if self._key is None else store.recorder.masked_key(self._key)
+                append.attempts(db, found, session.policy)
+                key = None if self._key is None else session.recorder.masked_key(self._key)
                 ((event_id, _),) = append.events(db, [self._event._replace(key=key)])
-            append.attempts(db, [attempt._replace(event_id=event_id) for attempt in self._unwritten], store.policy)
+            append.attempts(db, [attempt._replace(event_id=event_id) for attempt in self._unwritten], session.policy)
             if not self._over.is_set():
                 claim.hold(db, event_id, self._worker, now=now, until=now + _LEASE_US)
             return event_id

@@ -11,9 +11,10 @@ from failaware.engine import Watch, Writer
 from failaware.errors import HandlerError, TransactionEnded
 from failaware.facts import append, claim
 from failaware.facts.claim import Claimed
+from failaware.identity import this_process
 from failaware.ledger.sealing import seal_what_is_due
 from failaware.model import NewAttempt
-from failaware.store import Store, this_worker
+from failaware.store import Store
 from failaware.worker.attempt import Attempt, Tried, failed, from_handler, redecided, to_fact
 from failaware.worker.checks import real, whole
 from failaware.worker.dispatch import Dispatch
@@ -72,7 +73,7 @@ class Worker:
         self._name_is_used = False
         self.has_left_handlers = False
         """Whether the last run was told to end while handlers ran that did not: their threads still run."""
-        self._store = store
+        self._session = store.session
         self._handlers = handlers
         self._stop = Stop()
         self._dispatch = Dispatch(handlers, self._concurrency, self._batch)
@@ -95,14 +96,14 @@ class Worker:
             StoreError: the store cannot be used any longer.
         """
         patience_s = real("patience", patience, least=0, most=_LONGEST_S)
-        if self._name_is_used or not self.name.startswith(f"{this_worker()}#"):  # the process may be a fork
+        if self._name_is_used or not self.name.startswith(f"{this_process()}#"):  # the process may be a fork
             self.name = _unique_name()  # of this run alone: what it releases and renews must be its own
         self._name_is_used = True
         self._dispatch.reset()
         self.has_left_handlers = False
         signals = stopped_by_signals(self._stop, self._grace_s) if handle_signals else nullcontext()
-        with signals, closing(self._store.read(lambda db: db.watch())) as watch:
-            pool = Pool(self._concurrency, self._store.clock, self._store.recorder.masker)
+        with signals, closing(self._session.read(lambda db: db.watch())) as watch:
+            pool = Pool(self._concurrency, self._session.clock, self._session.recorder.masker)
             try:
                 while not self._stop.is_set():
                     self._start(self._turn_over(self._gather(pool)), pool)
@@ -112,7 +113,7 @@ class Worker:
             finally:
                 pool.stop()
                 self._stop.clear()  # not at the beginning: a stop may come before the thread that runs gets there
-                self._store.write(lambda db: claim.release(db, self.name))
+                self._session.write(lambda db: claim.release(db, self.name))
             if not self.has_left_handlers:
                 pool.join()
 
@@ -136,7 +137,7 @@ class Worker:
         if not self._in_hand:
             return
         self._record(self._gather(pool, at_once=True))
-        now, why = self._store.clock(), f"SIGTERM came, and the handler had not ended {self._grace_s:g} s later"
+        now, why = self._session.clock(), f"SIGTERM came, and the handler had not ended {self._grace_s:g} s later"
         left = [
             stopped_attempt(
                 event_id,
@@ -149,7 +150,7 @@ class Worker:
             )
             for event_id, claimed in self._in_hand.items()
         ]
-        self._store.write(lambda db: append.attempts(db, left, self._store.policy))
+        self._session.write(lambda db: append.attempts(db, left, self._session.policy))
         self.has_left_handlers = bool(left)
 
     def _gather(self, pool: Pool, *, at_once: bool = False) -> list[Tried]:
@@ -172,7 +173,7 @@ class Worker:
         """Note which attempts begin now, and begin them."""
         if started := self._dispatch.next_waiting():
             event_ids = [claimed.event.event_id for claimed in started]
-            self._store.write(lambda db: claim.begin(db, event_ids, self.name))
+            self._session.write(lambda db: claim.begin(db, event_ids, self.name))
             self._give_to_handlers(started, pool)
 
     def _ended(self, results: list[Tried | Claimed]) -> list[Tried]:
@@ -196,11 +197,11 @@ class Worker:
             claim.end(db, back, self.name)
             claim.begin(db, running, self.name)
 
-        self._store.write(job)
+        self._session.write(job)
 
     def _turn_over(self, tried: list[Tried]) -> list[Claimed]:
         """Append what happened and claim what is next, in one transaction."""
-        now = self._store.clock()
+        now = self._session.clock()
         self._renew(now)
         if not tried and not self._is_due(now):
             return []
@@ -211,13 +212,13 @@ class Worker:
             self._record_lost(db, now)
             return self._dispatch.claim(db, worker=self.name, now=now, until=now + self._lease_us)
 
-        return self._store.write(job)
+        return self._session.write(job)
 
     def _record(self, tried: list[Tried]) -> None:
         facts = self._facts(tried)
-        self._renew(self._store.clock())
+        self._renew(self._session.clock())
         if facts:
-            self._store.write(lambda db: self._append(db, tried, facts))
+            self._session.write(lambda db: self._append(db, tried, facts))
 
     def _facts(self, tried: list[Tried]) -> list[NewAttempt]:
         return [to_fact(result, worker=self.name) for result in tried]
@@ -234,12 +235,12 @@ class Worker:
             else redecided(fact, result, tries[fact.event_id])
             for result, fact in zip(tried, facts, strict=True)
         ]
-        append.attempts(db, in_budget, self._store.policy)
+        append.attempts(db, in_budget, self._session.policy)
 
     def _start(self, batch: list[Claimed], pool: Pool) -> None:
         self._inline = False
         if batch:
-            self._give_to_handlers(self._dispatch.add(batch, self._store.clock()), pool)
+            self._give_to_handlers(self._dispatch.add(batch, self._session.clock()), pool)
 
     def _give_to_handlers(self, started: list[Claimed], pool: Pool) -> None:
         for claimed in started:
@@ -250,7 +251,7 @@ class Worker:
                 self._dispatch.remove(claimed.event.event_id)  # not begun: given back with the leases
             else:
                 self._inline = True
-                self._renew(self._store.clock())
+                self._renew(self._session.clock())
                 self._try_in_transaction(claimed, handler)
 
     def _try_in_transaction(self, claimed: Claimed, handler: Handler) -> None:
@@ -268,7 +269,7 @@ class Worker:
                 self._append(db, tried, self._facts(tried))
 
         try:
-            self._store.write(job, alone=True)
+            self._session.write(job, alone=True)
         except Exception as error:
             if not tried:
                 raise
@@ -287,7 +288,7 @@ class Worker:
         Raises:
             TransactionEnded: the transaction has ended meanwhile, so that nothing more must be written in it.
         """
-        attempt = Attempt(claimed, handler, self._store.clock, self._store.recorder.masker)
+        attempt = Attempt(claimed, handler, self._session.clock, self._session.recorder.masker)
         error: BaseException | None = None
         try:
             with db.savepoint():
@@ -313,31 +314,31 @@ class Worker:
             lost_attempt(lease, self._dispatch.handler(lease.event_type).retry, now=now, lease_us=self._lease_us)
             for lease in claim.lost(db, self._handlers.handles, now)
         ]
-        append.attempts(db, attempts, self._store.policy)
+        append.attempts(db, attempts, self._session.policy)
 
     def _renew(self, now: int) -> None:
         """Keep the leases while handlers run."""
         if self._in_hand and now >= self._renew_at:
-            self._store.write(lambda db: claim.renew(db, self.name, now + self._lease_us))
+            self._session.write(lambda db: claim.renew(db, self.name, now + self._lease_us))
         if now >= self._renew_at or self._renew_at > now + self._lease_us:  # the clock may have gone backwards
             self._renew_at = now + self._lease_us // 3
 
     def _is_due(self, now: int) -> bool:
         """Whether something is due that could begin."""
-        due = self._store.read(lambda db: claim.next_due(db, self._dispatch.has_room))
+        due = self._session.read(lambda db: claim.next_due(db, self._dispatch.has_room))
         return due is not None and due <= now
 
     def _wait_for_work(self, watch: Watch, patience: float | None) -> bool:
         """Sleep until something falls due or is recorded; False when that lies beyond the patience, if any."""
         self._seal()
-        token = self._store.change_token()
-        due = self._store.read(lambda db: claim.next_due(db, self._handlers.handles))
-        now = self._store.clock()
+        token = self._session.change_token()
+        due = self._session.read(lambda db: claim.next_due(db, self._handlers.handles))
+        now = self._session.clock()
         if patience is not None and (due is None or due > now + int(patience * 1_000_000)):
             return False
         pauses = 0
         while not self._stop.is_set():
-            wait = _LOOK_S if due is None else min(_LOOK_S, (due - self._store.clock()) / 1_000_000)
+            wait = _LOOK_S if due is None else min(_LOOK_S, (due - self._session.clock()) / 1_000_000)
             if wait <= 0:
                 return True
             if pauses:
@@ -346,18 +347,18 @@ class Worker:
             elif watch.wait(wait):
                 pauses = _PAUSES
                 continue
-            if self._store.change_token() != token:
+            if self._session.change_token() != token:
                 return True
         return True
 
     def _seal(self) -> None:
         """Seal facts while there is nothing else to do."""
-        now = self._store.clock()
+        now = self._session.clock()
         if now >= self._seal_at or self._seal_at > now + _LOOK_FOR_SEALS_US:  # the clock may have gone backwards
             self._seal_at = now + _LOOK_FOR_SEALS_US
-            seal_what_is_due(self._store, now)
+            seal_what_is_due(self._session, now)
 
 
 def _unique_name() -> str:
     """This run, as host:pid#random: in containers a host and a pid come again, after a restart and in each replica."""
-    return f"{this_worker()}#{token_hex(4)}"
+    return f"{this_process()}#{token_hex(4)}"

@@ -217,7 +217,7 @@ def test_an_outcome_that_cannot_be_written_is_a_warning(store, monkeypatch, caps
         async with store.attempt("sync"):
             return render()
 
-    monkeypatch.setattr(store, "write", refuse)
+    monkeypatch.setattr(store.session, "write", refuse)
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("error" if as_errors else "always")
         for call in (render, lambda: asyncio.run(block())):

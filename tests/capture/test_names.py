@@ -42,7 +42,7 @@ def test_names_that_people_and_file_systems_have(store, path, name, capfd):
     assert handlers.handles(name)
     Worker(store, handlers).run(until_idle=True)
     assert [event.event_type for event in handled] == [name]
-    assert as_name(name, store.recorder) == name
+    assert as_name(name, store.session.recorder) == name
     with Inspector.open(path) as inspector:
         assert [event.event_type for event in inspector.events(f'type:"{name}"')] == [name]
     assert main(["--db", str(path), "event", "1"]) == 0
@@ -57,8 +57,8 @@ def test_names_of_which_a_part_cannot_be_seen(store, name):
             store.record("a" if about else name, **about)
     with pytest.raises(HandlerError):
         Handlers().on(name)
-    assert as_name(name, store.recorder).startswith("pay\\")
-    store.record(as_name(name, store.recorder))
+    assert as_name(name, store.session.recorder).startswith("pay\\")
+    store.record(as_name(name, store.session.recorder))
 
 
 def test_a_prefix_may_hold_blanks_too():
@@ -83,4 +83,4 @@ def test_an_export_is_harmless_and_comes_back_to_the_byte(store, path, tmp_path)
     assert not set(HOSTILE) - set(" 31m end") & set(out)
     assert all(json.loads(line) for line in out.splitlines())
     sql = "SELECT event_payload FROM event_log ORDER BY event_id"
-    assert store.read(lambda db: db.query(sql)) == [("0",), (raw,)]
+    assert store.session.read(lambda db: db.query(sql)) == [("0",), (raw,)]

@@ -42,7 +42,9 @@ def full(tmp_path_factory):
         )
         store.record_many([("mail", n) for n in range(5)] + [("waiting", 1)])
         Worker(store, handlers).run(until_idle=True)
-        cluster = store.read(lambda db: db.query("SELECT cluster_id FROM failure_cluster WHERE events = 2"))[0][0]
+        cluster = store.session.read(lambda db: db.query("SELECT cluster_id FROM failure_cluster WHERE events = 2"))[0][
+            0
+        ]
     return path, cluster
 
 

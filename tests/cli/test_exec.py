@@ -429,14 +429,13 @@ def test_one_that_is_killed_leaves_a_truthful_record(path, finder):
 
 def test_leases_go_by_the_stores_clock_and_not_by_this_machines(path, tmp_path):
     """A host whose clock is ahead takes nobody for lost, and its own lease is no longer than any other."""
-    left = "from failaware import Store; import sys; s = Store.open(sys.argv[1]); print(s.read(lambda db: "
-    left += (
-        "db.query('SELECT leased_until FROM lease WHERE event_id = 2'))[0][0] - s.clock(), file=open(sys.argv[2], 'w'))"
-    )
+    left = "from failaware import Store; import sys; s = Store.open(sys.argv[1]); print(s.session.read(lambda db: "
+    left += "db.query('SELECT leased_until FROM lease WHERE event_id = 2'))[0][0] - s.session.clock(), "
+    left += "file=open(sys.argv[2], 'w'))"
     with Store.open(path) as store:
         store.record("of another host")
-        now = store.clock()
-        store.write(lambda db: claim.hold(db, 1, "other:1#exec", now=now, until=now + 60_000_000))
+        now = store.session.clock()
+        store.session.write(lambda db: claim.hold(db, 1, "other:1#exec", now=now, until=now + 60_000_000))
     out = tmp_path / "left"
 
     def ahead():

@@ -44,7 +44,9 @@ def course(tmp_path_factory):
         for _ in range(8):
             worker.run(until_idle=True, patience=0)
             clock.advance(60)
-            if store.read(lambda db: db.query("SELECT 1 FROM event_state WHERE event_id = 3 AND sync_status = 'DEAD'")):
+            if store.session.read(
+                lambda db: db.query("SELECT 1 FROM event_state WHERE event_id = 3 AND sync_status = 'DEAD'")
+            ):
                 store.requeue([3], because="try again", by="ada")
         store.record_many(("herd", n) for n in range(12))
         worker.run(until_idle=True, patience=0)

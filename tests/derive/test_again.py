@@ -30,7 +30,7 @@ class Jobs:
     def attempt(self, event_id, error, retry_at=None, number=None, at=None):
         at = self.clock.now if at is None else at
         new = NewAttempt(event_id, error, "w:1", at, at, retry_at, None, number)
-        self.store.write(lambda db: append.attempts(db, [new], self.store.policy))
+        self.store.session.write(lambda db: append.attempts(db, [new], self.store.session.policy))
 
 
 @pytest.fixture
@@ -164,8 +164,8 @@ def test_a_worker_has_a_fresh_budget_after_a_success(jobs, store):
     event_id = jobs.run("n")
     for _ in range(5):
         jobs.run("n")
-    jobs.attempt(event_id, DISK, store.clock())
-    ((tries,),) = store.read(lambda db: db.query("SELECT attempts - budget_from FROM event_state"))
+    jobs.attempt(event_id, DISK, store.session.clock())
+    ((tries,),) = store.session.read(lambda db: db.query("SELECT attempts - budget_from FROM event_state"))
     assert tries == 1
 
 

@@ -78,12 +78,12 @@ def batches_of(history, sizes):
 
 def append_batch(store, batch):
     if isinstance(batch, list):
-        store.write(lambda db: append.attempts(db, batch, store.policy))
+        store.session.write(lambda db: append.attempts(db, batch, store.session.policy))
         return
     event, kind, at = batch
-    new = {"by": "p", "reason": "r", "now": START + at, "policy": store.policy}
+    new = {"by": "p", "reason": "r", "now": START + at, "policy": store.session.policy}
     with suppress(UsageError):  # it makes no sense now, so that it is no fact
-        store.write(lambda db: append.decisions(db, kind, [event], **new))
+        store.session.write(lambda db: append.decisions(db, kind, [event], **new))
 
 
 def play(history, sizes, *, policy=None, check_each=False, read=meaning):

@@ -31,7 +31,7 @@ def fail(store, error, event_type="job", **options):
 
     event = store.record(event_type, {}, **options)
     Worker(store, handlers).run(until_idle=True)
-    return store.read(
+    return store.session.read(
         lambda db: db.query(
             "SELECT c.cluster_id, c.error_type, c.template FROM event_state s "
             "JOIN failure_cluster c ON c.cluster_id = s.cluster_id WHERE s.event_id = ?",
@@ -206,7 +206,7 @@ def test_the_store_keeps_its_rules_and_groups_by_them_from_then_on(store, tmp_pa
     after = fail(store, ConnectionError("TimeoutLike"), "payment.capture")
     assert before[2] == "read <n>"
     assert after[2] == "TimeoutLike"
-    ((name,),) = store.read(
+    ((name,),) = store.session.read(
         lambda db: db.query("SELECT template FROM failure_cluster WHERE template LIKE 'the provider%'")
     )
     assert name == "the provider is slow"
@@ -231,10 +231,10 @@ def test_a_rebuild_finds_the_same_clusters(store):
     fail(store, ValueError("any"), fingerprint="mine")
     fail(store, ExceptionGroup("several", [ValueError("a"), KeyError("b")]))
     everything = "SELECT * FROM failure_cluster ORDER BY cluster_id"
-    before = store.read(lambda db: db.query(everything))
+    before = store.session.read(lambda db: db.query(everything))
     store.rebuild()
     assert len(before) == 4
-    assert store.read(lambda db: db.query(everything)) == before
+    assert store.session.read(lambda db: db.query(everything)) == before
 
 
 def test_the_first_to_enter_a_cluster_names_it_in_a_rebuild_too(store):

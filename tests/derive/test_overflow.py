@@ -41,7 +41,7 @@ def fail(store, storm, sizes=(), event_type="mail"):
     for size in [*sizes, len(new)]:
         batch, new = new[:size], new[size:]
         if batch:
-            store.write(lambda db, batch=batch: append.attempts(db, batch, store.policy))
+            store.session.write(lambda db, batch=batch: append.attempts(db, batch, store.session.policy))
     return events
 
 
@@ -117,7 +117,7 @@ def test_an_export_comes_back_with_the_same_clusters(path, tmp_path):
     with Inspector.open(path) as inspector:
         lines = [line.encode() + b"\n" for line in Export(inspector.db).lines()]
     with Store.open(tmp_path / "other.db", synchronous="NORMAL") as other:
-        take_back(other, lines, origin="export")
+        take_back(other.session, lines, origin="export")
         assert derived(other) == before
 
 

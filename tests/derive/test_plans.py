@@ -26,7 +26,7 @@ class Parameters(dict):
 
 def plan(store, sql, parameters):
     """The steps of a statement's query plan."""
-    return store.write(lambda db: [row[3] for row in db.query(f"EXPLAIN QUERY PLAN {sql}", parameters)])
+    return store.session.write(lambda db: [row[3] for row in db.query(f"EXPLAIN QUERY PLAN {sql}", parameters)])
 
 
 def stored_names(sql):
@@ -58,14 +58,14 @@ def test_the_course_of_a_cluster_is_followed_in_the_order_of_an_index(store):
 
 def test_judging_goes_by_the_clusters_that_are_asked_for(store):
     sql = []
-    original = store._db.query
+    original = store.session._db.query
 
     def spy(statement, parameters=()):
         sql.append((statement, parameters))
         return original(statement, parameters)
 
-    store._db.query = spy
-    store.write(lambda db: fold._judge_clusters(db, "entry", default_policy()))
+    store.session._db.query = spy
+    store.session.write(lambda db: fold._judge_clusters(db, "entry", default_policy()))
     for step in plan(store, *sql[0]):
         assert not re.match(r"SCAN (c|tally|failure_cluster)\b", step), step
 

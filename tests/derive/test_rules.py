@@ -28,7 +28,7 @@ class History:
         retry_at = None if synced or dead else at + HOUR
         failure = None if synced else failure
         new = NewAttempt(event_id, failure, "w", at, at, retry_at, None)
-        self.store.write(lambda db: append.attempts(db, [new], self.store.policy))
+        self.store.session.write(lambda db: append.attempts(db, [new], self.store.session.policy))
 
     def failing(self, at, tries=1, *, dead=False):
         event_id = self.event()
@@ -138,7 +138,7 @@ def test_thresholds_are_the_policys(history, inspector, store):
     assert inspector.event(event_id).severity == "MEDIUM"
     assert only_cluster(inspector).severity is None
     assert inspector.explain(f"event/{event_id}").checks[1].numbers["repeated_retries"] == 1
-    assert store.policy.multiple_events == 3
+    assert store.session.policy.multiple_events == 3
 
 
 @pytest.mark.parametrize("threshold", [1, 2, 4])
@@ -170,7 +170,7 @@ def test_a_policy_that_another_process_sets_holds_from_the_next_fact_on(history,
     event_id = history.failing(START, 2)
     assert inspector.event(event_id).rule == "repeatedly-failing"
     assert only_cluster(inspector).rule == "multiple"
-    assert store.policy.recurring_episodes == 9
+    assert store.session.policy.recurring_episodes == 9
 
 
 def test_a_policy_is_kept_with_the_store(path, store):
@@ -260,7 +260,7 @@ def test_a_rule_holds_of_each_unresolved_event_and_of_no_other(store, status, di
     """So "has a severity" and "is unresolved" are one, and the first is what queries and indexes ask for."""
     evidence = f"SELECT '{status.value}' AS sync_status, {dismissed} AS dismissed, {failed} AS failed_attempts"
     sql = f"SELECT {case('event', 'name')} FROM ({evidence}) AS evidence"
-    ((rule,),) = store.read(lambda db: db.query(sql, default_policy().parameters()))
+    ((rule,),) = store.session.read(lambda db: db.query(sql, default_policy().parameters()))
     assert (rule is not None) == (status in {"FAILED", "DEAD"} and not dismissed)
 
 

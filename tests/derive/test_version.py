@@ -45,7 +45,7 @@ def held(path, clock):
         for n in range(3):
             with pytest.raises(ValueError, match="bad"), store.attempt("pay", {"n": n}):
                 raise ValueError("bad")
-        seal_all(store, clock())
+        seal_all(store.session, clock())
         return derived(store)
 
 
@@ -247,7 +247,7 @@ def test_a_policy_comes_along_when_it_is_derived_again(held, path, tmp_path, cap
     (tmp_path / "mine.toml").write_text("multiple_events = 50\n")
     answer(capsys, path, "rebuild", "--policy", str(tmp_path / "mine.toml"))
     with Store.open(path) as store:
-        assert store.policy.multiple_events == 50
+        assert store.session.policy.multiple_events == 50
         assert_rebuild_changes_nothing(store)
         assert query(store, "SELECT severity FROM failure_cluster") == [(None,)]
 
@@ -432,7 +432,7 @@ def test_an_archive_is_derived_where_it_is_made_and_by_rebuild(path, tmp_path, c
         for _ in range(3):
             fail(store)
         store.dismiss([1, 2], because="seen")
-        seal_all(store, store.clock())
+        seal_all(store.session, store.session.clock())
     before = datetime.now(UTC).isoformat()
     answer(capsys, path, "archive", "--before", before, "--to", str(archive), "--because", "old")
     assert verify(archive).derivation == verify(path).derivation == "current"

@@ -26,7 +26,7 @@ def full(store, path):
     Worker(store, handlers).run(until_idle=True, patience=0)
     from failaware.model import NewReject
 
-    store.ingest([], [NewReject("file", 1, "{", "not JSON", 0)])
+    store.session.ingest([], [NewReject("file", 1, "{", "not JSON", 0)])
     with plain_sqlite(path) as db:
         db.execute("INSERT INTO decision_log VALUES (1, 1, 'ERASE', 1, 'me', 'seen', 0)")
         db.execute("INSERT INTO erasure_log VALUES (1, 1, 'attempt_log', 99, '', NULL)")

@@ -58,11 +58,11 @@ def test_parent_and_children_write_in_turn(store):
 
 def test_a_child_reads_through_a_connection_of_its_own(store):
     store.record("parent")
-    inherited = store._db._db
+    inherited = store.session._db._db
 
     def job():
         assert types(store) == ["parent"]
-        assert store._db._db is not inherited
+        assert store.session._db._db is not inherited
 
     fork(job)()
 
@@ -94,7 +94,7 @@ def test_a_fork_waits_for_the_commit_of_another_thread(store):
         begun.set()
         assert release.wait(20)
 
-    thread = threading.Thread(target=store.write, args=(slow_job,))
+    thread = threading.Thread(target=store.session.write, args=(slow_job,))
     thread.start()
     assert begun.wait(20)
     timer = threading.Timer(0.1, release.set)
@@ -198,7 +198,11 @@ def locked(path, engine):
 def test_a_fork_does_not_wait_for_a_store_that_another_program_has_locked(path, engine, reentered):
     """What the waiting thread writes is not lost, and the child has a store that works."""
     with Store.open(path, synchronous="NORMAL") as store:
-        job = (lambda: store.read(lambda _db: store.record("waited"))) if reentered else lambda: store.record("waited")
+        job = (
+            (lambda: store.session.read(lambda _db: store.record("waited")))
+            if reentered
+            else lambda: store.record("waited")
+        )
         with locked(path, engine):
             thread = threading.Thread(target=job)
             thread.start()

@@ -27,8 +27,8 @@ def test_a_new_store_is_private(store, path):
 @pytest.mark.parametrize(("level", "number"), [("FULL", 2), ("NORMAL", 1)])
 def test_durability_is_as_asked(path, level, number):
     with Store.open(path, synchronous=level) as store:
-        assert store.read(lambda db: db.query("PRAGMA synchronous")) == [(number,)]
-        assert store.read(lambda db: db.query("PRAGMA journal_mode")) == [("wal",)]
+        assert store.session.read(lambda db: db.query("PRAGMA synchronous")) == [(number,)]
+        assert store.session.read(lambda db: db.query("PRAGMA journal_mode")) == [("wal",)]
 
 
 def test_an_unknown_durability_is_refused(path):

@@ -56,7 +56,7 @@ def test_what_comes_after_a_gap_is_exported_and_derived(far, path):
 def test_pages_hold_every_row_once(far, path):
     with Store.open(path) as store:
         for size in (1, 2, 4, 100):
-            found = store.read(lambda db, size=size: list(pages(db, "event_log", "event_id", FAR, size)))
+            found = store.session.read(lambda db, size=size: list(pages(db, "event_log", "event_id", FAR, size)))
             held = [number for number in (1, 2, 3, 4, 5, FAR) for first, last in found if first <= number <= last]
             assert held == [1, 2, 3, 4, 5, FAR]
             assert all(last - first < size for first, last in found)
@@ -78,7 +78,7 @@ def test_a_page_in_the_place_of_the_next_one_is_told_and_holds_nobody_up(path):
         done = failaware("--db", path, *command.split())
         assert done.returncode == status, (command, done.stderr)
     with Store.open(path) as store, pytest.raises(StoreCorrupt, match="not in the order of their numbers"):
-        store.read(lambda db: list(pages(db, "event_log", "event_id", 100, 1)))
+        store.session.read(lambda db: list(pages(db, "event_log", "event_id", 100, 1)))
 
 
 def children(content, number):

@@ -138,7 +138,7 @@ def test_a_link_to_a_store_is_that_store(folder, there):
         Store.open("inner/real.db").close()
     os.symlink("inner/real.db", "link.db")
     with Store.open("link.db") as store:
-        watch = store.read(lambda db: db.watch())
+        watch = store.session.read(lambda db: db.watch())
         watch.wait(0)  # from now on it looks
         with Store.open("inner/real.db") as other:
             other.record("a")

@@ -150,7 +150,7 @@ def test_an_interrupt_while_it_waits_for_the_lock_is_taken_back(store, path):
                     other.record("interrupted")
                 timer.join()
 
-            store.write(hold)
+            store.session.write(hold)
             assert other.record("after").event_id == 1
     finally:
         signal.signal(signal.SIGINT, before)
@@ -161,7 +161,7 @@ def test_what_was_derived_beside_is_not_mistaken_for_the_store_after_the_connect
     with Inspector.open(path) as inspector, inspector.as_of(0) as then:
         assert then.health().total_events == 0
         backend = then.db.query("SELECT pg_backend_pid()")[0][0]
-        store.read(lambda db: db.query("SELECT pg_terminate_backend(?::int)", (backend,)))
+        store.session.read(lambda db: db.query("SELECT pg_terminate_backend(?::int)", (backend,)))
         for _ in range(2):
             with pytest.raises(StoreError):
                 then.health()
@@ -195,7 +195,7 @@ def full(store, path):
         db.execute("INSERT INTO reject_log VALUES (1, 'file', 1, '{', 'not JSON', 0)")
         db.execute("INSERT INTO archive_log VALUES (1, 'old.db', 0, 5, 'me', 'old', 7, NULL)")
         db.execute("INSERT INTO moved_log VALUES (1, 1, 'reject_log', 77, 88)")
-    seal_all(store, store.clock())
+    seal_all(store.session, store.session.clock())
     return path
 
 
@@ -247,7 +247,7 @@ def test_a_writer_does_all_that_a_store_does_and_cannot_change_what_was(roles):
         Worker(store, handlers).run(until_idle=True, patience=0)
         store.dismiss([4], because="enough")
         store.erase([4], because="asked")
-        store.rebuild(store.policy._replace(multiple_events=3))
+        store.rebuild(store.session.policy._replace(multiple_events=3))
         with pytest.raises(NotFound):
             store.dismiss([99], because="r")
     assert verify(writer).findings == ()
@@ -261,7 +261,7 @@ def test_a_writer_does_all_that_a_store_does_and_cannot_change_what_was(roles):
 def test_a_reader_reads_all_also_of_the_past_and_can_write_nothing(roles, clock):
     owner, _, reader = roles
     with Store.open(owner) as store:
-        now = store.clock()
+        now = store.session.clock()
     with Inspector.open(reader) as inspector:
         assert inspector.health().total_events == 2
         assert inspector.explain("event/1", facts=True).severity is None
@@ -303,14 +303,14 @@ def test_the_roles_sql_is_printed_for_whoever_may_run_it(full):
 
 def test_who_waits_for_the_lock_too_long_says_so(store, path):
     with Store.open(path) as other:
-        other._db.raw("SET lock_timeout = '200ms'")
+        other.session._db.raw("SET lock_timeout = '200ms'")
 
         def hold(db):
             db.query("SELECT 1")
             with pytest.raises(StoreBusy, match="has been writing for a long time"):
                 other.record("a")
 
-        store.write(hold)
+        store.session.write(hold)
         assert other.record("a").event_id == 1
 
 

@@ -74,7 +74,7 @@ def test_whoever_waits_for_the_lock_too_long_hears_who_has_it(store, path, roles
     with Store.open(path) as other, plain(roles[0]) as db, db.db.transaction():
         db.execute("LOCK TABLE write_lock IN SHARE UPDATE EXCLUSIVE MODE")
         ((pid, user),) = db.execute("SELECT pg_backend_pid(), current_user").fetchall()
-        other._db.raw("SET lock_timeout = '300ms'")
+        other.session._db.raw("SET lock_timeout = '300ms'")
         waiting = [threading.Thread(target=record, args=(other,)) for _ in range(threads)]
         for thread in waiting:
             thread.start()

@@ -102,7 +102,7 @@ def test_four_workers_and_four_producers_with_kills_and_restarts_lose_and_double
 
 def test_a_commit_whose_answer_was_lost_is_recognised(server):
     with Store.open(server.url("lost")) as store:
-        writer = store._db
+        writer = store.session._db
         commit, times = writer._commit, []
 
         def answer_gets_lost():
@@ -131,7 +131,7 @@ def test_what_had_not_committed_is_run_once_more(server):
                 server.restart("fast")
             return db.query("SELECT 1")
 
-        assert store.write(job) == [(1,)]
+        assert store.session.write(job) == [(1,)]
         assert runs == [0, 1]
 
 
@@ -152,7 +152,7 @@ def test_a_pipeline_that_cannot_be_left_when_the_server_says_goodbye_is_run_once
                     raise StoreError("the server cannot be reached") from error
             return len(runs)
 
-        assert store.write(job) == 2
+        assert store.session.write(job) == 2
 
 
 def test_readers_workers_and_what_they_wait_on_come_back(server):
@@ -194,7 +194,7 @@ def test_a_server_that_stays_away_is_said_to(server, monkeypatch):
 def test_a_writer_that_is_killed_does_not_keep_the_lock(server):
     url = server.url("killed")
     hold = "import sys, time\nfrom failaware import Store\nstore = Store.open(sys.argv[1])\n"
-    hold += "store.write(lambda db: (db.query('SELECT 1'), print('ready', flush=True), time.sleep(60)))"
+    hold += "store.session.write(lambda db: (db.query('SELECT 1'), print('ready', flush=True), time.sleep(60)))"
     holder = start(hold, url)
     holder.kill()
     holder.communicate(timeout=30)
@@ -208,6 +208,6 @@ def test_the_time_is_the_servers(server):
     url = server.url("time")
     now = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
     with Store.open(url) as store, psycopg.connect(f"host={server.folder} user=postgres dbname=postgres") as db:
-        assert abs(store.clock() - db.execute(now).fetchone()[0]) < 1_000_000
-        an_hour_fast = store._db.clock(lambda: now_us() + HOUR)  # this machine's own
+        assert abs(store.session.clock() - db.execute(now).fetchone()[0]) < 1_000_000
+        an_hour_fast = store.session._db.clock(lambda: now_us() + HOUR)  # this machine's own
         assert abs(an_hour_fast() - query(store, now)[0][0]) < 1_000_000

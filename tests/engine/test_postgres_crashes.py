@@ -27,7 +27,7 @@ def crash_at_next_commit(server):
     """Crash the server instead of the store's next commit, and give the transaction's id to another writer."""
 
     def crash(store):
-        writer = store._db
+        writer = store.session._db
         commit = writer._commit
 
         def crash_and_commit():
@@ -84,7 +84,7 @@ def attempt(store):
 def test_a_commit_whose_fate_cannot_be_learned_is_said_to_be_unknown(server, monkeypatch):
     monkeypatch.setattr("failaware.engine.postgres.reader.RECONNECT_S", 0.2)
     with Store.open(server.url("unknown")) as store:
-        writer = store._db
+        writer = store.session._db
         commit = writer._commit
 
         def answer_gets_lost():
@@ -106,7 +106,7 @@ def test_writers_leave_no_row_behind_when_they_close(server):
         store.record("a", 1)
         store.record("a", 2)
         assert query(store, "SELECT ticket FROM last_commit") == [(2,)]
-        store.write(lambda db: db.execute("INSERT INTO last_commit VALUES ('killed long ago', 7, 0)"))
+        store.session.write(lambda db: db.execute("INSERT INTO last_commit VALUES ('killed long ago', 7, 0)"))
     with Store.open(url) as store:
         assert query(store, "SELECT * FROM last_commit") == [("killed long ago", 7, 0)]
         store.record("a", 3)

@@ -139,7 +139,7 @@ def test_one_query_that_fails_does_not_make_the_other_parts_look_damaged(store, 
 @pytest.mark.parametrize("at", ["schema", "facts", "derived"])
 def test_a_connection_that_is_lost_is_not_taken_for_damage(store, path, at):
     store.record("a", 1)
-    seal_all(store, store.clock())
+    seal_all(store.session, store.session.clock())
 
     def cut(part, *_):
         if part == at:

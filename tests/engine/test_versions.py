@@ -42,8 +42,8 @@ def older(path, put_sample, monkeypatch):
     """A store of the version before, what it held, and what was derived from it."""
     put_sample(120)
     with Store.open(path) as store:
-        store.rebuild(store.policy._replace(repeated_retries=1))
-        seal_all(store, store.clock())
+        store.rebuild(store.session.policy._replace(repeated_retries=1))
+        seal_all(store.session, store.session.clock())
         held = facts(store), derived(store)
     make_older(path)
     monkeypatch.setattr(versions, "STEPS", STEPS)
@@ -53,7 +53,7 @@ def older(path, put_sample, monkeypatch):
 def test_facts_stay_and_all_else_is_made_anew(older, path):
     with Store.open(path) as store:
         assert (facts(store), derived(store)) == older
-        assert store.policy.repeated_retries == 1
+        assert store.session.policy.repeated_retries == 1
     assert verify(path).findings == ()
     with Store.open(path) as store:  # and only once
         assert store.record("more").event_id == 121
@@ -133,12 +133,12 @@ def make_version_1(path):
 
 def test_a_store_of_version_1_goes_on_under_its_seals_without_a_key(path, clock):
     with Store.open(path, clock=clock) as store:
-        store.write(lambda db: db.execute("DELETE FROM setting WHERE name = 'key'"))
+        store.session.write(lambda db: db.execute("DELETE FROM setting WHERE name = 'key'"))
     with Store.open(path, clock=clock) as store:
         store.record("a", {"n": 1}, key="user=7 otp=482913")
         with pytest.raises(ValueError, match="bad"), store.attempt("b"):
             raise ValueError("bad")
-        seal_all(store, clock.now)
+        seal_all(store.session, clock.now)
         noted = verify(path).head
     make_version_1(path)
     with pytest.raises(StoreOlder):
@@ -147,5 +147,5 @@ def test_a_store_of_version_1_goes_on_under_its_seals_without_a_key(path, clock)
         assert store.record("a", key="user=7 otp=482913").known
         assert query(store, "SELECT name FROM setting WHERE name = 'key'") == []
         store.erase([2], because="asked to")
-        seal_all(store, clock.now)
+        seal_all(store.session, clock.now)
     assert verify(path, noted=noted).findings == ()

@@ -14,7 +14,7 @@ from tests import processes
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody tells")
 def test_a_commit_of_another_process_is_told(path):
     program = "import sys; from failaware import Store; Store.open(sys.argv[1]).record('a', 1)"
-    with Store.open(path) as store, closing(store.read(lambda db: db.watch())) as watch:
+    with Store.open(path) as store, closing(store.session.read(lambda db: db.watch())) as watch:
         assert watch.wait(60)  # what was before, it does not know
         assert not watch.wait(0.01)
         processes.run([sys.executable, "-c", program, str(path)], check=True)

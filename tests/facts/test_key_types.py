@@ -78,7 +78,7 @@ def test_a_key_that_is_taken_while_the_block_runs_does_not_replace_its_exception
 def test_a_line_under_a_key_of_another_type_is_a_reject_and_the_others_are_recorded(keyed, line):
     keyed.record("invoice.create", key="47 11")
     lines = [{"type": "a"}, line, {"type": "invoice.create", "key": "4711"}, {"type": "a"}]
-    done = ingest_lines(keyed, io.BytesIO("\n".join(map(json.dumps, lines)).encode()), origin="file")
+    done = ingest_lines(keyed.session, io.BytesIO("\n".join(map(json.dumps, lines)).encode()), origin="file")
     assert (done.recorded, done.known, done.rejected) == (2, 1, 1)
     ((line_no, raw, error),) = query(keyed, "SELECT line_no, raw, error FROM reject_log")
     assert (line_no, json.loads(raw)) == (2, line)
@@ -89,7 +89,7 @@ def test_a_line_under_a_key_of_another_type_is_a_reject_and_the_others_are_recor
 
 def test_two_types_under_one_new_key_in_one_input_are_an_event_and_a_reject(store):
     lines = b'{"type":"a","key":"k"}\n{"type":"b","key":"k"}\n{"type":"a","key":"k"}\n'
-    done = ingest_lines(store, io.BytesIO(lines), origin="file")
+    done = ingest_lines(store.session, io.BytesIO(lines), origin="file")
     assert (done.recorded, done.known, done.rejected) == (1, 1, 1)
 
 
@@ -120,7 +120,7 @@ def test_what_a_store_cannot_take_is_a_reject_and_the_others_are_recorded(store,
 
     monkeypatch.setattr("failaware.facts.append.events", picky)
     lines = b'{"type":"a"}\n{"type":"bad","error":{"message":"m"}}\n{"type":"b","error":{"message":"m"}}\n{\n'
-    done = ingest_lines(store, io.BytesIO(lines), origin="file")
+    done = ingest_lines(store.session, io.BytesIO(lines), origin="file")
     assert (done.recorded, done.rejected) == (2, 2)
     assert state(store) == [("a", "PENDING", 0), ("b", "DEAD", 1)]
     errors = dict(query(store, "SELECT line_no, error FROM reject_log"))

@@ -41,7 +41,7 @@ def test_what_is_erased_leaves_no_digest_that_can_be_guessed(store, path):
     store.record("a", 482913)
     with pytest.raises(ValueError, match="pin"), store.attempt("b"):
         raise ValueError("pin 4829")
-    seal_all(store, 0)
+    seal_all(store.session, 0)
     store.dismiss([1], because="so that it can be erased")
     store.erase([1, 2], because="asked to")
     digests = {digest for (digest,) in query(store, "SELECT digest FROM erasure_log")}
@@ -62,10 +62,10 @@ def test_what_is_erased_leaves_no_digest_that_can_be_guessed(store, path):
 
 def test_a_copy_has_the_key_and_so_knows_the_same_events(store, path, tmp_path):
     store.record("a", key=SECRET)
-    seal_all(store, 0)
+    seal_all(store.session, 0)
     with Inspector.open(path) as source, Store.open(tmp_path / "copy.db") as copy:
-        copy_facts(source.db, copy)
-        finish(copy)
+        copy_facts(source.db, copy.session)
+        finish(copy.session)
     with Store.open(tmp_path / "copy.db") as copy:
         assert copy.record("a", key=SECRET).known
     assert verify(tmp_path / "copy.db").findings == ()
@@ -74,11 +74,11 @@ def test_a_copy_has_the_key_and_so_knows_the_same_events(store, path, tmp_path):
 @pytest.mark.parametrize("key", ["", "x", "00" * 31, None])
 def test_a_key_that_is_damaged_or_gone_is_a_finding(store, path, key):
     store.record("a", 1)
-    seal_all(store, 0)
+    seal_all(store.session, 0)
     statement = "DELETE FROM setting WHERE name = 'key'"
     if key is not None:
         statement = f"UPDATE setting SET value = '{key}' WHERE name = 'key'"
-    store.write(lambda db: db.execute(statement))
+    store.session.write(lambda db: db.execute(statement))
     assert verify(path).findings
 
 

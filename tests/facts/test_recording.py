@@ -113,8 +113,8 @@ def test_a_moment_of_a_dict_may_be_text_or_seconds(store, when):
 
 @pytest.mark.parametrize("raw", ['{"b":1.50,"a":[1e2]}', '"\\u00e9"', "12345678901234567890123"])
 def test_prepared_json_is_kept_to_the_letter(store, raw):
-    new, _ = store.recorder.event("a", json.loads(raw), now=START, raw=raw)
-    store.ingest([Observed(new)], [])
+    new, _ = store.session.recorder.event("a", json.loads(raw), now=START, raw=raw)
+    store.session.ingest([Observed(new)], [])
     assert query(store, "SELECT event_payload FROM event_log") == [(raw,)]
 
 
@@ -280,7 +280,7 @@ def test_many_threads_without_keys_lose_and_double_nothing(store):
     assert sorted(itertools.chain(*ids)) == list(range(1, 801))
     payloads = query(store, "SELECT event_payload FROM event_log")
     assert {raw for (raw,) in payloads} == {f"[{n},{m}]" for n in range(16) for m in range(50)}
-    assert store._commits.commits < 800  # they shared commits
+    assert store.session._commits.commits < 800  # they shared commits
 
 
 def record_fifty(store, n):
@@ -303,7 +303,7 @@ def test_one_threads_bad_job_does_not_harm_the_others(store):
 @pytest.mark.parametrize("order", [*itertools.permutations((1, 2, 3))])
 @pytest.mark.parametrize("together", [False, True])
 def test_attempts_that_know_their_place_may_be_written_in_any_order(store, inspector, order, together):
-    event = Observed(store.recorder.event("a", None, now=START, key="k")[0])
+    event = Observed(store.session.recorder.event("a", None, now=START, key="k")[0])
 
     def attempt(number):
         failed = None if number == 3 else Failure("E", f"no {number}", None)
@@ -312,7 +312,7 @@ def test_attempts_that_know_their_place_may_be_written_in_any_order(store, inspe
 
     made = [event._replace(attempts=tuple(map(attempt, order)))] if together else []
     for one in made or [event._replace(attempts=(attempt(number),)) for number in order]:
-        store.write(lambda db, one=one: append.observed(db, [one], store.policy, at_known=True))
+        store.session.write(lambda db, one=one: append.observed(db, [one], store.session.policy, at_known=True))
     found = inspector.event(1)
     assert [(tried.attempt_no, tried.error_message) for tried in found.attempts] == [
         (1, "no 1"),
@@ -324,11 +324,11 @@ def test_attempts_that_know_their_place_may_be_written_in_any_order(store, inspe
 
 
 def test_a_place_that_is_taken_is_not_taken_twice(store, inspector):
-    event = store.recorder.event("a", None, now=START, key="k")[0]
+    event = store.session.recorder.event("a", None, now=START, key="k")[0]
     twice = [NewAttempt(0, None, "w", START, START, None, None, 1)] * 2
     for _ in range(2):
         one = Observed(event, tuple(twice))
-        store.write(lambda db, one=one: append.observed(db, [one], store.policy, at_known=True))
+        store.session.write(lambda db, one=one: append.observed(db, [one], store.session.policy, at_known=True))
     assert [attempt.attempt_no for attempt in inspector.event(1).attempts] == [1, 2, 3, 4]
 
 
@@ -345,7 +345,7 @@ def hold(db):
 def raise_alarm(*_):
     raise TimeoutError
 
-holder = threading.Thread(target=store.write, args=(hold,))
+holder = threading.Thread(target=store.session.write, args=(hold,))
 holder.start()
 held.wait()
 signal.signal(signal.SIGALRM, raise_alarm)

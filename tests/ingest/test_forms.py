@@ -30,7 +30,7 @@ NOON_US = int(NOON.timestamp()) * 1_000_000 + 123_456
 
 
 def ingest(store, data):
-    return ingest_lines(store, io.BytesIO(data), origin="test")
+    return ingest_lines(store.session, io.BytesIO(data), origin="test")
 
 
 def cloud_event(data, **more):

@@ -62,7 +62,7 @@ Caused by: java.net.ConnectException: refused</error>
 
 
 def ingest(store, data, origin="report.xml"):
-    return ingest_file(store, Input(io.BytesIO(data)), origin=origin)
+    return ingest_file(store.session, Input(io.BytesIO(data)), origin=origin)
 
 
 def suites(*cases, attributes=""):

@@ -16,7 +16,7 @@ from tests.sizes import sized
 
 def ingest(store, *lines):
     data = b"".join((line if isinstance(line, bytes) else line.encode()) + b"\n" for line in lines)
-    return ingest_lines(store, io.BytesIO(data), origin="test")
+    return ingest_lines(store.session, io.BytesIO(data), origin="test")
 
 
 def test_the_payload_is_kept_as_it_was_written(store):

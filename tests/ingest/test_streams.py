@@ -28,7 +28,7 @@ GOOD = b'{"type":"a"}\n'
 
 
 def ingest(store, data):
-    return ingest_file(store, Input(io.BytesIO(data)), origin="file")
+    return ingest_file(store.session, Input(io.BytesIO(data)), origin="file")
 
 
 def count(store):
@@ -83,7 +83,7 @@ def test_what_has_come_is_written_when_nothing_comes(store):
             seen.append(count(store))
             yield part
 
-    assert ingest_pieces(store, parts(), origin="pipe").recorded == 3
+    assert ingest_pieces(store.session, parts(), origin="pipe").recorded == 3
     assert seen == [0, 0, 1, 1, 2, 2]
 
 
@@ -98,7 +98,7 @@ def test_what_comes_all_the_time_is_written_within_half_a_second(store, monkeypa
             seen.append(count(store))
             yield part
 
-    ingest_pieces(store, parts(), origin="pipe")
+    ingest_pieces(store.session, parts(), origin="pipe")
     assert max(n - written for n, written in enumerate(seen)) <= 4
 
 
@@ -246,7 +246,7 @@ def test_what_came_through_a_pipe_waits_for_a_store_that_is_locked(store, path, 
                 other.execute("ROLLBACK")
             return True
 
-        done = ingest_file(store, Input(io.BytesIO(data)), origin="pipe", try_again=try_again)
+        done = ingest_file(store.session, Input(io.BytesIO(data)), origin="pipe", try_again=try_again)
     assert len(asked) == 3
     assert (done.recorded, done.rejected, count(store)) == (recorded, rejected, 2)
     with plain(path) as other:

@@ -137,7 +137,7 @@ def otlp(text):
 @pytest.mark.parametrize("form", [record, otlp])
 @pytest.mark.parametrize(("text", "error_type", "message", "cause"), CASES.values(), ids=CASES)
 def test_a_traceback_alone_tells_type_message_and_cause(store, inspector, form, text, error_type, message, cause):
-    done = ingest_lines(store, [form(text).encode()], origin="file")
+    done = ingest_lines(store.session, [form(text).encode()], origin="file")
     assert (done.recorded, done.rejected) == (1, 0)
     (attempt,) = inspector.event(1).attempts
     assert attempt.error_type == ("ERROR" if form is otlp and error_type == "Error" else error_type)
@@ -148,13 +148,15 @@ def test_a_traceback_alone_tells_type_message_and_cause(store, inspector, form, 
 def test_what_is_given_is_kept_and_only_what_is_missing_filled_in(store, inspector):
     text = CASES["KeyError"][0]
     for given in ({"type": "Mine"}, {"message": "mine"}, {"type": "Mine", "message": "mine"}):
-        ingest_lines(store, [record(text, **given).encode()], origin="file")
+        ingest_lines(store.session, [record(text, **given).encode()], origin="file")
     told = [(a.error_type, a.error_message) for n in (1, 2, 3) for a in inspector.event(n).attempts]
     assert told == [("Mine", "'k'"), ("KeyError", "mine"), ("Mine", "mine")]
 
 
 def test_different_errors_of_one_place_are_different_clusters(store):
-    ingest_lines(store, [record(CASES[name][0]).encode() for name in ("KeyError", "ZeroDivisionError")], origin="file")
+    ingest_lines(
+        store.session, [record(CASES[name][0]).encode() for name in ("KeyError", "ZeroDivisionError")], origin="file"
+    )
     assert query(store, "SELECT count(*) FROM failure_cluster") == [(2,)]
 
 
@@ -174,4 +176,4 @@ def test_different_errors_of_one_place_are_different_clusters(store):
     ],
 )
 def test_long_texts_are_no_trouble(store, text):
-    assert ingest_lines(store, [record(text).encode()], origin="file").recorded == 1
+    assert ingest_lines(store.session, [record(text).encode()], origin="file").recorded == 1

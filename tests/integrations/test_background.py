@@ -187,7 +187,7 @@ def record(message, **more):
 
 
 def test_signal_handlers_destructors_and_the_writing_thread_itself_may_log(store, monkeypatch):
-    handler, ingest = FailureHandler(store), store.ingest
+    handler, ingest = FailureHandler(store), store.session.ingest
 
     class Dying:
         def __del__(self):
@@ -204,7 +204,7 @@ def test_signal_handlers_destructors_and_the_writing_thread_itself_may_log(store
         return ingest(*words)
 
     before = signal.signal(signal.SIGUSR1, lambda *_: handler.handle(record("from a signal handler")))
-    monkeypatch.setattr(store, "ingest", chatty)
+    monkeypatch.setattr(store.session, "ingest", chatty)
     try:
         handler.handle(record(Odd()))
     finally:
@@ -222,7 +222,7 @@ def test_what_is_lost_is_reported_once_with_the_reason(store, monkeypatch, capsy
 
     monkeypatch.setattr("failaware.integrations.logging._END_S", 0.1)
     handler = FailureHandler(store)
-    monkeypatch.setattr(store, "ingest", fails)
+    monkeypatch.setattr(store.session, "ingest", fails)
     handler.handle(record("one"))
     handler.handle(record("two"))
     handler.close()

@@ -138,7 +138,8 @@ with start_worker(app, pool=sys.argv[1], perform_ping_check=False):
     for task in tasks:
         task.delay()
     deadline = time.monotonic() + 30
-    while len(store.read(lambda db: db.query("SELECT 1 FROM attempt_log"))) < 14 and time.monotonic() < deadline:
+    count = "SELECT count(*) FROM attempt_log"
+    while store.session.read(lambda db: db.query(count))[0][0] < 14 and time.monotonic() < deadline:
         time.sleep(0.01)
 """
 IN_MEMORY = """
@@ -168,7 +169,7 @@ except KeyError:
 WAITING = """
 with start_worker(app, pool="solo", perform_ping_check=False):
     waits.delay()
-    while not store.read(lambda db: db.query("SELECT 1 FROM lease")):
+    while not store.session.read(lambda db: db.query("SELECT 1 FROM lease")):
         time.sleep(0.01)
 """
 OVERTAKING = """
@@ -177,7 +178,7 @@ def dawdle(**_):
     time.sleep(1)
 with start_worker(app, pool="threads", concurrency=2, perform_ping_check=False):
     charge.delay(18, succeeds_at=1).get(timeout=30)
-    while store.read(lambda db: db.query("SELECT count(*) FROM attempt_log")) != [(2,)]:
+    while store.session.read(lambda db: db.query("SELECT count(*) FROM attempt_log")) != [(2,)]:
         time.sleep(0.01)
 """
 SENDING = """
@@ -191,7 +192,7 @@ unwanted = sleeps.delay()
 while not os.path.exists("asleep"):
     time.sleep(0.01)
 unwanted.revoke(terminate=True, signal="SIGKILL")
-while not store.read(lambda db: db.query("SELECT 1 FROM event_log WHERE event_type = 'shop.sleeps'")):
+while not store.session.read(lambda db: db.query("SELECT 1 FROM event_log WHERE event_type = 'shop.sleeps'")):
     time.sleep(0.01)
 """
 

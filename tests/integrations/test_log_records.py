@@ -292,7 +292,7 @@ def test_a_store_that_cannot_be_written_any_more_is_reported_and_hurts_nobody(
         for file in path.parent.glob("store.db*"):
             file.unlink()
     else:
-        monkeypatch.setattr(handler._store._db, "run", read_only)
+        monkeypatch.setattr(handler._store.session._db, "run", read_only)
     logger.error("after")
     handler.close()
     assert "failaware: 1 log records could not be kept: " in capsys.readouterr().err

@@ -43,7 +43,7 @@ def test_what_waits_is_bounded_by_its_size_too(store, monkeypatch):
     monkeypatch.setattr("failaware.integrations.background._MAX_WAITING", 100_000)
     handler = FailureHandler(store)
     with monkeypatch.context() as patched:
-        patched.setattr(store, "ingest", full)
+        patched.setattr(store.session, "ingest", full)
         for _ in range(100):
             handler.handle(logging.makeLogRecord({"name": "shop", "msg": "m", "levelno": 40, "large": "x" * 10_000}))
         assert 80 <= handler.dropped <= 95
@@ -188,7 +188,7 @@ def test_a_log_call_never_raises_and_never_waits(store, monkeypatch, capsys):
     def full(*_):
         raise StoreError("disk full")
 
-    monkeypatch.setattr(store, "ingest", full)
+    monkeypatch.setattr(store.session, "ingest", full)
     handler, logger = FailureHandler(store, capacity=3), logging.getLogger("shop.full")
     logger.addHandler(handler)
     logger.propagate = False
@@ -236,14 +236,14 @@ def test_what_is_logged_last_is_written_when_the_program_ends_and_a_fork_logs_to
 
 
 def test_one_that_no_store_takes_is_counted_and_keeps_nobody_else_out(store, handler, monkeypatch):
-    ingest = store.ingest
+    ingest = store.session.ingest
 
     def refuses(observed, rejects):
         if any("number 3" in event.event.payload_json for event in observed):
             raise OverflowError("more than the store takes")
         return ingest(observed, rejects)
 
-    monkeypatch.setattr(store, "ingest", refuses)
+    monkeypatch.setattr(store.session, "ingest", refuses)
     for number in range(10):
         handler.handle(logging.LogRecord("shop", logging.ERROR, __file__, 1, f"number {number}", (), None))
     handler.flush()
@@ -252,10 +252,10 @@ def test_one_that_no_store_takes_is_counted_and_keeps_nobody_else_out(store, han
 
 
 def test_a_store_whose_policy_makes_no_sense_keeps_the_queue_from_nothing(store, handler):
-    store.write(lambda db: db.execute("INSERT INTO setting VALUES ('policy', 'no such policy')"))
+    store.session.write(lambda db: db.execute("INSERT INTO setting VALUES ('policy', 'no such policy')"))
     handler.handle(logging.LogRecord("shop", logging.ERROR, __file__, 1, "before", (), None))
     handler.flush()
-    store.write(lambda db: db.execute("DELETE FROM setting WHERE name = 'policy'"))
+    store.session.write(lambda db: db.execute("DELETE FROM setting WHERE name = 'policy'"))
     handler.handle(logging.LogRecord("shop", logging.ERROR, __file__, 1, "after", (), None))
     handler.flush()
     assert [message for _, message, _ in attempts(store)] == ["after"]

@@ -264,8 +264,8 @@ FAILING = """
 import warnings
 import pytest
 from failaware.errors import StoreBusy
-from failaware.store import Store
-ingest, left = Store.ingest, [{0}]
+from failaware.session import Session
+ingest, left = Session.ingest, [{0}]
 def fails(self, observed, rejects):
     warnings.warn("about the store")
     if any("test_refused" in event.event.event_type for event in observed):
@@ -274,7 +274,7 @@ def fails(self, observed, rejects):
         left[0] -= 1
         raise StoreBusy("another process holds the store")
     return ingest(self, observed, rejects)
-Store.ingest = fails
+Session.ingest = fails
 """
 SEVERAL = "import pytest\n@pytest.mark.parametrize('n', range(5))\ndef test(n): assert n != 3\n"
 

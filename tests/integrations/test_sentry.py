@@ -219,7 +219,7 @@ def test_taking_never_raises_or_waits_and_flush_keeps_the_sdks_times(store, tran
     def full(*_):
         raise StoreError("disk full")
 
-    monkeypatch.setattr(store, "ingest", full)
+    monkeypatch.setattr(store.session, "ingest", full)
     began = time.monotonic()
     for number in range(500):
         transport.capture_envelope(envelope(number))

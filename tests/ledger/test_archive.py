@@ -49,7 +49,7 @@ def lived(store, clock):
         for name in ("good", "bad", "worse"):
             store.record("job", name, key=f"{name}{day}")
         work(store, fails=("bad", "worse"))
-        store.ingest([], [NewReject("file", 1, "{", "no JSON", clock())])
+        store.session.ingest([], [NewReject("file", 1, "{", "no JSON", clock())])
         store.dismiss([3 * day + 2], because="known")
         clock.advance(24 * 3600)
     return store
@@ -72,7 +72,7 @@ def go_by(monkeypatch, clock):
 
 
 def test_what_is_old_and_settled_moves_and_both_verify(lived, path, clock, tmp_path, monkeypatch, capsys):
-    seal_all(lived, clock())
+    seal_all(lived.session, clock())
     head = verify(path).head
     before = facts(path)
     go_by(monkeypatch, clock)
@@ -163,7 +163,7 @@ def test_whatever_is_changed_in_one_of_the_two_is_found(
     go_by(monkeypatch, clock)
     file = tmp_path / "old.db"
     move(path, file, "36h")
-    seal_all(lived, clock())
+    seal_all(lived.session, clock())
     place = path if here else file
     assert verify(place).findings == ()
     with plain(place, guarded=False) as db:
@@ -252,7 +252,7 @@ def test_what_someone_decides_meanwhile_stays(lived, path, clock, tmp_path, monk
         filled(*args)
         lived.requeue([2], because="fixed")
 
-    monkeypatch.setattr("failaware.cli.archive.fill", slowly)
+    monkeypatch.setattr("failaware.ledger.archive.fill", slowly)
     assert move(path, tmp_path / "old.db", "36h") == 2
     assert "archive again" in capsys.readouterr().err
     assert not (tmp_path / "old.db").exists()
@@ -319,14 +319,14 @@ def live_and_archive(path, file, history):
         for step, wait in history:
             life.step(*step)
             life.clock.advance(wait)
-        seal_all(store, life.clock())
+        seal_all(store.session, life.clock())
         before, head, now = facts(path), verify(path).head, life.clock()
         with Inspector.open(path) as inspector, inspector.snapshot():
             chosen = archive.choose(inspector.db, now - HOUR)
             new = archive.next_archive(inspector.db, "x", chosen, before=now - HOUR, by="me", reason="r", now=now)
             with Store.open(file, synchronous="NORMAL") as target:
-                archive.fill(inspector.db, target, new, chosen, lambda _done, _total: None)
-        store.write(lambda db: archive.remove(db, new, chosen, store.policy))
+                archive.fill(inspector.db, target.session, new, chosen, lambda _done, _total: None)
+        store.session.write(lambda db: archive.remove(db, new, chosen, store.session.policy))
         here, there = facts(path), facts(file)
         for table, _ in MOVABLE:
             assert here[table] | there[table] == before[table], table
@@ -336,14 +336,14 @@ def live_and_archive(path, file, history):
         life.step("record", "a.x", 2)
         life.step("work", [None, ValueError("bad value 7")])
         assert_rebuild_changes_nothing(store)
-        seal_all(store, life.clock())
+        seal_all(store.session, life.clock())
         assert verify(path).findings == ()
 
 
 def test_health_counts_the_rejects_that_are_here(lived, path, clock, tmp_path, monkeypatch):
     for _ in range(3):
-        lived.ingest([], [NewReject("file", 1, "{", "no JSON", clock())])
-    seal_all(lived, clock())
+        lived.session.ingest([], [NewReject("file", 1, "{", "no JSON", clock())])
+    seal_all(lived.session, clock())
     go_by(monkeypatch, clock)
 
     def counted(place, as_of=None):

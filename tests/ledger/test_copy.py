@@ -37,11 +37,11 @@ def lived(path, put_sample):
     """A store with some history, a policy of its own, seals and an erasure."""
     put_sample(150)
     with Store.open(path) as store:
-        store.rebuild(store.policy._replace(repeated_retries=1))
+        store.rebuild(store.session.policy._replace(repeated_retries=1))
         with Inspector.open(path) as inspector:
             dead = inspector.events("status:DEAD", limit=3)
         store.erase([event.event_id for event in dead], because="asked")
-        seal_all(store, store.clock())
+        seal_all(store.session, store.session.clock())
         store.record("unsealed", {"ü": "\x1b"}, key="ключ")
     return path
 
@@ -53,9 +53,9 @@ def test_a_copy_is_the_same_store_and_lives_on(lived, other):
     with Store.open(lived) as one, Store.open(other) as two:
         assert facts(one) == facts(two)
         assert derived(one) == derived(two)
-        assert two.policy.repeated_retries == 1
+        assert two.session.policy.repeated_retries == 1
         assert two.record("more").event_id == one.record("more").event_id
-        seal_all(two, two.clock())
+        seal_all(two.session, two.session.clock())
     assert verify(other).findings == ()
     assert copy(other, lived).returncode == 2  # it has a fact of its own by now
 
@@ -98,7 +98,7 @@ def test_a_target_with_facts_of_its_own_is_refused(lived, other):
     assert "Traceback" not in done.stderr
     with Store.open(other) as store:
         assert query(store, "SELECT count(*) FROM event_log") == [(1,)]
-        seal_all(store, store.clock())  # it goes on sealing
+        seal_all(store.session, store.session.clock())  # it goes on sealing
 
 
 def test_writers_may_go_on_meanwhile(lived, other):

@@ -175,8 +175,8 @@ def test_other_events_stay_in_the_cluster_that_a_shared_traceback_gave_them(stor
     with Inspector.open(path, clock=clock) as inspector, inspector.as_of(clock.now) as then:
         assert then.clusters() == inspector.clusters()
     with Inspector.open(path) as source, Store.open(tmp_path / "copy.db") as copy:
-        copy_facts(source.db, copy)
-        finish(copy)
+        copy_facts(source.db, copy.session)
+        finish(copy.session)
         assert derived(copy) == after
     assert verify(tmp_path / "copy.db").findings == ()
 

@@ -38,7 +38,7 @@ def facts(store):
 
 def taken(lines, path):
     with Store.open(path, synchronous="NORMAL") as store:
-        return take_back(store, lines, origin="x")[:2]
+        return take_back(store.session, lines, origin="x")[:2]
 
 
 @given(histories_with_erasures)
@@ -50,12 +50,12 @@ def test_a_store_made_from_an_export_is_the_same(history):
             for step, wait in history:
                 life.step(*step)
                 life.clock.advance(wait)
-            seal_all(store, life.clock.now)
-            lines = export(store.read(lambda db: db.path))
+            seal_all(store.session, life.clock.now)
+            lines = export(store.session.read(lambda db: db.path))
             with Store.open(Path(folder) / "b.db", synchronous="NORMAL") as other:
-                added, known, *_ = take_back(other, lines, origin="x")
+                added, known, *_ = take_back(other.session, lines, origin="x")
                 assert (facts(other), derived(other)) == (facts(store), derived(store))
-                assert take_back(other, lines, origin="x")[:2] == (0, added + known)
+                assert take_back(other.session, lines, origin="x")[:2] == (0, added + known)
         assert verify(Path(folder) / "b.db").findings == ()
         assert export(Path(folder) / "b.db") == lines
 
@@ -65,14 +65,14 @@ def lines(path, put_sample):
     """An export of some size."""
     put_sample(300)
     with Store.open(path) as store:
-        store.rebuild(store.policy._replace(repeated_retries=1))
+        store.rebuild(store.session.policy._replace(repeated_retries=1))
     return export(path)
 
 
 def test_policy_and_grouping_come_along(lines, path, tmp_path):
     taken(lines, tmp_path / "b.db")
     with Store.open(path) as store, Store.open(tmp_path / "b.db") as other:
-        assert other.policy.repeated_retries == 1
+        assert other.session.policy.repeated_retries == 1
         assert derived(other) == derived(store)
 
 
@@ -93,7 +93,7 @@ from failaware.ledger import restore
 restore._CHUNK = 20
 with Store.open(sys.argv[1], synchronous="NORMAL") as store, open(sys.argv[2], "rb") as file:
     print("ready", flush=True)
-    restore.take_back(store, file, origin="x")
+    restore.take_back(store.session, file, origin="x")
 """
 
 
@@ -121,7 +121,7 @@ def test_one_that_breaks_off_says_so(lines, tmp_path):
         assert facts(store) == {table: [] for table in FACTS}
     taken(lines, tmp_path / "b.db")
     with Store.open(tmp_path / "b.db") as store:
-        seal_all(store, store.clock())
+        seal_all(store.session, store.session.clock())
     assert verify(tmp_path / "b.db").findings == ()
 
 
@@ -131,7 +131,7 @@ def test_it_is_not_mixed_with_other_facts(lines, tmp_path):
     with pytest.raises(UsageError, match="take it into a new file"):
         taken(lines, tmp_path / "b.db")
     with Store.open(tmp_path / "c.db") as store:
-        take_back(store, lines, origin="x")
+        take_back(store.session, lines, origin="x")
         store.record("mine", 1)
     first = next(number for number, line in enumerate(lines) if line.startswith(b'{"fact":"event","event_id":1,'))
     changed = [*lines]
@@ -157,37 +157,39 @@ def work(store):
 def test_a_store_with_facts_of_its_own_goes_on_sealing(store, elsewhere, tmp_path):
     store.record("mine")
     with pytest.raises(UsageError, match="take it into a new file"):
-        take_back(store, export(tmp_path / "elsewhere.db"), origin="x")
-    seal_all(store, store.clock())
+        take_back(store.session, export(tmp_path / "elsewhere.db"), origin="x")
+    seal_all(store.session, store.session.clock())
     assert query(store, "SELECT last_id FROM seal_log") == [(1,)]
 
 
 def test_a_store_that_turns_out_to_be_another_one_goes_on_sealing(store, elsewhere, tmp_path, path, clock):
-    take_back(store, export(tmp_path / "elsewhere.db"), origin="x")
-    store.write(lambda db: claim.hold(db, 1, "other:1", now=0, until=clock.now + 1))
+    take_back(store.session, export(tmp_path / "elsewhere.db"), origin="x")
+    store.session.write(lambda db: claim.hold(db, 1, "other:1", now=0, until=clock.now + 1))
     elsewhere.record("theirs", 3)
     for one in (store, elsewhere):  # each tries another event first
         work(one)
     with pytest.raises(UsageError, match="attempt 1 of the export is another one"):
-        take_back(store, export(tmp_path / "elsewhere.db"), origin="x")
+        take_back(store.session, export(tmp_path / "elsewhere.db"), origin="x")
     assert query(store, "SELECT count(*) FROM event_log") == [(3,)]  # nothing of it is kept
-    seal_all(store, store.clock())
+    seal_all(store.session, store.session.clock())
     assert verify(path).findings == ()
 
 
 def test_the_rules_of_an_export_take_the_place_of_those_of_a_store_without_facts(store, elsewhere, tmp_path):
-    store.rebuild(store.policy._replace(multiple_events=9), grouping=GroupingRules.from_toml("clusters_per_type = 7"))
-    elsewhere.rebuild(
-        store.policy._replace(multiple_events=5), grouping=GroupingRules.from_toml("clusters_per_type = 3")
+    store.rebuild(
+        store.session.policy._replace(multiple_events=9), grouping=GroupingRules.from_toml("clusters_per_type = 7")
     )
-    take_back(store, export(tmp_path / "elsewhere.db"), origin="x")
-    assert store.policy.multiple_events == 5
-    assert store.read(load_grouping).clusters_per_type == 3
+    elsewhere.rebuild(
+        store.session.policy._replace(multiple_events=5), grouping=GroupingRules.from_toml("clusters_per_type = 3")
+    )
+    take_back(store.session, export(tmp_path / "elsewhere.db"), origin="x")
+    assert store.session.policy.multiple_events == 5
+    assert store.session.read(load_grouping).clusters_per_type == 3
     assert derived(store) == derived(elsewhere)
-    elsewhere.rebuild(store.policy._replace(multiple_events=6))
+    elsewhere.rebuild(store.session.policy._replace(multiple_events=6))
     with pytest.raises(UsageError, match="has another policy"):
-        take_back(store, export(tmp_path / "elsewhere.db"), origin="x")
-    assert store.policy.multiple_events == 5
+        take_back(store.session, export(tmp_path / "elsewhere.db"), origin="x")
+    assert store.session.policy.multiple_events == 5
 
 
 EVENT = {

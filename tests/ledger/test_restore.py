@@ -36,9 +36,9 @@ def exported(tmp_path):
         store.record("pay", {"n": 3})
         store.dismiss([1, 3], because="seen", by="ann")
         store.erase([3], because="asked", by="ann")
-        store.rebuild(store.policy._replace(multiple_events=7))
+        store.rebuild(store.session.policy._replace(multiple_events=7))
         main(["--db", str(place), "ingest", str(_rejected(tmp_path))])
-        seal_all(store, store.clock())
+        seal_all(store.session, store.session.clock())
     with Inspector.open(place) as inspector:
         return list(Export(inspector.db).lines())
 
@@ -121,8 +121,10 @@ def test_an_export_that_came_through_a_pipe_waits_for_a_store_that_is_locked(pat
     with Store.open(path) as store, plain(path) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreBusy):
-            take_back(store, lines, origin="file")
-        restored = take_back(store, lines, origin="pipe", try_again=lambda _error: bool(other.execute("ROLLBACK")))
+            take_back(store.session, lines, origin="file")
+        restored = take_back(
+            store.session, lines, origin="pipe", try_again=lambda _error: bool(other.execute("ROLLBACK"))
+        )
     assert restored.added
 
 
@@ -158,7 +160,7 @@ FORGED = {
 @pytest.mark.parametrize("what", ["event", "decision", "attempt", "seal", "reject"])
 def test_nothing_is_added_to_a_store_that_is_lived_in(store, path, tmp_path, exported, capsys, what):
     store.record("pay", {"order": 1})
-    seal_all(store, store.clock())
+    seal_all(store.session, store.session.clock())
     before = kept(path)
     lines = [line for line in exported[1:-1] if json.loads(line)["fact"] in (what, "setting")]
     status, said = restore(path, tmp_path / "x", [FIRST, *lines, END], capsys)
@@ -166,7 +168,7 @@ def test_nothing_is_added_to_a_store_that_is_lived_in(store, path, tmp_path, exp
     assert said.startswith("failaware: ")
     assert kept(path) == before
     assert store.record("pay", {"order": 2}).event_id == 2
-    seal_all(store, store.clock())
+    seal_all(store.session, store.session.clock())
     assert verify(path).findings == ()
 
 
@@ -195,7 +197,7 @@ def test_no_odd_value_in_any_field_is_believed(empty, exported, kind, field):
         if json.loads(changed[place]) == line:
             continue
         with pytest.raises(UsageError):
-            take_back(empty, _bytes(changed), origin="x")
+            take_back(empty.session, _bytes(changed), origin="x")
     assert {table: rows for table, rows in facts(empty).items() if rows} == {}
 
 
@@ -221,7 +223,7 @@ def test_an_export_that_is_not_whole_leaves_nothing(empty, exported, change):
         if json.loads(exported[number]).get("fact") == "setting" and change in ("missing", "swapped", "twice"):
             continue  # another policy derives otherwise, and proves as well
         with pytest.raises(UsageError):
-            take_back(empty, _bytes(lines), origin="x")
+            take_back(empty.session, _bytes(lines), origin="x")
     assert {table: rows for table, rows in facts(empty).items() if rows} == {}
 
 

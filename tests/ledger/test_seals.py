@@ -58,7 +58,7 @@ def test_an_idle_worker_seals(store):
 def test_a_disk_that_is_full_keeps_nobody_from_closing(path, clock):
     store = Store.open(path, clock=clock)
     store.record_many(("a", {"text": "x" * 1_000}) for n in range(RANGE))
-    store.read(lambda db: db.query("PRAGMA wal_checkpoint(TRUNCATE)"))
+    store.session.read(lambda db: db.query("PRAGMA wal_checkpoint(TRUNCATE)"))
     ((pages,),) = query(store, "PRAGMA page_count")
     query(store, f"PRAGMA max_page_count = {pages}")
     store.close()
@@ -69,7 +69,7 @@ def test_a_disk_that_is_full_keeps_nobody_from_closing(path, clock):
 def test_a_seal_is_what_the_documentation_says(store):
     """Reckoned again with nothing of ours but the columns."""
     store.record("a.b", {"n": "ä"}, key="k", source="s")
-    seal_all(store, 17)
+    seal_all(store.session, 17)
     ((payload, occurred, detected),) = query(store, "SELECT event_payload, occurred_at, detected_at FROM event_log")
     ((key,),) = query(store, "SELECT value FROM setting WHERE name = 'key'")
     ((digest, kept),) = query(store, "SELECT digest, facts FROM seal_log")
@@ -84,21 +84,21 @@ def test_a_seal_is_what_the_documentation_says(store):
 
 def test_the_seals_of_a_store_from_before_there_were_keys_are_what_they_were(store, path):
     """These digests were made by the first version; they must never change."""
-    store.write(lambda db: db.execute("DELETE FROM setting WHERE name = 'key'"))
+    store.session.write(lambda db: db.execute("DELETE FROM setting WHERE name = 'key'"))
     store.record("a.b", {"n": "ä"}, key="k", source="s", occurred_at=datetime(1970, 1, 1, microsecond=5, tzinfo=UTC))
     store.record("a.b", {"n": 2})
     failed = Failure("ValueError", "bad", "Traceback …", "OSError: no", None)
     for failure in (failed, None):
         attempt = NewAttempt(1, failure, "host:1", 7, 8, None, None if failure is None else "given up")
-        store.write(lambda db, attempt=attempt: append.attempts(db, [attempt], store.policy))
+        store.session.write(lambda db, attempt=attempt: append.attempts(db, [attempt], store.session.policy))
     store.dismiss([2], because="seen", by="ann")
     with plain(path) as db:
         db.execute(
             "INSERT INTO archive_log (archive_id, name, events, before_at, archived_by, reason, archived_at) "
             "VALUES (1, 'old.db', 0, 5, 'me', 'old', 7)"
         )
-    seal_all(store, 17)
-    store.write(lambda db: seal_archive(db, 17))
+    seal_all(store.session, 17)
+    store.session.write(lambda db: seal_archive(db, 17))
     assert query(store, "SELECT digest FROM seal_log ORDER BY seal_id DESC LIMIT 1") == [(FIRST_VERSION,)]
     assert verify(path).findings == ()
 
@@ -111,7 +111,7 @@ from failaware.ledger.sealing import seal_all
 store = Store.open(sys.argv[1], synchronous="NORMAL")
 for n in range(40):
     store.record_many(("a", {"n": n}) for _ in range(7))
-    seal_all(store, n)
+    seal_all(store.session, n)
 """
 
 
@@ -127,28 +127,28 @@ def test_many_processes_seal_one_chain(path):
 @pytest.mark.parametrize("now", [0, -(10**15), 10**15])
 def test_a_clock_that_jumps_does_not_stop_the_chain(store, path, now):
     store.record("a", 1)
-    seal_all(store, 10**15)
+    seal_all(store.session, 10**15)
     store.record("a", 2)
-    seal_what_is_due(store, now)
-    seal_all(store, now)
+    seal_what_is_due(store.session, now)
+    seal_all(store.session, now)
     assert verify(path).findings == ()
 
 
 def test_who_seals_by_the_way_waits_while_facts_are_taken_over_and_who_asks_for_it_is_told(store):
     """A worker may have found that sealing is due, or made its seals, just before."""
     store.record("a", 1)
-    made = store.read(lambda db: next_seals(db, 0))
+    made = store.session.read(lambda db: next_seals(db, 0))
     assert made
-    store.write(hold_seals)
-    store.write(lambda db: append_seals(db, made))
-    assert not seal_round(store, 0)
-    seal_what_is_due(store, 0)
+    store.session.write(hold_seals)
+    store.session.write(lambda db: append_seals(db, made))
+    assert not seal_round(store.session, 0)
+    seal_what_is_due(store.session, 0)
     assert seals(store) == []
     with pytest.raises(UsageError, match="is being taken back"):
-        seal_all(store, 0)
+        seal_all(store.session, 0)
     store.dismiss([1], because="so that it could be erased")
     with pytest.raises(UsageError, match="is being taken back"):
         store.erase([1], because="unsealed, it could not be proved")
-    store.write(release_seals)
-    seal_all(store, 0)
+    store.session.write(release_seals)
+    seal_all(store.session, 0)
     assert {row[1] for row in seals(store)} == {"event_log", "decision_log"}

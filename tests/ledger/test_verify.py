@@ -35,13 +35,13 @@ def sealed(store, path):
     store.record_many({"type": "a", "payload": {"n": n}, "key": f"k{n}"} for n in range(EVENTS))
     Worker(store, handlers).run(until_idle=True, patience=0)
     store.dismiss([2], because="seen")
-    ingest_lines(store, [b"{", b"[", b"}"], origin="file")
+    ingest_lines(store.session, [b"{", b"[", b"}"], origin="file")
     store.erase([4], because="asked to")
     with plain(path) as db:
         db.execute("INSERT INTO archive_log VALUES (1, 'old.db', 0, 5, 'me', 'old', 7, NULL)")
         db.execute("INSERT INTO moved_log VALUES (1, 1, 'reject_log', 1000077, 1000088)")
-    store.write(lambda db: seal_archive(db, store.clock()))
-    seal_all(store, store.clock())
+    store.session.write(lambda db: seal_archive(db, store.session.clock()))
+    seal_all(store.session, store.session.clock())
     found = verify(path)
     assert found.findings == ()
     assert found.sealed == found.facts
@@ -320,7 +320,7 @@ def test_any_value_of_any_fact_that_is_changed_is_found_and_named(sealed, path, 
 def test_a_fact_cannot_be_replaced_through_an_index_that_somebody_adds(store, path, sealed_first):
     store.record("pay", {"n": 1})
     if sealed_first:
-        seal_all(store, store.clock())
+        seal_all(store.session, store.session.clock())
     with plain_sqlite(path) as db:
         db.execute("CREATE UNIQUE INDEX zz ON event_log (event_type) WHERE event_type = 'pay'")
         assert "there is an index zz on event_log that is not ours" in {f.problem for f in verify(path).findings}

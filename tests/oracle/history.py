@@ -64,10 +64,10 @@ class History:
         return move
 
     def facts(self):
-        return self.store.read(self._facts)
+        return self.store.session.read(self._facts)
 
     def _facts(self, db):
-        return facts.read(db, self.store.policy, self.clock.now, self.rules, self.kept)
+        return facts.read(db, self.store.session.policy, self.clock.now, self.rules, self.kept)
 
     def fail(self):
         """Raise an error, or not."""
@@ -75,7 +75,9 @@ class History:
             self.random.choice(ERRORS)(self.random.randint(1, 99))
 
     def event_ids(self):
-        return self.store.read(lambda db: [row[0] for row in db.query("SELECT event_id FROM event_log ORDER BY 1")])
+        return self.store.session.read(
+            lambda db: [row[0] for row in db.query("SELECT event_id FROM event_log ORDER BY 1")]
+        )
 
     def record(self):
         kind = self.random.choice(TYPES)
@@ -129,7 +131,7 @@ class History:
             begun = [claimed._replace(begun=self.random.random() < 0.5) for claimed in due]
             claim.lease(db, begun, worker=name, until=self.clock.now + 90_000_000)
 
-        self.store.write(job)
+        self.store.session.write(job)
 
     def decide(self):
         """A decision is refused exactly where it makes no sense as the event stands."""
@@ -161,7 +163,7 @@ class History:
         self.store.rebuild(grouping=GroupingRules.from_toml(self.rules.to_toml()))
 
     def reject(self):
-        ingest_lines(self.store, [b"{"], origin="elsewhere")
+        ingest_lines(self.store.session, [b"{"], origin="elsewhere")
 
     def ingest(self):
         """A failure that was seen elsewhere, at a time of its own."""
@@ -176,13 +178,15 @@ class History:
     def archive(self):
         """What is settled and older than now goes to a file of its own."""
         self.archives += 1
-        seal_all(self.store, self.clock.now)
-        before, db = self.clock.now, self.store._db
+        seal_all(self.store.session, self.clock.now)
+        before, db = self.clock.now, self.store.session._db
         chosen = archive.choose(db, before)
         name = f"old{self.archives}.db"
         moved = archive.next_archive(db, name, chosen, before=before, by="dice", reason="dice", now=self.clock.now)
         if any(ranges for ranges in chosen.moved.values()):
-            self.store.write(partial(archive.remove, archive=moved, chosen=chosen, policy=self.store.policy))
+            self.store.session.write(
+                partial(archive.remove, archive=moved, chosen=chosen, policy=self.store.session.policy)
+            )
 
 
 def store_in(folder):

@@ -307,7 +307,7 @@ def test_a_cluster_is_meant_by_its_first_digits(full):
 
 
 def test_digits_with_which_several_clusters_begin_are_not_guessed(full, store):
-    store.write(lambda db: [db.execute(_LIKE, (int(f"77{n}"),)) for n in range(2)])
+    store.session.write(lambda db: [db.execute(_LIKE, (int(f"77{n}"),)) for n in range(2)])
     with pytest.raises(FilterError, match="more than one cluster begins with 77;"):
         full.events("cluster:77")
     assert full.events("cluster:770") == []

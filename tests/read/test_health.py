@@ -84,7 +84,9 @@ def failing(store, event_type):
 def test_nobody_is_taken_for_a_worker_that_is_none(store, inspector, path, clock, leased_by):
     until = {"celery": NEVER, "gone:1": clock.now - 1}.get(leased_by, clock.now + HOUR)
     store.record_many([("order.import", n) for n in range(500)] + [("shop.charge", 1)])
-    store.write(lambda db: db.append("lease", ("event_id", "leased_until", "leased_by"), [(501, until, leased_by)]))
+    store.session.write(
+        lambda db: db.append("lease", ("event_id", "leased_until", "leased_by"), [(501, until, leased_by)])
+    )
     health = inspector.health()
     assert (health.in_hand, health.waiting, health.attended) == (1, (("order.import", 500),), ())
     assert "Waiting for their first attempt: order.import (500)." in report(path)
@@ -94,14 +96,14 @@ def test_nobody_is_taken_for_a_worker_that_is_none(store, inspector, path, clock
 def test_a_worker_is_asked_for_by_type(store, inspector, path, clock):
     store.record_many([("mail", 1), ("mail", 2), ("order.import", 3)])
     lease = (1, clock.now + 10_000 * HOUR, "host:1")
-    store.write(lambda db: db.append("lease", ("event_id", "leased_until", "leased_by"), [lease]))
+    store.session.write(lambda db: db.append("lease", ("event_id", "leased_until", "leased_by"), [lease]))
     health = inspector.health()
     assert (health.waiting, health.attended) == ((("mail", 1), ("order.import", 1)), ("mail",))
     assert "Waiting for their first attempt: order.import (1)." in report(path)
 
 
 def test_one_line_is_said_in_the_singular(store, path):
-    ingest_lines(store, [b"{"], origin="elsewhere")
+    ingest_lines(store.session, [b"{"], origin="elsewhere")
     store.record("a")
     assert "1 line could not be ingested" in report(path)
 
@@ -113,6 +115,6 @@ def report(path):
 
 
 def test_a_store_of_rejects_alone_tells_of_them(store, path):
-    ingest_lines(store, [b"{", b"["], origin="file")
+    ingest_lines(store.session, [b"{", b"["], origin="file")
     assert "Nothing is recorded yet" in report(path)
     assert "2 lines could not be ingested; 'failaware rejects'" in report(path)

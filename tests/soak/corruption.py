@@ -60,11 +60,11 @@ def make(path):
             if n % 5 == 4:
                 worker.run(until_idle=True, patience=0)
         lines = [b'{"type": "a", "error": {"type": "E", "message": "m"}, "payload": {"n": 0}}', b"{", b"\xff"]
-        ingest_lines(store, lines, origin="file")
+        ingest_lines(store.session, lines, origin="file")
         store.dismiss([2], because="seen")
         store.requeue([6], because="again")
         store.erase([10], because="asked to")
-        seal_all(store, clock())
+        seal_all(store.session, clock())
         store.rebuild()
 
 

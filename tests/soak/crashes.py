@@ -78,7 +78,7 @@ def try_crashes(rng, *, crashes, producers, workers):
     with a_server() as server:
         url = server.url("crashes")
         with Store.open(url) as store:
-            store.write(lambda db: db.execute("CREATE TABLE applied (event_id bigint)"))
+            store.session.write(lambda db: db.execute("CREATE TABLE applied (event_id bigint)"))
         recording = [Process(PRODUCER, url, name) for name in range(producers)]
         working = [Process(WORKER, url, "transactional" if n == 0 else "plain") for n in range(workers)]
         for _ in range(crashes):
@@ -107,16 +107,18 @@ def _wait_until_all_wrote(recording, patience_s=60):
 def _wait_until_worked_off(store, patience_s=60):
     waiting = "SELECT count(*) FROM event_state WHERE due_at IS NOT NULL"
     until = time.monotonic() + patience_s
-    while (left := store.read(lambda db: db.query(waiting)[0][0])) and time.monotonic() < until:
+    while (left := store.session.read(lambda db: db.query(waiting)[0][0])) and time.monotonic() < until:
         time.sleep(0.05)
     return left
 
 
 def _counts(url, lines_of):
     with Store.open(url) as store:
-        rows = store.read(lambda db: db.query("SELECT event_id, event_payload FROM event_log"))
-        outcomes = store.read(lambda db: db.query("SELECT event_id, outcome FROM attempt_log"))
-        applied = Counter(event_id for (event_id,) in store.read(lambda db: db.query("SELECT event_id FROM applied")))
+        rows = store.session.read(lambda db: db.query("SELECT event_id, event_payload FROM event_log"))
+        outcomes = store.session.read(lambda db: db.query("SELECT event_id, outcome FROM attempt_log"))
+        applied = Counter(
+            event_id for (event_id,) in store.session.read(lambda db: db.query("SELECT event_id FROM applied"))
+        )
     stored = {event_id: json.loads(payload) for event_id, payload in rows}
     times = Counter((payload["by"], payload["n"]) for payload in stored.values())
     returned = lost = 0

@@ -119,7 +119,7 @@ def fill(store, rng, counts):
         json.dumps({"type": "a", "error": {"type": text(rng), "message": text(rng), "traceback": text(rng)}}).encode()
     )
     lines = [line(rng, examples) for _ in range(12)]
-    done = ingest_lines(store, lines, origin=text(rng))
+    done = ingest_lines(store.session, lines, origin=text(rng))
     counts["taken"] += done.recorded + done.known
     counts["refused"] += done.rejected
     offered(lambda: store.dismiss([1], because=text(rng), by=text(rng) or None), counts)
@@ -152,10 +152,10 @@ def trial(rng, folder):
         counts["reports"] += 1
     assert not verify(path).findings
     with Store.open(Path(folder) / "again.db", synchronous="NORMAL") as again:
-        assert take_back(again, exported, origin="export").added
+        assert take_back(again.session, exported, origin="export").added
     with Store.open(Path(folder) / "mutated.db", synchronous="NORMAL", clock=lambda: START) as other:
         changed = [line(rng, [saved]) if rng.random() < 0.1 else saved for saved in exported]
-        offered(lambda: take_back(other, changed, origin="export"), counts)
+        offered(lambda: take_back(other.session, changed, origin="export"), counts)
     return counts
 
 

@@ -44,7 +44,7 @@ class Ground:
         time.sleep(_START_S * self._rng.uniform(0.5, 1.5))
         keys = self._kill(process, remember=False)
         with Store.open(new) as store:
-            known = dict(store.read(lambda db: db.query("SELECT key, event_id FROM event_key")))
+            known = dict(store.session.read(lambda db: db.query("SELECT key, event_id FROM event_key")))
         assert keys <= {("key", key, str(event_id)) for key, event_id in known.items()}
         must_hold(new)
         assert programs.command("--db", self.path, "export", "--out", export).wait(60) == 0

@@ -58,7 +58,7 @@ def attempt(store, name):
 def decide(store, _name):
     """Requeue, dismiss and erase whatever is there."""
     for n in count():
-        ((newest,),) = store.read(lambda db: db.query("SELECT coalesce(max(event_id), 1) FROM event_log"))
+        ((newest,),) = store.session.read(lambda db: db.query("SELECT coalesce(max(event_id), 1) FROM event_log"))
         event_id = n * 7919 % newest + 1
         with suppress(UsageError, NotFound):
             (store.requeue, store.dismiss, store.erase)[n % 3]([event_id], because=f"round {n}")
@@ -68,7 +68,7 @@ def decide(store, _name):
 def seal(store, _name):
     """Seal again and again."""
     while True:
-        seal_all(store, store.clock())
+        seal_all(store.session, store.session.clock())
 
 
 def rebuild(store, _name):

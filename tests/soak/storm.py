@@ -36,7 +36,7 @@ def storm(path, seconds=float("inf"), most=sys.maxsize, page=10_000):
     with Store.open(path, synchronous="NORMAL") as store:
         while done < most and time.monotonic() < until:
             count = min(page, most - done)
-            assert ingest_lines(store, lines(done, count), origin="storm").recorded == count
+            assert ingest_lines(store.session, lines(done, count), origin="storm").recorded == count
             done += count
             first_peak = first_peak or _peak_mib()
     with Inspector.open(path) as inspector:

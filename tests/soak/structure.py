@@ -168,12 +168,12 @@ def variants(form):
 
 
 def _read_lines(store, samples):
-    return ingest_lines(store, samples, origin="lines")
+    return ingest_lines(store.session, samples, origin="lines")
 
 
 def _read_reports(store, samples):
     for sample in samples:
-        total = ingest_file(store, Input(io.BytesIO(sample)), origin="junit")
+        total = ingest_file(store.session, Input(io.BytesIO(sample)), origin="junit")
     return total
 
 
@@ -200,7 +200,7 @@ def run(seconds, rng):
                 batch.append(
                     _replaced(once, rng.choice([*_paths(once)]), rng.choice(ODD)).encode("utf-8", "surrogatepass")
                 )
-            done = ingest_lines(store, batch, origin=form)
+            done = ingest_lines(store.session, batch, origin=form)
             assert not [reason for reason in done.reasons if "bug in failaware" in reason], done.reasons
             counts["inputs"] += len(batch)
     return counts

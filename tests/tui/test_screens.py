@@ -194,7 +194,7 @@ async def test_the_keys_that_apply_here_and_the_palette(full, path, clock):
 @pytest.mark.tour
 async def test_text_can_be_copied_and_commands_are_never_run(full, path, clock):
     store, _ = full
-    before = store.read(lambda db: db.query("SELECT count(*) FROM decision_log"))
+    before = store.session.read(lambda db: db.query("SELECT count(*) FROM decision_log"))
     async with inspecting(path, clock=clock) as pilot:
         app = pilot.app
         await loaded(pilot, 2)
@@ -217,7 +217,7 @@ async def test_text_can_be_copied_and_commands_are_never_run(full, path, clock):
         await pilot.press("y", "j")
         assert '"event_type": "payment.capture"' in app.clipboard
         await pilot.press("y", "escape")
-    assert store.read(lambda db: db.query("SELECT count(*) FROM decision_log")) == before
+    assert store.session.read(lambda db: db.query("SELECT count(*) FROM decision_log")) == before
 
 
 async def test_the_pane_beside_a_list_is_hidden_and_shown(full, path, clock):
@@ -239,7 +239,7 @@ async def test_frames_of_libraries_are_folded_by_a_key(path, clock):
     with Store.open(path, clock=clock) as store:
         store.record("tls", 1)
         failed = NewAttempt(1, Failure("OSError", "gone", trace), "w:1", clock(), clock(), None, "gave up")
-        store.write(lambda db: append.attempts(db, [failed], store.policy))
+        store.session.write(lambda db: append.attempts(db, [failed], store.session.policy))
     async with inspecting(path, clock=clock) as pilot:
         await loaded(pilot, 1)
         pilot.app.push_screen(AttemptScreen(1, 1))

@@ -110,9 +110,9 @@ async def test_a_store_that_another_program_holds_for_itself(full, path, clock):
 @pytest.mark.sqlite("its file")
 async def test_a_damaged_page_is_said_and_the_rest_goes_on(full, path, clock):
     store, _ = full
-    store.write(lambda db: db.execute("PRAGMA user_version"))
-    root = store.read(lambda db: db.query("SELECT rootpage FROM sqlite_master WHERE name = 'event_log'"))[0][0]
-    size = store.read(lambda db: db.query("PRAGMA page_size"))[0][0]
+    store.session.write(lambda db: db.execute("PRAGMA user_version"))
+    root = store.session.read(lambda db: db.query("SELECT rootpage FROM sqlite_master WHERE name = 'event_log'"))[0][0]
+    size = store.session.read(lambda db: db.query("PRAGMA page_size"))[0][0]
     store.close()
     with path.open("r+b") as file:
         file.seek((root - 1) * size)
@@ -159,7 +159,7 @@ async def test_a_payload_and_a_traceback_beyond_measure(path, clock):
         store.record("huge", {"text": "x" * 10_000_000, "wide": "語" * 5_000})
         failed = Failure("RecursionError", "too deep " * 100, trace + "RecursionError: too deep")
         attempt = NewAttempt(1, failed, "w:1", clock(), clock(), None, "gave up")
-        store.write(lambda db: append.attempts(db, [attempt], store.policy))
+        store.session.write(lambda db: append.attempts(db, [attempt], store.session.policy))
     async with inspecting(path, clock=clock) as pilot:
         await loaded(pilot, 1)
         pilot.app.push_screen(EventScreen(1))

@@ -257,7 +257,7 @@ ENDING = [
 @pytest.mark.parametrize("method", ["execute", "query"])
 @pytest.mark.parametrize("sql", ENDING)
 def test_a_handler_cannot_end_the_stores_transaction(store, method, sql):
-    store.write(lambda db: db.execute("CREATE TABLE ledger (n INTEGER)"))
+    store.session.write(lambda db: db.execute("CREATE TABLE ledger (n INTEGER)"))
     refused = []
 
     def handle(event, transaction):
@@ -319,7 +319,7 @@ def test_a_transaction_that_a_handler_ended_all_the_same_is_a_failed_attempt(sto
 
 @pytest.mark.sqlite
 def test_a_conflict_that_rolls_all_back_is_a_failed_attempt(store):
-    store.write(lambda db: db.execute("CREATE TABLE ledger (n INTEGER PRIMARY KEY)"))
+    store.session.write(lambda db: db.execute("CREATE TABLE ledger (n INTEGER PRIMARY KEY)"))
 
     def handle(event, transaction):
         transaction.execute("INSERT INTO ledger VALUES (1)")

@@ -47,7 +47,7 @@ def lose_a_worker(store, clock, *, handlers=None, running=0):
             clock(),
         )
     now = clock()
-    taken = store.write(lambda db: dispatch.claim(db, worker="gone:1", now=now, until=now + 60_000_000))
+    taken = store.session.write(lambda db: dispatch.claim(db, worker="gone:1", now=now, until=now + 60_000_000))
     return [claimed.event.event_id for claimed in taken]
 
 
@@ -115,7 +115,7 @@ def test_an_event_that_may_have_killed_a_worker_has_its_turn_however_many_others
     with Store.open(path, synchronous="NORMAL") as store:
         store.record("suspect", 0)
         lease = "INSERT INTO lease (event_id, leased_until, leased_by) VALUES (1, 1, 'gone:1')"
-        store.write(lambda db: db.execute(lease))
+        store.session.write(lambda db: db.execute(lease))
         handlers, tried = Handlers(), threading.Event()
         handlers.on("suspect", retry=Retry(max_attempts=5, base=0.01))(lambda event: tried.set())
 
@@ -163,7 +163,7 @@ def test_a_late_result_leaves_the_lease_of_the_worker_that_took_over(store, cloc
     store.record("a", 1)
     assert lose_a_worker(store, clock) == [1]
     late = NewAttempt(1, None, "late:2", clock(), clock(), None, None)
-    store.write(lambda db: append.attempts(db, [late], store.policy))
+    store.session.write(lambda db: append.attempts(db, [late], store.session.policy))
     assert query(store, "SELECT leased_by FROM lease") == [("gone:1",)]
 
 
@@ -177,10 +177,10 @@ def test_a_late_result_of_a_worker_that_was_taken_for_lost_is_kept_too(store, in
     store.record("a", 1)
     worker = Worker(store, handlers_of(handle), lease=30)
     thread = threading.Thread(target=worker.run, kwargs={"until_idle": True, "patience": 0})
-    store.write(lambda db: db.execute("DELETE FROM lease"))
+    store.session.write(lambda db: db.execute("DELETE FROM lease"))
     thread.start()
     assert begun.wait(20)
-    store.write(lambda db: db.execute("UPDATE lease SET leased_until = 1"))
+    store.session.write(lambda db: db.execute("UPDATE lease SET leased_until = 1"))
     other = Worker(store, handlers_of(pytest.fail, retry=Retry(base=1000)))
     other.run(until_idle=True, patience=0)
     release.set()
@@ -254,7 +254,7 @@ def test_a_killed_worker_charges_only_what_it_had_begun(path, concurrency, takes
 
 
 def test_workers_of_one_process_name_keep_their_hands_off_each_others_leases(store, monkeypatch):
-    monkeypatch.setattr("failaware.worker.worker.this_worker", lambda: "host:1")
+    monkeypatch.setattr("failaware.worker.worker.this_process", lambda: "host:1")
     calls, begun, may_end = [], threading.Event(), threading.Event()
 
     def slow(event):

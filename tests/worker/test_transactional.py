@@ -12,7 +12,7 @@ from tests.worker.helpers import run
 
 
 def test_a_transactional_handler_commits_its_writes_with_its_attempt_or_not_at_all(store, path):
-    store.write(lambda db: db.execute("CREATE TABLE ledger (event_id INTEGER PRIMARY KEY)"))
+    store.session.write(lambda db: db.execute("CREATE TABLE ledger (event_id INTEGER PRIMARY KEY)"))
 
     def handle(event, transaction):
         transaction.execute("INSERT INTO ledger VALUES (?)", (event.event_id,))
@@ -33,7 +33,7 @@ def test_a_transactional_handler_commits_its_writes_with_its_attempt_or_not_at_a
 
 @pytest.mark.parametrize("error", [ValueError, SystemExit, KeyboardInterrupt])
 def test_whatever_a_transactional_handler_raises_takes_its_writes_back(store, inspector, error):
-    store.write(lambda db: db.execute("CREATE TABLE ledger (event_id INTEGER PRIMARY KEY)"))
+    store.session.write(lambda db: db.execute("CREATE TABLE ledger (event_id INTEGER PRIMARY KEY)"))
 
     def handle(event, transaction):
         transaction.execute("INSERT INTO ledger VALUES (?)", (event.event_id,))
@@ -89,7 +89,7 @@ def test_stop_gives_back_transactional_events_that_have_not_begun(store, inspect
 
 
 def test_a_transactional_handler_that_returns_a_coroutine_leaves_no_write_behind(store, inspector):
-    store.write(lambda db: db.execute("CREATE TABLE ledger (event_id INTEGER PRIMARY KEY)"))
+    store.session.write(lambda db: db.execute("CREATE TABLE ledger (event_id INTEGER PRIMARY KEY)"))
 
     async def later():
         """Never awaited."""
@@ -142,7 +142,7 @@ def test_a_handler_that_is_quiet_for_too_long_has_failed_once_and_the_worker_goe
                 transaction.query("SELECT 1")
 
     with Store.open(path + "&options=-c idle_in_transaction_session_timeout%3D200ms") as store:
-        store.write(lambda db: db.execute("CREATE TABLE ledger (event_id INTEGER)"))
+        store.session.write(lambda db: db.execute("CREATE TABLE ledger (event_id INTEGER)"))
         store.record_many([("a", "quiet"), ("a", "quick")])
         run(store, handle, transaction=True)
         assert calls == [1]

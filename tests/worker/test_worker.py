@@ -346,7 +346,7 @@ def test_a_stop_before_the_thread_has_begun_to_run_is_not_lost(store, inspector)
 @pytest.mark.parametrize("kind", ["threads", "asyncio"])
 def test_a_run_that_an_error_ends_leaves_no_thread_behind(store, kind):
     def break_the_store():
-        store.write(lambda db: db.execute("INSERT INTO setting VALUES ('policy', 'no such policy')"))
+        store.session.write(lambda db: db.execute("INSERT INTO setting VALUES ('policy', 'no such policy')"))
 
     async def waiting(_event):
         break_the_store()
@@ -465,7 +465,7 @@ def test_nobody_waits_for_the_write_lock_while_a_handler_runs(store, path, kind)
         with Store.open(path) as other:  # which would have to wait where somebody holds the lock
             for _ in range(20):
                 began = time.monotonic()
-                other.write(lambda db: db.query("SELECT 1"))
+                other.session.write(lambda db: db.query("SELECT 1"))
                 assert time.monotonic() - began < 0.5
                 time.sleep(0.002)
     finally:

@@ -19,7 +19,7 @@ from failaware.errors import StoreBusy, UsageError
 from failaware.ingest.chunk import Chunk, Ingested
 from failaware.ingest.stream import Input
 from failaware.model import ERROR_HERE, Failure, NewAttempt, Observed
-from failaware.store import Store
+from failaware.session import Session
 from failaware.text import bounded, microseconds
 
 _BATCH = 200  # tests in one transaction: each may have much to say
@@ -68,7 +68,7 @@ class _Test:
 
 
 def ingest_junit(
-    store: Store,
+    session: Session,
     source: Input,
     *,
     origin: str,
@@ -84,7 +84,7 @@ def ingest_junit(
         StoreError: the store cannot be written; the tests before are recorded.
     """
     total = Ingested()
-    reader, reports = _Reader(), _Reports(store, origin, total, try_again)
+    reader, reports = _Reader(), _Reports(session, origin, total, try_again)
     part = b""
     try:
         while (data := source.read()) != b"":
@@ -209,9 +209,9 @@ class _Reader:
 class _Reports:
     """Turns tests into facts and writes them in batches."""
 
-    def __init__(self, store: Store, origin: str, total: Ingested, try_again: Callable[[StoreBusy], bool]) -> None:
-        self._recorder, self._try_again = store.recorder, try_again
-        self._chunk = Chunk(store, origin, total)
+    def __init__(self, session: Session, origin: str, total: Ingested, try_again: Callable[[StoreBusy], bool]) -> None:
+        self._recorder, self._try_again = session.recorder, try_again
+        self._chunk = Chunk(session, origin, total)
         self._keys: set[str] = set()
 
     def take(self, tests: list[_Test]) -> None:

@@ -1,0 +1,126 @@
+"""An open store as failaware's packages use it: jobs in transactions, the clock, limits and masking, the policy.
+
+`Store` is what users call; the worker, ingest, the integrations and the ledger depend on a Session.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Self, TypeVar
+
+from failaware.capture.record import MAX_PAYLOAD_BYTES, Recorder
+from failaware.capture.secrets.masking import Masker
+from failaware.clock import now_us
+from failaware.derive.fold import derive_again
+from failaware.derive.rules import Policy
+from failaware.derive.settings import load_key, load_policy
+from failaware.derive.version import our_derivation
+from failaware.engine import Projection, Writer, open_writer
+from failaware.errors import StoreError
+from failaware.facts.batch import Appended, Batch
+from failaware.facts.commit import GroupCommit
+from failaware.model import NewReject, Observed
+from failaware.place import resolve
+
+T = TypeVar("T")
+
+
+class Session:
+    """A store opened for writing. Safe from many threads, which share transactions."""
+
+    def __init__(self, place: str | Path, db: Writer, recorder: Recorder, clock: Callable[[], int]) -> None:
+        """Use `Session.open`."""
+        self.place = place
+        """Where the store is: an absolute path, or a URL."""
+        self.recorder = recorder
+        """The limits and the masking of this store."""
+        self.clock = clock
+        """The time in µs since the epoch, UTC."""
+        self._db = db
+        self._commits = GroupCommit(db)
+        self.read(load_policy)  # a policy that cannot be read is refused now, not at the first event
+
+    @classmethod
+    def open(
+        cls,
+        path: str | Path,
+        *,
+        synchronous: str = "FULL",
+        max_payload_bytes: int = MAX_PAYLOAD_BYTES,
+        mask: bool | Iterable[str] = True,
+        clock: Callable[[], int] | None = None,
+    ) -> "Session":
+        """Open a store; arguments and errors as of `Store.open`."""
+        extra = () if isinstance(mask, bool) else mask
+        masker = Masker(extra_keys=extra, enabled=mask is not False)
+        place = resolve(path)
+        db = open_writer(place, synchronous=synchronous, projection=Projection(our_derivation(), derive_again))
+        try:
+            return cls(place, db, Recorder(masker, max_payload_bytes, load_key(db)), clock or db.clock(now_us))
+        except BaseException:
+            db.close()
+            raise
+
+    @property
+    def policy(self) -> Policy:
+        """The thresholds in force; read each time, since another process may have set them."""
+        return self.read(load_policy)
+
+    def read(self, job: Callable[[Writer], T]) -> T:
+        """Run a job that only reads on this store's connection."""
+        return self._commits.read(job)
+
+    def write(self, job: Callable[[Writer], T], *, alone: bool = False) -> T:
+        """Run a job in a transaction that other threads which write now share.
+
+        On a server that goes away it may run several times, so what it does beyond the store must bear that. With
+        `alone` no other thread's job is in the transaction: for one that may take long, or fail.
+        """
+        return self._commits.run(job, alone=alone)
+
+    def write_wiping(self, job: Callable[[Writer], T]) -> tuple[T, bool]:
+        """Run a job whose deletions must leave no trace in the files; also returns whether none is left."""
+        return self._commits.run_wiping(job)
+
+    def ingest(
+        self,
+        observed: Sequence[Observed],
+        rejects: Sequence[NewReject],
+        *,
+        along: Callable[[Writer], None] | None = None,
+        refuse: Callable[[int, Exception], NewReject] | None = None,
+    ) -> Appended:
+        """Record a batch of prepared events, with the attempts that others made at them.
+
+        Args:
+            observed: the events with their attempts.
+            rejects: input that could not be understood.
+            along: writes what is to be committed together with them, such as how far a file has been read.
+            refuse: makes a reject of an event that cannot be recorded, given its position and the error.
+
+        Raises:
+            StoreError: nothing could be written.
+            UsageError: an event cannot be recorded, and there is no `refuse`; nothing was written.
+        """
+        batch = Batch(observed, rejects, along, refuse)
+        try:
+            return self.write(lambda db: batch.append(db, self.policy))
+        except StoreError:
+            raise
+        except Exception:
+            if refuse is None:
+                raise
+            return self.write(lambda db: batch.append_one_by_one(db, self.policy))
+
+    def change_token(self) -> tuple[object, int]:
+        """A value that differs when something was committed since the last call, here or by others."""
+        return self.read(lambda db: db.change_token()), self._commits.commits
+
+    def close(self) -> None:
+        """Close the connection. Closing it twice is fine."""
+        self._db.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
