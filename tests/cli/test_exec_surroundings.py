@@ -11,6 +11,7 @@ import pytest
 
 from failaware import Inspector, Store
 from tests.cli.test_exec import LONG, errors, event, line, run, running, shell
+from tests.sizes import sized
 
 pytestmark = pytest.mark.sqlite("about the program, not the store")
 
@@ -115,7 +116,7 @@ def test_a_full_disk_does_not_end_the_program(path):
     assert done.stderr == "failaware: the program's output cannot be passed on: No space left on device\n"
 
 
-@pytest.mark.parametrize("files", range(6, 16))
+@pytest.mark.parametrize("files", range(6, 16, sized(3, 1)))
 def test_few_descriptors_do_not_keep_the_program_from_running(path, files):
     def limit():
         resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))

@@ -17,6 +17,7 @@ from failaware.ledger.restore import take_back
 from failaware.ledger.sealing import seal_all
 from failaware.ledger.verify import verify
 from tests.conftest import plain, query
+from tests.sizes import sized
 from tests.test_same_on_both import facts
 
 NONE = {kind.table: [] for kind in FACT_KINDS}
@@ -191,7 +192,7 @@ def test_no_odd_value_in_any_field_is_believed(empty, exported, kind, field):
         pytest.skip("this export has none of it")
     line = json.loads(exported[place])
     name = "payload" if field == "event_payload" else field
-    for odd in ODD:
+    for odd in ODD[_fields().index((kind, field)) % sized(4, 1) :: sized(4, 1)]:
         changed = [*exported]
         changed[place] = json.dumps({**line, name: odd})
         if json.loads(changed[place]) == line:

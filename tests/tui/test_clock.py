@@ -8,7 +8,7 @@ from tui.screens.events import EventsScreen
 from tui.screens.impact import ImpactScreen
 from tui.screens.why import WhyScreen
 
-from .helpers import gone, inspecting, loaded, rows, shows, until
+from .helpers import filtered, gone, inspecting, loaded, rows, shows, until
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ async def test_the_header_says_that_nobody_works_once_writers_have_stopped(waiti
 async def test_what_a_minute_changes_is_asked_again(waiting, path, clock):
     async with inspecting(path, (160, 45), clock) as pilot:
         await loaded(pilot, 1)
-        await pilot.press("slash", *"since:30m", "enter")
+        await filtered(pilot, "since:30m")
         await loaded(pilot, 1)
         clock.advance(1_900)
         await loaded(pilot, 0)

@@ -8,7 +8,7 @@ from textual.events import Paste
 from failaware.read.filter import CLUSTER_FIELDS, EVENT_FIELDS
 from tui.filters import after, complete, value_of, with_value
 
-from .helpers import gone, inspecting, loaded, rows, shows, until
+from .helpers import filtered, gone, inspecting, loaded, rows, shows, until
 
 
 async def test_typing_filters_and_escape_clears(full, path, clock):
@@ -40,11 +40,11 @@ async def test_a_wrong_filter_is_said_and_the_list_stays(full, path, clock):
 async def test_a_filter_that_lets_nothing_through(full, path, clock):
     async with inspecting(path, clock=clock) as pilot:
         await loaded(pilot, 2)
-        await pilot.press("slash", *"nosucherror", "enter")
+        await filtered(pilot, "nosucherror")
         await shows(pilot, "No cluster passes this filter")
         await pilot.press("e")
         await loaded(pilot, 9)
-        await pilot.press("slash", *"nosucherror", "enter")
+        await filtered(pilot, "nosucherror")
         await shows(pilot, "No event passes this filter")
 
 
@@ -138,7 +138,7 @@ async def test_escape_leads_out_of_a_filter_that_is_kept_and_nothing_explains_wh
     async with inspecting(path, (160, 45), clock) as pilot:
         await loaded(pilot, 2)
         await shows(pilot, "Rules, in order")
-        await pilot.press("slash", *"type:nothing", "enter")
+        await filtered(pilot, "type:nothing")
         await shows(pilot, "No cluster passes this filter. Escape clears it.", "Back")
         await gone(pilot, "Rules, in order")
         await pilot.press("escape")
@@ -147,7 +147,7 @@ async def test_escape_leads_out_of_a_filter_that_is_kept_and_nothing_explains_wh
         await pilot.press("e")
         await loaded(pilot, 9)
         await shows(pilot, "by host:1")
-        await pilot.press("slash", *"type:nothing", "enter")
+        await filtered(pilot, "type:nothing")
         await shows(pilot, "No event passes this filter. Escape clears it.")
         await gone(pilot, "by host:1")
         await pilot.press("escape")

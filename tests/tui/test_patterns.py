@@ -13,7 +13,7 @@ from tui.screens.recovered import HealedScreen
 from tui.widgets.text_view import TextView
 
 from .conftest import EVIL
-from .helpers import SIZES, gone, inspecting, loaded, rows, screen_text, shows, until
+from .helpers import SIZES, filtered, gone, inspecting, loaded, rows, screen_text, shows, until
 
 
 @pytest.fixture
@@ -194,21 +194,21 @@ async def test_what_healed_is_read_when_asked_sorted_and_filtered(course, path, 
         clock.advance(61)
         await pilot.press("r")
         await shows(pilot, "read at 11:12:4")
-        await pilot.press("slash", *"error:late", "enter")
+        await filtered(pilot, "error:late")
         await loaded(pilot, 1)
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(pilot.app.screen, EventsScreen))
         await loaded(pilot, 4)
         await pilot.press("escape")
         await loaded(pilot, 1)
-        await pilot.press("slash", *"foo:1", "enter")
+        await filtered(pilot, "foo:1")
         await shows(pilot, "no field")
 
 
 async def test_the_filter_of_the_overview_goes_along(course, path, clock):
     async with inspecting(path, clock=clock) as pilot:
         await until(pilot, lambda: len(rows(pilot).window.items) == 4)
-        await pilot.press("slash", *"error:late", "enter")
+        await filtered(pilot, "error:late")
         await loaded(pilot, 1)
         await pilot.press("H")
         await until(pilot, lambda: isinstance(pilot.app.screen, HealedScreen))
