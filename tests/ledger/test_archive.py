@@ -175,7 +175,7 @@ def test_whatever_is_changed_in_one_of_the_two_is_found(
 @pytest.mark.parametrize("later", [False, True])
 def test_an_archive_that_somebody_else_invents_is_found(lived, path, clock, later):
     """With the right counts and the right digest, and by statements that no guard refuses."""
-    seal_all(lived, clock())
+    seal_all(lived.session, clock())
     runs = [("event_log", 1, 2), ("attempt_log", 1, 2)]
     with plain(path) as db:
         forged = (1, "old.db", 2, clock(), "ann", "old", clock(), digest_of_runs(runs))
@@ -187,8 +187,8 @@ def test_an_archive_that_somebody_else_invents_is_found(lived, path, clock, late
     if later:  # whoever seals next does not make it true
         clock.advance(24 * 3600)
         lived.record("job", "new")
-        seal_what_is_due(lived, clock())
-        seal_all(lived, clock())
+        seal_what_is_due(lived.session, clock())
+        seal_all(lived.session, clock())
     found = {finding.where: finding.problem for finding in verify(path, facts_only=True).findings}
     for where in ("archive_log 1", "moved_log 1", "moved_log 2"):
         assert "was inserted by someone else" in found[where]
