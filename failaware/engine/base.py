@@ -72,11 +72,15 @@ class Deriver(Reader, Protocol):
 class Writer(Deriver, Protocol):
     """A handle that can append facts and fold them."""
 
-    while_waiting: Callable[[], None] | None
-    """Called again and again while another writer has the lock; it may suspend the connection.
+    while_waiting: Callable[[], bool]
+    """Called now and then while another writer has the lock, on a server once `interrupt` has ended that wait.
 
-    None where it is not called, and a process may be forked at any time: the child shares nothing but a socket.
+    It may suspend the connection; true if it did so, and the lock is to be waited for again.
     """
+
+    @property
+    def waits_on_server(self) -> bool:
+        """Whether it waits for the lock in a call to a server, which `interrupt` ends."""
 
     def change(self, sql: str, parameters: Parameters = ()) -> int:
         """Run one statement; returns the number of rows it changed."""

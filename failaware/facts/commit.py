@@ -13,8 +13,8 @@ from failaware.engine import Writer
 from failaware.errors import StoreError
 
 T = TypeVar("T")
-_FORK_WAITS_S = 30.0  # for a transaction of another thread to end, on SQLite
-_FORK_TRIES_S = 0.05  # for the same on a server, whose connection a child may have without harm
+_FORK_WAITS_S = 30.0  # for a transaction of another thread to end
+_ENDS_SOON_S = 0.05  # what most transactions take less than
 _LOOKS_S = 0.05  # how often a thread that makes way for a fork looks whether that has failed
 
 
@@ -45,9 +45,7 @@ class GroupCommit:
         self.commits = 0
         self._forked = Condition(self._lock)
         self._forking = self._ready_to_fork = self._wiping = False
-        self._makes_way = db.while_waiting is not None
-        if self._makes_way:
-            db.while_waiting = self._make_way
+        db.while_waiting = self._make_way
         _ALL.add(self)
 
     def run(self, job: Callable[[Writer], T], *, alone: bool = False) -> T:
@@ -149,17 +147,22 @@ class GroupCommit:
         except Exception as error:  # noqa: BLE001 - raised to its own caller by run()
             ticket.error = error
 
-    def _make_way(self) -> None:
+    def _make_way(self) -> bool:
         """Let another thread fork, called while the store's lock is waited for: that may take half a minute."""
-        owner = self._owner
+        owner, makes_way = self._owner, self._forking and not self._wiping
         while self._forking and not self._wiping:
             self._forked.wait(_LOOKS_S)
         self._owner = owner
+        return makes_way
 
     def before_fork(self) -> None:
         """Let the transaction at hand end, and close the connection, so that parent and child each open their own."""
         self._forking = True
-        self._ready_to_fork = self._lock.acquire(timeout=_FORK_WAITS_S if self._makes_way else _FORK_TRIES_S)
+        self._ready_to_fork = self._lock.acquire(timeout=_ENDS_SOON_S)
+        if not self._ready_to_fork:
+            if self._db.waits_on_server:
+                self._db.interrupt()
+            self._ready_to_fork = self._lock.acquire(timeout=_FORK_WAITS_S)
         if self._ready_to_fork:
             self._db.suspend()
 

@@ -90,6 +90,11 @@ _ON_CONNECTING: tuple[tuple[str, type[StoreError | UsageError], str], ...] = (
 )
 """What libpq says, which has no code for it; a server that speaks another language is quoted as it is."""
 
+UNKNOWN = (
+    "whether the transaction at hand was written is not known; what has a key can be recorded again, and is once there"
+)
+"""Said where the answer to a commit was lost."""
+
 ITS_ERRORS = (psycopg.Error, OverflowError, UnicodeError)
 """What a statement, or connecting, may raise that is not a bug of ours."""
 

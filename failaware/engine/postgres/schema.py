@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable, Container, Iterator
 from functools import reduce
 
+from psycopg import errors
+
 from failaware.engine import versions
 from failaware.engine.base import Row
 from failaware.engine.derivation import Derivation, noted
@@ -51,6 +53,15 @@ UNION ALL
 SELECT 'function', p.proname, pg_get_functiondef(p.oid) FROM pg_proc p WHERE p.pronamespace = {of} AND p.prokind = 'f'
 """
 """Whatever makes a schema what it is: kind, whose it is, how it is defined."""
+
+MADE_BY_ANOTHER = (  # process meanwhile, or before us in a schema that holds no table yet
+    errors.UniqueViolation,
+    errors.DuplicateSchema,
+    errors.DuplicateTable,
+    errors.DuplicateFunction,
+    errors.DuplicateObject,
+)
+RESERVED = "SELECT 1 FROM pg_get_keywords() WHERE word = '{schema}' AND catcode IN ('R', 'T')"
 
 
 def creation(schema: str, mark: Derivation) -> Iterator[str]:

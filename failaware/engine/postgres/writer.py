@@ -15,7 +15,7 @@ from failaware.engine.base import Parameters, Row
 from failaware.engine.derivation import Projection
 from failaware.engine.postgres import lock, roles, schema
 from failaware.engine.postgres.dialect import statement
-from failaware.engine.postgres.errors import foreign, in_our_words
+from failaware.engine.postgres.errors import UNKNOWN, foreign, in_our_words
 from failaware.engine.postgres.reader import PostgresReader
 from failaware.engine.postgres.watch import PostgresWatch
 from failaware.engine.schema import work_tables
@@ -32,18 +32,7 @@ _ALONG_INDEXES = {
     "enable_seqscan": "off",
     "plan_cache_mode": "force_generic_plan",
 }
-_RESERVED = "SELECT 1 FROM pg_get_keywords() WHERE word = '{schema}' AND catcode IN ('R', 'T')"
-_UNKNOWN = (
-    "whether the transaction at hand was written is not known; what has a key can be recorded again, and is once there"
-)
 _SYNCHRONOUS = {"FULL": "on", "NORMAL": "off"}
-_MADE_BY_ANOTHER = (  # process meanwhile, or before us in a schema that holds no table yet
-    errors.UniqueViolation,
-    errors.DuplicateSchema,
-    errors.DuplicateTable,
-    errors.DuplicateFunction,
-    errors.DuplicateObject,
-)
 _INHERITED: list[psycopg.Connection[Row]] = []
 
 
@@ -68,7 +57,7 @@ class PostgresWriter(PostgresReader):
         if synchronous not in _SYNCHRONOUS:
             raise UsageError(f"synchronous is 'FULL' or 'NORMAL', not {synchronous!r}")
         self._synchronous = _SYNCHRONOUS[synchronous]
-        self.while_waiting: Callable[[], None] | None = None
+        self.while_waiting: Callable[[], bool] = lambda: False
         self._suspended = self._closed = False
         self._queue: list[_Queued] = []
         self._deleted: dict[str, list[RawCursor[Row]]] = {}
@@ -100,13 +89,13 @@ class PostgresWriter(PostgresReader):
     def _check_version(self) -> None:
         if self._version() > 0:
             return
-        if self.raw(_RESERVED.format(schema=self._schema)):
+        if self.raw(schema.RESERVED.format(schema=self._schema)):
             raise UsageError(f"a store's schema cannot be '{self._schema}', which is a word of SQL; name another one")
         creation = ";\n".join(("BEGIN READ WRITE", *schema.creation(self._schema, self._projection.mark), "COMMIT"))
         for _ in range(_TRIES):
             try:
                 self.raw(creation)
-            except _MADE_BY_ANOTHER:
+            except schema.MADE_BY_ANOTHER:
                 self._roll_back()
                 if self._version() > 0:
                     return
@@ -122,7 +111,7 @@ class PostgresWriter(PostgresReader):
             for sql in schema.missing_lock(self._schema):
                 try:
                     self.raw(sql)
-                except _MADE_BY_ANOTHER:
+                except schema.MADE_BY_ANOTHER:
                     self._roll_back()
                 except BaseException:
                     self._roll_back()
@@ -257,6 +246,20 @@ class PostgresWriter(PostgresReader):
 
         The writer's ticket says whether a commit whose answer was lost has happened, so that nothing is written twice.
         """
+        while True:
+            try:
+                return self._run_once(job)
+            except StoreError as error:
+                ended = self._not_begun is not None and isinstance(error.__cause__, errors.QueryCanceled)
+                if not ended or not self.while_waiting():
+                    raise
+
+    @property
+    def waits_on_server(self) -> bool:
+        """Whether it waits for the lock, in a call to the server, which `interrupt` ends."""
+        return self._in_hand and self._began.pgresult is None
+
+    def _run_once(self, job: Callable[[], T]) -> T:
         self._begin_ticket()
         unanswered: list[T] = []  # the job's result, once the commit may have happened
         for _ in range(_TRIES):
@@ -277,7 +280,7 @@ class PostgresWriter(PostgresReader):
                 self._db.close()
                 lost = error
             self._reopen(unanswered=bool(unanswered))
-        raise StoreError(f"{lost}; {_UNKNOWN}") if unanswered else lost
+        raise StoreError(f"{lost}; {UNKNOWN}") if unanswered else lost
 
     def _begin_ticket(self) -> None:
         if self._pid != os.getpid():  # a child after a fork is another writer
@@ -287,7 +290,7 @@ class PostgresWriter(PostgresReader):
     def _begin(self) -> None:
         self._use()
         self._in_hand, self._idled, self._not_begun = True, None, None
-        self._later(lock.BEGIN)
+        self._began = self._later(lock.BEGIN)
         if self._session.pooled:
             self._send()
             with self._in_our_words():
@@ -323,7 +326,7 @@ class PostgresWriter(PostgresReader):
         except StoreError as error:
             if not unanswered:
                 raise
-            raise StoreError(f"{error}; {_UNKNOWN}") from error
+            raise StoreError(f"{error}; {UNKNOWN}") from error
 
     def _has_committed(self) -> bool:
         """Whether the transaction whose commit was not answered did commit; waits for one that still runs."""
@@ -334,7 +337,7 @@ class PostgresWriter(PostgresReader):
         except StoreError as error:
             if self._is_lost(error.__cause__):
                 raise
-            raise StoreError(f"{error}; {_UNKNOWN}") from error
+            raise StoreError(f"{error}; {UNKNOWN}") from error
         return rows == [(self._ticket,)]
 
     def _busy(self, error: StoreBusy) -> StoreBusy:

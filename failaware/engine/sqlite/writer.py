@@ -44,6 +44,8 @@ _INHERITED: list[sqlite3.Connection] = []
 class SqliteWriter(OfAFile):
     """The writing connection. It may be used from any thread, but by one at a time: the caller holds a lock."""
 
+    waits_on_server = False
+
     def __init__(self, path: Path, *, synchronous: str, projection: Projection, go_back: bool = False) -> None:
         if synchronous not in ("FULL", "NORMAL"):
             raise UsageError(f"synchronous is 'FULL' or 'NORMAL', not {synchronous!r}")
@@ -53,7 +55,7 @@ class SqliteWriter(OfAFile):
         self._suspended = self._closed = self._told_to_end = False
         self._opened = self._commits = 0
         self._turns = Turns()
-        self.while_waiting: Callable[[], None] | None = lambda: None
+        self.while_waiting: Callable[[], bool] = lambda: False
         self._long_log = LOG_BYTES
         self._projection = projection
         self._mark: object = None  # of the store, as it was last seen
@@ -128,8 +130,7 @@ class SqliteWriter(OfAFile):
             self._raise(error)
 
     def _paused(self, _db: sqlite3.Connection) -> sqlite3.Connection:
-        if self.while_waiting is not None:
-            self.while_waiting()
+        self.while_waiting()
         self._use()
         return self._db
 
