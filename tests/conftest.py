@@ -52,9 +52,8 @@ def pytest_configure():
     for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL)):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, handler)
-    gc.set_threshold(
-        20_000, 20, 20
-    )  # by default, a quarter of the CPU time goes into looking through what pytest holds
+    # By default, a quarter of the CPU time goes into looking through what pytest holds.
+    gc.set_threshold(20_000, 20, 20)
 
 
 def pytest_collection_finish():

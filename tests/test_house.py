@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import _EACH_CASE, _TOURED
+
 ROOT = Path(__file__).resolve().parent.parent
 OURS = ("failaware", "tui", "sample_data")
 VALUES = {
@@ -138,3 +140,8 @@ def test_each_statement_of_the_fold_is_used():
     source = MODULES["failaware.derive.fold"].read_text(encoding="utf-8")
     for name in fold._SQL:
         assert f'"{name}"' in source, name
+
+
+@pytest.mark.parametrize("prefix", [*_TOURED, *_EACH_CASE])
+def test_what_conftest_says_of_the_engines_is_about_tests_that_are_there(prefix):
+    assert list(ROOT.glob(f"{prefix}*")), prefix
