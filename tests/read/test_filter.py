@@ -1,20 +1,22 @@
 """The filter language: what it finds, and what it says when it is not understood."""
 
+import os
 import re
+from contextlib import ExitStack
 from datetime import UTC, datetime
+from functools import cache
 from itertools import pairwise
 
 import pytest
 
-from failaware import Handlers, Permanent, Retry, Worker
+from failaware import Handlers, Inspector, Permanent, Retry, Store, Worker
 from failaware.errors import FilterError, NotFound
 from failaware.read import events
 from failaware.read.moment import parse_moment
-from tests.conftest import START
+from tests.conftest import START, Clock
 
 
-@pytest.fixture
-def full(store, inspector, clock):
+def fill(store, clock):
     handlers = Handlers()
 
     @handlers.on("payment.*", retry=Retry(base=100))
@@ -33,7 +35,30 @@ def full(store, inspector, clock):
     store.dismiss([5], because="seen")
     clock.advance(7200)
     store.record("late", 1)
-    return inspector
+
+
+@pytest.fixture(scope="module")
+def filled(request, tmp_path_factory):
+    """A store to read from, filled once for each engine."""
+    with ExitStack() as opened:
+
+        @cache
+        def inspector(engine):
+            path, clock = tmp_path_factory.mktemp("filled") / "store.db", Clock()
+            if engine == "postgres":
+                server, schema = request.getfixturevalue("postgres"), f"filled{os.getpid()}"
+                path = server.url(schema)
+                opened.callback(server.drop, schema)
+            with Store.open(path, synchronous="NORMAL", clock=clock) as store:
+                fill(store, clock)
+            return opened.enter_context(Inspector.open(path, clock=clock))
+
+        yield inspector
+
+
+@pytest.fixture
+def full(engine, filled):
+    return filled(engine)
 
 
 @pytest.mark.parametrize(
@@ -306,11 +331,12 @@ def test_a_cluster_is_meant_by_its_first_digits(full):
     assert full.events("cluster:12345678901") == []
 
 
-def test_digits_with_which_several_clusters_begin_are_not_guessed(full, store):
+def test_digits_with_which_several_clusters_begin_are_not_guessed(store, inspector, clock):
+    fill(store, clock)
     store.session.write(lambda db: [db.execute(_LIKE, (int(f"77{n}"),)) for n in range(2)])
     with pytest.raises(FilterError, match="more than one cluster begins with 77;"):
-        full.events("cluster:77")
-    assert full.events("cluster:770") == []
+        inspector.events("cluster:77")
+    assert inspector.events("cluster:770") == []
 
 
 _LIKE = """
