@@ -75,7 +75,7 @@ def test_from_a_shell(tmp_path):
         )
         assert done.returncode == 0, (command, done.stdout, done.stderr)
         for words in said.split(", "):
-            assert words.removeprefix("with ").replace("tar's last words", "tar: ") in done.stdout, (
+            assert words.removeprefix("with ").replace("tar's error message", "tar: ") in done.stdout, (
                 command,
                 done.stdout,
             )
