@@ -82,11 +82,14 @@ _TOURED = ("tests/tui/", "tests/integrations/", "tests/capture/", "tests/cli/tes
 # What depends on the engine case by case: `make test` runs all cases on PostgreSQL; elsewhere, each test's first one.
 _EACH_CASE = (
     "tests/engine/",
-    "tests/derive/",
+    "tests/derive/test_again",
+    "tests/derive/test_expressions",
+    "tests/derive/test_grouping",
+    "tests/derive/test_overflow",
+    "tests/derive/test_rules",
     "tests/read/",
     "tests/ledger/test_verify",
     "tests/facts/test_key",
-    "tests/test_times",
 )
 
 
