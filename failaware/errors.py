@@ -13,7 +13,7 @@
     │   ├── StoreOlder        an older failaware wrote it; whoever may write to it brings it up to date
     │   ├── StoreCorrupt      it is damaged
     │   ├── StoreBusy         someone else holds it for longer than we wait
-    │   ├── StatementError    PostgreSQL refused a statement; its own error is the cause
+    │   ├── StatementError    the database refused a statement; its own error is the cause
     │   └── TransactionEnded  a transaction ended before its time: it was idle, or a statement ended it
     ├── NotFound              no such event or cluster                          exit status 2
     │
@@ -84,7 +84,7 @@ class StoreBusy(StoreError):
 
 
 class StatementError(StoreError):
-    """The PostgreSQL server refused a statement; `__cause__` is the error of its driver."""
+    """The database refused a statement; `__cause__` is the error of its driver."""
 
 
 class TransactionEnded(StoreError):

@@ -19,7 +19,7 @@ from failaware.engine.postgres.dialect import statement
 from failaware.engine.postgres.place import parse
 from failaware.engine.postgres.roles import CHANGEABLE
 from failaware.errors import StoreBusy, StoreError, StoreForeign, StoreMissing, StoreNewer
-from failaware.ledger.sealing import seal_all
+from failaware.ledger.sealing import seal_all, seal_archive
 from failaware.ledger.verify import verify
 from tests import processes
 from tests.conftest import plain, query
@@ -195,6 +195,7 @@ def full(store, path):
         db.execute("INSERT INTO reject_log VALUES (1, 'file', 1, '{', 'not JSON', 0)")
         db.execute("INSERT INTO archive_log VALUES (1, 'old.db', 0, 5, 'me', 'old', 7, NULL)")
         db.execute("INSERT INTO moved_log VALUES (1, 1, 'reject_log', 77, 88)")
+    store.session.write(lambda db: seal_archive(db, store.session.clock()))
     seal_all(store.session, store.session.clock())
     return path
 

@@ -57,6 +57,15 @@ def test_a_transactional_handler_whose_statement_is_refused_fails_alone(store, i
     assert inspector.event(2).sync_status == "SYNCED"
 
 
+@pytest.mark.parametrize("sql", ["SELECT * FROM missing", "SELECT missing FROM event_log", "SELEC 1", "SELECT nope(1)"])
+def test_wrong_sql_of_a_handler_is_its_error_and_no_damage(store, inspector, engine, sql):
+    store.record("a")
+    run(store, lambda _event, transaction: transaction.query(sql), transaction=True, retry=Retry(max_attempts=1))
+    (attempt,) = inspector.event(1).attempts
+    assert attempt.error_type.startswith({"sqlite": "sqlite3.", "postgres": "psycopg."}[engine])
+    assert "damaged" not in attempt.error_message
+
+
 def test_a_transactional_event_that_another_worker_took_over_is_left_to_it(store, inspector):
     calls, taken = [], []
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from failaware.engine.schema import CONTRADICTS, is_derived
-from failaware.errors import StoreBusy, StoreCorrupt, StoreError, StoreForeign, UsageError
+from failaware.errors import StatementError, StoreBusy, StoreCorrupt, StoreError, StoreForeign, UsageError
 
 _DAMAGED = (
     "{path} is damaged ({error}); keep a copy of it, 'failaware export' saves what can be read, and restore a backup"
@@ -44,6 +44,8 @@ _BY_CODE: dict[int, tuple[type[StoreError], str]] = {
     sqlite3.SQLITE_INTERRUPT: (StoreError, "{path}: the query was ended from outside"),
 }
 
+_REFUSED = (StatementError, "{path}: SQLite refused a statement ({error})")
+
 _NOT_AS_MADE = re.compile(
     "no such (table|column|index)|unsupported file format|malformed|unable to validate"
     "|JSON cannot hold|integer overflow"
@@ -54,8 +56,12 @@ _BROKEN = re.compile(r"\w[\w ]* constraint failed: (\w+)")
 
 _CLOSED = "Cannot operate on a closed database."
 
-ITS_ERRORS = (sqlite3.DatabaseError, OverflowError, UnicodeError)
-"""What a statement may raise that is not a bug of ours."""
+ITS_ERRORS = (sqlite3.Error, sqlite3.Warning, OverflowError, UnicodeError)
+"""What a statement may raise."""
+
+
+class NotAsMade(StoreCorrupt, StatementError):
+    """A statement does not fit the tables: the store's are damaged, if the statement is ours."""
 
 
 def is_busy(error: Exception) -> bool:
@@ -69,7 +75,7 @@ def is_interrupt(error: Exception) -> bool:
 
 
 def raise_ours(error: Exception, path: Path) -> NoReturn:
-    """Raise what SQLite says as one of our errors; what is a bug of ours passes as it is."""
+    """Raise one of `ITS_ERRORS` as one of our errors."""
     if isinstance(error, OverflowError):
         raise UsageError("a number is larger than a store can hold, which is 2^63 - 1") from None
     if isinstance(error, UnicodeEncodeError):
@@ -77,17 +83,15 @@ def raise_ours(error: Exception, path: Path) -> NoReturn:
     if isinstance(error, UnicodeDecodeError) or "decode to UTF-8" in str(error):
         raise StoreCorrupt(_DAMAGED.format(path=path, error="it holds a text that is no UTF-8")) from None
     if _NOT_AS_MADE.match(str(error)):
-        raise StoreCorrupt(_DAMAGED.format(path=path, error=error)) from error
+        of_statement = getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_ERROR
+        raise (NotAsMade if of_statement else StoreCorrupt)(_DAMAGED.format(path=path, error=error)) from error
     if (broken := _BROKEN.match(str(error))) and is_derived(broken[1]):
         raise StoreCorrupt(CONTRADICTS.format(place=path, error=error)) from error
     if isinstance(error, sqlite3.IntegrityError):
         raise UsageError(f"{path} does not take such a row: {error}") from error
     if str(error) == _CLOSED:
         raise StoreError(f"{path} was closed; open it again") from error
-    code = getattr(error, "sqlite_errorcode", None)
-    if code is None or code & 0xFF not in _BY_CODE:
-        raise error
-    kind, sentence = _BY_CODE[code & 0xFF]
+    kind, sentence = _BY_CODE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, _REFUSED)
     raise kind(sentence.format(path=path, error=error)) from error
 
 

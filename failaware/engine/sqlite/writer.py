@@ -25,6 +25,7 @@ from failaware.engine.sqlite.lock_fairness import Turns
 from failaware.engine.sqlite.permissions import warn_if_exposed
 from failaware.engine.sqlite.reader import OfAFile
 from failaware.errors import (
+    StatementError,
     StoreError,
     StoreMissing,
     TransactionEnded,
@@ -168,7 +169,8 @@ class SqliteWriter(OfAFile):
 
     def _check_mark(self) -> None:
         """Refuse to add to what another version of failaware has derived since this store was opened."""
-        marks = self._db.execute(derivation.MARK).fetchall()  # in a transaction that has the lock: no need to wait
+        with in_our_words(self.path):
+            marks = self._db.execute(derivation.MARK).fetchall()  # in a transaction that has the lock: no need to wait
         if marks != self._mark:
             derivation.check_unchanged(self._projection.mark, marks, str(self.path))
             self._mark = marks
@@ -182,8 +184,9 @@ class SqliteWriter(OfAFile):
             result = job()
             self.execute("COMMIT")
         except BaseException:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
+            with in_our_words(self.path):
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
             raise
         self._must_stand_there()
         self._commits += 1
@@ -235,7 +238,7 @@ class SqliteWriter(OfAFile):
     def _end_part(self, statement: str) -> None:
         try:
             self.execute(statement)
-        except sqlite3.OperationalError as error:
+        except StatementError as error:
             if "no such savepoint" not in str(error):
                 raise
             raise TransactionEnded(f"{self.path}: a statement in the transaction ended it") from error
