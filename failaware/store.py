@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from failaware.capture.attempting import Attempting, attempted
-from failaware.capture.json_values import shown
+from failaware.capture.json_values import short_repr
 from failaware.capture.record import MAX_PAYLOAD_BYTES, event_numbers, in_microseconds, parse_time
 from failaware.derive.fold import derive_again
 from failaware.derive.grouping.groups import GroupingRules
@@ -356,7 +356,7 @@ class Store:
         if isinstance(item, Mapping):
             return self.session.recorder.from_mapping(item, now=self.session.clock())
         if not isinstance(item, tuple | list) or len(item) != 2:
-            raise UsageError(f"an event is a (type, payload) pair or a dict with a type, not {shown(item)[:60]}")
+            raise UsageError(f"an event is a (type, payload) pair or a dict with a type, not {short_repr(item)[:60]}")
         event_type, payload = item
         return self.session.recorder.event(event_type, payload, now=self.session.clock())
 
@@ -364,7 +364,7 @@ class Store:
         return self.session.read(lambda db: append.recorded(db, event_id))
 
     def _who(self, by: str | None) -> str:
-        return self.session.recorder.said("by", whoami() if by is None else by)
+        return self.session.recorder.decision_text("by", whoami() if by is None else by)
 
     def _decide(self, kind: DecisionKind, event_ids: Iterable[int], because: str, by: str | None) -> None:
         ids, who, now = event_numbers(event_ids), self._who(by), self.session.clock()

@@ -1,4 +1,4 @@
-"""From a call, an exception, a program's end or a text to a fact: validated, masked and bounded.
+"""Turns a call, an exception, an exit status or a text into a fact: validated, masked and bounded.
 
-Below the store; nothing that a user's object does may get in the way. May touch: what it describes. No SQL, no clock.
+Below the store: no SQL, no clock. Nothing that a user's object does may prevent that a failure is recorded.
 """

@@ -1,7 +1,7 @@
-"""What the caller tries itself: a block or a function whose success or exception is recorded, and re-raised untouched.
+"""Attempts made by the caller: records how a block or a function ends, and re-raises its exception unchanged.
 
-Event and attempt are written together when the block ends, in one transaction; a process that is killed inside it
-leaves nothing behind.
+The event and its attempt are written in one transaction when the block ends. A process that is killed before that
+leaves nothing in the store.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ _END = object()
 
 
 class Attempting:
-    """One try, as a context manager, plain or async; `event_id` is known once the block has ended."""
+    """One attempt, as a context manager, plain or async. `event_id` is set when the block ends."""
 
     def __init__(
         self,
@@ -38,10 +38,10 @@ class Attempting:
         """Use `Store.attempt`.
 
         Args:
-            event: what is attempted; it is detected when the block begins.
-            write: appends the event with an attempt that began when it was detected and ends now; returns its id.
-            masker: takes the secrets out of an exception.
-            check: raises, before the block begins, if the event cannot be recorded.
+            event: what is attempted; the block sets `occurred_at` and `detected_at` when it begins.
+            write: appends the event with an attempt that began at `detected_at` and ends now; returns the event's id.
+            masker: masks secrets in the exception.
+            check: raises KeyConflict, before the block begins, if the key belongs to an event of another type.
             clock: µs since the epoch.
         """
         self.event_id: int | None = None
@@ -54,7 +54,7 @@ class Attempting:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        if not _is_left_open(error):
+        if not _is_cancelled(error):
             self._record(self._failure(error))
 
     async def __aenter__(self) -> Self:
@@ -66,12 +66,12 @@ class Attempting:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
     ) -> None:
-        if not _is_left_open(error):
-            failure = self._failure(error)  # here: the exception's objects may belong to this thread
+        if not _is_cancelled(error):
+            failure = self._failure(error)  # the exception's objects may belong to this thread
             await _in_thread(lambda: self._record(failure))
 
     def _begin(self) -> None:
-        """Begin a block now, which may be long after the attempt was made, or the next of several blocks."""
+        """Set the times: the block may begin long after `Store.attempt` was called, and one object may run several."""
         now = self._clock()
         self._event = self._event._replace(occurred_at=now, detected_at=now)
         self.event_id = None
@@ -81,33 +81,33 @@ class Attempting:
             self._check(self._event)
         except KeyConflict:
             raise
-        except Exception:  # noqa: BLE001 - the block comes first; what is wrong with the store is said at its end
+        except Exception:  # noqa: BLE001 - the block must run; `_record` reports what is wrong with the store
             return
 
     def _failure(self, error: BaseException | None) -> Failure | None:
         return describe(error, masker=self._masker) if error is not None and _is_failure(error) else None
 
     def _record(self, failure: Failure | None) -> None:
-        """Write the outcome; what is wrong with the store must not change it."""
+        """Write the outcome. An error of the store becomes a warning."""
         try:
             self.event_id = self._write(self._event, failure)
-        except Exception as unwritten:  # noqa: BLE001 - what the block returned or raised matters more
+        except Exception as error:  # noqa: BLE001 - it must not replace what the block returned or raised
             outcome = "a success" if failure is None else "a failure"
-            warn(f"failaware could not record {outcome}: {text_of(unwritten)}", RuntimeWarning)
+            warn(f"failaware could not record {outcome}: {text_of(error)}", RuntimeWarning)
 
 
 async def _in_thread(job: Callable[[], None]) -> None:
-    """Run a job of the store, which may be busy, without holding up the event loop."""
+    """Run a job in a thread: a locked store must not block the event loop."""
     import asyncio
 
     try:
         await asyncio.to_thread(job)
-    except RuntimeError:  # another library's loop, or one that takes no more work
+    except RuntimeError:  # the loop of another library, or one that is shutting down
         job()
 
 
 def attempted(begin: Callable[[Any], Attempting], payload: Callable[..., Any] | None) -> Callable[[F], F]:
-    """A decorator that makes every call of a function an attempt; `begin` starts one with a payload."""
+    """Return a decorator that makes every call of a function an attempt. `begin` starts one with a payload."""
 
     def decorate(function: F) -> F:
         if isinstance(function, staticmethod | classmethod):
@@ -117,11 +117,11 @@ def attempted(begin: Callable[[Any], Attempting], payload: Callable[..., Any] | 
         signature = guarded(lambda: inspect.signature(function), None)  # some functions written in C have none
 
         def start(*args: Any, **kwargs: Any) -> Attempting:
-            given = _payload(payload or functools.partial(_arguments, signature), args, kwargs)
+            call_payload = _payload(payload or functools.partial(_arguments, signature), args, kwargs)
             try:
-                return begin(given)
-            except PayloadError as refused:
-                return begin({"arguments": f"not recorded: {refused}"})
+                return begin(call_payload)
+            except PayloadError as error:
+                return begin({"arguments": f"not recorded: {error}"})
 
         return functools.wraps(function)(_wrapper(function, start))  # type: ignore[return-value]
 
@@ -138,34 +138,34 @@ def _wrapper(function: Callable[..., Any], start: Callable[..., Attempting]) -> 
     generates = _generates(function)
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        with contextlib.ExitStack() as ends:
-            attempt = ends.enter_context(start(*args, **kwargs))
+        with contextlib.ExitStack() as stack:
+            attempt = stack.enter_context(start(*args, **kwargs))
             result = function(*args, **kwargs)
             wrapper = _wrapper_of(result, generates=generates)
             if wrapper is None:
                 return result
-            ends.pop_all()  # the work is still to be done, and ends the attempt
+            stack.pop_all()  # the work is not done yet: the attempt ends with it
             return wrapper(lambda: result, lambda: attempt)()
 
     return call
 
 
 def _is_awaited(function: Callable[..., Any]) -> bool:
-    """Whether a generator function is a coroutine function of the old kind (`types.coroutine`)."""
+    """Whether a generator function is a generator-based coroutine (`types.coroutine`)."""
     code = getattr(function, "__code__", None)
     return code is not None and bool(code.co_flags & inspect.CO_ITERABLE_COROUTINE)
 
 
 def _generates(function: Callable[..., Any]) -> bool:
-    """Whether a callable object's `__call__`, or the function that another decorator wraps, is a generator function."""
-    made_of: list[object] = [type(function).__call__, guarded(lambda: inspect.unwrap(function), None)]
-    return any(inspect.isgeneratorfunction(one) or inspect.isasyncgenfunction(one) for one in made_of)
+    """Whether the `__call__` of an object, or the function inside another decorator, is a generator function."""
+    candidates: list[object] = [type(function).__call__, guarded(lambda: inspect.unwrap(function), None)]
+    return any(inspect.isgeneratorfunction(item) or inspect.isasyncgenfunction(item) for item in candidates)
 
 
 def _wrapper_of(result: Any, *, generates: bool) -> Callable[..., Callable[..., Any]] | None:
-    """What wraps a result that only begins the work; None of any other.
+    """Return the wrapper for a result whose work is still to be done, or None.
 
-    A coroutine can be awaited once. A generator may be shared, so it must be this function's own (`generates`).
+    A coroutine can be awaited only once. A generator may be shared, so it must be this function's own (`generates`).
     """
     if inspect.iscoroutine(result) or (inspect.isgenerator(result) and inspect.isawaitable(result)):
         return _coroutine
@@ -196,40 +196,42 @@ def _async_generator(function: Callable[..., Any], start: Callable[..., Attempti
     async def generate_async(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         async with start(*args, **kwargs), contextlib.aclosing(function(*args, **kwargs)) as inner:
             step = inner.asend(None)
-            while (item := await _next(step)) is not _END:  # what `yield from` is for plain generators
+            while (item := await _next(step)) is not _END:  # `yield from`, which async generators do not have
                 try:
                     step = inner.asend((yield item))
                 except GeneratorExit:
                     raise
-                except BaseException as thrown:  # noqa: BLE001 - theirs to handle
+                except BaseException as thrown:  # noqa: BLE001 - for the function to handle
                     step = inner.athrow(thrown)
 
     return generate_async
 
 
 async def _next(step: Awaitable[Any]) -> Any:
-    """What an async generator yields next, or _END."""
+    """Return the next item of an async generator, or _END."""
     try:
         return await step
     except StopAsyncIteration:
         return _END
 
 
-def _is_left_open(error: BaseException | None) -> bool:
-    """Whether a block ended neither well nor badly: its task was cancelled."""
+def _is_cancelled(error: BaseException | None) -> bool:
+    """Whether the task was cancelled, which is neither a success nor a failure of the block."""
     return error is not None and was_cancelled(error)
 
 
 def _is_failure(error: BaseException) -> bool:
-    """Leaving early is none: sys.exit(0), or a generator that nobody reads to its end."""
+    """Whether an exception is a failure; sys.exit(0) and closing a generator early are not."""
     if is_a(error, SystemExit):
         code = guarded(lambda: error.code, "")  # type: ignore[attr-defined]
-        return not (code is None or (is_a(code, int) and int(code) == 0))  # of anything else, 0.0 too, Python makes 1
+        return not (
+            code is None or (is_a(code, int) and int(code) == 0)
+        )  # Python exits with 1 for anything else, even 0.0
     return not is_a(error, GeneratorExit)
 
 
 def _payload(make: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """What is made of a call's arguments, as JSON; the function must be called whatever they are."""
+    """Return the payload made of a call's arguments. It never fails: the function must be called in any case."""
     try:
         return as_json(make(*args, **kwargs))
     except BaseException as error:
@@ -239,11 +241,11 @@ def _payload(make: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, 
 
 
 def _arguments(signature: inspect.Signature | None, /, *args: Any, **kwargs: Any) -> dict[str, Any]:
-    """The call's arguments by name, without self or cls; by place where the function does not tell their names."""
+    """Return a call's arguments by name, without self and cls, or by position when there is no signature."""
     if signature is None:
         return {"args": args, "kwargs": kwargs}
     try:
         bound = signature.bind(*args, **kwargs).arguments
-    except TypeError:  # the call itself will say so
+    except TypeError:  # the call raises the same
         return {}
     return {name: value for name, value in bound.items() if name not in {"self", "cls"}}

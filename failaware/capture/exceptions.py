@@ -1,8 +1,8 @@
-"""From an exception to a failure: its type, message and traceback, bounded, masked and fit to be stored.
+"""Turns an exception into a failure: type, message and traceback, masked, bounded and valid UTF-8.
 
-Each part is guarded by itself: an exception may fail in `__str__`, in any attribute, in its notes, causes or members,
-and loses that part alone. The traceback is made by walking the frames, with the source lines cached by code object and
-line: some thirty times cheaper than the traceback module, and it looks the same but for the `^^^^` marks.
+Each part is guarded separately: an exception may raise in `__str__`, in any attribute, in its notes, causes or members,
+and then only that part is missing. The traceback is formatted by walking the frames, with source lines cached by code
+object and line: about thirty times cheaper than the traceback module, with the same output except the `^^^^` marks.
 """
 
 from collections import deque
@@ -27,24 +27,24 @@ from failaware.model import ERROR_HERE, MEMBER, Failure
 from failaware.text import bounded, storable
 
 MAX_MESSAGE = 8_192
-"""Characters of an error message that are kept, its two ends."""
+"""Longest error message, in characters; of a longer one, the start and the end are kept."""
 
 MAX_TRACEBACK = 65_536
-"""Characters of a traceback that are kept, its two ends."""
+"""Longest traceback, in characters; of a longer one, the start and the end are kept."""
 
 MAX_NAME = 512
-"""Characters of an error type or a fingerprint that are kept."""
+"""Longest error type and fingerprint, in characters; of a longer one, the start and the end are kept."""
 
 _HEAD_FRAMES, _TAIL_FRAMES = 10, 30
-_MAX_CHAIN = 20  # exceptions of one chain, and members of one group, that are shown
-_MAX_WALK = 10_000  # exceptions of one chain that are walked to its root
-_MAX_MEMBERS, _MAX_LEVELS = 200, 10  # of all groups together that are shown, and of groups in groups
+_MAX_CHAIN = 20  # exceptions shown of one chain, and members of one group
+_MAX_WALK = 10_000  # exceptions followed in one chain
+_MAX_MEMBERS, _MAX_LEVELS = 200, 10  # members shown of all groups together, and levels of nested groups
 _MAX_NOTES = 100
 _CACHE_SIZE = 4_096
 _CAUSE = "\nThe above exception was the direct cause of the following exception:\n\n"
 _CONTEXT = "\nDuring handling of the above exception, another exception occurred:\n\n"
 
-# The interpreter's own slots: a class may have attributes of its own under these names, which may raise.
+# The interpreter's own slots: a class may define attributes with these names, which may raise.
 _cause_of: Callable[[BaseException], BaseException | None] = BaseException.__dict__["__cause__"].__get__
 _context_of: Callable[[BaseException], BaseException | None] = BaseException.__dict__["__context__"].__get__
 _hides_context: Callable[[BaseException], bool] = BaseException.__dict__["__suppress_context__"].__get__
@@ -54,27 +54,27 @@ _lines: dict[tuple[str, CodeType, int | None], str] = {}
 
 
 class TextMasker(Protocol):
-    """What takes secrets out of texts."""
+    """Masks secrets in texts."""
 
     def mask_text(self, text: str) -> tuple[str, int]:
-        """The text without its secrets, and how many there were."""
+        """Return the text with its secrets masked, and how many there were."""
 
     def __hash__(self) -> int:
-        """Maskers that mask alike may be equal."""
+        """Hash it: results are cached by masker. Maskers that mask the same may be equal."""
 
 
 def describe(
     error: BaseException, *, masker: TextMasker | None = None, traceback: TracebackType | None = None
 ) -> Failure:
-    """What is kept of an exception, whatever it is: where nothing else can be said of it, its type.
+    """Return the failure that an exception describes; only its type if nothing else can be read.
 
     Args:
-        error: any exception, also one that fails in each of its methods, or whose chain is circular or endless.
-        masker: takes the secrets out of the message and the traceback.
-        traceback: where its traceback begins, when that is not where the exception itself says.
+        error: any exception; its methods may raise, and its chain may be circular or endless.
+        masker: masks secrets in the message and the traceback.
+        traceback: where the traceback begins, if not at `error.__traceback__`.
 
     Raises:
-        KeyboardInterrupt, SystemExit: only from a signal that arrived meanwhile.
+        KeyboardInterrupt, SystemExit: only from a signal that arrives meanwhile.
     """
     try:
         return failure(
@@ -101,65 +101,65 @@ def failure(
     cause: str | None = None,
     fingerprint: str | None = None,
 ) -> Failure:
-    """A failure fit to be stored, of texts that may hold anything: masked, bounded, valid UTF-8."""
+    """Return a failure of any texts: masked, bounded and valid UTF-8."""
     return Failure(
-        _kept_again(error_type, MAX_NAME, masker),
-        _kept(message, MAX_MESSAGE, masker),
-        traceback and _kept_again(traceback, MAX_TRACEBACK, masker),
-        cause and _kept(cause, MAX_MESSAGE, masker),
-        fingerprint and _kept(fingerprint, MAX_NAME, masker),
+        _cached(error_type, MAX_NAME, masker),
+        _masked_and_bounded(message, MAX_MESSAGE, masker),
+        traceback and _cached(traceback, MAX_TRACEBACK, masker),
+        cause and _masked_and_bounded(cause, MAX_MESSAGE, masker),
+        fingerprint and _masked_and_bounded(fingerprint, MAX_NAME, masker),
     )
 
 
-def _kept(text: str, limit: int, masker: TextMasker | None) -> str:
+def _masked_and_bounded(text: str, limit: int, masker: TextMasker | None) -> str:
     if masker is not None:
-        text, _ = masker.mask_text(bounded(text, 4 * limit))  # what is cut here is cut again below
+        text, _ = masker.mask_text(bounded(text, 4 * limit))  # masking is slow; the result is cut below
     return bounded(storable(text), limit)
 
 
-_kept_again = lru_cache(maxsize=64)(_kept)
-"""As `_kept`, for what failures at one place share: to look a traceback through takes longer than all else."""
+_cached = lru_cache(maxsize=64)(_masked_and_bounded)
+"""Cached, since failures at one place share their type and traceback, and masking a traceback is slow."""
 
 
 def was_cancelled(error: BaseException) -> bool:
-    """Whether all that happened is that the task itself was cancelled; also of a group of such exceptions only."""
-    waiting, seen = [error], set[int]()
-    while waiting:
-        current = waiting.pop()
+    """Whether an exception only says that the task was cancelled, or is a group of nothing but such exceptions."""
+    remaining, seen = [error], set[int]()
+    while remaining:
+        current = remaining.pop()
         members = _members(current)
         if not members and (is_a(current, Exception) or not is_cancellation(type(current))):
             return False
         if id(current) not in seen:
             seen.add(id(current))
-            waiting += members
+            remaining += members
     return True
 
 
 def _fingerprint(error: BaseException) -> str | None:
-    """What the handler says that this failure is like."""
+    """Return the fingerprint that the handler set on the exception, if any."""
     given = getattr(error, "failaware_fingerprint", None)
     return plain(given) if is_a(given, str) else None  # type: ignore[arg-type]
 
 
 def _cause(error: BaseException) -> str | None:
-    """What an explicit chain (`raise … from …`) or a group goes back to; None of an exception that stands alone."""
+    """Return the root causes of an explicit chain (`raise … from …`) or a group; None if it has neither."""
     roots = _roots(error)
     causes = [_remote_cause(root) or (None if root is error else _type_and_message(root)) for root in roots]
     return MEMBER.join(dict.fromkeys(cause for cause in causes if cause)) or None
 
 
 def _roots(error: BaseException) -> list[BaseException]:
-    """Where the chains of an exception or of a group's members begin; each group is looked into once."""
+    """Return the first exceptions of the chains of an exception and of its members; each group is visited once."""
     roots: list[BaseException] = []
-    waiting, groups = [error], set[int]()
-    while waiting and len(roots) < _MAX_CHAIN and len(groups) < _MAX_MEMBERS:
-        root = _root(waiting.pop())
+    remaining, groups = [error], set[int]()
+    while remaining and len(roots) < _MAX_CHAIN and len(groups) < _MAX_MEMBERS:
+        root = _root(remaining.pop())
         members = _members(root)
         if not members:
             roots.append(root)
         elif id(root) not in groups:
             groups.add(id(root))
-            waiting += reversed(members[:_MAX_CHAIN])
+            remaining += reversed(members[:_MAX_CHAIN])
     return [root for root in roots if not is_mechanism(type(root))] or roots or [error]
 
 
@@ -174,7 +174,7 @@ def _root(error: BaseException) -> BaseException:
 
 
 def _remote_cause(error: BaseException) -> str | None:
-    """What an exception that came out of another process goes back to there; its text is all that is left of that."""
+    """Return the root cause, in the other process, of an exception raised there; only its text is available."""
     remote = _cause_of(error)
     return last_cause(_message(remote)) if remote is not None and is_remote_traceback(type(remote)) else None
 
@@ -193,7 +193,7 @@ def _message(error: BaseException) -> str:
 
 
 class _Text:
-    """The text of one traceback, with its chains and groups; each exception is shown once."""
+    """Formats one traceback with its chains and groups. Each exception is shown once."""
 
     def __init__(self) -> None:
         self._seen: set[int] = set()
@@ -202,7 +202,7 @@ class _Text:
     def chain(
         self, error: BaseException, named: str | None = None, traceback: TracebackType | None = None
     ) -> Iterator[str]:
-        """The exceptions that led here, oldest first, joined by Python's own sentences; the last one is `named`."""
+        """Yield a chain of exceptions, oldest first, joined by Python's sentences; `named` replaces the last one."""
         links = self._links(error)
         left_out = len(links) - _MAX_CHAIN
         for position, (link, joint) in enumerate(reversed(links)):
@@ -217,7 +217,7 @@ class _Text:
             yield joint
 
     def _links(self, error: BaseException) -> list[tuple[BaseException, str]]:
-        """An exception and those before it, newest first, each with the words between it and the next."""
+        """Return a chain, newest first, each exception with the sentence between it and the next newer one."""
         links: list[tuple[BaseException, str]] = []
         current: BaseException | None = error
         joint = ""
@@ -256,7 +256,7 @@ class _Text:
 
 
 def _notes(error: BaseException) -> list[str]:
-    """What was added to an exception; `__notes__` may be anything, although `add_note` makes it a list of texts."""
+    """Return the notes of an exception; `__notes__` may be anything, although `add_note` makes a list of strings."""
     notes: Any = getattr(error, "__notes__", None)
     if notes is None:
         return []
@@ -274,32 +274,32 @@ def _frames(traceback: TracebackType) -> Iterator[str]:
         (head if count < _HEAD_FRAMES else tail).append(current)
         count += 1
         current = current.tb_next
-    yield from map(_place, head)
+    yield from map(_frame_text, head)
     if count > _HEAD_FRAMES + _TAIL_FRAMES:
         yield f"  ... {count - _HEAD_FRAMES - _TAIL_FRAMES:,} frames left out ...\n"
-    yield from map(_place, tail)
+    yield from map(_frame_text, tail)
 
 
-def _place(traceback: TracebackType) -> str:
-    """The two lines of a frame; code objects of two files are equal when all but their file is the same."""
+def _frame_text(traceback: TracebackType) -> str:
+    """Return the two lines of a frame. The key has the file's name: equal code objects may be of different files."""
     code, number = traceback.tb_frame.f_code, traceback.tb_lineno
-    place = (code.co_filename, code, number)
-    return _lines.get(place) or _remember(place, traceback.tb_frame)
+    key = (code.co_filename, code, number)
+    return _lines.get(key) or _cache_frame_text(key, traceback.tb_frame)
 
 
-def _remember(place: tuple[str, CodeType, int | None], frame: FrameType) -> str:
-    """The two lines of a frame, kept for the next failure at the same place."""
-    file, code, number = place
+def _cache_frame_text(key: tuple[str, CodeType, int | None], frame: FrameType) -> str:
+    """Format the two lines of a frame and cache them."""
+    file, code, number = key
     source = "" if number is None else guarded(lambda: _source_line(file, number, frame), "")
     text = f'  File "{file}", line {number or "?"}, in {code.co_name}\n' + (f"    {source}\n" if source else "")
     if len(_lines) >= _CACHE_SIZE:
         _lines.clear()
-    _lines[place] = text
+    _lines[key] = text
     return text
 
 
 def _source_line(file: str, number: int, frame: FrameType) -> str:
     import linecache
 
-    linecache.checkcache(file)  # the file may have changed since another of its lines was read
+    linecache.checkcache(file)  # the file may have changed since it was cached
     return linecache.getline(file, number, frame.f_globals).strip()

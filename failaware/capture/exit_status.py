@@ -1,7 +1,7 @@
-"""What a program leaves behind as a failure: its exit status or signal, and the end of what it wrote.
+"""Turns the end of a program into a failure: its exit status or signal, and the last of its output.
 
-A Python traceback at the end of standard error gives its own type and message; else the last line that says what is
-wrong does.
+The type and message are those of a Python traceback at the end of standard error; otherwise the message is the last
+line that looks like an error.
 """
 
 import re
@@ -15,10 +15,10 @@ from failaware.model import Failure
 from failaware.text import without_escapes
 
 TAIL = 16_384
-"""Bytes of each stream that are kept, its end."""
+"""Bytes kept from the end of each stream."""
 
-_SEEN = 60  # lines at the end of standard error among which the one that says what is wrong is looked for
-_WRONG = re.compile(
+_LAST_LINES = 60  # lines of a stream's end that are searched for an error
+_ERROR_WORDS = re.compile(
     r"\b(?:error|fatal|fail(?:s|ed|ure)?|panic(?:ked)?|\w*exception|abort(?:ed|ing)?|cannot|can't|could not|denied"
     r"|refused|not found|no such|invalid|unable|timed out|timeout|critical|caused by|unrecognized|unknown)\b"
     r"|\w+Error\b",
@@ -30,9 +30,10 @@ _HARMLESS = re.compile(r"\b(?:0|no) (?:\w+ )?(?:errors?|failures?|failed)\b", re
 class Ended(NamedTuple):
     """How one run of a program ended.
 
-    `status` is the exit status, or minus the signal that killed it, as subprocess has it. `limit` says how long it was
-    given, when it was stopped for taking longer. `unstartable` says why it did not even begin. `out` and `err` are the
-    ends of what it wrote; with `one_stream`, where both go to one file, `err` is that of both. Times are in µs.
+    `status` is the exit status, or minus the number of the signal that killed it, as in subprocess. `limit` is the
+    time limit, as text, if the program was stopped for exceeding it. `unstartable` is the reason why it could not be
+    started. `out` and `err` are the last bytes of its streams; with `one_stream` both go to one file, and `err` is the
+    end of that. Times are in µs since the epoch.
     """
 
     status: int
@@ -46,40 +47,40 @@ class Ended(NamedTuple):
 
     @property
     def exit_status(self) -> int:
-        """As a shell gives it: 128 + signal of a killed program; 124, as of timeout(1), of one that took too long."""
+        """The exit status as a shell reports it: 128 + signal if killed; 124, as timeout(1), if it took too long."""
         if self.limit is not None:
             return 124
         return 128 - self.status if self.status < 0 else self.status
 
 
 def describe_end(end: Ended, *, masker: Masker) -> Failure | None:
-    """What is kept of a run; None when it succeeded.
+    """Return the failure of a run, or None if it succeeded.
 
-    The type is that of a Python traceback, or ExitStatus, Killed, TimedOut or NotStarted.
+    The error type is that of a Python traceback, or ExitStatus, Killed, TimedOut or NotStarted.
     """
     if end.exit_status == 0:
         return None
-    err = _legible(end.err)
-    error_type, message, cause = _what(end, err)
-    return failure(error_type, message, _kept(end, err), cause=cause, masker=masker)
+    err = _decoded(end.err)
+    error_type, message, cause = _summary(end, err)
+    return failure(error_type, message, _streams(end, err), cause=cause, masker=masker)
 
 
-def _what(end: Ended, err: str) -> tuple[str, str, str | None]:
-    """Type, message and root cause."""
+def _summary(end: Ended, err: str) -> tuple[str, str, str | None]:
+    """Return error type, message and root cause."""
     if end.unstartable is not None:
         return "NotStarted", end.unstartable, None
     if end.limit is not None:
-        return "TimedOut", f"not done within {end.limit}: {_ending(end)}", None
+        return "TimedOut", f"not done within {end.limit}: {_status_text(end)}", None
     if end.status < 0:
-        return "Killed", _ending(end), None
-    said_by_python = _raised(err)
-    if said_by_python is not None:
-        return said_by_python
-    said = _said(err) or _said(_legible(end.out))
-    return "ExitStatus", f"exit status {end.status}" + (f": {said}" if said else ""), None
+        return "Killed", _status_text(end), None
+    from_traceback = _last_traceback(err)
+    if from_traceback is not None:
+        return from_traceback
+    line = _error_line(err) or _error_line(_decoded(end.out))
+    return "ExitStatus", f"exit status {end.status}" + (f": {line}" if line else ""), None
 
 
-def _ending(end: Ended) -> str:
+def _status_text(end: Ended) -> str:
     if end.status >= 0:
         return f"exit status {end.status}"
     try:
@@ -88,41 +89,41 @@ def _ending(end: Ended) -> str:
         return f"killed by signal {-end.status}"
 
 
-def _kept(end: Ended, err: str) -> str | None:
-    """The ends of both streams, where a traceback stands: the one that says more is last."""
+def _streams(end: Ended, err: str) -> str | None:
+    """Return the ends of both streams, kept in place of a traceback; standard error, which says more, is last."""
     last = "output" if end.one_stream else "standard error"
-    parts = [(name, text) for name, text in (("standard output", _legible(end.out)), (last, err)) if text]
+    parts = [(name, text) for name, text in (("standard output", _decoded(end.out)), (last, err)) if text]
     if not parts:
         return None
-    return "\n".join(f"── end of {name}, {_ending(end)}\n{text}" for name, text in parts)
+    return "\n".join(f"── end of {name}, {_status_text(end)}\n{text}" for name, text in parts)
 
 
-def _legible(tail: bytes) -> str:
-    """A tail as text: whole lines, without colours, and of a line that was written over its last form."""
+def _decoded(tail: bytes) -> str:
+    """Decode the end of a stream: whole lines, without colors; of a line that was overwritten (CR), its last form."""
     if len(tail) >= TAIL:
-        tail = tail.partition(b"\n")[2] or tail  # the first line is cut
+        tail = tail.partition(b"\n")[2] or tail  # the first line is incomplete
     text = without_escapes(tail.decode("utf-8", "backslashreplace"))
     return "\n".join(line.rstrip("\r").rpartition("\r")[2].rstrip() for line in text.split("\n")).strip("\n")
 
 
-def _said(text: str) -> str | None:
-    """The last line that says what is wrong, or else the last one; with the next one where it ends in a colon."""
-    lines = [line for line in text.splitlines() if line.strip()][-_SEEN:]
+def _error_line(text: str) -> str | None:
+    """Return the last line that looks like an error, or the last line; with the next one if it ends in a colon."""
+    lines = [line for line in text.splitlines() if line.strip()][-_LAST_LINES:]
     if not lines:
         return None
-    telling = [
-        place
-        for place, line in enumerate(lines)
-        if not line[0].isspace() and _WRONG.search(line) and not _HARMLESS.search(line)
+    errors = [
+        number
+        for number, line in enumerate(lines)
+        if not line[0].isspace() and _ERROR_WORDS.search(line) and not _HARMLESS.search(line)
     ]
-    place = telling[-1] if telling else len(lines) - 1
-    if lines[place].endswith(":") and place + 1 < len(lines):
-        return f"{lines[place].strip()} {lines[place + 1].strip()}"
-    return lines[place].strip()
+    number = errors[-1] if errors else len(lines) - 1
+    if lines[number].endswith(":") and number + 1 < len(lines):
+        return f"{lines[number].strip()} {lines[number + 1].strip()}"
+    return lines[number].strip()
 
 
-def _raised(text: str) -> tuple[str, str, str | None] | None:
-    """Type, message and root cause of the traceback that standard error ends with, if it does."""
+def _last_traceback(text: str) -> tuple[str, str, str | None] | None:
+    """Return error type, message and root cause of the traceback at the end of standard error, if there is one."""
     start = text.rfind(TRACEBACK)
     if start < 0 or (start and text[start - 1] != "\n"):
         return None

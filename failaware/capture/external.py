@@ -1,4 +1,4 @@
-"""What others tried: an event together with the attempts that were made at it elsewhere."""
+"""Attempts made elsewhere: an event together with the attempts that another program made at it."""
 
 from typing import Any, NamedTuple
 
@@ -13,16 +13,16 @@ from failaware.model import UNNUMBERED, Failure, NewAttempt, NewEvent, Observed
 ELSEWHERE = "observed elsewhere: nobody here will retry it"
 
 
-class Read(NamedTuple):
-    """What was read at once: events, how many things are no failures, and what was refused, each with the reason."""
+class ParsedInput(NamedTuple):
+    """One parsed input: its events, how many entries are no failures, and the rejected parts, each with the reason."""
 
     events: list[Observed]
     ignored: int = 0
-    refused: tuple[tuple[bytes, str], ...] = ()
+    rejected: tuple[tuple[bytes, str], ...] = ()
 
 
 def reason(error: Exception) -> str:
-    """Why a line is not recorded."""
+    """Return why a line is not recorded."""
     if isinstance(error, FailawareError):
         return str(error)
     if isinstance(error, UnicodeDecodeError):
@@ -35,28 +35,28 @@ def reason(error: Exception) -> str:
 
 
 def failure_of_text(error_type: str, message: str, traceback: str, recorder: Recorder, *, untyped: str) -> Failure:
-    """A failure told in texts that may be empty: type and message are read out of the traceback where they are missing.
+    """Return a failure of texts that may be empty; a missing type or message is read from the traceback.
 
-    `untyped` is the type when nothing names one.
+    `untyped` is the error type if there is none.
     """
-    said = None if error_type and message else read_any_traceback(traceback)
-    if said is None:
+    parsed = None if error_type and message else read_any_traceback(traceback)
+    if parsed is None:
         first = next((line for line in traceback.splitlines() if line.strip() and line != TRACEBACK), "")
-        message, kept, cause = message or ("" if error_type else first.strip()), traceback, root_cause(traceback)
+        message, members, cause = message or ("" if error_type else first.strip()), traceback, root_cause(traceback)
     else:
-        error_type, message, cause = error_type or said.error_type, message or said.message, said.cause
-        kept = said.traceback if (error_type, message) == (said.error_type, said.message) else traceback
-    return failure(error_type or untyped, message, kept or None, cause=cause, masker=recorder.masker)
+        error_type, message, cause = error_type or parsed.error_type, message or parsed.message, parsed.cause
+        members = parsed.traceback if (error_type, message) == (parsed.error_type, parsed.message) else traceback
+    return failure(error_type or untyped, message, members or None, cause=cause, masker=recorder.masker)
 
 
 def observed(event: NewEvent, failure: Failure | None, *, worker: str = "observed", took: int = 0) -> Observed:
-    """An event with its one attempt, which began when the event occurred: DEAD, or SYNCED without a failure.
+    """Return an event with one attempt, which began when the event occurred: DEAD, or SYNCED without a failure.
 
     Args:
-        event: what was tried.
-        failure: how it failed; None when it succeeded.
-        worker: who tried it.
-        took: for how long, in µs.
+        event: what was attempted.
+        failure: how it failed; None if it succeeded.
+        worker: which program made the attempt.
+        took: duration in µs.
     """
     began = min(event.occurred_at, event.detected_at - took)  # another machine's clock may be ahead of ours
     return Observed(event, (attempt(failure, worker=worker, started_at=began, took=took),))
@@ -65,24 +65,24 @@ def observed(event: NewEvent, failure: Failure | None, *, worker: str = "observe
 def attempt(
     failure: Failure | None, *, worker: str, started_at: int, took: int, because: str = ELSEWHERE
 ) -> NewAttempt:
-    """One attempt made elsewhere, after which nobody there will try again; times in µs."""
+    """Return an attempt made elsewhere, after which no other follows; times in µs."""
     why = None if failure is None else because
     return NewAttempt(UNNUMBERED, failure, worker, started_at, started_at + max(0, took), None, why)
 
 
 def event_of(recorder: Recorder, event_type: str, payload: dict[str, Any], **about: Any) -> NewEvent:
-    """An event that tells of a failure, which must not be lost because of what it carries.
+    """Return an event with any payload: a failure must not be lost because of its payload.
 
-    The payload may hold anything: what is no JSON is kept as `as_json` has it. Of one that is too large the largest
-    members are left out, and named under `left_out`. The other arguments and errors are those of `Recorder.event`.
+    Values that are not JSON are converted by `as_json`. If the payload is too large, its largest members are left out
+    and listed under `left_out`. The other arguments and errors are those of `Recorder.event`.
     """
-    kept: dict[str, Any] = as_json(payload)
+    members: dict[str, Any] = as_json(payload)
     left_out: list[str] = []
     while True:
         try:
-            return recorder.event(event_type, kept | ({"left_out": left_out} if left_out else {}), **about)[0]
+            return recorder.event(event_type, members | ({"left_out": left_out} if left_out else {}), **about)[0]
         except PayloadError:
-            if not kept:
+            if not members:
                 raise
-            left_out.append(max(kept, key=lambda name: len(repr(kept[name]))))
-            del kept[left_out[-1]]
+            left_out.append(max(members, key=lambda name: len(repr(members[name]))))
+            del members[left_out[-1]]

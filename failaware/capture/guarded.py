@@ -1,7 +1,7 @@
-"""Asking a user's object about itself, which may fail in any way: each question has a default.
+"""Reads a user's object, which may raise anything: each read has a default.
 
-`__str__`, `__repr__`, `__getattr__`, properties and metaclasses are code of others. Where an object need not be asked,
-it is not: types, causes and tracebacks are read from the interpreter's own slots.
+`__str__`, `__repr__`, `__getattr__`, properties and metaclasses run code of others. Types, causes and tracebacks are
+read from the interpreter's own slots, which run none.
 """
 
 import threading
@@ -13,15 +13,15 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 traceback_of: Callable[[BaseException], TracebackType | None] = BaseException.__dict__["__traceback__"].__get__
-"""Where it was raised, as the interpreter knows it: a class may have an attribute of its own under this name."""
+"""The `__traceback__` slot; a class may define an attribute with this name."""
 _RAISE = opmap["RAISE_VARARGS"]
 
 
 def guarded(ask: Callable[[], T], default: T) -> T:
-    """What `ask` returns, or the default when it raises anything at all.
+    """Return `ask()`, or the default if it raises anything.
 
     Raises:
-        KeyboardInterrupt, SystemExit: only from a signal that arrived meanwhile: the process is to end.
+        KeyboardInterrupt, SystemExit: only from a signal that arrives meanwhile: the process has to end.
     """
     try:
         return ask()
@@ -32,25 +32,25 @@ def guarded(ask: Callable[[], T], default: T) -> T:
 
 
 def raised_by_signal(error: BaseException) -> bool:
-    """Whether a signal ended what was being done (Ctrl-C, `sys.exit` in a signal handler), not an object's own code."""
+    """Whether a signal raised it (Ctrl-C, `sys.exit` in a signal handler), and not the code of an object."""
     if not is_a(error, KeyboardInterrupt, SystemExit) or threading.current_thread() is not threading.main_thread():
         return False
-    places = _places(traceback_of(error))
-    if any(_was_given(inner.tb_frame, outer.tb_frame) for outer, inner in pairwise(places)):
+    entries = _entries(traceback_of(error))
+    if any(_is_handler_of(inner.tb_frame, outer.tb_frame) for outer, inner in pairwise(entries)):
         return True
-    return is_a(error, KeyboardInterrupt) and not (places and _raises(places[-1]))
+    return is_a(error, KeyboardInterrupt) and not (entries and _raises(entries[-1]))
 
 
-def _places(traceback: TracebackType | None) -> list[TracebackType]:
-    places = []
+def _entries(traceback: TracebackType | None) -> list[TracebackType]:
+    entries = []
     while traceback is not None:
-        places.append(traceback)
+        entries.append(traceback)
         traceback = traceback.tb_next
-    return places
+    return entries
 
 
-def _was_given(handler: FrameType, interrupted: FrameType) -> bool:
-    """Whether a function got its caller's frame as an argument, as only signal handlers do."""
+def _is_handler_of(handler: FrameType, interrupted: FrameType) -> bool:
+    """Whether a function has its caller's frame as an argument, as only signal handlers do."""
     arguments = handler.f_locals.values()
     return any(
         value is interrupted or (type(value) is tuple and any(item is interrupted for item in value))
@@ -58,40 +58,40 @@ def _was_given(handler: FrameType, interrupted: FrameType) -> bool:
     )
 
 
-def _raises(place: TracebackType) -> bool:
-    """Whether the code says `raise` here; where a signal interrupts, it says anything else."""
-    return place.tb_frame.f_code.co_code[place.tb_lasti] == _RAISE
+def _raises(entry: TracebackType) -> bool:
+    """Whether the code is at a `raise` statement; a signal interrupts it anywhere else."""
+    return entry.tb_frame.f_code.co_code[entry.tb_lasti] == _RAISE
 
 
 def is_a(value: object, *kinds: type) -> bool:
-    """As isinstance, but not asking the value, whose `__class__` may lie or raise."""
+    """As isinstance, but without the value's `__class__`, which may lie or raise."""
     return issubclass(type(value), kinds)
 
 
 def type_name(kind: type) -> str:
-    """A type's qualified name; the built-in ones, and what a script defines itself, without their module.
+    """Return a type's qualified name, with its module unless that is builtins or __main__.
 
-    Read past the metaclass, which may have attributes of its own for these.
+    Read from the slots: a metaclass may define attributes with these names.
     """
     name, module = plain(_QUALNAME(kind)), guarded(lambda: _MODULE(kind), None)
     if module == "failaware.errors":
-        module = "failaware"  # where a handler imports Permanent and RetryAfter from
+        module = "failaware"  # handlers import Permanent and RetryAfter from it
     return name if type(module) is not str or module in ("builtins", "__main__") else f"{module}.{name}"
 
 
 def plain(text: str) -> str:
-    """A text as exactly str: a subclass may have methods of its own, and databases take some for other types."""
+    """Return a text as exactly str: a subclass may override methods, and database drivers may reject it."""
     return text if type(text) is str else str.__str__(text)
 
 
 def text_of(value: object) -> str:
-    """`str(value)`, or "<unprintable TYPE>" where that fails."""
+    """Return `str(value)`, or "<unprintable TYPE>" if that fails."""
     text = guarded(lambda: plain(str(value)), None)
     return f"<unprintable {short_name(type(value))}>" if text is None else text
 
 
 def short_name(kind: type) -> str:
-    """A type's name without its module."""
+    """Return a type's name without its module."""
     return plain(_NAME(kind))
 
 

@@ -1,4 +1,4 @@
-"""Any value as JSON can hold it, whatever it is: circular, deep, endless, or failing when it is asked."""
+"""Converts any value to JSON, even one that is circular, deep, endless, or raises when it is read."""
 
 import math
 from collections import deque
@@ -9,37 +9,37 @@ from typing import Any
 from failaware.capture.guarded import guarded, is_a, plain, short_name
 
 MAX_DEPTH = 60
-"""Levels of lists and dicts that are kept; what is deeper is named by its type."""
+"""Levels of lists and dicts that are kept; what is deeper becomes its type's name."""
 
 MAX_ITEMS = 100_000
-"""Values in all that are kept: a small structure may hold one list a million times."""
+"""Values that are kept in total: a small structure may contain one list a million times."""
 
 MAX_CHARACTERS = 64 * 1_048_576
 """Characters of all texts together that are kept, for the same reason."""
 
-_MAX_SHOWN = 200  # characters of a value that is no JSON
+_MAX_REPR = 200  # characters of the repr of a value that is not JSON
 _MAX_BITS = 14_000  # of an integer: about 4,200 digits, fewer than Python's limit for reading one (4,300)
-_MAX_MEMBERS = 1_000  # of what is kept as its repr, which takes as long as it has members
+_MAX_MEMBERS = 1_000  # of a value that is kept as its repr, whose cost grows with its members
 
 
 def as_json(value: Any) -> Any:
-    """A value as JSON can hold it; never raises.
+    """Return a value that JSON can represent; never raises.
 
-    What is no plain JSON value is kept as the first 200 characters of its repr, and where that fails as "<TYPE>". What
-    has no end is named instead: "<dict: circular>", "<list: nested too deeply>".
+    A value that is not JSON becomes the first 200 characters of its repr, or "<TYPE>" if that fails. A circular or very
+    deep one becomes its type and the reason: "<dict: circular>", "<list: nested too deeply>".
     """
     return _Conversion().convert(value)
 
 
 class _Conversion:
-    """One value's conversion: which containers it is in, and how much it may still keep."""
+    """Converts one value; tracks the containers it is inside, and how much may still be kept."""
 
     def __init__(self) -> None:
         self._inside: set[int] = set()
         self._items, self._characters = MAX_ITEMS, MAX_CHARACTERS
 
     def convert(self, value: Any) -> Any:
-        """The value, or what stands for it."""
+        """Return the value, or its replacement."""
         if value is None or value is True or value is False:
             return value
         if is_a(value, str):
@@ -51,7 +51,7 @@ class _Conversion:
             return number if math.isfinite(number) else repr(number)
         if is_a(value, list, tuple, dict):
             return self._container(value)
-        return shown(value)
+        return short_repr(value)
 
     def _text(self, text: str) -> str:
         self._characters -= len(text)
@@ -66,7 +66,7 @@ class _Conversion:
         unreadable = object()
         kept = guarded(lambda: self._dict(value) if is_a(value, dict) else self._list(value), unreadable)
         self._inside.discard(id(value))
-        return shown(value) if kept is unreadable else kept
+        return short_repr(value) if kept is unreadable else kept
 
     def _list(self, value: Iterable[Any]) -> list[Any]:
         kept = []
@@ -85,7 +85,7 @@ class _Conversion:
                 break
             text = _name(name)
             while text in kept:
-                text += "'"  # 1 and "1" are two names
+                text += "'"  # 1 and "1" are two keys
             kept[text] = self.convert(item)
         return kept
 
@@ -100,28 +100,28 @@ def _integer(number: int) -> int | str:
 
 
 def _name(name: object) -> str:
-    """A dict's key as a name."""
+    """Return a dict's key as text."""
     if is_a(name, str):
         return plain(name)  # type: ignore[arg-type]
     if is_a(name, int):
         return str(_integer(int.__int__(name)))  # type: ignore[arg-type]
-    return str(shown(name))
+    return str(short_repr(name))
 
 
-def shown(value: object) -> str:
-    """The first 200 characters of a value's repr, or "<TYPE>" where that fails."""
+def short_repr(value: object) -> str:
+    """Return the first 200 characters of a value's repr, or "<TYPE>" if that fails."""
     return guarded(lambda: _repr(value), f"<{short_name(type(value))}>")
 
 
 def _repr(value: Any) -> str:
     if is_a(value, bytes, bytearray):
-        value = bytes(islice(value, _MAX_SHOWN))
+        value = bytes(islice(value, _MAX_REPR))
     elif is_a(value, set, frozenset, deque) and len(value) > _MAX_MEMBERS:
         return _left_out(value, f"{len(value):,} members")
     elif is_a(value, BaseExceptionGroup):
-        return f"{short_name(type(value))}({str(value)!r})"  # its repr shows shared members again and again: 2^n times
-    return plain(repr(value))[:_MAX_SHOWN]
+        return f"{short_name(type(value))}({str(value)!r})"  # its repr repeats shared members: 2^n times
+    return plain(repr(value))[:_MAX_REPR]
 
 
-def _left_out(value: object, why: str) -> str:
-    return f"<{short_name(type(value))}: {why}>"
+def _left_out(value: object, reason: str) -> str:
+    return f"<{short_name(type(value))}: {reason}>"

@@ -1,10 +1,10 @@
-"""Type, message and root cause in the texts that PHP, Go, Ruby and Rust write of an exception or a panic."""
+"""Reads error type, message and root cause from the tracebacks of PHP, Go, Ruby and Rust."""
 
 import re
 from typing import NamedTuple
 
-_MAX_HEAD = 16_384  # characters that are looked at where a message may take several lines
-_MAX_LINE = 8_192  # characters of a line that is looked at
+_MAX_HEAD = 16_384  # characters searched for a message of several lines
+_MAX_LINE = 8_192  # characters searched of a line
 _PHP_STACK = re.compile(r"\n(?:Stack trace:\n|\n)?#0 ")
 _PHP_PLACE = re.compile(r"\S[^\n]*:\d+")
 _PHP_HEAD = re.compile(r"(?P<type>[A-Za-z_][\w\\]*)(?:: (?P<message>.*))?", re.DOTALL)
@@ -18,7 +18,7 @@ _RUST_END = re.compile(r"^(?:note: |stack backtrace:)", re.MULTILINE)
 
 
 class Raised(NamedTuple):
-    """What a text says was raised; `cause` is the root cause as "type: message"."""
+    """An exception or a panic read from a text; `cause` is the root cause as "type: message"."""
 
     error_type: str
     message: str
@@ -26,12 +26,12 @@ class Raised(NamedTuple):
 
 
 def read_other(text: str) -> Raised | None:
-    """What such a text tells; None where it is none."""
+    """Return the exception or panic in a text of one of these languages; None if there is none."""
     return _go(text) or _rust(text) or _php(text) or _ruby(text)
 
 
 def _php(text: str) -> Raised | None:
-    """The exceptions stand in the order in which they were thrown, each but the first after "Next"."""
+    """PHP writes exceptions in the order in which they were thrown, each except the first after "Next"."""
     thrown = [head for section in text.split("\n\nNext ") if (head := _php_head(section)) is not None]
     return _chained(thrown[::-1])
 
@@ -47,14 +47,13 @@ def _php_head(section: str) -> tuple[str, str] | None:
 
 
 def _go(text: str) -> Raised | None:
-    """A panic may be followed by another one, raised while it was handled."""
+    """A panic may be followed by another one that was raised while it was handled."""
     stack = _GO_STACK.search(text)
-    begun = text[: stack.start()] if stack else ""
-    heads = list(_GO_HEAD.finditer(begun[-_MAX_HEAD:]))
-    begun = begun[-_MAX_HEAD:]
-    ends = [*(head.start() for head in heads[1:]), len(begun)]
+    before = text[: stack.start()][-_MAX_HEAD:] if stack else ""
+    heads = list(_GO_HEAD.finditer(before))
+    ends = [*(head.start() for head in heads[1:]), len(before)]
     panics = [
-        (head["type"], _GO_REMARK.sub("", begun[head.end() : end]).strip())
+        (head["type"], _GO_REMARK.sub("", before[head.end() : end]).strip())
         for head, end in zip(heads, ends, strict=False)
     ]
     return _chained(panics[::-1])
@@ -67,10 +66,10 @@ def _ruby(text: str) -> Raised | None:
 
 
 def _ruby_head(line: str) -> tuple[str, str] | None:
-    """Type and message of a line such as "app.rb:3:in 'pay': declined (Card::Declined)"."""
+    """Return type and message of a line such as "app.rb:3:in 'pay': declined (Card::Declined)"."""
     place, _, method = line[:_MAX_LINE].rstrip().partition(":in ")
-    said = method.partition("': ")[2] if method[:1] in ("`", "'") else ""
-    message, _, error_type = said.removesuffix(")").rpartition(" (")
+    description = method.partition("': ")[2] if method[:1] in ("`", "'") else ""
+    message, _, error_type = description.removesuffix(")").rpartition(" (")
     is_head = not line[:1].isspace() and place.rpartition(":")[2].isdigit() and _RUBY_TYPE.fullmatch(error_type)
     return (error_type, message) if is_head else None
 
@@ -79,23 +78,23 @@ def _rust(text: str) -> Raised | None:
     head = _RUST_HEAD.search(text)
     if head is None:
         return None
-    said = text[head.end() :][:_MAX_HEAD]
-    end = _RUST_END.search(said)
-    said = said[: end.start()] if end else said
-    return Raised("panic", _rust_message(said.strip()), None)
+    description = text[head.end() :][:_MAX_HEAD]
+    end = _RUST_END.search(description)
+    description = description[: end.start()] if end else description
+    return Raised("panic", _rust_message(description.strip()), None)
 
 
-def _rust_message(said: str) -> str:
-    """What follows the place, which up to Rust 1.72 followed the message in quotes."""
-    message, _, place = said.rpartition("', ")
+def _rust_message(description: str) -> str:
+    """Return the message. Up to Rust 1.72 it is quoted and before the location; later it follows the location."""
+    message, _, place = description.rpartition("', ")
     if message.startswith("'") and _RUST_PLACE.fullmatch(place):
         return message[1:]
-    first, _, rest = said.partition("\n")
-    return rest if _RUST_PLACE.fullmatch(first.removesuffix(":")) else said
+    first, _, rest = description.partition("\n")
+    return rest if _RUST_PLACE.fullmatch(first.removesuffix(":")) else description
 
 
 def _chained(raised: list[tuple[str, str]]) -> Raised | None:
-    """What was raised last stands first, and what it goes back to last."""
+    """Combine a chain, newest first: the last one is the root cause."""
     if not raised:
         return None
     return Raised(*raised[0], ": ".join(filter(None, raised[-1])) if len(raised) > 1 else None)

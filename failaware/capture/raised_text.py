@@ -1,7 +1,7 @@
-"""Type, message and root cause of an exception of which only the text of its traceback is there.
+"""Reads error type, message and root cause from the text of a traceback.
 
-Read are Python's tracebacks, those of exception groups too; what has its frames on lines with "at": Java, Kotlin,
-Node.js, .NET; and PHP, Go, Ruby and Rust.
+Supported are Python, also exception groups; languages whose frames are on lines with "at": Java, Kotlin, Node.js, .NET;
+and PHP, Go, Ruby and Rust.
 """
 
 import re
@@ -11,10 +11,10 @@ from failaware.capture.other_tracebacks import read_other
 from failaware.capture.root_cause import TRACEBACK, cause_before, raised, root_cause
 from failaware.model import ERROR_HERE, MEMBER
 
-_MAX_READ = 1_048_576  # characters of a text that are looked at
-_MAX_HEAD = 16_384  # and before the first frame
+_MAX_READ = 1_048_576  # characters searched of a text
+_MAX_HEAD = 16_384  # and of its part before the first frame
 _TRACEBACK_LINE = re.compile(rf"^{re.escape(TRACEBACK)}$", re.MULTILINE)
-_SYNTAX_ERROR = re.compile(r'\s*File "[^"\n]+", line \d+\n')  # in the program's own file: without a heading
+_SYNTAX_ERROR = re.compile(r'\s*File "[^"\n]+", line \d+\n')  # in the program's own file: it has no heading
 _GROUP_LINE = re.compile(rf"^  \+ Exception Group {re.escape(TRACEBACK)}$", re.MULTILINE)
 _IN_GROUP = re.compile(r"^  \| (?P<type>[A-Za-z_][\w.]*)(?:: (?P<message>.*))?$", re.MULTILINE)
 _MEMBER_LINE = re.compile(r"^ +\+(?P<inner>-\+)?-{16} \d+ -{16}$")
@@ -31,9 +31,9 @@ _ALONE = re.compile(
 
 
 class RaisedText(NamedTuple):
-    """An exception of which only the text is there: type, message and root cause, and the whole traceback.
+    """An exception read from a text: error type, message, root cause, and the whole traceback.
 
-    In the traceback a mark stands for type and message, which may differ between failures at one place.
+    In the traceback, ERROR_HERE replaces type and message, which may differ between failures at one place.
     """
 
     error_type: str
@@ -43,7 +43,7 @@ class RaisedText(NamedTuple):
 
 
 def read_traceback(text: str) -> RaisedText | None:
-    """The exception that Python's traceback at the end of a text tells of; None where there is none."""
+    """Return the exception of the Python traceback at the end of a text; None if there is none."""
     starts = [match.start() for match in _TRACEBACK_LINE.finditer(text)]
     if not starts and _SYNTAX_ERROR.match(text):
         starts = [0]
@@ -55,12 +55,12 @@ def read_traceback(text: str) -> RaisedText | None:
 
 
 def read_python_traceback(text: str) -> RaisedText | None:
-    """As `read_traceback`, of exception groups too."""
+    """As `read_traceback`, also for exception groups."""
     return read_traceback(text) or _read_group(text)
 
 
 def read_any_traceback(text: str) -> RaisedText | None:
-    """The exception that a traceback tells of, in any of the languages that are understood."""
+    """Return the exception of a traceback in any of the supported languages; None if there is none."""
     text = text[:_MAX_READ].replace("\r\n", "\n")
     return read_python_traceback(text) or _read_other(text) or _read_frames(text) or _read_alone(text)
 
@@ -74,12 +74,12 @@ def _read_group(text: str) -> RaisedText | None:
 
 
 def _members(text: str) -> str | None:
-    """The root causes of a group, its members and theirs: what each numbered part names first, but for inner groups."""
+    """Return the root causes of a group: what each numbered part names first, except inner groups."""
     members: list[str | None] = []
     for line in text.splitlines():
         if number := _MEMBER_LINE.match(line):
             if number["inner"] and members:
-                members.pop()  # the group that it belongs to
+                members.pop()  # the group that contains it
             members.append(None)
         elif members and members[-1] is None and (named := _MEMBER.match(line)):
             members[-1] = named["raised"]
@@ -87,16 +87,16 @@ def _members(text: str) -> str | None:
 
 
 def _read_frames(text: str) -> RaisedText | None:
-    """What stands before the first line that begins with "at": the message may take several lines."""
+    """Read what is before the first line that begins with "at"; the message may have several lines."""
     first = _FIRST_FRAME.search("\n" + text)
     lines = [] if first is None else text[: max(first.start() - 1, 0)][-_MAX_HEAD:].split("\n")
-    heads = {place: match for place, line in enumerate(lines) if (match := _HEAD.match(line))}
-    named = [place for place, match in heads.items() if _NAMED.search(match["type"])]
-    saying = [place for place, match in heads.items() if match["message"]]
-    begin = [*(place for place in heads if place == 0), *saying[-1:], *named[-1:]]  # the last one is the surest
-    if not begin:
+    heads = {number: match for number, line in enumerate(lines) if (match := _HEAD.match(line))}
+    with_error_name = [number for number, match in heads.items() if _NAMED.search(match["type"])]
+    with_message = [number for number, match in heads.items() if match["message"]]
+    candidates = [*(0 for number in heads if number == 0), *with_message[-1:], *with_error_name[-1:]]
+    if not candidates:
         return None
-    head = _HEAD.fullmatch("\n".join(lines[begin[-1] :]))
+    head = _HEAD.fullmatch("\n".join(lines[candidates[-1] :]))
     if head is None:
         return None
     message = (head["message"] or "").partition("\n ---> ")[0].strip()
@@ -109,7 +109,7 @@ def _read_other(text: str) -> RaisedText | None:
 
 
 def _read_alone(text: str) -> RaisedText | None:
-    """A text without frames."""
+    """Read a text that is one line or message without frames."""
     alone = _ALONE.fullmatch(text.strip())
     return None if alone is None else _begun_by(text, alone["type"], (alone["message"] or "").strip(), None)
 

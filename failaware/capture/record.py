@@ -1,4 +1,4 @@
-"""From what a caller gives to an event that can be appended: validated, masked, bounded. Reads no clock."""
+"""Turns a caller's arguments into an event that can be appended: validated, masked and bounded. Reads no clock."""
 
 import json
 import math
@@ -20,23 +20,23 @@ from failaware.text import fitting, has_words, microseconds, misfit, storable
 MAX_PAYLOAD_BYTES = 1_048_576
 """The default limit for one payload: 1 MiB of JSON in UTF-8."""
 
-_MAX_DEPTH = 200  # levels of a payload: any process must be able to decode it, however deep its own stack is
-_MAX_DIGITS = sys.int_info.default_max_str_digits  # of an integer: more are refused by other processes' decoders
+_MAX_DEPTH = 200  # levels of a payload: any process must be able to decode it, even on a deep stack
+_MAX_DIGITS = sys.int_info.default_max_str_digits  # of an integer: other processes refuse to decode more
 _FIELDS = ("type", "payload", "key", "source", "occurred_at", "fingerprint")
-_MAX_SAID = 8_192  # characters of a reason
+_MAX_REASON = 8_192  # characters of a reason
 _MAX_NAME = 512  # characters of an event type, a key or a source
-_MILLISECONDS, _MICROSECONDS = 10**12, 10**14  # a number from here on is in this unit: seconds end with year 9999
+_MILLISECONDS, _MICROSECONDS = 10**12, 10**14  # a number from here on is in this unit; seconds end with the year 9999
 _NANOSECONDS = 10**18  # from September 2001 on; microseconds end with 2.5 × 10**17
-_UNMISTAKABLE = "March 1973"  # 10^14 µs after the epoch
+_EARLIEST_MICROSECONDS = "March 1973"  # 10^14 µs after the epoch
 _DAY = 86_400_000_000
-_EARLIEST = microseconds(datetime(1, 1, 1, tzinfo=UTC)) - _DAY  # any zone's clock may show a date of another day
+_EARLIEST = microseconds(datetime(1, 1, 1, tzinfo=UTC)) - _DAY  # a time zone may shift the date by a day
 _LATEST = microseconds(datetime(9999, 12, 31, tzinfo=UTC)) + 2 * _DAY
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=None).encode
 
 
 class Recorder:
-    """Turns calls into new events: the limits and the masking of one store, whose key is `store_key`."""
+    """Makes new events with the limits and the masker of one store; `store_key` is the store's secret key."""
 
     def __init__(
         self, masker: Masker, max_payload_bytes: int = MAX_PAYLOAD_BYTES, store_key: bytes | None = None
@@ -57,23 +57,23 @@ class Recorder:
         raw: str | None = None,
         fingerprint: str | None = None,
     ) -> tuple[NewEvent, Any]:
-        """The new event, and its payload as it is kept. `raw` is the payload's JSON text, when that is what was given.
+        """Return the new event, and its payload as recorded. `raw` is the payload's JSON text, if the caller has it.
 
         Raises:
-            PayloadError: the payload is not JSON, or larger than the limit.
-            UsageError: a name or a time of the wrong type or size.
+            PayloadError: the payload is not JSON, or exceeds the limit.
+            UsageError: a name or a time has the wrong type or size.
         """
         event_type = _name("event type", event_type)
         key, source, fingerprint = (
-            None if name is None else _name(what, name)
-            for what, name in (("key", key), ("source", source), ("fingerprint", fingerprint))
+            None if name is None else _name(label, name)
+            for label, name in (("key", key), ("source", source), ("fingerprint", fingerprint))
         )
         text, kept = _to_json(payload) if raw is None else raw, payload
-        self._check_size(text)  # before it is looked through, which takes a while
-        may_hold = self.masker.may_hold(text) or (raw is not None and "\\u" in raw)  # an escape may spell a name
+        self._check_size(text)  # before masking, which is slow
+        may_hold = self.masker.may_hold(text) or (raw is not None and "\\u" in raw)  # an escape may be part of a name
         may_be_deep = text.count("[") + text.count("{") > _MAX_DEPTH
         if may_hold or may_be_deep:
-            decoded = payload if raw is not None else _decoded(text)  # the caller's objects are asked once only
+            decoded = payload if raw is not None else _decoded(text)  # the caller's objects are read only once
             if may_be_deep:
                 _check_depth(decoded)
             masked, hits = self.masker.mask_value(decoded) if may_hold else (decoded, 0)
@@ -104,7 +104,7 @@ class Recorder:
             )
 
     def _hides_a_secret(self, raw: str) -> bool:
-        """Whether a name that stands twice in an object has a secret: only the last of its values was looked at."""
+        """Whether a duplicate member name has a secret value; the decoded object has only the last value."""
         hidden = False
 
         def pairs(members: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -117,37 +117,37 @@ class Recorder:
         return hidden
 
     def masked(self, text: str | None) -> str | None:
-        """A text without its secrets."""
+        """Return a text with its secrets masked."""
         return None if text is None else self.masker.mask_text(text)[0]
 
-    def said(self, what: str, words: str) -> str:
-        """What a person says about a decision, without its secrets.
+    def decision_text(self, label: str, text: str) -> str:
+        """Return a text of a decision with its secrets masked; `label` is the argument's name.
 
         Raises:
-            UsageError: it is no text, or a long one.
+            UsageError: it is not a string, or longer than 8,192 characters.
         """
-        if not is_a(words, str):
-            raise UsageError(f"'{what}' is a text, not {short_name(type(words))}")
-        words = plain(words)
-        if len(words) > _MAX_SAID:
-            raise UsageError(f"'{what}' has {_MAX_SAID:,} characters at most, not {len(words):,}")
-        return storable(self.masker.mask_text(words)[0])
+        if not is_a(text, str):
+            raise UsageError(f"'{label}' must be a string, not {short_name(type(text))}")
+        text = plain(text)
+        if len(text) > _MAX_REASON:
+            raise UsageError(f"'{label}' can have at most {_MAX_REASON:,} characters, not {len(text):,}")
+        return storable(self.masker.mask_text(text)[0])
 
     def reason(self, because: str) -> str:
-        """Why a person decides, without its secrets; it can never be changed, so that no placeholder is taken for it.
+        """Return the reason of a decision with its secrets masked. It must have words, since it can never be changed.
 
         Raises:
-            UsageError: it is no text, has no words, or is a long one.
+            UsageError: it is not a string, has no words, or is longer than 8,192 characters.
         """
-        reason = self.said("because", because)
+        reason = self.decision_text("because", because)
         if not has_words(plain(because)):
             raise UsageError("'because' needs a reason in words; readers of the decision need it")
         return reason
 
     def masked_key(self, key: str) -> str:
-        """The key without its secrets, followed by a keyed digest of it where it has any.
+        """Return the key with its secrets masked, followed by a keyed digest of it if there were any.
 
-        Keys that differ only in a secret must still differ, or the second event would be taken for the first.
+        Keys that differ only in a secret must still differ, or their events would count as one.
         """
         masked, hits = self.masker.mask_text(key)
         if not hits:
@@ -155,21 +155,21 @@ class Recorder:
         return f"{masked[: _MAX_NAME - 17]} {self.digest(key)[:16]}"
 
     def digest(self, content: str | bytes) -> str:
-        """64 hex digits for a text, under the key of the store, so that a short text cannot be found by guessing."""
+        """Return a keyed digest (64 hex digits): without the store's key, a short text could be found by guessing."""
         data = content if isinstance(content, bytes) else content.encode("utf-8", "surrogatepass")
         return keyed_digest(self._store_key, data).hex()
 
     def from_mapping(
-        self, line: Mapping[str, Any], *, now: int, raw: str | None = None, besides: tuple[str, ...] = ()
+        self, line: Mapping[str, Any], *, now: int, raw: str | None = None, extra_fields: tuple[str, ...] = ()
     ) -> tuple[NewEvent, Any]:
-        """The new event of a dict like an ingest line: type, payload, key, source, occurred_at, fingerprint.
+        """Return the new event of a dict with the fields type, payload, key, source, occurred_at and fingerprint.
 
-        `raw` is as of `event`; `besides` are further fields, which are the caller's to read.
+        `raw` is as for `event`. `extra_fields` are allowed too; the caller reads them.
 
         Raises:
             PayloadError, UsageError: as `event`; also for a missing type or an unknown field.
         """
-        known = (*_FIELDS, *besides)
+        known = (*_FIELDS, *extra_fields)
         if unknown := set(line) - set(known):
             raise UsageError(f"there is no field '{min(map(str, unknown))}'; fields are {', '.join(known)}")
         if "type" not in line:
@@ -187,13 +187,12 @@ class Recorder:
 
 
 def parse_time(value: object, name: str = "occurred_at") -> int | None:
-    """A moment as integer µs since the epoch, from an ISO 8601 text, a datetime or a number.
+    """Return a time as integer µs since the epoch, from an ISO 8601 text, a datetime or a number.
 
-    A number is in seconds, from 10^12 on in milliseconds, from 10^14 on in µs, and from 10^18 on in nanoseconds: their
-    years do not overlap.
+    A number below 10^12 is in seconds, below 10^14 in milliseconds, below 10^18 in µs, and otherwise in nanoseconds.
 
     Raises:
-        UsageError: not a moment.
+        UsageError: it is not a time.
     """
     if value is None:
         return None
@@ -201,7 +200,7 @@ def parse_time(value: object, name: str = "occurred_at") -> int | None:
         return _moment(_from_iso(value), name)
     if isinstance(value, int | float) and not isinstance(value, bool):
         if not math.isfinite(value):
-            raise UsageError(f"{name} is a time, not {value}")
+            raise UsageError(f"{name} must be a time, not {value}")
         if abs(value) >= _NANOSECONDS:
             return _in_range(int(value) // 1_000, name)
         unit = 1_000_000 if abs(value) < _MILLISECONDS else 1_000 if abs(value) < _MICROSECONDS else 1
@@ -210,41 +209,41 @@ def parse_time(value: object, name: str = "occurred_at") -> int | None:
 
 
 def in_microseconds(value: int | datetime | None, name: str = "occurred_at") -> int | datetime | None:
-    """What `record` was given, unless it looks like seconds or milliseconds.
+    """Return the value unchanged.
 
     Raises:
-        UsageError: it does.
+        UsageError: it looks like seconds or milliseconds.
     """
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _MICROSECONDS:
         raise UsageError(
-            f"{name} is in microseconds since 1970, and {value} is before {_UNMISTAKABLE}; "
+            f"{name} is in microseconds since 1970, and {value} is before {_EARLIEST_MICROSECONDS}; "
             "pass int(seconds * 1_000_000), or a datetime"
         )
     return value
 
 
 def event_numbers(event_ids: Iterable[int]) -> list[int]:
-    """The events that a decision is about, each once.
+    """Return the event ids of a decision, without duplicates.
 
     Raises:
-        UsageError: one is no event id; digits in a text would be taken for several.
+        UsageError: one is not an event id. A string is refused: its digits would count as several ids.
     """
     if is_a(event_ids, str, bytes, bytearray) or not is_a(event_ids, Iterable):
-        raise UsageError(f"event_ids is a list of event ids, not {short_name(type(event_ids))}")
+        raise UsageError(f"event_ids must be a list of event ids, not {short_name(type(event_ids))}")
     return list(dict.fromkeys(map(_event_number, event_ids)))
 
 
-def _event_number(given: object) -> int:
-    number = None if is_a(given, bool) else guarded(lambda: operator.index(given), None)  # type: ignore[arg-type]
+def _event_number(value: object) -> int:
+    number = None if is_a(value, bool) else guarded(lambda: operator.index(value), None)  # type: ignore[arg-type]
     if number is None:
-        raise UsageError(f"an event id is a whole number, not {short_name(type(given))}")
+        raise UsageError(f"an event id must be an integer, not {short_name(type(value))}")
     return number
 
 
 def as_name(text: str, recorder: Recorder) -> str:
-    """A name that others gave as one of ours: all of it can be seen; 512 characters at most, a digest of the rest.
+    """Make a valid name of a foreign one: only visible characters, at most 512, the rest replaced by a digest.
 
-    What has to be cut loses its secrets before: cut in two, they would not be recognized.
+    Secrets are masked before the cut: a part of a secret would not be recognized.
     """
     name = fitting(text)
     if len(name) <= _MAX_NAME:
@@ -256,12 +255,12 @@ def _from_iso(text: str) -> datetime:
     try:
         return datetime.fromisoformat(text.upper())  # RFC 3339 allows t and z
     except ValueError:
-        raise UsageError(f"occurred_at is ISO 8601, such as 2026-11-20T10:03:00Z, not {text[:64]!r}") from None
+        raise UsageError(f"occurred_at must be ISO 8601, such as 2026-11-20T10:03:00Z, not {text[:64]!r}") from None
 
 
 def _moment(moment: object, name: str) -> int:
     if is_a(moment, bool) or not is_a(moment, int, datetime):
-        raise UsageError(f"{name} is a datetime or integer microseconds, not {short_name(type(moment))}")
+        raise UsageError(f"{name} must be a datetime or integer microseconds, not {short_name(type(moment))}")
     if isinstance(moment, int):
         return _in_range(int(moment), name)
     assert isinstance(moment, datetime)
@@ -274,18 +273,18 @@ def _moment(moment: object, name: str) -> int:
 
 def _in_range(at: int, name: str) -> int:
     if not _EARLIEST <= at <= _LATEST:
-        raise UsageError(f"{name} is out of range, which is the years 1 to 9999")
+        raise UsageError(f"{name} is out of range: the years 1 to 9999")
     return at
 
 
-def _name(what: str, given: object) -> str:
-    if not is_a(given, str):
-        raise UsageError(f"the {what} is a string, not {short_name(type(given))}")
-    name = plain(given)  # type: ignore[arg-type]
+def _name(label: str, value: object) -> str:
+    if not is_a(value, str):
+        raise UsageError(f"the {label} must be a string, not {short_name(type(value))}")
+    name = plain(value)  # type: ignore[arg-type]
     if not name or len(name) > _MAX_NAME:
-        raise UsageError(f"the {what} has 1 to {_MAX_NAME} characters, not {len(name):,}")
-    if wrong := misfit(name):
-        raise UsageError(f"the {what} {name[:40]!r} holds {wrong}, which cannot be seen; leave it out")
+        raise UsageError(f"the {label} must have 1 to {_MAX_NAME} characters, not {len(name):,}")
+    if invisible := misfit(name):
+        raise UsageError(f"the {label} {name[:40]!r} contains {invisible}, which is not visible; leave it out")
     return name
 
 
@@ -294,7 +293,7 @@ def _to_json(payload: Any) -> str:
         return _encoded(payload)
     except RecursionError:
         raise PayloadError("the payload is nested too deeply to be JSON here; flatten it") from None
-    except BaseException as error:  # whatever a mapping of the caller's raises
+    except BaseException as error:  # a mapping of the caller may raise anything
         if raised_by_signal(error):
             raise
         kind = "" if is_a(error, TypeError, ValueError) else f"{short_name(type(error))}: "
@@ -303,14 +302,14 @@ def _to_json(payload: Any) -> str:
 
 def _encoded(payload: Any) -> str:
     text: str = _encode(payload)
-    if not 0 < sys.get_int_max_str_digits() <= _MAX_DIGITS:  # this process reads longer integers than others do
+    if not 0 < sys.get_int_max_str_digits() <= _MAX_DIGITS:  # this process reads longer integers than others
         json.loads(text, parse_int=_check_integer)
     return text
 
 
 def _check_integer(digits: str) -> None:
     if len(digits.lstrip("-")) > _MAX_DIGITS:
-        raise ValueError(f"an integer has {_MAX_DIGITS:,} digits at most")
+        raise ValueError(f"an integer can have at most {_MAX_DIGITS:,} digits")
 
 
 def _decoded(text: str) -> Any:
@@ -326,7 +325,7 @@ def _check_depth(payload: Any) -> None:
         level = [inner for item in level for inner in _inside(item)]
         if not level:
             return
-    raise PayloadError(f"the payload is nested too deeply: {_MAX_DEPTH} levels are the limit; flatten it")
+    raise PayloadError(f"the payload is nested too deeply: the limit is {_MAX_DEPTH} levels; flatten it")
 
 
 def _inside(item: Any) -> Iterable[Any]:
@@ -336,5 +335,5 @@ def _inside(item: Any) -> Iterable[Any]:
 
 
 def _writable(text: str) -> str:
-    """The JSON text with an escape in place of each lone surrogate, which UTF-8 cannot have."""
+    """Return the JSON text with each lone surrogate escaped, since UTF-8 cannot encode it."""
     return text if text.isascii() else _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)

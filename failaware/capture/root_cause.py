@@ -1,4 +1,4 @@
-"""What counts as a root cause, and root causes read out of the text of a traceback: Python's, Java's, Node.js's."""
+"""Decides what counts as a root cause, and reads root causes from the text of Python, Java and Node.js tracebacks."""
 
 import re
 from itertools import dropwhile, takewhile
@@ -12,7 +12,7 @@ _RAISED = re.compile(r"(?P<type>[A-Za-z_][\w.]*)(?:: (?P<message>.*))?")
 _CAUSED_BY = re.compile(
     r"^\s*(?:Caused by:|\[cause\]:|--->) (?P<cause>[\w.$]+(?: \[\w+\])?(?:: .*?)?)(?: \{)?$", re.MULTILINE
 )
-"""As Java, Node.js and .NET name a cause."""
+"""How Java, Node.js and .NET write a cause."""
 
 _REMOTE = {"RemoteTraceback", "_RemoteTraceback"}  # multiprocessing, concurrent.futures, billiard, loky
 _QUOTE, _REMOTE_TEXT = '"""', 'RemoteTraceback: \n"""\n'
@@ -25,27 +25,27 @@ _CANCELLED = {
 
 
 def is_mechanism(kind: type) -> bool:
-    """Whether such an exception is how another one came here, and no cause: a cancellation, or a traceback as text."""
+    """Whether a type of exception only transports another one and is no cause: a cancellation, a remote traceback."""
     return is_remote_traceback(kind) or is_cancellation(kind)
 
 
 def is_mechanism_named(name: str) -> bool:
-    """As `is_mechanism`, of a class of which only the qualified name is known."""
+    """As `is_mechanism`, for a class of which only the qualified name is known."""
     return name in _CANCELLED or name.rpartition(".")[2] in _REMOTE
 
 
 def is_remote_traceback(kind: type) -> bool:
-    """Whether such an exception only carries the traceback of another process, as pools of processes set it."""
+    """Whether a type of exception only carries the traceback of another process, as process pools set it."""
     return short_name(kind) in _REMOTE
 
 
 def is_cancellation(kind: type) -> bool:
-    """Whether such an exception says that a task or a future was cancelled."""
+    """Whether a type of exception says that a task or a future was cancelled."""
     return any(type_name(base) in _CANCELLED for base in type.__dict__["__mro__"].__get__(kind))
 
 
 def root_cause(text: str) -> str | None:
-    """What an explicit chain goes back to, as "type: message"; None when the text shows none."""
+    """Return the root cause of an explicit chain, as "type: message"; None if the text has none."""
     caused_by = _CAUSED_BY.findall(text)
     if caused_by:
         return str(caused_by[-1]).strip()
@@ -53,20 +53,20 @@ def root_cause(text: str) -> str | None:
 
 
 def last_cause(text: str) -> str | None:
-    """What the last of Python's tracebacks in a text goes back to by `raise … from …`."""
+    """Return the root cause of the last Python traceback in a text, if it has one (`raise … from …`)."""
     return cause_before(text, text.rfind(TRACEBACK))
 
 
 def cause_before(text: str, start: int) -> str | None:
-    """What the traceback that begins at `start` goes back to by `raise … from …`."""
+    """Return the root cause of the Python traceback that begins at `start`, if it has one (`raise … from …`)."""
     cause, before = None, text[: max(start, 0)].rstrip()
     for _ in range(_MAX_CHAIN):
         if not before.endswith(_FROM):
             break
         before = before.removesuffix(_FROM).rstrip()
         if before.endswith(_QUOTE) and _REMOTE_TEXT in before:
-            there = before.partition(_REMOTE_TEXT)[2]
-            return last_cause(there) or _joined(cause)
+            remote = before.partition(_REMOTE_TEXT)[2]
+            return last_cause(remote) or _joined(cause)
         start = max(before.rfind(TRACEBACK), 0)
         earlier = raised(before[start:], is_alone=True)
         if earlier is not None and is_mechanism_named(earlier[0]):
@@ -81,11 +81,11 @@ def _joined(cause: tuple[str, str] | None) -> str | None:
 
 
 def raised(traceback: str, *, is_alone: bool = False) -> tuple[str, str] | None:
-    """Type and message of one traceback: what follows its frames, up to an empty line unless the text is it alone."""
+    """Return type and message of one traceback: the text after its frames, up to an empty line unless `is_alone`."""
     lines = traceback.strip().splitlines()[1:]
-    ending = list(dropwhile(lambda line: line[:1] in ("", " "), lines))
-    match = _RAISED.fullmatch(ending[0]) if ending else None
+    after_frames = list(dropwhile(lambda line: line[:1] in ("", " "), lines))
+    match = _RAISED.fullmatch(after_frames[0]) if after_frames else None
     if match is None:
         return None
-    more = ending[1:] if is_alone else takewhile(str.strip, ending[1:])
+    more = after_frames[1:] if is_alone else takewhile(str.strip, after_frames[1:])
     return match["type"], "\n".join([match["message"] or "", *more]).strip()

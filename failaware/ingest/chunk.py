@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from failaware.capture.external import Read, reason
+from failaware.capture.external import ParsedInput, reason
 from failaware.capture.record import Recorder
 from failaware.engine import Writer
 from failaware.errors import StoreBusy
@@ -75,7 +75,7 @@ class Chunk:
     def __len__(self) -> int:
         return len(self._events) + len(self._rejects)
 
-    def take(self, line_no: int, raw: bytes, read: Callable[[], Read]) -> None:
+    def take(self, line_no: int, raw: bytes, read: Callable[[], ParsedInput]) -> None:
         """Add what `read` makes of a line; if it raises, a reject."""
         try:
             made = read()
@@ -85,7 +85,7 @@ class Chunk:
         self._events += made.events
         self._sources += [(line_no, raw)] * len(made.events)
         self._total.ignored += made.ignored
-        for part, why in made.refused:
+        for part, why in made.rejected:
             self.refuse(line_no, part, why)
 
     def skip(self) -> None:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from failaware.capture.external import Read, failure_of_text, observed
+from failaware.capture.external import ParsedInput, failure_of_text, observed
 from failaware.capture.record import Recorder
 from failaware.errors import StoreBusy, UsageError
 from failaware.ingest.batches import elements, unfolded
@@ -99,15 +99,15 @@ def take(chunk: Chunk, line: Line, recorder: Recorder, text: TextRuns, *, limit:
         chunk.take(line.line_no, part, lambda part=part: _read(part, recorder, chunk.now))  # type: ignore[misc]
 
 
-def _read(line: bytes, recorder: Recorder, now: int) -> Read:
+def _read(line: bytes, recorder: Recorder, now: int) -> ParsedInput:
     """What a line says; nothing, of a blank one."""
     line = line.lstrip(b"\0") or line[:1]  # a file that was truncated while its writer went on begins with NULs
     if not _has_content(line):
-        return Read([])
+        return ParsedInput([])
     if line == b"\0":
         raise UsageError("the line holds NUL bytes only")
     if _EMPTY.fullmatch(line):
-        return Read([], ignored=1)
+        return ParsedInput([], ignored=1)
     text = line.decode("utf-8-sig")
     values: dict[str, Any] = {}
     raw_payload = "null"
@@ -118,10 +118,10 @@ def _read(line: bytes, recorder: Recorder, now: int) -> Read:
         if name == "payload":
             raw_payload = raw
     if "specversion" in values:
-        return Read([cloudevents.event(values, text.strip(), recorder, now)])
+        return ParsedInput([cloudevents.event(values, text.strip(), recorder, now)])
     if not values.keys().isdisjoint(otlp.SIGNALS):
         return otlp.events(values, recorder, now)
-    return Read([_event(values, raw_payload, recorder, now)])
+    return ParsedInput([_event(values, raw_payload, recorder, now)])
 
 
 def _has_content(line: bytes) -> bool:
@@ -129,7 +129,7 @@ def _has_content(line: bytes) -> bool:
 
 
 def _event(values: dict[str, Any], raw_payload: str, recorder: Recorder, now: int) -> Observed:
-    event, _ = recorder.from_mapping(values, now=now, raw=raw_payload, besides=("error",))
+    event, _ = recorder.from_mapping(values, now=now, raw=raw_payload, extra_fields=("error",))
     failed = _failure(values.get("error"), recorder)
     return Observed(event) if failed is None else observed(event, failed)
 

@@ -255,7 +255,7 @@ def test_what_was_rejected_is_listed_with_the_reason_newest_first(tmp_path):
     assert "in.jsonl:3" in newest
     assert "in.jsonl:2" in oldest
     assert "oops" in said.stdout
-    assert "the event type is a string, not int" in said.stdout
+    assert "the event type must be a string, not int" in said.stdout
     assert "\x1b" not in said.stdout
     (first,) = json.loads(failaware("rejects", "--limit", "1", "--json", cwd=tmp_path).stdout)
     assert (first["reject_id"], first["origin"], first["line_no"]) == (2, "in.jsonl", 3)

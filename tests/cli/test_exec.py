@@ -461,7 +461,7 @@ def test_runs_with_one_key_are_attempts_at_one_event(path):
     [
         ((), "there is no program to run"),
         (("--type", "t", "ls"), "'ls' is one word too many; put -- before the program"),
-        (("--type", "", "--", "ls"), "event type has 1 to 512"),
+        (("--type", "", "--", "ls"), "event type must have 1 to 512"),
         (("--max-attempts", "0", "--", "ls"), "max_attempts is 1 or more"),
         (("--timeout", "soon", "--", "ls"), "'soon' is not a duration"),
         (("--retry-on", "300", "--", "ls"), "not a list of exit statuses"),

@@ -310,7 +310,7 @@ def test_a_record_that_is_wrong_is_refused_by_itself_and_one_that_is_large_is_ke
     done = ingest(store, json.dumps(request).encode() + b"\n")
     assert (done.recorded, done.rejected) == (2, 1)
     ((raw, error),) = query(store, "SELECT raw, error FROM reject_log")
-    assert (str(10**30) in raw, error) == (True, "occurred_at is out of range, which is the years 1 to 9999")
+    assert (str(10**30) in raw, error) == (True, "occurred_at is out of range: the years 1 to 9999")
     assert json.loads(inspector.event(2).event_payload)["left_out"] == ["attributes"]
 
 

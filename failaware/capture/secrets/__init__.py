@@ -1,1 +1,1 @@
-"""Which values are secrets, and how they are masked before an event or an attempt is recorded. Pure."""
+"""Recognizes secrets and masks them before an event or an attempt is recorded. Pure."""

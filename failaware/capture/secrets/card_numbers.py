@@ -1,4 +1,4 @@
-"""Card numbers: of an issuer's length, in one of the groups that cards have, with a valid check digit."""
+"""Recognizes card numbers by the issuer's length, the grouping of the digits and the check digit."""
 
 import re
 from collections.abc import Iterator
@@ -15,21 +15,23 @@ _LENGTHS = (
 _GROUPED = re.compile(
     r"(?:\d{13,19}|\d{4}(?:([ -])\d{4}\1\d{4}\1\d{4}(?:\1\d{3})?|([ -])\d{6}\2\d{4,5}))(?![\w-]|\.\d)"
 )
-_NO_BEGINNING = re.compile(r".*(?:[\w.+/-]|\+\d\d )", re.DOTALL)  # of a number, what is before it; +49 is a telephone's
+_INSIDE_TOKEN = re.compile(
+    r".*(?:[\w.+/-]|\+\d\d )", re.DOTALL
+)  # what is before the digits; +49 begins a telephone number
 _ISSUED = re.compile("|".join(_LENGTHS))
 _DIGITS = bytes(ord("0") if 48 <= byte < 58 else ord(".") for byte in range(256))
-"""A table that makes digits in a row easy to find."""
+"""Translates every digit to 0, and everything else to a dot."""
 
 
 def has_many_digits(latin: bytes) -> bool:
-    """Whether a text, in Latin-1, has as many digits in a row as a card, but for blanks and dashes."""
+    """Whether a text, in Latin-1, has as many digits in a row as a card number, blanks and dashes ignored."""
     return b"0" * 13 in latin.translate(_DIGITS, b" -")
 
 
 def card_numbers(text: str) -> Iterator[tuple[int, int]]:
-    """Where card numbers begin and end."""
+    """Yield where card numbers begin and end."""
     for match in _GROUPED.finditer(text):
-        if _NO_BEGINNING.fullmatch(text, max(0, match.start() - 4), match.start()):
+        if _INSIDE_TOKEN.fullmatch(text, max(0, match.start() - 4), match.start()):
             continue
         digits = match[0].replace(" ", "").replace("-", "")
         if digits.isascii() and _ISSUED.fullmatch(digits) and _luhn(digits):
@@ -37,7 +39,7 @@ def card_numbers(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _luhn(text: str) -> bool:
-    """The check digit of card numbers (ISO/IEC 7812-1)."""
+    """Check the check digit of a card number (ISO/IEC 7812-1)."""
     digits = [int(character) for character in text]
     if len(set(digits)) == 1:
         return False

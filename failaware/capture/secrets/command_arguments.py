@@ -1,6 +1,6 @@
-"""Passwords among the arguments of commands that name them with one letter: `mysql -pX`, `curl -u user:X`.
+"""Recognizes passwords in the arguments of commands, after options of one letter: `mysql -pX`, `curl -u user:X`.
 
-Options with long names (`--password X`) need no table: their names say it.
+Options with long names (`--password X`) need no table: `named_values` recognizes them.
 """
 
 import re
@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 
 class Option(NamedTuple):
-    """Where a command has its password.
+    """An option of a command that takes a password.
 
-    `flag` is the option; `attached` that the password may follow it without a blank, `separate` with one. Of
-    `user:password` the part after `divider` is the password. `with_word`: only in this subcommand.
+    The password may follow `flag` without a blank (`attached`) or with one (`separate`). In `user:password`, the part
+    after `divider` is the password. `with_word`: only in this subcommand.
     """
 
     flag: str
@@ -57,24 +57,24 @@ _MAX_ARGUMENTS = 64
 
 
 def may_hold_arguments(text: str) -> bool:
-    """Whether there is a command of the table with an option."""
+    """Whether the text has a command of the table, and an option."""
     return _has_options(text) and _COMMAND.search(text) is not None
 
 
 def secret_arguments(text: str) -> list[tuple[int, int]]:
-    """Where the arguments that are secrets begin and end in a text."""
+    """Return where secret arguments begin and end in a text."""
     if not _has_options(text):
         return []
-    found: list[tuple[int, int]] = []
+    secrets: list[tuple[int, int]] = []
     done = 0
     for match in _COMMAND.finditer(text):
         if match.start() < done:
             continue
         spans = list(_arguments(text, match.end()))
         done = spans[-1][1] if spans else match.end()
-        for place, start in _secrets(match["name"].lower(), [text[begin:end] for begin, end in spans]):
-            found.append((spans[place][0] + start, spans[place][1]))
-    return found
+        for index, start in _secrets(match["name"].lower(), [text[begin:end] for begin, end in spans]):
+            secrets.append((spans[index][0] + start, spans[index][1]))
+    return secrets
 
 
 def _has_options(text: str) -> bool:
@@ -82,16 +82,16 @@ def _has_options(text: str) -> bool:
 
 
 def secret_elements(arguments: list[str]) -> Iterator[tuple[int, int]]:
-    """Which elements of an argument list are secrets: their place, and where in them the secret begins."""
-    for place, argument in enumerate(arguments[:_MAX_ARGUMENTS]):
+    """Yield which elements of an argument list are secrets: the index, and where in the element the secret begins."""
+    for index, argument in enumerate(arguments[:_MAX_ARGUMENTS]):
         name = argument.rsplit("/", 1)[-1].lower()
         if name in _OPTIONS or name == "htpasswd":
-            return ((place + 1 + after, start) for after, start in _secrets(name, arguments[place + 1 :]))
+            return ((index + 1 + after, start) for after, start in _secrets(name, arguments[index + 1 :]))
     return iter(())
 
 
 def _arguments(text: str, position: int) -> Iterator[tuple[int, int]]:
-    """Where the arguments after a command are, up to the end of the line."""
+    """Yield where the arguments after a command begin and end, up to the end of the line."""
     if text[position : position + 1] in ("'", '"', "\\"):  # the closing quotation mark of the command's own name
         position += 1
     for _ in range(_MAX_ARGUMENTS):
@@ -107,23 +107,23 @@ def _secrets(name: str, arguments: list[str]) -> Iterable[tuple[int, int]]:
         has_password = len(arguments) == 4 and "b" in arguments[0] and _is_secret(arguments[-1])
         return [(len(arguments) - 1, 0)] if has_password else []
     return [
-        found
+        secret
         for option in _OPTIONS[name]
         if not option.with_word or option.with_word in arguments
-        for place, argument in enumerate(arguments)
-        if (found := _value(option, arguments, place, argument)) is not None
+        for index, argument in enumerate(arguments)
+        if (secret := _value(option, arguments, index, argument)) is not None
     ]
 
 
-def _value(option: Option, arguments: list[str], place: int, argument: str) -> tuple[int, int] | None:
-    """Which argument has an option's password, and where in it that begins."""
-    if argument == option.flag and option.separate and place + 1 < len(arguments):
-        following = arguments[place + 1]
+def _value(option: Option, arguments: list[str], index: int, argument: str) -> tuple[int, int] | None:
+    """Return the index of the argument with an option's password, and where in it the password begins."""
+    if argument == option.flag and option.separate and index + 1 < len(arguments):
+        following = arguments[index + 1]
         start = following.find(option.divider) + 1 if option.divider else 0
         is_value = not following.startswith("-") and (start > 0 or not option.divider)
-        return (place + 1, start) if is_value and _is_secret(following[start:]) else None
+        return (index + 1, start) if is_value and _is_secret(following[start:]) else None
     if option.attached and argument.startswith(option.flag) and _is_secret(argument[len(option.flag) :]):
-        return place, len(option.flag)
+        return index, len(option.flag)
     return None
 
 

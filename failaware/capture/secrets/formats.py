@@ -1,12 +1,12 @@
-"""What secrets look like in running text without a name: keys, URLs, headers, statements. All patterns are linear."""
+"""Recognizes secrets in text by their format, without a name: keys, URLs, headers. All patterns are linear."""
 
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
 
-class Shape(NamedTuple):
-    """`pattern` is tried only where one of `hints` is in the text in lower case; its group `keep` is not secret."""
+class Format(NamedTuple):
+    """`pattern` is searched only if one of `hints` is in the lower-case text; its group `keep` is not secret."""
 
     name: str
     hints: tuple[str, ...]
@@ -17,18 +17,18 @@ _NOT_MASKED = r"(?!\[masked\])"
 _QUOTE = r"(?:\\{0,7}[\"'])"
 _KEY_NAME = r"[A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
 
-SHAPES = (
-    Shape(  # to its end mark, or as far as 16 KiB when that is missing: a cut key is still a key
+FORMATS = (
+    Format(  # up to its end mark, or 16 KiB if that is missing: a truncated key is still a key
         "private key",
         ("-----",),
         re.compile(rf"-----BEGIN {_KEY_NAME}(?:(?!-----END)[\s\S]){{0,16384}}(?:-----END [A-Z0-9 ]{{0,40}}-----)?"),
     ),
-    Shape(
+    Format(
         "private key of PuTTY",
         ("user-key-file",),
         re.compile(r"(?P<keep>Private-Lines: \d{1,4}\s{1,2})[A-Za-z0-9+/=\s]{16,}"),
     ),
-    Shape(  # up to the last @ before a blank, ? or #: passwords hold @ and /; host:8080/ is a port, not a password
+    Format(  # up to the last @ before a blank, ? or #: passwords may contain @ and /; host:8080/ is a port
         "password in a URL",
         ("@",),
         re.compile(
@@ -36,24 +36,24 @@ SHAPES = (
             r"(?:[^\s\"'<>?#]{1,256}|[^\s\"'<>]{1,256}?)(?=@[\w.\[-])"
         ),
     ),
-    Shape(  # a long user with a digit in it, and no password
+    Format(  # a long user with a digit in it, and no password
         "token in a URL",
         ("@",),
         re.compile(r"(?P<keep>://)(?=[^@/\s]{0,255}\d)[A-Za-z0-9_.~%-]{12,256}(?=@[\w\[])"),
     ),
-    Shape(
-        "password in an address that is no URL",
+    Format(
+        "password in an address that is not a URL",
         ("@",),
         re.compile(
             rf"(?P<keep>(?<![:\w])\w{{3,20}}//\w{{1,64}}:|\bthin:\w{{1,64}}/){_NOT_MASKED}[^\s\"'<>/@]{{3,256}}(?=@[\w/.-])"
         ),
     ),
-    Shape(
+    Format(
         "key in a query",
         ("key=", "code="),
         re.compile(r"(?P<keep>[?&](?:key|code)=)(?=[^&\s]{0,64}\d)[\w.~%/+-]{16,}"),
     ),
-    Shape(  # the scheme stays; 'Basic authentication failed' has a word there
+    Format(  # the scheme is kept; 'Basic authentication failed' has a word there
         "credentials after their scheme",
         ("bearer ", "basic ", "apikey "),
         re.compile(
@@ -61,17 +61,17 @@ SHAPES = (
             r"(?=[^\s]{0,256}[0-9A-Z=])[A-Za-z0-9+/=._~-]{8,}"
         ),
     ),
-    Shape(
+    Format(
         "JSON web token", ("eyj",), re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){0,3}")
     ),
-    Shape(
+    Format(
         "signature in a URL",
         ("sig", "hmac"),
         re.compile(
             r"(?i:(?P<keep>(?:[?&;](?:amp;)?(?:x-(?:amz|goog)-signature|sig|hmac)|\bsignature)=))[\w%+/=.~-]{8,}"
         ),
     ),
-    Shape(
+    Format(
         "webhook address",
         ("hook",),
         re.compile(
@@ -79,7 +79,7 @@ SHAPES = (
             r"|hooks\.zapier\.com/hooks/catch/|chat\.googleapis\.com/v1/spaces/)[\w/@-]{8,}"
         ),
     ),
-    Shape(
+    Format(
         "statement of a database",
         ("identified",),
         re.compile(
@@ -88,12 +88,12 @@ SHAPES = (
             r"(?(mark)(?:(?!(?P=mark))[^\n]){1,256}(?=(?P=mark)|$)|(?=[^\s;]{0,64}\d)[^\s;\\\"']{4,64})"
         ),
     ),
-    Shape(
+    Format(
         "login of a mail protocol",
         ("auth plain", "auth login"),
         re.compile(r"(?i:(?P<keep>\bauth (?:plain|login) ))[A-Za-z0-9+/=]{8,}"),
     ),
-    Shape(
+    Format(
         "login of IMAP, Redis or FTP",
         ("login ", "auth ", "pass "),
         re.compile(
@@ -102,7 +102,7 @@ SHAPES = (
             re.MULTILINE,
         ),
     ),
-    Shape(
+    Format(
         "third argument of a connection",
         ("connect(", "construct(", "connection(", "login("),
         re.compile(
@@ -110,7 +110,7 @@ SHAPES = (
             r"(?!\[masked\])[^\"'\n]{3,256}(?=[\"'])"
         ),
     ),
-    Shape(
+    Format(
         "hash of a password",
         ("$",),
         re.compile(
@@ -118,19 +118,19 @@ SHAPES = (
             r"|argon2(?:id?|d)\$[^\s\"']{40,}|scrypt\$[^\s\"']{30,}|pbkdf2-\w{3,8}\$[^\s\"']{30,})|\bpbkdf2_sha\d{1,3}\$\d+\$[^\s\"']{30,}"
         ),
     ),
-    Shape(  # host:port:database:user:password
+    Format(  # host:port:database:user:password
         "line of .pgpass",
         (":5432:",),
         re.compile(
             r"(?P<keep>(?<![\w.*:-])[\w.*-]{1,255}:5432:[\w*-]{1,63}:[\w*-]{1,63}:)(?!\[masked\])[^\s:\"']{3,}(?=[\s\"']|$)"
         ),
     ),
-    Shape(
+    Format(
         "data of a Kubernetes secret",
         ("kind: secret",),
         re.compile(r"(?P<keep>^(?:data|stringData):\n)(?:[ ]+[\w.-]+: (?!\[masked\])[^\n]+\n?){1,100}", re.MULTILINE),
     ),
-    Shape(  # 12 or more words in small letters
+    Format(  # 12 or more words in small letters
         "words of a wallet",
         ("phrase",),
         re.compile(
@@ -138,10 +138,10 @@ SHAPES = (
         ),
     ),
 )
-"""Shapes of secrets that need no name."""
+"""Formats of secrets that need no name."""
 
 HINTS = ("-----", "basic ", "bearer ", ":5432:", "identified", "login ")
-"""One of these is in every text with such a shape, or what `MORE_HINTS` has, or the name of a secret."""
+"""Every text with such a secret contains one of these, one of `MORE_HINTS`, or the name of a secret."""
 MORE_HINTS = {
     "@": ("//", "thin:"),
     "$": ("$2", "$apr1$", "$1$", "$5$", "$6$", "$y$", "argon2", "scrypt$", "pbkdf2"),
@@ -151,24 +151,24 @@ MORE_HINTS = {
     "ey": ("eyj",),
     "ct(": ("connect('", 'connect("', "construct('", 'construct("'),
 }
-"""What is often in texts, and what of it is worth a closer look."""
+"""Short strings that are frequent in texts, each with the longer ones that make a text worth scanning."""
 _END = re.compile(rf"-----END {_KEY_NAME}")
 _BODY_BACKWARDS = re.compile(r"(?:[A-Za-z0-9+/=,:. -]|\s|(?:n|r)\\){16,16384}")
 
 
-def shapes(text: str, lower: str) -> Iterator[tuple[int, int]]:
-    """Where what has the shape of a secret begins and ends; `lower` is the text in lower case."""
-    for shape in SHAPES:
-        if any(map(lower.__contains__, shape.hints)):
-            keeps = "keep" in shape.pattern.groupindex
-            for match in shape.pattern.finditer(text):
+def formatted_secrets(text: str, lower: str) -> Iterator[tuple[int, int]]:
+    """Yield where secrets with a known format begin and end; `lower` is the text in lower case."""
+    for secret_format in FORMATS:
+        if any(map(lower.__contains__, secret_format.hints)):
+            keeps = "keep" in secret_format.pattern.groupindex
+            for match in secret_format.pattern.finditer(text):
                 yield (match.end("keep") if keeps else match.start()), match.end()
     if "-----end" in lower:
-        yield from _beheaded_keys(text)
+        yield from _keys_without_begin(text)
 
 
-def _beheaded_keys(text: str) -> Iterator[tuple[int, int]]:
-    """Private keys of which only the end is there: base64 in front of an end mark without a begin mark."""
+def _keys_without_begin(text: str) -> Iterator[tuple[int, int]]:
+    """Yield private keys of which only the end is present: base64 before an end mark without a begin mark."""
     done = 0
     for match in _END.finditer(text):
         body = _BODY_BACKWARDS.match(text[max(done, match.start() - 16_384) : match.start()][::-1])

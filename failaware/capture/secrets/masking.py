@@ -1,7 +1,7 @@
-"""Secrets replaced by `[masked]` before they reach a log that never forgets.
+"""Replaces secrets with `[masked]` before they are written.
 
-Secrets are recognized by a name (`named_values`, `reported_values`, `command_arguments`) or by their shape (`tokens`,
-`shapes`, `card_numbers`). What cannot be recognized is kept: this is a safety net, not a promise.
+Secrets are recognized by a name (`named_values`, `reported_values`, `command_arguments`) or by their format (`tokens`,
+`formats`, `card_numbers`). A secret that is not recognized is stored: this is a safety net, not a guarantee.
 """
 
 import re
@@ -10,11 +10,11 @@ from typing import Any
 
 from failaware.capture.secrets.card_numbers import card_numbers, has_many_digits
 from failaware.capture.secrets.command_arguments import may_hold_arguments, secret_arguments, secret_elements
-from failaware.capture.secrets.formats import HINTS as SHAPE_HINTS
-from failaware.capture.secrets.formats import MORE_HINTS as MORE_SHAPE_HINTS
-from failaware.capture.secrets.formats import shapes
+from failaware.capture.secrets.formats import HINTS as FORMAT_HINTS
+from failaware.capture.secrets.formats import MORE_HINTS as MORE_FORMAT_HINTS
+from failaware.capture.secrets.formats import formatted_secrets
 from failaware.capture.secrets.named_values import ANNOUNCING, ANNOUNCING_ANYWHERE, MASK, named_values
-from failaware.capture.secrets.names import plain, says_secret, says_secrets
+from failaware.capture.secrets.names import is_secret_list_name, is_secret_name, plain
 from failaware.capture.secrets.reported_values import reported_values
 from failaware.capture.secrets.tokens import tokens
 
@@ -33,25 +33,25 @@ _MORE_NAME_HINTS = {
         *("confirmation", "activation", "reset", "pincode"),
     ),
 }
-_HINTS = tuple(sorted({*_NAME_HINTS, *SHAPE_HINTS, *MORE_SHAPE_HINTS, *_MORE_NAME_HINTS}))
+_HINTS = tuple(sorted({*_NAME_HINTS, *FORMAT_HINTS, *MORE_FORMAT_HINTS, *_MORE_NAME_HINTS}))
 _MORE_HINTS = {
-    part: MORE_SHAPE_HINTS.get(part, ()) + _MORE_NAME_HINTS.get(part, ())
-    for part in (*MORE_SHAPE_HINTS, *_MORE_NAME_HINTS)
+    part: MORE_FORMAT_HINTS.get(part, ()) + _MORE_NAME_HINTS.get(part, ())
+    for part in (*MORE_FORMAT_HINTS, *_MORE_NAME_HINTS)
 }
-"""One of the hints is in every text with a secret, unless it is a token, a card number, an argument or not ASCII.
+"""Every ASCII text with a secret contains one of the hints, unless it is a token, a card number or an argument.
 
-Looking for them is most of what a text costs that holds no secret. So what several have in common is looked for first,
-and what of it announces something only where that is there.
+Searching for hints is most of the cost of a text without secrets. Therefore a part that several hints share is searched
+first, and the hints themselves only if the part is present.
 """
 _SHORT = 16
 _SHORT_WORD = re.compile(r"(?!\d{13})[\w.-]*")
-"""Most names and many values: too short for a provider's token, and nothing in it announces anything."""
+"""Most names and many values: too short for a provider's token, and without a separator."""
 _SEPARATOR = re.compile(r"[\s=:,<>\[(\"'%]")
-"""One of these is between what announces a secret and the secret."""
+"""One of these is between the name of a secret and the secret."""
 _WITH_DIGIT = re.compile(r"(?=\D*\d)(?=.*[^\W\d])[^\s\[\]]+")
 _LISTS, _CONTAINERS = (list, tuple), (dict, list, tuple)  # quicker than list | tuple
-_MAX_PASSES = 4  # what is beside a masked secret may be recognized then
-_MAX_ITEMS = 5_000_000  # of a value that holds itself; writing it as JSON will say so
+_MAX_PASSES = 4  # a secret next to a masked one may be recognized only then
+_MAX_ITEMS = 5_000_000  # of a circular value; encoding it as JSON raises
 _VALUE_FIELDS = frozenset(("value", "val", "v", "content", "Value"))
 _INPUT_FIELDS = frozenset(("input", "input_value"))
 _DESCRIBING_FIELDS = frozenset(("name", "key", "header", "field", "Name", "Key", "loc"))
@@ -62,8 +62,8 @@ class Masker:
     """Masks the payloads, messages and tracebacks of one store.
 
     Args:
-        extra_keys: names of secrets besides the usual ones; case and separators do not matter.
-        enabled: False leaves everything as it is.
+        extra_keys: further names of secrets; case and separators are ignored.
+        enabled: False masks nothing.
     """
 
     def __init__(self, extra_keys: Iterable[str] = (), *, enabled: bool = True) -> None:
@@ -76,7 +76,7 @@ class Masker:
             self._announcing = self._announcing_anywhere = re.compile("|".join([*names, ANNOUNCING_ANYWHERE.pattern]))
 
     def may_hold(self, text: str) -> bool:
-        """Whether a text, or the JSON of a value, is worth a closer look; most are not."""
+        """Whether a text, or the JSON of a value, may contain a secret; most do not."""
         if not self._enabled:
             return False
         if self._extra or _is_hinted(text, _lower(text)):
@@ -85,7 +85,7 @@ class Masker:
         return has_many_digits(latin) or bool(tokens(text, latin)) or may_hold_arguments(text)
 
     def mask_text(self, text: str) -> tuple[str, int]:
-        """The text without its secrets, and how many there were."""
+        """Return the text with its secrets masked, and how many there were."""
         if not self._enabled or (len(text) < _SHORT and _SHORT_WORD.fullmatch(text)):
             return text, 0
         hits = 0
@@ -98,114 +98,114 @@ class Masker:
         return text, hits
 
     def _secrets(self, text: str) -> list[tuple[int, int]]:
-        """Where secrets begin and end, in no order; they may overlap."""
+        """Return where secrets begin and end, in no order; they may overlap."""
         lower = _lower(text)
         latin = text.encode("latin-1", "replace")
-        found = tokens(text, latin)
+        spans = tokens(text, latin)
         if self._extra or _is_hinted(text, lower):
             if _SEPARATOR.search(text) or not text.isascii():
                 announcing = self._announcing if text.isascii() else self._announcing_anywhere
-                found += named_values(text, announcing.finditer(lower), self.says_secret)
-                found += reported_values(text, lower, self.says_secret)
-            found += shapes(text, lower)
-        found += secret_arguments(text)
+                spans += named_values(text, announcing.finditer(lower), self.is_secret_name)
+                spans += reported_values(text, lower, self.is_secret_name)
+            spans += formatted_secrets(text, lower)
+        spans += secret_arguments(text)
         if has_many_digits(latin):
-            found += card_numbers(text)
-        return found
+            spans += card_numbers(text)
+        return spans
 
     def mask_value(self, value: Any) -> tuple[Any, int]:
-        """The decoded JSON value without its secrets, and how many there were; the same object when there were none.
+        """Return the decoded JSON value with its secrets masked, and how many there were; the same object if none.
 
-        Works to any depth without recursion; the caller's dicts and lists stay as they are.
+        Works to any depth without recursion, and does not change the caller's dicts and lists.
         """
         if not self._enabled:
             return value, 0
         root: list[Any] = [value]
-        waiting: list[tuple[Any, Any]] = [(root, 0)]
-        hits = seen = 0
-        while waiting and seen < _MAX_ITEMS:
-            holder, place = waiting.pop()
-            item = holder[place]
-            seen += 1
+        remaining: list[tuple[Any, Any]] = [(root, 0)]
+        hits = visited = 0
+        while remaining and visited < _MAX_ITEMS:
+            container, index = remaining.pop()
+            item = container[index]
+            visited += 1
             if isinstance(item, str):
-                holder[place], replaced = self.mask_text(item)
+                container[index], replaced = self.mask_text(item)
             elif isinstance(item, dict):
-                holder[place], replaced = self._dict(item, waiting)
+                container[index], replaced = self._dict(item, remaining)
             elif isinstance(item, _LISTS):
-                holder[place], replaced = self._list(item, waiting)
+                container[index], replaced = self._list(item, remaining)
             elif type(item) is int and 10**13 <= item < 10**19 and any(card_numbers(str(item))):
-                holder[place], replaced = MASK, 1
+                container[index], replaced = MASK, 1
             else:
                 continue
             hits += replaced
         return (root[0], hits) if hits else (value, 0)
 
-    def says_secret(self, name: object) -> bool:
-        """Whether a name announces a secret."""
-        return isinstance(name, str) and (says_secret(name) or (bool(self._extra) and plain(name) in self._extra))
+    def is_secret_name(self, name: object) -> bool:
+        """Whether a name is that of a secret."""
+        return isinstance(name, str) and (is_secret_name(name) or (bool(self._extra) and plain(name) in self._extra))
 
-    def _dict(self, item: dict[Any, Any], waiting: list[tuple[Any, Any]]) -> tuple[dict[Any, Any], int]:
+    def _dict(self, item: dict[Any, Any], remaining: list[tuple[Any, Any]]) -> tuple[dict[Any, Any], int]:
         copy: dict[Any, Any] = {}
         hits = 0
         described = frozenset() if _DESCRIBING_FIELDS.isdisjoint(item) else self._described_fields(item)
         for name, value in item.items():
             kept, replaced = self.mask_text(name) if isinstance(name, str) else (name, 0)
             while kept in copy:
-                kept += "'"  # two names that were secrets must not become one
+                kept += "'"  # two names that contained secrets must not become one
             hits += replaced
-            if (self.says_secret(name) or name in described) and _can_be_secret(value):
+            if (self.is_secret_name(name) or name in described) and _can_be_secret(value):
                 copy[kept] = MASK
                 hits += 1
                 continue
             copy[kept] = value
-            if isinstance(value, _CONTAINERS) and isinstance(name, str) and says_secrets(name):
+            if isinstance(value, _CONTAINERS) and isinstance(name, str) and is_secret_list_name(name):
                 copy[kept], replaced = _without_odd_members(value)
                 hits += replaced
-            waiting.append((copy, kept))
+            remaining.append((copy, kept))
         return copy, hits
 
     def _described_fields(self, item: dict[Any, Any]) -> frozenset[str]:
-        """Which members have the value of a secret that another member names, as in {"name": …, "value": …}."""
+        """Return the members whose value is a secret that another member names, as in {"name": …, "value": …}."""
         if len(item) > 8:
             return frozenset()
-        if any(self.says_secret(item.get(field)) for field in _NAME_FIELDS):
+        if any(self.is_secret_name(item.get(field)) for field in _NAME_FIELDS):
             return _VALUE_FIELDS
         location = item.get("loc")  # of a validation error
-        if isinstance(location, list | tuple) and location and self.says_secret(location[-1]):
+        if isinstance(location, list | tuple) and location and self.is_secret_name(location[-1]):
             return _INPUT_FIELDS
         return frozenset()
 
-    def _list(self, items: list[Any] | tuple[Any, ...], waiting: list[tuple[Any, Any]]) -> tuple[list[Any], int]:
+    def _list(self, items: list[Any] | tuple[Any, ...], remaining: list[tuple[Any, Any]]) -> tuple[list[Any], int]:
         copy = list(items)
         hits = 0
         pair = len(copy) == 2
         arguments = self._secret_elements(copy)
-        for place, value in enumerate(items):
-            before = items[place - 1] if place else None
-            if place in arguments:
-                copy[place] = value[: arguments[place]] + MASK
+        for index, value in enumerate(items):
+            before = items[index - 1] if index else None
+            if index in arguments:
+                copy[index] = value[: arguments[index]] + MASK
                 hits += 1
             elif isinstance(before, str) and (pair or before.startswith("-")) and self._announces(before, value):
-                copy[place] = MASK
+                copy[index] = MASK
                 hits += 1
             else:
-                waiting.append((copy, place))
+                remaining.append((copy, index))
         return copy, hits
 
     def _secret_elements(self, items: list[Any]) -> dict[int, int]:
-        """Which elements of a command's arguments are secrets, and where in them the secret begins."""
+        """Return which elements of a command's arguments are secrets, and where in the element the secret begins."""
         if len(items) < 2 or not isinstance(items[0], str) or not isinstance(items[1], str):
             return {}
         return dict(secret_elements([item if isinstance(item, str) else "" for item in items]))
 
     def _announces(self, name: str, value: Any) -> bool:
-        """In ["Cookie", …] and in ["mysql", "--password", …]."""
+        """Whether an element names the next one, as in ["Cookie", …] and ["mysql", "--password", …]."""
         flag = isinstance(value, str) and value.startswith("-")
-        return " " not in name and self.says_secret(name) and not flag and _can_be_secret(value)
+        return " " not in name and self.is_secret_name(name) and not flag and _can_be_secret(value)
 
 
 def _is_hinted(text: str, lower: str) -> bool:
-    """Whether something announces a secret."""
+    """Whether the text contains a hint of a secret."""
     for hint in _HINTS:
         if hint in lower and (hint not in _MORE_HINTS or any(map(lower.__contains__, _MORE_HINTS[hint]))):
             return True
@@ -213,12 +213,12 @@ def _is_hinted(text: str, lower: str) -> bool:
 
 
 def _lower(text: str) -> str:
-    """The text in lower case, with every character at its place."""
+    """Return the text in lower case, with the index of every character unchanged."""
     return text.lower() if text.isascii() else text.replace("\u0130", "I").lower()
 
 
 def _replace(text: str, spans: list[tuple[int, int]]) -> tuple[str, int]:
-    """The text with the mask in place of each span, or of spans that overlap; and how many masks."""
+    """Return the text with a mask for each span or group of overlapping spans, and the number of masks."""
     parts: list[str] = []
     done = last = 0
     for start, end in spans:
@@ -233,14 +233,14 @@ def _replace(text: str, spans: list[tuple[int, int]]) -> tuple[str, int]:
 
 
 def _can_be_secret(value: Any) -> bool:
-    """Not a flag, a count, nothing at all, or masked before."""
+    """Whether a value may be a secret: not a flag, a small number, empty, or already masked."""
     if isinstance(value, bool | float) or value is None or value in ("", [], {}, MASK):
         return False
     return not isinstance(value, int) or abs(value) >= 100
 
 
 def _without_odd_members(value: Any) -> tuple[Any, int]:
-    """A list or dict without the members that do not look like words, and how many there were."""
+    """Return a list or dict with the members masked that do not look like words, and how many there were."""
     if isinstance(value, dict):
         masked: Any = {name: MASK if _is_odd(member) else member for name, member in value.items()}
         return masked, sum(map(_is_odd, value.values()))

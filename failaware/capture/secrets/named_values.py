@@ -1,14 +1,14 @@
-"""Values that a name announces in running text: `password=X`, `"token": "X"`, `--secret X`, `wrong password 'X'`.
+"""Recognizes secrets in text by the name before them: `password=X`, `"token": "X"`, `--secret X`, `wrong password 'X'`.
 
-Words of secrets are looked for, the name around each is judged by `names`, and what follows the name decides how
-certain it is that a value comes next. Linear: what is looked at and not masked is short.
+Words such as `token` are searched, `names` decides about the name around each, and the characters after the name decide
+whether a value follows. Linear: every lookahead is bounded.
 """
 
 import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from failaware.capture.secrets.names import says_secret, says_secrets
+from failaware.capture.secrets.names import is_secret_list_name, is_secret_name
 
 MASK = "[masked]"
 
@@ -23,7 +23,7 @@ _FOREIGN_WORDS = (
 )
 ANNOUNCING = re.compile("|".join(_WORDS))
 ANNOUNCING_ANYWHERE = re.compile("|".join((*_WORDS, *_FOREIGN_WORDS)))
-"""Words of which one is in every name of a secret, in lower case; the second also in other alphabets."""
+"""Every name of a secret contains one of these words, in lower case; the second has also those of other alphabets."""
 
 _BEGINNING = re.compile(r"[\w.-]{0,100}")  # of a name, backwards
 _REST_OF_NAME = re.compile(r"[\w-]{0,100}(?:\.[\w-]{1,100}){0,5}")
@@ -33,7 +33,7 @@ _WITH_WORD_BEFORE = frozenset(["key", "keys", "code", "codes", "phrase", "token"
 _Q = r"(?:\\{0,7}[\"'`]|&(?:quot|apos|#34|#39);|%2[27])"
 _BARE = r"(?:[^\s\"'&;,<>\\|]|,(?!\s|[\w\"'.-]{1,64}[=:]|$)|\|(?!\s))++"
 _QUOTED = (
-    r"(?:\"(?P<double>(?:[^\"\\]++|\\.)++)"  # the end mark may be cut off
+    r"(?:\"(?P<double>(?:[^\"\\]++|\\.)++)"  # the closing mark may be cut off
     r"|'(?P<single>(?:[^'\\]++|\\.)++)"
     r"|`(?P<tick>[^`\n]{1,512})`"
     r"|\\{1,7}[\"'](?P<escaped>(?:[^\\]++|\\(?!\\{0,6}[\"']))++)"  # JSON in JSON
@@ -87,7 +87,7 @@ _NO_SECRET = re.compile(
     re.IGNORECASE,
 )
 _CODE = re.compile(r"(?:await )?[A-Za-z_][\w.]*[(\[]|self\.\w+|(?:os|args|settings|config|request)\.|process\.env")
-_ORDINARY = re.compile(  # of words with digits or marks: times, versions, addresses, paths, measures
+_ORDINARY = re.compile(  # words with digits or marks that are not secrets: times, versions, addresses, paths, measures
     r"\d[\d.:/T+-]*Z?|v?\d+(?:\.\w+)+|[\d.,]+[A-Za-z%°]{1,3}|(?:[a-z]+://|/|\./|~/)\S*|\S+@\S+\.\w+|[\w.]+\.[a-z]{2,4}"
     r"|[A-Za-z]+[-_ ]?\d{1,2}|[A-Z]{1,8}[-_]?\d{1,8}|[\w-]+[=(\[].*|.*[*^?\\(){}|].*"
 )
@@ -98,12 +98,12 @@ _IDEOGRAPHS = "\u2e80"
 _AFTER_IDEOGRAPHS = "：＝「『はが为為是는은가"
 _URL = re.compile(r"[a-z]{2,8}://")
 _MAX_LISTED = 20
-_NEAR = 200  # characters within which a sentence would have it
-_LONG = 128  # characters: what is longer is no word and no placeholder
+_NEAR = 200  # characters of a sentence that are searched for a value
+_LONG = 128  # characters: a longer value is not a word or a placeholder
 
 
-class Name(NamedTuple):
-    """A name of a secret in a text. `before` is what stands directly before it."""
+class SecretName(NamedTuple):
+    """The name of a secret in a text. `before` is the two characters before it."""
 
     text: str
     start: int
@@ -112,32 +112,32 @@ class Name(NamedTuple):
 
     @property
     def is_header(self) -> bool:
-        """Whether all of its line is its value."""
+        """Whether the rest of the line is its value."""
         return self.text.lower().endswith(_HEADERS)
 
 
 def named_values(
     text: str,
     words: Iterator[re.Match[str]],
-    announces: Callable[[str], bool],
+    is_secret_name: Callable[[str], bool],
 ) -> Iterator[tuple[int, int]]:
-    """Where values that a name announces begin and end.
+    """Yield where values begin and end that follow the name of a secret.
 
     Args:
         text: any text.
-        words: matches of `ANNOUNCING`, in the text in lower case.
-        announces: whether a name announces a secret.
+        words: matches of `ANNOUNCING` in the text in lower case.
+        is_secret_name: whether a name is that of a secret.
     """
-    done = judged = 0
+    done = checked = 0
     for word in words:
-        if word.start() < max(done, judged):
+        if word.start() < max(done, checked):
             continue
         name = _name(text, word)
-        judged = name.end
-        is_plural = says_secrets(name.text)
-        if not is_plural and not announces(name.text):
+        checked = name.end
+        is_plural = is_secret_list_name(name.text)
+        if not is_plural and not is_secret_name(name.text):
             longer = _with_word_before(text, name)
-            if longer is None or not announces(longer.text):
+            if longer is None or not is_secret_name(longer.text):
                 continue
             name = longer
         for span in _members(text, name, all_strings=not is_plural) or ([] if is_plural else _values(text, name)):
@@ -145,10 +145,10 @@ def named_values(
             yield span
 
 
-def _name(text: str, word: re.Match[str]) -> Name:
+def _name(text: str, word: re.Match[str]) -> SecretName:
     start, end = word.span()
-    if text[start] >= _IDEOGRAPHS:  # no blank separates it from what is around it
-        return Name(text[start:end], start, end, text[max(0, start - 2) : start])
+    if text[start] >= _IDEOGRAPHS:  # ideographs have no blanks between words
+        return SecretName(text[start:end], start, end, text[max(0, start - 2) : start])
     beginning = _BEGINNING.match(text[max(0, start - 100) : start][::-1])
     size = beginning.end() if beginning else 0
     begin = start - size
@@ -157,25 +157,25 @@ def _name(text: str, word: re.Match[str]) -> Name:
     while begin < start and text[begin] in "-.":
         begin += 1
     if text[begin - 1 : begin + 1] == "-D" and begin < start:
-        begin += 1  # of a property of Java
+        begin += 1  # a Java property: -Dname=value
     rest = _REST_OF_NAME.match(text, end)
     end = rest.end() if rest else end
-    return Name(text[begin:end], begin, end, text[max(0, begin - 2) : begin])
+    return SecretName(text[begin:end], begin, end, text[max(0, begin - 2) : begin])
 
 
-def _with_word_before(text: str, name: Name) -> Name | None:
-    """`api key` where the name is `key`."""
+def _with_word_before(text: str, name: SecretName) -> SecretName | None:
+    """Extend a name to the left: `key` to `api key`."""
     if name.text.lower() not in _WITH_WORD_BEFORE:
         return None
     word = _WORD_BEFORE.match(text[max(0, name.start - 22) : name.start][::-1])
     if word is None:
         return None
     start = name.start - len(word[0])
-    return Name(text[start : name.end], start, name.end, text[max(0, start - 2) : start])
+    return SecretName(text[start : name.end], start, name.end, text[max(0, start - 2) : start])
 
 
-def _values(text: str, name: Name) -> Iterator[tuple[int, int]]:
-    """Where a name's value begins and ends, and what else it changed to or is listed after it."""
+def _values(text: str, name: SecretName) -> Iterator[tuple[int, int]]:
+    """Yield where a name's value begins and ends, also of the values that it changed to or that are listed after it."""
     for position, pattern, is_prose in _places(text, name):
         span = _secret_at(text, position, pattern, name, is_prose=is_prose)
         if span is None:
@@ -191,8 +191,8 @@ def _values(text: str, name: Name) -> Iterator[tuple[int, int]]:
         return
 
 
-def _places(text: str, name: Name) -> Iterator[tuple[int, re.Pattern[str], bool]]:
-    """Where a value may begin after a name, with what it looks like; whether only odd values are secrets there."""
+def _places(text: str, name: SecretName) -> Iterator[tuple[int, re.Pattern[str], bool]]:
+    """Yield where a value may begin after a name, its pattern, and whether words there are no secrets."""
     end = name.end
     after = text[end : end + 1]
     if name.text[0] >= _IDEOGRAPHS and after >= _IDEOGRAPHS and after not in _AFTER_IDEOGRAPHS:
@@ -222,8 +222,8 @@ def _places(text: str, name: Name) -> Iterator[tuple[int, re.Pattern[str], bool]
     yield from _in_prose(text, name)
 
 
-def _after_bare(text: str, name: Name) -> Iterator[tuple[int, re.Pattern[str], bool]]:
-    """After a name without quotation marks, in notations of languages."""
+def _after_bare(text: str, name: SecretName) -> Iterator[tuple[int, re.Pattern[str], bool]]:
+    """Yield the same after a name without quotation marks, in the notations of programming languages."""
     end = name.end
     after = text[end : end + 1]
     if after == "(" and (match := _CALLED.match(text, end)) and not name.text[0].islower():
@@ -238,7 +238,7 @@ def _after_bare(text: str, name: Name) -> Iterator[tuple[int, re.Pattern[str], b
         yield match.end(), _VALUE, False
 
 
-def _after_quoted(text: str, name: Name) -> Iterator[tuple[int, re.Pattern[str], bool]]:
+def _after_quoted(text: str, name: SecretName) -> Iterator[tuple[int, re.Pattern[str], bool]]:
     if match := _DESCRIBED.match(text, name.end):
         yield match.end(), _VALUE, False
     match = _PAIR.match(text, name.end)
@@ -247,7 +247,7 @@ def _after_quoted(text: str, name: Name) -> Iterator[tuple[int, re.Pattern[str],
     yield name.end, _XML_VALUE, False
 
 
-def _in_prose(text: str, name: Name) -> Iterator[tuple[int, re.Pattern[str], bool]]:
+def _in_prose(text: str, name: SecretName) -> Iterator[tuple[int, re.Pattern[str], bool]]:
     if not _MARK.search(text, name.end, name.end + _NEAR):
         return
     if match := _IS.match(text, name.end):
@@ -263,9 +263,9 @@ def _in_prose(text: str, name: Name) -> Iterator[tuple[int, re.Pattern[str], boo
 
 
 def _secret_at(
-    text: str, position: int, pattern: re.Pattern[str], name: Name, *, is_prose: bool
+    text: str, position: int, pattern: re.Pattern[str], name: SecretName, *, is_prose: bool
 ) -> tuple[int, int] | None:
-    """Where the secret part of a value begins and ends, or None when there is none that could be a secret."""
+    """Return where the secret part of a value begins and ends; None if nothing there can be a secret."""
     match = pattern.match(text, position)
     if match is None:
         return None
@@ -280,12 +280,12 @@ def _secret_at(
     return match.start(group), match.start(group) + len(secret)
 
 
-def _is_word(name: Name, secret: str, group: str, *, is_prose: bool) -> bool:
-    """A word of a sentence or a piece of code, rather than a secret."""
+def _is_word(name: SecretName, secret: str, group: str, *, is_prose: bool) -> bool:
+    """Whether a value is a word of a sentence or a piece of code."""
     if name.is_header:
         return len(secret) < 24 and not re.search(r"[=\d]", secret)
     if group == "bare" and (
-        _CODE.match(secret) or _URL.match(secret) or (secret.isidentifier() and says_secret(secret))
+        _CODE.match(secret) or _URL.match(secret) or (secret.isidentifier() and is_secret_name(secret))
     ):
         return True
     if is_prose:
@@ -298,8 +298,8 @@ def _is_word(name: Name, secret: str, group: str, *, is_prose: bool) -> bool:
     return False
 
 
-def _is_odd(name: Name, secret: str, group: str) -> bool:
-    """Whether a word in a sentence is none of a language."""
+def _is_odd(name: SecretName, secret: str, group: str) -> bool:
+    """Whether a word in a sentence does not look like a word of a language."""
     least = 16 if name.text.lower().endswith(("token", "secret", "key", "code")) else 5 if group == "bare" else 4
     if name.text.lower().endswith(("code", "codes", "pin", "otp")) and secret.replace("-", "").isdigit():
         return len(secret) >= 4
@@ -311,13 +311,13 @@ def _is_odd(name: Name, secret: str, group: str) -> bool:
     )
 
 
-def _is_doubted(text: str, name: Name) -> bool:
-    """`no such secret: prod/db`: what follows is a name, or a secret that was refused."""
+def _is_doubted(text: str, name: SecretName) -> bool:
+    """Whether a name may follow instead of a secret, as in `no such secret: prod/db`."""
     return name.before[-1:] == ":" or _DOUBT.search(text, max(0, name.start - 24), name.start) is not None
 
 
-def _members(text: str, name: Name, *, all_strings: bool) -> list[tuple[int, int]]:
-    """Secrets in a list under a name such as `passwords`, or in a list or an object under one such as `tokens`."""
+def _members(text: str, name: SecretName, *, all_strings: bool) -> list[tuple[int, int]]:
+    """Return secrets in a list after a name such as `passwords`, or in a list or object after one such as `tokens`."""
     match = _LISTED.match(text, name.end)
     if match is None or (all_strings and text[match.start("inner") - 1] != "["):
         return []

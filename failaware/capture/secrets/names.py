@@ -1,7 +1,7 @@
-"""Whether a name announces a secret: `smtp_password`, `stripeApiKey`, `X-Auth-Token`; not `password_policy`.
+"""Decides whether a name is that of a secret: `smtp_password`, `stripeApiKey`, `X-Auth-Token`; not `password_policy`.
 
-One rule: the last words of a name say what it is. `db_password` is a password, `password_policy` is a policy. So a name
-is split into words, what only tells versions apart is dropped from its end, and its end is looked up in a table.
+The last words of a name decide: `db_password` is a password, `password_policy` is a policy. A name is split into words,
+words that only distinguish versions are dropped from its end, and its last words are looked up in a table.
 """
 
 import re
@@ -9,7 +9,7 @@ import unicodedata
 from functools import lru_cache
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
-_MAX_NAME = 128  # characters; what is longer is no name
+_MAX_NAME = 128  # characters; a longer text is not a name
 
 
 def _words(text: str) -> frozenset[str]:
@@ -37,16 +37,16 @@ SECRETS = _words(
     cardnumber creditcard creditcardnumber ccnumber pincode
     """
 )
-"""The ends of names that say secret, without separators: `access_key`, `accessKey` and `accesskey` are one."""
+"""Last words of the names of secrets, without separators: `access_key`, `accessKey` and `accesskey` are the same."""
 
 ALONE = _words("auth bearer pass sid pin")
-"""Words that say so only when they are the whole name: `auth`, but not `last_auth`."""
+"""Words that must be the whole name: `auth`, but not `last_auth`."""
 
 PLURALS = _words("tokens secrets")
-"""Names of what holds several: only members that do not look like words are secrets."""
+"""Names of lists and objects, in which only members that do not look like words are secrets."""
 
 UNMISTAKABLE = ("password", "passwd", "passphrase", "apikey", "accesstoken", "authtoken", "secretkey", "privatekey")
-"""Ends that say so even when a name is not split: `dbpassword`."""
+"""Ends of names of secrets, even within a word: `dbpassword`."""
 
 FOREIGN = tuple(
     unicodedata.normalize("NFKD", word)
@@ -67,7 +67,7 @@ FOREIGN = tuple(
         *("كلمةالمرور", "كلمةالسر", "סיסמה", "סיסמא", "hasło", "รหัสผ่าน", "पासवर्ड"),
     )
 )
-"""Ends that say so in other alphabets, without separators."""
+"""Ends of names of secrets in other alphabets, without separators."""
 
 VERSIONS = _words(
     """
@@ -75,7 +75,7 @@ VERSIONS = _words(
     staging live confirm confirmation again repeat header primary secondary
     """
 )
-"""Last words that change nothing: `password_confirmation`, `token_old`; a hash of a password can be guessed, too."""
+"""Last words that are ignored: `password_confirmation`, `token_old`; a hash of a password is a secret too."""
 
 _TOKENS_OF_TEXT = _words(
     """
@@ -93,17 +93,17 @@ HARMLESS = (
     )
     | {"forgotpassword", "cookieauthorization"}
 )
-"""Ends that only look so: `nextPageToken`, `eos_token`, `has_password`."""
+"""Ends of names that are not secrets: `nextPageToken`, `eos_token`, `has_password`."""
 
 
 def plain(name: str) -> str:
-    """A name in lower case and without separators."""
+    """Return a name in lower case without separators."""
     return "".join(filter(str.isalnum, name.lower()))
 
 
 @lru_cache(maxsize=8192)
-def says_secret(name: str) -> bool:
-    """Whether a name announces a secret."""
+def is_secret_name(name: str) -> bool:
+    """Whether a name is that of a secret."""
     if len(name) > _MAX_NAME:
         return False
     if not name.isascii():
@@ -124,7 +124,7 @@ def says_secret(name: str) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def says_secrets(name: str) -> bool:
-    """Whether a name announces several secrets, of which some may be words: `refreshTokens`, not `maxTokens`."""
+def is_secret_list_name(name: str) -> bool:
+    """Whether a list or object with this name has secrets among other strings: `refreshTokens`, not `maxTokens`."""
     words = [word.lower() for word in _WORD.findall(name[:_MAX_NAME])]
     return bool(words) and words[-1] in PLURALS and "".join(words[-2:]).removesuffix("s") not in HARMLESS

@@ -1,10 +1,10 @@
-"""Values that error messages report apart from their names: of validators, of databases, of SQL with parameters."""
+"""Recognizes secrets in error messages with values apart from their names: validators, databases, SQL parameters."""
 
 import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-Judge = Callable[[str], bool]
+NamePredicate = Callable[[str], bool]
 Spans = Iterator[tuple[int, int]]
 
 _MASKED = "[masked"
@@ -34,10 +34,10 @@ _INSERTED = re.compile(r"(?i:\binsert\s+into\s+\S{1,128}\s*)\((?P<names>[^()]{1,
 
 
 class Report(NamedTuple):
-    """`find` looks for values only where `hint` is in the text in lower case."""
+    """`find` is called only if `hint` is in the lower-case text."""
 
     hint: str
-    find: Callable[[str, Judge], Spans]
+    find: Callable[[str, NamePredicate], Spans]
 
 
 def _last_name(path: str) -> str:
@@ -45,72 +45,72 @@ def _last_name(path: str) -> str:
     return match[0] if match else ""
 
 
-def _pydantic(text: str, says_secret: Judge) -> Spans:
+def _pydantic(text: str, is_secret_name: NamePredicate) -> Spans:
     for match in _PYDANTIC.finditer(text):
         value = _INPUT_VALUE.match(text, match.end())
-        if value and value["value"][:1] in "'\"b" and says_secret(_last_name(match["name"])):
+        if value and value["value"][:1] in "'\"b" and is_secret_name(_last_name(match["name"])):
             start = match.end() + value["value"].find(value["value"].lstrip("b")[0]) + 1
             yield start, value.end() - (value["value"][-1] in "'\"")
 
 
-def _located(text: str, says_secret: Judge) -> Spans:
-    """In `'loc': ('body', 'password'), …, 'input': 'X'`, as Pydantic and FastAPI report it."""
+def _located(text: str, is_secret_name: NamePredicate) -> Spans:
+    """Yield secrets in `'loc': ('body', 'password'), …, 'input': 'X'`, as in Pydantic and FastAPI."""
     for match in _LOCATION.finditer(text):
-        if says_secret(_last_name(match["names"].rsplit(",", 1)[-1])):
+        if is_secret_name(_last_name(match["names"].rsplit(",", 1)[-1])):
             value = _INPUT.match(text, match.end())
             if value:
                 yield value.span("value")
 
 
-def _unique(text: str, says_secret: Judge) -> Spans:
-    """In `Key (token)=(X) already exists.`, as PostgreSQL reports it."""
+def _unique(text: str, is_secret_name: NamePredicate) -> Spans:
+    """Yield secrets in `Key (token)=(X) already exists.`, as in PostgreSQL."""
     for match in _KEY.finditer(text):
         names, values = match["names"].split(", "), match["values"].split(", ")
-        if len(names) != len(values) and any(map(says_secret, names)):
+        if len(names) != len(values) and any(map(is_secret_name, names)):
             yield match.span("values")
             continue
         start = match.start("values")
         for name, value in zip(names, values, strict=False):
-            if says_secret(name):
+            if is_secret_name(name):
                 yield start, start + len(value)
             start += len(value) + 2
 
 
-def _duplicate(text: str, says_secret: Judge) -> Spans:
+def _duplicate(text: str, is_secret_name: NamePredicate) -> Spans:
     for match in _DUPLICATE.finditer(text):
-        if says_secret(
+        if is_secret_name(
             re.sub(r"(?i:^(?:uniq(?:ue)?|uk|idx|ix)_|_(?:uniq(?:ue)?|uk|idx|ix|key)$)", "", _last_name(match["name"]))
         ):
             yield match.span("value")
 
 
-def _inserted(text: str, says_secret: Judge) -> Spans:
+def _inserted(text: str, is_secret_name: NamePredicate) -> Spans:
     for match in _INSERT.finditer(text):
         names = [_last_name(name) for name in match["names"].split(",")]
-        yield from _of_secrets(text, names, match.span("values"), says_secret)
+        yield from _of_secrets(text, names, match.span("values"), is_secret_name)
 
 
-def _parameters(text: str, says_secret: Judge) -> Spans:
-    """Positional parameters of a statement, as SQLAlchemy reports them."""
+def _parameters(text: str, is_secret_name: NamePredicate) -> Spans:
+    """Yield secrets among the positional parameters of a statement, as in SQLAlchemy."""
     for match in _STATEMENT.finditer(text):
         inserted = _INSERTED.search(match["sql"])
         if inserted:
             names = [_last_name(name) for name in inserted["names"].split(",")]
         else:
-            named = {found.end(): found["name"] for found in _COMPARED.finditer(match["sql"])}
-            names = [named.get(found.end(), "") for found in _PLACEHOLDER.finditer(match["sql"])]
-        yield from _of_secrets(text, names, match.span("values"), says_secret)
+            compared = {column.end(): column["name"] for column in _COMPARED.finditer(match["sql"])}
+            names = [compared.get(mark.end(), "") for mark in _PLACEHOLDER.finditer(match["sql"])]
+        yield from _of_secrets(text, names, match.span("values"), is_secret_name)
 
 
-def _of_secrets(text: str, names: list[str], span: tuple[int, int], says_secret: Judge) -> Spans:
-    """The literals of a list of values at the places of secrets' names."""
+def _of_secrets(text: str, names: list[str], span: tuple[int, int], is_secret_name: NamePredicate) -> Spans:
+    """Yield the literals in a list of values whose name, at the same position in `names`, is that of a secret."""
     position, end = span
     for name in names:
         match = _LITERAL.match(text, position, end)
         if match is None or match.end() == position:
             return
         group = match.lastgroup or "other"
-        if group != "other" and says_secret(name) and len(match[group]) >= 3:
+        if group != "other" and is_secret_name(name) and len(match[group]) >= 3:
             yield match.span(group)
         position = match.end()
 
@@ -125,10 +125,10 @@ _REPORTS = (
 )
 
 
-def reported_values(text: str, lower: str, says_secret: Judge) -> Spans:
-    """Where values that error messages report under the name of a secret begin and end."""
+def reported_values(text: str, lower: str, is_secret_name: NamePredicate) -> Spans:
+    """Yield where values begin and end that an error message reports under the name of a secret."""
     for report in _REPORTS:
         if report.hint in lower:
-            for start, end in report.find(text, says_secret):
+            for start, end in report.find(text, is_secret_name):
                 if _MASKED not in text[start : min(end, start + 64)]:
                     yield start, end

@@ -1,6 +1,6 @@
-"""Tokens in the formats of their providers: a table of prefixes, and how they are found in one pass.
+"""Recognizes tokens in the formats of their providers, by a table of prefixes, in one pass.
 
-Every format ends in 16 or more letters, digits, `-` and `_` in a row, and there is no such row in most texts.
+Every token has 16 or more letters, digits, `-` and `_` in a row; most texts have no such row.
 """
 
 import re
@@ -8,16 +8,16 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 
-class Format(NamedTuple):
-    """A provider's format: a token begins with one of `prefixes` and goes on as `rest` does."""
+class TokenFormat(NamedTuple):
+    """A provider's format: a token begins with one of `prefixes`, followed by a match of `rest`."""
 
     provider: str
     prefixes: tuple[str, ...]
     rest: re.Pattern[str]
 
 
-def _format(provider: str, prefixes: str, rest: str) -> Format:
-    return Format(provider, tuple(prefixes.split()), re.compile(rf"(?:{rest})(?![A-Za-z0-9])"))
+def _format(provider: str, prefixes: str, rest: str) -> TokenFormat:
+    return TokenFormat(provider, tuple(prefixes.split()), re.compile(rf"(?:{rest})(?![A-Za-z0-9])"))
 
 
 _A, _W, _H = "[A-Za-z0-9]", r"[\w-]", "[0-9a-f]"
@@ -105,9 +105,9 @@ FORMATS = (
     _format("Typeform", "tfp_", rf"{_W}{{40,}}"),
     _format("Vercel, Val Town", "vck_ vcp_ vci_ vtwn_", rf"{_W}{{24,}}"),
 )
-"""Formats whose tokens begin with something of their own."""
+"""Formats with a distinctive prefix."""
 
-_MIDDLES = (  # what is in the middle of a token, in whose surroundings the pattern is looked for
+_MIDDLES = (  # a string in the middle of a token, and the pattern that is searched if the text contains it
     (":AA", re.compile(rf"(?<!\d)\d{{8,10}}:AA{_W}{{32,}}")),  # Telegram
     ("8Q~", re.compile(r"(?<![\w~.-])[\w~.-]{3}8Q~[\w~.-]{30,}")),  # Microsoft Entra
     (".atlasv1.", re.compile(rf"(?<!\w){_A}{{14}}\.atlasv1\.{_W}{{60,}}")),  # HCP Terraform
@@ -119,7 +119,7 @@ _BY_PREFIX = {prefix: form for form in FORMATS for prefix in form.prefixes}
 
 
 def _any_prefix() -> str:
-    """A pattern of all prefixes, longer ones first, by their first characters: so a text is compared with few."""
+    """Return a pattern of all prefixes, longer ones first, grouped by first character, which is faster."""
     by_first: dict[str, list[str]] = {}
     for prefix in sorted(_BY_PREFIX, key=lambda prefix: (-len(prefix), prefix)):
         by_first.setdefault(prefix[0], []).append(re.escape(prefix[1:]))
@@ -135,11 +135,11 @@ _ROW = b"x" * 16
 
 
 def tokens(text: str, latin: bytes) -> list[tuple[int, int]]:
-    """Where tokens begin and end; `latin` is the text in Latin-1, with ? for what is not in it."""
+    """Return where tokens begin and end; `latin` is the text in Latin-1, with ? for other characters."""
     row = latin.translate(_IN_ROW)
     if _ROW not in row:
         return []
-    found = [
+    spans = [
         (prefix.start(), rest.end())
         for start, end in _rows(row, latin.translate(_AROUND))
         for prefix in _PREFIX.finditer(text, start, end)
@@ -147,12 +147,12 @@ def tokens(text: str, latin: bytes) -> list[tuple[int, int]]:
     ]
     for middle, pattern in _MIDDLES:
         if middle in text:
-            found += [match.span() for match in pattern.finditer(text)]
-    return found
+            spans += [match.span() for match in pattern.finditer(text)]
+    return spans
 
 
 def _rows(row: bytes, around: bytes) -> Iterator[tuple[int, int]]:
-    """Where a token may be: rows of 16 or more letters, digits, - and _, with what may be before them in a token."""
+    """Yield rows of 16 or more letters, digits, - and _, extended to the left by other characters of tokens."""
     done = 0
     position = row.find(_ROW)
     while position >= 0:

@@ -12,7 +12,7 @@ from typing import Any
 from xml.parsers import expat
 
 from failaware.capture.exceptions import failure
-from failaware.capture.external import Read, attempt, event_of
+from failaware.capture.external import ParsedInput, attempt, event_of
 from failaware.capture.record import Recorder, as_name
 from failaware.capture.root_cause import root_cause
 from failaware.errors import StoreBusy, UsageError
@@ -230,12 +230,12 @@ class _Reports:
         """Record what was taken and is not recorded yet."""
         self._chunk.write_when_free(self._try_again)
 
-    def _read(self, test: _Test) -> Read:
+    def _read(self, test: _Test) -> ParsedInput:
         if test.skipped and not test.problems:
-            return Read([], ignored=1)
+            return ParsedInput([], ignored=1)
         if test.is_too_large:
             raise UsageError(f"a test has {_MAX_PROBLEMS:,} failures and {_MAX_PROPERTIES:,} properties at most")
-        return Read([self._observed(test)])
+        return ParsedInput([self._observed(test)])
 
     def _observed(self, test: _Test) -> Observed:
         given, suite = test.attributes, test.suite

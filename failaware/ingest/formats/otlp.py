@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from failaware.capture.exceptions import MAX_MESSAGE, failure
-from failaware.capture.external import Read, event_of, failure_of_text, observed, reason
+from failaware.capture.external import ParsedInput, event_of, failure_of_text, observed, reason
 from failaware.capture.record import Recorder, as_name
 from failaware.capture.root_cause import root_cause
 from failaware.errors import UsageError
@@ -33,7 +33,7 @@ _WHO = ("service.namespace", "service.name")  # the resource's attributes that a
 _MAX_DEPTH = 100  # levels of a value
 
 
-def events(request: dict[str, Any], recorder: Recorder, now: int) -> Read:
+def events(request: dict[str, Any], recorder: Recorder, now: int) -> ParsedInput:
     """The failures that one request tells of; its other log records, spans and metrics are ignored.
 
     Raises:
@@ -56,7 +56,7 @@ def events(request: dict[str, Any], recorder: Recorder, now: int) -> Read:
             found.append(_event(resource, scope, record, attributes, key=key, recorder=recorder, now=now))
         except Exception as error:  # noqa: BLE001 - foreign input: one record must not keep out the others
             refused.append((raw, reason(error)))
-    return Read(found, ignored, tuple(refused))
+    return ParsedInput(found, ignored, tuple(refused))
 
 
 def _records(request: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]]:
