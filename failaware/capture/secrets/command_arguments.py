@@ -1,4 +1,4 @@
-"""Recognizes passwords in the arguments of commands, after options of one letter: `mysql -pX`, `curl -u user:X`.
+"""Recognizes passwords in the arguments of commands: after options of one letter (`mysql -pX`), or by their place.
 
 Options with long names (`--password X`) need no table: `named_values` recognizes them.
 """
@@ -44,11 +44,39 @@ _COMMANDS: tuple[tuple[str, tuple[Option, ...]], ...] = (
     ("lftp", (Option("-u", divider=","),)),
     ("plink pscp psftp putty", (Option("-pw"),)),
     ("xfreerdp", (Option("/p:", attached=True, separate=False),)),
-    ("vault", (Option("login"),)),
 )
 _OPTIONS = {name: options for names, options in _COMMANDS for name in names.split()}
-_NAMES = "|".join(sorted(map(re.escape, _OPTIONS), key=len, reverse=True))
-_COMMAND = re.compile(rf"(?<![\w.-])(?P<name>{_NAMES}|htpasswd)(?:\.exe)?(?=[\s'\",\\])", re.IGNORECASE)
+
+
+class Place(NamedTuple):
+    """The password is the argument with this number, from 0, among those that are no options, after a `word`.
+
+    `flag` is the letter of an option without which none is there; `valued` are options that take the next argument.
+    """
+
+    number: int
+    word: str = ""
+    flag: str = ""
+    valued: tuple[str, ...] = ()
+
+
+_PLACES: dict[str, tuple[Place, ...]] = {
+    "net": (Place(1, "user"), Place(2, "use")),
+    "openssl": (Place(0, "passwd", valued=("-salt", "-in")),),
+    "mkpasswd": (Place(0, valued=("-m", "-S", "-R", "-P")),),
+    "htpasswd": (Place(2, flag="b"), Place(1, flag="nb"), Place(1, flag="bn")),
+    "mosquitto_passwd": (Place(2, flag="b"),),
+    "rabbitmqctl": (Place(1, "add_user"), Place(1, "change_password")),
+    "vault": (Place(0, "login"),),
+}
+_NAMES = "|".join(sorted(map(re.escape, {*_OPTIONS, *_PLACES}), key=len, reverse=True))
+_PLACED = tuple(f"{name}{end}" for name in _PLACES for end in (" ", ".exe ", "'", '"'))
+_PIPED = re.compile(  # echo PASSWORD | docker login --password-stdin
+    r"\b(?:echo|printf)[ \t]+(?:-\w+[ \t]+)?(?P<quote>['\"]?)(?P<secret>[^\s|'\"]{3,200})(?P=quote)[ \t]*\|[ \t]*"
+    r"(?:[^|\n]{0,200}?--(?:password-stdin\b|passphrase-fd[ =]0\b)|(?:sudo[ \t]+)?chpasswd\b|sudo[ \t]+-S\b)"
+)
+_READS = ("--password-stdin", "chpasswd", "sudo -S", "--passphrase-fd")
+_COMMAND = re.compile(rf"(?<![\w.-])(?P<name>{_NAMES})(?:\.exe)?(?=[\s'\",\\])", re.IGNORECASE)
 _ARGUMENT = re.compile(
     r"[ \t,]*(?:\\{0,7}\"(?P<double>[^\"\\\n]*+)\\{0,7}\""
     r"|\\{0,7}'(?P<single>[^'\\\n]*+)\\{0,7}'|(?P<bare>[^\s,\"'\\|;\])]++))"
@@ -57,15 +85,16 @@ _MAX_ARGUMENTS = 64
 
 
 def may_hold_arguments(text: str) -> bool:
-    """Whether the text has a command of the table, and an option."""
-    return _has_options(text) and _COMMAND.search(text) is not None
+    """Whether there is a command of the table with an option."""
+    return (_has_options(text) and _COMMAND.search(text) is not None) or _is_piped(text)
 
 
 def secret_arguments(text: str) -> list[tuple[int, int]]:
     """Return where secret arguments begin and end in a text."""
+    found = [(match.start("secret"), match.end("secret")) for match in _PIPED.finditer(text)] if _is_piped(text) else []
+    found = [span for span in found if _is_secret(text[slice(*span)])]
     if not _has_options(text):
-        return []
-    secrets: list[tuple[int, int]] = []
+        return found
     done = 0
     for match in _COMMAND.finditer(text):
         if match.start() < done:
@@ -73,19 +102,24 @@ def secret_arguments(text: str) -> list[tuple[int, int]]:
         spans = list(_arguments(text, match.end()))
         done = spans[-1][1] if spans else match.end()
         for index, start in _secrets(match["name"].lower(), [text[begin:end] for begin, end in spans]):
-            secrets.append((spans[index][0] + start, spans[index][1]))
-    return secrets
+            found.append((spans[index][0] + start, spans[index][1]))
+    return found
 
 
 def _has_options(text: str) -> bool:
-    return " -" in text or "'-" in text or '"-' in text
+    """Or one of the commands whose passwords have no option before them; quick, since all texts are looked at."""
+    return " -" in text or "'-" in text or '"-' in text or any(name in text for name in _PLACED)
+
+
+def _is_piped(text: str) -> bool:
+    return "|" in text and any(word in text for word in _READS)
 
 
 def secret_elements(arguments: list[str]) -> Iterator[tuple[int, int]]:
     """Yield which elements of an argument list are secrets: the index, and where in the element the secret begins."""
     for index, argument in enumerate(arguments[:_MAX_ARGUMENTS]):
         name = argument.rsplit("/", 1)[-1].lower()
-        if name in _OPTIONS or name == "htpasswd":
+        if name in _OPTIONS or name in _PLACES:
             return ((index + 1 + after, start) for after, start in _secrets(name, arguments[index + 1 :]))
     return iter(())
 
@@ -103,16 +137,37 @@ def _arguments(text: str, position: int) -> Iterator[tuple[int, int]]:
 
 
 def _secrets(name: str, arguments: list[str]) -> Iterable[tuple[int, int]]:
-    if name == "htpasswd":
-        has_password = len(arguments) == 4 and "b" in arguments[0] and _is_secret(arguments[-1])
-        return [(len(arguments) - 1, 0)] if has_password else []
-    return [
+    named = [
         secret
-        for option in _OPTIONS[name]
+        for option in _OPTIONS.get(name, ())
         if not option.with_word or option.with_word in arguments
         for index, argument in enumerate(arguments)
         if (secret := _value(option, arguments, index, argument)) is not None
     ]
+    placed = (_placed(place, arguments) for place in _PLACES.get(name, ()))
+    return [*named, *((number, 0) for number in placed if number is not None)]
+
+
+def _placed(place: Place, arguments: list[str]) -> int | None:
+    """Return the index of the argument that is the password by its place alone."""
+    begins = 0
+    if place.word:
+        if place.word not in arguments[:3]:
+            return None
+        begins = arguments.index(place.word) + 1
+    options = [argument for argument in arguments if re.fullmatch(r"-\w+", argument)]
+    if place.flag and not any(place.flag in (option[1:], *option[1:]) for option in options):
+        return None
+    others = [
+        number
+        for number, argument in enumerate(arguments[begins:], begins)
+        if not argument.startswith(("-", "/")) and arguments[number - 1] not in place.valued
+    ]
+    if len(others) != place.number + 1:
+        return None
+    value = arguments[others[-1]]
+    is_word = not place.flag and value.isalpha() and value.islower()  # vault login failed
+    return others[-1] if _is_secret(value) and not is_word else None
 
 
 def _value(option: Option, arguments: list[str], index: int, argument: str) -> tuple[int, int] | None:
@@ -122,6 +177,9 @@ def _value(option: Option, arguments: list[str], index: int, argument: str) -> t
         start = following.find(option.divider) + 1 if option.divider else 0
         is_value = not following.startswith("-") and (start > 0 or not option.divider)
         return (index + 1, start) if is_value and _is_secret(following[start:]) else None
+    if option.divider and argument.startswith(f"{option.flag}=") and option.flag.startswith("--"):
+        start = argument.find(option.divider) + 1
+        return (index, start) if start and _is_secret(argument[start:]) else None
     if option.attached and argument.startswith(option.flag) and _is_secret(argument[len(option.flag) :]):
         return index, len(option.flag)
     return None
