@@ -154,7 +154,7 @@ def reads(path):
             "before and after the largest": lambda: inspector.patterns.transitions(large),
             "before and after the smallest": lambda: inspector.patterns.transitions(small),
             "due retries": inspector.patterns.calendar,
-            "self-healed": inspector.patterns.healed,
+            "recovered": inspector.patterns.recovered,
         }
         for name, ask in asks.items():
             print(f"  {name:<34} {median_ms(ask):9.3f} ms")

@@ -38,5 +38,5 @@ def test_the_clock_jumps_while_handlers_run(path, clock, jump, transactional):
         store.rebuild()
     with Inspector.open(path, clock=clock) as inspector:
         assert inspector.health().total_events == 7
-        inspector.clusters(), inspector.patterns.timeline(), inspector.event(1), inspector.patterns.healed()
+        inspector.clusters(), inspector.patterns.timeline(), inspector.event(1), inspector.patterns.recovered()
     must_hold(path)

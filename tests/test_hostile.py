@@ -150,7 +150,7 @@ def test_no_filter_and_no_argument_becomes_sql(full, where, word):
             lambda: inspector.events(where),
             lambda: inspector.count_events(where),
             lambda: inspector.clusters(where),
-            lambda: inspector.patterns.healed(where),
+            lambda: inspector.patterns.recovered(where),
             lambda: inspector.cluster(word),
             lambda: inspector.explain(word),
             lambda: inspector.explain(f"event/{word}"),

@@ -82,9 +82,9 @@ def test_from_a_shell(tmp_path):
 
 
 def test_every_command_of_the_readme_exists():
-    from failaware.cli.main import COMMANDS
+    from failaware.cli.commands import COMMANDS
 
-    known = {command.name for command in COMMANDS}
+    known = set(COMMANDS)
     for block in blocks("sh"):
         for command in re.findall(r"^failaware ([a-z]+)", block, re.MULTILINE):
             assert command in known

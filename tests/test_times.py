@@ -45,7 +45,7 @@ def zone(request, monkeypatch):
 
 
 REPORTS = [
-    *("health", "severity", "clusters", "events", "timeline", "healed", "due", "diff 999999w", "verify"),
+    *("health", "severity", "clusters", "events", "timeline", "recovered", "due", "diff 999999w", "verify"),
     *("health --as-of 999999d", "events --as-of 9999-12-31T23:59:59-12:00", "events since:999999w until:1s"),
     *("diff 999998w 999999d", "explain event/2", "explain event/14", "seal", "rebuild"),
     *(f"{what} {number}" for what in ("event", "attempt") for number in range(1, 2 * len(ODD) + 1)),

@@ -17,13 +17,18 @@ from .copying import Copying
 from .ended import ended_by_signals
 from .last_look import keep_look, last_look
 from .messages import Answered, StoreIs, StoreState, Travelled
-from .screens.base import Level
-from .screens.event import EventScreen
+from .routes import Route, ToAttempt, ToChanges, ToDue, ToEvent, ToEvents, ToImpact, ToRecovered, ToWhy
+from .screens.base import BaseScreen
+from .screens.diff import DiffScreen
+from .screens.due import DueScreen
+from .screens.event import AttemptScreen, EventScreen
 from .screens.events import EventsScreen
+from .screens.impact import ImpactScreen
 from .screens.modal import KeysScreen
 from .screens.overview import Overview
+from .screens.recovered import RecoveredScreen
 from .screens.why import WhyScreen
-from .store_reader import Feed
+from .store_reader import StoreReader
 from .widgets.lines import TopLine
 
 _ABOUT = (
@@ -50,7 +55,7 @@ class Moment:
 
 
 class InspectorApp(Copying):
-    """Holds the feed, the screens, and what is known of the store. It cannot write."""
+    """Holds the reader, the screens, and what is known of the store. It cannot write."""
 
     CSS_PATH = Path(__file__).with_name("app.tcss")
     TITLE = "failaware"
@@ -66,12 +71,12 @@ class InspectorApp(Copying):
         self.place = place
         self.full_place = str(resolve(place))
         self.animation_level = "none"
-        self._state: StoreState | None = None  # until the feed has said anything
+        self._state: StoreState | None = None  # until the reader has said anything
         self.is_paused = False
         self._last_fact_at: int | None = None
         self.last_look = last_look(place)
-        self.feed = Feed(place, self, clock)
-        self.moment = Moment(self.feed.now)
+        self.reader = StoreReader(place, self, clock)
+        self.moment = Moment(self.reader.now)
 
     @property
     def shown_place(self) -> str:
@@ -81,15 +86,15 @@ class InspectorApp(Copying):
     def on_mount(self) -> None:
         """Begin to read."""
         self.push_screen(Overview())
-        self.feed.follow(self, "last_fact", lambda inspector: inspector.health().last_fact_at, live=True)
-        self.feed.start()
+        self.reader.follow(self, "last_fact", lambda inspector: inspector.health().last_fact_at, live=True)
+        self.reader.start()
         self.set_interval(1.0, self._tick)
 
     def on_unmount(self) -> None:
         """Stop reading, also in the middle of a long query."""
-        self.feed.stop()
+        self.reader.stop()
         if self._is(StoreIs.LIVE):
-            keep_look(self.place, self.feed.now())
+            keep_look(self.place, self.reader.now())
 
     def on_answered(self, message: Answered) -> None:
         """When the newest fact was written; None while that is not known."""
@@ -120,10 +125,10 @@ class InspectorApp(Copying):
     def _is(self, state: StoreIs) -> bool:
         return self._state is not None and self._state.state is state
 
-    def tell_state(self, screen: Level) -> None:
+    def tell_state(self, screen: BaseScreen) -> None:
         """Say on a screen where it is and how it stands with the store."""
         top = screen.query_one(TopLine)
-        top.here([level.crumb for level in self.screen_stack if isinstance(level, Level)])
+        top.here([level.crumb for level in self.screen_stack if isinstance(level, BaseScreen)])
         word, meaning = "○ not live", "mark"
         if self._state is not None and self._is(StoreIs.LIVE):
             word, meaning = " ".join(("● live", self._state.text)).strip() + self._quiet(), "SYNCED"
@@ -137,10 +142,10 @@ class InspectorApp(Copying):
 
     def _quiet(self) -> str:
         """Since when nothing has been written, if that is a while."""
-        quiet = 0 if self._last_fact_at is None else self.feed.now() - self._last_fact_at
+        quiet = 0 if self._last_fact_at is None else self.reader.now() - self._last_fact_at
         return f", quiet for {span(quiet)}" if quiet >= _QUIET_US else ""
 
-    def _trouble(self, screen: Level) -> list[tuple[str, str]]:
+    def _trouble(self, screen: BaseScreen) -> list[tuple[str, str]]:
         place, why = self.shown_place, self._state.text if self._state else ""
         said = {
             StoreIs.MISSING: f"There is no store at {place} yet. It is shown as soon as it appears; q quits.",
@@ -162,6 +167,20 @@ class InspectorApp(Copying):
             if self.moment.playing and not self.moment.busy:
                 level.action_step(1)
 
+    def open(self, route: Route) -> None:
+        """Open the screen that a route leads to."""
+        screens: dict[type, Callable[..., BaseScreen]] = {
+            ToEvents: EventsScreen,
+            ToEvent: EventScreen,
+            ToAttempt: AttemptScreen,
+            ToImpact: ImpactScreen,
+            ToDue: DueScreen,
+            ToRecovered: RecoveredScreen,
+            ToChanges: DiffScreen,
+            ToWhy: WhyScreen,
+        }
+        self.push_screen(screens[type(route)](**route._asdict()))
+
     def open_sibling(self, way: int) -> None:
         """The next or previous event of the list below the event that is shown."""
         below = self.screen_stack[-2]
@@ -170,7 +189,7 @@ class InspectorApp(Copying):
 
     def on_top_line_crumb(self, message: TopLine.Crumb) -> None:
         """Up to a level."""
-        while len([level for level in self.screen_stack if isinstance(level, Level)]) - 1 > message.depth:
+        while len([level for level in self.screen_stack if isinstance(level, BaseScreen)]) - 1 > message.depth:
             self.pop_screen()
 
     def action_keys(self) -> None:
@@ -186,16 +205,16 @@ class InspectorApp(Copying):
         level = self._level
         subject = level.subject() if level is not None else None
         if subject is not None and not isinstance(level, WhyScreen):
-            self.push_screen(WhyScreen(*subject))
+            self.open(ToWhy(*subject))
 
     def action_reload(self) -> None:
         """Read again now."""
-        self.feed.refresh()
+        self.reader.refresh()
 
     def action_pause(self) -> None:
         """Hold the screen still, or let it follow again."""
         self.is_paused = not self.is_paused
-        self.feed.pause(self.is_paused)
+        self.reader.pause(self.is_paused)
         self._tell_level()
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:

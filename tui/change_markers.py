@@ -15,7 +15,7 @@ MEANING = {
 }
 
 
-class Seen(NamedTuple):
+class ClusterSnapshot(NamedTuple):
     """What one saw of a cluster."""
 
     failures: int
@@ -23,15 +23,15 @@ class Seen(NamedTuple):
     rank: int
 
 
-def seen(cluster: Cluster) -> Seen:
+def snapshot(cluster: Cluster) -> ClusterSnapshot:
     """What there is to see of a cluster."""
     rank = -1 if cluster.severity is None else Severity(cluster.severity).rank
-    return Seen(cluster.failures, cluster.unresolved, rank)
+    return ClusterSnapshot(cluster.failures, cluster.unresolved, rank)
 
 
-def mark(before: Seen | None, cluster: Cluster) -> str:
+def mark(before: ClusterSnapshot | None, cluster: Cluster) -> str:
     """How a cluster differs from what one saw of it; "" where it does not."""
-    now = seen(cluster)
+    now = snapshot(cluster)
     if before is None:
         return NEW
     if now.rank > before.rank:
@@ -43,20 +43,20 @@ def mark(before: Seen | None, cluster: Cluster) -> str:
     return GREW if now.failures > before.failures else ""
 
 
-class Looked:
+class ChangeTracker:
     """What one saw, until one looks again. The first sight of everything marks nothing."""
 
     def __init__(self) -> None:
-        self._seen: dict[Hashable, Seen] | None = None
+        self._seen: dict[Hashable, ClusterSnapshot] | None = None
 
     def marks(self, clusters: Iterable[Cluster]) -> dict[int, str]:
         """The marks of these clusters."""
         if self._seen is None:
-            self._seen = {cluster.cluster_id: seen(cluster) for cluster in clusters}
+            self._seen = {cluster.cluster_id: snapshot(cluster) for cluster in clusters}
             return {}
         return {c.cluster_id: found for c in clusters if (found := mark(self._seen.get(c.cluster_id), c))}
 
-    def look(self, clusters: Iterable[Cluster]) -> None:
+    def mark_seen(self, clusters: Iterable[Cluster]) -> None:
         """These have been looked at."""
         if self._seen is not None:
-            self._seen.update((cluster.cluster_id, seen(cluster)) for cluster in clusters)
+            self._seen.update((cluster.cluster_id, snapshot(cluster)) for cluster in clusters)

@@ -5,7 +5,7 @@ from textual.app import App
 from failaware.text import counted, one_line
 
 from .clipboard import decision_command, pasteable
-from .screens.base import Level
+from .screens.base import BaseScreen
 from .screens.modal import CopyScreen
 
 
@@ -16,10 +16,10 @@ class Copying(App[None]):
     """The store's full path, or its URL."""
 
     @property
-    def _level(self) -> Level | None:
+    def _level(self) -> BaseScreen | None:
         """The level that is on top, if one is; while the app ends there is no screen, and threads may still tell."""
         top = next(reversed(self.screen_stack), None)
-        return top if isinstance(top, Level) else None
+        return top if isinstance(top, BaseScreen) else None
 
     def action_copy(self) -> None:
         """Choose what to copy."""

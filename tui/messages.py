@@ -43,7 +43,7 @@ class Answered(Message):
 
 
 class Travelled(Message):
-    """The feed answers as of this moment from now on (µs; None: as of now), or is on its way there (`busy`).
+    """The reader answers as of this moment from now on (µs; None: as of now), or is on its way there (`busy`).
 
     `problem` says why it stayed where it was.
     """

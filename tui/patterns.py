@@ -1,4 +1,4 @@
-"""What the facts show over time, as rows, columns and lines: impact, healing, due retries. Harmless text; no widget."""
+"""What the facts show over time, as rows, columns and lines: impact, recovery, due retries. No widget."""
 
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 
 from failaware.model.patterns import (
     NAMES,
+    Burst,
     Calendar,
     DueType,
-    HealedCluster,
-    Healing,
-    Herd,
     Impact,
+    RecoveredCluster,
+    RecoveryStats,
     Transitions,
     with_all,
 )
@@ -34,7 +34,7 @@ _STANDING = {
 }
 
 
-class Door(NamedTuple):
+class DrillDown(NamedTuple):
     """A number about a cluster, and what it opens: the events of a filter, or another cluster's, or nothing."""
 
     place: int
@@ -45,7 +45,7 @@ class Door(NamedTuple):
     cluster_id: int | None = None
 
 
-def doors(impact: Impact, transitions: Transitions | None) -> list[Door]:
+def drill_downs(impact: Impact, transitions: Transitions | None) -> list[DrillDown]:
     """The five figures of a cluster, then what came before and after it, once that is known."""
     age = impact.oldest_age.value
     found: list[tuple[str, str, str, str, int | None]] = [
@@ -63,23 +63,35 @@ def doors(impact: Impact, transitions: Transitions | None) -> list[Door]:
             elif about == "after":
                 where = f"last:{impact.cluster_id} {_STANDING[move.kind]}"
             found.append((about if not at else "", f"{move.events:,}", name, where, move.cluster_id))
-    return [Door(place, *door) for place, door in enumerate(found)]
+    return [DrillDown(place, *drill_down) for place, drill_down in enumerate(found)]
 
 
-DOOR_COLUMNS = (
-    Column("", 7, lambda door, _: (door.about, "strong")),
-    Column("number", 10, lambda door, _: (door.value, "dim" if door.value in {"0", "—"} else ""), right=True),
-    Column("", 0, lambda door, _: (one_line(door.name, _LONG), "" if door.where or door.cluster_id else "dim")),
+DRILL_DOWN_COLUMNS = (
+    Column("", 7, lambda drill_down, _: (drill_down.about, "strong")),
+    Column(
+        "number",
+        10,
+        lambda drill_down, _: (drill_down.value, "dim" if drill_down.value in {"0", "—"} else ""),
+        right=True,
+    ),
+    Column(
+        "",
+        0,
+        lambda drill_down, _: (
+            one_line(drill_down.name, _LONG),
+            "" if drill_down.where or drill_down.cluster_id else "dim",
+        ),
+    ),
 )
 
 
-def healing(total: Healing) -> list[Part]:
-    """What healed by itself, all together."""
-    after = f" after {total.attempts:,} failed tries" if total.healed else ""
+def recovery(total: RecoveryStats) -> list[Part]:
+    """What recovered, all together."""
+    after = f" after {total.attempts:,} failed tries" if total.recovered else ""
     helped = f"; {total.helped:,} more after a requeue" if total.helped else ""
-    parts: list[Part] = [(counted(total.healed, "event"), "strong")]
-    parts.append((f" healed without a decision{after}{helped}", ""))
-    if total.healed:
+    parts: list[Part] = [(counted(total.recovered, "event"), "strong")]
+    parts.append((f" recovered{after}{helped}", ""))
+    if total.recovered:
         median, p90, largest = (
             span(delay or 0) for delay in (total.median_delay, total.p90_delay, total.largest_delay)
         )
@@ -88,10 +100,10 @@ def healing(total: Healing) -> list[Part]:
     return parts
 
 
-def _healing(name: str, say: Callable[[int], str]) -> Callable[[Any, Context], Cell]:
-    def cell(row: HealedCluster, _context: Context) -> Cell:
-        value = getattr(row.healing, name)
-        nothing = value is None or (name == "total_delay" and not row.healing.healed)
+def _recovery(name: str, say: Callable[[int], str]) -> Callable[[Any, Context], Cell]:
+    def cell(row: RecoveredCluster, _context: Context) -> Cell:
+        value = getattr(row.recovery, name)
+        nothing = value is None or (name == "total_delay" and not row.recovery.recovered)
         return ("—", "dim") if nothing else (say(value), "" if value else "dim")
 
     return cell
@@ -101,7 +113,7 @@ def _said(number: int) -> str:
     return f"{number:,}"
 
 
-HEALED_COLUMNS = (
+RECOVERED_COLUMNS = (
     Column("cluster", 7, lambda row, _: (str(row.cluster_id)[:7], "dim"), from_width=130),
     Column("event type", 18, lambda row, _: (one_line(row.event_type, 60), "strong"), from_width=110),
     Column("failure", 0, lambda row, _: (one_line(cause(row.error_type, row.template), _LONG), ""), from_width=110),
@@ -111,23 +123,23 @@ HEALED_COLUMNS = (
         lambda row, _: (one_line(f"{row.event_type}  {cause(row.error_type, row.template)}", _LONG), ""),
         to_width=110,
     ),
-    Column("healed", 7, _healing("healed", _said), right=True),
-    Column("helped", 6, _healing("helped", _said), right=True, from_width=60),
-    Column("tries", 7, _healing("attempts", _said), right=True),
-    Column("median", 7, _healing("median_delay", span), right=True),
-    Column("p90", 7, _healing("p90_delay", span), right=True, from_width=110),
-    Column("largest", 7, _healing("largest_delay", span), right=True, from_width=130),
-    Column("total", 7, _healing("total_delay", span), right=True, from_width=84),
+    Column("recovered", 9, _recovery("recovered", _said), right=True),
+    Column("helped", 6, _recovery("helped", _said), right=True, from_width=60),
+    Column("tries", 7, _recovery("attempts", _said), right=True),
+    Column("median", 7, _recovery("median_delay", span), right=True),
+    Column("p90", 7, _recovery("p90_delay", span), right=True, from_width=110),
+    Column("largest", 7, _recovery("largest_delay", span), right=True, from_width=130),
+    Column("total", 7, _recovery("total_delay", span), right=True, from_width=84),
     Column("episodes", 8, lambda row, _: (f"{row.episodes:,}", ""), right=True, from_width=74),
     Column(
         "comebacks", 9, lambda row, _: (f"{row.comebacks:,}", "" if row.comebacks else "dim"), right=True, from_width=90
     ),
 )
-HEALED_SORTS: tuple[tuple[str, Callable[[HealedCluster], Any] | None], ...] = (
+RECOVERED_SORTS: tuple[tuple[str, Callable[[RecoveredCluster], Any] | None], ...] = (
     ("failed tries", None),
-    ("delay", lambda row: -row.healing.total_delay),
-    ("events healed", lambda row: -row.healing.healed),
-    ("events helped", lambda row: -row.healing.helped),
+    ("delay", lambda row: -row.recovery.total_delay),
+    ("events recovered", lambda row: -row.recovery.recovered),
+    ("events helped", lambda row: -row.recovery.helped),
     ("comebacks", lambda row: (-row.comebacks, -row.episodes)),
 )
 """Orders of the list; the first is the core's own."""
@@ -138,7 +150,7 @@ class DueRow(NamedTuple):
 
     key: int
     due: DueType
-    herds: tuple[Herd, ...]
+    bursts: tuple[Burst, ...]
     where: str
 
 
@@ -148,10 +160,10 @@ def due_rows(calendar: Calendar) -> list[DueRow]:
     rows = []
     for at, due in enumerate(with_all(calendar.types)):
         if several and not at:
-            rows.append(DueRow(0, due, calendar.herds, _RETRIES))
+            rows.append(DueRow(0, due, calendar.bursts, _RETRIES))
             continue
-        herds = tuple(herd for herd in calendar.herds if herd.event_type == due.event_type)
-        rows.append(DueRow(hash(due.event_type), due, herds, with_value(_RETRIES, "type", due.event_type)))
+        bursts = tuple(burst for burst in calendar.bursts if burst.event_type == due.event_type)
+        rows.append(DueRow(hash(due.event_type), due, bursts, with_value(_RETRIES, "type", due.event_type)))
     return rows
 
 
@@ -165,10 +177,10 @@ def _bars(minutes: int) -> Callable[[Any, Context], Cell]:
     return cell
 
 
-def _herds(row: DueRow, _context: Context) -> Cell:
-    if not row.herds:
+def _bursts(row: DueRow, _context: Context) -> Cell:
+    if not row.bursts:
         return "", ""
-    worst = max(row.herds, key=lambda herd: herd.retries)
+    worst = max(row.bursts, key=lambda burst: burst.retries)
     return f"{moment(worst.minute_at)[11:16]} {worst.retries:,}", "mark"
 
 
@@ -177,7 +189,7 @@ DUE_COLUMNS = (
     Column("overdue", 7, lambda row, _: _number(row.due.overdue), right=True),
     Column("in the hour", 11, lambda row, _: _number(sum(row.due.minutes)), right=True, from_width=48),
     Column("later", 7, lambda row, _: _number(row.due.later), right=True, from_width=56),
-    Column("herd", 11, _herds, from_width=66),
+    Column("storm", 11, _bursts, from_width=66),
     Column("by 4 min", 15, _bars(4), from_width=60, to_width=96),
     Column("by 2 minutes", 30, _bars(2), from_width=96, to_width=130),
     Column("by minute", 60, _bars(1), from_width=130),
@@ -189,17 +201,17 @@ def _number(number: int) -> Cell:
 
 
 def due_minutes(row: DueRow, first_minute_at: int, now: int) -> list[Line]:
-    """The minutes in which retries are due, as bars; a herd says where it comes from."""
+    """The minutes in which retries are due, as bars; a retry storm says where it comes from."""
     minutes, lines = row.due.minutes, []
     top = max(minutes)
     for at, retries in enumerate(minutes):
         if not retries:
             continue
         minute_at = first_minute_at + at * MINUTE
-        herds = [herd for herd in row.herds if herd.minute_at == minute_at]
+        bursts = [burst for burst in row.bursts if burst.minute_at == minute_at]
         bar = f"{retries:>7,}  " + "█" * -(-retries * _BAR // max(top, _BAR))
-        lines += timed(partial(_minute, minute_at, bar), now, styled("mark") if herds else plain)
-        lines += [line for herd in herds for line in _herd(herd)]
+        lines += timed(partial(_minute, minute_at, bar), now, styled("mark") if bursts else plain)
+        lines += [line for burst in bursts for line in _burst(burst)]
     return lines or [Line("No retry is due within the hour.", dim)]
 
 
@@ -207,9 +219,9 @@ def _minute(minute_at: int, bar: str, now: int) -> str:
     return f"{moment(minute_at)[11:16]}  {distance(max(minute_at, now), now):>9}  {bar}"
 
 
-def _herd(herd: Herd) -> Iterable[Line]:
-    said = f"       herd: {herd.retries:,} of {herd.event_type}, where {herd.usual:g} a minute are usual"
+def _burst(burst: Burst) -> Iterable[Line]:
+    said = f"       retry storm: {burst.retries:,} of {burst.event_type}, where {burst.usual:g} a minute are usual"
     yield from lines_of(said, styled("mark"))
-    for cluster in herd.clusters:
+    for cluster in burst.clusters:
         source = f"#{str(cluster.cluster_id)[:7]}  {cause(cluster.error_type, cluster.template)}"
         yield Line(one_line(f"       {cluster.retries:>7,} from {source}", _LONG), dim)

@@ -48,18 +48,18 @@ class _Question(NamedTuple):
     live: bool = False  # about now, wherever one has travelled to
 
 
-class Journey(NamedTuple):
+class TimeTravelRequest(NamedTuple):
     """Where to go: to a moment (µs; None is now), or to the next change (`way` 1) or the one before (-1)."""
 
     at: int | None = None
     way: int = 0
 
 
-class Feed(threading.Thread):
+class StoreReader(threading.Thread):
     """Reads one store until it is stopped; opens it when it appears, and again when it was replaced."""
 
     def __init__(self, place: str, app: Listener, clock: Callable[[], int] | None) -> None:
-        super().__init__(daemon=True, name="failaware-feed")
+        super().__init__(daemon=True, name="failaware-reader")
         self._place = place
         self._app = app
         self._clock = clock
@@ -74,8 +74,8 @@ class Feed(threading.Thread):
         self._asked: _Question | None = None  # what is being answered, unless its listener has left
         self._left = False  # whether it has, and what it asked is still being answered
         self._inspector: Inspector | None = None
-        self._then: PastInspector | None = None
-        self._journey: Journey | None = None  # asked for, and not begun yet
+        self._past: PastInspector | None = None
+        self._request: TimeTravelRequest | None = None  # asked for, and not begun yet
         self._seen_before = False
 
     def now(self) -> int:
@@ -122,10 +122,10 @@ class Feed(threading.Thread):
                 self._waiting.update(self._followed)
             self._lock.notify()
 
-    def travel(self, journey: Journey) -> None:
+    def travel(self, request: TimeTravelRequest) -> None:
         """Answer as of another moment; `Travelled` tells when. The last word counts, if several are waiting."""
         with self._lock:
-            self._journey = journey
+            self._request = request
             self._lock.notify()
 
     def refresh(self) -> None:
@@ -171,7 +171,7 @@ class Feed(threading.Thread):
             self._go(inspector)
             question = self._next()
             if question is not None:
-                past = None if question.live else self._then
+                past = None if question.live else self._past
                 self._answer(past or inspector, question)
                 continue
             self._take_up_again()
@@ -179,7 +179,7 @@ class Feed(threading.Thread):
             if newest != seen and not self._paused:
                 seen = newest
                 note = self._tell_live(inspector, note)
-                self._ask_again(live_only=self._then is not None)
+                self._ask_again(live_only=self._past is not None)
 
     def _tell_live(self, inspector: Inspector, before: str | None) -> str:
         """Say that the store is read, and by which version it was derived; only when that has changed."""
@@ -191,23 +191,23 @@ class Feed(threading.Thread):
     def _go(self, inspector: Inspector) -> None:
         """Travel, if that was asked for."""
         with self._lock:
-            journey, self._journey = self._journey, None
-        if journey is None:
+            request, self._request = self._request, None
+        if request is None:
             return
         try:
-            at = journey.at
-            if journey.way and self._then is not None:
-                at = self._then.neighbour(journey.way) or self._then.at
+            at = request.at
+            if request.way and self._past is not None:
+                at = self._past.neighbour(request.way) or self._past.at
             if at is None or at >= inspector.now():
                 self._come_back()
             else:
                 self._app.post_message(Travelled(at, busy=True))
-                if self._then is None:
+                if self._past is None:
                     then = inspector.as_of(at)
                     with self._lock:
-                        self._then = then
-                elif at != self._then.at:
-                    self._then.move(at)
+                        self._past = then
+                elif at != self._past.at:
+                    self._past.move(at)
                 self._app.post_message(Travelled(at))
         except FailawareError as error:
             self._come_back()  # what was derived up to here may be half of it
@@ -216,7 +216,7 @@ class Feed(threading.Thread):
 
     def _come_back(self) -> None:
         with self._lock:
-            then, self._then = self._then, None
+            then, self._past = self._past, None
         if then is not None:
             then.close()
             self._app.post_message(Travelled(None))
@@ -234,7 +234,7 @@ class Feed(threading.Thread):
     def _next(self) -> _Question | None:
         """The question to answer now; None after a while without any."""
         with self._lock:
-            if not self._waiting and not self._stopping and self._journey is None:
+            if not self._waiting and not self._stopping and self._request is None:
                 self._lock.wait(POLL_S)
             if not self._waiting or self._stopping:
                 return None

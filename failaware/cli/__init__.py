@@ -1,6 +1,6 @@
-"""The command line: one file a command, `COMMANDS` lists them; reports are drawn here and only here.
+"""The command line: one module for each command, `commands.py` lists them, `runner.py` runs them.
 
-May touch: every room, the terminal, the clock. A report asks an Inspector and draws what it answers, as rich text or
-as JSON; exit status 0: done, 1: done but something was rejected or stands too high, 2: the command or the store is
-wrong.
+May use every package, the terminal and the clock. A report asks an Inspector, and its answer is drawn as text or
+printed as JSON. Exit status 0: done, 1: done but something was rejected or is too severe, 2: the command or the
+store is wrong.
 """

@@ -2,24 +2,24 @@
 
 import argparse
 
-from failaware.cli import printer, report_options
+from failaware.cli.arguments import positive
 from failaware.cli.event import draw_attempt
+from failaware.cli.printer import Printer
+from failaware.model import Attempt
+from failaware.read.inspector import Inspector
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """ID, --json, --as-of."""
-    parser.add_argument("id", type=printer.positive, help="the attempt's number")
-    report_options.add_arguments(parser)
+    """ID."""
+    parser.add_argument("id", type=positive, help="the attempt's number")
 
 
-def run(args: argparse.Namespace) -> int:
-    """Print it."""
-    with report_options.inspector(args) as inspector:
-        attempt, now = inspector.attempt(args.id), inspector.now()
-    if args.json:
-        printer.print_json(attempt)
-        return 0
-    paper = printer.Paper()
-    paper.print(printer.text(f"attempt {attempt.attempt_id}, at event {attempt.event_id}", "bold"))
-    draw_attempt(paper, attempt, now)
-    return 0
+def ask(inspector: Inspector, args: argparse.Namespace) -> Attempt:
+    """The attempt."""
+    return inspector.attempt(args.id)
+
+
+def draw(attempt: Attempt, printer: Printer, _args: argparse.Namespace) -> None:
+    """As in the event's own report."""
+    printer.write(f"attempt {attempt.attempt_id}, at event {attempt.event_id}", "bold")
+    draw_attempt(attempt, printer)

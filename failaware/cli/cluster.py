@@ -1,96 +1,117 @@
 """`failaware cluster ID`: why its severity, its hours, its events, an example of the failure."""
 
 import argparse
+import os
+import shlex
+from typing import Any, NamedTuple
 
-from failaware.cli import printer, report_options
 from failaware.cli.event import draw_attempt
-from failaware.cli.events import print_events
+from failaware.cli.events import draw_events
+from failaware.cli.line import cause, failure, severity, short, text
+from failaware.cli.printer import Printer
 from failaware.cli.timeline import draw_hours
-from failaware.model import HOUR
-from failaware.model.patterns import NAMES, Figure, Impact, Transition
-from failaware.text import counted, span, when
+from failaware.model import HOUR, Attempt, Cluster, EventSummary, HourCount
+from failaware.model.patterns import NAMES, Impact, Transition, Transitions
+from failaware.read.inspector import Inspector
+from failaware.text import counted, shown_place, span, when
 
 _DAYS = 7
 _EVENTS = 10
 _TRANSITIONS = 10
 
 
+class Answer(NamedTuple):
+    """All that is said of the cluster."""
+
+    cluster: Cluster
+    impact: Impact
+    transitions: Transitions
+    hours: list[HourCount]
+    example: Attempt
+    events: list[EventSummary]
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The cluster with what belongs to it; its events are a report of their own."""
+        more = {"impact": self.impact, "transitions": self.transitions, "hours": self.hours, "example": self.example}
+        return {**self.cluster._asdict(), **more}
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """ID, --json, --as-of."""
+    """ID."""
     parser.add_argument("id", help="the cluster's id, or its first digits")
-    report_options.add_arguments(parser)
 
 
-def run(args: argparse.Namespace) -> int:
-    """Print it."""
-    with report_options.inspector(args) as inspector:
-        now = inspector.now()
-        cluster = inspector.cluster(args.id)
-        hours = inspector.patterns.timeline(since=now - _DAYS * 24 * HOUR, cluster_id=cluster.cluster_id)
-        events = inspector.events(f"cluster:{cluster.cluster_id}", limit=_EVENTS)
-        example = inspector.attempt(cluster.example_attempt)
-        impact = inspector.patterns.impact(cluster.cluster_id)
-        transitions = inspector.patterns.transitions(cluster.cluster_id)
-    if args.json:
-        more = {"impact": impact, "transitions": transitions, "hours": hours, "example": example}
-        printer.print_json({**cluster._asdict(), **more})
-        return 0
-    paper = printer.Paper()
-    title = printer.severity(cluster.severity) if cluster.severity else printer.text("no severity", "dim")
-    paper.print(title + printer.text(f"  cluster {cluster.cluster_id}", "dim"))
-    paper.print(printer.failure(cluster.event_type, cluster.error_type, cluster.template))
-    paper.print()
-    if cluster.reason:
-        paper.print(printer.text(f"because {cluster.rule}: {cluster.reason}"))
-    paper.print(
-        printer.text(
-            f"{cluster.unresolved:,} unresolved, {cluster.recovered:,} recovered; "
-            f"{counted(cluster.episodes, 'episode')}, {counted(cluster.comebacks, 'comeback')}"
-        )
+def ask(inspector: Inspector, args: argparse.Namespace) -> Answer:
+    """The cluster, and what belongs to it."""
+    cluster = inspector.cluster(args.id)
+    cluster_id = cluster.cluster_id
+    return Answer(
+        cluster,
+        inspector.patterns.impact(cluster_id),
+        inspector.patterns.transitions(cluster_id),
+        inspector.patterns.timeline(since=inspector.now() - _DAYS * 24 * HOUR, cluster_id=cluster_id),
+        inspector.attempt(cluster.example_attempt),
+        inspector.events(f"cluster:{cluster_id}", limit=_EVENTS),
     )
-    paper.print(printer.text(f"first {when(cluster.first_failed_at, now)}"))
-    paper.print(printer.text(f"last  {when(cluster.last_failed_at, now)}"))
-    paper.print()
-    paper.print(printer.text("Its impact, and what lists the events", "bold"))
-    _draw_impact(paper, impact, args)
-    for side, transitions_there in (("before they first", transitions.before), ("after they last", transitions.after)):
-        paper.print()
-        paper.print(printer.text(f"What came {side} failed with it", "bold"))
-        _draw_transitions(paper, transitions_there)
-    paper.print()
-    paper.print(printer.text(f"Failures by hour, {_DAYS} days", "bold"))
-    draw_hours(paper, hours, now, hours=_DAYS * 24)
-    paper.print()
-    paper.print(printer.text("Its newest events", "bold"))
-    print_events(paper, events, now)
-    paper.print()
-    paper.print(printer.text(f"An example: attempt {example.attempt_no} of event {example.event_id}", "bold"))
-    draw_attempt(paper, example, now)
-    return 0
 
 
-def _draw_impact(paper: printer.Paper, impact: Impact, args: argparse.Namespace) -> None:
+def draw(answer: Answer, printer: Printer, args: argparse.Namespace) -> None:
+    """From its severity down to an example."""
+    _draw_head(answer.cluster, printer)
+    printer.heading("Its impact, and what lists the events")
+    _draw_impact(answer.impact, printer, args)
+    transitions = answer.transitions
+    for side, clusters in (("before they first", transitions.before), ("after they last", transitions.after)):
+        printer.heading(f"What came {side} failed with it")
+        _draw_transitions(clusters, printer)
+    printer.heading(f"Failures by hour, {_DAYS} days")
+    draw_hours(printer, answer.hours, hours=_DAYS * 24)
+    printer.heading("Its newest events")
+    draw_events(answer.events, printer)
+    example = answer.example
+    printer.heading(f"An example: attempt {example.attempt_no} of event {example.event_id}")
+    draw_attempt(example, printer)
+
+
+def _draw_head(cluster: Cluster, printer: Printer) -> None:
+    title = severity(cluster.severity) if cluster.severity else text("no severity", "dim")
+    printer.print(title + text(f"  cluster {cluster.cluster_id}", "dim"))
+    printer.print(failure(cluster.event_type, cluster.error_type, cluster.template))
+    printer.print()
+    if cluster.reason:
+        printer.write(f"because {cluster.rule}: {cluster.reason}")
+    printer.write(
+        f"{cluster.unresolved:,} unresolved, {cluster.recovered:,} recovered; "
+        f"{counted(cluster.episodes, 'episode')}, {counted(cluster.comebacks, 'comeback')}"
+    )
+    printer.write(f"first {when(cluster.first_failed_at, printer.now)}")
+    printer.write(f"last  {when(cluster.last_failed_at, printer.now)}")
+
+
+def _draw_impact(impact: Impact, printer: Printer, args: argparse.Namespace) -> None:
     """A line each; a terminal folds the commands, so that they can be copied whole."""
     oldest = impact.oldest_age
-    table: list[tuple[str, str, Figure]] = [
-        ("events", f"{impact.events.value:,}", impact.events),
-        ("attempts", f"{impact.attempts.value:,}", impact.attempts),
-        ("dead", f"{impact.dead.value:,}", impact.dead),
-        ("waiting", f"{impact.waiting.value:,}", impact.waiting),
-        ("oldest", "—" if oldest.value is None else span(oldest.value), oldest),
-    ]
-    for name, value, figure in table:
-        command = printer.text(printer.command(args, f"events {figure.where}"), "dim")
-        paper.print(printer.text(f"{name:<10}{value:>9}  ") + command)
+    age = "—" if oldest.value is None else span(oldest.value)
+    counts = {"events": impact.events, "attempts": impact.attempts, "dead": impact.dead, "waiting": impact.waiting}
+    values = [(name, f"{figure.value:,}", figure.where) for name, figure in counts.items()]
+    for name, value, where in [*values, ("oldest", age, oldest.where)]:
+        printer.print(text(f"{name:<10}{value:>9}  ") + text(_command(args, f"events {where}"), "dim"))
 
 
-def _draw_transitions(paper: printer.Paper, found: tuple[Transition, ...]) -> None:
-    for transition in found[:_TRANSITIONS]:
+def _command(args: argparse.Namespace, words: str) -> str:
+    """The command that a person would type next, for the same store."""
+    default = os.environ.get("FAILAWARE_DB", "failaware.db")
+    return f"failaware {words}" if args.db == default else f"failaware --db {shlex.quote(shown_place(args.db))} {words}"
+
+
+def _draw_transitions(transitions: tuple[Transition, ...], printer: Printer) -> None:
+    for transition in transitions[:_TRANSITIONS]:
         if transition.cluster_id is None:
-            name = printer.text(NAMES[transition.kind])
+            name = text(NAMES[transition.kind])
         else:
-            name = printer.text(f"{printer.short(transition.cluster_id)}  ", "dim")
-            name += printer.cause(transition.error_type, transition.template or "")
-        paper.print_cut(printer.text(f"{transition.events:>7,}  ") + name)
-    if len(found) > _TRANSITIONS:
-        paper.print(printer.text(f"and {counted(len(found) - _TRANSITIONS, 'other')}; --json has them all", "dim"))
+            name = text(f"{short(transition.cluster_id)}  ", "dim")
+            name += cause(transition.error_type, transition.template or "")
+        printer.print_cut(text(f"{transition.events:>7,}  ") + name)
+    if len(transitions) > _TRANSITIONS:
+        printer.write(f"and {counted(len(transitions) - _TRANSITIONS, 'other')}; --json has them all", "dim")

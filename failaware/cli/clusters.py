@@ -1,73 +1,61 @@
-"""`failaware clusters [FILTER]`: like failures gathered, worst first."""
+"""`failaware clusters [FILTER]`: groups of similar failures, worst first."""
 
 import argparse
-from collections import defaultdict
 
-from failaware.cli import printer, report_options
+from failaware.cli.answer import Answer
+from failaware.cli.arguments import add_limit
+from failaware.cli.line import failure, severity, short, text
+from failaware.cli.printer import Printer
+from failaware.cli.timeline import strips_of
 from failaware.model import HOUR, Cluster, HourCount
-from failaware.text import distance, sparkline
+from failaware.read.inspector import Inspector
+from failaware.text import distance
 
 _HOURS = 24
+_WIDE = 90  # columns of a terminal from which on each hour has a bar of its own
+
+
+Found = Answer[list[Cluster], list[HourCount]]
+"""The clusters, and their failures by hour."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """FILTER, --limit, --json, --as-of."""
+    """FILTER, --limit."""
     parser.add_argument("filter", nargs="*", help="such as: severity:HIGH+ type:payment.* error:timeout since:2h")
-    parser.add_argument(
-        "--limit", type=printer.positive, default=50, metavar="N", help="at most N clusters (default 50)"
-    )
-    report_options.add_arguments(parser)
+    add_limit(parser, "at most N clusters")
 
 
-def run(args: argparse.Namespace) -> int:
-    """Print them."""
-    with report_options.inspector(args) as inspector:
-        now = inspector.now()
-        clusters = inspector.clusters(" ".join(args.filter), limit=args.limit)
-        hours = inspector.patterns.timeline(since=now - (_HOURS - 1) * HOUR)
-    if args.json:
-        printer.print_json(clusters)
-        return 0
-    paper = printer.Paper()
-    if clusters:
-        draw(paper, clusters, hours, now)
-        if any(cluster.unresolved and not cluster.severity for cluster in clusters):
-            note = "no rule about clusters holds, such as for a single event; 'failaware events' has its severity"
-            paper.print(printer.text(f"—  {note}", "dim"))
-    else:
-        paper.print(
-            printer.text("No cluster: nothing has failed." if not args.filter else "No cluster passes the filter.")
-        )
-    if len(clusters) == args.limit:
-        paper.print(printer.text(f"The first {args.limit}; --limit shows more.", "dim"))
-    return 0
+def ask(inspector: Inspector, args: argparse.Namespace) -> Found:
+    """The clusters that pass the filter."""
+    clusters = inspector.clusters(" ".join(args.filter), limit=args.limit)
+    return Answer(clusters, inspector.patterns.timeline(since=inspector.now() - (_HOURS - 1) * HOUR))
 
 
-def draw(paper: printer.Paper, clusters: list[Cluster], hours: list[HourCount], now: int) -> None:
+def draw(answer: Found, printer: Printer, args: argparse.Namespace) -> None:
     """The clusters with their numbers, and below each what fails."""
-    lines = sparklines(hours, now)
-    columns = ("severity", "cluster", "events", "open", "failures", f"last {_HOURS} h", "last seen")
-    rows = []
-    for cluster in clusters:
-        numbers = [
-            printer.severity(cluster.severity),
-            printer.text(printer.short(cluster.cluster_id)),
-            printer.text(f"{cluster.events:,}"),
-            printer.text(f"{cluster.unresolved:,}"),
-            printer.text(f"{cluster.failures:,}"),
-            printer.text(lines.get(cluster.cluster_id, "·" * _HOURS)),
-            printer.text(distance(cluster.last_failed_at, now)),
-        ]
-        rows.append((numbers, printer.failure(cluster.event_type, cluster.error_type, cluster.template)))
-    printer.print_rows(paper, columns, rows, right={"events", "open", "failures"}, last="failure")
-
-
-def sparklines(hours: list[HourCount], now: int) -> dict[int, str]:
-    """Failures by hour up to now, for each cluster."""
-    first = now // HOUR - (_HOURS - 1)
-    counts: defaultdict[int, list[int]] = defaultdict(lambda: [0] * _HOURS)
-    for hour in hours:
-        position = hour.hour_at // HOUR - first
-        if 0 <= position < _HOURS:
-            counts[hour.cluster_id][position] = hour.failures
-    return {cluster_id: sparkline(values) for cluster_id, values in counts.items()}
+    clusters = answer.document
+    if not clusters:
+        printer.write("No cluster: nothing has failed." if not args.filter else "No cluster passes the filter.")
+        return
+    cells = _HOURS if printer.width >= _WIDE else _HOURS // 2
+    strips = strips_of(answer.more, printer.now, hours=_HOURS, width=cells)
+    columns = ("severity", "cluster", "events", "unresolved", "failures", f"last {_HOURS} h", "last seen")
+    rows = [
+        (
+            severity(cluster.severity),
+            short(cluster.cluster_id),
+            f"{cluster.events:,}",
+            f"{cluster.unresolved:,}",
+            f"{cluster.failures:,}",
+            strips.get(cluster.cluster_id, "·" * cells),
+            distance(cluster.last_failed_at, printer.now),
+            failure(cluster.event_type, cluster.error_type, cluster.template),
+        )
+        for cluster in clusters
+    ]
+    printer.rows(columns, rows, right={"events", "unresolved", "failures"}, last="failure")
+    if any(cluster.unresolved and not cluster.severity for cluster in clusters):
+        note = "no rule about clusters holds, such as for a single event; 'failaware events' has its severity"
+        printer.print(text(f"—  {note}", "dim"))
+    if len(clusters) == args.limit:
+        printer.write(f"The first {args.limit}; --limit shows more.", "dim")

@@ -10,6 +10,8 @@ import sys
 from collections.abc import Callable, Iterable
 from threading import Timer
 
+from failaware.cli.commandline import parser_of
+from failaware.cli.commands import COMMANDS, command_in
 from failaware.errors import FailawareError
 from failaware.read.inspector import Inspector
 
@@ -35,12 +37,10 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def answer(parser_of: Callable[[str | None], argparse.ArgumentParser]) -> None:
+def answer() -> None:
     """Answer the shell, and exit: it asks by the environment, and reads file descriptor 8."""
     import argcomplete
     from argcomplete.lexers import split_line
-
-    from failaware.cli.main import command_in
 
     written = split_line(os.environ.get("COMP_LINE", ""), int(os.environ.get("COMP_POINT", "0")))[3]
     command = command_in(written[1:])
@@ -87,9 +87,8 @@ def _asks(action: argparse.Action, command: str | None) -> Ask | None:
 
 def _explained() -> Words:
     from failaware.cli.help import topics
-    from failaware.cli.main import COMMANDS
 
-    return [*(name for name, _ in topics()), *(one.name for one in COMMANDS)]
+    return [*(name for name, _ in topics()), *COMMANDS]
 
 
 def _from_store(ask: Ask) -> Callable[..., Words]:

@@ -2,8 +2,9 @@
 
 import argparse
 
-from failaware.cli import printer
+from failaware.cli.printer import Printer
 from failaware.cli.progress import bar
+from failaware.cli.streams import warn
 from failaware.ledger.copy import copy_store
 from failaware.text import counted, shown_place
 
@@ -19,15 +20,13 @@ def run(args: argparse.Namespace) -> int:
     with bar("facts") as progress:
         copied = copy_store(args.source, args.target, progress=progress)
     for difference in copied.differences:
-        printer.say(f"{difference}; 'failaware verify' says which of the two is right")
+        warn(f"{difference}; 'failaware verify' says which of the two is right")
     if copied.differences:
         return 1
-    paper = printer.Paper()
-    paper.print(
-        printer.text(f"{counted(copied.facts, 'fact')} copied; {shown_place(args.target)} holds what the source held: ")
-    )
+    printer = Printer()
+    printer.write(f"{counted(copied.facts, 'fact')} copied; {shown_place(args.target)} holds what the source held: ")
     derived = ", and the same rows in every derived table."
     if not copied.compared:
         derived = "; what another version of failaware derived from them was derived by this one there."
-    paper.print(printer.text(f"the same facts under the same seals{derived}", "dim"))
+    printer.write(f"the same facts under the same seals{derived}", "dim")
     return 0

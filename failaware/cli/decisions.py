@@ -3,7 +3,8 @@
 import argparse
 from collections.abc import Iterator
 
-from failaware.cli import printer
+from failaware.cli.arguments import add_decision, positive
+from failaware.cli.printer import Printer
 from failaware.errors import UsageError
 from failaware.read.inspector import Inspector
 from failaware.store import Store
@@ -13,15 +14,14 @@ _PAGE = 1_000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """EVENT…, --cluster, --where, --because, --by, --json."""
-    parser.add_argument("events", nargs="*", type=printer.positive, metavar="EVENT", help="the numbers of the events")
+    """EVENT…, --cluster, --where, --because, --by."""
+    parser.add_argument("events", nargs="*", type=positive, metavar="EVENT", help="the numbers of the events")
     parser.add_argument("--cluster", metavar="ID", help="the unresolved events whose last failure is of this cluster")
     parser.add_argument("--where", metavar="FILTER", help="the unresolved events that pass this filter")
-    printer.add_decision(parser)
-    printer.add_json(parser)
+    add_decision(parser)
 
 
-def run(args: argparse.Namespace) -> int:
+def act(args: argparse.Namespace) -> dict[str, list[int]]:
     """Record it for all of them, or for none."""
     ways = [bool(args.events), args.cluster is not None, args.where is not None]
     if sum(ways) != 1:
@@ -31,17 +31,18 @@ def run(args: argparse.Namespace) -> int:
     with Store.open(args.db) as store:
         decide = store.requeue if args.command == "requeue" else store.dismiss
         decide(ids, because=args.because, by=args.by)
-    if args.json:
-        printer.print_json({"events": sorted(set(ids))})
-    else:
-        done = "requeued: due now" if args.command == "requeue" else "dismissed: no longer tried, no longer unresolved"
-        printer.Paper().print(printer.text(f"{counted(len(set(ids)), 'event')} {done}"))
-    return 0
+    return {"events": sorted(set(ids))}
+
+
+def draw(decided: dict[str, list[int]], printer: Printer, args: argparse.Namespace) -> None:
+    """How many, and what it means for them."""
+    done = "requeued: due now" if args.command == "requeue" else "dismissed: no longer tried, no longer unresolved"
+    printer.write(f"{counted(len(decided['events']), 'event')} {done}")
 
 
 def _unresolved(inspector: Inspector, cluster: str | None, where: str | None) -> Iterator[int]:
-    which = where if cluster is None else f"last:{inspector.cluster(cluster).cluster_id}"
+    chosen = where if cluster is None else f"last:{inspector.cluster(cluster).cluster_id}"
     before: int | None = None
-    while page := inspector.events(f"status:unresolved {which}", limit=_PAGE, before=before):
+    while page := inspector.events(f"status:unresolved {chosen}", limit=_PAGE, before=before):
         yield from (event.event_id for event in page)
         before = page[-1].event_id

@@ -9,7 +9,8 @@ import tempfile
 from pathlib import Path
 from threading import Event, Thread
 
-from failaware.cli import printer
+from failaware.cli.arguments import add_sample
+from failaware.cli.printer import Printer
 from failaware.cli.seed import seed_store
 from failaware.cli.signals import unwinding
 from failaware.read.inspector import Inspector
@@ -18,8 +19,7 @@ from failaware.read.inspector import Inspector
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """--no-tui, --events, --seed."""
     parser.add_argument("--no-tui", action="store_true", help="print reports instead of opening the inspector")
-    parser.add_argument("--events", type=int, default=2_000, metavar="N", help="how many events (default 2000)")
-    parser.add_argument("--seed", type=int, default=7, metavar="N", help="another number, another history (default 7)")
+    add_sample(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -38,14 +38,14 @@ def _reports(place: str) -> int:
     with Inspector.open(place) as inspector:
         worst = inspector.clusters(limit=1)[0]
     commands = [["health"], ["severity"], ["clusters", "status:unresolved"], ["explain", f"cluster/{worst.cluster_id}"]]
-    paper = printer.Paper()
+    printer = Printer()
     for command in commands:
-        paper.print()
-        paper.print(printer.text(f"$ failaware {' '.join(command)}", "bold cyan"))
+        printer.print()
+        printer.write(f"$ failaware {' '.join(command)}", "bold cyan")
         sys.stdout.flush()
         main(["--no-pager", "--db", place, *command])
-    paper.print()
-    paper.print(printer.text("Keep some: 'failaware seed' makes failaware.db here, 'failaware tui' opens it.", "dim"))
+    printer.print()
+    printer.write("Keep some: 'failaware seed' makes failaware.db here, 'failaware tui' opens it.", "dim")
     return 0
 
 

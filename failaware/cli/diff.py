@@ -2,8 +2,9 @@
 
 import argparse
 
-from failaware.cli import printer, report_options
-from failaware.cli.printer import Line
+from failaware.cli.arguments import add_limit
+from failaware.cli.line import Line, change_of_severity, entity, severity, text
+from failaware.cli.printer import Printer
 from failaware.errors import UsageError
 from failaware.model.differences import Changed, Diff
 from failaware.read.diff import CHANGES
@@ -11,6 +12,7 @@ from failaware.read.inspector import Inspector
 from failaware.read.moment import parse_moment
 from failaware.text import counted, when
 
+OPTIONS = ("json", "watch")  # it has moments of its own
 _MEANING = {
     "new": ("bold red", "failed for the first time"),
     "back": ("bold red", "had come to rest, and is unresolved again"),
@@ -18,83 +20,70 @@ _MEANING = {
     "better": ("green", "its severity fell"),
     "gone": ("green", "nothing of it is unresolved any more"),
 }
+_LEVELS = ("CRITICAL", "HIGH", "MEDIUM", "LOW")
+_STATES = ("pending", "failed", "dead", "synced", "dismissed")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """T1, T2, --limit, --json, --watch."""
+    """T1, T2, --limit."""
     parser.add_argument(
         "since", metavar="T1", help="the earlier moment: 2h (ago), 'yesterday 14:00', 2026-11-20T10:03Z"
     )
     parser.add_argument("until", metavar="T2", nargs="?", default="now", help="the later one (default: now)")
-    parser.add_argument("--limit", type=printer.positive, default=50, metavar="N", help="list N of each (default 50)")
-    printer.add_json(parser)
-    report_options.add_watch(parser)
+    add_limit(parser, "list N of each")
 
 
-def run(args: argparse.Namespace) -> int:
-    """Print it."""
-    with Inspector.open(args.db) as inspector:
-        now = inspector.now()
-        since, until = parse_moment(args.since, now=now), parse_moment(args.until, now=now)
-        if since > until:
-            raise UsageError(f"{args.since} is later than {args.until}; name the earlier moment first")
-        with inspector.as_of(since) as then:
-            diff = then.diff(until, limit=args.limit)
-    if args.json:
-        printer.print_json(diff)
-        return 0
-    paper = printer.Paper()
-    paper.print(printer.text(f"from {when(since, now)} to {when(until, now)}", "bold"))
-    _print_numbers(paper, diff)
+def ask(inspector: Inspector, args: argparse.Namespace) -> Diff:
+    """What changed."""
+    now = inspector.now()
+    since, until = parse_moment(args.since, now=now), parse_moment(args.until, now=now)
+    if since > until:
+        raise UsageError(f"{args.since} is later than {args.until}; name the earlier moment first")
+    with inspector.as_of(since) as then:
+        return then.diff(until, limit=args.limit)
+
+
+def draw(diff: Diff, printer: Printer, _args: argparse.Namespace) -> None:
+    """The numbers, then the clusters and events, by kind of change."""
+    printer.write(f"from {when(diff.since, printer.now)} to {when(diff.until, printer.now)}", "bold")
+    _draw_numbers(diff, printer)
     for name, changed in (("cluster", diff.clusters), ("event", diff.events)):
-        _print_changes(paper, name, changed, diff.counts[name])
+        _draw_changes(name, changed, diff.counts[name], printer)
     if not diff.clusters and not diff.events:
-        paper.print(Line(), printer.text("Nothing that failed has changed.", "green"))
-    return 0
+        printer.print(Line(), text("Nothing that failed has changed.", "green"))
 
 
-def _print_numbers(paper: printer.Paper, diff: Diff) -> None:
-    paper.print()
-    levels, states = ("CRITICAL", "HIGH", "MEDIUM", "LOW"), ("pending", "failed", "dead", "synced", "dismissed")
-    titles = {level: printer.severity(level) for level in levels} | {
-        state: printer.text(state.upper()) for state in states
-    }
-    numbers = {**diff.severity_before._asdict(), **diff.health_before._asdict()}
-    later = {**diff.severity_after._asdict(), **diff.health_after._asdict()}
-    names = (*levels, "total_events", *states)
-    titles["total_events"] = printer.text("all events")
-    rows = [_number(titles[name], numbers[name], later[name]) for name in names]
-    printer.print_rows(paper, ("", "then", "later", "change"), rows, right={"then", "later", "change"})
+def _draw_numbers(diff: Diff, printer: Printer) -> None:
+    before = {**diff.severity_before._asdict(), **diff.health_before._asdict()}
+    after = {**diff.severity_after._asdict(), **diff.health_after._asdict()}
+    titles = {level: severity(level) for level in _LEVELS} | {"total_events": text("all events")}
+    titles |= {state: text(state.upper()) for state in _STATES}
+    rows = []
+    for name, title in titles.items():
+        change = after[name] - before[name]
+        shown = text(f"{change:+,}", "bold") if change else text("·", "dim")
+        rows.append((title, f"{before[name]:,}", f"{after[name]:,}", shown))
+    printer.print()
+    printer.rows(("", "then", "later", "change"), rows, right={"then", "later", "change"})
 
 
-def _number(title: Line, before: int, after: int) -> tuple[list[Line], Line]:
-    difference = printer.text(f"{after - before:+,}" if after != before else "·", "bold" if after != before else "dim")
-    return [title, printer.text(f"{before:,}"), printer.text(f"{after:,}"), difference], Line()
-
-
-def _print_changes(paper: printer.Paper, kind: str, changed: tuple[Changed, ...], counts: dict[str, int]) -> None:
+def _draw_changes(kind: str, changed: tuple[Changed, ...], counts: dict[str, int], printer: Printer) -> None:
     for change in CHANGES:
-        mine = [one for one in changed if one.change == change]
+        listed = [one for one in changed if one.change == change]
         if not counts[change]:
             continue
         style, meaning = _MEANING[change]
-        paper.print(
-            Line(),
-            printer.text(f"{counted(counts[change], kind)} {change}", style) + printer.text(f": {meaning}", "dim"),
-        )
-        rows = [([_course(one), _name(one), printer.text(one.how, "dim")], printer.text(one.title)) for one in mine]
+        printer.print(Line(), text(f"{counted(counts[change], kind)} {change}", style) + text(f": {meaning}", "dim"))
+        rows = [
+            (_severity(one), entity(one.entity_type, one.entity_id), text(one.how, "dim"), one.title) for one in listed
+        ]
         if rows:
-            printer.print_rows(paper, ("", "", ""), rows)
-        if counts[change] > len(mine):
-            paper.print(printer.text(f"and {counts[change] - len(mine):,} more; --limit lists them", "dim"))
+            printer.rows(("", "", ""), rows)
+        if counts[change] > len(listed):
+            printer.write(f"and {counts[change] - len(listed):,} more; --limit lists them", "dim")
 
 
-def _course(one: Changed) -> Line:
+def _severity(one: Changed) -> Line:
     if one.before == one.after or one.change == "new":
-        return printer.severity(one.after)
-    return printer.severity(one.before) + printer.text(" → ") + printer.severity(one.after)
-
-
-def _name(one: Changed) -> Line:
-    shown = printer.short(one.entity_id) if one.entity_type == "cluster" else str(one.entity_id)
-    return printer.text(f"{one.entity_type} {shown}")
+        return severity(one.after)
+    return change_of_severity(one.before, one.after)

@@ -1,16 +1,17 @@
-"""`failaware due`: the retries that are due within the hour, by minute and event type; herds are marked."""
+"""`failaware due`: the retries that are due within the hour, by minute and event type; retry storms are marked."""
 
 import argparse
 
-from failaware.cli import printer, report_options
-from failaware.cli.printer import Line
-from failaware.model.patterns import Calendar, Herd, with_all
-from failaware.read.retry_schedule import AROUND, HERD_LEAST, HERD_TIMES, MINUTES
+from failaware.cli.line import Line, cause, short, text
+from failaware.cli.printer import Cell, Printer
+from failaware.model.patterns import Burst, Calendar, with_all
+from failaware.read.inspector import Inspector
+from failaware.read.retry_schedule import AROUND, BURST_LEAST, BURST_TIMES, MINUTES
 from failaware.text import counted, cut, distance, moment, one_line, sparkline
 
 _MEANING = (
-    "A retry is a FAILED event that is not dismissed. A herd is a minute with at least "
-    f"{HERD_LEAST} retries of one event type, and at least {HERD_TIMES} times the median of the {AROUND} minutes "
+    "A retry is a FAILED event that is not dismissed. A retry storm is a minute with at least "
+    f"{BURST_LEAST} retries of one event type, and at least {BURST_TIMES} times the median of the {AROUND} minutes "
     "nearest to it."
 )
 _CLUSTERS = 3
@@ -18,48 +19,48 @@ _TYPE = 28  # cells of an event type: it leaves room for the hour beside it
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Only --json, --as-of."""
-    report_options.add_arguments(parser)
+    """None of its own."""
     parser.epilog = _MEANING
 
 
-def run(args: argparse.Namespace) -> int:
-    """Print it."""
-    with report_options.inspector(args) as inspector:
-        calendar = inspector.patterns.calendar()
-    if args.json:
-        printer.print_json(calendar)
-        return 0
-    paper = printer.Paper()
+def ask(inspector: Inspector, _args: argparse.Namespace) -> Calendar:
+    """The calendar of the hour."""
+    return inspector.patterns.calendar()
+
+
+def draw(calendar: Calendar, printer: Printer, _args: argparse.Namespace) -> None:
+    """The minutes by event type, then the retry storms."""
     if calendar.types:
-        _draw(paper, calendar)
+        _draw_types(calendar, printer)
     else:
-        paper.print(printer.text("No retry is due.", "green"))
-    for herd in calendar.herds:
-        _draw_herd(paper, herd, calendar.now)
+        printer.write("No retry is due.", "green")
+    for burst in calendar.bursts:
+        _draw_burst(burst, printer)
     if calendar.pending:
-        waiting = f"{counted(calendar.pending, 'event')} besides: PENDING, for a worker to take up at once"
-        paper.print(Line(), printer.text(waiting, "blue"))
-    return 0
+        pending = f"{counted(calendar.pending, 'event')} besides: PENDING, for a worker to take up at once"
+        printer.print(Line(), text(pending, "blue"))
 
 
-def _draw(paper: printer.Paper, calendar: Calendar) -> None:
-    rows = []
-    for due in with_all(calendar.types):
-        numbers = [printer.text(f"{number:,}") for number in (due.overdue, sum(due.minutes), due.later)]
-        name = printer.text(cut(one_line(due.event_type), _TYPE), "bold")
-        rows.append(([name, *numbers], printer.text(sparkline(due.minutes))))
-    paper.print(printer.text(f"Retries by minute, {MINUTES} minutes from {moment(calendar.first_minute_at)}", "bold"))
+def _draw_types(calendar: Calendar, printer: Printer) -> None:
+    rows: list[list[Cell]] = [
+        [
+            text(cut(one_line(due.event_type), _TYPE), "bold"),
+            *(f"{number:,}" for number in (due.overdue, sum(due.minutes), due.later)),
+            sparkline(due.minutes),
+        ]
+        for due in with_all(calendar.types)
+    ]
+    printer.write(f"Retries by minute, {MINUTES} minutes from {moment(calendar.first_minute_at)}", "bold")
     columns = ("event type", "overdue", "in the hour", "later")
-    printer.print_rows(paper, columns, rows, right=columns[1:], last="a bar is a minute")
+    printer.rows(columns, rows, right=columns[1:], last="a bar is a minute")
 
 
-def _draw_herd(paper: printer.Paper, herd: Herd, now: int) -> None:
-    when = f"{moment(herd.minute_at)[11:16]}, {distance(max(herd.minute_at, now), now)}"
-    said = f"  {when}: {herd.retries:,} retries of {herd.event_type}, where {herd.usual:g} a minute are usual"
-    paper.print(Line(), printer.text("herd", "bold yellow") + printer.text(said))
-    for cluster in herd.clusters[:_CLUSTERS]:
-        source = printer.text(f"  {cluster.retries:,} of cluster {printer.short(cluster.cluster_id)}  ", "dim")
-        paper.print(source + printer.cause(cluster.error_type, cluster.template))
-    if len(herd.clusters) > _CLUSTERS:
-        paper.print(printer.text(f"  and of {counted(len(herd.clusters) - _CLUSTERS, 'other cluster')}", "dim"))
+def _draw_burst(burst: Burst, printer: Printer) -> None:
+    when = f"{moment(burst.minute_at)[11:16]}, {distance(max(burst.minute_at, printer.now), printer.now)}"
+    line = f"  {when}: {burst.retries:,} retries of {burst.event_type}, where {burst.usual:g} a minute are usual"
+    printer.print(Line(), text("retry storm", "bold yellow") + text(line))
+    for cluster in burst.clusters[:_CLUSTERS]:
+        source = text(f"  {cluster.retries:,} of cluster {short(cluster.cluster_id)}  ", "dim")
+        printer.print(source + cause(cluster.error_type, cluster.template))
+    if len(burst.clusters) > _CLUSTERS:
+        printer.write(f"  and of {counted(len(burst.clusters) - _CLUSTERS, 'other cluster')}", "dim")

@@ -2,7 +2,9 @@
 
 import argparse
 
-from failaware.cli import printer
+from failaware.cli.arguments import add_decision, must_exist, positive
+from failaware.cli.printer import Printer
+from failaware.ledger.erase import Erasure
 from failaware.store import Store
 from failaware.text import counted, is_url
 
@@ -17,27 +19,30 @@ _SERVER = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """EVENT…, --because, --by, --shared-tracebacks, --json."""
-    parser.add_argument("events", nargs="+", type=printer.positive, metavar="EVENT", help="the numbers of the events")
-    printer.add_decision(parser)
+    """EVENT…, --because, --by, --shared-tracebacks."""
+    parser.add_argument("events", nargs="+", type=positive, metavar="EVENT", help="the numbers of the events")
+    add_decision(parser)
     parser.add_argument("--shared-tracebacks", action="store_true", help="erase tracebacks that other events have, too")
-    printer.add_json(parser)
 
 
-def run(args: argparse.Namespace) -> int:
-    """Erase all of them, or none; exit status 1 when a trace of it is left."""
-    printer.must_exist(args.db)
+def act(args: argparse.Namespace) -> Erasure:
+    """Erase all of them, or none."""
+    must_exist(args.db)
     with Store.open(args.db) as store:
-        done = store.erase(args.events, because=args.because, by=args.by, shared_tracebacks=args.shared_tracebacks)
-    if args.json:
-        printer.print_json(done)
-        return 0 if done.wiped else 1
-    paper = printer.Paper()
-    what = f"erased {counted(done.payloads, 'payload')}, {counted(done.errors, 'error')}, "
-    paper.print(printer.text(what + counted(done.tracebacks, "traceback")))
-    if done.shared:
-        left = f"{counted(done.shared, 'traceback')} left, as other events have them; --shared-tracebacks erases them"
-        paper.print(printer.text(left, "yellow"))
-    if not done.wiped:
-        paper.print(printer.text(_SERVER if is_url(args.db) else _LOG, "yellow"))
-    return 0 if done.wiped else 1
+        return store.erase(args.events, because=args.because, by=args.by, shared_tracebacks=args.shared_tracebacks)
+
+
+def exit_status(erasure: Erasure, _args: argparse.Namespace) -> int:
+    """1 when a trace of it is left."""
+    return 0 if erasure.wiped else 1
+
+
+def draw(erasure: Erasure, printer: Printer, args: argparse.Namespace) -> None:
+    """What was erased, and what is left."""
+    erased = f"erased {counted(erasure.payloads, 'payload')}, {counted(erasure.errors, 'error')}, "
+    printer.write(erased + counted(erasure.tracebacks, "traceback"))
+    if erasure.shared:
+        left = counted(erasure.shared, "traceback")
+        printer.write(f"{left} left, as other events have them; --shared-tracebacks erases them", "yellow")
+    if not erasure.wiped:
+        printer.write(_SERVER if is_url(args.db) else _LOG, "yellow")

@@ -1,93 +1,105 @@
-"""`failaware event ID`: payload, every attempt ever made with its error and the wait decided after it, decisions."""
+"""`failaware event ID`: payload, every attempt with its error and the retry delay after it, decisions."""
 
 import argparse
+from typing import Any, NamedTuple
 
-from failaware.cli import printer, report_options
+from failaware.cli.arguments import positive
+from failaware.cli.line import block, severity, status, text
+from failaware.cli.printer import Printer
 from failaware.json_text import indented
 from failaware.model import Attempt, EventDetail
 from failaware.model.patterns import Run
+from failaware.read.inspector import Inspector
 from failaware.text import arrows, when
 
 _MAX_SHOWN = 20_000  # characters of a payload on a terminal; --json has all of it
 
 
+class Answer(NamedTuple):
+    """The event, and how its error changed."""
+
+    event: EventDetail
+    runs: tuple[Run, ...]
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """Both in one."""
+        return {**self.event._asdict(), "runs": self.runs}
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """ID, --json, --as-of."""
-    parser.add_argument("id", type=printer.positive, help="the event's number")
-    report_options.add_arguments(parser)
+    """ID."""
+    parser.add_argument("id", type=positive, help="the event's number")
 
 
-def run(args: argparse.Namespace) -> int:
-    """Print it."""
-    with report_options.inspector(args) as inspector:
-        with inspector.snapshot():
-            event, runs = inspector.event(args.id), inspector.patterns.runs(args.id)
-        now = inspector.now()
-    if args.json:
-        printer.print_json({**event._asdict(), "runs": runs})
-        return 0
-    paper = printer.Paper()
-    _draw_head(paper, event, runs, now)
-    paper.print()
-    paper.print(printer.text("Payload", "bold"))
-    paper.print(printer.block(_pretty(event.event_payload)))
-    paper.print()
-    paper.print(printer.text("Attempts" if event.attempts else "No attempt yet", "bold"))
+def ask(inspector: Inspector, args: argparse.Namespace) -> Answer:
+    """The event, as of one moment."""
+    with inspector.snapshot():
+        return Answer(inspector.event(args.id), inspector.patterns.runs(args.id))
+
+
+def draw(answer: Answer, printer: Printer, _args: argparse.Namespace) -> None:
+    """All of it, from the state down to the decisions."""
+    event = answer.event
+    _draw_head(event, answer.runs, printer)
+    printer.heading("Payload")
+    printer.print(block(_pretty(event.event_payload)))
+    printer.heading("Attempts" if event.attempts else "No attempt yet")
     shown: set[str] = set()
     for attempt in event.attempts:
-        draw_attempt(paper, attempt, now, shown)
+        draw_attempt(attempt, printer, shown)
     for decision in event.decisions:
-        line = printer.text(f"{decision.decision} by {decision.decided_by}: {decision.reason}", "bold")
-        paper.print(line + printer.text(f"  {when(decision.decided_at, now)}", "dim"))
-    return 0
+        line = text(f"{decision.decision} by {decision.decided_by}: {decision.reason}", "bold")
+        printer.print(line + text(f"  {when(decision.decided_at, printer.now)}", "dim"))
 
 
-def _draw_head(paper: printer.Paper, event: EventDetail, runs: tuple[Run, ...], now: int) -> None:
-    title = printer.text(f"event {event.event_id}  ", "dim")
-    title += printer.text(f"{event.event_type}  ", "bold")
-    title += printer.status(event.sync_status, dismissed=event.dismissed)
+def _draw_head(event: EventDetail, runs: tuple[Run, ...], printer: Printer) -> None:
+    title = text(f"event {event.event_id}  ", "dim")
+    title += text(f"{event.event_type}  ", "bold")
+    title += status(event.sync_status, dismissed=event.dismissed)
     if event.severity:
-        title += printer.text("  ") + printer.severity(event.severity)
-    paper.print(title)
+        title += text("  ") + severity(event.severity)
+    printer.print(title)
     if event.reason:
-        paper.print(printer.text(f"because {event.rule}: {event.reason}"))
+        printer.write(f"because {event.rule}: {event.reason}")
     if len(runs) > 1:
-        paper.print(printer.text(arrows([run.words for run in runs]), "bold"))
-    facts = [
-        ("key", event.key),
-        ("source", event.source),
-        ("occurred", when(event.occurred_at, now) if event.occurred_at != event.detected_at else None),
-        ("detected", when(event.detected_at, now)),
-        ("due", when(event.due_at, now) if event.due_at is not None else None),
-        ("in hand of", event.leased_by),
-        ("cluster", event.cluster_id),
-    ]
-    for name, value in facts:
+        printer.write(arrows([run.words for run in runs]), "bold")
+    now = printer.now
+    facts = {
+        "key": event.key,
+        "source": event.source,
+        "occurred": when(event.occurred_at, now) if event.occurred_at != event.detected_at else None,
+        "detected": when(event.detected_at, now),
+        "due": when(event.due_at, now) if event.due_at is not None else None,
+        "in hand of": event.leased_by,
+        "cluster": event.cluster_id,
+    }
+    for name, value in facts.items():
         if value is not None:
-            paper.print(printer.text(f"{name:<11}", "dim") + printer.text(value))
+            printer.print(text(f"{name:<11}", "dim") + text(value))
 
 
-def draw_attempt(paper: printer.Paper, attempt: Attempt, now: int, shown: set[str] | None = None) -> None:
+def draw_attempt(attempt: Attempt, printer: Printer, shown: set[str] | None = None) -> None:
     """One attempt; a traceback that was shown already is not shown again."""
-    line = printer.text(f"#{attempt.attempt_no} ", "bold")
-    line += printer.text(attempt.outcome, "green" if attempt.outcome == "SYNCED" else "red")
+    line = text(f"#{attempt.attempt_no} ", "bold")
+    line += text(attempt.outcome, "green" if attempt.outcome == "SYNCED" else "red")
     took = _duration(attempt.finished_at - attempt.started_at)
-    paper.print(line + printer.text(f"  {when(attempt.finished_at, now)}  took {took}  by {attempt.worker}", "dim"))
+    printer.print(line + text(f"  {when(attempt.finished_at, printer.now)}  took {took}  by {attempt.worker}", "dim"))
     if attempt.error_type is not None:
-        message = printer.block((attempt.error_message or "").replace("\n", "\n   "))
-        paper.print(printer.text(f"   {attempt.error_type}: ", "bold") + message)
+        message = block((attempt.error_message or "").replace("\n", "\n   "))
+        printer.print(text(f"   {attempt.error_type}: ", "bold") + message)
     if attempt.cause:
-        paper.print(printer.text("   caused by ", "dim") + printer.block(attempt.cause.replace("\n", "\n   ")))
+        printer.print(text("   caused by ", "dim") + block(attempt.cause.replace("\n", "\n   ")))
     if attempt.fingerprint:
-        paper.print(printer.text(f"   fingerprint as given: {attempt.fingerprint}", "dim"))
+        printer.write(f"   fingerprint as given: {attempt.fingerprint}", "dim")
     if attempt.because:
-        wait = f"next attempt {when(attempt.retry_at, now)}" if attempt.retry_at else "no further attempt"
-        paper.print(printer.text(f"   {wait}: {attempt.because}", "dim"))
+        retry = f"next attempt {when(attempt.retry_at, printer.now)}" if attempt.retry_at else "no further attempt"
+        printer.write(f"   {retry}: {attempt.because}", "dim")
     if attempt.traceback is not None:
         if shown is not None and attempt.traceback in shown:
-            paper.print(printer.text("   the same traceback", "dim"))
+            printer.write("   the same traceback", "dim")
             return
-        paper.print(printer.block("   " + attempt.traceback.rstrip().replace("\n", "\n   "), "dim"))
+        printer.print(block("   " + attempt.traceback.rstrip().replace("\n", "\n   "), "dim"))
         if shown is not None:
             shown.add(attempt.traceback)
 

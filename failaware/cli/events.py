@@ -3,7 +3,9 @@
 import argparse
 from collections.abc import Iterator
 
-from failaware.cli import printer, report_options
+from failaware.cli.arguments import add_before, add_limit
+from failaware.cli.line import Line, severity, status, text
+from failaware.cli.printer import Printer
 from failaware.model import EventSummary
 from failaware.read.inspector import Inspector
 from failaware.text import distance
@@ -12,67 +14,58 @@ _PAGE = 1_000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """FILTER, --limit, --before, --json, --as-of."""
+    """FILTER, --limit, --before."""
     parser.add_argument(
         "filter",
         nargs="*",
         help="status:DEAD type:payment.* -error:timeout since:2h severity:HIGH+ cluster:ID (any that it failed with) "
         "last:ID (that of its last failure) source:S key:K retries:>3",
     )
-    parser.add_argument("--limit", type=printer.positive, default=50, metavar="N", help="at most N events (default 50)")
-    parser.add_argument(
-        "--before", type=printer.positive, metavar="ID", help="the next page: only events before this one"
-    )
-    report_options.add_arguments(parser)
+    add_limit(parser, "at most N events")
+    add_before(parser, "events")
 
 
-def run(args: argparse.Namespace) -> int:
-    """Print them."""
-    which = " ".join(args.filter)
-    with report_options.inspector(args) as inspector:
-        if args.json:
-            printer.print_json_list(_all(inspector, which, args.limit, args.before))
-            return 0
-        events = inspector.events(which, limit=args.limit, before=args.before)
-        now = inspector.now()
-    paper = printer.Paper()
-    if not events:
-        paper.print(printer.text("No event passes the filter." if args.filter else "No events yet."))
-        return 0
-    print_events(paper, events, now)
-    if len(events) == args.limit:
-        paper.print(printer.text(f"The first {args.limit}; --before {events[-1].event_id} shows the next.", "dim"))
-    return 0
-
-
-def _all(inspector: Inspector, which: str, limit: int, before: int | None) -> Iterator[EventSummary]:
-    """Page by page, so that a million take no more memory than a thousand."""
+def ask(inspector: Inspector, args: argparse.Namespace) -> Iterator[EventSummary]:
+    """Page by page, so that as JSON a million take no more memory than a thousand."""
+    limit, before = args.limit, args.before
     while limit > 0:
-        page = inspector.events(which, limit=min(limit, _PAGE), before=before)
+        page = inspector.events(" ".join(args.filter), limit=min(limit, _PAGE), before=before)
         yield from page
         if len(page) < _PAGE:
             return
         limit, before = limit - _PAGE, page[-1].event_id
 
 
-def print_events(paper: printer.Paper, events: list[EventSummary], now: int) -> None:
+def draw(events: list[EventSummary], printer: Printer, args: argparse.Namespace) -> None:
+    """A table, and how to see more."""
+    if not events:
+        printer.write("No event passes the filter." if args.filter else "No events yet.")
+        return
+    draw_events(events, printer)
+    if len(events) == args.limit:
+        printer.write(f"The first {args.limit}; --before {events[-1].event_id} shows the next.", "dim")
+
+
+def draw_events(events: list[EventSummary], printer: Printer) -> None:
     """Events with their state, and beside or below it the last error."""
-    columns = ("event", "type", "state", "severity", "tries", "detected", "next")
-    rows = []
-    for event in events:
-        cells = [
-            printer.text(str(event.event_id)),
-            printer.text(event.event_type, "bold"),
-            printer.status(event.sync_status, dismissed=event.dismissed),
-            printer.severity(event.severity),
-            printer.text(str(event.attempts)),
-            printer.text(distance(event.detected_at, now)),
-            printer.text("—" if event.due_at is None else distance(event.due_at, now)),
-        ]
-        if event.last_error_type is None:
-            error = printer.text("")
-        else:
-            error = printer.text(f"{event.last_error_type.rpartition('.')[2]}: ", "dim")
-            error += printer.text(event.last_error or "")
-        rows.append((cells, error))
-    printer.print_rows(paper, columns, rows, right={"event", "tries"}, last="last error")
+    columns = ("event", "type", "state", "severity", "attempts", "detected", "next")
+    rows = [
+        (
+            str(event.event_id),
+            text(event.event_type, "bold"),
+            status(event.sync_status, dismissed=event.dismissed),
+            severity(event.severity),
+            str(event.attempts),
+            distance(event.detected_at, printer.now),
+            "—" if event.due_at is None else distance(event.due_at, printer.now),
+            _last_error(event),
+        )
+        for event in events
+    ]
+    printer.rows(columns, rows, right={"event", "attempts"}, last="last error")
+
+
+def _last_error(event: EventSummary) -> Line:
+    if event.last_error_type is None:
+        return Line()
+    return text(f"{event.last_error_type.rpartition('.')[2]}: ", "dim") + text(event.last_error or "")

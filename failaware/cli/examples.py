@@ -67,9 +67,9 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         Example("failaware timeline", "failures of the last two days, by hour and cluster"),
         Example("failaware timeline --hours 120 --cluster 9929", "five days of one cluster"),
     ),
-    "healed": (
-        Example("failaware healed", "what was SYNCED without a person, and at what cost"),
-        Example("failaware healed type:payment.*", "of payments alone"),
+    "recovered": (
+        Example("failaware recovered", "what was SYNCED without a person, and at what cost"),
+        Example("failaware recovered type:payment.*", "of payments alone"),
     ),
     "due": (
         Example("failaware due", "the retries of the next hour, by minute"),

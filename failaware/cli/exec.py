@@ -7,7 +7,7 @@ import socket
 
 from failaware.capture.record import Recorder, as_name
 from failaware.capture.secrets.masking import Masker
-from failaware.cli import printer
+from failaware.cli.streams import warn
 from failaware.clock import now_us
 from failaware.errors import PayloadError, UsageError
 from failaware.model import NewEvent
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
         args.key,
     )
     _give_back_locale()
-    return execute(plan, lambda: Store.open(args.db), clock=now_us, say=printer.say)
+    return execute(plan, lambda: Store.open(args.db), clock=now_us, say=warn)
 
 
 def _give_back_locale() -> None:

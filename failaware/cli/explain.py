@@ -2,76 +2,65 @@
 
 import argparse
 
-from failaware.cli import printer, report_options
+from failaware.cli.line import severity, text
+from failaware.cli.printer import Printer
 from failaware.derive.stored_version import outdated
-from failaware.model import Behind, GroupedBy
+from failaware.model import Behind, Explanation, GroupedBy
+from failaware.read.inspector import Inspector
 from failaware.text import bounded
 
 _SHOWN = 2_000  # characters of a message
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """ENTITY, --json, --as-of."""
+    """ENTITY."""
     parser.add_argument("entity", help="event/ID or cluster/ID; a cluster's first digits will do")
-    report_options.add_arguments(parser)
 
 
-def run(args: argparse.Namespace) -> int:
-    """Print it."""
-    with report_options.inspector(args) as inspector:
-        entity = args.entity
-        kind, _, digits = entity.partition("/")
-        if kind == "cluster" and digits.isdigit():
-            entity = f"cluster/{inspector.cluster(digits).cluster_id}"
-        explanation = inspector.explain(entity, facts=True)
-    if args.json:
-        printer.print_json(explanation)
-        return 0
-    paper = printer.Paper()
-    title = printer.text(f"{explanation.entity_type} {explanation.entity_id}  ", "bold")
-    title += printer.severity(explanation.severity) if explanation.severity else printer.text("no rule holds")
-    paper.print(title)
+def ask(inspector: Inspector, args: argparse.Namespace) -> Explanation:
+    """The explanation, with the facts behind it."""
+    kind, _, digits = args.entity.partition("/")
+    if kind == "cluster" and digits.isdigit():
+        return inspector.explain(f"cluster/{inspector.cluster(digits).cluster_id}", facts=True)
+    return inspector.explain(args.entity, facts=True)
+
+
+def draw(explanation: Explanation, printer: Printer, _args: argparse.Namespace) -> None:
+    """The severity, the grouping, each rule, then the facts."""
+    title = text(f"{explanation.entity_type} {explanation.entity_id}  ", "bold")
+    title += severity(explanation.severity) if explanation.severity else text("no rule holds")
+    printer.print(title)
     if older := outdated(explanation.derivation, explanation.derived_by):
-        paper.print(printer.text(f"{older}. The rules below are those of this version.", "yellow"))
+        printer.write(f"{older}. The rules below are those of this version.", "yellow")
     if explanation.reason:
-        paper.print(printer.text(f"because {explanation.rule}: {explanation.reason}"))
+        printer.write(f"because {explanation.rule}: {explanation.reason}")
     if explanation.since:
-        paper.print(printer.text(f"since   {explanation.since.sentence}"))
+        printer.write(f"since   {explanation.since.sentence}")
     if explanation.grouped:
-        paper.print()
-        print_grouping(paper, explanation.grouped)
+        printer.print()
+        draw_grouping(explanation.grouped, printer)
     for check in explanation.checks:
-        paper.print()
-        line = printer.text("held     " if check.held else "not held ", "green" if check.held else "dim")
-        line += printer.text(f"{check.rule} → {check.severity}", "bold" if check.held else "")
-        paper.print(line)
-        paper.print(printer.text(f"         {check.condition}", "dim"))
-        numbers = ", ".join(f"{name} = {value}" for name, value in check.numbers.items())
-        paper.print(printer.text(f"         {numbers}"))
-    _print_facts(paper, explanation.behind)
-    return 0
+        printer.print()
+        line = text("held     " if check.held else "not held ", "green" if check.held else "dim")
+        printer.print(line + text(f"{check.rule} → {check.severity}", "bold" if check.held else ""))
+        printer.write(f"         {check.condition}", "dim")
+        printer.write("         " + ", ".join(f"{name} = {value}" for name, value in check.numbers.items()))
+    printer.print()
+    for evidence in explanation.behind:
+        printer.write(f"{evidence.number:<10} {evidence.value:>7,}  {_facts(evidence)}")
 
 
-def _print_facts(paper: printer.Paper, behind: tuple[Behind, ...]) -> None:
-    """The facts behind the numbers, the newest of each."""
-    paper.print()
-    for behind_it in behind:
-        more = f", and {behind_it.value - len(behind_it.ids):,} more" if behind_it.value > len(behind_it.ids) else ""
-        paper.print(printer.text(f"{behind_it.number:<10} {behind_it.value:>7,}  {_numbered(behind_it)}{more}"))
+def _facts(evidence: Behind) -> str:
+    """The newest facts behind a number, by id: 'event 3', or 'events 3, 4, and 7 more'."""
+    count, ids = len(evidence.ids), ", ".join(map(str, evidence.ids))
+    more = f", and {evidence.value - count:,} more" if evidence.value > count else ""
+    return f"{evidence.kind}{'s' * (count != 1)} {ids}{more}"
 
 
-def _numbered(behind: Behind) -> str:
-    """As in 'event 3', or 'events 3, 4': these are ids, not how many there are."""
-    ids = ", ".join(map(str, behind.ids))
-    return f"{behind.kind}{'s' * (len(behind.ids) != 1)} {ids}"
-
-
-def print_grouping(paper: printer.Paper, grouped: GroupedBy) -> None:
-    """Print the message and the template under each other, and each part that is masked."""
-    rows = [(f"grouped by {grouped.by}", "bold"), (f"  message   {bounded(grouped.text, _SHOWN)}", "")]
-    rows.append((f"  template  {bounded(grouped.template, _SHOWN)}", ""))
-    rows += [
-        (f"  {part.placeholder or '(left out)':<12} {bounded(part.text, 200)}", "dim") for part in grouped.masked[:40]
-    ]
-    for text, style in rows:
-        paper.print(printer.text(text, style))
+def draw_grouping(grouped: GroupedBy, printer: Printer) -> None:
+    """The message and the template under each other, and each part that is masked."""
+    printer.write(f"grouped by {grouped.by}", "bold")
+    printer.write(f"  message   {bounded(grouped.text, _SHOWN)}")
+    printer.write(f"  template  {bounded(grouped.template, _SHOWN)}")
+    for part in grouped.masked[:40]:
+        printer.write(f"  {part.placeholder or '(left out)':<12} {bounded(part.text, 200)}", "dim")

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-from failaware.cli import printer
-from failaware.cli.streams import is_unread
+from failaware.cli.printer import Printer
+from failaware.cli.progress import bar
+from failaware.cli.streams import is_unread, warn
 from failaware.errors import UsageError
 from failaware.ledger.export import Export
 from failaware.read.inspector import Inspector
@@ -27,19 +28,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write them; exit status 1 when something could not be read."""
-    with Inspector.open(args.db) as inspector, _opened(args.out) as file:
-        export = Export(inspector.db)
+    amid = args.out is None and sys.stdout.isatty()
+    with Inspector.open(args.db) as inspector, _opened(args.out) as file, bar("facts", shown=not amid) as progress:
+        export = Export(inspector.db, progress)
         for number, line in enumerate(export.lines(), start=1):
             file.write(line + "\n")
             if args.out is None and number % _LINES_TO_LOOK == 0 and is_unread():
                 return 0
     if export.lost:
         lost = f"{counted(export.lost, 'fact')} could not be read, as the store is damaged; the rest is saved"
-        sys.stderr.write(f"failaware: {lost}\n")
+        warn(lost)
     elif args.out is not None:
-        printer.Paper().print(
-            printer.text(f"{args.out} holds all facts; 'failaware --db NEW restore {args.out}' takes them back")
-        )
+        Printer().write(f"{args.out} holds all facts; 'failaware --db NEW restore {args.out}' takes them back")
     return 1 if export.lost else 0
 
 

@@ -3,28 +3,27 @@
 import argparse
 import sys
 
-from failaware.cli import printer
-from failaware.cli.explain import print_grouping
+from failaware.cli.explain import draw_grouping
+from failaware.cli.printer import Printer
 from failaware.model import GroupedBy
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """TEXT, --error, --json."""
+    """TEXT, --error."""
     parser.add_argument("text", help="an error message; - reads it from standard input")
     parser.add_argument("--error", metavar="TYPE", help="the type of the error, such as TimeoutError")
-    printer.add_json(parser)
 
 
-def run(args: argparse.Namespace) -> int:
-    """Print it."""
+def act(args: argparse.Namespace) -> GroupedBy:
+    """Mask it."""
     from failaware.derive.grouping.fingerprint import template
     from failaware.derive.grouping.groups import masked_parts
 
     text = sys.stdin.buffer.read().decode("utf-8", "backslashreplace") if args.text == "-" else args.text
     name = template(text, args.error)
-    grouped = GroupedBy("the message", text, name, masked_parts(text, name))
-    if args.json:
-        printer.print_json(grouped)
-    else:
-        print_grouping(printer.Paper(), grouped)
-    return 0
+    return GroupedBy("the message", text, name, masked_parts(text, name))
+
+
+def draw(grouped: GroupedBy, printer: Printer, _args: argparse.Namespace) -> None:
+    """As an explanation shows it."""
+    draw_grouping(grouped, printer)

@@ -1,57 +1,50 @@
-"""`failaware health`: how many events stand where, and what stands out."""
+"""`failaware health`: events by state, and what needs attention."""
 
 import argparse
 
-from failaware.cli import printer, report_options
-from failaware.cli.printer import Line
+from failaware.cli.answer import Answer
+from failaware.cli.line import Line, status, text
+from failaware.cli.printer import Printer
 from failaware.derive.stored_version import outdated
 from failaware.model import EventRef, Health
+from failaware.read.inspector import Inspector
 from failaware.text import counted, shown_place, when
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Only --json, --as-of."""
-    report_options.add_arguments(parser)
+def ask(inspector: Inspector, _args: argparse.Namespace) -> Answer[Health, str]:
+    """The numbers, and the role that the server knows us by."""
+    return Answer(inspector.health(), inspector.db.role())
 
 
-def run(args: argparse.Namespace) -> int:
-    """Print it."""
-    with report_options.inspector(args) as inspector:
-        health, now, role = inspector.health(), inspector.now(), inspector.db.role()
-    role = f"  {role}" if role else ""
-    if args.json:
-        printer.print_json(health)
-        return 0
-    paper = printer.Paper()
-    events = counted(health.total_events, "event")
-    paper.print(printer.text(shown_place(args.db), "bold") + printer.text(f"  {events}") + printer.text(role, "dim"))
+def draw(answer: Answer[Health, str], printer: Printer, args: argparse.Namespace) -> None:
+    """The numbers, then what needs attention."""
+    health, place = answer.document, shown_place(args.db)
+    role = text(f"  {answer.more}", "dim") if answer.more else Line()
+    printer.print(text(place, "bold") + text(f"  {counted(health.total_events, 'event')}") + role)
     if not health.total_events:
-        paper.print(
-            printer.text(
-                "Nothing is recorded yet: store.record(...) in Python, 'failaware ingest FILE', "
-                f"or 'failaware seed --db {shown_place(args.db)}' for sample data."
-            )
+        printer.write(
+            "Nothing is recorded yet: store.record(...) in Python, 'failaware ingest FILE', "
+            f"or 'failaware seed --db {place}' for sample data."
         )
     else:
-        paper.print()
-        _print_counts(paper, health)
-        paper.print()
-        _print_notable(paper, health, now)
-        _print_unattended(paper, health)
-    _print_notes(paper, health)
-    return 0
+        printer.print()
+        _draw_counts(printer, health)
+        printer.print()
+        _draw_notable(printer, health)
+        _draw_unattended(printer, health)
+    _draw_notes(printer, health)
 
 
-def _print_notes(paper: printer.Paper, health: Health) -> None:
+def _draw_notes(printer: Printer, health: Health) -> None:
     """What is not about events that are here."""
     if older := outdated(health.derivation, health.derived_by):
-        paper.print(Line(), printer.text(f"{older}.", "yellow"))
+        printer.print(Line(), text(f"{older}.", "yellow"))
     if health.rejects:
         rejects = f"{counted(health.rejects, 'line')} could not be ingested; 'failaware rejects' shows the reasons"
-        paper.print(Line(), printer.text(rejects, "yellow"))
+        printer.print(Line(), text(rejects, "yellow"))
     if health.archived:
         archived = f"{counted(health.archived, 'older event')} in archives; 'failaware verify' names them"
-        paper.print(Line(), printer.text(archived, "dim"))
+        printer.print(Line(), text(archived, "dim"))
 
 
 def _pending(health: Health) -> str:
@@ -61,7 +54,7 @@ def _pending(health: Health) -> str:
     return "requeued, not tried since" if requeued == health.pending else "not tried yet, or requeued"
 
 
-def _print_unattended(paper: printer.Paper, health: Health) -> None:
+def _draw_unattended(printer: Printer, health: Health) -> None:
     """What waits, of types of which no worker has an event in hand."""
     waits = False
     for events, what in ((health.waiting, "Waiting for their first attempt"), (health.requeued, "Requeued")):
@@ -69,40 +62,37 @@ def _print_unattended(paper: printer.Paper, health: Health) -> None:
         if types:
             waits = True
             more = f" and {len(types) - 5} more types" if len(types) > 5 else ""
-            paper.print(Line(), printer.text(f"{what}: {', '.join(types[:5])}{more}.", "blue"))
+            printer.print(Line(), text(f"{what}: {', '.join(types[:5])}{more}.", "blue"))
     if waits:
-        paper.print(printer.text("Is a worker with handlers for them running? failaware run MODULE", "dim"))
+        printer.write("Is a worker with handlers for them running? failaware run MODULE", "dim")
 
 
-def _print_counts(paper: printer.Paper, health: Health) -> None:
-    rows = []
-    for name, count, meaning in (
+def _draw_counts(printer: Printer, health: Health) -> None:
+    counts = (
         ("PENDING", health.pending, _pending(health)),
         ("FAILED", health.failed, "failed, another attempt is due"),
         ("DEAD", health.dead, "failed, nothing more will be tried"),
         ("SYNCED", health.synced, "applied"),
         ("DISMISSED", health.dismissed, "a person said that no more is needed"),
-    ):
-        state = printer.status(name) if count else printer.text(name, "dim")
-        rows.append(([state, printer.text(f"{count:,}"), printer.text(meaning, "dim")], Line()))
-    printer.print_rows(paper, ("state", "events", ""), rows, right=["events"])
+    )
+    rows = [
+        (status(name) if count else text(name, "dim"), f"{count:,}", text(meaning, "dim"))
+        for name, count, meaning in counts
+    ]
+    printer.rows(("state", "events", ""), rows, right=["events"])
 
 
-def _print_notable(paper: printer.Paper, health: Health, now: int) -> None:
-    oldest, retried, due = health.oldest_unresolved, health.most_retried, health.next_due
+def _draw_notable(printer: Printer, health: Health) -> None:
+    now, oldest, retried, due = printer.now, health.oldest_unresolved, health.most_retried, health.next_due
     retries = f"{retried.value:,} {'retry' if retried.value == 1 else 'retries'}" if retried else "none"
-    table: list[tuple[str, str, EventRef | None]] = [
+    notable = (
         ("oldest unresolved", when(oldest.value, now) if oldest else "none", oldest),
         ("most retried", retries, retried),
         ("due next", when(due.value, now) if due else "nothing", due),
         ("due now", f"{health.due_now:,}; {health.in_hand:,} in hand", None),
         ("last fact", when(health.last_fact_at, now), None),
-    ]
-    rows = [
-        ([printer.text(what, "dim"), printer.text(value), printer.text(_named(event))], Line())
-        for what, value, event in table
-    ]
-    printer.print_rows(paper, ("", "", ""), rows)
+    )
+    printer.rows(("", "", ""), [(text(name, "dim"), value, _named(event)) for name, value, event in notable])
 
 
 def _named(event: EventRef | None) -> str:

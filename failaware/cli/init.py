@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from failaware.cli import printer
+from failaware.cli.printer import Printer
 from failaware.engine import is_postgres
 from failaware.errors import UsageError
 from failaware.store import Store
@@ -37,12 +37,12 @@ def run(args: argparse.Namespace) -> int:
         sys.stdout.write(script(args.db, args.roles))
         return 0
     Store.open(args.db).close()
-    paper = printer.Paper()
-    paper.print(printer.text(f"{shown_place(args.db)} is a store."))
+    printer = Printer()
+    printer.write(f"{shown_place(args.db)} is a store.")
     if args.roles is not None:
         from failaware.engine.postgres.roles import create
 
         writer, reader = create(args.db, args.roles)
-        paper.print(printer.text(f"{writer} may append facts and derive; {reader} may only read. Give them to users:"))
-        paper.print(printer.text(f"GRANT {writer} TO name;  GRANT {reader} TO name;", "dim"))
+        printer.write(f"{writer} may append facts and derive; {reader} may only read. Give them to users:")
+        printer.write(f"GRANT {writer} TO name;  GRANT {reader} TO name;", "dim")
     return 0

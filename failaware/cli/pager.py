@@ -16,7 +16,7 @@ from contextlib import contextmanager, redirect_stdout
 _LESS = "FRX"  # quit if it fits, obey colours, leave the text on the screen
 
 
-class Sheet(io.StringIO):
+class CapturedTerminal(io.StringIO):
     """Takes what is printed in the terminal's place, and has its colours and width."""
 
     def isatty(self) -> bool:
@@ -26,14 +26,14 @@ class Sheet(io.StringIO):
 
 def paged(draw: Callable[[], int]) -> int:
     """Draw, show it all, and return what `draw` returned."""
-    sheet = Sheet()
+    captured = CapturedTerminal()
     try:
-        with redirect_stdout(sheet):
+        with redirect_stdout(captured):
             status = draw()
     except BaseException:
-        sys.stdout.write(sheet.getvalue())
+        sys.stdout.write(captured.getvalue())
         raise
-    text = sheet.getvalue()
+    text = captured.getvalue()
     if text.count("\n") < shutil.get_terminal_size().lines or not _through(_pager(), text):
         sys.stdout.write(text)
     return status

@@ -3,38 +3,33 @@
 import argparse
 import re
 
-from failaware.cli import printer
-from failaware.derive.rules import RULES, default_policy
+from failaware.cli.line import block
+from failaware.cli.printer import Printer
+from failaware.derive.rules import RULES, Policy, default_policy
 from failaware.derive.settings import load_policy
 from failaware.read.inspector import Inspector
 
+OPTIONS = ("json",)
 _THRESHOLD = re.compile(r":(\w+)")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Only --json."""
-    printer.add_json(parser)
+def add_arguments(_parser: argparse.ArgumentParser) -> None:
+    """None of its own."""
 
 
-def run(args: argparse.Namespace) -> int:
-    """Print it."""
-    with Inspector.open(args.db) as inspector:
-        policy = load_policy(inspector.db)
-    if args.json:
-        printer.print_json(policy)
-        return 0
-    paper = printer.Paper()
-    paper.print(printer.block(policy.explained().rstrip()))
-    paper.print()
+def ask(inspector: Inspector, _args: argparse.Namespace) -> Policy:
+    """The policy in force."""
+    return load_policy(inspector.db)
+
+
+def draw(policy: Policy, printer: Printer, _args: argparse.Namespace) -> None:
+    """A policy file; what the rules make of it are comments."""
+    printer.print(block(policy.explained().rstrip()))
+    printer.print()
     values = policy.parameters()
     for rule in RULES:
         condition = _THRESHOLD.sub(lambda name: str(values[name[1]]), rule.condition)
-        paper.print(printer.text(f"# {rule.name} ({rule.of}, {rule.severity}): {condition}", "dim"))
+        printer.write(f"# {rule.name} ({rule.of}, {rule.severity}): {condition}", "dim")
     whose = "comes with failaware" if policy == default_policy() else "is this store's own"
-    paper.print(
-        printer.text(
-            f"# This policy {whose}. 'failaware severity --policy FILE' shows what another would change,", "dim"
-        )
-    )
-    paper.print(printer.text("# 'failaware rebuild --policy FILE' puts it in force.", "dim"))
-    return 0
+    printer.write(f"# This policy {whose}. 'failaware severity --policy FILE' shows what another would change,", "dim")
+    printer.write("# 'failaware rebuild --policy FILE' puts it in force.", "dim")

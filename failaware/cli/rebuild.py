@@ -1,8 +1,10 @@
-"""`failaware rebuild`: derive everything anew from the facts, by another policy if one is given."""
+"""`failaware rebuild`: derive everything again from the facts, by another policy if one is given."""
 
 import argparse
 
-from failaware.cli import printer
+from failaware.cli.arguments import must_exist, read_file
+from failaware.cli.printer import Printer
+from failaware.cli.progress import bar
 from failaware.derive.grouping.groups import GroupingRules
 from failaware.derive.rebuild import rebuild_store
 from failaware.derive.rules import Policy
@@ -18,13 +20,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Rebuild, and say so."""
-    printer.must_exist(args.db)
-    policy = None
+    must_exist(args.db)
+    policy = grouping = None
     if args.policy is not None:
-        policy = Policy.from_toml(printer.read_file(args.policy), origin=args.policy)
-    grouping = None
+        policy = Policy.from_toml(read_file(args.policy), origin=args.policy)
     if args.grouping is not None:
-        grouping = GroupingRules.from_toml(printer.read_file(args.grouping), origin=args.grouping)
-    rebuild_store(args.db, policy, grouping)
-    printer.Paper().print(printer.text("Everything derived was made anew from the facts."))
+        grouping = GroupingRules.from_toml(read_file(args.grouping), origin=args.grouping)
+    with bar("deriving"):
+        rebuild_store(args.db, policy, grouping)
+    Printer().write("Everything derived was made anew from the facts.")
     return 0

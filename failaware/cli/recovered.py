@@ -1,19 +1,22 @@
-"""`failaware healed [FILTER]`: what failed and then was SYNCED by itself, by cluster, and at what cost."""
+"""`failaware recovered [FILTER]`: what failed and then succeeded without a decision, by cluster, and at what cost."""
 
 import argparse
 
-from failaware.cli import printer, report_options
-from failaware.cli.printer import Line
-from failaware.model.patterns import Healed, Healing
+from failaware.cli.answer import Answer
+from failaware.cli.arguments import add_limit
+from failaware.cli.line import failure, short, text
+from failaware.cli.printer import Printer
+from failaware.model.patterns import Recovered, RecoveryStats
+from failaware.read.inspector import Inspector
 from failaware.text import span
 
 _WIDE = 120  # columns from which on there is room for one number more
 _MEANING = """\
-healed     events whose last attempt succeeded, after others had failed, and
+recovered  events whose last attempt succeeded, after others had failed, and
            nobody decided anything in between
 helped     events that were SYNCED too, but only after a person had requeued them
-tries      that failed before the healed ones succeeded: the cost, by which the
-           list is sorted
+failed     attempts of the recovered ones, before they succeeded: the cost, by
+           which the list is sorted
 median …   how long it took from the first failure with this cluster to the
            next success (90 % took p90 or less)
 episodes   how often new events began to fail with it; comebacks: how often
@@ -22,66 +25,51 @@ episodes   how often new events began to fail with it; comebacks: how often
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """FILTER, --limit, --json, --as-of."""
+    """FILTER, --limit."""
     parser.add_argument("filter", nargs="*", help="of clusters, such as: type:payment.* error:timeout severity:HIGH+")
-    parser.add_argument(
-        "--limit", type=printer.positive, default=50, metavar="N", help="at most N clusters (default 50)"
-    )
-    report_options.add_arguments(parser)
+    add_limit(parser, "at most N clusters")
     parser.epilog = _MEANING
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
 
 
-def run(args: argparse.Namespace) -> int:
-    """Print it."""
-    with report_options.inspector(args) as inspector:
-        found = inspector.patterns.healed(" ".join(args.filter))
-    left_out = len(found.clusters) - args.limit
-    found = found._replace(clusters=found.clusters[: args.limit])
-    if args.json:
-        printer.print_json(found)
-        return 0
-    paper = printer.Paper()
-    if found.clusters:
-        _draw(paper, found)
-    else:
-        paper.print(
-            printer.text("Nothing that failed was SYNCED later." if not args.filter else "Nothing healed here.")
-        )
-    if left_out > 0:
-        paper.print(printer.text(f"The first {args.limit}; --limit shows more. The last line counts all.", "dim"))
-    return 0
+def ask(inspector: Inspector, args: argparse.Namespace) -> Answer[Recovered, int]:
+    """What recovered, up to the limit, and how many clusters are left out."""
+    recovered = inspector.patterns.recovered(" ".join(args.filter))
+    listed = recovered.clusters[: args.limit]
+    return Answer(recovered._replace(clusters=listed), len(recovered.clusters) - len(listed))
 
 
-def _draw(paper: printer.Paper, found: Healed) -> None:
-    columns = ["cluster", "healed", "helped", "tries", "median", "p90", "total", "episodes", "comebacks"]
-    if paper.width >= _WIDE:
-        columns.insert(6, "largest")
+def draw(answer: Answer[Recovered, int], printer: Printer, args: argparse.Namespace) -> None:
+    """A row for each cluster, and one for all."""
+    recovered = answer.document
+    if not recovered.clusters:
+        printer.write("Nothing that failed was SYNCED later." if not args.filter else "Nothing recovered here.")
+        return
     rows = [
-        (
-            _cells(columns, printer.short(row.cluster_id), row.healing, f"{row.episodes:,}", f"{row.comebacks:,}"),
-            printer.failure(row.event_type, row.error_type, row.template),
-        )
-        for row in found.clusters
+        {"cluster": short(row.cluster_id), **_stats(row.recovery)}
+        | {"episodes": f"{row.episodes:,}", "comebacks": f"{row.comebacks:,}"}
+        | {"failure": failure(row.event_type, row.error_type, row.template)}
+        for row in recovered.clusters
     ]
-    rows.append((_cells(columns, "all", found.total, "", ""), printer.text("each event once", "dim")))
-    printer.print_rows(paper, columns, rows, right=columns[1:], last="failure")
+    total = {"cluster": "all", **_stats(recovered.total), "episodes": "", "comebacks": ""}
+    rows.append(total | {"failure": text("each event once", "dim")})
+    columns = [name for name in total if name != "largest" or printer.width >= _WIDE]
+    table = [[row[name] for name in (*columns, "failure")] for row in rows]
+    printer.rows(columns, table, right=columns[1:], last="failure")
+    if answer.more:
+        printer.write(f"The first {args.limit}; --limit shows more. The last line counts all.", "dim")
 
 
-def _cells(columns: list[str], name: str, healing: Healing, episodes: str, comebacks: str) -> list[Line]:
-    said = {
-        "cluster": name,
-        "healed": f"{healing.healed:,}",
-        "helped": f"{healing.helped:,}",
-        "tries": f"{healing.attempts:,}",
-        "median": _span(healing.median_delay),
-        "p90": _span(healing.p90_delay),
-        "largest": _span(healing.largest_delay),
-        "total": _span(healing.total_delay if healing.healed else None),
-        "episodes": episodes,
-        "comebacks": comebacks,
+def _stats(stats: RecoveryStats) -> dict[str, str]:
+    return {
+        "recovered": f"{stats.recovered:,}",
+        "helped": f"{stats.helped:,}",
+        "failed": f"{stats.attempts:,}",
+        "median": _span(stats.median_delay),
+        "p90": _span(stats.p90_delay),
+        "largest": _span(stats.largest_delay),
+        "total": _span(stats.total_delay if stats.recovered else None),
     }
-    return [printer.text(said[column]) for column in columns]
 
 
 def _span(microseconds: int | None) -> str:

@@ -1,9 +1,11 @@
 """`failaware restore FILE|-`: take an export back into an empty store, all of it or nothing."""
 
 import argparse
-from typing import IO
+import os
 
-from failaware.cli import printer
+from failaware.cli.printer import Printer
+from failaware.cli.progress import byte_bar
+from failaware.cli.streams import warn
 from failaware.errors import StoreBusy, UsageError
 from failaware.ingest.encoding import STANDARD_INPUT, check_text
 from failaware.ingest.stream import Input, is_stream
@@ -24,30 +26,30 @@ def run(args: argparse.Namespace) -> int:
         file = open(0 if args.file == "-" else args.file, "rb", buffering=0, closefd=args.file != "-")  # noqa: SIM115
     except OSError as error:
         raise UsageError(f"cannot read {name}: {error.strerror}") from None
+
+    def try_again(error: StoreBusy) -> bool:
+        waits = is_stream(file.fileno())  # what came through a pipe cannot be read again
+        if waits:
+            warn(f"{error}; {name} waits")
+        return waits
+
     with file:
         source = Input(file)
         check_text(source.begins(), name)
-        with Store.open(args.db, synchronous="NORMAL") as store:
+        size = os.fstat(file.fileno()).st_size
+        with Store.open(args.db, synchronous="NORMAL") as store, byte_bar(name, size) as progress:
             lines = (data or b"" for data in iter(source.read, b""))
-            restored = take_back(store.session, lines, origin=name, try_again=lambda error: _waits(file, name, error))
+            restored = take_back(store.session, lines, origin=name, progress=progress, try_again=try_again)
         if source.error is not None:
             raise UsageError(f"cannot read {name}: {source.error.strerror}")
     _report(restored, args)
     return 1 if restored.lost else 0
 
 
-def _waits(file: IO[bytes], name: str, error: StoreBusy) -> bool:
-    """Whether to wait for a store that is locked: what came through a pipe cannot be read again."""
-    waits = is_stream(file.fileno())
-    if waits:
-        printer.say(f"{error}; {name} waits")
-    return waits
-
-
 def _report(restored: Restored, args: argparse.Namespace) -> None:
-    paper = printer.Paper()
+    printer = Printer()
     known = f", {restored.known:,} were there already" if restored.known else ""
-    paper.print(printer.text(f"{counted(restored.added, 'fact')} taken back into {shown_place(args.db)}{known}"))
+    printer.write(f"{counted(restored.added, 'fact')} taken back into {shown_place(args.db)}{known}")
     if restored.lost:
         lost = f"{counted(restored.lost, 'fact')} could not be read when this was exported, from a damaged store; "
-        paper.print(printer.text(f"{lost}'failaware verify' lists what is missing", "yellow"))
+        printer.write(f"{lost}'failaware verify' lists what is missing", "yellow")

@@ -4,7 +4,8 @@ import argparse
 import os
 import sys
 
-from failaware.cli import printer
+from failaware.cli.arguments import add_synchronous
+from failaware.cli.printer import Printer
 from failaware.place import resolve
 from failaware.read.inspector import Inspector
 from failaware.store import Store
@@ -38,16 +39,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_synchronous(parser)
 
 
-def add_synchronous(parser: argparse.ArgumentParser) -> None:
-    """The --synchronous of the commands that write much."""
-    parser.add_argument(
-        "--synchronous",
-        choices=["FULL", "NORMAL"],
-        default="FULL",
-        help="FULL: what is recorded survives power loss (default); NORMAL: a killed process, and is faster",
-    )
-
-
 def run(args: argparse.Namespace) -> int:
     """Work until SIGINT or SIGTERM, or until idle."""
     place = resolve(args.db)  # handlers may change the folder
@@ -63,11 +54,9 @@ def run(args: argparse.Namespace) -> int:
         worker.run(until_idle=args.until_idle)
     with Inspector.open(place) as inspector:
         health = inspector.health()
-    printer.Paper().print(
-        printer.text(
-            f"{health.synced:,} synced, {health.failed:,} failed and due again, {health.dead:,} dead, "
-            f"{health.pending:,} pending"
-        )
+    Printer().write(
+        f"{health.synced:,} synced, {health.failed:,} failed and due again, {health.dead:,} dead, "
+        f"{health.pending:,} pending"
     )
     if args.until_idle and health.failed + health.pending:
         sys.stderr.write(

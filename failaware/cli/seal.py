@@ -1,8 +1,10 @@
-"""`failaware seal`: put all facts under seals, and print the newest one, to be noted elsewhere."""
+"""`failaware seal`: extend the hash chain over all facts, and print its head, to be kept elsewhere."""
 
 import argparse
+from typing import NamedTuple
 
-from failaware.cli import printer
+from failaware.cli.arguments import must_exist
+from failaware.cli.printer import Printer
 from failaware.errors import NotFound
 from failaware.ledger.sealing import seal_all
 from failaware.ledger.seals import head
@@ -10,27 +12,27 @@ from failaware.store import Store
 from failaware.text import moment, shown_place
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Only --json."""
-    printer.add_json(parser)
+class Sealed(NamedTuple):
+    """The head of the chain as ID:DIGEST, and when it was sealed (µs)."""
+
+    seal: str
+    sealed_at: int
 
 
-def run(args: argparse.Namespace) -> int:
-    """Seal, and print the head of the chain."""
-    printer.must_exist(args.db)
+def act(args: argparse.Namespace) -> Sealed:
+    """Seal all facts."""
+    must_exist(args.db)
     with Store.open(args.db) as store:
         seal_all(store.session, store.session.clock())
         newest = store.session.read(head)
     if not newest.seal_id:
         raise NotFound(f"{shown_place(args.db)} holds no facts yet; there is nothing to seal")
-    if args.json:
-        printer.print_json({"seal": str(newest), "sealed_at": newest.sealed_at})
-        return 0
-    paper = printer.Paper()
-    paper.print(printer.text(str(newest), "bold"))
-    paper.print(
-        printer.text(f"sealed {moment(newest.sealed_at)}; note it where this machine cannot reach it. Later,", "dim")
-    )
-    paper.print(printer.text(f"failaware verify --noted {newest}", "dim"))
-    paper.print(printer.text("proves that no fact before it was changed, added or removed.", "dim"))
-    return 0
+    return Sealed(str(newest), newest.sealed_at)
+
+
+def draw(sealed: Sealed, printer: Printer, _args: argparse.Namespace) -> None:
+    """The head, and what to do with it."""
+    printer.write(sealed.seal, "bold")
+    printer.write(f"sealed {moment(sealed.sealed_at)}; note it where this machine cannot reach it. Later,", "dim")
+    printer.write(f"failaware verify --noted {sealed.seal}", "dim")
+    printer.write("proves that no fact before it was changed, added or removed.", "dim")

@@ -3,7 +3,8 @@
 import argparse
 import sys
 
-from failaware.cli import printer
+from failaware.cli.arguments import add_sample
+from failaware.cli.printer import Printer
 from failaware.cli.progress import bar
 from failaware.errors import UsageError
 from failaware.text import shown_place
@@ -11,8 +12,7 @@ from failaware.text import shown_place
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """--events, --seed, --live."""
-    parser.add_argument("--events", type=int, default=2_000, metavar="N", help="how many events (default 2000)")
-    parser.add_argument("--seed", type=int, default=7, metavar="N", help="another number, another history (default 7)")
+    add_sample(parser)
     parser.add_argument("--live", action="store_true", help="then keep recording and applying events until Ctrl-C")
 
 
@@ -27,17 +27,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def seed_store(place: str, *, events: int, seed: int) -> None:
-    """Fill the store, with a bar on standard error when someone is looking."""
+    """Fill the store, and say with what."""
     from sample_data import seed as fill
 
     with bar("five days of a working system") as progress:
         report = fill(place, events=events, seed=seed, progress=progress)
-    printer.Paper().print(
-        printer.text(
-            f"{shown_place(place)}: {report.events:,} events, {report.attempts:,} attempts, "
-            f"{report.failures:,} of them failed"
-        )
-    )
+    failures = f"{report.attempts:,} attempts, {report.failures:,} of them failed"
+    Printer().write(f"{shown_place(place)}: {report.events:,} events, {failures}")
 
 
 def _keep_alive(place: str, seed: int) -> None:

@@ -2,16 +2,24 @@
 
 import argparse
 
-from failaware.cli import printer, report_options
-from failaware.cli.printer import Line
+from failaware.cli.answer import Answer
+from failaware.cli.arguments import read_file
+from failaware.cli.line import Line, change_of_severity, entity, severity, text
+from failaware.cli.printer import Cell, Printer
 from failaware.derive.rules import Policy
 from failaware.model import Cluster, Severity, SeverityCounts
 from failaware.model.differences import WhatIf
+from failaware.read.inspector import Inspector
+
+_WORST_FIRST = tuple(reversed(Severity))
+
+
+Counts = Answer[SeverityCounts, list[Cluster]]
+"""The numbers, and the worst clusters."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """--json, --as-of, --policy, --exit-code."""
-    report_options.add_arguments(parser)
+    """--policy, --exit-code."""
     parser.add_argument(
         "--policy", metavar="FILE", help="beside the policy in force, another one, and what it would move"
     )
@@ -25,79 +33,73 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(args: argparse.Namespace) -> int:
-    """Print it."""
-    policy = None if args.policy is None else Policy.from_toml(printer.read_file(args.policy), origin=args.policy)
-    with report_options.inspector(args) as inspector:
-        if policy is not None:
-            return _compare(args, inspector.what_if(policy))
-        counts = inspector.severity()
-        worst = inspector.clusters("status:unresolved", limit=5)
-    if args.json:
-        printer.print_json(counts)
+def ask(inspector: Inspector, args: argparse.Namespace) -> Counts | WhatIf:
+    """The severities, or two policies side by side."""
+    if args.policy is not None:
+        return inspector.what_if(Policy.from_toml(read_file(args.policy), origin=args.policy))
+    worst = inspector.clusters("status:unresolved", limit=5)
+    return Answer(inspector.severity(), [cluster for cluster in worst if cluster.reason])
+
+
+def exit_status(answer: Counts | WhatIf, args: argparse.Namespace) -> int:
+    """With --exit-code whether anything is at that level or worse, by the policy that is compared if there is one."""
+    if args.exit_code is None:
+        return 0
+    counts = answer.after if isinstance(answer, WhatIf) else answer.document
+    levels = list(Severity)[Severity(args.exit_code).rank :]
+    return int(any(counts.events[level] + counts.clusters[level] for level in levels))
+
+
+def draw(answer: Counts | WhatIf, printer: Printer, args: argparse.Namespace) -> None:
+    """The numbers, and the worst clusters or what would move."""
+    if isinstance(answer, WhatIf):
+        _draw_comparison(answer, printer, args.policy)
     else:
-        _draw(counts, [cluster for cluster in worst if cluster.reason])
-    return int(args.exit_code is not None and _reached(counts.events, counts.clusters, args.exit_code))
+        _draw_counts(answer, printer)
 
 
-def _draw(counts: SeverityCounts, worst: list[Cluster]) -> None:
-    paper = printer.Paper()
-    rows = []
-    for level in reversed(Severity):
+def _draw_counts(answer: Counts, printer: Printer) -> None:
+    counts, rows = answer.document, []
+    for level in _WORST_FIRST:
         clusters, events = counts.clusters[level], counts.events[level]
         style = "" if clusters + events else "dim"
-        name = printer.severity(level) if clusters + events else printer.text(level, "dim")
-        rows.append(([name, printer.text(f"{clusters:,}", style), printer.text(f"{events:,}", style)], Line()))
-    printer.print_rows(paper, ("severity", "clusters", "events"), rows, right=("clusters", "events"))
-    if worst:
-        paper.print()
-    for cluster in worst:
-        named = printer.text(f"  cluster {printer.short(cluster.cluster_id)}  ", "dim")
-        paper.print(printer.severity(cluster.severity) + named + printer.text(cluster.reason))
-    levels = [level for level in reversed(Severity) if counts.events[level]]
-    if levels:
-        paper.print(printer.text(f"  events: failaware events severity:{levels[0]}", "dim"))
+        name = severity(level) if clusters + events else text(level, "dim")
+        rows.append((name, text(f"{clusters:,}", style), text(f"{events:,}", style)))
+    printer.rows(("severity", "clusters", "events"), rows, right=("clusters", "events"))
+    if answer.more:
+        printer.print()
+    for cluster in answer.more:
+        name = text(f"  {entity('cluster', cluster.cluster_id)}  ", "dim")
+        printer.print(severity(cluster.severity) + name + text(cluster.reason))
+    if worst := next((level for level in _WORST_FIRST if counts.events[level]), None):
+        printer.write(f"  events: failaware events severity:{worst}", "dim")
     else:
-        paper.print(printer.text("Nothing is unresolved.", "green"))
+        printer.write("Nothing is unresolved.", "green")
 
 
-def _compare(args: argparse.Namespace, found: WhatIf) -> int:
-    """Two policies side by side; the exit status goes by the other one."""
-    if args.json:
-        printer.print_json(found)
-    else:
-        _draw_both(found, args.policy)
-    return int(args.exit_code is not None and _reached(found.after.events, found.after.clusters, args.exit_code))
-
-
-def _draw_both(found: WhatIf, name: str) -> None:
-    paper = printer.Paper()
-    rows = []
-    for level in reversed(Severity):
-        numbers = [(side.clusters[level], side.events[level]) for side in (found.before, found.after)]
-        cells = [
-            printer.text(f"{clusters:,} + {events:,}", "" if clusters + events else "dim")
-            for clusters, events in numbers
-        ]
+def _draw_comparison(answer: WhatIf, printer: Printer, name: str) -> None:
+    rows: list[list[Cell]] = []
+    for level in _WORST_FIRST:
+        numbers = [(side.clusters[level], side.events[level]) for side in (answer.before, answer.after)]
+        cells = [text(f"{c:,} + {e:,}", "" if c + e else "dim") for c, e in numbers]
         change = sum(numbers[1]) - sum(numbers[0])
-        rows.append(([printer.severity(level), *cells, printer.text(f"{change:+,}" if change else "·")], Line()))
+        rows.append([severity(level), *cells, f"{change:+,}" if change else "·"])
     columns = ("severity", "in force", f"by {name}", "change")
-    printer.print_rows(paper, columns, rows, right=columns[1:])
-    paper.print(printer.text("clusters + events", "dim"))
-    if not found.moves:
-        paper.print(Line(), printer.text("Nothing would move.", "green"))
+    printer.rows(columns, rows, right=columns[1:])
+    printer.write("clusters + events", "dim")
+    if not answer.moves:
+        printer.print(Line(), text("Nothing would move.", "green"))
         return
-    paper.print()
-    moves = []
-    for move in found.moves:
-        course = printer.severity(move.before) + printer.text(" → ") + printer.severity(move.after)
-        shown = printer.short(move.entity_id) if move.entity_type == "cluster" else str(move.entity_id)
-        by = printer.text(f"{move.before_rule or 'no rule'} → {move.after_rule or 'no rule'}", "dim")
-        moves.append(([course, printer.text(f"{move.entity_type} {shown}"), by], printer.text(move.title)))
-    printer.print_rows(paper, ("would move", "what", "by which rule"), moves)
-    if found.more:
-        paper.print(printer.text(f"and {found.more:,} more", "dim"))
-
-
-def _reached(events: dict[str, int], clusters: dict[str, int], level: str) -> bool:
-    return any(events[name] + clusters[name] for name in list(Severity)[Severity(level).rank :])
+    printer.print()
+    moves = [
+        (
+            change_of_severity(move.before, move.after),
+            entity(move.entity_type, move.entity_id),
+            text(f"{move.before_rule or 'no rule'} → {move.after_rule or 'no rule'}", "dim"),
+            move.title,
+        )
+        for move in answer.moves
+    ]
+    printer.rows(("would move", "what", "by which rule"), moves)
+    if answer.more:
+        printer.write(f"and {answer.more:,} more", "dim")

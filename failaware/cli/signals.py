@@ -10,9 +10,11 @@ _END = (signal.SIGTERM, signal.SIGHUP)
 
 @contextmanager
 def unwinding() -> Iterator[None]:
-    """SIGTERM and SIGHUP raise SystemExit (128 and their number) once; what is ignored stays so. In the main thread."""
-    before = {number: signal.getsignal(number) for number in _END}
-    ours = [number for number, action in before.items() if action is not signal.SIG_IGN]
+    """SIGTERM and SIGHUP raise SystemExit (128 and their number) once, where nothing else handles or ignores them.
+
+    In the main thread.
+    """
+    ours = [number for number in _END if signal.getsignal(number) is signal.SIG_DFL]
 
     def end(number: int, _frame: FrameType | None) -> None:
         for other in ours:
@@ -25,4 +27,4 @@ def unwinding() -> Iterator[None]:
         yield
     finally:
         for number in ours:
-            signal.signal(number, before[number])
+            signal.signal(number, signal.SIG_DFL)

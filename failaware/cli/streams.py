@@ -57,6 +57,14 @@ def prepare() -> None:
         sys.__stderr__ = sys.stderr  # type: ignore[misc, assignment] # the inspector draws there
 
 
+def warn(sentence: str) -> None:
+    """Write one line on standard error at once: what a command reports while it goes on."""
+    from failaware.text import one_line
+
+    sys.stderr.write(f"failaware: {one_line(sentence)}\n")
+    sys.stderr.flush()
+
+
 def is_unread() -> bool:
     """Whether nobody reads standard output any more, so that what goes on for long may end."""
     if not isinstance(sys.stdout, _Output):

@@ -1,13 +1,12 @@
 """`failaware verify`: prove that facts are intact and that what is derived follows from them; nothing is written."""
 
 import argparse
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 
-from failaware.cli import printer
+from failaware.cli.line import text
+from failaware.cli.printer import Printer
+from failaware.cli.progress import bars
 from failaware.derive.stored_version import outdated
-from failaware.ledger.verify import UNVERIFIED, Progress, Verification, verify
+from failaware.ledger.verify import PARTS, UNVERIFIED, Finding, Verification, verify
 from failaware.text import counted, moment
 
 _OTHER_VERSION = 3  # the exit status
@@ -19,7 +18,7 @@ _PARTS = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """--noted, --facts-only, --json."""
+    """--noted, --facts-only."""
     parser.add_argument(
         "--noted",
         metavar="ID:DIGEST",
@@ -30,64 +29,49 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="leave out the fresh derivation, which takes two thirds of the time",
     )
-    printer.add_json(parser)
 
 
-def run(args: argparse.Namespace) -> int:
-    """Verify; exit status 1 when something does not, 3 when all does but what another version has derived."""
-    with _progress() as progress:
-        found = verify(args.db, noted=args.noted, facts_only=args.facts_only, progress=progress)
-    older = "" if args.facts_only else outdated(found.derivation, found.derived_by)
-    if args.json:
-        printer.print_json(found)
-    else:
-        _draw(found, older)
-    return 1 if found.findings else _OTHER_VERSION if older else 0
+def act(args: argparse.Namespace) -> Verification:
+    """Verify."""
+    with bars(*PARTS) as progress:
+        return verify(args.db, noted=args.noted, facts_only=args.facts_only, progress=progress)
 
 
-def _draw(found: Verification, older: str) -> None:
-    paper = printer.Paper()
-    for part in found.parts:
-        sentence = _PARTS[part]
-        mine = [finding for finding in found.findings if finding.part == part]
-        mark = printer.text("not so  ", "bold red") if mine else printer.text("holds   ", "green")
-        if mine and all(finding.problem.startswith(UNVERIFIED) for finding in mine):
-            mark = printer.text("unknown ", "bold yellow")
-        paper.print(mark + printer.text(sentence, "bold" if mine else ""))
-        for finding in mine:
-            paper.print(printer.text(f"        {finding.where}: ", "bold") + printer.text(finding.problem))
-    if older:
-        paper.print(printer.text(f"{found.derivation:<8}derived: not verified. {older}.", "bold yellow"))
-    if found.more:
-        paper.print(printer.text(f"        and {found.more:,} more", "bold red"))
-    for erased in found.erased:
+def exit_status(verification: Verification, args: argparse.Namespace) -> int:
+    """1 when something does not verify, 3 when all does but what another version has derived."""
+    return 1 if verification.findings else _OTHER_VERSION if _older(verification, args) else 0
+
+
+def _older(verification: Verification, args: argparse.Namespace) -> str:
+    return "" if args.facts_only else outdated(verification.derivation, verification.derived_by)
+
+
+def draw(verification: Verification, printer: Printer, args: argparse.Namespace) -> None:
+    """Each part with its findings, then what was erased and archived."""
+    for part in verification.parts:
+        _draw_part(part, [finding for finding in verification.findings if finding.part == part], printer)
+    if older := _older(verification, args):
+        printer.write(f"{verification.derivation:<8}derived: not verified. {older}.", "bold yellow")
+    if verification.more:
+        printer.write(f"        and {verification.more:,} more", "bold red")
+    for erased in verification.erased:
         what = f"erased  event {erased.event_id}, with {counted(erased.attempts, 'error')} and "
         what += f"{counted(erased.tracebacks, 'traceback')}, by {erased.erased_by} on {moment(erased.erased_at)}: "
-        paper.print(printer.text(what + erased.reason, "yellow"))
-    for archive in found.archives:
+        printer.write(what + erased.reason, "yellow")
+    for archive in verification.archives:
         what = f"moved   {counted(archive.events, 'event')} before {moment(archive.before_at)} to {archive.name}"
         what += f"{', which is this file' if archive.here else ''}, by {archive.archived_by} on "
-        paper.print(printer.text(f"{what}{moment(archive.archived_at)}: {archive.reason}", "yellow"))
-    paper.print()
-    paper.print(printer.text(f"{counted(found.facts, 'fact')}, {found.sealed:,} of them under seals"))
-    if found.head is not None and found.sealed_at is not None:
-        paper.print(printer.text(f"newest seal {found.head}  {moment(found.sealed_at)}", "dim"))
+        printer.write(f"{what}{moment(archive.archived_at)}: {archive.reason}", "yellow")
+    printer.print()
+    printer.write(f"{counted(verification.facts, 'fact')}, {verification.sealed:,} of them under seals")
+    if verification.head is not None and verification.sealed_at is not None:
+        printer.write(f"newest seal {verification.head}  {moment(verification.sealed_at)}", "dim")
 
 
-@contextmanager
-def _progress() -> Iterator[Progress]:
-    """A bar on standard error, when someone is looking."""
-    if not sys.stderr.isatty():
-        yield lambda *_: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress as Bar
-
-    with Bar(console=Console(stderr=True), transient=True) as bar:
-        tasks = {part: bar.add_task(part, total=None, start=False) for part in _PARTS}
-
-        def tell(part: str, done: int, total: int) -> None:
-            bar.start_task(tasks[part])
-            bar.update(tasks[part], completed=done, total=total)
-
-        yield tell
+def _draw_part(part: str, findings: list[Finding], printer: Printer) -> None:
+    mark = text("not so  ", "bold red") if findings else text("holds   ", "green")
+    if findings and all(finding.problem.startswith(UNVERIFIED) for finding in findings):
+        mark = text("unknown ", "bold yellow")
+    printer.print(mark + text(_PARTS[part], "bold" if findings else ""))
+    for finding in findings:
+        printer.print(text(f"        {finding.where}: ", "bold") + text(finding.problem))

@@ -1,16 +1,17 @@
-"""`--watch [SECONDS]`: a report that is drawn anew whenever something was committed; read-only, ended by Ctrl-C.
+"""`--watch [SECONDS]`: a report that is drawn again whenever something was committed; read-only, ended by Ctrl-C.
 
 On a terminal it stays in one place. Into a pipe, and as JSON, each change prints a report of its own.
 """
 
 import argparse
+import io
 import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 
-from failaware.cli.pager import Sheet
+from failaware.cli.pager import CapturedTerminal
 from failaware.cli.signals import unwinding
 from failaware.cli.streams import is_unread
 from failaware.clock import now_us
@@ -23,7 +24,7 @@ _AGES_S = 10  # how old the "3 min ago" of a terminal may be
 Show = Callable[[str], None]
 
 
-def watch(args: argparse.Namespace) -> int:
+def watch(args: argparse.Namespace, draw: Callable[[], int]) -> int:
     """Draw until Ctrl-C; the exit status is 0.
 
     Raises:
@@ -36,29 +37,23 @@ def watch(args: argparse.Namespace) -> int:
     try:
         with unwinding(), _screen(args) if live else _pipe() as show:
             for n, _ in enumerate(_changes(args.db, args.watch, live=live)):
-                show(_report(args, first=n == 0, live=live))
+                show(_report(draw, first=n == 0, live=live))
     except KeyboardInterrupt:
         pass
     return 0
 
 
-def _report(args: argparse.Namespace, *, first: bool, live: bool) -> str:
+def _report(draw: Callable[[], int], *, first: bool, live: bool) -> str:
     """The report as text; once it was there, what is wrong with the store takes its place until it is put right."""
-    sheet = Sheet() if live else _Plain()
+    captured = CapturedTerminal() if live else io.StringIO()
     try:
-        with redirect_stdout(sheet):
-            args.run(args)
+        with redirect_stdout(captured):
+            draw()
     except FailawareError as error:
         if first:
             raise
         return f"failaware: {visible(str(error))}\n"
-    return sheet.getvalue()
-
-
-class _Plain(Sheet):
-    def isatty(self) -> bool:
-        """No: without colours, and without being cut."""
-        return False
+    return captured.getvalue()
 
 
 def _changes(place: str, every: float, *, live: bool) -> Iterator[None]:

@@ -54,5 +54,5 @@ def _words(evidence: dict[str, Any]) -> dict[str, Any]:
         **evidence,
         "since": f"{moment_utc(evidence['first_failed_at'])[:-4]}Z",
         "standing": ", ".join(standing),
-        "came_back": f" and came back {counted(came_back, 'time')} after it had healed" if came_back else "",
+        "came_back": f" and came back {counted(came_back, 'time')} after it had recovered" if came_back else "",
     }

@@ -69,13 +69,13 @@ class Transitions(NamedTuple):
     after: tuple[Transition, ...]
 
 
-class Healing(NamedTuple):
-    """Events that failed and then were SYNCED: by themselves (`healed`), or after a requeue (`helped`).
+class RecoveryStats(NamedTuple):
+    """Events that failed and then were SYNCED: without a decision (`recovered`), or after a requeue (`helped`).
 
-    `attempts` of the healed ones failed; the delays run from the first failure to the next success (µs, nearest rank).
+    `attempts` of the recovered ones failed; delays run from the first failure to the next success (µs, nearest rank).
     """
 
-    healed: int
+    recovered: int
     helped: int
     attempts: int
     median_delay: int | None
@@ -84,8 +84,8 @@ class Healing(NamedTuple):
     total_delay: int
 
 
-class HealedCluster(NamedTuple):
-    """How the events of one cluster healed; `events` is how many ever failed with it."""
+class RecoveredCluster(NamedTuple):
+    """How the events of one cluster recovered; `events` is how many ever failed with it."""
 
     cluster_id: int
     event_type: str
@@ -95,18 +95,18 @@ class HealedCluster(NamedTuple):
     unresolved: int
     episodes: int
     comebacks: int
-    healing: Healing
+    recovery: RecoveryStats
 
 
-class Healed(NamedTuple):
-    """What healed by itself, by cluster, most failed attempts first; `total` counts each event once."""
+class Recovered(NamedTuple):
+    """What recovered, by cluster, most failed attempts first; `total` counts each event once."""
 
-    clusters: tuple[HealedCluster, ...]
-    total: Healing
+    clusters: tuple[RecoveredCluster, ...]
+    total: RecoveryStats
 
 
 class DueCluster(NamedTuple):
-    """How many retries of a herd come from one cluster."""
+    """How many retries of a burst come from one cluster."""
 
     cluster_id: int
     error_type: str | None
@@ -114,7 +114,7 @@ class DueCluster(NamedTuple):
     retries: int
 
 
-class Herd(NamedTuple):
+class Burst(NamedTuple):
     """A minute with far more retries of one event type than the minutes around it, `usual` being their median."""
 
     event_type: str
@@ -152,7 +152,7 @@ class Calendar(NamedTuple):
     first_minute_at: int
     pending: int
     types: tuple[DueType, ...]
-    herds: tuple[Herd, ...]
+    bursts: tuple[Burst, ...]
 
 
 class Figure(NamedTuple):

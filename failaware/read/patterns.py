@@ -11,7 +11,7 @@ from failaware.read.checked import sound
 
 if TYPE_CHECKING:
     from failaware.model import HourCount
-    from failaware.model.patterns import Calendar, Healed, HourSeverity, Impact, Run, Transitions
+    from failaware.model.patterns import Calendar, HourSeverity, Impact, Recovered, Run, Transitions
 
 
 class Patterns:
@@ -45,17 +45,17 @@ class Patterns:
         return transitions.transitions(self.db, cluster_id)
 
     @sound
-    def healed(self, where: str = "") -> "Healed":
-        """What failed and then was SYNCED, by itself or after a requeue, in the clusters that `where` lets through.
+    def recovered(self, where: str = "") -> "Recovered":
+        """What failed and then was SYNCED, in the clusters that `where` lets through.
 
-        Takes time in proportion to the events that healed: about two seconds for a million.
+        Takes time in proportion to the events that recovered: about two seconds for a million.
 
         Raises:
             FilterError: the filter is not understood.
         """
         from failaware.read import recovered
 
-        return recovered.healed(self.db, where, now=self._now())
+        return recovered.recovered(self.db, where, now=self._now())
 
     @sound
     def calendar(self) -> "Calendar":

@@ -9,7 +9,7 @@ from typing import Any
 
 from failaware.engine import Reader
 from failaware.model import Cluster
-from failaware.model.patterns import Healed, HealedCluster, Healing
+from failaware.model.patterns import Recovered, RecoveredCluster, RecoveryStats
 from failaware.read.clusters import matching
 
 # Events that were SYNCED with a requeue in between: after the first failed attempt and before the last one, by counting
@@ -43,16 +43,16 @@ class _Course:
         self.helped = self.attempts = 0
         self.delays = array("q")
 
-    def healing(self) -> Healing:
+    def recovery(self) -> RecoveryStats:
         """The counts, and the delays by nearest rank: the shortest that so many tenths did not exceed."""
         delays = sorted(self.delays)
         count = len(delays)
         median, p90, largest = (delays[-(-count * tenths // 10) - 1] if count else None for tenths in (5, 9, 10))
-        return Healing(count, self.helped, self.attempts, median, p90, largest, sum(delays))
+        return RecoveryStats(count, self.helped, self.attempts, median, p90, largest, sum(delays))
 
 
-def healed(db: Reader, where: str, *, now: int) -> Healed:
-    """What healed, or was helped, in the clusters that a filter lets through: most failed attempts first."""
+def recovered(db: Reader, where: str, *, now: int) -> Recovered:
+    """What recovered or was helped, in the clusters that a filter lets through: most failed attempts first."""
     courses: defaultdict[int, _Course] = defaultdict(_Course)
     total = _Course()
     with db.snapshot():
@@ -66,8 +66,10 @@ def healed(db: Reader, where: str, *, now: int) -> Healed:
         courses[cluster_id].helped += 1
     total.helped = len({event_id for event_id, _ in helped})
     found = [_named(cluster, courses[cluster.cluster_id]) for cluster in clusters if cluster.cluster_id in courses]
-    found.sort(key=lambda row: (-row.healing.attempts, -row.healing.total_delay, -row.healing.helped, row.cluster_id))
-    return Healed(tuple(found), total.healing())
+    found.sort(
+        key=lambda row: (-row.recovery.attempts, -row.recovery.total_delay, -row.recovery.helped, row.cluster_id)
+    )
+    return Recovered(tuple(found), total.recovery())
 
 
 def _recovered(db: Reader, which: str, parameters: dict[str, Any]) -> Iterator[Recovery]:
@@ -93,6 +95,6 @@ def _count(rows: list[Recovery], courses: dict[int, _Course], total: _Course) ->
     total.delays.append(max(ended - began, 0))
 
 
-def _named(cluster: Cluster, course: _Course) -> HealedCluster:
-    names: dict[str, Any] = {name: getattr(cluster, name) for name in HealedCluster._fields[:-1]}
-    return HealedCluster(**names, healing=course.healing())
+def _named(cluster: Cluster, course: _Course) -> RecoveredCluster:
+    names: dict[str, Any] = {name: getattr(cluster, name) for name in RecoveredCluster._fields[:-1]}
+    return RecoveredCluster(**names, recovery=course.recovery())

@@ -1,17 +1,17 @@
-"""The retry calendar: which retries are due when within the next hour, and where they come in herds."""
+"""The retry calendar: which retries are due when within the next hour, and where they come in bursts."""
 
 from collections import Counter, defaultdict
 from statistics import median
 
 from failaware.engine import Reader
-from failaware.model.patterns import Calendar, DueCluster, DueType, Herd
+from failaware.model.patterns import Burst, Calendar, DueCluster, DueType
 
 MINUTE = 60_000_000
 """One minute in µs: the grain of the calendar."""
 
 MINUTES = 60
-HERD_LEAST, HERD_TIMES, AROUND = 10, 4, 10
-"""A herd is at least so many retries, and so many times the median of the minutes nearest to it, of which so many."""
+BURST_LEAST, BURST_TIMES, AROUND = 10, 4, 10
+"""A burst is at least so many retries, and so many times the median of the minutes nearest to it, of which so many."""
 
 # Along the index of due events, type by type: what is due later costs nothing.
 _DUE = """
@@ -35,27 +35,29 @@ def calendar(db: Reader, *, now: int) -> Calendar:
         for event_type, minute, cluster_id, events in due:
             counts[event_type][minute] += events  # overdue is minute -1: the last place
             sources[event_type, minute][cluster_id] += events
-        types, herds = [], []
+        types, bursts = [], []
         for event_type, failed in sorted((name, events) for state, name, events in standing if state == "FAILED"):
             *minutes, overdue = counts[event_type]
             types.append(DueType(event_type, overdue, tuple(minutes), failed - sum(minutes) - overdue))
-            herds += [
-                Herd(event_type, (first + at) * MINUTE, minutes[at], usual, _clusters(db, sources[event_type, at]))
-                for at, usual in herds_in(minutes)
+            bursts += [
+                Burst(event_type, (first + at) * MINUTE, minutes[at], usual, _clusters(db, sources[event_type, at]))
+                for at, usual in bursts_in(minutes)
             ]
     pending = sum(events for state, _, events in standing if state == "PENDING")
     types.sort(key=lambda due: -due.overdue - sum(due.minutes))
-    return Calendar(now, first * MINUTE, pending, tuple(types), tuple(sorted(herds, key=lambda herd: herd.minute_at)))
+    return Calendar(
+        now, first * MINUTE, pending, tuple(types), tuple(sorted(bursts, key=lambda burst: burst.minute_at))
+    )
 
 
-def herds_in(minutes: list[int]) -> list[tuple[int, float]]:
-    """The minutes that are herds, each with what is usual around it: the median of the minutes nearest to it."""
+def bursts_in(minutes: list[int]) -> list[tuple[int, float]]:
+    """The minutes that are bursts, each with what is usual around it: the median of the minutes nearest to it."""
     found = []
     for at, retries in enumerate(minutes):
         start = min(max(at - AROUND // 2, 0), len(minutes) - AROUND - 1)
         around = minutes[start:at] + minutes[at + 1 : start + AROUND + 1]
         usual = median(around)
-        if retries >= HERD_LEAST and retries >= HERD_TIMES * usual:
+        if retries >= BURST_LEAST and retries >= BURST_TIMES * usual:
             found.append((at, usual))
     return found
 

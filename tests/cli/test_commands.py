@@ -59,7 +59,7 @@ REPORTS = [
     "explain cluster/ID",
     "timeline",
     "rejects",
-    "healed",
+    "recovered",
     "due",
 ]
 
@@ -184,8 +184,8 @@ def test_the_exit_code_of_severity_can_be_asked_for(full):
         (["events", "foo:1"], "there is no field 'foo'"),
         (["events", "since:soon"], "is not a time"),
         (["timeline", "--hours", "0"], "--hours is"),
-        (["healed", "foo:1"], "there is no field 'foo'"),
-        (["healed", "--limit", "0"], "1 or more"),
+        (["recovered", "foo:1"], "there is no field 'foo'"),
+        (["recovered", "--limit", "0"], "1 or more"),
         (["evnts"], "did you mean 'events'"),
         (["run", "no_such_module"], "there is no module"),
         (["ingest", "no_such_file"], "there is no file"),
@@ -223,7 +223,7 @@ def test_a_store_that_cannot_be_used_is_one_sentence_and_exit_status_2(tmp_path)
 def test_an_empty_store_says_what_to_do_next(tmp_path):
     Store.open(tmp_path / "failaware.db").close()
     assert "failaware seed" in failaware("health", cwd=tmp_path).stdout
-    for report in ("severity", "clusters", "events", "timeline", "healed", "due"):
+    for report in ("severity", "clusters", "events", "timeline", "recovered", "due"):
         assert failaware(report, cwd=tmp_path).returncode == 0
 
 

@@ -62,7 +62,7 @@ def bash(line, cwd, **env):
 @pytest.mark.parametrize(
     ("line", "offers"),
     [
-        ("failaware hea", {"health", "healed"}),
+        ("failaware re", {"recovered", "rejects", "requeue", "restore", "rebuild"}),
         ("failaware event", {"event", "events"}),
         ("failaware health --j", {"--json"}),
         ("failaware --db failaware.db severity --exit-code H", {"HIGH"}),
@@ -124,7 +124,7 @@ def test_fish(folder):
         )  # fmt: skip
         return {word.partition("\t")[0] for word in done.stdout.splitlines()}
 
-    assert fish("failaware hea") == {"health", "healed"}
+    assert fish("failaware re") == {"recovered", "rejects", "requeue", "restore", "rebuild"}
     assert fish("failaware events status:D") == {"status:DEAD", "status:DISMISSED"}
     assert fish("failaware events type:shop.o") == {"type:shop.order"}
 

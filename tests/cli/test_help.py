@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from failaware import Inspector
+from failaware.cli.commands import COMMANDS
 from failaware.cli.examples import EXAMPLES
 from failaware.cli.help import topics
-from failaware.cli.main import COMMANDS
 from failaware.errors import FailawareError
 from failaware.text import cells
 from tests import processes
@@ -86,14 +86,14 @@ def test_every_example_runs(sample, stands_for, tmp_path, line):
 
 
 def test_every_command_has_examples_and_they_are_of_it():
-    names = {command.name for command in COMMANDS}
+    names = set(COMMANDS)
     assert set(EXAMPLES) == names | {""}
     for name, examples in EXAMPLES.items():
         assert len(examples) >= 2, name
         assert not name or all(example.words.startswith(f"failaware {name}") for example in examples), name
 
 
-@pytest.mark.parametrize("command", [command.name for command in COMMANDS])
+@pytest.mark.parametrize("command", list(COMMANDS))
 def test_help_of_a_command_is_its_help_and_ends_in_examples(command):
     shown = failaware(command, "--help", COLUMNS="80")
     assert (shown.returncode, shown.stderr) == (0, "")
@@ -115,7 +115,7 @@ def test_help_lists_what_there_is():
     shown = failaware("help").stdout
     for name, about in topics():
         assert f"  {name:<13}{about}\n" in shown
-    assert not {name for name, _ in topics()} & {command.name for command in COMMANDS}
+    assert not {name for name, _ in topics()} & set(COMMANDS)
 
 
 def test_without_a_command_there_is_help(tmp_path):

@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from failaware.cli.main import COMMANDS, main
+from failaware.cli.commands import COMMANDS
+from failaware.cli.main import main
 from failaware.text import shown_place
 from tests import processes
 from tests.cli.test_terminal import Terminal
@@ -35,7 +36,7 @@ def url(path):
     return path.replace("postgres@/", f"postgres:{SECRET}@/")
 
 
-@pytest.mark.parametrize("command", [one.name for one in COMMANDS if one.name not in {"demo", "tui"}])
+@pytest.mark.parametrize("command", [one for one in COMMANDS if one not in {"demo", "tui"}])
 def test_a_server_that_is_not_there(command, capfd):
     main(["--db", NOWHERE, command, *WORDS.get(command, [])])
     out = said(capfd)

@@ -1,4 +1,4 @@
-"""What the facts show over time, on the command line: the error changed, self-healed, the calendar, the impact."""
+"""What the facts show over time, on the command line: the error changed, recovered, the calendar, the impact."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from .test_commands import failaware
 
 @pytest.fixture(scope="module")
 def course(tmp_path_factory):
-    """Payments that fail in three ways and heal, are helped, wait or are dead; and a herd, due ten minutes on."""
+    """Payments that fail in three ways and recover, are helped, wait or are dead; and a retry storm in ten minutes."""
     path = tmp_path_factory.mktemp("patterns") / "a store.db"
     handlers, clock = Handlers(), Clock()
 
@@ -34,8 +34,8 @@ def course(tmp_path_factory):
         if error is not None:
             raise error
 
-    @handlers.on("herd", retry=Retry(max_attempts=9, base=600, jitter=0))
-    def herd(event):
+    @handlers.on("burst", retry=Retry(max_attempts=9, base=600, jitter=0))
+    def burst(event):
         raise ConnectionError("refused \x1b[31m")
 
     with Store.open(path, clock=clock) as store:
@@ -48,7 +48,7 @@ def course(tmp_path_factory):
                 lambda db: db.query("SELECT 1 FROM event_state WHERE event_id = 3 AND sync_status = 'DEAD'")
             ):
                 store.requeue([3], because="try again", by="ada")
-        store.record_many(("herd", n) for n in range(12))
+        store.record_many(("burst", n) for n in range(12))
         worker.run(until_idle=True, patience=0)
     clusters = json.loads(failaware("clusters", "--json", db=path).stdout)
     late = next(cluster["cluster_id"] for cluster in clusters if cluster["template"] == "late")
@@ -108,42 +108,49 @@ def test_a_command_for_the_store_that_is_meant_anyway_names_none(course, tmp_pat
     assert f"  failaware events cluster:{late}" in shown
 
 
-def test_what_healed_by_itself(course):
+def test_what_recovered(course):
     path, late = course
-    found = json.loads(failaware("healed", "--json", db=path).stdout)
+    found = json.loads(failaware("recovered", "--json", db=path).stdout)
     (first, second) = found["clusters"]
-    assert (first["cluster_id"], first["healing"]["healed"], first["healing"]["helped"]) == (late, 1, 1)
-    assert (first["healing"]["attempts"], first["healing"]["total_delay"]) == (2, 120_000_000)
-    assert (second["healing"]["healed"], second["healing"]["helped"], second["healing"]["median_delay"]) == (0, 1, None)
-    assert (found["total"]["healed"], found["total"]["helped"]) == (1, 1)
-    shown = failaware("healed", "type:payment", "--limit", "1", db=path).stdout
+    assert (first["cluster_id"], first["recovery"]["recovered"], first["recovery"]["helped"]) == (late, 1, 1)
+    assert (first["recovery"]["attempts"], first["recovery"]["total_delay"]) == (2, 120_000_000)
+    assert (second["recovery"]["recovered"], second["recovery"]["helped"], second["recovery"]["median_delay"]) == (
+        0,
+        1,
+        None,
+    )
+    assert (found["total"]["recovered"], found["total"]["helped"]) == (1, 1)
+    shown = failaware("recovered", "type:payment", "--limit", "1", db=path).stdout
     assert re.search(rf"{str(late)[:8]} +1 +1 +2 +2 min +2 min +2 min +2 min +1 +0  payment  TimeoutError: late", shown)
     assert re.search(r"all +1 +1 +2 .* each event once", shown)
     assert "The first 1; --limit shows more" in shown
-    assert "Nothing healed here." in failaware("healed", "type:herd", db=path).stdout
+    assert "Nothing recovered here." in failaware("recovered", "type:burst", db=path).stdout
 
 
-def test_the_calendar_marks_a_herd(course):
+def test_the_calendar_marks_a_retry_storm(course):
     path, _ = course
     calendar = json.loads(failaware("due", "--json", db=path).stdout)
     # The history is far from the machine's time: what waits is overdue, or beyond the hour.
-    assert {due["event_type"]: due["overdue"] + due["later"] for due in calendar["types"]} == {"herd": 12, "payment": 1}
-    assert calendar["herds"] == []
+    assert {due["event_type"]: due["overdue"] + due["later"] for due in calendar["types"]} == {
+        "burst": 12,
+        "payment": 1,
+    }
+    assert calendar["bursts"] == []
 
 
-def test_a_herd_of_now(tmp_path):
+def test_a_retry_storm_of_now(tmp_path):
     path, handlers = tmp_path / "s.db", Handlers()
 
-    @handlers.on("herd", retry=Retry(max_attempts=9, base=600, jitter=0))
-    def herd(event):
+    @handlers.on("burst", retry=Retry(max_attempts=9, base=600, jitter=0))
+    def burst(event):
         raise ConnectionError("refused \x1b[31m")
 
     with Store.open(path) as store:
-        store.record_many([*(("herd", n) for n in range(30)), ("new", 1)])
+        store.record_many([*(("burst", n) for n in range(30)), ("new", 1)])
         Worker(store, handlers).run(until_idle=True, patience=0)
     shown = failaware("due", db=path).stdout
-    assert re.search(r"herd +0 +30 +0  ·+█", shown)
-    assert re.search(r"herd  \d\d:\d\d, in (9|10) min: \d+ retries of herd, where 0 a minute are usual", shown)
+    assert re.search(r"burst +0 +30 +0  ·+█", shown)
+    assert re.search(r"retry storm  \d\d:\d\d, in (9|10) min: \d+ retries of burst, where 0 a minute are usual", shown)
     assert re.search(r"  \d+ of cluster \d{8}  ConnectionError: refused \\x1b\[", shown)
     assert "1 event besides: PENDING" in shown
     described = " ".join(failaware("due", "--help").stdout.split())

@@ -89,7 +89,7 @@ def place(tmp_path):
     return path
 
 
-REPORTS = ["health", "severity", "clusters", "events", "event 1", "timeline", "healed", "due", "diff 1h", "policy"]
+REPORTS = ["health", "severity", "clusters", "events", "event 1", "timeline", "recovered", "due", "diff 1h", "policy"]
 
 
 @pytest.mark.parametrize("columns", [60, 80, 120, 200])

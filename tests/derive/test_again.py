@@ -97,28 +97,28 @@ def test_a_success_that_is_recorded_late_parts_two_times_of_failing(jobs, store,
         jobs.attempt(event_id, error, number=number, at=START + at)
     jobs.attempt(other, LEDGER, at=START + 25)
     assert cluster(inspector).comebacks == 1
-    assert inspector.patterns.healed().total.total_delay == 10
+    assert inspector.patterns.recovered().total.total_delay == 10
     assert inspector.event(event_id).retry_count == 2
 
 
 @pytest.mark.parametrize("nights", [0, 1, 31])
-def test_good_nights_after_it_healed_do_not_make_it_longer(jobs, inspector, nights):
+def test_good_nights_after_it_recovered_do_not_make_it_longer(jobs, inspector, nights):
     jobs.run("backup", DISK)
     jobs.run("backup", after=5 * MINUTE)
     for _ in range(nights):
         jobs.run("backup", after=24 * HOUR)
-    healed = inspector.patterns.healed()
-    assert (healed.total.healed, healed.total.median_delay, healed.total.attempts) == (1, 5 * MINUTE, 1)
-    assert healed.clusters[0].healing == healed.total
+    recovered = inspector.patterns.recovered()
+    assert (recovered.total.recovered, recovered.total.median_delay, recovered.total.attempts) == (1, 5 * MINUTE, 1)
+    assert recovered.clusters[0].recovery == recovered.total
 
 
 def test_a_later_failure_does_not_make_it_longer_either(jobs, inspector):
     jobs.run("backup", DISK)
     jobs.run("backup", after=5 * MINUTE)
     jobs.run("backup", DISK, after=24 * HOUR)
-    assert inspector.patterns.healed().total.healed == 0
+    assert inspector.patterns.recovered().total.recovered == 0
     jobs.run("backup", after=7 * MINUTE)
-    assert inspector.patterns.healed().total[:5] == (1, 0, 2, 5 * MINUTE, 5 * MINUTE)
+    assert inspector.patterns.recovered().total[:5] == (1, 0, 2, 5 * MINUTE, 5 * MINUTE)
 
 
 @pytest.mark.parametrize("nights", [0, 3, 100])

@@ -117,7 +117,9 @@ def test_filling_the_quiet_hour_joins_two_episodes(history, inspector):
 @pytest.mark.parametrize(
     ("synced_at", "comebacks", "severity"), [(50, 1, "CRITICAL"), (100, 0, "HIGH"), (150, 0, "HIGH")]
 )
-def test_a_cluster_that_came_back_after_it_had_healed_is_critical(history, inspector, synced_at, comebacks, severity):
+def test_a_cluster_that_came_back_after_it_had_recovered_is_critical(
+    history, inspector, synced_at, comebacks, severity
+):
     first = history.failing(START)
     history.attempt(first, START + synced_at, synced=True)
     history.failing(START + 100)
@@ -126,8 +128,8 @@ def test_a_cluster_that_came_back_after_it_had_healed_is_critical(history, inspe
 
 
 def test_a_cluster_that_still_has_trouble_does_not_come_back(history, inspector):
-    healed, _still_open = history.failing(START), history.failing(START + 1)
-    history.attempt(healed, START + 50, synced=True)
+    recovered, _still_open = history.failing(START), history.failing(START + 1)
+    history.attempt(recovered, START + 50, synced=True)
     history.failing(START + 100)
     assert only_cluster(inspector).comebacks == 0
 
@@ -220,9 +222,9 @@ def test_an_event_that_succeeded_after_a_decision_is_not_recovered(decide, store
     for key in ("on retry", "after a decision"):
         attempt(key)
     (cluster,) = inspector.clusters()
-    (healed,) = inspector.patterns.healed().clusters
-    assert cluster.recovered == healed.healing.healed == 1
-    assert healed.healing.helped == (decide == "requeue")
+    (recovered,) = inspector.patterns.recovered().clusters
+    assert cluster.recovered == recovered.recovery.recovered == 1
+    assert recovered.recovery.helped == (decide == "requeue")
     (behind,) = (
         b for b in inspector.explain(f"cluster/{cluster.cluster_id}", facts=True).behind if b.number == "recovered"
     )

@@ -90,7 +90,7 @@ CHANGES = {
         "{episodes:episode} since",
     ),
     "a blank in a sentence": ("failaware/derive/rules.py", "'{template}' in {episodes", "'{template}'  in {episodes"),
-    "the words of a sentence": ("failaware/derive/severity.py", "after it had healed", "after it had recovered"),
+    "the words of a sentence": ("failaware/derive/severity.py", "after it had recovered", "after it had recovered"),
     "the evidence": ("failaware/derive/severity.py", "WHEN 'DEAD' THEN events", "WHEN 'DEAD' THEN 2 * events"),
     "a default threshold": ("failaware/derive/policy.toml", "repeated_retries = ", "repeated_retries = 1"),
     "a statement": (

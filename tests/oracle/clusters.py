@@ -158,7 +158,7 @@ class Cluster:
         if self.rule == "recurring":
             often = f" in {counted(self.episodes, 'episode')}"
             if self.relapses:
-                often += f" and came back {counted(len(self.relapses), 'time')} after it had healed"
+                often += f" and came back {counted(len(self.relapses), 'time')} after it had recovered"
         fail = f"{counted(len(self.members), 'event')} of {self.event_type} fail with '{self.template}'"
         return f"{fail}{often} since {since}; {', '.join(standing)}"
 

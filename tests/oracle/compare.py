@@ -64,7 +64,7 @@ def compare(inspector, documents, random):
     same("events", plain(inspector.events(limit=ALL)), documents.events())
     same("clusters", plain(inspector.clusters(limit=ALL)), documents.clusters())
     same("timeline", plain(patterns.timeline()), documents.timeline())
-    same("healed", plain(patterns.healed()), documents.healed())
+    same("recovered", plain(patterns.recovered()), documents.recovered())
     same("due", plain(patterns.calendar()), documents.due())
     same("rejects", plain(inspector.rejects(limit=ALL)), documents.rejects())
     policy = Policy(*(random.randint(1, 3) for _ in Policy._fields))
@@ -140,7 +140,7 @@ def compare_filters(inspector, oracle, ids, random):
             return all(each(cluster) for _, each in words)
 
         same(text, plain(inspector.clusters(text, limit=ALL)), documents.clusters(holds))
-        same(f"healed {text}", plain(inspector.patterns.healed(text)), documents.healed(holds))
+        same(f"recovered {text}", plain(inspector.patterns.recovered(text)), documents.recovered(holds))
 
 
 def compare_commands(history, documents, before, after):
@@ -163,7 +163,7 @@ def compare_commands(history, documents, before, after):
         same("events", run("events", *limit, *options), of.events())
         same("clusters", run("clusters", *limit, *options), of.clusters())
         same("timeline", run("timeline", *options), of.timeline(of.now - 47 * HOUR))
-        same("healed", run("healed", *limit, *options), of.healed())
+        same("recovered", run("recovered", *limit, *options), of.recovered())
         same("due", run("due", *options), of.due())
         same("rejects", run("rejects", *limit, *options), of.rejects())
         for number, state in list(of.states.items())[:2]:

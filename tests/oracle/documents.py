@@ -191,33 +191,33 @@ class Documents:
             if facts
         ]
 
-    def healed(self, holds=lambda _: True):
+    def recovered(self, holds=lambda _: True):
         chosen = [cluster for cluster in self.oracle.clusters.values() if holds(cluster)]
         rows = []
         for c in chosen:
-            healing = self._healing([c])
-            if healing["healed"] or healing["helped"]:
+            recovery = self._recovery([c])
+            if recovery["recovered"] or recovery["helped"]:
                 rows.append(
                     {"cluster_id": self.ids[c.name], "event_type": c.event_type, "error_type": c.error_type,
                      "template": c.template, "events": len(c.members), "unresolved": len(c.unresolved),
-                     "episodes": c.episodes, "comebacks": len(c.relapses), "healing": healing}
+                     "episodes": c.episodes, "comebacks": len(c.relapses), "recovery": recovery}
                 )  # fmt: skip
 
         def cost(row):
-            healing = row["healing"]
-            return -healing["attempts"], -healing["total_delay"], -healing["helped"], row["cluster_id"]
+            recovery = row["recovery"]
+            return -recovery["attempts"], -recovery["total_delay"], -recovery["helped"], row["cluster_id"]
 
-        return {"clusters": sorted(rows, key=cost), "total": self._healing(chosen)}
+        return {"clusters": sorted(rows, key=cost), "total": self._recovery(chosen)}
 
-    def _healing(self, clusters):
+    def _recovery(self, clusters):
         """By nearest rank: the shortest delay that so many tenths did not exceed."""
-        healed, helped, attempts, delays = self.oracle.healed(clusters)
+        recovered, helped, attempts, delays = self.oracle.recovered(clusters)
         ranks = [delays[-(-len(delays) * tenths // 10) - 1] if delays else None for tenths in (5, 9, 10)]
-        names = ("healed", "helped", "attempts", "median_delay", "p90_delay", "largest_delay", "total_delay")
-        return dict(zip(names, (healed, helped, attempts, *ranks, sum(delays)), strict=True))
+        names = ("recovered", "helped", "attempts", "median_delay", "p90_delay", "largest_delay", "total_delay")
+        return dict(zip(names, (recovered, helped, attempts, *ranks, sum(delays)), strict=True))
 
     def due(self):
-        first, types, herds = self.oracle.calendar()
+        first, types, bursts = self.oracle.calendar()
         rows = [
             {"event_type": name, "overdue": overdue, "minutes": minutes, "later": later}
             for name, (overdue, minutes, later) in sorted(types.items())
@@ -226,14 +226,14 @@ class Documents:
             {"event_type": name, "minute_at": at, "retries": retries, "usual": usual, "clusters": sorted(
                 ({"cluster_id": self.ids[of], **self._called(of), "retries": n} for of, n in clusters.items()),
                 key=lambda of: (-of["retries"], of["cluster_id"]))}
-            for name, at, retries, usual, clusters in herds
+            for name, at, retries, usual, clusters in bursts
         ]  # fmt: skip
         return {
             "now": self.now,
             "first_minute_at": first,
             "pending": sum(state.stands == "PENDING" for state in self.states.values()),
             "types": sorted(rows, key=lambda row: -row["overdue"] - sum(row["minutes"])),
-            "herds": sorted(listed, key=lambda herd: (herd["minute_at"], herd["event_type"])),
+            "bursts": sorted(listed, key=lambda burst: (burst["minute_at"], burst["event_type"])),
         }
 
     def rejects(self):

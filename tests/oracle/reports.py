@@ -80,9 +80,9 @@ class Oracle:
             "oldest_age": oldest and max(self.now - oldest.failing_since, 0),
         }
 
-    def healed(self, clusters):
-        """(healed, helped, attempts, sorted delays) of the events that failed with any of these clusters."""
-        healed = helped = attempts = 0
+    def recovered(self, clusters):
+        """(recovered, helped, attempts, sorted delays) of the events that failed with any of these clusters."""
+        recovered = helped = attempts = 0
         delays = []
         for state in {state.event.event_id: state for cluster in clusters for state in cluster.members}.values():
             if state.last.failed:
@@ -90,11 +90,11 @@ class Oracle:
             helped += "REQUEUE" in state.decided
             if state.recovered:
                 mine = [cluster for cluster in clusters if state in cluster.members]
-                healed += 1
+                recovered += 1
                 attempts += sum(len(cluster.failures(state)) for cluster in mine)
                 began, ended = min(cluster.recovery(state) for cluster in mine)
                 delays.append(max(ended - began, 0))
-        return healed, helped, attempts, sorted(delays)
+        return recovered, helped, attempts, sorted(delays)
 
     @staticmethod
     def runs(state):
@@ -125,7 +125,7 @@ class Oracle:
         return before, after
 
     def calendar(self):
-        """The first minute; by type what is FAILED and not dismissed (overdue, minute by minute, later); the herds."""
+        """The first minute; by type what is FAILED and not dismissed (overdue, minute by minute, later); the bursts."""
         first, types, sources = self.now // MINUTE, {}, defaultdict(Counter)
         for state in self.states.values():
             if state.stands != "FAILED":
@@ -140,14 +140,14 @@ class Oracle:
             else:
                 later += 1
             types[name] = overdue, minutes, later
-        herds = []
+        bursts = []
         for (name, minute), clusters in sources.items():
             minutes = types[name][1]
             nearest = sorted((n for n in range(60) if n != minute), key=lambda n: (abs(n - minute), n < minute))[:10]
             usual = median(minutes[n] for n in nearest)
             if minutes[minute] >= max(10, 4 * usual):
-                herds.append((name, (first + minute) * MINUTE, minutes[minute], usual, clusters))
-        return first * MINUTE, types, herds
+                bursts.append((name, (first + minute) * MINUTE, minutes[minute], usual, clusters))
+        return first * MINUTE, types, bursts
 
     def since(self, entity):
         """The last change of an entity's severity, fact by fact: (at, before, after, rule, event, what changed it)."""

@@ -37,7 +37,7 @@ def reports(inspector):
         "courses": [inspector.patterns.runs(event.event_id) for event in events],
         "transitions": [inspector.patterns.transitions(cluster.cluster_id) for cluster in clusters],
         "impact": [inspector.patterns.impact(cluster.cluster_id) for cluster in clusters],
-        "healed": inspector.patterns.healed(),
+        "recovered": inspector.patterns.recovered(),
         "calendar": inspector.patterns.calendar(),
     }
 

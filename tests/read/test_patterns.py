@@ -16,7 +16,7 @@ from failaware.errors import FilterError, NotFound
 from failaware.integrations.task_log import TaskLog
 from failaware.model import DecisionKind
 from failaware.model.patterns import DueType, Run, with_all
-from failaware.read.retry_schedule import _DUE, MINUTE, herds_in
+from failaware.read.retry_schedule import _DUE, MINUTE, bursts_in
 from tests.conftest import HOUR, START, query
 from tests.derive.test_fold import ERRORS, EVENTS, Model, append_batch, batches_of, histories
 from tests.sizes import sized
@@ -99,9 +99,9 @@ def test_what_came_before_and_after_a_cluster(history):
                 assert all(move.cluster_id == ids.get(move.error_type) for move in side)
 
 
-def healing(model, errors):
-    """(healed, helped, attempts, delays) of the events that failed with any of these errors."""
-    healed, helped, attempts, delays = 0, 0, 0, []
+def recovery_of(model, errors):
+    """(recovered, helped, attempts, delays) of the events that failed with any of these errors."""
+    recovered, helped, attempts, delays = 0, 0, 0, []
     for event in ALL:
         tries = model.tries[event]
         failed = [t.finished_at for t in tries if t.failure and t.failure.error_type in errors]
@@ -111,15 +111,15 @@ def healing(model, errors):
         between = [kind for kind, after, _ in model.decisions[event] if first <= after < len(tries)]
         helped += REQUEUE in between
         if not between:
-            healed += 1
+            recovered += 1
             attempts += len(failed)
             began, ended = min(next(model.spells(error, event)) for error in errors if model.failures(error)[event])
             delays.append(max(ended - began, 0))
-    return healed, helped, attempts, sorted(delays)
+    return recovered, helped, attempts, sorted(delays)
 
 
-def assert_healing(found, healed, helped, attempts, delays):
-    assert (found.healed, found.helped, found.attempts) == (healed, helped, attempts)
+def assert_recovery(found, recovered, helped, attempts, delays):
+    assert (found.recovered, found.helped, found.attempts) == (recovered, helped, attempts)
     assert found.total_delay == sum(delays)
     rank = [-(-len(delays) * tenths // 10) for tenths in (5, 9, 10)]
     expected = [delays[n - 1] for n in rank] if delays else [None] * 3
@@ -140,33 +140,33 @@ synced_often = st.lists(
 @example(
     [(1, A, 9, False), (1, None, 0, False), (2, DISMISS, 0), (2, REQUEUE, 0), (2, A, 0, False), (2, None, 7, False)]
 )
-def test_what_healed_by_itself_and_what_that_cost(history):
+def test_what_recovered_and_what_that_cost(history):
     with told(history) as (inspector, model, ids):
-        found = inspector.patterns.healed()
-        expected = {error: healing(model, {error}) for error in ids}
+        found = inspector.patterns.recovered()
+        expected = {error: recovery_of(model, {error}) for error in ids}
         expected = {error: numbers for error, numbers in expected.items() if numbers[0] or numbers[1]}
         assert {row.error_type for row in found.clusters} == set(expected)
         for row in found.clusters:
-            assert_healing(row.healing, *expected[row.error_type])
+            assert_recovery(row.recovery, *expected[row.error_type])
             cluster = inspector.cluster(row.cluster_id)
             assert (row.events, row.episodes, row.comebacks) == (cluster.events, cluster.episodes, cluster.comebacks)
-        assert_healing(found.total, *healing(model, set(ids)))
-        cost = [(row.healing.attempts, row.healing.total_delay) for row in found.clusters]
+        assert_recovery(found.total, *recovery_of(model, set(ids)))
+        cost = [(row.recovery.attempts, row.recovery.total_delay) for row in found.clusters]
         assert cost == sorted(cost, reverse=True)
         for error in ids:
-            only = inspector.patterns.healed(f"error:{error}")
+            only = inspector.patterns.recovered(f"error:{error}")
             assert [row for row in found.clusters if row.error_type == error] == list(only.clusters)
-            assert_healing(only.total, *healing(model, {error}))
+            assert_recovery(only.total, *recovery_of(model, {error}))
 
 
 @pytest.mark.parametrize("page", [1, 2, 3])
-def test_what_healed_is_the_same_in_pages_of_any_size(page, monkeypatch):
+def test_what_recovered_is_the_same_in_pages_of_any_size(page, monkeypatch):
     failing = [(event, error, 0, False) for event in ALL for error in (A, B, A)]
     with told([*failing, *((event, None, event, False) for event in ALL)]) as (inspector, _, _):
-        at_once = inspector.patterns.healed()
-        assert (at_once.total.healed, at_once.total.attempts) == (EVENTS, 3 * EVENTS)
+        at_once = inspector.patterns.recovered()
+        assert (at_once.total.recovered, at_once.total.attempts) == (EVENTS, 3 * EVENTS)
         monkeypatch.setattr("failaware.read.recovered._PAGE", page)
-        assert inspector.patterns.healed() == at_once
+        assert inspector.patterns.recovered() == at_once
 
 
 @given(histories, st.integers(0, 6 * HOUR))
@@ -220,7 +220,7 @@ def test_the_calendar_holds_every_retry_once(history, later):
 
 
 @pytest.mark.parametrize(
-    ("spikes", "herds"),
+    ("spikes", "bursts"),
     [
         ({}, []),
         ({30: 9}, []),
@@ -230,23 +230,23 @@ def test_the_calendar_holds_every_retry_once(history, later):
         ({20: 40, 21: 40}, [20, 21]),
     ],
 )
-def test_a_herd_is_far_more_than_the_minutes_around_it(spikes, herds):
+def test_a_burst_is_far_more_than_the_minutes_around_it(spikes, bursts):
     minutes = [spikes.get(at, at % 3) for at in range(60)]
-    assert [at for at, _ in herds_in(minutes)] == herds
-    assert all(usual == 1 for _, usual in herds_in(minutes))
+    assert [at for at, _ in bursts_in(minutes)] == bursts
+    assert all(usual == 1 for _, usual in bursts_in(minutes))
 
 
 @pytest.mark.parametrize("level", [3, 50, 1_000])
-def test_many_retries_in_every_minute_are_no_herd(level):
+def test_many_retries_in_every_minute_are_no_burst(level):
     minutes = [level] * 60
-    assert herds_in(minutes) == []
+    assert bursts_in(minutes) == []
     minutes[7] = 4 * level - 1
-    assert herds_in(minutes) == []
+    assert bursts_in(minutes) == []
     minutes[7] = 4 * level
-    assert herds_in(minutes) == [(7, level)]
+    assert bursts_in(minutes) == [(7, level)]
 
 
-def test_a_herd_says_where_it_comes_from(store, inspector, clock):
+def test_a_burst_says_where_it_comes_from(store, inspector, clock):
     handlers = Handlers()
 
     @handlers.on("payment", retry=Retry(max_attempts=3, base=600, jitter=0))
@@ -256,10 +256,10 @@ def test_a_herd_says_where_it_comes_from(store, inspector, clock):
     store.record_many(("payment", n) for n in range(20))
     store.record("new", 1)
     Worker(store, handlers).run(until_idle=True, patience=0)
-    (herd,) = inspector.patterns.calendar().herds
-    assert (herd.event_type, herd.retries, herd.usual) == ("payment", 20, 0)
-    assert herd.minute_at == (clock() + 600_000_000) // MINUTE * MINUTE
-    assert [(c.error_type, c.template, c.retries) for c in herd.clusters] == [
+    (burst,) = inspector.patterns.calendar().bursts
+    assert (burst.event_type, burst.retries, burst.usual) == ("payment", 20, 0)
+    assert burst.minute_at == (clock() + 600_000_000) // MINUTE * MINUTE
+    assert [(c.error_type, c.template, c.retries) for c in burst.clusters] == [
         ("TimeoutError", "gateway timed out", 15),
         ("ConnectionError", "refused", 5),
     ]
@@ -306,9 +306,9 @@ def test_what_there_is_not_is_said(inspector):
         with pytest.raises(NotFound, match="there is no"):
             ask(99)
     with pytest.raises(FilterError, match="no field"):
-        patterns.healed("foo:1")
-    assert patterns.healed().clusters == ()
-    assert patterns.healed("type:x").total.healed == 0
+        patterns.recovered("foo:1")
+    assert patterns.recovered().clusters == ()
+    assert patterns.recovered("type:x").total.recovered == 0
     assert patterns.calendar().types == ()
 
 

@@ -31,9 +31,9 @@ THEN = START + 7 * HOUR
 HANG_S = 60
 MEMORY = 1 << 31
 _REPORTS = (
-    "health", "severity", "clusters", "events", "timeline", "healed", "due", "event 3", "attempt 4", "explain event/3",
-    "diff 20h", "health --as-of 25h", "clusters --as-of 25h", "events status:DEAD", "verify", "export",
-    "severity --json", "events --json", "clusters --json", "event 3 --json",
+    "health", "severity", "clusters", "events", "timeline", "recovered", "due", "event 3", "attempt 4",
+    "explain event/3", "diff 20h", "health --as-of 25h", "clusters --as-of 25h", "events status:DEAD", "verify",
+    "export", "severity --json", "events --json", "clusters --json", "event 3 --json",
 )  # fmt: skip
 
 
@@ -85,7 +85,7 @@ def questions(clusters):
         "explain": lambda i: [i.explain(f"cluster/{number}") for number in clusters],
         "why": lambda i: i.explain("event/3", facts=True),
         "what if": lambda i: i.what_if(default_policy()._replace(multiple_events=9)),
-        "healed": lambda i: i.patterns.healed(),
+        "recovered": lambda i: i.patterns.recovered(),
         "due": lambda i: i.patterns.calendar(),
         "impact": lambda i: [i.patterns.impact(number) for number in clusters],
         "course": lambda i: [i.patterns.runs(n) for n in (2, 3)],

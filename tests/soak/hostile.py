@@ -37,7 +37,7 @@ LINES = (
     [{"type": "a"}, {"type": "b", "fingerprint": "f"}],
 )
 REPORTS = (
-    "health", "severity", "clusters", "events", "timeline", "healed", "due", "event 1", "event 2", "attempt 1",
+    "health", "severity", "clusters", "events", "timeline", "recovered", "due", "event 1", "event 2", "attempt 1",
     "explain event/1", "diff 1h", "export", "health --as-of 1h", "clusters --as-of 1h",
 )  # fmt: skip
 JSON_REPORTS = ("health", "severity", "clusters", "events", "timeline", "event 1", "explain event/1", "attempt 1")

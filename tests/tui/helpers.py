@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from textual.events import Paste
 
 from tui.app import InspectorApp
-from tui.screens.base import Level
+from tui.screens.base import BaseScreen
 from tui.widgets.rows import Rows
 
 SIZES = [(160, 45), (100, 30), (80, 24)]
@@ -59,7 +59,7 @@ async def inspecting(path, size=(100, 30), clock=None):
     """The app on a store, with its first screen there."""
     app = InspectorApp(str(path), **({"clock": clock} if clock else {}))
     async with app.run_test(size=size, notifications=True) as pilot:
-        await until(pilot, lambda: isinstance(app.screen, Level))
+        await until(pilot, lambda: isinstance(app.screen, BaseScreen))
         yield pilot
 
 

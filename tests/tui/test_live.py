@@ -164,12 +164,12 @@ async def test_quitting_in_a_long_query_takes_no_time(path, clock, beside):
             started.append(True)
             return inspector.db.query(endless)
 
-        pilot.app.feed.once(pilot.app.screen, "why", ask)
+        pilot.app.reader.once(pilot.app.screen, "why", ask)
         await until(pilot, lambda: started)
         began = time.monotonic()
-        pilot.app.feed.stop()
+        pilot.app.reader.stop()
         assert time.monotonic() - began < 1.5
-        assert not pilot.app.feed.is_alive()
+        assert not pilot.app.reader.is_alive()
 
 
 @pytest.mark.parametrize("beside", [False, True])
@@ -190,7 +190,7 @@ async def test_a_long_query_of_a_screen_that_was_left_holds_up_nobody(full, path
             asked.append(True)
             return inspector.db.query(endless)
 
-        pilot.app.feed.once(pilot.app.screen, "detail", ask)
+        pilot.app.reader.once(pilot.app.screen, "detail", ask)
         await until(pilot, lambda: asked)
         await pilot.press("escape")
         await until(pilot, lambda: isinstance(pilot.app.screen, Overview))
@@ -219,7 +219,7 @@ async def test_the_time_is_the_servers_and_not_this_machines(path, monkeypatch):
         await shows(pilot, "1 event,")
         assert abs(pilot.app.moment.now() - real() // 1_000) < 60_000_000
         shown = []
-        pilot.app.feed.once(
+        pilot.app.reader.once(
             pilot.app.screen, "seen", lambda inspector: shown.append(inspector.count_events("since:30m"))
         )
         pilot.app.screen.answered_seen = lambda _: None

@@ -1,15 +1,15 @@
-"""What the facts show over time, in the inspector: numbers that open exactly their events, healing, due retries."""
+"""What the facts show over time, in the inspector: numbers that open exactly their events, recovery, due retries."""
 
 import pytest
 
 from failaware import Handlers, Inspector, Permanent, Retry, Store, Worker
-from tui.patterns import doors, due_rows
+from tui.patterns import drill_downs, due_rows
 from tui.screens.due import DueScreen
 from tui.screens.event import EventScreen
 from tui.screens.events import EventsScreen
 from tui.screens.impact import ImpactScreen
 from tui.screens.overview import Overview
-from tui.screens.recovered import HealedScreen
+from tui.screens.recovered import RecoveredScreen
 from tui.widgets.text_view import TextView
 
 from .conftest import EVIL
@@ -18,7 +18,7 @@ from .helpers import SIZES, filtered, gone, inspecting, loaded, rows, screen_tex
 
 @pytest.fixture
 def course(path, clock, monkeypatch):
-    """Payments: 1 changes its error and dies, 2 heals, 3 is helped, 4 waits; twelve of a herd are due in 10 minutes."""
+    """Payments: 1 changes its error and dies, 2 recovers, 3 is helped, 4 waits; twelve are due in 10 minutes."""
     monkeypatch.setattr("failaware.worker.worker._unique_name", lambda: "host:1")
     late, denied = TimeoutError("late"), PermissionError("denied")
     outcomes = {
@@ -34,8 +34,8 @@ def course(path, clock, monkeypatch):
         if error := outcomes[event.event_id][event.attempt_no - 1]:
             raise error
 
-    @handlers.on("herd", retry=Retry(max_attempts=9, base=600, jitter=0))
-    def herd(event):
+    @handlers.on("burst", retry=Retry(max_attempts=9, base=600, jitter=0))
+    def burst(event):
         raise ConnectionError(EVIL)
 
     with Store.open(path, clock=clock) as store:
@@ -46,7 +46,7 @@ def course(path, clock, monkeypatch):
             if step == 1:
                 store.requeue([3], because="try again", by="ada")
             clock.advance(60)
-        store.record_many(("herd", n) for n in range(12))
+        store.record_many(("burst", n) for n in range(12))
         worker.run(until_idle=True, patience=0)
         yield store, worker
 
@@ -74,9 +74,9 @@ async def test_pictures(course, path, clock, picture, size, monkeypatch):
         picture(pilot.app, name("impact"))
         await pilot.press("escape", "H")
         await shows(pilot, "1 more after a requeue", "by failed tries")
-        picture(pilot.app, name("healed"))
+        picture(pilot.app, name("recovered"))
         await pilot.press("escape", "d")
-        await shows(pilot, "1 herd", "where 0 a minute are usual")
+        await shows(pilot, "1 retry storm", "where 0 a minute are usual")
         picture(pilot.app, name("due"))
 
 
@@ -100,13 +100,13 @@ async def test_each_number_opens_exactly_its_events(course, path, clock):
         await shows(pilot, "before", "after", "PermissionError")
         with Inspector.open(path, clock=clock) as inspector:
             patterns = inspector.patterns
-            all_doors = doors(patterns.impact(cluster), patterns.transitions(cluster))
+            numbers = drill_downs(patterns.impact(cluster), patterns.transitions(cluster))
             expected = {
-                door.place: [event.event_id for event in inspector.events(door.where)]
-                for door in all_doors
-                if door.where
+                drill_down.place: [event.event_id for event in inspector.events(drill_down.where)]
+                for drill_down in numbers
+                if drill_down.where
             }
-        assert [door.value for door in all_doors[:5]] == ["4", "11", "0", "1", "5 min"]
+        assert [drill_down.value for drill_down in numbers[:5]] == ["4", "11", "0", "1", "5 min"]
         assert [expected[place] for place in range(5)] == [[4, 3, 2, 1], [4, 3, 2, 1], [], [4], [4]]
         assert len(expected) == 7  # and what was SYNCED, and what is retried
         for place, ids in expected.items():
@@ -124,8 +124,8 @@ async def test_what_came_after_leads_to_that_cluster_and_nothing_to_nothing(cour
         await pilot.press("i")
         await shows(pilot, "after", "PermissionError")
         found = rows(pilot).window.items
-        at = next(door.place for door in found if "PermissionError" in door.name)
-        first_try = next(door.place for door in found if "first try" in door.name)
+        at = next(drill_down.place for drill_down in found if "PermissionError" in drill_down.name)
+        first_try = next(drill_down.place for drill_down in found if "first try" in drill_down.name)
         await pilot.press("g", *"j" * first_try, "enter")
         await shows(pilot, "There is nothing behind this number")
         await pilot.press("g", *"j" * at, "enter")
@@ -178,15 +178,15 @@ async def test_an_event_says_how_its_error_changed(course, path, clock):
 
 
 @pytest.mark.tour
-async def test_what_healed_is_read_when_asked_sorted_and_filtered(course, path, clock):
+async def test_what_recovered_is_read_when_asked_sorted_and_filtered(course, path, clock):
     store, _ = course
     async with inspecting(path, (160, 45), clock) as pilot:
         await until(pilot, lambda: bool(rows(pilot).window.items))
         await pilot.press("H")
-        await until(pilot, lambda: isinstance(pilot.app.screen, HealedScreen))
+        await until(pilot, lambda: isinstance(pilot.app.screen, RecoveredScreen))
         await loaded(pilot, 2)
-        await shows(pilot, "1 event healed without a decision after 2 failed tries", "by failed tries")
-        assert [row.healing.healed for row in rows(pilot).window.items] == [1, 0]
+        await shows(pilot, "1 event recovered after 2 failed tries", "by failed tries")
+        assert [row.recovery.recovered for row in rows(pilot).window.items] == [1, 0]
         await pilot.press("o", "o", "o")
         await shows(pilot, "by events helped")
         with store.attempt("late.heal", 1):
@@ -211,12 +211,12 @@ async def test_the_filter_of_the_overview_goes_along(course, path, clock):
         await filtered(pilot, "error:late")
         await loaded(pilot, 1)
         await pilot.press("H")
-        await until(pilot, lambda: isinstance(pilot.app.screen, HealedScreen))
+        await until(pilot, lambda: isinstance(pilot.app.screen, RecoveredScreen))
         await loaded(pilot, 1)
         await shows(pilot, "error:late", "1 cluster")
 
 
-async def test_nothing_healed_and_nothing_due(path, clock):
+async def test_nothing_recovered_and_nothing_due(path, clock):
     Store.open(path, clock=clock).close()
     async with inspecting(path, clock=clock) as pilot:
         await shows(pilot, "Nothing is recorded yet")
@@ -235,22 +235,22 @@ async def test_due_retries_move_with_the_clock_and_open_their_events(course, pat
         await pilot.press("d")
         await until(pilot, lambda: isinstance(pilot.app.screen, DueScreen))
         await loaded(pilot, 3)
-        await shows(pilot, "in 9 min", "12 of herd, where 0 a minute are usual", "ConnectionError: ")
+        await shows(pilot, "in 9 min", "12 of burst, where 0 a minute are usual", "ConnectionError: ")
         assert [row.due.overdue for row in rows(pilot).window.items] == [0, 0, 0]
         clock.advance(300)  # nothing is written, and yet the minutes pass
         await shows(pilot, "in 4 min")
         clock.advance(600)
-        await shows(pilot, "no herd")
+        await shows(pilot, "no retry storm")
         assert [row.due.overdue for row in rows(pilot).window.items] == [13, 12, 1]
         await pilot.press("j")
-        await until(pilot, lambda: rows(pilot).current.due.event_type == "herd")
+        await until(pilot, lambda: rows(pilot).current.due.event_type == "burst")
         assert [line.text for line in pilot.app.screen.query_one(TextView).lines] == [
             "No retry is due within the hour."
         ]
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(pilot.app.screen, EventsScreen))
         await loaded(pilot, 12)
-        await shows(pilot, "type:herd")
+        await shows(pilot, "type:burst")
         await pilot.press("escape", "g", "enter")
         await loaded(pilot, 13)
 
@@ -267,7 +267,7 @@ async def test_nothing_is_said_by_colour_alone(course, path, clock, monkeypatch)
         async with inspecting(path, clock=clock) as pilot:
             await until(pilot, lambda: bool(rows(pilot).window.items))
             await pilot.press("d")
-            await shows(pilot, "1 herd", "herd: 12")
+            await shows(pilot, "1 retry storm", "retry storm: 12")
             return screen_text(pilot.app)
 
     coloured = await say()

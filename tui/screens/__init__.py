@@ -1,1 +1,1 @@
-"""The screens, from the overview down to one attempt; each asks the feed and shows the answer."""
+"""The screens, from the overview down to one attempt; each asks the reader and shows the answer."""

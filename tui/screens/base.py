@@ -1,4 +1,4 @@
-"""What every screen has: a top line, a line for trouble, keys, and questions to the feed while it is in sight."""
+"""What every screen has: a top line, a line for trouble, keys, and questions to the reader while it is in sight."""
 
 from collections.abc import Iterator
 from typing import ClassVar
@@ -13,14 +13,14 @@ from failaware.text import one_line, visible
 
 from ..messages import Answered
 from ..store_reader import Ask
-from ..widgets.lines import TopLine, Words
+from ..widgets.lines import StyledText, TopLine
 from ..widgets.rows import Rows
 from ..widgets.text_view import TextView
 from ..widgets.time_strip import TimeStrip
-from .time_travel import Travelling
+from .time_travel import TimeTravelMixin
 
 
-class Level(Travelling):
+class BaseScreen(TimeTravelMixin):
     """One level of the way down. A subclass says what it `asks`, and shows answers in `answered_NAME`."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -45,7 +45,7 @@ class Level(Travelling):
     def compose(self) -> ComposeResult:
         """The frame; the body is the subclass's."""
         yield TopLine()
-        yield Words(id="trouble")
+        yield StyledText(id="trouble")
         yield TimeStrip()
         yield from self.body()
         yield Footer(show_command_palette=False)
@@ -65,16 +65,16 @@ class Level(Travelling):
 
     def on_screen_suspend(self) -> None:
         """Out of sight: cost nothing."""
-        self.inspector_app.feed.leave(self)
+        self.inspector_app.reader.leave(self)
 
     def on_unmount(self) -> None:
         """Gone."""
-        self.inspector_app.feed.leave(self)
+        self.inspector_app.reader.leave(self)
 
     def ask(self) -> None:
         """Ask everything again."""
         for name, ask in self.questions().items():
-            self.inspector_app.feed.follow(self, name, ask)
+            self.inspector_app.reader.follow(self, name, ask)
 
     def on_answered(self, message: Answered) -> None:
         """Hand the answer to its method."""
@@ -99,7 +99,7 @@ class Level(Travelling):
 
     def tell_trouble(self, parts: list[tuple[str, str]]) -> None:
         """Say what is wrong with the store; nothing, if nothing is."""
-        line = self.query_one("#trouble", Words)
+        line = self.query_one("#trouble", StyledText)
         line.say([(visible(text), meaning) for text, meaning in parts])
         line.display = bool(parts)
 
@@ -109,7 +109,7 @@ class Level(Travelling):
             rows.tick(now)
         for view in self.query(TextView):
             view.tick(now)
-        self.query_one(TimeStrip).tick(self.inspector_app.feed.now())
+        self.query_one(TimeStrip).tick(self.inspector_app.reader.now())
         self._pass_time(now)
 
     def _pass_time(self, now: int) -> None:

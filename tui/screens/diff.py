@@ -16,7 +16,7 @@ from ..documents import Line, dim, plain, strong, styled, timed
 from ..palette import short_symbol
 from ..store_reader import Ask
 from ..widgets.text_view import TextView
-from .base import Level
+from .base import BaseScreen
 
 _LISTED = 200
 _MEANING = {
@@ -46,15 +46,15 @@ def periods(last_look: int | None) -> list[Period]:
     return fixed if last_look is None else [Period("you last looked", since=last_look), *fixed]
 
 
-class DiffScreen(Level):
+class DiffScreen(BaseScreen):
     """A text, made anew when another period is chosen; what happens meanwhile does not disturb the reader."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("D", "period", "Other period")]
     crumb = "what changed"
 
-    def __init__(self, last_look: int | None) -> None:
+    def __init__(self, since: int | None) -> None:
         super().__init__()
-        self._periods = periods(last_look)
+        self._periods = periods(since)
 
     def body(self) -> Iterator[Widget]:
         """One text."""
@@ -81,7 +81,7 @@ class DiffScreen(Level):
         view.border_title = f"What changed since {self._periods[0].name}"
         view.border_subtitle = "counting …"
         for name, ask in self.questions().items():
-            self.inspector_app.feed.once(self, name, ask)
+            self.inspector_app.reader.once(self, name, ask)
 
     def answered_diff(self, text: list[Line]) -> None:
         """Show it."""

@@ -1,4 +1,4 @@
-"""The retry calendar: what is due within the hour, by event type and minute, with herds marked."""
+"""The retry calendar: what is due within the hour, by event type and minute, with retry storms marked."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,24 +7,24 @@ from textual.containers import Vertical
 from textual.widget import Widget
 
 from failaware.model.patterns import Calendar
-from failaware.read.retry_schedule import AROUND, HERD_LEAST, HERD_TIMES
+from failaware.read.retry_schedule import AROUND, BURST_LEAST, BURST_TIMES
 from failaware.text import counted, moment, one_line
 
 from .. import documents
 from ..columns import Context
 from ..patterns import DUE_COLUMNS, DueRow, due_minutes, due_rows
+from ..routes import ToEvents
 from ..store_reader import Ask
-from ..widgets.lines import Words
+from ..widgets.lines import StyledText
 from ..widgets.rows import Rows
 from ..widgets.text_view import TextView
 from ..window import Window
-from .base import Level
-from .events import EventsScreen
+from .base import BaseScreen
 
-_HERD = f"A herd: {HERD_LEAST} or more of one type in a minute, {HERD_TIMES} times the median of the {AROUND} nearest."
+_RULE = f"{BURST_LEAST} or more of one type in a minute, {BURST_TIMES} times the median of the {AROUND} nearest."
 
 
-class DueScreen(Level):
+class DueScreen(BaseScreen):
     """Event types above, the minutes of the one under the cursor below."""
 
     crumb = "due"
@@ -35,11 +35,11 @@ class DueScreen(Level):
         self._calendar: Calendar | None = None
 
     def body(self) -> Iterator[Widget]:
-        """The types, the minutes, and what a herd is."""
+        """The types, the minutes, and what a retry storm is."""
         with Vertical(id="due"):
             yield Rows(DUE_COLUMNS, self._window, key="key", id="types")
             yield TextView(id="minutes")
-        yield Words(id="note")
+        yield StyledText(id="note")
 
     def on_mount(self) -> None:
         """Ready for the keys."""
@@ -56,9 +56,9 @@ class DueScreen(Level):
         rows = self.query_one(Rows)
         rows.show(Context(calendar.now, {}))
         rows.border_title = f"Retries due  from {moment(calendar.first_minute_at)[11:16]} on, for an hour"
-        rows.border_subtitle = counted(len(calendar.herds), "herd") if calendar.herds else "no herd"
+        rows.border_subtitle = counted(len(calendar.bursts), "retry storm") if calendar.bursts else "no retry storm"
         pending = f"{counted(calendar.pending, 'event')} PENDING besides, due now. " if calendar.pending else ""
-        self.query_one("#note", Words).say([(f"{pending}{_HERD}", "dim")])
+        self.query_one("#note", StyledText).say([(f"{pending}A retry storm: {_RULE}", "dim")])
         self._show_minutes()
 
     def _show_minutes(self) -> None:
@@ -77,4 +77,4 @@ class DueScreen(Level):
     def on_rows_opened(self, _message: Rows.Opened) -> None:
         """Down into the events that wait for a retry."""
         row: Any = self.query_one(Rows).current
-        self.app.push_screen(EventsScreen(where=row.where))
+        self.inspector_app.open(ToEvents(where=row.where))

@@ -13,14 +13,15 @@ from failaware.text import counted
 
 from .. import documents
 from ..columns import ATTEMPT_COLUMNS, Context
+from ..routes import ToAttempt
 from ..store_reader import Ask
 from ..widgets.rows import Rows
 from ..widgets.text_view import TextView
 from ..window import Window
-from .base import Level
+from .base import BaseScreen
 
 
-class Seen(NamedTuple):
+class EventReading(NamedTuple):
     """An event, and its facts as a text."""
 
     event: EventDetail
@@ -28,7 +29,7 @@ class Seen(NamedTuple):
     now: int
 
 
-class EventScreen(Level):
+class EventScreen(BaseScreen):
     """Facts and payload of one event, and every attempt at it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -62,27 +63,27 @@ class EventScreen(Level):
     def questions(self) -> dict[str, Ask]:
         """The event; its payload only once, since that never changes."""
         event_id = self.event_id
-        asks: dict[str, Ask] = {"event": lambda inspector: _see(inspector, event_id)}
+        asks: dict[str, Ask] = {"event": lambda inspector: _read(inspector, event_id)}
         if not self._read_payload:
             asks["payload"] = lambda inspector: documents.payload(inspector.event(event_id).event_payload)
         return asks
 
-    def answered_event(self, seen: Seen) -> None:
+    def answered_event(self, reading: EventReading) -> None:
         """Facts and attempts."""
         first = self._event is None
-        self._event = seen.event
-        self.query_one("#facts", TextView).show(seen.facts)
+        self._event = reading.event
+        self.query_one("#facts", TextView).show(reading.facts)
         rows = self.query_one(Rows)
-        self._window.hold(seen.event.attempts)
-        rows.show(Context(seen.now, {}))
+        self._window.hold(reading.event.attempts)
+        rows.show(Context(reading.now, {}))
         if first:
             rows.action_end(1)  # the newest attempt is what one looks for
-        rows.border_title = counted(len(seen.event.attempts), "attempt")
+        rows.border_title = counted(len(reading.event.attempts), "attempt")
 
     def answered_payload(self, lines: list[documents.Line]) -> None:
         """The payload."""
         self._read_payload = True
-        self.inspector_app.feed.forget(self, "payload")
+        self.inspector_app.reader.forget(self, "payload")
         self.query_one("#payload", TextView).show(lines)
 
     def troubled(self, name: str, problem: str) -> None:
@@ -92,7 +93,7 @@ class EventScreen(Level):
 
     def on_rows_opened(self, message: Rows.Opened) -> None:
         """Down into an attempt."""
-        self.app.push_screen(AttemptScreen(self.event_id, message.key))
+        self.inspector_app.open(ToAttempt(self.event_id, message.key))
 
     def action_sibling(self, way: int) -> None:
         """The next or previous event of the list that one came from."""
@@ -115,10 +116,10 @@ class EventScreen(Level):
         return found if attempt is None else found | copies_of(attempt)
 
 
-def _see(inspector: Inspector, event_id: int) -> Seen:
+def _read(inspector: Inspector, event_id: int) -> EventReading:
     with inspector.snapshot():
         event, runs, now = inspector.event(event_id), inspector.patterns.runs(event_id), inspector.now()
-    return Seen(event, documents.event_facts(event, runs, now), now)
+    return EventReading(event, documents.event_facts(event, runs, now), now)
 
 
 def copies_of(attempt: Attempt) -> dict[str, tuple[str, str]]:
@@ -131,7 +132,7 @@ def copies_of(attempt: Attempt) -> dict[str, tuple[str, str]]:
     return found
 
 
-class AttemptScreen(Level):
+class AttemptScreen(BaseScreen):
     """One attempt: how it failed, with its traceback."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -157,21 +158,21 @@ class AttemptScreen(Level):
 
     def questions(self) -> dict[str, Ask]:
         """The event, for its attempts."""
-        return {"event": lambda inspector: _see(inspector, self.event_id)}
+        return {"event": lambda inspector: _read(inspector, self.event_id)}
 
     @property
     def crumb(self) -> str:  # type: ignore[override]
         """Which attempt."""
         return f"attempt {self._no}"
 
-    def answered_event(self, seen: Seen) -> None:
+    def answered_event(self, reading: EventReading) -> None:
         """Show the attempt."""
-        self._event = seen.event
+        self._event = reading.event
         view = self.query_one(TextView)
         attempt = self._attempt()
         if attempt is not None:
-            view.show(documents.attempt(attempt, seen.now, fold=self._fold))
-            view.border_title = f"Attempt {self._no} of {len(seen.event.attempts)}"
+            view.show(documents.attempt(attempt, reading.now, fold=self._fold))
+            view.border_title = f"Attempt {self._no} of {len(reading.event.attempts)}"
 
     def _attempt(self) -> Attempt | None:
         attempts = self._event.attempts if self._event else ()

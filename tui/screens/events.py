@@ -13,13 +13,13 @@ from failaware.text import counted
 from .. import documents
 from ..change_markers import GREW
 from ..columns import CLUSTER_EVENT_COLUMNS, EVENT_COLUMNS, Context
+from ..routes import ToEvent
 from ..store_reader import Ask
 from ..widgets.filter_bar import FilterBar
-from ..widgets.lines import Words
+from ..widgets.lines import StyledText
 from ..widgets.rows import Rows
 from ..widgets.text_view import TextView
 from ..window import Need, Window
-from .event import EventScreen
 from .listing import Listing
 
 _COUNTED = 10_000
@@ -56,13 +56,13 @@ class EventsScreen(Listing):
 
     def body(self) -> Iterator[Widget]:
         """The cluster above, its events below, the one under the cursor beside them."""
-        yield Words(id="head")
+        yield StyledText(id="head")
         yield FilterBar(of_clusters=False, text=self._where)
         columns = EVENT_COLUMNS if self.cluster_id is None else CLUSTER_EVENT_COLUMNS
         with Horizontal(id="main"):
             yield Rows(columns, self._window, key="event_id", id="events")
             yield TextView(id="detail")
-        yield Words(id="empty")
+        yield StyledText(id="empty")
 
     def on_mount(self) -> None:
         """Titles."""
@@ -146,9 +146,9 @@ class EventsScreen(Listing):
         rows.show(Context(page.now, {}), self._marks(page.rows))
         if not self._newest_seen and self._window.items and not self._in_the_past:
             self._newest_seen = max(event.event_id for event in self._window.items)
-            self.inspector_app.feed.expect(self, "list", self._page(self._window.again()))
+            self.inspector_app.reader.expect(self, "list", self._page(self._window.again()))
         if rows.current is None:
-            self.inspector_app.feed.forget(self, "detail")
+            self.inspector_app.reader.forget(self, "detail")
             self.query_one("#detail", TextView).show([])
         self._titles(page, hidden)
 
@@ -178,12 +178,12 @@ class EventsScreen(Listing):
         self._say_head(page.now)
         empty = "" if self._window.items else "No event passes this filter."
         empty += " Escape clears it." if empty and self.is_filtered else ""
-        self.query_one("#empty", Words).say([(empty, "")])
+        self.query_one("#empty", StyledText).say([(empty, "")])
         self.query_one("#empty").display = bool(empty)
 
     def _say_head(self, now: int) -> None:
         if self._cluster is not None:
-            self.query_one("#head", Words).say(documents.cluster_head(self._cluster, now))
+            self.query_one("#head", StyledText).say(documents.cluster_head(self._cluster, now))
 
     def _pass_time(self, now: int) -> None:
         """The head says how long ago something was, too."""
@@ -204,19 +204,19 @@ class EventsScreen(Listing):
 
     def on_rows_lacking(self, message: Rows.Lacking) -> None:
         """Fetch the page, and from now on follow what is then held."""
-        self.inspector_app.feed.once(self, "page", self._page(message.need))
+        self.inspector_app.reader.once(self, "page", self._page(message.need))
 
     def on_rows_moved(self, message: Rows.Moved) -> None:
         """Another event."""
         rows = self.listed
         rows.marks = {key: mark for key, mark in rows.marks.items() if key != message.key}
-        self.inspector_app.feed.follow(self, "detail", self._newest_attempt(message.key))
+        self.inspector_app.reader.follow(self, "detail", self._newest_attempt(message.key))
         # At the next change: what is held by then.
-        self.inspector_app.feed.expect(self, "list", self._page(self._window.again()))
+        self.inspector_app.reader.expect(self, "list", self._page(self._window.again()))
 
     def on_rows_opened(self, message: Rows.Opened) -> None:
         """Down into an event."""
-        self.app.push_screen(EventScreen(message.key))
+        self.inspector_app.open(ToEvent(message.key))
 
     def sibling(self, way: int) -> int | None:
         """The event after or before the one under the cursor; the cursor goes there."""

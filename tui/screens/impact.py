@@ -12,13 +12,13 @@ from failaware.read.inspector import Inspector
 
 from .. import documents
 from ..columns import Context
-from ..patterns import DOOR_COLUMNS, Door, doors
+from ..patterns import DRILL_DOWN_COLUMNS, DrillDown, drill_downs
+from ..routes import ToEvents
 from ..store_reader import Ask
-from ..widgets.lines import Words
+from ..widgets.lines import StyledText
 from ..widgets.rows import Rows
 from ..window import Window
-from .base import Level
-from .events import EventsScreen
+from .base import BaseScreen
 
 _FEW = 20_000  # events; of more, before and after take too long to be read at each change
 
@@ -38,7 +38,7 @@ class Standing(NamedTuple):
         return self._replace(impact=self.impact._replace(oldest_age=age), now=now)
 
 
-class ImpactScreen(Level):
+class ImpactScreen(BaseScreen):
     """Five figures, then what came before and after."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("r", "again", "Read again", show=False)]
@@ -47,14 +47,14 @@ class ImpactScreen(Level):
     def __init__(self, cluster_id: int) -> None:
         super().__init__()
         self._cluster_id = cluster_id
-        self._window: Window[Door] = Window(lambda door: door.place)
+        self._window: Window[DrillDown] = Window(lambda drill_down: drill_down.place)
         self._standing: Standing | None = None
         self._transitions: Transitions | None = None
 
     def body(self) -> Iterator[Widget]:
         """The cluster above, its numbers below."""
-        yield Words(id="head")
-        yield Rows(DOOR_COLUMNS, self._window, key="place", id="doors")
+        yield StyledText(id="head")
+        yield Rows(DRILL_DOWN_COLUMNS, self._window, key="place", id="drill-downs")
 
     def on_mount(self) -> None:
         """Titles."""
@@ -73,7 +73,7 @@ class ImpactScreen(Level):
 
     def _ask_transitions(self) -> None:
         cluster_id = self._cluster_id
-        self.inspector_app.feed.once(self, "transitions", lambda reader: reader.patterns.transitions(cluster_id))
+        self.inspector_app.reader.once(self, "transitions", lambda reader: reader.patterns.transitions(cluster_id))
 
     def _stand(self, inspector: Inspector) -> Standing:
         with inspector.snapshot():
@@ -84,7 +84,7 @@ class ImpactScreen(Level):
         """The figures; what came before and after is read again where that costs little."""
         grew = self._standing is not None and self._standing.cluster != standing.cluster
         self._standing = standing
-        self.query_one("#head", Words).say(documents.cluster_head(standing.cluster, standing.now))
+        self.query_one("#head", StyledText).say(documents.cluster_head(standing.cluster, standing.now))
         self._show()
         if grew and standing.cluster.events <= _FEW:
             self._ask_transitions()
@@ -93,7 +93,7 @@ class ImpactScreen(Level):
         """The head says how long ago something was, and an age grows."""
         if self._standing is not None:
             self._standing = self._standing.at(now)
-            self.query_one("#head", Words).say(documents.cluster_head(self._standing.cluster, now))
+            self.query_one("#head", StyledText).say(documents.cluster_head(self._standing.cluster, now))
             self._show()
 
     def answered_transitions(self, transitions: Transitions) -> None:
@@ -103,19 +103,19 @@ class ImpactScreen(Level):
 
     def _show(self) -> None:
         if self._standing is not None:
-            self._window.hold(doors(self._standing.impact, self._transitions))
+            self._window.hold(drill_downs(self._standing.impact, self._transitions))
             self.query_one(Rows).show(Context(self._standing.now, {}))
 
     def on_rows_opened(self, _message: Rows.Opened) -> None:
         """Exactly the events that the number counts, or the other cluster."""
-        door: Door | None = self.query_one(Rows).current
-        if door is None or self._standing is None:
+        drill_down: DrillDown | None = self.query_one(Rows).current
+        if drill_down is None or self._standing is None:
             return
-        if door.cluster_id is not None:
+        if drill_down.cluster_id is not None:
             event_type = self._standing.cluster.event_type
-            self.app.push_screen(EventsScreen(cluster_id=door.cluster_id, event_type=event_type))
-        elif door.where:
-            self.app.push_screen(EventsScreen(where=door.where))
+            self.inspector_app.open(ToEvents(cluster_id=drill_down.cluster_id, event_type=event_type))
+        elif drill_down.where:
+            self.inspector_app.open(ToEvents(where=drill_down.where))
         else:
             self.notify("There is nothing behind this number.", timeout=2, markup=False)
 
@@ -129,6 +129,6 @@ class ImpactScreen(Level):
 
     def copies(self) -> dict[str, tuple[str, str]]:
         """The cluster's id, and the filter behind the number under the cursor."""
-        door: Door | None = self.query_one(Rows).current
+        drill_down: DrillDown | None = self.query_one(Rows).current
         found = {"i": ("id", str(self._cluster_id))}
-        return found | {"f": ("filter", door.where)} if door and door.where else found
+        return found | {"f": ("filter", drill_down.where)} if drill_down and drill_down.where else found

@@ -5,14 +5,15 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 
 from ..filters import after, value_of, with_value
+from ..routes import ToDue, ToImpact, ToRecovered
 from ..widgets.filter_bar import FilterBar
 from ..widgets.rows import Rows
-from .base import Level
+from .base import BaseScreen
 
 _SEVERITIES = ("CRITICAL", "HIGH", "MEDIUM", "LOW")
 
 
-class Listing(Level):
+class Listing(BaseScreen):
     """A list with a filter."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -26,7 +27,7 @@ class Listing(Level):
         Binding("N", "to_mark(-1)", "Previous change", show=False),
         Binding("i", "over_time('impact')", "Impact", show=False),
         Binding("d", "over_time('due')", "Due retries", show=False),
-        Binding("H", "over_time('healed')", "Self-healed", show=False),
+        Binding("H", "over_time('recovered')", "Recovered", show=False),
         Binding("full_stop", "take_in", "Show new", show=False, key_display="."),
     ]
     statuses: ClassVar[tuple[str, ...]] = ()
@@ -102,17 +103,13 @@ class Listing(Level):
 
     def action_over_time(self, what: str) -> None:
         """What the facts show over time: of the cluster that is here, or of all."""
-        from .due import DueScreen
-        from .impact import ImpactScreen
-        from .recovered import HealedScreen  # they open lists themselves
-
         cluster_id = self.cluster_id or getattr(self.listed.current, "cluster_id", None)
         if what == "due":
-            self.app.push_screen(DueScreen())
-        elif what == "healed":
-            self.app.push_screen(HealedScreen(self.bar.text if self.bar.of_clusters else ""))
+            self.inspector_app.open(ToDue())
+        elif what == "recovered":
+            self.inspector_app.open(ToRecovered(self.bar.text if self.bar.of_clusters else ""))
         elif cluster_id is not None:
-            self.app.push_screen(ImpactScreen(cluster_id))
+            self.inspector_app.open(ToImpact(cluster_id))
         else:
             self.notify("There is no cluster here.", timeout=2, markup=False)
 

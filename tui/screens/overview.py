@@ -13,17 +13,17 @@ from failaware.read.inspector import Inspector
 from failaware.text import counted
 
 from .. import documents
-from ..change_markers import MEANING, Looked
+from ..change_markers import MEANING, ChangeTracker
 from ..columns import CLUSTER_COLUMNS, CLUSTER_SORTS, Context
 from ..filters import with_value
 from ..palette import LEVELS, STATES
+from ..routes import ToEvents
 from ..store_reader import Ask
 from ..widgets.filter_bar import FilterBar
-from ..widgets.lines import Count, Course, Words, brief, health_parts, severity_notes, state_counts
+from ..widgets.lines import CounterTile, Course, StyledText, brief, health_parts, severity_notes, state_counts
 from ..widgets.rows import Rows
 from ..widgets.text_view import TextView
 from ..window import Window
-from .events import EventsScreen
 from .listing import Listing
 
 HOURS = 24
@@ -88,29 +88,29 @@ class Overview(Listing):
     def __init__(self) -> None:
         super().__init__(id="overview")
         self._window: Window[Cluster] = Window(lambda cluster: cluster.cluster_id)
-        self._looked = Looked()
+        self._changes = ChangeTracker()
         self._sort = 0
         self._picture: Picture | None = None
         self._numbers: Numbers | None = None
 
     def body(self) -> Iterator[Widget]:
         """Numbers above, clusters below, the one under the cursor beside them."""
-        yield Words(id="brief")
+        yield StyledText(id="brief")
         with Horizontal(id="summary"):
             with Vertical(id="severities", classes="pane"):
                 for level in LEVELS:
-                    yield Count(level)
+                    yield CounterTile(level)
             with Vertical(id="states", classes="pane"):
                 for state in STATES:
-                    yield Count(state)
+                    yield CounterTile(state)
             with Vertical(id="outstanding", classes="pane"):
-                yield Words(id="health")
+                yield StyledText(id="health")
                 yield Course(id="course")
         yield FilterBar(of_clusters=True)
         with Horizontal(id="main"):
             yield Rows(CLUSTER_COLUMNS, self._window, key="cluster_id", id="clusters")
             yield TextView(id="detail")
-        yield Words(id="empty")
+        yield StyledText(id="empty")
 
     def on_mount(self) -> None:
         """Names of the panes."""
@@ -138,19 +138,19 @@ class Overview(Listing):
     def answered_numbers(self, numbers: Numbers) -> None:
         """The panes above."""
         self._numbers = numbers
-        self.query_one("#health", Words).say(health_parts(numbers.health, numbers.now))
+        self.query_one("#health", StyledText).say(health_parts(numbers.health, numbers.now))
         notes, states = severity_notes(numbers.severity), state_counts(numbers.health)
-        self.query_one("#brief", Words).say(brief(numbers.severity, numbers.health))
-        for count in self.query(Count):
+        self.query_one("#brief", StyledText).say(brief(numbers.severity, numbers.health))
+        for count in self.query(CounterTile):
             count.tell(*(notes[count.counts] if count.counts in notes else (states[count.counts],)))
 
     def _pass_time(self, now: int) -> None:
         """The panes say how long ago something was, too; once a retry falls due, the numbers are others."""
         if (known := self._numbers) is not None:
-            self.query_one("#health", Words).say(health_parts(known.health, now))
+            self.query_one("#health", StyledText).say(health_parts(known.health, now))
             due = known.health.next_due
             if due is not None and known.now < due.value <= now and not self.inspector_app.is_paused:
-                self.inspector_app.feed.once(self, "numbers", numbers)
+                self.inspector_app.reader.once(self, "numbers", numbers)
 
     def answered_list(self, picture: Picture) -> None:
         """The clusters."""
@@ -169,17 +169,17 @@ class Overview(Listing):
         clusters = picture.clusters if sort is None else sorted(picture.clusters, key=sort)
         self._window.hold(clusters)
         past = self.inspector_app.moment.at is not None  # what one sees there is not what one last saw
-        marks = {} if past else self._looked.marks(picture.clusters)
+        marks = {} if past else self._changes.marks(picture.clusters)
         rows = self.listed
         rows.show(Context(picture.now, picture.hours), marks)
         more = "the worst " if len(clusters) == _CLUSTERS else ""
         rows.border_title = f"Clusters  {more}{len(clusters):,} · by {name}"
         rows.border_subtitle = self._what_changed(marks)
         if not clusters:
-            self.inspector_app.feed.forget(self, "why")
+            self.inspector_app.reader.forget(self, "why")
             self.query_one("#detail", TextView).show([])
         empty = "" if clusters else self._empty(picture)
-        self.query_one("#empty", Words).say([(empty, "")])
+        self.query_one("#empty", StyledText).say([(empty, "")])
         self.query_one("#empty").display = bool(empty)
 
     @staticmethod
@@ -208,31 +208,31 @@ class Overview(Listing):
 
     def on_rows_moved(self, message: "Rows.Moved") -> None:
         """Another cluster: explain it, and once it was looked at it is no longer new."""
-        self.inspector_app.feed.follow(self, "why", self._why(message.key))
+        self.inspector_app.reader.follow(self, "why", self._why(message.key))
         self.set_timer(1.0, lambda: self._has_been_seen(message.key))
 
     def _has_been_seen(self, key: int) -> None:
         rows = self.listed
         if self._picture is not None and rows.here == key and key in rows.marks and self.is_current:
-            self._looked.look([cluster for cluster in self._picture.clusters if cluster.cluster_id == key])
+            self._changes.mark_seen([cluster for cluster in self._picture.clusters if cluster.cluster_id == key])
             self._arrange()
 
     def on_rows_opened(self, message: "Rows.Opened") -> None:
         """Down into a cluster."""
         cluster: Any = self.listed.current
         self._has_been_seen(message.key)
-        self.app.push_screen(EventsScreen(cluster_id=message.key, event_type=cluster.event_type))
+        self.inspector_app.open(ToEvents(cluster_id=message.key, event_type=cluster.event_type))
 
-    def on_count_asked(self, message: Count.Asked) -> None:
+    def on_count_asked(self, message: CounterTile.Asked) -> None:
         """A number was clicked: clusters of that severity, or the events in that state."""
         if message.name in LEVELS:
             self.bar.put(with_value(self.bar.typed, "severity", message.name))
         else:
-            self.app.push_screen(EventsScreen(where=f"status:{message.name}"))
+            self.inspector_app.open(ToEvents(where=f"status:{message.name}"))
 
     def action_events(self) -> None:
         """Down into all events."""
-        self.app.push_screen(EventsScreen())
+        self.inspector_app.open(ToEvents())
 
     def action_sort(self) -> None:
         """The next order."""
@@ -242,7 +242,7 @@ class Overview(Listing):
     def action_seen(self) -> None:
         """All has been looked at."""
         if self._picture is not None:
-            self._looked.look(self._picture.clusters)
+            self._changes.mark_seen(self._picture.clusters)
             self._arrange()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:

@@ -6,54 +6,54 @@ from typing import Any, ClassVar, NamedTuple
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
-from failaware.model.patterns import Healed, HealedCluster
+from failaware.model.patterns import Recovered, RecoveredCluster
 from failaware.read.inspector import Inspector
 from failaware.text import counted, moment
 
 from .. import documents
 from ..columns import Context
-from ..patterns import HEALED_COLUMNS, HEALED_SORTS, healing
+from ..patterns import RECOVERED_COLUMNS, RECOVERED_SORTS, recovery
+from ..routes import ToEvents
 from ..store_reader import Ask
 from ..widgets.filter_bar import FilterBar
-from ..widgets.lines import Words
+from ..widgets.lines import StyledText
 from ..widgets.rows import Rows
 from ..window import Window
-from .events import EventsScreen
 from .listing import Listing
 
 
 class Reading(NamedTuple):
-    """What healed, as it was read at a moment."""
+    """What recovered, as it was read at a moment."""
 
-    healed: Healed
+    recovered: Recovered
     now: int
 
 
-class HealedScreen(Listing):
-    """Clusters by what their healing cost."""
+class RecoveredScreen(Listing):
+    """Clusters by what their recovery cost."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("r", "again", "Read again", show=False)]
     statuses = ("UNRESOLVED", "DEAD", "FAILED", "RESOLVED")
-    crumb = "healed"
+    crumb = "recovered"
 
     def __init__(self, where: str = "") -> None:
         super().__init__()
         self._where = where
-        self._window: Window[HealedCluster] = Window(lambda row: row.cluster_id)
+        self._window: Window[RecoveredCluster] = Window(lambda row: row.cluster_id)
         self._sort = 0
         self._reading: Reading | None = None
 
     def body(self) -> Iterator[Widget]:
         """All together above, the clusters below."""
-        yield Words(id="head")
+        yield StyledText(id="head")
         yield FilterBar(of_clusters=True, text=self._where)
-        yield Rows(HEALED_COLUMNS, self._window, key="cluster_id", id="healed")
-        yield Words(id="empty")
+        yield Rows(RECOVERED_COLUMNS, self._window, key="cluster_id", id="recovered")
+        yield StyledText(id="empty")
 
     def on_mount(self) -> None:
         """Say that it may take a while."""
-        self.query_one("#head", Words).say([("Reading what healed …", "dim")])
-        self.listed.border_title = "Self-healed"
+        self.query_one("#head", StyledText).say([("Reading what recovered …", "dim")])
+        self.listed.border_title = "Recovered"
         self.listed.focus()
 
     def questions(self) -> dict[str, Ask]:
@@ -65,38 +65,38 @@ class HealedScreen(Listing):
         where = self.bar.text
 
         def read(inspector: Inspector) -> Reading:
-            return Reading(inspector.patterns.healed(where), inspector.now())
+            return Reading(inspector.patterns.recovered(where), inspector.now())
 
-        self.inspector_app.feed.once(self, "list", read)
+        self.inspector_app.reader.once(self, "list", read)
 
     def answered_list(self, reading: Reading) -> None:
         """Show it."""
         self._reading = reading
-        clusters = reading.healed.clusters
+        clusters = reading.recovered.clusters
         self.bar.types = tuple(sorted({*self.bar.types, *(row.event_type for row in clusters)}))
         if self.bar.text:
             self.bar.note(counted(len(clusters), "cluster"))
-        self.query_one("#head", Words).say(healing(reading.healed.total))
+        self.query_one("#head", StyledText).say(recovery(reading.recovered.total))
         empty = "" if clusters else "Nothing that failed was SYNCED later."
-        self.query_one("#empty", Words).say([(empty, "")])
+        self.query_one("#empty", StyledText).say([(empty, "")])
         self.query_one("#empty").display = bool(empty)
         self._arrange()
 
     def _arrange(self) -> None:
         if self._reading is None:
             return
-        name, sort = HEALED_SORTS[self._sort]
-        clusters = self._reading.healed.clusters
+        name, sort = RECOVERED_SORTS[self._sort]
+        clusters = self._reading.recovered.clusters
         self._window.hold(clusters if sort is None else sorted(clusters, key=sort))
         rows = self.listed
         rows.show(Context(self._reading.now, {}))
-        rows.border_title = f"Self-healed  {counted(len(clusters), 'cluster')} · by {name}"
+        rows.border_title = f"Recovered  {counted(len(clusters), 'cluster')} · by {name}"
         rows.border_subtitle = f"read at {moment(self._reading.now)[11:19]} · r reads again"
 
     def on_rows_opened(self, message: Rows.Opened) -> None:
         """Down into a cluster."""
         row: Any = self.listed.current
-        self.app.push_screen(EventsScreen(cluster_id=message.key, event_type=row.event_type))
+        self.inspector_app.open(ToEvents(cluster_id=message.key, event_type=row.event_type))
 
     def on_screen_resume(self) -> None:
         """In sight again: what was read stays, until it is asked for again."""
@@ -111,12 +111,12 @@ class HealedScreen(Listing):
 
     def action_sort(self) -> None:
         """The next order."""
-        self._sort = (self._sort + 1) % len(HEALED_SORTS)
+        self._sort = (self._sort + 1) % len(RECOVERED_SORTS)
         self._arrange()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """No marks here, no pane beside the list, and no way to where one is."""
-        absent = action in {"to_mark", "detail"} or parameters == ("healed",)
+        absent = action in {"to_mark", "detail"} or parameters == ("recovered",)
         return False if absent else super().check_action(action, parameters)
 
     def subject(self) -> tuple[str, int] | None:

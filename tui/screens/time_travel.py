@@ -8,7 +8,8 @@ from textual.widgets import Input
 
 from failaware.model import HOUR
 
-from ..store_reader import Journey
+from ..routes import ToChanges
+from ..store_reader import TimeTravelRequest
 from ..widgets.time_strip import TimeStrip, look
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 _IN_THE_PAST = {"step", "change", "play"}
 
 
-class Travelling(Screen[None]):
+class TimeTravelMixin(Screen[None]):
     """A screen that can be shown as of another moment."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -47,28 +48,29 @@ class Travelling(Screen[None]):
         """Show as of when all of this is, if it is not as of now."""
         strip, now = self.query_one(TimeStrip), self.inspector_app.moment
         if now.at is None:
-            self.inspector_app.feed.leave(strip)
+            self.inspector_app.reader.leave(strip)
         elif not strip.display:
-            self.inspector_app.feed.follow(strip, "course", look, live=True)
+            self.inspector_app.reader.follow(strip, "course", look, live=True)
         note = "   counting …" if now.busy else "   playing" if now.playing else ""
         strip.stands(now.at, note)
 
     def action_as_of(self) -> None:
         """Into the past, to the last full hour; or back to now."""
-        feed, moment = self.inspector_app.feed, self.inspector_app.moment
+        reader, moment = self.inspector_app.reader, self.inspector_app.moment
         moment.playing = False
-        feed.travel(Journey() if moment.at is not None else Journey((moment.now() - HOUR) // HOUR * HOUR))
+        at = None if moment.at is not None else (moment.now() - HOUR) // HOUR * HOUR
+        reader.travel(TimeTravelRequest(at))
 
     def action_step(self, hours: int) -> None:
         """So many hours on, to a full hour."""
         at = self.inspector_app.moment.at
         if at is not None:
             there = (-(-at // HOUR) if hours < 0 else at // HOUR) + hours
-            self.inspector_app.feed.travel(Journey(there * HOUR))
+            self.inspector_app.reader.travel(TimeTravelRequest(there * HOUR))
 
     def action_change(self, way: int) -> None:
         """To the next fact, or the one before."""
-        self.inspector_app.feed.travel(Journey(way=way))
+        self.inspector_app.reader.travel(TimeTravelRequest(way=way))
 
     def action_play(self) -> None:
         """Let time go on by itself, an hour a second, or hold it."""
@@ -77,10 +79,8 @@ class Travelling(Screen[None]):
 
     def action_what_changed(self) -> None:
         """Since one last looked."""
-        from .diff import DiffScreen  # which is a Level, and so a Travelling itself
-
-        self.app.push_screen(DiffScreen(self.inspector_app.last_look))
+        self.inspector_app.open(ToChanges(self.inspector_app.last_look))
 
     def on_time_strip_chosen(self, message: TimeStrip.Chosen) -> None:
         """Where the strip was clicked."""
-        self.inspector_app.feed.travel(Journey(message.at))
+        self.inspector_app.reader.travel(TimeTravelRequest(message.at))

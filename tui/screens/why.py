@@ -11,7 +11,7 @@ from failaware.read.inspector import Inspector
 from .. import documents
 from ..store_reader import Ask
 from ..widgets.text_view import TextView
-from .base import Level
+from .base import BaseScreen
 
 
 class Why(NamedTuple):
@@ -22,7 +22,7 @@ class Why(NamedTuple):
     now: int
 
 
-class WhyScreen(Level):
+class WhyScreen(BaseScreen):
     """The core's own explanation; nothing is derived here."""
 
     crumb = "why"
@@ -58,7 +58,7 @@ class WhyScreen(Level):
         """Show it, with the facts once they are there, and ask for them again when its numbers are others."""
         if self._why is None or why.found.checks != self._why.found.checks:
             self._facts = None
-            self.inspector_app.feed.once(
+            self.inspector_app.reader.once(
                 self, "facts", lambda inspector: inspector.explain(self._entity_name, facts=True)
             )
         self._why = why

@@ -12,7 +12,7 @@ from textual.widgets import Input
 from failaware.text import visible
 
 from ..filters import complete
-from .lines import Words
+from .lines import StyledText
 
 if TYPE_CHECKING:
     from textual.timer import Timer
@@ -61,7 +61,7 @@ class FilterBar(Vertical):
             yield Input(
                 self.text, placeholder="status:DEAD type:payment.* since:2h timeout", suggester=_Completion(self)
             )
-        yield Words(id="filter-note")
+        yield StyledText(id="filter-note")
 
     def on_mount(self) -> None:
         """Out of the way, unless there is a filter."""
@@ -84,7 +84,7 @@ class FilterBar(Vertical):
 
     def note(self, text: str, *, wrong: bool = False) -> None:
         """Say how many it lets through, or what is wrong."""
-        self.query_one("#filter-note", Words).say([(visible(text), "mark" if wrong else "dim")])
+        self.query_one("#filter-note", StyledText).say([(visible(text), "mark" if wrong else "dim")])
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Filter after a moment's rest."""

@@ -16,7 +16,7 @@ _AHEAD_US = 60_000_000
 _QUIET_US = 60_000_000
 
 
-class Words(Static):
+class StyledText(Static):
     """Harmless text in styles by meaning, painted anew when the theme changes."""
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
@@ -39,7 +39,7 @@ class Words(Static):
         self.update(Text.assemble(*((text, style(meaning, dark)) for text, meaning in self.parts)))
 
 
-class TopLine(Words):
+class TopLine(StyledText):
     """Breadcrumbs, the store, and whether it is live; a crumb that is clicked leads there."""
 
     def __init__(self) -> None:
@@ -90,7 +90,7 @@ class TopLine(Words):
             self.depth = depth
 
 
-class Count(Words, can_focus=False):
+class CounterTile(StyledText, can_focus=False):
     """One number with its name; a click asks for what it counts."""
 
     class Asked(Message):
@@ -164,7 +164,7 @@ def health_parts(health: Health, now: int) -> list[tuple[str, str]]:
     return parts
 
 
-class Course(Words):
+class Course(StyledText):
     """Failures by hour over the last day."""
 
     def tell(self, hours: list[int]) -> None:

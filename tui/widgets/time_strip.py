@@ -12,7 +12,7 @@ from failaware.read.inspector import Inspector
 from failaware.text import cells, cut, distance, moment, sparkline
 
 from ..messages import Answered
-from .lines import Words
+from .lines import StyledText
 
 ROWS = ("CRITICAL", "HIGH", "other")
 """Clusters by where they stand now; `other` have come to rest, or are of one event only."""
@@ -74,7 +74,7 @@ def bars(course: Course, scale: Scale, rows: Iterable[str]) -> dict[str, str]:
     return {name: line[place * scale.width : (place + 1) * scale.width] for place, name in enumerate(shown)}
 
 
-class TimeStrip(Words):
+class TimeStrip(StyledText):
     """Shown while one is in the past; a click goes to that hour."""
 
     class Chosen(Message):
@@ -103,7 +103,7 @@ class TimeStrip(Words):
         self._arrange()
 
     def on_answered(self, message: Answered) -> None:
-        """The history, as the feed knows it."""
+        """The history, as the reader knows it."""
         message.stop()
         if isinstance(message.answer, Course):
             self._course = message.answer

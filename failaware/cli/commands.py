@@ -1,0 +1,91 @@
+"""The table of commands, by group: the parser, the help, completion and the tests read it."""
+
+from importlib import import_module
+from typing import Any, NamedTuple
+
+
+class Command(NamedTuple):
+    """One command.
+
+    `read`: its output is for reading, so it takes --utc and --no-pager. `file`: its module in this folder, where that
+    is not named like the command.
+    """
+
+    name: str
+    help: str
+    read: bool = False
+    file: str = ""
+
+    @property
+    def module(self) -> str:
+        """The name of its module."""
+        return f"failaware.cli.{self.file or self.name}"
+
+    def load(self) -> Any:
+        """Its module, as docs/architecture.md describes it."""
+        return import_module(self.module)
+
+
+GROUPS: dict[str, tuple[Command, ...]] = {
+    "Look at failures": (
+        Command("health", "events by state, and what needs attention", read=True),
+        Command("severity", "unresolved events and clusters by severity", read=True),
+        Command("clusters", "groups of similar failures, worst first", read=True),
+        Command("cluster", "one cluster: why its severity, its hours, its events, an example", read=True),
+        Command("events", "events, newest first; takes a filter", read=True),
+        Command("event", "one event: payload, every attempt, decisions", read=True),
+        Command("attempt", "one attempt: its outcome, its traceback, the retry delay after it", read=True),
+        Command(
+            "explain", "each rule for an event or cluster: whether it holds, by which facts, since when", read=True
+        ),
+        Command("timeline", "failures by hour and cluster", read=True),
+        Command("recovered", "what failed and then succeeded without a decision, and at what cost", read=True),
+        Command("due", "the retries due within the hour, by minute; retry storms are marked", read=True),
+        Command("diff", "what is new, back, worse, better or gone between two moments", read=True),
+        Command("rejects", "input that could not be understood, and why not", read=True),
+        Command("tui", "the inspector: browse it all, live and read-only"),
+    ),
+    "Record and retry": (
+        Command("ingest", "record events from JSON Lines, CloudEvents, OpenTelemetry logs, JUnit reports"),
+        Command("exec", "run a program, retry it, and record its outcome"),
+        Command("run", "apply due events through your handlers"),
+    ),
+    "Decide": (
+        Command("requeue", "record the decision to try events again", file="decisions"),
+        Command("dismiss", "record the decision that events need nothing more", file="decisions"),
+        Command("erase", "remove an event's payload and errors that must not be kept"),
+    ),
+    "Tune": (
+        Command("policy", "the thresholds of the severity rules, and what each does", read=True),
+        Command("fingerprint", "the template of any text, and what of it counts as variable", read=True),
+        Command("rebuild", "derive everything again from the facts, by other rules if given"),
+    ),
+    "Keep the store": (
+        Command("init", "make a store; on PostgreSQL, roles for those who write and those who read"),
+        Command("verify", "prove facts and derivation intact; writes nothing", read=True),
+        Command("seal", "extend the hash chain over all facts and print its head, to be kept elsewhere"),
+        Command("export", "all facts as JSON Lines that restore takes back"),
+        Command("restore", "take an export back into a new store, all of it or nothing"),
+        Command("copy", "all facts into another store: a file into PostgreSQL, or back"),
+        Command("archive", "move old events that are settled to a file of their own"),
+    ),
+    "Learn failaware": (
+        Command("demo", "a store full of sample failures, alive, in the inspector"),
+        Command("seed", "fill a store with realistic sample data"),
+        Command("help", "a topic, such as filters or exit-status, or a command", read=True),
+        Command("completion", "the lines that make your shell complete failaware's words"),
+    ),
+}
+
+COMMANDS = {command.name: command for commands in GROUPS.values() for command in commands}
+
+
+def command_in(argv: list[str]) -> str | None:
+    """The command that the line names, if it is one: the first word that is no option and no option's value."""
+    words = iter(argv)
+    for word in words:
+        if word == "--db":
+            next(words, None)
+        elif not word.startswith("-"):
+            return word if word in COMMANDS else None
+    return None
