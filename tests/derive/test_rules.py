@@ -179,9 +179,9 @@ def test_a_policy_that_another_process_sets_holds_from_the_next_fact_on(history,
 def test_a_policy_is_kept_with_the_store(path, store):
     store.rebuild(POLICY)
     with Store.open(path) as again:
-        assert again.policy == POLICY
+        assert again.session.policy == POLICY
         again.rebuild()
-        assert again.policy == POLICY
+        assert again.session.policy == POLICY
 
 
 def test_a_dismissed_event_has_no_severity_and_does_not_keep_its_cluster_up(history, inspector, store):

@@ -173,7 +173,7 @@ class History:
             traceback = 'Traceback:\n  File "/srv/shop.py", line 3, in pay\n    x'
             error = {"type": "E", "message": "17", "traceback": traceback}
         line = json.dumps({"type": "a.x", "occurred_at": at, "error": error})
-        ingest_lines(self.store, [line.encode()], origin="elsewhere")
+        ingest_lines(self.store.session, [line.encode()], origin="elsewhere")
 
     def archive(self):
         """What is settled and older than now goes to a file of its own."""
