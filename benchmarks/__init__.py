@@ -1,1 +1,1 @@
-"""Measurements, no part of the test verdict. `python -m benchmarks` prints ratios against plain sqlite3 of one run."""
+"""Benchmarks, separate from the tests. `python -m benchmarks` compares failaware with plain sqlite3 in one run."""

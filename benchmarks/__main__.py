@@ -1,7 +1,7 @@
-"""Measures every goal of docs/performance.md beside the hand-written minimum and the peers, and prints one table.
+"""Measures every goal of docs/performance.md against the hand-written minimum and other queues, and prints one table.
 
-`python -m benchmarks` takes a few minutes; `--large` grows the store to 10,000,000 attempts, which takes many more.
-What is compared alternates within a run, and medians are printed: absolute figures drift, ratios stay.
+`python -m benchmarks` takes a few minutes; `--large` grows the store to 10,000,000 attempts, which takes much longer.
+Compared systems alternate within a run, and medians are printed: absolute figures drift, ratios are stable.
 """
 
 import argparse
@@ -14,12 +14,12 @@ from benchmarks.table import show
 PARTS = ("record", "work", "grow", "start", "postgres")
 
 
-def note(what, figures):
-    """Say what was just measured, while the rest still runs."""
-    said = "  ".join(
+def note(label, figures):
+    """Print figures to standard error while the rest still runs."""
+    text = "  ".join(
         f"{name} {value:,.2f}" if value < 100 else f"{name} {value:,.0f}" for name, value in figures.items()
     )
-    sys.stderr.write(f"{what:<28}{said}\n")
+    sys.stderr.write(f"{label:<28}{text}\n")
 
 
 def main():
@@ -40,7 +40,7 @@ def main():
         elif part == "grow":
             lines += growing.lines(args.rounds, note, 10_000_000 if args.large else 1_000_000)
         elif part == "postgres":
-            from benchmarks import on_postgres  # which needs a server, and its peers' drivers
+            from benchmarks import on_postgres  # needs a server and the other queues' drivers
 
             lines += on_postgres.lines(args.rounds, note)
         else:

@@ -1,8 +1,8 @@
-"""How well failures are grouped, beside simpler ways: `python -m benchmarks.grouping [CORPUS.csv[.gz] ...]`.
+"""Measures grouping accuracy, compared with simpler methods: `python -m benchmarks.grouping [CORPUS.csv[.gz] ...]`.
 
-A corpus has the columns family, label, type and message (or EventId and Content, as the LogHub samples have). Without
-one the project's own families are used. GA is the share of messages whose group is exactly the labelled one; FGA the
-harmonic mean of precision and recall over whole groups; apart the share of look-alike pairs that share no group.
+A corpus has the columns family, label, type and message (or EventId and Content, as the LogHub samples). Without
+one the project's own families are used. GA is the share of messages whose group equals the labeled one; FGA is the
+harmonic mean of precision and recall over whole groups; apart is the share of look-alike pairs with no group in common.
 Definitions: Jiang et al., "A Large-Scale Evaluation for Log Parsing Techniques", ISSTA 2024.
 """
 
@@ -18,14 +18,14 @@ from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
 
-from failaware.derive.grouping.groups import fingerprint
+from failaware.derive.grouping import fingerprint
 from tests.derive.families import Sample, raised, written
 
 Grouping = Callable[[Sequence[Sample]], list[Hashable]]
 
 
 class Score(NamedTuple):
-    """Shares from 0 to 1; see the module."""
+    """Shares from 0 to 1; see the module docstring."""
 
     ga: float
     fga: float
@@ -33,12 +33,12 @@ class Score(NamedTuple):
 
 
 def score(samples: Sequence[Sample], groups: Sequence[Hashable]) -> Score:
-    """Compare the groups that samples were put in (one a sample) with their labels."""
-    labelled, found = defaultdict(set), defaultdict(set)
+    """Compare the groups of samples, one per sample, with their labels."""
+    labeled, grouped = defaultdict(set), defaultdict(set)
     for index, (sample, group) in enumerate(zip(samples, groups, strict=True)):
-        labelled[sample.label].add(index)
-        found[group].add(index)
-    exact = [members for members in found.values() if members == labelled[samples[next(iter(members))].label]]
+        labeled[sample.label].add(index)
+        grouped[group].add(index)
+    exact = [members for members in grouped.values() if members == labeled[samples[next(iter(members))].label]]
     groups_of, labels_of = defaultdict(set), defaultdict(set)
     for sample, group in zip(samples, groups, strict=True):
         groups_of[sample.label].add(group)
@@ -46,13 +46,13 @@ def score(samples: Sequence[Sample], groups: Sequence[Hashable]) -> Score:
     pairs = [pair for labels in labels_of.values() for pair in combinations(sorted(labels), 2)]
     apart = sum(not groups_of[one] & groups_of[other] for one, other in pairs)
     return Score(
-        sum(map(len, exact)) / len(samples), 2 * len(exact) / (len(found) + len(labelled)), apart / (len(pairs) or 1)
+        sum(map(len, exact)) / len(samples), 2 * len(exact) / (len(grouped) + len(labeled)), apart / (len(pairs) or 1)
     )
 
 
 def by_fingerprint(samples: Iterable[Sample]) -> list[Hashable]:
-    """Ours: error type and template."""
-    for function in vars(fingerprint).values():  # each run starts as a new process would
+    """Group by failaware's fingerprint: error type and template."""
+    for function in vars(fingerprint).values():  # each run starts with empty caches
         if hasattr(function, "cache_clear"):
             function.cache_clear()
     return [(sample.error_type, fingerprint.template(sample.message, sample.error_type)) for sample in samples]
@@ -102,7 +102,7 @@ def _measured(samples: Sequence[Sample], grouping: Grouping) -> str:
 
 
 def main(paths: Sequence[str]) -> None:
-    """Print the table: for each corpus a line for each way of grouping."""
+    """Print a line for each corpus and method."""
     corpora = {Path(path).name: _read(Path(path)) for path in paths} or {
         "families, written": list(written()),
         "families, raised": list(raised()),
@@ -113,7 +113,7 @@ def main(paths: Sequence[str]) -> None:
             try:
                 print(f"{name[:26]:<26} {peer:<14} {_measured(samples, grouping)}", flush=True)
             except ImportError as missing:
-                print(f"{name[:26]:<26} {peer:<14} left out: {missing}")
+                print(f"{name[:26]:<26} {peer:<14} skipped: {missing}")
 
 
 if __name__ == "__main__":

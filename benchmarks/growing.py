@@ -1,4 +1,4 @@
-"""Goals 5 and 6: what a store costs as it grows, its size, and how quickly it is derived anew."""
+"""Goals 5 and 6: the costs and size of a growing store, and the speed of a rebuild."""
 
 import statistics
 import subprocess
@@ -14,7 +14,7 @@ from benchmarks.workloads import timed
 from failaware import Handlers, Inspector, Retry, Store, Worker
 
 SMALL = 100_000
-"""Attempts of the store that a large one is compared with."""
+"""Attempts of the small store in each comparison."""
 
 _REBUILD = """
 import sys, time
@@ -36,9 +36,9 @@ with Store.open(sys.argv[1], synchronous="NORMAL") as store:
     seal_all(store.session, now_us())
 for facts_only in (False, True):
     began = time.perf_counter()
-    found = verify(sys.argv[1], facts_only=facts_only)
-    assert not found.findings, found.findings
-    print(found.facts / (time.perf_counter() - began))
+    verification = verify(sys.argv[1], facts_only=facts_only)
+    assert not verification.findings, verification.findings
+    print(verification.facts / (time.perf_counter() - began))
 """
 _AS_OF = """
 import sys, time
@@ -60,7 +60,7 @@ past.move(past.at + HOUR)
 past.health()
 print(first, time.perf_counter() - began, hour / facts)
 """
-_PAGES = {  # filters of a page of events
+_PAGES = {  # filters for a page of events
     "all": "",
     "dead": "status:DEAD",
     "failed": "status:FAILED",
@@ -74,8 +74,8 @@ _PAGES = {  # filters of a page of events
 }
 
 
-def _apart(program, path):
-    """What a program says of a store, in a process of its own."""
+def _run(program, path):
+    """Run a program on a store in its own process; return the numbers it prints."""
     command = [sys.executable, "-c", program, str(path)]
     return [
         float(word) for word in subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.split()
@@ -83,18 +83,18 @@ def _apart(program, path):
 
 
 def _rebuilt(path, attempts):
-    """Derive the store anew: (attempts a second, peak memory in MB)."""
-    seconds, megabytes = _apart(_REBUILD, path)
+    """Rebuild the store; return attempts per second and peak memory in MB."""
+    seconds, megabytes = _run(_REBUILD, path)
     return attempts / seconds, megabytes
 
 
 def _history(path, rebuild_s):
-    """What verifying takes, and looking back."""
-    ((rate, facts_only), (first, on, share)) = _apart(_VERIFY, path), _apart(_AS_OF, path)
-    yield Line(6, "verify, in thousands of facts a second", rate / 1_000, 300.0, "k")
-    yield Line(6, "verify --facts-only, in thousands of facts a second", facts_only / 1_000, 300.0, "k")
-    yield Line(6, "the first answer as of a moment, beside a rebuild", first / rebuild_s, 3.0, most=True)
-    yield Line(6, "an hour on, beside its share of a rebuild", on / rebuild_s / share, 3.0, most=True)
+    """Yield the speed of verify and of time travel."""
+    ((rate, facts_only), (first, on, share)) = _run(_VERIFY, path), _run(_AS_OF, path)
+    yield Line(6, "verify, thousands of facts per second", rate / 1_000, 300.0, "k")
+    yield Line(6, "verify --facts-only, thousands of facts per second", facts_only / 1_000, 300.0, "k")
+    yield Line(6, "first answer as of a moment vs. a rebuild", first / rebuild_s, 3.0, most=True)
+    yield Line(6, "moving on by an hour vs. its share of a rebuild", on / rebuild_s / share, 3.0, most=True)
 
 
 def _median_us(action, times=15):
@@ -102,7 +102,7 @@ def _median_us(action, times=15):
 
 
 class _Grown:
-    """A store of a size, and what one does with it."""
+    """A store of a given size, and actions on it."""
 
     def __init__(self, path):
         self.store = Store.open(path, synchronous="NORMAL")
@@ -111,12 +111,12 @@ class _Grown:
         self.newest = self.inspector.events(limit=1)[0].event_id
 
     def record(self):
-        """A hundred events one by one."""
+        """Record a hundred events one by one."""
         for payload in payloads(100):
             self.store.record("job.1", payload)
 
     def work(self):
-        """A thousand events in batches, three in ten failing, into the largest clusters; none stays due."""
+        """Process a thousand events in batches, 30 % of attempts failing, in the largest clusters; none stays due."""
         self.store.record_many(("job.1", payload) for payload in payloads(1_000))
         handlers, fails = Handlers(), Failing()
 
@@ -127,14 +127,14 @@ class _Grown:
         Worker(self.store, handlers, batch=50).run(until_idle=True, patience=0)
 
     def refresh(self):
-        """What the inspector's first screen asks after a change."""
+        """Run the queries of the inspector's overview after a change."""
         self.inspector.health()
         self.inspector.severity()
         self.inspector.clusters(limit=50)
         self.inspector.events(limit=50)
 
     def slowest_page(self):
-        """The median of the slowest filtered page of 50, at the newest end and in the middle, in µs."""
+        """Return the slowest filtered page of 50, newest or in the middle: its median in µs, and which it is."""
         times = {}
         for name, words in _PAGES.items():
             where = words.format(cluster=self.cluster)
@@ -145,7 +145,7 @@ class _Grown:
         return max(times.values()), max(times, key=times.get)
 
     def queries(self):
-        """Median times in µs."""
+        """Return median times in µs."""
         return {
             "health": _median_us(self.inspector.health),
             "severity": _median_us(self.inspector.severity),
@@ -159,7 +159,7 @@ class _Grown:
 
 
 def growth(rounds, note, attempts):
-    """A store of SMALL attempts beside one of `attempts`."""
+    """Compare a store of SMALL attempts with one of `attempts`."""
     with tempfile.TemporaryDirectory() as folder:
         grown, rates, memory = [], [], []
         for size in (SMALL, attempts):
@@ -176,31 +176,31 @@ def growth(rounds, note, attempts):
             store.work()  # handlers, statements and pages are warm
         for _ in range(3 * rounds):
             for name in actions:
-                for store, found in zip(grown, costs[name], strict=True):
-                    found.append(timed(getattr(store, name)))
+                for store, seconds in zip(grown, costs[name], strict=True):
+                    seconds.append(timed(getattr(store, name)))
         for name in actions:
             small, large = map(statistics.median, costs[name])
             note(f"{name}, ms", {f"{SMALL:,}": 1_000 * small, f"{attempts:,}": 1_000 * large})
-            yield Line(5, f"{name}, {attempts:,} beside {SMALL:,} attempts", large / small, 1.3, most=True)
+            yield Line(5, f"{name}, {attempts:,} vs. {SMALL:,} attempts", large / small, 1.3, most=True)
         few, many = (store.queries() for store in grown)
         for name, took in many.items():
             note(f"{name}, µs", {f"{SMALL:,}": few[name], f"{attempts:,}": took})
             yield Line(5, f"{name} at {attempts:,} attempts", took / 1_000, 2.0, "ms", most=True)
             if attempts > 1_000_000:
-                yield Line(5, f"{name}, {attempts:,} beside {SMALL:,} attempts", took / few[name], 1.5, most=True)
+                yield Line(5, f"{name}, {attempts:,} vs. {SMALL:,} attempts", took / few[name], 1.5, most=True)
         took, which = grown[1].slowest_page()
         yield Line(5, f"slowest page of 50 ({which[0]})", took / 1_000, 1.0, "ms", most=True)
         yield Line(5, "poll for change", _median_us(grown[1].inspector.db.change_token, 999), 20.0, "µs", most=True)
         for store in grown:
             store.close()
         yield from _history(path, (attempts // 3 * 3) / rates[1])
-    yield Line(6, f"rebuild of {attempts:,}, in thousands of attempts a second", rates[1] / 1_000, 500.0, "k")
-    yield Line(6, f"rebuild, {attempts:,} beside {SMALL:,} attempts", rates[1] / rates[0], 0.8)
-    yield Line(6, f"rebuild, memory beside that of {SMALL:,}", memory[1] / memory[0], 1.3, most=True)
+    yield Line(6, f"rebuild of {attempts:,}, thousands of attempts per second", rates[1] / 1_000, 500.0, "k")
+    yield Line(6, f"rebuild, {attempts:,} vs. {SMALL:,} attempts", rates[1] / rates[0], 0.8)
+    yield Line(6, f"rebuild, memory vs. {SMALL:,}", memory[1] / memory[0], 1.3, most=True)
 
 
 def many_clusters(clusters=10_000):
-    """A store whose failures all differ."""
+    """Measure a store in which every failure has its own cluster."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "b.db"
         with Store.open(path, synchronous="NORMAL") as store:
@@ -214,11 +214,11 @@ def many_clusters(clusters=10_000):
             Worker(store, handlers, batch=500).run(until_idle=True, patience=0)
         with Inspector.open(path) as inspector:
             took = _median_us(lambda: inspector.clusters(limit=50)) / 1_000
-    yield Line(5, f"the worst of {clusters:,} clusters", took, 100.0, "ms", most=True)
+    yield Line(5, f"first page of {clusters:,} clusters", took, 100.0, "ms", most=True)
 
 
 def size(count=20_000):
-    """Bytes of a closed store beyond the payloads, per event with its good attempt, and per failure."""
+    """Measure the bytes of a closed store beyond the payloads, per succeeded event and per failure."""
     sizes, failures = [], 0
     for handler in (succeed, Failing()):
         with tempfile.TemporaryDirectory() as folder:
@@ -229,14 +229,12 @@ def size(count=20_000):
             sizes.append(ours.path.stat().st_size)
         failures = getattr(handler, "failures", 0)
     payload = sum(len(as_json(one)) for one in payloads(count))
-    yield Line(
-        5, "size of an event and its good attempt, beyond the payload", (sizes[0] - payload) / count, 100, "B", True
-    )
+    yield Line(5, "size of a succeeded event, beyond the payload", (sizes[0] - payload) / count, 100, "B", True)
     yield Line(5, "size of a failure with a known traceback", (sizes[1] - sizes[0]) / failures, 250, "B", True)
 
 
 def lines(rounds, note, attempts):
-    """All of them."""
+    """Yield every line of this module."""
     yield from size()
     yield from many_clusters()
     yield from growth(rounds, note, attempts)

@@ -1,7 +1,7 @@
-"""The inspector on a large store, beside an empty Textual app: `python -m benchmarks.inspector`.
+"""Measures the inspector on a large store against an empty Textual app: `python -m benchmarks.inspector`.
 
-Prints start, keys, refresh and memory. The store is made in a folder of its own, a million events in about a minute.
-Reads are timed on the Inspector, paints in the app under Textual's own test driver, start and memory in processes.
+Prints start, keys, refresh and memory. A store of a million events is made in a temporary folder in about a minute.
+Reads are timed on the Inspector, paints in the app under Textual's test driver, start and memory in processes.
 """
 
 import argparse
@@ -53,7 +53,7 @@ print(next(line for line in open("/proc/self/status") if line.startswith("VmRSS"
 
 
 def make(path, events):
-    """A store with three attempts an event, by plain inserts of facts and one rebuild."""
+    """Make a store with three attempts per event by plain inserts of facts and one rebuild."""
     facts(path, events)
     began = time.perf_counter()
     with Store.open(path, synchronous="NORMAL") as store:
@@ -62,11 +62,11 @@ def make(path, events):
 
 
 def facts(path, events, seed=7):
-    """The facts of that store, with nothing derived from them yet.
+    """Insert the facts of that store without deriving anything.
 
-    The third try comes after half a minute or some minutes, and fails in every seventh event with another error; every
-    hundredth event was requeued before it. The last fiftieth of them still wait for it, due in the two hours after
-    `_NOW`.
+    The third attempt comes after half a minute or more. In every seventh event it may fail with another error,
+    and every hundredth event is requeued before it. For the last fiftieth of the events it is due in the two hours
+    after `_NOW`.
     """
     Store.open(path).close()
     random.seed(seed)
@@ -74,28 +74,30 @@ def facts(path, events, seed=7):
     db.execute("PRAGMA synchronous = OFF")
     attempt = 0
     for first in range(1, events + 1, _BATCH):
-        rows, tries, decisions = [], [], []
+        rows, attempts, decisions = [], [], []
         for event in range(first, min(first + _BATCH, events + 1)):
             at = _START + event * 100_000
             kind = int(random.paretovariate(0.7)) % 400
             rows.append((event, f"job.{kind % 40}", f'{{"n":{event}}}', at, at))
-            end = random.random()
-            waits = event > events - events // 50
-            if event % 100 == 0 and not waits:
+            fraction = random.random()
+            retried_later = event > events - events // 50
+            if event % 100 == 0 and not retried_later:
                 decisions.append((event, "REQUEUE", 2, "ada", "again", at + 5000))
-            for no in range(1, 3 if waits else 4):
+            for no in range(1, 3 if retried_later else 4):
                 attempt += 1
-                failed = no < 3 or end < 0.3
-                step = (kind + 40) % 400 if no == 3 and event % 7 == 0 else kind
+                failed = no < 3 or fraction < 0.3
+                template = (kind + 40) % 400 if no == 3 and event % 7 == 0 else kind
                 error = (
-                    (f"Error{step % 7}", f"step {step} of host-{event % 50}.example failed") if failed else (None, None)
+                    (f"Error{template % 7}", f"step {template} of host-{event % 50}.example failed")
+                    if failed
+                    else (None, None)
                 )
                 retry = at + no * 1_000_000 if failed and no < 3 else None
-                if waits and no == 2:
-                    retry = _NOW + int(end * 2 * _HOUR)
+                if retried_later and no == 2:
+                    retry = _NOW + int(fraction * 2 * _HOUR)
                 outcome = "FAILED" if failed else "SYNCED"
                 began = at + no * 1000 if no < 3 else at + 30_000_000 + int(random.expovariate(1 / 120_000_000))
-                tries.append((attempt, event, no, outcome, *error, "w:1", began, began + 1000, retry, "retry"))
+                attempts.append((attempt, event, no, outcome, *error, "w:1", began, began + 1000, retry, "retry"))
         db.execute("BEGIN")
         db.executemany(
             "INSERT INTO event_log (event_id, event_type, event_payload, occurred_at, detected_at) "
@@ -105,7 +107,7 @@ def facts(path, events, seed=7):
         db.executemany(
             "INSERT INTO attempt_log (attempt_id, event_id, attempt_no, outcome, error_type, error_message, worker, "
             "started_at, finished_at, retry_at, because) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            tries,
+            attempts,
         )
         db.executemany(
             "INSERT INTO decision_log (event_id, decision, after_attempt, decided_by, reason, decided_at) "
@@ -117,7 +119,7 @@ def facts(path, events, seed=7):
 
 
 def median_ms(call, rounds=9):
-    """The median time of a call, in ms."""
+    """Return the median time of a call, in ms."""
     times = []
     for _ in range(rounds):
         began = time.perf_counter()
@@ -127,7 +129,7 @@ def median_ms(call, rounds=9):
 
 
 def reads(path):
-    """What the screens ask."""
+    """Time the queries of the screens."""
     with Inspector.open(path, clock=lambda: _NOW) as inspector:
         clusters = inspector.clusters(limit=1_000)
         large = max(clusters, key=lambda cluster: cluster.events).cluster_id
@@ -149,7 +151,7 @@ def reads(path):
             "count of status:DEAD": lambda: inspector.count_events("status:DEAD"),
             "one event": lambda: inspector.event(500_000),
             "explain the largest": lambda: inspector.explain(f"cluster/{large}"),
-            "course of one event": lambda: inspector.patterns.runs(500_003),
+            "runs of one event": lambda: inspector.patterns.runs(500_003),
             "impact of the largest": lambda: inspector.patterns.impact(large),
             "before and after the largest": lambda: inspector.patterns.transitions(large),
             "before and after the smallest": lambda: inspector.patterns.transitions(small),
@@ -161,7 +163,7 @@ def reads(path):
 
 
 async def paints(path):
-    """Keys and refreshes in the app: from the key to the end of the paint; and the time the screen's thread is busy."""
+    """Time keys until the end of their paint, and how long a refresh keeps the screen's thread busy."""
     from tui.app import InspectorApp
     from tui.screens.overview import Overview
     from tui.widgets.rows import Rows
@@ -196,10 +198,10 @@ async def paints(path):
 
 
 async def keys(pilot, key, times):
-    """The median time from a key to its paint (ms)."""
+    """Return the median time from a key to its paint, in ms."""
     from textual import events
 
-    found = []
+    milliseconds = []
     for _ in range(times):
         began = time.perf_counter()
         pilot.app.post_message(events.Key(key, None))
@@ -207,12 +209,12 @@ async def keys(pilot, key, times):
         pilot.app.screen.call_after_refresh(lambda target=target: target.done() or target.set_result(None))
         await target
         pilot.app.screen._compositor.render_strips()  # noqa: SLF001 - the paint itself
-        found.append((time.perf_counter() - began) * 1000)
-    return statistics.median(found)
+        milliseconds.append((time.perf_counter() - began) * 1000)
+    return statistics.median(milliseconds)
 
 
 def starts(path, rounds=7):
-    """First paint with data, beside an empty Textual app's first paint; and memory."""
+    """Measure the first paint with data and the memory, compared with an empty Textual app."""
     figures = {"empty": ([], []), "ours": ([], [])}
     for _ in range(rounds):
         for name, code in (("empty", _EMPTY), ("ours", _OURS)):
@@ -222,15 +224,15 @@ def starts(path, rounds=7):
             figures[name][0].append(time.perf_counter() - began)
             figures[name][1].append(int(out.stdout.split()[-1]) / 1024)
     empty, ours = (tuple(map(statistics.median, figures[name])) for name in ("empty", "ours"))
-    print(f"  start to data and out again: {ours[0]:.2f} s; empty app {empty[0]:.2f} s; {ours[0] - empty[0]:+.2f} s")
+    print(f"  start, first data, exit: {ours[0]:.2f} s; empty app {empty[0]:.2f} s; {ours[0] - empty[0]:+.2f} s")
     print(f"  memory: {ours[1]:.0f} MB; empty app {empty[1]:.0f} MB; {ours[1] - empty[1]:+.0f} MB")
 
 
 def main():
-    """Make the store, and measure."""
+    """Make the store and measure it."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--events", type=int, default=1_000_000)
-    parser.add_argument("--store", help="use this one, and make it if it is not there")
+    parser.add_argument("--store", help="use this store; make it if it does not exist")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         path = args.store or str(Path(folder) / "large.db")

@@ -1,4 +1,4 @@
-"""How many secrets and look-alikes masking gets right, and what it costs: `python -m benchmarks.masking`."""
+"""Measures how many secrets and look-alikes masking gets right, and its cost: `python -m benchmarks.masking`."""
 
 import json
 import time
@@ -28,19 +28,18 @@ def _microseconds(function, rounds=5_000):
 
 
 def main() -> None:
-    """Print how much of each part of the corpus is masked rightly, and what a text costs that holds no secret."""
+    """Print the share of each corpus file that is masked correctly, and the cost of a text without secrets."""
     for name in FILES:
         samples = secret_corpus.read(name)
-        right = sum(sample.is_right() for sample in samples)
-        print(f"{name}: {right} of {len(samples)} masked rightly, {right / len(samples):.1%}")
+        correct = sum(sample.is_right() for sample in samples)
+        print(f"{name}: {correct} of {len(samples)} masked correctly, {correct / len(samples):.1%}")
     masker = Masker()
     texts = [json.dumps(payload) for payload in PAYLOADS]
-    print(
-        f"a payload passed over: {_microseconds(lambda: [masker.may_hold(text) for text in texts]) / len(texts):.2f} µs"
-    )
-    print(f"a payload looked through, without a secret: {_microseconds(lambda: masker.mask_value(HINTED)):.2f} µs")
-    print(f"a message passed over: {_microseconds(lambda: masker.mask_text(MESSAGE)):.2f} µs")
-    print(f"a message looked through: {_microseconds(lambda: masker.mask_text(HINTED_MESSAGE)):.2f} µs")
+    took = _microseconds(lambda: [masker.may_hold(text) for text in texts]) / len(texts)
+    print(f"a payload without hints: {took:.2f} µs")
+    print(f"a payload with hints, without a secret: {_microseconds(lambda: masker.mask_value(HINTED)):.2f} µs")
+    print(f"a message without hints: {_microseconds(lambda: masker.mask_text(MESSAGE)):.2f} µs")
+    print(f"a message with hints, without a secret: {_microseconds(lambda: masker.mask_text(HINTED_MESSAGE)):.2f} µs")
     began = time.perf_counter()
     masker.mask_text("bearer " * 150_000)
     print(f"a hostile text of 1 MB: {time.perf_counter() - began:.1f} s")

@@ -1,7 +1,7 @@
-"""The least that anyone could write by hand on plain sqlite3 for the same work.
+"""A hand-written minimum on plain sqlite3 for the same work.
 
-No keys, limits, masking, guards or derivation: an event row and a state row with a due index; a committed lease for a
-batch, one transaction for its results, an attempt row with its traceback made by a walk over the frames.
+It has no keys, limits, masking, guards or derivation: an event row and a state row with a due index; a committed lease
+per batch, one transaction for its results, and an attempt row with a traceback made by a walk over the frames.
 """
 
 import json
@@ -15,7 +15,7 @@ BATCH = 50
 CHUNK = 1_000
 _SCHEMA = """
 CREATE TABLE event (id INTEGER PRIMARY KEY, type TEXT, payload TEXT, at INTEGER);
-CREATE TABLE state (id INTEGER PRIMARY KEY, status INTEGER, tries INTEGER, due INTEGER, lease INTEGER);
+CREATE TABLE state (id INTEGER PRIMARY KEY, status INTEGER, attempts INTEGER, due INTEGER, lease INTEGER);
 CREATE INDEX due ON state (due, id) WHERE status < 2;
 CREATE TABLE attempt (id INTEGER PRIMARY KEY, event INTEGER, no INTEGER, ok INTEGER, type TEXT, message TEXT,
                       traceback TEXT, began INTEGER, ended INTEGER);
@@ -31,7 +31,7 @@ _lines = {}
 
 
 def now():
-    """The time in µs."""
+    """Return the time in µs."""
     return time.time_ns() // 1_000
 
 
@@ -54,7 +54,7 @@ class Minimum:
         self.db.execute("COMMIT")
 
     def record_many(self, payloads):
-        """A thousand a transaction."""
+        """A thousand events per transaction."""
         rows = [(EVENT_TYPE, as_json(payload), now()) for payload in payloads]
         for start in range(0, len(rows), CHUNK):
             chunk = rows[start : start + CHUNK]
@@ -65,9 +65,9 @@ class Minimum:
             self.db.execute("COMMIT")
 
     def work(self, handler):
-        """Lease 50, run them outside any transaction, write what happened in one."""
+        """Lease 50 events, run them outside any transaction, write the results in one."""
         while batch := self._claim():
-            self._settle([self._try(handler, *row) for row in batch])
+            self._write([self._attempt(handler, *row) for row in batch])
 
     def _claim(self):
         at = now()
@@ -76,23 +76,25 @@ class Minimum:
         self.db.execute("COMMIT")
         marks = ",".join("?" * len(ids))
         return self.db.execute(
-            f"SELECT e.id, e.payload, s.tries FROM event e JOIN state s ON s.id = e.id WHERE e.id IN ({marks})", ids
+            f"SELECT e.id, e.payload, s.attempts FROM event e JOIN state s ON s.id = e.id WHERE e.id IN ({marks})", ids
         ).fetchall()
 
-    def _try(self, handler, event, payload, tries):
+    def _attempt(self, handler, event, payload, attempts):
         began, error = now(), None
         try:
             handler(json.loads(payload))
-        except Exception as raised:  # noqa: BLE001 - whatever it is, it is the failure
+        except Exception as raised:  # noqa: BLE001 - any exception is a failure
             error = raised
-        said = (None, None, None) if error is None else (type(error).__name__, str(error), walked(error))
-        return (event, tries + 1, int(error is None), *said, began, now())
+        description = (
+            (None, None, None) if error is None else (type(error).__name__, str(error), format_traceback(error))
+        )
+        return (event, attempts + 1, int(error is None), *description, began, now())
 
-    def _settle(self, attempts):
+    def _write(self, attempts):
         self.db.execute("BEGIN IMMEDIATE")
         self.db.executemany(_ATTEMPT, attempts)
         self.db.executemany(
-            "UPDATE state SET status = ?, tries = ?, due = ?, lease = 0 WHERE id = ?",
+            "UPDATE state SET status = ?, attempts = ?, due = ?, lease = 0 WHERE id = ?",
             [(2 if row[2] else 1, row[1], row[7], row[0]) for row in attempts],
         )
         self.db.execute("COMMIT")
@@ -102,8 +104,8 @@ class Minimum:
         self.db.close()
 
 
-def walked(error):
-    """The text of a traceback, with the source lines kept by place: far cheaper than the traceback module."""
+def format_traceback(error):
+    """Format a traceback, with cached source lines: far cheaper than the traceback module."""
     parts = ["Traceback (most recent call last):\n"]
     current = error.__traceback__
     while current is not None:

@@ -1,8 +1,8 @@
-"""PostgreSQL: failaware beside hand-written psycopg, pgqueuer and procrastinate, all on one server, in one run.
+"""PostgreSQL: failaware, hand-written psycopg, pgqueuer and procrastinate on one server, in one run.
 
 The server comes from the wheel that the tests use, with its default settings: fsync and synchronous_commit are on.
 pgqueuer works in batches of 100 and keeps the traceback of a job's last failure; procrastinate keeps no error. The
-hand-written minimum is that of SQLite, in psycopg's words.
+hand-written minimum is the one for SQLite, written for psycopg.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from functools import partial
 
 import psycopg
 
-from benchmarks.minimum import walked
+from benchmarks.minimum import format_traceback
 from benchmarks.ours import Ours
 from benchmarks.table import Line
 from benchmarks.work import EVENT_TYPE, as_json
@@ -25,7 +25,7 @@ BATCH = 50
 _schemas = itertools.count(1)
 _SCHEMA = """
 CREATE TABLE event (id bigint PRIMARY KEY, type text, payload text, at bigint);
-CREATE TABLE state (id bigint PRIMARY KEY, status int, tries int, due bigint, lease bigint);
+CREATE TABLE state (id bigint PRIMARY KEY, status int, attempts int, due bigint, lease bigint);
 CREATE INDEX due ON state (due, id) WHERE status < 2;
 CREATE TABLE attempt (id bigserial PRIMARY KEY, event bigint, no int, ok int, type text, message text, traceback text,
                       began bigint, ended bigint);
@@ -37,8 +37,8 @@ _RECORD = (
 )
 _CLAIM = (
     "WITH c AS (UPDATE state SET lease = %(until)s WHERE id IN (SELECT id FROM state WHERE status < 2 "
-    "AND due <= %(at)s AND lease < %(at)s ORDER BY due LIMIT %(batch)s FOR UPDATE SKIP LOCKED) RETURNING id, tries) "
-    "SELECT e.id, e.payload, c.tries FROM c JOIN event e ON e.id = c.id"
+    "AND due <= %(at)s AND lease < %(at)s ORDER BY due LIMIT %(batch)s FOR UPDATE SKIP LOCKED) RETURNING id, attempts) "
+    "SELECT e.id, e.payload, c.attempts FROM c JOIN event e ON e.id = c.id"
 )
 _ATTEMPT = (
     "INSERT INTO attempt (event, no, ok, type, message, traceback, began, ended) "
@@ -47,7 +47,7 @@ _ATTEMPT = (
 
 
 class OnPostgres:
-    """A system in a schema of its own."""
+    """A system in its own schema."""
 
     def __init__(self, server, synchronous):
         schema, commit = f"b{next(_schemas)}", {"FULL": "on", "NORMAL": "off"}[synchronous]
@@ -60,7 +60,7 @@ class OnPostgres:
 
 
 class Plain(OnPostgres):
-    """One INSERT, or one COPY: what the rows of the events alone cost."""
+    """Hand-written psycopg: one INSERT per event, or one COPY."""
 
     def __init__(self, server, _folder, synchronous):
         super().__init__(server, synchronous)
@@ -84,7 +84,7 @@ class Plain(OnPostgres):
             cursor.execute("SELECT setval('ids', %s)", (len(rows),))
 
     def work(self, handler):
-        """Lease 50, run them outside any transaction, write what happened in one."""
+        """Lease 50 events, run them outside any transaction, write the results in one."""
         import json
 
         from benchmarks.minimum import now
@@ -94,20 +94,22 @@ class Plain(OnPostgres):
             batch = self.db.execute(_CLAIM, {"until": at + 60_000_000, "at": at, "batch": BATCH}).fetchall()
             if not batch:
                 return
-            tried = []
-            for event, payload, tries in batch:
+            results = []
+            for event, payload, attempts in batch:
                 began, error = now(), None
                 try:
                     handler(json.loads(payload))
-                except Exception as raised:  # noqa: BLE001 - whatever it is, it is the failure
+                except Exception as raised:  # noqa: BLE001 - any exception is a failure
                     error = raised
-                said = (None, None, None) if error is None else (type(error).__name__, str(error), walked(error))
-                tried.append((event, tries + 1, int(error is None), *said, began, now()))
-            states = [(2 if row[2] else 1, row[1], row[7], row[0]) for row in tried]
+                description = (
+                    (None, None, None) if error is None else (type(error).__name__, str(error), format_traceback(error))
+                )
+                results.append((event, attempts + 1, int(error is None), *description, began, now()))
+            states = [(2 if row[2] else 1, row[1], row[7], row[0]) for row in results]
             with self.db.transaction(), self.db.cursor() as cursor:
-                cursor.executemany(_ATTEMPT, tried)
+                cursor.executemany(_ATTEMPT, results)
                 cursor.executemany(
-                    "UPDATE state SET status = %s, tries = %s, due = %s, lease = 0 WHERE id = %s", states
+                    "UPDATE state SET status = %s, attempts = %s, due = %s, lease = 0 WHERE id = %s", states
                 )
 
     def close(self):
@@ -116,7 +118,7 @@ class Plain(OnPostgres):
 
 
 class Copied:
-    """The rows that failaware makes of the same events, into the same tables, by COPY in one transaction."""
+    """COPY of the rows that failaware writes for the same events, into the same tables, in one transaction."""
 
     def __init__(self, server, _folder, synchronous):
         from failaware import Store
@@ -157,7 +159,7 @@ class OursOnPostgres(Ours, OnPostgres):
 
 
 class PgQueuer(OnPostgres):
-    """pgqueuer on asyncpg, its quickest driver, with batches of 100; what fails is retried at once."""
+    """pgqueuer on asyncpg, its quickest driver, with batches of 100 and immediate retries."""
 
     def __init__(self, server, _folder, synchronous):
         super().__init__(server, synchronous)
@@ -182,14 +184,14 @@ class PgQueuer(OnPostgres):
         self.runner.run(self.queries.enqueue(EVENT_TYPE, as_json(payload).encode()))
 
     def record_many(self, payloads):
-        """Enqueue them a thousand at a time, which is its bulk."""
+        """Enqueue a thousand at a time."""
         rows = [as_json(payload).encode() for payload in payloads]
         for start in range(0, len(rows), 1_000):
             chunk = rows[start : start + 1_000]
             self.runner.run(self.queries.enqueue([EVENT_TYPE] * len(chunk), chunk, [0] * len(chunk)))
 
     def work(self, handler):
-        """Its queue manager, until nothing is left."""
+        """Run its queue manager until no job is left."""
         self.runner.run(self._work(handler))
 
     async def _work(self, handler):
@@ -207,7 +209,7 @@ class PgQueuer(OnPostgres):
                 try:
                     handler(json.loads(job.payload))
                 except Exception as error:
-                    raise RetryRequested(delay=timedelta(0), reason=walked(error)) from error
+                    raise RetryRequested(delay=timedelta(0), reason=format_traceback(error)) from error
 
             await manager.run(batch_size=100, mode=QueueExecutionMode.drain)
 
@@ -218,7 +220,7 @@ class PgQueuer(OnPostgres):
 
 
 class Procrastinate(OnPostgres):
-    """procrastinate, synchronous connector to defer, its worker to run; what fails is retried at once."""
+    """procrastinate with immediate retries."""
 
     def __init__(self, server, _folder, synchronous):
         super().__init__(server, synchronous)
@@ -245,13 +247,13 @@ class Procrastinate(OnPostgres):
         self.runner.run(self.task.defer_async(payload=payload))
 
     def record_many(self, payloads):
-        """Defer them a thousand at a time."""
+        """Defer a thousand at a time."""
         rows = [{"payload": payload} for payload in payloads]
         for start in range(0, len(rows), 1_000):
             self.runner.run(self.task.batch_defer_async(*rows[start : start + 1_000]))
 
     def work(self, handler):
-        """Its worker, until nothing is left."""
+        """Run its worker until no job is left."""
         self.handler = handler
         self.runner.run(self.app.run_worker_async(wait=False, install_signal_handlers=False, listen_notify=False))
 
@@ -266,29 +268,29 @@ _BULK, _QUICK, _ONE, _SLOW = 50_000, 10_000, 1_000, 400  # events; procrastinate
 
 
 def lines(rounds, note):
-    """All of them, with synchronous commit."""
+    """Yield every line of this module, with synchronous commit."""
     with a_server(fsync="on", full_page_writes="on") as server:
         systems = {name: partial(system, server) for name, system in SYSTEMS.items()}
 
-        def compared(what, case, among=systems):
+        def compared(label, case, among=systems):
             rates = alternate({name: case(name, system) for name, system in among.items()}, rounds)
-            note(f"PostgreSQL, {what}", rates)
+            note(f"PostgreSQL, {label}", rates)
             return rates
 
-        def few(name, count):
+        def count_for(name, count):
             return _SLOW if name == "procrastinate" else count
 
         one = compared("record", lambda _name, system: one_by_one(system, "FULL", _ONE))
         copied = {"COPY": partial(Copied, server), **systems}
-        many = compared("bulk", lambda name, system: bulk(system, few(name, _BULK)), copied)
-        good = compared("process", lambda name, system: process(system, "FULL", few(name, _QUICK)))
+        many = compared("bulk", lambda name, system: bulk(system, count_for(name, _BULK)), copied)
+        good = compared("process", lambda name, system: process(system, "FULL", count_for(name, _QUICK)))
         bad = compared(
-            "process, failing", lambda name, system: process(system, "FULL", few(name, _QUICK // 2), failing=True)
+            "process, failing", lambda name, system: process(system, "FULL", count_for(name, _QUICK // 2), failing=True)
         )
-    yield Line(8, "PostgreSQL: record, beside a plain INSERT", one["failaware"] / one["psycopg"], 0.8)
-    yield Line(8, "PostgreSQL: record, beside pgqueuer", one["failaware"] / one["pgqueuer"], 1.0)
-    yield Line(8, "PostgreSQL: bulk, beside COPY of the same rows", many["failaware"] / many["COPY"], 0.6)
-    yield Line(8, "PostgreSQL: process, beside psycopg by hand", good["failaware"] / good["psycopg"], 0.5)
-    yield Line(8, "PostgreSQL: process, beside pgqueuer", good["failaware"] / good["pgqueuer"], 2.0)
-    yield Line(8, "PostgreSQL: 30 % failing, beside pgqueuer", bad["failaware"] / bad["pgqueuer"], 3.0)
-    yield Line(8, "PostgreSQL: process, beside procrastinate", good["failaware"] / good["procrastinate"], 10.0)
+    yield Line(8, "PostgreSQL: record vs. a plain INSERT", one["failaware"] / one["psycopg"], 0.8)
+    yield Line(8, "PostgreSQL: record vs. pgqueuer", one["failaware"] / one["pgqueuer"], 1.0)
+    yield Line(8, "PostgreSQL: bulk vs. COPY of the same rows", many["failaware"] / many["COPY"], 0.6)
+    yield Line(8, "PostgreSQL: process vs. psycopg by hand", good["failaware"] / good["psycopg"], 0.5)
+    yield Line(8, "PostgreSQL: process vs. pgqueuer", good["failaware"] / good["pgqueuer"], 2.0)
+    yield Line(8, "PostgreSQL: 30 % failing vs. pgqueuer", bad["failaware"] / bad["pgqueuer"], 3.0)
+    yield Line(8, "PostgreSQL: process vs. procrastinate", good["failaware"] / good["procrastinate"], 10.0)

@@ -1,4 +1,4 @@
-"""failaware at the same work, with its default settings."""
+"""failaware with its default settings."""
 
 from benchmarks.work import EVENT_TYPE
 from failaware import Handlers, Retry, Store, Worker
@@ -20,7 +20,7 @@ class Ours:
         self.store.record_many((EVENT_TYPE, payload) for payload in payloads)
 
     def work(self, handler):
-        """A worker with one hand; retries at once, for ever."""
+        """One worker with one handler at a time; retries immediately, up to 1,000 attempts."""
         handlers = Handlers()
         handlers.on("*", retry=Retry(max_attempts=1_000, base=0))(lambda event: handler(event.payload))
         Worker(self.store, handlers).run(until_idle=True)

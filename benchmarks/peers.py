@@ -1,7 +1,7 @@
-"""Other Python queues on SQLite, at the same work: huey, litequeue, persist-queue (requirements-bench.txt).
+"""Other Python queues on SQLite: huey, litequeue, persist-queue (requirements-bench.txt).
 
-huey deletes a task before it runs it and keeps one error a task. litequeue and persist-queue keep no error at all, and
-have no worker: the loop here is theirs. Each gets the durability that is asked for.
+huey deletes a task before it runs it and keeps one error per task. litequeue and persist-queue keep no error and have
+no worker, so the loop is here. Each runs with the requested durability.
 """
 
 import json
@@ -14,7 +14,7 @@ _SYNCHRONOUS = "PRAGMA synchronous = {}"
 
 
 class Huey:
-    """Tasks with retries at once."""
+    """Tasks with immediate retries."""
 
     def __init__(self, folder, synchronous):
         from huey import SqliteHuey
@@ -33,12 +33,12 @@ class Huey:
         self._task(payload)
 
     def record_many(self, payloads):
-        """There is no bulk: one after the other, in one transaction of SQLite would not be its own way."""
+        """One after the other; it has no bulk call."""
         for payload in payloads:
             self._task(payload)
 
     def work(self, handler):
-        """What its consumer does, without its threads and sleeps."""
+        """Do what its consumer does, without threads and sleeps."""
         self._handler = handler
         while (task := self.huey.dequeue()) is not None:
             self.huey.execute(task)
@@ -68,11 +68,11 @@ class LiteQueue:
                 self.queue.put(as_json(payload))
 
     def work(self, handler):
-        """Pop, handle, done; what fails is put back."""
+        """Pop, handle, done; failed messages are put back."""
         while (message := self.queue.pop()) is not None:
             try:
                 handler(json.loads(message.data))
-            except Exception:  # noqa: BLE001 - whatever it is, it is the failure
+            except Exception:  # noqa: BLE001 - any exception is a failure
                 self.queue.retry(message.message_id)
             else:
                 self.queue.done(message.message_id)
@@ -91,19 +91,19 @@ class PersistQueue:
 
         self._empty = persistqueue.Empty
         self.queue = persistqueue.SQLiteAckQueue(str(folder / "persist"), timeout=30, auto_resume=False)
-        self.queue._conn.execute(_SYNCHRONOUS.format(synchronous))  # noqa: SLF001 - it has no setting for it
+        self.queue._conn.execute(_SYNCHRONOUS.format(synchronous))  # noqa: SLF001 - it has no setting for this
 
     def record(self, payload):
         """Put one item."""
         self.queue.put(payload)
 
     def record_many(self, payloads):
-        """There is no bulk."""
+        """One after the other; it has no bulk call."""
         for payload in payloads:
             self.queue.put(payload)
 
     def work(self, handler):
-        """Get, handle, acknowledge; what fails is put back."""
+        """Get, handle, acknowledge; failed messages are put back."""
         while True:
             try:
                 item = self.queue.get(block=False, raw=True)
@@ -111,7 +111,7 @@ class PersistQueue:
                 return
             try:
                 handler(item["data"])
-            except Exception:  # noqa: BLE001 - whatever it is, it is the failure
+            except Exception:  # noqa: BLE001 - any exception is a failure
                 self.queue.nack(id=item["pqid"])
             else:
                 self.queue.ack(id=item["pqid"])

@@ -1,6 +1,6 @@
 """One of several producers: `python -m benchmarks.producer SYSTEM FOLDER SYNCHRONOUS COUNT START NUMBER`.
 
-Records COUNT events from the moment START on, and prints when it ended and how long each took, in seconds, as JSON.
+Records COUNT events, beginning at the time START, and prints the time it ended and each duration in seconds as JSON.
 """
 
 import json
@@ -14,7 +14,7 @@ from benchmarks.workloads import timed
 
 
 def main():
-    """Record them."""
+    """Record the events."""
     name, folder, synchronous, count, start, number = sys.argv[1:]
     system = SYSTEMS[name](Path(folder), synchronous)
     given = list(payloads(int(count), first=int(number) * int(count)))

@@ -1,4 +1,4 @@
-"""Goal 7: how long it takes to start."""
+"""Goal 7: start-up time."""
 
 import os
 import pty
@@ -14,9 +14,9 @@ from failaware import Store
 
 
 def _environment(folder):
-    """Compiled modules are kept, as where a package is installed, whatever is set here."""
-    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    return {**kept, "PYTHONPYCACHEPREFIX": str(Path(folder) / "compiled")}
+    """Return an environment in which compiled modules are cached, as for an installed package."""
+    variables = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**variables, "PYTHONPYCACHEPREFIX": str(Path(folder) / "compiled")}
 
 
 def _run(environment, *words):
@@ -24,7 +24,7 @@ def _run(environment, *words):
 
 
 def _run_on_a_terminal(environment, *words):
-    """With a terminal as its output, so that rich draws."""
+    """Run with a terminal as standard output, so rich is used."""
     ours, its = pty.openpty()
     process = subprocess.Popen([sys.executable, *words], stdout=its, stderr=its, env=environment)
     os.close(its)
@@ -39,7 +39,7 @@ def _run_on_a_terminal(environment, *words):
 
 
 def lines(rounds, note):
-    """Each start beside bare Python, alternating."""
+    """Yield each start-up time compared with bare Python, alternating."""
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "b.db")
         with Store.open(path) as store:
@@ -53,12 +53,12 @@ def lines(rounds, note):
             "health, rich": lambda: _run_on_a_terminal(environment, *health),
         }
         for case in cases.values():
-            case()  # compiles what it needs
+            case()  # compile modules first
         times = {name: [] for name in cases}
         for _ in range(4 * rounds + 1):
             for name, case in cases.items():
                 times[name].append(1_000 * timed(case))
-    medians = {name: statistics.median(found) for name, found in times.items()}
+    medians = {name: statistics.median(measured) for name, measured in times.items()}
     note("start, ms", medians)
     for name, bound in (("import failaware", 2.5), ("health --json", 4.5), ("health, rich", 8.0)):
-        yield Line(7, f"{name}, beside bare Python", medians[name] / medians["bare Python"], bound, most=True)
+        yield Line(7, f"{name} vs. bare Python", medians[name] / medians["bare Python"], bound, most=True)

@@ -1,4 +1,4 @@
-"""The systems that are compared, by name."""
+"""The compared systems by name."""
 
 from benchmarks.minimum import Minimum
 from benchmarks.ours import Ours

@@ -1,13 +1,13 @@
-"""One line a goal: what was measured, what it is to be, and whether it is."""
+"""The table of goals: the measured value, the bound, and whether it is met."""
 
 from typing import NamedTuple
 
 
 class Line(NamedTuple):
-    """One goal as measured. `bound` is the least value, or with `most` the greatest; None: nothing is measured yet."""
+    """One goal. `bound` is the smallest allowed value, or with `most` the largest. `measured` may be None."""
 
     goal: int
-    what: str
+    label: str
     measured: float | None
     bound: float
     unit: str = "×"
@@ -23,11 +23,11 @@ class Line(NamedTuple):
 
 def show(lines):
     """The table as text."""
-    rows = [("goal", "what", "measured", "to be", "verdict")]
+    rows = [("goal", "what", "measured", "bound", "verdict")]
     for line in lines:
         sign = "≤" if line.most else "≥"
         measured = "–" if line.measured is None else f"{_number(line.measured)} {line.unit}"
-        rows.append((str(line.goal), line.what, measured, f"{sign} {_number(line.bound)} {line.unit}", line.verdict))
+        rows.append((str(line.goal), line.label, measured, f"{sign} {_number(line.bound)} {line.unit}", line.verdict))
     widths = [max(len(row[column]) for row in rows) for column in range(5)]
     text = []
     for row in rows:

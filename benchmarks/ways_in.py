@@ -1,4 +1,4 @@
-"""What the ways in cost: a block that succeeds, a record that is logged, and a file of lines by its length.
+"""Measures integrations: a successful `attempt` block, a logged error, and a file of lines by its length.
 
 python -m benchmarks.ways_in [LINES]
 """
@@ -19,7 +19,7 @@ ROUNDS = 2_000
 
 
 def lines(path, count):
-    """A file of lines with keys, each fiftieth with a failure."""
+    """Write a file of lines with keys, every fiftieth with a failure."""
     with path.open("w") as file:
         for n in range(count):
             line = {"type": f"order.import{n % 7}", "payload": {"order": n, "items": [1, 2, 3], "name": "Jane Roe"}}
@@ -30,7 +30,7 @@ def lines(path, count):
 
 
 def ingest(folder, count):
-    """Lines a second, and the largest size of the process in MB, for a first reading and for a second one."""
+    """Return lines per second and peak memory in MB, for a first and a second reading."""
     file = folder / f"{count}.jsonl"
     lines(file, count)
     figures = []
@@ -44,7 +44,7 @@ def ingest(folder, count):
 
 
 def succeed(store):
-    """Microseconds of a block that succeeds."""
+    """Return the microseconds of a successful block."""
     began = time.perf_counter()
     for n in range(ROUNDS):
         with store.attempt("billing.sync", {"n": n}):
@@ -53,7 +53,7 @@ def succeed(store):
 
 
 def log(store):
-    """Microseconds of a logged error, as the program feels it."""
+    """Return the microseconds of a logged error in the calling thread."""
     handler, logger = FailureHandler(store, capacity=ROUNDS), logging.getLogger("benchmarks")
     logger.addHandler(handler)
     logger.propagate = False
@@ -71,7 +71,7 @@ def main():
         folder = Path(name)
         for synchronous in ("FULL", "NORMAL"):
             with Store.open(folder / f"{synchronous}.db", synchronous=synchronous) as store:
-                print(f"a block that succeeds, {synchronous:<6} {succeed(store):>9.0f} µs")
+                print(f"a successful block, {synchronous:<6}    {succeed(store):>9.0f} µs")
         with Store.open(folder / "log.db", synchronous="NORMAL") as store:
             print(f"a logged error               {log(store):>9.0f} µs")
         for count in (most // 10, most):

@@ -1,4 +1,4 @@
-"""The same work for everyone: what is recorded, the handlers that succeed or fail, and how a store is used."""
+"""The workload of every system: payloads, handlers that succeed or fail, and the interface."""
 
 import json
 from collections import Counter
@@ -6,13 +6,13 @@ from typing import Protocol
 
 EVENT_TYPE = "payment.capture"
 FAILS = 0.3
-"""The part of the attempts that fails, where they do; an event fails again until it succeeds."""
+"""The share of attempts that fail in workloads with failures; each event is retried until it succeeds."""
 
 PAYLOAD_BYTES = 200
 
 
 class System(Protocol):
-    """Whoever can record and apply: the minimum, a peer, or failaware. Opened by `System(folder, synchronous)`."""
+    """A system that records and processes events. Opened by `System(folder, synchronous)`."""
 
     def record(self, payload):
         """Record one event; durable when it returns."""
@@ -21,10 +21,10 @@ class System(Protocol):
         """Record them in bulk; durable when it returns."""
 
     def work(self, handler):
-        """Call handler(payload) for all that is due, and again for what failed, until nothing is left."""
+        """Call handler(payload) for every due event, and again for failed ones, until none is left."""
 
     def close(self):
-        """Close whatever is open."""
+        """Close its connections."""
 
 
 def payloads(count, first=0):
@@ -40,35 +40,35 @@ def as_json(payload):
 
 
 def succeed(_payload):
-    """The handler of which every attempt succeeds."""
+    """A handler that always succeeds."""
 
 
 class Failing:
-    """A handler of which 30 % of the attempts fail, five frames deep; counts both kinds."""
+    """A handler that fails in 30 % of its attempts, five frames deep, and counts attempts and failures."""
 
     def __init__(self):
-        self.tries = Counter()
+        self.attempts = Counter()
         self.failures = 0
 
     def __call__(self, payload):
         n = payload["n"]
-        self.tries[n] += 1
-        if (n * 7919 + self.tries[n] * 104_729) % 1_000 < 1_000 * FAILS:
+        self.attempts[n] += 1
+        if (n * 7919 + self.attempts[n] * 104_729) % 1_000 < 1_000 * FAILS:
             self.failures += 1
-            _validate(n, self.tries[n])
+            _validate(n, self.attempts[n])
 
 
-def _validate(n, tries):
-    _connect(n, tries)
+def _validate(n, attempt):
+    _connect(n, attempt)
 
 
-def _connect(n, tries):
-    _send(n, tries)
+def _connect(n, attempt):
+    _send(n, attempt)
 
 
-def _send(n, tries):
-    _refused(n, tries)
+def _send(n, attempt):
+    _refused(n, attempt)
 
 
-def _refused(n, tries):
-    raise ConnectionError(f"gateway {n % 4} refused order {n + tries} after {n % 97} ms")
+def _refused(n, attempt):
+    raise ConnectionError(f"gateway {n % 4} refused order {n + attempt} after {n % 97} ms")

@@ -1,4 +1,4 @@
-"""Goal 3: processing, with handlers that succeed or fail, and how soon an idle worker begins."""
+"""Goal 3: processing with handlers that succeed or fail, and how quickly an idle worker starts."""
 
 import os
 import signal
@@ -26,7 +26,7 @@ _QUICK, _SLOW = 10_000, 2_000  # events, for systems that process more or less t
 
 
 def throughput(rounds, note):
-    """Events processed to the end, beside the minimum and the peers."""
+    """Yield the rates of processed events, compared with the minimum and the other queues."""
     rates = {}
     for failing in (False, True):
         for synchronous in ("NORMAL", "FULL"):
@@ -45,24 +45,24 @@ def throughput(rounds, note):
         rates[key] for key in ((False, "NORMAL"), (True, "NORMAL"), (False, "FULL"), (True, "FULL"))
     )
     best = max(rate for name, rate in good.items() if name not in ("minimum", "failaware"))
-    yield Line(3, "process, NORMAL, beside the minimum", good["failaware"] / good["minimum"], 0.6)
-    yield Line(3, "process, NORMAL, beside the best peer", good["failaware"] / best, 3.0)
-    yield Line(3, "process, FULL, beside the minimum", good_full["failaware"] / good_full["minimum"], 0.6)
-    yield Line(3, "process, FULL, beside huey", good_full["failaware"] / good_full["huey"], 8.0)
-    yield Line(3, "process, 30 % failing, NORMAL, beside the minimum", bad["failaware"] / bad["minimum"], 0.7)
-    yield Line(3, "process, 30 % failing, NORMAL, beside huey", bad["failaware"] / bad["huey"], 8.0)
-    yield Line(3, "process, 30 % failing, FULL, beside huey", bad_full["failaware"] / bad_full["huey"], 14.0)
-    yield Line(3, "a failure over a success", _cost_of_a_failure(good, bad), 60.0, "µs", most=True)
+    yield Line(3, "process, NORMAL vs. minimum", good["failaware"] / good["minimum"], 0.6)
+    yield Line(3, "process, NORMAL vs. best peer", good["failaware"] / best, 3.0)
+    yield Line(3, "process, FULL vs. minimum", good_full["failaware"] / good_full["minimum"], 0.6)
+    yield Line(3, "process, FULL vs. huey", good_full["failaware"] / good_full["huey"], 8.0)
+    yield Line(3, "process, 30 % failing, NORMAL vs. minimum", bad["failaware"] / bad["minimum"], 0.7)
+    yield Line(3, "process, 30 % failing, NORMAL vs. huey", bad["failaware"] / bad["huey"], 8.0)
+    yield Line(3, "process, 30 % failing, FULL vs. huey", bad_full["failaware"] / bad_full["huey"], 14.0)
+    yield Line(3, "extra cost of a failure", _cost_of_a_failure(good, bad), 60.0, "µs", most=True)
 
 
 def _cost_of_a_failure(good, bad):
-    """In µs: an event with failures costs a success, and FAILS / (1 - FAILS) failures more."""
+    """Return the extra cost of a failure in µs. An event costs one success and FAILS / (1 - FAILS) failures."""
     failures = FAILS / (1 - FAILS)
     return (1e6 / bad["failaware"] - 1e6 / good["failaware"]) / failures
 
 
 def waking(note, events=60, idle_s=6.0):
-    """A worker in a process of its own that has nothing to do, and then single events."""
+    """Yield the latency and idle cost of a worker in its own process, given single events."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "b.db"
         with Store.open(path) as store:
@@ -86,7 +86,7 @@ def waking(note, events=60, idle_s=6.0):
     note("wake-up, ms", {"p50": percentile(latencies, 0.5), "p99": percentile(latencies, 0.99)})
     yield Line(3, "record to durable result, idle store, p50", percentile(latencies, 0.5), 10.0, "ms", most=True)
     yield Line(3, "record to durable result, idle store, p99", percentile(latencies, 0.99), 10.0, "ms", most=True)
-    yield Line(3, "the idle worker, of a core", 100 * idle, 0.5, "%", most=True)
+    yield Line(3, "idle worker, share of a core", 100 * idle, 0.5, "%", most=True)
 
 
 def _wait_until_synced(reader, event_id):
@@ -101,6 +101,6 @@ def _cpu_s(pid):
 
 
 def lines(rounds, note):
-    """All of them."""
+    """Yield every line of this module."""
     yield from throughput(rounds, note)
     yield from waking(note)

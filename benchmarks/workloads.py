@@ -1,4 +1,4 @@
-"""What is done with a system and timed: one function a workload. Rates are per second, times in the unit they name."""
+"""The timed workloads, one function each. Rates are per second; times are in the named unit."""
 
 import json
 import statistics
@@ -13,7 +13,7 @@ from benchmarks.work import Failing, payloads, succeed
 
 
 def alternate(cases, rounds):
-    """The median result of each case, over rounds that alternate between the cases; each gets an empty folder."""
+    """Return the median result of each case over alternating rounds; each run gets an empty folder."""
     results = {name: [] for name in cases}
     for _ in range(rounds):
         for name, case in cases.items():
@@ -23,7 +23,7 @@ def alternate(cases, rounds):
 
 
 def timed(action, *arguments):
-    """How long a call takes, in seconds."""
+    """Return how long a call takes, in seconds."""
     began = time.perf_counter()
     action(*arguments)
     return time.perf_counter() - began
@@ -47,7 +47,7 @@ def one_by_one(system, synchronous, count):
 
 
 def bulk(system, count):
-    """Events recorded in bulk, surviving a killed process."""
+    """Events recorded in bulk, with synchronous NORMAL."""
 
     def run(folder):
         opened, given = system(folder, "NORMAL"), list(payloads(count))
@@ -68,7 +68,7 @@ def process(system, synchronous, count, *, failing=False):
         took = timed(opened.work, handler)
         opened.close()
         if failing:
-            assert handler.tries.total() - handler.failures == count, "an event was lost, or applied twice"
+            assert handler.attempts.total() - handler.failures == count, "an event was lost, or applied twice"
         return count / took
 
     return run
@@ -82,28 +82,28 @@ def threads(system, synchronous, count, workers):
         def record(first):
             latencies.extend(timed(opened.record, payload) for payload in payloads(count // workers, first))
 
-        hands = [threading.Thread(target=record, args=(n * count,)) for n in range(workers)]
+        writers = [threading.Thread(target=record, args=(n * count,)) for n in range(workers)]
         began = time.perf_counter()
-        for hand in hands:
-            hand.start()
-        for hand in hands:
-            hand.join()
+        for writer in writers:
+            writer.start()
+        for writer in writers:
+            writer.join()
         took = time.perf_counter() - began
         opened.close()
         return len(latencies) / took, percentile(latencies, 0.99) * 1_000
 
 
 def processes(name, synchronous, count, producers, folder):
-    """Events recorded by several processes: (rate, 99th percentile in ms); every one of them must have got through."""
+    """Events recorded by several processes: (rate, 99th percentile in ms); all must succeed."""
     at = time.time() + 1.0
     command = [sys.executable, "-m", "benchmarks.producer", name, str(folder), synchronous, str(count), str(at)]
     running = [subprocess.Popen([*command, str(n)], stdout=subprocess.PIPE) for n in range(producers)]
-    told = [json.loads(process.communicate()[0]) for process in running]
+    outputs = [json.loads(process.communicate()[0]) for process in running]
     assert not any(process.returncode for process in running)
-    latencies = [latency for one in told for latency in one["latencies"]]
-    return len(latencies) / (max(one["ended"] for one in told) - at), percentile(latencies, 0.99) * 1_000
+    latencies = [latency for output in outputs for latency in output["latencies"]]
+    return len(latencies) / (max(output["ended"] for output in outputs) - at), percentile(latencies, 0.99) * 1_000
 
 
-def percentile(values, part):
-    """The value that this part of the values does not exceed."""
-    return sorted(values)[min(len(values) - 1, int(len(values) * part))]
+def percentile(values, share):
+    """Return the value that this share of the values does not exceed."""
+    return sorted(values)[min(len(values) - 1, int(len(values) * share))]
