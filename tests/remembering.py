@@ -4,7 +4,7 @@ import json
 from contextlib import suppress
 
 from failaware import Handlers, NotFound, Permanent, Retry, Store, UsageError, Worker
-from failaware.engine.guards import FACTS
+from failaware.engine.catalogue import FACTS
 from failaware.ingest.lines import ingest_lines
 from failaware.ledger.sealing import seal_all
 from failaware.ledger.verify import verify
@@ -17,7 +17,7 @@ def facts(store):
 
 def _facts(db):
     return {
-        table: {row[0]: row for row in db.query(f"SELECT {guarded.keys[0]}, * FROM {table}")}
+        table: {row[0]: row for row in db.query(f"SELECT {guarded.key}, * FROM {table}")}
         for table, guarded in FACTS.items()
     }
 

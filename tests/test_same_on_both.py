@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 
 from failaware import Inspector
-from failaware.engine.guards import FACTS
+from failaware.engine.catalogue import FACTS
 from failaware.ledger.sealing import seal_all
 from failaware.ledger.verify import verify
 from tests.conftest import derived, query

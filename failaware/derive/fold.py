@@ -13,7 +13,7 @@ from failaware.derive.scope import NOBODY_FAILS_AGAIN, STATEMENTS, Scope, just_a
 from failaware.derive.settings import load_grouping, load_policy, note_derivation, save_grouping, save_policy
 from failaware.derive.severity import CLUSTER_EVIDENCE, CLUSTER_NUMBERS, case, cluster_reason
 from failaware.engine import Deriver, Row
-from failaware.engine.guards import ERASED
+from failaware.engine.catalogue import ERASED
 from failaware.engine.pages import pages
 from failaware.engine.schema import tables_of
 

@@ -1,7 +1,8 @@
 """Append facts and fold exactly what was appended. Each function runs inside one transaction of a Writer."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from operator import itemgetter
 from typing import Any
 
 from failaware.derive.fold import fold, fold_events
@@ -10,18 +11,24 @@ from failaware.derive.scope import just_appended
 from failaware.derive.settings import load_key
 from failaware.digest import keyed_digest
 from failaware.engine import Reader, Row, Writer
+from failaware.engine.catalogue import ATTEMPT, DECISION, EVENT, EVENT_KEY, REJECT, TRACEBACK, FactTable
 from failaware.errors import KeyConflict, NotFound, UsageError
 from failaware.facts import claim
-from failaware.model import DecisionKind, Event, NewAttempt, NewEvent, NewReject, Observed
+from failaware.model import DecisionKind, Event, Failure, NewAttempt, NewEvent, NewReject, Observed
 
-_EVENT = ("event_id", "event_type", "source", "event_payload", "occurred_at", "detected_at", "fingerprint")
-_KEY = ("key", "event_id")
-_ATTEMPT = (
-    *("attempt_id", "event_id", "attempt_no", "outcome", "error_type", "error_message", "traceback", "worker"),
-    *("started_at", "finished_at", "retry_at", "because", "cause", "fingerprint"),
+
+def _filled(facts: FactTable, names: tuple[str, ...]) -> tuple[list[str], Callable[[Row], Row]]:
+    """The columns of a fact that have a value among those of these names, and what picks their values."""
+    columns = [name for name in facts.column_names if name in names]
+    return columns, itemgetter(*map(names.index, columns))
+
+
+_EVENT_COLUMNS, _event_row = _filled(EVENT, ("event_id", *NewEvent._fields))
+_ATTEMPT_COLUMNS, _attempt_row = _filled(
+    ATTEMPT, ("attempt_id", "attempt_no", "outcome", "traceback", *NewAttempt._fields, *Failure._fields)
 )
-_DECISION = ("decision_id", "event_id", "decision", "after_attempt", "decided_by", "reason", "decided_at")
-_REJECT = ("reject_id", "origin", "line_no", "raw", "error", "rejected_at")
+_REJECT_COLUMNS, _reject_row = _filled(REJECT, ("reject_id", *NewReject._fields))
+_NO_FAILURE = (None,) * len(Failure._fields)
 _STANDS = (
     "SELECT sync_status, dismissed, attempts, due_at, EXISTS "
     "(SELECT 1 FROM erasure_log x WHERE x.of_table = 'event_log' AND x.row_id = s.event_id) "
@@ -35,7 +42,6 @@ _BY_KEY = (
     "SELECT k.key, e.event_id, e.event_type FROM event_key k JOIN event_log e ON e.event_id = k.event_id "
     "WHERE k.key IN ({})"
 )
-_SYNCED = ("SYNCED", None, None, None, None, None)
 _MOST = 1_024  # values in one IN (...)
 
 
@@ -54,25 +60,25 @@ def events(
     by_key = _events_of(db, [event.key for event in new if event.key is not None])
     ids: list[tuple[int, bool]] = []
     rows, keys = [], []
-    for position, (event_type, payload, key, source, occurred_at, detected_at, fingerprint) in enumerate(new):
-        if key is not None:
+    for position, event in enumerate(new):
+        if (key := event.key) is not None:
             if key in by_key:
                 ids.append((by_key[key][0], True))
-                if by_key[key][1] != event_type:
-                    conflict = _conflict(key, event_type, *by_key[key])
+                if by_key[key][1] != event.event_type:
+                    conflict = _conflict(key, event.event_type, *by_key[key])
                     if conflicts is None:
                         raise conflict
                     conflicts[position] = conflict
                 continue
-            by_key[key] = (event_id, event_type)
+            by_key[key] = (event_id, event.event_type)
             keys.append((key, event_id))
-        rows.append((event_id, event_type, source, payload, occurred_at, detected_at, fingerprint))
+        rows.append(_event_row((event_id, *event)))
         ids.append((event_id, False))
         event_id += 1
     if rows:
-        db.append("event_log", _EVENT, rows)
+        db.append("event_log", _EVENT_COLUMNS, rows)
         if keys:
-            db.append("event_key", _KEY, keys)
+            db.append("event_key", EVENT_KEY.column_names, keys)
         fold_events(db, just_appended(events=(first, event_id - 1)))
     return ids
 
@@ -86,7 +92,8 @@ def attempts(db: Writer, new: Sequence[NewAttempt], policy: Policy) -> None:
     tracebacks: dict[str, int] = {}
     taken: set[tuple[int, int]] = set()
     rows = []
-    for event_id, failure, worker, started_at, finished_at, retry_at, because, wanted in new:
+    for attempt in new:
+        event_id, failure, wanted = attempt.event_id, attempt.failure, attempt.number
         if event_id not in numbers:
             raise NotFound(f"there is no event {event_id}; record it first")
         last = numbers[event_id]
@@ -95,19 +102,12 @@ def attempts(db: Writer, new: Sequence[NewAttempt], policy: Policy) -> None:
             number = last + 1
         taken.add((event_id, number))
         numbers[event_id] = max(last, number)
-        if failure is None:
-            outcome, error_type, message, traceback, cause, fingerprint = _SYNCED
-        else:
-            outcome, traceback = "FAILED", None
-            error_type, message, text, cause, fingerprint = failure
-            if text is not None:
-                traceback = tracebacks[text] = tracebacks.get(text) or _traceback(db, text)
-        rows.append(
-            (attempt_id, event_id, number, outcome, error_type, message, traceback, worker)
-            + (started_at, finished_at, retry_at, because, cause, fingerprint)
-        )
+        outcome, traceback = "SYNCED" if failure is None else "FAILED", None
+        if failure is not None and (text := failure.traceback) is not None:
+            traceback = tracebacks[text] = tracebacks.get(text) or _traceback(db, text)
+        rows.append(_attempt_row((attempt_id, number, outcome, traceback, *attempt, *(failure or _NO_FAILURE))))
         attempt_id += 1
-    db.append("attempt_log", _ATTEMPT, rows)
+    db.append("attempt_log", _ATTEMPT_COLUMNS, rows)
     db.execute(_END_LEASES, (first, attempt_id - 1))
     fold(db, just_appended(attempts=(first, attempt_id - 1)), policy)
 
@@ -160,7 +160,7 @@ def decisions(
             _must_make_sense(kind, event_id, status, dismissed=bool(dismissed))
         rows.append((decision_id, event_id, kind.value, tried, by, reason, now))
     if rows:
-        db.append("decision_log", _DECISION, rows)
+        db.append("decision_log", DECISION.column_names, rows)
         for event_id in event_ids:
             claim.give_back(db, event_id)  # from the task queue that would have tried it again
         fold(db, just_appended(decisions=(first, first + len(rows) - 1)), policy)
@@ -218,7 +218,8 @@ def rejects(db: Writer, new: Sequence[NewReject]) -> None:
     """Keep what could not be understood, with the reason."""
     if new:
         first = next_id(db, "reject_log", "reject_id")
-        db.append("reject_log", _REJECT, [(number, *reject) for number, reject in enumerate(new, start=first)])
+        rows = [_reject_row((number, *reject)) for number, reject in enumerate(new, start=first)]
+        db.append("reject_log", _REJECT_COLUMNS, rows)
 
 
 def next_id(db: Reader, table: str, column: str) -> int:
@@ -254,5 +255,5 @@ def _traceback(db: Writer, text: str) -> int:
     rows = db.query("SELECT traceback_id FROM traceback_log WHERE hash = ?", (digest,))
     if not rows:
         rows = [(next_id(db, "traceback_log", "traceback_id"),)]
-        db.append("traceback_log", ("traceback_id", "hash", "text"), [(*rows[0], digest, text)])
+        db.append("traceback_log", TRACEBACK.column_names, [(*rows[0], digest, text)])
     return int(rows[0][0])

@@ -207,7 +207,7 @@ class Background:
 def _size_of(observed: Observed) -> int:
     """Characters of the parts that may be large."""
     failures = (attempt.failure for attempt in observed.attempts)
-    return len(observed.event.payload_json) + sum(len(failure.traceback or "") for failure in failures if failure)
+    return len(observed.event.event_payload) + sum(len(failure.traceback or "") for failure in failures if failure)
 
 
 def _ends_without_notice() -> bool:

@@ -1,8 +1,8 @@
 """Archiving: old facts that are settled go to a file of their own, which is a store, and leave the one they were in.
 
-First they are copied (`choose`, `fill`), and only once the copy is proved do they leave (`remove`), so that whatever
-happens in between they are in one of the two, or in both. What is left is derived anew: a rule knows no facts but those
-that are here.
+First they are copied (`choose`, `fill`), and only once the copy is proved (`prove`) are they deleted (`remove`):
+whatever happens in between, they are in one of the two, or in both. What is left is derived again: a rule knows only
+the facts that are here.
 """
 
 import os
@@ -16,10 +16,10 @@ from failaware.derive.fold import rebuild
 from failaware.derive.rules import Policy
 from failaware.derive.settings import load_rules
 from failaware.engine import Reader, Writer, open_reader
-from failaware.engine.guards import FACTS
+from failaware.engine.catalogue import ARCHIVE, EXPORTED, FACTS, MOVED, SEAL, SETTING, FactTable
+from failaware.engine.schema import columns_and_keys
 from failaware.errors import StoreError, UsageError
 from failaware.facts import append
-from failaware.ledger.catalogue import ARCHIVE, FACT_KINDS, MOVED, SEAL, SETTING, Kind
 from failaware.ledger.id_ranges import Ranges, digest_of_runs
 from failaware.ledger.sealing import seal_all, seal_archive
 from failaware.ledger.transfer import Fact, finish, newest, read, take_over
@@ -54,8 +54,6 @@ _REJECTS = (
 _SINCE = """
 SELECT event_id FROM attempt_log WHERE attempt_id > ? UNION SELECT event_id FROM decision_log WHERE decision_id > ?
 """
-_ORDER = ("attempt_log", "decision_log", "event_key", "event_log", "traceback_log", "reject_log")
-_MOVED = ("moved_id", "archive_id", "of_table", "first_id", "last_id")
 
 
 class Chosen(NamedTuple):
@@ -93,6 +91,13 @@ class Archive(NamedTuple):
     digest: str
 
 
+class Proved(NamedTuple):
+    """An archive whose copy of the chosen facts is proved, by `prove`: only then may the originals be deleted."""
+
+    archive: Archive
+    chosen: Chosen
+
+
 def archive(session: Session, file: Path, *, before: int, by: str, reason: str, progress: Progress) -> Archived:
     """Move what is older than `before` (µs) and settled to a new file; as `Store.archive`."""
     if file.exists():
@@ -106,32 +111,27 @@ def archive(session: Session, file: Path, *, before: int, by: str, reason: str, 
         with db.snapshot():
             chosen = choose(db, before)
             new = next_archive(db, file.name, chosen, before=before, by=by, reason=reason, now=now)
-            moves = any(chosen.moved.values())
-            if moves:
-                _write(db, file, new, chosen, progress)
+            proved = _write(db, file, new, chosen, progress) if any(chosen.moved.values()) else None
     finally:
         db.close()
-    if moves:
+    if proved:
         try:
-            session.write(partial(remove, archive=new, chosen=chosen, policy=session.policy))
+            session.write(partial(remove, proved=proved, policy=session.policy))
         except BaseException:
             file.unlink()
             raise
     counts = {f"{table.removesuffix('_log')}s": ranges.count() for table, ranges in chosen.moved.items()}
-    return Archived(new.archive_id if moves else None, **counts)
+    return Archived(new.archive_id if proved else None, **counts)
 
 
-def _write(db: Reader, file: Path, archive: Archive, chosen: Chosen, progress: Progress) -> None:
-    """The archive under its name, once it is whole and verified; nothing under it before."""
+def _write(db: Reader, file: Path, archive: Archive, chosen: Chosen, progress: Progress) -> Proved:
+    """The archive under its name, once it is whole and proved; nothing under it before."""
     part = file.with_name(file.name + ".part")
     _unlink(part)  # of one that was killed
     try:
         with Session.open(part) as target:
             fill(db, target, archive, chosen, progress)
-        findings = verify(part).findings
-        if findings:
-            where, problem = findings[0].where, findings[0].problem
-            raise StoreError(f"the archive does not verify ({where}: {problem}); nothing was moved")
+        proved = prove(db, part, archive, chosen)
         os.link(part, file)  # unlike a renaming, it replaces nothing
     finally:
         _unlink(part)
@@ -140,6 +140,7 @@ def _write(db: Reader, file: Path, archive: Archive, chosen: Chosen, progress: P
         os.fsync(folder)
     finally:
         os.close(folder)
+    return proved
 
 
 def _unlink(part: Path) -> None:
@@ -196,12 +197,12 @@ def fill(source: Reader, target: Session, archive: Archive, chosen: Chosen, prog
         ids["traceback_log"].add(traceback, traceback)
     total = sum(ranges.count() for ranges in ids.values())
     done = 0
-    for kind in FACT_KINDS:
+    for kind in EXPORTED:
         for facts in _facts(source, kind, ids[kind.table]) if kind.table in ids else ():
             take_over(target, kind, facts)
             done += len(facts)
             progress(done, total)
-    new: dict[Kind, list[Fact]] = {ARCHIVE: [archive], MOVED: [*_moved(source, archive, chosen)], SEAL: []}
+    new: dict[FactTable, list[Fact]] = {ARCHIVE: [archive], MOVED: [*_moved(source, archive, chosen)], SEAL: []}
     for kind, of_this in new.items():
         for facts in (*_facts(source, kind, _all(source, kind)), of_this):
             if facts:
@@ -209,7 +210,7 @@ def fill(source: Reader, target: Session, archive: Archive, chosen: Chosen, prog
     finish(target, archive=archive.archive_id)
 
 
-def _facts(source: Reader, kind: Kind, ids: Ranges) -> Iterator[list[Fact]]:
+def _facts(source: Reader, kind: FactTable, ids: Ranges) -> Iterator[list[Fact]]:
     """The facts with these ids, page by page."""
     for first, last in ids.windows(_COPIED):
         facts = [fact for fact in read(source, kind, first, last) if fact[0] in ids]
@@ -217,7 +218,7 @@ def _facts(source: Reader, kind: Kind, ids: Ranges) -> Iterator[list[Fact]]:
             yield facts
 
 
-def _all(source: Reader, kind: Kind) -> Ranges:
+def _all(source: Reader, kind: FactTable) -> Ranges:
     ids = Ranges()
     ids.add(1, newest(source, kind))
     return ids
@@ -233,29 +234,62 @@ def _runs(chosen: Chosen) -> list[tuple[str, int, int]]:
     return [(table, first, last) for table, ranges in chosen.moved.items() for first, last in ranges]
 
 
-def remove(db: Writer, archive: Archive, chosen: Chosen, policy: Policy) -> None:
+def prove(source: Reader, place: str | Path, archive: Archive, chosen: Chosen) -> Proved:
+    """Verify a filled archive, and compare what is to be deleted with it in every column that schema.sql has.
+
+    Seals cover what the catalogue lists; this also finds a column that the catalogue lacks.
+
+    Raises:
+        StoreError: the archive is not a whole copy.
+    """
+    findings = verify(place).findings
+    if findings:
+        raise StoreError(f"the archive does not verify ({findings[0].where}: {findings[0].problem}); nothing was moved")
+    copy = open_reader(place)
+    try:
+        for facts in FACTS.values():
+            if facts.archived_with:
+                _must_be_copied(source, copy, facts, chosen.moved[facts.archived_with])
+    finally:
+        copy.close()
+    return Proved(archive, chosen)
+
+
+def _must_be_copied(source: Reader, copy: Reader, facts: FactTable, ids: Ranges) -> None:
+    columns, _ = columns_and_keys(facts.table)
+    number = columns.index(facts.number)
+    sql = f"SELECT {', '.join(columns)} FROM {facts.table} WHERE {facts.number} BETWEEN ? AND ?"
+    for window in ids.windows(_COPIED):
+        originals, copies = ({row for row in db.query(sql, window) if row[number] in ids} for db in (source, copy))
+        for row in originals - copies:
+            raise StoreError(f"the archive has no whole copy of {facts.table} {row[number]}; nothing was moved")
+
+
+def remove(db: Writer, proved: Proved, policy: Policy) -> None:
     """Say where the facts are, delete them here, and derive anew what is left.
 
     Raises:
         UsageError: something was done about one of the events since they were chosen, or another archive was made.
     """
+    archive, chosen = proved
     events = chosen.moved["event_log"]
     if any(event_id in events for (event_id,) in db.query(_SINCE, chosen.newest)):
         raise UsageError("something was done about one of these events meanwhile, and nothing was moved; archive again")
     if append.next_id(db, "archive_log", "archive_id") != archive.archive_id:
         raise UsageError("another archive was made meanwhile, and nothing was moved; archive again")
-    db.append("archive_log", Archive._fields, [archive])
-    db.append("moved_log", _MOVED, _moved(db, archive, chosen))
+    db.append("archive_log", ARCHIVE.column_names, [archive])
+    db.append("moved_log", MOVED.column_names, _moved(db, archive, chosen))
     seal_archive(db, archive.archived_at)
-    for table in _ORDER:
-        of_table, key = FACTS[table].moved_with
-        db.execute_many(f"DELETE FROM {table} WHERE {key} BETWEEN ? AND ?", list(chosen.moved[of_table]))
+    for facts in FACTS.values():
+        if facts.archived_with:
+            delete = f"DELETE FROM {facts.table} WHERE {FACTS[facts.archived_with].key} BETWEEN ? AND ?"
+            db.execute_many(delete, list(chosen.moved[facts.archived_with]))
     rebuild(db, policy)
 
 
 def _last_but_newest(db: Reader, table: str) -> int:
     """The last id of a table that is under a seal, and not the newest one."""
-    key = FACTS[table].keys[0]
+    key = FACTS[table].key
     ((sealed,),) = db.query("SELECT coalesce(max(last_id), 0) FROM seal_log WHERE of_table = ?", (table,))
     ((newest,),) = db.query(f"SELECT coalesce(max({key}), 0) FROM {table}")
     return int(min(sealed, newest - 1))

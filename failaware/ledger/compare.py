@@ -1,4 +1,4 @@
-"""Whether two stores hold the same: the same seals, and in every derived table the same rows.
+"""Whether two stores hold the same: in every table of facts and every derived table the same rows, in all columns.
 
 Derived rows are compared only where one version of failaware has derived both.
 """
@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from failaware.derive.fold import DERIVED
 from failaware.derive.stored_version import derivation
 from failaware.engine import Reader, Row
+from failaware.engine.catalogue import FACTS
 from failaware.engine.derivation import CURRENT
 from failaware.engine.schema import columns_and_keys
 
@@ -21,7 +22,7 @@ def derived_alike(*stores: Reader) -> bool:
 
 def differences(one: Reader, other: Reader) -> Iterator[str]:
     """The first difference of each table, a sentence each; nothing when they are the same."""
-    for table in ("seal_log", *(DERIVED if derived_alike(one, other) else ())):
+    for table in (*FACTS, *(DERIVED if derived_alike(one, other) else ())):
         columns, keys = columns_and_keys(table)
         for row, twin in _pairs(one, other, table, columns, keys):
             if row != twin:

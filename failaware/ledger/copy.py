@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from failaware.derive.settings import archive_of, load_rules
 from failaware.engine import Reader, open_reader
+from failaware.engine.catalogue import EXPORTED, SETTING
 from failaware.engine.pages import pages
 from failaware.errors import UsageError
-from failaware.ledger.catalogue import FACT_KINDS, SETTING
 from failaware.ledger.compare import derived_alike, differences
 from failaware.ledger.transfer import finish, newest, read, take_over
 from failaware.place import resolve
@@ -65,7 +65,7 @@ def copy_facts(source: Reader, target: Session, progress: Progress = lambda _don
         UsageError: the target has facts of its own, or is another store's copy.
         StoreError: the source cannot be read, or the target cannot be written.
     """
-    ends = {kind: newest(source, kind) for kind in FACT_KINDS}
+    ends = {kind: newest(source, kind) for kind in EXPORTED}
     total, done, added = sum(ends.values()), 0, 0
     take_over(target, SETTING, load_rules(source))
     for kind, end in ends.items():

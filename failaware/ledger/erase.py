@@ -9,10 +9,10 @@ from typing import NamedTuple
 from failaware.derive.fold import held_by_traceback, rename_clusters
 from failaware.derive.rules import Policy
 from failaware.engine import Writer
-from failaware.engine.guards import FACTS
+from failaware.engine.catalogue import ERASURE, FACTS
 from failaware.facts import append
 from failaware.ledger import sealing
-from failaware.ledger.seals import BY_TABLE, text_digests
+from failaware.ledger.seals import text_digests
 from failaware.model import DecisionKind
 
 
@@ -31,7 +31,6 @@ class Erasure(NamedTuple):
     wiped: bool
 
 
-_ERASURE = ("erasure_id", "decision_id", "of_table", "row_id", "digest", "cluster_id")
 _FAILURES = (
     "SELECT a.attempt_id, f.cluster_id, a.traceback FROM attempt_log a JOIN failure f ON f.attempt_id = a.attempt_id "
     "WHERE a.event_id = ? ORDER BY a.attempt_id"
@@ -93,20 +92,19 @@ def _keep_clusters(db: Writer, traceback: int, decision_id: int) -> set[int]:
         (erasure_id, decision_id, "failure", attempt_id, "", cluster_id)
         for erasure_id, (attempt_id, cluster_id) in enumerate(held, start=first)
     ]
-    db.append("erasure_log", _ERASURE, kept)
+    db.append("erasure_log", ERASURE.column_names, kept)
     return {cluster_id for _, cluster_id in held}
 
 
 def _remove(db: Writer, table: str, ids: list[int], decision_id: int, clusters: dict[int, int] | None = None) -> None:
     """Keep the digests, then put the marks in place of the texts, null or not; what was erased stays as it is."""
-    found = text_digests(db, BY_TABLE[table], ids)
+    digests = text_digests(db, FACTS[table], ids)
     clusters = clusters or {}
     first = append.next_id(db, "erasure_log", "erasure_id")
     erasures = [
         (erasure_id, decision_id, table, number, digest.hex(), clusters.get(number))
-        for erasure_id, (number, digest) in enumerate(found.items(), start=first)
+        for erasure_id, (number, digest) in enumerate(digests.items(), start=first)
     ]
-    db.append("erasure_log", _ERASURE, erasures)
-    marks = ", ".join(f"{column} = '{mark}'" for column, mark in FACTS[table].erasable.items())
-    key = BY_TABLE[table].key
-    db.execute_many(f"UPDATE {table} SET {marks} WHERE {key} = ?", [(number,) for number in found])
+    db.append("erasure_log", ERASURE.column_names, erasures)
+    marks = ", ".join(f"{column} = '{mark}'" for column, mark in FACTS[table].marks.items())
+    db.execute_many(f"UPDATE {table} SET {marks} WHERE {FACTS[table].key} = ?", [(number,) for number in digests])

@@ -1,5 +1,8 @@
 """Export: all facts as JSON Lines that `failaware restore` takes back, into a store that means and proves the same.
 
+Each line is a JSON object with `fact`, its kind, and the columns that the catalogue lists; an event's payload as it was
+given. The first line says what this is, the last one that it is whole. A line refers only to lines before it.
+
 What a damaged file still gives is saved: what cannot be read is left out, and counted.
 """
 
@@ -8,10 +11,13 @@ from collections.abc import Callable, Iterator
 
 from failaware.derive.settings import load_exported
 from failaware.engine import Reader
+from failaware.engine.catalogue import BLOB, EVENT, EXPORTED, SETTING, Column, FactTable, selected
 from failaware.engine.pages import next_id
 from failaware.errors import StoreCorrupt
-from failaware.ledger.catalogue import BLOB, EVENT, FACT_KINDS, FIRST, SETTING, Kind
 from failaware.text import json_harmless
+
+FIRST = '{"failaware": "export", "version": 1}'
+"""The first line of an export."""
 
 _PAGE = 2_000
 _line = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
@@ -53,7 +59,7 @@ class Export:
             done += end
         yield f'{{"failaware": "end", "lost": {self.lost}, "facts": {facts}}}'
 
-    def _end(self, kind: Kind) -> int:
+    def _end(self, kind: FactTable) -> int:
         """The last id of a kind of fact; whoever can still be read is asked."""
         for sql in (
             _NEWEST.format(key=kind.key, table=kind.table),
@@ -68,7 +74,7 @@ class Export:
         self.lost += 1
         return 0
 
-    def _pages(self, kind: Kind, end: int) -> Iterator[tuple[int, int]]:
+    def _pages(self, kind: FactTable, end: int) -> Iterator[tuple[int, int]]:
         """Pages of ids up to the last one. Where the file cannot say which id is next, it is the next number."""
         last = guessed = 0
         while last < end:
@@ -95,7 +101,7 @@ class Export:
             self.lost += 1
             return []
 
-    def _read(self, kind: Kind, first: int, last: int) -> list[str]:
+    def _read(self, kind: FactTable, first: int, last: int) -> list[str]:
         """A range of facts; where the file is damaged, halves of it, down to the rows that cannot be read."""
         try:
             return [line for (line,) in self._db.query(_SQL[kind], (first, last))]
@@ -118,7 +124,7 @@ def _harmless(line: str) -> str:
     return f'{json_harmless(head)},"event_payload":{json.dumps(raw[:-1])}}}'
 
 
-def _sql(kind: Kind) -> str:
+def _sql(kind: FactTable) -> str:
     """A SELECT that makes the lines of a range of facts."""
     key = kind.key
     if kind is not EVENT:
@@ -130,19 +136,19 @@ def _sql(kind: Kind) -> str:
 %'
                   THEN substr({rest}, 1, length({rest}) - 1) || ',"payload":' || f.event_payload || '}}'
                   ELSE {_object(kind)} END
-        FROM event_log f LEFT JOIN event_key k ON k.event_id = f.event_id
+        FROM {kind.source}
        WHERE f.event_id BETWEEN ? AND ? ORDER BY f.event_id
     """
 
 
-def _object(kind: Kind) -> str:
-    values = [f"'{column.name}', {_value(column.name, column.kind)}" for column in kind.columns]
+def _object(kind: FactTable) -> str:
+    values = [f"'{column.name}', {_value(column)}" for column in kind.columns]
     return f"json_object('fact', '{kind.name}', {', '.join(values)})"
 
 
-def _value(name: str, kind: str) -> str:
-    of = "k" if name == "key" else "f"
-    return f"lower(hex({of}.{name}))" if kind == BLOB else f"{of}.{name}"
+def _value(column: Column) -> str:
+    value = selected(column)
+    return f"lower(hex({value}))" if column.type == BLOB else value
 
 
-_SQL = {kind: _sql(kind) for kind in FACT_KINDS}
+_SQL = {kind: _sql(kind) for kind in EXPORTED}

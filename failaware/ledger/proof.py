@@ -7,21 +7,9 @@ from collections.abc import Callable
 
 from failaware.derive.settings import archive_of, load_key
 from failaware.engine import Reader
-from failaware.engine.guards import FACTS
+from failaware.engine.catalogue import FACTS, SEALED
 from failaware.ledger.id_ranges import Ranges, digest_of_runs, moved
-from failaware.ledger.seals import (
-    BY_TABLE,
-    KEPT,
-    NO_SEAL,
-    NOTHING,
-    SEALED,
-    SEALED_AT_ONCE,
-    Head,
-    Seal,
-    digests,
-    head,
-    seal_digest,
-)
+from failaware.ledger.seals import KEPT, NO_SEAL, NOTHING, SEALED_AT_ONCE, Head, Seal, digests, head, seal_digest
 from failaware.model import NEVER
 
 Find = Callable[[str, str], None]
@@ -100,7 +88,7 @@ class Proof:
         """Nothing is read yet; `progress` is told how many facts were held against their seals."""
         self.sealed = 0
         self._db, self._find, self._progress = db, find, progress
-        self._ends: dict[str, int] = dict.fromkeys(BY_TABLE, 0)  # the last sealed id of each table
+        self._ends: dict[str, int] = {sealed.table: 0 for sealed in SEALED}  # the last sealed id of each table
         self.archive: int | None = None
         """Where this is an archive, which one: what it has is what was moved to it."""
         self._moved: dict[str, Ranges] = {}
@@ -137,7 +125,7 @@ class Proof:
         name = f"seal {seal.seal_id}"
         if seal.seal_id != before.seal_id + 1:
             self._find(name, f"does not follow seal {before.seal_id}: there were others between them")
-        if seal.of_table not in BY_TABLE:
+        if seal.of_table not in self._ends:
             self._find(name, f"is about {seal.of_table}, which is not sealed")
             return
         if seal.first_id != self._ends[seal.of_table] + 1 or seal.last_id < seal.first_id:
@@ -145,7 +133,7 @@ class Proof:
         self._ends[seal.of_table] = seal.last_id
         if seal_digest(before, seal) != seal.digest:
             self._find(name, "was changed, or the seal before it")
-        found = digests(self._db, BY_TABLE[seal.of_table], seal.first_id, seal.last_id)
+        found = digests(self._db, FACTS[seal.of_table], seal.first_id, seal.last_id)
         self.sealed += len(found)
         away = self._moved[seal.of_table]
         elsewhere = away.overlaps(seal.first_id, seal.last_id) or self.archive is not None
@@ -192,7 +180,7 @@ class Proof:
                 self._find(f"{sealed.table} {number}", "was inserted by someone else: its number is never given")
 
         for table in SEALED_AT_ONCE:
-            key, end = BY_TABLE[table].key, self._ends[table]
+            key, end = FACTS[table].key, self._ends[table]
             for number, archive in self._db.query(f"SELECT {key}, archive_id FROM {table} WHERE {key} > ?", (end,)):
                 if archive != self.archive:  # an archive cannot hold the seal that came after it
                     self._find(f"{table} {number}", "was inserted by someone else: archiving seals it at once")
@@ -203,17 +191,16 @@ class Proof:
                 self._find(f"{table} {name}", problem)
 
     def _erasures_are_done(self) -> None:
-        """In place of what was erased stands the mark; null only where a store without a key left it so."""
-        null = "'{mark}'" if load_key(self._db) is None else "''"
-        for table, guarded in FACTS.items():
-            if guarded.erasable:
-                key = guarded.keys[0]
+        """The mark has replaced what was erased; null is left only by a store without a key, or without the column."""
+        has_key = load_key(self._db) is not None
+        for table, facts in FACTS.items():
+            if erasable := [column for column in facts.columns if column.mark]:
+                null = {column: "" if has_key and not column.added else column.mark for column in erasable}
                 marks = " AND ".join(
-                    f"coalesce(f.{name}, {null.format(mark=mark)}) = '{mark}'"
-                    for name, mark in guarded.erasable.items()
+                    f"coalesce(f.{column.name}, '{null[column]}') = '{column.mark}'" for column in erasable
                 )
                 rows = self._db.query(
-                    f"SELECT x.row_id FROM erasure_log x JOIN {table} f ON f.{key} = x.row_id "
+                    f"SELECT x.row_id FROM erasure_log x JOIN {table} f ON f.{facts.key} = x.row_id "
                     f"WHERE x.of_table = '{table}' AND NOT ({marks}) LIMIT {MOST}"
                 )
                 for (number,) in rows:
@@ -233,10 +220,10 @@ class Proof:
         """A store that says it is an archive must be one: it has what was moved to it, all of it settled."""
         if not self._db.query("SELECT 1 FROM archive_log WHERE archive_id = ?", (archive,)):
             self._find("setting archive", f"says that this is archive {archive}, which was never made")
-        for table, sealed in BY_TABLE.items():
-            if table not in _COPIES:
-                sql = _NOT_MOVED_HERE.format(table=table, key=sealed.key, most=MOST)
+        for sealed in SEALED:
+            if sealed.table not in _COPIES:
+                sql = _NOT_MOVED_HERE.format(table=sealed.table, key=sealed.key, most=MOST)
                 for (number,) in self._db.query(sql, {"archive": archive}):
-                    self._find(f"{table} {number}", "is here, though it was never moved to this archive")
+                    self._find(f"{sealed.table} {number}", "is here, though it was never moved to this archive")
         for (event,) in self._db.query(_UNSETTLED.format(most=MOST)):
             self._find(f"event_state {event}", "is not settled, and an archive has only what is")

@@ -10,9 +10,22 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any, NamedTuple
 
+from failaware.engine.catalogue import (
+    BLOB,
+    CLUSTER,
+    DIGEST,
+    EVENT,
+    EXPORTED,
+    ID,
+    NAME,
+    NUMBER,
+    SETTING,
+    TIME,
+    Column,
+    FactTable,
+)
 from failaware.errors import StoreBusy, UsageError
 from failaware.json_text import members
-from failaware.ledger.catalogue import BLOB, DIGESTS, EVENT, INTEGER, KINDS, SETTING, TEXT, TIMES, VALUES, Column, Kind
 from failaware.ledger.transfer import Fact, Restoring
 from failaware.session import Session
 from failaware.text import counted, misfit, storable
@@ -22,12 +35,12 @@ _MAX_LINE = 134_217_728  # bytes; no value in a store is longer
 _MAX_ID = 2**53
 _MAX_TIME = 2**62
 _MAX_NAME = 4_096  # characters: 512 when they are recorded, and masking may lengthen them
-_NAMES = {"event_type", "source", "key"}
 _HEX = re.compile("(?:[0-9a-f]{2})*")
 _DIGEST = re.compile("[0-9a-f]{64}")
-_IN_WORDS = {INTEGER: "a whole number", TEXT: "a text", BLOB: "bytes in hexadecimal"}
-_BY_NAME = {kind.name: kind for kind in KINDS}
-_ORDER = {kind: number for number, kind in enumerate(KINDS)}
+_IN_WORDS = {"INTEGER": "a whole number", "TEXT": "a text", "BLOB": "bytes in hexadecimal"}
+_RANGES = {ID: (1, _MAX_ID), NUMBER: (0, _MAX_ID), TIME: (-_MAX_TIME, _MAX_TIME), CLUSTER: (-(2**63), 2**63 - 1)}
+_BY_NAME = {kind.name: kind for kind in (SETTING, *EXPORTED)}
+_ORDER = {name: number for number, name in enumerate(_BY_NAME)}
 
 
 class Restored(NamedTuple):
@@ -116,9 +129,9 @@ def _all_are_there(store: Restoring, facts: int, where: str) -> None:
         raise UsageError(f"{where}: there should be {facts:,} facts, and {store.added + store.known:,} are there")
 
 
-def _in_order(before: Kind, last_id: int, kind: Kind, fact: Fact, where: str) -> int:
+def _in_order(before: FactTable, last_id: int, kind: FactTable, fact: Fact, where: str) -> int:
     """The id of a fact, which comes after the last of its kind, as its kind after the kind before."""
-    if _ORDER[kind] < _ORDER[before]:
+    if _ORDER[kind.name] < _ORDER[before.name]:
         raise UsageError(f"{where}: {kind.name} stands after {before.name}, and never does in an export")
     if kind is SETTING:
         return 0
@@ -128,7 +141,7 @@ def _in_order(before: Kind, last_id: int, kind: Kind, fact: Fact, where: str) ->
     return number
 
 
-def _append(store: Restoring, kind: Kind, facts: list[Fact], where: str) -> None:
+def _append(store: Restoring, kind: FactTable, facts: list[Fact], where: str) -> None:
     """Append facts of one kind; what the database does not take is none of an export's."""
     if kind is SETTING:
         store.settings(facts)
@@ -170,7 +183,7 @@ def _check_first(line: bytes, origin: str) -> None:
         raise UsageError(f"{origin} is an export of version {first.get('version')!r:.20}; this failaware knows 1")
 
 
-def _read(line: bytes, where: str) -> tuple[Kind | None, Fact, int | None]:
+def _read(line: bytes, where: str) -> tuple[FactTable | None, Fact, int | None]:
     """A line's kind and its values, in the order of the kind's columns; of the last line, how much was lost."""
     try:
         fields = list(members(line.decode()))
@@ -190,47 +203,37 @@ def _read(line: bytes, where: str) -> tuple[Kind | None, Fact, int | None]:
     if kind is EVENT and "payload" in values:
         del values["payload"]
         values["event_payload"] = next(text for name, _, text in fields if name == "payload")
-    if set(values) != {column.name for column in kind.columns} - kind.missing_in(values):
+    added = {column.name for column in kind.columns if column.added}  # which an older export does not have
+    if set(values) | added != {column.name for column in kind.columns}:
         raise UsageError(f"{where}: {kind.name} has the fields {', '.join(column.name for column in kind.columns)}")
-    return kind, tuple(_checked(values.get(column.name), column, kind, where) for column in kind.columns), None
+    return kind, tuple(_checked(values.get(column.name), column, where) for column in kind.columns), None
 
 
-def _checked(value: object, column: Column, kind: Kind, where: str) -> Any:
-    if value is None and column.optional:
+def _checked(value: object, column: Column, where: str) -> Any:
+    if value is None and column.nullable:
         return None
-    if column.kind == INTEGER and type(value) is int:
-        return _checked_number(value, column, kind, where)
-    if column.kind == TEXT and isinstance(value, str):
-        return _checked_text(value, column, kind, where)
-    if column.kind == BLOB and isinstance(value, str) and _HEX.fullmatch(value):
+    if column.type in _RANGES and type(value) is int:
+        least, most = _RANGES[column.type]
+        if not least <= value <= most:
+            raise UsageError(f"{where}: {column.name} {value!r:.40} is out of range; a store has none such")
+        return value
+    if column.sql_type == "TEXT" and isinstance(value, str):
+        return _checked_text(value, column, where)
+    if column.type == BLOB and isinstance(value, str) and _HEX.fullmatch(value):
         return bytes.fromhex(value)
-    raise UsageError(f"{where}: {column.name} is {_IN_WORDS[column.kind]}, not {storable(repr(value))[:60]}")
+    raise UsageError(f"{where}: {column.name} is {_IN_WORDS[column.sql_type]}, not {storable(repr(value))[:60]}")
 
 
-def _checked_number(value: int, column: Column, kind: Kind, where: str) -> int:
-    if column.name in TIMES:
-        least, most = -_MAX_TIME, _MAX_TIME
-    elif column.name == kind.key or column.name.endswith("_id"):
-        least, most = (-(2**63), 2**63 - 1) if column.name == "cluster_id" else (1, _MAX_ID)
-    else:
-        least, most = 0, _MAX_ID
-    if not least <= value <= most:
-        raise UsageError(f"{where}: {column.name} {value!r:.40} is out of range; a store has none such")
-    return value
-
-
-def _checked_text(value: str, column: Column, kind: Kind, where: str) -> str:
+def _checked_text(value: str, column: Column, where: str) -> str:
     if storable(value) != value:
         raise UsageError(f"{where}: {column.name} holds a NUL or half a character, which no store does")
-    if allowed := VALUES.get((kind.name, column.name)):
-        if value not in allowed:
-            raise UsageError(f"{where}: {column.name} is one of {', '.join(allowed)}, not {value[:40]!r}")
-    elif (kind.name, column.name) in DIGESTS and not (
-        _DIGEST.fullmatch(value) or (kind.name == "erasure" and not value)
-    ):
-        raise UsageError(f"{where}: {column.name} is 64 hexadecimal digits, not {value[:40]!r}")
-    elif kind is EVENT and column.name in _NAMES and value and (len(value) > _MAX_NAME or misfit(value)):
+    if column.type == DIGEST:
+        if not _DIGEST.fullmatch(value) and value not in column.words:
+            raise UsageError(f"{where}: {column.name} is 64 hexadecimal digits, not {value[:40]!r}")
+    elif column.words and value not in column.words:
+        raise UsageError(f"{where}: {column.name} is one of {', '.join(column.words)}, not {value[:40]!r}")
+    elif column.type == NAME and not value and not column.nullable:
+        raise UsageError(f"{where}: {column.name} is empty")
+    elif column.type == NAME and value and (len(value) > _MAX_NAME or misfit(value)):
         raise UsageError(f"{where}: {column.name} is no name of at most {_MAX_NAME:,} printable characters")
-    if column.name == "event_type" and not value:
-        raise UsageError(f"{where}: event_type is empty")
     return value

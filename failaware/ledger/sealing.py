@@ -8,8 +8,9 @@ from typing import TypeVar
 
 from failaware.derive.settings import seals_are_held
 from failaware.engine import Reader, Writer
+from failaware.engine.catalogue import SEAL, SEALED
 from failaware.errors import UsageError
-from failaware.ledger.seals import SEALED, SEALED_AT_ONCE, Head, Seal, digests, head, make_seal
+from failaware.ledger.seals import SEALED_AT_ONCE, Head, Seal, digests, head, make_seal
 from failaware.session import Session
 
 T = TypeVar("T")
@@ -85,7 +86,7 @@ def next_seals(db: Reader, now: int, tables: Collection[str] = _LATER) -> list[S
 def append(db: Writer, seals: list[Seal]) -> None:
     """Append seals to the chain, unless another process has been quicker, or has begun to take facts over."""
     if head(db).seal_id == seals[0].seal_id - 1 and not seals_are_held(db):
-        db.append("seal_log", Seal._fields, seals)
+        db.append("seal_log", SEAL.column_names, seals)
 
 
 def must_not_be_held(db: Reader) -> None:

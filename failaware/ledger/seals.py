@@ -1,12 +1,15 @@
 """Seals: a chain of digests over ranges of facts, so that whoever noted one knows that nothing before it has changed.
 
 A fact's digest is SHA-256 over the JSON array of its columns (compact, UTF-8, as SQLite's json_array and Python's
-json.dumps write it) followed by the digest of its text that may be erased, where it has one: HMAC-SHA-256 under the
-store's key, so that a seal does not give away a short text; after an erasure it is what erasure_log keeps. A seal keeps
-the first 16 bytes of each of its facts' digests, and its own digest is SHA-256 over the digest of the seal before (64
-hex digits; zeros before the first), the JSON array of its own columns before `digest`, and those bytes. So the chain
-can be followed without the facts, and each fact proved without others: wherever facts have been moved to, both stay
-valid. A store that was made before there were keys has plain SHA-256 in place of HMAC.
+json.dumps write it) followed by the digest of its text (`Column.text`), where it has one: HMAC-SHA-256 under the
+store's key, so that a seal does not give away a short text; after an erasure it is what erasure_log keeps. Several
+texts are a JSON array. A column that was added later follows as [name, value], a text after a NUL, only where it is not
+null: so the seals of older facts stay valid.
+
+A seal keeps the first 16 bytes of each of its facts' digests, and its own digest is SHA-256 over the digest of the seal
+before (64 hex digits; zeros before the first), the JSON array of its own columns before `digest`, and those bytes. So
+the chain can be followed without the facts, and each fact proved without others: wherever facts have been moved to,
+both stay valid. A store that was made before there were keys has plain SHA-256 in place of HMAC.
 """
 
 import json
@@ -16,6 +19,7 @@ from typing import NamedTuple
 from failaware.derive.settings import load_key
 from failaware.digest import keyed_digest
 from failaware.engine import Reader
+from failaware.engine.catalogue import Column, FactTable, selected
 
 KEPT = 16
 """Bytes of each fact's digest that a seal keeps."""
@@ -45,61 +49,6 @@ def head(db: Reader) -> Head:
     return Head(*rows[0]) if rows else NO_SEAL
 
 
-class Sealed(NamedTuple):
-    """A fact table: its key, SQL for the columns that are sealed as they are, and for the text that may be erased.
-
-    A text that is null takes no part in the digest: so what came later (`archive_log.digest`) changed no older seal.
-    """
-
-    table: str
-    key: str
-    columns: str
-    text: str
-    joined: str = ""
-
-
-SEALED = (
-    Sealed(
-        "event_log",
-        "event_id",
-        "f.event_id, f.event_type, f.source, f.occurred_at, f.detected_at, f.fingerprint, k.key",
-        "f.event_payload",
-        "LEFT JOIN event_key k ON k.event_id = f.event_id",
-    ),
-    Sealed("traceback_log", "traceback_id", "f.traceback_id, f.hash", "f.text"),
-    Sealed(
-        "attempt_log",
-        "attempt_id",
-        "f.attempt_id, f.event_id, f.attempt_no, f.outcome, f.error_type, f.traceback, f.worker, f.started_at, "
-        "f.finished_at, f.retry_at, f.because",
-        "CASE WHEN f.outcome = 'FAILED' OR coalesce(f.error_message, f.cause, f.fingerprint) IS NOT NULL "
-        "THEN json_array(f.error_message, f.cause, f.fingerprint) END",
-    ),
-    Sealed(
-        "decision_log",
-        "decision_id",
-        "f.decision_id, f.event_id, f.decision, f.after_attempt, f.decided_by, f.reason, f.decided_at",
-        "NULL",
-    ),
-    Sealed("reject_log", "reject_id", "f.reject_id, f.origin, f.line_no, f.error, f.rejected_at", "f.raw"),
-    Sealed(
-        "erasure_log",
-        "erasure_id",
-        "f.erasure_id, f.decision_id, f.of_table, f.row_id, f.digest, f.cluster_id",
-        "NULL",
-    ),
-    Sealed(
-        "archive_log",
-        "archive_id",
-        "f.archive_id, f.name, f.events, f.before_at, f.archived_by, f.reason, f.archived_at",
-        "f.digest",
-    ),
-    Sealed("moved_log", "moved_id", "f.moved_id, f.archive_id, f.of_table, f.first_id, f.last_id", "NULL"),
-)
-"""What is sealed, and in which order within a round."""
-
-BY_TABLE = {sealed.table: sealed for sealed in SEALED}
-
 SEALED_AT_ONCE = ("archive_log", "moved_log")
 """Sealed in the transaction that deletes what they name, never later: others inserted an unsealed row of these."""
 
@@ -116,11 +65,11 @@ class Seal(NamedTuple):
     facts: bytes
 
 
-def make_seal(before: Head, sealed: Sealed, ids: tuple[int, int], at: int, facts: dict[int, bytes]) -> Seal:
+def make_seal(before: Head, facts: FactTable, ids: tuple[int, int], at: int, digests: dict[int, bytes]) -> Seal:
     """The seal over the facts with these digests, which follows the one before."""
     first, last = ids
-    kept = b"".join(facts.get(number, NOTHING) for number in range(first, last + 1))
-    seal = Seal(before.seal_id + 1, sealed.table, first, last, at, "", kept)
+    kept = b"".join(digests.get(number, NOTHING) for number in range(first, last + 1))
+    seal = Seal(before.seal_id + 1, facts.table, first, last, at, "", kept)
     return seal._replace(digest=seal_digest(before, seal))
 
 
@@ -132,25 +81,52 @@ def seal_digest(before: Head, seal: Seal) -> str:
     return sha256(before.digest.encode() + header.encode() + seal.facts).hexdigest()
 
 
-def digests(db: Reader, sealed: Sealed, first: int, last: int) -> dict[int, bytes]:
+def digests(db: Reader, facts: FactTable, first: int, last: int) -> dict[int, bytes]:
     """The kept bytes of the digest of each fact in the range, by id, in order."""
     erased = {
         row_id: _bytes_of(digest)
         for row_id, digest in db.query(
             "SELECT row_id, digest FROM erasure_log WHERE of_table = ? AND row_id BETWEEN ? AND ?",
-            (sealed.table, first, last),
+            (facts.table, first, last),
         )
     }
-    key = load_key(db)
-    rows = db.query(
-        f"SELECT f.{sealed.key}, CAST(json_array({sealed.columns}) AS BLOB), CAST({sealed.text} AS BLOB) "
-        f"FROM {sealed.table} f {sealed.joined} WHERE f.{sealed.key} BETWEEN ? AND ? ORDER BY f.{sealed.key}",
+    key, kept = load_key(db), {}
+    for number, row, *texts in db.query(
+        f"SELECT f.{facts.key}, CAST({_row(facts)} AS BLOB), {_texts(facts)} "
+        f"FROM {facts.source} WHERE f.{facts.key} BETWEEN ? AND ? ORDER BY f.{facts.key}",
         (first, last),
-    )
-    return {
-        number: _fact_digest(columns, text if text is None else erased.get(number) or keyed_digest(key, text))
-        for number, columns, text in rows
-    }
+    ):
+        text = _joined(*texts)
+        digest = b"" if text is None else erased.get(number) or keyed_digest(key, text)
+        kept[number] = sha256(row + digest).digest()[:KEPT]
+    return kept
+
+
+def _row(facts: FactTable) -> str:
+    """SQL: what a seal covers as it is."""
+    columns = [column for column in facts.columns if not column.text]
+    first = ", ".join(selected(column) for column in columns if not column.added)
+    return " || ".join((f"json_array({first})", *(_added(column) for column in columns if column.added)))
+
+
+def _added(column: Column) -> str:
+    value = selected(column)
+    return f"CASE WHEN {value} IS NULL THEN '' ELSE json_array('{column.name}', {value}) END"
+
+
+def _texts(facts: FactTable) -> str:
+    """SQL: the texts that a seal covers by a digest under the key: of the first version, and those added since."""
+    texts = [column for column in facts.columns if column.text]
+    first = [selected(column) for column in texts if not column.added] or [selected(column) for column in texts[:1]]
+    added = [_added(column) for column in texts if selected(column) not in first]
+    text = ", ".join(first) or "NULL"
+    if len(first) > 1:
+        text = f"CASE WHEN {facts.has_text} OR coalesce({text}) IS NOT NULL THEN json_array({text}) END"
+    return f"CAST({text} AS BLOB), CAST({' || '.join(added) or 'NULL'} AS BLOB)"
+
+
+def _joined(first: bytes | None, added: bytes | None) -> bytes | None:
+    return (first or b"") + b"\0" + added if added else first
 
 
 def _bytes_of(digest: str) -> bytes:
@@ -161,18 +137,14 @@ def _bytes_of(digest: str) -> bytes:
         return b"?"
 
 
-def _fact_digest(columns: bytes, text_digest: bytes | None) -> bytes:
-    return sha256(columns + (text_digest or b"")).digest()[:KEPT]
-
-
-def text_digests(db: Reader, sealed: Sealed, ids: list[int]) -> dict[int, bytes]:
+def text_digests(db: Reader, facts: FactTable, ids: list[int]) -> dict[int, bytes]:
     """The digests of the texts that may be erased of these facts, by id; none of what has been erased already."""
     if not ids:
         return {}
     rows = db.query(
-        f"SELECT f.{sealed.key}, CAST({sealed.text} AS BLOB) FROM {sealed.table} f "
-        f"WHERE f.{sealed.key} IN ({','.join(map(str, ids))}) AND NOT EXISTS (SELECT 1 FROM erasure_log x "
-        f"WHERE x.of_table = '{sealed.table}' AND x.row_id = f.{sealed.key})"
+        f"SELECT f.{facts.key}, {_texts(facts)} FROM {facts.source} "
+        f"WHERE f.{facts.key} IN ({','.join(map(str, ids))}) AND NOT EXISTS (SELECT 1 FROM erasure_log x "
+        f"WHERE x.of_table = '{facts.table}' AND x.row_id = f.{facts.key})"
     )
     key = load_key(db)
-    return {number: keyed_digest(key, text) for number, text in rows}
+    return {number: keyed_digest(key, _joined(*texts) or b"") for number, *texts in rows}

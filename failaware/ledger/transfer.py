@@ -17,8 +17,8 @@ from failaware.derive.settings import (
     save_rule,
 )
 from failaware.engine import Reader, Writer
+from failaware.engine.catalogue import EXPORTED, SETTING, FactTable, selected
 from failaware.errors import UsageError
-from failaware.ledger.catalogue import EVENT, FACT_KINDS, SETTING, Kind
 from failaware.ledger.id_ranges import moved
 from failaware.ledger.proof import Proof
 from failaware.session import Session
@@ -28,7 +28,7 @@ Fact = tuple[Any, ...]
 _FOLDED = {"event": "events", "attempt": "attempts", "decision": "decisions"}
 
 
-def take_over(store: Session, kind: Kind, facts: Sequence[Fact]) -> int:
+def take_over(store: Session, kind: FactTable, facts: Sequence[Fact]) -> int:
     """Append facts of one kind, in the order of their ids; returns how many were there already.
 
     From the first new one on the store seals nothing until `finish`, or until they turn out to be another store's.
@@ -48,7 +48,7 @@ def finish(session: Session, *, archive: int | None = None) -> None:
     session.write(release_seals if archive is None else partial(mark_as_archive, archive_id=archive))
 
 
-def _restore(db: Writer, kind: Kind, facts: Sequence[Fact]) -> int:
+def _restore(db: Writer, kind: FactTable, facts: Sequence[Fact]) -> int:
     known = _append_new(db, kind, facts)
     if known < len(facts):
         hold_seals(db)
@@ -58,7 +58,7 @@ def _restore(db: Writer, kind: Kind, facts: Sequence[Fact]) -> int:
     return known
 
 
-def _append_new(db: Writer, kind: Kind, facts: Sequence[Fact]) -> int:
+def _append_new(db: Writer, kind: FactTable, facts: Sequence[Fact]) -> int:
     """Append the facts that are not here, which must come after those that are; returns how many are."""
     here = {row[0]: row for row in read(db, kind, facts[0][0], facts[-1][0])}
     new = [fact for fact in facts if fact[0] not in here]
@@ -76,17 +76,16 @@ def _append_new(db: Writer, kind: Kind, facts: Sequence[Fact]) -> int:
     return len(facts) - len(new)
 
 
-def newest(db: Reader, kind: Kind) -> int:
+def newest(db: Reader, kind: FactTable) -> int:
     """The last id of a kind of fact."""
     return int(db.query(f"SELECT coalesce(max({kind.key}), 0) FROM {kind.table}")[0][0])
 
 
-def read(db: Reader, kind: Kind, first: int, last: int) -> list[Fact]:
+def read(db: Reader, kind: FactTable, first: int, last: int) -> list[Fact]:
     """The facts of one kind whose ids lie in a range, in their order."""
-    names = [f"k.{column.name}" if column.name == "key" else f"f.{column.name}" for column in kind.columns]
-    keys, key = "LEFT JOIN event_key k ON k.event_id = f.event_id" if kind is EVENT else "", kind.key
     return db.query(
-        f"SELECT {', '.join(names)} FROM {kind.table} f {keys} WHERE f.{key} BETWEEN ? AND ? ORDER BY f.{key}",
+        f"SELECT {', '.join(map(selected, kind.columns))} FROM {kind.source} "
+        f"WHERE f.{kind.key} BETWEEN ? AND ? ORDER BY f.{kind.key}",
         (first, last),
     )
 
@@ -101,8 +100,8 @@ class Restoring:
         """Begin; whatever is in the store now must be in the export as well."""
         self.added = self.known = 0
         self._db = db
-        self._had = {kind: _count(db, kind) for kind in FACT_KINDS}
-        self._known = dict.fromkeys(FACT_KINDS, 0)
+        self._had = {kind: _count(db, kind) for kind in EXPORTED}
+        self._known = dict.fromkeys(EXPORTED, 0)
 
     def settings(self, settings: Sequence[Fact]) -> None:
         """Derive by these, and make digests under their key.
@@ -112,7 +111,7 @@ class Restoring:
         """
         _settings(self._db, settings)
 
-    def append(self, kind: Kind, facts: Sequence[Fact]) -> None:
+    def append(self, kind: FactTable, facts: Sequence[Fact]) -> None:
         """Append those of these facts that are not here.
 
         Raises:
@@ -137,7 +136,7 @@ class Restoring:
                     "take it into a new file"
                 )
         moved_ids = sum(ranges.count() for ranges in moved(self._db).values())
-        missing = sum(newest(self._db, kind) - _count(self._db, kind) for kind in FACT_KINDS)
+        missing = sum(newest(self._db, kind) - _count(self._db, kind) for kind in EXPORTED)
         if lost and missing > moved_ids + lost:
             raise UsageError(f"the export says that {lost:,} facts were lost, but {missing - moved_ids:,} are missing")
         if archive_of(self._db) is None:
@@ -151,7 +150,7 @@ class Restoring:
         return problems
 
 
-def _count(db: Reader, kind: Kind) -> int:
+def _count(db: Reader, kind: FactTable) -> int:
     return int(db.query(f"SELECT count(*) FROM {kind.table}")[0][0])
 
 
@@ -170,13 +169,13 @@ def _settings(db: Writer, facts: Sequence[Fact]) -> int:
 
 def has_facts(db: Reader) -> bool:
     """Whether anything is in the store, seals included."""
-    return any(newest(db, kind) for kind in FACT_KINDS)
+    return any(newest(db, kind) for kind in EXPORTED)
 
 
-def _insert(db: Writer, kind: Kind, facts: list[Fact]) -> None:
-    names = [column.name for column in kind.columns]
-    if kind is EVENT:  # its key stands last, and in a table of its own
-        keys = [(fact[-1], fact[0]) for fact in facts if fact[-1] is not None]
-        facts, names = [fact[:-1] for fact in facts], names[:-1]
-        db.append("event_key", ("key", "event_id"), keys)
-    db.append(kind.table, names, facts)
+def _insert(db: Writer, kind: FactTable, facts: list[Fact]) -> None:
+    for position, column in enumerate(kind.columns):
+        if column.table:
+            rows = [(fact[position], fact[0]) for fact in facts if fact[position] is not None]
+            db.append(column.table, (column.name, kind.key), rows)
+    own = [position for position, column in enumerate(kind.columns) if not column.table]
+    db.append(kind.table, kind.column_names, [tuple(fact[position] for position in own) for fact in facts])

@@ -14,11 +14,12 @@ from failaware.derive.fold import DERIVED, rebuild
 from failaware.derive.settings import load_policy
 from failaware.derive.stored_version import derivation
 from failaware.engine import Deriver, open_beside
+from failaware.engine.catalogue import SEALED
 from failaware.engine.derivation import CURRENT
 from failaware.engine.schema import columns_and_keys
 from failaware.errors import StoreCorrupt, StoreError, UsageError
 from failaware.ledger.proof import MOST, Proof
-from failaware.ledger.seals import BY_TABLE, NO_SEAL, Head, head
+from failaware.ledger.seals import NO_SEAL, Head, head
 
 Progress = Callable[[str, int, int], None]
 """Told what is being verified, and how many of how many rows are done."""
@@ -149,7 +150,7 @@ class _Verifier:
             self._schema()
         proof: Proof | None = None
         with self._part("facts"):
-            total = sum(self._count(table) for table in BY_TABLE)
+            total = sum(self._count(sealed.table) for sealed in SEALED)
             proof = Proof(self._db, partial(self._find, "facts"), lambda done: self._progress("facts", done, total))
             proof.run(noted)
         state, derived_by = CURRENT, None
@@ -164,7 +165,7 @@ class _Verifier:
         archives: tuple[Archived, ...] = ()
         with self._part("facts"):
             newest = head(self._db)
-            facts = sum(self._count(table) for table in BY_TABLE)
+            facts = sum(self._count(sealed.table) for sealed in SEALED)
             erased = tuple(Erased(*row) for row in self._db.query(_ERASED))
             here = None if proof is None else proof.archive
             archives = tuple(Archived._make((*row, row[0] == here)) for row in self._db.query(_ARCHIVES))

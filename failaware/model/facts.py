@@ -85,13 +85,13 @@ class Failure(NamedTuple):
 
 
 class NewEvent(NamedTuple):
-    """An event about to be appended; `payload_json` is the raw JSON text that is kept.
+    """An event about to be appended; `event_payload` is the raw JSON text that is kept. Its fields are columns of it.
 
     `fingerprint` says what all its failures are like, where the failure itself does not.
     """
 
     event_type: str
-    payload_json: str
+    event_payload: str
     key: str | None
     source: str | None
     occurred_at: int

@@ -13,7 +13,7 @@ import pytest
 
 from failaware import Handlers, Inspector, NotFound, Store, UsageError, Worker
 from failaware.engine import versions
-from failaware.engine.guards import FACTS
+from failaware.engine.catalogue import FACTS
 from failaware.engine.postgres import schema as postgres_schema
 from failaware.engine.postgres.dialect import statement
 from failaware.engine.postgres.place import parse
@@ -205,7 +205,7 @@ def test_the_database_refuses_to_change_a_fact(full, table):
     with plain(full) as db:
         before = db.execute(f"SELECT * FROM {table}").fetchall()
         assert before
-        key = FACTS[table].keys[0].split(",")[0]
+        key = FACTS[table].key
         for change in (
             f"UPDATE {table} SET {key} = {key}",
             f"DELETE FROM {table}",

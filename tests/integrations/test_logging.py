@@ -239,7 +239,7 @@ def test_one_that_no_store_takes_is_counted_and_keeps_nobody_else_out(store, han
     ingest = store.session.ingest
 
     def refuses(observed, rejects):
-        if any("number 3" in event.event.payload_json for event in observed):
+        if any("number 3" in event.event.event_payload for event in observed):
             raise OverflowError("more than the store takes")
         return ingest(observed, rejects)
 

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 
 from failaware import Handlers, Inspector, NotFound, Permanent, Retry, Store, UsageError, Worker
 from failaware.cli.main import main
-from failaware.engine.guards import FACTS
+from failaware.engine.catalogue import FACTS
 from failaware.ledger import archive
 from failaware.ledger.id_ranges import digest_of_runs
 from failaware.ledger.sealing import seal_all, seal_what_is_due
@@ -27,7 +27,7 @@ from tests.life import Life, histories_with_erasures
 from tests.sizes import sized
 
 _numbers = itertools.count(1)
-MOVABLE = sorted({guarded.moved_with for guarded in FACTS.values() if guarded.moved_with[0]})
+MOVABLE = sorted({facts.archived_with for facts in FACTS.values()} - {""})
 
 
 def work(store, *, fails=(), retry=None):
@@ -82,8 +82,8 @@ def test_what_is_old_and_settled_moves_and_both_verify(lived, path, clock, tmp_p
     here, there = facts(path), facts(file)
     assert {row[0] for row in there["event_log"]} == {1, 2}
     assert {row[0] for row in here["event_log"]} == {3, 4, 5, 6}
-    for table, key in MOVABLE:
-        assert here[table] | there[table] == before[table], (table, key)
+    for table in MOVABLE:
+        assert here[table] | there[table] == before[table], table
     for table in ("event_log", "event_key", "attempt_log", "decision_log", "reject_log"):
         assert not here[table] & there[table]
     for place in (path, file):
@@ -137,7 +137,8 @@ def test_what_was_not_moved_cannot_be_deleted_and_what_was_moved_needs_an_archiv
     go_by(monkeypatch, clock)
     move(path, tmp_path / "old.db", "36h")
     with plain(path) as db:
-        for table, key in MOVABLE:
+        for table in MOVABLE:
+            key = FACTS[table].key
             with pytest.raises((sqlite3.Error, psycopg.Error), match="append-only"):
                 db.execute(f"DELETE FROM {table} WHERE {key} = (SELECT max({key}) FROM {table})")
         with pytest.raises((sqlite3.Error, psycopg.Error), match="append-only"):
@@ -326,9 +327,10 @@ def live_and_archive(path, file, history):
             new = archive.next_archive(inspector.db, "x", chosen, before=now - HOUR, by="me", reason="r", now=now)
             with Store.open(file, synchronous="NORMAL") as target:
                 archive.fill(inspector.db, target.session, new, chosen, lambda _done, _total: None)
-        store.session.write(lambda db: archive.remove(db, new, chosen, store.session.policy))
+            proved = archive.prove(inspector.db, file, new, chosen)
+        store.session.write(lambda db: archive.remove(db, proved, store.session.policy))
         here, there = facts(path), facts(file)
-        for table, _ in MOVABLE:
+        for table in MOVABLE:
             assert here[table] | there[table] == before[table], table
         for place in (path, file):
             assert verify(place, noted=head).findings == ()

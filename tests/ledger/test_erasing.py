@@ -8,7 +8,7 @@ import pytest
 import failaware.engine.sqlite.writer as engine
 from failaware import Handlers, Inspector, NotFound, Permanent, Retry, Store, UsageError, Worker
 from failaware.derive.grouping.groups import GroupingRules
-from failaware.engine.guards import ERASED
+from failaware.engine.catalogue import ERASED
 from failaware.ledger.copy import copy_facts
 from failaware.ledger.transfer import finish
 from failaware.ledger.verify import verify

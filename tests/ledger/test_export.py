@@ -14,10 +14,9 @@ from hypothesis import given, settings
 from failaware import Handlers, Inspector, Store, UsageError, Worker
 from failaware.derive.grouping.groups import GroupingRules
 from failaware.derive.settings import load_grouping
-from failaware.engine.guards import FACTS
+from failaware.engine.catalogue import FACTS
 from failaware.facts import claim
-from failaware.ledger.catalogue import FIRST
-from failaware.ledger.export import Export
+from failaware.ledger.export import FIRST, Export
 from failaware.ledger.restore import take_back
 from failaware.ledger.sealing import seal_all
 from failaware.ledger.verify import verify

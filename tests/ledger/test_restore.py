@@ -10,8 +10,8 @@ import pytest
 
 from failaware import Inspector, Store, UsageError
 from failaware.cli.main import main
+from failaware.engine.catalogue import EXPORTED
 from failaware.errors import StoreBusy
-from failaware.ledger.catalogue import FACT_KINDS
 from failaware.ledger.export import Export
 from failaware.ledger.restore import take_back
 from failaware.ledger.sealing import seal_all
@@ -20,7 +20,7 @@ from tests.conftest import plain, query
 from tests.sizes import sized
 from tests.test_same_on_both import facts
 
-NONE = {kind.table: [] for kind in FACT_KINDS}
+NONE = {kind.table: [] for kind in EXPORTED}
 FIRST = '{"failaware": "export", "version": 1}'
 END = '{"failaware": "end", "lost": 0}'
 
@@ -180,7 +180,7 @@ ODD = [
 
 
 def _fields():
-    return [(kind.name, column.name) for kind in FACT_KINDS for column in kind.columns]
+    return [(kind.name, column.name) for kind in EXPORTED for column in kind.columns]
 
 
 @pytest.mark.sqlite("one engine is enough: what is refused is refused before, or proved alike")

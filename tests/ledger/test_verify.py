@@ -9,7 +9,7 @@ import pytest
 
 from failaware import Handlers, Inspector, Retry, Store, UsageError, Worker
 from failaware.derive.fold import DERIVED
-from failaware.engine.guards import FACTS
+from failaware.engine.catalogue import FACTS
 from failaware.engine.postgres.place import parse
 from failaware.engine.schema import columns_and_keys, kept_tables
 from failaware.ingest.lines import ingest_lines
@@ -121,7 +121,7 @@ def test_one_changed_value(tamper, statement, where):
 
 @pytest.mark.parametrize("table", [table for table in FACTS if table not in ("event_key", "seal_log")])
 def test_one_deleted_row(tamper, table):
-    key = FACTS[table].keys[0]
+    key = FACTS[table].key
     found = tamper(f"DELETE FROM {table} WHERE {key} = 1")
     assert found[f"{table} 1"] == "was deleted since it was sealed"
 
@@ -171,7 +171,7 @@ def test_a_seal_that_was_changed(tamper):
 
 def test_an_end_that_was_cut_off_is_told_from_a_noted_seal(tamper, sealed, store):
     noted = sealed
-    cut = [f"DELETE FROM {table} WHERE {FACTS[table].keys[0]} > 3" for table in ("event_log", "attempt_log")]
+    cut = [f"DELETE FROM {table} WHERE {FACTS[table].key} > 3" for table in ("event_log", "attempt_log")]
     cut += ["DELETE FROM event_key WHERE event_id > 3", "DELETE FROM traceback_log", "DELETE FROM decision_log"]
     cut += ["DELETE FROM erasure_log", "DELETE FROM reject_log", "DELETE FROM seal_log"]
     assert [where for where in tamper(*cut) if where.startswith(("seal", "event"))] == []
@@ -240,7 +240,7 @@ def _columns():
     """Every column of every fact table, but for the number by which a fact is found."""
     for table, guarded in FACTS.items():
         columns, _ = columns_and_keys(table)
-        yield from ((table, column) for column in columns if column != guarded.keys[0] or table == "event_key")
+        yield from ((table, column) for column in columns if column != guarded.key or table == "event_key")
 
 
 OTHER_VALUES = (
@@ -282,7 +282,7 @@ def test_any_value_of_any_fact_that_is_changed_is_found_and_named(sealed, path, 
     """Each row in turn, whatever its other columns say, with the guards taken off and put back."""
     kind = _kind(table, column)
     values = [sql for of, sql in OTHER_VALUES if of == kind] or ["zeroblob(length({0}))", "NULL"]
-    key = FACTS[table].keys[0] if column != "key" else "event_id"
+    key = FACTS[table].key if column != "key" else "event_id"
     changes = 0
     with plain_sqlite(path) as db:
         theirs = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ?"

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import psycopg
 from psycopg import errors
 
-from failaware.engine.guards import FACTS
+from failaware.engine.catalogue import FACTS
 from failaware.engine.postgres import lock
 from failaware.engine.postgres.errors import in_our_words
 from failaware.engine.postgres.place import parse
@@ -96,10 +96,10 @@ def _reading(schema: str, role: str) -> str:
 
 
 def _writing(schema: str, role: str) -> Iterator[str]:
-    for table, guarded in FACTS.items():
+    for table, facts in FACTS.items():
         yield f"GRANT INSERT ON {schema}.{table} TO {role}"
-        if guarded.erasable:
-            yield f"GRANT UPDATE ({', '.join(guarded.erasable)}) ON {schema}.{table} TO {role}"
+        if facts.marks:
+            yield f"GRANT UPDATE ({', '.join(facts.marks)}) ON {schema}.{table} TO {role}"
     for table in CHANGEABLE:
         yield f"GRANT INSERT, UPDATE, DELETE ON {schema}.{table} TO {role}"
 

@@ -11,8 +11,9 @@ from psycopg import errors
 
 from failaware.engine import versions
 from failaware.engine.base import Row
+from failaware.engine.catalogue import FACTS
 from failaware.engine.derivation import Derivation, noted
-from failaware.engine.guards import FACTS, FOUNDED, REFUSES, is_erasure, is_moved
+from failaware.engine.guards import FOUNDED, REFUSES, is_erasure, is_moved
 from failaware.engine.postgres import lock
 from failaware.engine.postgres.dialect import HELPERS, PINNED, statement
 from failaware.engine.schema import derived_tables, kept_tables, own_key, private_schema, views
@@ -113,10 +114,10 @@ def guard_statements(schema: str, facts: str) -> Iterator[str]:
 
     A table's owner can take triggers off; the roles of `failaware init --roles` cannot.
     """
-    for table, guarded in FACTS.items():
+    for table, of_table in FACTS.items():
         allowed = {
-            "UPDATE": is_erasure(table, guarded, f"{schema}.", "IS NOT DISTINCT FROM") if guarded.erasable else "",
-            "DELETE": is_moved(guarded, f"{schema}.") if guarded.moved_with[0] else "",
+            "UPDATE": is_erasure(of_table, f"{schema}.", "IS NOT DISTINCT FROM") if of_table.marks else "",
+            "DELETE": is_moved(of_table, f"{schema}.") if of_table.archived_with else "",
             "TRUNCATE": "",
         }
         for verb, condition in allowed.items():
