@@ -3,11 +3,12 @@
 import os
 import threading
 import time
+import warnings
 
 import pytest
 
 from failaware import Inspector, Store
-from tests.conftest import query
+from tests.conftest import plain_sqlite, query
 from tests.sizes import sized
 from tests.soak import contention
 
@@ -54,3 +55,31 @@ def test_a_writer_that_must_wait_gets_its_turn(path):
         thread.join(5)
         assert not thread.is_alive()
         assert query(one, "SELECT event_type FROM event_log") == [("b",)]
+
+
+@pytest.mark.sqlite("PostgreSQL's server has the time limit")
+def test_a_locked_store_holds_up_a_program_for_no_longer_than_documented(path, monkeypatch):
+    """Once the time limit for one thread, twice for several: who comes while one waits is with the next."""
+    monkeypatch.setattr("failaware.engine.sqlite.writer.BUSY_TIMEOUT_S", 0.4)
+    took = []
+
+    def attempt():
+        begun = time.monotonic()
+        with store.attempt("job"):
+            pass
+        took.append(time.monotonic() - begun)
+
+    with Store.open(path, synchronous="NORMAL") as store, plain_sqlite(path) as other, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        other.execute("BEGIN IMMEDIATE")
+        attempt()
+        assert 0.4 <= took.pop() < 1.5
+        threads = [threading.Thread(target=attempt) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+            time.sleep(0.02)
+        for thread in threads:
+            thread.join(20)
+        other.execute("ROLLBACK")
+        assert len(took) == 6
+        assert max(took) < 2 * 0.4 + 0.8  # in turn they would wait six times as long

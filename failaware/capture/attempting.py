@@ -7,6 +7,7 @@ leaves nothing in the store.
 import contextlib
 import functools
 import inspect
+import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -54,8 +55,7 @@ class Attempting:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        if not _is_cancelled(error):
-            self._record(self._failure(error))
+        self.ended_by(error)()
 
     async def __aenter__(self) -> Self:
         if self._event.key is not None:
@@ -66,9 +66,13 @@ class Attempting:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
     ) -> None:
-        if not _is_cancelled(error):
-            failure = self._failure(error)  # the exception's objects may belong to this thread
-            await _in_thread(lambda: self._record(failure))
+        await _in_thread(self.ended_by(error))
+
+    def ended_by(self, error: BaseException | None) -> Callable[[], None]:
+        """Return what records the end of the block; the exception is read at once, in the thread that it belongs to."""
+        if _is_cancelled(error):
+            return lambda: None
+        return functools.partial(self._record, self._failure(error))
 
     def _begin(self) -> None:
         """Set the times: the block may begin long after `Store.attempt` was called, and one object may run several."""
@@ -142,6 +146,8 @@ def _wrapper(function: Callable[..., Any], start: Callable[..., Attempting]) -> 
             attempt = stack.enter_context(start(*args, **kwargs))
             result = function(*args, **kwargs)
             wrapper = _wrapper_of(result, generates=generates)
+            if wrapper is None and _ends_later(result, attempt, generates=generates):
+                stack.pop_all()
             if wrapper is None:
                 return result
             stack.pop_all()  # the work is not done yet: the attempt ends with it
@@ -174,6 +180,48 @@ def _wrapper_of(result: Any, *, generates: bool) -> Callable[..., Callable[..., 
     if generates and inspect.isasyncgen(result):
         return _async_generator
     return None
+
+
+def _ends_later(result: Any, attempt: Attempting, *, generates: bool) -> bool:
+    """Whether the attempt ends with a result that the caller gets as it is: a future, or a generator's context."""
+    if _is_future(result):
+        result.add_done_callback(functools.partial(_record_future, attempt))
+        return True
+    if not generates or not isinstance(
+        result, contextlib.AbstractContextManager | contextlib.AbstractAsyncContextManager
+    ):
+        return False
+    made_by = getattr(result, "gen", None)  # of `contextlib.contextmanager`
+    wrapper = _wrapper_of(made_by, generates=True)
+    if wrapper is None:
+        return False
+    context: Any = result
+    context.gen = wrapper(lambda: made_by, lambda: attempt)()
+    return True
+
+
+def _is_future(result: Any) -> bool:
+    """Whether it is a future or task of asyncio, or a future of concurrent.futures; neither is imported for it."""
+    futures = sys.modules.get("concurrent.futures")
+    return hasattr(type(result), "_asyncio_future_blocking") or (futures is not None and is_a(result, futures.Future))
+
+
+def _record_future(attempt: Attempting, future: Any) -> None:
+    """Record how a future ended; in the loop of asyncio by a thread, since the store may be busy."""
+    if future.cancelled():
+        return
+    # `exception()` would mark it as read, and asyncio would no longer report one that nobody reads.
+    error = future._exception if hasattr(future, "_exception") else future.exception()  # noqa: SLF001
+    end: Callable[[], None] | None = guarded(lambda: attempt.ended_by(error), None)
+    if end is None:
+        return
+    if hasattr(future, "get_loop"):
+        try:
+            future.get_loop().run_in_executor(None, end)
+        except RuntimeError:  # the loop ends
+            end()
+    else:
+        end()
 
 
 def _coroutine(function: Callable[..., Any], start: Callable[..., Attempting]) -> Callable[..., Any]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import concurrent.futures
+import contextlib
 import functools
 import gc
 import inspect
@@ -522,3 +523,81 @@ def test_a_coroutine_records_on_a_thread(store):
         return await asyncio.to_thread(store.record, "order.created", {"order": 17})
 
     assert asyncio.run(run()).event_id == 1
+
+
+def outcomes(store):
+    return query(store, "SELECT outcome, error_type FROM attempt_log ORDER BY attempt_id")
+
+
+@pytest.mark.sqlite("what is recorded is the same on both")
+def test_a_future_ends_the_attempt_when_it_is_done_and_is_returned_as_it_is(store):
+    made = [concurrent.futures.Future() for _ in range(4)]
+    results = [store.attempted("job", payload=lambda: None)(lambda future=future: future)() for future in made]
+    assert all(result is future for result, future in zip(results, made, strict=True))
+    assert outcomes(store) == []
+    made[0].set_result(1)
+    made[1].set_exception(ValueError("bad"))
+    made[2].cancel()
+    made[2].set_running_or_notify_cancel()
+    assert outcomes(store) == [("SYNCED", None), ("FAILED", "ValueError")]
+
+
+@pytest.mark.sqlite("what is recorded is the same on both")
+def test_a_task_ends_the_attempt_when_it_is_done(store, caplog):
+    async def work(error):
+        await asyncio.sleep(0)
+        if error:
+            raise error
+        return 7
+
+    @store.attempted("job", payload=lambda _error: None)
+    def start(error):
+        return asyncio.get_running_loop().create_task(work(error))
+
+    async def main():
+        task = start(None)
+        assert isinstance(task, asyncio.Task)
+        assert outcomes(store) == []
+        assert await task == 7
+        with pytest.raises(KeyError):
+            await start(KeyError("k"))
+        unread = start(ValueError("nobody reads this"))
+        await asyncio.wait([unread])
+        del unread
+        gc.collect()
+        left = start(None)
+        left.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await left
+
+    asyncio.run(main())
+    assert sorted(outcomes(store), key=str) == [("FAILED", "KeyError"), ("FAILED", "ValueError"), ("SYNCED", None)]
+    assert "never retrieved" in caplog.text  # asyncio still reports it
+
+
+@pytest.mark.sqlite("what is recorded is the same on both")
+@pytest.mark.parametrize("error", [None, ValueError("bad")])
+def test_the_context_of_a_generator_ends_the_attempt_when_it_is_left(store, error):
+    @store.attempted("job")
+    @contextlib.contextmanager
+    def opened(n):
+        yield n
+
+    @store.attempted("job")
+    @contextlib.asynccontextmanager
+    async def opened_async(n):
+        yield n
+
+    async def use():
+        async with opened_async(1) as n:
+            assert (n, outcomes(store)[1:]) == (1, [])
+            if error:
+                raise error
+
+    with pytest.raises(ValueError, match="bad") if error else contextlib.nullcontext(), opened(5) as n:
+        assert (n, outcomes(store)) == (5, [])
+        if error:
+            raise error
+    with pytest.raises(ValueError, match="bad") if error else contextlib.nullcontext():
+        asyncio.run(use())
+    assert outcomes(store) == [("FAILED", "ValueError") if error else ("SYNCED", None)] * 2
