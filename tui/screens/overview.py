@@ -223,7 +223,7 @@ class Overview(Listing):
         self._has_been_seen(message.key)
         self.inspector_app.open(ToEvents(cluster_id=message.key, event_type=cluster.event_type))
 
-    def on_count_asked(self, message: CounterTile.Asked) -> None:
+    def on_counter_tile_asked(self, message: CounterTile.Asked) -> None:
         """A number was clicked: clusters of that severity, or the events in that state."""
         if message.name in LEVELS:
             self.bar.put(with_value(self.bar.typed, "severity", message.name))
