@@ -200,7 +200,7 @@ def _fingerprint(db: Deriver, scope: Scope) -> None:
             failures.append((row[0], found.cluster_id))
             named = clusters.get(found.cluster_id)
             # The first to enter names it, as it does when failures come one by one; what is erased has no name to give.
-            if named is None or named[3] == ERASED:
+            if named is None or (named[3] == ERASED and found.template != ERASED):
                 clusters[found.cluster_id] = (found.cluster_id, row[2], found.error_type, found.template)
         full = len(rows) == _PAGE
         if not rows:

@@ -94,7 +94,7 @@ INSERT INTO failure_cluster (cluster_id, event_type, error_type, template, failu
                              comebacks, changed_at)
 VALUES (?, ?, ?, ?, 0, 0, 0, 0, 0, 0)
 ON CONFLICT (cluster_id) DO UPDATE SET error_type = excluded.error_type, template = excluded.template
- WHERE failure_cluster.template = '[erased]';
+ WHERE failure_cluster.template = '[erased]' AND excluded.template <> '[erased]';
 
 -- name: named_by
 -- The failures that may name these clusters, the first ones first.

@@ -80,7 +80,7 @@ def health(db: Reader, *, now: int) -> Health:
             pending[failed][event_type] -= leased
             if by_workers:
                 attended.add(event_type)
-        oldest = min(db.query(_OLDEST), key=lambda row: int(row[2]), default=None)
+        oldest = min(db.query(_OLDEST), key=lambda row: (int(row[2]), int(row[0])), default=None)
         most_retried = db.query(_MOST_RETRIED)
         return Health(
             total_events=sum(counts.values()),

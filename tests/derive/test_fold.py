@@ -1,6 +1,5 @@
 """One fold: whatever the order and the batches in which facts arrive, they mean the same, and what the design says."""
 
-import itertools
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -11,10 +10,14 @@ from hypothesis import strategies as st
 
 from failaware import Store, UsageError
 from failaware.derive import fold
-from failaware.derive.rules import Policy, default_policy
+from failaware.derive.rules import default_policy
 from failaware.facts import append
-from failaware.model import NEVER, DecisionKind, Failure, NewAttempt
+from failaware.model import DecisionKind, Failure, NewAttempt
 from tests.conftest import HOUR, MINUTE, START, assert_rebuild_changes_nothing, query
+from tests.oracle import facts
+from tests.oracle.compare import compare_tables, numbers_of
+from tests.oracle.history import policies
+from tests.oracle.reports import Oracle
 from tests.sizes import sized
 
 EVENTS = 6
@@ -30,7 +33,6 @@ attempts = st.tuples(
 decisions = st.tuples(st.integers(1, EVENTS), st.sampled_from(DecisionKind), moments)
 histories = st.lists(st.one_of(attempts, attempts, attempts, decisions), max_size=30)
 batch_sizes = st.lists(st.integers(1, 5), max_size=10)
-policies = st.builds(Policy, **{name: st.integers(1, 3) for name in Policy._fields})
 
 
 def meaning(store):
@@ -150,11 +152,13 @@ def test_attempts_that_say_their_number_may_arrive_in_any_order(history, random,
 
 @given(histories, batch_sizes, policies)
 @settings(max_examples=sized(25, 100), deadline=None)
-def test_the_fold_says_what_the_design_says(history, sizes, policy):
-    events, clusters = play(history, sizes, policy=policy, read=what_counts)
-    model = Model(history, policy)
-    assert events == {event: model.state(event) for event in range(1, EVENTS + 1)}
-    assert clusters == {error: model.cluster(error) for error in "AB" if model.entries(error)}
+def test_the_fold_says_what_the_oracle_says(history, sizes, policy):
+    play(history, sizes, policy=policy, read=compare_with_oracle)
+
+
+def compare_with_oracle(store):
+    oracle = Oracle(store.session.read(lambda db: facts.read(db, store.session.policy, START)))
+    store.session.read(lambda db: compare_tables(db, oracle, numbers_of(db, oracle)))
 
 
 @given(histories, policies)
@@ -185,151 +189,6 @@ def what_counts(store):
         "rule FROM failure_cluster",
     )
     return {row[0]: row[1:] for row in events}, {row[0]: row[1:] for row in clusters}
-
-
-class Model:
-    """The design in the plainest words, of one event and one cluster after the other: nothing here is incremental."""
-
-    def __init__(self, history, policy):
-        self.policy = policy
-        self.tries = {event: [] for event in range(1, EVENTS + 1)}
-        self.decisions = {event: [] for event in range(1, EVENTS + 1)}
-        for fact in history:
-            if len(fact) == 4:
-                self.tries[fact[0]].append(new_attempt(*fact))
-            elif fact[1] is not DecisionKind.ERASE and self.makes_sense(*fact[:2]):  # an erasure changes no state
-                event, kind, at = fact
-                self.decisions[event].append((kind, len(self.tries[event]), START + at))
-
-    def makes_sense(self, event, kind):
-        status, dismissed = self.status(event), self.dismissed(event)
-        if kind is DecisionKind.REQUEUE:
-            return status != "SYNCED" and (status != "PENDING" or dismissed)
-        return status != "SYNCED" and not dismissed
-
-    def last(self, event):
-        return self.tries[event][-1] if self.tries[event] else None
-
-    def synced(self, event):
-        return self.last(event) is not None and self.last(event).failure is None
-
-    def last_decision(self, event):
-        return self.decisions[event][-1] if self.decisions[event] else (None, -1, None)
-
-    def status(self, event):
-        kind, after, _ = self.last_decision(event)
-        if not self.tries[event] or (kind == "REQUEUE" and after == len(self.tries[event])):
-            return "PENDING"
-        if self.synced(event):
-            return "SYNCED"
-        return "FAILED" if self.last(event).retry_at is not None else "DEAD"
-
-    def dismissed(self, event):
-        kind, after, _ = self.last_decision(event)
-        return kind == "DISMISS" and all(attempt.failure for attempt in self.tries[event][after:])
-
-    def unresolved(self, event):
-        return self.status(event) in ("FAILED", "DEAD") and not self.dismissed(event)
-
-    def due(self, event):
-        kind, _, at = self.last_decision(event)
-        if self.dismissed(event):
-            return None
-        if self.status(event) == "PENDING":
-            return at if kind == "REQUEUE" else START
-        return self.last(event).retry_at if self.status(event) == "FAILED" else None
-
-    def rule(self, event):
-        if not self.unresolved(event):
-            return None
-        if self.status(event) == "DEAD":
-            return "dead"
-        often = self.failed_attempts(event) > self.policy.repeated_retries
-        return "repeatedly-failing" if often else "retrying"
-
-    def budget_from(self, event):
-        """The attempts up to the last success and the last requeue."""
-        succeeded = (no for no, attempt in enumerate(self.tries[event], 1) if not attempt.failure)
-        requeued = (after for kind, after, _ in self.decisions[event] if kind == "REQUEUE")
-        return max(itertools.chain(succeeded, requeued), default=0)
-
-    def failed_attempts(self, event):
-        return sum(attempt.failure is not None for attempt in self.tries[event][self.budget_from(event) :])
-
-    def state(self, event):
-        failed = [attempt.finished_at for attempt in self.tries[event] if attempt.failure]
-        count = len(self.tries[event])
-        since_success = list(itertools.takewhile(lambda attempt: attempt.failure, reversed(self.tries[event])))
-        return (
-            self.status(event),
-            int(self.dismissed(event)),
-            count,
-            count - self.budget_from(event),
-            self.failed_attempts(event),
-            sum(attempt.failure is not None for attempt in self.tries[event][:-1]),
-            self.due(event),
-            min(failed, default=None),
-            min((attempt.finished_at for attempt in since_success), default=None),
-            max(failed, default=None),
-            self.rule(event),
-        )
-
-    def failures(self, error):
-        """When each event failed with this error."""
-        return {
-            event: [attempt.finished_at for attempt in tries if attempt.failure and attempt.failure.error_type == error]
-            for event, tries in self.tries.items()
-        }
-
-    def entries(self, error):
-        """(when it entered, event) for each event that failed with this error."""
-        return sorted((min(failed), event) for event, failed in self.failures(error).items() if failed)
-
-    def spells(self, error, event):
-        """(from when, until when) for each time that an event was failing with this error.
-
-        From the first failure, or a later one, to the next attempt that succeeded.
-        """
-        began, tries = min(self.failures(error)[event], default=None), self.tries[event]
-        for number, attempt in enumerate(tries):
-            if attempt.failure and attempt.failure.error_type == error:
-                recovered = (later.finished_at for later in tries[number:] if not later.failure)
-                yield attempt.finished_at if began is None else began, next(recovered, NEVER)
-                began = None
-
-    def cluster(self, error):
-        entries, failed = self.entries(error), sorted(itertools.chain(*self.failures(error).values()))
-        hours = {entered // HOUR for entered, _ in entries}
-        episodes = sum(hour - 1 not in hours for hour in hours)
-        spells = [(began, event, until) for event in self.tries for began, until in self.spells(error, event)]
-        comebacks = sum(
-            all(until < entry[0] for began, other, until in spells if (began, other) < entry) for entry in entries[1:]
-        )
-        recovered = sum(self.synced(event) and not self.decided(event) for _, event in entries)
-        return (
-            len(entries),
-            len(failed),
-            recovered,
-            episodes,
-            comebacks,
-            failed[0],
-            failed[-1],
-            self.cluster_rule(error, len(entries), episodes, comebacks),
-        )
-
-    def decided(self, event):
-        first = next(number for number, attempt in enumerate(self.tries[event], 1) if attempt.failure)
-        return any(first <= after < len(self.tries[event]) for _, after, _ in self.decisions[event])
-
-    def cluster_rule(self, error, events, episodes, comebacks):
-        last_errors = {
-            event: [attempt.failure.error_type for attempt in tries if attempt.failure][-1:]
-            for event, tries in self.tries.items()
-        }
-        still = [event for event, last in last_errors.items() if last == [error] and self.unresolved(event)]
-        if events < self.policy.multiple_events or not still:
-            return None
-        return "recurring" if episodes >= self.policy.recurring_episodes or comebacks else "multiple"
 
 
 @given(histories, st.integers(1, 4))

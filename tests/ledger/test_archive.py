@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from random import Random
 
 import psycopg
 import pytest
@@ -23,7 +24,7 @@ from failaware.ledger.verify import verify
 from failaware.model import NewReject
 from tests import processes
 from tests.conftest import HOUR, START, assert_rebuild_changes_nothing, plain, query
-from tests.life import Life, histories_with_erasures
+from tests.oracle.history import ERASING, History, seeds
 from tests.sizes import sized
 
 _numbers = itertools.count(1)
@@ -296,32 +297,30 @@ def test_killed_at_any_moment_nothing_is_lost(lived, path, tmp_path):
     assert facts(file)["event_log"] | facts(path)["event_log"] == before["event_log"]
 
 
-@given(histories_with_erasures)
+@given(seeds)
 @settings(max_examples=sized(6, 30), deadline=None)
-def test_after_any_history_the_two_are_what_the_one_was(history):
+def test_after_any_history_the_two_are_what_the_one_was(seed):
     with tempfile.TemporaryDirectory() as folder:
-        live_and_archive(Path(folder) / "s.db", Path(folder) / "x.db", history)
+        live_and_archive(Path(folder) / "s.db", Path(folder) / "x.db", seed)
 
 
-@given(histories_with_erasures)
+@given(seeds)
 @settings(max_examples=sized(3, 10), deadline=None)
-def test_after_any_history_the_two_are_what_the_one_was_on_postgres(postgres, history):
+def test_after_any_history_the_two_are_what_the_one_was_on_postgres(postgres, seed):
     schema = f"archived{next(_numbers)}"
     with tempfile.TemporaryDirectory() as folder:
         try:
-            live_and_archive(postgres.url(schema), Path(folder) / "x.db", history)
+            live_and_archive(postgres.url(schema), Path(folder) / "x.db", seed)
         finally:
             postgres.drop(schema)
 
 
-def live_and_archive(path, file, history):
-    life = Life(path)
-    with life.store as store:
-        for step, wait in history:
-            life.step(*step)
-            life.clock.advance(wait)
-        seal_all(store.session, life.clock())
-        before, head, now = facts(path), verify(path).head, life.clock()
+def live_and_archive(path, file, seed):
+    history = History(path, Random(seed), moves=ERASING)
+    with history.store as store:
+        history.live(12)
+        seal_all(store.session, history.clock())
+        before, head, now = facts(path), verify(path).head, history.clock()
         with Inspector.open(path) as inspector, inspector.snapshot():
             chosen = archive.choose(inspector.db, now - HOUR)
             new = archive.next_archive(inspector.db, "x", chosen, before=now - HOUR, by="me", reason="r", now=now)
@@ -335,10 +334,10 @@ def live_and_archive(path, file, history):
         for place in (path, file):
             assert verify(place, noted=head).findings == ()
         assert_rebuild_changes_nothing(store)
-        life.step("record", "a.x", 2)
-        life.step("work", [None, ValueError("bad value 7")])
+        for move in ("record_many", "work", "try_task"):
+            history.step(move)
         assert_rebuild_changes_nothing(store)
-        seal_all(store.session, life.clock())
+        seal_all(store.session, history.clock())
         assert verify(path).findings == ()
 
 

@@ -1,6 +1,7 @@
 """Erasing removes what must not be kept, with a decision, and leaves everything else provable."""
 
 import sqlite3
+from contextlib import suppress
 
 import psycopg
 import pytest
@@ -190,3 +191,16 @@ def test_explain_says_of_an_erased_failure_that_it_stays_where_it_was(store, ins
     store.erase([event_id], because="gdpr")
     after = inspector.explain(f"event/{event_id}").grouped
     assert after == ("what it was before it was erased", ERASED, ERASED, ())
+
+
+def test_a_cluster_of_which_all_is_erased_is_named_by_its_first_failure(store, path):
+    """Whether it is erased, or derived again: of two error types under one fingerprint, the first."""
+    store.record("sync", key="a", fingerprint="the ledger")
+    for error in (OSError("no route"), ConnectionError("refused")):
+        with suppress(OSError), store.attempt("sync", key="a"):
+            raise error
+    store.dismiss([1], because="gone")
+    store.erase([1], because="gdpr")
+    assert query(store, "SELECT error_type, template FROM failure_cluster") == [("OSError", ERASED)]
+    assert_rebuild_changes_nothing(store)
+    assert verify(path).findings == ()

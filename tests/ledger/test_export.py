@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -22,7 +23,7 @@ from failaware.ledger.sealing import seal_all
 from failaware.ledger.verify import verify
 from tests import processes
 from tests.conftest import derived, plain, plain_sqlite, query
-from tests.life import Life, histories_with_erasures
+from tests.oracle.history import ERASING, History, seeds
 from tests.sizes import sized
 
 
@@ -40,16 +41,14 @@ def taken(lines, path):
         return take_back(store.session, lines, origin="x")[:2]
 
 
-@given(histories_with_erasures)
+@given(seeds)
 @settings(max_examples=sized(10, 40), deadline=None)
-def test_a_store_made_from_an_export_is_the_same(history):
+def test_a_store_made_from_an_export_is_the_same(seed):
     with tempfile.TemporaryDirectory() as folder:
-        life = Life(Path(folder) / "a.db")
-        with life.store as store:
-            for step, wait in history:
-                life.step(*step)
-                life.clock.advance(wait)
-            seal_all(store.session, life.clock.now)
+        history = History(Path(folder) / "a.db", Random(seed), moves=ERASING)
+        with history.store as store:
+            history.live(12)
+            seal_all(store.session, history.clock.now)
             lines = export(store.session.read(lambda db: db.path))
             with Store.open(Path(folder) / "b.db", synchronous="NORMAL") as other:
                 added, known, *_ = take_back(other.session, lines, origin="x")

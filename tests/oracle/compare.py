@@ -23,23 +23,23 @@ def compare_all(history, inspector, random, *, commands=False):
     """Everything, now and at a moment before; what the commands print as well."""
     facts = history.facts()
     oracle = Oracle(facts)
-    ids = numbers_of(inspector, oracle)
+    ids = numbers_of(inspector.db, oracle)
     compare(inspector, Documents(oracle, ids), random)
     compare_tables(inspector.db, oracle, ids)
     moment = facts.now - random.choice([0, 1, 1_800, 7_200, 40_000]) * 1_000_000
     before = Documents(Oracle(facts.as_of(moment)), ids)
     after = Documents(Oracle(facts.as_of(max(facts.now, moment))), ids)
     with inspector.as_of(moment) as then:
-        numbers_of(then, before.oracle)
+        numbers_of(then.db, before.oracle)
         compare(then, before, random)
         same("diff", plain(then.diff(after.now)), after.diff(before))
     if commands:
         compare_commands(history, Documents(oracle, ids), before, after)
 
 
-def numbers_of(inspector, oracle):
+def numbers_of(db, oracle):
     """The number of each cluster, by what it is in the oracle; and both part the failures in the same way."""
-    numbers = dict(inspector.db.query("SELECT attempt_id, cluster_id FROM failure"))
+    numbers = dict(db.query("SELECT attempt_id, cluster_id FROM failure"))
     ours = {a.attempt_id: name for name, cluster in oracle.clusters.items() for a in cluster.attempts}
     assert set(numbers) == set(ours)
     pairs = {(ours[attempt], number) for attempt, number in numbers.items()}
@@ -75,7 +75,7 @@ def compare(inspector, documents, random):
     for cluster in oracle.clusters.values():
         compare_cluster(inspector, documents, cluster)
     entities = [*oracle.states.values(), *oracle.clusters.values()]
-    for entity in random.sample(entities, min(len(entities), 4)):
+    for entity in random.sample(entities, min(len(entities), 2)):
         compare_explained(inspector, documents, entity)
     compare_filters(inspector, oracle, ids, random)
 

@@ -17,7 +17,7 @@ from failaware.ingest.lines import ingest_lines
 from failaware.integrations.task_log import TaskLog
 from failaware.ledger import archive
 from failaware.ledger.sealing import seal_all
-from tests.conftest import Clock
+from tests.conftest import Clock, query
 from tests.oracle import facts
 from tests.oracle.errors import ERRORS, RAISED, RULES
 from tests.oracle.grouping import Rules, kept_by_erasure
@@ -27,23 +27,27 @@ TYPES = ("a.x", "a.y", "b")
 WAITS_S = (0, 0, 1e-6, 1, 59, 1_200, 3_660, 11_000, -1_800, -20_000)
 FORWARD_S = (1e-6, 1, 1_200, 3_660, 11_000)
 FACTS = (
-    *("record", "record_many", "record_many", "try_job", "try_job", "try_job", "try_task", "try_task", "work", "work"),
+    *("record", "record_many", "record_many", "try_job", "try_job", "try_job", "work", "work"),
     *("decide", "decide", "reject", "ingest"),
 )
-"""What adds facts that stay as they are; the past says of them what was said then."""
+"""What adds facts and nothing else: what is said of them then is what the past says."""
 
-ERASING = (*FACTS, "erase")
-EVERYTHING = (*ERASING, "erase", "burst", "lease", "set_policy", "set_grouping")
+ERASING = (*FACTS, "try_task", "try_task", "erase")
+EVERYTHING = (*ERASING, *["try_task"] * 3, "erase", "burst", "lease", "set_policy", "set_grouping")
 
 seeds = st.integers(0, 2**32 - 1)
 """Of histories, for tests of properties: the number says which one it is."""
+
+policies = st.builds(Policy, **{name: st.integers(1, 3) for name in Policy._fields})
 
 
 class History:
     """A store, and what happens to it: one of `moves` and then one of `waits` (seconds), again and again."""
 
     def __init__(self, path, random, *, moves=EVERYTHING, waits=WAITS_S):
-        self.path, self.random, self.moves, self.waits = path, random, moves, waits
+        # Some of the moves alone, which then meet more often, find more than all of them in each history.
+        self.moves = [move for move in moves if random.random() < 0.5] or moves
+        self.path, self.random, self.waits = path, random, waits
         self.clock = Clock()
         self.store = Store.open(path, synchronous="NORMAL", clock=self.clock)
         self.rules, self.kept = Rules(), {}
@@ -58,10 +62,18 @@ class History:
 
     def step(self, move=None):
         """One move, which it names, and one wait."""
+        move = self.move(move)
+        self.wait()
+        return move
+
+    def move(self, move=None):
+        """The move of this name, or any of them."""
         move = move or self.random.choice(self.moves)
         getattr(self, move)()
-        self.clock.advance(self.random.choice(self.waits))
         return move
+
+    def wait(self):
+        self.clock.advance(self.random.choice(self.waits))
 
     def facts(self):
         return self.store.session.read(self._facts)
@@ -75,9 +87,13 @@ class History:
             self.random.choice(ERRORS)(self.random.randint(1, 99))
 
     def event_ids(self):
-        return self.store.session.read(
-            lambda db: [row[0] for row in db.query("SELECT event_id FROM event_log ORDER BY 1")]
-        )
+        return [row[0] for row in query(self.store, "SELECT event_id FROM event_log ORDER BY 1")]
+
+    def event_id(self):
+        """Any event, or one of those with a key, which are tried again and again."""
+        keyed = [row[0] for row in query(self.store, "SELECT event_id FROM event_key ORDER BY 1")]
+        chosen = keyed if keyed and self.random.random() < 0.7 else self.event_ids()
+        return self.random.choice(chosen or [1])
 
     def record(self):
         kind = self.random.choice(TYPES)
@@ -135,12 +151,10 @@ class History:
 
     def decide(self):
         """A decision is refused exactly where it makes no sense as the event stands."""
-        event_id, kind = self.random.choice(self.event_ids() or [1]), self.random.choice(["requeue", "dismiss"])
-        self._decide(event_id, kind)
+        self._decide(self.event_id(), self.random.choice(["requeue", "dismiss"]))
 
     def erase(self):
-        event_id, shared = self.random.choice(self.event_ids() or [1]), self.random.random() < 0.5
-        before = self.facts()
+        event_id, shared, before = self.event_id(), self.random.random() < 0.5, self.facts()
         self._decide(event_id, "erase", shared_tracebacks=shared)
         self.kept = kept_by_erasure(before, self.facts(), self.rules, self.kept)
 

@@ -2,7 +2,7 @@
 
 import tempfile
 import threading
-from pathlib import Path
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from failaware import Handlers, Inspector, StoreError, UsageError, Worker
 from failaware.ingest.lines import ingest_lines
 from tests.conftest import START, plain
-from tests.life import Life, histories
+from tests.oracle.history import FACTS, FORWARD_S, History, seeds, store_in
 from tests.sizes import sized
 
 
@@ -42,24 +42,22 @@ def reports(inspector):
     }
 
 
-def lived(folder, history):
-    """A store with this history, and what the reports said at each moment of it."""
-    path = Path(folder) / "s.db"
-    life = Life(path)
-    said = []
-    with life.store, Inspector.open(path, clock=life.clock) as inspector:
-        for step, wait in history:
-            life.step(*step)
-            said.append((life.clock.now, reports(inspector)))
-            life.clock.advance(wait)
-    return path, said
+def lived(folder, seed):
+    """A store with a history, and what the reports said at each moment of it."""
+    history, said = History(store_in(folder), Random(seed), moves=FACTS, waits=FORWARD_S), []
+    with history.store, Inspector.open(history.path, clock=history.clock) as inspector:
+        for _ in range(12):
+            history.move()
+            said.append((history.clock.now, reports(inspector)))
+            history.wait()
+    return history.path, said
 
 
-@given(histories, st.randoms())
+@given(seeds, st.randoms())
 @settings(max_examples=sized(15, 60), deadline=None)
-def test_the_reports_say_what_they_said(history, random):
+def test_the_reports_say_what_they_said(seed, random):
     with tempfile.TemporaryDirectory() as folder:
-        path, said = lived(folder, history)
+        path, said = lived(folder, seed)
         before = path.read_bytes()
         with Inspector.open(path, clock=lambda: 0) as inspector, inspector.as_of(START - 1) as then:
             assert then.health().total_events == 0
@@ -73,10 +71,12 @@ def test_the_reports_say_what_they_said(history, random):
         assert path.read_bytes() == before
 
 
-def test_changes_are_found_one_after_the_other(tmp_path):
-    path, _ = lived(tmp_path, [(("record", "a", 1), 60), (("record", "a", 1), 60), (("decide", "dismiss", 1), 60)])
+def test_changes_are_found_one_after_the_other(store, inspector, clock):
     moments = [START, START + 60_000_000, START + 120_000_000]
-    with Inspector.open(path) as inspector, inspector.as_of(START - 1) as then:
+    for change in (lambda: store.record("a"), lambda: store.record("a"), lambda: store.dismiss([1], because="r")):
+        change()
+        clock.advance(60)
+    with inspector.as_of(START - 1) as then:
         for moment in moments:
             assert then.neighbour(1) == moment
             then.move(moment)

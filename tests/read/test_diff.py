@@ -1,7 +1,7 @@
 """Diff and what-if: what is not as it was, or would not be as it is; and both agree with the sample data's script."""
 
 import tempfile
-from pathlib import Path
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -10,8 +10,7 @@ from failaware import Handlers, Inspector, Retry, Store, Worker
 from failaware.derive.rules import default_policy
 from sample_data import seed
 from tests.conftest import HOUR, START
-from tests.derive.test_fold import policies
-from tests.life import Life, histories, lived
+from tests.oracle.history import FACTS, FORWARD_S, History, lived, policies, seeds, store_in
 from tests.sizes import sized
 
 DAY = 24 * HOUR
@@ -44,18 +43,18 @@ def expected(before, after):
     return found
 
 
-@given(histories)
+@given(seeds)
 @settings(max_examples=sized(12, 50), deadline=None)
-def test_it_says_what_two_reports_show(history):
+def test_it_says_what_two_reports_show(seed):
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "s.db"
-        life = Life(path)
+        path = store_in(folder)
+        history = History(path, Random(seed), moves=FACTS, waits=FORWARD_S)
         said = [(START - 1, {}, None)]
-        with life.store, Inspector.open(path, clock=life.clock) as inspector:
-            for step, wait in history:
-                life.step(*step)
-                said.append((life.clock.now, standing(inspector), inspector.health()))
-                life.clock.advance(wait)
+        with history.store, Inspector.open(path, clock=history.clock) as inspector:
+            for _ in range(12):
+                history.move()
+                said.append((history.clock.now, standing(inspector), inspector.health()))
+                history.wait()
             for since, before, _ in said[:: max(1, len(said) // 3)]:
                 until, after, health = said[-1]
                 with inspector.as_of(since) as then:
@@ -67,14 +66,14 @@ def test_it_says_what_two_reports_show(history):
                     assert (one.before, one.after) == (before.get(entity, (None,))[0], after[entity][0])
 
 
-@given(histories, policies)
+@given(seeds, policies)
 @settings(max_examples=sized(12, 50), deadline=None)
-def test_what_if_says_what_a_rebuild_would_do(history, policy):
-    with lived(history) as (life, inspector):
+def test_what_if_says_what_a_rebuild_would_do(seed, policy):
+    with lived(seed) as (history, inspector):
         before = standing(inspector)
         found = inspector.what_if(policy)
         assert found.before == inspector.severity()
-        life.store.rebuild(policy)
+        history.store.rebuild(policy)
         assert found.after == inspector.severity()
         after = standing(inspector)
         moves = {(move.entity_type, move.entity_id): (move.before, move.after) for move in found.moves}

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from failaware import Handlers, Retry, Worker
 from failaware.cli.main import main
 from failaware.ingest.lines import ingest_lines
+from failaware.integrations.task_log import TaskLog
 from failaware.model import NEVER
 from failaware.read import health
 from tests.conftest import HOUR, query
-from tests.life import histories, lived
+from tests.oracle.history import lived, seeds
 from tests.sizes import sized
 
 
@@ -22,13 +23,13 @@ def due_now(store, now):
 
 
 @pytest.mark.parametrize("few", [1, 2, 1_000])
-@given(history=histories, ahead=st.sampled_from([0, 90, 3_700]))
+@given(seed=seeds, ahead=st.sampled_from([0, 90, 3_700]))
 @settings(max_examples=sized(10, 40), deadline=None)
-def test_what_is_due_is_what_could_be_tried_at_once(few, history, ahead):
-    with lived(history) as (life, inspector), pytest.MonkeyPatch.context() as patch:
+def test_what_is_due_is_what_could_be_tried_at_once(few, seed, ahead):
+    with lived(seed) as (history, inspector), pytest.MonkeyPatch.context() as patch:
         patch.setattr(health, "_FEW", few)
-        life.clock.advance(ahead)
-        assert inspector.health().due_now == due_now(life.store, life.clock.now)
+        history.clock.advance(ahead)
+        assert inspector.health().due_now == due_now(history.store, history.clock.now)
 
 
 def test_a_backlog_is_not_counted_event_by_event(store, inspector, clock, monkeypatch):
@@ -118,3 +119,13 @@ def test_a_store_of_rejects_alone_tells_of_them(store, path):
     ingest_lines(store.session, [b"{", b"["], origin="file")
     assert "Nothing is recorded yet" in report(path)
     assert "2 lines could not be ingested; 'failaware rejects'" in report(path)
+
+
+def test_of_events_that_are_equally_old_the_first_one_is_named(store, inspector, clock):
+    """Whatever their severities."""
+    failing(store, "pay")
+    log = TaskLog(store, "celery")
+    retried = log.attempt(OSError("no"), worker="w#celery", started_at=clock(), retry_at=clock() + 1)
+    log.write("17", "mail", {}, [retried])
+    assert inspector.severity().events == {"CRITICAL": 0, "HIGH": 1, "MEDIUM": 0, "LOW": 1}
+    assert inspector.health().oldest_unresolved == (1, "pay", clock())

@@ -9,7 +9,7 @@ from failaware import Handlers, Retry, StoreError, Worker
 from failaware.integrations.task_log import TaskLog
 from failaware.read import last_change as room
 from tests.conftest import START, query
-from tests.life import histories, lived
+from tests.oracle.history import lived, seeds
 from tests.sizes import sized
 
 
@@ -25,12 +25,12 @@ def moments(inspector, store):
     return sorted(at for (at,) in query(store, " UNION ".join(f"SELECT {name} FROM {table}" for name, table in times)))
 
 
-@given(histories)
+@given(seeds)
 @settings(max_examples=sized(12, 50), deadline=None)
-def test_it_is_the_last_moment_at_which_the_reports_changed(history):
-    with lived(history) as (life, inspector), inspector.as_of(START - 1) as then:
+def test_it_is_the_last_moment_at_which_the_reports_changed(seed):
+    with lived(seed) as (history, inspector), inspector.as_of(START - 1) as then:
         was, changed, found = {}, {}, {}
-        for at in moments(inspector, life.store):
+        for at in moments(inspector, history.store):
             then.move(at)
             found = severities(then)
             changed |= {

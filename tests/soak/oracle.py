@@ -17,7 +17,7 @@ def run(seconds, rng):
     until, counts = time.monotonic() + seconds, Counter()
     with a_server() as server:
         while time.monotonic() < until and counts["histories"] < MOST:
-            options = {"seed": rng.randrange(10**9), "steps": rng.randint(1, 60), "commands": rng.random() < 0.1}
+            options = {"seed": rng.randrange(10**9), "steps": rng.randint(1, 40), "commands": rng.random() < 0.1}
             if counts["histories"] % ON_POSTGRES:
                 with tempfile.TemporaryDirectory() as folder:
                     compare_history(store_in(folder), archiving=rng.random() < 0.2, **options)
