@@ -208,7 +208,7 @@ def recorded(db: Reader, event_id: int) -> Event:
     return Event(event_id, event_type, json.loads(payload), key, source, occurred_at, detected_at, known=True)
 
 
-def was_tried_by(db: Reader, key: str | None, worker: str) -> bool:
+def was_attempted_by(db: Reader, key: str | None, worker: str) -> bool:
     """Whether this worker has recorded an attempt at the event of this key."""
     tried = "SELECT 1 FROM attempt_log a JOIN event_key k ON k.event_id = a.event_id WHERE k.key = ? AND a.worker = ?"
     return bool(db.query(tried, (key, worker)))

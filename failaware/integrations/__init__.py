@@ -1,4 +1,4 @@
-"""What other libraries report: logging, Sentry, Celery, RQ, pytest; one module per library, imported only on use.
+"""Records failures from other libraries: logging, Sentry, Celery, RQ, pytest. One module per library, imported on use.
 
-May touch: its library, and the store to record. It never raises into, blocks or slows the program that it observes.
+Uses its library and the store. An integration never raises into, blocks or slows the program that it observes.
 """

@@ -1,7 +1,7 @@
-"""A bounded queue to a thread that writes: for programs that must neither wait for the store nor be hurt by it.
+"""A bounded queue and a thread that writes its events, so that the observed program never waits for the store.
 
-What does not fit, or cannot be written, is counted and reported on standard error at the end. A process that may end
-without notice (a forked child, a child of multiprocessing, an interpreter that exits) waits a moment for each write.
+Events that do not fit or cannot be written are counted and reported on standard error at the end. A process that may
+end without notice (a forked child, a child of multiprocessing, an exiting interpreter) waits shortly for each write.
 """
 
 import atexit
@@ -23,104 +23,104 @@ if TYPE_CHECKING:
     from failaware.store import Store
 
 _BATCH = 500  # events in one transaction
-_RETRY_S = 0.5  # after the store could not be written
-_AT_ONCE_S = 0.2  # how long `put` waits for the write in a process that may end without notice
+_RETRY_S = 0.5  # pause after the store could not be written
+_PUT_WAIT_S = 0.2  # longest wait of `put` for the write, in a process that may end without notice
 _MAX_REASON = 200  # characters
-_MAX_WAITING = 268_435_456  # characters of payloads and tracebacks that wait, whatever their number
+_MAX_WAITING = 268_435_456  # characters of queued payloads and tracebacks
 
 _forked = False
 
 
 class Background:
-    """Writes events with their attempts, in batches, from any thread; `put` may also be called by signal handlers.
+    """Writes events with their attempts in batches. `put` may be called from any thread and from signal handlers.
 
-    The thread starts with the first event, again with the first one after `close`, and again in a forked child, which
-    has a queue of its own.
+    The thread starts with the first event, with the first one after `close`, and with the first one in a forked child,
+    which has its own queue.
 
     Args:
-        store: where to; it must outlast this.
-        capacity: how many may wait to be written; more are dropped, and counted in `dropped`.
-        things: what they are, for the sentence about those that were dropped.
-        end_s: how long `close` waits, in seconds.
+        store: the store to write to; it must stay open for as long as this is used.
+        capacity: the most events in the queue; further ones are dropped and counted in `dropped`.
+        noun: what the events are, in the report of dropped ones: "log records".
+        close_timeout_s: the longest wait of `close`, in seconds.
     """
 
-    def __init__(self, store: "Store", capacity: int, things: str, *, end_s: float) -> None:
-        self._store, self._capacity, self._things, self._end_s = store, capacity, things, end_s
+    def __init__(self, store: "Store", capacity: int, noun: str, *, close_timeout_s: float) -> None:
+        self._store, self._capacity, self._noun, self._close_timeout_s = store, capacity, noun, close_timeout_s
         self.reset()
         _ALL.add(self)
 
     def reset(self) -> None:
-        """Begin with an empty queue and no thread: in a forked child, whose parent writes what was waiting."""
+        """Start with an empty queue and no thread; in a forked child, the parent writes what was queued."""
         self._lock = threading.RLock()
         self._waiting: deque[Observed] = deque()
         self._size = 0  # characters in it
-        self._wake: SimpleQueue[None] = SimpleQueue()  # its put is reentrant, those of Queue and Event are not
+        self._wake: SimpleQueue[None] = SimpleQueue()  # its put is reentrant, unlike that of Queue, or Event.set
         self._thread: threading.Thread | None = None
         self._finalizer: Any = None
         self._ending = False
-        self._keeps_up = True  # since the last failure to write
+        self._keeps_up = True  # no write failed or timed out since the last successful one
         self.dropped = self._reported = 0
         self._reason = ""
 
     def put(self, event: Observed) -> None:
-        """Take an event; never raises, and never waits but for 0.2 s in a process that may end without notice."""
-        if self.writes_here():
-            self.drop("it came from the thread that writes")  # and writing it would bring the next one
+        """Queue an event. Never raises; waits only in a process that may end without notice, for at most 0.2 s."""
+        if self.is_writer_thread():
+            self.drop("it came from the thread that writes")  # writing it would cause the next one
         elif len(self._waiting) >= self._capacity:
             self.drop(self._reason or f"more than {self._capacity:,} were waiting to be written")
         elif self._size >= _MAX_WAITING:
             self.drop(self._reason or f"more than {_MAX_WAITING:,} characters were waiting to be written")
         elif self._add(event) and self._keeps_up and _ends_without_notice():
-            self._keeps_up = self.flush(_AT_ONCE_S)
+            self._keeps_up = self.flush(_PUT_WAIT_S)
 
     def drop(self, reason: str) -> None:
-        """Count an event that is not kept."""
+        """Count an event that is lost, with the reason."""
         self.dropped += 1
         self._reason = one_line(reason, _MAX_REASON)
 
-    def writes_here(self) -> bool:
-        """Whether this is the thread that writes."""
+    def is_writer_thread(self) -> bool:
+        """Whether the current thread is the one that writes."""
         return threading.current_thread() is self._thread
 
     @property
     def waiting(self) -> int:
-        """How many are not written yet."""
+        """How many events are not written yet."""
         return len(self._waiting)
 
     def flush(self, seconds: float) -> bool:
-        """Wait until what was put is written, for so long at most; whether it is."""
+        """Wait until all queued events are written, for at most `seconds`; return whether they are."""
         deadline, pause = time.monotonic() + seconds, 0.0005
-        while self._waiting and time.monotonic() < deadline and not self.writes_here():
+        while self._waiting and time.monotonic() < deadline and not self.is_writer_thread():
             time.sleep(pause)
             pause = min(0.005, 2 * pause)
         return not self._waiting
 
     def close(self) -> None:
-        """Write what waits, end the thread, and report what was lost; an event that comes later starts it again."""
-        self.flush(self._end_s)
+        """Write the queued events, stop the thread, and report lost events. A later event starts the thread again."""
+        self.flush(self._close_timeout_s)
         self.abandon()
 
     def abandon(self) -> None:
-        """Drop what waits, end the thread, and report what was lost since the last report."""
+        """Drop the queued events, stop the thread, and report the events lost since the last report."""
         with self._lock:
             self.dropped += len(self._waiting)
             self._waiting, self._size = deque(), 0
             thread = self._thread
-            self._ending = not _is_exiting()  # then no thread can be started: it stays for what is logged even later
+            self._ending = not _is_exiting()  # an exiting interpreter cannot start another: keep it for later events
             self._wake.put(None)
-        if thread is not None and self._ending and not self.writes_here():
+        if thread is not None and self._ending and not self.is_writer_thread():
             thread.join(timeout=1)
         self._report()
 
     def _report(self) -> None:
         lost, self._reported = self.dropped - self._reported, self.dropped
         if lost:
-            with suppress(Exception):  # there may be no standard error, or one that is closed
+            with suppress(Exception):  # standard error may be missing or closed
                 reason = f": {self._reason}" if self._reason else ""
-                sys.stderr.write(f"failaware: {lost:,} {self._things} could not be kept{reason}\n")
+                sys.stderr.write(f"failaware: {lost:,} {self._noun} could not be kept{reason}\n")
 
     def _add(self, event: Observed) -> bool:
-        """Queue an event for the thread, which is started where it does not run; false when that cannot be."""
+        """Queue an event and start the thread if necessary; return False if it cannot be started."""
         with self._lock:
             if self._thread is None:
                 self._ending = False
@@ -129,16 +129,16 @@ class Background:
                     self._thread.start()
                 except RuntimeError as error:  # the interpreter exits, or there are too many threads
                     self._thread = None
-                    self._write_here(event, str(error))
+                    self._write_without_thread(event, str(error))
                     return False
             self._waiting.append(event)
             self._size += _size_of(event)
             self._wake.put(None)
-        self._flush_at_the_childs_end()
+        self._flush_at_child_exit()
         return True
 
-    def _write_here(self, event: Observed, reason: str) -> None:
-        """Write an event, or drop it, where no thread can be started: it may be the last words of the program."""
+    def _write_without_thread(self, event: Observed, reason: str) -> None:
+        """Write an event without a thread if the interpreter exits; otherwise drop it."""
         if _is_exiting():
             try:
                 self._store.session.ingest([event], [])
@@ -149,12 +149,12 @@ class Background:
         self.drop(reason)
         self._report()
 
-    def _flush_at_the_childs_end(self) -> None:
-        """Children of multiprocessing end in `os._exit`, without `atexit`, but run these."""
+    def _flush_at_child_exit(self) -> None:
+        """Register `close` for children of multiprocessing, which skip `atexit` but run its finalizers."""
         util = sys.modules.get("multiprocessing.util")
         if util is None or not _is_multiprocessing_child():
             return
-        if self._finalizer is None or not self._finalizer.still_active():  # each child empties the registry at first
+        if self._finalizer is None or not self._finalizer.still_active():  # each child starts with an empty registry
             self._finalizer = util.Finalize(None, self.close, exitpriority=10)
 
     def _write(self) -> None:
@@ -163,7 +163,7 @@ class Background:
                 self._wake.get()
                 while self._waiting:
                     self._write_batch(self._waiting, _BATCH)
-        except BaseException:  # out of memory, most likely: the next event starts another one
+        except BaseException:  # most likely MemoryError: the next event starts another thread
             self._thread = None
             raise
 
@@ -175,24 +175,22 @@ class Background:
         return False
 
     def _write_batch(self, waiting: deque[Observed], most: int) -> None:
-        """Write the first events of the queue, which keeps them until they are; only this thread removes any."""
+        """Write the first events of the queue, then remove them; only this thread removes any."""
         batch = [waiting[position] for position in range(min(len(waiting), most))]
-        while waiting is self._waiting:  # which it is until `abandon`
+        while waiting is self._waiting:  # until `abandon` replaces it
             try:
                 self._store.session.ingest(batch, [])
             except StoreError as error:
                 self._keeps_up = False
                 self._reason = one_line(str(error), _MAX_REASON)
-                time.sleep(_RETRY_S)  # the disk may be full, or another process holds the store
+                time.sleep(_RETRY_S)  # the disk may be full, or the store locked by another process
                 continue
-            except Exception as error:  # noqa: BLE001 - one that no store takes must not keep out the others
+            except Exception as error:  # noqa: BLE001 - an event that cannot be stored must not block the others
                 if len(batch) > 1:
                     for _ in batch:
                         self._write_batch(waiting, 1)
                     return
-                if isinstance(
-                    error, KeyConflict
-                ):  # its key belongs to another type's event, and must not lose this one
+                if isinstance(error, KeyConflict):  # the key belongs to an event of another type: record without it
                     batch = [batch[0]._replace(event=batch[0].event._replace(key=None))]
                     continue
                 self.drop(str(error))
@@ -205,13 +203,13 @@ class Background:
 
 
 def _size_of(observed: Observed) -> int:
-    """Characters of the parts that may be large."""
+    """Return the characters of an event's payload and tracebacks."""
     failures = (attempt.failure for attempt in observed.attempts)
     return len(observed.event.event_payload) + sum(len(failure.traceback or "") for failure in failures if failure)
 
 
 def _ends_without_notice() -> bool:
-    """Whether this process may be gone before the thread has written: many forked children end in `os._exit`."""
+    """Whether this process may end before the thread has written: many forked children end with `os._exit`."""
     return _forked or _is_multiprocessing_child() or _is_exiting()
 
 
@@ -221,7 +219,7 @@ def _is_multiprocessing_child() -> bool:
 
 
 def _is_exiting() -> bool:
-    """Whether the interpreter runs its last functions (`atexit`)."""
+    """Whether the interpreter is running its `atexit` functions."""
     return not threading.main_thread().is_alive()
 
 
@@ -229,14 +227,14 @@ _ALL: WeakSet[Background] = WeakSet()
 
 
 def _after_fork_in_child() -> None:
-    global _forked  # noqa: PLW0603 - a fact about the process
+    global _forked  # noqa: PLW0603 - it is per process
     _forked = True
     for background in list(_ALL):
         background.reset()
 
 
 def _close_all() -> None:
-    """At the end of the interpreter, for handlers that `logging` forgot when it was configured again."""
+    """Close all at exit, also handlers that `logging` dropped when it was reconfigured."""
     for background in list(_ALL):
         background.close()
 

@@ -1,7 +1,7 @@
-"""Celery's tasks as events, through its signals: every try of every task, which the broker forgets.
+"""Records Celery's tasks through its signals: every attempt of every task, which the broker does not keep.
 
-A task is one event, keyed by its id; SYNCED when it succeeds, FAILED while Celery will retry it, DEAD when it gives up,
-when the worker is lost or the task is revoked.
+A task is one event, keyed by its id: SYNCED if it succeeds, FAILED while Celery will retry it, DEAD if Celery gives up,
+the worker is lost or the task is revoked.
 """
 
 import sys
@@ -27,38 +27,38 @@ from failaware.text import microseconds
 if TYPE_CHECKING:
     from failaware.store import Store
 
-_MAX_CONTEXTS = 20  # exceptions that were being handled when one was raised
+_MAX_CONTEXTS = 20  # `__context__` links that are followed
 _LATEST = microseconds(datetime(9999, 1, 1, tzinfo=UTC))
 
 
 @dataclass(slots=True)
 class _Running:
-    """A task at work in this thread; in eager mode its retries run inside it, and end before it."""
+    """A task that runs in this thread; in eager mode its retries run inside it and end before it."""
 
     started_at: list[int] = field(default_factory=list)
     ended: list[NewAttempt] = field(default_factory=list)
 
 
 class TaskRecorder:
-    """Records the tasks of this process: `TaskRecorder(store)`, where the Celery app is made.
+    """Records the tasks of this process: create `TaskRecorder(store)` where the Celery app is created.
 
-    Workers record, and eager calls; a process that only sends tasks has nothing to record. A try is written when it
-    ends, in the process that made it. What cannot be written is logged to `failaware`, and the task goes on. Celery's
-    signals are those of the process: the recorder that was made last has them.
+    Workers and eager calls record; a process that only sends tasks records nothing. An attempt is written when it ends,
+    in the process that made it. If it cannot be written, an error is logged to the logger `failaware`, and the task is
+    not affected. Celery's signals are global: creating another recorder closes the one before.
 
     Args:
-        store: where to; it must outlast the worker. Forked pools are fine.
+        store: the store to record in; it must stay open for as long as the worker runs. Forked pools are supported.
     """
 
     _current: ClassVar["TaskRecorder | None"] = None
 
     def __init__(self, store: "Store") -> None:
-        if TaskRecorder._current is not None:  # a module that is imported twice must not record each task twice
+        if TaskRecorder._current is not None:  # importing a module twice must not record each task twice
             TaskRecorder._current.close()
         TaskRecorder._current = self
         self._log = TaskLog(store, "celery")
         self._masker = store.session.recorder.masker
-        self._here = threading.local()
+        self._local = threading.local()
         self._deliveries: WeakValueDictionary[str, Any] = WeakValueDictionary()  # in the worker's main process
         self._ended_deliveries: WeakSet[Any] = WeakSet()
         self._receivers = {
@@ -75,16 +75,16 @@ class TaskRecorder:
             signal.connect(receiver, weak=False)
 
     def close(self) -> None:
-        """Record no more."""
+        """Stop recording."""
         if TaskRecorder._current is self:
             TaskRecorder._current = None
         for signal, receiver in self._receivers.items():
             signal.disconnect(receiver)
 
     def _running(self) -> dict[str, _Running]:
-        if not hasattr(self._here, "tasks"):
-            self._here.tasks = {}
-        tasks: dict[str, _Running] = self._here.tasks
+        if not hasattr(self._local, "tasks"):
+            self._local.tasks = {}
+        tasks: dict[str, _Running] = self._local.tasks
         return tasks
 
     def _received(self, request: Any, **_: Any) -> None:
@@ -97,12 +97,13 @@ class TaskRecorder:
         self._note(sender, sender.request, self._attempt(sender.request.id, None))
 
     def _will_retry(self, sender: Any, request: Any, reason: Any, **_: Any) -> None:
-        thrown = _failure_of(reason, self._masker) if reason.exc is None else self._described(reason.exc)
+        failed = _failure_of(reason, self._masker) if reason.exc is None else self._described(reason.exc)
         at = _moment(reason.when, self._log.now())
         most = "" if sender.max_retries is None else f" of {sender.max_retries}"
         because = f"Celery tries again: retry {request.retries + 1}{most}"
-        place = reason.__traceback__
-        self._note(sender, request, self._attempt(request.id, thrown, retry_at=at, because=because, raised_at=place))
+        raised_at = reason.__traceback__
+        attempt = self._attempt(request.id, failed, retry_at=at, because=because, raised_at=raised_at)
+        self._note(sender, request, attempt)
 
     def _failed(self, sender: Any, task_id: str, exception: BaseException, args: Any, kwargs: Any, **_: Any) -> None:
         request = sender.request
@@ -113,7 +114,7 @@ class TaskRecorder:
         self._note(sender, request, self._attempt(task_id, self._described(exception), because=because))
 
     def _described(self, exception: BaseException) -> BaseException | Failure:
-        """The exception that the task raised, or what is known of one that Celery could not bring to this process."""
+        """Return the exception that the task raised, or a failure if Celery could not pass it to this process."""
         original: Any = _original(exception)
         if not is_a(original, UnpickleableExceptionWrapper):
             return original  # type: ignore[no-any-return]
@@ -125,26 +126,26 @@ class TaskRecorder:
         return failure(kind, message, traceback, masker=self._masker)
 
     def _revoked(self, sender: Any, request: Any, terminated: bool, signum: Any, expired: bool, **_: Any) -> None:
-        what = "expired before it ran" if expired else f"terminated by {_signal(signum)}" if terminated else "revoked"
-        failed = Failure("Expired" if expired else "Revoked", f"the task was {what}", None)
+        fate = "expired before it ran" if expired else f"terminated by {_signal(signum)}" if terminated else "revoked"
+        failed = Failure("Expired" if expired else "Revoked", f"the task was {fate}", None)
         self._note(sender, request, self._attempt(request.id, failed, because="Celery does not try it again"))
 
-    def _unknown(self, name: str, id: str, message: Any, **_: Any) -> None:  # noqa: A002 - Celery's word
+    def _unknown(self, name: str, id: str, message: Any, **_: Any) -> None:  # noqa: A002 - Celery's name
         failed = Failure("NotRegistered", f"the worker knows no task {name}", None)
         headers = message.headers or {}
         payload = {"args": headers.get("argsrepr"), "kwargs": headers.get("kwargsrepr")}
         self._log.write(str(id), name, payload, [self._attempt(id, failed, because="Celery discards it")])
 
     def _ended(self, sender: Any, task_id: str, task: Any, state: str | None, **_: Any) -> None:
-        """The tries are written when the outermost one has ended, in the order in which they were begun."""
+        """Write the attempts when the outermost one has ended, in the order in which they began."""
         running = self._running().get(task_id)
-        if running is None:  # it began before this was made
+        if running is None:  # it began before this recorder was created
             return
-        if state == "IGNORED" and _get(task.request, "retries"):  # nothing will follow the tries before
+        if state == "IGNORED" and _get(task.request, "retries"):  # no attempt follows the earlier ones
             self._note(sender, task.request, self._attempt(task_id, None))
-        thrown = sys.exc_info()[1] if state is None else None
-        if isinstance(thrown, Exception):  # an eager task's, which goes to its caller without a signal
-            self._note(sender, task.request, self._attempt(task_id, thrown, because="its caller got the error"))
+        error = sys.exc_info()[1] if state is None else None
+        if isinstance(error, Exception):  # of an eager task: it propagates to the caller without a signal
+            self._note(sender, task.request, self._attempt(task_id, error, because="its caller got the error"))
         running.started_at.pop()
         if not running.started_at:
             del self._running()[task_id]
@@ -152,17 +153,17 @@ class TaskRecorder:
                 self._write(sender, task.request, sorted(running.ended, key=lambda attempt: attempt.number or 0))
 
     def _note(self, task: Any, request: Any, attempt: NewAttempt) -> None:
-        """Number a try by Celery's count of retries: a retry may be run, and recorded, before we get that far."""
+        """Number an attempt by Celery's count of retries: the next one may run and be recorded before this one."""
         retries = _get(request, "retries")
         numbered = attempt._replace(number=None if retries is None else retries + 1)
         running = self._running().get(_get(request, "id"))
         if running is not None:
             running.ended.append(numbered)
-        elif self._ends_delivery(_get(request, "id")):  # reported by the worker's main process, of a child that is gone
+        elif self._ends_delivery(_get(request, "id")):  # the worker's main process reports it for a child that is gone
             self._write(task, request, [numbered])
 
     def _ends_delivery(self, task_id: Any) -> bool:
-        """Whether this is the first end of a task's delivery: Celery 5.7 reports that of a time limit twice."""
+        """Whether a task's delivery ends for the first time: Celery 5.7 reports an exceeded time limit twice."""
         delivery = self._deliveries.get(task_id)
         if delivery is None:
             return True
@@ -170,7 +171,7 @@ class TaskRecorder:
         self._ended_deliveries.add(delivery)
         return first
 
-    def _write(self, task: Any, request: Any, tries: list[NewAttempt]) -> None:
+    def _write(self, task: Any, request: Any, attempts: list[NewAttempt]) -> None:
         route = _get(request, "delivery_info") or {}
         payload = {
             "args": _get(request, "args"),
@@ -180,8 +181,8 @@ class TaskRecorder:
             "root_id": _get(request, "root_id"),
             "parent_id": _get(request, "parent_id"),
         }
-        kept = {name: value for name, value in payload.items() if value is not None}
-        self._log.write(str(_get(request, "id")), task.name, kept, tries)
+        payload = {name: value for name, value in payload.items() if value is not None}
+        self._log.write(str(_get(request, "id")), task.name, payload, attempts)
 
     def _attempt(self, task_id: str, failed: BaseException | Failure | None, **decided: Any) -> NewAttempt:
         running = self._running().get(task_id)
@@ -189,52 +190,54 @@ class TaskRecorder:
         return self._log.attempt(failed, worker=f"{this_process()}#celery", started_at=started_at, **decided)
 
     def _delivered_at(self, task_id: str) -> int:
-        """When a child began with a task, as the worker's main process knows it (µs)."""
+        """Return when a child began a task (µs), as known to the worker's main process."""
         now, began = self._log.now(), getattr(self._deliveries.get(task_id), "time_start", None)
         return now if began is None else now - max(0, int((time.time() - began) * 1_000_000))
 
 
 def _get(request: Any, name: str) -> Any:
-    """A property of a task's request: of its context, of a worker's own request, or of a dict."""
+    """Return a property of a task's request, which is a context, a worker's own request or a dict."""
     if isinstance(request, Mapping):
         return request.get(name)
-    value = guarded(lambda: getattr(request, name, None), None)  # arguments are decoded when they are asked for
+    value = guarded(lambda: getattr(request, name, None), None)  # arguments are decoded on access
     return value if value is not None else getattr(request, "request_dict", {}).get(name)
 
 
 def _failure_of(reason: Any, masker: Any) -> Failure:
-    """A retry without an exception says at least why, or that it was asked for."""
-    said = reason.message or reason.excs or "the task asked to be tried again"
-    return failure("Retry", text_of(said), None, masker=masker)
+    """Return the failure of a retry without an exception: its reason, or that it was requested."""
+    message = reason.message or reason.excs or "the task requested a retry"
+    return failure("Retry", text_of(message), None, masker=masker)
 
 
 def _original(exception: BaseException) -> BaseException:
-    """The exception that was raised, where Celery passes on another one because it cannot be pickled."""
+    """Return the exception that was raised if Celery replaced it because it cannot be pickled."""
     raised = sys.exc_info()[1]
     for _ in range(_MAX_CONTEXTS):
         if raised is None or raised is exception:
             break
-        if _stands_for(exception, raised):
+        if _replaces(exception, raised):
             return raised
         raised = BaseException.__dict__["__context__"].__get__(raised)
     return exception
 
 
-def _stands_for(exception: Any, raised: BaseException) -> bool:
+def _replaces(exception: Any, raised: BaseException) -> bool:
     if is_a(exception, UnpickleableExceptionWrapper):
         names = exception.exc_module, exception.exc_cls_name
         return names == (type(raised).__module__, type(raised).__name__)
     place = traceback_of(exception)
-    return is_a(raised, type(exception)) and place is not None and place is traceback_of(raised)  # its nearest base
+    return (
+        is_a(raised, type(exception)) and place is not None and place is traceback_of(raised)
+    )  # Celery uses its nearest base class
 
 
 def _signal(number: Any) -> str:
-    """A signal's name, of its number or name as Celery gives it."""
+    """Return a signal's name; Celery passes its number or its name."""
     return guarded(lambda: Signals(int(number)).name, text_of(number))
 
 
 def _moment(when: Any, now: int) -> int:
-    """Celery's `when`, in seconds from now or a datetime, as µs since the epoch."""
+    """Return Celery's `when`, a datetime or seconds from now, as µs since the epoch."""
     if isinstance(when, datetime):
         return microseconds(when)
     return guarded(lambda: min(now + int(float(when or 0) * 1_000_000), _LATEST), _LATEST)

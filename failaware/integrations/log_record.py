@@ -1,4 +1,4 @@
-"""What a log record says: its message, the fields that came with it, and the exception or the text of one."""
+"""Reads a log record: its message, the fields logged with it, and the exception or the text of a traceback."""
 
 import json
 import logging
@@ -14,19 +14,19 @@ from failaware.capture.root_cause import TRACEBACK
 from failaware.text import without_escapes
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-_STANDARD |= {"_logger", "_name", "_from_structlog", "_record"}  # what structlog adds for its own formatter
+_STANDARD |= {"_logger", "_name", "_from_structlog", "_record"}  # structlog adds these for its own formatter
 _MESSAGES = ("event", "message", "msg")  # where structlog, loguru and JSON formatters put the message
 _TRACEBACKS = ("exception", "exc_info", "traceback", "stack_trace", "stack")  # and the text of a traceback
-_MAX_JSON = 262_144  # characters of a message that is read as JSON
+_MAX_JSON = 262_144  # characters; a longer message is not parsed as JSON
 _TRACEBACK_LINE = re.compile(rf"^(?:  \+ Exception Group )?{re.escape(TRACEBACK)}$", re.MULTILINE)
 _STACK_LINE = re.compile(r"^Stack \(most recent call last\):$", re.MULTILINE)
 
 
 class LogEntry(NamedTuple):
-    """What a log record says.
+    """The content of a log record.
 
-    `template` is the format of the message, where it was made of one; `fields` is what was logged with it. `error` is
-    the exception; `raised` is one that only its text tells of. `stack` is where it was logged, if the program asked.
+    `template` is the format string of the message, if it has one; `fields` are the values logged with it. `error` is
+    the exception; `raised` is one of which only the text is known. `stack` is the stack of the call (`stack_info`).
     """
 
     message: str
@@ -38,10 +38,10 @@ class LogEntry(NamedTuple):
 
 
 def read_record(record: logging.LogRecord) -> LogEntry:
-    """What a record says, whoever made it: `logging`, structlog, loguru, a QueueHandler."""
+    """Read a record of `logging`, structlog, loguru or a QueueHandler."""
     message, template = _message(record)
-    given: Any = record.msg
-    members = given if is_a(given, dict) else _json_object(message)
+    msg: Any = record.msg
+    members = msg if is_a(msg, dict) else _json_object(message)
     fields = {name: value for name, value in vars(record).items() if name not in _STANDARD}
     if is_a(fields.get("extra"), dict):  # loguru's, of `bind`
         fields |= fields.pop("extra")
@@ -65,7 +65,7 @@ def read_record(record: logging.LogRecord) -> LogEntry:
 
 
 def _message(record: logging.LogRecord) -> tuple[str, str | None]:
-    """The message, and the format that it was made of, if there was one."""
+    """Return the message, and its format string if it has one."""
     template = plain(record.msg) if record.args and is_a(record.msg, str) else None
     message = guarded(lambda: plain(record.getMessage()), None)
     if message is not None:
@@ -75,7 +75,7 @@ def _message(record: logging.LogRecord) -> tuple[str, str | None]:
 
 
 def _repr_arguments(arguments: object) -> str:
-    """As repr, where one of them may fail."""
+    """As repr, but the repr of an argument may fail."""
     if type(arguments) is not tuple:
         return _repr(arguments)
     return f"({', '.join(map(_repr, arguments))}{',' if len(arguments) == 1 else ''})"
@@ -86,7 +86,7 @@ def _repr(value: object) -> str:
 
 
 def _json_object(message: str) -> Mapping[str, Any] | None:
-    """The message as an object, where it is one: structlog's JSONRenderer, JSON formatters before a queue."""
+    """Return the message as an object if it is JSON: structlog's JSONRenderer, JSON formatters before a queue."""
     if message[:1] != "{" or message[-1:] != "}" or len(message) > _MAX_JSON:
         return None
     with suppress(ValueError, RecursionError):
@@ -96,18 +96,18 @@ def _json_object(message: str) -> Mapping[str, Any] | None:
 
 
 def _split(text: str, line: re.Pattern[str]) -> tuple[str, str]:
-    """The text before the first such line, and the text from there on."""
+    """Return the text before the first line that matches, and the rest."""
     match = line.search(text)
     return (text, "") if match is None else (text[: match.start()].rstrip(), text[match.start() :])
 
 
 def _exception(record: logging.LogRecord) -> BaseException | None:
-    """The exception that is logged; structlog's dict may give it as an exception, a tuple, or say that there is one."""
-    given: Any = record.exc_info
+    """Return the logged exception; in structlog's dict, `exc_info` is an exception, a tuple or True."""
+    exc_info: Any = record.exc_info
     message: Any = record.msg
-    if is_a(message, dict) and not given:
-        given = message.get("exc_info")
-    if not given:
+    if is_a(message, dict) and not exc_info:
+        exc_info = message.get("exc_info")
+    if not exc_info:
         return None
-    candidates = given if is_a(given, tuple) else (given, *sys.exc_info())
+    candidates = exc_info if is_a(exc_info, tuple) else (exc_info, *sys.exc_info())
     return next((value for value in candidates if is_a(value, BaseException)), None)

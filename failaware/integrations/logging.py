@@ -1,7 +1,7 @@
-"""What a program logs, as failures: a handler for the standard `logging`, and so for structlog, loguru and Django.
+"""Records what a program logs: a handler for the standard `logging`, and therefore for structlog, loguru and Django.
 
-The program is never held up and never hurt: records go through a bounded queue to a thread that writes them in batches;
-what does not fit is counted, and reported at the end.
+Records go through a bounded queue to a thread that writes them in batches, so the program never waits and never fails
+because of it. Records that do not fit are counted, and reported at the end.
 """
 
 import logging
@@ -21,23 +21,24 @@ from failaware.text import bounded, microseconds
 if TYPE_CHECKING:
     from failaware.store import Store
 
-_END_S = 5.0  # how long the end of the program waits for what is in the queue
+_CLOSE_TIMEOUT_S = 5.0  # longest wait for the queue when the program ends
 
 
 class FailureHandler(logging.Handler):
     """Records what is logged at ERROR and above: `logging.getLogger().addHandler(FailureHandler(store))`.
 
-    The event's type is the logger's name, its payload says where it was logged and holds the `extra`. An exception
-    (`exc_info`, or a traceback at the end of the message) is the error; otherwise the message is, and similar messages
-    are grouped by the format before its arguments are filled in. Each is DEAD: nobody here will retry it.
+    The event's type is the logger's name; its payload has the place of the call and the `extra`. The error is the
+    exception (`exc_info`, or a traceback at the end of the message); without one it is the message, and messages with
+    the same format string belong to one cluster. Each event is DEAD: no worker retries it.
 
     Args:
-        store: where to; it must outlast the handler. A path or URL opens the store: for `logging.config`.
-        level: from which level on.
-        capacity: how many records may wait to be written; more are dropped and counted in `dropped`.
+        store: the store to record in; it must stay open for as long as the handler is used. A path or URL, as in
+            `logging.config`, is opened.
+        level: the lowest level that is recorded.
+        capacity: the most records in the queue; further ones are dropped and counted in `dropped`.
 
     Raises:
-        StoreError: the store at that path cannot be used.
+        StoreError: the store at that path cannot be opened.
     """
 
     def __init__(
@@ -45,22 +46,22 @@ class FailureHandler(logging.Handler):
     ) -> None:
         super().__init__(level)
         self._store = _opened(store)
-        self._background = Background(self._store, capacity, "log records", end_s=_END_S)
+        self._background = Background(self._store, capacity, "log records", close_timeout_s=_CLOSE_TIMEOUT_S)
 
     @property
     def dropped(self) -> int:
-        """How many records were not kept, in this process."""
+        """How many records were lost in this process."""
         return self._background.dropped
 
     def handle(self, record: logging.LogRecord) -> bool:
-        """Take a record that passes the filters, without the lock of other handlers, which our thread may wait for."""
+        """Record a record that passes the filters; without the handler's lock, which could deadlock with our thread."""
         passed = self.filter(record)
         if passed:
             self.emit(passed if isinstance(passed, logging.LogRecord) else record)
         return bool(passed)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Take a record; never raises, and waits only where the process may end without notice (0.2 s at most)."""
+        """Queue a record. Never raises; waits only in a process that may end without notice, for at most 0.2 s."""
         event = guarded(lambda: self._observed(record), None) or guarded(lambda: self._observed(_bare(record)), None)
         if event is None:
             self._background.drop(f"a record of {short_name(type(record))} that cannot be read")
@@ -68,13 +69,13 @@ class FailureHandler(logging.Handler):
             self._background.put(event)
 
     def flush(self) -> None:
-        """Wait until what was logged is written, for 5 seconds at most."""
-        self._background.flush(_END_S)
+        """Wait until all queued records are written, for at most 5 seconds."""
+        self._background.flush(_CLOSE_TIMEOUT_S)
 
     def close(self) -> None:
-        """Write what waits, for 5 seconds at most, and report on standard error what was lost.
+        """Write the queued records, for at most 5 seconds, and report lost ones on standard error.
 
-        `logging` calls it when the program ends, and when it is configured; a record that comes later is kept as well.
+        `logging` calls it when the program ends and when it is reconfigured. Later records are still recorded.
         """
         self._background.close()
         super().close()
@@ -105,7 +106,7 @@ class FailureHandler(logging.Handler):
         if entry.stack and (entry.error or entry.raised):
             payload["stack"] = bounded(entry.stack, MAX_TRACEBACK)
         now = self._store.session.clock()
-        name = as_name(text_of(record.name), self._store.session.recorder)  # a logger may have any
+        name = as_name(text_of(record.name), self._store.session.recorder)  # a logger may have any name
         source = as_name(f"logging:{text_of(record.process)}", self._store.session.recorder)
         return event_of(
             self._store.session.recorder,
@@ -126,16 +127,16 @@ def _opened(store: "Store | str | Path") -> "Store":
 
 
 def _bare(record: logging.LogRecord) -> logging.LogRecord:
-    """A record with only what can do no harm: the logger, the level, the format and the place."""
+    """Return a record with only the attributes that have their plain type: logger, level, format and place."""
     kinds = {"name": str, "levelname": str, "msg": str, "pathname": str, "funcName": str, "lineno": int, "levelno": int}
     kinds |= {"created": float, "process": int}
     values = {name: getattr(record, name, None) for name in kinds}
-    kept = {name: value for name, value in values.items() if type(value) is kinds[name]}
-    return logging.makeLogRecord({"msg": f"<unreadable {short_name(type(values['msg']))}>"} | kept)
+    plain = {name: value for name, value in values.items() if type(value) is kinds[name]}
+    return logging.makeLogRecord({"msg": f"<unreadable {short_name(type(values['msg']))}>"} | plain)
 
 
 def _moment(seconds: float, now: int) -> int:
-    """When it was logged (µs), or `now` where that is no time that a calendar has."""
+    """Return when it was logged (µs), or `now` if that is not a valid time."""
     try:
         return microseconds(datetime.fromtimestamp(seconds, UTC))
     except (TypeError, ValueError, OverflowError, OSError):

@@ -1,7 +1,7 @@
 """A plugin for pytest: with `pytest --failaware=PATH` each test of a run is an event, SYNCED or DEAD.
 
-A test is keyed by its node id and the run, and its type is the node id: a test that fails now and then is one cluster,
-which recurs. Skips and expected failures are none. With xdist the workers describe, and only the controller writes.
+The event's type is the node id, and its key the node id and the run: a flaky test is one cluster, which recurs. Skips
+and expected failures are not recorded. With xdist, workers describe exceptions and only the controller writes.
 """
 
 import os
@@ -19,27 +19,27 @@ if TYPE_CHECKING:
     from failaware.model import Failure, NewAttempt, Observed
     from failaware.store import Store
 
-_SAID = "failaware"  # the attribute under which a report carries what is known of its exception
-_MAX_CAPTURED = 16_384  # characters of each captured stream that are kept
-_MAX_PENDING = 10_000  # tests that wait for a store that cannot be written
+_ATTRIBUTE = "failaware"  # the attribute of a report with the failure of its exception
+_MAX_CAPTURED = 16_384  # characters kept of each captured stream
+_MAX_PENDING = 10_000  # tests that are kept while the store cannot be written
 _BATCH = 500  # of them in one transaction
-_PAUSE_FACTOR = 10  # a store that made the run wait is not tried again for so many times as long
-_NS, _MONOTONIC = (time.time_ns,), (time.monotonic,)  # in tuples: tests replace functions in modules, for good or ill
+_PAUSE_FACTOR = 10  # after a failed write, the next one is this many times as long in the future as it took
+_NS, _MONOTONIC = (time.time_ns,), (time.monotonic,)  # in tuples: tests may patch the modules
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """pytest: --failaware."""
+    """pytest: add --failaware."""
     group = parser.getgroup("failaware")
     group.addoption("--failaware", metavar="PATH", help="record each test of the run in this failaware store")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """pytest: begin, when a path is given."""
+    """pytest: start recording if a path is given."""
     path = config.getoption("failaware")
     if not path:
         return
     config.pluginmanager.register(_Describer(), "failaware-describer")
-    if not hasattr(config, "workerinput"):  # which xdist gives to its workers
+    if not hasattr(config, "workerinput"):  # xdist sets it in its workers
         from failaware.errors import FailawareError
         from failaware.store import Store
         from failaware.text import is_url
@@ -55,8 +55,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(recorder, "failaware-recorder")
 
 
-def _unnoticed(hook: Callable[..., None]) -> Callable[..., None]:
-    """A hook of the recorder that cannot harm the run, and does nothing in a process that a test has forked."""
+def _guarded_hook(hook: Callable[..., None]) -> Callable[..., None]:
+    """Make a hook that never raises, and does nothing in a process that a test forked."""
 
     @wraps(hook)
     def run(self: "_Recorder", *args: Any, **kwargs: Any) -> None:
@@ -75,7 +75,7 @@ def _unnoticed(hook: Callable[..., None]) -> Callable[..., None]:
 
 
 class _Describer:
-    """Adds what only the process knows in which a test failed: the exception's type, message and root cause."""
+    """Adds to a report what is known only in the process of the test: the exception's type, message and root cause."""
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, call: pytest.CallInfo[Any]) -> Generator[None, Any, Any]:
@@ -84,12 +84,12 @@ class _Describer:
             with suppress(Exception):
                 from failaware.capture.exceptions import describe
 
-                setattr(report, _SAID, describe(call.excinfo.value)._replace(traceback=None)._asdict())
+                setattr(report, _ATTRIBUTE, describe(call.excinfo.value)._replace(traceback=None)._asdict())
         return report
 
 
 class _Recorder:
-    """Writes each test as soon as it has ended, so that a run that is killed leaves what it did."""
+    """Writes each test when it ends: a run that is killed has recorded the tests before."""
 
     def __init__(self, store: "Store", path: str, config: pytest.Config, warned: list[str]) -> None:
         from secrets import token_hex
@@ -101,50 +101,51 @@ class _Recorder:
         self._run = f"{moment(store.session.clock())} {token_hex(4)}"
         self._by_worker = config.getoption("dist", "no") == "each"
         self._phases: dict[tuple[str, str], list[pytest.TestReport]] = {}
-        self._tries: dict[tuple[str, str], list[NewAttempt]] = {}
+        self._attempts: dict[tuple[str, str], list[NewAttempt]] = {}
         self._recorded = self._failed = 0
         self._pending: list[Observed] = []
         self._paused_until = 0.0
         self._unwritable = ""
         self.lost = ""
 
-    @_unnoticed
+    @_guarded_hook
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """pytest: a phase of a test has ended; the test has with its clean-up, or with the worker it was on."""
+        """pytest: a phase of a test has ended; the test itself ends with its teardown, or with its worker."""
         test = (report.nodeid, _worker(report))
         phases = self._phases.setdefault(test, [])
         if report.when == "setup" and phases:
-            self._again(test, phases)
+            self._add_rerun(test, phases)
         phases.append(report)
         if report.when in {"setup", "call"}:
             return
         if any(_is_rerun(phase) for phase in phases):
-            self._again(test, phases)
+            self._add_rerun(test, phases)
         else:
             del self._phases[test]
             self._end(test, phases)
 
-    def _again(self, test: tuple[str, str], phases: list[pytest.TestReport]) -> None:
-        """What pytest-rerunfailures will run again was one try; some of its versions do not report the clean-up."""
-        made = self._attempt(phases)
-        self._tries.setdefault(test, []).append(made._replace(retry_at=made.finished_at, because="run again"))
+    def _add_rerun(self, test: tuple[str, str], phases: list[pytest.TestReport]) -> None:
+        """Add an attempt that pytest-rerunfailures will repeat; some of its versions do not report the teardown."""
+        attempt = self._attempt(phases)
+        attempt = attempt._replace(retry_at=attempt.finished_at, because="run again")
+        self._attempts.setdefault(test, []).append(attempt)
         phases.clear()
 
-    @_unnoticed
+    @_guarded_hook
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """pytest: a file was collected, or cannot be."""
+        """pytest: a file was collected, or failed to be."""
         if report.failed:
             self._end((report.nodeid, _worker(report)), [report])
 
-    @_unnoticed
+    @_guarded_hook
     def pytest_sessionfinish(self) -> None:
-        """pytest: all tests have ended."""
+        """pytest: write what is pending."""
         if self._pending:
             self._record_pending()
 
-    @_unnoticed
+    @_guarded_hook
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """pytest: the end."""
+        """pytest: report how many tests were recorded."""
         from failaware.text import shown_place
 
         for warning in self._warned:
@@ -154,16 +155,16 @@ class _Recorder:
             summary += f"; not all are recorded: {self.lost or self._unwritable}"
         terminalreporter.write_line(summary)
 
-    @_unnoticed
+    @_guarded_hook
     def pytest_unconfigure(self) -> None:
-        """pytest: nothing more will come."""
+        """pytest: close the store."""
         self._store.close()
 
     def _end(self, test: tuple[str, str], phases: list[Any]) -> None:
-        tries = self._tries.pop(test, [])
+        earlier = self._attempts.pop(test, [])
         failed = [report for report in phases if report.failed]
-        if failed or tries or not any(report.skipped for report in phases):
-            self._write(test, phases, [*tries, self._attempt(phases)])
+        if failed or earlier or not any(report.skipped for report in phases):
+            self._write(test, phases, [*earlier, self._attempt(phases)])
 
     def _attempt(self, phases: list[Any]) -> "NewAttempt":
         from failaware.capture.external import attempt
@@ -176,27 +177,27 @@ class _Recorder:
         return attempt(self._failure(failed), worker=f"{this_process()}#pytest", started_at=began, took=took)
 
     def _failure(self, failed: list[Any]) -> "Failure | None":
-        """What the failed phases say: a test may fail and then fail to clean up."""
+        """Return the failure of the failed phases: a test may fail, and then fail in its teardown."""
         from failaware.capture.exceptions import failure
         from failaware.capture.guarded import text_of
 
         if not failed:
             return None
         text = "\n\n".join(text_of(report.longrepr) for report in failed)
-        said = getattr(failed[0], _SAID, None) or {
+        described = getattr(failed[0], _ATTRIBUTE, None) or {
             "error_type": "WorkerCrashed" if getattr(failed[0], "when", None) == "???" else "Failed",
             "error_message": next(iter(text.splitlines()), ""),
         }
         return failure(
-            said["error_type"],
-            said["error_message"],
+            described["error_type"],
+            described["error_message"],
             text,
-            cause=said.get("cause"),
-            fingerprint=said.get("fingerprint"),
+            cause=described.get("cause"),
+            fingerprint=described.get("fingerprint"),
             masker=self._store.session.recorder.masker,
         )
 
-    def _write(self, test: tuple[str, str], phases: list[Any], tries: list["NewAttempt"]) -> None:
+    def _write(self, test: tuple[str, str], phases: list[Any], attempts: list["NewAttempt"]) -> None:
         from failaware.capture.external import event_of
         from failaware.capture.record import as_name
         from failaware.model import Observed
@@ -211,17 +212,17 @@ class _Recorder:
                 f"pytest:{self._run} {nodeid}" + (f" {worker}" if self._by_worker else ""), self._store.session.recorder
             ),
             source="pytest",
-            occurred_at=tries[0].started_at,
+            occurred_at=attempts[0].started_at,
         )
         if len(self._pending) < _MAX_PENDING:
-            self._pending.append(Observed(event, tuple(tries)))
+            self._pending.append(Observed(event, tuple(attempts)))
         else:
             self.lost = self._unwritable
         if _MONOTONIC[0]() >= self._paused_until:
             self._record_pending()
 
     def _record_pending(self) -> None:
-        """Write the tests that have ended; a store that cannot be written holds up the run now and then only."""
+        """Write the tests that have ended; after a failure, pause: a locked store must not slow every test."""
         from failaware.capture.guarded import short_name, text_of
         from failaware.errors import StoreError
 
@@ -235,7 +236,7 @@ class _Recorder:
                 self._paused_until = now + _PAUSE_FACTOR * (now - began)
                 self._unwritable = str(error)
                 return
-            except Exception as error:  # noqa: BLE001 - one that no store takes must not keep out the others
+            except Exception as error:  # noqa: BLE001 - an event that cannot be stored must not block the others
                 if len(batch) > 1:
                     most = 1
                     continue
@@ -247,25 +248,25 @@ class _Recorder:
 
 
 def _is_rerun(report: Any) -> bool:
-    """Whether it is a failure that is not the last word."""
+    """Whether a phase failed and the test will be repeated."""
     return bool(report.outcome == "rerun")
 
 
 def _worker(report: Any) -> str:
-    """The worker of xdist that made a report; "" without xdist."""
+    """Return the xdist worker of a report; "" without xdist."""
     node = getattr(report, "node", None)
     return "" if node is None else str(node.gateway.id)
 
 
 def _payload(phases: list[Any], worker: str) -> dict[str, Any]:
-    """Where the test stands, what it said of itself, and what it wrote when it failed."""
+    """Return where the test is, its properties, and its captured output if it failed."""
     from failaware.capture.guarded import text_of
     from failaware.text import bounded
 
     last = phases[-1]
     failed = [report for report in phases if report.failed]
     location = getattr(last, "location", None)
-    said = {
+    payload = {
         "where": f"{location[0]}:{(location[1] or 0) + 1}" if location else None,
         "phase": getattr(failed[0], "when", "collect") if failed else None,
         "properties": _pairs(getattr(last, "user_properties", ())),
@@ -275,11 +276,11 @@ def _payload(phases: list[Any], worker: str) -> dict[str, Any]:
         "python": ".".join(map(str, sys.version_info[:3])),
         "worker": worker,
     }
-    return {name: value for name, value in said.items() if value}
+    return {name: value for name, value in payload.items() if value}
 
 
 def _pairs(pairs: Any) -> dict[str, Any]:
-    """(name, value) pairs as a dict; what plugins put among them that is none is left out."""
+    """Return (name, value) pairs as a dict, without other values that plugins may add."""
     from failaware.capture.guarded import text_of
 
     return {text_of(pair[0]): pair[1] for pair in pairs if isinstance(pair, tuple | list) and len(pair) == 2}

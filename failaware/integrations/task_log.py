@@ -1,7 +1,7 @@
-"""What a task queue tries is recorded: each task is one event, each of its tries an attempt.
+"""Records the tasks of a task queue: each task is one event, with the queue's attempts.
 
-The queue itself decides what is tried again and when. Until it gives up or succeeds, the event is entrusted to it, so
-that no worker of ours tries it as well.
+The queue decides whether and when a task is retried. Until it succeeds or the queue gives up, the event is delegated to
+the queue: no failaware worker claims it.
 """
 
 import logging
@@ -25,18 +25,18 @@ _log = logging.getLogger("failaware")
 
 
 class TaskLog:
-    """Writes the tries of one queue's tasks, at once: the process may be gone in a moment.
+    """Writes the attempts of one queue's tasks, synchronously: the process may end at any moment.
 
     Args:
-        store: where to.
-        queue: the queue's name, which is that of its package: "celery".
+        store: the store to record in.
+        queue: the queue's name, which is also that of its package: "celery".
     """
 
     def __init__(self, store: "Store", queue: str) -> None:
         self._store, self._queue = store, queue
 
     def now(self) -> int:
-        """The time in µs."""
+        """Return the time in µs since the epoch."""
         return self._store.session.clock()
 
     def write(
@@ -44,18 +44,18 @@ class TaskLog:
         task_id: str,
         name: str,
         payload: dict[str, Any],
-        tries: Sequence[NewAttempt],
+        attempts: Sequence[NewAttempt],
         *,
-        unless_tried_by: str | None = None,
+        unless_attempted_by: str | None = None,
     ) -> None:
-        """Record tries of a task, in their order; what goes wrong is logged, and never raised.
+        """Record attempts of a task, in their order. Errors are logged, never raised.
 
         Args:
-            task_id: the queue's; it makes the key.
-            name: the task's; it is the event's type.
-            payload: what it was called with.
-            tries: UNNUMBERED attempts; with a `retry_at` the queue will try again.
-            unless_tried_by: a process that ran this try and is gone; nothing is added to what it recorded itself.
+            task_id: the queue's id of the task, part of the key.
+            name: the task's name, which is the event's type.
+            payload: the task's arguments and properties.
+            attempts: UNNUMBERED attempts; one with a `retry_at` will be followed by another.
+            unless_attempted_by: the name of a worker process that is gone: if it recorded an attempt, write nothing.
         """
         recorder = self._store.session.recorder
         try:
@@ -66,19 +66,19 @@ class TaskLog:
                 now=self.now(),
                 key=as_name(f"{self._queue}:{task_id}", recorder),
                 source=self._queue,
-                occurred_at=tries[0].started_at,
+                occurred_at=attempts[0].started_at,
             )
             try:
-                self._store.session.write(self._job(Observed(event, tuple(tries)), unless_tried_by))
-            except KeyConflict:  # a task that replaced another one has its id
+                self._store.session.write(self._job(Observed(event, tuple(attempts)), unless_attempted_by))
+            except KeyConflict:  # a task that replaced another one has the same id
                 event = event._replace(key=recorder.masked_key(as_name(f"{self._queue}:{task_id} {name}", recorder)))
-                self._store.session.write(self._job(Observed(event, tuple(tries)), unless_tried_by))
-        except Exception as error:  # noqa: BLE001 - the task and its queue must not suffer from it
+                self._store.session.write(self._job(Observed(event, tuple(attempts)), unless_attempted_by))
+        except Exception as error:  # noqa: BLE001 - the task and its queue must not be affected
             _log.error("task %s[%s] is not recorded: %s", name, task_id, error)
 
-    def _job(self, observed: Observed, unless_tried_by: str | None) -> Callable[[Writer], None]:
+    def _job(self, observed: Observed, unless_attempted_by: str | None) -> Callable[[Writer], None]:
         def job(db: Writer) -> None:
-            if unless_tried_by is not None and append.was_tried_by(db, observed.event.key, unless_tried_by):
+            if unless_attempted_by is not None and append.was_attempted_by(db, observed.event.key, unless_attempted_by):
                 return
             ((event_id, _),) = append.observed(db, [observed], self._store.session.policy, at_known=True)
             claim.entrust(db, event_id, self._queue)
@@ -95,27 +95,27 @@ class TaskLog:
         because: str | None = None,
         raised_at: TracebackType | None = None,
     ) -> NewAttempt:
-        """One try that ends now.
+        """Return an attempt that ends now.
 
         Args:
-            failed: the exception, or what is known of it; None when it succeeded.
-            worker: who tried.
-            started_at: µs.
-            retry_at: when the queue will try again (µs).
-            because: how the queue came to that, or why it gives up.
-            raised_at: where that was, when the exception itself does not know, never having been raised.
+            failed: the exception or the failure; None if the task succeeded.
+            worker: the name of the worker process.
+            started_at: µs since the epoch.
+            retry_at: when the queue will retry, in µs since the epoch; None if it will not.
+            because: why the queue retries then, or why it gives up.
+            raised_at: a traceback for an exception that was never raised.
         """
         failure = self._describe(failed, raised_at) if isinstance(failed, BaseException) else failed
         ended = max(started_at, self.now())
         return NewAttempt(UNNUMBERED, failure, worker, started_at, ended, retry_at, because)
 
     def _describe(self, error: BaseException, raised_at: TracebackType | None) -> Failure:
-        """What is kept of an exception, with a traceback that begins in the task, not in the queue's own frames."""
-        begins = traceback_of(error) or raised_at
-        while begins is not None and begins.tb_next is not None and self._is_the_queues(begins):
-            begins = begins.tb_next
-        return describe(error, masker=self._store.session.recorder.masker, traceback=begins)
+        """Describe an exception, with a traceback that start in the task and not in the queue's own frames."""
+        start = traceback_of(error) or raised_at
+        while start is not None and start.tb_next is not None and self._is_of_queue(start):
+            start = start.tb_next
+        return describe(error, masker=self._store.session.recorder.masker, traceback=start)
 
-    def _is_the_queues(self, traceback: TracebackType) -> bool:
+    def _is_of_queue(self, traceback: TracebackType) -> bool:
         module = traceback.tb_frame.f_globals.get("__name__")
         return type(module) is str and module.partition(".")[0] == self._queue

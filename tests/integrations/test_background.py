@@ -220,7 +220,7 @@ def test_what_is_lost_is_reported_once_with_the_reason(store, monkeypatch, capsy
     def fails(*_):
         raise error
 
-    monkeypatch.setattr("failaware.integrations.logging._END_S", 0.1)
+    monkeypatch.setattr("failaware.integrations.logging._CLOSE_TIMEOUT_S", 0.1)
     handler = FailureHandler(store)
     monkeypatch.setattr(store.session, "ingest", fails)
     handler.handle(record("one"))

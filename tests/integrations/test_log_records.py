@@ -284,8 +284,8 @@ def test_what_loguru_binds_is_the_extra(store, handler):
 def test_a_store_that_cannot_be_written_any_more_is_reported_and_hurts_nobody(
     path, handler, logger, broken, monkeypatch, capsys
 ):
-    monkeypatch.setattr("failaware.integrations.logging._END_S", 0.1)
-    handler._background._end_s = 0.1
+    monkeypatch.setattr("failaware.integrations.logging._CLOSE_TIMEOUT_S", 0.1)
+    handler._background._close_timeout_s = 0.1
     logger.error("before")
     handler._background.flush(5)
     if broken == "deleted":
