@@ -3,7 +3,6 @@
 import json
 import tempfile
 from contextlib import contextmanager, suppress
-from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -15,8 +14,6 @@ from failaware.derive.rules import Policy
 from failaware.facts import claim
 from failaware.ingest.lines import ingest_lines
 from failaware.integrations.task_log import TaskLog
-from failaware.ledger import archive
-from failaware.ledger.sealing import seal_all
 from tests.conftest import Clock, query
 from tests.oracle import facts
 from tests.oracle.errors import ERRORS, RAISED, RULES
@@ -51,7 +48,6 @@ class History:
         self.clock = Clock()
         self.store = Store.open(path, synchronous="NORMAL", clock=self.clock)
         self.rules, self.kept = Rules(), {}
-        self.archives = 0
         handlers = Handlers()
         handlers.on("*", retry=Retry(max_attempts=3, base=60, jitter=0))(self.handle)
         self.worker = Worker(self.store, handlers)
@@ -191,16 +187,8 @@ class History:
 
     def archive(self):
         """What is settled and older than now goes to a file of its own."""
-        self.archives += 1
-        seal_all(self.store.session, self.clock.now)
-        before, db = self.clock.now, self.store.session._db
-        chosen = archive.choose(db, before)
-        name = f"old{self.archives}.db"
-        moved = archive.next_archive(db, name, chosen, before=before, by="dice", reason="dice", now=self.clock.now)
-        if any(ranges for ranges in chosen.moved.values()):
-            self.store.session.write(
-                partial(archive.remove, archive=moved, chosen=chosen, policy=self.store.session.policy)
-            )
+        with tempfile.TemporaryDirectory() as folder:
+            self.store.archive(Path(folder) / "old.db", before=self.clock.now, because="dice", by="dice")
 
 
 def store_in(folder):
