@@ -62,7 +62,7 @@ def test_every_filter_of_the_page_on_filters_is_understood(tmp_path, samples):
 
 
 def test_every_field_of_a_filter_is_on_the_page():
-    for heading, fields in (("Of events", EVENT_FIELDS), ("Of clusters", CLUSTER_FIELDS)):
+    for heading, fields in (("Fields of events", EVENT_FIELDS), ("Fields of clusters", CLUSTER_FIELDS)):
         section = page("filters.md").partition(f"## {heading}\n")[2].partition("\n## ")[0]
         assert set(re.findall(r"`([a-z]+)`", "".join(re.findall(r"^\|[^|]*\|", section, re.MULTILINE)))) == set(fields)
 
