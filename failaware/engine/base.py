@@ -19,6 +19,17 @@ class Watch(Protocol):
         """Stop looking."""
 
 
+class Result(Protocol):
+    """What a statement gave: a cursor of the driver."""
+
+    @property
+    def rowcount(self) -> int:
+        """How many rows it changed; negative where that is no question."""
+
+    def fetchall(self) -> list[Row]:
+        """All rows."""
+
+
 class Reader(Protocol):
     """A handle that cannot write: neither the type nor the file underneath lets it."""
 
@@ -82,8 +93,8 @@ class Writer(Deriver, Protocol):
     def waits_on_server(self) -> bool:
         """Whether it waits for the lock in a call to a server, which `interrupt` ends."""
 
-    def change(self, sql: str, parameters: Parameters = ()) -> int:
-        """Run one statement; returns the number of rows it changed."""
+    def run_untranslated(self, sql: str, parameters: Parameters = ()) -> Result:
+        """Run a statement of a user's in the engine's own SQL: only `?` and `:name` become what its driver takes."""
 
     def append(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Insert rows, however many, by the quickest way there is."""

@@ -9,6 +9,7 @@ _SAVE = """
 INSERT INTO followed (path, identity, read_to, line_no, digest, modified_ns) VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT (path, identity) DO UPDATE SET read_to = excluded.read_to, line_no = excluded.line_no,
   digest = excluded.digest, modified_ns = excluded.modified_ns WHERE followed.read_to = ?
+RETURNING read_to
 """
 
 
@@ -39,7 +40,7 @@ def move(db: Writer, position: Position, *, before: int) -> None:
     Raises:
         UsageError: it was not: someone else follows the same file, and what both read would be recorded twice.
     """
-    if not db.change(_SAVE, (*position, before)):
+    if not db.query(_SAVE, (*position, before)):
         raise UsageError(f"another process follows {position.path} into this store; stop one of the two")
 
 

@@ -35,8 +35,12 @@ class Transaction:
     """The store's open transaction, for tables of a handler's own.
 
     What is written in it is committed together with the attempt that says SYNCED, or not at all. Statements are SQL of
-    the store's engine, with `?` or `:name` for parameters on both. It ends when the handler returns: statements that
-    would end it (COMMIT, ROLLBACK, SAVEPOINT) or change the connection (ATTACH, SET, most PRAGMAs) are refused.
+    the store's engine and reach it unchanged, but for parameters: `?` with a sequence of values, `:name` with a
+    mapping, on both engines. PostgreSQL's operators `?`, `?|` and `?&` work in a statement with named parameters or
+    none; beside `?` for a parameter, write jsonb_exists, jsonb_exists_any and jsonb_exists_all instead.
+
+    It ends when the handler returns: statements that would end it (COMMIT, ROLLBACK, SAVEPOINT) or change the
+    connection (ATTACH, SET, most PRAGMAs) are refused.
     """
 
     def __init__(self, db: Writer) -> None:
@@ -52,7 +56,9 @@ class Transaction:
         """
         _check(sql)
         with _driver_errors():
-            return max(self._db.change(sql, parameters), 0)  # drivers say -1 of a statement that changes no rows at all
+            return max(
+                self._db.run_untranslated(sql, parameters).rowcount, 0
+            )  # drivers say -1 of a statement that changes no rows at all
 
     def query(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """All rows of a SELECT (`sql`, with its `parameters`), as tuples.
@@ -62,7 +68,7 @@ class Transaction:
         """
         _check(sql)
         with _driver_errors():
-            return self._db.query(sql, parameters)
+            return self._db.run_untranslated(sql, parameters).fetchall()
 
 
 @contextmanager

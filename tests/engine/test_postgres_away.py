@@ -111,7 +111,7 @@ def test_a_commit_whose_answer_was_lost_is_recognised(server):
             if len(times) == 1:
                 server.restart("immediate")
                 with pytest.raises(StoreError):
-                    writer.change("SELECT 1")
+                    writer.run_untranslated("SELECT 1")
                 raise StoreError("the answer to COMMIT was lost")
 
         writer._commit = answer_gets_lost

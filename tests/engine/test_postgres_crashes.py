@@ -90,7 +90,7 @@ def test_a_commit_whose_fate_cannot_be_learned_is_said_to_be_unknown(server, mon
         def answer_gets_lost():
             commit()
             server.stop()
-            writer.change("SELECT 1")
+            writer.run_untranslated("SELECT 1")
 
         writer._commit = answer_gets_lost
         with pytest.raises(StoreError, match="whether the transaction at hand was written is not known"):

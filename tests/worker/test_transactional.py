@@ -196,3 +196,49 @@ def test_what_others_record_meanwhile_is_not_lost_with_a_handler_that_is_quiet_f
             number for (number,) in query(store, "SELECT event_id FROM event_log WHERE event_id > 1")
         ]
         assert query(store, "SELECT event_id, error_type FROM attempt_log") == [(1, "failaware.TransactionEnded")]
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize(
+    ("sql", "parameters", "answer"),
+    [
+        ("SELECT 1 IS NOT DISTINCT FROM 1", (), True),
+        ("SELECT true IS NOT UNKNOWN", (), True),
+        ("SELECT (1 IS NOT DISTINCT FROM ?), 5", (1,), True),
+        ("""SELECT '["a,b", "(", ":x", "?"]'::jsonb ? 'a,b'""", (), True),
+        ("SELECT '[1]'::jsonb || to_jsonb(:x::int)", {"x": 2}, [1, 2]),
+        ("SELECT a ? :x AND a ?| ARRAY[:x] AND a ?& ARRAY[:x] FROM jsonb('[\"a\"]') AS a", {"x": "a"}, True),
+        ("SELECT jsonb_exists('[\"a\"]', ?)", ("a",), True),
+        ("SELECT 7 % ? || '%s %'", (4,), "3%s %"),
+        ("SELECT ?||'x'", ("a",), "ax"),
+        (r"SELECT E'it\'s ? :x' || '?''?' || $$?:x$$ || $a$ $$ ? $a$ || :x", {"x": "!"}, "it's ? :x?'??:x $$ ? !"),
+        (r"SELECT E'it\'s ?' || '?''?' || $$?$$ || $a$ $$ ? $a$ || ?", ("!",), "it's ??'?? $$ ? !"),
+        ("SELECT /* ? /* ? */ ? */ \"?\" -- ?\n FROM (SELECT ? AS \"?\") AS x", ("y",), "y"),
+        ("SELECT (ARRAY[1, 2, 3])[1:2]", (), [1, 2]),
+        ("SELECT (ARRAY[1, 2, 3])[1:n] FROM (SELECT 2 AS n) AS x WHERE n = :two", {"two": 2}, [1, 2]),
+        ("SELECT pg_typeof(:x::text)::text || :x || :größe", {"x": "a", "größe": "b"}, "textab"),
+        ("SELECT $1", ("native",), "native"),
+        ("SELECT 'main.x', +1, CAST('\\x41' AS bytea)", (), "main.x"),
+        ("SELECT json_array FROM (SELECT 1 AS json_array) AS x", (), 1),
+    ],
+)  # fmt: skip
+def test_a_handlers_statement_reaches_postgresql_as_it_is_but_for_parameters(store, sql, parameters, answer):
+    (row,) = store.session.write(lambda db: Transaction(db).query(sql, parameters))
+    assert row[0] == answer
+
+
+@pytest.mark.postgres
+def test_a_handlers_own_table_has_the_types_that_it_says(store):
+    types = (
+        "SELECT format_type(atttypid, atttypmod), attcollation::regcollation::text FROM pg_attribute "
+        "WHERE attrelid = 'ledger'::regclass AND attnum > 0 ORDER BY attnum"
+    )
+
+    def use(db):
+        transaction = Transaction(db)
+        transaction.execute("CREATE TABLE ledger (n INTEGER, name TEXT, raw BYTEA)")
+        assert transaction.execute("INSERT INTO ledger VALUES (?, ?, ?)", (1, "ä", b"\0")) == 1
+        assert transaction.query("UPDATE ledger SET n = n + :by RETURNING n, name, raw", {"by": 2}) == [(3, "ä", b"\0")]
+        return transaction.query(types)
+
+    assert store.session.write(use) == [("integer", "-"), ("text", '"default"'), ("bytea", "-")]

@@ -16,6 +16,7 @@ from failaware.engine.derivation import Projection
 from failaware.engine.postgres import lock, roles, schema
 from failaware.engine.postgres.dialect import statement
 from failaware.engine.postgres.errors import UNKNOWN, foreign, in_our_words
+from failaware.engine.postgres.parameters import numbered
 from failaware.engine.postgres.reader import PostgresReader
 from failaware.engine.postgres.watch import PostgresWatch
 from failaware.engine.schema import work_tables
@@ -150,16 +151,21 @@ class PostgresWriter(PostgresReader):
     def query(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """All rows of a SELECT or of a statement with RETURNING."""
         if self._in_hand:
-            return self._answer(sql, parameters).fetchall()
+            cursor = self._later(sql, parameters)
+            self._send()
+            return cursor.fetchall()
         return super().query(sql, parameters)
 
     def execute(self, sql: str, parameters: Parameters = ()) -> None:
         """Run one statement: together with the next one that has an answer, or with the commit."""
         self._later(sql, parameters)
 
-    def change(self, sql: str, parameters: Parameters = ()) -> int:
-        """Run one statement; returns the number of rows it changed."""
-        return self._answer(sql, parameters).rowcount
+    def run_untranslated(self, sql: str, parameters: Parameters = ()) -> RawCursor[Row]:
+        """Run a statement of a user's, unchanged but for its parameters."""
+        cursor = RawCursor(self._db)
+        self._queue.append(_Queued(cursor, *numbered(sql, parameters)))
+        self._send()
+        return cursor
 
     def execute_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         """Run one statement for each row of parameters."""
@@ -194,11 +200,6 @@ class PostgresWriter(PostgresReader):
         """Put a statement where `_send` finds it; what it gives is filled by then."""
         ours, cursor = statement(sql, self._schema), RawCursor(self._db)
         self._queue.append(_Queued(cursor, ours.text, ours.values(parameters)))
-        return cursor
-
-    def _answer(self, sql: str, parameters: Parameters) -> RawCursor[Row]:
-        cursor = self._later(sql, parameters)
-        self._send()
         return cursor
 
     def _send(self) -> None:

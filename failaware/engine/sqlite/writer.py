@@ -119,9 +119,9 @@ class SqliteWriter(OfAFile):
         """Run one statement."""
         self._run(sql, parameters)
 
-    def change(self, sql: str, parameters: Parameters = ()) -> int:
-        """Run one statement; returns the number of rows it changed."""
-        return self._run(sql, parameters).rowcount
+    def run_untranslated(self, sql: str, parameters: Parameters = ()) -> sqlite3.Cursor:
+        """Run a statement of a user's; they are written in SQLite's SQL, as ours are."""
+        return self._run(sql, parameters)
 
     def _run(self, sql: str, parameters: Parameters) -> sqlite3.Cursor:
         """Run one statement, waiting for its turn."""

@@ -1,0 +1,58 @@
+"""Parameters of a user's own statement: `?` and `:name` become `$1`, `$2`, …, and nothing else changes."""
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from failaware.engine.base import Parameters
+
+_TOKEN = re.compile(
+    r"""(?P<comment>/\*) | --[^\n]*
+      | \b[eE]'(?:[^'\\]|\\.|'')*' | '(?:[^']|'')*' | "(?:[^"]|"")*"
+      | (?<![\w$])\$(?P<tag>(?:[^\W\d]\w*)?)\$.*?\$(?P=tag)\$
+      | (?P<place>\?) | (?<!:):(?P<name>[^\W\d]\w*)""",
+    re.DOTALL | re.VERBOSE,
+)
+_COMMENT_MARK = re.compile(r"/\*|\*/")
+
+
+def numbered(sql: str, parameters: Parameters) -> tuple[bytes, Sequence[Any] | None]:
+    """The statement with numbered places, and the values in their order; None where there are none.
+
+    What looks like a place in a text, a quoted name or a comment is none. With names, `?` is an operator of PostgreSQL,
+    and `:x` without a value part of the statement, such as the end of an array's slice.
+    """
+    if not parameters:
+        return sql.encode(), None
+    if isinstance(parameters, Mapping):
+        text, names = _numbered(sql, frozenset(parameters))
+        return text, [parameters[name] for name in names] or None
+    return _numbered(sql, None)[0], parameters
+
+
+@lru_cache(maxsize=1_024)
+def _numbered(sql: str, names: frozenset[str] | None) -> tuple[bytes, list[str]]:
+    parts, used, places, end = [], dict[str, int](), 0, 0
+    while token := _TOKEN.search(sql, end):
+        parts.append(sql[end : token.start()])
+        end = token.end()
+        number = 0
+        if token["comment"]:
+            end = _comment_end(sql, end)
+        elif token["place"] and names is None:
+            number = places = places + 1
+        elif names and token["name"] in names:
+            number = used.setdefault(token["name"], len(used) + 1)
+        parts.append(f"${number}" if number else sql[token.start() : end])
+    return "".join((*parts, sql[end:])).encode(), list(used)
+
+
+def _comment_end(sql: str, start: int) -> int:
+    """Where a comment ends, whose content begins at `start`: they nest."""
+    depth = 1
+    for mark in _COMMENT_MARK.finditer(sql, start):
+        depth += 1 if mark[0] == "/*" else -1
+        if not depth:
+            return mark.end()
+    return len(sql)
