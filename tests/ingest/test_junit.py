@@ -216,3 +216,32 @@ def test_secrets_are_masked(store, inspector):
 def test_any_tags_are_read_or_rejected(store, tags):
     done = ingest(store, b"<testsuite>" + "".join(tags).encode() + b"</testsuite>")
     assert done.recorded + done.known + done.rejected >= ("<testcase name='x'>" in tags)
+
+
+SHARD = (
+    '<testsuite name="unit" timestamp="2026-11-20T10:00:00" hostname="{host}"><testcase classname="a" name="t" '
+    'time="{time}"><failure type="E" message="{host}"/></testcase></testsuite>'
+)
+
+
+def test_suites_of_one_name_in_the_same_second_are_two_runs(store, inspector):
+    shards = [SHARD.format(host=f"ci{n}", time=n / 10) for n in (1, 2)]
+    for xml in (*shards, *shards):
+        ingest(store, xml.encode())
+    assert [event.attempts for event in inspector.events()] == [1, 1]
+    messages = query(store, "SELECT error_message FROM attempt_log ORDER BY attempt_id")
+    assert messages == [("ci1",), ("ci2",)]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize("between", ["", "\n"])
+@pytest.mark.parametrize("part", [1, 7, 1_000_000])
+def test_reports_that_follow_each_other_are_all_recorded(store, monkeypatch, encoding, between, part):
+    monkeypatch.setattr("failaware.ingest.formats.junit._PART", part)
+    head = f'<?xml version="1.0" encoding="{encoding}"?>\n'
+    shards = [f"{head}<testsuites>\n{SHARD.format(host=f'ci{n}', time=n)}\n</testsuites>{between}" for n in range(3)]
+    content = b"".join(xml.encode(encoding) for xml in shards)
+    done = ingest(store, content + "\n<!-- > -->\n".encode(encoding).removeprefix(b"\xff\xfe"))
+    assert (done.recorded, done.rejected) == (3, 0)
+    done = ingest(store, content + "oops".encode(encoding))
+    assert (done.recorded, done.known, done.rejected) == (0, 3, 1)

@@ -26,6 +26,8 @@ _BATCH = 200  # tests in one transaction: each may have much to say
 _PART = 262_144  # bytes fed at once
 _MAX_TEXT = 262_144  # characters of one text that are read; fewer are kept
 _MAX_TAG = 8_388_608  # bytes of one tag, comment or instruction: expat reads it again with each part until it ends
+_NO_ROOT = expat.ErrorString(expat.errors.codes[expat.errors.XML_ERROR_NO_ELEMENTS])
+_BETWEEN = b" \t\r\n\0\xef\xbb\xbf\xff\xfe"  # blanks and byte order marks between reports
 _MAX_ATTRIBUTES = 1_000  # of one tag
 _MAX_PROBLEMS, _MAX_PROPERTIES = 100, 1_000  # of one test
 _MAX_OUTPUT = 16_384  # characters of a test's output that are kept
@@ -76,8 +78,9 @@ def ingest_junit(
 ) -> Ingested:
     """Record every test of a report.
 
-    A test is keyed by its suite, its name and its run: the suite's time, or without one a digest of what the report
-    says of it. What comes after a mistake in the XML is rejected. While the store is locked, `try_again` says whether
+    A test is keyed by its suite, its name and its run: the suite's time, and where that has no fractions of a second a
+    digest of what the report says of the test. Several reports may follow each other. What comes after a mistake in the
+    XML is rejected. While the store is locked, `try_again` says whether
     to go on waiting for it.
 
     Raises:
@@ -105,6 +108,14 @@ class _Reader:
     """Feeds expat and collects the tests that are complete."""
 
     def __init__(self) -> None:
+        self._documents, self._lines = 0, 0  # and lines before the present one
+        self._begin()
+        self._done: list[_Test] = []
+
+    def _begin(self) -> None:
+        """Begin a document: there may be several in a row, as `cat *.xml` makes them."""
+        self._documents += 1
+        self._ended_at: int | None = None  # the byte at which the end of its root begins
         self._parser = expat.ParserCreate()
         self._parser.StartElementHandler = self._start
         self._parser.EndElementHandler = self._end
@@ -115,7 +126,6 @@ class _Reader:
         self._tests: list[_Test] = []  # that are open: in a report, tests are in none other
         self._open: list[tuple[str, dict[str, str], list[str]]] = []
         self._size = self._fed = 0
-        self._done: list[_Test] = []
 
     @property
     def _test(self) -> _Test | None:
@@ -124,7 +134,7 @@ class _Reader:
     @property
     def line_no(self) -> int:
         """The line that is being read."""
-        return self._parser.CurrentLineNumber
+        return self._lines + self._parser.CurrentLineNumber
 
     def feed(self, part: bytes) -> None:
         """Read on.
@@ -132,14 +142,41 @@ class _Reader:
         Raises:
             _NoReport: it is no XML, or no report.
         """
-        self._parse(part)
+        while part:
+            if self._ended_at is not None:
+                rest = part.lstrip(_BETWEEN)
+                self._lines += part[: len(part) - len(rest)].count(b"\n")
+                if not rest:
+                    return
+                self._lines += self._ended_line - 1
+                self._begin()
+                part = rest
+            part = self._feed_document(part)
+
+    def _feed_document(self, part: bytes) -> bytes:
+        """Read on in one document; returns what follows it."""
+        try:
+            self._parse(part)
+        except _NoReport:
+            if self._ended_at is None:  # or it is about what follows
+                raise
+        if self._ended_at is not None:
+            end = part.find(b">", max(0, self._ended_at - self._fed)) + 1
+            return part[end + (part[end : end + 1] == b"\0") :]  # of a `>` in UTF-16
         self._fed += len(part)
         if self._fed - self._parser.CurrentByteIndex > _MAX_TAG:
             raise _NoReport(f"a tag or a comment has more than {_MAX_TAG:,} bytes")
+        return b""
 
     def end(self) -> None:
         """There is no more; raises as `feed`."""
-        self._parse(b"", is_last=True)
+        if self._ended_at is not None:
+            return
+        try:
+            self._parse(b"", is_last=True)
+        except _NoReport as error:
+            if self._documents == 1 or str(error) != _NO_ROOT:  # after the last one there may be blanks and comments
+                raise
 
     def _parse(self, part: bytes, *, is_last: bool = False) -> None:
         try:
@@ -185,6 +222,8 @@ class _Reader:
     def _end(self, name: str) -> None:
         name, attributes, parts = self._open.pop()
         test, text = self._test, "".join(parts)
+        if not self._open:
+            self._ended_at, self._ended_line = self._parser.CurrentByteIndex, self._parser.CurrentLineNumber
         if name == "testsuite":
             self._suites.pop()
         elif test is None and name in _FINAL:  # of the suite itself
@@ -240,7 +279,9 @@ class _Reports:
     def _observed(self, test: _Test) -> Observed:
         given, suite = test.attributes, test.suite
         name = ".".join(part for part in (given.get("classname"), given.get("name")) if part)
-        run = suite.get("timestamp") or self._recorder.digest(repr((given, suite, test.problems)))[:16]
+        run = suite.get("timestamp", "")
+        if "." not in run:  # in one second there may be several runs
+            run = f"{run} {self._recorder.digest(repr((given, suite, test.problems)))[:16]}".strip()
         key = self._own_key(f"junit:{suite.get('name', '')} {run} {name}")
         payload: dict[str, Any] = {"test": given, "suite": suite}
         if test.properties:
