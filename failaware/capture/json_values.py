@@ -1,9 +1,10 @@
 """Converts any value to JSON, even one that is circular, deep, endless, or raises when it is read."""
 
 import math
-from collections import deque
+from collections import UserDict, UserList, deque
 from collections.abc import Iterable
-from itertools import islice
+from itertools import chain, islice
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 from failaware.capture.guarded import guarded, is_a, plain, short_name
@@ -19,6 +20,8 @@ MAX_CHARACTERS = 64 * 1_048_576
 
 _MAX_REPR = 200  # characters of the repr of a value that is not JSON
 _MAX_BITS = 14_000  # of an integer: about 4,200 digits, fewer than Python's limit for reading one (4,300)
+_VIEWS: tuple[type, ...] = (type({}.keys()), type({}.values()), type({}.items()))
+_MOST_WORK = 100_000  # members that a repr may show, and hundreds of characters in them: some 0.1 s
 _MAX_MEMBERS = 1_000  # of a value that is kept as its repr, whose cost grows with its members
 
 
@@ -120,7 +123,47 @@ def _repr(value: Any) -> str:
         return _left_out(value, f"{len(value):,} members")
     elif is_a(value, BaseExceptionGroup):
         return f"{short_name(type(value))}({str(value)!r})"  # its repr repeats shared members: 2^n times
+    if not guarded(lambda: _is_bounded(value), True):
+        return _left_out(value, "too large to show")
     return plain(repr(value))[:_MAX_REPR]
+
+
+def _is_bounded(value: object) -> bool:
+    """Whether a repr that shows all members shows few: a container with a shared member shows it again and again.
+
+    What a repr of somebody's own class does cannot be known.
+    """
+    left, members = _MOST_WORK, [iter((value,))]
+    while members:
+        for member in members[-1]:
+            left -= 1 + _weight(member)
+            if left < 0:
+                return False
+            if (within := _members(member)) is not None and len(members) < MAX_DEPTH:
+                members.append(iter(within))
+                break
+        else:
+            members.pop()
+    return True
+
+
+def _weight(member: Any) -> int:
+    return len(member) // 100 if is_a(member, str, bytes, bytearray) else 0
+
+
+def _members(value: Any) -> Iterable[Any] | None:
+    """What the repr of a container of the standard library, of an exception or of a dataclass shows."""
+    if is_a(value, dict, MappingProxyType):
+        return chain(value.keys(), value.values())
+    if is_a(value, list, tuple, set, frozenset, deque, *_VIEWS):
+        return value  # type: ignore[no-any-return]
+    if is_a(value, BaseException):
+        return value.args  # type: ignore[no-any-return]
+    if is_a(value, UserDict, UserList):
+        return (value.data,)
+    if is_a(value, SimpleNamespace) or hasattr(type(value), "__dataclass_fields__"):
+        return list(vars(value).values()) if hasattr(value, "__dict__") else None
+    return None
 
 
 def _left_out(value: object, reason: str) -> str:

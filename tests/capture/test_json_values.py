@@ -3,10 +3,10 @@
 import json
 import math
 import time
-from collections import OrderedDict, UserDict, deque
+from collections import OrderedDict, UserDict, UserList, deque
 from dataclasses import dataclass
 from enum import Enum, IntEnum, StrEnum
-from types import MappingProxyType
+from types import MappingProxyType, SimpleNamespace
 from typing import NamedTuple
 
 import pytest
@@ -218,3 +218,42 @@ def test_a_group_whose_members_are_shared_is_shown_without_them():
     for _ in range(60):
         group = ExceptionGroup("all", [group, group])
     assert as_json([group, {"by": group}]) == [shown := "ExceptionGroup('all (2 sub-exceptions)')", {"by": shown}]
+
+
+@dataclass
+class Pair:
+    one: object
+    other: object = None
+
+
+def doubled(make):
+    """A value whose repr would have 2^40 members."""
+    value = make([1, 2])
+    for _ in range(40):
+        value = make([value, value])
+    return value
+
+
+SHARED = {
+    "deque": deque,
+    "UserList": UserList,
+    "SimpleNamespace": lambda pair: SimpleNamespace(one=pair[0], other=pair[1]),
+    "mappingproxy": lambda pair: MappingProxyType(dict(enumerate(pair))),
+    "Pair": lambda pair: Pair(*pair),
+    "ValueError": lambda pair: ValueError(*pair),
+    "UserDict": lambda pair: UserDict(enumerate(pair)),
+}
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_a_repr_that_would_grow_without_end_is_not_made(name):
+    began = time.monotonic()
+    assert as_json(doubled(SHARED[name])) == f"<{name}: too large to show>"
+    assert time.monotonic() - began < 5
+
+
+def test_a_repr_of_long_texts_is_not_made_and_a_usual_one_is():
+    assert as_json(deque(["x" * 20_000_000])) == "<deque: too large to show>"
+    assert as_json(deque([1, "a"])) == "deque([1, 'a'])"
+    assert as_json(Pair(1, [2])).endswith("Pair(one=1, other=[2])")
+    assert as_json({1: 2}.values()) == "dict_values([2])"
