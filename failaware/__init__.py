@@ -1,11 +1,11 @@
 """failaware: failures are immutable facts, severity is derived, decisions remain human.
 
-The public names load on first use, so that `import failaware` costs next to nothing.
+The public names are imported on first use, which keeps `import failaware` fast.
 """
 
 from failaware.version import __version__
 
-TYPE_CHECKING = False  # as type checkers read it; importing typing would cost more than all the rest here
+TYPE_CHECKING = False  # type checkers take it as True; importing typing would be slower than the rest of this module
 
 if TYPE_CHECKING:
     from failaware.errors import FailawareError, NotFound, Permanent, RetryAfter, StoreError, UsageError
@@ -36,7 +36,7 @@ __all__ = [
     "__version__",
 ]
 
-_HOME = {
+_MODULES = {
     "Event": "failaware.model",
     "FailawareError": "failaware.errors",
     "Handlers": "failaware.worker.handlers",
@@ -56,11 +56,11 @@ _HOME = {
 
 
 def __getattr__(name: str) -> object:
-    """Load a public name from its room on first use (PEP 562)."""
-    if name not in _HOME:
+    """Import a public name on first use (PEP 562)."""
+    if name not in _MODULES:
         raise AttributeError(f"module 'failaware' has no attribute {name!r}")
     from importlib import import_module
 
-    value: object = getattr(import_module(_HOME[name]), name)
+    value: object = getattr(import_module(_MODULES[name]), name)
     globals()[name] = value
     return value

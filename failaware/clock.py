@@ -1,8 +1,8 @@
-"""The machine's clock, which the handles read unless they are given another. Nothing below them reads a clock."""
+"""The machine's clock: the default for a store and an inspector. No module below them reads a clock."""
 
 import time
 
 
 def now_us() -> int:
-    """The time in µs since the epoch, UTC."""
+    """Return the time in µs since the epoch, UTC."""
     return time.time_ns() // 1_000

@@ -1,7 +1,7 @@
-"""Digests of texts: under the key of the store, so that nobody without the store can find a short text by guessing.
+"""Keyed digests of texts: without the store's key, a short text cannot be found by guessing.
 
-Each store has a random key, which is made with it and kept in its `setting` table. A store that was made before there
-were keys has none, and keeps its digests without. Pure; imports nothing of ours.
+Each store has a random key in its `setting` table, generated when the store is created. A store that was created before
+there were keys has none, and its digests are unkeyed. Pure; imports nothing of failaware.
 """
 
 import hashlib
@@ -9,5 +9,5 @@ import hmac
 
 
 def keyed_digest(key: bytes | None, content: bytes) -> bytes:
-    """HMAC-SHA-256 of the content under a store's key; plain SHA-256 where the store has no key. 32 bytes."""
+    """Return the HMAC-SHA-256 of the content under a store's key, or SHA-256 if it has no key; 32 bytes."""
     return hashlib.sha256(content).digest() if key is None else hmac.digest(key, content, "sha256")

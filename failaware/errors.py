@@ -1,26 +1,26 @@
-"""Every error that failaware raises to its callers.
+"""Every exception that failaware raises to its callers.
 
     FailawareError
     ├── UsageError            the call or the command line is wrong             exit status 2
-    │   ├── PayloadError      a payload is no JSON, or larger than the limit
+    │   ├── PayloadError      a payload is not JSON, or exceeds the limit
     │   ├── KeyConflict       the key belongs to an event of another type
-    │   ├── FilterError       a filter, a time or an identifier is not understood
+    │   ├── FilterError       a filter, a time or an identifier is not valid
     │   └── HandlerError      a handler module or its registry cannot be used
     ├── StoreError            the file or the database cannot be used           exit status 2
-    │   ├── StoreMissing      there is none
+    │   ├── StoreMissing      it does not exist
     │   ├── StoreForeign      it is not a failaware store
     │   ├── StoreNewer        a newer failaware wrote it
-    │   ├── StoreOlder        an older failaware wrote it; whoever may write to it brings it up to date
+    │   ├── StoreOlder        an older failaware wrote it; opening it for writing migrates it
     │   ├── StoreCorrupt      it is damaged
-    │   ├── StoreBusy         someone else holds it for longer than we wait
-    │   ├── StatementError    the database refused a statement; its own error is the cause
-    │   └── TransactionEnded  a transaction ended before its time: it was idle, or a statement ended it
+    │   ├── StoreBusy         another process locks it for longer than the timeout
+    │   ├── StatementError    the database rejected a statement; the driver's error is `__cause__`
+    │   └── TransactionEnded  the transaction was ended early: it was idle, or a statement ended it
     ├── NotFound              no such event or cluster                          exit status 2
     │
-    ├── Permanent             raised by a handler: do not try again
-    └── RetryAfter            raised by a handler: not before that many seconds
+    ├── Permanent             raised by a handler: do not retry
+    └── RetryAfter            raised by a handler: retry after a delay
 
-Each message is one sentence that says what is wrong and what to do. May touch: nothing.
+Each message says what is wrong and what to do. Imports nothing of failaware.
 """
 
 from typing import TYPE_CHECKING
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class FailawareError(Exception):
-    """Base of all of them; `exit_status` is what the command line ends with."""
+    """Base class of all exceptions; `exit_status` is the exit status of the command line."""
 
     exit_status = 2
 
@@ -40,15 +40,15 @@ class UsageError(FailawareError):
 
 
 class PayloadError(UsageError):
-    """A payload is not JSON, or larger than the limit."""
+    """A payload is not JSON, or exceeds the limit."""
 
 
 class KeyConflict(UsageError):
-    """The key of an event belongs to an event of another type; neither the event nor an attempt was recorded."""
+    """The key belongs to an event of another type; neither the event nor an attempt was recorded."""
 
 
 class FilterError(UsageError):
-    """A filter, a time or an identifier is not understood."""
+    """A filter, a time or an identifier is not valid."""
 
 
 class HandlerError(UsageError):
@@ -60,11 +60,11 @@ class StoreError(FailawareError):
 
 
 class StoreMissing(StoreError):
-    """There is no store at that place."""
+    """There is no store at this path or URL."""
 
 
 class StoreForeign(StoreError):
-    """What is there is not a failaware store."""
+    """The file or schema is not a failaware store."""
 
 
 class StoreNewer(StoreError):
@@ -72,7 +72,7 @@ class StoreNewer(StoreError):
 
 
 class StoreOlder(StoreError):
-    """An older failaware wrote this store, and it has not been opened for writing since."""
+    """An older failaware wrote this store; opening it for writing migrates it."""
 
 
 class StoreCorrupt(StoreError):
@@ -80,15 +80,15 @@ class StoreCorrupt(StoreError):
 
 
 class StoreBusy(StoreError):
-    """Someone else holds the store for longer than we wait."""
+    """Another process locks the store for longer than the timeout."""
 
 
 class StatementError(StoreError):
-    """The database refused a statement; `__cause__` is the error of its driver."""
+    """The database rejected a statement; `__cause__` is the driver's error."""
 
 
 class TransactionEnded(StoreError):
-    """A transaction ended before its time: a PostgreSQL server found it idle for too long, or a statement ended it."""
+    """A transaction was ended early: a PostgreSQL server found it idle for too long, or a statement ended it."""
 
 
 class NotFound(FailawareError):
@@ -96,12 +96,12 @@ class NotFound(FailawareError):
 
 
 class Permanent(FailawareError):
-    """Raise this in a handler when trying again cannot help: the event is DEAD at once.
+    """Raise this in a handler when a retry cannot help: the event is DEAD at once.
 
     Args:
-        message: what happened.
-        fingerprint: what this failure is like, when the message does not say; failures with the same word are one
-            cluster. `{{ default }}` in it stands for what the message would give.
+        message: the attempt's error message.
+        fingerprint: groups this failure when its message does not: failures of one event type with the same
+            fingerprint are one cluster. `{{ default }}` in it is replaced by the fingerprint of the message.
     """
 
     def __init__(self, *message: object, fingerprint: str | None = None) -> None:
@@ -110,27 +110,27 @@ class Permanent(FailawareError):
 
 
 class RetryAfter(FailawareError):
-    """Raise this in a handler when the other side says when to come back.
+    """Raise this in a handler to set the minimum retry delay, such as that of an HTTP `Retry-After` header.
 
-    Where `seconds` says nothing usable (None, since there was no such header; a text that is neither a number nor a
-    date; nan), the attempt fails with the message, and the policy's own retry delay applies.
+    If `seconds` is not usable (None, since there was no such header; a text that is neither a number nor a date; nan),
+    the retry policy's own delay applies.
 
     Args:
-        seconds: how long to wait at least: a number, or the value of an HTTP `Retry-After` header, which is a number or
-            a date; a timedelta or an aware datetime will do as well. The policy's number of attempts still counts.
-        message: what happened, for the attempt's error message.
-        fingerprint: as of `Permanent`. Any other exception may carry one too, as its `failaware_fingerprint`.
+        seconds: the minimum delay: a number of seconds, the value of a `Retry-After` header (a number or a date), a
+            timedelta or an aware datetime. The retry policy's limit of attempts still applies.
+        message: the attempt's error message.
+        fingerprint: as for `Permanent`. Any other exception can have one as its attribute `failaware_fingerprint`.
     """
 
     seconds: float | None = None
-    """How long to wait at least; None where a date says when, or nothing does."""
+    """The minimum delay in seconds; None if a date was passed, or nothing usable."""
     until: float | None = None
-    """When to come back (seconds since the epoch), where a date says so."""
+    """The earliest time of the next attempt, in seconds since the epoch, if a date was passed."""
 
     def __init__(self, seconds: object = None, message: str = "", *, fingerprint: str | None = None) -> None:
         try:
             self.seconds, self.until = _seconds_or_time(seconds)
-        except Exception:  # noqa: BLE001 - the upstream's nonsense must not replace the failure that it came with
+        except Exception:  # noqa: BLE001 - an invalid header must not replace the failure
             self.seconds = self.until = None
         self.failaware_fingerprint = fingerprint
         super().__init__(message or self._default_message())
@@ -139,35 +139,35 @@ class RetryAfter(FailawareError):
         if self.until is not None:
             from datetime import UTC, datetime, timedelta
 
-            return f"asked to come back at {datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=self.until):%F %TZ}"
-        return "asked to come back later" if self.seconds is None else f"asked to come back after {self.seconds:g} s"
+            return f"asked to retry at {datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=self.until):%F %TZ}"
+        return "asked to retry later" if self.seconds is None else f"asked to retry after {self.seconds:g} s"
 
 
-def _seconds_or_time(given: object) -> tuple[float | None, float | None]:
-    """What a Retry-After says: how many seconds, or when (seconds since the epoch); neither where it makes no sense."""
+def _seconds_or_time(value: object) -> tuple[float | None, float | None]:
+    """Return the delay in seconds, or the time in seconds since the epoch, of a Retry-After; neither if invalid."""
     import math
     from datetime import datetime, timedelta
 
-    if given is None or isinstance(given, bool):
+    if value is None or isinstance(value, bool):
         return None, None
-    if isinstance(given, timedelta):
-        return given.total_seconds(), None
-    if isinstance(given, bytes | bytearray):
-        given = given.decode("latin-1")
-    if isinstance(given, str):
-        text = given.strip()
+    if isinstance(value, timedelta):
+        return value.total_seconds(), None
+    if isinstance(value, bytes | bytearray):
+        value = value.decode("latin-1")
+    if isinstance(value, str):
+        text = value.strip()
         try:
-            given = float(text)
+            value = float(text)
         except ValueError:
-            given = _time(text)
-    if isinstance(given, datetime):
-        return None, given.timestamp() if given.tzinfo is not None else None
-    seconds = float(given)  # type: ignore[arg-type]
+            value = _time(text)
+    if isinstance(value, datetime):
+        return None, value.timestamp() if value.tzinfo is not None else None
+    seconds = float(value)  # type: ignore[arg-type]
     return (seconds, None) if math.isfinite(seconds) else (None, None)
 
 
 def _time(text: str) -> "datetime":
-    """A date of HTTP, in any of its three forms, or of ISO 8601; UTC unless it says otherwise."""
+    """Parse an HTTP date in any of its three forms, or ISO 8601; UTC without a zone."""
     from datetime import UTC, datetime
     from email.utils import parsedate_to_datetime
 

@@ -1,4 +1,4 @@
-"""Who this is: the person at the terminal, and this process."""
+"""Names of the user and of this process."""
 
 import getpass
 import os
@@ -6,7 +6,7 @@ import socket
 
 
 def whoami() -> str:
-    """The person at the terminal, as user@host."""
+    """Return the user's name as user@host."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):
@@ -15,5 +15,5 @@ def whoami() -> str:
 
 
 def this_process() -> str:
-    """This process, as host:pid."""
+    """Return this process's name as host:pid."""
     return f"{socket.gethostname()}:{os.getpid()}"

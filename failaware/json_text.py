@@ -1,4 +1,4 @@
-"""JSON as a text: laid out for people, or taken apart, with every number, name and escape as it was recorded. Pure."""
+"""JSON text: indented or parsed, with every number, name and escape as it was written. Pure."""
 
 import json
 import re
@@ -15,7 +15,7 @@ _decode = json.JSONDecoder(parse_constant=lambda name: _refuse(f"{name} is not J
 
 
 def indented(text: str) -> str:
-    """The text, one member a line; as it is where it is no JSON, or nested too deeply to be read."""
+    """Return the text indented, one member per line; unchanged if it is not JSON or nested too deeply."""
     try:
         json.loads(text)
     except (ValueError, RecursionError):
@@ -37,13 +37,13 @@ def indented(text: str) -> str:
 
 
 class Number(float):
-    """A number of a JSON text, with how it was written there: `1.10`, `1e999`, more digits than a float has."""
+    """A number of a JSON text, and how it was written: `1.10`, `1e999`, more digits than a float has."""
 
     written: str
 
 
 def read_as_written(text: str) -> Any:
-    """The decoded JSON text, in which each number that Python would write otherwise is a `Number`.
+    """Decode a JSON text; each number that Python would write differently becomes a `Number`.
 
     Raises:
         ValueError, RecursionError: as json.loads.
@@ -54,7 +54,7 @@ def read_as_written(text: str) -> Any:
 
 
 def write_as_read(value: Any) -> str:
-    """What `read_as_written` returned, or what was made of it, as JSON again."""
+    """Encode a value of `read_as_written`, possibly changed, with its numbers as they were written."""
     mark = "#"
     while mark in (text := _write(value)):
         mark += "#"
@@ -74,26 +74,26 @@ def _write(value: Any) -> str:
 
 
 def _marked(value: Any, mark: str, numbers: list[Number]) -> Any:
-    """A copy in which a text stands for each `Number`: its place in `numbers` between two marks."""
+    """Return a copy in which each `Number` is replaced by a string: its index in `numbers` between two marks."""
     root: list[Any] = [value]
-    waiting: list[tuple[Any, Any]] = [(root, 0)]
-    while waiting:
-        holder, place = waiting.pop()
-        item = holder[place]
+    remaining: list[tuple[Any, Any]] = [(root, 0)]
+    while remaining:
+        container, index = remaining.pop()
+        item = container[index]
         if isinstance(item, Number):
-            holder[place] = f"{mark}{len(numbers)}{mark}"
+            container[index] = f"{mark}{len(numbers)}{mark}"
             numbers.append(item)
         elif isinstance(item, dict | list):
-            holder[place] = copy = item.copy()
-            waiting += [(copy, inner) for inner in (copy if isinstance(copy, dict) else range(len(copy)))]
+            container[index] = copy = item.copy()
+            remaining += [(copy, inner) for inner in (copy if isinstance(copy, dict) else range(len(copy)))]
     return root[0]
 
 
 def members(line: str) -> Iterator[tuple[str, Any, str]]:
-    """The members of a JSON object: name, decoded value, and the value's raw text."""
+    """Yield the members of a JSON object: name, decoded value, and the value's raw text."""
     position = _skip(line, 0)
     if line[position : position + 1] != "{":
-        raise UsageError("a line is one JSON object, {…}")
+        raise UsageError("a line must be one JSON object, {…}")
     position = _skip(line, position + 1)
     if line[position : position + 1] == "}":
         _must_end(line, position + 1)
@@ -126,11 +126,11 @@ def _value(line: str, start: int) -> tuple[Any, int]:
 
 def _must_end(line: str, position: int) -> None:
     if _skip(line, position) != len(line):
-        raise UsageError(f"not JSON: something stands after the object, at character {position + 1}")
+        raise UsageError(f"not JSON: extra data after the object, at character {position + 1}")
 
 
 def _skip(line: str, position: int) -> int:
-    """Past white space; mostly there is none."""
+    """Return the position after white space; usually there is none."""
     if line[position : position + 1] not in _BLANK:
         return position
     return int(WHITESPACE.match(line, position).end())

@@ -1,4 +1,4 @@
-"""Where a store is: the full path of a SQLite file, or the URL of a PostgreSQL database."""
+"""The place of a store: the absolute path of a SQLite file, or the URL of a PostgreSQL database."""
 
 import os
 from pathlib import Path
@@ -8,27 +8,27 @@ from failaware.text import is_url
 
 
 def resolve(place: str | Path) -> str | Path:
-    """The place as it stays the same wherever this process goes: a path in full, a URL as it is.
+    """Return the place so that it does not depend on the current folder: an absolute path, or the URL as it is.
 
-    Links are not followed: a link that is changed later leads to another store, as it is meant to.
+    Symbolic links are not resolved: a link that is changed later leads to another store.
 
     Raises:
-        UsageError: it names no file; the message says what to name.
-        StoreMissing: it is relative to a folder that was removed.
+        UsageError: it is not the name of a file.
+        StoreMissing: it is relative, and the current folder was removed.
     """
     if not isinstance(place, str | os.PathLike):
-        raise UsageError(f"a store's place is a path or a URL, not {type(place).__name__}")
+        raise UsageError(f"a store's place must be a path or a URL, not {type(place).__name__}")
     name = os.fspath(place)
     if not isinstance(name, str):
         name = os.fsdecode(name)
     if not name:
         raise UsageError("the store's path is empty; name a file, such as failaware.db")
     if "\0" in name:
-        raise UsageError("the store's path holds a NUL, which no file's name can; name a file, such as failaware.db")
+        raise UsageError("the store's path contains a NUL character; name a file, such as failaware.db")
     if is_url(name):
         return name
     if name == ":memory:":
-        raise UsageError("a store is a file: ':memory:' would be lost; for a test, name a file in a temporary folder")
+        raise UsageError("':memory:' is not supported; name a file, for a test one in a temporary folder")
     if name.startswith("file:"):
         raise UsageError(f"'{name}' is a URI; name the file by its path, such as ./failaware.db")
     try:

@@ -30,14 +30,14 @@ class Session:
     def __init__(self, place: str | Path, db: Writer, recorder: Recorder, clock: Callable[[], int]) -> None:
         """Use `Session.open`."""
         self.place = place
-        """Where the store is: an absolute path, or a URL."""
+        """The store's absolute path or URL."""
         self.recorder = recorder
-        """The limits and the masking of this store."""
+        """Makes new events, with the limits and the masking of this store."""
         self.clock = clock
-        """The time in µs since the epoch, UTC."""
+        """Returns the time in µs since the epoch, UTC."""
         self._db = db
         self._commits = GroupCommit(db)
-        self.read(load_policy)  # a policy that cannot be read is refused now, not at the first event
+        self.read(load_policy)  # a policy that cannot be read fails now, not at the first event
 
     @classmethod
     def open(
@@ -49,7 +49,7 @@ class Session:
         mask: bool | Iterable[str] = True,
         clock: Callable[[], int] | None = None,
     ) -> "Session":
-        """Open a store; arguments and errors as of `Store.open`."""
+        """Open a store; arguments and errors as for `Store.open`."""
         extra = () if isinstance(mask, bool) else mask
         masker = Masker(extra_keys=extra, enabled=mask is not False)
         place = resolve(path)
@@ -62,23 +62,23 @@ class Session:
 
     @property
     def policy(self) -> Policy:
-        """The thresholds in force; read each time, since another process may have set them."""
+        """The thresholds in force; read each time, since another process may have changed them."""
         return self.read(load_policy)
 
     def read(self, job: Callable[[Writer], T]) -> T:
-        """Run a job that only reads on this store's connection."""
+        """Run a job that only reads, on this store's connection."""
         return self._commits.read(job)
 
     def write(self, job: Callable[[Writer], T], *, alone: bool = False) -> T:
-        """Run a job in a transaction that other threads which write now share.
+        """Run a job in a transaction, which jobs of other threads may share.
 
-        On a server that goes away it may run several times, so what it does beyond the store must bear that. With
-        `alone` no other thread's job is in the transaction: for one that may take long, or fail.
+        The job may run several times if the connection to a server is lost; effects outside the store must tolerate
+        that. With `alone` the job has its own transaction: use it for a job that is slow or may fail.
         """
         return self._commits.run(job, alone=alone)
 
     def write_wiping(self, job: Callable[[Writer], T]) -> tuple[T, bool]:
-        """Run a job whose deletions must leave no trace in the files; also returns whether none is left."""
+        """Run a job whose deleted data must not remain in the files; also return whether none remains."""
         return self._commits.run_wiping(job)
 
     def ingest(
@@ -89,17 +89,17 @@ class Session:
         along: Callable[[Writer], None] | None = None,
         refuse: Callable[[int, Exception], NewReject] | None = None,
     ) -> Appended:
-        """Record a batch of prepared events, with the attempts that others made at them.
+        """Record a batch of prepared events with the attempts that were made elsewhere.
 
         Args:
             observed: the events with their attempts.
-            rejects: input that could not be understood.
-            along: writes what is to be committed together with them, such as how far a file has been read.
+            rejects: input that could not be parsed.
+            along: writes more in the same transaction, such as how far a file has been read.
             refuse: makes a reject of an event that cannot be recorded, given its position and the error.
 
         Raises:
-            StoreError: nothing could be written.
-            UsageError: an event cannot be recorded, and there is no `refuse`; nothing was written.
+            StoreError: the store cannot be written; nothing was recorded.
+            UsageError: an event cannot be recorded, and there is no `refuse`; nothing was recorded.
         """
         batch = Batch(observed, rejects, along, refuse)
         try:
@@ -112,11 +112,11 @@ class Session:
             return self.write(lambda db: batch.append_one_by_one(db, self.policy))
 
     def change_token(self) -> tuple[object, int]:
-        """A value that differs when something was committed since the last call, here or by others."""
+        """Return a value that changes with every commit, of this process or another."""
         return self.read(lambda db: db.change_token()), self._commits.commits
 
     def close(self) -> None:
-        """Close the connection. Closing it twice is fine."""
+        """Close the connection. Closing it again does nothing."""
         self._db.close()
 
     def __enter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""Store: what users call to record events, attempts and decisions, to archive and to copy."""
+"""The `Store`: records events, attempts and decisions; archives and copies."""
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -41,19 +41,19 @@ _CHUNK = 1_000  # events in one transaction of record_many
 
 
 class Store:
-    """A store opened for writing. Safe from many threads and many processes; on PostgreSQL, on many hosts.
+    """A store opened for writing. Safe to use from many threads and processes; with PostgreSQL, from many hosts.
 
-    What a method has returned is on the disk (`synchronous="FULL"`, the default: it survives power loss) or with the
-    operating system (`"NORMAL"`: it survives a killed process, and is several times faster).
+    When a method returns, its facts are on the disk (`synchronous="FULL"`, the default: they survive a power loss) or
+    with the operating system (`"NORMAL"`: they survive a killed process; several times faster).
     """
 
     def __init__(self, session: Session) -> None:
         """Use `Store.open`."""
         self.session = session
-        """What failaware's packages use of a store."""
+        """For failaware's own packages."""
         self._closed = False
         if session.read(archive_of) is not None:
-            raise UsageError("this is an archive, to which nothing is added; record into the store that it came from")
+            raise UsageError("this is an archive, which is read-only; record in the store that it was made from")
 
     @classmethod
     def open(
@@ -65,22 +65,23 @@ class Store:
         mask: bool | Iterable[str] = True,
         clock: Callable[[], int] | None = None,
     ) -> "Store":
-        """Open a store; the file is made, readable by its owner only, when there is none.
+        """Open a store. A file that does not exist is created, readable only by its owner.
+
+        A store that an older failaware derived is derived again, in one transaction that other writers wait for: about
+        a second for 80,000 attempts. From 100,000 attempts on, a RuntimeWarning announces it.
 
         Args:
-            path: a SQLite file, or a PostgreSQL database: postgresql://user@host/database, `?schema=NAME` for another
-                schema than failaware.
+            path: a SQLite file, or the URL of a PostgreSQL database: postgresql://user@host/database, with
+                `?schema=NAME` for a schema other than failaware.
             synchronous: "FULL" or "NORMAL", see the class.
-            max_payload_bytes: the largest payload that is accepted, as JSON in UTF-8.
-            mask: replace secrets by `[masked]` before they are written; keys to mask besides the usual ones, or False.
-            clock: gives the time in µs since the epoch, UTC; by default the machine's, or the PostgreSQL server's.
-
-        A store that an older failaware derived is derived again, in one transaction, for which other writers wait:
-        about a second for 80,000 attempts. From 100,000 attempts on, a RuntimeWarning says so.
+            max_payload_bytes: the largest accepted payload, in bytes of JSON in UTF-8.
+            mask: True replaces secrets with `[masked]` before they are written; names mask the values of these keys
+                too; False masks nothing.
+            clock: returns the time in µs since the epoch, UTC; by default the machine's, or the PostgreSQL server's.
 
         Raises:
-            StoreNewer: a newer failaware has derived or made it.
-            StoreError: the file cannot be used; the message says why and what to do.
+            StoreNewer: a newer failaware has derived or created it.
+            StoreError: the store cannot be used; the message says why and what to do.
         """
         session = Session.open(
             path, synchronous=synchronous, max_payload_bytes=max_payload_bytes, mask=mask, clock=clock
@@ -101,24 +102,24 @@ class Store:
         occurred_at: datetime | int | None = None,
         fingerprint: str | None = None,
     ) -> Event:
-        """Record an event; it is PENDING until a worker's handler has applied it.
+        """Record an event and return it. It is PENDING until a worker's handler attempts it.
 
         Args:
-            event_type: such as "payment.capture"; handlers are found by it.
+            event_type: such as "payment.capture"; it selects the handler.
             payload: any JSON value.
-            key: makes this idempotent: a key that was recorded before gives that first event (`known` is true). It
-                belongs to one event type.
-            source: where it comes from, for people.
-            occurred_at: when it happened: an aware datetime, or whole µs since the epoch (from March 1973 on, so
-                that no number of seconds is taken for it); now, when left out.
-            fingerprint: what its failures are like, when their messages do not say; `{{ default }}` in it stands for
-                what the message would give.
+            key: makes the call idempotent: if the key was recorded before, the first event with it is returned, with
+                `known` true. A key belongs to one event type.
+            source: where the event comes from, for people.
+            occurred_at: when it happened: an aware datetime, or integer µs since the epoch; by default now. Times
+                before March 1973 are refused, since they are most likely seconds or milliseconds.
+            fingerprint: groups the event's failures when their messages do not: failures of one event type with the
+                same fingerprint are one cluster. `{{ default }}` in it is replaced by the fingerprint of the message.
 
         Raises:
-            PayloadError: the payload is not JSON or too large.
+            PayloadError: the payload is not JSON, or exceeds the limit.
             KeyConflict: the key belongs to an event of another type.
-            UsageError: a name or a time is wrong.
-            StoreError: it could not be written; nothing was recorded.
+            UsageError: a name or a time is not valid.
+            StoreError: the store cannot be written; nothing was recorded.
         """
         new, kept = self.session.recorder.event(
             event_type,
@@ -133,9 +134,9 @@ class Store:
         return self._first_event(event_id) if known else _event(event_id, new, kept)
 
     def record_many(self, events: Iterable[tuple[str, Any] | Mapping[str, Any]]) -> list[Event]:
-        """Record many events: (type, payload) pairs, or dicts with the names that `record` has, and `type`.
+        """Record many events: (type, payload) pairs, or dicts with `type` and the arguments of `record`.
 
-        They are committed in chunks of 1,000: when one of them is refused, the chunks before its own are recorded.
+        They are committed in chunks of 1,000: if an event is refused, the chunks before its own are recorded.
 
         Raises:
             PayloadError, KeyConflict, UsageError, StoreError: as `record`.
@@ -162,22 +163,21 @@ class Store:
         source: str | None = None,
         fingerprint: str | None = None,
     ) -> Attempting:
-        """Record what you try yourself: `with store.attempt("billing.sync", {...}): ...`, or `async with`.
+        """Record a block of code as an attempt: `with store.attempt("billing.sync", {...}): ...`, or `async with`.
 
-        When the block ends, an event and its one attempt are committed together: SYNCED, or DEAD with the exception and
-        its traceback, since nobody here will retry it; the exception propagates unchanged. With a `key`, each block is
-        one more attempt at the same event, so that a later success resolves it. A block whose task is cancelled
+        When the block ends, an event and its attempt are committed together: SYNCED, or DEAD with the exception and its
+        traceback, since no worker retries it. The exception propagates unchanged. With a `key`, each block is another
+        attempt at the same event, and a later success resolves it. A block whose task is cancelled
         (`asyncio.CancelledError`) is not recorded: it has neither succeeded nor failed.
 
-        An outcome that cannot be written is a RuntimeWarning: it changes neither what the block raises nor what it
-        returns.
+        If the outcome cannot be written, a RuntimeWarning is issued; what the block raises or returns does not change.
 
         Args:
-            event_type: as of `record`.
-            payload: as of `record`.
-            key: as of `record`.
-            source: as of `record`.
-            fingerprint: as of `record`.
+            event_type: as for `record`.
+            payload: as for `record`.
+            key: as for `record`.
+            source: as for `record`.
+            fingerprint: as for `record`.
 
         Raises:
             PayloadError, KeyConflict, UsageError: as `record`, before the block begins.
@@ -187,65 +187,72 @@ class Store:
             event_type, payload, now=now, key=key, source=source, fingerprint=fingerprint
         )
         return Attempting(
-            event, self._tried, self.session.recorder.masker, check=self._check_key, clock=self.session.clock
+            event, self._record_attempt, self.session.recorder.masker, check=self._check_key, clock=self.session.clock
         )
 
     def attempted(
         self, event_type: str, *, payload: Callable[..., Any] | None = None, source: str | None = None
     ) -> Callable[[F], F]:
-        """`attempt` as a decorator for functions, async functions and generators of both kinds, and methods.
+        """Decorate a function: each call is an attempt, as with `attempt`.
 
-        The function is called whatever its arguments are: what is no JSON value is kept as the beginning of its repr,
-        and where they cannot be recorded at all, the payload says why. What it leaves to a task, a thread or a context
-        manager that it returns is no part of the attempt.
+        Works for functions, methods, async functions, generators and async generators. The function is always called:
+        an argument that is not JSON is recorded as the first 200 characters of its repr, and if the arguments cannot be
+        recorded, the payload has the reason. The attempt ends when the function does; work in a task, a thread or a
+        context manager that it returns is not part of it.
 
         Args:
-            event_type: as of `record`.
-            payload: makes the payload from the call's arguments; by default these are it, by name.
-            source: as of `record`.
+            event_type: as for `record`.
+            payload: makes the payload from the call's arguments; by default it is the arguments by name.
+            source: as for `record`.
 
         Raises:
-            UsageError: a name is wrong, or what is decorated is no function; when it is decorated.
+            UsageError: a name is not valid, or the decorated object is not a function.
         """
         self.session.recorder.event(event_type, None, now=0, source=source)
-        return attempted(lambda given: self.attempt(event_type, given, source=source), payload)
+        return attempted(lambda call_payload: self.attempt(event_type, call_payload, source=source), payload)
 
     def requeue(self, event_ids: Iterable[int], *, because: str, by: str | None = None) -> None:
-        """Record a person's decision that these events (`event_ids`) be tried again, with a fresh retry budget.
+        """Record the decision to attempt events again, with a new retry budget.
 
-        `because` says why, in words; `by` who: you, when left out.
+        Args:
+            event_ids: the events.
+            because: the reason, in words.
+            by: who decides; by default the current user, as user@host.
 
         Raises:
-            NotFound, UsageError: an event does not exist, or is SYNCED or waiting already; then nothing is decided.
+            NotFound, UsageError: an event does not exist, is SYNCED, or is already due; no decision was recorded.
         """
         self._decide(DecisionKind.REQUEUE, event_ids, because, by)
 
     def dismiss(self, event_ids: Iterable[int], *, because: str, by: str | None = None) -> None:
-        """Record a person's decision that these events (`event_ids`) need nothing more: they are not tried again.
+        """Record the decision that events need no further attempt.
 
-        `because` says why, in words; `by` who: you, when left out.
+        Args:
+            event_ids: the events.
+            because: the reason, in words.
+            by: who decides; by default the current user, as user@host.
 
         Raises:
-            NotFound, UsageError: an event does not exist, or is SYNCED or dismissed already; then nothing is decided.
+            NotFound, UsageError: an event does not exist, is SYNCED, or is already dismissed; no decision was recorded.
         """
         self._decide(DecisionKind.DISMISS, event_ids, because, by)
 
     def erase(
         self, event_ids: Iterable[int], *, because: str, by: str | None = None, shared_tracebacks: bool = False
     ) -> Erasure:
-        """Remove what must not be kept, such as personal data: payloads, error messages, causes, tracebacks.
+        """Remove content that must not be kept, such as personal data: payloads, error messages, causes, tracebacks.
 
-        Everything else stays: that the events were, their types, keys and sources, when they failed, with which kind of
-        error, in which cluster; and who erased them, when and why.
+        Everything else is kept: the events, their types, keys and sources, when they failed, with which error type and
+        in which cluster; and who erased them, when and why. Returns how much was erased.
 
         Args:
-            event_ids: the events; none may still be going to be tried.
-            because: why, in words; it is kept with the decision.
-            by: who decides; you, when left out.
-            shared_tracebacks: erase also tracebacks that attempts of other events have.
+            event_ids: the events; none of them may have an attempt due.
+            because: the reason, in words, kept with the decision.
+            by: who decides; by default the current user, as user@host.
+            shared_tracebacks: also erase tracebacks that attempts of other events share.
 
         Raises:
-            NotFound, UsageError: an event does not exist, will be tried again, or was erased before; then nothing is.
+            NotFound, UsageError: an event does not exist, will be retried, or was erased before; nothing was erased.
         """
         ids, who, now = event_numbers(event_ids), self._who(by), self.session.clock()
         reason = self.session.recorder.reason(because)
@@ -257,11 +264,11 @@ class Store:
         return Erasure(*removed, wiped=wiped)
 
     def rebuild(self, policy: Policy | None = None, *, grouping: GroupingRules | None = None) -> None:
-        """Derive everything anew from the facts; with a policy or grouping rules, from now on by these.
+        """Derive everything again from the facts. A policy or grouping rules also apply from now on.
 
         Args:
-            policy: the thresholds of the severity rules.
-            grouping: the user's rules for what belongs together (docs/grouping.md).
+            policy: the thresholds of the severity rules; by default unchanged.
+            grouping: the user's grouping rules (docs/grouping.md); by default unchanged.
         """
         self.session.write(lambda db: derive_again(db, policy, grouping))
 
@@ -274,23 +281,23 @@ class Store:
         by: str | None = None,
         progress: Callable[[int, int], None] = lambda _done, _total: None,
     ) -> "Archived":
-        """Move old facts that are settled to a file of their own, which is a store that can only be read.
+        """Move old resolved facts to a new file, the archive, which is a read-only store.
 
-        They are copied, the copy is verified, and only then do they leave this store, whose derived tables are derived
-        again from what is left. Moved are events that are SYNCED or dismissed, with all their attempts and decisions,
-        and rejects. The seals hold in both. With nothing to move, no file is made.
+        Archived are events that are SYNCED or dismissed, with all their attempts and decisions, and rejects. They are
+        copied, the copy is verified, and then they are removed from this store, which is derived again. The seals of
+        both stay valid. If there is nothing to archive, no file is created.
 
         Args:
             file: the new SQLite file; it must not exist.
-            before: only events and rejects that are older: an aware datetime, or whole µs since the epoch.
-            because: why, in words; it is kept with the decision.
-            by: who decides; you, when left out.
-            progress: called with how many facts of how many are copied.
+            before: archive events and rejects older than this: an aware datetime, or integer µs since the epoch.
+            because: the reason, in words, kept with the decision.
+            by: who decides; by default the current user, as user@host.
+            progress: called with the number of facts copied so far, and of all.
 
         Raises:
-            UsageError: the file exists, `before` lies in the future, or something was done about one of the events
-                meanwhile; then nothing is moved.
-            StoreError: a store cannot be read or written, or the copy does not verify; then nothing is moved.
+            UsageError: the file exists, `before` is in the future, or one of the events changed meanwhile; nothing was
+                archived.
+            StoreError: a store cannot be read or written, or the copy does not verify; nothing was archived.
         """
         from failaware.ledger.archive import archive
 
@@ -302,17 +309,16 @@ class Store:
     def copy_to(
         self, target: str | Path, *, progress: Callable[[int, int], None] = lambda _done, _total: None
     ) -> "Copied":
-        """Copy all facts into another store, with their ids and seals, such as a SQLite file into PostgreSQL.
+        """Copy all facts with their ids and seals into another store, such as from a SQLite file into PostgreSQL.
 
-        A copy that was interrupted is continued. What the target derives from the facts is compared with what is
-        derived here.
+        An interrupted copy is continued. The derived tables of both stores are compared.
 
         Args:
-            target: a new store, or one that an earlier copy began; as of `open`.
-            progress: called with how many facts of how many are copied.
+            target: the path or URL of a new store, or of one that an earlier copy began.
+            progress: called with the number of facts copied so far, and of all.
 
         Raises:
-            UsageError: the target has facts of its own, or is this store.
+            UsageError: the target has other facts, or is this store.
             StoreError: one of the stores cannot be read or written.
         """
         from failaware.ledger.copy import copy_store
@@ -320,10 +326,10 @@ class Store:
         return copy_store(self.session.place, target, progress=progress)
 
     def close(self) -> None:
-        """Close the store, sealing its facts if that is due. Closing it twice is fine."""
+        """Close the store, and seal its facts if that is due. Closing it again does nothing."""
         if not self._closed:
             self._closed = True
-            with suppress(StoreError):  # a full disk or a lock must not keep anyone from closing
+            with suppress(StoreError):  # a full disk or a lock must not prevent closing
                 seal_what_is_due(self.session, self.session.clock())
         self.session.close()
 
@@ -333,16 +339,15 @@ class Store:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
 
-    def _tried(self, event: NewEvent, failure: Failure | None) -> int:
-        """Record an event with the attempt that its caller made from its detection until now."""
+    def _record_attempt(self, event: NewEvent, failure: Failure | None) -> int:
+        """Record an event with its caller's attempt, which began at `detected_at` and ends now."""
         ended = max(event.detected_at, self.session.clock())  # the clock may have gone backwards
-        because = None if failure is None else "tried by its caller: nobody here will retry it"
-
+        because = None if failure is None else "attempted by its caller; no worker retries it"
         attempt = NewAttempt(UNNUMBERED, failure, this_process(), event.detected_at, ended, None, because)
-        tried = Observed(event, (attempt,))
+        observed = Observed(event, (attempt,))
 
         def job(db: Writer) -> int:
-            ((event_id, _),) = append.observed(db, [tried], self.session.policy, at_known=True)
+            ((event_id, _),) = append.observed(db, [observed], self.session.policy, at_known=True)
             return event_id
 
         return self.session.write(job)
@@ -356,7 +361,7 @@ class Store:
         if isinstance(item, Mapping):
             return self.session.recorder.from_mapping(item, now=self.session.clock())
         if not isinstance(item, tuple | list) or len(item) != 2:
-            raise UsageError(f"an event is a (type, payload) pair or a dict with a type, not {short_repr(item)[:60]}")
+            raise UsageError(f"an event must be a (type, payload) pair or a dict, not {short_repr(item)[:60]}")
         event_type, payload = item
         return self.session.recorder.event(event_type, payload, now=self.session.clock())
 

@@ -1,7 +1,7 @@
-"""How things are written for people, in both faces: hostile text made harmless, times, sparklines.
+"""Formats text, times and sparklines for the command line and the inspector, and escapes hostile text.
 
-No escape, control, bidi or zero-width character reaches a terminal or a database raw: payloads, messages and
-tracebacks come from strangers, and what is shown is data. Pure; imports nothing of ours.
+Payloads, messages and tracebacks are untrusted: no escape, control, bidi or zero-width character of them reaches a
+terminal unescaped. Pure; imports nothing of failaware.
 """
 
 import re
@@ -12,37 +12,37 @@ from datetime import UTC, datetime, timedelta
 _HARMFUL = (
     "\x00-\x1f\x7f-\x9f"  # C0, DEL, C1: escape sequences begin here
     "\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff0-\ufffb"  # zero-width, bidi, separators
-    "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\U0001d159"  # letters and signs of which nothing is to be seen
+    "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\U0001d159"  # invisible letters and signs
     "\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"  # formats of hieroglyphs, shorthand, music
-    "\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff"  # lone surrogates, which cannot be encoded, and no characters at all
+    "\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff"  # lone surrogates, which cannot be encoded, and noncharacters
     "\U000e0000-\U000e00ff\U000e01f0-\U000e0fff"  # tags: invisible text
 )
-# Languages need them, and file names have them: between the letters of a word, or to choose the form of one.
+# Joiners and variation selectors: some languages need them within words, and file names contain them.
 _JOINERS = "\u180b-\u180d\u180f\u200c\u200d\ufe00-\ufe0d\U000e0100-\U000e01ef"
 _SYMBOL = "\u00a9\u00ae\u203c\u2049\u20e3\u2122\u2139\u2190-\u2bff\u3030\u303d\u3297\u3299\U0001f000-\U0001faff"
 _EMOJI = "\ufe0e\ufe0f"
 _NOT_IN_NAMES = re.compile(f"[{_HARMFUL}]")
 _BAD = re.compile(f"[{_HARMFUL}{_JOINERS}{_EMOJI}]")
-_DRAWN = re.compile(f"[{_SYMBOL}][{_EMOJI}]|.[{_EMOJI}]\u20e3", re.DOTALL)  # of a sign an emoji: that is seen
+_DRAWN = re.compile(f"[{_SYMBOL}][{_EMOJI}]|.[{_EMOJI}]\u20e3", re.DOTALL)  # a visible emoji
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")  # colors, titles
 _NEWLINE = re.compile(r"\r\n?|\n")
 _TAB = "    "
 _EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
-_CYCLE_S = 146_097 * 86_400  # of 400 years, after which the calendar begins again
+_CYCLE_S = 146_097 * 86_400  # 400 years, after which the calendar repeats
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
-_PASSWORD = re.compile(  # up to the only @; where there are several, or a # after it, all up to the last one
+_PASSWORD = re.compile(  # up to the only @; if there are several, or a # follows, up to the last one
     r"(?<=://)([^:]*:)(?:[^/?#@]*(?=@[^@#]*$)|.*(?=@))|(\b(?:ssl)?password=)[^&]*(?:&[^=&]*(?=&|$))*",
     re.DOTALL | re.IGNORECASE,
 )
 
 
 def visible(text: str, *, keep_newlines: bool = False) -> str:
-    r"""The text with every character that a terminal would obey, or not show, as an escape such as `\x1b`.
+    r"""Escape every control or invisible character, as `\x1b`.
 
     Args:
-        text: any string at all.
-        keep_newlines: leave line ends as they are, and widen tabs to four blanks.
+        text: any string.
+        keep_newlines: keep line ends, and replace tabs with four blanks.
     """
     if keep_newlines:
         return "\n".join(_escape(line.replace("\t", _TAB)) for line in _NEWLINE.split(text))
@@ -50,25 +50,25 @@ def visible(text: str, *, keep_newlines: bool = False) -> str:
 
 
 def without_escapes(text: str) -> str:
-    """The text without what colors a terminal or moves its cursor."""
+    """Return the text without terminal escape sequences."""
     return _ESCAPES.sub("", text) if "\x1b" in text else text
 
 
 def one_line(text: str, width: int | None = None) -> str:
-    """The text on one line, line ends shown as ⏎, cut to `width` terminal cells with … at the end."""
+    """Return the text on one line, with ⏎ for line ends, cut to `width` terminal cells with … at the end."""
     if width is not None:
-        text = text[: width * 8]  # far more than can be shown; keeps huge texts cheap
+        text = text[: width * 8]  # more than fits; keeps huge texts cheap
     line = _escape(_NEWLINE.sub(" ⏎ ", text).replace("\t", " "))
     return line if width is None else cut(line, width)
 
 
 def cells(line: str) -> int:
-    """How many terminal cells a line takes."""
+    """Return how many terminal cells a line takes."""
     return len(line) if line.isascii() else sum(map(_cells, line))
 
 
 def cut(line: str, width: int) -> str:
-    """The line, or its beginning with … at the end where it takes more than `width` cells."""
+    """Return the line, cut with … at the end if it takes more than `width` cells."""
     if len(line) <= width and line.isascii():
         return line
     used = 0
@@ -81,25 +81,25 @@ def cut(line: str, width: int) -> str:
 
 
 def has_words(text: str) -> bool:
-    """Whether there is a letter or a digit, of any script: blanks, dots and the like say nothing."""
+    """Whether a text has a letter or a digit, of any script."""
     return any(map(str.isalnum, text))
 
 
 def bounded(text: str, limit: int) -> str:
-    """The text, or its two ends with a mark between them that says how much is left out; at most `limit` characters."""
+    """Return the text, or its start and end with a note of what is left out between; at most `limit` characters."""
     if len(text) <= limit:
         return text
     mark = f" … [{len(text) - limit:,} characters left out] … "
-    room = max(limit - len(mark) - 4, 0)  # the mark may grow by a digit or two when it counts its own room
-    head, tail = room - room // 2, room // 2
-    mark = f" … [{len(text) - room:,} characters left out] … "
+    kept = max(limit - len(mark) - 4, 0)  # the number may get a digit or two more when it counts the mark too
+    head, tail = kept - kept // 2, kept // 2
+    mark = f" … [{len(text) - kept:,} characters left out] … "
     return (text[:head] + mark + text[len(text) - tail :])[:limit]
 
 
 def misfit(name: str) -> str | None:
-    """The first character that a name must not have, as U+200B and what it is; None in a name that is one.
+    """Return the first character that a name must not have, as U+200B and its Unicode name; None if there is none.
 
-    Two names that differ in what cannot be seen would look alike. Blanks of any kind and joiners are fine.
+    Invisible characters would make different names look alike. Blanks of any kind and joiners are allowed.
     """
     match = _NOT_IN_NAMES.search(name)
     if match is None:
@@ -109,57 +109,57 @@ def misfit(name: str) -> str | None:
 
 
 def fitting(name: str) -> str:
-    r"""The name with escapes such as `\x1b` in place of what no name must have."""
+    r"""Return the name with escapes such as `\x1b` for the characters that a name must not have."""
     return _NOT_IN_NAMES.sub(_code, name)
 
 
 def json_harmless(line: str) -> str:
-    """A JSON text in which all strings mean the same, and nothing is left that a terminal would obey or not show."""
+    """Return a JSON text with the same value, in which control and invisible characters are escaped."""
     if line.isascii() and "\x7f" not in line:
         return line
     return _BAD.sub(_json_code, line)
 
 
 def storable(text: str) -> str:
-    r"""The text as any database takes it: lone surrogates and NUL become escapes such as `\ud800` and `\x00`."""
+    r"""Return the text with lone surrogates and NUL, which databases refuse, as `\ud800` and `\x00`."""
     if text.isascii():
         return text.replace("\x00", "\\x00")
     return text.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\x00")
 
 
 def is_url(place: object) -> bool:
-    """Whether a store's place is a URL; otherwise it is a path."""
+    """Whether a store's place is a URL, not a path."""
     return "://" in str(place)
 
 
 def shown_place(place: object) -> str:
-    """Where a store is, for people: a path as it is, a URL without its password."""
-    return _PASSWORD.sub(lambda found: f"{found[1] or found[2]}***", str(place))
+    """Return a store's place for display: a path as it is, a URL without its password."""
+    return _PASSWORD.sub(lambda match: f"{match[1] or match[2]}***", str(place))
 
 
 def microseconds(moment: datetime) -> int:
-    """A time as µs since the epoch, to the microsecond; without a zone it is UTC."""
+    """Return a time as µs since the epoch; without a zone it is UTC."""
     return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH) // _MICROSECOND
 
 
 def moment(at: int) -> str:
-    """A time as ISO 8601 to the second: UTC, or local time with its offset. Any number can be shown."""
+    """Format a time (µs) as ISO 8601 to the second: UTC, or local time with its offset. Works for any number."""
     try:
         local = datetime.fromtimestamp(at // 1_000_000, UTC).astimezone()
-    except (ValueError, OverflowError, OSError):  # a year that Python has not, perhaps in this zone alone
+    except (ValueError, OverflowError, OSError):  # a year out of Python's range, at least in this zone
         return moment_utc(at)
     return local.isoformat(" ", "seconds").removesuffix("+00:00") + ("" if local.utcoffset() else "Z")
 
 
 def moment_utc(at: int) -> str:
-    """A time in UTC as ISO 8601 to the second, such as 2026-11-20 10:03:00Z; years beyond 9999 have five digits."""
+    """Format a time (µs) in UTC as ISO 8601, such as 2026-11-20 10:03:00Z; years after 9999 have five digits."""
     cycles, seconds = divmod(at // 1_000_000, _CYCLE_S)
-    shown = _EPOCH + timedelta(seconds=seconds)  # in a year that has the same days
-    return f"{shown.year + 400 * cycles:04}-{shown:%m-%d %H:%M:%S}Z"
+    equivalent = _EPOCH + timedelta(seconds=seconds)  # in a year with the same calendar
+    return f"{equivalent.year + 400 * cycles:04}-{equivalent:%m-%d %H:%M:%S}Z"
 
 
 def distance(at: int, now: int) -> str:
-    """How far a time is from now: '3 h ago', 'in 40 s'."""
+    """Format how far a time is from now: '3 h ago', 'in 40 s'."""
     seconds = abs(now - at) // 1_000_000
     for size, unit in _UNITS:
         if seconds >= size:
@@ -169,7 +169,7 @@ def distance(at: int, now: int) -> str:
 
 
 def span(microseconds: int) -> str:
-    """How long something took: '850 ms', '90 s', '47 h'; a larger unit from two of it on."""
+    """Format a duration (µs): '850 ms', '90 s', '47 h'; in the largest unit of which there are at least two."""
     if microseconds < 1_000_000:
         return f"{microseconds // 1_000} ms"
     seconds = microseconds // 1_000_000
@@ -178,12 +178,12 @@ def span(microseconds: int) -> str:
 
 
 def when(at: int | None, now: int) -> str:
-    """Absolute and relative side by side."""
+    """Format a time (µs), absolute and relative to now."""
     return "—" if at is None else f"{moment(at)}  ({distance(at, now)})"
 
 
 def arrows(steps: Sequence[str], *, most: int = 12, width: int = 60) -> str:
-    """Steps on one line with arrows between them; long ones are cut, and of many the middle is left out."""
+    """Join steps with arrows on one line; long steps are cut, and of many steps the middle ones are left out."""
     if len(steps) > most:
         left_out = f"… {len(steps) - most:,} steps …"
         steps = [*steps[: most // 2], left_out, *steps[len(steps) - most // 2 :]]
@@ -191,18 +191,18 @@ def arrows(steps: Sequence[str], *, most: int = 12, width: int = 60) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """'1 event', '2,000 events'."""
+    """Format a count: '1 event', '2,000 events'."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def sparkline(values: Sequence[int]) -> str:
-    """One character a value, scaled to the largest; a dot for zero."""
+    """Draw one character per value, scaled to the largest; a dot for zero."""
     top = max(values, default=0)
     return "".join("·" if not value else _BLOCKS[(value * (len(_BLOCKS) - 1) + top - 1) // top] for value in values)
 
 
 def _utf16(character: str) -> Sequence[int]:
-    """Its code units, as JSON's escapes have them."""
+    """Return the UTF-16 code units of a character, as JSON escapes it."""
     number = ord(character) - 0x10000
     return (number + 0x10000,) if number < 0 else (0xD800 + (number >> 10), 0xDC00 + (number & 0x3FF))
 
@@ -212,7 +212,7 @@ def _escape(text: str) -> str:
 
 
 def _is_drawn(match: re.Match[str]) -> bool:
-    """Whether it makes an emoji of the sign before it, and so is seen."""
+    """Whether a variation selector makes the character before it an emoji, and is therefore visible."""
     return match[0] in _EMOJI and match.start() > 0 and bool(_DRAWN.match(match.string, match.start() - 1))
 
 
@@ -230,6 +230,6 @@ def _code(match: re.Match[str]) -> str:
 
 
 def _cells(character: str) -> int:
-    if unicodedata.category(character) in {"Mn", "Me"}:  # accents, and what makes an emoji of the sign before it
+    if unicodedata.category(character) in {"Mn", "Me"}:  # accents and variation selectors
         return 0
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1

@@ -1,4 +1,4 @@
-"""Warnings that are never raised into the program that is warned, as they would be under `python -W error`."""
+"""Issues warnings that never become exceptions, not even under `python -W error`."""
 
 import contextlib
 import inspect
@@ -6,35 +6,30 @@ import sys
 import warnings
 
 _MARK = "by_failaware"
-_BETWEEN = (
-    "failaware",
-    "contextlib",
-    "asyncio",
-    "threading",
-)  # packages that are between us and whom the warning is for
+_INTERNAL = ("failaware", "contextlib", "asyncio", "threading")  # packages whose frames are skipped for the location
 
 
 def warn(message: str, category: type[Warning]) -> None:
-    """Warn of something at the line of the program that called us, as `warnings.warn` does.
+    """Issue a warning with `warnings.warn`, at the line of the program that called failaware.
 
-    Where that raises the warning, the message is written to standard error instead.
+    If that raises, write the message to standard error instead.
     """
     warning = category(message)
     vars(warning)[_MARK] = True
     try:
-        warnings.warn(warning, stacklevel=_frames_between())
-    except Exception:  # noqa: BLE001 - the warning itself, or what a program has put in the place of `showwarning`
-        with contextlib.suppress(Exception):  # there may be no standard error
+        warnings.warn(warning, stacklevel=_internal_frames())
+    except Exception:  # noqa: BLE001 - the warning itself, or an error of a program's `showwarning`
+        with contextlib.suppress(Exception):  # standard error may be missing
             sys.stderr.write(f"{message}\n")
 
 
 def is_ours(warning: Warning | str) -> bool:
-    """Whether `warn` made this warning, whose place is a line of the program that called us."""
+    """Whether `warn` issued this warning."""
     return isinstance(warning, Warning) and _MARK in vars(warning)
 
 
-def _frames_between() -> int:
+def _internal_frames() -> int:
     count, frame = 0, inspect.currentframe()
-    while frame is not None and str(frame.f_globals.get("__name__")).partition(".")[0] in _BETWEEN:
+    while frame is not None and str(frame.f_globals.get("__name__")).partition(".")[0] in _INTERNAL:
         count, frame = count + 1, frame.f_back
     return count

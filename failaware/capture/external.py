@@ -10,7 +10,7 @@ from failaware.capture.root_cause import TRACEBACK, root_cause
 from failaware.errors import FailawareError, PayloadError
 from failaware.model import UNNUMBERED, Failure, NewAttempt, NewEvent, Observed
 
-ELSEWHERE = "observed elsewhere: nobody here will retry it"
+ELSEWHERE = "observed elsewhere; no worker retries it"
 
 
 class ParsedInput(NamedTuple):

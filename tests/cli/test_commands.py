@@ -239,7 +239,7 @@ def test_ingest_counts_exactly_and_says_with_its_exit_status_whether_lines_were_
     again = failaware("ingest", "in.jsonl", "-", cwd=tmp_path, stdin='{"type": "b"}\nnonsense\n')
     assert again.returncode == 1
     assert "1 recorded, 2 known by their key, 1 rejected" in again.stdout
-    assert "stdin:2: a line is one JSON object" in again.stdout
+    assert "stdin:2: a line must be one JSON object" in again.stdout
     counts = json.loads(failaware("ingest", "--json", "in.jsonl", cwd=tmp_path).stdout)
     assert counts == {"recorded": 0, "known": 2, "rejected": 0, "ignored": 0}
 

@@ -207,7 +207,7 @@ EVENT = {
     ("line", "why"),
     [
         ("{", "line 2: not JSON"),
-        ("[]", "line 2: a line is one JSON object"),
+        ("[]", "line 2: a line must be one JSON object"),
         ('{"fact": "rumour"}', "'fact' is none of"),
         ('{"fact": ["event"]}', "'fact' is none of"),
         (json.dumps({**EVENT, "extra": 1}), "event has the fields"),

@@ -186,9 +186,9 @@ def test_whatever_a_retry_after_has_become_the_policy_decides(error):
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        (3, "asked to come back after 3 s"),
-        (None, "asked to come back later"),
-        ("Wed, 21 Oct 2099 07:28:00 GMT", "asked to come back at 2099-10-21 07:28:00Z"),
+        (3, "asked to retry after 3 s"),
+        (None, "asked to retry later"),
+        ("Wed, 21 Oct 2099 07:28:00 GMT", "asked to retry at 2099-10-21 07:28:00Z"),
     ],
 )
 def test_a_retry_after_without_a_message_says_what_was_asked(given, says):
