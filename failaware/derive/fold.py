@@ -28,7 +28,14 @@ _REBUILD_PAGES = {
     "decision": 2_000,  # of events far apart: SQLite keeps each page of theirs in memory, to undo a statement by itself
 }
 """Facts folded at a time when all are."""
+_TOTAL = "SELECT " + " + ".join(f"(SELECT coalesce(max({name}_id), 0) FROM main.{name}_log)" for name in _REBUILD_PAGES)
 _COURSES = 50  # clusters whose whole course is followed at a time
+
+Progress = Callable[[int, int], None]
+"""Called with the number of facts done, and of all."""
+
+FOLDED = ("event_log", "traceback_log", "attempt_log", "decision_log", "erasure_log")
+"""The fact tables that it reads."""
 
 DERIVED = tables_of("derived.sql")
 """The derived tables: whatever is in them comes from the fold."""
@@ -56,7 +63,7 @@ def fold_events(db: Deriver, scope: Scope) -> None:
     db.execute(_scoped(scope.ctes, "tally_new"), scope.parameters)
 
 
-def rebuild(db: Deriver, policy: Policy) -> None:
+def rebuild(db: Deriver, policy: Policy, progress: Progress = lambda _done, _total: None) -> None:
     """Forget everything derived and derive it again from the facts, page by page, so that memory stays flat.
 
     What only the whole course of a cluster can say is asked once, at the end.
@@ -64,7 +71,7 @@ def rebuild(db: Deriver, policy: Policy) -> None:
     for table in DERIVED:
         db.execute(f"DELETE FROM {table}")
     note_derivation(db)
-    for scope in _pages(db):
+    for scope in _pages(db, progress):
         if scope.events:
             fold_events(db, scope)
             continue
@@ -86,15 +93,19 @@ def derive_again(db: Deriver, policy: Policy | None = None, grouping: GroupingRu
     rebuild(db, policy or load_policy(db))
 
 
-def _pages(db: Deriver) -> Iterator[Scope]:
+def _pages(db: Deriver, progress: Progress) -> Iterator[Scope]:
     """All facts, in pages of their ids."""
-    for name, size in _REBUILD_PAGES.items():
-        newest = db.query(f"SELECT coalesce(max({name}_id), 0) FROM {name}_log")[0][0]
+    ((total,),) = db.query(_TOTAL)
+    done = 0
+    for name, size in _REBUILD_PAGES.items():  # as of a moment, attempts are known once their events are folded
+        ((newest,),) = db.query(f"SELECT coalesce(max({name}_id), 0) FROM {name}_log")
         for first, last in pages(db, f"{name}_log", f"{name}_id", newest, size):
             page = just_appended(**{f"{name}s": (first, last)})
             if page.attempts:  # those after it are there, but not folded yet
                 page = page._replace(parameters={**page.parameters, "newest_known": last})
             yield page
+            progress(done + last, total)
+        done += newest
 
 
 def _empty_work_tables(db: Deriver, *, entered: bool) -> None:

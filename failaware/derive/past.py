@@ -1,16 +1,17 @@
-"""The past: the facts up to a moment, folded by the one fold into private tables beside the store.
+"""A point in time: the facts up to a moment, folded by the same statements as ever in a private copy of the store.
 
 A fact is known from its own time on: an event from its detection, an attempt from its end, a decision from when it was
 taken; an attempt or a decision never before its event. Ids bound it as well, so that a store that goes on growing does
 not shine through.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
-from failaware.derive.fold import fold, rebuild
+from failaware.derive.fold import Progress, fold, rebuild
 from failaware.derive.scope import of_ids
-from failaware.derive.settings import load_policy
-from failaware.engine import Deriver
+from failaware.derive.settings import copy_rules, load_policy, stored_rules
+from failaware.engine import PrivateCopy, Row
 
 
 class Log(NamedTuple):
@@ -44,18 +45,38 @@ _TABLES = (
     "CREATE TEMP TABLE known_at (log INTEGER, at INTEGER, id INTEGER, PRIMARY KEY (log, at, id)) WITHOUT ROWID",
     "CREATE TEMP TABLE step (log INTEGER, id INTEGER, PRIMARY KEY (log, id)) WITHOUT ROWID",
 )
+_FETCHED = {
+    "event_log": "event_id",
+    "event_key": "event_id",
+    "traceback_log": "traceback_id",
+    "attempt_log": "attempt_id",
+    "decision_log": "decision_id",
+    "reject_log": "reject_id",
+    "erasure_log": "erasure_id",
+}
+"""What is fetched from a store on a server, once, and from then on only what is newer; by which id."""
+
 _ENDS = "SELECT " + ", ".join(f"(SELECT coalesce(max({log.key}), 0) FROM main.{log.table})" for log in LOGS)
+_NEWEST = "SELECT " + ", ".join(
+    f"(SELECT coalesce(max({key}), 0) FROM main.{table})" for table, key in _FETCHED.items()
+)
+_CHANGES = """
+  SELECT (SELECT coalesce(max(erasure_id), 0) FROM main.erasure_log),
+         (SELECT coalesce(max(moved_id), 0) FROM main.moved_log)
+"""
+"""What changes facts that were appended before: erasures and archives."""
 _STEP = of_ids(*(f"IN (SELECT id FROM step WHERE log = {number})" for number in range(len(LOGS))))
 
 
 class Past:
     """A store's facts up to a moment, and what they mean. Moving on costs as much as the facts in between."""
 
-    def __init__(self, db: Deriver) -> None:
-        """Nothing is known yet; `move` comes next. `db` has private tables beside the store, still empty."""
+    def __init__(self, db: PrivateCopy) -> None:
+        """Nothing is known yet; `move` comes next. `db` is a private copy of the store, still empty."""
         self._db = db
         self._at: int | None = None
         self._bounds = self._listed = [0] * len(LOGS)
+        self._basis: tuple[Row, list[Row]] | None = None
         for statement in _TABLES:
             db.execute(statement)
         for table, known in _VIEWS.items():
@@ -63,17 +84,16 @@ class Past:
         # Which clusters a type has goes by the order in which facts were appended, and not by the one of their times.
         db.execute("DROP VIEW known_cluster")
         db.execute("CREATE TEMP VIEW known_cluster AS SELECT cluster_id, event_type FROM main.failure_cluster")
-        db.execute("INSERT INTO setting SELECT name, value FROM main.setting UNION ALL VALUES ('as of', '')")
-        self._policy = load_policy(db)
 
-    def move(self, at: int) -> None:
-        """Go to a moment (µs). Going back begins anew."""
+    def move(self, at: int, progress: Progress = lambda _done, _total: None) -> None:
+        """Go to a moment (µs). Going back derives everything again, as do an erasure, an archive and other rules."""
         was, seen = self._at, self._bounds
+        changed = self._fetch(progress)
         self._at, self._bounds = at, list(self._db.query(_ENDS)[0])
         self._db.execute("DELETE FROM moment")
         self._db.execute("INSERT INTO moment VALUES (?, ?, ?, ?)", (at, *self._bounds))
-        if was is None or at < was:
-            rebuild(self._db, self._policy)
+        if was is None or at < was or changed:
+            rebuild(self._db, load_policy(self._db), progress)
             return
         self._list()
         self._db.execute("DELETE FROM step")
@@ -87,7 +107,30 @@ class Past:
                 f"WHERE f.{log.key} > :seen AND f.{log.key} <= :last AND {log.known_at} <= :was",
                 between,
             )
-        fold(self._db, _STEP, self._policy)
+        fold(self._db, _STEP, load_policy(self._db))
+
+    def _fetch(self, progress: Progress) -> bool:
+        """Fetch what the store has gained since; true if what it had before, or how it is derived, has changed."""
+        db, store = self._db, self._db.store
+        with store.snapshot():
+            basis = store.query(_CHANGES)[0], stored_rules(store)
+            changed, self._basis = basis != self._basis, basis
+            if changed:
+                copy_rules(db)
+                db.execute("INSERT INTO setting (name, value) VALUES ('as of', '')")
+                db.forget(*_FETCHED, "failure_cluster")
+                db.clear("known_at")
+                self._listed = [0] * len(LOGS)
+            known, newest = db.query(_NEWEST)[0], store.query(_NEWEST)[0]
+            total, done = sum(newest) - sum(known), 0
+            for (table, key), last, end in zip(_FETCHED.items(), known, newest, strict=True):
+                if end > last:
+                    db.fetch(table, f"{key} > ?", (last,), progress=_within(progress, done, total))
+                    done += end - last
+            if total:
+                db.forget("failure_cluster")
+                db.fetch("failure_cluster")
+        return changed
 
     def neighbour(self, way: int) -> int | None:
         """When the next fact becomes known (way 1), or the newest before this moment became known (way -1), in µs."""
@@ -107,3 +150,8 @@ class Past:
                     (number, self._listed[number], self._bounds[number]),
                 )
         self._listed = self._bounds
+
+
+def _within(progress: Progress, before: int, total: int) -> Callable[[int], None]:
+    """Reports the rows of one table as a part of all."""
+    return lambda rows: progress(before + rows, total)

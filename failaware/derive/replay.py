@@ -5,15 +5,16 @@ What each failure is like is taken over from the store, since that depends on no
 
 from typing import NamedTuple
 
-from failaware.derive.fold import fold
+from failaware.derive.fold import DERIVED, fold
 from failaware.derive.past import LOGS
 from failaware.derive.scope import just_appended
-from failaware.derive.settings import load_policy
-from failaware.engine import Deriver
+from failaware.derive.settings import copy_rules, load_policy
+from failaware.engine import PrivateCopy
 from failaware.model import NEVER
 
 _ALL = (1, NEVER)
-_MEMBERS = {"event": "SELECT ?", "cluster": "SELECT event_id FROM main.event_cluster WHERE cluster_id = ?"}
+_MEMBERS = {"event": "SELECT ?", "cluster": "SELECT event_id FROM {of}event_cluster WHERE cluster_id = ?"}
+"""SQL for the ids of an entity's events; `of` is a schema, as before a table."""
 _SEVERITY = {
     "event": "SELECT severity, rule FROM event_state WHERE event_id = ?",
     "cluster": "SELECT severity, rule FROM failure_cluster WHERE cluster_id = ?",
@@ -45,11 +46,11 @@ class Played(NamedTuple):
 class Replay:
     """What became of one entity, fact by fact."""
 
-    def __init__(self, db: Deriver, entity_type: str, entity_id: int, *, until: int) -> None:
-        """Nothing has been played yet.
+    def __init__(self, db: PrivateCopy, entity_type: str, entity_id: int, *, until: int) -> None:
+        """Nothing has been played yet; `leap` comes next.
 
         Args:
-            db: private tables beside the store, facts too, still empty.
+            db: a private copy of the store, with fact tables of its own, still empty.
             entity_type: event or cluster.
             entity_id: which.
             until: facts that became known later (µs) are left out.
@@ -57,10 +58,10 @@ class Replay:
         self._db = db
         self._entity = (entity_type, entity_id)
         self._next = 1
+        self._fetch()
         for statement in _TABLES:
             db.execute(statement)
-        db.execute(f"INSERT INTO member {_MEMBERS[entity_type]}", (entity_id,))
-        db.execute("INSERT INTO setting SELECT name, value FROM main.setting")
+        db.execute(f"INSERT INTO member {_MEMBERS[entity_type].format(of='main.')}", (entity_id,))
         self._policy = load_policy(db)
         facts = " UNION ALL ".join(
             f"SELECT {number} AS log, f.{log.key} AS id, {log.known_at} AS at FROM main.{log.table} f "
@@ -73,13 +74,30 @@ class Replay:
             f"SELECT row_number() OVER (ORDER BY at, log, id), log, id, at FROM ({facts}) AS fact WHERE at <= ?",
             (until,),
         )
-        db.execute(_FAILURES)
-        db.execute(_CLUSTERS)
         self.facts = int(db.query("SELECT count(*) FROM played")[0][0])
         """How many facts there are to play."""
 
+    def _fetch(self) -> None:
+        """Fetch what there is about the entity's events."""
+        db, (entity_type, entity_id) = self._db, self._entity
+        with db.store.snapshot():
+            copy_rules(db)
+            if entity_type == "cluster":
+                db.fetch("event_cluster", "cluster_id = ?", (entity_id,))
+            events = f"event_id IN ({_MEMBERS[entity_type].format(of='')})"
+            for log in LOGS:
+                db.fetch(log.table, events, (entity_id,))
+            for table, key, of in (
+                ("failure", "attempt_id", "attempt_log"),
+                ("failure_cluster", "cluster_id", "event_cluster"),
+            ):
+                db.fetch(table, f"{key} IN (SELECT {key} FROM {of} WHERE {events})", (entity_id,))
+
     def leap(self, facts: int) -> None:
-        """Play the first so many facts at once."""
+        """Begin again, and play the first so many facts at once."""
+        self._db.clear(*DERIVED, *(log.table for log in LOGS))
+        self._db.execute(_FAILURES)
+        self._db.execute(_CLUSTERS)
         for number, log in enumerate(LOGS):
             self._db.execute(
                 f"INSERT INTO {log.table} SELECT * FROM main.{log.table} WHERE {log.key} IN "

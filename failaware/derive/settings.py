@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from failaware.derive.rules import Policy, default_policy
 from failaware.derive.version import our_derivation
-from failaware.engine import Deriver, Reader, derivation
+from failaware.engine import Deriver, PrivateCopy, Reader, Row, derivation
 from failaware.errors import StoreCorrupt, UsageError
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _POLICY, _GROUPING, _SEALS, _ARCHIVE = "policy", "grouping", "seals", "archive"
 _KEY = "key"
 _CARRIED = (_GROUPING, _KEY, _POLICY)
+_RULES = (_GROUPING, _POLICY)
 _HEX_KEY = re.compile(r"[0-9a-f]{64}")
 
 
@@ -57,6 +58,17 @@ def save_grouping(db: Deriver, rules: "GroupingRules") -> None:
 def load_rules(db: Reader) -> list[tuple[str, str]]:
     """The policy, the grouping rules and the key as they are kept, by name: what goes along with a copy."""
     return db.query("SELECT name, value FROM setting WHERE name IN (?, ?, ?) ORDER BY name", _CARRIED)
+
+
+def stored_rules(db: Reader) -> list[Row]:
+    """The policy and the grouping rules of a store as they are kept, by name."""
+    return db.query("SELECT name, value FROM main.setting WHERE name IN (?, ?) ORDER BY name", _RULES)
+
+
+def copy_rules(db: PrivateCopy) -> None:
+    """Give a private copy the policy and the grouping rules of its store."""
+    db.clear("setting")
+    db.execute_many("INSERT INTO setting (name, value) VALUES (?, ?)", stored_rules(db.store))
 
 
 def load_key(db: Reader) -> bytes | None:

@@ -1,13 +1,13 @@
 """How to talk to a database: connect, transact, create and migrate the schema, tell whether something changed.
 
 May touch: sqlite3, psycopg, the database's file, the schema. Knows no meaning. The only doors are `open_reader`, whose
-handle can only query, `open_beside`, which has tables of its own beside those it can only read, and `open_writer`. A
-place is a SQLite file, or the URL of a PostgreSQL database.
+handle can only query, `open_private_copy`, which derives in private tables from what it can only read, and
+`open_writer`. A place is a SQLite file, or the URL of a PostgreSQL database.
 """
 
 from pathlib import Path
 
-from failaware.engine.base import Deriver, Reader, Row, Watch, Writer
+from failaware.engine.base import Deriver, PrivateCopy, Reader, Row, Watch, Writer
 from failaware.engine.derivation import Projection
 from failaware.errors import UsageError
 from failaware.place import resolve
@@ -15,13 +15,14 @@ from failaware.text import is_url, shown_place
 
 __all__ = [
     "Deriver",
+    "PrivateCopy",
     "Projection",
     "Reader",
     "Row",
     "Watch",
     "Writer",
     "is_postgres",
-    "open_beside",
+    "open_private_copy",
     "open_reader",
     "open_writer",
 ]
@@ -47,7 +48,7 @@ def open_reader(place: str | Path, *, busy_timeout_s: float = 30.0) -> Reader:
     return SqliteReader(Path(place), busy_timeout_s=busy_timeout_s)
 
 
-def open_beside(place: str | Path, *, facts: bool = False) -> Deriver:
+def open_private_copy(place: str | Path, *, facts: bool = False) -> PrivateCopy:
     """Open a store for reading, with empty derived tables of one's own in place of the store's.
 
     With `facts`, the fact tables are one's own, too; the store's are then to be had as `main.event_log` and so on.
@@ -55,14 +56,14 @@ def open_beside(place: str | Path, *, facts: bool = False) -> Deriver:
     Raises:
         StoreError: as `open_reader`.
     """
+    from failaware.engine.sqlite.private_copy import PrivateCopyFromServer, PrivateCopyOfFile
+
     place = resolve(place)
     if is_postgres(place):
-        from failaware.engine.postgres.beside import PostgresBeside
+        from failaware.engine.postgres.reader import PostgresReader
 
-        return PostgresBeside(str(place), facts=facts)
-    from failaware.engine.sqlite.beside import SqliteBeside
-
-    return SqliteBeside(Path(place), facts=facts)
+        return PrivateCopyFromServer(PostgresReader(str(place), reads_derived=False), facts=facts)
+    return PrivateCopyOfFile(Path(place), facts=facts)
 
 
 def open_writer(place: str | Path, *, synchronous: str, projection: Projection, go_back: bool = False) -> Writer:

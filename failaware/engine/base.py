@@ -57,6 +57,9 @@ class Reader(Protocol):
     def defects(self) -> Iterator[tuple[str, str]]:
         """What is wrong with the store's schema ("schema") or with where it is kept ("file"), a sentence each."""
 
+    def savepoint(self) -> AbstractContextManager[None]:
+        """A part of a snapshot or transaction: an exception in it leaves the rest as usable as it was."""
+
     def interrupt(self) -> None:
         """End the query that runs now, from another thread: it raises StoreError."""
 
@@ -64,8 +67,18 @@ class Reader(Protocol):
         """Close the connection; the handle is of no use afterwards."""
 
 
+class ServerReader(Reader, Protocol):
+    """A handle on a store that a server keeps."""
+
+    path: str
+    """How the store is shown."""
+
+    def stream(self, sql: str, parameters: Parameters = ()) -> Iterator[Row]:
+        """The rows of a SELECT as they arrive, so that memory stays flat; within a snapshot."""
+
+
 class Deriver(Reader, Protocol):
-    """A handle on which derived tables can be filled: a store's own, or private ones beside it."""
+    """A handle on which derived tables can be filled: a store's own, or those of a private copy."""
 
     def execute(self, sql: str, parameters: Parameters = ()) -> None:
         """Run one statement. What is wrong with it may be raised later, with the next one that has an answer."""
@@ -76,8 +89,27 @@ class Deriver(Reader, Protocol):
     def clear(self, *tables: str) -> None:
         """Delete all rows of the tables that the fold works in, or of private ones."""
 
-    def savepoint(self) -> AbstractContextManager[None]:
-        """A part of a snapshot or transaction: an exception in it leaves the rest as usable as it was."""
+
+class PrivateCopy(Deriver, Protocol):
+    """Private, empty derived tables in front of the store's, which are to be had as `main.event_log` and so on.
+
+    Of a store on a server, `main` holds what was fetched; of a file, everything.
+    """
+
+    @property
+    def store(self) -> Reader:
+        """The store itself. Its snapshot is what `fetch` reads; on SQLite it is that of the copy as well."""
+
+    def fetch(
+        self, table: str, where: str = "", parameters: Parameters = (), *, progress: Callable[[int], None] | None = None
+    ) -> None:
+        """Copy rows of the store into `main`, unless they are there; `where` is SQL about them.
+
+        `progress` is given the number of rows copied.
+        """
+
+    def forget(self, *tables: str) -> None:
+        """Remove what was fetched of these tables."""
 
 
 class Writer(Deriver, Protocol):

@@ -3,6 +3,7 @@
 import re
 import secrets
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from failaware.engine.guards import guard_statements
@@ -68,6 +69,14 @@ def private_schema(*, facts: bool) -> Iterator[str]:
             yield statement.replace("CREATE TABLE ", "CREATE TEMP TABLE ").replace("CREATE VIEW ", "CREATE TEMP VIEW ")
 
 
+def fetched_schema() -> Iterator[str]:
+    """The tables that rows of a store on a server are fetched into: facts with indexes, what is derived without."""
+    yield from kept_tables()
+    for statement in derived_tables():
+        if _TABLE.search(statement):
+            yield statement
+
+
 def tables_of(*names: str) -> tuple[str, ...]:
     """The tables that these files of the schema make, in their order."""
     return tuple(table for name in names for table in _TABLE.findall((_HERE / name).read_text(encoding="utf-8")))
@@ -101,6 +110,7 @@ def statements(name: str) -> Iterator[str]:
             statement = ""
 
 
+@cache
 def columns_and_keys(table: str) -> tuple[list[str], list[str]]:
     """The columns of a table as it should be, and those of its primary key, in its order; on every engine."""
     import sqlite3

@@ -10,10 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from failaware.derive.fold import DERIVED, rebuild
-from failaware.derive.settings import load_policy
+from failaware.derive.fold import DERIVED, FOLDED, rebuild
+from failaware.derive.settings import copy_rules, load_policy
 from failaware.derive.stored_version import derivation
-from failaware.engine import Deriver, open_beside
+from failaware.engine import PrivateCopy, open_private_copy
 from failaware.engine.catalogue import SEALED
 from failaware.engine.derivation import CURRENT
 from failaware.engine.schema import columns_and_keys
@@ -120,10 +120,9 @@ def verify(
         UsageError: what was noted is no seal.
     """
     expected = None if noted is None else _noted(noted)
-    db = open_beside(place)
+    db = open_private_copy(place)
     try:
         with db.snapshot():
-            head(db)  # the moment is that of the first thing read, and not that of the first progress told
             return _Verifier(db, progress).run(expected, facts_only=facts_only)
     finally:
         db.close()
@@ -139,48 +138,54 @@ def _noted(text: str) -> Head:
 class _Verifier:
     """One run: what it reads, and what it has found so far."""
 
-    def __init__(self, db: Deriver, progress: Progress) -> None:
+    def __init__(self, db: PrivateCopy, progress: Progress) -> None:
         self._db = db
+        self._store = db.store
         self._progress = progress
         self._findings: list[Finding] = []
         self._found: Counter[str] = Counter()
 
     def run(self, noted: Head | None, *, facts_only: bool) -> Verification:
+        with self._store.snapshot():
+            head(self._store)  # the moment is that of the first thing read, and not that of the first progress reported
+            read = self._read(noted, facts_only=facts_only)
+            is_fetched = "derived" in read.parts and self._fetch()
+        if is_fetched:  # a server's snapshot has ended: it must not wait for what is computed here
+            with self._part("derived"):
+                self._derived()
+        listed = tuple(self._findings)
+        return read._replace(findings=listed, more=sum(self._found.values()) - len(listed))
+
+    def _read(self, noted: Head | None, *, facts_only: bool) -> Verification:
+        """What the store itself says, and what is wrong with its schema and its facts."""
         with self._part("schema"):
             self._schema()
         proof: Proof | None = None
         with self._part("facts"):
             total = sum(self._count(sealed.table) for sealed in SEALED)
-            proof = Proof(self._db, partial(self._find, "facts"), lambda done: self._progress("facts", done, total))
+            proof = Proof(self._store, partial(self._find, "facts"), lambda done: self._progress("facts", done, total))
             proof.run(noted)
         state, derived_by = CURRENT, None
         with self._part("derived"):
-            state, derived_by = derivation(self._db, of="main.")
-        parts = PARTS[:2] if facts_only or state != CURRENT else PARTS
-        if "derived" in parts:
-            with self._part("derived"):
-                self._derived()
+            state, derived_by = derivation(self._store, of="main.")
         newest, facts = NO_SEAL, 0
         erased: tuple[Erased, ...] = ()
         archives: tuple[Archived, ...] = ()
         with self._part("facts"):
-            newest = head(self._db)
+            newest = head(self._store)
             facts = sum(self._count(sealed.table) for sealed in SEALED)
-            erased = tuple(Erased(*row) for row in self._db.query(_ERASED))
+            erased = tuple(Erased(*row) for row in self._store.query(_ERASED))
             here = None if proof is None else proof.archive
-            archives = tuple(Archived._make((*row, row[0] == here)) for row in self._db.query(_ARCHIVES))
-        sealed_at = newest.sealed_at if newest.seal_id else None
-        listed = tuple(self._findings)
-        more = sum(self._found.values()) - len(listed)
+            archives = tuple(Archived._make((*row, row[0] == here)) for row in self._store.query(_ARCHIVES))
         return Verification(
             facts,
             0 if proof is None else proof.sealed,
             str(newest) if newest.seal_id else None,
-            sealed_at,
+            newest.sealed_at if newest.seal_id else None,
             erased,
-            parts,
-            listed,
-            more,
+            PARTS[:2] if facts_only or state != CURRENT else PARTS,
+            (),
+            0,
             archives,
             state,
             derived_by,
@@ -195,7 +200,7 @@ class _Verifier:
     def _part(self, name: str) -> Iterator[None]:
         """What cannot even be read is a finding, and the other parts go on."""
         try:
-            with self._db.savepoint():
+            with self._store.savepoint():
                 yield
         except StoreCorrupt as error:
             self._find(name, "file", str(error))
@@ -206,15 +211,22 @@ class _Verifier:
 
     def _schema(self) -> None:
         self._progress("schema", 0, 1)
-        for where, problem in self._db.defects():
+        for where, problem in self._store.defects():
             self._find("schema", where, problem)
 
+    def _fetch(self) -> bool:
+        """Fetch what the derived rows follow from, and the rows themselves; whether that went well."""
+        failed = self._found["derived"]
+        with self._part("derived"):
+            self._progress("derived", 0, 1)
+            copy_rules(self._db)
+            for table in (*FOLDED, *DERIVED):
+                self._db.fetch(table)
+        return self._found["derived"] == failed
+
     def _derived(self) -> None:
-        self._progress("derived", 0, 1)
-        self._db.execute("INSERT INTO setting SELECT name, value FROM main.setting")
-        rebuild(self._db, load_policy(self._db))
-        for number, table in enumerate(DERIVED):
-            self._progress("derived", number + 1, len(DERIVED) + 1)
+        rebuild(self._db, load_policy(self._db), partial(self._progress, "derived"))
+        for table in DERIVED:
             self._compare(table)
 
     def _compare(self, table: str) -> None:
@@ -236,7 +248,7 @@ class _Verifier:
             self._find("derived", f"{table} {', '.join(map(str, row))}", "is missing")
 
     def _count(self, table: str) -> int:
-        return int(self._db.query(f"SELECT count(*) FROM {table}")[0][0])
+        return int(self._store.query(f"SELECT count(*) FROM {table}")[0][0])
 
 
 def _both(old: dict[str, object], new: dict[str, object], *, there: bool) -> str:

@@ -1,9 +1,9 @@
-"""The connections of an inspector: its own, and those that a question has for itself, beside the store."""
+"""The connections of an inspector: its own, and the private copies that questions derive in."""
 
 from pathlib import Path
 from threading import Lock
 
-from failaware.engine import Deriver, Reader, open_beside
+from failaware.engine import PrivateCopy, Reader, open_private_copy
 
 
 class Connections:
@@ -15,9 +15,9 @@ class Connections:
         self._lock = Lock()
         self._open: set[Reader] = {db}
 
-    def beside(self, *, facts: bool = False) -> Deriver:
-        """One more, as of `open_beside`; `close` ends it."""
-        db = open_beside(self._place, facts=facts)
+    def private_copy(self, *, facts: bool = False) -> PrivateCopy:
+        """One more, as of `open_private_copy`; `close` ends it."""
+        db = open_private_copy(self._place, facts=facts)
         with self._lock:
             self._open.add(db)
         return db

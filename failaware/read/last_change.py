@@ -14,29 +14,28 @@ def since(connections: Connections, entity_type: str, entity_id: int, *, until: 
 
     Of an entity with very many facts since that change, it only says how far back there was none.
     """
-    for window in _WINDOWS:
-        db = connections.beside(facts=True)
-        try:
-            replay = Replay(db, entity_type, entity_id, until=until)
-            found = _last_change(db, replay, window)
-        finally:
-            connections.close(db)
-        if found is not None or replay.facts <= window:
-            return found
-    return _unchanged(connections, entity_type, entity_id, until)
+    db = connections.private_copy(facts=True)
+    try:
+        replay = Replay(db, entity_type, entity_id, until=until)
+        for window in _WINDOWS:
+            change = _last_change(db, replay, window)
+            if change is not None or replay.facts <= window:
+                return change
+        return _unchanged(replay)
+    finally:
+        connections.close(db)
 
 
 def _last_change(db: Reader, replay: Replay, window: int) -> SeverityChange | None:
-    found = None
-    if replay.facts > window:
-        replay.leap(replay.facts - window)
+    change = None
+    replay.leap(max(replay.facts - window, 0))
     before, _ = replay.severity()
     while (fact := replay.step()) is not None:
         after, rule = replay.severity()
         if after != before:
-            found = _change(db, fact, before, after, rule)
+            change = _change(db, fact, before, after, rule)
         before = after
-    return found
+    return change
 
 
 def _change(db: Reader, fact: Played, before: str | None, after: str | None, rule: str | None) -> SeverityChange:
@@ -55,15 +54,10 @@ def _change(db: Reader, fact: Played, before: str | None, after: str | None, rul
     return SeverityChange(fact.at, before, after, rule, event_id, sentence)
 
 
-def _unchanged(connections: Connections, entity_type: str, entity_id: int, until: int) -> SeverityChange:
-    db = connections.beside(facts=True)
-    try:
-        replay = Replay(db, entity_type, entity_id, until=until)
-        replay.leap(replay.facts - _WINDOWS[-1])
-        severity, rule = replay.severity()
-        first = replay.step()
-    finally:
-        connections.close(db)
+def _unchanged(replay: Replay) -> SeverityChange:
+    replay.leap(replay.facts - _WINDOWS[-1])
+    severity, rule = replay.severity()
+    first = replay.step()
     assert first is not None
     sentence = f"{severity or 'none'} throughout its last {_WINDOWS[-1]:,} facts, since {moment_utc(first.at)} at least"
     return SeverityChange(first.at, severity, severity, rule, None, sentence)

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Self
 
 from failaware.derive.past import Past
-from failaware.engine import Deriver
+from failaware.engine import PrivateCopy
 from failaware.model.differences import Diff
 from failaware.read import diff
 from failaware.read.checked import sound
@@ -19,7 +19,7 @@ class PastInspector(Inspector):
     Made by `Inspector.as_of`. Moving on costs as much as what happened in between, going back begins anew.
     """
 
-    def __init__(self, db: Deriver, connections: Connections) -> None:
+    def __init__(self, db: PrivateCopy, connections: Connections) -> None:
         super().__init__(db, connections, lambda: self.at)
         self.at = 0
         """The moment (µs)."""
@@ -29,7 +29,7 @@ class PastInspector(Inspector):
     @classmethod
     def opened(cls, connections: Connections, at: int) -> Self:
         """The store of these `connections`, as it stood `at` a moment (µs)."""
-        db = connections.beside()
+        db = connections.private_copy()
         try:
             inspector = cls(db, connections)
             inspector.move(at)

@@ -50,13 +50,11 @@ class PostgresReader:
     """A connection all of whose transactions are read-only; its role should have no right to write either."""
 
     READ_ONLY = True
-    COMES_BACK = True
-    """Whether a query is asked again, on another connection, once the server is back."""
-    READS_DERIVED = True
-    """Whether the store's derived tables have to be as our statements know them."""
 
-    def __init__(self, url: str, *, busy_timeout_s: float = LOCK_TIMEOUT_S) -> None:
+    def __init__(self, url: str, *, busy_timeout_s: float = LOCK_TIMEOUT_S, reads_derived: bool = True) -> None:
+        """Connect; `reads_derived`: the store's derived tables have to be as our statements know them."""
         self.url = url
+        self._reads_derived = reads_derived
         self._place = parse(url)
         self.path = self._place.shown
         self._schema = self._place.schema
@@ -106,7 +104,7 @@ class PostgresReader:
                 f"there is no store at {self.path}; record something, run 'failaware seed', or 'failaware init'"
             )
         versions.check_not_older(version, self.path)
-        if self.READS_DERIVED:
+        if self._reads_derived:
             check_readable(self.raw(MARK), self.path)
 
     def _version(self) -> int:
@@ -153,7 +151,7 @@ class PostgresReader:
         try:
             return ask()
         except ITS_ERRORS as error:
-            if not self._is_lost(error) or self._in_hand or not self.COMES_BACK:
+            if not self._is_lost(error) or self._in_hand:
                 raise_ours(error, self.path)
         self._db.close()
         self._open(patiently=True)
@@ -196,6 +194,27 @@ class PostgresReader:
             with suppress(psycopg.Error):
                 self.raw("COMMIT")
 
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """A part of a snapshot: what goes wrong in it does not end the snapshot."""
+        with suppress(psycopg.Error):  # of a connection that is lost, which the part's first query reports
+            self.raw("SAVEPOINT part")
+        try:
+            yield
+        except BaseException:
+            with suppress(psycopg.Error):
+                self.raw("ROLLBACK TO part")
+            raise
+        finally:
+            with suppress(psycopg.Error):
+                self.raw("RELEASE part")
+
+    def stream(self, sql: str, parameters: Parameters = ()) -> Iterator[Row]:
+        """The rows of a SELECT as they arrive; within a snapshot."""
+        ours = statement(sql, self._schema)
+        with in_our_words(self.path):
+            yield from RawCursor(self._db).stream(ours.text, ours.values(parameters), binary=True)
+
     def change_token(self) -> object:
         """Which transactions have ended by now: differs when another connection has committed."""
         return self.query("SELECT pg_current_snapshot()::text")[0][0]
@@ -223,7 +242,7 @@ class PostgresReader:
 
     def defects(self) -> Iterator[tuple[str, str]]:
         """How the schema differs from what it should be; its files the server watches itself."""
-        other = _OfAnyVersion(self.url)
+        other = PostgresReader(self.url, reads_derived=False)
         try:
             with in_our_words(self.path):
                 of_others = made_of_facts() if has_other_tables(self) else ()
@@ -240,12 +259,6 @@ class PostgresReader:
     def close(self) -> None:
         """Close the connection."""
         self._db.close()
-
-
-class _OfAnyVersion(PostgresReader):
-    """To look at the schema, whichever version of failaware made the derived tables."""
-
-    READS_DERIVED = False
 
 
 def _connect(conninfo: str, *, patiently: bool) -> psycopg.Connection[Row]:

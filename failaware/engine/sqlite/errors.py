@@ -74,7 +74,7 @@ def is_interrupt(error: Exception) -> bool:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_INTERRUPT
 
 
-def raise_ours(error: Exception, path: Path) -> NoReturn:
+def raise_ours(error: Exception, path: str | Path) -> NoReturn:
     """Raise one of `ITS_ERRORS` as one of our errors."""
     if isinstance(error, OverflowError):
         raise UsageError("a number is larger than a store can hold, which is 2^63 - 1") from None
@@ -96,7 +96,7 @@ def raise_ours(error: Exception, path: Path) -> NoReturn:
 
 
 @contextmanager
-def in_our_words(path: Path) -> Iterator[None]:
+def in_our_words(path: str | Path) -> Iterator[None]:
     """Within it, what SQLite raises becomes one of our errors."""
     try:
         yield

@@ -161,6 +161,12 @@ def connect_read_only(path: Path, timeout_s: float) -> tuple[sqlite3.Connection,
     return db, None
 
 
+def connect_temporary() -> sqlite3.Connection:
+    """Connect to a database of this connection's own, which SQLite removes when it is closed."""
+    need_sqlite()
+    return _connect("")
+
+
 def at_rest(path: Path) -> Rest | None:
     """How a store is that nobody has open for writing, as far as its files tell: everything is in the one file."""
     try:

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -48,9 +48,66 @@ class OfAFile:
             yield "file", problem
 
 
-class SqliteReader(OfAFile):
+class SqliteConnection:
+    """What reading is on any connection of SQLite's; `path` is what it is called in errors."""
+
+    path: str | Path
+    _db: sqlite3.Connection
+    _interrupted = False  # by `interrupt`, not by a signal
+
+    def _follow(self) -> None:
+        """Make the connection usable before a query or a snapshot."""
+
+    def query(self, sql: str, parameters: Parameters = ()) -> list[Row]:
+        """All rows of a SELECT."""
+        try:
+            self._follow()
+            return self._db.execute(sql, parameters).fetchall()
+        except ITS_ERRORS as error:
+            self._raise(error)
+
+    def _raise(self, error: Exception) -> NoReturn:
+        if is_interrupt(error) and not self._interrupted:
+            raise KeyboardInterrupt from None  # a signal's handler raised it, within SQLite
+        self._interrupted = False
+        raise_ours(error, self.path)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Within it, all queries see the same moment; one within another is the outer one."""
+        with in_our_words(self.path):
+            begun_outside = self._db.in_transaction
+        if begun_outside:
+            yield
+            return
+        with in_our_words(self.path):
+            self._follow()
+            self._db.execute("BEGIN")
+            try:
+                yield
+            finally:
+                if self._db.in_transaction:  # a statement that was interrupted, or failed, may have ended it
+                    self._db.execute("COMMIT")
+
+    def savepoint(self) -> AbstractContextManager[None]:
+        """A part of a snapshot: nothing to do, since a statement that fails does not end the snapshot."""
+        return nullcontext()
+
+    def interrupt(self) -> None:
+        """End the query that runs now, from another thread."""
+        self._interrupted = True
+        with suppress(sqlite3.ProgrammingError):  # it was closed meanwhile
+            self._db.interrupt()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._db.close()
+
+
+class SqliteReader(SqliteConnection, OfAFile):
     """A connection opened `mode=ro`: the file handle itself refuses to write."""
 
+    path: Path
     COMES_BACK = True
     """Whether it may connect again in the middle: not where it has tables of its own."""
     READS_DERIVED = True
@@ -61,7 +118,7 @@ class SqliteReader(OfAFile):
         need_sqlite()
         with in_our_words(path):
             self._file = identity(path)
-            self._timeout_s, self._opened, self._told_to_end = busy_timeout_s, 0, False
+            self._timeout_s, self._opened = busy_timeout_s, 0
             self._connect()
         warn_if_exposed(path)
 
@@ -88,38 +145,10 @@ class SqliteReader(OfAFile):
         self._db.close()
         self._connect()
 
-    def query(self, sql: str, parameters: Parameters = ()) -> list[Row]:
-        """All rows of a SELECT."""
-        try:
-            self._follow()
-            return self._db.execute(sql, parameters).fetchall()
-        except ITS_ERRORS as error:
-            self._raise(error)
-
     def _raise(self, error: Exception) -> NoReturn:
-        if is_interrupt(error) and not self._told_to_end:
-            raise KeyboardInterrupt from None  # a signal's handler raised it, within SQLite
-        self._told_to_end = False
-        if self._rest is not None and at_rest(self.path) != self._rest:
+        if not is_interrupt(error) and self._rest is not None and at_rest(self.path) != self._rest:
             raise StoreBusy(f"{self.path} was written to while it was read without a lock; ask again") from error
-        raise_ours(error, self.path)
-
-    @contextmanager
-    def snapshot(self) -> Iterator[None]:
-        """Within it, all queries see the same moment; one within another is the outer one."""
-        with in_our_words(self.path):
-            begun_outside = self._db.in_transaction
-        if begun_outside:
-            yield
-            return
-        with in_our_words(self.path):
-            self._follow()
-            self._db.execute("BEGIN")
-            try:
-                yield
-            finally:
-                if self._db.in_transaction:  # a statement that was interrupted, or failed, may have ended it
-                    self._db.execute("COMMIT")
+        super()._raise(error)
 
     def change_token(self) -> int:
         """SQLite's data_version: differs when another connection has committed.
@@ -131,13 +160,3 @@ class SqliteReader(OfAFile):
         with in_our_words(self.path):
             self._follow()
             return int(self._db.execute("PRAGMA data_version").fetchone()[0]) + (self._opened << 32)
-
-    def interrupt(self) -> None:
-        """End the query that runs now, from another thread."""
-        self._told_to_end = True
-        with suppress(sqlite3.ProgrammingError):  # it was closed meanwhile
-            self._db.interrupt()
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._db.close()
