@@ -11,7 +11,7 @@ import failaware
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "api.md"
 VERIFY = "failaware.ledger.verify.verify"
-HANDED_OUT = ("failaware.read.patterns.Patterns", "failaware.read.past.PastInspector")
+HANDED_OUT = ("failaware.read.patterns.Patterns", "failaware.read.as_of.AsOfInspector")
 INTEGRATIONS = (
     "failaware.integrations.logging.FailureHandler",
     "failaware.integrations.sentry.Transport",
@@ -43,7 +43,7 @@ Made from the docstrings by `python -m docs.reference`. What stands here follows
 [Semantic Versioning](https://semver.org/); whatever else can be imported may change in any version. Times are whole
 microseconds since 1970, UTC, where nothing else is said; the names of such values end in `_at`.
 """
-_OPENED = {"Store", "Inspector", "Patterns", "PastInspector", "Transaction"}  # one does not make them by their names
+_OPENED = {"Store", "Inspector", "Patterns", "AsOfInspector", "Transaction"}  # one does not make them by their names
 _CALLED_BY_OTHERS = {"emit", "capture_envelope"}  # the library that an integration is plugged into calls these
 _WORD = re.compile(r"[A-Za-z_]\w*")
 

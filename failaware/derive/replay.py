@@ -5,8 +5,8 @@ What each failure is like is taken over from the store, since that depends on no
 
 from typing import NamedTuple
 
+from failaware.derive.as_of import LOGS
 from failaware.derive.fold import DERIVED, fold
-from failaware.derive.past import LOGS
 from failaware.derive.scope import just_appended
 from failaware.derive.settings import copy_rules, load_policy
 from failaware.engine import PrivateCopy

@@ -32,8 +32,13 @@ PARTS = ("schema", "facts", "derived")
 
 _LISTED = MOST  # findings of one part that are listed
 
-_DIFFERENT = "SELECT {both} FROM main.{table} o LEFT JOIN temp.{table} n ON {same} WHERE {differ} LIMIT {most}"
-_MISSING = "SELECT {keys} FROM temp.{table} n WHERE NOT EXISTS (SELECT 1 FROM main.{table} o WHERE {same}) LIMIT {most}"
+_DIFFERENT = """
+  SELECT {both} FROM main.{table} o LEFT JOIN temp.{table} n ON {same} WHERE {differ} ORDER BY {order} LIMIT {most}
+"""
+_MISSING = """
+  SELECT {keys} FROM temp.{table} n WHERE NOT EXISTS (SELECT 1 FROM main.{table} o WHERE {same})
+   ORDER BY {keys} LIMIT {most}
+"""
 _ERASED = """
   SELECT d.event_id, d.decided_by, d.reason, d.decided_at,
          sum(CASE x.of_table WHEN 'attempt_log' THEN 1 ELSE 0 END),
@@ -235,6 +240,7 @@ class _Verifier:
         names = {
             "table": table,
             "keys": ", ".join(keys),
+            "order": ", ".join(f"o.{key}" for key in keys),
             "same": " AND ".join(f"o.{key} = n.{key}" for key in keys),
             "differ": " OR ".join(f"o.{name} IS NOT n.{name}" for name in columns),
             "both": ", ".join(f"{side}.{name}" for side in "on" for name in columns),

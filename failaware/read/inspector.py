@@ -30,8 +30,8 @@ from failaware.read.patterns import Patterns
 if TYPE_CHECKING:
     from failaware.derive.rules import Policy
     from failaware.model.differences import WhatIf
+    from failaware.read.as_of import AsOfInspector
     from failaware.read.filter import Order
-    from failaware.read.past import PastInspector
 
 
 class Inspector:
@@ -202,17 +202,19 @@ class Inspector:
         return rejects.page(self.db, limit=limit, before=before)
 
     @sound
-    def as_of(self, at: int) -> "PastInspector":
-        """The store as it stood at a moment (µs): every question, answered from the facts that were known then.
+    def as_of(self, at: int, *, progress: Callable[[int, int], None] = lambda _done, _total: None) -> "AsOfInspector":
+        """The store as of a moment (µs): every question, answered from the facts that were known then.
 
-        It has its own connection and its own tables in memory; close it. Leases are no facts: then nobody held any.
+        It has its own connection and a private temporary database, in which the facts are folded again; close it.
+        Leases are no facts: as of a moment nobody holds any. `progress` is called with the number of facts done, and
+        of all.
 
         Raises:
             StoreError: as `open`.
         """
-        from failaware.read.past import PastInspector
+        from failaware.read.as_of import AsOfInspector
 
-        return PastInspector.opened(self.connections, at)
+        return AsOfInspector.opened(self.connections, at, progress)
 
     @sound
     def what_if(self, policy: "Policy", *, limit: int = 1_000) -> "WhatIf":

@@ -128,7 +128,7 @@ def test_nothing_can_be_written_through_it(store, path, clock):
     with Inspector.open(path) as inspector, inspector.as_of(clock.now) as then:
         for statement in ("DELETE FROM main.event_log", "UPDATE main.event_state SET attempts = 9"):
             with pytest.raises(Exception, match="read-only"):
-                then.db.execute(statement)
+                then.db.store.query(statement)
     with plain(path) as db:
         assert db.execute("SELECT event_id, attempts FROM event_state").fetchall() == [(event_id, 0)]
 

@@ -29,6 +29,7 @@ LOCK_TIMEOUT_S = 30.0
 RECONNECT_S = 30.0  # for a server that restarts; once it has stayed away for so long, nobody waits until it is back
 _DRIFT_US = 5_000  # by which a machine may differ from what is known before that is set anew
 PAUSES_S = (0.02, 1.0)  # between two tries to connect: the first and the longest
+_ROWS_AT_ONCE = 100 if psycopg.pq.version() >= 170_000 else 1  # of what is streamed; an older libpq takes no more
 _GOES_AWAY = (errors.AdminShutdown, errors.CrashShutdown, errors.CannotConnectNow)
 
 
@@ -213,7 +214,7 @@ class PostgresReader:
         """The rows of a SELECT as they arrive; within a snapshot."""
         ours = statement(sql, self._schema)
         with in_our_words(self.path):
-            yield from RawCursor(self._db).stream(ours.text, ours.values(parameters), binary=True)
+            yield from RawCursor(self._db).stream(ours.text, ours.values(parameters), binary=True, size=_ROWS_AT_ONCE)
 
     def change_token(self) -> object:
         """Which transactions have ended by now: differs when another connection has committed."""

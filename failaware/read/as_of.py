@@ -1,10 +1,11 @@
-"""The inspector of a moment in the past, which can be moved along."""
+"""The inspector of a point in time, which can be moved."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Self
 
-from failaware.derive.past import Past
+from failaware.derive.as_of import PointInTime
+from failaware.derive.fold import Progress
 from failaware.engine import PrivateCopy
 from failaware.model.differences import Diff
 from failaware.read import diff
@@ -13,10 +14,11 @@ from failaware.read.connections import Connections
 from failaware.read.inspector import Inspector
 
 
-class PastInspector(Inspector):
-    """Answers as the store stood at one moment, its clock included: `since:2h` is two hours before that.
+class AsOfInspector(Inspector):
+    """Answers as of one moment, its clock included: `since:2h` is two hours before that.
 
-    Made by `Inspector.as_of`. Moving on costs as much as what happened in between, going back begins anew.
+    Made by `Inspector.as_of`. Moving forward costs as much as what happened in between; going back derives all facts up
+    to that moment again. The facts of a store on PostgreSQL are fetched once; each move fetches what is newer.
     """
 
     def __init__(self, db: PrivateCopy, connections: Connections) -> None:
@@ -24,47 +26,49 @@ class PastInspector(Inspector):
         self.at = 0
         """The moment (µs)."""
         self._tables = db
-        self._past = Past(db)
+        self._point = PointInTime(db)
 
     @classmethod
-    def opened(cls, connections: Connections, at: int) -> Self:
-        """The store of these `connections`, as it stood `at` a moment (µs)."""
+    def opened(cls, connections: Connections, at: int, progress: Progress) -> Self:
+        """The store of these `connections` as of a moment (`at`, µs)."""
         db = connections.private_copy()
         try:
             inspector = cls(db, connections)
-            inspector.move(at)
+            inspector.move(at, progress)
         except BaseException:
             connections.close(db)
             raise
         return inspector
 
     @sound
-    def move(self, at: int) -> None:
+    def move(self, at: int, progress: Progress = lambda _done, _total: None) -> None:
         """Go to another moment (µs).
+
+        `progress` is called with the number of facts done, and of all: as they are fetched, and as they are folded.
 
         Raises:
             StoreError: the store cannot be read. After any error this inspector is closed; make another one.
         """
         with self._whole():
-            self._past.move(at)
+            self._point.move(at, progress)
         self.at = at
 
     @sound
     def neighbour(self, way: int) -> int | None:
         """When the next fact became known (`way` 1), or the newest before this moment (-1), in µs; None if none did."""
         with self._whole():
-            return self._past.neighbour(way)
+            return self._point.neighbour(way)
 
     @sound
-    def diff(self, until: int, *, limit: int = 1_000) -> Diff:
+    def diff(self, until: int, *, limit: int = 1_000, progress: Progress = lambda _done, _total: None) -> Diff:
         """What is new, back, worse, better or gone between this moment and a later one (`until`, µs), to which it goes.
 
-        Of each kind of change the `limit` worst are listed.
+        Of each kind of change the `limit` worst are listed. `progress` is as of `move`.
         """
         since = self.at
         health, severity = self.health(), self.severity()
         diff.remember(self._tables)
-        self.move(until)
+        self.move(until, progress)
         found = {kind: diff.changes(self._tables, kind, limit=limit) for kind in ("cluster", "event")}
         counts = {kind: count for kind, (count, _) in found.items()}
         now = self.health(), self.severity()
@@ -72,7 +76,7 @@ class PastInspector(Inspector):
 
     @contextmanager
     def _whole(self) -> Iterator[None]:
-        """What breaks off within it leaves half a past behind, and from that no answer must come."""
+        """What is interrupted within it is derived by half, and from that no answer must come."""
         try:
             yield
         except BaseException:

@@ -68,7 +68,7 @@ _CHANGES = """
 _STEP = of_ids(*(f"IN (SELECT id FROM step WHERE log = {number})" for number in range(len(LOGS))))
 
 
-class Past:
+class PointInTime:
     """A store's facts up to a moment, and what they mean. Moving on costs as much as the facts in between."""
 
     def __init__(self, db: PrivateCopy) -> None:
