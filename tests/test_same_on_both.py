@@ -9,19 +9,43 @@ import pytest
 from hypothesis import given, settings
 
 from failaware import Inspector
+from failaware.derive.rules import Policy
 from failaware.engine.catalogue import FACTS
 from failaware.ledger.sealing import seal_all
 from failaware.ledger.verify import verify
-from tests.conftest import derived, query
+from tests.conftest import HOUR, MINUTE, derived, query
 from tests.oracle.history import ERASING, History, seeds
 from tests.read.test_as_of import reports
 from tests.sizes import sized
 
 _numbers = itertools.count(1)
+_TIMES = (
+    "SELECT max(detected_at) FROM event_log",
+    "SELECT max(finished_at) FROM attempt_log",
+    "SELECT max(decided_at) FROM decision_log",
+    "SELECT max(rejected_at) FROM reject_log",
+)
 
 
 def facts(store):
     return {table: query(store, f"SELECT * FROM {table} ORDER BY 1") for table in FACTS}
+
+
+def answers(place, end):
+    """What an inspector says of the end, and as of other moments, in whichever order one goes there."""
+    with Inspector.open(place, clock=lambda: end) as inspector:
+        yield "now", reports(inspector)
+        with inspector.as_of(end) as then:
+            yield "as of now", reports(then)
+            for ago in (90 * MINUTE, 5 * HOUR, 60 * MINUTE, 1):
+                then.move(end - ago)
+                yield f"{ago} µs ago", reports(then)
+                yield f"{ago} µs ago, why", [then.explain(f"event/{one.event_id}", facts=True) for one in then.events()]
+                yield f"{ago} µs ago, by another policy", then.what_if(Policy(*(1 for _ in Policy._fields)))
+            then.move(end - 2 * HOUR)
+            yield "what has changed", then.diff(end)
+        clusters = [f"cluster/{cluster.cluster_id}" for cluster in inspector.clusters()]
+        yield "why", [inspector.explain(cluster, facts=True) for cluster in clusters]
 
 
 def lived(place, seed):
@@ -32,12 +56,9 @@ def lived(place, seed):
         query(store, "UPDATE setting SET value = ? WHERE name = 'key' RETURNING name", ("5e" * 32,))
         history.live(12)
         seal_all(store.session, history.clock.now)
-        with Inspector.open(place, clock=history.clock) as inspector:
-            words = reports(inspector)
-            with inspector.as_of(history.clock.now - 3_600_000_000) as then:
-                before = reports(then)
-        found = verify(place)
-        return {"facts": facts(store), "derived": derived(store), "now": words, "then": before, "verified": found}
+        times = [at for sql in _TIMES for (at,) in query(store, sql) if at is not None]
+        said = dict(answers(place, max(history.clock.now, *times)))  # the clock is moved backwards as well
+        return {"facts": facts(store), "derived": derived(store), "verified": verify(place), **said}
 
 
 @given(seeds)
@@ -55,3 +76,4 @@ def test_the_same_history_gives_the_same_rows_and_answers(postgres, seed):
     for what, expected in here.items():
         assert there[what] == expected, what
     assert here["verified"].findings == ()
+    assert here["as of now"] == here["now"]

@@ -33,7 +33,7 @@ def what_if(db: Reader, policy: Policy, *, limit: int) -> WhatIf:
             )
             counted = f"SELECT severity, count(*) FROM ({judged}) AS judged GROUP BY 1"
             counts[kind] = severity.by_level(db, counted, policy.parameters())
-            changed = f"FROM ({judged}) AS moved WHERE severity IS NOT old"
+            changed = f"FROM ({judged}) AS moved WHERE coalesce(severity, '') <> coalesce(old, '')"
             moving += db.query(f"SELECT count(*) {changed}", policy.parameters())[0][0]
             rows = db.query(
                 f"SELECT id, title, old, old_rule, severity, rule {changed} ORDER BY {RANK} DESC, id LIMIT :limit",

@@ -3,14 +3,13 @@
 1. Parameters: `:name` and `?` are `$1`, `$2`, …
 2. Types: INTEGER is BIGINT, BLOB is BYTEA; TEXT is ordered, compared and lowered by its bytes, as SQLite does
    (`COLLATE "C"`). STRICT and WITHOUT ROWID have no counterpart: it always is the one and has nothing to leave out.
-3. Places: `main.` is the store's schema, `temp.` is what is the connection's own.
+3. Places: `main.` is the store's schema.
 4. `CAST(… AS BLOB)`, the bytes of a text, is `convert_to`; CAST would read escapes in it.
-5. `IS NOT` between two values is `IS DISTINCT FROM`.
-6. `json_array` and `json_object` are put together from `to_json`, since PostgreSQL's own put blanks in between.
-7. `+column` and `INDEXED BY`, which lead SQLite's planner, are left out: PostgreSQL has statistics.
-8. `hex` and `json_valid` are functions that the store's schema brings along.
-9. A sum of BIGINT is NUMERIC, which is read as an integer.
-10. An index of SQLite has equal keys in the order of the rows' ids; here the id has to be its last column.
+5. `json_array` and `json_object` are put together from `to_json`, since PostgreSQL's own put blanks in between.
+6. `+column` and `INDEXED BY`, which lead SQLite's planner, are left out: PostgreSQL has statistics.
+7. `hex` and `json_valid` are functions that the store's schema brings along.
+8. A sum of BIGINT is NUMERIC, which is read as an integer.
+9. An index of SQLite has equal keys in the order of the rows' ids; here the id has to be its last column.
 
 A table is emptied by TRUNCATE once DELETE has left much behind, guards are functions with triggers, and a schema is
 described by the catalogue; that is in the modules beside this one.
@@ -40,8 +39,7 @@ _TOKEN = re.compile(
     r"(?P<text>'(?:[^']|'')*')"
     r"|(?<!:):(?P<name>[a-z_]\w*)"
     r"|(?P<place>\?)"
-    r"|\b(?P<schema>main|temp)\."
-    r"|(?P<distinct>\bIS NOT(?! NULL\b))"
+    r"|\b(?P<main>main\.)"
     r"|(?<=[\s(])(?P<hint>\+)(?=[a-z]\w*\.)"
     r"|(?P<index> INDEXED BY \w+)"
 )
@@ -88,9 +86,7 @@ def statement(sql: str, schema: str) -> Statement:
         if found["place"]:
             unnamed += 1
             return f"${unnamed}"
-        if found["schema"]:
-            return f"{schema}." if found["schema"] == "main" else "pg_temp."
-        return "IS DISTINCT FROM" if found["distinct"] else ""
+        return f"{schema}." if found["main"] else ""
 
     text = _TOKEN.sub(word, _BYTES.sub(r"convert_to(\1, 'UTF8')", _json(sql)))
     return Statement(text.encode(), tuple(names) if not unnamed else None)

@@ -243,6 +243,8 @@ class PostgresReader:
 
     def defects(self) -> Iterator[tuple[str, str]]:
         """How the schema differs from what it should be; its files the server watches itself."""
+        if self.query("SELECT pg_is_in_recovery()") == [(True,)]:
+            raise StoreError(f"{self.path} is a standby, where the schema cannot be compared; ask its primary")
         other = PostgresReader(self.url, reads_derived=False)
         try:
             with in_our_words(self.path):
