@@ -9,7 +9,7 @@ import pytest
 
 from failaware import Inspector, Store, Worker
 from failaware.cli.main import main
-from failaware.engine import open_beside
+from failaware.engine import open_private_copy
 from failaware.errors import FailawareError, StoreError
 from failaware.worker.handlers import Handlers
 
@@ -61,7 +61,7 @@ NO_FILE = {
 def test_what_is_no_file_is_refused_by_all_and_leaves_nothing(folder, kind, capfd):
     place = NO_FILE[kind](folder)
     before = sorted(os.listdir(folder))
-    for opening in (Store.open, Inspector.open, open_beside):
+    for opening in (Store.open, Inspector.open, open_private_copy):
         with pytest.raises(FailawareError) as refused:
             opening(place)
         assert len(str(refused.value).splitlines()) == 1

@@ -1,7 +1,8 @@
 """Who may do what in a store on PostgreSQL: the roles that its users are given, and the privileges of each.
 
 The writer may append facts, put a mark in place of an erasable text, and change what is derived; the reader may only
-read, and make temporary tables, with which `verify` compares the schema. Neither owns a table: neither can take off a guard.
+read, and make temporary tables, with which `verify` compares the schema. Neither owns a table: neither can take off a
+guard.
 
 Roles are the whole server's, not a database's: one that another database has given rights to is refused, or its members
 would get into this store as well.
