@@ -41,11 +41,12 @@ _QUIET_US = 60_000_000  # after so long without a fact it is said
 
 
 class Moment:
-    """As of when all is shown (µs; None is now), whether that is still being counted, and whether time goes on."""
+    """As of when all is shown (µs; None is now), whether that is still replayed, how far, and whether time goes on."""
 
     def __init__(self, clock: Callable[[], int]) -> None:
         self.at: int | None = None
         self.busy = False
+        self.share = 0.0
         self.playing = False
         self._clock = clock
 
@@ -104,7 +105,7 @@ class InspectorApp(Copying):
 
     def on_travelled(self, message: Travelled) -> None:
         """All is shown as of another moment, or soon will be."""
-        self.moment.at, self.moment.busy = message.at, message.busy
+        self.moment.at, self.moment.busy, self.moment.share = message.at, message.busy, message.share
         self.moment.playing = self.moment.playing and message.at is not None
         if message.problem:
             self.notify(one_line(message.problem), severity="warning", markup=False)

@@ -45,11 +45,12 @@ class Answered(Message):
 class Travelled(Message):
     """The reader answers as of this moment from now on (µs; None: as of now), or is on its way there (`busy`).
 
-    `problem` says why it stayed where it was.
+    `share` says how far it is, from 0 to 1; `problem` why it stayed where it was.
     """
 
-    def __init__(self, at: int | None, *, busy: bool = False, problem: str = "") -> None:
+    def __init__(self, at: int | None, *, busy: bool = False, share: float = 0.0, problem: str = "") -> None:
         super().__init__()
         self.at = at
         self.busy = busy
+        self.share = share
         self.problem = problem

@@ -27,6 +27,7 @@ POLL_S = 0.1
 _BUSY_S = 1.0
 _AGAIN_S = 0.5
 _LATER_S = 1.0
+_PROGRESS_S = 0.25
 _MINUTE_US = 60_000_000  # leases, filters such as since:1h and charts by hour depend on the time alone
 _END_S, _AGAIN_SOON_S = 2.0, 0.05
 
@@ -156,7 +157,7 @@ class StoreReader(threading.Thread):
             except FailawareError as error:
                 self._say(error)
             finally:
-                self._come_back()
+                self._drop_kept()
                 with self._lock:
                     self._inspector = None
             self._rest(_AGAIN_S)
@@ -210,9 +211,21 @@ class StoreReader(threading.Thread):
                     self._past.move(at)
                 self._app.post_message(Travelled(at))
         except FailawareError as error:
-            self._come_back()  # what was derived up to here may be half of it
+            self._drop_kept()  # what was derived up to here may be half of it
             self._app.post_message(Travelled(None, problem=str(error)))
         self.refresh()
+
+    def _progress_to(self, at: int) -> Callable[[int, int], None]:
+        """Reports how far it is on the way to a moment, a few times a second."""
+        reported = time.monotonic()
+
+        def report(done: int, total: int) -> None:
+            nonlocal reported
+            if time.monotonic() - reported >= _PROGRESS_S:
+                reported = time.monotonic()
+                self._app.post_message(Travelled(at, busy=True, share=min(done / total, 1.0) if total else 0.0))
+
+        return report
 
     def _come_back(self) -> None:
         with self._lock:
@@ -220,6 +233,13 @@ class StoreReader(threading.Thread):
         if then is not None:
             then.close()
             self._app.post_message(Travelled(None))
+
+    def _drop_kept(self) -> None:
+        """Show the store as it is now, and close what it was derived in as of another moment."""
+        self._come_back()
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
 
     def _interrupt(self) -> None:
         """End what is being read, in the past as well, so that it raises; the caller holds the lock."""

@@ -1,6 +1,6 @@
 """The kinds of handle: a Reader can query, a Deriver can also change what is derived, a Writer can append facts."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar
 
@@ -73,8 +73,11 @@ class ServerReader(Reader, Protocol):
     path: str
     """How the store is shown."""
 
-    def stream(self, sql: str, parameters: Parameters = ()) -> Iterator[Row]:
-        """The rows of a SELECT as they arrive, so that memory stays flat; within a snapshot."""
+    def stream(self, sql: str, parameters: Parameters = ()) -> Generator[Row, None, None]:
+        """The rows of a SELECT as they arrive, so that memory stays flat; within a snapshot.
+
+        Until the generator is exhausted or closed, the connection is of no other use.
+        """
 
 
 class Deriver(Reader, Protocol):

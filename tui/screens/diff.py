@@ -79,7 +79,7 @@ class DiffScreen(BaseScreen):
         """Once, and not at each change: all facts are counted anew for it."""
         view = self.query_one(TextView)
         view.border_title = f"What changed since {self._periods[0].name}"
-        view.border_subtitle = "counting …"
+        view.border_subtitle = "replaying …"
         for name, ask in self.questions().items():
             self.inspector_app.reader.once(self, name, ask)
 

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
@@ -210,8 +210,8 @@ class PostgresReader:
             with suppress(psycopg.Error):
                 self.raw("RELEASE part")
 
-    def stream(self, sql: str, parameters: Parameters = ()) -> Iterator[Row]:
-        """The rows of a SELECT as they arrive; within a snapshot."""
+    def stream(self, sql: str, parameters: Parameters = ()) -> Generator[Row, None, None]:
+        """The rows of a SELECT as they arrive; within a snapshot. Close what is not read to its end."""
         ours = statement(sql, self._schema)
         with in_our_words(self.path):
             yield from RawCursor(self._db).stream(ours.text, ours.values(parameters), binary=True, size=_ROWS_AT_ONCE)

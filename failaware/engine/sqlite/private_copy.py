@@ -8,6 +8,7 @@ removes as soon as they are open, so that they are gone with the process, howeve
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import NoReturn
 
@@ -112,11 +113,11 @@ class PrivateCopyFromServer(_PrivateTables):
         columns, keys = columns_and_keys(table)
         sql = f"SELECT {', '.join(columns)} FROM {table}{where and f' WHERE {where}'} ORDER BY {', '.join(keys)}"
         places = ", ".join("?" * len(columns))
-        rows = self.store.stream(sql, parameters)
-        self.execute_many(
-            f"INSERT INTO main.{table} ({', '.join(columns)}) VALUES ({places})",
-            _counted(rows, progress) if progress else rows,
-        )
+        with closing(self.store.stream(sql, parameters)) as rows:
+            self.execute_many(
+                f"INSERT INTO main.{table} ({', '.join(columns)}) VALUES ({places})",
+                _counted(rows, progress) if progress else rows,
+            )
 
     def forget(self, *tables: str) -> None:
         """Remove what was fetched of these tables."""
