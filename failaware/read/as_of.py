@@ -30,7 +30,7 @@ class AsOfInspector(Inspector):
 
     @classmethod
     def opened(cls, connections: Connections, at: int, progress: Progress) -> Self:
-        """The store of these `connections` as of a moment (`at`, µs)."""
+        """The store of these `connections` as of a moment (`at`, µs); `progress` is as of `move`."""
         db = connections.private_copy()
         try:
             inspector = cls(db, connections)
@@ -42,7 +42,7 @@ class AsOfInspector(Inspector):
 
     @sound
     def move(self, at: int, progress: Progress = lambda _done, _total: None) -> None:
-        """Go to another moment (µs).
+        """Go to another moment (`at`, µs).
 
         `progress` is called with the number of facts done, and of all: as they are fetched, and as they are folded.
 

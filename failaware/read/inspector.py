@@ -203,7 +203,7 @@ class Inspector:
 
     @sound
     def as_of(self, at: int, *, progress: Callable[[int, int], None] = lambda _done, _total: None) -> "AsOfInspector":
-        """The store as of a moment (µs): every question, answered from the facts that were known then.
+        """The store as of a moment (`at`, µs): every question, answered from the facts that were known then.
 
         It has its own connection and a private temporary database, in which the facts are folded again; close it.
         Leases are no facts: as of a moment nobody holds any. `progress` is called with the number of facts done, and
