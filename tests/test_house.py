@@ -147,7 +147,7 @@ def test_what_conftest_says_of_the_engines_is_about_tests_that_are_there(prefix)
     assert list(ROOT.glob(f"{prefix}*")), prefix
 
 
-KNOWN_CIRCLES = [{"failaware.read.inspector", "failaware.read.past"}]  # of one Inspector as of another moment
+KNOWN_CIRCLES = [{"failaware.read.inspector", "failaware.read.as_of"}]  # of one Inspector as of another moment
 
 
 def test_no_module_imports_itself_by_way_of_others():

@@ -75,7 +75,8 @@ class StoreReader(threading.Thread):
         self._asked: _Question | None = None  # what is being answered, unless its listener has left
         self._left = False  # whether it has, and what it asked is still being answered
         self._inspector: Inspector | None = None
-        self._past: PastInspector | None = None
+        self._kept: AsOfInspector | None = None  # with the facts that it has fetched, also while it is not shown
+        self._past: AsOfInspector | None = None  # what is shown, if it is not now
         self._request: TimeTravelRequest | None = None  # asked for, and not begun yet
         self._seen_before = False
 
@@ -203,12 +204,11 @@ class StoreReader(threading.Thread):
                 self._come_back()
             else:
                 self._app.post_message(Travelled(at, busy=True))
-                if self._past is None:
-                    then = inspector.as_of(at)
-                    with self._lock:
-                        self._past = then
-                elif at != self._past.at:
-                    self._past.move(at)
+                if self._kept is None:
+                    self._kept = inspector.as_of(at, progress=self._progress_to(at))
+                elif self._past is None or at != self._past.at:
+                    self._kept.move(at, self._progress_to(at))
+                self._past = self._kept
                 self._app.post_message(Travelled(at))
         except FailawareError as error:
             self._drop_kept()  # what was derived up to here may be half of it
@@ -228,10 +228,8 @@ class StoreReader(threading.Thread):
         return report
 
     def _come_back(self) -> None:
-        with self._lock:
-            then, self._past = self._past, None
-        if then is not None:
-            then.close()
+        if self._past is not None:
+            self._past = None
             self._app.post_message(Travelled(None))
 
     def _drop_kept(self) -> None:

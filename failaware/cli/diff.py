@@ -5,6 +5,7 @@ import argparse
 from failaware.cli.arguments import add_limit
 from failaware.cli.line import Line, change_of_severity, entity, severity, text
 from failaware.cli.printer import Printer
+from failaware.cli.progress import bar
 from failaware.errors import UsageError
 from failaware.model.differences import Changed, Diff
 from failaware.read.diff import CHANGES
@@ -39,8 +40,8 @@ def ask(inspector: Inspector, args: argparse.Namespace) -> Diff:
     since, until = parse_moment(args.since, now=now), parse_moment(args.until, now=now)
     if since > until:
         raise UsageError(f"{args.since} is later than {args.until}; name the earlier moment first")
-    with inspector.as_of(since) as then:
-        return then.diff(until, limit=args.limit)
+    with bar("replaying") as progress, inspector.as_of(since, progress=progress) as then:
+        return then.diff(until, limit=args.limit, progress=progress)
 
 
 def draw(diff: Diff, printer: Printer, _args: argparse.Namespace) -> None:

@@ -107,6 +107,9 @@ def _as_of(current: Inspector, args: argparse.Namespace) -> AbstractContextManag
     """The store as it was at --as-of, if that is given."""
     if getattr(args, "as_of", None) is None:
         return nullcontext(current)
+    from failaware.cli.progress import bar
     from failaware.read.moment import parse_moment
 
-    return current.as_of(parse_moment(args.as_of, now=current.now()))
+    at = parse_moment(args.as_of, now=current.now())
+    with bar("replaying") as progress:
+        return current.as_of(at, progress=progress)

@@ -51,7 +51,7 @@ class TimeTravelMixin(Screen[None]):
             self.inspector_app.reader.leave(strip)
         elif not strip.display:
             self.inspector_app.reader.follow(strip, "course", look, live=True)
-        note = "   counting …" if now.busy else "   playing" if now.playing else ""
+        note = f"   replaying {now.share:.0%} …" if now.busy else "   playing" if now.playing else ""
         strip.stands(now.at, note)
 
     def action_as_of(self) -> None:
