@@ -173,7 +173,7 @@ def test_a_standby_answers_as_its_primary_does_also_about_the_past():
             store.record("a", 1)
             with suppress(ValueError), store.attempt("a", key="k"):
                 raise ValueError("no")
-            before = store.clock()
+            before = store.session.clock()
             store.dismiss([2], because="seen")
         with a_standby_of(server) as standby:
             url = standby.url("s")
