@@ -65,7 +65,7 @@ def test_what_cannot_be_opened_leaves_no_connection_behind(path, monkeypatch):
         def no_time():
             raise OSError("no clock")
 
-        for module in ("failaware.store", "failaware.read.inspector"):
+        for module in ("failaware.session", "failaware.read.inspector"):
             monkeypatch.setattr(f"{module}.now_us", no_time)
         for opener in (Store.open, Inspector.open):
             with pytest.raises(OSError, match="no clock") as raised:
