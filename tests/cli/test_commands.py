@@ -241,7 +241,7 @@ def test_ingest_counts_exactly_and_says_with_its_exit_status_whether_lines_were_
     assert "1 recorded, 2 known by their key, 1 rejected" in again.stdout
     assert "stdin:2: a line must be one JSON object" in again.stdout
     counts = json.loads(failaware("ingest", "--json", "in.jsonl", cwd=tmp_path).stdout)
-    assert counts == {"recorded": 0, "known": 2, "rejected": 0, "ignored": 0}
+    assert counts == {"recorded": 0, "known": 2, "rejected": 0, "ignored": 0, "skipped": 0}
 
 
 def test_what_was_rejected_is_listed_with_the_reason_newest_first(tmp_path):
