@@ -220,7 +220,7 @@ class Store:
             by: who decides; by default the current user, as user@host.
 
         Raises:
-            NotFound, UsageError: an event does not exist, is SYNCED, or is already due; no decision was recorded.
+            NotFound, UsageError: an event does not exist, is SYNCED, PENDING or erased; no decision was recorded.
         """
         self._decide(DecisionKind.REQUEUE, event_ids, because, by)
 

@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
         args.key,
     )
     _give_back_locale()
-    return execute(plan, lambda: Store.open(args.db), clock=now_us, say=warn)
+    return execute(plan, lambda: Store.open(args.db), clock=now_us, warn=warn)
 
 
 def _give_back_locale() -> None:

@@ -16,7 +16,7 @@ from failaware.ingest.files import ingest_file, refuse_export
 from failaware.ingest.stream import Input, is_stream
 from failaware.store import Store
 from failaware.text import counted, is_url, shown_place
-from failaware.worker.subprocess_runner import Interrupts
+from failaware.worker.subprocess_runner import SignalForwarder
 
 
 class Outcome(NamedTuple):
@@ -47,9 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def act(args: argparse.Namespace) -> Outcome:
     """Ingest them."""
-    interrupts = Interrupts()
+    signals = SignalForwarder()
     total = Ingested()
-    return Outcome(total, _follow(args, interrupts, total) if args.follow else _once(args, interrupts, total))
+    return Outcome(total, _follow(args, signals, total) if args.follow else _once(args, signals, total))
 
 
 def exit_status(outcome: Outcome, _args: argparse.Namespace) -> int:
@@ -70,7 +70,7 @@ def draw(outcome: Outcome, printer: Printer, _args: argparse.Namespace) -> None:
         printer.write("What was rejected is kept; 'failaware rejects' lists it, with the reasons.", "dim")
 
 
-def _follow(args: argparse.Namespace, interrupts: Interrupts, total: Ingested) -> int:
+def _follow(args: argparse.Namespace, signals: SignalForwarder, total: Ingested) -> int:
     """Record until SIGINT or SIGTERM."""
     from failaware.ingest.follow import follow
 
@@ -78,26 +78,26 @@ def _follow(args: argparse.Namespace, interrupts: Interrupts, total: Ingested) -
         raise UsageError("standard input is recorded as it comes anyway; leave out --follow")
     _refuse_the_store(args)
     _refuse_exports(args.files)
-    with Store.open(args.db, synchronous=args.synchronous) as store, interrupts.watched():
+    with Store.open(args.db, synchronous=args.synchronous) as store, signals.watched():
         warn(f"following {', '.join(args.files)} into {shown_place(args.db)}; Ctrl-C stops")
-        total.add(follow(store.session, args.files, stop=interrupts.wait, say=warn))
+        total.add(follow(store.session, args.files, stop=signals.wait, warn=warn))
     return 0
 
 
-def _once(args: argparse.Namespace, interrupts: Interrupts, total: Ingested) -> int:
+def _once(args: argparse.Namespace, signals: SignalForwarder, total: Ingested) -> int:
     """Record what is in the files, and what comes through pipes until their end or a signal."""
     for name in args.files:
         if name != "-" and (os.path.isdir(name) or not os.path.exists(name)):
             raise UsageError(f"there is no file {shown_place(name)}")
     _refuse_the_store(args)
-    with Store.open(args.db, synchronous=args.synchronous) as store, interrupts.watched():
+    with Store.open(args.db, synchronous=args.synchronous) as store, signals.watched():
         for name in args.files:
-            if status := _ingest(store, name, interrupts, total):
+            if status := _ingest(store, name, signals, total):
                 return status
     return 0
 
 
-def _ingest(store: Store, name: str, interrupts: Interrupts, total: Ingested) -> int:
+def _ingest(store: Store, name: str, signals: SignalForwarder, total: Ingested) -> int:
     """Record one input; the exit status, if it could not be read to its end."""
     shown = "standard input" if name == "-" else name
     try:
@@ -105,10 +105,10 @@ def _ingest(store: Store, name: str, interrupts: Interrupts, total: Ingested) ->
     except OSError as error:
         raise UsageError(f"cannot read {shown}: {error.strerror}") from None
     with file, byte_bar(name, _size(name)) as progress:
-        source = Input(file, stop=lambda: interrupts.wait(0))
+        source = Input(file, stop=lambda: signals.wait(0))
 
         def try_again(error: StoreBusy) -> bool:
-            waits = is_stream(file.fileno()) and interrupts.first is None  # a file can be read again
+            waits = is_stream(file.fileno()) and signals.first is None  # a file can be read again
             if waits:
                 warn(f"{error}; {shown} waits")
             return waits
@@ -118,9 +118,9 @@ def _ingest(store: Store, name: str, interrupts: Interrupts, total: Ingested) ->
         if source.error is not None:
             warn(f"cannot read {shown} after byte {source.bytes_read:,}: {source.error.strerror}")
             return 2
-        if source.stopped and interrupts.first is not None and not is_stream(file.fileno()):
-            warn(f"stopped by {interrupts.first.name} after byte {source.bytes_read:,} of {shown}")
-            return 128 + interrupts.first
+        if source.stopped and signals.first is not None and not is_stream(file.fileno()):
+            warn(f"stopped by {signals.first.name} after byte {source.bytes_read:,} of {shown}")
+            return 128 + signals.first
     return 0
 
 

@@ -46,7 +46,7 @@ def follow(
     names: Sequence[str],
     *,
     stop: Callable[[float], bool],
-    say: Callable[[str], None],
+    warn: Callable[[str], None],
 ) -> Ingested:
     """Record what is in these files and what is added to them, until stopped; what is read is recorded by then.
 
@@ -54,7 +54,7 @@ def follow(
         session: of the store to record in; it also keeps how far each file has been read.
         names: the files; one that is not there yet is waited for.
         stop: sleeps for so many seconds, and says whether to stop.
-        say: tells a person that a file was truncated or that a part of it is gone.
+        warn: tells a person that a file was truncated or that a part of it is gone.
 
     Raises:
         UsageError: a file cannot be read, or someone else follows it into the same session.
@@ -63,7 +63,7 @@ def follow(
     total = Ingested()
     followers: list[_Follower] = []
     try:
-        followers.extend(_begun(session, name, total, say) for name in dict.fromkeys(names))
+        followers.extend(_begun(session, name, total, warn) for name in dict.fromkeys(names))
         while True:
             busy = [follower.turn() for follower in followers]
             if stop(0 if any(busy) else POLL_S):
@@ -73,9 +73,9 @@ def follow(
             follower.close()
 
 
-def _begun(session: Session, name: str, total: Ingested, say: Callable[[str], None]) -> "_Follower":
+def _begun(session: Session, name: str, total: Ingested, warn: Callable[[str], None]) -> "_Follower":
     try:
-        return _Follower(session, name, total, say)
+        return _Follower(session, name, total, warn)
     except OSError as error:
         raise UsageError(f"cannot read {name}: {error.strerror}") from None
 
@@ -83,8 +83,8 @@ def _begun(session: Session, name: str, total: Ingested, say: Callable[[str], No
 class _Follower:
     """One path: the file that is there now, and those that were there and may hold more."""
 
-    def __init__(self, session: Session, name: str, total: Ingested, say: Callable[[str], None]) -> None:
-        self._session, self._name, self._total, self._say = session, name, total, say
+    def __init__(self, session: Session, name: str, total: Ingested, warn: Callable[[str], None]) -> None:
+        self._session, self._name, self._total, self._say = session, name, total, warn
         self._digest = session.recorder.digest
         self._path = os.path.abspath(name)
         self._key = storable(self._path)
@@ -97,7 +97,7 @@ class _Follower:
         self._started = True
         self._resume_rest(known)
         if self._current is None:
-            say(f"{name} is not there; waiting for it")
+            warn(f"{name} is not there; waiting for it")
 
     def turn(self) -> bool:
         """Record what is new; False when there was nothing."""

@@ -1,4 +1,4 @@
-"""Attempts: handlers, retry policy, the worker, and `failaware exec`.
+"""Makes attempts: handlers, retry policies, the worker, and `failaware exec`.
 
-May touch: the store to claim and append; threads; the clock in `worker.py` and `exec.py` only.
+Uses the store to claim events and append attempts; threads; the clock only in `worker.py` and `exec.py`.
 """

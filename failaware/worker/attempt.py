@@ -1,6 +1,6 @@
-"""One attempt at one event: calls the handler and describes what happened. No SQL, no decision.
+"""One attempt at one event: its times, its error, and the fact it becomes. No SQL.
 
-Whatever a handler raises or returns, an attempt ends with a `Tried`: objects of others may fail in every part.
+An attempt always ends with a `Tried`, even if the handler's exception raises when it is read.
 """
 
 import time
@@ -17,10 +17,10 @@ from failaware.worker.retry import Outcome, decide
 
 
 class Tried(NamedTuple):
-    """What happened: `error` is None when the handler returned, and `failure` describes it otherwise.
+    """The result of an attempt: `error` is None if the handler returned; otherwise `failure` describes it.
 
-    Times in µs by the store's clock; `finished_at` is never before `started_at`, even when the clock goes backwards
-    meanwhile. `took_s` is how long it took, in seconds that only go forwards.
+    Times are in µs by the store's clock; `finished_at` is never before `started_at`, even if the clock goes backwards.
+    `took_s` is the duration in seconds, by a monotonic clock.
     """
 
     claimed: Claimed
@@ -41,7 +41,7 @@ class Attempt:
         self._began = time.perf_counter()
 
     def ended(self, error: BaseException | None) -> Tried:
-        """How it ended: with this error, or well."""
+        """Return the result: a failure with this error, or a success."""
         took = time.perf_counter() - self._began
         finished_at = max(self._started_at, self._clock())
         failure = None if error is None else describe(error, masker=self._masker)
@@ -49,22 +49,22 @@ class Attempt:
 
 
 def failed(claimed: Claimed, handler: Handler, error: BaseException) -> Tried:
-    """The last resort, where the way to a result has failed itself: an attempt that failed just now."""
+    """Return a failed attempt of zero length, for when the attempt has no result of its own."""
     now = time.time_ns() // 1_000
     return Tried(claimed, handler, error, describe(error), now, now, 0.0)
 
 
 def from_handler(error: BaseException) -> BaseException:
-    """The error with a traceback that begins in the handler, not in the frame of ours that called it.
+    """Return the error with a traceback that begins in the handler, without our frame that called it.
 
-    By BaseException's own means: a frozen dataclass refuses assignment, and an attribute may be a property that raises.
+    Uses BaseException's own methods: a frozen dataclass refuses assignment, and an attribute may raise.
     """
     traceback = traceback_of(error)
     return error if traceback is None else BaseException.with_traceback(error, traceback.tb_next)
 
 
 def to_fact(tried: Tried, *, worker: str) -> NewAttempt:
-    """The attempt as it is kept: the error in words, and what was decided after it."""
+    """Return the attempt to append, with the retry decision."""
     event_id = tried.claimed.event.event_id
     if tried.error is None:
         return NewAttempt(event_id, None, worker, tried.started_at, tried.finished_at, None, None)
@@ -74,7 +74,7 @@ def to_fact(tried: Tried, *, worker: str) -> NewAttempt:
 
 
 def redecided(fact: NewAttempt, tried: Tried, tries: int) -> NewAttempt:
-    """The same attempt, decided anew with the number of tries that were before it after all."""
+    """Return the attempt with the retry decision for another number of earlier attempts."""
     outcome = _outcome(tried, tries)
     return fact._replace(retry_at=outcome.retry_at, because=outcome.because)
 

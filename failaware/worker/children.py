@@ -1,4 +1,4 @@
-"""Children whose end can be waited for, also where our caller ignores SIGCHLD."""
+"""Makes the exit status of child processes available, also if our caller ignores SIGCHLD."""
 
 import signal
 from collections.abc import Iterator
@@ -7,10 +7,10 @@ from contextlib import contextmanager
 
 @contextmanager
 def awaited() -> Iterator[bool]:
-    """Within it, a child's exit status can be had; gives whether our caller ignores SIGCHLD.
+    """Accept SIGCHLD within the block; yields whether our caller ignores it.
 
-    What is ignored stays so through exec, and the kernel then discards each child's status: every failure would look
-    like a success.
+    An ignored signal stays ignored through exec, and the kernel then discards the exit status of children: every
+    failure would look like a success.
     """
     if signal.getsignal(signal.SIGCHLD) is not signal.SIG_IGN:
         yield False
@@ -23,5 +23,5 @@ def awaited() -> Iterator[bool]:
 
 
 def ignore_again() -> None:
-    """Give back what our caller had; run in the program's process before it begins, too."""
+    """Ignore SIGCHLD again, as our caller does; also called in the program's process before it starts."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)

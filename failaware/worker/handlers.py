@@ -1,4 +1,4 @@
-"""The registry of handlers: which function applies which events, and how it is retried."""
+"""The registry of handlers: which function attempts which events, with which retry policy."""
 
 import importlib
 import os
@@ -20,7 +20,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class Handler:
-    """One registered function. `transactional`: it is called with the store's open transaction as well."""
+    """One registered function. A `transactional` one is called with the store's open transaction too."""
 
     pattern: str
     function: Callable[..., Any]
@@ -30,23 +30,23 @@ class Handler:
 
 
 class Handlers:
-    """Which function applies which events.
+    """A registry of handlers: which function attempts which events.
 
-    A pattern is an event type ("payment.capture"), a prefix ("payment.*", which also holds for deeper types such as
-    "payment.card.capture"), or "*" for all. The longest pattern that fits wins, an exact one before any other.
+    A pattern is an event type ("payment.capture"), a prefix ("payment.*", which also matches deeper types such as
+    "payment.card.capture"), or "*" for all. An exact pattern wins, then the longest prefix that matches.
     """
 
     def __init__(self) -> None:
         self._by_pattern: dict[str, Handler] = {}
 
     def on(self, pattern: str, *, retry: Retry | None = None, transaction: bool = False) -> Callable[[F], F]:
-        """Register the decorated function, sync or async, for events of this type.
+        """Register the decorated function, sync or async, for events of a type.
 
-        The function gets the `Event`. Returning means SYNCED; raising means FAILED, with the exception as the error.
+        The function is called with the `Event`. If it returns, the attempt is SYNCED; if it raises, FAILED.
 
         Args:
             pattern: see the class.
-            retry: when and how often to try again; `Retry()` when left out.
+            retry: the retry policy; by default `Retry()`.
             transaction: call the function as f(event, transaction), with the store's open `Transaction`, for tables of
                 your own beside the store's: what it writes and its SYNCED attempt are committed together, so that they
                 happen exactly once. Not for async functions; keep it short, since nobody else can write meanwhile. A
@@ -79,7 +79,7 @@ class Handlers:
         return register
 
     def find(self, event_type: str) -> Handler | None:
-        """The handler for an event type, or None."""
+        """Return the handler for an event type, or None."""
         exact = self._by_pattern.get(event_type)
         if exact is not None:
             return exact
@@ -99,12 +99,12 @@ class Handlers:
 
 
 def load_handlers(place: str) -> Handlers:
-    """The registry at "module:name" ("module" alone means "module:handlers").
+    """Import and return the registry at "module:name" ("module" alone means "module:handlers").
 
-    The current folder is searched last, so that a file in it cannot stand in for an installed module.
+    The current folder is searched last: a file in it cannot replace an installed module.
 
     Raises:
-        HandlerError: no such module, an error inside it, no such name, or it is no registry.
+        HandlerError: there is no such module or name, the import fails, or the object is not a registry with handlers.
     """
     module_name, _, name = place.partition(":")
     name = name or "handlers"
@@ -113,7 +113,7 @@ def load_handlers(place: str) -> Handlers:
     if "/" in place or module_name.endswith(".py"):
         meant = module_name.removesuffix(".py").strip("./").replace("/", ".")
         raise HandlerError(f"'{place}' is a file; name the module, as in 'import {meant}': {meant}")
-    with suppress(FileNotFoundError):  # the folder was removed: installed modules are found all the same
+    with suppress(FileNotFoundError):  # the current folder was removed: only installed modules are found
         if os.getcwd() not in sys.path:
             sys.path.append(os.getcwd())
     module = _import(module_name)
@@ -122,24 +122,24 @@ def load_handlers(place: str) -> Handlers:
     except Exception as error:
         raise HandlerError(f"{module_name}:{name} cannot be read: {_described(error)}") from error
     if not isinstance(handlers, Handlers):
-        what = "no such name" if handlers is None else f"a {type(handlers).__name__}"
-        raise HandlerError(f"{module_name}:{name} is {what}; write handlers = failaware.Handlers() in {module_name}")
+        problem = "does not exist" if handlers is None else f"is a {type(handlers).__name__}"
+        raise HandlerError(f"{module_name}:{name} {problem}; write handlers = failaware.Handlers() in {module_name}")
     if not len(handlers):
         raise HandlerError(f"{module_name}:{name} has no handler; add one with @{name}.on('some.type')")
     return handlers
 
 
 def _is_pattern(pattern: str) -> bool:
-    """An event type may hold blanks, so a pattern may; stars stand where they mean something only."""
+    """Whether a pattern is valid: blanks are allowed, as in event types; a star only at the end."""
     named = pattern.removesuffix(".*")
     return pattern == "*" or (bool(named) and not set("*?") & set(named) and misfit(named) is None)
 
 
 def _import(module_name: str) -> ModuleType:
-    """The user's module, imported.
+    """Import the user's module.
 
     Raises:
-        HandlerError: there is none, or it does not get to its end. Ctrl-C passes as it is.
+        HandlerError: there is no such module, or its import fails. KeyboardInterrupt is not caught.
     """
     try:
         return importlib.import_module(module_name)
@@ -164,7 +164,7 @@ def _described(error: BaseException) -> str:
 
 
 def _place(error: BaseException) -> str:
-    """Where in the user's module it went wrong; a SyntaxError says so itself."""
+    """Return where in the user's module an error was raised; a SyntaxError has the place in its message."""
     last = error.__traceback__
     while last is not None and last.tb_next is not None:
         last = last.tb_next
@@ -174,5 +174,5 @@ def _place(error: BaseException) -> str:
 
 
 def _name(function: Callable[..., Any]) -> str:
-    named = function if hasattr(function, "__qualname__") else type(function)  # a partial or an object has no name
+    named = function if hasattr(function, "__qualname__") else type(function)  # partials and objects have no name
     return f"{named.__module__}.{named.__qualname__}"

@@ -1,4 +1,4 @@
-"""What a handler returned shows whether it has run: a generator, or anything still to be awaited, has done nothing."""
+"""Detects handlers whose work is not done when they return: generators, coroutines, futures."""
 
 import functools
 import inspect
@@ -14,12 +14,12 @@ _LAZY: tuple[type, ...] = (GeneratorType, AsyncGeneratorType)
 
 
 def is_async(function: Callable[..., Any]) -> bool:
-    """Whether calling it gives a coroutine: an async function or method, a partial of one, or an object called so."""
+    """Whether calling it returns a coroutine: an async function, a partial of one, or an object with such a method."""
     return _is(inspect.iscoroutinefunction, function)
 
 
 def is_generator(function: Callable[..., Any]) -> bool:
-    """Whether calling it only makes a generator, of either kind, whose body nobody runs; looked at as by `is_async`."""
+    """Whether calling it only creates a generator, sync or async, without running its body."""
     return _is(inspect.isgeneratorfunction, function) or _is(inspect.isasyncgenfunction, function)
 
 
@@ -30,10 +30,10 @@ def _is(kind: Callable[[Any], bool], function: Any) -> bool:
 
 
 def check_has_run(result: Any) -> None:
-    """Refuse what a handler returned if its work is still to be done, or is being done where nobody would see it fail.
+    """Refuse a handler's result if the work is still to be done, or goes on where its failure would be lost.
 
     Raises:
-        HandlerError: it is a generator, a lazy iterator, a coroutine, a future, or anything else to be awaited.
+        HandlerError: it is a generator, a lazy iterator, a coroutine, a future, or another awaitable.
     """
     if result is None:
         return
@@ -47,13 +47,13 @@ def check_has_run(result: Any) -> None:
 
 
 def _unfinished(result: Any) -> str | None:
-    """Why the work of a handler that returned this is not done; None if nothing says so."""
+    """Return why the work of a handler with this result is not done, or None."""
     kind = type(result)
     if issubclass(kind, CoroutineType):
         return (
             f"the handler returned the coroutine {result.__qualname__}; register an async function instead, or await it"
         )
-    made = inspect.getattr_static(result, "gen", None)  # the generator of a context manager that nobody entered
+    made = inspect.getattr_static(result, "gen", None)  # the generator of a context manager that was not entered
     if issubclass(kind, (*_LAZY, map, filter)) or issubclass(type(made), _LAZY):
         return f"the handler returned a {kind.__name__}, whose body has not run; run it, and return when it has"
     if hasattr(kind, "__await__") or issubclass(kind, _futures()):
@@ -62,6 +62,6 @@ def _unfinished(result: Any) -> str | None:
 
 
 def _futures() -> tuple[type, ...]:
-    """The futures of concurrent.futures: nobody has one who has not imported it."""
+    """Return the future type of concurrent.futures, if that is imported."""
     module = sys.modules.get("concurrent.futures")
     return () if module is None else (module.Future,)

@@ -1,7 +1,7 @@
-"""Where handlers run: plain ones on threads, async ones on one event loop. `gather` hands out what has come of them.
+"""Runs handlers: plain ones on threads, async ones on one event loop. `gather` returns their results.
 
-Each event that is submitted comes back through `gather`, whatever its handler does to the thread, the task or the event
-loop that it runs on. A handler can be killed with its process but not stopped from within.
+Each submitted event comes back through `gather`, even if its handler ends its thread, cancels its task or stops the
+event loop. A running handler cannot be stopped, except with its process.
 """
 
 import queue
@@ -25,10 +25,10 @@ Job = tuple[Claimed, Handler]
 
 
 class Pool:
-    """Up to `concurrency` plain handlers at once, and as many async ones.
+    """Runs up to `concurrency` plain handlers at once, and as many async ones.
 
     Raises:
-        UsageError: so many threads cannot be started here.
+        UsageError: that many threads cannot be started.
     """
 
     def __init__(self, concurrency: int, clock: Callable[[], int], masker: Masker) -> None:
@@ -52,7 +52,7 @@ class Pool:
             ) from error
 
     def submit(self, claimed: Claimed, handler: Handler) -> None:
-        """Start an attempt; its result comes through `gather`."""
+        """Start an attempt; `gather` returns its result."""
         if not handler.is_async:
             self._jobs.put((claimed, handler))
             return
@@ -61,9 +61,9 @@ class Pool:
         self._async.submit((claimed, handler))
 
     def gather(self, wanted: int, timeout_s: float) -> list[Tried | Claimed]:
-        """What has come of the handlers: once there are `wanted` results, or what there is when the time is up.
+        """Return `wanted` results as soon as there are so many, or the results so far after `timeout_s` seconds.
 
-        The waiting thread is woken once, not for each result: a change of threads costs more than a quick handler.
+        The caller is woken once, not for each result: a thread switch costs more than a quick handler.
         """
         self._enough.clear()
         self._wanted = wanted
@@ -72,7 +72,7 @@ class Pool:
         return [self._results.popleft() for _ in range(min(wanted, len(self._results)))]
 
     def recall(self) -> list[Claimed]:
-        """Take back what has not begun."""
+        """Return the events whose attempts have not begun, and do not start them."""
         recalled: list[Claimed] = []
         with suppress(queue.Empty):
             while (job := self._jobs.get_nowait()) is not None:
@@ -80,9 +80,9 @@ class Pool:
         return recalled + ([] if self._async is None else self._async.recall())
 
     def stop(self) -> None:
-        """Start nothing more: what has not begun comes back through `gather` as it was claimed.
+        """Start no further attempt: events whose attempts have not begun come back through `gather` as claimed.
 
-        Each thread ends once it has nothing in hand, the event loop's too, whether or not anyone waits for it.
+        Each thread, also that of the event loop, ends when it runs nothing, whether or not `join` is called.
         """
         if not self._stopping:
             self._stopping = True
@@ -92,7 +92,7 @@ class Pool:
                 self._async.stop()
 
     def join(self) -> None:
-        """Wait until the threads have ended, after `stop`."""
+        """Wait until the threads have ended; call `stop` first."""
         for thread in self._threads:
             thread.join()
         if self._async is not None:
@@ -111,7 +111,7 @@ class Pool:
                 continue
             try:
                 result = self._attempt(claimed, handler)
-            except BaseException as broken:  # noqa: BLE001 - of ours, or put into this thread from outside
+            except BaseException as broken:  # noqa: BLE001 - our own error, or one raised in this thread from outside
                 result = failed(claimed, handler, broken)
             self._put(result)
 
@@ -119,13 +119,13 @@ class Pool:
         attempt = Attempt(claimed, handler, self._clock, self._masker)
         try:
             check_has_run(handler.function(claimed.event))
-        except BaseException as raised:  # noqa: BLE001 - even SystemExit in a handler is that event's failure
+        except BaseException as raised:  # noqa: BLE001 - even a handler's SystemExit is a failure of its event
             return attempt.ended(from_handler(raised))
         return attempt.ended(None)
 
 
 class _AsyncPool:
-    """Async handlers on an event loop with a thread of its own; it goes on when one of them stops or cancels it."""
+    """Runs async handlers on an event loop in its own thread; it continues if a handler stops or cancels it."""
 
     def __init__(
         self, concurrency: int, clock: Callable[[], int], masker: Masker, put: Callable[[Tried | Claimed], None]
@@ -147,7 +147,7 @@ class _AsyncPool:
         self._soon(self._start_more)
 
     def recall(self) -> list[Claimed]:
-        """Take back what has not begun."""
+        """Return the events whose attempts have not begun, and do not start them."""
         recalled = []
         with suppress(IndexError):
             while True:
@@ -155,7 +155,7 @@ class _AsyncPool:
         return recalled
 
     def stop(self) -> None:
-        """Start nothing more; the thread ends once nothing runs."""
+        """Start no further attempt; the thread ends when nothing runs."""
         self._stopping = True
         self._soon(self._start_more)
         self._soon(self._no_more.set)
@@ -167,13 +167,13 @@ class _AsyncPool:
     def _soon(self, call: Callable[[], None]) -> None:
         try:
             self._loop.call_soon_threadsafe(call)
-        except RuntimeError:  # the loop is closed: its thread has ended, or is about to
+        except RuntimeError:  # the loop is closed: its thread has ended or is about to
             self._give_up(RuntimeError("the event loop was closed by a handler"))
 
     def _run(self) -> None:
         import asyncio
 
-        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:  # it also ends what handlers have left running
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:  # it also ends tasks that handlers left running
             while not self._loop.is_closed():
                 try:
                     runner.run(self._until_stopped())
@@ -215,13 +215,13 @@ class _AsyncPool:
         job = self._running.pop(task)
         try:
             result = task.result()
-        except BaseException as broken:  # noqa: BLE001 - cancelled before it began, or something of ours
+        except BaseException as broken:  # noqa: BLE001 - cancelled before it began, or our own error
             result = failed(*job, broken)
         self._put(result)
         self._start_more()
 
     def _give_up(self, error: BaseException) -> None:
-        """Hand over what is left, where no loop will run it."""
+        """Return what no loop will run: running attempts as failed, the others as claimed."""
         while self._running:
             self._put(failed(*self._running.popitem()[1], error))
         for claimed in self.recall():

@@ -1,4 +1,4 @@
-"""A program's output: passed on byte by byte as it comes, its end kept."""
+"""Forwards a program's output byte by byte as it comes, and keeps its end."""
 
 import os
 import select
@@ -10,27 +10,27 @@ from contextlib import suppress
 
 from failaware.capture.exit_status import TAIL
 
-_CHUNK = 65_536  # bytes passed on at once
-_LINGER_S = 2.0  # for output of what a program leaves running behind it
-_LOOK_S = 0.05
+_CHUNK = 65_536  # bytes per read
+PIPE_DRAIN_S = 2.0  # how long to read the output of processes that the program left running
+_POLL_S = 0.05
 
 
 class Pump(threading.Thread):
-    """Passes one stream on, and keeps its end.
+    """Forwards one stream and keeps its end.
 
-    One thread a stream: a slow reader of one of them does not hold up the other, nor the time limit.
+    Each stream has its own thread: a slow reader of one of them delays neither the other nor the time limit.
     """
 
-    def __init__(self, target: int, say: Callable[[str], None]) -> None:
-        """Pass what is written to `sink` on to the descriptor `target`.
+    def __init__(self, target: int, warn: Callable[[str], None]) -> None:
+        """Forward what is written to `sink` to the descriptor `target`.
 
         Raises:
-            OSError, RuntimeError: there is no descriptor, or no thread, left.
+            OSError, RuntimeError: no descriptor or no thread is available.
         """
         super().__init__(daemon=True)
         self.tail = bytearray()
-        self.waits = False  # for the program, not for our own reader
-        self._target, self._say = target, say
+        self.waits = False  # whether it waits for the program, not for the reader of `target`
+        self._target, self._warn = target, warn
         self._source, self.sink = os.pipe()
         self._sink_open = True
         try:
@@ -41,14 +41,14 @@ class Pump(threading.Thread):
             raise
 
     def close_sink(self) -> None:
-        """Close our own copy of the end that the program writes to: once it is started, or cannot be."""
+        """Close our copy of the end that the program writes to, after it was started or could not be."""
         if self._sink_open:
             self._sink_open = False
             os.close(self.sink)
 
     def run(self) -> None:
-        """Until the last writer has closed it, or our reader has enough."""
-        passing = True
+        """Forward until the last writer closes the pipe, or the reader of `target` closes its end."""
+        forwarding = True
         try:
             while True:
                 self.waits = True
@@ -57,58 +57,58 @@ class Pump(threading.Thread):
                 if not chunk:
                     return
                 self.tail = (self.tail + chunk)[-TAIL:]
-                passing = passing and self._pass_on(chunk)
+                forwarding = forwarding and self._forward(chunk)
         except BrokenPipeError:
-            return  # our reader has enough, and the program is to know: it gets SIGPIPE
+            return  # the reader closed its end: the program gets SIGPIPE
         finally:
             os.close(self._source)
 
-    def _pass_on(self, chunk: bytes) -> bool:
-        """Whether to go on: on a full disk the program runs on, as its output does not decide about it."""
+    def _forward(self, chunk: bytes) -> bool:
+        """Forward a chunk; return whether to continue. On a full disk the program runs on without its output."""
         try:
             while chunk:
                 try:
                     chunk = chunk[os.write(self._target, chunk) :]
-                except BlockingIOError:  # somebody made it non-blocking: the program's pipe is not
+                except BlockingIOError:  # the descriptor is non-blocking, which the program's pipe is not
                     select.select([], [self._target], [])
         except BrokenPipeError:
             raise
         except OSError as error:
-            self._say(f"the program's output cannot be passed on: {error.strerror}")
+            self._warn(f"the program's output cannot be forwarded: {error.strerror}")
             return False
         return True
 
 
 class Reserve:
-    """Descriptors that are kept for a program's pipes, so that the store gets no more than what is left."""
+    """Reserves descriptors for a program's pipes, before the store opens its files."""
 
-    _PIPES = 6  # one for each stream, and the one on which a program's start is reported
+    _DESCRIPTORS = 6  # two pipes for the streams, and the one on which subprocess reports the start
 
     def __init__(self) -> None:
         self._held: list[int] = []
-        with suppress(OSError):  # there are fewer
-            for _ in range(self._PIPES):
+        with suppress(OSError):  # fewer are available
+            for _ in range(self._DESCRIPTORS):
                 self._held.append(os.open(os.devnull, os.O_RDONLY))
 
     def release(self) -> None:
-        """Give them to what is opened next."""
+        """Close them, for what is opened next."""
         while self._held:
             os.close(self._held.pop())
 
 
 def drain(pumps: Sequence[Pump]) -> None:
-    """Pass on what is still in the pipes.
+    """Forward what is still in the pipes, for at most 2 seconds after the last output.
 
-    What the program left running behind it may hold them open for ever: when nothing comes, it is not waited for.
+    Processes that the program left running may keep the pipes open forever.
     """
-    deadline = time.monotonic() + _LINGER_S
+    deadline = time.monotonic() + PIPE_DRAIN_S
     for pump in pumps:
         while pump.is_alive() and not (pump.waits and time.monotonic() > deadline):
-            pump.join(_LOOK_S)
+            pump.join(_POLL_S)
 
 
 def share_one_file(first: int, second: int) -> bool:
-    """Whether both descriptors write to one file, as after `> log 2>&1`; in /dev/null no order can be lost."""
+    """Whether both descriptors write to one file, as after `> log 2>&1`; not for /dev/null, which has no order."""
     try:
         one, other = os.fstat(first), os.fstat(second)
         null = os.stat(os.devnull)

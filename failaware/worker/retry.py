@@ -1,4 +1,4 @@
-"""When to try again, or why not: a pure reckoning, whose words are kept with the attempt."""
+"""Retry policies: whether and when to retry, with a reason that is kept with the attempt. Pure."""
 
 import hashlib
 import math
@@ -9,7 +9,7 @@ from failaware.capture.guarded import is_a
 from failaware.errors import Permanent, RetryAfter
 from failaware.worker.checks import real, whole
 
-_LONGEST_S = 100 * 365 * 86_400.0  # a wait is a century at most: more would not fit into a store
+_LONGEST_S = 100 * 365 * 86_400.0  # longest retry delay, a century: more would not fit into a store
 _MOST_ATTEMPTS, _MOST_JITTER, _FINITE = 1_000_000_000, 1_000.0, 1e300
 _POWERS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -18,17 +18,17 @@ _POWERS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 class Retry:
     """A retry policy. All times are in seconds.
 
-    After the n-th failed attempt the wait is
+    The delay after the n-th failed attempt is
 
         delay(n) = min(cap, base · factor^(n−1)) · (1 + jitter · h)
 
-    with h in [0, 1) a hash of (event, n): never earlier than asked, spread at the cap too, and the same when computed
-    again. With the defaults: 5, 10, 20, 40 s, each up to 10 % later; after the fifth failure the event is DEAD.
-    `RetryAfter` can only make a wait longer, `Permanent` ends the tries at once.
+    with h in [0, 1) a hash of (event, n): jitter only lengthens the delay, also at the cap, and is the same when it is
+    computed again. With the defaults: 5, 10, 20, 40 s, each up to 10 % longer; after the fifth failure the event is
+    DEAD. `RetryAfter` can only lengthen a delay; after `Permanent` there is no retry.
 
     Raises:
         UsageError: max_attempts is not a whole number from 1 to 1,000,000,000, factor is below 1, jitter is not from 0
-            to 1,000, or base or cap is negative; or one of them is no finite number.
+            to 1,000, or base or cap is negative; or one of them is not a finite number.
     """
 
     max_attempts: int = 5
@@ -38,7 +38,7 @@ class Retry:
     jitter: float = 0.1
 
     def __post_init__(self) -> None:
-        """Check the numbers; they are kept as int and float, whatever types they came as."""
+        """Check the numbers, and convert them to int and float."""
         numbers = {
             "max_attempts": whole("max_attempts", self.max_attempts, least=1, most=_MOST_ATTEMPTS),
             "base": real("base", self.base, least=0, most=_FINITE),
@@ -50,11 +50,11 @@ class Retry:
             object.__setattr__(self, name, number)
 
     def delay(self, event_id: int, n: int) -> float:
-        """The wait after the n-th failed attempt, in seconds."""
+        """Return the delay after the n-th failed attempt, in seconds."""
         return min(self.cap, self.uncapped(n)) * (1 + self.jitter * _spread(event_id, n))
 
     def uncapped(self, n: int) -> float:
-        """Base · factor^(n−1), in seconds."""
+        """Return base · factor^(n−1), in seconds."""
         try:
             return self.base * self.factor ** (n - 1)
         except OverflowError:
@@ -63,20 +63,20 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What was decided after a failed attempt: try again at `retry_at` (µs), or never; and the reckoning."""
+    """The decision after a failed attempt: retry at `retry_at` (µs), or never if it is None; and the reason."""
 
     retry_at: int | None
     because: str
 
 
 def decide(policy: Retry, *, event_id: int, tries: int, failed_at: int, error: BaseException | None = None) -> Outcome:
-    """Decide what follows the `tries`-th failure (counted since the event was recorded or last requeued)."""
+    """Decide what follows the `tries`-th failure, counted since the event was recorded or last requeued."""
     if is_a(error, Permanent):
         return Outcome(None, "Permanent: the handler says that trying again cannot help")
     if tries >= policy.max_attempts:
         return Outcome(None, f"{tries} of {policy.max_attempts} attempts used")
     delay = policy.delay(event_id, tries)
-    because = f"attempt {tries} of {policy.max_attempts}: {_reckoning(policy, event_id, tries)}"
+    because = f"attempt {tries} of {policy.max_attempts}: {_formula(policy, event_id, tries)}"
     asked_for = _asked_for(error, failed_at)
     if asked_for > delay:
         delay = asked_for
@@ -85,9 +85,9 @@ def decide(policy: Retry, *, event_id: int, tries: int, failed_at: int, error: B
 
 
 def _asked_for(error: BaseException | None, failed_at: int) -> float:
-    """The seconds after `failed_at` (µs) that a RetryAfter asks for; 0.0 where nothing usable is asked for.
+    """Return the delay in seconds after `failed_at` (µs) that a RetryAfter asks for; 0.0 if it has none.
 
-    A subclass may have left out `super().__init__`, or have put anything into the attributes.
+    A subclass may not call `super().__init__`, and may set the attributes to anything.
     """
     if not is_a(error, RetryAfter):
         return 0.0
@@ -95,27 +95,27 @@ def _asked_for(error: BaseException | None, failed_at: int) -> float:
         until, seconds = error.until, error.seconds  # type: ignore[union-attr]
         asked_for = seconds if until is None else until - failed_at / 1_000_000
         return 0.0 if asked_for is None or not math.isfinite(asked_for) else float(asked_for)
-    except Exception:  # noqa: BLE001 - the policy's own delay holds then
+    except Exception:  # noqa: BLE001 - the policy's own delay applies
         return 0.0
 
 
-def _reckoning(policy: Retry, event_id: int, n: int) -> str:
+def _formula(policy: Retry, event_id: int, n: int) -> str:
     if policy.delay(event_id, n) == 0:
         return "at once"
     if policy.uncapped(n) > policy.cap:
-        wait = f"the cap of {_seconds(policy.cap)}"
+        delay = f"the cap of {_seconds(policy.cap)}"
     else:
         power = f" · {policy.factor:g}{str(n - 1).translate(_POWERS)}" if n > 1 else ""
-        wait = f"{_seconds(policy.base)}{power}"
-    return f"{wait} + {policy.jitter * _spread(event_id, n):.0%} jitter"
+        delay = f"{_seconds(policy.base)}{power}"
+    return f"{delay} + {policy.jitter * _spread(event_id, n):.0%} jitter"
 
 
 def _seconds(seconds: float) -> str:
     return f"{seconds:g} s"
 
 
-@lru_cache(maxsize=128)  # one reckoning asks for it three times
+@lru_cache(maxsize=128)  # one decision calls it three times
 def _spread(event_id: int, n: int) -> float:
-    """A number in [0, 1) that looks random and is the same on every machine."""
+    """Return a pseudorandom number in [0, 1) that is the same on every machine."""
     digest = hashlib.sha256(f"{event_id}:{n}".encode()).digest()
     return int.from_bytes(digest[:6], "big") / 2**48

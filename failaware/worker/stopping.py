@@ -1,4 +1,4 @@
-"""How signals end a worker: gracefully at first, and in any case soon after SIGTERM."""
+"""Stops a worker on signals: gracefully at first, and in any case soon after SIGTERM."""
 
 import os
 import signal
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-_LEEWAY_S = 2.0  # after the time that handlers have, for what is left to be recorded
+_LEEWAY_S = 2.0  # time to record the last attempts, after that of the handlers
 
 
 class Stop:
@@ -20,11 +20,11 @@ class Stop:
         self._deadline: float | None = None
 
     def set(self) -> None:
-        """Stop as soon as nothing runs."""
+        """Stop when the running attempts have ended."""
         self._event.set()
 
     def set_within(self, seconds: float) -> None:
-        """Stop, and leave what still runs then."""
+        """Stop within this time; attempts that still run then are abandoned."""
         if self._deadline is None:
             self._deadline = time.monotonic() + seconds
         self._event.set()
@@ -35,21 +35,21 @@ class Stop:
 
     @property
     def is_overdue(self) -> bool:
-        """Whether it is to leave what still runs."""
+        """Whether attempts that still run are to be abandoned."""
         return self._deadline is not None and time.monotonic() >= self._deadline
 
     def clear(self) -> None:
-        """Forget it, for the next run."""
+        """Reset, for the next run."""
         self._deadline = None
         self._event.clear()
 
 
 @contextmanager
 def stopped_by_signals(stop: Stop, grace_s: float) -> Iterator[None]:
-    """Within it, in the main thread, the first SIGINT or SIGTERM stops gracefully; a second does what it did before.
+    """Stop gracefully on the first SIGINT or SIGTERM within the block; a second one has its former effect.
 
-    After SIGTERM, handlers have `grace_s`. A process that has not left by a little later, since its main thread is held
-    up in a handler's transaction or waits for the store, ends itself, with the exit status of one that SIGTERM ended.
+    Only in the main thread. After SIGTERM, handlers have `grace_s` seconds. If the block has not ended 2 seconds later,
+    since the main thread is in a handler's transaction or waits for the store, the process ends with status 143.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -58,7 +58,7 @@ def stopped_by_signals(stop: Stop, grace_s: float) -> Iterator[None]:
 
     def restore() -> None:
         for number, action in before.items():
-            if action is not None:  # None: not set by Python, which cannot set it again
+            if action is not None:  # None: it was not set by Python, which cannot restore it
                 signal.signal(number, action)
 
     def on_signal(number: int, _frame: FrameType | None) -> None:
@@ -79,28 +79,29 @@ def stopped_by_signals(stop: Stop, grace_s: float) -> Iterator[None]:
 
 @contextmanager
 def _last_resort(limit_s: float) -> Iterator[None]:
-    """Within it, the process ends so long after a SIGTERM at the latest.
+    """End the process `limit_s` seconds after a SIGTERM, unless the block ends before.
 
-    Python's own signal handlers wait until the main thread is back in Python code; what is told through the wake-up
-    descriptor is not held up.
+    Python runs signal handlers only while the main thread runs Python code; the wake-up descriptor needs no such wait.
     """
-    told, tells = socket.socketpair()
-    tells.setblocking(False)
+    receiver, sender = socket.socketpair()
+    sender.setblocking(False)
     over = threading.Event()
-    before = signal.set_wakeup_fd(tells.fileno(), warn_on_full_buffer=False)
-    thread = threading.Thread(target=_watch, args=(told, over, limit_s), daemon=True, name="failaware-stop")
+    before = signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
+    thread = threading.Thread(target=_watch, args=(receiver, over, limit_s), daemon=True, name="failaware-stop")
     thread.start()
     try:
         yield
     finally:
         signal.set_wakeup_fd(before)
         over.set()
-        tells.close()
+        sender.close()
         thread.join()
-        told.close()
+        receiver.close()
 
 
-def _watch(told: socket.socket, over: threading.Event, limit_s: float, end: Callable[[int], None] = os._exit) -> None:
-    while numbers := told.recv(64):
+def _watch(
+    receiver: socket.socket, over: threading.Event, limit_s: float, end: Callable[[int], None] = os._exit
+) -> None:
+    while numbers := receiver.recv(64):
         if signal.SIGTERM in numbers and not over.wait(limit_s):
             end(128 + signal.SIGTERM)

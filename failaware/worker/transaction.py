@@ -1,4 +1,4 @@
-"""What a transactional handler gets beside its event: the store's open transaction, and nothing else of the store."""
+"""The store's open transaction, as passed to a transactional handler."""
 
 import re
 from collections.abc import Iterator
@@ -44,7 +44,7 @@ class Transaction:
     """
 
     def __init__(self, db: Writer) -> None:
-        """A worker makes it."""
+        """Created by a worker."""
         self._db = db
 
     def execute(self, sql: str, parameters: Parameters = ()) -> int:

@@ -1,6 +1,6 @@
-"""The worker: claims due events under a lease, runs their handlers, appends what happened.
+"""The worker: claims due events under a lease, runs their handlers, appends the attempts.
 
-Handlers run on the pool's threads, outside any transaction; the thread that called `run` is the one that writes.
+Handlers run on the pool's threads, outside any transaction; the thread that called `run` writes to the store.
 """
 
 import time
@@ -26,27 +26,27 @@ from failaware.worker.stopping import Stop, stopped_by_signals
 from failaware.worker.transaction import Transaction
 from failaware.worker.unfinished import lost_attempt, stopped_attempt
 
-_LOOK_S = 0.1  # how often an idle worker looks whether it is to stop, or was not told of something
-_PAUSE_S, _PAUSES = 0.001, 50  # how it looks once it was told: the log is written to before its commit can be seen
+_POLL_S = 0.1  # how often an idle worker checks whether it has to stop, or missed a notification
+_PAUSE_S, _PAUSES = 0.001, 50  # polling after a notification: it comes before the commit is visible
 BATCH = 200
 """The default limit of a batch."""
 GRACE_S = 5.0
-"""How long handlers have after SIGTERM, by default."""
-_MOST, _LONGEST_S = 10_000, 1e9  # handlers at once, or events in a batch; a lease, a grace or a patience
-_LOOK_FOR_SEALS_US = 1_000_000  # how often an idle worker looks whether facts are to be sealed
+"""The default time of handlers after SIGTERM, in seconds."""
+_MOST, _LONGEST_S = 10_000, 1e9  # limits: of handlers at once and events in a batch; of lease, grace and patience
+_SEAL_CHECK_US = 1_000_000  # how often an idle worker checks whether facts have to be sealed
 
 
 class Worker:
-    """Applies due events through their handlers until it is stopped.
+    """Attempts due events with their handlers until it is stopped.
 
     Args:
-        store: where the events are; several workers, in any number of processes, may share one.
-        handlers: which function applies which events; types without a handler stay PENDING.
-        concurrency: how many plain handlers run at once (threads), and how many async ones (on one event loop).
-        batch: how many events are claimed, and how many results are committed, in one transaction, at most. Events are
-            claimed as handlers become free; more of them at once only while handlers are quick.
+        store: the store with the events; several workers, in any number of processes, may share one.
+        handlers: which function attempts which events; events of other types stay PENDING.
+        concurrency: how many plain handlers run at once (on threads), and how many async ones (on one event loop).
+        batch: the most events claimed, and the most attempts committed, in one transaction. Events are claimed as
+            handlers become free; more of them at once only while handlers are quick.
         lease: seconds after which a worker that no longer renews its leases counts as lost.
-        grace: seconds that handlers have to end after SIGTERM. What still runs then is left, as a failed attempt.
+        grace: seconds that handlers have to end after SIGTERM. Attempts that still run then are recorded as failed.
 
     Raises:
         UsageError: a number is out of range.
@@ -72,7 +72,7 @@ class Worker:
         self.name = _unique_name()
         self._name_is_used = False
         self.has_left_handlers = False
-        """Whether the last run was told to end while handlers ran that did not: their threads still run."""
+        """Whether the last run ended while handlers were still running, after SIGTERM: their threads still run."""
         self._session = store.session
         self._handlers = handlers
         self._stop = Stop()
@@ -82,22 +82,23 @@ class Worker:
         self._seal_at = 0
 
     def run(self, *, until_idle: bool = False, patience: float = 1.0, handle_signals: bool = True) -> None:
-        """Work until `stop` is called, or SIGINT or SIGTERM arrives; what runs then is finished and recorded first.
+        """Work until `stop` is called, or SIGINT or SIGTERM arrives; running attempts are finished and recorded first.
 
         After SIGTERM, handlers have `grace` seconds to finish.
 
         Args:
-            until_idle: also return once nothing is in hand and nothing falls due soon.
-            patience: how soon that is, in seconds; 0 returns as soon as nothing is due.
-            handle_signals: whether SIGINT and SIGTERM stop it, if this is the main thread; False leaves them to you.
+            until_idle: also return when nothing runs and nothing is due within `patience`.
+            patience: seconds; 0 returns as soon as nothing is due.
+            handle_signals: whether SIGINT and SIGTERM stop the worker, in the main thread; with False they are not
+                handled.
 
         Raises:
-            UsageError: patience is negative or no finite number, or so many handlers cannot run at once here.
-            StoreError: the store cannot be used any longer.
+            UsageError: patience is negative or not a finite number, or that many threads cannot be started.
+            StoreError: the store can no longer be used.
         """
         patience_s = real("patience", patience, least=0, most=_LONGEST_S)
         if self._name_is_used or not self.name.startswith(f"{this_process()}#"):  # the process may be a fork
-            self.name = _unique_name()  # of this run alone: what it releases and renews must be its own
+            self.name = _unique_name()  # for this run alone: it must release and renew only its own leases
         self._name_is_used = True
         self._dispatch.reset()
         self.has_left_handlers = False
@@ -107,37 +108,37 @@ class Worker:
             try:
                 while not self._stop.is_set():
                     self._start(self._turn_over(self._gather(pool)), pool)
-                    if not self._in_hand and not self._wait_for_work(watch, patience_s if until_idle else None):
+                    if not self._running and not self._wait_for_work(watch, patience_s if until_idle else None):
                         break
                 self._finish(pool)
             finally:
                 pool.stop()
-                self._stop.clear()  # not at the beginning: a stop may come before the thread that runs gets there
+                self._stop.clear()  # not at the start: `stop` may be called before `run` gets here
                 self._session.write(lambda db: claim.release(db, self.name))
             if not self.has_left_handlers:
                 pool.join()
 
     def stop(self) -> None:
-        """Finish what runs, record it, give back the rest, and return from `run`. From any thread.
+        """Make `run` finish and record the running attempts, release other claimed events, and return.
 
-        Where `run` has not begun yet, it returns as soon as it does.
+        May be called from any thread. If `run` has not begun yet, it returns immediately when it does.
         """
         self._stop.set()
 
     @property
-    def _in_hand(self) -> dict[int, Claimed]:
-        return self._dispatch.in_hand
+    def _running(self) -> dict[int, Claimed]:
+        return self._dispatch.running
 
     def _finish(self, pool: Pool) -> None:
-        """Record what still runs; what has not ended when the time is up is left, as a failed attempt."""
+        """Record the attempts that still run; those that do not end in time are recorded as failed."""
         pool.stop()
         self._dispatch.drop_waiting()
-        while self._in_hand and not self._stop.is_overdue:
+        while self._running and not self._stop.is_overdue:
             self._record(self._gather(pool))
-        if not self._in_hand:
+        if not self._running:
             return
         self._record(self._gather(pool, at_once=True))
-        now, why = self._session.clock(), f"SIGTERM came, and the handler had not ended {self._grace_s:g} s later"
+        now, why = self._session.clock(), f"SIGTERM arrived, and the handler had not ended {self._grace_s:g} s later"
         left = [
             stopped_attempt(
                 event_id,
@@ -148,15 +149,15 @@ class Worker:
                 now=now,
                 why=why,
             )
-            for event_id, claimed in self._in_hand.items()
+            for event_id, claimed in self._running.items()
         ]
         self._session.write(lambda db: append.attempts(db, left, self._session.policy))
         self.has_left_handlers = bool(left)
 
     def _gather(self, pool: Pool, *, at_once: bool = False) -> list[Tried]:
-        """What has come out of the handlers: up to a batch, waiting a moment for others to share its transaction."""
+        """Return results of handlers, at most a batch; wait shortly for more to share their transaction."""
         tried: list[Tried] = []
-        if not self._in_hand:
+        if not self._running:
             return tried
         until = time.monotonic() + FLUSH_S
         while True:
@@ -170,24 +171,24 @@ class Worker:
         return tried
 
     def _begin_waiting(self, pool: Pool) -> None:
-        """Note which attempts begin now, and begin them."""
+        """Write which attempts begin now, and begin them."""
         if started := self._dispatch.next_waiting():
             event_ids = [claimed.event.event_id for claimed in started]
             self._session.write(lambda db: claim.begin(db, event_ids, self.name))
             self._give_to_handlers(started, pool)
 
     def _ended(self, results: list[Tried | Claimed]) -> list[Tried]:
-        """Take note of what is no longer in hand; returns the attempts."""
+        """Remove events that no longer run; return their attempts."""
         tried = [result for result in results if isinstance(result, Tried)]
         for result in results:
-            claimed = result.claimed if isinstance(result, Tried) else result  # given back: the pool is stopping
+            claimed = result.claimed if isinstance(result, Tried) else result  # not begun: the pool is stopping
             self._dispatch.remove(claimed.event.event_id)
         self._dispatch.learn(tried)
         return tried
 
     def _slow_down(self, pool: Pool) -> None:
-        """Handlers that were quick are so no longer: note what runs, and give back what waits for them."""
-        if all(claimed.begun for claimed in self._in_hand.values()):
+        """If handlers are no longer quick, write which attempts run, and release the events queued for them."""
+        if all(claimed.begun for claimed in self._running.values()):
             return
         recalled = pool.recall()
         running = self._dispatch.slow_down(recalled)
@@ -200,7 +201,7 @@ class Worker:
         self._session.write(job)
 
     def _turn_over(self, tried: list[Tried]) -> list[Claimed]:
-        """Append what happened and claim what is next, in one transaction."""
+        """Append attempts and claim the next events, in one transaction."""
         now = self._session.clock()
         self._renew(now)
         if not tried and not self._is_due(now):
@@ -209,7 +210,7 @@ class Worker:
 
         def job(db: Writer) -> list[Claimed]:
             self._append(db, tried, facts)
-            self._record_lost(db, now)
+            self._record_expired_leases(db, now)
             return self._dispatch.claim(db, worker=self.name, now=now, until=now + self._lease_us)
 
         return self._session.write(job)
@@ -224,9 +225,9 @@ class Worker:
         return [to_fact(result, worker=self.name) for result in tried]
 
     def _append(self, db: Writer, tried: list[Tried], facts: list[NewAttempt]) -> None:
-        """Append the attempts with the waits that follow from what is on record by now.
+        """Append the attempts, each with the retry delay for its event's present number of attempts.
 
-        Since the claim an event may have been requeued, or have been given another attempt.
+        Since the claim, an event may have been requeued, or another attempt may have been recorded.
         """
         tries = claim.tries(db, [result.claimed.event.event_id for result in tried if result.error is not None])
         in_budget = [
@@ -248,23 +249,23 @@ class Worker:
             if not handler.transactional:
                 pool.submit(claimed, handler)
             elif self._stop.is_set():
-                self._dispatch.remove(claimed.event.event_id)  # not begun: given back with the leases
+                self._dispatch.remove(claimed.event.event_id)  # not begun: released with the leases
             else:
                 self._inline = True
                 self._renew(self._session.clock())
-                self._try_in_transaction(claimed, handler)
+                self._attempt_in_transaction(claimed, handler)
 
-    def _try_in_transaction(self, claimed: Claimed, handler: Handler) -> None:
-        """Exactly once: what the handler writes and the attempt that says so are committed together, or neither is.
+    def _attempt_in_transaction(self, claimed: Claimed, handler: Handler) -> None:
+        """Commit what the handler writes together with its attempt, exactly once, or neither.
 
-        Whatever goes wrong once the handler was called is a failed attempt, recorded in a transaction of its own: the
-        server found the handler's idle for too long, a statement of the handler ended it, or it cannot be committed.
+        An error after the handler was called is a failed attempt, recorded in its own transaction: the server ended the
+        idle transaction, a statement of the handler ended it, or it cannot be committed.
         """
         tried: list[Tried] = []
 
         def job(db: Writer) -> None:
-            tried.clear()  # of a run before this one, which a server that went away has undone
-            if claim.held(db, claimed.event.event_id, self.name):  # else we were taken for lost, and another has it
+            tried.clear()  # of an earlier run of this job, rolled back when the connection was lost
+            if claim.held(db, claimed.event.event_id, self.name):  # else our lease expired, and another worker has it
                 self._call_in_transaction(db, claimed, handler, tried)
                 self._append(db, tried, self._facts(tried))
 
@@ -277,16 +278,16 @@ class Worker:
                 tried[0] = failed(claimed, handler, error)
             try:
                 self._record(tried)
-            except Exception:  # noqa: BLE001 - the one that came first says what is wrong
-                raise error from None  # the store cannot be used at all
+            except Exception:  # noqa: BLE001 - the store cannot be used at all: the first error says why
+                raise error from None
         self._dispatch.learn(tried)
         self._dispatch.remove(claimed.event.event_id)
 
     def _call_in_transaction(self, db: Writer, claimed: Claimed, handler: Handler, tried: list[Tried]) -> None:
-        """Call the handler, and put what came of it into `tried`.
+        """Call the handler, and add its result to `tried`.
 
         Raises:
-            TransactionEnded: the transaction has ended meanwhile, so that nothing more must be written in it.
+            TransactionEnded: the transaction was ended meanwhile; nothing more must be written in it.
         """
         attempt = Attempt(claimed, handler, self._session.clock, self._session.recorder.masker)
         error: BaseException | None = None
@@ -294,7 +295,7 @@ class Worker:
             with db.savepoint():
                 try:
                     check_has_run(handler.function(claimed.event, Transaction(db)))
-                except BaseException as raised:  # even SystemExit in a handler is that event's failure
+                except BaseException as raised:  # even a handler's SystemExit is a failure of its event
                     error = from_handler(raised)
                     tried.append(attempt.ended(error))
                     raise
@@ -302,14 +303,14 @@ class Worker:
             if error is None:
                 tried.append(attempt.ended(ended))
             raise
-        except BaseException as raised:  # noqa: BLE001 - to keep what it wrote, or to take it back, may go wrong, too
+        except BaseException as raised:  # noqa: BLE001 - releasing the savepoint, or rolling back to it, may fail too
             if error is None:
                 tried.append(attempt.ended(from_handler(raised)))
         else:
             tried.append(attempt.ended(None))
 
-    def _record_lost(self, db: Writer, now: int) -> None:
-        """Record the death of workers whose leases ran out, as attempts that count."""
+    def _record_expired_leases(self, db: Writer, now: int) -> None:
+        """Record a failed attempt for each expired lease of a lost worker."""
         attempts = [
             lost_attempt(lease, self._dispatch.handler(lease.event_type).retry, now=now, lease_us=self._lease_us)
             for lease in claim.lost(db, self._handlers.handles, now)
@@ -317,19 +318,19 @@ class Worker:
         append.attempts(db, attempts, self._session.policy)
 
     def _renew(self, now: int) -> None:
-        """Keep the leases while handlers run."""
-        if self._in_hand and now >= self._renew_at:
+        """Renew the leases while handlers run."""
+        if self._running and now >= self._renew_at:
             self._session.write(lambda db: claim.renew(db, self.name, now + self._lease_us))
         if now >= self._renew_at or self._renew_at > now + self._lease_us:  # the clock may have gone backwards
             self._renew_at = now + self._lease_us // 3
 
     def _is_due(self, now: int) -> bool:
-        """Whether something is due that could begin."""
-        due = self._session.read(lambda db: claim.next_due(db, self._dispatch.has_room))
+        """Whether an event is due for which a handler is free."""
+        due = self._session.read(lambda db: claim.next_due(db, self._dispatch.can_claim))
         return due is not None and due <= now
 
     def _wait_for_work(self, watch: Watch, patience: float | None) -> bool:
-        """Sleep until something falls due or is recorded; False when that lies beyond the patience, if any."""
+        """Sleep until an event is due or recorded; return False if none is due within `patience` seconds."""
         self._seal()
         token = self._session.change_token()
         due = self._session.read(lambda db: claim.next_due(db, self._handlers.handles))
@@ -338,7 +339,7 @@ class Worker:
             return False
         pauses = 0
         while not self._stop.is_set():
-            wait = _LOOK_S if due is None else min(_LOOK_S, (due - self._session.clock()) / 1_000_000)
+            wait = _POLL_S if due is None else min(_POLL_S, (due - self._session.clock()) / 1_000_000)
             if wait <= 0:
                 return True
             if pauses:
@@ -352,13 +353,13 @@ class Worker:
         return True
 
     def _seal(self) -> None:
-        """Seal facts while there is nothing else to do."""
+        """Seal facts while idle."""
         now = self._session.clock()
-        if now >= self._seal_at or self._seal_at > now + _LOOK_FOR_SEALS_US:  # the clock may have gone backwards
-            self._seal_at = now + _LOOK_FOR_SEALS_US
+        if now >= self._seal_at or self._seal_at > now + _SEAL_CHECK_US:  # the clock may have gone backwards
+            self._seal_at = now + _SEAL_CHECK_US
             seal_what_is_due(self._session, now)
 
 
 def _unique_name() -> str:
-    """This run, as host:pid#random: in containers a host and a pid come again, after a restart and in each replica."""
+    """Return a name for a run, host:pid#random: in containers, host and pid are not unique."""
     return f"{this_process()}#{token_hex(4)}"

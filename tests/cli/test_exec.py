@@ -22,7 +22,7 @@ from failaware.facts import claim
 from failaware.ledger.verify import verify
 from failaware.worker.exec import Plan, execute
 from failaware.worker.retry import Retry
-from failaware.worker.subprocess_runner import Interrupts
+from failaware.worker.subprocess_runner import SignalForwarder
 from tests import processes
 from tests.conftest import assert_rebuild_changes_nothing, plain, plain_sqlite
 
@@ -244,7 +244,7 @@ def test_signals_are_passed_on_and_nothing_is_tried_after_one(path, name):
 )
 def test_what_the_terminal_gives_a_program_that_starts_is_not_passed_on(monkeypatch, name, when, times):
     monkeypatch.setattr("failaware.worker.subprocess_runner.in_foreground", lambda: True)
-    number, interrupts = getattr(signal, name), Interrupts()
+    number, interrupts = getattr(signal, name), SignalForwarder()
     program = (
         "import signal, sys\ncame = []\nfor number in (signal.SIGINT, signal.SIGTERM):\n"
         "    signal.signal(number, lambda *_: came.append(1))\n"
@@ -260,7 +260,7 @@ def test_what_the_terminal_gives_a_program_that_starts_is_not_passed_on(monkeypa
             assert process.stdout.readline() == b"ready\n"
             if when == "while it starts":
                 os.kill(os.getpid(), number)
-        with interrupts.passed_on_to(process):
+        with interrupts.forward_to(process):
             if when == "later":
                 os.kill(os.getpid(), number)
             assert process.communicate(timeout=LONG)[0] == f"{times}\n".encode()
@@ -415,7 +415,7 @@ def test_one_that_is_killed_leaves_a_truthful_record(path, finder):
     else:
         new, _ = Recorder(Masker()).event("other", None, now=later())
         assert (
-            execute(Plan(["true"], new, Retry()), lambda: Store.open(path, clock=later), clock=later, say=pytest.fail)
+            execute(Plan(["true"], new, Retry()), lambda: Store.open(path, clock=later), clock=later, warn=pytest.fail)
             == 0
         )
     found = event(path)
@@ -443,7 +443,7 @@ def test_leases_go_by_the_stores_clock_and_not_by_this_machines(path, tmp_path):
 
     new, _ = Recorder(Masker()).event("mine", None, now=ahead())
     plan = Plan([sys.executable, "-c", left, str(path), str(out)], new, Retry())
-    assert execute(plan, lambda: Store.open(path), clock=ahead, say=pytest.fail) == 0
+    assert execute(plan, lambda: Store.open(path), clock=ahead, warn=pytest.fail) == 0
     assert (event(path).sync_status, event(path).leased_by) == ("PENDING", "other:1#exec")
     assert 0 < int(out.read_text()) <= 60_000_000
 
@@ -462,7 +462,7 @@ def test_runs_with_one_key_are_attempts_at_one_event(path):
         ((), "there is no program to run"),
         (("--type", "t", "ls"), "'ls' is one word too many; put -- before the program"),
         (("--type", "", "--", "ls"), "event type must have 1 to 512"),
-        (("--max-attempts", "0", "--", "ls"), "max_attempts is 1 or more"),
+        (("--max-attempts", "0", "--", "ls"), "max_attempts must be 1 or more"),
         (("--timeout", "soon", "--", "ls"), "'soon' is not a duration"),
         (("--retry-on", "300", "--", "ls"), "not a list of exit statuses"),
     ],

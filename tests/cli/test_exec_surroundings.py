@@ -113,7 +113,7 @@ def test_a_reader_that_made_our_output_non_blocking_gets_all_of_it(path):
 def test_a_full_disk_does_not_end_the_program(path):
     done = status_of('exec "$@" >/dev/full', *line(path, *shell("echo x; echo y; exit 5")))
     assert done.returncode == 5
-    assert done.stderr == "failaware: the program's output cannot be passed on: No space left on device\n"
+    assert done.stderr == "failaware: the program's output cannot be forwarded: No space left on device\n"
 
 
 @pytest.mark.parametrize("files", range(6, 16, sized(3, 1)))

@@ -90,7 +90,7 @@ def following(path, *files, said=None):
     def run():
         try:
             with Store.open(path, synchronous="NORMAL") as store:
-                total.append(follow(store.session, [str(file) for file in files], stop=stop, say=said.append))
+                total.append(follow(store.session, [str(file) for file in files], stop=stop, warn=said.append))
         except Exception as error:
             failed.append(error)
 

@@ -61,7 +61,7 @@ def test_a_taken_pattern_and_an_async_transaction_are_refused():
     [
         ("", "nowhere_to_be_found:handlers", "no module"),
         ("import does_not_exist_at_all", "mine1", "needs the module"),
-        ("", "mine2", "no such name"),
+        ("", "mine2", "does not exist"),
         ("handlers = 7", "mine3", "a int"),
         ("from failaware import Handlers\nhandlers = Handlers()", "mine4", "no handler"),
         ("", ":handlers", "names no module"),

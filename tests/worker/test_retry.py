@@ -94,20 +94,20 @@ NO_NUMBERS = [math.nan, math.inf, -math.inf, "3", b"3", None, [], {}, True, -1, 
 
 @pytest.mark.parametrize("value", [*NO_NUMBERS, 0, 2.5, 10**10], ids=lambda value: str(value)[:20])
 def test_a_number_of_attempts_that_makes_no_sense_is_refused(value):
-    with pytest.raises(UsageError, match=r"max_attempts (must be a whole number|is 1 or more)"):
+    with pytest.raises(UsageError, match=r"max_attempts must be (a whole number|1 or more)"):
         Retry(max_attempts=value)
 
 
 @pytest.mark.parametrize("name", ["base", "factor", "cap", "jitter"])
 @pytest.mark.parametrize("value", NO_NUMBERS, ids=lambda value: str(value)[:20])
 def test_a_policy_that_makes_no_sense_is_refused(name, value):
-    with pytest.raises(UsageError, match=f"{name} (must be a number|is [01] or more)"):
+    with pytest.raises(UsageError, match=f"{name} must be (a number|[01] or more)"):
         Retry(**{name: value})
 
 
 @pytest.mark.parametrize("wrong", [{"factor": 0.5}, {"jitter": 1e308}, {"base": 1e301}])
 def test_a_number_out_of_range_is_refused(wrong):
-    with pytest.raises(UsageError, match=r"(must be a number from|is 1 or more)"):
+    with pytest.raises(UsageError, match=r"must be (a number from|1 or more)"):
         Retry(**wrong)
 
 
