@@ -1,4 +1,4 @@
-"""Makes the pictures of the inspector that the README shows, from sample data: `python -m docs.pictures`."""
+"""Makes the pictures of the inspector in the README and docs/, from sample data: `python -m docs.pictures`."""
 
 import asyncio
 import os
@@ -12,7 +12,7 @@ from tui.app import InspectorApp
 from tui.widgets.rows import Rows
 
 HERE = Path(__file__).parent / "pictures"
-_FONTS = re.compile(r"@font-face \{.*?\}", re.DOTALL)  # they would be fetched from elsewhere
+_FONTS = re.compile(r"@font-face \{.*?\}", re.DOTALL)  # web fonts would be downloaded
 _PICTURES = (
     ("overview", (140, 40), "textual-dark", ()),
     ("cluster", (80, 24), "textual-dark", ("enter",)),
@@ -24,7 +24,7 @@ _PICTURES = (
 
 
 async def take(name, size, theme, keys):
-    """One picture."""
+    """Write one picture."""
     app = InspectorApp("demo.db")
     async with app.run_test(size=size) as pilot:
         app.theme = theme
@@ -39,7 +39,7 @@ async def take(name, size, theme, keys):
 
 
 def main():
-    """All of them, of one store."""
+    """Write all pictures, from one store."""
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         seed("demo.db", events=2_000, seed=7)

@@ -11,16 +11,13 @@ import failaware
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "api.md"
 VERIFY = "failaware.ledger.verify.verify"
-HANDED_OUT = ("failaware.read.patterns.Patterns", "failaware.read.as_of.AsOfInspector")
+RETURNED_BY_INSPECTOR = ("failaware.read.patterns.Patterns", "failaware.read.as_of.AsOfInspector")
 INTEGRATIONS = (
     "failaware.integrations.logging.FailureHandler",
     "failaware.integrations.sentry.Transport",
     "failaware.integrations.celery.TaskRecorder",
     "failaware.integrations.rq.Recorded",
 )
-OURS_ALONE = "for the rooms of failaware"
-"""Says a docstring of what is public among our own modules only."""
-
 _MODULES_OF_VALUES = (
     "model.facts",
     "model.answers",
@@ -31,74 +28,74 @@ _MODULES_OF_VALUES = (
     "ledger.erase",
     "ledger.verify",
 )
-_CHAPTERS = {  # which begin with this entry
+_CHAPTERS = {  # by their first entry
     "failaware.Event": "The package",
-    HANDED_OUT[0]: "What the inspector hands out",
+    RETURNED_BY_INSPECTOR[0]: "Objects returned by the inspector",
     INTEGRATIONS[0]: "Integrations",
     "failaware.errors.PayloadError": "More errors",
 }
 _HEAD = """# API reference
 
-Made from the docstrings by `python -m docs.reference`. What stands here follows
-[Semantic Versioning](https://semver.org/); whatever else can be imported may change in any version. Times are whole
-microseconds since 1970, UTC, where nothing else is said; the names of such values end in `_at`.
+Made from the docstrings by `python -m docs.reference`. The names on this page follow
+[Semantic Versioning](https://semver.org/); all other names may change in any version. Unless stated otherwise, times
+are whole microseconds since 1970, UTC; the names of such values end in `_at`.
 """
-_OPENED = {"Store", "Inspector", "Patterns", "AsOfInspector", "Transaction"}  # one does not make them by their names
-_CALLED_BY_OTHERS = {"emit", "capture_envelope"}  # the library that an integration is plugged into calls these
+_OPENED = {"Store", "Inspector", "Patterns", "AsOfInspector", "Transaction"}  # users do not call their constructors
+_CALLED_BY_OTHERS = {"emit", "capture_envelope"}  # only the observed library calls these
 _WORD = re.compile(r"[A-Za-z_]\w*")
 
 PACKAGE = griffe.load("failaware", search_paths=[ROOT])
 
 
 def find(path: str) -> griffe.Object:
-    """What a dotted path names, where it was defined."""
-    found = PACKAGE[path.removeprefix("failaware.")]
-    return found.final_target if isinstance(found, griffe.Alias) else found
+    """Return the object at a dotted path, where it is defined."""
+    thing = PACKAGE[path.removeprefix("failaware.")]
+    return thing.final_target if isinstance(thing, griffe.Alias) else thing
 
 
 def public() -> dict[str, griffe.Object]:
-    """What the reference is about, by where one imports it from."""
+    """Return the documented objects by their import paths."""
     names = {f"failaware.{name}": find(f"failaware.{name}") for name in failaware.__all__ if name != "__version__"}
     errors = {f"failaware.errors.{name}": thing for name, thing in find("failaware.errors").classes.items()}
     errors = {path: thing for path, thing in errors.items() if thing not in names.values()}
-    return names | {path: find(path) for path in (*HANDED_OUT, VERIFY, *INTEGRATIONS)} | errors
+    return names | {path: find(path) for path in (*RETURNED_BY_INSPECTOR, VERIFY, *INTEGRATIONS)} | errors
 
 
-def said(thing: griffe.Object) -> str:
-    """Its docstring."""
+def docstring(thing: griffe.Object) -> str:
+    """Return the docstring, or an empty text."""
     return thing.docstring.value if thing.docstring else ""
 
 
 def members(thing: griffe.Object) -> Iterator[griffe.Object]:
-    """The public methods, properties and documented attributes of a class, in the order in which they stand."""
+    """Yield the public methods, properties and documented attributes of a class in their order."""
     for name, member in thing.members.items():
-        ours = name.startswith(("_", "handle_")) or name in _CALLED_BY_OTHERS or OURS_ALONE in said(member)
-        if not ours and not member.is_alias and said(member):
+        internal = name.startswith(("_", "handle_")) or name in _CALLED_BY_OTHERS
+        if not internal and not member.is_alias and docstring(member):
             yield member
 
 
 def values() -> dict[str, griffe.Object]:
-    """The named tuples of ours that public methods answer with, and those within them, by name."""
-    homes = [find(f"failaware.{module}") for module in _MODULES_OF_VALUES]
+    """Return by name the named tuples that public methods return, and those inside them."""
+    modules = [find(f"failaware.{module}") for module in _MODULES_OF_VALUES]
     known = {
         name: member
-        for home in homes
-        for name, member in home.members.items()
+        for module in modules
+        for name, member in module.members.items()
         if not member.is_alias and _is_tuple(member)
     }
-    found: dict[str, griffe.Object] = {}
+    reached: dict[str, griffe.Object] = {}
     left = list(public().values())
     while left:
         for name in _named_by(left.pop()):
-            if name in known and name not in found and f"failaware.{name}" not in public():
-                found[name] = known[name]
+            if name in known and name not in reached and f"failaware.{name}" not in public():
+                reached[name] = known[name]
                 left.append(known[name])
-    return dict(sorted(found.items()))
+    return dict(sorted(reached.items()))
 
 
 def _named_by(thing: griffe.Object) -> set[str]:
-    """The words in the annotations of a class: of its fields, and of what its methods give back."""
-    hints = [one.annotation for one in thing.attributes.values() if not one.name.startswith("_")]
+    """Return the words in the annotations of a class: those of fields, parameters and return values."""
+    hints = [field.annotation for field in thing.attributes.values() if not field.name.startswith("_")]
     for function in [thing] if thing.is_function else members(thing):
         if function.is_function:
             hints += [function.returns, *(parameter.annotation for parameter in function.parameters)]
@@ -117,13 +114,13 @@ def _signature(function: griffe.Object) -> str:
         stars = {"variadic positional": "*", "variadic keyword": "**"}.get(kind, "")
         text = f"{stars}{parameter.name}" + (f": {parameter.annotation}" if parameter.annotation else "")
         parts.append(text + (f" = {parameter.default}" if parameter.default is not None and not stars else ""))
-    answer = str(function.returns or "None").strip("'\"")
-    given = ", ".join(parts).replace('"', "") if "'" in answer else ", ".join(parts)
+    returned = str(function.returns or "None").strip("'\"")
+    parameters = ", ".join(parts).replace('"', "") if "'" in returned else ", ".join(parts)
     name = function.parent.name if function.name == "__init__" else function.name
     asynchronous = "async " if "async" in function.labels else ""
     return (
-        f"```python\n{asynchronous}{name}({given})"
-        + ("" if function.name == "__init__" else f" -> {answer}")
+        f"```python\n{asynchronous}{name}({parameters})"
+        + ("" if function.name == "__init__" else f" -> {returned}")
         + "\n```\n"
     )
 
@@ -135,7 +132,7 @@ def _prose(thing: griffe.Object) -> Iterator[str]:
         if section.kind.value == "text":
             yield section.value + "\n"
             continue
-        title = {"parameters": "Takes", "raises": "Raises", "attributes": "Has"}.get(section.kind.value)
+        title = {"parameters": "Parameters", "raises": "Raises", "attributes": "Attributes"}.get(section.kind.value)
         assert title, (thing.path, section.kind)
         yield f"*{title}*\n"
         yield "".join(f"- `{_name(item)}`: {' '.join(item.description.split())}\n" for item in section.value)
@@ -175,10 +172,10 @@ def _entry(path: str, thing: griffe.Object) -> Iterator[str]:
             + ", ".join(f"`{value.name}`" for value in thing.attributes.values() if value.name.isupper())
             + "\n"
         )
-    made = thing.members.get("__init__")
-    if made is not None and name not in _OPENED:
-        yield _signature(made)
-        yield from _prose(made)
+    constructor = thing.members.get("__init__")
+    if constructor is not None and name not in _OPENED:
+        yield _signature(constructor)
+        yield from _prose(constructor)
     for member in members(thing):
         yield f"#### {name}.{member.name}\n"
         if member.is_function:
@@ -187,7 +184,7 @@ def _entry(path: str, thing: griffe.Object) -> Iterator[str]:
 
 
 def page() -> str:
-    """The whole page."""
+    """Return the whole page."""
     parts = [_HEAD]
     for path, thing in public().items():
         if path in _CHAPTERS:

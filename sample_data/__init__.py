@@ -1,7 +1,7 @@
-"""Five days of a working system that fails as real ones do: scenarios, and the handlers that meet them.
+"""Five days of a system with realistic failures: scenarios and their handlers.
 
-`seed` plays the days in simulated time, always the same for the same numbers; `live` goes on in real time. May touch:
-failaware's public names only, as any user of it.
+`seed` plays the days in simulated time, with the same result for the same arguments; `live` continues in real time.
+Uses only the public names of failaware.
 """
 
 from .live import live

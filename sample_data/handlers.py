@@ -8,22 +8,22 @@ from .scenarios import flapping, healthy, lost_worker, outage, poison, rate_limi
 
 
 def registry(*, hurry: float = 1.0) -> Handlers:
-    """All handlers; their waits are that many times shorter than they would be in earnest."""
+    """Return all handlers; their retry delays are divided by `hurry`."""
 
-    def sooner(retry: Retry) -> Retry:
+    def shortened(retry: Retry) -> Retry:
         return replace(retry, base=retry.base / hurry, cap=retry.cap / hurry)
 
-    made = Handlers()
-    made.on("payment.capture", retry=sooner(outage.RETRY))(outage.capture)
-    made.on("order.import", retry=sooner(poison.RETRY))(poison.import_order)
-    made.on("inventory.sync", retry=sooner(flapping.RETRY))(flapping.sync)
-    made.on("email.send", retry=sooner(rate_limit.RETRY))(rate_limit.send)
-    made.on("crm.*", retry=sooner(schema_change.RETRY))(schema_change.update)
-    made.on("report.render", retry=sooner(slow_leak.RETRY))(slow_leak.render)
-    made.on("video.transcode", retry=sooner(lost_worker.RETRY))(lost_worker.transcode)
+    registered = Handlers()
+    registered.on("payment.capture", retry=shortened(outage.RETRY))(outage.capture)
+    registered.on("order.import", retry=shortened(poison.RETRY))(poison.import_order)
+    registered.on("inventory.sync", retry=shortened(flapping.RETRY))(flapping.sync)
+    registered.on("email.send", retry=shortened(rate_limit.RETRY))(rate_limit.send)
+    registered.on("crm.*", retry=shortened(schema_change.RETRY))(schema_change.update)
+    registered.on("report.render", retry=shortened(slow_leak.RETRY))(slow_leak.render)
+    registered.on("video.transcode", retry=shortened(lost_worker.RETRY))(lost_worker.transcode)
     for scenario in healthy.SCENARIOS:
-        made.on(scenario.event_type, retry=sooner(healthy.RETRY))(healthy.succeed)
-    return made
+        registered.on(scenario.event_type, retry=shortened(healthy.RETRY))(healthy.succeed)
+    return registered
 
 
 handlers = registry()

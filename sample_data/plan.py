@@ -1,4 +1,4 @@
-"""Which events are detected when: each scenario's share of them, spread over the days."""
+"""Plans when each event is detected: every scenario has a share, spread over the days."""
 
 from dataclasses import replace
 from random import Random
@@ -27,17 +27,17 @@ SCENARIOS = (
     lost_worker.SCENARIO,
     *healthy.SCENARIOS,
 )
-"""All of them; their shares add up to 1."""
+"""All scenarios; their shares add up to 1."""
 
 LEAST_EVENTS = 100
-"""With fewer, the shares would mean nothing."""
+"""With fewer events the shares would be meaningless."""
 
-_WAITING, _JUST_NOW = 3, 20 * SECOND  # the last few come too late to be tried
-_LEAST = 4  # events of each scenario, however few there are in all
+_WAITING, _JUST_NOW = 3, 20 * SECOND  # the last few are too late to be attempted
+_LEAST = 4  # events of each scenario, at least
 
 
 def plan(events: int, seed: int, began: int, ends: int) -> list[Planned]:
-    """All events, in order of time; the last of those that may come at any time come too late to be tried."""
+    """Return all events, in order of time; the last ones without a fixed time are too late to be attempted."""
     rng = Random(seed)  # noqa: S311 - sample data, and the same every time
     counts = [max(_LEAST, round(events * scenario.share)) for scenario in SCENARIOS]
     counts[-1] += events - sum(counts)
@@ -57,7 +57,7 @@ def plan(events: int, seed: int, began: int, ends: int) -> list[Planned]:
 
 
 def one(rng: Random, number: int, at: int) -> Planned:
-    """One event of any scenario, for the live ones; its key is never that of a seeded one or of another run's."""
+    """Return one live event of a random scenario; its key differs from seeded keys and those of other runs."""
     scenario = rng.choices(SCENARIOS, [scenario.share for scenario in SCENARIOS])[0]
     return replace(_planned(scenario, rng, number, at), key=f"{scenario.event_type}:live:{at}")
 

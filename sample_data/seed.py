@@ -1,4 +1,4 @@
-"""Plays the planned days in simulated time: records, runs the handlers, retries, lets a worker die."""
+"""Plays the planned days in simulated time: records events, runs handlers, retries, lets a worker die."""
 
 import os
 import subprocess
@@ -17,12 +17,12 @@ from .world import DAY, SECOND, world
 
 _DAYS = 5
 _STEP = 60 * SECOND  # events and retries wait for the next full minute, so that many share a run
-_QUIET = 90 * SECOND  # the last events are recorded but not tried any more
+_QUIET = 90 * SECOND  # the last events are recorded but not attempted
 
 
 @dataclass(frozen=True, slots=True)
 class SeedReport:
-    """What the store holds afterwards."""
+    """Counts of the filled store."""
 
     events: int
     attempts: int
@@ -40,22 +40,22 @@ def seed(
     """Fill an empty store with five days that end now.
 
     Args:
-        path: the store; it is made when there is none.
-        events: how many; 100 or more.
-        seed: another number, another history.
-        now: when it ends (µs since the epoch).
-        progress: told how many events are recorded, of how many.
+        path: the store; created if it does not exist.
+        events: how many, at least 100.
+        seed: of the random numbers; each seed gives another history.
+        now: the end of the five days (µs since the epoch).
+        progress: called with the number of recorded events and the total.
 
     Raises:
         UsageError: the store holds events already, or `events` is too small.
     """
     if events < LEAST_EVENTS:
-        raise UsageError(f"events is {LEAST_EVENTS} or more, not {events}")
+        raise UsageError(f"events must be at least {LEAST_EVENTS}, not {events}")
     ends = time.time_ns() // 1_000 if now is None else now
     began = ends - _DAYS * DAY
     with Store.open(path, synchronous="NORMAL", clock=world.now) as store, Inspector.open(path, clock=world.now) as eye:
         if eye.health().total_events:
-            raise UsageError("the store holds events already; seed a new one, such as --db sample.db")
+            raise UsageError("the store already has events; seed a new one, such as --db sample.db")
         world.simulate(began, ends)
         try:
             _play(
@@ -66,7 +66,7 @@ def seed(
                 progress=progress or (lambda _done, _total: None),
             )
         finally:
-            world.go_live()  # whatever happens: the handlers of this process share the one world
+            world.go_live()  # also after an error: all handlers of this process share the world
         clusters = eye.clusters(limit=10_000)
         return SeedReport(
             events=eye.health().total_events,
@@ -96,14 +96,14 @@ def _play(
             continue
         if _deadly_is_due(eye):
             _let_a_worker_die(path, world.now())
-        worker.run(until_idle=True, patience=0, handle_signals=False)  # the next run would go on
+        worker.run(until_idle=True, patience=0, handle_signals=False)  # a signal ends seeding, not one run
     world.at(ends)
     _record(store, planned[done:])
     progress(len(planned), len(planned))
 
 
 def _next_moment(eye: Inspector, planned: Planned | None) -> int | None:
-    """The next full step at which something is detected or falls due."""
+    """Return the next full step at which an event is detected or due."""
     due = eye.health().next_due
     times = [planned.at] if planned else []
     if due is not None:
@@ -131,14 +131,14 @@ def _deadly_is_due(eye: Inspector) -> bool:
 
 
 def _let_a_worker_die(path: str, now: int) -> None:
-    """A process of its own takes up what is due of its type, one at a time, until the deadly one ends it."""
+    """Start a process that attempts the due events of the type one by one until the deadly one ends it."""
     program = (
         "import os, sys; from sample_data.scenarios import lost_worker as w; "
         "w.die_of_it(os.environ['FAILAWARE_DB'], int(sys.argv[1]))"
     )
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))}  # it finds what we found
-    env["FAILAWARE_DB"] = path  # a URL may hold a password, and arguments are anyone's to read
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))}  # the same modules
+    env["FAILAWARE_DB"] = path  # a URL may hold a password, and any user can read arguments
     command = [sys.executable, "-P", "-c", program, str(now)]
-    done = subprocess.run(command, env=env, check=False, timeout=60)  # noqa: S603 - ourselves
-    # 0: the last worker's lease had just run out; this one recorded that, and found nothing else due
-    assert done.returncode in {0, lost_worker.KILLED}, f"the deadly worker did not run: status {done.returncode}"
+    done = subprocess.run(command, env=env, check=False, timeout=60)  # noqa: S603 - our own program
+    # 0: the lease of the previous worker had just expired; this one recorded that, and nothing else was due
+    assert done.returncode in {0, lost_worker.KILLED}, f"the deadly worker did not run: exit status {done.returncode}"

@@ -6,7 +6,7 @@ from textwrap import dedent
 
 import pytest
 
-from docs.reference import PAGE, members, page, public, said, values
+from docs.reference import PAGE, docstring, members, page, public, values
 
 UNITS = {  # how a number's name ends, and what must then stand somewhere in its docstring or its class's
     r"(_at|since|until|before|now|\bat)$": r"µs|UTC|event_id",
@@ -32,15 +32,15 @@ def test_the_page_is_what_the_docstrings_say():
 
 @pytest.mark.parametrize("path", THINGS)
 def test_it_is_documented(path):
-    assert said(THINGS[path])
+    assert docstring(THINGS[path])
     for name, member in THINGS[path].members.items():
         if not name.startswith("_") and not member.is_alias and (member.is_function or "property" in member.labels):
-            assert said(member), member.path
+            assert docstring(member), member.path
 
 
 @pytest.mark.parametrize(("thing", "function"), [*functions()])
 def test_every_parameter_is_told_about_with_its_unit(thing, function):
-    text = f"{said(thing)}\n{said(function)}"
+    text = f"{docstring(thing)}\n{docstring(function)}"
     for parameter in function.parameters:
         if parameter.name in {"self", "cls"} or "variadic" in parameter.kind.value:
             continue
@@ -57,4 +57,4 @@ def test_every_parameter_is_told_about_with_its_unit(thing, function):
 def test_every_error_that_it_raises_itself_is_told_about(thing, function):
     for node in ast.walk(ast.parse(dedent(function.source))):
         if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and isinstance(node.exc.func, ast.Name):
-            assert re.search(rf"\b{node.exc.func.id}\b", f"{said(thing)}\n{said(function)}"), node.exc.func.id
+            assert re.search(rf"\b{node.exc.func.id}\b", f"{docstring(thing)}\n{docstring(function)}"), node.exc.func.id

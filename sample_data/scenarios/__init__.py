@@ -1,4 +1,4 @@
-"""How a working system fails: each module makes the events of one trouble, and has the handler that meets it."""
+"""Scenarios of failure: each module makes the events of one problem and has their handler."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,10 +19,10 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One trouble: its name, its part of all events, and what makes the payload of its n-th event.
+    """One problem: its name, its share of all events, and the function for the payload of its n-th event.
 
-    `certain` tells, of a history from the first to the second time (µs), when the events of some numbers are detected:
-    those without which the trouble would only show by luck, where events are few.
+    `certain` returns, for a history between two times (µs), fixed detection times of some event numbers: those that show
+    the problem even if there are few events.
     """
 
     name: str
@@ -34,6 +34,6 @@ class Scenario:
 
 
 def person(rng: Random) -> str:
-    """An e-mail address of nobody."""
+    """Return a made-up e-mail address."""
     names = ("ada", "grace", "linus", "barbara", "edsger", "margaret", "ken", "frances", "donald", "radia")
     return f"{rng.choice(names)}.{rng.randint(10, 9999)}@example.com"

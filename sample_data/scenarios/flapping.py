@@ -1,6 +1,6 @@
-"""A name server that flaps: lookups fail for some minutes, then work again. Retries heal almost all of it.
+"""A flapping name server: lookups fail for some minutes, then work again. Almost all events recover on retry.
 
-A stock server that had been out of sight takes a moment to come back, so that some errors change before they heal.
+A stock server that was unreachable takes a moment to start, so some errors change before the event recovers.
 """
 
 import errno
@@ -16,11 +16,11 @@ from . import Scenario
 RETRY = Retry(max_attempts=7, base=90, factor=2, cap=1800)
 _SLOT = HOUR // 6
 _FLAPS = 0.12
-_STARTING = 0.25  # of the tries that come after a failed one
+_STARTING = 0.25  # of the attempts after a failed one
 
 
 def payload(rng: Random, number: int) -> dict[str, Any]:
-    """A warehouse to be synced."""
+    """Return a warehouse to sync."""
     return {
         "warehouse": f"wh-{number % 7 + 1}",
         "changed": rng.randint(1, 400),

@@ -1,4 +1,4 @@
-"""What goes well: most of what a system does."""
+"""Events that succeed: most of them."""
 
 from random import Random
 from typing import Any
@@ -12,7 +12,7 @@ RETRY = Retry()
 
 
 def webhook(rng: Random, number: int) -> dict[str, Any]:
-    """A webhook to be delivered."""
+    """Return a webhook to deliver."""
     return {
         "delivery": f"{rng.getrandbits(64):016x}",
         "event": rng.choice(["order.paid", "order.sent"]),
@@ -21,17 +21,17 @@ def webhook(rng: Random, number: int) -> dict[str, Any]:
 
 
 def signup(rng: Random, number: int) -> dict[str, Any]:
-    """Somebody new."""
+    """Return a new user."""
     return {"user_id": 90_000 + number, "email": person(rng), "plan": rng.choice(["free", "team", "pro"])}
 
 
 def invoice(rng: Random, number: int) -> dict[str, Any]:
-    """An invoice to be made."""
+    """Return an invoice to create."""
     return {"invoice": f"2026-{number:05d}", "customer": rng.randint(100, 999), "total_cents": rng.randint(900, 99_000)}
 
 
 def succeed(event: Event) -> None:
-    """It works."""
+    """Succeed."""
     world.spend(5 + 80 * chance(event.event_id))
 
 

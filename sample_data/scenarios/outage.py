@@ -1,4 +1,4 @@
-"""A payment gateway that goes down every night from 02:00 to 03:30: comes back, and comes back again."""
+"""A payment gateway that is down every night from 02:00 to 03:30."""
 
 from random import Random
 from typing import Any
@@ -10,7 +10,7 @@ from . import Scenario
 
 RETRY = Retry(max_attempts=5, base=60, factor=2, cap=900)
 _DOWN = (2.0, 3.5)
-_NIGHTS = 3  # at least, that it is seen to come back
+_NIGHTS = 3  # at least, so that the outage recurs
 
 
 class GatewayTimeout(Exception):
@@ -18,7 +18,7 @@ class GatewayTimeout(Exception):
 
 
 def payload(rng: Random, number: int) -> dict[str, Any]:
-    """A payment."""
+    """Return a payment."""
     return {
         "payment_id": f"pay_{rng.getrandbits(40):010x}",
         "order_id": 70_000 + number,
@@ -27,7 +27,7 @@ def payload(rng: Random, number: int) -> dict[str, Any]:
 
 
 def nights(_began: int, ends: int) -> dict[int, int]:
-    """One payment in the middle of each of the last outages, early enough to use up its attempts."""
+    """Time one payment in each of the last outages, early enough to use up its attempts."""
     middle = int((_DOWN[0] + 0.4) * HOUR)
     last = (ends - middle - HOUR) // DAY * DAY + middle
     return {number: last - (number - 1) * DAY for number in range(1, _NIGHTS + 1)}

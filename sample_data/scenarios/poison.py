@@ -1,4 +1,4 @@
-"""A poison message: an order file that was cut off in transfer. Trying again cannot help."""
+"""A poison message: an order file that was truncated in transfer. Retrying cannot help."""
 
 import json
 from random import Random
@@ -14,7 +14,7 @@ _POISON = 3  # the number of the poisoned order
 
 
 def payload(rng: Random, number: int) -> dict[str, Any]:
-    """An order as the partner's text; one of them is cut off."""
+    """Return an order as the partner's text; one of them is truncated."""
     lines = [{"sku": f"SKU-{rng.randint(1000, 9999)}", "quantity": rng.randint(1, 9)} for _ in range(rng.randint(1, 4))]
     body = json.dumps({"order": 510_000 + number, "lines": lines})
     return {
@@ -25,7 +25,7 @@ def payload(rng: Random, number: int) -> dict[str, Any]:
 
 
 def second_day(began: int, _ends: int) -> dict[int, int]:
-    """The poisoned order comes early, so that it has been dead for days."""
+    """Time the poisoned order early, so it has been dead for days."""
     return {_POISON: began + DAY}
 
 

@@ -1,4 +1,4 @@
-"""A mail provider that says 429 and when to come back: RetryAfter, and it always heals."""
+"""A mail provider that answers 429 with a delay: RetryAfter, and every event recovers."""
 
 from random import Random
 from typing import Any, NoReturn
@@ -12,7 +12,7 @@ RETRY = Retry(max_attempts=6, base=20)
 
 
 def payload(rng: Random, number: int) -> dict[str, Any]:
-    """A mail."""
+    """Return a mail."""
     template = rng.choice(["welcome", "receipt", "reset", "newsletter"])
     return {"to": person(rng), "template": template, "message_id": f"m-{number:06d}"}
 

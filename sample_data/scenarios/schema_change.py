@@ -1,4 +1,4 @@
-"""A partner changes its schema: from then on one event type breaks, every time, and piles up dead."""
+"""A partner changes its schema: from then on one event type always fails, and dead events accumulate."""
 
 from random import Random
 from typing import Any
@@ -13,11 +13,11 @@ _CHANGED_AT = 0.7  # of the history: noon of its fourth day
 
 
 class ValidationError(ValueError):
-    """The other side refuses what we send."""
+    """The partner refuses the request."""
 
 
 def payload(rng: Random, number: int) -> dict[str, Any]:
-    """A contact to be updated; the new schema wants what half of the old contacts do not have."""
+    """Return a contact to update; the new schema requires a field that two thirds of the contacts lack."""
     contact = {"contact_id": 4_000 + number, "email": person(rng), "tags": rng.sample(["vip", "eu", "trial", "b2b"], 2)}
     if number % 3 == 0:
         contact["phone_e164"] = f"+4930{rng.randint(1_000_000, 9_999_999)}"
@@ -25,7 +25,7 @@ def payload(rng: Random, number: int) -> dict[str, Any]:
 
 
 def still_retrying(_began: int, ends: int) -> dict[int, int]:
-    """One contact that has failed once and one that has failed three times when the history ends: both wait."""
+    """Time two contacts to have failed once and three times at the end of the history, with a retry due later."""
     return {1: ends - 10 * MINUTE, 2: ends - 3 * HOUR}
 
 

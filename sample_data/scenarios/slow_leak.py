@@ -1,4 +1,4 @@
-"""A slow leak: reports take longer every day, until more and more of them time out."""
+"""A slow leak: reports take longer every day, and more and more of them time out."""
 
 from random import Random
 from typing import Any, NoReturn
@@ -13,12 +13,12 @@ _LIMIT_S = 30
 
 
 def payload(rng: Random, number: int) -> dict[str, Any]:
-    """A report."""
+    """Return a report."""
     return {"report": rng.choice(["sales", "stock", "churn"]), "rows": rng.randint(2_000, 90_000), "run": number}
 
 
 def render(event: Event) -> None:
-    """Render the report, within a limit of time."""
+    """Render the report within a time limit."""
     _within_limit(event)
 
 

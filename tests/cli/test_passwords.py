@@ -91,7 +91,7 @@ def test_commands_that_say_where_the_store_is(url, tmp_path, capfd, monkeypatch)
         main(["--db", url, *words])
         assert shown in said(capfd) or words[0] == "run"
     assert main(["--db", url, "seed", "--events", "100"]) == 2
-    assert "the store holds events already" in said(capfd)
+    assert "the store already has events" in said(capfd)
     for words in (
         ["clusters"],
         ["events", "--limit", "2"],
