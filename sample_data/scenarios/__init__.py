@@ -21,8 +21,8 @@ class Planned:
 class Scenario:
     """One problem: its name, its share of all events, and the function for the payload of its n-th event.
 
-    `certain` returns, for a history between two times (µs), fixed detection times of some event numbers: those that show
-    the problem even if there are few events.
+    `certain` returns, for a history between two times (µs), fixed detection times of some event numbers: those that
+    show the problem even if there are few events.
     """
 
     name: str
