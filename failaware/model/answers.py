@@ -66,11 +66,10 @@ class Health(NamedTuple):
     as dismissed only. `due_now` events could be tried at once, `in_hand` are under a lease. `oldest_unresolved`
     comes with its first failure since it was last SYNCED (of several, the event that was recorded first),
     `most_retried` with how often it was tried again after a failure. PENDING events that nobody has in hand are
-    `waiting` when they were never tried, and `requeued` when they were; both by type, most first. `attended` are the
+    `waiting` when they have never failed, and `requeued` when they have; both by type, most first. `attended` are the
     types of which a worker has events in hand: of the others there may be no handler. `last_fact_at` is the time of
     the newest of the last event, attempt and decision that were appended. `derivation` is current, or by an older or
-    newer failaware, `derived_by` its version; None: unknown.
-    `archived` events are no longer here: they were moved to archives.
+    newer failaware, `derived_by` its version; None: unknown. `archived` events were moved to archives.
     """
 
     total_events: int

@@ -67,7 +67,7 @@ def health(db: Reader, *, now: int) -> Health:
     """The state of the store at `now` (µs). In few queries: each is a journey where the store is far away."""
     with db.snapshot():
         counts = dict.fromkeys((*SyncStatus, "DISMISSED"), 0)
-        pending: tuple[Counter[str], Counter[str]] = Counter(), Counter()  # never tried, and requeued
+        pending: tuple[Counter[str], Counter[str]] = Counter(), Counter()  # never failed, and requeued
         for event_type, status, dismissed, failed, events in db.query(_COUNTS):
             counts["DISMISSED" if dismissed else status] += events
             if status == "PENDING" and not dismissed:

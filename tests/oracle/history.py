@@ -30,7 +30,7 @@ FACTS = (
 """What adds facts and nothing else: what is said of them then is what the past says."""
 
 ERASING = (*FACTS, "try_task", "try_task", "erase")
-EVERYTHING = (*ERASING, *["try_task"] * 3, "erase", "burst", "lease", "set_policy", "set_grouping")
+EVERYTHING = (*ERASING, *["try_task"] * 3, "erase", "flap", "burst", "lease", "set_policy", "set_grouping")
 
 seeds = st.integers(0, 2**32 - 1)
 """Of histories, for tests of properties: the number says which one it is."""
@@ -42,12 +42,15 @@ class History:
     """A store, and what happens to it: one of `moves` and then one of `waits` (seconds), again and again."""
 
     def __init__(self, path, random, *, moves=EVERYTHING, waits=WAITS_S):
-        # Some of the moves alone, which then meet more often, find more than all of them in each history.
-        self.moves = [move for move in moves if random.random() < 0.5] or moves
-        self.path, self.random, self.waits = path, random, waits
+        # Some of the moves, waits and errors alone, which then meet more often, find more than all in each history.
+        share = random.choice([0.15, 0.5, 0.9])
+        self.moves = [move for move in moves if random.random() < share] or moves
+        self.waits = random.sample(waits, random.randint(1, len(waits)))
+        self.errors = random.sample(ERRORS, random.choice([1, 2, len(ERRORS)]))
+        self.path, self.random = path, random
         self.clock = Clock()
         self.store = Store.open(path, synchronous="NORMAL", clock=self.clock)
-        self.rules, self.kept = Rules(), {}
+        self.rules, self.kept, self.flaps = Rules(), {}, 0
         handlers = Handlers()
         handlers.on("*", retry=Retry(max_attempts=3, base=60, jitter=0))(self.handle)
         self.worker = Worker(self.store, handlers)
@@ -80,7 +83,7 @@ class History:
     def fail(self):
         """Raise an error, or not."""
         if self.random.random() < 0.6:
-            self.random.choice(ERRORS)(self.random.randint(1, 99))
+            self.random.choice(self.errors)(self.random.randint(1, 99))
 
     def event_ids(self):
         return [row[0] for row in query(self.store, "SELECT event_id FROM event_log ORDER BY 1")]
@@ -105,9 +108,20 @@ class History:
     def try_job(self):
         """An attempt by its caller; the job is one of few, which are tried again and again."""
         kind = self.random.choice(TYPES[:2])
-        with suppress(*RAISED), self.store.attempt(kind, key=f"{kind}:{self.random.randint(1, 2)}"):
+        with suppress(*RAISED), self.store.attempt(kind, key=f"{kind}:{self.random.randint(1, 3)}"):
             self.clock.advance(self.random.choice([0, 0.5]))
             self.fail()
+
+    def flap(self):
+        """Three jobs of a type of their own fail with one error and succeed, again and again, some at the same time."""
+        self.flaps += 1
+        raises = self.random.choice(self.errors)
+        for _ in range(8):
+            key = f"{self.flaps}:{self.random.randint(1, 3)}"
+            with suppress(*RAISED), self.store.attempt(f"flap.{self.flaps}", key=key):
+                if self.random.random() < 0.5:
+                    raises(7)
+            self.clock.advance(self.random.choice([0, 0, 1]))
 
     def try_task(self):
         """An attempt by a task queue, which gives it a number: some are left out, some come late."""
