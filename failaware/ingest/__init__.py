@@ -1,4 +1,4 @@
-"""Files and streams: lines, pipes and followed files, read in pieces and recorded with what was rejected.
+"""Records failures from files, pipes and followed files; input that cannot be parsed becomes a reject.
 
-May touch: its source, the clock, and the store to record. `formats/` says what a producer's lines mean.
+Uses its input, the clock, and a session to record. `formats/` has one parser per format.
 """

@@ -1,7 +1,7 @@
-"""JSON arrays, on one line or on many, and objects on many lines, taken apart into lines of one object each.
+"""Splits JSON arrays, on one line or many, and objects on many lines, into lines of one object each.
 
-Only one element at a time is kept in memory, and of one that is too long only its beginning. Nothing is checked here:
-whether an element is JSON is found out when it is read, so that a bad one is rejected by itself.
+Only one element at a time is in memory, and only the beginning of one that is too long. Elements are not validated
+here: they are parsed one by one later, and an invalid one is rejected alone.
 """
 
 import re
@@ -16,24 +16,24 @@ _STRING = re.compile(rb'(?:[^"\\]++|\\.)*+(?:"|(?P<open>\\?\Z))', re.DOTALL)  # 
 _BEGINS = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:\[\s*(?:\{|\Z)|(?P<object>\{\s*\Z))")
 _BLANK = b"\0 \t\r\n"
 _END = Piece(0, b"", ends=True)
-_FIRST = 1_048_576  # bytes of the first line that are read before it is decided what it begins
+_FIRST = 1_048_576  # bytes of the first line that are read to detect the format
 
 
 def elements(line: bytes) -> list[bytes] | None:
-    """The objects of a whole array on one line; None when it is anything else."""
+    """Return the objects of a whole array on one line; None if it is anything else."""
     if not line.lstrip().startswith(b"["):
         return None
     array = _Array()
-    found = [element.data for element in array.feed(Piece(0, line, ends=True))]
-    found += [] if array.rest is None else [array.rest.data]
-    whole = not array.depth and all(element.lstrip().startswith(b"{") for element in found)
-    return found if whole else None
+    objects = [element.data for element in array.feed(Piece(0, line, ends=True))]
+    objects += [] if array.rest is None else [array.rest.data]
+    whole = not array.depth and all(element.lstrip().startswith(b"{") for element in objects)
+    return objects if whole else None
 
 
 def unfolded(parts: Iterator[Piece | None]) -> Iterator[Line | None]:
-    """The lines of an input; of an array, or of objects, that begin it and take several lines, each object instead.
+    """Yield the lines of an input; if it begins with an array or objects on several lines, yield each object.
 
-    What is left of one without an end is given line by line, as what it then is. None is passed on.
+    An array or object without an end is yielded line by line. None among the parts is yielded as it is.
     """
     begun = yield from _begin(parts)
     for first in begun:
@@ -56,9 +56,9 @@ def unfolded(parts: Iterator[Piece | None]) -> Iterator[Line | None]:
 
 
 def _begin(parts: Iterator[Piece | None]) -> Generator[None, None, list[Piece]]:
-    """The first line that is not blank, or the beginning of a long one; NULs before it are left out. None is passed on.
+    """Return the first line that is not blank, without leading NULs, or the beginning of a long one; [] if none.
 
-    What is given is empty when there is none.
+    None among the parts is yielded as it is.
     """
     data, size, nuls = [], 0, False
     for piece in parts:
@@ -75,33 +75,33 @@ def _begin(parts: Iterator[Piece | None]) -> Generator[None, None, list[Piece]]:
 
 
 class _Array:
-    """An array that is fed piece by piece; `depth` is 0 before it begins and once it has ended.
+    """Splits an array that is fed piece by piece; `depth` is 0 before it begins and after its end.
 
-    One that is `opened` has no brackets: a sequence of objects, which has no end either. `rest` follows the end.
+    With `opened` it is a sequence of objects without brackets, which has no end. `rest` is what follows the end.
     """
 
     def __init__(self, *, opened: bool = False) -> None:
         self.opened = opened
         self.depth = int(opened)
         self.rest: Piece | None = None
-        self._line_no, self._size = 0, 0  # of the element at hand
+        self._line_no, self._size = 0, 0  # of the current element
         self._data = bytearray()
         self._in_string = self._escaped = False  # at the end of the piece
 
     @property
     def is_too_long(self) -> bool:
-        """Whether the element at hand has too many bytes on many lines, so that it may be no element at all."""
+        """Whether the current element has too many bytes on many lines, and may not be an element at all."""
         return self._size > MAX_LINE and b"\n" in self._data
 
     def lines(self) -> Iterator[Line]:
-        """The lines of the element at hand."""
+        """Yield the lines of the current element."""
         if self._size > len(self._data):
-            yield self._taken()
+            yield self._take_element()
         for number, line in enumerate(BytesIO(bytes(self._data)), start=self._line_no):
             yield Line(number, line, len(line))
 
     def feed(self, piece: Piece) -> Iterator[Line]:
-        """The elements that end in this piece, each with the line it began on."""
+        """Yield the elements that end in this piece, each with the number of its first line."""
         data, start = piece.data, 0
         for token in self._tokens(piece):
             before, mark = self.depth, token[0]
@@ -111,12 +111,12 @@ class _Array:
             elif self.depth == 1 and mark == b"}":
                 self._keep(piece.line_no, data[start : token.end()])
                 start = token.end()
-                yield self._taken()
+                yield self._take_element()
             elif not self.depth or (before == 1 and mark in b",{"):
                 self._keep(piece.line_no, data[start : token.start()])
                 start = token.start() if mark == b"{" else token.end()
                 if self._size:
-                    yield self._taken()
+                    yield self._take_element()
             if before and not self.depth:
                 break
         if self.depth:
@@ -125,12 +125,12 @@ class _Array:
             self.rest = piece._replace(data=data[start:])
 
     def _tokens(self, piece: Piece) -> Iterator[re.Match[bytes]]:
-        """The brackets, commas and strings of a piece, but for the rest of a string that began in the one before."""
-        place, last = 0, None
+        """Yield the brackets, commas and strings of a piece, except the rest of a string of the piece before."""
+        position, last = 0, None
         if self._in_string:
             last = _STRING.match(piece.data, int(self._escaped))
-            place = len(piece.data) if last is None else last.end()
-        for last in _TOKEN.finditer(piece.data, place):
+            position = len(piece.data) if last is None else last.end()
+        for last in _TOKEN.finditer(piece.data, position):
             yield last
         open_at = None if last is None or piece.ends else last["open"]
         self._in_string, self._escaped = open_at is not None, open_at == b"\\"
@@ -146,7 +146,7 @@ class _Array:
         else:
             self._data += part
 
-    def _taken(self) -> Line:
+    def _take_element(self) -> Line:
         element = Line(self._line_no, bytes(self._data).strip(), self._size)
         self._data.clear()
         self._size = 0

@@ -1,7 +1,7 @@
-"""What was read of an input and is recorded in one transaction: events, what is no failure, and rejects.
+"""Events and rejects of an input that are recorded in one transaction.
 
-This is the boundary around every format: whatever goes wrong with one line, record or test makes a reject of it, with
-the reason, and leaves the others as they are.
+Every format is read through a chunk: an error in one line, record or test makes it a reject with the reason, and does
+not affect the others.
 """
 
 import re
@@ -17,19 +17,19 @@ from failaware.session import Session
 from failaware.text import bounded, storable
 
 MAX_REASON = 1_024
-"""Characters of a reason that are kept."""
+"""Characters kept of a reason."""
 
-_MAX_RAW = 65_536  # characters of a rejected line that are kept
-_ESCAPED = re.compile(r"\\u00([2-7][0-9a-fA-F])")  # a printable character of ASCII
+_MAX_RAW = 65_536  # characters kept of a rejected line
+_ESCAPED = re.compile(r"\\u00([2-7][0-9a-fA-F])")  # a printable ASCII character
 _MAX_REASONS = 5  # that are shown
 
 
 @dataclass(slots=True)
 class Ingested:
-    """What became of the input: events recorded, known before (by their key), rejected; blank lines are not counted.
+    """Counts of an ingest: events recorded, events known before (by their key), rejects; blank lines do not count.
 
-    `ignored` is what was understood and is no failure: log records below ERROR, skipped tests. `skipped` are the other
-    lines of a part that is no text, which is one reject.
+    `ignored` are entries that are not failures: log records below ERROR, skipped tests. `skipped` are the further lines
+    of a part that is not text, which is one reject.
     """
 
     recorded: int = 0
@@ -40,7 +40,7 @@ class Ingested:
     reasons: list[str] = field(default_factory=list)
 
     def add(self, other: "Ingested") -> None:
-        """Count what became of another input as well."""
+        """Add the counts of another input."""
         self.recorded += other.recorded
         self.known += other.known
         self.rejected += other.rejected
@@ -50,24 +50,24 @@ class Ingested:
 
 
 class Chunk:
-    """Collects what is read of one input until it is written, and counts it.
+    """Collects the events and rejects of one input until they are written, and counts them.
 
     Args:
-        session: of the store to record in.
+        session: the store to record in.
         origin: the name of the input, for rejects.
-        total: what became of the input so far.
+        total: the counts to add to.
     """
 
     def __init__(self, session: Session, origin: str, total: Ingested) -> None:
         self._session, self._origin, self._total = session, origin, total
         self._events: list[Observed] = []
-        self._sources: list[tuple[int, bytes]] = []  # of each event: its line
+        self._sources: list[tuple[int, bytes]] = []  # the line of each event
         self._rejects: list[NewReject] = []
         self._now: int | None = None
 
     @property
     def now(self) -> int:
-        """When the first of it was read (µs)."""
+        """When the first line was read, in µs since the epoch."""
         if self._now is None:
             self._now = self._session.clock()
         return self._now
@@ -76,49 +76,48 @@ class Chunk:
         return len(self._events) + len(self._rejects)
 
     def take(self, line_no: int, raw: bytes, read: Callable[[], ParsedInput]) -> None:
-        """Add what `read` makes of a line; if it raises, a reject."""
+        """Add the events that `read` returns for a line; if it raises, a reject."""
         try:
-            made = read()
-        except Exception as error:  # noqa: BLE001 - foreign input: a mistake of ours must not keep out the others
-            self.refuse(line_no, raw, reason(error))
+            parsed = read()
+        except Exception as error:  # noqa: BLE001 - foreign input: our own bug must not affect the other lines
+            self.reject(line_no, raw, reason(error))
             return
-        self._events += made.events
-        self._sources += [(line_no, raw)] * len(made.events)
-        self._total.ignored += made.ignored
-        for part, why in made.rejected:
-            self.refuse(line_no, part, why)
+        self._events += parsed.events
+        self._sources += [(line_no, raw)] * len(parsed.events)
+        self._total.ignored += parsed.ignored
+        for part, problem in parsed.rejected:
+            self.reject(line_no, part, problem)
 
     def skip(self) -> None:
-        """Count a line of a part that was refused as a whole."""
+        """Count a line of a part that was rejected as a whole."""
         self._total.skipped += 1
 
-    def refuse(self, line_no: int, raw: bytes, error: str) -> None:
-        """Add what could not be understood."""
+    def reject(self, line_no: int, raw: bytes, error: str) -> None:
+        """Add input that could not be parsed."""
         self._rejects.append(self._reject(line_no, raw, error))
 
     def write(self, along: Callable[[Writer], None] | None = None) -> None:
-        """Record what was added in one transaction, together with what `along` writes; what was written is forgotten.
+        """Record the events and rejects in one transaction, together with what `along` writes, and forget them.
 
         Raises:
-            StoreError: the store cannot be written; what was added is still here.
+            StoreError: the store cannot be written; the events and rejects are kept.
             UsageError: what `along` raises.
         """
         if not self and along is None:
             return
         events, sources, rejects = self._events, self._sources, self._rejects
         known, refused = self._session.ingest(
-            events, rejects, along=along, refuse=lambda place, error: self._reject(*sources[place], reason(error))
+            events, rejects, along=along, refuse=lambda index, error: self._reject(*sources[index], reason(error))
         )
         self._total.known += known
         self._total.recorded += len(events) - known - len(refused)
         self._total.rejected += len(rejects) + len(refused)
-        room = _MAX_REASONS - len(self._total.reasons)
-        shown = [*rejects[:room], *refused[:room]][:room]
-        self._total.reasons += [f"{bad.origin}:{bad.line_no}: {bad.error}" for bad in shown]
+        first = [*rejects[:_MAX_REASONS], *refused[:_MAX_REASONS]][: _MAX_REASONS - len(self._total.reasons)]
+        self._total.reasons += [f"{bad.origin}:{bad.line_no}: {bad.error}" for bad in first]
         self._events, self._sources, self._rejects, self._now = [], [], [], None
 
     def write_when_free(self, try_again: Callable[[StoreBusy], bool]) -> None:
-        """As `write`; while the store is locked, `try_again` says whether to go on waiting for it."""
+        """As `write`; while the store is locked, wait for it as long as `try_again` returns True."""
         while True:
             try:
                 return self.write()
@@ -127,16 +126,17 @@ class Chunk:
                     raise
 
     def _reject(self, line_no: int, raw: bytes, error: str) -> NewReject:
-        """A line that is not recorded, as it is kept: without its secrets, and bounded."""
+        """Return a reject of a line: its secrets masked, bounded."""
         recorder = self._session.recorder
         text = raw.rstrip(b"\r\n").decode("utf-8", "backslashreplace")
-        kept = _legible(bounded(text, 4 * _MAX_RAW), recorder)  # what is cut here is cut again below
-        why = bounded(recorder.masked(error) or "", MAX_REASON)
-        return NewReject(storable(self._origin), line_no, bounded(storable(kept), _MAX_RAW), storable(why), self.now)
+        masked = _masked(bounded(text, 4 * _MAX_RAW), recorder)  # masking is slow; the result is cut below
+        problem = bounded(recorder.masked(error) or "", MAX_REASON)
+        raw_text = bounded(storable(masked), _MAX_RAW)
+        return NewReject(storable(self._origin), line_no, raw_text, storable(problem), self.now)
 
 
-def _legible(raw: str, recorder: Recorder) -> str:
-    """A line that was not understood, without its secrets, also those that escapes or UTF-16 would hide."""
+def _masked(raw: str, recorder: Recorder) -> str:
+    """Mask the secrets of a line, also those that escapes or UTF-16 would hide."""
     plain = _ESCAPED.sub(lambda match: chr(int(match[1], 16)), raw).replace("\0", "")
     masked, hits = recorder.masker.mask_text(plain)
     return masked if hits else raw

@@ -1,13 +1,13 @@
-"""Whether an input is text in UTF-8, detected from its beginning: what is not would be rejected line by line."""
+"""Checks from its beginning that an input is UTF-8 text; otherwise every line would be rejected."""
 
 import re
 
 from failaware.errors import UsageError
 
 STANDARD_INPUT = "stdin"
-"""What standard input is called as the origin of rejects."""
+"""The origin of rejects from standard input."""
 
-_UNREADABLE = (  # how a file begins, what it is, and what to do about it
+_UNREADABLE = (  # the first bytes of a file, what it is, and what to do
     (b"\x1f\x8b", "compressed by gzip", "zcat {name} | failaware ingest -"),
     (b"\x28\xb5\x2f\xfd", "compressed by zstd", "zstdcat {name} | failaware ingest -"),
     (b"BZh", "compressed by bzip2", "bzcat {name} | failaware ingest -"),
@@ -23,51 +23,51 @@ _UNREADABLE = (  # how a file begins, what it is, and what to do about it
     (b"\0{", "UTF-16", "iconv -f UTF-16BE -t UTF-8 {name} | failaware ingest -"),
 )
 _HOLE = re.compile(rb"(?:^|(?<=\n))\0+")  # NULs between lines are left by truncations and power failures
-_LOOKED_AT = 1_024
+_CHECKED = 1_024  # bytes
 _SURELY_TEXT = 16  # bytes
 
 
 def check_text(begins: bytes, name: str) -> None:
-    """Refuse an input that is no text in UTF-8, detected from its beginning.
+    """Check that an input is UTF-8 text, from its first bytes.
 
     Raises:
-        UsageError: what it is, and what to do.
+        UsageError: it is not; the message says what it is, and what to do.
     """
-    for mark, what, instead in _UNREADABLE:
+    for mark, kind, remedy in _UNREADABLE:
         if begins.startswith(mark):
-            command = instead.format(name="" if name == STANDARD_INPUT else name).replace("  ", " ")
-            raise UsageError(f"{name} is {what}, not text in UTF-8; use: {command}")
-    text = _HOLE.sub(b"", begins[:_LOOKED_AT])
+            command = remedy.format(name="" if name == STANDARD_INPUT else name).replace("  ", " ")
+            raise UsageError(f"{name} is {kind}, not text in UTF-8; use: {command}")
+    text = _HOLE.sub(b"", begins[:_CHECKED])
     if b"\0" in text or _is_binary(text):
         raise UsageError(f"{name} is binary, not text in UTF-8; name JSON Lines, CloudEvents, OTLP/JSON or JUnit XML")
 
 
 def _is_binary(text: bytes) -> bool:
-    """Whether more than a quarter of the bytes are NULs or no UTF-8: not a text with a few damaged characters."""
+    """Whether more than a quarter of the bytes are NULs or invalid UTF-8: more than a few damaged characters."""
     return text.count(0) + text.decode("utf-8", "replace").count("\ufffd") > max(8, len(text) // 4)
 
 
 class TextRuns:
-    """Where the lines of one input stop being text in UTF-8 (a compressed or UTF-16 part), and where text goes on."""
+    """Tracks where the lines of an input stop being UTF-8 text (a compressed or UTF-16 part), and where it resumes."""
 
     def __init__(self) -> None:
         self._is_text = True
 
     def problem(self, line: bytes) -> str | None:
-        """Why this line is no text: a sentence at the first line of such a part, "" at its others; None of text."""
+        """Return None if a line is text; else a message for the first line of the part, and "" for the others."""
         line = line.lstrip(b"\0")
         if not self._is_text:
             self._is_text = _resumes(line)
             return None if self._is_text else ""
-        kind = next((what for mark, what, _ in _UNREADABLE if len(mark) > 1 and line.startswith(mark)), None)
-        if kind is None and not _is_binary(line[:_LOOKED_AT]):
+        kind = next((kind for mark, kind, _ in _UNREADABLE if len(mark) > 1 and line.startswith(mark)), None)
+        if kind is None and not _is_binary(line[:_CHECKED]):
             return None
         self._is_text = False
         return f"from here the input is {kind or 'binary'}, not text in UTF-8; skipped up to the next line of text"
 
 
 def _resumes(line: bytes) -> bool:
-    """Whether a line after binary ones is text: JSON, or so long that random bytes would hardly be."""
+    """Whether a line after binary ones is text: JSON, or too long to be printable by chance."""
     text = line.strip()
     try:
         printable = text.decode().replace("\t", " ").isprintable()

@@ -1,4 +1,4 @@
-"""What a file holds is detected from its content, not from its name: a JUnit report in XML, or lines."""
+"""Records a file whose format is detected from its content, not its name: JUnit XML, or lines."""
 
 import re
 from collections.abc import Callable
@@ -25,14 +25,13 @@ def ingest_file(
     progress: Callable[[int], None] = lambda _bytes: None,
     try_again: Callable[[StoreBusy], bool] = lambda _error: False,
 ) -> Ingested:
-    """Record what is in a file or a pipe; `progress` is told how many bytes are done.
+    """Record the content of a file or a pipe; `progress` is called with the number of bytes done.
 
-    While the store is locked, `try_again` says whether to go on waiting for it, since what came through a pipe would be
-    lost.
+    While the store is locked, wait for it as long as `try_again` returns True: the content of a pipe would be lost.
 
     Raises:
-        UsageError: it is compressed, binary, in another encoding or an export; nothing of it is recorded.
-        StoreError: as of `ingest_lines`.
+        UsageError: it is compressed, binary, in another encoding or an export; nothing is recorded.
+        StoreError: as for `ingest_lines`.
     """
     begins = source.begins()
     refuse_export(begins, origin)
@@ -43,14 +42,14 @@ def ingest_file(
 
 
 def refuse_export(begins: bytes, origin: str) -> None:
-    """An export is taken back only where that is asked for: its facts would come in unmasked, with ids and people.
+    """Refuse an export, which only `restore` accepts: its facts have ids, and are not masked again.
 
     Raises:
-        UsageError: the input begins as an export.
+        UsageError: the input begins like an export.
     """
     if is_export(begins):
         name = "-" if origin == STANDARD_INPUT else origin
         raise UsageError(
-            f"{origin} is an export of failaware, and nothing of it was recorded; "
-            f"'failaware --db NEW restore {name}' takes it back into a new store"
+            f"{origin} is an export of failaware; nothing was recorded. "
+            f"'failaware --db NEW restore {name}' restores it into a new store"
         )

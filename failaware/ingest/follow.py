@@ -1,8 +1,7 @@
-"""Follow growing files of JSON Lines, through rotation and truncation, kill and restart: each line recorded once.
+"""Follows growing files of JSON Lines; each line is recorded once, also after rotation, truncation, kill and restart.
 
-How far a file has been read is committed together with the facts that were read. Whether the file at a path is still
-the one that was read is told by its inode and by a digest of its content; where the rest of one that was renamed or
-copied away has gone is told by the same digest.
+The position in a file is committed together with the facts read from it. A file is recognized by its inode and by a
+digest of its content; a file that was renamed or copied is found by the same digest.
 """
 
 import os
@@ -24,21 +23,21 @@ from failaware.ingest.rotation import (
     SAMPLE,
     begins_with,
     begins_with_one,
-    beside,
     digest_of,
     identity_of,
     is_rotation_of,
     may_hold,
+    siblings,
 )
 from failaware.ingest.stream import SHOWN, Line
 from failaware.session import Session
 from failaware.text import storable
 
 POLL_S = 0.2
-"""How often a file that does not grow is looked at."""
+"""How often a file that does not grow is checked, in seconds."""
 
 QUIET_S = 5.0
-"""A file that was rotated away is read until it has not grown for so long: its writer may not have noticed yet."""
+"""A rotated file is closed when it has not grown for so many seconds: its writer may still have it open."""
 
 
 def follow(
@@ -48,16 +47,16 @@ def follow(
     stop: Callable[[float], bool],
     warn: Callable[[str], None],
 ) -> Ingested:
-    """Record what is in these files and what is added to them, until stopped; what is read is recorded by then.
+    """Record the content of files and what is appended to them, until stopped; everything read is then recorded.
 
     Args:
-        session: of the store to record in; it also keeps how far each file has been read.
-        names: the files; one that is not there yet is waited for.
-        stop: sleeps for so many seconds, and says whether to stop.
-        warn: tells a person that a file was truncated or that a part of it is gone.
+        session: the store to record in; it also has the position in each file.
+        names: the files; one that does not exist yet is waited for.
+        stop: called with a number of seconds: sleeps for so long and returns whether to stop.
+        warn: called with a message for the user when a file was truncated or a part of it is missing.
 
     Raises:
-        UsageError: a file cannot be read, or someone else follows it into the same session.
+        UsageError: a file cannot be read, or another process follows it into the same store.
         StoreError: the store cannot be written; the position is that of the last line recorded.
     """
     total = Ingested()
@@ -81,26 +80,26 @@ def _begun(session: Session, name: str, total: Ingested, warn: Callable[[str], N
 
 
 class _Follower:
-    """One path: the file that is there now, and those that were there and may hold more."""
+    """One path: the file that is there now, and earlier ones that may have more lines."""
 
     def __init__(self, session: Session, name: str, total: Ingested, warn: Callable[[str], None]) -> None:
-        self._session, self._name, self._total, self._say = session, name, total, warn
+        self._session, self._name, self._total, self._warn = session, name, total, warn
         self._digest = session.recorder.digest
         self._path = os.path.abspath(name)
         self._key = storable(self._path)
         self._current: FollowedFile | None = None
         self._rest: list[FollowedFile] = []
         self._started = False
-        self._problem = ""  # that was said last
+        self._problem = ""  # the last warning
         known = self._positions()
         self._look(known)
         self._started = True
         self._resume_rest(known)
         if self._current is None:
-            warn(f"{name} is not there; waiting for it")
+            warn(f"{name} does not exist; waiting for it")
 
     def turn(self) -> bool:
-        """Record what is new; False when there was nothing."""
+        """Record new lines; return False if there were none."""
         self._look(self._positions() if self._current is None else {})
         busy = self._current is not None and self._go_on(self._current)
         for file in list(self._rest):
@@ -108,22 +107,22 @@ class _Follower:
         return busy
 
     def _go_on(self, file: FollowedFile) -> bool:
-        """Record what is new in a file; False when there was nothing, also where it cannot be read for now."""
+        """Record new lines of a file; return False if there were none, or it cannot be read at the moment."""
         try:
             if self._read(file):
                 return True
             if file is not self._current and time.monotonic() - file.quiet_since > QUIET_S:
                 self._finish(file)
-        except OSError as error:  # of the disk or the network
-            self._say_once(
-                f"cannot read {self._name} after byte {file.position.read_to:,}: {error.strerror}; trying on"
+        except OSError as error:  # a disk or network error
+            self._warn_once(
+                f"cannot read {self._name} after byte {file.position.read_to:,}: {error.strerror}; retrying"
             )
         return False
 
-    def _say_once(self, problem: str) -> None:
+    def _warn_once(self, problem: str) -> None:
         if problem != self._problem:
             self._problem = problem
-            self._say(problem)
+            self._warn(problem)
 
     def close(self) -> None:
         """Close the files."""
@@ -131,10 +130,12 @@ class _Follower:
             os.close(file.fd)
 
     def _positions(self) -> dict[str, Position]:
-        return {found.identity: found for found in self._session.read(lambda db: positions.of_path(db, self._key))}
+        return {
+            position.identity: position for position in self._session.read(lambda db: positions.of_path(db, self._key))
+        }
 
     def _look(self, known: dict[str, Position]) -> None:
-        """Open the file at the path when it is another one than before; one that cannot be read is waited for."""
+        """Open the file at the path if it is another one than before; if it cannot be read, wait for another."""
         try:
             if self._current is not None and identity_of(os.stat(self._path)) == self._current.position.identity:
                 return
@@ -145,23 +146,23 @@ class _Follower:
             problem = str(error) if isinstance(error, UsageError) else f"cannot read {self._name}: {error.strerror}"
             if not self._started:
                 raise UsageError(problem) from None
-            self._say_once(f"{problem}; waiting for another file there")
+            self._warn_once(f"{problem}; waiting for another file there")
             return
         identity = identity_of(os.fstat(fd))
         if self._current is not None:
             self._current.quiet_since = time.monotonic()
             self._rest.append(self._current)
         back = next((file for file in self._rest if file.position.identity == identity), None)
-        if back is not None:  # it was away for a moment
+        if back is not None:  # it was renamed back
             os.close(fd)
             self._rest.remove(back)
         self._current = back or self._opened(fd, known.get(identity) or self._begin(identity))
 
     def _open(self, known: dict[str, Position]) -> int:
-        """The file at the path, opened.
+        """Open the file at the path.
 
         Raises:
-            OSError, UsageError: it cannot be read, is no regular file, or when following begins, holds no text.
+            OSError, UsageError: it cannot be read, is not a regular file, or, when following starts, is not text.
         """
         fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe would wait for its writer
         try:
@@ -172,16 +173,16 @@ class _Follower:
         return fd
 
     def _check(self, fd: int, known: dict[str, Position]) -> None:
-        found = os.fstat(fd)
-        if not stat.S_ISREG(found.st_mode):
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
             raise UsageError(
-                f"{self._name} is no file that can be followed; without --follow, a pipe is recorded as it comes"
+                f"{self._name} is not a regular file and cannot be followed; leave out --follow to record a pipe"
             )
-        if not self._started and identity_of(found) not in known:
+        if not self._started and identity_of(status) not in known:
             check_text(os.pread(fd, SAMPLE, 0), self._name)
 
     def _begin(self, identity: str) -> Position:
-        """The position in a new file, kept before anything is read: it may be rotated away while nobody follows."""
+        """Store the position in a new file before reading: it may be rotated while it is not followed."""
         start = self._start(identity)
         self._session.write(lambda db: positions.move(db, start, before=0))
         return start
@@ -193,61 +194,61 @@ class _Follower:
         return Position(self._key, identity, 0, 0, digest_of(b"", b"", self._digest), 0)
 
     def _resume_rest(self, known: dict[str, Position]) -> None:
-        """Find the files that were followed and have been rotated away since."""
+        """Find the files that were followed and have been rotated since."""
         current = None if self._current is None else self._current.position.identity
         for position in known.values():
             if position.identity == current:
                 continue
-            fd = self._whereabouts(position)
+            fd = self._find(position)
             if fd is None:
-                self._say(f"{self._name} was rotated away after byte {position.read_to:,}, and the rest of it is gone")
+                self._warn(f"{self._name} was rotated after byte {position.read_to:,}, and its rest cannot be found")
                 self._session.write(lambda db, position=position: positions.forget(db, position))  # type: ignore[misc]
                 continue
-            moved = position._replace(identity=identity_of(os.fstat(fd)))
-            if moved.identity != position.identity:
-                self._session.write(lambda db, pair=(position, moved): _rename(db, *pair))  # type: ignore[misc]
-            self._rest.append(self._opened(fd, moved))
-            self._say_unseen(position, {*known, current, moved.identity}, known.values())
+            renamed = position._replace(identity=identity_of(os.fstat(fd)))
+            if renamed.identity != position.identity:
+                self._session.write(lambda db, pair=(position, renamed): _rename(db, *pair))  # type: ignore[misc]
+            self._rest.append(self._opened(fd, renamed))
+            self._warn_of_missed(position, {*known, current, renamed.identity}, known.values())
 
-    def _say_unseen(self, position: Position, known: set[str | None], read: Iterable[Position]) -> None:
-        """Tell of files that came and were rotated away while nobody followed; a copy of what was read is none."""
-        for place, found in beside(self._path):
-            later = is_rotation_of(self._path, place) and found.st_mtime_ns > position.modified_ns
-            if later and identity_of(found) not in known and not begins_with_one(place, read, self._digest):
-                name = os.path.basename(place)
-                self._say(f"{name} came and went while nobody followed; 'failaware ingest {name}' records it")
+    def _warn_of_missed(self, position: Position, known: set[str | None], read: Iterable[Position]) -> None:
+        """Warn of files that were created and rotated while not followed, except copies of what was read."""
+        for path, status in siblings(self._path):
+            later = is_rotation_of(self._path, path) and status.st_mtime_ns > position.modified_ns
+            if later and identity_of(status) not in known and not begins_with_one(path, read, self._digest):
+                name = os.path.basename(path)
+                self._warn(f"{name} was rotated while it was not followed; 'failaware ingest {name}' records it")
 
-    def _whereabouts(self, position: Position) -> int | None:
-        """The open file beside ours that holds what was read up to this position, renamed or copied; the longest.
+    def _find(self, position: Position) -> int | None:
+        """Open the longest file next to ours that has the content read up to this position, renamed or copied.
 
-        No other file is opened: closing one that SQLite has open, the store itself, would end SQLite's locks on it.
+        No other file is opened: closing the store's own file would release SQLite's locks on it.
         """
         best, size = None, -1
-        for place, found in beside(self._path):
-            if found.st_size <= size or not may_hold(self._path, place, found, position):
+        for path, status in siblings(self._path):
+            if status.st_size <= size or not may_hold(self._path, path, status, position):
                 continue
             with suppress(OSError):
-                fd = os.open(place, os.O_RDONLY | os.O_CLOEXEC)
+                fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
                 if not begins_with(fd, position, self._digest):
                     os.close(fd)
                     continue
                 if best is not None:
                     os.close(best)
-                best, size = fd, found.st_size
+                best, size = fd, status.st_size
         return best
 
     def _read(self, file: FollowedFile) -> bool:
-        """Record the next whole lines of a file; False when there are none."""
-        found = os.fstat(file.fd)
-        now = (found.st_size, found.st_mtime_ns)
+        """Record the next whole lines of a file; return False if there are none."""
+        status = os.fstat(file.fd)
+        now = (status.st_size, status.st_mtime_ns)
         if now == file.seen:
             return False
         if (nuls := hole(file.fd, file.position.read_to)) and file.is_the_one_read():
-            self._write(file, [], b"\0" * SAMPLE, nuls, found.st_mtime_ns)
+            self._write(file, [], b"\0" * SAMPLE, nuls, status.st_mtime_ns)
             return True
         lines, size = whole_lines(file.fd, file.position.read_to)
-        if not file.is_the_one_read():  # looked at after reading: what was read may be of another content already
-            self._begin_again(file)
+        if not file.is_the_one_read():  # checked after reading: it may have been truncated meanwhile
+            self._start_over(file)
             return True
         if now != file.seen:
             file.quiet_since = time.monotonic()
@@ -256,17 +257,17 @@ class _Follower:
             return False
         if size > followed_file.MAX_LINE:
             line = Line(file.position.line_no + 1, lines[0][:SHOWN], size)
-            self._write(file, [line], lines[0], size, found.st_mtime_ns)
+            self._write(file, [line], lines[0], size, status.st_mtime_ns)
             return True
         numbered = [Line(line_no, line, len(line)) for line_no, line in enumerate(lines, file.position.line_no + 1)]
         for start in range(0, len(numbered), CHUNK):
-            some = numbered[start : start + CHUNK]
-            data = b"\n".join(line.data for line in some) + b"\n"
-            self._write(file, some, data, len(data), found.st_mtime_ns)
+            part = numbered[start : start + CHUNK]
+            data = b"\n".join(line.data for line in part) + b"\n"
+            self._write(file, part, data, len(data), status.st_mtime_ns)
         return True
 
     def _write(self, file: FollowedFile, lines: list[Line], data: bytes, size: int, modified_ns: int) -> None:
-        """Record lines, which take `size` bytes that end with `data`, together with the position after them."""
+        """Record lines and the position after them, `size` bytes later; `data` are the last of these bytes."""
         before = file.position
         after = file.after(data, size=size, lines=len(lines), modified_ns=modified_ns)
         self._ingest(lines, file.text, lambda db: positions.move(db, after, before=before.read_to))
@@ -278,14 +279,14 @@ class _Follower:
             take(chunk, line, self._session.recorder, text, limit=followed_file.MAX_LINE)
         chunk.write(along)
 
-    def _begin_again(self, file: FollowedFile) -> None:
-        """The file was truncated: its beginning is new, and what was not read yet may stand in a copy."""
+    def _start_over(self, file: FollowedFile) -> None:
+        """Start over in a truncated file; a copy may have the lines that were not read yet."""
         before = file.position
-        self._say(
+        self._warn(
             f"{self._name} was truncated or replaced after byte {before.read_to:,}; reading it from its beginning"
         )
         start = self._start(before.identity)
-        fd = self._whereabouts(before)
+        fd = self._find(before)
         copy = None if fd is None else self._opened(fd, before._replace(identity=identity_of(os.fstat(fd))))
 
         def job(db: Writer) -> None:
@@ -303,10 +304,10 @@ class _Follower:
             self._rest[self._rest.index(file)] = again
 
     def _finish(self, file: FollowedFile) -> None:
-        """A file that was rotated away has ended: what stands after its last line end is a line too."""
+        """Record the rest of a rotated file, after its last line end, as a line."""
         last = os.pread(file.fd, followed_file.MAX_LINE, file.position.read_to)
         if b"\n" in last:
-            return  # it goes on after all
+            return  # it has grown meanwhile
         size = os.fstat(file.fd).st_size - file.position.read_to
         lines = [Line(file.position.line_no + 1, last, size)] if last else []
         self._ingest(lines, file.text, lambda db: positions.forget(db, file.position))

@@ -1,4 +1,4 @@
-"""A followed file that is open: how far it has been read, and its next whole lines."""
+"""An open followed file: the position in it, and its next whole lines."""
 
 import os
 import time
@@ -10,13 +10,13 @@ from failaware.ingest.stream import MAX_LINE as _LIMIT
 from failaware.ingest.stream import SHOWN
 
 MAX_LINE = _LIMIT
-"""Bytes of a line that is looked at."""
+"""Longest line, in bytes."""
 
 _WINDOW = 1_048_576  # bytes read at once
 
 
 class FollowedFile:
-    """An open file and how far it has been read."""
+    """An open file and the position in it."""
 
     def __init__(self, fd: int, position: Position, digest: Digest) -> None:
         self.fd, self.position = fd, position
@@ -27,11 +27,11 @@ class FollowedFile:
         self._head, self._tail = ends(fd, position.read_to)
 
     def is_the_one_read(self) -> bool:
-        """Whether what was read still stands in it; not after a truncation."""
+        """Whether the file still begins with what was read; not after a truncation."""
         return begins_with(self.fd, self.position, self._digest)
 
     def after(self, data: bytes, *, size: int, lines: int, modified_ns: int) -> Position:
-        """The position after `size` bytes that end with `data`: of what was read, since the file may have changed."""
+        """Return the position after `size` more bytes that end with `data`."""
         self._head = (self._head + data[:SAMPLE])[:SAMPLE]
         self._tail = (self._tail + data[-SAMPLE:])[-SAMPLE:]
         read_to, line_no = self.position.read_to + size, self.position.line_no + lines
@@ -40,7 +40,7 @@ class FollowedFile:
 
 
 def hole(fd: int, at: int) -> int:
-    """The bytes of a long run of NULs before other ones: a truncation leaves it when the writer does not append."""
+    """Return the length of a long run of NULs before other bytes; a truncation leaves it if the writer seeks."""
     place = at
     while data := os.pread(fd, _WINDOW, place):
         text = data.lstrip(b"\0")
@@ -52,7 +52,7 @@ def hole(fd: int, at: int) -> int:
 
 
 def whole_lines(fd: int, at: int) -> tuple[list[bytes], int]:
-    """The next lines without their ends, and the bytes they take; one that is too long is cut to what ends it."""
+    """Return the next lines without their ends, and their size in bytes; a line that is too long is shortened."""
     window = _WINDOW
     while True:
         data = os.pread(fd, window, at)
@@ -60,14 +60,14 @@ def whole_lines(fd: int, at: int) -> tuple[list[bytes], int]:
         if end:
             return data[: end - 1].split(b"\n"), end
         if len(data) < window:
-            return [], 0  # a part of a line: the rest will come
+            return [], 0  # an incomplete line
         if window > MAX_LINE:
             return _overlong(fd, at, len(data))
         window = min(4 * window, MAX_LINE + 1)
 
 
 def _overlong(fd: int, at: int, read: int) -> tuple[list[bytes], int]:
-    """The beginning and the end of a line, and its size with its line end; nothing while it has none."""
+    """Return the start and the end of a long line, and its size with its line end; nothing if it has none yet."""
     place = at + read
     while chunk := os.pread(fd, _WINDOW, place):
         end = chunk.find(b"\n") + 1

@@ -1,11 +1,10 @@
 """JSON Lines: one event a line, `{"type": …, "payload": …, "key": …, "source": …, "occurred_at": …}`.
 
-A line may also have a `"fingerprint"`: what its failures are like. With `"error": {"type": …, "message": …,
-"traceback": …}` it says how it failed elsewhere. The payload is kept as the raw JSON that stood in the line. What
-cannot be understood becomes a reject, with the reason.
+A line may also have a `"fingerprint"`, and `"error": {"type": …, "message": …, "traceback": …}` if it failed elsewhere.
+The payload is kept as its raw JSON text. A line that cannot be parsed becomes a reject, with the reason.
 
-Each line is known by what stands in it: it may as well be a CloudEvent, a request of the OpenTelemetry protocol, or an
-array of any of these. Arrays and objects may also take many lines, where they begin the file.
+The format of each line is detected from its content: it may also be a CloudEvent, an OTLP/JSON request, or an array of
+any of these. At the beginning of a file, arrays and objects may have many lines.
 """
 
 import re
@@ -29,10 +28,10 @@ CHUNK = 1_000
 """Lines in one transaction."""
 
 CHUNK_BYTES = 1_048_576
-"""Bytes of lines in one transaction, but for a line that is longer: one line may hold thousands of events."""
+"""Bytes of lines in one transaction, unless one line is longer: a line may have thousands of events."""
 
 DELAY_S = 0.25
-"""For how long at most what was read is not written: with the wait of an input for more, less than half a second."""
+"""Longest time before a line that was read is written; with the wait of an input, less than half a second."""
 
 _EMPTY = re.compile(rb"\s*\[\s*\]\s*")  # a batch may be empty
 
@@ -40,7 +39,7 @@ _EMPTY = re.compile(rb"\s*\[\s*\]\s*")  # a batch may be empty
 def ingest_lines(
     session: Session, lines: Iterable[bytes], *, origin: str, progress: Callable[[int], None] = lambda _bytes: None
 ) -> Ingested:
-    """Record every line; `progress` is told how many bytes are done after each chunk.
+    """Record every line; `progress` is called after each chunk with its number of bytes.
 
     Raises:
         StoreError: the store cannot be written; the chunks before are recorded.
@@ -58,10 +57,10 @@ def ingest_pieces(
     progress: Callable[[int], None] = lambda _bytes: None,
     try_again: Callable[[StoreBusy], bool] = lambda _error: False,
 ) -> Ingested:
-    """As `ingest_lines`, of lines that come in pieces. What was read is recorded within half a second.
+    """As `ingest_lines`, for lines that come in pieces. What was read is recorded within half a second.
 
-    None among the pieces says that nothing has come for a moment. While the store is locked, `try_again` says whether
-    to go on waiting for it.
+    None among the pieces means that nothing has come for a moment. While the store is locked, wait for it as long as
+    `try_again` returns True.
     """
     total = Ingested()
     chunk, text = Chunk(session, origin, total), TextRuns()
@@ -82,14 +81,14 @@ def ingest_pieces(
 
 
 def take(chunk: Chunk, line: Line, recorder: Recorder, text: TextRuns, *, limit: int | None = None) -> None:
-    """Add what a line says to a chunk; a line may be an array of several. `limit` is in bytes, MAX_LINE by default."""
+    """Add the events of a line, which may be an array, to a chunk. `limit` is in bytes, by default MAX_LINE."""
     limit = limit or MAX_LINE
     if line.size > limit:
-        chunk.refuse(line.line_no, line.data, f"the line has {line.size:,} bytes; {limit:,} are the limit")
+        chunk.reject(line.line_no, line.data, f"the line has {line.size:,} bytes; the limit is {limit:,}")
         return
     problem = text.problem(line.data)
     if problem:
-        chunk.refuse(line.line_no, line.data, problem)
+        chunk.reject(line.line_no, line.data, problem)
         return
     if problem is not None:
         if _has_content(line.data):
@@ -100,12 +99,12 @@ def take(chunk: Chunk, line: Line, recorder: Recorder, text: TextRuns, *, limit:
 
 
 def _read(line: bytes, recorder: Recorder, now: int) -> ParsedInput:
-    """What a line says; nothing, of a blank one."""
+    """Parse a line; a blank one has no event."""
     line = line.lstrip(b"\0") or line[:1]  # a file that was truncated while its writer went on begins with NULs
     if not _has_content(line):
         return ParsedInput([])
     if line == b"\0":
-        raise UsageError("the line holds NUL bytes only")
+        raise UsageError("the line has only NUL bytes")
     if _EMPTY.fullmatch(line):
         return ParsedInput([], ignored=1)
     text = line.decode("utf-8-sig")
@@ -113,7 +112,7 @@ def _read(line: bytes, recorder: Recorder, now: int) -> ParsedInput:
     raw_payload = "null"
     for name, value, raw in members(text):
         if name in values:
-            raise UsageError(f"the field '{name}' stands twice")
+            raise UsageError(f"the field '{name}' occurs twice")
         values[name] = value
         if name == "payload":
             raw_payload = raw
@@ -138,9 +137,9 @@ def _failure(error: Any, recorder: Recorder) -> Failure | None:
     if error is None:
         return None
     if not isinstance(error, dict) or not set(error) <= {"type", "message", "traceback"}:
-        raise UsageError('the field \'error\' is {"type": …, "message": …, "traceback": …}')
+        raise UsageError('the field \'error\' must be {"type": …, "message": …, "traceback": …}')
     if not all(isinstance(part, str | None) for part in error.values()):
-        raise UsageError("type, message and traceback of 'error' are strings")
+        raise UsageError("type, message and traceback of 'error' must be strings")
     return failure_of_text(
         error.get("type") or "", error.get("message") or "", error.get("traceback") or "", recorder, untyped="Error"
     )

@@ -1,7 +1,7 @@
-"""Foreign input as it comes: files, pipes and sockets, read in pieces of bounded size, until their end or a signal.
+"""Reads files, pipes and sockets in pieces of bounded size, until their end or a signal.
 
-Nothing here waits for ever: a pipe on which nothing comes gives None a few times a second, so that what was read can be
-written, and a signal be obeyed.
+No read blocks for long: a pipe without data gives None a few times a second, so that what was read can be written and
+signals are handled.
 """
 
 import io
@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterator
 from typing import IO, NamedTuple
 
 MAX_LINE = 16_777_216
-"""Bytes of a line that is looked at: a payload of the usual limit has far fewer, however it is escaped."""
+"""Longest line, in bytes: a payload within the default limit is shorter in any encoding."""
 
 SHOWN = 65_536
-"""Bytes of a longer line that are kept."""
+"""Bytes kept of a longer line."""
 
 _READ = 1_048_576  # bytes read at once
-_WAIT_S = 0.2  # for bytes to come
-_DRAINED = 1_048_576  # bytes of a pipe that are still read once reading was to stop: what a pipe can hold
+_WAIT_S = 0.2  # for data
+_DRAINED = 1_048_576  # bytes of a pipe that are still read after a stop: the most a pipe can hold
 
 
 class Piece(NamedTuple):
@@ -30,7 +30,7 @@ class Piece(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A line or another unit of the input; of one that has more than MAX_LINE bytes (`size`), only the beginning."""
+    """A line or another unit of the input; if it has more than MAX_LINE bytes (`size`), only its beginning."""
 
     line_no: int
     data: bytes
@@ -42,14 +42,14 @@ class Input:
 
     Args:
         file: what to read; unbuffered, if it has a file descriptor.
-        stop: whether to stop reading, asked before each read. What is in a pipe by then is still read.
+        stop: called before each read; returns whether to stop. What is in a pipe by then is still read.
     """
 
     def __init__(self, file: IO[bytes], *, stop: Callable[[], bool] = lambda: False) -> None:
         self.stopped = False
         """Whether it was stopped before its end."""
         self.error: OSError | None = None
-        """Why it could not be read further, if so; otherwise that is like an end."""
+        """The error that ended reading, if any."""
         self.bytes_read = 0
         self._file, self._stop = file, stop
         self._ahead: list[bytes] = []  # read by `begins`, and not yet by `read`
@@ -63,7 +63,7 @@ class Input:
             self._poll.register(file, select.POLLIN | select.POLLHUP)
 
     def begins(self, most: int = 65_536) -> bytes:
-        """The first line that is not blank with what stands before it, at most so many bytes, or what there is."""
+        """Return the input up to the end of its first line that is not blank, at most `most` bytes."""
         ahead = b"".join(self._ahead)
         while len(ahead) < most and b"\n" not in ahead.lstrip():
             data = self._next()
@@ -106,11 +106,11 @@ class Input:
             return None
         try:
             return os.read(self._fd, _READ)
-        except BlockingIOError:  # another process that has the same pipe was quicker
+        except BlockingIOError:  # another process read from the same pipe
             return None
 
     def _rest(self) -> bytes:
-        """What is in a pipe already, once reading was to stop; nothing of a file, which can be read again."""
+        """Return what is in a pipe after a stop; nothing of a file, which can be read again."""
         if self._fd is None or self._poll is None or self._drained >= _DRAINED or not is_stream(self._fd):
             return b""
         data = os.read(self._fd, _DRAINED - self._drained) if self._poll.poll(0) else b""
@@ -119,7 +119,7 @@ class Input:
 
 
 def is_stream(fd: int) -> bool:
-    """Whether what is read from it is gone: a pipe, a socket or a terminal."""
+    """Whether data can be read only once: from a pipe, a socket or a terminal."""
     try:
         os.lseek(fd, 0, os.SEEK_CUR)
     except OSError:
@@ -128,7 +128,7 @@ def is_stream(fd: int) -> bool:
 
 
 def pieces(source: Input) -> Iterator[Piece | None]:
-    """The pieces of the lines of an input as they come, and None when nothing has come for a moment."""
+    """Yield the pieces of lines as they come, and None if nothing has come for a moment."""
     line_no = 1
     while (data := source.read()) != b"":
         if data is None:
@@ -141,7 +141,7 @@ def pieces(source: Input) -> Iterator[Piece | None]:
 
 
 def whole_lines(parts: Iterator[Piece | None]) -> Iterator[Line | None]:
-    """Lines put together of their pieces; NULs before a line, as a truncation leaves them, are no part of it."""
+    """Join pieces to lines, without NULs before a line, which a truncation leaves."""
     line_no, kept, size, nuls = 0, [b""], 0, 0
     for piece in parts:
         if piece is None:

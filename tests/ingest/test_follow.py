@@ -263,7 +263,7 @@ def test_what_is_gone_or_was_never_seen_is_said(path, file):
     said = []
     with following(path, file, said=said):
         until(lambda: numbers(path) == [0, 2])
-    assert said == ["app.jsonl.1 came and went while nobody followed; 'failaware ingest app.jsonl.1' records it"]
+    assert said == ["app.jsonl.1 was rotated while it was not followed; 'failaware ingest app.jsonl.1' records it"]
     for old in file.parent.glob("app.jsonl*"):
         old.unlink()
     append(file, line(3))
@@ -297,7 +297,7 @@ def test_an_endless_line_is_rejected_and_memory_stays_flat(path, file, monkeypat
     assert total[0].rejected == 1
     with Store.open(path) as store:
         assert query(store, "SELECT line_no, error FROM reject_log") == [
-            (2, "the line has 100,001 bytes; 10,000 are the limit")
+            (2, "the line has 100,001 bytes; the limit is 10,000")
         ]
     with following(path, file):
         append(file, line(2))
@@ -334,7 +334,7 @@ def numbers_or_none(path):
         return None  # nobody has made it yet
 
 
-@pytest.mark.parametrize(("words", "says"), [(["-"], "leave out --follow"), (["."], "is no file that can be followed")])
+@pytest.mark.parametrize(("words", "says"), [(["-"], "leave out --follow"), (["."], "cannot be followed")])
 def test_what_cannot_be_followed_is_one_sentence(tmp_path, words, says):
     command = [sys.executable, "-m", "failaware", "ingest", "--follow", *words]
     done = processes.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=LONG, check=False)

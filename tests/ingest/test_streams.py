@@ -133,7 +133,7 @@ def test_what_is_too_long_is_one_reject_and_the_rest_is_recorded(store, small, f
     done = ingest(store, form(big))
     assert (done.recorded, done.rejected) == (2, 1)
     ((raw, error),) = query(store, "SELECT raw, error FROM reject_log")
-    assert "1,000 are the limit" in error
+    assert "the limit is 1,000" in error
     assert len(raw) <= 101
 
 

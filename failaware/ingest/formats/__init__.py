@@ -1,1 +1,1 @@
-"""One module per format that producers write: CloudEvents, OpenTelemetry, JUnit. No clock."""
+"""Parsers of other formats: CloudEvents, OpenTelemetry, JUnit. No clock."""

@@ -1,6 +1,6 @@
-"""CloudEvents 1.0 in the JSON format: `id` and `source` are the key, the event as it stood is the payload.
+"""CloudEvents 1.0 in the JSON format: `id` and `source` are the key, the JSON text is the payload.
 
-An event that Knative gave up delivering says so in its extensions (`knativeerrorcode` …): that is a DEAD attempt.
+An event that Knative could not deliver has extensions that say so (`knativeerrorcode` …): it has an attempt, DEAD.
 """
 
 import base64
@@ -19,45 +19,45 @@ _UNDELIVERED = ("knativeerrordest", "knativeerrorcode", "knativeerrordata")
 
 
 def event(values: dict[str, Any], raw: str, recorder: Recorder, now: int) -> Observed:
-    """The event of one CloudEvent.
+    """Return the event of a CloudEvent.
 
     Args:
         values: its attributes, decoded.
-        raw: its JSON text, which is kept as the payload.
-        recorder: limits and masking.
-        now: µs.
+        raw: its JSON text, which is the payload.
+        recorder: makes events, with the store's limits and masking.
+        now: µs since the epoch.
 
     Raises:
-        UsageError: it is no CloudEvent of this version, or an attribute of it is wrong.
+        UsageError: it is not a CloudEvent of this version, or an attribute is not valid.
     """
     _check(values)
-    made, _ = recorder.event(
+    new, _ = recorder.event(
         as_name(values["type"], recorder),
         values,
         now=now,
-        key=as_name(f"{values['source'].replace(' ', '%20')} {values['id']}", recorder),  # no blank is in a URI
+        key=as_name(f"{values['source'].replace(' ', '%20')} {values['id']}", recorder),  # a URI has no blanks
         source=as_name(values["source"], recorder),
         occurred_at=parse_time(values.get("time")),
         raw=None if _decode(values) else raw,
     )
     failed = _undelivered(values, recorder)
-    return Observed(made) if failed is None else observed(made, failed)
+    return Observed(new) if failed is None else observed(new, failed)
 
 
 def _check(values: dict[str, Any]) -> None:
     if values["specversion"] != "1.0":
-        raise UsageError(f"CloudEvents 1.0 are understood, not specversion {repr(values['specversion'])[:40]}")
+        raise UsageError(f"only CloudEvents 1.0 are supported, not specversion {repr(values['specversion'])[:40]}")
     for name in _REQUIRED:
         if not isinstance(values.get(name), str) or not values[name]:
-            raise UsageError(f"the attribute '{name}' of a CloudEvent is a text that is not empty")
+            raise UsageError(f"the attribute '{name}' of a CloudEvent must be a string that is not empty")
     if not isinstance(values.get("time"), str | None):
-        raise UsageError("the attribute 'time' of a CloudEvent is a text such as 2026-11-20T10:03:00Z")
+        raise UsageError("the attribute 'time' of a CloudEvent must be a string such as 2026-11-20T10:03:00Z")
     if "data" in values and "data_base64" in values:
-        raise UsageError("a CloudEvent has 'data' or 'data_base64', not both")
+        raise UsageError("a CloudEvent can have 'data' or 'data_base64', not both")
 
 
 def _decode(values: dict[str, Any]) -> bool:
-    """Make `data` of `data_base64` where it is text or JSON, so that it can be read, and masked; whether it was."""
+    """Replace `data_base64` by `data` if it is text or JSON, to mask it; return whether it was replaced."""
     if values.get("data_base64") is None:
         return False
     try:
@@ -65,7 +65,7 @@ def _decode(values: dict[str, Any]) -> bool:
     except UnicodeDecodeError:
         return False
     except (binascii.Error, TypeError, ValueError):
-        raise UsageError("'data_base64' of a CloudEvent is a text in base64") from None
+        raise UsageError("'data_base64' of a CloudEvent must be base64") from None
     del values["data_base64"]
     try:
         values["data"] = json.loads(text)
@@ -75,7 +75,7 @@ def _decode(values: dict[str, Any]) -> bool:
 
 
 def _undelivered(values: dict[str, Any], recorder: Recorder) -> Failure | None:
-    """Why Knative gave up on it, if it did."""
+    """Return why Knative could not deliver it, if so."""
     destination, code, data = map(values.get, _UNDELIVERED)
     if code is None and data is None:
         return None

@@ -1,7 +1,7 @@
-"""JUnit XML reports: each test of a run is an event, SYNCED or DEAD; skipped tests are no failures.
+"""JUnit XML reports: each test of a run is an event, SYNCED or DEAD; skipped tests are not recorded.
 
-A report is read as a stream, with expat. It needs no document type, and so none is accepted: there is no entity that
-could grow or reach outside.
+A report is parsed as a stream, with expat. A document type is refused, and with it entities that expand or refer to
+other files.
 """
 
 import re
@@ -23,14 +23,14 @@ from failaware.session import Session
 from failaware.text import bounded, microseconds
 
 _BATCH = 200  # tests in one transaction: each may have much to say
-_PART = 262_144  # bytes fed at once
-_MAX_TEXT = 262_144  # characters of one text that are read; fewer are kept
+_PART = 262_144  # bytes parsed at once
+_MAX_TEXT = 262_144  # characters read of one text; fewer are kept
 _MAX_TAG = 8_388_608  # bytes of one tag, comment or instruction: expat reads it again with each part until it ends
 _NO_ROOT = expat.ErrorString(expat.errors.codes[expat.errors.XML_ERROR_NO_ELEMENTS])
 _BETWEEN = b" \t\r\n\0\xef\xbb\xbf\xff\xfe"  # blanks and byte order marks between reports
 _MAX_ATTRIBUTES = 1_000  # of one tag
 _MAX_PROBLEMS, _MAX_PROPERTIES = 100, 1_000  # of one test
-_MAX_OUTPUT = 16_384  # characters of a test's output that are kept
+_MAX_OUTPUT = 16_384  # characters kept of a test's output
 _FINAL = ("failure", "error")
 _PROBLEMS = (*_FINAL, "flakyFailure", "flakyError", "rerunFailure", "rerunError")
 _TEXTS = {*_PROBLEMS, "system-out", "system-err", "stackTrace"}
@@ -40,12 +40,12 @@ _PHASE = re.compile(r'\Afailed on (?:setup|teardown) with "(.*)"\Z', re.DOTALL) 
 
 
 class _NoReport(Exception):
-    """The input, from here on, is no JUnit report; says why."""
+    """The input, from here on, is not a JUnit report; the message says why."""
 
 
 @dataclass(slots=True)
 class _Test:
-    """A test case as it stands in the report, with its suite's own attributes."""
+    """A test case of the report, with its suite's own attributes."""
 
     attributes: dict[str, str]
     suite: dict[str, str]
@@ -63,7 +63,7 @@ class _Test:
             self.problems.append((kind, attributes, text))
 
     def add_property(self, attributes: dict[str, str]) -> None:
-        """Add what a test says of itself."""
+        """Add a property of the test."""
         self.is_too_large = self.is_too_large or len(self.properties) >= _MAX_PROPERTIES
         if not self.is_too_large:
             self.properties[attributes.get("name", "")] = attributes.get("value", "")
@@ -78,10 +78,9 @@ def ingest_junit(
 ) -> Ingested:
     """Record every test of a report.
 
-    A test is keyed by its suite, its name and its run: the suite's time, and where that has no fractions of a second a
-    digest of what the report says of the test. Several reports may follow each other. What comes after a mistake in the
-    XML is rejected. While the store is locked, `try_again` says whether
-    to go on waiting for it.
+    A test is keyed by its suite, its name and its run: the suite's time and, if that has no fractions of a second, a
+    digest of the test in the report. Several reports may follow each other. Input after an XML error is rejected. While
+    the store is locked, wait for it as long as `try_again` returns True.
 
     Raises:
         StoreError: the store cannot be written; the tests before are recorded.
@@ -99,7 +98,7 @@ def ingest_junit(
             reader.end()
     except _NoReport as error:
         reports.take(reader.finished())
-        reports.refuse(reader.line_no, part, f"not a JUnit report: {error}")
+        reports.reject(reader.line_no, part, f"not a JUnit report: {error}")
     reports.write()
     return total
 
@@ -133,14 +132,14 @@ class _Reader:
 
     @property
     def line_no(self) -> int:
-        """The line that is being read."""
+        """The number of the current line."""
         return self._lines + self._parser.CurrentLineNumber
 
     def feed(self, part: bytes) -> None:
-        """Read on.
+        """Parse the next part.
 
         Raises:
-            _NoReport: it is no XML, or no report.
+            _NoReport: it is not XML, or not a report.
         """
         while part:
             if self._ended_at is not None:
@@ -154,7 +153,7 @@ class _Reader:
             part = self._feed_document(part)
 
     def _feed_document(self, part: bytes) -> bytes:
-        """Read on in one document; returns what follows it."""
+        """Parse the next part of one document; return what follows the document."""
         try:
             self._parse(part)
         except _NoReport:
@@ -169,7 +168,7 @@ class _Reader:
         return b""
 
     def end(self) -> None:
-        """There is no more; raises as `feed`."""
+        """Finish parsing; raises as `feed`."""
         if self._ended_at is not None:
             return
         try:
@@ -189,14 +188,14 @@ class _Reader:
             raise _NoReport(f"its encoding is not supported ({error}); convert it to UTF-8") from None
 
     def finished(self) -> list[_Test]:
-        """The tests that have ended since."""
+        """Return the tests that have ended since the last call."""
         done, self._done = self._done, []
         return done
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         name = name.rpartition(":")[2]
         if not self._open and name not in {"testsuites", "testsuite"}:
-            raise _NoReport(f"the root is <{name[:40]}>; of XML, <testsuites> and <testsuite> are understood")
+            raise _NoReport(f"the root is <{name[:40]}>; only <testsuites> and <testsuite> are supported")
         if len(self._open) >= 100:
             raise _NoReport("it is nested too deeply")
         if len(attributes) > _MAX_ATTRIBUTES:
@@ -254,36 +253,36 @@ class _Reports:
         self._keys: set[str] = set()
 
     def take(self, tests: list[_Test]) -> None:
-        """Add tests; what is ready is written."""
+        """Add tests; write full batches."""
         for test in tests:
             raw = bounded(repr(test.attributes), _MAX_TEXT).encode("utf-8", "backslashreplace")
             self._chunk.take(test.line_no, raw, lambda test=test: self._read(test))  # type: ignore[misc]
             if len(self._chunk) >= _BATCH:
                 self.write()
 
-    def refuse(self, line_no: int, raw: bytes, error: str) -> None:
-        """Add what could not be understood."""
-        self._chunk.refuse(line_no, raw, error)
+    def reject(self, line_no: int, raw: bytes, error: str) -> None:
+        """Add input that could not be parsed."""
+        self._chunk.reject(line_no, raw, error)
 
     def write(self) -> None:
-        """Record what was taken and is not recorded yet."""
+        """Record the tests that are not recorded yet."""
         self._chunk.write_when_free(self._try_again)
 
     def _read(self, test: _Test) -> ParsedInput:
         if test.skipped and not test.problems:
             return ParsedInput([], ignored=1)
         if test.is_too_large:
-            raise UsageError(f"a test has {_MAX_PROBLEMS:,} failures and {_MAX_PROPERTIES:,} properties at most")
+            raise UsageError(f"a test can have at most {_MAX_PROBLEMS:,} failures and {_MAX_PROPERTIES:,} properties")
         return ParsedInput([self._observed(test)])
 
     def _observed(self, test: _Test) -> Observed:
-        given, suite = test.attributes, test.suite
-        name = ".".join(part for part in (given.get("classname"), given.get("name")) if part)
+        attributes, suite = test.attributes, test.suite
+        name = ".".join(part for part in (attributes.get("classname"), attributes.get("name")) if part)
         run = suite.get("timestamp", "")
         if "." not in run:  # in one second there may be several runs
-            run = f"{run} {self._recorder.digest(repr((given, suite, test.problems)))[:16]}".strip()
+            run = f"{run} {self._recorder.digest(repr((attributes, suite, test.problems)))[:16]}".strip()
         key = self._own_key(f"junit:{suite.get('name', '')} {run} {name}")
-        payload: dict[str, Any] = {"test": given, "suite": suite}
+        payload: dict[str, Any] = {"test": attributes, "suite": suite}
         if test.properties:
             payload["properties"] = test.properties
         payload |= {kind: bounded(text, _MAX_OUTPUT) for kind, text in test.texts.items() if text}
@@ -300,7 +299,7 @@ class _Reports:
         return Observed(event, tuple(_attempts(test, event.occurred_at, recorder)))
 
     def _own_key(self, key: str) -> str:
-        """A key that no other test of the report has: one name may be run with several parameters."""
+        """Return a key that is unique in the report: a test may run with several parameters under one name."""
         own, number = as_name(key, self._recorder), 1
         while own in self._keys:
             number += 1
@@ -310,7 +309,7 @@ class _Reports:
 
 
 def _attempts(test: _Test, began: int, recorder: Recorder) -> Iterator[NewAttempt]:
-    """The tries of one test: more than one where it was run again, as Surefire reports it."""
+    """Yield the attempts of a test: more than one if it was repeated, as Surefire reports it."""
     worker = as_name(test.suite.get("hostname") or "observed", recorder)
     took = _span(test.attributes.get("time"))
     final = [problem for problem in test.problems if problem[0] in _FINAL]
@@ -318,16 +317,16 @@ def _attempts(test: _Test, began: int, recorder: Recorder) -> Iterator[NewAttemp
     failures = [_failure([problem], recorder) for problem in again]
     if final:
         failures.insert(0, _failure(final, recorder))  # Surefire puts the first run there, and then the reruns
-    tries: list[Failure | None] = [*failures] if final else [*failures, None]
-    for place, failed in enumerate(tries):
-        made = attempt(failed, worker=worker, started_at=began, took=took)
-        if place + 1 < len(tries):
-            made = made._replace(retry_at=made.finished_at, because="run again at once")
-        yield made
+    outcomes: list[Failure | None] = [*failures] if final else [*failures, None]
+    for number, failed in enumerate(outcomes, start=1):
+        one = attempt(failed, worker=worker, started_at=began, took=took)
+        if number < len(outcomes):
+            one = one._replace(retry_at=one.finished_at, because="run again at once")
+        yield one
 
 
 def _failure(problems: list[tuple[str, dict[str, str], str]], recorder: Recorder) -> Failure:
-    """What one run says: a test may fail and then fail to clean up."""
+    """Return the failure of one run: a test may fail, and then fail in its teardown."""
     kind, attributes, text = problems[0]
     message = attributes.get("message") or next(iter(text.splitlines()), "")
     message = _PHASE.sub(r"\1", message)
@@ -337,12 +336,12 @@ def _failure(problems: list[tuple[str, dict[str, str], str]], recorder: Recorder
     if typed and typed[1].rpartition(".")[2] == error_type.rpartition(".")[2]:
         message = typed[2]
     stack = "\n\n".join(text for _, _, text in problems if text)
-    kept = stack.replace(f"{error_type}: {message}", ERROR_HERE, 1) if message else stack
-    return failure(error_type, message, kept or None, cause=root_cause(stack), masker=recorder.masker)
+    traceback = stack.replace(f"{error_type}: {message}", ERROR_HERE, 1) if message else stack
+    return failure(error_type, message, traceback or None, cause=root_cause(stack), masker=recorder.masker)
 
 
 def _time(text: str | None) -> int | None:
-    """The suite's time in µs; without a zone it is taken for UTC, as the schema has it."""
+    """Return the suite's time in µs; without a zone it is UTC, as in the schema."""
     if not text:
         return None
     try:

@@ -1,8 +1,8 @@
-"""OpenTelemetry as OTLP/JSON, one request a line, as the collector's file exporter writes it.
+"""OpenTelemetry as OTLP/JSON, one request per line, as the collector's file exporter writes it.
 
-A log record with `exception.*` attributes, or of severity ERROR and above, is an event with one DEAD attempt, and so is
-an exception that a span recorded; other records, spans and metrics are no failures. Records have no id: the key is a
-digest of what a record says and of its place among equal ones of its request, so that the same file can be read again.
+A log record with `exception.*` attributes or of severity ERROR and above is an event with one attempt, DEAD; so is an
+exception that a span recorded. Other records, spans and metrics are ignored. Records have no id: the key is a digest of
+the record and its number among equal ones of its request, which makes reading the same file again idempotent.
 """
 
 import json
@@ -20,9 +20,9 @@ from failaware.model import ERROR_HERE, Failure, Observed
 from failaware.text import bounded
 
 SIGNALS = ("resourceLogs", "resourceSpans", "resourceMetrics")
-"""One of these names is in each request."""
+"""Each request has one of these names."""
 
-_ERROR = 17  # the least severityNumber of an error
+_ERROR = 17  # the lowest severityNumber of an error
 _SEVERITIES = {"TRACE": 1, "DEBUG": 5, "INFO": 9, "WARN": 13, "ERROR": _ERROR, "FATAL": 21}
 _SEVERITY = re.compile(
     rf"(?P<number>\d{{1,2}})|SEVERITY_NUMBER_(?P<name>{'|'.join(_SEVERITIES)})(?P<step>[234])?", re.ASCII
@@ -30,20 +30,20 @@ _SEVERITY = re.compile(
 _ERROR_TEXTS = ("ERROR", "FATAL", "CRITICAL", "EMERG", "ALERT", "PANIC")
 _TYPE, _MESSAGE, _STACK = "exception.type", "exception.message", "exception.stacktrace"
 _WHO = ("service.namespace", "service.name")  # the resource's attributes that are the source
-_MAX_DEPTH = 100  # levels of a value
+_MAX_DEPTH = 100  # levels of a nested value
 
 
 def events(request: dict[str, Any], recorder: Recorder, now: int) -> ParsedInput:
-    """The failures that one request tells of; its other log records, spans and metrics are ignored.
+    """Return the failures of a request; other log records, spans and metrics are counted as ignored.
 
     Raises:
-        UsageError: it has another shape; nothing of it is taken. A single record that is wrong is refused by itself.
+        UsageError: the request is not valid. A single record that is not valid is rejected alone.
     """
-    found: list[Observed] = []
-    refused: list[tuple[bytes, str]] = []
+    failures: list[Observed] = []
+    rejected: list[tuple[bytes, str]] = []
     ignored = len(_list(request, "resourceMetrics"))
     seen: Counter[str] = Counter()
-    for resource, scope, record in [*_records(request), *_thrown(request)]:
+    for resource, scope, record in [*_records(request), *_span_exceptions(request)]:
         raw = json.dumps([resource, scope, record], sort_keys=True).encode()
         try:
             attributes = _attributes(record.get("attributes"))
@@ -53,14 +53,14 @@ def events(request: dict[str, Any], recorder: Recorder, now: int) -> ParsedInput
             digest = recorder.digest(raw.decode())[:32]
             seen[digest] += 1
             key = f"otlp:{digest}" + (f":{seen[digest]}" if seen[digest] > 1 else "")
-            found.append(_event(resource, scope, record, attributes, key=key, recorder=recorder, now=now))
-        except Exception as error:  # noqa: BLE001 - foreign input: one record must not keep out the others
-            refused.append((raw, reason(error)))
-    return ParsedInput(found, ignored, tuple(refused))
+            failures.append(_event(resource, scope, record, attributes, key=key, recorder=recorder, now=now))
+        except Exception as error:  # noqa: BLE001 - foreign input: one record must not affect the others
+            rejected.append((raw, reason(error)))
+    return ParsedInput(failures, ignored, tuple(rejected))
 
 
 def _records(request: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]]:
-    """Each log record with its resource's attributes and its scope."""
+    """Yield each log record with its resource's attributes and its scope."""
     for of_resource in _list(request, "resourceLogs"):
         resource = _attributes(_object(of_resource.get("resource"), "resource").get("attributes"))
         for of_scope in _list(of_resource, "scopeLogs"):
@@ -69,16 +69,16 @@ def _records(request: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str
                 yield resource, scope, record
 
 
-def _thrown(request: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]]:
-    """Each exception of each span as a log record of the span's name; of a span without any, a record of no failure."""
+def _span_exceptions(request: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]]:
+    """Yield each exception of a span as a log record with the span's name; for a span without any, an empty record."""
     for of_resource in _list(request, "resourceSpans"):
         resource = _attributes(_object(of_resource.get("resource"), "resource").get("attributes"))
         for of_scope in _list(of_resource, "scopeSpans"):
             scope = _object(of_scope.get("scope"), "scope")
             for span in _list(of_scope, "spans"):
-                happened = [event for event in _list(span, "events") if event.get("name") == "exception"]
+                exceptions = [event for event in _list(span, "events") if event.get("name") == "exception"]
                 about = {"eventName": span.get("name"), "traceId": span.get("traceId"), "spanId": span.get("spanId")}
-                for event in happened or [{}]:
+                for event in exceptions or [{}]:
                     yield resource, scope, {**event, **about}
 
 
@@ -92,7 +92,7 @@ def _is_failure(record: dict[str, Any], attributes: dict[str, Any]) -> bool:
 
 
 def _severity_number(value: Any) -> float:
-    """The number; also of its name, which protobuf's own JSON has in its place, such as SEVERITY_NUMBER_ERROR2."""
+    """Return the severity's number; protobuf's own JSON has its name instead, such as SEVERITY_NUMBER_ERROR2."""
     name = _SEVERITY.fullmatch(value) if isinstance(value, str) else None
     if name is not None:
         return int(name["number"] or _SEVERITIES[name["name"]] + int(name["step"] or 1) - 1)
@@ -111,7 +111,7 @@ def _event(
 ) -> Observed:
     body = _value(record.get("body"))
     failed = _failure(record, attributes, body, recorder)
-    said = {
+    payload = {
         "message": bounded(body, MAX_MESSAGE) if isinstance(body, str) else body,
         "severity": record.get("severityText") or record.get("severityNumber"),
         "attributes": {name: value for name, value in attributes.items() if name not in {_TYPE, _MESSAGE, _STACK}},
@@ -125,7 +125,7 @@ def _event(
         as_name(
             str(record.get("eventName") or scope.get("name") or resource.get("service.name") or "otel.log"), recorder
         ),
-        {name: value for name, value in said.items() if value not in (None, "", {})},
+        {name: value for name, value in payload.items() if value not in (None, "", {})},
         now=now,
         key=key,
         source=as_name("/".join(str(resource[name]) for name in _WHO if resource.get(name)) or "otel", recorder),
@@ -135,24 +135,24 @@ def _event(
 
 
 def _failure(record: dict[str, Any], attributes: dict[str, Any], body: Any, recorder: Recorder) -> Failure:
-    said = body if isinstance(body, str) else "" if body is None else json.dumps(body, ensure_ascii=False)
-    given, stack = str(attributes.get(_TYPE) or ""), str(attributes.get(_STACK) or "")
+    text = body if isinstance(body, str) else "" if body is None else json.dumps(body, ensure_ascii=False)
+    error_type, stack = str(attributes.get(_TYPE) or ""), str(attributes.get(_STACK) or "")
     untyped = str(record.get("severityText") or "ERROR")
-    if stack and not (given and _MESSAGE in attributes):
-        return failure_of_text(given, str(attributes.get(_MESSAGE) or ""), stack, recorder, untyped=untyped)
-    error_type, message = given or untyped, str(attributes.get(_MESSAGE, said))
-    kept = stack.replace(f"{error_type}: {message}", ERROR_HERE, 1) if message else stack
-    return failure(error_type, message, kept or None, cause=root_cause(stack), masker=recorder.masker)
+    if stack and not (error_type and _MESSAGE in attributes):
+        return failure_of_text(error_type, str(attributes.get(_MESSAGE) or ""), stack, recorder, untyped=untyped)
+    error_type, message = error_type or untyped, str(attributes.get(_MESSAGE, text))
+    traceback = stack.replace(f"{error_type}: {message}", ERROR_HERE, 1) if message else stack
+    return failure(error_type, message, traceback or None, cause=root_cause(stack), masker=recorder.masker)
 
 
 def _time(record: dict[str, Any]) -> int | None:
-    """When it happened or was seen (µs); 64-bit numbers are texts in OTLP/JSON."""
+    """Return when it happened or was observed (µs); 64-bit numbers are strings in OTLP/JSON."""
     for name in ("timeUnixNano", "observedTimeUnixNano"):
-        given = record.get(name)
+        value = record.get(name)
         try:
-            at = 0 if given is None else _whole_number(given)
+            at = 0 if value is None else _whole_number(value)
         except (TypeError, ValueError, OverflowError):
-            raise UsageError(f"'{name}' of a log record is a number of nanoseconds") from None
+            raise UsageError(f"'{name}' of a log record must be a number of nanoseconds") from None
         if at:
             return at // 1_000
     return None
@@ -168,13 +168,13 @@ def _attributes(pairs: Any, depth: int = 0) -> dict[str, Any]:
     if pairs is None:
         return {}
     if not isinstance(pairs, list):
-        raise UsageError("attributes of OTLP are a list of {key, value}")
+        raise UsageError("attributes of OTLP must be a list of {key, value}")
     attributes = [_one_of(pair, "attributes") for pair in pairs]
     return {str(pair.get("key")): _value(pair.get("value"), depth) for pair in attributes}
 
 
 def _value(any_value: Any, depth: int = 0) -> Any:
-    """What an AnyValue holds."""
+    """Return the value of an AnyValue."""
     if any_value is None:
         return None
     if depth > _MAX_DEPTH:
@@ -188,31 +188,31 @@ def _value(any_value: Any, depth: int = 0) -> Any:
             try:
                 return _whole_number(value)
             except (TypeError, ValueError, OverflowError):
-                raise UsageError("an intValue of OTLP is a whole number") from None
+                raise UsageError("an intValue of OTLP must be a whole number") from None
         return value
     return None
 
 
-def _list(holder: dict[str, Any], name: str) -> list[dict[str, Any]]:
-    return [_one_of(item, name) for item in _items(holder, name)]
+def _list(parent: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    return [_one_of(item, name) for item in _items(parent, name)]
 
 
-def _items(holder: dict[str, Any], name: str) -> list[Any]:
-    items = holder.get(name) or []
+def _items(parent: dict[str, Any], name: str) -> list[Any]:
+    items = parent.get(name) or []
     if not isinstance(items, list):
-        raise UsageError(f"'{name}' of OTLP is a list")
+        raise UsageError(f"'{name}' of OTLP must be a list")
     return items
 
 
 def _one_of(item: Any, name: str) -> dict[str, Any]:
     if not isinstance(item, dict):
-        raise UsageError(f"'{name}' of OTLP is a list of objects")
+        raise UsageError(f"'{name}' of OTLP must be a list of objects")
     return item
 
 
-def _object(value: Any, what: str) -> dict[str, Any]:
+def _object(value: Any, name: str) -> dict[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise UsageError(f"'{what}' of OTLP is an object")
+        raise UsageError(f"'{name}' of OTLP must be an object")
     return value
