@@ -18,7 +18,7 @@ from failaware.engine import Projection, Writer, open_writer
 from failaware.errors import StoreError
 from failaware.facts.batch import Appended, Batch
 from failaware.facts.commit import GroupCommit
-from failaware.model import NewReject, Observed
+from failaware.model import EventWithAttempts, NewReject
 from failaware.place import resolve
 
 T = TypeVar("T")
@@ -83,7 +83,7 @@ class Session:
 
     def ingest(
         self,
-        observed: Sequence[Observed],
+        observed: Sequence[EventWithAttempts],
         rejects: Sequence[NewReject],
         *,
         along: Callable[[Writer], None] | None = None,

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from failaware.capture.attempting import Attempting, attempted
+from failaware.capture.attempting import AttemptRecorder, attempted
 from failaware.capture.json_values import short_repr
 from failaware.capture.record import MAX_PAYLOAD_BYTES, event_numbers, in_microseconds, parse_time
 from failaware.derive.fold import derive_again
@@ -25,10 +25,10 @@ from failaware.model import (
     UNNUMBERED,
     DecisionKind,
     Event,
+    EventWithAttempts,
     Failure,
     NewAttempt,
     NewEvent,
-    Observed,
 )
 from failaware.session import Session
 
@@ -162,7 +162,7 @@ class Store:
         key: str | None = None,
         source: str | None = None,
         fingerprint: str | None = None,
-    ) -> Attempting:
+    ) -> AttemptRecorder:
         """Record a block of code as an attempt: `with store.attempt("billing.sync", {...}): ...`, or `async with`.
 
         When the block ends, an event and its attempt are committed together: SYNCED, or DEAD with the exception and its
@@ -186,7 +186,7 @@ class Store:
         event, _ = self.session.recorder.event(
             event_type, payload, now=now, key=key, source=source, fingerprint=fingerprint
         )
-        return Attempting(
+        return AttemptRecorder(
             event, self._record_attempt, self.session.recorder.masker, check=self._check_key, clock=self.session.clock
         )
 
@@ -342,9 +342,9 @@ class Store:
     def _record_attempt(self, event: NewEvent, failure: Failure | None) -> int:
         """Record an event with its caller's attempt, which began at `detected_at` and ends now."""
         ended = max(event.detected_at, self.session.clock())  # the clock may have gone backwards
-        because = None if failure is None else "attempted by its caller; no worker retries it"
-        attempt = NewAttempt(UNNUMBERED, failure, this_process(), event.detected_at, ended, None, because)
-        observed = Observed(event, (attempt,))
+        retry_reason = None if failure is None else "attempted by its caller; no worker retries it"
+        attempt = NewAttempt(UNNUMBERED, failure, this_process(), event.detected_at, ended, None, retry_reason)
+        observed = EventWithAttempts(event, (attempt,))
 
         def job(db: Writer) -> int:
             ((event_id, _),) = append.observed(db, [observed], self.session.policy, at_known=True)

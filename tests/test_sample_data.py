@@ -27,7 +27,7 @@ def facts(path):
         return [
             query(store, "SELECT * FROM event_log"),
             query(store, "SELECT event_id, attempt_no, outcome, error_type, error_message, started_at, finished_at, "
-                         "retry_at, because FROM attempt_log ORDER BY 1, 2"),
+                         "retry_at, retry_reason FROM attempt_log ORDER BY 1, 2"),
         ]  # fmt: skip
 
 

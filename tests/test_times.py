@@ -9,7 +9,7 @@ import pytest
 from failaware import Store
 from failaware.cli.main import main
 from failaware.errors import UsageError
-from failaware.model import UNNUMBERED, Failure, NewAttempt, NewEvent, Observed
+from failaware.model import UNNUMBERED, EventWithAttempts, Failure, NewAttempt, NewEvent
 from failaware.read.moment import parse_moment
 from failaware.text import microseconds, moment, moment_utc
 from tests.tui.helpers import inspecting, screen_text, shows, until
@@ -32,7 +32,9 @@ def odd(store):
     for name, at in ODD.items():
         for detected in (at, store.session.clock()):
             tried = NewAttempt(UNNUMBERED, failed, "w", at, at + 5, None if detected == at else at, "x")
-            store.session.ingest([Observed(NewEvent(name, "null", None, None, at, detected, None), (tried,))], [])
+            store.session.ingest(
+                [EventWithAttempts(NewEvent(name, "null", None, None, at, detected, None), (tried,))], []
+            )
 
 
 @pytest.fixture(params=["America/New_York", "Asia/Tokyo", "UTC"])

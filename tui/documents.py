@@ -181,10 +181,10 @@ def attempt(shown: Attempt, now: int, *, fold: bool) -> list[Line]:
     if shown.cause:
         lines += lines_of(f"root cause: {shown.cause}", styled("key"))
     lines += timed(lambda at: f"{when(shown.finished_at, at)}   by {shown.worker}", now, dim)
-    if shown.because and shown.retry_at:
-        lines += timed(lambda at: f"next attempt {when(shown.retry_at, at)}: {shown.because}", now, dim)
-    elif shown.because:
-        lines += lines_of(f"no further attempt: {shown.because}", dim)
+    if shown.retry_reason and shown.retry_at:
+        lines += timed(lambda at: f"next attempt {when(shown.retry_at, at)}: {shown.retry_reason}", now, dim)
+    elif shown.retry_reason:
+        lines += lines_of(f"no further attempt: {shown.retry_reason}", dim)
     lines.append(Line("", plain))
     if shown.traceback:
         return lines + traceback(shown.traceback, fold=fold).lines
@@ -295,7 +295,7 @@ def why(found: Explanation, cluster: Cluster | None, now: int) -> list[Line]:
             Line(
                 f"  {counted(cluster.events, 'event')}, {counted(cluster.failures, 'failure')}, "
                 f"{cluster.recovered:,} recovered, {counted(cluster.episodes, 'episode')}, "
-                f"{counted(cluster.comebacks, 'comeback')}",
+                f"{counted(cluster.relapses, 'relapse')}",
                 plain,
             )
         )

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 from failaware.model.patterns import (
     NAMES,
     Burst,
-    Calendar,
     DueType,
     Impact,
     RecoveredCluster,
     RecoveryStats,
+    RetrySchedule,
     Transitions,
     with_all,
 )
@@ -132,7 +132,7 @@ RECOVERED_COLUMNS = (
     Column("total", 7, _recovery("total_delay", span), right=True, from_width=84),
     Column("episodes", 8, lambda row, _: (f"{row.episodes:,}", ""), right=True, from_width=74),
     Column(
-        "comebacks", 9, lambda row, _: (f"{row.comebacks:,}", "" if row.comebacks else "dim"), right=True, from_width=90
+        "relapses", 9, lambda row, _: (f"{row.relapses:,}", "" if row.relapses else "dim"), right=True, from_width=90
     ),
 )
 RECOVERED_SORTS: tuple[tuple[str, Callable[[RecoveredCluster], Any] | None], ...] = (
@@ -140,7 +140,7 @@ RECOVERED_SORTS: tuple[tuple[str, Callable[[RecoveredCluster], Any] | None], ...
     ("delay", lambda row: -row.recovery.total_delay),
     ("events recovered", lambda row: -row.recovery.recovered),
     ("events helped", lambda row: -row.recovery.helped),
-    ("comebacks", lambda row: (-row.comebacks, -row.episodes)),
+    ("relapses", lambda row: (-row.relapses, -row.episodes)),
 )
 """Orders of the list; the first is the core's own."""
 
@@ -154,7 +154,7 @@ class DueRow(NamedTuple):
     where: str
 
 
-def due_rows(calendar: Calendar) -> list[DueRow]:
+def due_rows(calendar: RetrySchedule) -> list[DueRow]:
     """A row for each event type, and first one for all of them where there are several."""
     several = len(calendar.types) > 1
     rows = []

@@ -24,7 +24,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 _END = object()
 
 
-class Attempting:
+class AttemptRecorder:
     """One attempt, as a context manager, plain or async. `event_id` is set when the block ends."""
 
     def __init__(
@@ -110,7 +110,7 @@ async def _in_thread(job: Callable[[], None]) -> None:
         job()
 
 
-def attempted(begin: Callable[[Any], Attempting], payload: Callable[..., Any] | None) -> Callable[[F], F]:
+def attempted(begin: Callable[[Any], AttemptRecorder], payload: Callable[..., Any] | None) -> Callable[[F], F]:
     """Return a decorator that makes every call of a function an attempt. `begin` starts one with a payload."""
 
     def decorate(function: F) -> F:
@@ -120,7 +120,7 @@ def attempted(begin: Callable[[Any], Attempting], payload: Callable[..., Any] | 
             raise UsageError(f"attempted decorates a function, not {short_name(type(function))}")
         signature = guarded(lambda: inspect.signature(function), None)  # some functions written in C have none
 
-        def start(*args: Any, **kwargs: Any) -> Attempting:
+        def start(*args: Any, **kwargs: Any) -> AttemptRecorder:
             call_payload = _payload(payload or functools.partial(_arguments, signature), args, kwargs)
             try:
                 return begin(call_payload)
@@ -132,7 +132,7 @@ def attempted(begin: Callable[[Any], Attempting], payload: Callable[..., Any] | 
     return decorate
 
 
-def _wrapper(function: Callable[..., Any], start: Callable[..., Attempting]) -> Callable[..., Any]:
+def _wrapper(function: Callable[..., Any], start: Callable[..., AttemptRecorder]) -> Callable[..., Any]:
     if inspect.iscoroutinefunction(function):
         return _coroutine(function, start)
     if inspect.isasyncgenfunction(function):
@@ -182,7 +182,7 @@ def _wrapper_of(result: Any, *, generates: bool) -> Callable[..., Callable[..., 
     return None
 
 
-def _ends_later(result: Any, attempt: Attempting, *, generates: bool) -> bool:
+def _ends_later(result: Any, attempt: AttemptRecorder, *, generates: bool) -> bool:
     """Whether the attempt ends with a result that the caller gets as it is: a future, or a generator's context."""
     if _is_future(result):
         result.add_done_callback(functools.partial(_record_future, attempt))
@@ -206,7 +206,7 @@ def _is_future(result: Any) -> bool:
     return hasattr(type(result), "_asyncio_future_blocking") or (futures is not None and is_a(result, futures.Future))
 
 
-def _record_future(attempt: Attempting, future: Any) -> None:
+def _record_future(attempt: AttemptRecorder, future: Any) -> None:
     """Record how a future ended; in the loop of asyncio by a thread, since the store may be busy."""
     if future.cancelled():
         return
@@ -224,7 +224,7 @@ def _record_future(attempt: Attempting, future: Any) -> None:
         end()
 
 
-def _coroutine(function: Callable[..., Any], start: Callable[..., Attempting]) -> Callable[..., Any]:
+def _coroutine(function: Callable[..., Any], start: Callable[..., AttemptRecorder]) -> Callable[..., Any]:
     async def call_async(*args: Any, **kwargs: Any) -> Any:
         async with start(*args, **kwargs):
             return await function(*args, **kwargs)
@@ -232,7 +232,7 @@ def _coroutine(function: Callable[..., Any], start: Callable[..., Attempting]) -
     return call_async
 
 
-def _generator(function: Callable[..., Any], start: Callable[..., Attempting]) -> Callable[..., Any]:
+def _generator(function: Callable[..., Any], start: Callable[..., AttemptRecorder]) -> Callable[..., Any]:
     def generate(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         with start(*args, **kwargs):
             return (yield from function(*args, **kwargs))
@@ -240,7 +240,7 @@ def _generator(function: Callable[..., Any], start: Callable[..., Attempting]) -
     return generate
 
 
-def _async_generator(function: Callable[..., Any], start: Callable[..., Attempting]) -> Callable[..., Any]:
+def _async_generator(function: Callable[..., Any], start: Callable[..., AttemptRecorder]) -> Callable[..., Any]:
     async def generate_async(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         async with start(*args, **kwargs), contextlib.aclosing(function(*args, **kwargs)) as inner:
             step = inner.asend(None)

@@ -8,7 +8,7 @@ from failaware.capture.raised_text import read_any_traceback
 from failaware.capture.record import Recorder
 from failaware.capture.root_cause import TRACEBACK, root_cause
 from failaware.errors import FailawareError, PayloadError
-from failaware.model import UNNUMBERED, Failure, NewAttempt, NewEvent, Observed
+from failaware.model import UNNUMBERED, EventWithAttempts, Failure, NewAttempt, NewEvent
 
 ELSEWHERE = "observed elsewhere; no worker retries it"
 
@@ -16,7 +16,7 @@ ELSEWHERE = "observed elsewhere; no worker retries it"
 class ParsedInput(NamedTuple):
     """One parsed input: its events, how many entries are no failures, and the rejected parts, each with the reason."""
 
-    events: list[Observed]
+    events: list[EventWithAttempts]
     ignored: int = 0
     rejected: tuple[tuple[bytes, str], ...] = ()
 
@@ -49,7 +49,7 @@ def failure_of_text(error_type: str, message: str, traceback: str, recorder: Rec
     return failure(error_type or untyped, message, members or None, cause=cause, masker=recorder.masker)
 
 
-def observed(event: NewEvent, failure: Failure | None, *, worker: str = "observed", took: int = 0) -> Observed:
+def observed(event: NewEvent, failure: Failure | None, *, worker: str = "observed", took: int = 0) -> EventWithAttempts:
     """Return an event with one attempt, which began when the event occurred: DEAD, or SYNCED without a failure.
 
     Args:
@@ -59,14 +59,14 @@ def observed(event: NewEvent, failure: Failure | None, *, worker: str = "observe
         took: duration in µs.
     """
     began = min(event.occurred_at, event.detected_at - took)  # another machine's clock may be ahead of ours
-    return Observed(event, (attempt(failure, worker=worker, started_at=began, took=took),))
+    return EventWithAttempts(event, (attempt(failure, worker=worker, started_at=began, took=took),))
 
 
 def attempt(
-    failure: Failure | None, *, worker: str, started_at: int, took: int, because: str = ELSEWHERE
+    failure: Failure | None, *, worker: str, started_at: int, took: int, retry_reason: str = ELSEWHERE
 ) -> NewAttempt:
     """Return an attempt made elsewhere, after which no other follows; times in µs."""
-    why = None if failure is None else because
+    why = None if failure is None else retry_reason
     return NewAttempt(UNNUMBERED, failure, worker, started_at, started_at + max(0, took), None, why)
 
 

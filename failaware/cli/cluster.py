@@ -83,7 +83,7 @@ def _draw_head(cluster: Cluster, printer: Printer) -> None:
         printer.write(f"because {cluster.rule}: {cluster.reason}")
     printer.write(
         f"{cluster.unresolved:,} unresolved, {cluster.recovered:,} recovered; "
-        f"{counted(cluster.episodes, 'episode')}, {counted(cluster.comebacks, 'comeback')}"
+        f"{counted(cluster.episodes, 'episode')}, {counted(cluster.relapses, 'relapse')}"
     )
     printer.write(f"first {when(cluster.first_failed_at, printer.now)}")
     printer.write(f"last  {when(cluster.last_failed_at, printer.now)}")

@@ -141,7 +141,9 @@ def _filter_words(inspector: Inspector, prefix: str, *, clusters: bool) -> Words
     if field in {"cluster", "last"}:
         found: Words = _clusters(inspector, value)
     elif field == "type":
-        found = [row[0] for row in inspector.db.query("SELECT DISTINCT event_type FROM tally ORDER BY 1 LIMIT 200")]
+        found = [
+            row[0] for row in inspector.db.query("SELECT DISTINCT event_type FROM event_counts ORDER BY 1 LIMIT 200")
+        ]
     else:
         found = values(field, clusters=clusters)
     return [head + one for one in found]

@@ -4,7 +4,7 @@ import argparse
 
 from failaware.cli.line import Line, cause, short, text
 from failaware.cli.printer import Cell, Printer
-from failaware.model.patterns import Burst, Calendar, with_all
+from failaware.model.patterns import Burst, RetrySchedule, with_all
 from failaware.read.inspector import Inspector
 from failaware.read.retry_schedule import AROUND, BURST_LEAST, BURST_TIMES, MINUTES
 from failaware.text import counted, cut, distance, moment, one_line, sparkline
@@ -23,12 +23,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _MEANING
 
 
-def ask(inspector: Inspector, _args: argparse.Namespace) -> Calendar:
+def ask(inspector: Inspector, _args: argparse.Namespace) -> RetrySchedule:
     """The calendar of the hour."""
     return inspector.patterns.calendar()
 
 
-def draw(calendar: Calendar, printer: Printer, _args: argparse.Namespace) -> None:
+def draw(calendar: RetrySchedule, printer: Printer, _args: argparse.Namespace) -> None:
     """The minutes by event type, then the retry storms."""
     if calendar.types:
         _draw_types(calendar, printer)
@@ -41,7 +41,7 @@ def draw(calendar: Calendar, printer: Printer, _args: argparse.Namespace) -> Non
         printer.print(Line(), text(pending, "blue"))
 
 
-def _draw_types(calendar: Calendar, printer: Printer) -> None:
+def _draw_types(calendar: RetrySchedule, printer: Printer) -> None:
     rows: list[list[Cell]] = [
         [
             text(cut(one_line(due.event_type), _TYPE), "bold"),

@@ -92,9 +92,9 @@ def draw_attempt(attempt: Attempt, printer: Printer, shown: set[str] | None = No
         printer.print(text("   caused by ", "dim") + block(attempt.cause.replace("\n", "\n   ")))
     if attempt.fingerprint:
         printer.write(f"   fingerprint as given: {attempt.fingerprint}", "dim")
-    if attempt.because:
+    if attempt.retry_reason:
         retry = f"next attempt {when(attempt.retry_at, printer.now)}" if attempt.retry_at else "no further attempt"
-        printer.write(f"   {retry}: {attempt.because}", "dim")
+        printer.write(f"   {retry}: {attempt.retry_reason}", "dim")
     if attempt.traceback is not None:
         if shown is not None and attempt.traceback in shown:
             printer.write("   the same traceback", "dim")

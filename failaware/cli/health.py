@@ -89,7 +89,7 @@ def _draw_notable(printer: Printer, health: Health) -> None:
         ("oldest unresolved", when(oldest.value, now) if oldest else "none", oldest),
         ("most retried", retries, retried),
         ("due next", when(due.value, now) if due else "nothing", due),
-        ("due now", f"{health.due_now:,}; {health.in_hand:,} in hand", None),
+        ("due now", f"{health.due_now:,}; {health.running:,} in hand", None),
         ("last fact", when(health.last_fact_at, now), None),
     )
     printer.rows(("", "", ""), [(text(name, "dim"), value, _named(event)) for name, value, event in notable])

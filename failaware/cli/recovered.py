@@ -19,7 +19,7 @@ failed     attempts of the recovered ones, before they succeeded: the cost, by
            which the list is sorted
 median …   how long it took from the first failure with this cluster to the
            next success (90 % took p90 or less)
-episodes   how often new events began to fail with it; comebacks: how often
+episodes   how often new events began to fail with it; relapses: how often
            when all before had been SYNCED
 """
 
@@ -47,11 +47,11 @@ def draw(answer: Answer[Recovered, int], printer: Printer, args: argparse.Namesp
         return
     rows = [
         {"cluster": short(row.cluster_id), **_stats(row.recovery)}
-        | {"episodes": f"{row.episodes:,}", "comebacks": f"{row.comebacks:,}"}
+        | {"episodes": f"{row.episodes:,}", "relapses": f"{row.relapses:,}"}
         | {"failure": failure(row.event_type, row.error_type, row.template)}
         for row in recovered.clusters
     ]
-    total = {"cluster": "all", **_stats(recovered.total), "episodes": "", "comebacks": ""}
+    total = {"cluster": "all", **_stats(recovered.total), "episodes": "", "relapses": ""}
     rows.append(total | {"failure": text("each event once", "dim")})
     columns = [name for name in total if name != "largest" or printer.width >= _WIDE]
     table = [[row[name] for name in (*columns, "failure")] for row in rows]

@@ -9,17 +9,19 @@ from functools import cache, lru_cache, partial
 
 from failaware.derive.grouping.groups import Group, GroupingRules, Subject, erased_group, group, overflow
 from failaware.derive.rules import Policy
-from failaware.derive.scope import NOBODY_FAILS_AGAIN, STATEMENTS, Scope, just_appended
+from failaware.derive.scope import NONE_FAILS_AGAIN, STATEMENTS, Scope, just_appended
 from failaware.derive.settings import load_grouping, load_policy, note_derivation, save_grouping, save_policy
 from failaware.derive.severity import CLUSTER_EVIDENCE, CLUSTER_NUMBERS, case, cluster_reason
-from failaware.engine import Deriver, Row
+from failaware.engine import ProjectionWriter, Row
 from failaware.engine.catalogue import ERASED
 from failaware.engine.pages import pages
 from failaware.engine.schema import tables_of
 
 _SQL = dict(STATEMENTS)
-_SQL["settle"] = _SQL["settle"].format(event_severity=case("event", "severity"), event_rule=case("event", "name"))
-_SQL["count_comebacks"] = _SQL["count_comebacks"].format(nobody_fails_again=NOBODY_FAILS_AGAIN)
+_SQL["update_event_state"] = _SQL["update_event_state"].format(
+    event_severity=case("event", "severity"), event_rule=case("event", "name")
+)
+_SQL["count_relapses"] = _SQL["count_relapses"].format(none_fails_again=NONE_FAILS_AGAIN)
 
 _PAGE = 5_000  # failures fingerprinted, clusters judged at a time
 _REBUILD_PAGES = {
@@ -41,29 +43,29 @@ DERIVED = tables_of("derived.sql")
 """The derived tables: whatever is in them comes from the fold."""
 
 
-def fold(db: Deriver, scope: Scope, policy: Policy) -> None:
+def fold(db: ProjectionWriter, scope: Scope, policy: Policy) -> None:
     """Bring the derived tables from what they say without the scope's facts to what they say with them."""
     if scope.events:
         fold_events(db, scope)
     if scope.attempts or scope.decisions:
-        entered = _gather(db, scope)
+        entered = _collect_touched(db, scope)
         if entered:
-            _follow(db, sign=-1)
-            _enter(db, scope)
-            _follow(db, sign=1)
-        _settle(db, scope, policy)
+            _adjust_relapses(db, sign=-1)
+            _upsert_members(db, scope)
+            _adjust_relapses(db, sign=1)
+        _update_event_states(db, scope, policy)
         if entered:
-            _judge_clusters(db, "entry", policy)
+            _update_cluster_severities(db, "entry", policy)
         _empty_work_tables(db, entered=entered)
 
 
-def fold_events(db: Deriver, scope: Scope) -> None:
+def fold_events(db: ProjectionWriter, scope: Scope) -> None:
     """As `fold`, for new events only: they are PENDING, whatever the policy."""
     db.execute(_scoped(scope.ctes, "new_states"), scope.parameters)
-    db.execute(_scoped(scope.ctes, "tally_new"), scope.parameters)
+    db.execute(_scoped(scope.ctes, "count_new_events"), scope.parameters)
 
 
-def rebuild(db: Deriver, policy: Policy, progress: Progress = lambda _done, _total: None) -> None:
+def rebuild(db: ProjectionWriter, policy: Policy, progress: Progress = lambda _done, _total: None) -> None:
     """Forget everything derived and derive it again from the facts, page by page, so that memory stays flat.
 
     What only the whole course of a cluster can say is asked once, at the end.
@@ -75,16 +77,16 @@ def rebuild(db: Deriver, policy: Policy, progress: Progress = lambda _done, _tot
         if scope.events:
             fold_events(db, scope)
             continue
-        entered = _gather(db, scope)
+        entered = _collect_touched(db, scope)
         if entered:
-            _enter(db, scope)
-        _settle(db, scope, policy)
+            _upsert_members(db, scope)
+        _update_event_states(db, scope, policy)
         _empty_work_tables(db, entered=entered)
-    _follow_all(db)
-    _judge_clusters(db, "failure_cluster", policy)
+    _adjust_all_relapses(db)
+    _update_cluster_severities(db, "failure_cluster", policy)
 
 
-def derive_again(db: Deriver, policy: Policy | None = None, grouping: GroupingRules | None = None) -> None:
+def derive_again(db: ProjectionWriter, policy: Policy | None = None, grouping: GroupingRules | None = None) -> None:
     """As `rebuild`; from now on by this policy and these rules for what belongs together, or by those of the store."""
     if policy is not None:
         save_policy(db, policy)
@@ -93,7 +95,7 @@ def derive_again(db: Deriver, policy: Policy | None = None, grouping: GroupingRu
     rebuild(db, policy or load_policy(db))
 
 
-def _pages(db: Deriver, progress: Progress) -> Iterator[Scope]:
+def _pages(db: ProjectionWriter, progress: Progress) -> Iterator[Scope]:
     """All facts, in pages of their ids."""
     ((total,),) = db.query(_TOTAL)
     done = 0
@@ -108,14 +110,14 @@ def _pages(db: Deriver, progress: Progress) -> Iterator[Scope]:
         done += newest
 
 
-def _empty_work_tables(db: Deriver, *, entered: bool) -> None:
+def _empty_work_tables(db: ProjectionWriter, *, entered: bool) -> None:
     """They are temporary tables of this connection; a rollback empties them as well."""
-    db.clear("touched", *(("entry", "revised", "course", "moved_hour") if entered else ()))
+    db.clear("touched", *(("entry", "revised", "changed_timeline", "changed_hour") if entered else ()))
 
 
-def _gather(db: Deriver, scope: Scope) -> bool:
+def _collect_touched(db: ProjectionWriter, scope: Scope) -> bool:
     """Note what is new of each touched event, and of its clusters; true if there are any: if one has ever failed."""
-    db.execute(_scoped(scope.ctes, "touch"), scope.parameters)
+    db.execute(_scoped(scope.ctes, "collect_touched"), scope.parameters)
     if scope.attempts:
         _fingerprint(db, scope)
     ((failed, revised),) = db.query("SELECT count(*), count(revised_from) FROM touched WHERE last_failure IS NOT NULL")
@@ -126,41 +128,41 @@ def _gather(db: Deriver, scope: Scope) -> bool:
     return bool(failed)
 
 
-def _enter(db: Deriver, scope: Scope) -> None:
-    db.execute(_SQL["enter"])
+def _upsert_members(db: ProjectionWriter, scope: Scope) -> None:
+    db.execute(_SQL["upsert_members"])
     db.execute(_SQL["keep_revised"])
     if scope.attempts:
         db.execute(_scoped(scope.ctes, "count_hours"), scope.parameters)
     db.execute(_SQL["count_entries"])
 
 
-def _follow(db: Deriver, *, sign: int) -> None:
+def _adjust_relapses(db: ProjectionWriter, *, sign: int) -> None:
     """Take what depends on a cluster's course out of its counts (-1, before the course changes), or put it back (1)."""
     if sign < 0:
-        db.execute(_SQL["courses"])
-        db.execute(_SQL["moved_hours"])
-    db.execute(_SQL["count_comebacks"], {"sign": sign})
+        db.execute(_SQL["changed_timelines"])
+        db.execute(_SQL["changed_hours"])
+    db.execute(_SQL["count_relapses"], {"sign": sign})
     db.execute(_SQL["count_episodes"], {"sign": sign})
 
 
-def _follow_all(db: Deriver) -> None:
+def _adjust_all_relapses(db: ProjectionWriter) -> None:
     """Count what depends on the whole course of every cluster, of which nothing is counted yet."""
     after: int | None = 0
     while after is not None:
-        db.execute(_SQL["all_courses"], {"after": after, "page": _COURSES})
+        db.execute(_SQL["all_timelines"], {"after": after, "page": _COURSES})
         db.execute(_SQL["all_hours"])
-        _follow(db, sign=1)
-        ((after,),) = db.query("SELECT max(cluster_id) FROM course")
+        _adjust_relapses(db, sign=1)
+        ((after,),) = db.query("SELECT max(cluster_id) FROM changed_timeline")
         _empty_work_tables(db, entered=True)
 
 
-def _settle(db: Deriver, scope: Scope, policy: Policy) -> None:
-    db.execute(_scoped(scope.ctes, "settle"), {**scope.parameters, **policy.parameters()})
-    db.execute(_SQL["tally"])
-    db.execute(_SQL["drop_empty_tallies"])
+def _update_event_states(db: ProjectionWriter, scope: Scope, policy: Policy) -> None:
+    db.execute(_scoped(scope.ctes, "update_event_state"), {**scope.parameters, **policy.parameters()})
+    db.execute(_SQL["event_counts"])
+    db.execute(_SQL["drop_empty_counts"])
 
 
-def held_by_traceback(db: Deriver, traceback: int) -> list[tuple[int, int]]:
+def held_by_traceback(db: ProjectionWriter, traceback: int) -> list[tuple[int, int]]:
     """The failures that are in their cluster by this traceback, so that without it they would leave: ids of both.
 
     Those of which an erasure says the cluster already are not among them.
@@ -186,18 +188,18 @@ def held_by_traceback(db: Deriver, traceback: int) -> list[tuple[int, int]]:
     return held
 
 
-def rename_clusters(db: Deriver, cluster_ids: list[int], policy: Policy) -> None:
+def rename_clusters(db: ProjectionWriter, cluster_ids: list[int], policy: Policy) -> None:
     """Name clusters anew, after failures of theirs were erased: by the first of those that were not."""
     find = _grouper(db)
     for cluster_id in cluster_ids:
         found = find(db.query(_SQL["named_by"], {"cluster": cluster_id})[0])
         db.execute(_SQL["rename_cluster"], (found.error_type, found.template, cluster_id))
     db.execute_many("INSERT INTO entry (cluster_id) VALUES (?)", [(cluster_id,) for cluster_id in cluster_ids])
-    _judge_clusters(db, "entry", policy)
+    _update_cluster_severities(db, "entry", policy)
     _empty_work_tables(db, entered=True)
 
 
-def _fingerprint(db: Deriver, scope: Scope) -> None:
+def _fingerprint(db: ProjectionWriter, scope: Scope) -> None:
     """Give every new failure its cluster."""
     after, find = 0, None
     full = True
@@ -221,7 +223,7 @@ def _fingerprint(db: Deriver, scope: Scope) -> None:
         after = rows[-1][0]
 
 
-def _grouper(db: Deriver) -> Callable[[Row], Group]:
+def _grouper(db: ProjectionWriter) -> Callable[[Row], Group]:
     """Finds the cluster of a row of `unfingerprinted` or `named_by`."""
     rules = load_grouping(db)
     admit = _admission(db, rules)
@@ -243,7 +245,7 @@ def _grouper(db: Deriver) -> Callable[[Row], Group]:
     return find
 
 
-def _admission(db: Deriver, rules: GroupingRules) -> Callable[[str, Group], Group]:
+def _admission(db: ProjectionWriter, rules: GroupingRules) -> Callable[[str, Group], Group]:
     """Lets in the first clusters of an event type, as many as the rules allow; what would be one more overflows.
 
     Asked in the order in which attempts were appended, and a cluster that is in stays in: so each failure's cluster is
@@ -270,7 +272,7 @@ def _admission(db: Deriver, rules: GroupingRules) -> Callable[[str, Group], Grou
     return admit
 
 
-def _judge_clusters(db: Deriver, among: str, policy: Policy) -> None:
+def _update_cluster_severities(db: ProjectionWriter, among: str, policy: Policy) -> None:
     """Write the severity of each cluster in the table `among`, with the sentence that says why."""
     rule, severity = case("cluster", "name"), case("cluster", "severity")
     page = f"SELECT DISTINCT cluster_id FROM {among} WHERE cluster_id > :after ORDER BY cluster_id LIMIT :page"
@@ -284,7 +286,7 @@ def _judge_clusters(db: Deriver, among: str, policy: Policy) -> None:
             numbers = dict(zip(CLUSTER_NUMBERS, row[2:], strict=True))
             reason = cluster_reason(row[1], numbers) if row[1] else None
             verdicts.append((row[0], row[1], reason, numbers["cluster_id"]))
-        db.execute_many(_SQL["judge_cluster"], verdicts)
+        db.execute_many(_SQL["update_cluster_severity"], verdicts)
         full = len(rows) == _PAGE
         after = verdicts[-1][-1] if verdicts else after
 

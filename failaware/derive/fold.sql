@@ -11,13 +11,13 @@ INSERT INTO event_state (event_id, event_type, sync_status, dismissed, attempts,
                          failed_attempts, cluster_id, due_at, changed_at)
 SELECT event_id, event_type, 'PENDING', 0, 0, 0, 0, 0, 0, 0, detected_at, detected_at FROM new_event;
 
--- name: tally_new
-INSERT INTO tally (event_type, sync_status, dismissed, cluster_id, severity, events)
+-- name: count_new_events
+INSERT INTO event_counts (event_type, sync_status, dismissed, cluster_id, severity, events)
 SELECT event_type, 'PENDING', 0, 0, '', count(*) FROM new_event WHERE true GROUP BY event_type ORDER BY event_type
 ON CONFLICT (event_type, sync_status, dismissed, cluster_id, severity)
-DO UPDATE SET events = tally.events + excluded.events;
+DO UPDATE SET events = event_counts.events + excluded.events;
 
--- name: touch
+-- name: collect_touched
 -- Attempts that are not new are counted only where the last success or the budget moves, or an attempt comes late.
 INSERT INTO touched (event_id, event_type, was_status, was_dismissed, was_cluster, was_severity, attempts, retry_count,
                      last_success, budget_from, failed_attempts, first_failed_at, failing_since, last_failed_at,
@@ -91,7 +91,7 @@ INSERT INTO failure (attempt_id, cluster_id) VALUES (?, ?);
 
 -- name: new_cluster
 INSERT INTO failure_cluster (cluster_id, event_type, error_type, template, failures, events, recovered, episodes,
-                             comebacks, changed_at)
+                             relapses, changed_at)
 VALUES (?, ?, ?, ?, 0, 0, 0, 0, 0, 0)
 ON CONFLICT (cluster_id) DO UPDATE SET error_type = excluded.error_type, template = excluded.template
  WHERE failure_cluster.template = '[erased]' AND excluded.template <> '[erased]';
@@ -123,7 +123,7 @@ UPDATE failure_cluster SET error_type = ?, template = ? WHERE cluster_id = ?;
 -- name: entries
 -- An event that never failed is in no cluster (was_cluster 0). CROSS JOIN keeps SQLite from going through all entries.
 INSERT INTO entry (event_id, cluster_id, failures, first_failed_at, last_failed_at, first_attempt, recovered_at,
-                   recovered, newest, was_failures, was_first, was_recovered_at, was_recovered, moved_from)
+                   recovered, newest, was_failures, was_first, was_recovered_at, was_recovered, changed_from)
 SELECT n.*, CASE WHEN n.was_first IS NULL OR n.was_first <> n.first_failed_at THEN n.first_failed_at
                  WHEN n.was_recovered_at < n.recovered_at THEN n.was_recovered_at
                  WHEN n.was_recovered_at > n.recovered_at THEN n.recovered_at END
@@ -163,7 +163,7 @@ SELECT n.*, CASE WHEN n.was_first IS NULL OR n.was_first <> n.first_failed_at TH
 
 -- name: revise
 -- Failures after a success, of events that are tried again although they were SYNCED (a nightly job with a key).
-INSERT INTO revised (event_id, attempt_no, cluster_id, failed_at, recovered_at, moved_from)
+INSERT INTO revised (event_id, attempt_no, cluster_id, failed_at, recovered_at, changed_from)
 SELECT n.event_id, n.attempt_no, n.cluster_id, n.failed_at, n.recovered_at,
        CASE WHEN w.recovered_at IS NULL THEN n.failed_at
             WHEN w.recovered_at < n.recovered_at THEN w.recovered_at ELSE n.recovered_at END
@@ -188,30 +188,30 @@ INSERT INTO failure_after_success (event_id, attempt_no, cluster_id, failed_at, 
 SELECT event_id, attempt_no, cluster_id, failed_at, recovered_at FROM revised WHERE true ORDER BY 1, 2
 ON CONFLICT (event_id, attempt_no) DO UPDATE SET recovered_at = excluded.recovered_at;
 
--- name: courses
-INSERT INTO course (cluster_id, moved_from)
-SELECT cluster_id, min(moved_from)
-  FROM (SELECT cluster_id, moved_from FROM entry WHERE moved_from IS NOT NULL
-        UNION ALL SELECT cluster_id, moved_from FROM revised) AS moved
+-- name: changed_timelines
+INSERT INTO changed_timeline (cluster_id, changed_from)
+SELECT cluster_id, min(changed_from)
+  FROM (SELECT cluster_id, changed_from FROM entry WHERE changed_from IS NOT NULL
+        UNION ALL SELECT cluster_id, changed_from FROM revised) AS moved
  GROUP BY cluster_id;
 
--- name: moved_hours
-INSERT INTO moved_hour (cluster_id, hour)
+-- name: changed_hours
+INSERT INTO changed_hour (cluster_id, hour)
 SELECT cluster_id, first_failed_at / 3600000000 FROM entry WHERE was_first IS NULL OR was_first <> first_failed_at
 UNION
 SELECT cluster_id, was_first / 3600000000 FROM entry WHERE was_first <> first_failed_at;
 
--- name: all_courses
-INSERT INTO course (cluster_id, moved_from)
+-- name: all_timelines
+INSERT INTO changed_timeline (cluster_id, changed_from)
 SELECT cluster_id, first_failed_at FROM failure_cluster
  WHERE cluster_id > :after ORDER BY cluster_id LIMIT :page;
 
 -- name: all_hours
-INSERT INTO moved_hour (cluster_id, hour)
-SELECT h.cluster_id, h.hour FROM course c JOIN cluster_hour h ON h.cluster_id = c.cluster_id WHERE h.events > 0;
+INSERT INTO changed_hour (cluster_id, hour)
+SELECT h.cluster_id, h.hour FROM changed_timeline c JOIN cluster_hour h ON h.cluster_id = c.cluster_id WHERE h.events > 0;
 
--- name: count_comebacks
--- An event that enters when every event before it had been SYNCED since its last failure until then is a comeback: every
+-- name: count_relapses
+-- An event that enters when every event before it had been SYNCED since its last failure until then is a relapse: every
 -- first recovery lies before it, and no event that failed again after a success is failing at that moment. Only entries
 -- after the earliest change can become or cease to be one; `until` is the last first recovery of all entries before
 -- that. :sign takes them out of the count (-1, before the change), or puts them back (1, after it). CROSS JOIN leads
@@ -219,20 +219,20 @@ SELECT h.cluster_id, h.hour FROM course c JOIN cluster_hour h ON h.cluster_id = 
 WITH change AS MATERIALIZED (
   SELECT cluster_id,
          (SELECT p.recovered_at FROM event_cluster p
-           WHERE p.cluster_id = c.cluster_id AND p.first_failed_at < c.moved_from
+           WHERE p.cluster_id = c.cluster_id AND p.first_failed_at < c.changed_from
            ORDER BY p.recovered_at DESC LIMIT 1) AS until
-    FROM course c)
-UPDATE failure_cluster SET comebacks = failure_cluster.comebacks + :sign * n.comebacks
-  FROM (SELECT entered.cluster_id, count(*) AS comebacks
+    FROM changed_timeline c)
+UPDATE failure_cluster SET relapses = failure_cluster.relapses + :sign * n.relapses
+  FROM (SELECT entered.cluster_id, count(*) AS relapses
           FROM (SELECT c.cluster_id, e.event_id, e.first_failed_at,
                        max(e.recovered_at) OVER (PARTITION BY c.cluster_id ORDER BY e.first_failed_at, e.event_id
                                                  ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS earlier
-                  FROM course c CROSS JOIN event_cluster e
-                 WHERE e.cluster_id = c.cluster_id AND e.first_failed_at >= c.moved_from) AS entered
+                  FROM changed_timeline c CROSS JOIN event_cluster e
+                 WHERE e.cluster_id = c.cluster_id AND e.first_failed_at >= c.changed_from) AS entered
          CROSS JOIN change
          WHERE change.cluster_id = entered.cluster_id AND coalesce(until, earlier) IS NOT NULL
            AND first_failed_at > coalesce(until, earlier) AND first_failed_at > coalesce(earlier, until)
-           AND {nobody_fails_again}
+           AND {none_fails_again}
          GROUP BY entered.cluster_id) AS n
  WHERE failure_cluster.cluster_id = n.cluster_id;
 
@@ -241,7 +241,7 @@ UPDATE failure_cluster SET comebacks = failure_cluster.comebacks + :sign * n.com
 -- start and the next one's, so only these are taken out (:sign -1, before the change) and put back (1, after it).
 UPDATE failure_cluster SET episodes = episodes + :sign * n.starts
   FROM (SELECT h.cluster_id, count(*) AS starts
-          FROM (SELECT cluster_id, hour FROM moved_hour UNION SELECT cluster_id, hour + 1 FROM moved_hour) AS h
+          FROM (SELECT cluster_id, hour FROM changed_hour UNION SELECT cluster_id, hour + 1 FROM changed_hour) AS h
           JOIN cluster_hour this ON this.cluster_id = h.cluster_id AND this.hour = h.hour AND this.events > 0
          WHERE NOT EXISTS (SELECT 1 FROM cluster_hour before
                             WHERE before.cluster_id = h.cluster_id AND before.hour = h.hour - 1 AND before.events > 0)
@@ -264,11 +264,11 @@ SELECT cluster_id, hour, sum(failures), sum(events)
 ON CONFLICT (cluster_id, hour) DO UPDATE SET
   failures = cluster_hour.failures + excluded.failures, events = cluster_hour.events + excluded.events;
 
--- name: enter
+-- name: upsert_members
 INSERT INTO event_cluster (event_id, cluster_id, failures, first_failed_at, last_failed_at, first_attempt, recovered_at,
                            recovered)
 SELECT event_id, cluster_id, failures, first_failed_at, last_failed_at, first_attempt, recovered_at, recovered FROM entry
- WHERE moved_from IS NOT NULL OR failures > was_failures OR recovered <> was_recovered
+ WHERE changed_from IS NOT NULL OR failures > was_failures OR recovered <> was_recovered
  ORDER BY event_id, cluster_id
 ON CONFLICT (event_id, cluster_id) DO UPDATE SET
   failures = excluded.failures, first_failed_at = excluded.first_failed_at, last_failed_at = excluded.last_failed_at,
@@ -293,7 +293,7 @@ UPDATE failure_cluster AS c
          GROUP BY e.cluster_id) AS n
  WHERE c.cluster_id = n.cluster_id;
 
--- name: settle
+-- name: update_event_state
 -- The state of each touched event, from its last attempt, its last decision and its last failure. Only decisions can
 -- leave an event PENDING that was touched at all, so that it is due from the last one on. A dismissal ends with the next
 -- success: what fails after that is a new failure.
@@ -326,9 +326,9 @@ ON CONFLICT (event_id) DO UPDATE SET
   last_failed_at = excluded.last_failed_at, due_at = excluded.due_at, severity = excluded.severity,
   rule = excluded.rule, changed_at = excluded.changed_at;
 
--- name: tally
--- The touched events leave the tally as what they were and come back as what they are.
-INSERT INTO tally (event_type, sync_status, dismissed, cluster_id, severity, events)
+-- name: event_counts
+-- The touched events leave the event_counts as what they were and come back as what they are.
+INSERT INTO event_counts (event_type, sync_status, dismissed, cluster_id, severity, events)
 SELECT event_type, sync_status, dismissed, cluster_id, severity, sum(events)
   FROM (SELECT event_type, was_status AS sync_status, was_dismissed AS dismissed, was_cluster AS cluster_id,
                was_severity AS severity, -1 AS events
@@ -339,10 +339,10 @@ SELECT event_type, sync_status, dismissed, cluster_id, severity, sum(events)
  WHERE true
  GROUP BY 1, 2, 3, 4, 5 HAVING sum(events) <> 0 ORDER BY 1, 2, 3, 4, 5
 ON CONFLICT (event_type, sync_status, dismissed, cluster_id, severity)
-DO UPDATE SET events = tally.events + excluded.events;
+DO UPDATE SET events = event_counts.events + excluded.events;
 
--- name: drop_empty_tallies
-DELETE FROM tally WHERE events = 0;
+-- name: drop_empty_counts
+DELETE FROM event_counts WHERE events = 0;
 
--- name: judge_cluster
+-- name: update_cluster_severity
 UPDATE failure_cluster SET severity = ?, rule = ?, reason = ? WHERE cluster_id = ?;

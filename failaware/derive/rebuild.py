@@ -6,7 +6,7 @@ from failaware.derive.fold import derive_again
 from failaware.derive.grouping.groups import GroupingRules
 from failaware.derive.rules import Policy
 from failaware.derive.version import our_derivation
-from failaware.engine import Deriver, Projection, open_writer
+from failaware.engine import Projection, ProjectionWriter, open_writer
 
 
 def rebuild_store(place: str | Path, policy: Policy | None, grouping: GroupingRules | None) -> None:
@@ -17,7 +17,7 @@ def rebuild_store(place: str | Path, policy: Policy | None, grouping: GroupingRu
     """
     done = False
 
-    def derive(db: Deriver) -> None:
+    def derive(db: ProjectionWriter) -> None:
         nonlocal done
         derive_again(db, policy, grouping)
         done = True

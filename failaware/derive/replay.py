@@ -25,7 +25,7 @@ _TABLES = (
 )
 _CLUSTERS = """
   INSERT INTO failure_cluster (cluster_id, event_type, error_type, template, failures, events, recovered, episodes,
-                               comebacks, changed_at)
+                               relapses, changed_at)
   SELECT cluster_id, event_type, error_type, template, 0, 0, 0, 0, 0, 0 FROM main.failure_cluster
    WHERE cluster_id IN (SELECT cluster_id FROM failure)
 """

@@ -3,7 +3,7 @@
 A condition is SQL over an evidence row. An event's evidence: `sync_status`, `dismissed` (0 or 1), `attempts` (in all),
 `failed_attempts` (since the event was last SYNCED or requeued). A cluster's: `events` (distinct, that failed with it),
 `unresolved`, `dead` and `retrying` (events whose last failure it is), `recovered`, `failures`, `episodes`,
-`comebacks`. `:name` is a threshold of the policy. Of the rules that hold, the first wins; they stand worst first.
+`relapses`. `:name` is a threshold of the policy. Of the rules that hold, the first wins; they stand worst first.
 """
 
 import re
@@ -33,7 +33,7 @@ RULES = (
         "recurring",
         "cluster",
         Severity.CRITICAL,
-        "events >= :multiple_events AND unresolved > 0 AND (episodes >= :recurring_episodes OR comebacks > 0)",
+        "events >= :multiple_events AND unresolved > 0 AND (episodes >= :recurring_episodes OR relapses > 0)",
         "{events:event} of {event_type} fail with '{template}' in {episodes:episode}{came_back} since {since}; "
         "{standing}",
     ),

@@ -9,7 +9,7 @@ from failaware.model import NEVER
 STATEMENTS = load(__file__, "fold.sql")
 """By their names; some have places for the rules."""
 
-NOBODY_FAILS_AGAIN = """NOT EXISTS (
+NONE_FAILS_AGAIN = """NOT EXISTS (
   SELECT 1 FROM failure_after_success r
    WHERE r.cluster_id = entered.cluster_id AND r.recovered_at >= entered.first_failed_at
      AND (r.failed_at < entered.first_failed_at
@@ -76,4 +76,4 @@ def all_sql() -> Iterator[str]:
     """Whatever SQL the fold is made of, but for the rules: what its version depends on."""
     for name, sql in sorted(STATEMENTS.items()):
         yield f"{name} {sql}"
-    yield from (NOBODY_FAILS_AGAIN, _LIVE, _LIVE_EVENTS)
+    yield from (NONE_FAILS_AGAIN, _LIVE, _LIVE_EVENTS)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from failaware.derive.rules import Policy, default_policy
 from failaware.derive.version import our_derivation
-from failaware.engine import Deriver, PrivateCopy, Reader, Row, derivation
+from failaware.engine import PrivateCopy, ProjectionWriter, Reader, Row, derivation
 from failaware.errors import StoreCorrupt, UsageError
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def _parsed(text: str) -> Policy:
     return Policy.from_toml(text, origin="this store's policy")
 
 
-def save_policy(db: Deriver, policy: Policy) -> None:
+def save_policy(db: ProjectionWriter, policy: Policy) -> None:
     """Keep a policy with the store. What was derived before must be rebuilt in the same transaction."""
     _save(db, _POLICY, policy.to_toml())
 
@@ -50,7 +50,7 @@ def _parsed_grouping(text: str) -> "GroupingRules":
     return GroupingRules.from_toml(text, origin="this store's grouping rules", kept=True)
 
 
-def save_grouping(db: Deriver, rules: "GroupingRules") -> None:
+def save_grouping(db: ProjectionWriter, rules: "GroupingRules") -> None:
     """Keep grouping rules with the store. As with a policy, a rebuild must follow."""
     _save(db, _GROUPING, rules.toml)
 
@@ -85,7 +85,7 @@ def load_key(db: Reader) -> bytes | None:
     return bytes.fromhex(rows[0][0])
 
 
-def save_rule(db: Deriver, name: str, text: str) -> None:
+def save_rule(db: ProjectionWriter, name: str, text: str) -> None:
     """Keep a policy, grouping rules, key or number of an archive from another store unchanged. A rebuild must follow.
 
     Raises:
@@ -107,25 +107,25 @@ def save_rule(db: Deriver, name: str, text: str) -> None:
     _save(db, name, text)
 
 
-def drop_rules(db: Deriver) -> None:
+def drop_rules(db: ProjectionWriter) -> None:
     """Forget the policy, the grouping rules and the key of a store without facts: another store's take their place."""
     for name in _CARRIED:
         _delete(db, name)
 
 
-def note_derivation(db: Deriver) -> None:
+def note_derivation(db: ProjectionWriter) -> None:
     """Note that all that is derived is by this version of failaware, in the transaction that derives it."""
     _save(db, derivation.NAME, str(our_derivation()))
     _delete(db, "fingerprint")  # which an older failaware noted instead
 
 
-def hold_seals(db: Deriver) -> None:
+def hold_seals(db: ProjectionWriter) -> None:
     """Seal nothing until `release_seals`: facts that are taken over from another store come with their own seals."""
     if not seals_are_held(db):
         _save(db, _SEALS, "held")
 
 
-def release_seals(db: Deriver) -> None:
+def release_seals(db: ProjectionWriter) -> None:
     """Seal again."""
     _delete(db, _SEALS)
 
@@ -135,7 +135,7 @@ def seals_are_held(db: Reader) -> bool:
     return _setting(db, _SEALS) is not None
 
 
-def mark_as_archive(db: Deriver, archive_id: int) -> None:
+def mark_as_archive(db: ProjectionWriter, archive_id: int) -> None:
     """This store is an archive, to which nothing is added."""
     _save(db, _ARCHIVE, str(archive_id))
 
@@ -157,12 +157,12 @@ def _setting(db: Reader, name: str) -> str | None:
     return rows[0][0] if rows else None
 
 
-def _save(db: Deriver, name: str, value: str) -> None:
+def _save(db: ProjectionWriter, name: str, value: str) -> None:
     db.execute(
         "INSERT INTO setting (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
         (name, value),
     )
 
 
-def _delete(db: Deriver, name: str) -> None:
+def _delete(db: ProjectionWriter, name: str) -> None:
     db.execute("DELETE FROM setting WHERE name = ?", (name,))

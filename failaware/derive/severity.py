@@ -11,7 +11,7 @@ EVENT_EVIDENCE = "sync_status, dismissed, attempts, failed_attempts"
 
 _CLUSTER = {
     **{name: f"c.{name}" for name in ("cluster_id", "event_type", "template", "first_failed_at")},
-    **{name: f"c.{name}" for name in ("events", "recovered", "failures", "episodes", "comebacks")},
+    **{name: f"c.{name}" for name in ("events", "recovered", "failures", "episodes", "relapses")},
     **{name: f"coalesce(t.{name}, 0)" for name in ("unresolved", "dead", "retrying")},
 }
 CLUSTER_NUMBERS = tuple(_CLUSTER)
@@ -24,7 +24,7 @@ CLUSTER_EVIDENCE = f"""
     LEFT JOIN (SELECT cluster_id, sum(events) AS unresolved,
                       sum(CASE sync_status WHEN 'DEAD' THEN events ELSE 0 END) AS dead,
                       sum(CASE sync_status WHEN 'FAILED' THEN events ELSE 0 END) AS retrying
-                 FROM tally
+                 FROM event_counts
                 WHERE {{of}} AND severity <> ''
                 GROUP BY cluster_id) t ON t.cluster_id = c.cluster_id
    WHERE c.{{of}}
@@ -49,7 +49,7 @@ def cluster_reason(rule_name: str, evidence: dict[str, Any]) -> str:
 
 def _words(evidence: dict[str, Any]) -> dict[str, Any]:
     standing = [f"{evidence[state]} {state}" for state in ("dead", "retrying") if evidence[state]]
-    came_back = evidence["comebacks"]
+    came_back = evidence["relapses"]
     return {
         **evidence,
         "since": f"{moment_utc(evidence['first_failed_at'])[:-4]}Z",

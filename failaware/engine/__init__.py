@@ -7,16 +7,16 @@ handle can only query, `open_private_copy`, which derives in private tables from
 
 from pathlib import Path
 
-from failaware.engine.base import Deriver, PrivateCopy, Reader, Row, Watch, Writer
+from failaware.engine.base import PrivateCopy, ProjectionWriter, Reader, Row, Watch, Writer
 from failaware.engine.derivation import Projection
 from failaware.errors import UsageError
 from failaware.place import resolve
 from failaware.text import is_url, shown_place
 
 __all__ = [
-    "Deriver",
     "PrivateCopy",
     "Projection",
+    "ProjectionWriter",
     "Reader",
     "Row",
     "Watch",

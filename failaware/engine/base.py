@@ -1,4 +1,4 @@
-"""The kinds of handle: a Reader can query, a Deriver can also change what is derived, a Writer can append facts."""
+"""The kinds of handle: a Reader queries, a ProjectionWriter also changes what is derived, a Writer appends facts."""
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -80,7 +80,7 @@ class ServerReader(Reader, Protocol):
         """
 
 
-class Deriver(Reader, Protocol):
+class ProjectionWriter(Reader, Protocol):
     """A handle on which derived tables can be filled: a store's own, or those of a private copy."""
 
     def execute(self, sql: str, parameters: Parameters = ()) -> None:
@@ -93,7 +93,7 @@ class Deriver(Reader, Protocol):
         """Delete all rows of the tables that the fold works in, or of private ones."""
 
 
-class PrivateCopy(Deriver, Protocol):
+class PrivateCopy(ProjectionWriter, Protocol):
     """Private, empty derived tables in front of the store's, which are to be had as `main.event_log` and so on.
 
     Of a store on a server, `main` holds what was fetched; of a file, everything.
@@ -115,7 +115,7 @@ class PrivateCopy(Deriver, Protocol):
         """Remove what was fetched of these tables."""
 
 
-class Writer(Deriver, Protocol):
+class Writer(ProjectionWriter, Protocol):
     """A handle that can append facts and fold them."""
 
     while_waiting: Callable[[], bool]

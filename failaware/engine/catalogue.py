@@ -49,8 +49,8 @@ class FactTable(NamedTuple):
     """A table of facts; the first column is its primary key.
 
     `name` is that of its facts in an export; "": they are exported with those of another table. `unique` are its other
-    unique keys. `archived_with` is the table whose ids in `moved_log` say that a row was moved; "": none is. A fact for
-    which the SQL `has_text` (about the row `f`) is true has a digest of its texts even where all are null.
+    unique keys. `archived_with` is the table whose ids in `moved_log` say that a row was moved; "": none is. A fact
+    for which the SQL `has_text` (about the row `f`) is true has a digest of its texts even where all are null.
     """
 
     name: str
@@ -137,7 +137,7 @@ ATTEMPT = FactTable(
         Column("started_at", TIME),
         Column("finished_at", TIME),
         Column("retry_at", TIME, nullable=True),
-        Column("because", nullable=True),
+        Column("retry_reason", nullable=True),
         Column("cause", nullable=True, text=True, mark=ERASED),
         Column("fingerprint", nullable=True, text=True, mark=ERASED),
     ),
@@ -204,7 +204,7 @@ ARCHIVE = FactTable(
     ),
 )
 
-MOVED = FactTable(
+ARCHIVED = FactTable(
     "moved",
     "moved_log",
     (
@@ -234,11 +234,11 @@ SEAL = FactTable(
 SETTING = FactTable("setting", "setting", (Column("name"), Column("value")))
 """No fact: the policy and the grouping rules that the facts are derived by, and the key of their digests."""
 
-SEALED = (EVENT, TRACEBACK, ATTEMPT, DECISION, REJECT, ERASURE, ARCHIVE, MOVED)
+SEALED = (EVENT, TRACEBACK, ATTEMPT, DECISION, REJECT, ERASURE, ARCHIVE, ARCHIVED)
 """What is sealed, in the order of a round; the key of an event is sealed with it."""
 
 FACTS = {facts.table: facts for facts in (EVENT, EVENT_KEY, *SEALED[1:], SEAL)}
 """Each table of facts by its name."""
 
-EXPORTED = (EVENT, TRACEBACK, DECISION, ERASURE, ATTEMPT, REJECT, ARCHIVE, MOVED, SEAL)
+EXPORTED = (EVENT, TRACEBACK, DECISION, ERASURE, ATTEMPT, REJECT, ARCHIVE, ARCHIVED, SEAL)
 """In the order of an export, where a fact refers only to facts before it."""

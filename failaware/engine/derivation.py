@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import NamedTuple
 
-from failaware.engine.base import Deriver, Reader, Row
+from failaware.engine.base import ProjectionWriter, Reader, Row
 from failaware.engine.schema import statements
 from failaware.engine.sql import digest_of
 from failaware.errors import StoreError, StoreNewer, StoreOlder
@@ -58,7 +58,7 @@ class Projection(NamedTuple):
     """How a store's derived tables are filled: by this mark, and by `derive`, which fills them and writes the mark."""
 
     mark: Derivation
-    derive: Callable[[Deriver], None]
+    derive: Callable[[ProjectionWriter], None]
 
 
 def mark(failaware: str, projection: str) -> Derivation:

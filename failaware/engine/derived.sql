@@ -68,7 +68,7 @@ CREATE TABLE failure_cluster (
   events          INTEGER NOT NULL,    -- distinct events that failed with it
   recovered       INTEGER NOT NULL,    -- of these, as in event_cluster
   episodes        INTEGER NOT NULL,    -- runs of hours in which new events entered
-  comebacks       INTEGER NOT NULL,    -- events that entered when every event before had been SYNCED after it failed
+  relapses        INTEGER NOT NULL,    -- events that entered when every event before had been SYNCED after it failed
   first_failed_at INTEGER,
   last_failed_at  INTEGER,
   example_attempt INTEGER,             -- the newest failure
@@ -92,7 +92,7 @@ CREATE TABLE cluster_hour (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX cluster_by_hour ON cluster_hour (hour);
 
-CREATE TABLE tally (                   -- events by what one counts them by, so that nothing is counted row by row
+CREATE TABLE event_counts (                   -- events by what one counts them by, so that nothing is counted row by row
   event_type  TEXT NOT NULL,
   sync_status TEXT NOT NULL,
   dismissed   INTEGER NOT NULL,
@@ -101,14 +101,14 @@ CREATE TABLE tally (                   -- events by what one counts them by, so 
   events      INTEGER NOT NULL,
   PRIMARY KEY (event_type, sync_status, dismissed, cluster_id, severity)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX tally_of_cluster ON tally (cluster_id);
-CREATE INDEX tally_empty ON tally (events) WHERE events = 0;
+CREATE INDEX event_counts_of_cluster ON event_counts (cluster_id);
+CREATE INDEX event_counts_empty ON event_counts (events) WHERE events = 0;
 
 CREATE VIEW failure_severity AS        -- every severity as of the last fact
 SELECT 'event' AS entity_type, s.event_id AS entity_id, s.severity, s.rule,
        s.failed_attempts || CASE s.failed_attempts WHEN 1 THEN ' attempt' ELSE ' attempts' END
          || CASE s.sync_status WHEN 'DEAD' THEN ' failed, none will follow' ELSE ' failed, another is due' END
-         || coalesce(': ' || a.because, '') AS reason,
+         || coalesce(': ' || a.retry_reason, '') AS reason,
        s.changed_at AS computed_at
   FROM event_state s LEFT JOIN attempt_log a ON a.attempt_id = s.last_failure
  WHERE s.severity IS NOT NULL

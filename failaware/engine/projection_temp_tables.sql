@@ -10,20 +10,20 @@ CREATE TEMP TABLE touched (
   changed_at INTEGER, outcome TEXT, retry_at INTEGER, first_success INTEGER, late INTEGER, revised_from INTEGER);
 
 -- What event_cluster will say of the touched events, and what it said (was_…, null where an event is new to a cluster).
--- moved_from is null where neither the moment of entry nor that of recovery changes; elsewhere it is the earliest
+-- changed_from is null where neither the moment of entry nor that of recovery changes; elsewhere it is the earliest
 -- moment at which the cluster's course changes.
 CREATE TEMP TABLE entry (
   event_id INTEGER, cluster_id INTEGER, failures INTEGER, first_failed_at INTEGER, last_failed_at INTEGER,
   first_attempt INTEGER, recovered_at INTEGER, recovered INTEGER, newest INTEGER, was_failures INTEGER,
-  was_first INTEGER, was_recovered_at INTEGER, was_recovered INTEGER, moved_from INTEGER);
+  was_first INTEGER, was_recovered_at INTEGER, was_recovered INTEGER, changed_from INTEGER);
 
--- The rows of failure_after_success that are new or change; moved_from as above.
+-- The rows of failure_after_success that are new or change; changed_from as above.
 CREATE TEMP TABLE revised (
   event_id INTEGER, attempt_no INTEGER, cluster_id INTEGER, failed_at INTEGER, recovered_at INTEGER,
-  moved_from INTEGER);
+  changed_from INTEGER);
 
 -- The clusters whose course changes, and from when on.
-CREATE TEMP TABLE course (cluster_id INTEGER PRIMARY KEY, moved_from INTEGER);
+CREATE TEMP TABLE changed_timeline (cluster_id INTEGER PRIMARY KEY, changed_from INTEGER);
 
 -- The hours that gain or lose entries.
-CREATE TEMP TABLE moved_hour (cluster_id INTEGER, hour INTEGER, PRIMARY KEY (cluster_id, hour));
+CREATE TEMP TABLE changed_hour (cluster_id INTEGER, hour INTEGER, PRIMARY KEY (cluster_id, hour));

@@ -34,7 +34,7 @@ CREATE TABLE attempt_log (
   started_at    INTEGER NOT NULL,
   finished_at   INTEGER NOT NULL,
   retry_at      INTEGER,               -- null after a failure: given up
-  because       TEXT,                  -- the reckoning of the wait, or why given up
+  retry_reason  TEXT,                  -- how the retry delay was computed, or why no attempt follows
   cause         TEXT,                  -- the root of an explicit chain: "type: message"
   fingerprint   TEXT,                  -- the handler's word on what this failure is like
   UNIQUE (event_id, attempt_no)
@@ -92,7 +92,7 @@ CREATE TABLE archive_log (             -- a person's decision to move old facts 
   digest      TEXT                     -- SHA-256 of this archive's rows of moved_log, hex; null: made before version 2
 ) STRICT;
 
-CREATE TABLE moved_log (               -- which facts are there, and no longer here; their seals stay
+CREATE TABLE moved_log (               -- which facts were moved to an archive; their seals stay here
   moved_id   INTEGER PRIMARY KEY,
   archive_id INTEGER NOT NULL,
   of_table   TEXT NOT NULL

@@ -18,7 +18,7 @@ CREATE VIEW failures AS                -- one row a failed attempt, with its clu
 SELECT a.attempt_id, a.event_id, e.event_type, a.attempt_no, a.error_type, a.error_message, a.cause,
        f.cluster_id, c.template,
        ISO(a.started_at) AS started_at, ISO(a.finished_at) AS finished_at, ISO(a.retry_at) AS retry_at,
-       a.because, a.worker,
+       a.retry_reason, a.worker,
        replace(t.text, '⟨error⟩',
                a.error_type || CASE a.error_message WHEN '' THEN '' ELSE ': ' || a.error_message END) AS traceback
   FROM attempt_log a
@@ -30,7 +30,7 @@ SELECT a.attempt_id, a.event_id, e.event_type, a.attempt_no, a.error_type, a.err
 
 CREATE VIEW clusters AS                -- one row a cluster of like failures
 SELECT c.cluster_id, c.event_type, c.error_type, c.template, c.severity, c.rule, c.reason,
-       c.failures, c.events, c.recovered, c.episodes, c.comebacks,
+       c.failures, c.events, c.recovered, c.episodes, c.relapses,
        ISO(c.first_failed_at) AS first_failed_at, ISO(c.last_failed_at) AS last_failed_at,
        c.example_attempt
   FROM failure_cluster c;

@@ -14,7 +14,7 @@ from failaware.engine import Reader, Row, Writer
 from failaware.engine.catalogue import ATTEMPT, DECISION, EVENT, EVENT_KEY, REJECT, TRACEBACK, FactTable
 from failaware.errors import KeyConflict, NotFound, UsageError
 from failaware.facts import claim
-from failaware.model import DecisionKind, Event, Failure, NewAttempt, NewEvent, NewReject, Observed
+from failaware.model import DecisionKind, Event, EventWithAttempts, Failure, NewAttempt, NewEvent, NewReject
 
 
 def _filled(facts: FactTable, names: tuple[str, ...]) -> tuple[list[str], Callable[[Row], Row]]:
@@ -114,7 +114,7 @@ def attempts(db: Writer, new: Sequence[NewAttempt], policy: Policy) -> None:
 
 def observed(
     db: Writer,
-    new: Sequence[Observed],
+    new: Sequence[EventWithAttempts],
     policy: Policy,
     *,
     at_known: bool = False,
@@ -162,7 +162,7 @@ def decisions(
     if rows:
         db.append("decision_log", DECISION.column_names, rows)
         for event_id in event_ids:
-            claim.give_back(db, event_id)  # from the task queue that would have tried it again
+            claim.reclaim(db, event_id)  # from the task queue that would have tried it again
         fold(db, just_appended(decisions=(first, first + len(rows) - 1)), policy)
     return first
 

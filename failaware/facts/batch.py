@@ -10,7 +10,7 @@ from failaware.derive.rules import Policy
 from failaware.engine import Writer
 from failaware.errors import KeyConflict, StoreError
 from failaware.facts import append
-from failaware.model import NewReject, Observed
+from failaware.model import EventWithAttempts, NewReject
 
 
 class Appended(NamedTuple):
@@ -23,7 +23,7 @@ class Appended(NamedTuple):
 class Batch(NamedTuple):
     """Events, rejects, what is committed along with them, and what makes a reject of an event; see `Store.ingest`."""
 
-    observed: Sequence[Observed]
+    observed: Sequence[EventWithAttempts]
     rejects: Sequence[NewReject]
     along: Callable[[Writer], None] | None
     refuse: Callable[[int, Exception], NewReject] | None

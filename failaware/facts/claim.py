@@ -24,10 +24,10 @@ SELECT s.due_at, s.event_id, s.event_type, e.event_payload, k.key, e.source, e.o
   LEFT JOIN attempt_log a ON a.attempt_id = s.last_failure AND a.attempt_no = s.attempts AND a.error_type = :lost
  WHERE s.event_type = :type AND s.due_at IS NOT NULL AND s.due_at <= :now
    AND (l.event_id IS NULL OR (l.begun = 0 AND l.leased_until < :now))
-   AND (:suspects = 1 OR a.error_type IS NULL)
+   AND (:poison_candidates = 1 OR a.error_type IS NULL)
  ORDER BY s.due_at, s.event_id LIMIT :limit
 """
-_WAITING = "SELECT DISTINCT event_type FROM tally WHERE sync_status IN ('PENDING', 'FAILED') AND dismissed = 0"
+_WAITING = "SELECT DISTINCT event_type FROM event_counts WHERE sync_status IN ('PENDING', 'FAILED') AND dismissed = 0"
 _NEXT_DUE = f"""  -- a moment, and how many µs after it: the end of a lease still belongs to it
 SELECT t.event_type, 0,
        (SELECT s.due_at FROM event_state s LEFT JOIN lease l ON l.event_id = s.event_id
@@ -43,7 +43,8 @@ _decode = json.JSONDecoder().decode
 class Claimed(NamedTuple):
     """A due event that a worker claims.
 
-    `tries` counts the attempts since it was recorded or last requeued. `suspect`: its last attempt lost its worker.
+    `tries` counts the attempts since it was recorded or last requeued. `poison_candidate`: its last
+    attempt lost its worker.
     `unsure`: a worker was lost that may have begun an attempt. `noted`: the attempt begins only once its lease says so.
     `begun`: it does, so that losing the worker is a failed attempt.
     """
@@ -51,7 +52,7 @@ class Claimed(NamedTuple):
     event: Event
     tries: int
     due_at: int
-    suspect: bool
+    poison_candidate: bool
     unsure: bool
     noted: bool = False
     begun: bool = False
@@ -92,9 +93,15 @@ def lost(db: Writer, handles: Callable[[str], bool], now: int, *, by: str = "") 
     return [LostLease(*row[:5]) for row in mine if row[5] and row[6] is not None]
 
 
-def due(db: Reader, event_type: str, *, now: int, limit: int, suspects: bool = True) -> list[Claimed]:
-    """The events of a type that are due and that nobody holds, longest due first; without suspects if so asked."""
-    parameters = {"type": event_type, "now": now, "limit": limit, "lost": WORKER_LOST, "suspects": int(suspects)}
+def due(db: Reader, event_type: str, *, now: int, limit: int, poison_candidates: bool = True) -> list[Claimed]:
+    """The events of a type that are due and that nobody holds, longest due first."""
+    parameters = {
+        "type": event_type,
+        "now": now,
+        "limit": limit,
+        "lost": WORKER_LOST,
+        "poison_candidates": int(poison_candidates),
+    }
     return [_claimed(row) for row in db.query(_DUE, parameters)]
 
 
@@ -130,16 +137,16 @@ def hold(db: Writer, event_id: int, worker: str, *, now: int, until: int) -> Non
     )
 
 
-def entrust(db: Writer, event_id: int, queue: str) -> None:
+def delegate(db: Writer, event_id: int, queue: str) -> None:
     """Leave an event to a task queue while it is FAILED: the queue tries it again, and no worker of ours takes it."""
     if db.query("SELECT 1 FROM event_state WHERE event_id = ? AND sync_status = 'FAILED'", (event_id,)):
         hold(db, event_id, queue, now=0, until=NEVER)
     else:
-        give_back(db, event_id)
+        reclaim(db, event_id)
 
 
-def give_back(db: Writer, event_id: int) -> None:
-    """End what `entrust` began: its queue has no more to do with it, or a person decided otherwise."""
+def reclaim(db: Writer, event_id: int) -> None:
+    """End what `delegate` began: its queue has no more to do with it, or a person decided otherwise."""
     db.execute("DELETE FROM lease WHERE event_id = ? AND leased_until = ?", (event_id, NEVER))
 
 
@@ -175,6 +182,19 @@ def next_due(db: Reader, handles: Callable[[str], bool]) -> int | None:
 
 
 def _claimed(row: Row) -> Claimed:
-    due_at, event_id, event_type, payload, key, source, occurred_at, detected_at, attempts, tries, suspect, unsure = row
+    (
+        due_at,
+        event_id,
+        event_type,
+        payload,
+        key,
+        source,
+        occurred_at,
+        detected_at,
+        attempts,
+        tries,
+        poison_candidate,
+        unsure,
+    ) = row
     event = Event(event_id, event_type, _decode(payload), key, source, occurred_at, detected_at, attempts + 1)
-    return Claimed(event, tries, due_at, bool(suspect), bool(unsure))
+    return Claimed(event, tries, due_at, bool(poison_candidate), bool(unsure))

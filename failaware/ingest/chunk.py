@@ -12,7 +12,7 @@ from failaware.capture.external import ParsedInput, reason
 from failaware.capture.record import Recorder
 from failaware.engine import Writer
 from failaware.errors import StoreBusy
-from failaware.model import NewReject, Observed
+from failaware.model import NewReject, EventWithAttempts
 from failaware.session import Session
 from failaware.text import bounded, storable
 
@@ -60,7 +60,7 @@ class Chunk:
 
     def __init__(self, session: Session, origin: str, total: Ingested) -> None:
         self._session, self._origin, self._total = session, origin, total
-        self._events: list[Observed] = []
+        self._events: list[EventWithAttempts] = []
         self._sources: list[tuple[int, bytes]] = []  # the line of each event
         self._rejects: list[NewReject] = []
         self._now: int | None = None

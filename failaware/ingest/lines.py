@@ -21,7 +21,7 @@ from failaware.ingest.encoding import TextRuns
 from failaware.ingest.formats import cloudevents, otlp
 from failaware.ingest.stream import MAX_LINE, Line, Piece
 from failaware.json_text import members
-from failaware.model import Failure, Observed
+from failaware.model import EventWithAttempts, Failure
 from failaware.session import Session
 
 CHUNK = 1_000
@@ -127,10 +127,10 @@ def _has_content(line: bytes) -> bool:
     return bool(line.removeprefix(b"\xef\xbb\xbf").strip())
 
 
-def _event(values: dict[str, Any], raw_payload: str, recorder: Recorder, now: int) -> Observed:
+def _event(values: dict[str, Any], raw_payload: str, recorder: Recorder, now: int) -> EventWithAttempts:
     event, _ = recorder.from_mapping(values, now=now, raw=raw_payload, extra_fields=("error",))
     failed = _failure(values.get("error"), recorder)
-    return Observed(event) if failed is None else observed(event, failed)
+    return EventWithAttempts(event) if failed is None else observed(event, failed)
 
 
 def _failure(error: Any, recorder: Recorder) -> Failure | None:

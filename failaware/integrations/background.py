@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from failaware.errors import KeyConflict, StoreError
-from failaware.model import Observed
+from failaware.model import EventWithAttempts
 from failaware.text import one_line
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Background:
     def reset(self) -> None:
         """Start with an empty queue and no thread; in a forked child, the parent writes what was queued."""
         self._lock = threading.RLock()
-        self._waiting: deque[Observed] = deque()
+        self._waiting: deque[EventWithAttempts] = deque()
         self._size = 0  # characters in it
         self._wake: SimpleQueue[None] = SimpleQueue()  # its put is reentrant, unlike that of Queue, or Event.set
         self._thread: threading.Thread | None = None
@@ -62,7 +62,7 @@ class Background:
         self.dropped = self._reported = 0
         self._reason = ""
 
-    def put(self, event: Observed) -> None:
+    def put(self, event: EventWithAttempts) -> None:
         """Queue an event. Never raises; waits only in a process that may end without notice, for at most 0.2 s."""
         if self.is_writer_thread():
             self.drop("it came from the thread that writes")  # writing it would cause the next one
@@ -119,7 +119,7 @@ class Background:
                 reason = f": {self._reason}" if self._reason else ""
                 sys.stderr.write(f"failaware: {lost:,} {self._noun} could not be kept{reason}\n")
 
-    def _add(self, event: Observed) -> bool:
+    def _add(self, event: EventWithAttempts) -> bool:
         """Queue an event and start the thread if necessary; return False if it cannot be started."""
         with self._lock:
             if self._thread is None:
@@ -137,7 +137,7 @@ class Background:
         self._flush_at_child_exit()
         return True
 
-    def _write_without_thread(self, event: Observed, reason: str) -> None:
+    def _write_without_thread(self, event: EventWithAttempts, reason: str) -> None:
         """Write an event without a thread if the interpreter exits; otherwise drop it."""
         if _is_exiting():
             try:
@@ -174,7 +174,7 @@ class Background:
                 return True
         return False
 
-    def _write_batch(self, waiting: deque[Observed], most: int) -> None:
+    def _write_batch(self, waiting: deque[EventWithAttempts], most: int) -> None:
         """Write the first events of the queue, then remove them; only this thread removes any."""
         batch = [waiting[position] for position in range(min(len(waiting), most))]
         while waiting is self._waiting:  # until `abandon` replaces it
@@ -202,7 +202,7 @@ class Background:
             return
 
 
-def _size_of(observed: Observed) -> int:
+def _size_of(observed: EventWithAttempts) -> int:
     """Return the characters of an event's payload and tracebacks."""
     failures = (attempt.failure for attempt in observed.attempts)
     return len(observed.event.event_payload) + sum(len(failure.traceback or "") for failure in failures if failure)

@@ -100,9 +100,9 @@ class TaskRecorder:
         failed = _failure_of(reason, self._masker) if reason.exc is None else self._described(reason.exc)
         at = _moment(reason.when, self._log.now())
         most = "" if sender.max_retries is None else f" of {sender.max_retries}"
-        because = f"Celery tries again: retry {request.retries + 1}{most}"
+        retry_reason = f"Celery tries again: retry {request.retries + 1}{most}"
         raised_at = reason.__traceback__
-        attempt = self._attempt(request.id, failed, retry_at=at, because=because, raised_at=raised_at)
+        attempt = self._attempt(request.id, failed, retry_at=at, retry_reason=retry_reason, raised_at=raised_at)
         self._note(sender, request, attempt)
 
     def _failed(self, sender: Any, task_id: str, exception: BaseException, args: Any, kwargs: Any, **_: Any) -> None:
@@ -110,8 +110,8 @@ class TaskRecorder:
         if request.id != task_id:
             request = self._deliveries.get(task_id) or {"id": task_id, "args": args, "kwargs": kwargs}
         retries = _get(request, "retries") or 0
-        because = f"Celery gives up after {retries} retries" if retries else "Celery does not try it again"
-        self._note(sender, request, self._attempt(task_id, self._described(exception), because=because))
+        retry_reason = f"Celery gives up after {retries} retries" if retries else "Celery does not try it again"
+        self._note(sender, request, self._attempt(task_id, self._described(exception), retry_reason=retry_reason))
 
     def _described(self, exception: BaseException) -> BaseException | Failure:
         """Return the exception that the task raised, or a failure if Celery could not pass it to this process."""
@@ -128,13 +128,13 @@ class TaskRecorder:
     def _revoked(self, sender: Any, request: Any, terminated: bool, signum: Any, expired: bool, **_: Any) -> None:
         fate = "expired before it ran" if expired else f"terminated by {_signal(signum)}" if terminated else "revoked"
         failed = Failure("Expired" if expired else "Revoked", f"the task was {fate}", None)
-        self._note(sender, request, self._attempt(request.id, failed, because="Celery does not try it again"))
+        self._note(sender, request, self._attempt(request.id, failed, retry_reason="Celery does not try it again"))
 
     def _unknown(self, name: str, id: str, message: Any, **_: Any) -> None:  # noqa: A002 - Celery's name
         failed = Failure("NotRegistered", f"the worker knows no task {name}", None)
         headers = message.headers or {}
         payload = {"args": headers.get("argsrepr"), "kwargs": headers.get("kwargsrepr")}
-        self._log.write(str(id), name, payload, [self._attempt(id, failed, because="Celery discards it")])
+        self._log.write(str(id), name, payload, [self._attempt(id, failed, retry_reason="Celery discards it")])
 
     def _ended(self, sender: Any, task_id: str, task: Any, state: str | None, **_: Any) -> None:
         """Write the attempts when the outermost one has ended, in the order in which they began."""
@@ -145,7 +145,7 @@ class TaskRecorder:
             self._note(sender, task.request, self._attempt(task_id, None))
         error = sys.exc_info()[1] if state is None else None
         if isinstance(error, Exception):  # of an eager task: it propagates to the caller without a signal
-            self._note(sender, task.request, self._attempt(task_id, error, because="its caller got the error"))
+            self._note(sender, task.request, self._attempt(task_id, error, retry_reason="its caller got the error"))
         running.started_at.pop()
         if not running.started_at:
             del self._running()[task_id]

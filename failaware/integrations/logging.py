@@ -15,7 +15,7 @@ from failaware.capture.guarded import guarded, short_name, text_of
 from failaware.capture.record import as_name
 from failaware.integrations.background import Background
 from failaware.integrations.log_record import LogEntry, read_record
-from failaware.model import ERROR_HERE, Failure, NewEvent, Observed
+from failaware.model import ERROR_HERE, EventWithAttempts, Failure, NewEvent
 from failaware.text import bounded, microseconds
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class FailureHandler(logging.Handler):
         self._background.close()
         super().close()
 
-    def _observed(self, record: logging.LogRecord) -> Observed:
+    def _observed(self, record: logging.LogRecord) -> EventWithAttempts:
         entry = read_record(record)
         return observed(self._event(record, entry), self._failure(record, entry))
 

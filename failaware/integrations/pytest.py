@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from failaware.model import Failure, NewAttempt, Observed
+    from failaware.model import EventWithAttempts, Failure, NewAttempt
     from failaware.store import Store
 
 _ATTRIBUTE = "failaware"  # the attribute of a report with the failure of its exception
@@ -103,7 +103,7 @@ class _Recorder:
         self._phases: dict[tuple[str, str], list[pytest.TestReport]] = {}
         self._attempts: dict[tuple[str, str], list[NewAttempt]] = {}
         self._recorded = self._failed = 0
-        self._pending: list[Observed] = []
+        self._pending: list[EventWithAttempts] = []
         self._paused_until = 0.0
         self._unwritable = ""
         self.lost = ""
@@ -127,7 +127,7 @@ class _Recorder:
     def _add_rerun(self, test: tuple[str, str], phases: list[pytest.TestReport]) -> None:
         """Add an attempt that pytest-rerunfailures will repeat; some of its versions do not report the teardown."""
         attempt = self._attempt(phases)
-        attempt = attempt._replace(retry_at=attempt.finished_at, because="run again")
+        attempt = attempt._replace(retry_at=attempt.finished_at, retry_reason="run again")
         self._attempts.setdefault(test, []).append(attempt)
         phases.clear()
 
@@ -200,7 +200,7 @@ class _Recorder:
     def _write(self, test: tuple[str, str], phases: list[Any], attempts: list["NewAttempt"]) -> None:
         from failaware.capture.external import event_of
         from failaware.capture.record import as_name
-        from failaware.model import Observed
+        from failaware.model import EventWithAttempts
 
         nodeid, worker = test
         event = event_of(
@@ -215,7 +215,7 @@ class _Recorder:
             occurred_at=attempts[0].started_at,
         )
         if len(self._pending) < _MAX_PENDING:
-            self._pending.append(Observed(event, tuple(attempts)))
+            self._pending.append(EventWithAttempts(event, tuple(attempts)))
         else:
             self.lost = self._unwritable
         if _MONOTONIC[0]() >= self._paused_until:

@@ -70,13 +70,13 @@ class Recorded(BaseWorker):
         retries = job.number_of_retries or 0
         delay_s = guarded(lambda: retry.get_interval(retries, retry.intervals), 0)
         failed = Failure("Retry", "the job requested a retry", None)
-        self._write(job, failed, left=max(0, retry.max - retries), delay_s=delay_s, because=_NO_MORE)
+        self._write(job, failed, left=max(0, retry.max - retries), delay_s=delay_s, retry_reason=_NO_MORE)
         super().handle_job_retry(job, queue, retry, *args, **kwargs)
 
     def handle_job_success(self, job: "Job", *args: Any, **kwargs: Any) -> None:
         """RQ: a job has succeeded."""
         super().handle_job_success(job, *args, **kwargs)
-        self._write(job, None, left=0, delay_s=0, because=None)
+        self._write(job, None, left=0, delay_s=0, retry_reason=None)
 
     def _abandoned(self, job: "Job", kind: type[BaseException], thrown: BaseException, *_: Any) -> None:
         """RQ: another worker found that the job's worker is gone."""
@@ -85,17 +85,19 @@ class Recorded(BaseWorker):
 
     def _write_failure(self, job: "Job", failed: BaseException | Failure, *, stopped: bool = False) -> None:
         left, delay_s = (0, 0) if stopped else _next(job)
-        self._write(job, failed, left=left, delay_s=delay_s, because="it was stopped" if stopped else _NO_MORE)
+        self._write(job, failed, left=left, delay_s=delay_s, retry_reason="it was stopped" if stopped else _NO_MORE)
 
     def _write(
-        self, job: "Job", failed: BaseException | Failure | None, *, left: int, delay_s: int, because: str | None
+        self, job: "Job", failed: BaseException | Failure | None, *, left: int, delay_s: int, retry_reason: str | None
     ) -> None:
         retry_at = None
         if failed is not None and left:
             retry_at = self._task_log.now() + delay_s * 1_000_000
-            because = f"RQ tries again{f' in {delay_s} s' if delay_s else ''}: {left} of its retries left"
+            retry_reason = f"RQ tries again{f' in {delay_s} s' if delay_s else ''}: {left} of its retries left"
         began = microseconds(job.started_at) if job.started_at else self._task_log.now()
-        attempt = self._task_log.attempt(failed, worker=_worker(), started_at=began, retry_at=retry_at, because=because)
+        attempt = self._task_log.attempt(
+            failed, worker=_worker(), started_at=began, retry_at=retry_at, retry_reason=retry_reason
+        )
         killed = None if self._killed_pid is None else _worker(self._killed_pid)
         self._task_log.write(job.id, _name(job), _payload(job), [attempt], unless_attempted_by=killed)
 

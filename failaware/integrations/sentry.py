@@ -20,7 +20,7 @@ from failaware.capture.root_cause import is_mechanism_named
 from failaware.capture.secrets.masking import MASK
 from failaware.errors import UsageError
 from failaware.integrations.background import Background
-from failaware.model import ERROR_HERE, MEMBER, Failure, NewEvent, Observed
+from failaware.model import ERROR_HERE, MEMBER, EventWithAttempts, Failure, NewEvent
 from failaware.text import bounded, microseconds
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def _is_failure(event: Mapping[str, Any]) -> bool:
     return bool(_exceptions(event)) or str(event.get("level")).lower() in _FAILURES
 
 
-def _observed(event: Mapping[str, Any], recorder: Recorder, now: int) -> Observed:
+def _observed(event: Mapping[str, Any], recorder: Recorder, now: int) -> EventWithAttempts:
     exceptions = _exceptions(event)
     failed = _exception_failure(exceptions, event, recorder) if exceptions else _message_failure(event, recorder)
     return observed(_event(event, failed, recorder, now), failed)

@@ -16,7 +16,7 @@ from failaware.capture.record import as_name
 from failaware.engine import Writer
 from failaware.errors import KeyConflict
 from failaware.facts import append, claim
-from failaware.model import UNNUMBERED, Failure, NewAttempt, Observed
+from failaware.model import UNNUMBERED, EventWithAttempts, Failure, NewAttempt
 
 if TYPE_CHECKING:
     from failaware.store import Store
@@ -69,19 +69,19 @@ class TaskLog:
                 occurred_at=attempts[0].started_at,
             )
             try:
-                self._store.session.write(self._job(Observed(event, tuple(attempts)), unless_attempted_by))
+                self._store.session.write(self._job(EventWithAttempts(event, tuple(attempts)), unless_attempted_by))
             except KeyConflict:  # a task that replaced another one has the same id
                 event = event._replace(key=recorder.masked_key(as_name(f"{self._queue}:{task_id} {name}", recorder)))
-                self._store.session.write(self._job(Observed(event, tuple(attempts)), unless_attempted_by))
+                self._store.session.write(self._job(EventWithAttempts(event, tuple(attempts)), unless_attempted_by))
         except Exception as error:  # noqa: BLE001 - the task and its queue must not be affected
             _log.error("task %s[%s] is not recorded: %s", name, task_id, error)
 
-    def _job(self, observed: Observed, unless_attempted_by: str | None) -> Callable[[Writer], None]:
+    def _job(self, observed: EventWithAttempts, unless_attempted_by: str | None) -> Callable[[Writer], None]:
         def job(db: Writer) -> None:
             if unless_attempted_by is not None and append.was_attempted_by(db, observed.event.key, unless_attempted_by):
                 return
             ((event_id, _),) = append.observed(db, [observed], self._store.session.policy, at_known=True)
-            claim.entrust(db, event_id, self._queue)
+            claim.delegate(db, event_id, self._queue)
 
         return job
 
@@ -92,7 +92,7 @@ class TaskLog:
         worker: str,
         started_at: int,
         retry_at: int | None = None,
-        because: str | None = None,
+        retry_reason: str | None = None,
         raised_at: TracebackType | None = None,
     ) -> NewAttempt:
         """Return an attempt that ends now.
@@ -102,12 +102,12 @@ class TaskLog:
             worker: the name of the worker process.
             started_at: µs since the epoch.
             retry_at: when the queue will retry, in µs since the epoch; None if it will not.
-            because: why the queue retries then, or why it gives up.
+            retry_reason: why the queue retries then, or why it gives up.
             raised_at: a traceback for an exception that was never raised.
         """
         failure = self._describe(failed, raised_at) if isinstance(failed, BaseException) else failed
         ended = max(started_at, self.now())
-        return NewAttempt(UNNUMBERED, failure, worker, started_at, ended, retry_at, because)
+        return NewAttempt(UNNUMBERED, failure, worker, started_at, ended, retry_at, retry_reason)
 
     def _describe(self, error: BaseException, raised_at: TracebackType | None) -> Failure:
         """Describe an exception, with a traceback that start in the task and not in the queue's own frames."""

@@ -16,7 +16,7 @@ from failaware.derive.fold import rebuild
 from failaware.derive.rules import Policy
 from failaware.derive.settings import load_rules
 from failaware.engine import Reader, Writer, open_reader
-from failaware.engine.catalogue import ARCHIVE, EXPORTED, FACTS, MOVED, SEAL, SETTING, FactTable
+from failaware.engine.catalogue import ARCHIVE, ARCHIVED, EXPORTED, FACTS, SEAL, SETTING, FactTable
 from failaware.engine.schema import columns_and_keys
 from failaware.errors import StoreError, UsageError
 from failaware.facts import append
@@ -202,7 +202,7 @@ def fill(source: Reader, target: Session, archive: Archive, chosen: Chosen, prog
             take_over(target, kind, facts)
             done += len(facts)
             progress(done, total)
-    new: dict[FactTable, list[Fact]] = {ARCHIVE: [archive], MOVED: [*_moved(source, archive, chosen)], SEAL: []}
+    new: dict[FactTable, list[Fact]] = {ARCHIVE: [archive], ARCHIVED: [*_moved(source, archive, chosen)], SEAL: []}
     for kind, of_this in new.items():
         for facts in (*_facts(source, kind, _all(source, kind)), of_this):
             if facts:
@@ -278,7 +278,7 @@ def remove(db: Writer, proved: Proved, policy: Policy) -> None:
     if append.next_id(db, "archive_log", "archive_id") != archive.archive_id:
         raise UsageError("another archive was made meanwhile, and nothing was moved; archive again")
     db.append("archive_log", ARCHIVE.column_names, [archive])
-    db.append("moved_log", MOVED.column_names, _moved(db, archive, chosen))
+    db.append("moved_log", ARCHIVED.column_names, _moved(db, archive, chosen))
     seal_archive(db, archive.archived_at)
     for facts in FACTS.values():
         if facts.archived_with:

@@ -64,9 +64,9 @@ def moved(db: Reader, archive_id: int | None = None) -> dict[str, Ranges]:
 
 
 def digest_of_runs(runs: Iterable[tuple[str, int, int]]) -> str:
-    """What `archive_log.digest` keeps of an archive's rows of `moved_log` (table, first id, last id), in their order.
+    """The digest in `archive_log` of an archive's rows in `moved_log` (table, first id, last id), in order.
 
-    So nobody can add to what an archive is said to hold: its own row comes under a seal.
+    The row of `archive_log` is sealed, so that no row can be added to an archive unnoticed.
     """
     digest = sha256()
     for run in runs:

@@ -210,7 +210,8 @@ class Proof:
         """What an archive is said to hold is what was moved to it: nothing was added to that, nothing taken from it."""
         for archive, events, digest in self._db.query("SELECT archive_id, events, digest FROM archive_log"):
             runs = self._db.query(
-                "SELECT of_table, first_id, last_id FROM moved_log WHERE archive_id = ? ORDER BY moved_id", (archive,)
+                "SELECT of_table, first_id, last_id FROM moved_log WHERE archive_id = ? ORDER BY moved_id",
+                (archive,),
             )
             moved_events = sum(last - first + 1 for table, first, last in runs if table == "event_log")
             if moved_events != events or digest not in (None, digest_of_runs(runs)):

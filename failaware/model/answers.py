@@ -63,7 +63,7 @@ class Health(NamedTuple):
     """The state of the store in one row.
 
     The five states add up: pending + failed + dead + synced + dismissed = total_events; a dismissed event is counted
-    as dismissed only. `due_now` events could be tried at once, `in_hand` are under a lease. `oldest_unresolved`
+    as dismissed only. `due_now` events could be tried at once, `running` are under a lease. `oldest_unresolved`
     comes with its first failure since it was last SYNCED (of several, the event that was recorded first),
     `most_retried` with how often it was tried again after a failure. PENDING events that nobody has in hand are
     `waiting` when they have never failed, and `requeued` when they have; both by type, most first. `attended` are the
@@ -79,7 +79,7 @@ class Health(NamedTuple):
     synced: int
     dismissed: int
     due_now: int
-    in_hand: int
+    running: int
     next_due: EventRef | None
     oldest_unresolved: EventRef | None
     most_retried: EventRef | None
@@ -121,7 +121,7 @@ class Cluster(NamedTuple):
     recovered: int
     failures: int
     episodes: int
-    comebacks: int
+    relapses: int
     first_failed_at: int
     last_failed_at: int
     example_attempt: int

@@ -112,11 +112,11 @@ class NewAttempt(NamedTuple):
     started_at: int
     finished_at: int
     retry_at: int | None
-    because: str | None
+    retry_reason: str | None
     number: int | None = None
 
 
-class Observed(NamedTuple):
+class EventWithAttempts(NamedTuple):
     """An event about to be appended, with the attempts that others made at it (UNNUMBERED), in their order.
 
     Without any, it is for our own workers to apply.
@@ -161,7 +161,7 @@ class Attempt(NamedTuple):
     started_at: int
     finished_at: int
     retry_at: int | None
-    because: str | None
+    retry_reason: str | None
     cluster_id: int | None
     cause: str | None = None
     fingerprint: str | None = None

@@ -94,7 +94,7 @@ class RecoveredCluster(NamedTuple):
     events: int
     unresolved: int
     episodes: int
-    comebacks: int
+    relapses: int
     recovery: RecoveryStats
 
 
@@ -141,7 +141,7 @@ def with_all(types: tuple[DueType, ...]) -> tuple[DueType, ...]:
     return (DueType("all", sum(d.overdue for d in types), minutes, sum(d.later for d in types)), *types)
 
 
-class Calendar(NamedTuple):
+class RetrySchedule(NamedTuple):
     """The retries that are due, by minute: the first minute of `types[…].minutes` begins at `first_minute_at`.
 
     All FAILED events that are not dismissed are in it, each once. `pending` events besides are not tried yet, or

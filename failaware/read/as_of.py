@@ -10,7 +10,7 @@ from failaware.engine import PrivateCopy
 from failaware.model.differences import Diff
 from failaware.read import diff
 from failaware.read.checked import sound
-from failaware.read.connections import Connections
+from failaware.read.connections import ConnectionRegistry
 from failaware.read.inspector import Inspector
 
 
@@ -21,7 +21,7 @@ class AsOfInspector(Inspector):
     to that moment again. The facts of a store on PostgreSQL are fetched once; each move fetches what is newer.
     """
 
-    def __init__(self, db: PrivateCopy, connections: Connections) -> None:
+    def __init__(self, db: PrivateCopy, connections: ConnectionRegistry) -> None:
         super().__init__(db, connections, lambda: self.at)
         self.at = 0
         """The moment (µs)."""
@@ -29,7 +29,7 @@ class AsOfInspector(Inspector):
         self._point = PointInTime(db)
 
     @classmethod
-    def opened(cls, connections: Connections, at: int, progress: Progress) -> Self:
+    def opened(cls, connections: ConnectionRegistry, at: int, progress: Progress) -> Self:
         """The store of these `connections` as of a moment (`at`, µs); `progress` is as of `move`."""
         db = connections.private_copy()
         try:

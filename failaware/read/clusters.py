@@ -13,7 +13,7 @@ RANK = "CASE severity WHEN 'CRITICAL' THEN 4 WHEN 'HIGH' THEN 3 WHEN 'MEDIUM' TH
 
 _COLUMNS = """
   SELECT c.cluster_id, c.event_type, c.error_type, c.template, c.severity, c.rule, c.reason, c.events, n.unresolved,
-         n.dead, n.retrying, c.recovered, c.failures, c.episodes, c.comebacks, c.first_failed_at, c.last_failed_at,
+         n.dead, n.retrying, c.recovered, c.failures, c.episodes, c.relapses, c.first_failed_at, c.last_failed_at,
          c.example_attempt
     FROM ({evidence}) n JOIN failure_cluster c ON c.cluster_id = n.cluster_id
 """

@@ -6,7 +6,7 @@ from threading import Lock
 from failaware.engine import PrivateCopy, Reader, open_private_copy
 
 
-class Connections:
+class ConnectionRegistry:
     """Knows them all, so that a question can be ended wherever it is being answered. From any thread."""
 
     def __init__(self, db: Reader, place: str | Path) -> None:

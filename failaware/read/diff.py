@@ -6,7 +6,7 @@ What stands is what is unresolved: an event that failed and was not dismissed, a
 from collections import Counter
 
 from failaware.derive.severity import CLUSTER_EVIDENCE
-from failaware.engine import Deriver
+from failaware.engine import ProjectionWriter
 from failaware.model.differences import Changed
 from failaware.read.clusters import RANK
 
@@ -38,7 +38,7 @@ _HOW = {
 }
 
 
-def remember(db: Deriver) -> None:
+def remember(db: ProjectionWriter) -> None:
     """Keep how everything stands, to be compared with later."""
     for kind, standing in _STANDING.items():
         db.execute(f"DROP TABLE IF EXISTS {kind}_before")
@@ -48,7 +48,7 @@ def remember(db: Deriver) -> None:
         db.execute(f"INSERT INTO {kind}_before {standing}")
 
 
-def changes(db: Deriver, kind: str, *, limit: int) -> tuple[dict[str, int], tuple[Changed, ...]]:
+def changes(db: ProjectionWriter, kind: str, *, limit: int) -> tuple[dict[str, int], tuple[Changed, ...]]:
     """What changed since `remember`: how many of each kind of change, and the `limit` worst of each."""
     sql = f"""
       SELECT CASE WHEN before.id IS NULL THEN 'new'

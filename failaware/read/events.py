@@ -33,7 +33,7 @@ _ATTEMPT = f"""
          replace(t.text, '{ERROR_HERE}',
                  a.error_type || CASE a.error_message WHEN '' THEN '' ELSE ': ' || a.error_message END),
          a.worker,
-         a.started_at, a.finished_at, a.retry_at, a.because, f.cluster_id, a.cause, a.fingerprint
+         a.started_at, a.finished_at, a.retry_at, a.retry_reason, f.cluster_id, a.cause, a.fingerprint
     FROM attempt_log a
     LEFT JOIN traceback_log t ON t.traceback_id = a.traceback
     LEFT JOIN failure f ON f.attempt_id = a.attempt_id

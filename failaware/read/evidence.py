@@ -1,6 +1,6 @@
 """The facts behind the numbers that the rules look at: ids that one can open."""
 
-from failaware.derive.scope import NOBODY_FAILS_AGAIN
+from failaware.derive.scope import NONE_FAILS_AGAIN
 from failaware.derive.severity import CLUSTER_EVIDENCE
 from failaware.engine import Reader
 from failaware.model import Behind
@@ -27,7 +27,7 @@ _COMEBACKS = f"""
                  max(recovered_at) OVER (ORDER BY first_failed_at, event_id
                                          ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS earlier
             FROM event_cluster WHERE cluster_id = :id) AS entered
-   WHERE first_failed_at > earlier AND {NOBODY_FAILS_AGAIN}
+   WHERE first_failed_at > earlier AND {NONE_FAILS_AGAIN}
 """
 _FACTS = {
     "event": {
@@ -44,7 +44,7 @@ _FACTS = {
         "retrying": ("event", _STANDING + " AND s.sync_status = 'FAILED'"),
         "recovered": ("event", _ENTRIES + " AND recovered = 1"),
         "episodes": ("event", _EPISODES),
-        "comebacks": ("event", _COMEBACKS),
+        "relapses": ("event", _COMEBACKS),
         "failures": ("attempt", "SELECT attempt_id AS id, attempt_id AS place FROM failure WHERE cluster_id = :id"),
     },
 }

@@ -1,4 +1,4 @@
-"""Health: how many events stand where, from the tally, and what stands out."""
+"""Health: how many events stand where, from the event_counts, and what stands out."""
 
 from collections import Counter
 
@@ -8,7 +8,7 @@ from failaware.model import NEVER, EventRef, Health, Severity, SyncStatus
 
 _COUNTS = """
   SELECT event_type, sync_status, dismissed, CASE cluster_id WHEN 0 THEN 0 ELSE 1 END AS failed, sum(events)
-    FROM tally GROUP BY 1, 2, 3, 4
+    FROM event_counts GROUP BY 1, 2, 3, 4
 """
 # A lease without an end is a task queue's, and the one of `failaware exec` a program's: neither tries what waits.
 _LEASED = f"""
@@ -24,7 +24,7 @@ _DUE = """
             FROM (SELECT 1 FROM event_state s
                    WHERE s.event_type = t.event_type AND s.due_at IS NOT NULL AND s.due_at <= :now LIMIT :few) AS due),
          (SELECT min(s.due_at) FROM event_state s WHERE s.event_type = t.event_type AND s.due_at IS NOT NULL)
-    FROM (SELECT event_type, sum(events) AS waiting FROM tally
+    FROM (SELECT event_type, sum(events) AS waiting FROM event_counts
            WHERE sync_status IN ('PENDING', 'FAILED') AND dismissed = 0 GROUP BY event_type) AS t
 """
 _LATER = "SELECT count(*) FROM event_state WHERE event_type = ? AND due_at IS NOT NULL AND due_at > ?"
@@ -73,10 +73,10 @@ def health(db: Reader, *, now: int) -> Health:
             if status == "PENDING" and not dismissed:
                 pending[failed][event_type] += events
         due_now, next_due = _due(db, now)
-        in_hand, rejects, last_fact_at, archived = db.query(_OTHERS)[0]
+        running, rejects, last_fact_at, archived = db.query(_OTHERS)[0]
         state, derived_by = derivation(db)
         attended = set()
-        for event_type, failed, leased, by_workers in db.query(_LEASED, {"now": now}) if in_hand else ():
+        for event_type, failed, leased, by_workers in db.query(_LEASED, {"now": now}) if running else ():
             pending[failed][event_type] -= leased
             if by_workers:
                 attended.add(event_type)
@@ -90,7 +90,7 @@ def health(db: Reader, *, now: int) -> Health:
             synced=counts["SYNCED"],
             dismissed=counts["DISMISSED"],
             due_now=due_now,
-            in_hand=in_hand,
+            running=running,
             next_due=next_due,
             oldest_unresolved=None if oldest is None else EventRef(*oldest),
             most_retried=EventRef(*most_retried[0]) if most_retried else None,

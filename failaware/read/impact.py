@@ -5,7 +5,7 @@ from failaware.model import NEVER
 from failaware.model.patterns import Figure, Impact
 from failaware.read.clusters import one
 
-_STANDING = "SELECT sync_status, sum(events) FROM tally WHERE cluster_id = ? AND dismissed = 0 GROUP BY 1"
+_STANDING = "SELECT sync_status, sum(events) FROM event_counts WHERE cluster_id = ? AND dismissed = 0 GROUP BY 1"
 # CROSS JOIN: along the cluster's own events that are failing, not through all that are unresolved.
 _OLDEST = """
   SELECT s.failing_since, s.event_id

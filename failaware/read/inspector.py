@@ -24,7 +24,7 @@ from failaware.model import (
 )
 from failaware.place import resolve
 from failaware.read.checked import sound
-from failaware.read.connections import Connections
+from failaware.read.connections import ConnectionRegistry
 from failaware.read.patterns import Patterns
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Inspector:
     is looked for in the error. All times are µs since the epoch, UTC.
     """
 
-    def __init__(self, db: Reader, connections: Connections, clock: Callable[[], int]) -> None:
+    def __init__(self, db: Reader, connections: ConnectionRegistry, clock: Callable[[], int]) -> None:
         """Use `Inspector.open`."""
         self.db = db
         """The handle: whether something changed."""
@@ -70,7 +70,7 @@ class Inspector:
         place = resolve(path)  # once: what is opened later must be the same store
         db = open_reader(place, busy_timeout_s=busy_timeout_s)
         try:
-            return cls(db, Connections(db, place), clock or db.clock(now_us))
+            return cls(db, ConnectionRegistry(db, place), clock or db.clock(now_us))
         except BaseException:
             db.close()
             raise

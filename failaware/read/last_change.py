@@ -3,13 +3,13 @@
 from failaware.derive.replay import Played, Replay
 from failaware.engine import Reader
 from failaware.model import SeverityChange
-from failaware.read.connections import Connections
+from failaware.read.connections import ConnectionRegistry
 from failaware.text import moment_utc
 
 _WINDOWS = (64, 1_024, 8_192)  # facts played one by one, from the end; those before them are played at once
 
 
-def since(connections: Connections, entity_type: str, entity_id: int, *, until: int) -> SeverityChange | None:
+def since(connections: ConnectionRegistry, entity_type: str, entity_id: int, *, until: int) -> SeverityChange | None:
     """The last change of an entity's severity up to a moment (µs); None when it never had one.
 
     Of an entity with very many facts since that change, it only says how far back there was none.

@@ -11,7 +11,7 @@ from failaware.read.checked import sound
 
 if TYPE_CHECKING:
     from failaware.model import HourCount
-    from failaware.model.patterns import Calendar, HourSeverity, Impact, Recovered, Run, Transitions
+    from failaware.model.patterns import HourSeverity, Impact, Recovered, RetrySchedule, Run, Transitions
 
 
 class Patterns:
@@ -58,7 +58,7 @@ class Patterns:
         return recovered.recovered(self.db, where, now=self._now())
 
     @sound
-    def calendar(self) -> "Calendar":
+    def calendar(self) -> "RetrySchedule":
         """The retries that are due, by minute of the next hour. Takes time in proportion to them."""
         from failaware.read import retry_schedule
 

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from statistics import median
 
 from failaware.engine import Reader
-from failaware.model.patterns import Burst, Calendar, DueCluster, DueType
+from failaware.model.patterns import Burst, DueCluster, DueType, RetrySchedule
 
 MINUTE = 60_000_000
 """One minute in µs: the grain of the calendar."""
@@ -16,15 +16,15 @@ BURST_LEAST, BURST_TIMES, AROUND = 10, 4, 10
 # Along the index of due events, type by type: what is due later costs nothing.
 _DUE = """
   SELECT s.event_type, CASE WHEN s.due_at <= :now THEN -1 ELSE s.due_at / :minute - :first END, s.cluster_id, count(*)
-    FROM (SELECT DISTINCT event_type FROM tally WHERE sync_status = 'FAILED' AND dismissed = 0) t
+    FROM (SELECT DISTINCT event_type FROM event_counts WHERE sync_status = 'FAILED' AND dismissed = 0) t
    CROSS JOIN event_state s
    WHERE s.event_type = t.event_type AND s.due_at IS NOT NULL AND s.due_at < :until AND s.sync_status = 'FAILED'
    GROUP BY 1, 2, 3
 """
-_STANDING = "SELECT sync_status, event_type, sum(events) FROM tally WHERE dismissed = 0 GROUP BY 1, 2"
+_STANDING = "SELECT sync_status, event_type, sum(events) FROM event_counts WHERE dismissed = 0 GROUP BY 1, 2"
 
 
-def calendar(db: Reader, *, now: int) -> Calendar:
+def calendar(db: Reader, *, now: int) -> RetrySchedule:
     """The retries due at `now` and in the sixty minutes that begin with the one that `now` is in."""
     first = now // MINUTE
     with db.snapshot():
@@ -45,7 +45,7 @@ def calendar(db: Reader, *, now: int) -> Calendar:
             ]
     pending = sum(events for state, _, events in standing if state == "PENDING")
     types.sort(key=lambda due: -due.overdue - sum(due.minutes))
-    return Calendar(
+    return RetrySchedule(
         now, first * MINUTE, pending, tuple(types), tuple(sorted(bursts, key=lambda burst: burst.minute_at))
     )
 

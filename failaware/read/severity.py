@@ -1,4 +1,4 @@
-"""Severity: how many entities stand at each level, from the tally and the clusters."""
+"""Severity: how many entities stand at each level, from the event_counts and the clusters."""
 
 from failaware.engine import Reader
 from failaware.engine.base import Parameters
@@ -9,7 +9,7 @@ def counts(db: Reader) -> SeverityCounts:
     """Unresolved events and clusters by severity."""
     with db.snapshot():
         return together(
-            by_level(db, "SELECT severity, sum(events) FROM tally WHERE severity <> '' GROUP BY 1"),
+            by_level(db, "SELECT severity, sum(events) FROM event_counts WHERE severity <> '' GROUP BY 1"),
             by_level(db, "SELECT severity, count(*) FROM failure_cluster WHERE severity IS NOT NULL GROUP BY 1"),
         )
 

@@ -1,6 +1,6 @@
 """One attempt at one event: its times, its error, and the fact it becomes. No SQL.
 
-An attempt always ends with a `Tried`, even if the handler's exception raises when it is read.
+An attempt always ends with a `HandlerResult`, even if the handler's exception raises when it is read.
 """
 
 import time
@@ -16,7 +16,7 @@ from failaware.worker.handlers import Handler
 from failaware.worker.retry import Outcome, decide
 
 
-class Tried(NamedTuple):
+class HandlerResult(NamedTuple):
     """The result of an attempt: `error` is None if the handler returned; otherwise `failure` describes it.
 
     Times are in µs by the store's clock; `finished_at` is never before `started_at`, even if the clock goes backwards.
@@ -40,18 +40,18 @@ class Attempt:
         self._started_at = clock()
         self._began = time.perf_counter()
 
-    def ended(self, error: BaseException | None) -> Tried:
+    def ended(self, error: BaseException | None) -> HandlerResult:
         """Return the result: a failure with this error, or a success."""
         took = time.perf_counter() - self._began
         finished_at = max(self._started_at, self._clock())
         failure = None if error is None else describe(error, masker=self._masker)
-        return Tried(self._claimed, self._handler, error, failure, self._started_at, finished_at, took)
+        return HandlerResult(self._claimed, self._handler, error, failure, self._started_at, finished_at, took)
 
 
-def failed(claimed: Claimed, handler: Handler, error: BaseException) -> Tried:
+def failed(claimed: Claimed, handler: Handler, error: BaseException) -> HandlerResult:
     """Return a failed attempt of zero length, for when the attempt has no result of its own."""
     now = time.time_ns() // 1_000
-    return Tried(claimed, handler, error, describe(error), now, now, 0.0)
+    return HandlerResult(claimed, handler, error, describe(error), now, now, 0.0)
 
 
 def from_handler(error: BaseException) -> BaseException:
@@ -63,23 +63,23 @@ def from_handler(error: BaseException) -> BaseException:
     return error if traceback is None else BaseException.with_traceback(error, traceback.tb_next)
 
 
-def to_fact(tried: Tried, *, worker: str) -> NewAttempt:
+def to_fact(tried: HandlerResult, *, worker: str) -> NewAttempt:
     """Return the attempt to append, with the retry decision."""
     event_id = tried.claimed.event.event_id
     if tried.error is None:
         return NewAttempt(event_id, None, worker, tried.started_at, tried.finished_at, None, None)
     outcome = _outcome(tried, tried.claimed.tries)
     times = tried.started_at, tried.finished_at
-    return NewAttempt(event_id, tried.failure, worker, *times, outcome.retry_at, outcome.because)
+    return NewAttempt(event_id, tried.failure, worker, *times, outcome.retry_at, outcome.retry_reason)
 
 
-def redecided(fact: NewAttempt, tried: Tried, tries: int) -> NewAttempt:
+def redecided(fact: NewAttempt, tried: HandlerResult, tries: int) -> NewAttempt:
     """Return the attempt with the retry decision for another number of earlier attempts."""
     outcome = _outcome(tried, tries)
-    return fact._replace(retry_at=outcome.retry_at, because=outcome.because)
+    return fact._replace(retry_at=outcome.retry_at, retry_reason=outcome.retry_reason)
 
 
-def _outcome(tried: Tried, tries: int) -> Outcome:
+def _outcome(tried: HandlerResult, tries: int) -> Outcome:
     return decide(
         tried.handler.retry,
         event_id=tried.claimed.event.event_id,

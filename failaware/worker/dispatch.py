@@ -14,12 +14,14 @@ from dataclasses import dataclass, field
 from failaware.engine import Writer
 from failaware.facts import claim
 from failaware.facts.claim import Claimed
-from failaware.worker.attempt import Tried
+from failaware.worker.attempt import HandlerResult
 from failaware.worker.handlers import Handler, Handlers
 from failaware.worker.pace import Pace, Slots
 
-_SUSPECT_WAITS_US = 1_000_000  # how long a suspect waits while other events are claimed; also between two suspects
-_MAX_PAUSE_US = 10_000_000  # longest pause between two suspects
+_POISON_WAITS_US = (
+    1_000_000  # how long a poison candidate waits while other events are claimed; also between two poison candidates
+)
+_MAX_PAUSE_US = 10_000_000  # longest pause between two poison candidates
 
 
 @dataclass(slots=True)
@@ -30,7 +32,7 @@ class _Round:
     now: int
     free: dict[str, int]
     batch: list[Claimed] = field(default_factory=list)
-    suspects: list[Claimed] = field(default_factory=list)
+    poison_candidates: list[Claimed] = field(default_factory=list)
 
 
 class Dispatch:
@@ -43,9 +45,9 @@ class Dispatch:
         self._pace: dict[str, Pace] = {}  # by the handler's pattern
         self._turn = 0
         self._suspects_from = 0
-        self._suspect_type: str | None = None
-        self._isolates = False  # a suspect runs, and nothing else may
-        self._holds_back = False  # nothing is claimed until all attempts have ended, to run a suspect alone
+        self._poison_type: str | None = None
+        self._isolates = False  # a poison candidate runs, and nothing else may
+        self._holds_back = False  # nothing is claimed until all attempts have ended, to run a poison candidate alone
         self._more = False  # after the last claim, more events were due
         self._claimed_at: dict[int, int] = {}
         self.running: dict[int, Claimed] = {}
@@ -93,7 +95,7 @@ class Dispatch:
         for claimed in batch:
             self.running[claimed.event.event_id] = claimed
             self._claimed_at[claimed.event.event_id] = now
-            self._isolates = self._isolates or claimed.suspect
+            self._isolates = self._isolates or claimed.poison_candidate
             if claimed.noted and not claimed.begun:
                 self.waiting.append(claimed)
             else:
@@ -125,18 +127,18 @@ class Dispatch:
         if claimed is not None:
             del self._claimed_at[event_id]
             self._slots_of(claimed).count(claimed, -1)
-            if claimed.suspect:
+            if claimed.poison_candidate:
                 self._isolates = False
 
-    def learn(self, tried: list[Tried]) -> None:
+    def learn(self, tried: list[HandlerResult]) -> None:
         """Learn how long attempts took, and that some have ended."""
         self._holds_back = self._holds_back and not tried
         by_pattern: dict[str, list[float]] = {}
         for result in tried:
             by_pattern.setdefault(result.handler.pattern, []).append(result.took_s)
-            if result.claimed.suspect:  # other events then get as much time as it took, and at least a second
+            if result.claimed.poison_candidate:  # other events then get as much time as it took, and at least a second
                 took_us = result.finished_at - result.started_at
-                self._suspects_from = result.finished_at + min(max(took_us, _SUSPECT_WAITS_US), _MAX_PAUSE_US)
+                self._suspects_from = result.finished_at + min(max(took_us, _POISON_WAITS_US), _MAX_PAUSE_US)
         for pattern, times in by_pattern.items():
             self._pace_of(pattern).learn(len(times), sum(times) / len(times))
 
@@ -155,8 +157,8 @@ class Dispatch:
     def claim(self, db: Writer, *, worker: str, now: int, until: int) -> list[Claimed]:
         """Lease the next events, taking turns between types: many events of one type do not delay the others.
 
-        An event whose last attempt lost its worker may have killed it. Such a suspect runs only while the worker runs
-        nothing else, since another crash would lose the other attempts too. When one has been due for a second, nothing
+        An event whose last attempt lost its worker may have killed it. Such a poison candidate runs only while nothing
+        else does, since another crash would lose the other attempts too. When one has been due for a second, nothing
         else is claimed until all attempts have ended and it has run; then other events have their turn.
         """
         if self._is_busy:
@@ -165,9 +167,9 @@ class Dispatch:
         self._turn += 1
         turn = self._turn % len(types) if types else 0
         types = types[turn:] + types[:turn]
-        if not self.running and self._suspect_type is not None:  # all attempts have ended, for the suspect
-            types.sort(key=lambda event_type: event_type != self._suspect_type)
-            self._suspect_type = None
+        if not self.running and self._poison_type is not None:  # all attempts have ended, for the poison candidate
+            types.sort(key=lambda event_type: event_type != self._poison_type)
+            self._poison_type = None
         self._more = False
         for slots in self._slots.values():
             slots.quick = False
@@ -179,7 +181,7 @@ class Dispatch:
         return sorted(batch, key=lambda claimed: not claimed.begun)
 
     def _add_due(self, event_type: str, claim_round: _Round) -> None:
-        """Add the due events of one type to the batch, and its suspects to the suspects."""
+        """Add the due events of one type to the batch, and the poison candidates among them to theirs."""
         handler = self.handler(event_type)
         kind = _kind(handler)
         pace = self._pace_of(handler.pattern)
@@ -190,9 +192,9 @@ class Dispatch:
             return
         due = claim.due(claim_round.db, event_type, now=claim_round.now, limit=limit)
         self._more = self._more or len(due) == limit
-        if suspects := [claimed for claimed in due if claimed.suspect]:
-            claim_round.suspects += suspects
-            due = claim.due(claim_round.db, event_type, now=claim_round.now, limit=limit, suspects=False)
+        if poison_candidates := [claimed for claimed in due if claimed.poison_candidate]:
+            claim_round.poison_candidates += poison_candidates
+            due = claim.due(claim_round.db, event_type, now=claim_round.now, limit=limit, poison_candidates=False)
         slow, last = not pace.is_quick, handler.retry.max_attempts - 1
         for claimed in due:
             if claimed.event.event_id in self.running:
@@ -205,17 +207,17 @@ class Dispatch:
             claim_round.batch.append(claimed)
 
     def _choose(self, claim_round: _Round) -> list[Claimed]:
-        """Return the batch, or one suspect alone, or nothing until all attempts have ended for a suspect."""
-        if not claim_round.suspects:
+        """Return the batch; or a poison candidate alone, or nothing until all attempts have ended for it."""
+        if not claim_round.poison_candidates:
             return claim_round.batch
-        suspect = min(claim_round.suspects, key=lambda claimed: claimed.due_at)
+        poison_candidate = min(claim_round.poison_candidates, key=lambda claimed: claimed.due_at)
         now, next_turn = claim_round.now, self._suspects_from
         in_turn = now >= next_turn or next_turn > now + _MAX_PAUSE_US  # the clock may have gone backwards
         if not self.running and (in_turn or not claim_round.batch):
-            return [suspect._replace(noted=True, begun=True)]
-        if in_turn and suspect.due_at < now - _SUSPECT_WAITS_US:
+            return [poison_candidate._replace(noted=True, begun=True)]
+        if in_turn and poison_candidate.due_at < now - _POISON_WAITS_US:
             self._holds_back = True  # until an attempt has ended
-            self._suspect_type = suspect.event.event_type
+            self._poison_type = poison_candidate.event.event_type
             return []
         return claim_round.batch
 

@@ -118,14 +118,14 @@ class _Record:
 
     def ended(self, end: Ended, outcome: Outcome | None) -> None:
         """Write how an attempt ended, and the retry decision."""
-        retry_at, because = (None, None) if outcome is None else (outcome.retry_at, outcome.because)
+        retry_at, retry_reason = (None, None) if outcome is None else (outcome.retry_at, outcome.retry_reason)
         try:
             failed = describe_end(end, masker=self._masker)
         except Exception as error:  # noqa: BLE001 - the program's output must not change its exit status
             failed = failure("ExitStatus", f"exit status {end.exit_status}", None, masker=None)
             self._report(error)
         finished_at = max(end.started_at, end.finished_at)  # the clock may have gone backwards
-        self._write(NewAttempt(UNNUMBERED, failed, self._worker, end.started_at, finished_at, retry_at, because))
+        self._write(NewAttempt(UNNUMBERED, failed, self._worker, end.started_at, finished_at, retry_at, retry_reason))
 
     def interrupted(self, name: str) -> None:
         """Write that a signal arrived between attempts; no further attempt is made."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from failaware.capture.secrets.masking import Masker
 from failaware.errors import UsageError
 from failaware.facts.claim import Claimed
-from failaware.worker.attempt import Attempt, Tried, failed, from_handler
+from failaware.worker.attempt import Attempt, HandlerResult, failed, from_handler
 from failaware.worker.handlers import Handler
 from failaware.worker.outcome import check_has_run
 
@@ -32,7 +32,7 @@ class Pool:
     """
 
     def __init__(self, concurrency: int, clock: Callable[[], int], masker: Masker) -> None:
-        self._results: deque[Tried | Claimed] = deque()
+        self._results: deque[HandlerResult | Claimed] = deque()
         self._wanted = 0
         self._enough = Event()
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
@@ -60,7 +60,7 @@ class Pool:
             self._async = _AsyncPool(self._concurrency, self._clock, self._masker, self._put)
         self._async.submit((claimed, handler))
 
-    def gather(self, wanted: int, timeout_s: float) -> list[Tried | Claimed]:
+    def gather(self, wanted: int, timeout_s: float) -> list[HandlerResult | Claimed]:
         """Return `wanted` results as soon as there are so many, or the results so far after `timeout_s` seconds.
 
         The caller is woken once, not for each result: a thread switch costs more than a quick handler.
@@ -98,7 +98,7 @@ class Pool:
         if self._async is not None:
             self._async.join()
 
-    def _put(self, result: Tried | Claimed) -> None:
+    def _put(self, result: HandlerResult | Claimed) -> None:
         self._results.append(result)
         if len(self._results) >= self._wanted:
             self._enough.set()
@@ -115,7 +115,7 @@ class Pool:
                 result = failed(claimed, handler, broken)
             self._put(result)
 
-    def _attempt(self, claimed: Claimed, handler: Handler) -> Tried:
+    def _attempt(self, claimed: Claimed, handler: Handler) -> HandlerResult:
         attempt = Attempt(claimed, handler, self._clock, self._masker)
         try:
             check_has_run(handler.function(claimed.event))
@@ -128,13 +128,13 @@ class _AsyncPool:
     """Runs async handlers on an event loop in its own thread; it continues if a handler stops or cancels it."""
 
     def __init__(
-        self, concurrency: int, clock: Callable[[], int], masker: Masker, put: Callable[[Tried | Claimed], None]
+        self, concurrency: int, clock: Callable[[], int], masker: Masker, put: Callable[[HandlerResult | Claimed], None]
     ) -> None:
         import asyncio
 
         self._concurrency, self._clock, self._masker, self._put = concurrency, clock, masker, put
         self._jobs: deque[Job] = deque()
-        self._running: dict[asyncio.Task[Tried], Job] = {}
+        self._running: dict[asyncio.Task[HandlerResult], Job] = {}
         self._stopping = False
         self._no_more = asyncio.Event()
         self._loop = asyncio.new_event_loop()
@@ -203,7 +203,7 @@ class _AsyncPool:
             self._running[task] = job
             task.add_done_callback(self._hand_over)
 
-    async def _attempt(self, claimed: Claimed, handler: Handler) -> Tried:
+    async def _attempt(self, claimed: Claimed, handler: Handler) -> HandlerResult:
         attempt = Attempt(claimed, handler, self._clock, self._masker)
         try:
             check_has_run(await handler.function(claimed.event))
@@ -211,7 +211,7 @@ class _AsyncPool:
             return attempt.ended(from_handler(raised))
         return attempt.ended(None)
 
-    def _hand_over(self, task: "asyncio.Task[Tried]") -> None:
+    def _hand_over(self, task: "asyncio.Task[HandlerResult]") -> None:
         job = self._running.pop(task)
         try:
             result = task.result()

@@ -66,7 +66,7 @@ class Outcome:
     """The decision after a failed attempt: retry at `retry_at` (µs), or never if it is None; and the reason."""
 
     retry_at: int | None
-    because: str
+    retry_reason: str
 
 
 def decide(policy: Retry, *, event_id: int, tries: int, failed_at: int, error: BaseException | None = None) -> Outcome:
@@ -76,12 +76,12 @@ def decide(policy: Retry, *, event_id: int, tries: int, failed_at: int, error: B
     if tries >= policy.max_attempts:
         return Outcome(None, f"{tries} of {policy.max_attempts} attempts used")
     delay = policy.delay(event_id, tries)
-    because = f"attempt {tries} of {policy.max_attempts}: {_formula(policy, event_id, tries)}"
+    retry_reason = f"attempt {tries} of {policy.max_attempts}: {_formula(policy, event_id, tries)}"
     asked_for = _asked_for(error, failed_at)
     if asked_for > delay:
         delay = asked_for
-        because = f"attempt {tries} of {policy.max_attempts}: RetryAfter, {_seconds(delay)} asked for"
-    return Outcome(failed_at + math.ceil(min(delay, _LONGEST_S) * 1_000_000), because)
+        retry_reason = f"attempt {tries} of {policy.max_attempts}: RetryAfter, {_seconds(delay)} asked for"
+    return Outcome(failed_at + math.ceil(min(delay, _LONGEST_S) * 1_000_000), retry_reason)
 
 
 def _asked_for(error: BaseException | None, failed_at: int) -> float:

@@ -22,7 +22,7 @@ def lost_attempt(lease: claim.LostLease, retry: Retry, *, now: int, lease_us: in
         outcome = decide(retry, event_id=lease.event_id, tries=lease.tries + 1, failed_at=now)
     failure = Failure(claim.WORKER_LOST, message, None)
     began = min(lease.leased_until - lease_us, now)
-    return NewAttempt(lease.event_id, failure, lease.leased_by, began, ended, outcome.retry_at, outcome.because)
+    return NewAttempt(lease.event_id, failure, lease.leased_by, began, ended, outcome.retry_at, outcome.retry_reason)
 
 
 def stopped_attempt(
@@ -31,4 +31,4 @@ def stopped_attempt(
     """Return the failed attempt of a handler that a stopping worker had to abandon."""
     outcome = decide(retry, event_id=event_id, tries=tries + 1, failed_at=now)
     failure = Failure(WORKER_STOPPED, why, None)
-    return NewAttempt(event_id, failure, worker, min(began, now), now, outcome.retry_at, outcome.because)
+    return NewAttempt(event_id, failure, worker, min(began, now), now, outcome.retry_at, outcome.retry_reason)

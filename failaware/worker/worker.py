@@ -15,7 +15,7 @@ from failaware.identity import this_process
 from failaware.ledger.sealing import seal_what_is_due
 from failaware.model import NewAttempt
 from failaware.store import Store
-from failaware.worker.attempt import Attempt, Tried, failed, from_handler, redecided, to_fact
+from failaware.worker.attempt import Attempt, HandlerResult, failed, from_handler, redecided, to_fact
 from failaware.worker.checks import real, whole
 from failaware.worker.dispatch import Dispatch
 from failaware.worker.handlers import Handler, Handlers
@@ -154,9 +154,9 @@ class Worker:
         self._session.write(lambda db: append.attempts(db, left, self._session.policy))
         self.has_left_handlers = bool(left)
 
-    def _gather(self, pool: Pool, *, at_once: bool = False) -> list[Tried]:
+    def _gather(self, pool: Pool, *, at_once: bool = False) -> list[HandlerResult]:
         """Return results of handlers, at most a batch; wait shortly for more to share their transaction."""
-        tried: list[Tried] = []
+        tried: list[HandlerResult] = []
         if not self._running:
             return tried
         until = time.monotonic() + FLUSH_S
@@ -177,11 +177,11 @@ class Worker:
             self._session.write(lambda db: claim.begin(db, event_ids, self.name))
             self._give_to_handlers(started, pool)
 
-    def _ended(self, results: list[Tried | Claimed]) -> list[Tried]:
+    def _ended(self, results: list[HandlerResult | Claimed]) -> list[HandlerResult]:
         """Remove events that no longer run; return their attempts."""
-        tried = [result for result in results if isinstance(result, Tried)]
+        tried = [result for result in results if isinstance(result, HandlerResult)]
         for result in results:
-            claimed = result.claimed if isinstance(result, Tried) else result  # not begun: the pool is stopping
+            claimed = result.claimed if isinstance(result, HandlerResult) else result  # not begun: the pool is stopping
             self._dispatch.remove(claimed.event.event_id)
         self._dispatch.learn(tried)
         return tried
@@ -200,7 +200,7 @@ class Worker:
 
         self._session.write(job)
 
-    def _turn_over(self, tried: list[Tried]) -> list[Claimed]:
+    def _turn_over(self, tried: list[HandlerResult]) -> list[Claimed]:
         """Append attempts and claim the next events, in one transaction."""
         now = self._session.clock()
         self._renew(now)
@@ -215,16 +215,16 @@ class Worker:
 
         return self._session.write(job)
 
-    def _record(self, tried: list[Tried]) -> None:
+    def _record(self, tried: list[HandlerResult]) -> None:
         facts = self._facts(tried)
         self._renew(self._session.clock())
         if facts:
             self._session.write(lambda db: self._append(db, tried, facts))
 
-    def _facts(self, tried: list[Tried]) -> list[NewAttempt]:
+    def _facts(self, tried: list[HandlerResult]) -> list[NewAttempt]:
         return [to_fact(result, worker=self.name) for result in tried]
 
-    def _append(self, db: Writer, tried: list[Tried], facts: list[NewAttempt]) -> None:
+    def _append(self, db: Writer, tried: list[HandlerResult], facts: list[NewAttempt]) -> None:
         """Append the attempts, each with the retry delay for its event's present number of attempts.
 
         Since the claim, an event may have been requeued, or another attempt may have been recorded.
@@ -261,7 +261,7 @@ class Worker:
         An error after the handler was called is a failed attempt, recorded in its own transaction: the server ended the
         idle transaction, a statement of the handler ended it, or it cannot be committed.
         """
-        tried: list[Tried] = []
+        tried: list[HandlerResult] = []
 
         def job(db: Writer) -> None:
             tried.clear()  # of an earlier run of this job, rolled back when the connection was lost
@@ -283,7 +283,7 @@ class Worker:
         self._dispatch.learn(tried)
         self._dispatch.remove(claimed.event.event_id)
 
-    def _call_in_transaction(self, db: Writer, claimed: Claimed, handler: Handler, tried: list[Tried]) -> None:
+    def _call_in_transaction(self, db: Writer, claimed: Claimed, handler: Handler, tried: list[HandlerResult]) -> None:
         """Call the handler, and add its result to `tried`.
 
         Raises:

@@ -152,7 +152,7 @@ def test_it_is_tried_again_until_it_succeeds(path, tmp_path):
     found = event(path)
     assert (found.sync_status, [a.outcome for a in found.attempts]) == ("SYNCED", ["FAILED", "FAILED", "SYNCED"])
     first, second, _ = found.attempts
-    assert first.because.startswith("attempt 1 of 5: 0.01 s")
+    assert first.retry_reason.startswith("attempt 1 of 5: 0.01 s")
     assert second.started_at >= first.retry_at
     assert query(path, "SELECT * FROM lease") == []
     with Store.open(path) as store:
@@ -172,7 +172,7 @@ def test_it_is_tried_again_until_it_succeeds(path, tmp_path):
 def test_what_is_tried_again_can_be_chosen(path, words, tries, because):
     run(path, "--max-attempts", "2", "--backoff", "0.01s", *words)
     attempts = event(path).attempts
-    assert (len(attempts), attempts[-1].because) == (tries, because)
+    assert (len(attempts), attempts[-1].retry_reason) == (tries, because)
 
 
 def test_a_python_traceback_gives_its_own_type_message_and_root_cause(path):
@@ -230,7 +230,7 @@ def test_signals_are_passed_on_and_nothing_is_tried_after_one(path, name):
         out, _ = process.communicate(timeout=LONG)
         assert (out, process.returncode) == (b"got it\n", 7)
     (attempt,) = event(path).attempts
-    assert (attempt.error_type, attempt.because) == ("ExitStatus", f"{name} came: it is not tried again")
+    assert (attempt.error_type, attempt.retry_reason) == ("ExitStatus", f"{name} came: it is not tried again")
 
 
 @pytest.mark.parametrize(
@@ -280,7 +280,7 @@ def test_ctrl_c_at_a_terminal_reaches_the_program_once(path, tmp_path):
         process.stdin.flush()
         assert process.wait(LONG) == 9
     assert (tmp_path / "came").read_text() == "1"
-    assert event(path).attempts[0].because == "SIGINT came: it is not tried again"
+    assert event(path).attempts[0].retry_reason == "SIGINT came: it is not tried again"
 
 
 def test_a_hangup_that_nohup_ignores_reaches_nobody(path):
@@ -300,7 +300,7 @@ def test_a_signal_between_attempts_ends_it_and_the_record_says_so(path):
         assert process.wait(LONG) == 143
     found = event(path)
     assert (found.sync_status, found.attempts[-1].error_type) == ("DEAD", "Interrupted")
-    assert "SIGTERM" in found.attempts[-1].because
+    assert "SIGTERM" in found.attempts[-1].retry_reason
 
 
 def test_a_time_limit_stops_what_the_program_started_too(path, tmp_path):

@@ -61,34 +61,34 @@ def test_a_relapse_stays_one_whatever_is_tried_again_later(jobs, inspector, then
     jobs.run("at", LEDGER)
     for key, error in then:
         jobs.run(key, error)
-    assert (cluster(inspector).comebacks, cluster(inspector).severity) == (1, "CRITICAL")
+    assert (cluster(inspector).relapses, cluster(inspector).severity) == (1, "CRITICAL")
 
 
-@pytest.mark.parametrize(("before", "comebacks"), [(None, 0), (DISK, 1)])
-def test_an_event_that_fails_again_when_another_enters_makes_that_no_relapse(jobs, inspector, before, comebacks):
+@pytest.mark.parametrize(("before", "relapses"), [(None, 0), (DISK, 1)])
+def test_an_event_that_fails_again_when_another_enters_makes_that_no_relapse(jobs, inspector, before, relapses):
     """With the cluster: another error of an event that had recovered from it is none of it."""
     jobs.run("de", LEDGER)
     jobs.run("de")
     jobs.run("de", before or LEDGER)
     jobs.run("at", LEDGER)
-    assert cluster(inspector).comebacks == comebacks
+    assert cluster(inspector).relapses == relapses
     assert cluster(inspector).recovered == 0
     explained = inspector.explain(f"cluster/{cluster(inspector).cluster_id}", facts=True).behind
-    assert [found.ids for found in explained if found.number == "comebacks"] == [(2,)] * comebacks
+    assert [found.ids for found in explained if found.number == "relapses"] == [(2,)] * relapses
 
 
 def test_a_relapse_counts_every_event_that_was_failing_again(jobs, inspector):
     for key in ("a", "b"):
         jobs.run(key, LEDGER)
         jobs.run(key)
-    assert cluster(inspector).comebacks == 1  # b
+    assert cluster(inspector).relapses == 1  # b
     jobs.run("a", LEDGER)
     jobs.run("c", LEDGER)
-    assert cluster(inspector).comebacks == 1
+    assert cluster(inspector).relapses == 1
     for key in ("a", "c"):
         jobs.run(key)
     jobs.run("d", LEDGER)
-    assert cluster(inspector).comebacks == 2
+    assert cluster(inspector).relapses == 2
 
 
 def test_a_success_that_is_recorded_late_parts_two_times_of_failing(jobs, store, inspector, clock):
@@ -96,7 +96,7 @@ def test_a_success_that_is_recorded_late_parts_two_times_of_failing(jobs, store,
     for number, error, at in ((1, LEDGER, 10), (3, LEDGER, 30), (4, None, 40), (2, None, 20)):
         jobs.attempt(event_id, error, number=number, at=START + at)
     jobs.attempt(other, LEDGER, at=START + 25)
-    assert cluster(inspector).comebacks == 1
+    assert cluster(inspector).relapses == 1
     assert inspector.patterns.recovered().total.total_delay == 10
     assert inspector.event(event_id).retry_count == 2
 

@@ -46,12 +46,12 @@ def meaning(store):
         ),
         "clusters": query(
             store,
-            "SELECT cluster_id, failures, events, recovered, episodes, comebacks, first_failed_at, last_failed_at, "
+            "SELECT cluster_id, failures, events, recovered, episodes, relapses, first_failed_at, last_failed_at, "
             "severity, rule, reason, changed_at FROM failure_cluster ORDER BY 1",
         ),
         "members": query(store, "SELECT * FROM event_cluster ORDER BY 1, 2"),
         "hours": query(store, "SELECT * FROM cluster_hour ORDER BY 1, 2"),
-        "tally": query(store, "SELECT * FROM tally ORDER BY 1, 2, 3, 4, 5"),
+        "event_counts": query(store, "SELECT * FROM event_counts ORDER BY 1, 2, 3, 4, 5"),
     }
 
 
@@ -185,7 +185,7 @@ def what_counts(store):
     )
     clusters = query(
         store,
-        "SELECT error_type, events, failures, recovered, episodes, comebacks, first_failed_at, last_failed_at, "
+        "SELECT error_type, events, failures, recovered, episodes, relapses, first_failed_at, last_failed_at, "
         "rule FROM failure_cluster",
     )
     return {row[0]: row[1:] for row in events}, {row[0]: row[1:] for row in clusters}

@@ -44,13 +44,13 @@ def test_no_statement_of_the_fold_goes_through_a_stored_table(store, name):
     scoped = fold._scoped(scope._LIVE, name) if re.search(r"\b(new|known)_(event|attempt|decision)\b", sql) else sql
     for step in plan(store, scoped, parameters):
         table = re.match(r"SCAN (\w+)", step)
-        if table and "tally_empty" not in step:
+        if table and "event_counts_empty" not in step:
             assert table[1] not in stored_names(sql), step
 
 
 def test_the_course_of_a_cluster_is_followed_in_the_order_of_an_index(store):
     """However many events it has: neither sorted nor kept."""
-    steps = plan(store, fold._SQL["count_comebacks"], Parameters())
+    steps = plan(store, fold._SQL["count_relapses"], Parameters())
     assert "SEARCH e USING INDEX event_cluster_entry (cluster_id=? AND first_failed_at>?)" in steps
     assert "CO-ROUTINE entered" in steps
     assert "USE TEMP B-TREE FOR ORDER BY" not in steps
@@ -67,7 +67,7 @@ def test_judging_goes_by_the_clusters_that_are_asked_for(store):
     store.session._db.query = spy
     store.session.write(lambda db: fold._judge_clusters(db, "entry", default_policy()))
     for step in plan(store, *sql[0]):
-        assert not re.match(r"SCAN (c|tally|failure_cluster)\b", step), step
+        assert not re.match(r"SCAN (c|event_counts|failure_cluster)\b", step), step
 
 
 @pytest.mark.parametrize("sql", [claim._DUE, append._END_LEASES])

@@ -1,4 +1,4 @@
-"""Each rule on both sides of its threshold, and what a cluster's episodes and comebacks are."""
+"""Each rule on both sides of its threshold, and what a cluster's episodes and relapses are."""
 
 from contextlib import suppress
 from itertools import product
@@ -115,23 +115,21 @@ def test_filling_the_quiet_hour_joins_two_episodes(history, inspector):
 
 
 @pytest.mark.parametrize(
-    ("synced_at", "comebacks", "severity"), [(50, 1, "CRITICAL"), (100, 0, "HIGH"), (150, 0, "HIGH")]
+    ("synced_at", "relapses", "severity"), [(50, 1, "CRITICAL"), (100, 0, "HIGH"), (150, 0, "HIGH")]
 )
-def test_a_cluster_that_came_back_after_it_had_recovered_is_critical(
-    history, inspector, synced_at, comebacks, severity
-):
+def test_a_cluster_that_came_back_after_it_had_recovered_is_critical(history, inspector, synced_at, relapses, severity):
     first = history.failing(START)
     history.attempt(first, START + synced_at, synced=True)
     history.failing(START + 100)
     cluster = only_cluster(inspector)
-    assert (cluster.comebacks, cluster.severity, cluster.episodes) == (comebacks, severity, 1)
+    assert (cluster.relapses, cluster.severity, cluster.episodes) == (relapses, severity, 1)
 
 
 def test_a_cluster_that_still_has_trouble_does_not_come_back(history, inspector):
     recovered, _still_open = history.failing(START), history.failing(START + 1)
     history.attempt(recovered, START + 50, synced=True)
     history.failing(START + 100)
-    assert only_cluster(inspector).comebacks == 0
+    assert only_cluster(inspector).relapses == 0
 
 
 def test_thresholds_are_the_policys(history, inspector, store):
@@ -241,7 +239,7 @@ def test_an_event_that_fails_again_after_it_was_synced_is_not_recovered(history,
     assert only_cluster(inspector).recovered == 1
     history.attempt(event_id, START + 10)  # the late result of a worker that was taken for lost
     cluster = only_cluster(inspector)
-    assert (cluster.recovered, cluster.unresolved, cluster.comebacks) == (0, 1, 0)
+    assert (cluster.recovered, cluster.unresolved, cluster.relapses) == (0, 1, 0)
 
 
 def test_an_explanation_shows_each_rule_its_numbers_and_whether_it_held(history, inspector):

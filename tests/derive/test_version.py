@@ -95,8 +95,8 @@ CHANGES = {
     "a default threshold": ("failaware/derive/policy.toml", "repeated_retries = ", "repeated_retries = 1"),
     "a statement": (
         "failaware/derive/fold.sql",
-        "DELETE FROM tally WHERE events = 0",
-        "DELETE FROM tally WHERE events < 1",
+        "DELETE FROM event_counts WHERE events = 0",
+        "DELETE FROM event_counts WHERE events < 1",
     ),
     "a scope": ("failaware/derive/scope.py", '"attempt_id <= :newest_known"', '"attempt_id < :newest_known"'),
     "a recovery": ("failaware/derive/scope.py", "r.failed_at < entered", "r.failed_at <= entered"),
@@ -105,7 +105,11 @@ CHANGES = {
         "  rule            TEXT,\n  reason",
         "  rule TEXT, more TEXT,\n  reason",
     ),
-    "an index": ("failaware/engine/derived.sql", "ON tally (cluster_id)", "ON tally (cluster_id, events)"),
+    "an index": (
+        "failaware/engine/derived.sql",
+        "ON event_counts (cluster_id)",
+        "ON event_counts (cluster_id, events)",
+    ),
     "an event's reason": ("failaware/engine/derived.sql", "failed, none will follow", "failed, and none will follow"),
     "a view": ("failaware/engine/views.sql", "ISO(s.computed_at) AS computed_at", "s.computed_at"),
     "the fingerprint": ("failaware/derive/__init__.py", "FINGERPRINT_VERSION = 3", "FINGERPRINT_VERSION = 4"),
@@ -114,13 +118,13 @@ SAME = {
     "nothing": None,
     "a comment on statements": (
         "failaware/derive/fold.sql",
-        "-- name: tally_new\n",
-        "-- name: tally_new\n-- It's new.\n",
+        "-- name: count_new_events\n",
+        "-- name: count_new_events\n-- It's new.\n",
     ),
     "blanks in a statement": (
         "failaware/derive/fold.sql",
-        "DELETE FROM tally WHERE events = 0",
-        "DELETE  FROM tally\n WHERE events=0",
+        "DELETE FROM event_counts WHERE events = 0",
+        "DELETE  FROM event_counts\n WHERE events=0",
     ),
     "a comment on a column": ("failaware/engine/derived.sql", "-- 0 or 1", "-- it's 0, or 1"),
     "blanks in a table": (

@@ -119,6 +119,7 @@ def make_version_1(path):
         db.execute("DELETE FROM setting WHERE name = 'key'")
         db.execute("ALTER TABLE archive_log DROP COLUMN digest")
         db.execute("ALTER TABLE lease DROP COLUMN begun")
+        db.execute("ALTER TABLE attempt_log RENAME COLUMN retry_reason TO because")
         if "://" in str(path):
             db.execute("ALTER TABLE erasure_log DROP CONSTRAINT erasure_log_of_table_check")
             kinds = "('event_log', 'attempt_log', 'traceback_log')"

@@ -58,7 +58,7 @@ def test_a_requeue_gives_a_fresh_budget(store, inspector, clock, dead):
     trouble.run()
     event = inspector.event(event_id)
     assert (event.sync_status, len(event.attempts)) == ("DEAD", 4)
-    assert event.attempts[-1].because == "2 of 2 attempts used"
+    assert event.attempts[-1].retry_reason == "2 of 2 attempts used"
 
 
 def test_a_dismissed_event_is_not_tried_and_not_unresolved(store, inspector, clock):

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from failaware import Handlers, Store, UsageError, Worker
 from failaware.errors import PayloadError
 from failaware.facts import append
-from failaware.model import Failure, NewAttempt, Observed
+from failaware.model import EventWithAttempts, Failure, NewAttempt
 from tests import processes
 from tests.capture.test_json_values import VALUES
 from tests.conftest import START, assert_rebuild_changes_nothing, query
@@ -114,7 +114,7 @@ def test_a_moment_of_a_dict_may_be_text_or_seconds(store, when):
 @pytest.mark.parametrize("raw", ['{"b":1.50,"a":[1e2]}', '"\\u00e9"', "12345678901234567890123"])
 def test_prepared_json_is_kept_to_the_letter(store, raw):
     new, _ = store.session.recorder.event("a", json.loads(raw), now=START, raw=raw)
-    store.session.ingest([Observed(new)], [])
+    store.session.ingest([EventWithAttempts(new)], [])
     assert query(store, "SELECT event_payload FROM event_log") == [(raw,)]
 
 
@@ -303,7 +303,7 @@ def test_one_threads_bad_job_does_not_harm_the_others(store):
 @pytest.mark.parametrize("order", [*itertools.permutations((1, 2, 3))])
 @pytest.mark.parametrize("together", [False, True])
 def test_attempts_that_know_their_place_may_be_written_in_any_order(store, inspector, order, together):
-    event = Observed(store.session.recorder.event("a", None, now=START, key="k")[0])
+    event = EventWithAttempts(store.session.recorder.event("a", None, now=START, key="k")[0])
 
     def attempt(number):
         failed = None if number == 3 else Failure("E", f"no {number}", None)
@@ -327,7 +327,7 @@ def test_a_place_that_is_taken_is_not_taken_twice(store, inspector):
     event = store.session.recorder.event("a", None, now=START, key="k")[0]
     twice = [NewAttempt(0, None, "w", START, START, None, None, 1)] * 2
     for _ in range(2):
-        one = Observed(event, tuple(twice))
+        one = EventWithAttempts(event, tuple(twice))
         store.session.write(lambda db, one=one: append.observed(db, [one], store.session.policy, at_known=True))
     assert [attempt.attempt_no for attempt in inspector.event(1).attempts] == [1, 2, 3, 4]
 

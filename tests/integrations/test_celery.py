@@ -237,9 +237,9 @@ def test_a_worker_records_every_task_with_every_try(inspector, store, pool, run)
     first, _, last = failed.attempts
     assert first.error_message == "order 17 is not charged"
     assert ", in charge\n    raise ConnectionError(" in first.traceback
-    assert first.because == "Celery tries again: retry 1 of 2"
+    assert first.retry_reason == "Celery tries again: retry 1 of 2"
     assert first.retry_at - first.finished_at < 1_000_000
-    assert (last.retry_at, last.because) == (None, "Celery gives up after 2 retries")
+    assert (last.retry_at, last.retry_reason) == (None, "Celery gives up after 2 retries")
     assert first.worker.endswith("#celery")
     payload = json.loads(failed.event_payload)
     assert (payload["args"], payload["kwargs"], payload["queue"]) == ([17], {"api_token": "[masked]"}, "celery")
@@ -259,7 +259,7 @@ def test_a_worker_records_every_task_with_every_try(inspector, store, pool, run)
     assert json.loads(unknown.event_payload)["args"] == "(17,)"
     broken = {event.attempts[0].error_type: event for event in found["shop.breaks"]}
     assert set(broken) == {"KeyError", "Expired"}
-    assert broken["KeyError"].attempts[0].because == "Celery does not try it again"
+    assert broken["KeyError"].attempts[0].retry_reason == "Celery does not try it again"
     assert query(store, "SELECT count(*) FROM lease") == [(0,)]
     assert_rebuild_changes_nothing(store)
 
@@ -308,7 +308,7 @@ def test_what_celery_will_retry_is_not_for_our_workers_until_a_person_says_so(st
     run(WAITING)
     event = inspector.event(1)
     assert (event.sync_status, event.leased_by) == ("FAILED", "celery")
-    assert inspector.health().in_hand == 1
+    assert inspector.health().running == 1
     clock.now = event.due_at + 1
     tried = []
     handlers = Handlers()

@@ -152,7 +152,7 @@ def test_reruns_are_attempts_at_the_same_event(path, run):
     run(f"--failaware={path}", "--reruns=1", test_cart=flaky)
     found = recorded(path)
     assert [attempt.outcome for attempt in found["test_flaky"].attempts] == ["FAILED", "SYNCED"]
-    assert found["test_flaky"].attempts[0].because == "run again"
+    assert found["test_flaky"].attempts[0].retry_reason == "run again"
     assert [attempt.outcome for attempt in found["test_bad"].attempts] == ["FAILED", "FAILED"]
     assert found["test_bad"].sync_status == "DEAD"
 

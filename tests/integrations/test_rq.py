@@ -121,8 +121,8 @@ def test_a_worker_records_every_job_with_every_try(rq, store, inspector, kind):
     assert first.cause == "ConnectionError: connection reset"
     assert ", in charge\n    raise RuntimeError(" in first.traceback
     assert "rq/worker" not in first.traceback
-    assert (first.because, first.retry_at is None) == ("RQ tries again: 2 of its retries left", False)
-    assert (last.because, last.retry_at) == ("RQ does not try it again", None)
+    assert (first.retry_reason, first.retry_at is None) == ("RQ tries again: 2 of its retries left", False)
+    assert (last.retry_reason, last.retry_at) == ("RQ does not try it again", None)
     assert first.worker.endswith("#rq")
     payload = json.loads(charge.event_payload)
     assert (payload["args"], payload["kwargs"], payload["queue"]) == ([17], {"api_token": "[masked]"}, "shop")
@@ -216,7 +216,7 @@ worker.wait(timeout=60)
 """
     rq("-c", stop, "{socket}")
     (attempt,) = inspector.event(1).attempts
-    assert (attempt.error_type, attempt.because) == ("JobStopped", "it was stopped")
+    assert (attempt.error_type, attempt.retry_reason) == ("JobStopped", "it was stopped")
     assert inspector.event(1).sync_status == "DEAD"
 
 

@@ -24,7 +24,7 @@ from failaware.ledger.proof import Proof
 from failaware.ledger.restore import take_back
 from failaware.ledger.sealing import seal_all
 from failaware.ledger.verify import verify
-from failaware.model import NewEvent, Observed
+from failaware.model import NewEvent, EventWithAttempts
 from tests.conftest import plain, query
 
 def columns(place, names):
@@ -58,7 +58,7 @@ FOLLOWS = (
     + """
 with Store.open(place) as store:  # an older version made it, with an event under a seal
     for key, given in (("k2", {"host": "web1"}), ("k3", {"contact": "ann"})):
-        store.session.ingest([Observed(NewEvent("a", "null", key, None, 5, 6, **given))], [])
+        store.session.ingest([EventWithAttempts(NewEvent("a", "null", key, None, 5, 6, **given))], [])
     store.record("a", 4)
     store.dismiss([1, 2, 3], because="known")
     seal_all(store.session, store.session.clock())

@@ -202,7 +202,7 @@ def test_guards_that_are_gone_or_others_that_came(tamper, engine):
         ("UPDATE failure_cluster SET failures = failures + 1", "failure_cluster", "failures is"),
         ("DELETE FROM failure WHERE attempt_id = 2", "failure 2", "is missing"),
         ("INSERT INTO failure VALUES (1, 5)", "failure 1", "follows from no fact"),
-        ("UPDATE tally SET events = events + 1", "tally a, ", "a fresh derivation says"),
+        ("UPDATE event_counts SET events = events + 1", "event_counts a, ", "a fresh derivation says"),
         ("UPDATE cluster_hour SET events = 0", "cluster_hour", "events is 0"),
         ("UPDATE event_cluster SET recovered_at = 5 WHERE event_id = 6", "event_cluster 6", "recovered_at is 5"),
     ],

@@ -107,7 +107,7 @@ class Cluster:
     def evidence(self):
         """(rule, severity, whether it holds, numbers that it looks at; ... is a threshold) of each rule, in order."""
         numbers = {"events": len(self.members), "unresolved": len(self.unresolved), "multiple_events": ...}
-        course = {"episodes": self.episodes, "comebacks": len(self.relapses), "recurring_episodes": ...}
+        course = {"episodes": self.episodes, "relapses": len(self.relapses), "recurring_episodes": ...}
         return [
             ("recurring", "CRITICAL", self.rule == "recurring", numbers | course),
             ("multiple", "HIGH", self.rule is not None, numbers),
@@ -134,7 +134,7 @@ class Cluster:
             ("retrying", "event", ids(retrying, last)),
             ("recovered", "event", ids([s for s in self.members if s.recovered], self.entered)),
             ("episodes", "event", [state.event.event_id for state in starts]),
-            ("comebacks", "event", ids([s for s in self.members if s.event.event_id in self.relapses], self.entered)),
+            ("relapses", "event", ids([s for s in self.members if s.event.event_id in self.relapses], self.entered)),
             ("failures", "attempt", sorted(attempt.attempt_id for attempt in self.attempts)),
         ]
 

@@ -201,11 +201,11 @@ def compare_tables(db, oracle, ids):
            for e, s in states.items() for a in s.failures
            if any(not b.failed and b.number < a.number for b in s.attempts)])  # fmt: skip
     table("failure_cluster", "cluster_id, changed_at", [(ids[c.name], c.changed_at) for c in clusters.values()])
-    tally = {}
+    event_counts = {}
     for s in states.values():
         key = s.event.event_type, s.status, int(s.dismissed), ids.get(s.cluster, 0), s.severity or ""
-        tally[key] = tally.get(key, 0) + 1
-    table("tally", "*", [(*key, events) for key, events in tally.items()])
+        event_counts[key] = event_counts.get(key, 0) + 1
+    table("event_counts", "*", [(*key, events) for key, events in event_counts.items()])
     compare_views(table, oracle, ids)
 
 
@@ -219,7 +219,7 @@ def compare_views(table, oracle, ids):
            for s in states for e in [s.event]])  # fmt: skip
     table("failures", "*",
           [(a.attempt_id, a.event_id, c.event_type, a.number, a.error_type, a.message, a.cause, ids[c.name], c.template,
-            *map(written, (a.started_at, a.finished_at, a.retry_at)), a.because, a.worker, a.traceback)
+            *map(written, (a.started_at, a.finished_at, a.retry_at)), a.retry_reason, a.worker, a.traceback)
            for c in clusters for a in c.attempts])  # fmt: skip
     table("clusters", "*",
           [(ids[c.name], c.event_type, c.error_type, c.template, c.severity, c.rule, c.reason, len(c.attempts),

@@ -41,7 +41,7 @@ class Documents:
             "template": c.template, "severity": c.severity, "rule": c.rule, "reason": c.reason,
             "events": len(c.members), "unresolved": len(c.unresolved), "dead": c.standing("DEAD"),
             "retrying": c.standing("FAILED"), "recovered": c.recovered, "failures": len(c.attempts),
-            "episodes": c.episodes, "comebacks": len(c.relapses), "first_failed_at": c.first_failed_at,
+            "episodes": c.episodes, "relapses": len(c.relapses), "first_failed_at": c.first_failed_at,
             "last_failed_at": c.last_failed_at, "example_attempt": c.example.attempt_id,
         }  # fmt: skip
 
@@ -130,8 +130,8 @@ class Documents:
             "attempt_id": a.attempt_id, "event_id": a.event_id, "attempt_no": a.number,
             "outcome": "FAILED" if a.failed else "SYNCED", "error_type": a.error_type, "error_message": a.message,
             "traceback": a.traceback, "worker": a.worker, "started_at": a.started_at, "finished_at": a.finished_at,
-            "retry_at": a.retry_at, "because": a.because, "cluster_id": self.ids.get(a.cluster), "cause": a.cause,
-            "fingerprint": a.fingerprint,
+            "retry_at": a.retry_at, "retry_reason": a.retry_reason, "cluster_id": self.ids.get(a.cluster),
+            "cause": a.cause, "fingerprint": a.fingerprint,
         }  # fmt: skip
 
     def runs(self, state):
@@ -200,7 +200,7 @@ class Documents:
                 rows.append(
                     {"cluster_id": self.ids[c.name], "event_type": c.event_type, "error_type": c.error_type,
                      "template": c.template, "events": len(c.members), "unresolved": len(c.unresolved),
-                     "episodes": c.episodes, "comebacks": len(c.relapses), "recovery": recovery}
+                     "episodes": c.episodes, "relapses": len(c.relapses), "recovery": recovery}
                 )  # fmt: skip
 
         def cost(row):

@@ -29,7 +29,7 @@ class Attempt(NamedTuple):
     started_at: int
     finished_at: int
     retry_at: int | None
-    because: str | None
+    retry_reason: str | None
     cause: str | None
     fingerprint: str | None
     text: str | None
@@ -103,7 +103,7 @@ def read(db, policy, now, rules=None, kept=None):
     attempts, decisions = {number: [] for number in events}, {number: [] for number in events}
     rows = db.query(
         "SELECT attempt_id, event_id, attempt_no, outcome, error_type, error_message, worker, started_at, finished_at, "
-        "retry_at, because, cause, fingerprint, t.text "
+        "retry_at, retry_reason, cause, fingerprint, t.text "
         "FROM attempt_log a LEFT JOIN traceback_log t ON t.traceback_id = a.traceback ORDER BY event_id, attempt_no"
     )
     tried = [Attempt(*row[:3], row[3] == "FAILED", *row[4:]) for row in rows]

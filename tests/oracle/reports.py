@@ -35,7 +35,7 @@ class Oracle:
             "total_events": len(self.states),
             **{name: stands[name.upper()] for name in ("pending", "failed", "dead", "synced", "dismissed")},
             "due_now": sum(state.due_at <= self.now for state in due),
-            "in_hand": len(self.facts.leases),
+            "running": len(self.facts.leases),
             "next_due": first and ref(first, first.due_at),
             "oldest_unresolved": oldest and ref(oldest, oldest.failing_since),
             "most_retried": ref(retried, retried.retries) if retried and retried.retries else None,

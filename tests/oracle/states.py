@@ -126,7 +126,7 @@ class State:
             return None
         noun = "attempt" if self.failed_attempts == 1 else "attempts"
         what = "none will follow" if self.status == "DEAD" else "another is due"
-        because = self.failures[-1].because
+        because = self.failures[-1].retry_reason
         return f"{self.failed_attempts} {noun} failed, {what}" + (f": {because}" if because else "")
 
     @cached_property

@@ -341,6 +341,6 @@ def test_digits_with_which_several_clusters_begin_are_not_guessed(store, inspect
 
 _LIKE = """
 INSERT INTO failure_cluster
-SELECT ?, event_type, error_type, template, failures, events, recovered, episodes, comebacks,
+SELECT ?, event_type, error_type, template, failures, events, recovered, episodes, relapses,
        first_failed_at, last_failed_at, example_attempt, severity, rule, reason, changed_at FROM failure_cluster LIMIT 1
 """

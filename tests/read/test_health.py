@@ -89,7 +89,7 @@ def test_nobody_is_taken_for_a_worker_that_is_none(store, inspector, path, clock
         lambda db: db.append("lease", ("event_id", "leased_until", "leased_by"), [(501, until, leased_by)])
     )
     health = inspector.health()
-    assert (health.in_hand, health.waiting, health.attended) == (1, (("order.import", 500),), ())
+    assert (health.running, health.waiting, health.attended) == (1, (("order.import", 500),), ())
     assert "Waiting for their first attempt: order.import (500)." in report(path)
     assert "Is a worker" in report(path)
 

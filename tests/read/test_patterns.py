@@ -77,8 +77,8 @@ def test_the_reports_say_what_the_oracle_says(history, later):
 def test_what_recovered_is_the_same_in_pages_of_any_size(page, monkeypatch):
     failing = [(event, error, 0, False) for event in ALL for error in (A, B, A)]
     with told([*failing, *((event, None, event, False) for event in ALL)]) as (inspector, _):
-        at_once = inspector.patterns.healed()
-        assert (at_once.total.healed, at_once.total.attempts) == (EVENTS, 3 * EVENTS)
+        at_once = inspector.patterns.recovered()
+        assert (at_once.total.recovered, at_once.total.attempts) == (EVENTS, 3 * EVENTS)
         monkeypatch.setattr("failaware.read.recovered._PAGE", page)
         assert inspector.patterns.recovered() == at_once
 

@@ -113,11 +113,11 @@ def test_nothing_else_runs_beside_an_event_that_may_have_killed_a_worker(store, 
 def test_an_event_that_may_have_killed_a_worker_has_its_turn_however_many_others_come(path):
     """With two hands and no end of other work: the worker holds back until it can try that one by itself."""
     with Store.open(path, synchronous="NORMAL") as store:
-        store.record("suspect", 0)
+        store.record("poison_candidate", 0)
         lease = "INSERT INTO lease (event_id, leased_until, leased_by) VALUES (1, 1, 'gone:1')"
         store.session.write(lambda db: db.execute(lease))
         handlers, tried = Handlers(), threading.Event()
-        handlers.on("suspect", retry=Retry(max_attempts=5, base=0.01))(lambda event: tried.set())
+        handlers.on("poison_candidate", retry=Retry(max_attempts=5, base=0.01))(lambda event: tried.set())
 
         @handlers.on("flood")
         def flood(event):

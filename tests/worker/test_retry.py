@@ -52,7 +52,7 @@ def test_a_decision_waits_or_gives_up_and_says_why(policy, event_id, tries, now)
     outcome = decide(policy, event_id=event_id, tries=tries, failed_at=now)
     assert (outcome.retry_at is None) == (tries >= policy.max_attempts)
     assert outcome.retry_at is None or outcome.retry_at >= now
-    assert outcome.because
+    assert outcome.retry_reason
 
 
 @given(POLICIES, st.integers(1, 2**62), st.integers(1, 50), st.integers(0, 2**53))
@@ -86,7 +86,7 @@ def test_delays_at_the_cap_are_spread():
 def test_the_reckoning(policy, tries, error, seconds, because):
     outcome = decide(policy, event_id=1, tries=tries, failed_at=1_000, error=error)
     assert outcome.retry_at == (None if seconds is None else 1_000 + seconds * 1_000_000)
-    assert outcome.because == because
+    assert outcome.retry_reason == because
 
 
 NO_NUMBERS = [math.nan, math.inf, -math.inf, "3", b"3", None, [], {}, True, -1, 10**400, 1j, Unnumbered()]
@@ -132,7 +132,7 @@ LATER = datetime.fromtimestamp(NOW + 90, UTC)
 def test_a_retry_after_holds_what_a_header_says(given):
     outcome = decide(Retry(), event_id=1, tries=1, failed_at=NOW * 1_000_000, error=RetryAfter(given, "busy"))
     assert outcome.retry_at == (NOW + 90) * 1_000_000
-    assert outcome.because == "attempt 1 of 5: RetryAfter, 90 s asked for"
+    assert outcome.retry_reason == "attempt 1 of 5: RetryAfter, 90 s asked for"
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_a_retry_after_that_says_nothing_usable_leaves_the_policys_delay_and_the
     assert str(error) == "503 from the upstream"
     outcome = decide(Retry(jitter=0), event_id=1, tries=1, failed_at=NOW * 1_000_000, error=error)
     assert outcome.retry_at == (NOW + 5) * 1_000_000
-    assert outcome.because == "attempt 1 of 5: 5 s + 0% jitter"
+    assert outcome.retry_reason == "attempt 1 of 5: 5 s + 0% jitter"
 
 
 class Unfinished(RetryAfter):

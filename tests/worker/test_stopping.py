@@ -55,7 +55,7 @@ def test_a_handler_that_does_not_end_is_left_and_its_attempt_has_failed(path, tm
         (attempt,) = inspector.event(1).attempts
         assert (attempt.error_type, inspector.event(1).sync_status) == ("WorkerStopped", "FAILED")
         assert "0.3 s later" in attempt.error_message
-        assert inspector.health().in_hand == 0
+        assert inspector.health().running == 0
         assert inspector.health().pending == 2
 
 

@@ -94,7 +94,7 @@ def test_stop_gives_back_transactional_events_that_have_not_begun(store, inspect
     worker = Worker(store, handlers)
     worker.run()
     health = inspector.health()
-    assert (health.synced, health.pending, health.in_hand) == (1, 4, 0)
+    assert (health.synced, health.pending, health.running) == (1, 4, 0)
 
 
 def test_a_transactional_handler_that_returns_a_coroutine_leaves_no_write_behind(store, inspector):

@@ -71,7 +71,7 @@ def test_what_a_handler_raises_decides(store, inspector, error, status, because)
     run(store, raises)
     event = inspector.event(1)
     assert event.sync_status == status
-    assert because in event.attempts[0].because
+    assert because in event.attempts[0].retry_reason
 
 
 @pytest.mark.parametrize("seconds", ["30", float("inf"), 1e300, float("nan"), -5, "soon", None])
@@ -205,7 +205,7 @@ def test_a_slow_handler_does_not_hold_back_the_results_of_quick_ones(store, insp
     thread = threading.Thread(target=worker.run, kwargs={"until_idle": True, "patience": 0})
     thread.start()
     eventually(lambda: inspector.health().synced == 2)
-    assert inspector.health().in_hand == 1  # a result ends its lease, and only its own
+    assert inspector.health().running == 1  # a result ends its lease, and only its own
     release.set()
     thread.join(20)
     assert inspector.health().synced == 3
@@ -249,7 +249,7 @@ def test_stop_finishes_what_has_begun_and_gives_back_the_rest(store, inspector):
     release.set()
     thread.join(20)
     health = inspector.health()
-    assert (health.synced, health.pending, health.in_hand) == (1, 9, 0)
+    assert (health.synced, health.pending, health.running) == (1, 9, 0)
     assert_rebuild_changes_nothing(store)
 
 
@@ -265,7 +265,7 @@ def test_a_requeue_while_the_last_try_runs_gives_a_fresh_budget(store, inspector
         clock.advance(20)
     event = inspector.event(1)
     assert event.sync_status == "FAILED"
-    assert event.attempts[-1].because.startswith("attempt 1 of 2")
+    assert event.attempts[-1].retry_reason.startswith("attempt 1 of 2")
     assert_rebuild_changes_nothing(store)
 
 

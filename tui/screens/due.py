@@ -6,7 +6,7 @@ from typing import Any
 from textual.containers import Vertical
 from textual.widget import Widget
 
-from failaware.model.patterns import Calendar
+from failaware.model.patterns import RetrySchedule
 from failaware.read.retry_schedule import AROUND, BURST_LEAST, BURST_TIMES
 from failaware.text import counted, moment, one_line
 
@@ -32,7 +32,7 @@ class DueScreen(BaseScreen):
     def __init__(self) -> None:
         super().__init__()
         self._window: Window[DueRow] = Window(lambda row: row.key)
-        self._calendar: Calendar | None = None
+        self._calendar: RetrySchedule | None = None
 
     def body(self) -> Iterator[Widget]:
         """The types, the minutes, and what a retry storm is."""
@@ -49,7 +49,7 @@ class DueScreen(BaseScreen):
         """The calendar."""
         return {"calendar": lambda inspector: inspector.patterns.calendar()}
 
-    def answered_calendar(self, calendar: Calendar) -> None:
+    def answered_calendar(self, calendar: RetrySchedule) -> None:
         """Show it."""
         self._calendar = calendar
         self._window.hold(due_rows(calendar))

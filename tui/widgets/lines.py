@@ -154,8 +154,8 @@ def health_parts(health: Health, now: int) -> list[tuple[str, str]]:
     if health.oldest_unresolved:
         parts.append((f"\noldest unresolved {distance(health.oldest_unresolved.value, now)}", ""))
     if health.due_now:
-        quiet = not health.in_hand and last is not None and last < now - _QUIET_US
-        hands = "nobody tries them" if quiet else f"{health.in_hand:,} in hand"
+        quiet = not health.running and last is not None and last < now - _QUIET_US
+        hands = "nobody tries them" if quiet else f"{health.running:,} in hand"
         parts.append((f"\n{health.due_now:,} due now, {hands}", "mark" if quiet else ""))
     elif health.next_due:
         parts.append((f"\nnext try {distance(health.next_due.value, now)}", ""))

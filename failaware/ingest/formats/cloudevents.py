@@ -12,13 +12,13 @@ from failaware.capture.exceptions import failure
 from failaware.capture.external import observed
 from failaware.capture.record import Recorder, as_name, parse_time
 from failaware.errors import UsageError
-from failaware.model import Failure, Observed
+from failaware.model import Failure, EventWithAttempts
 
 _REQUIRED = ("id", "source", "type")
 _UNDELIVERED = ("knativeerrordest", "knativeerrorcode", "knativeerrordata")
 
 
-def event(values: dict[str, Any], raw: str, recorder: Recorder, now: int) -> Observed:
+def event(values: dict[str, Any], raw: str, recorder: Recorder, now: int) -> EventWithAttempts:
     """Return the event of a CloudEvent.
 
     Args:
@@ -41,7 +41,7 @@ def event(values: dict[str, Any], raw: str, recorder: Recorder, now: int) -> Obs
         raw=None if _decode(values) else raw,
     )
     failed = _undelivered(values, recorder)
-    return Observed(new) if failed is None else observed(new, failed)
+    return EventWithAttempts(new) if failed is None else observed(new, failed)
 
 
 def _check(values: dict[str, Any]) -> None:

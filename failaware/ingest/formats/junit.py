@@ -18,7 +18,7 @@ from failaware.capture.root_cause import root_cause
 from failaware.errors import StoreBusy, UsageError
 from failaware.ingest.chunk import Chunk, Ingested
 from failaware.ingest.stream import Input
-from failaware.model import ERROR_HERE, Failure, NewAttempt, Observed
+from failaware.model import ERROR_HERE, Failure, NewAttempt, EventWithAttempts
 from failaware.session import Session
 from failaware.text import bounded, microseconds
 
@@ -275,7 +275,7 @@ class _Reports:
             raise UsageError(f"a test can have at most {_MAX_PROBLEMS:,} failures and {_MAX_PROPERTIES:,} properties")
         return ParsedInput([self._observed(test)])
 
-    def _observed(self, test: _Test) -> Observed:
+    def _observed(self, test: _Test) -> EventWithAttempts:
         attributes, suite = test.attributes, test.suite
         name = ".".join(part for part in (attributes.get("classname"), attributes.get("name")) if part)
         run = suite.get("timestamp", "")
@@ -296,7 +296,7 @@ class _Reports:
             source=as_name(f"junit:{suite.get('name', '')}", recorder),
             occurred_at=_time(suite.get("timestamp")),
         )
-        return Observed(event, tuple(_attempts(test, event.occurred_at, recorder)))
+        return EventWithAttempts(event, tuple(_attempts(test, event.occurred_at, recorder)))
 
     def _own_key(self, key: str) -> str:
         """Return a key that is unique in the report: a test may run with several parameters under one name."""
@@ -321,7 +321,7 @@ def _attempts(test: _Test, began: int, recorder: Recorder) -> Iterator[NewAttemp
     for number, failed in enumerate(outcomes, start=1):
         one = attempt(failed, worker=worker, started_at=began, took=took)
         if number < len(outcomes):
-            one = one._replace(retry_at=one.finished_at, because="run again at once")
+            one = one._replace(retry_at=one.finished_at, retry_reason="run again at once")
         yield one
 
 

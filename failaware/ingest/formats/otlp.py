@@ -16,7 +16,7 @@ from failaware.capture.external import ParsedInput, event_of, failure_of_text, o
 from failaware.capture.record import Recorder, as_name
 from failaware.capture.root_cause import root_cause
 from failaware.errors import UsageError
-from failaware.model import ERROR_HERE, Failure, Observed
+from failaware.model import ERROR_HERE, Failure, EventWithAttempts
 from failaware.text import bounded
 
 SIGNALS = ("resourceLogs", "resourceSpans", "resourceMetrics")
@@ -39,7 +39,7 @@ def events(request: dict[str, Any], recorder: Recorder, now: int) -> ParsedInput
     Raises:
         UsageError: the request is not valid. A single record that is not valid is rejected alone.
     """
-    failures: list[Observed] = []
+    failures: list[EventWithAttempts] = []
     rejected: list[tuple[bytes, str]] = []
     ignored = len(_list(request, "resourceMetrics"))
     seen: Counter[str] = Counter()
@@ -108,7 +108,7 @@ def _event(
     key: str,
     recorder: Recorder,
     now: int,
-) -> Observed:
+) -> EventWithAttempts:
     body = _value(record.get("body"))
     failed = _failure(record, attributes, body, recorder)
     payload = {
