@@ -12,7 +12,7 @@ from failaware.capture.external import ParsedInput, reason
 from failaware.capture.record import Recorder
 from failaware.engine import Writer
 from failaware.errors import StoreBusy
-from failaware.model import NewReject, EventWithAttempts
+from failaware.model import EventWithAttempts, NewReject
 from failaware.session import Session
 from failaware.text import bounded, storable
 

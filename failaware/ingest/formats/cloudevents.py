@@ -12,7 +12,7 @@ from failaware.capture.exceptions import failure
 from failaware.capture.external import observed
 from failaware.capture.record import Recorder, as_name, parse_time
 from failaware.errors import UsageError
-from failaware.model import Failure, EventWithAttempts
+from failaware.model import EventWithAttempts, Failure
 
 _REQUIRED = ("id", "source", "type")
 _UNDELIVERED = ("knativeerrordest", "knativeerrorcode", "knativeerrordata")

@@ -18,7 +18,7 @@ from failaware.capture.root_cause import root_cause
 from failaware.errors import StoreBusy, UsageError
 from failaware.ingest.chunk import Chunk, Ingested
 from failaware.ingest.stream import Input
-from failaware.model import ERROR_HERE, Failure, NewAttempt, EventWithAttempts
+from failaware.model import ERROR_HERE, EventWithAttempts, Failure, NewAttempt
 from failaware.session import Session
 from failaware.text import bounded, microseconds
 

@@ -16,7 +16,7 @@ from failaware.capture.external import ParsedInput, event_of, failure_of_text, o
 from failaware.capture.record import Recorder, as_name
 from failaware.capture.root_cause import root_cause
 from failaware.errors import UsageError
-from failaware.model import ERROR_HERE, Failure, EventWithAttempts
+from failaware.model import ERROR_HERE, EventWithAttempts, Failure
 from failaware.text import bounded
 
 SIGNALS = ("resourceLogs", "resourceSpans", "resourceMetrics")
