@@ -1,7 +1,7 @@
-"""Values only: facts, and the answers that reports are made of.
+"""Value types: facts, and the answers of the inspector. Imports nothing of failaware.
 
-May touch: nothing. Times are integer microseconds since the epoch, UTC, and end in `_at`. The values are named tuples:
-immutable, and twenty times quicker to define than frozen dataclasses, which start-up would pay for at every command.
+Times are integer microseconds since the epoch, UTC; their names end in `_at`. The types are named tuples: immutable,
+and twenty times faster to define than frozen dataclasses, which matters for the start of every command.
 """
 
 from failaware.model.answers import (

@@ -28,7 +28,7 @@ class EventSummary(NamedTuple):
 
 
 class EventDetail(NamedTuple):
-    """One event with everything ever known about it; `event_payload` is the raw JSON text."""
+    """One event with all its facts and its state; `event_payload` is the raw JSON text."""
 
     event_id: int
     event_type: str
@@ -52,7 +52,7 @@ class EventDetail(NamedTuple):
 
 
 class EventRef(NamedTuple):
-    """A pointer to one event and the number that made it stand out (a time in µs, or a count)."""
+    """An event, and the number for which it is listed (a time in µs, or a count)."""
 
     event_id: int
     event_type: str
@@ -63,13 +63,13 @@ class Health(NamedTuple):
     """The state of the store in one row.
 
     The five states add up: pending + failed + dead + synced + dismissed = total_events; a dismissed event is counted
-    as dismissed only. `due_now` events could be tried at once, `running` are under a lease. `oldest_unresolved`
-    comes with its first failure since it was last SYNCED (of several, the event that was recorded first),
-    `most_retried` with how often it was tried again after a failure. PENDING events that nobody has in hand are
-    `waiting` when they have never failed, and `requeued` when they have; both by type, most first. `attended` are the
-    types of which a worker has events in hand: of the others there may be no handler. `last_fact_at` is the time of
-    the newest of the last event, attempt and decision that were appended. `derivation` is current, or by an older or
-    newer failaware, `derived_by` its version; None: unknown. `archived` events were moved to archives.
+    only as dismissed. `due_now` events can be attempted now, `running` are under a lease. `oldest_unresolved`
+    has the time of the event's first failure since it was last SYNCED (if several have it, the one recorded first),
+    `most_retried` the number of retries. PENDING events that are not running are `waiting` if they have never failed,
+    and `requeued` if they have; both by type, most first. `attended` are the types of running events; the others may
+    have no handler. `last_fact_at` is the newest time of the last event, attempt and decision that were appended.
+    `derivation` is current, or by an older or newer failaware, and `derived_by` that version; None: unknown. `archived`
+    is the number of archived events.
     """
 
     total_events: int
@@ -94,7 +94,7 @@ class Health(NamedTuple):
 
 
 class SeverityCounts(NamedTuple):
-    """How many unresolved events and clusters stand at each severity: both together, and each kind by severity."""
+    """How many unresolved events and clusters have each severity: both together, and each kind by severity."""
 
     CRITICAL: int
     HIGH: int
@@ -128,7 +128,7 @@ class Cluster(NamedTuple):
 
 
 class HourCount(NamedTuple):
-    """Failures of one cluster in one hour (`hour_at`: its start), and the events that entered it then."""
+    """Failures of one cluster in one hour (`hour_at`: its start), and the events that entered the cluster then."""
 
     cluster_id: int
     hour_at: int
@@ -137,7 +137,7 @@ class HourCount(NamedTuple):
 
 
 class RuleCheck(NamedTuple):
-    """One severity rule held against one entity: the numbers it looked at, and whether it held."""
+    """One severity rule applied to one event or cluster: the evidence, and whether its condition held."""
 
     rule: str
     severity: str
@@ -147,14 +147,14 @@ class RuleCheck(NamedTuple):
 
 
 class MaskedPart(NamedTuple):
-    """A part of a message that its template leaves out, and the placeholder that stands there ("" where none does)."""
+    """A part of a message that its template replaces, and the placeholder ("" if there is none)."""
 
     placeholder: str
     text: str
 
 
 class GroupedBy(NamedTuple):
-    """Why a failure is in its cluster: `by` whose word, from which text, and what of it counts as variable."""
+    """Why a failure is in its cluster: `by` what it was grouped, the text, its template and the variable parts."""
 
     by: str
     text: str
@@ -163,7 +163,7 @@ class GroupedBy(NamedTuple):
 
 
 class Behind(NamedTuple):
-    """The facts behind a number: up to ten of them, newest first, by what they are (event, attempt, decision)."""
+    """The evidence for a number: the ids of up to ten facts, newest first; `kind` is event, attempt or decision."""
 
     number: str
     value: int
@@ -172,9 +172,9 @@ class Behind(NamedTuple):
 
 
 class SeverityChange(NamedTuple):
-    """When a severity changed last, from what to what, and by which event's fact; `sentence` says it in words.
+    """The last change of a severity: when, from what to what, and by a fact of which event; `sentence` describes it.
 
-    `event_id` is None where no change was found among very many facts, and `at` is how far back was looked.
+    `event_id` is None if no change was found among very many facts; then `at` is how far back the search went.
     """
 
     at: int
@@ -188,9 +188,10 @@ class SeverityChange(NamedTuple):
 class Explanation(NamedTuple):
     """Why an event or a cluster has the severity it has; `severity` is None when no rule holds.
 
-    `grouped` is about its last failure, or about a cluster's newest one; None of an event that never failed. `behind`
-    and `since` are there where they were asked for; `since` is None where there never was a severity. `derivation` and
-    `derived_by` are as in Health: the severity may come from other rules than the checks.
+    `grouped` is about the event's last failure, or the cluster's newest one; None for an event that never failed.
+    `behind` (the evidence) and `since` (the last change) are there if they were requested; `since` is None if there
+    never was a severity. `derivation` and `derived_by` are as in Health: an older version's rules may have given the
+    severity.
     """
 
     entity_type: str

@@ -1,4 +1,4 @@
-"""The values of what-if and diff: two policies over the same facts, two moments of the same store."""
+"""Answers of what-if and diff: two policies over the same facts, two moments of one store."""
 
 from typing import NamedTuple
 
@@ -6,9 +6,9 @@ from failaware.model.answers import Health, SeverityCounts
 
 
 class Move(NamedTuple):
-    """An event or a cluster whose severity would be another, or has become another; `title` says what it is.
+    """An event or a cluster whose severity differs under another policy; `title` describes it.
 
-    Each severity comes with the rule that gave it; None where none held.
+    Each severity has the rule that gave it; both are None if no rule held.
     """
 
     entity_type: str
@@ -21,9 +21,9 @@ class Move(NamedTuple):
 
 
 class WhatIf(NamedTuple):
-    """Two policies over the same facts: how many stand where, and what would move, worst first.
+    """Two policies over the same facts: the counts of each severity, and what would change, worst first.
 
-    `more` of what would move are not listed.
+    `more` is how many further changes are not listed.
     """
 
     before: SeverityCounts
@@ -33,9 +33,9 @@ class WhatIf(NamedTuple):
 
 
 class Changed(NamedTuple):
-    """An event or a cluster that is not as it was: `change` is new, back, worse, better or gone.
+    """An event or a cluster that has changed: `change` is new, back, worse, better or gone.
 
-    `before` is None where there was no severity then. `how` is how it stands at the later moment: of an event recovered
+    `before` is None if there was no severity then. `how` is the state at the later moment: of an event recovered
     (SYNCED without a decision), synced (after one), dismissed, requeued (PENDING), failed or dead; of a cluster
     unresolved or nothing unresolved.
     """
@@ -53,7 +53,7 @@ class Changed(NamedTuple):
 class Diff(NamedTuple):
     """What changed between two moments (µs): clusters, then events, each worst first.
 
-    `counts` says how many there are of each kind of change, by 'cluster' and 'event'; the lists may be shorter.
+    `counts` has the number of each kind of change, by 'cluster' and 'event'; the lists may be shorter.
     """
 
     since: int

@@ -1,26 +1,26 @@
-"""Facts: events, attempts, decisions and rejects, as they are recorded and as they are read."""
+"""Facts: events, attempts, decisions and rejects, to be recorded and as read."""
 
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 NEVER = 2**63 - 1
-"""A time that does not come (µs): the end of what is still open."""
+"""A time in µs that is later than any other: the end of what has not ended."""
 
 ERROR_HERE = "⟨error⟩"
-"""Stands in a kept traceback for the line that an attempt's own type and message make."""
+"""Replaces the line "type: message" in a stored traceback; both are stored with the attempt."""
 
 MEMBER = "\n+ "
-"""Stands between the root causes of an exception group, each "type: message"."""
+"""Separates the root causes of an exception group, each "type: message"."""
 
 UNNUMBERED = 0
-"""The event of an attempt that is written together with its event, and so before that has a number."""
+"""The event id of an attempt that is written together with its event, which has no id yet."""
 
 HOUR = 3_600_000_000
-"""One hour in µs: the grain of sparklines and episodes."""
+"""One hour in µs: the unit of sparklines and episodes."""
 
 
 class SyncStatus(StrEnum):
-    """What the facts say of an event now."""
+    """The state of an event, derived from its facts."""
 
     PENDING = "PENDING"
     FAILED = "FAILED"
@@ -29,7 +29,7 @@ class SyncStatus(StrEnum):
 
 
 class Severity(StrEnum):
-    """How bad, from the rules; compare with `rank`, not with `<`."""
+    """The severity that a rule gives; compare `rank`, not the values."""
 
     LOW = "LOW"
     MEDIUM = "MEDIUM"
@@ -43,7 +43,7 @@ class Severity(StrEnum):
 
 
 class DecisionKind(StrEnum):
-    """What a person may decide about an event."""
+    """What a person can decide about an event."""
 
     REQUEUE = "REQUEUE"
     DISMISS = "DISMISS"
@@ -51,11 +51,11 @@ class DecisionKind(StrEnum):
 
 
 class Event(NamedTuple):
-    """Something detected that has to be applied to the domain.
+    """Something that has to be done, or that was observed.
 
-    `payload` is the decoded JSON. `attempt_no` counts from 1 and is the attempt that is being made when a handler
-    gets the event; it is 0 on an event that `record` returns. `known` says that the key had been recorded before,
-    so that nothing was added.
+    `payload` is the decoded JSON. In a handler, `attempt_no` is the number of the present attempt, from 1; in an event
+    that `record` returns, it is 0. `known` is true if the key was recorded before: nothing was added, and this is the
+    first event with the key.
     """
 
     event_id: int
@@ -70,11 +70,11 @@ class Event(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """How an attempt failed: the error's type, its message, and its traceback if there is one.
+    """How an attempt failed: error type, message, and the traceback if there is one.
 
-    In the traceback `ERROR_HERE` may stand for "type: message", so that failures at the same place share one text.
-    `cause` is the root of an explicit chain as "type: message", or the members of a group with MEMBER between them.
-    `fingerprint` is the handler's own word on what this failure is like.
+    In the traceback, `ERROR_HERE` may replace "type: message"; then failures at the same place share one text. `cause`
+    is the root cause of an explicit chain as "type: message", or those of a group's members separated by MEMBER.
+    `fingerprint` is the one that the handler gave.
     """
 
     error_type: str
@@ -85,9 +85,9 @@ class Failure(NamedTuple):
 
 
 class NewEvent(NamedTuple):
-    """An event about to be appended; `event_payload` is the raw JSON text that is kept. Its fields are columns of it.
+    """An event to be appended; `event_payload` is the raw JSON text. The fields have the names of its columns.
 
-    `fingerprint` says what all its failures are like, where the failure itself does not.
+    `fingerprint` applies to all failures of the event that have none of their own.
     """
 
     event_type: str
@@ -100,10 +100,10 @@ class NewEvent(NamedTuple):
 
 
 class NewAttempt(NamedTuple):
-    """An attempt about to be appended. `failure` is None when it succeeded.
+    """An attempt to be appended. `failure` is None if it succeeded.
 
-    `number` is its place among the attempts of its event, where it is known and may be written after the next one;
-    otherwise, or if that is taken, it comes after the last.
+    `number` is its number among the attempts of its event, for an attempt that may be written after the next one; if it
+    is None or taken, the attempt is numbered after the last.
     """
 
     event_id: int
@@ -117,9 +117,9 @@ class NewAttempt(NamedTuple):
 
 
 class EventWithAttempts(NamedTuple):
-    """An event about to be appended, with the attempts that others made at it (UNNUMBERED), in their order.
+    """An event to be appended, with the attempts that were made elsewhere (UNNUMBERED), in their order.
 
-    Without any, it is for our own workers to apply.
+    Without attempts, it is PENDING for failaware's workers.
     """
 
     event: NewEvent
@@ -127,7 +127,7 @@ class EventWithAttempts(NamedTuple):
 
 
 class NewReject(NamedTuple):
-    """Input that could not be understood, about to be kept with the reason."""
+    """Input that could not be parsed, to be appended with the reason."""
 
     origin: str
     line_no: int
@@ -137,7 +137,7 @@ class NewReject(NamedTuple):
 
 
 class Reject(NamedTuple):
-    """Input that could not be understood: the file or other origin, the line, as it was, why not, and when."""
+    """Input that could not be parsed: its origin (a file), the line number, the raw text, the reason, and when."""
 
     reject_id: int
     origin: str
@@ -148,7 +148,7 @@ class Reject(NamedTuple):
 
 
 class Attempt(NamedTuple):
-    """One try at applying an event, and what was decided after it."""
+    """One attempt at an event, and the retry decision after it."""
 
     attempt_id: int
     event_id: int
@@ -168,7 +168,7 @@ class Attempt(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """A person's word on an event: who, when, why."""
+    """A person's decision about an event: what, who, why and when."""
 
     decision_id: int
     event_id: int

@@ -1,6 +1,6 @@
-"""The values that `Patterns` answers with: what the facts show over time.
+"""Answers of `Patterns`: what the facts show over time.
 
-Apart from `failaware.model`, since only these questions need them. Times are µs since the epoch, UTC, and end in `_at`.
+Not imported by `failaware.model`, since few commands need them. Times are µs since the epoch, UTC, and end in `_at`.
 """
 
 from typing import NamedTuple
@@ -13,17 +13,16 @@ NAMES = {
     "REQUEUED": "PENDING: requeued, and not tried since",
     "DISMISSED": "DISMISSED by a person",
 }
-"""What a transition that is no other cluster is called."""
+"""Names of transitions that are not to or from another cluster."""
 
 
 class Run(NamedTuple):
-    """One step in the course of an event; the last one is where it ends.
+    """One step in the history of an event; the last one is its state.
 
-    `kind` FAILED is a run of `times` attempts in a row that failed with one cluster, `name` the error; SYNCED a run of
-    attempts that succeeded. REQUEUE and DISMISS are a person's decision, `name` who decided. STATE is how the event
-    stands now, where its last attempt does not say so: `name` is PENDING, FAILED, DEAD or DISMISSED. `first_attempt`
-    and `last_attempt` are attempt numbers, None where there is no attempt; the times are those of the step's first and
-    last fact, None for STATE.
+    `kind` FAILED is `times` attempts in a row that failed with one cluster, and `name` the error; SYNCED is attempts
+    that succeeded. REQUEUE and DISMISS are decisions, and `name` the person. STATE is the present state if it differs
+    from that after the last step: `name` is PENDING, FAILED, DEAD or DISMISSED. `first_attempt` and `last_attempt` are
+    attempt numbers, None if there is no attempt; the times are those of the step's first and last fact, None for STATE.
     """
 
     kind: str
@@ -37,18 +36,18 @@ class Run(NamedTuple):
 
     @property
     def words(self) -> str:
-        """The step as one says it: 'GatewayTimeout ×5', 'requeued by ada', 'DEAD'."""
+        """The step in words: 'GatewayTimeout ×5', 'requeued by ada', 'DEAD'."""
         if self.kind == "FAILED":
             return f"{self.name} ×{self.times:,}"
-        said = {"REQUEUE": "requeued by ", "DISMISS": "dismissed by "}
-        return f"{said.get(self.kind, '')}{self.name}"
+        prefixes = {"REQUEUE": "requeued by ", "DISMISS": "dismissed by "}
+        return f"{prefixes.get(self.kind, '')}{self.name}"
 
 
 class Transition(NamedTuple):
-    """How many events came from a cluster to this, or to a cluster from this.
+    """How many events came to a cluster from this, or went from a cluster to this.
 
-    `kind` FAILED is another cluster, named by the next three; SYNCED a success. After a cluster there may also be
-    how the event stands, with nothing tried since: DEAD, RETRYING, REQUEUED or DISMISSED; before it, FIRST: nothing.
+    `kind` FAILED is another cluster, named by the other three fields; SYNCED is a success. After a cluster it may also
+    be the state of events without a further attempt: DEAD, RETRYING, REQUEUED or DISMISSED; before a cluster, FIRST.
     """
 
     kind: str
@@ -61,7 +60,7 @@ class Transition(NamedTuple):
 class Transitions(NamedTuple):
     """What came before events first failed with a cluster, and after they last did; most frequent first.
 
-    Each of the two adds up to the events that ever failed with the cluster.
+    The events of `before`, and those of `after`, add up to the events that ever failed with the cluster.
     """
 
     cluster_id: int
@@ -85,7 +84,7 @@ class RecoveryStats(NamedTuple):
 
 
 class RecoveredCluster(NamedTuple):
-    """How the events of one cluster recovered; `events` is how many ever failed with it."""
+    """The events of one cluster that recovered; `events` is how many ever failed with it."""
 
     cluster_id: int
     event_type: str
@@ -99,14 +98,14 @@ class RecoveredCluster(NamedTuple):
 
 
 class Recovered(NamedTuple):
-    """What recovered, by cluster, most failed attempts first; `total` counts each event once."""
+    """Events that recovered, by cluster, most failed attempts first; `total` counts each event once."""
 
     clusters: tuple[RecoveredCluster, ...]
     total: RecoveryStats
 
 
 class DueCluster(NamedTuple):
-    """How many retries of a burst come from one cluster."""
+    """How many retries of a retry storm come from one cluster."""
 
     cluster_id: int
     error_type: str | None
@@ -115,7 +114,7 @@ class DueCluster(NamedTuple):
 
 
 class Burst(NamedTuple):
-    """A minute with far more retries of one event type than the minutes around it, `usual` being their median."""
+    """A retry storm: a minute with far more retries of one type than `usual`, the median of the minutes around it."""
 
     event_type: str
     minute_at: int
@@ -134,7 +133,7 @@ class DueType(NamedTuple):
 
 
 def with_all(types: tuple[DueType, ...]) -> tuple[DueType, ...]:
-    """The event types, and where there are several, all of them together before."""
+    """Return the event types; if there are several, with the sum of all before them."""
     if len(types) < 2:
         return types
     minutes = tuple(map(sum, zip(*(due.minutes for due in types), strict=True)))
@@ -144,8 +143,8 @@ def with_all(types: tuple[DueType, ...]) -> tuple[DueType, ...]:
 class RetrySchedule(NamedTuple):
     """The retries that are due, by minute: the first minute of `types[…].minutes` begins at `first_minute_at`.
 
-    All FAILED events that are not dismissed are in it, each once. `pending` events besides are not tried yet, or
-    requeued; a worker takes them up at once.
+    It has all FAILED events that are not dismissed, each once. `pending` is the number of PENDING events, which have no
+    attempt yet or were requeued; a worker claims them at once.
     """
 
     now: int
@@ -156,18 +155,18 @@ class RetrySchedule(NamedTuple):
 
 
 class Figure(NamedTuple):
-    """A number, and the filter that lists the events it is about."""
+    """A number, and the filter that lists its events."""
 
     value: int | None
     where: str
 
 
 class Impact(NamedTuple):
-    """What a cluster means for the work: five figures that open their events.
+    """The impact of a cluster: five figures, each with the filter that lists its events.
 
-    `events` failed with it, in `attempts` attempts. Of those whose last failure it is, `dead` will not be tried again
-    and `waiting` will; `oldest_age` is how long the one that has been failing longest has been (µs), counted from its
-    first failure since it was last SYNCED; None where none is unresolved.
+    `events` failed with it, in `attempts` attempts. Of those whose last failure is in this cluster, `dead` will not be
+    retried and `waiting` will. `oldest_age` (µs) is the age of the oldest unresolved event, counted from its first
+    failure since it was last SYNCED; None if none is unresolved.
     """
 
     cluster_id: int
@@ -179,7 +178,7 @@ class Impact(NamedTuple):
 
 
 class HourSeverity(NamedTuple):
-    """Failures in one hour (`hour_at`: its start) of all clusters that stand at one severity now; None: at none."""
+    """Failures in one hour (`hour_at`: its start) of all clusters with one severity now; None: without one."""
 
     hour_at: int
     severity: str | None
