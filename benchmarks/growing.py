@@ -222,11 +222,11 @@ def size(count=20_000):
     sizes, failures = [], 0
     for handler in (succeed, Failing()):
         with tempfile.TemporaryDirectory() as folder:
-            ours = SYSTEMS["failaware"](Path(folder), "NORMAL")
-            ours.record_many(list(payloads(count)))
-            ours.work(handler)
-            ours.close()
-            sizes.append(ours.path.stat().st_size)
+            system = SYSTEMS["failaware"](Path(folder), "NORMAL")
+            system.record_many(list(payloads(count)))
+            system.work(handler)
+            system.close()
+            sizes.append(system.path.stat().st_size)
         failures = getattr(handler, "failures", 0)
     payload = sum(len(as_json(one)) for one in payloads(count))
     yield Line(5, "size of a succeeded event, beyond the payload", (sizes[0] - payload) / count, 100, "B", True)

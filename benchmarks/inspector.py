@@ -36,18 +36,18 @@ class Empty(App):
 Empty().run(headless=True, size=(160, 45))
 print(next(line for line in open("/proc/self/status") if line.startswith("VmRSS")).split()[1])
 """
-_OURS = """
+_INSPECTOR = """
 import sys
 from tui.app import InspectorApp
 from tui.widgets.rows import Rows
-class Ours(InspectorApp):
+class Measured(InspectorApp):
     def on_ready(self):
         self.set_interval(0.005, self.look)
     def look(self):
         rows = self.screen.query(Rows)
         if rows and rows.first().window.items:
             self.call_after_refresh(self.exit)
-Ours(sys.argv[1]).run(headless=True, size=(160, 45))
+Measured(sys.argv[1]).run(headless=True, size=(160, 45))
 print(next(line for line in open("/proc/self/status") if line.startswith("VmRSS")).split()[1])
 """
 
@@ -215,17 +215,19 @@ async def keys(pilot, key, times):
 
 def starts(path, rounds=7):
     """Measure the first paint with data and the memory, compared with an empty Textual app."""
-    figures = {"empty": ([], []), "ours": ([], [])}
+    figures = {"empty": ([], []), "inspector": ([], [])}
     for _ in range(rounds):
-        for name, code in (("empty", _EMPTY), ("ours", _OURS)):
+        for name, code in (("empty", _EMPTY), ("inspector", _INSPECTOR)):
             began = time.perf_counter()
             command = [sys.executable, "-c", code, path]
             out = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ)
             figures[name][0].append(time.perf_counter() - began)
             figures[name][1].append(int(out.stdout.split()[-1]) / 1024)
-    empty, ours = (tuple(map(statistics.median, figures[name])) for name in ("empty", "ours"))
-    print(f"  start, first data, exit: {ours[0]:.2f} s; empty app {empty[0]:.2f} s; {ours[0] - empty[0]:+.2f} s")
-    print(f"  memory: {ours[1]:.0f} MB; empty app {empty[1]:.0f} MB; {ours[1] - empty[1]:+.0f} MB")
+    empty, inspector = (tuple(map(statistics.median, figures[name])) for name in ("empty", "inspector"))
+    print(
+        f"  start, first data, exit: {inspector[0]:.2f} s; empty app {empty[0]:.2f} s; {inspector[0] - empty[0]:+.2f} s"
+    )
+    print(f"  memory: {inspector[1]:.0f} MB; empty app {empty[1]:.0f} MB; {inspector[1] - empty[1]:+.0f} MB")
 
 
 def main():

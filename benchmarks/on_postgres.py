@@ -14,8 +14,8 @@ from functools import partial
 
 import psycopg
 
+from benchmarks.failaware_system import Failaware
 from benchmarks.minimum import format_traceback
-from benchmarks.ours import Ours
 from benchmarks.table import Line
 from benchmarks.work import EVENT_TYPE, as_json
 from benchmarks.workloads import alternate, bulk, one_by_one, process
@@ -149,7 +149,7 @@ class Copied:
         self.db.close()
 
 
-class OursOnPostgres(Ours, OnPostgres):
+class FailawareOnPostgres(Failaware, OnPostgres):
     """failaware with its default settings."""
 
     def __init__(self, server, _folder, synchronous):
@@ -263,7 +263,7 @@ class Procrastinate(OnPostgres):
         self.runner.close()
 
 
-SYSTEMS = {"psycopg": Plain, "failaware": OursOnPostgres, "pgqueuer": PgQueuer, "procrastinate": Procrastinate}
+SYSTEMS = {"psycopg": Plain, "failaware": FailawareOnPostgres, "pgqueuer": PgQueuer, "procrastinate": Procrastinate}
 _BULK, _QUICK, _ONE, _SLOW = 50_000, 10_000, 1_000, 400  # events; procrastinate works at a few hundred a second
 
 

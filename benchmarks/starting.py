@@ -25,16 +25,16 @@ def _run(environment, *words):
 
 def _run_on_a_terminal(environment, *words):
     """Run with a terminal as standard output, so rich is used."""
-    ours, its = pty.openpty()
-    process = subprocess.Popen([sys.executable, *words], stdout=its, stderr=its, env=environment)
-    os.close(its)
+    controller, terminal = pty.openpty()
+    process = subprocess.Popen([sys.executable, *words], stdout=terminal, stderr=terminal, env=environment)
+    os.close(terminal)
     while True:
         try:
-            if not os.read(ours, 65_536):
+            if not os.read(controller, 65_536):
                 break
         except OSError:  # the other end is closed
             break
-    os.close(ours)
+    os.close(controller)
     assert process.wait() == 0
 
 

@@ -1,8 +1,8 @@
 """The compared systems by name."""
 
+from benchmarks.failaware_system import Failaware
 from benchmarks.minimum import Minimum
-from benchmarks.ours import Ours
 from benchmarks.peers import Huey, LiteQueue, PersistQueue
 
 PEERS = {"huey": Huey, "litequeue": LiteQueue, "persist-queue": PersistQueue}
-SYSTEMS = {"minimum": Minimum, "failaware": Ours, **PEERS}
+SYSTEMS = {"minimum": Minimum, "failaware": Failaware, **PEERS}

@@ -4,7 +4,7 @@ from benchmarks.work import EVENT_TYPE
 from failaware import Handlers, Retry, Store, Worker
 
 
-class Ours:
+class Failaware:
     """failaware as a System."""
 
     def __init__(self, folder, synchronous):
