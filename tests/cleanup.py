@@ -1,10 +1,10 @@
-"""Ends a test run's server when all who use it have ended, however they ended.
+"""Stops a test run's server when all processes that use it have ended, even by SIGKILL.
 
     python -S cleanup.py LIFELINE FOLDER PIDFILE SIGNAL
 
-Whoever uses the server holds a shared lock on the file LIFELINE, which the kernel takes away when a process ends. This
-program waits for the lock, sends SIGNAL to the process that PIDFILE names, and removes FOLDER. It imports nothing of
-ours, since it may outlive the checkout.
+Every process that uses the server holds a shared lock on the file LIFELINE, which the kernel releases when the process
+ends. This program waits for the lock, sends SIGNAL to the process that PIDFILE names, and removes FOLDER. It imports
+nothing of failaware, since it may outlive the checkout.
 """
 
 import fcntl

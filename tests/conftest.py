@@ -1,4 +1,4 @@
-"""What the tests share: a clock moved by hand, a store in a folder of its own, and pictures of what is derived."""
+"""What the tests share: a clock set by the test, a store in its own folder, and snapshots of the derived tables."""
 
 import fcntl
 import gc
@@ -35,7 +35,7 @@ settings.load_profile("sized")
 
 
 class Clock:
-    """Time in µs, moved by hand."""
+    """Time in µs, set by the test."""
 
     def __init__(self, now=START):
         self.now = now
@@ -94,7 +94,7 @@ _EACH_CASE = (
 
 
 def pytest_generate_tests(metafunc):
-    """Whatever has a store runs on both engines, but for what is marked as about one of them."""
+    """Run tests with a store on both engines, except those marked as for one."""
     if "engine" in metafunc.fixturenames:
         only = [name for name in ("sqlite", "postgres") if metafunc.definition.get_closest_marker(name)]
         if metafunc.definition.nodeid.startswith(_TOURED) and not metafunc.definition.get_closest_marker("tour"):

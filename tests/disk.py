@@ -1,7 +1,7 @@
-"""The disk under SQLite as a test wants it: it notes every write and flush, and it fails when it is told to.
+"""A disk under SQLite for tests: it notes every write and flush, and fails on request.
 
-The methods of SQLite's own VFS are replaced in place, in the library that this process uses: what is tried is the very
-code that users run, and nothing stands in for it.
+The methods of SQLite's own VFS are replaced in place, in the library that this process uses: the code under test is the
+code that users run, without a replacement.
 """
 
 import _sqlite3

@@ -1,7 +1,7 @@
 """One PostgreSQL for a whole test run: the first process that needs it starts it, and it ends with the last one.
 
-The server comes from a wheel, or FAILAWARE_POSTGRES_BIN names the folder of another one's programs. It refuses to be
-root's, so that under root it runs as nobody. `cleanup.py` stops it when all processes of the run have ended, even by
+The server comes from a wheel, or FAILAWARE_POSTGRES_BIN names the folder of another one's programs. It refuses to run
+as root; then it runs as the user nobody. `cleanup.py` stops it when all processes of the run have ended, even by
 SIGKILL.
 """
 
@@ -70,7 +70,7 @@ class Server:
         return f"postgresql://{user}@/{database}?host={self.folder}&schema={schema}"
 
     def drop(self, schema):
-        """Drop a test's store, unless a process that it left behind still has it in hand.
+        """Drop a test's store, unless a process that it left behind still uses it.
 
         A connection that has just been closed may still be dropping its own views of the store's tables, as this does.
         """
@@ -129,7 +129,7 @@ class Server:
 
 @contextmanager
 def looked_after(folder, pidfile, number):
-    """While this lasts, a server in `folder` is held; when nobody holds it any more, it is stopped by the signal."""
+    """Hold the server in `folder` within the block; when no process holds it any more, the signal stops it."""
     lifeline = f"{folder}.lifeline"
     with open(lifeline, "w") as held:
         fcntl.flock(held, fcntl.LOCK_SH)

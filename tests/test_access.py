@@ -1,4 +1,4 @@
-"""Who may come in: nobody but the owner is invited, and nothing that is read is run."""
+"""Access: a new store is readable only by its owner, and nothing in it is executed."""
 
 import ast
 import os
@@ -35,9 +35,9 @@ def test_a_store_that_others_may_read_is_told(store, path, opener, suffix):
     store.record("a", {})
     file = path.with_name(path.name + suffix)
     file.chmod(0o640)
-    with pytest.warns(UserWarning, match="open to other users.*chmod 600") as told:
+    with pytest.warns(UserWarning, match="open to other users.*chmod 600") as warned:
         opener(path).close()
-    assert [str(one.message).partition(" ")[0] for one in told] == [str(file)]
+    assert [str(warning.message).partition(" ")[0] for warning in warned] == [str(file)]
 
 
 def test_all_files_of_a_new_store_are_private_whatever_the_umask(tmp_path):

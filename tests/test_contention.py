@@ -1,4 +1,4 @@
-"""Eight processes write and four read at once: nobody is refused, and nobody waits for long."""
+"""Eight processes write and four read at once: none fails, and none waits for long."""
 
 import os
 import threading

@@ -1,4 +1,4 @@
-"""What the pages of docs/ show, run as it stands, on sample data."""
+"""The examples of the pages of docs/, run unchanged on sample data."""
 
 import argparse
 import json

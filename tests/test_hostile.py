@@ -1,4 +1,4 @@
-"""What strangers send: any bytes are taken as data or refused in words, and shown as harmless text."""
+"""Hostile input: any bytes are recorded or rejected with a reason, and displayed as harmless text."""
 
 import json
 import os

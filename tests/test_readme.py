@@ -1,4 +1,4 @@
-"""The README's own snippets, run as they stand: three events, a handler that fails, FAILED, DEAD, requeue, SYNCED."""
+"""The README's own snippets, unchanged: three events, a handler that fails, FAILED, DEAD, requeue, SYNCED."""
 
 import os
 import re

@@ -8,7 +8,7 @@ import pytest
 
 from docs.reference import PAGE, docstring, members, page, public, values
 
-UNITS = {  # how a number's name ends, and what must then stand somewhere in its docstring or its class's
+UNITS = {  # how a number's name ends, and what its docstring, or that of its class, must then mention
     r"(_at|since|until|before|now|\bat)$": r"µs|UTC|event_id",
     r"(_s|seconds|lease|patience|base|cap)$": r"second",
     r"(_bytes)$": r"bytes|UTF-8",

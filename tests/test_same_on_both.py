@@ -57,8 +57,8 @@ def lived(place, seed):
         history.live(12)
         seal_all(store.session, history.clock.now)
         times = [at for sql in _TIMES for (at,) in query(store, sql) if at is not None]
-        said = dict(answers(place, max(history.clock.now, *times)))  # the clock is moved backwards as well
-        return {"facts": facts(store), "derived": derived(store), "verified": verify(place), **said}
+        reports = dict(answers(place, max(history.clock.now, *times)))  # the clock is moved backwards as well
+        return {"facts": facts(store), "derived": derived(store), "verified": verify(place), **reports}
 
 
 @given(seeds)

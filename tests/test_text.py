@@ -1,4 +1,4 @@
-"""Whatever a stranger sends, nothing in it is obeyed by a terminal or refused by a database."""
+"""Hostile text is escaped for terminals and storable in databases."""
 
 import json
 import unicodedata

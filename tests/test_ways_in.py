@@ -1,4 +1,4 @@
-"""The snippets of docs/ways-in.md, run as they stand: what a comment or an output block shows is what comes out."""
+"""The snippets of docs/ways-in.md, run unchanged: their output is that of the comment or the output block."""
 
 import os
 import re
@@ -60,30 +60,30 @@ def run(command, folder):
     )
 
 
-def until(said, command, folder):
+def until(expected, command, folder):
     """Run a command until it says so: what was started in the background may not be so far yet."""
     deadline = time.monotonic() + 60
     while True:
         done = run(command, folder)
         output = done.stdout + done.stderr
-        if plain(said) in plain(output) and done.returncode == 0:
+        if plain(expected) in plain(output) and done.returncode == 0:
             return output
-        assert command.startswith("failaware event"), (command, said, output)
-        assert time.monotonic() < deadline, (command, said, output)
+        assert command.startswith("failaware event"), (command, expected, output)
+        assert time.monotonic() < deadline, (command, expected, output)
         time.sleep(0.2)
 
 
 def run_lines(lines, folder, background):
     output = ""
     for line in lines:
-        command, _, said = line.partition("  # ")
+        command, _, expected = line.partition("  # ")
         if command.endswith(" &"):
             words = ["bash", "-c", "exec " + command.removesuffix(" &")]
             background.append(
                 processes.Popen(words, cwd=folder, env=environment(), stdout=subprocess.DEVNULL, start_new_session=True)
             )
         else:
-            output = until(said, command.strip(), folder)
+            output = until(expected, command.strip(), folder)
     return output
 
 

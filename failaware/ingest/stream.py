@@ -1,7 +1,7 @@
 """Reads files, pipes and sockets in pieces of bounded size, until their end or a signal.
 
-No read blocks for long: a pipe without data gives None a few times a second, so that what was read can be written and
-signals are handled.
+No read blocks for long: a pipe without data gives None a few times a second, which lets the caller write what was read
+and handle signals.
 """
 
 import io

@@ -47,16 +47,15 @@ class Handlers:
         Args:
             pattern: see the class.
             retry: the retry policy; by default `Retry()`.
-            transaction: call the function as f(event, transaction), with the store's open `Transaction`, for tables of
-                your own beside the store's: what it writes and its SYNCED attempt are committed together, so that they
-                happen exactly once. Not for async functions; keep it short, since nobody else can write meanwhile. A
-                PostgreSQL server may end a transaction to which nothing was said for 60 seconds
-                (`idle_in_transaction_session_timeout`, which `options` in the store's URL can change): the attempt has
-                then failed with TransactionEnded.
+            transaction: call the function as f(event, transaction), with the store's open `Transaction`, for your own
+                tables in the store's database. Its writes and its SYNCED attempt are committed together, exactly once.
+                Not for async functions. Keep it short: nothing else can write to the store meanwhile. A PostgreSQL
+                server may end a transaction that is idle for 60 seconds (`idle_in_transaction_session_timeout`, which
+                `options` in the store's URL can change); the attempt then fails with TransactionEnded.
 
         Raises:
-            HandlerError: not a pattern, or it is taken; or the function is a generator function, of which nothing would
-                run. A handler that returns something still to be awaited fails with HandlerError when it is called.
+            HandlerError: the pattern is not valid or already has a handler, or the function is a generator function,
+                whose body would not run. An attempt whose handler returns an awaitable fails with HandlerError.
         """
         if not isinstance(pattern, str) or not _is_pattern(pattern):
             raise HandlerError(f"'{pattern}' is not a pattern; use an event type, a prefix such as 'payment.*', or '*'")

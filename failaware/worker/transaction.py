@@ -34,10 +34,10 @@ _PRAGMAS_THAT_READ = {
 class Transaction:
     """The store's open transaction, for tables of a handler's own.
 
-    What is written in it is committed together with the attempt that says SYNCED, or not at all. Statements are SQL of
-    the store's engine and reach it unchanged, but for parameters: `?` with a sequence of values, `:name` with a
+    Its writes are committed together with the handler's SYNCED attempt, or not at all. Statements are SQL of the
+    store's engine and reach it unchanged, except for parameters: `?` with a sequence of values, `:name` with a
     mapping, on both engines. PostgreSQL's operators `?`, `?|` and `?&` work in a statement with named parameters or
-    none; beside `?` for a parameter, write jsonb_exists, jsonb_exists_any and jsonb_exists_all instead.
+    none; together with `?` for a parameter, write jsonb_exists, jsonb_exists_any and jsonb_exists_all instead.
 
     It ends when the handler returns: statements that would end it (COMMIT, ROLLBACK, SAVEPOINT) or change the
     connection (ATTACH, SET, most PRAGMAs) are refused.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 
 class Odd(BaseException):
-    """What nobody expects out of a method: no Exception, and none of Python's own."""
+    """Not an Exception, and not of Python itself."""
 
 
 class _GetattrRaises(Exception):

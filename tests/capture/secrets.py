@@ -1,7 +1,7 @@
 """Made-up secrets, and what only looks like one.
 
 The halves called first were written before any pattern, though by the same hand: no independent measure. Secrets are
-put together from pieces, so that no scanner of repositories is alarmed.
+put together from pieces, which keeps secret scanners quiet.
 """
 
 from typing import Any, NamedTuple

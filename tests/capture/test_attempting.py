@@ -1,4 +1,4 @@
-"""What the caller tries itself: recorded with its outcome, and otherwise as if nobody were watching."""
+"""Attempts made by the caller: the outcome is recorded, and the exception propagates unchanged."""
 
 import asyncio
 import concurrent.futures
@@ -28,7 +28,7 @@ def payload_of(store, event_id=1):
 
 
 @pytest.mark.tour
-def test_a_success_is_synced_and_a_failure_is_dead_and_goes_on_untouched(store, inspector, clock):
+def test_a_success_is_synced_and_a_failure_is_dead_and_propagates_unchanged(store, inspector, clock):
     with store.attempt("sync", {"n": 1}, source="cron") as attempt:
         clock.advance(2)
     assert attempt.event_id == 1
@@ -45,7 +45,7 @@ def test_a_success_is_synced_and_a_failure_is_dead_and_goes_on_untouched(store, 
 
 
 @pytest.mark.tour
-def test_tries_under_one_key_are_attempts_at_one_event(store):
+def test_blocks_under_one_key_are_attempts_at_one_event(store):
     for failing in (True, True, False):
         try:
             with store.attempt("nightly", key="2026-11-24"):
@@ -249,7 +249,7 @@ def test_a_store_that_is_closed_changes_nothing(store, path):
     assert [warning.filename for warning in warned] == [__file__] * 2
 
 
-def test_a_loop_that_takes_no_more_work_records_all_the_same(store):
+def test_a_loop_that_is_shutting_down_records(store):
     async def late():
         async with store.attempt("sync"):
             await asyncio.get_running_loop().shutdown_default_executor()
@@ -258,7 +258,7 @@ def test_a_loop_that_takes_no_more_work_records_all_the_same(store):
     assert states(store) == [("sync", "SYNCED", 1)]
 
 
-def test_another_librarys_loop_records_all_the_same(store):
+def test_another_librarys_loop_records(store):
     async def block():
         async with store.attempt("sync"):
             raise LookupError("mine")
@@ -561,7 +561,7 @@ def test_a_task_ends_the_attempt_when_it_is_done(store, caplog):
         assert await task == 7
         with pytest.raises(KeyError):
             await start(KeyError("k"))
-        unread = start(ValueError("nobody reads this"))
+        unread = start(ValueError("never read"))
         await asyncio.wait([unread])
         del unread
         gc.collect()

@@ -1,4 +1,4 @@
-"""An exception becomes type, message and traceback: like Python's own, bounded, and whatever the exception does."""
+"""An exception becomes type, message and traceback: as Python formats it, bounded, even if its methods raise."""
 
 import time
 import traceback

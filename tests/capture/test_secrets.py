@@ -1,4 +1,4 @@
-"""Secrets and look-alikes that were written before the first patterns, or with them; and where masking must reach."""
+"""Secrets and look-alikes from the development of the patterns, and all places that must be masked."""
 
 import hashlib
 import json
@@ -32,7 +32,7 @@ def test_the_corpus_is_wide_enough():
 
 
 @pytest.mark.parametrize("secret", SECRETS, ids=lambda secret: secret.what)
-def test_a_secret_is_gone_wherever_it_stands(secret):
+def test_a_secret_is_masked_in_any_place(secret):
     kept, hits = masked(secret.data)
     assert hits
     assert secret.leak not in json.dumps(kept)
@@ -40,14 +40,14 @@ def test_a_secret_is_gone_wherever_it_stands(secret):
 
 
 @pytest.mark.parametrize("secret", [secret for secret in SECRETS if isinstance(secret.data, str)], ids=lambda s: s.what)
-def test_what_stands_before_a_secret_stays(secret):
+def test_text_before_a_secret_is_kept(secret):
     kept, _ = masked(f"before {secret.data} after")
     assert secret.leak not in kept
     assert kept.startswith("before ")
 
 
 @pytest.mark.parametrize("data", ORDINARY, ids=str)
-def test_what_only_looks_like_a_secret_stays(data):
+def test_a_lookalike_is_kept(data):
     assert masked(data) == (data, 0)
 
 

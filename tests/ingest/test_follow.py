@@ -1,4 +1,4 @@
-"""Following a file: each line once, whatever happens to the file, the follower or the machine."""
+"""Following a file: each line is recorded once, through rotation, truncation, kills and restarts."""
 
 import gzip
 import hashlib
@@ -78,10 +78,10 @@ def file(tmp_path):
 
 
 @contextmanager
-def following(path, *files, said=None):
+def following(path, *files, messages=None):
     """A follower in a thread of its own, until the block ends."""
     stopping, total, failed = [], [], []
-    said = [] if said is None else said
+    messages = [] if messages is None else messages
 
     def stop(_seconds):
         time.sleep(0.002)
@@ -90,7 +90,7 @@ def following(path, *files, said=None):
     def run():
         try:
             with Store.open(path, synchronous="NORMAL") as store:
-                total.append(follow(store.session, [str(file) for file in files], stop=stop, warn=said.append))
+                total.append(follow(store.session, [str(file) for file in files], stop=stop, warn=messages.append))
         except Exception as error:
             failed.append(error)
 
@@ -135,12 +135,12 @@ def query_events(path):
 
 
 def test_one_that_is_not_there_yet_is_waited_for(path, file):
-    said = []
-    with following(path, file, said=said):
-        until(lambda: said)
+    messages = []
+    with following(path, file, messages=messages):
+        until(lambda: messages)
         append(file, line(0))
         until(lambda: numbers(path) == [0])
-    assert "waiting for it" in said[0]
+    assert "waiting for it" in messages[0]
 
 
 def test_rotation_late_writers_and_a_last_line_without_end(path, file, monkeypatch):
@@ -150,7 +150,7 @@ def test_rotation_late_writers_and_a_last_line_without_end(path, file, monkeypat
         until(lambda: numbers(path) == [0])
         rotate(file)
         old = file.with_name("app.jsonl.1")
-        append(old, line(1))  # whoever writes has not noticed yet, and there is no new file yet
+        append(old, line(1))  # the writer still has the old file open, and there is no new one yet
         until(lambda: numbers(path) == [0, 1])
         append(file, line(2))
         until(lambda: numbers(path) == [0, 1, 2])
@@ -168,23 +168,23 @@ def test_what_was_rotated_away_while_nobody_followed_is_found(path, file, how):
     append(file, line(1))
     how(file)
     append(file, line(2, longer="x" * 500))
-    said = []
-    with following(path, file, said=said):
+    messages = []
+    with following(path, file, messages=messages):
         until(lambda: sorted(numbers(path)) == [0, 1, 2])
     with following(path, file):
         append(file, line(3))
         until(lambda: sorted(numbers(path)) == [0, 1, 2, 3])
-    assert [("truncated" in text) for text in said] == [True] * (how is copy_and_truncate)
+    assert [("truncated" in text) for text in messages] == [True] * (how is copy_and_truncate)
 
 
 def test_a_truncation_is_noticed_although_the_file_is_longer_than_before(path, file):
     append(file, line(0))
-    said = []
-    with following(path, file, said=said):
+    messages = []
+    with following(path, file, messages=messages):
         until(lambda: numbers(path) == [0])
         file.write_text(line(1, new="y" * 100) + line(2))
         until(lambda: numbers(path) == [0, 1, 2])
-    assert "truncated or replaced after byte" in said[0]
+    assert "truncated or replaced after byte" in messages[0]
 
 
 def test_an_older_file_that_begins_alike_is_no_copy(path, file):
@@ -207,10 +207,10 @@ def test_a_copy_made_after_a_rotation_is_not_said_to_be_unseen(path, file):
     append(file, line(2))
     copy_and_truncate(file)
     append(file, line(3))
-    said = []
-    with following(path, file, said=said):
+    messages = []
+    with following(path, file, messages=messages):
         until(lambda: sorted(numbers(path)) == [0, 1, 2, 3])
-    assert ["truncated" in text for text in said] == [True]
+    assert ["truncated" in text for text in messages] == [True]
 
 
 def utf_16(*numbers):
@@ -260,16 +260,16 @@ def test_what_is_gone_or_was_never_seen_is_said(path, file):
     append(file, line(1))
     rotate(file)
     append(file, line(2))
-    said = []
-    with following(path, file, said=said):
+    messages = []
+    with following(path, file, messages=messages):
         until(lambda: numbers(path) == [0, 2])
-    assert said == ["app.jsonl.1 was rotated while it was not followed; 'failaware ingest app.jsonl.1' records it"]
+    assert messages == ["app.jsonl.1 was rotated while it was not followed; 'failaware ingest app.jsonl.1' records it"]
     for old in file.parent.glob("app.jsonl*"):
         old.unlink()
     append(file, line(3))
-    with following(path, file, said=said):
+    with following(path, file, messages=messages):
         until(lambda: numbers(path) == [0, 2, 3])
-    assert any("gone" in text or "truncated" in text for text in said[1:])
+    assert any("cannot be found" in text or "truncated" in text for text in messages[1:])
 
 
 def test_two_followers_of_one_file_do_not_double_it(path, file):
@@ -331,7 +331,7 @@ def numbers_or_none(path):
     try:
         return numbers(path)
     except (sqlite3.OperationalError, psycopg.errors.UndefinedTable):
-        return None  # nobody has made it yet
+        return None  # it was not created yet
 
 
 @pytest.mark.parametrize(("words", "says"), [(["-"], "leave out --follow"), (["."], "cannot be followed")])
@@ -360,7 +360,7 @@ def test_killed_again_and_again_it_loses_and_doubles_nothing(path, file):
             append(file, text[:cut])
             time.sleep(rng.uniform(0, 0.03))
             append(file, text[cut:])
-        if rng.random() < 0.5:  # so that the rotation comes while nobody follows, or while the file is being read
+        if rng.random() < 0.5:  # rotate while the file is not followed, or while it is read
             process.kill()
         rng.choice([rotate, copy_and_truncate, lambda file: None])(file)
         append(file, line(next(written), first=rng.random()))

@@ -59,8 +59,8 @@ def test_a_killed_ingest_that_is_run_again_loses_and_doubles_nothing(path, tmp_p
         amid += 0 < recorded(path) < LINES
     assert amid
     process = ingest(path, file)
-    said, _ = process.communicate(timeout=120)
-    assert process.returncode == 0, said
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, output
     with Store.open(path) as store:
         assert verify(path).findings == ()
         assert query(store, "SELECT count(*), count(DISTINCT event_payload) FROM event_log") == [(LINES, LINES)]

@@ -149,8 +149,8 @@ def test_what_is_given_is_kept_and_only_what_is_missing_filled_in(store, inspect
     text = CASES["KeyError"][0]
     for given in ({"type": "Mine"}, {"message": "mine"}, {"type": "Mine", "message": "mine"}):
         ingest_lines(store.session, [record(text, **given).encode()], origin="file")
-    told = [(a.error_type, a.error_message) for n in (1, 2, 3) for a in inspector.event(n).attempts]
-    assert told == [("Mine", "'k'"), ("KeyError", "mine"), ("Mine", "mine")]
+    recorded = [(a.error_type, a.error_message) for n in (1, 2, 3) for a in inspector.event(n).attempts]
+    assert recorded == [("Mine", "'k'"), ("KeyError", "mine"), ("Mine", "mine")]
 
 
 def test_different_errors_of_one_place_are_different_clusters(store):

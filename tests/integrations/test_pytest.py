@@ -96,11 +96,11 @@ def recorded(path):
 @pytest.mark.tour
 @pytest.mark.parametrize("spread", [(), ("-n2",)], ids=["alone", "xdist"])
 def test_each_test_is_an_event_with_its_error_where_people_look(path, spread, run):
-    said = run(f"--failaware={path}", *spread, test_shop=SUITE)
+    output = run(f"--failaware={path}", *spread, test_shop=SUITE)
     found = recorded(path)
     assert {name: event.sync_status for name, event in found.items()} == OUTCOMES
-    assert "failaware: 7 tests in " in said
-    assert ", 6 failed" in said
+    assert "failaware: 7 tests in " in output
+    assert ", 6 failed" in output
     pays = found["test_pays[17]"]
     (attempt,) = pays.attempts
     assert pays.event_type == "test_shop.py::test_pays[17]"
@@ -190,9 +190,9 @@ def test_without_the_option_nothing_is_recorded_and_a_bad_path_is_one_sentence(p
     run(status=0, test_ok="def test(): pass\n")
     assert not (tmp_path / "store.db").exists()
     (tmp_path / "text").write_text("no store")
-    said = run("--failaware=text", status=4)
-    assert "--failaware: " in said
-    assert "Traceback" not in said
+    output = run("--failaware=text", status=4)
+    assert "--failaware: " in output
+    assert "Traceback" not in output
 
 
 HOSTILE = """
@@ -254,10 +254,10 @@ def test_tests_that_change_the_process_are_recorded_once(path, run):
 def test_a_store_that_others_may_read_is_a_line_at_the_end(path, run, warnings):
     run(f"--failaware={path}", status=0, test_ok="def test(): pass\n")
     path.chmod(0o640)
-    said = run(f"--failaware={path}", *warnings, status=0, test_ok="def test(): pass\n")
-    assert "failaware: " in said
-    assert "INTERNALERROR" not in said
-    assert "chmod" in said
+    output = run(f"--failaware={path}", *warnings, status=0, test_ok="def test(): pass\n")
+    assert "failaware: " in output
+    assert "INTERNALERROR" not in output
+    assert "chmod" in output
 
 
 FAILING = """
@@ -290,7 +290,7 @@ SEVERAL = "import pytest\n@pytest.mark.parametrize('n', range(5))\ndef test(n): 
 )
 @pytest.mark.sqlite
 def test_what_cannot_be_written_is_tried_again_and_reported_and_the_run_goes_on(path, run, failures, more, tests, end):
-    said = run(f"--failaware={path}", "-Werror", conftest=FAILING.format(failures), test_several=SEVERAL + more)
-    assert f"{5 + bool(more) - 1} passed" in said
-    assert end in said
+    output = run(f"--failaware={path}", "-Werror", conftest=FAILING.format(failures), test_several=SEVERAL + more)
+    assert f"{5 + bool(more) - 1} passed" in output
+    assert end in output
     assert len(recorded(path)) == tests

@@ -224,11 +224,11 @@ def test_taking_never_raises_or_waits_and_flush_keeps_the_sdks_times(store, tran
     for number in range(500):
         transport.capture_envelope(envelope(number))
     assert time.monotonic() - began < 5
-    told = []
+    calls = []
     began = time.monotonic()
-    transport.flush(0.3, lambda *words: told.append(words))
+    transport.flush(0.3, lambda *arguments: calls.append(arguments))
     assert 0.3 <= time.monotonic() - began < 3
-    assert told == [(500 - transport.dropped, 0.3)]
+    assert calls == [(500 - transport.dropped, 0.3)]
     monkeypatch.undo()
     transport.flush(10)
     ((kept,),) = query(store, "SELECT count(*) FROM event_log")

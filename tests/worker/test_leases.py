@@ -1,4 +1,4 @@
-"""Leases: renewed while handlers run; a worker that dies with events in hand, and those that may have killed it."""
+"""Leases: renewal, workers that die, and events that may have killed one."""
 
 import sys
 import threading
@@ -107,11 +107,11 @@ def test_nothing_else_runs_beside_an_event_that_may_have_killed_a_worker(store, 
     store.record_many(("a", n) for n in range(6))
     Worker(store, handlers_of(handle), concurrency=4).run(until_idle=True, patience=0)
     assert query(store, "SELECT DISTINCT sync_status FROM event_state") == [("SYNCED",)]
-    assert all(beside in ({1}, {2}) for beside in together if beside & {1, 2})
+    assert all(running_at_once in ({1}, {2}) for running_at_once in together if running_at_once & {1, 2})
 
 
 def test_an_event_that_may_have_killed_a_worker_has_its_turn_however_many_others_come(path):
-    """With two hands and no end of other work: the worker holds back until it can try that one by itself."""
+    """With concurrency 2 and endless other work, the worker claims nothing else until it has run that one alone."""
     with Store.open(path, synchronous="NORMAL") as store:
         store.record("poison_candidate", 0)
         lease = "INSERT INTO lease (event_id, leased_until, leased_by) VALUES (1, 1, 'gone:1')"
@@ -124,7 +124,7 @@ def test_an_event_that_may_have_killed_a_worker_has_its_turn_however_many_others
             store.record("flood", event.payload)
             time.sleep(event.payload)
 
-        for number in range(1, 13):  # out of step, so that something is always in hand
+        for number in range(1, 13):  # of different lengths: something always runs
             store.record("flood", 0.03 * number)
         worker = Worker(store, handlers, concurrency=2)
         thread = threading.Thread(target=worker.run)

@@ -48,7 +48,7 @@ def test_a_delay_lies_between_the_bare_one_and_its_jitter(policy, event_id, n):
 
 
 @given(POLICIES, st.integers(1, 2**62), st.integers(1, 2000), st.integers(0, 2**53))
-def test_a_decision_waits_or_gives_up_and_says_why(policy, event_id, tries, now):
+def test_a_decision_retries_or_gives_up_with_a_reason(policy, event_id, tries, now):
     outcome = decide(policy, event_id=event_id, tries=tries, failed_at=now)
     assert (outcome.retry_at is None) == (tries >= policy.max_attempts)
     assert outcome.retry_at is None or outcome.retry_at >= now
@@ -83,7 +83,7 @@ def test_delays_at_the_cap_are_spread():
         (Retry(), 5, RetryAfter(90), None, "5 of 5 attempts used"),
     ],
 )
-def test_the_reckoning(policy, tries, error, seconds, because):
+def test_a_retry_decision(policy, tries, error, seconds, because):
     outcome = decide(policy, event_id=1, tries=tries, failed_at=1_000, error=error)
     assert outcome.retry_at == (None if seconds is None else 1_000 + seconds * 1_000_000)
     assert outcome.retry_reason == because

@@ -1,4 +1,4 @@
-"""SIGTERM ends a worker soon, whatever it is doing."""
+"""SIGTERM ends a worker within its grace, even in a transaction or while the store is locked."""
 
 import signal
 import subprocess
