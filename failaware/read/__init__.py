@@ -1,4 +1,4 @@
-"""Everything one can ask of a store.
+"""Queries over a store: reports, filters, time travel.
 
 May touch: SQL through a Reader, which cannot write. "Now" is passed in.
 """

@@ -1,4 +1,4 @@
-"""The inspector of a point in time, which can be moved."""
+"""AsOfInspector: an inspector of the store as of a moment, which can be changed."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,16 +9,16 @@ from failaware.derive.fold import Progress
 from failaware.engine import PrivateCopy
 from failaware.model.differences import Diff
 from failaware.read import diff
-from failaware.read.checked import sound
+from failaware.read.checked import validated
 from failaware.read.connections import ConnectionRegistry
 from failaware.read.inspector import Inspector
 
 
 class AsOfInspector(Inspector):
-    """Answers as of one moment, its clock included: `since:2h` is two hours before that.
+    """Answers as of one moment, which is also its clock: `since:2h` is two hours before it.
 
-    Made by `Inspector.as_of`. Moving forward costs as much as what happened in between; going back derives all facts up
-    to that moment again. The facts of a store on PostgreSQL are fetched once; each move fetches what is newer.
+    Created by `Inspector.as_of`. Moving forward folds only the facts in between; moving back folds all facts up to that
+    moment again. The facts of a PostgreSQL store are fetched once; each move fetches only newer ones.
     """
 
     def __init__(self, db: PrivateCopy, connections: ConnectionRegistry) -> None:
@@ -30,7 +30,7 @@ class AsOfInspector(Inspector):
 
     @classmethod
     def opened(cls, connections: ConnectionRegistry, at: int, progress: Progress) -> Self:
-        """The store of these `connections` as of a moment (`at`, µs); `progress` is as of `move`."""
+        """Open the store of these `connections` as of a moment (`at`, µs); `progress` is as in `move`."""
         db = connections.private_copy()
         try:
             inspector = cls(db, connections)
@@ -40,43 +40,45 @@ class AsOfInspector(Inspector):
             raise
         return inspector
 
-    @sound
+    @validated
     def move(self, at: int, progress: Progress = lambda _done, _total: None) -> None:
-        """Go to another moment (`at`, µs).
+        """Move to another moment (`at`, µs).
 
-        `progress` is called with the number of facts done, and of all: as they are fetched, and as they are folded.
+        `progress` is called with the number of facts done and in total, during the fetch and during the fold.
 
         Raises:
-            StoreError: the store cannot be read. After any error this inspector is closed; make another one.
+            StoreError: the store cannot be read. After any error this inspector is closed; open another one.
         """
-        with self._whole():
+        with self._closed_on_error():
             self._point.move(at, progress)
         self.at = at
 
-    @sound
+    @validated
     def neighbour(self, way: int) -> int | None:
-        """When the next fact became known (`way` 1), or the newest before this moment (-1), in µs; None if none did."""
-        with self._whole():
+        """The time (µs) of the next fact (`way` 1) or of the last one before this moment (-1), or None."""
+        with self._closed_on_error():
             return self._point.neighbour(way)
 
-    @sound
+    @validated
     def diff(self, until: int, *, limit: int = 1_000, progress: Progress = lambda _done, _total: None) -> Diff:
-        """What is new, back, worse, better or gone between this moment and a later one (`until`, µs), to which it goes.
+        """Move to a later moment (`until`, µs) and return what is new, back, worse, better or gone since this one.
 
-        Of each kind of change the `limit` worst are listed. `progress` is as of `move`.
+        The `limit` worst of each kind of change are listed. `progress` is as in `move`.
         """
         since = self.at
         health, severity = self.health(), self.severity()
         diff.remember(self._tables)
         self.move(until, progress)
-        found = {kind: diff.changes(self._tables, kind, limit=limit) for kind in ("cluster", "event")}
-        counts = {kind: count for kind, (count, _) in found.items()}
-        now = self.health(), self.severity()
-        return Diff(since, until, health, now[0], severity, now[1], counts, found["cluster"][1], found["event"][1])
+        changed = {kind: diff.changes(self._tables, kind, limit=limit) for kind in ("cluster", "event")}
+        counts = {kind: count for kind, (count, _) in changed.items()}
+        after = self.health(), self.severity()
+        return Diff(
+            since, until, health, after[0], severity, after[1], counts, changed["cluster"][1], changed["event"][1]
+        )
 
     @contextmanager
-    def _whole(self) -> Iterator[None]:
-        """What is interrupted within it is derived by half, and from that no answer must come."""
+    def _closed_on_error(self) -> Iterator[None]:
+        """Close the inspector if the block is interrupted: its tables are then incomplete."""
         try:
             yield
         except BaseException:

@@ -1,7 +1,7 @@
-"""Answers that can be relied on: what a damaged store makes of a question is an error that says so, and no answer.
+"""Validation of answers: a query over a damaged store raises StoreCorrupt instead of returning wrong values.
 
-SQLite does not check, when it reads, that a value has the type that its column is declared to have. So each answer is
-held against the types of the model; and an error that nobody foresaw, over a store that is damaged, is told as damage.
+SQLite does not check on reading that a value has its column's declared type. So each answer is checked against the
+types of the model, and an unexpected error over a damaged store is raised as StoreCorrupt.
 """
 
 from collections.abc import Callable
@@ -16,48 +16,48 @@ from failaware.errors import FailawareError, StatementError, StoreCorrupt, Store
 _SCALARS = {int, str, float, bool, bytes, NoneType}
 
 
-class Asked(Protocol):
-    """Whoever answers from a store."""
+class HasReader(Protocol):
+    """An object that answers from a store."""
 
     @property
     def db(self) -> Reader:
         """The store."""
 
 
-S = TypeVar("S", bound=Asked)
+S = TypeVar("S", bound=HasReader)
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def sound(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
-    """Decorates a method whose answer is made of values of the model.
+def validated(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
+    """Decorate a method that returns values of the model.
 
     Raises:
         StoreCorrupt: the store is damaged.
     """
 
     @wraps(method)
-    def ask(self: S, /, *args: P.args, **named: P.kwargs) -> R:
+    def checked(self: S, /, *args: P.args, **named: P.kwargs) -> R:
         try:
             answer = method(self, *args, **named)
             _check(answer)
         except Exception as error:
             if isinstance(error, FailawareError) and not isinstance(error, StatementError):
                 raise
-            check_readable(self.db.query(MARK), "the store")  # derived since it was opened, by another version
-            if what := damage(self.db):
+            check_readable(self.db.query(MARK), "the store")  # another version may have derived it since it was opened
+            if problem := damage(self.db):
                 raise StoreCorrupt(
-                    f"the store is damaged ({what}); 'failaware verify' lists what is, "
+                    f"the store is damaged ({problem}); 'failaware verify' lists the damage, "
                     "and 'failaware export' saves what can be read"
                 ) from error
             raise
         return answer
 
-    return ask
+    return checked
 
 
 def damage(db: Reader) -> str | None:
-    """The first that is wrong with the store's schema, pages, or types of values; None if nothing is."""
+    """The first defect in the store's schema, pages or value types; None if there is none."""
     try:
         return next((problem for _, problem in db.defects()), None)
     except StoreCorrupt as error:
@@ -67,9 +67,9 @@ def damage(db: Reader) -> str | None:
 
 
 def _check(answer: Any) -> None:
-    """Raise TypeError where a value of the model is not of the type it is declared to have."""
+    """Raise TypeError if a field of a model value does not have its declared type."""
     if isinstance(answer, tuple) and hasattr(answer, "_fields"):
-        for position in _further(type(answer), tuple(map(type, answer))):
+        for position in _nested_fields(type(answer), tuple(map(type, answer))):
             _check(answer[position])
     elif isinstance(answer, list | tuple):
         for item in answer:
@@ -77,17 +77,17 @@ def _check(answer: Any) -> None:
 
 
 @lru_cache(maxsize=1_024)
-def _further(model: type, types: tuple[type, ...]) -> tuple[int, ...]:
-    """Which fields of a value that holds these types hold further values; the others have a type that they may have.
+def _nested_fields(model: type, types: tuple[type, ...]) -> tuple[int, ...]:
+    """The positions of fields that hold nested values; the types of all other fields are checked here.
 
     Raises:
-        TypeError: one has not.
+        TypeError: a field has a type that its declaration does not allow.
     """
-    hints, further = get_type_hints(model), []
-    for position, (name, found) in enumerate(zip(model._fields, types, strict=True)):  # type: ignore[attr-defined]
+    hints, nested = get_type_hints(model), []
+    for position, (name, value_type) in enumerate(zip(model._fields, types, strict=True)):  # type: ignore[attr-defined]
         allowed = get_args(hints[name]) if isinstance(hints[name], UnionType) else (hints[name],)
         if not set(allowed) <= _SCALARS:
-            further.append(position)
-        elif found not in allowed:
-            raise TypeError(f"{name} of {model.__name__} is of type {found.__name__}")
-    return tuple(further)
+            nested.append(position)
+        elif value_type not in allowed:
+            raise TypeError(f"{name} of {model.__name__} is of type {value_type.__name__}")
+    return tuple(nested)

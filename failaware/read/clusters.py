@@ -20,15 +20,15 @@ _COLUMNS = """
 
 
 def worst(db: Reader, where: str, *, now: int, limit: int) -> list[Cluster]:
-    """The clusters that a filter lets through, worst first, then the unresolved ones, then by newest failure."""
+    """The clusters that match a filter, worst first, then the unresolved ones, then by newest failure."""
     sql, parameters = matching(db, where, now=now)
     sql += f" ORDER BY {RANK} DESC, unresolved > 0 DESC, last_failed_at DESC, cluster_id LIMIT :limit"
     return [Cluster(*row) for row in db.query(sql, {**parameters, "limit": limit})]
 
 
 def matching(db: Reader, where: str, *, now: int) -> tuple[str, dict[str, Any]]:
-    """The SELECT of the clusters that a filter lets through, with the columns of a Cluster, and its parameters."""
-    condition = parse(where, CLUSTER_FIELDS, now=now, cluster=lambda digits: meant(db, digits))
+    """SQL that selects the clusters that match a filter, with the columns of a Cluster, and its parameters."""
+    condition = parse(where, CLUSTER_FIELDS, now=now, cluster=lambda digits: id_in_filter(db, digits))
     evidence = CLUSTER_EVIDENCE.format(of="cluster_id > 0")
     return (
         f"SELECT * FROM ({_COLUMNS.format(evidence=evidence)}) AS cluster WHERE {condition.sql}",
@@ -46,46 +46,46 @@ def one(db: Reader, cluster_id: int) -> Cluster:
 
 
 def resolve(db: Reader, text: str) -> int:
-    """The id that a person means by its first digits, as one names a commit.
+    """The id of the cluster whose id begins with these digits, like an abbreviated commit hash.
 
     Raises:
-        NotFound: none, or more than one cluster begins so.
+        NotFound: no id begins with them, or more than one does.
     """
     if text.isascii() and text.isdigit():
-        found = _beginning(db, text)
-        if len(found) == 1:
-            return found[0]
-        if found:
+        matches = _ids_beginning_with(db, text)
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
             raise NotFound(f"more than one cluster begins with {text}; write more of its digits")
     raise NotFound(f"there is no cluster '{text[:40]}'; 'failaware clusters' lists them")
 
 
-def meant(db: Reader, digits: str) -> int:
-    """The cluster that a filter means: with this number, or else the one whose number begins so.
+def id_in_filter(db: Reader, digits: str) -> int:
+    """The id that a filter refers to: exactly this one if it exists, otherwise the one that begins with these digits.
 
     Raises:
-        FilterError: more than one begins so.
+        FilterError: more than one id begins with them.
     """
     number = int(digits)
     if number > NEVER or db.query("SELECT 1 FROM failure_cluster WHERE cluster_id = ?", (number,)):
         return number
-    found = _beginning(db, digits)
-    if len(found) > 1:
+    matches = _ids_beginning_with(db, digits)
+    if len(matches) > 1:
         raise FilterError(f"more than one cluster begins with {digits}; write more of its digits")
-    return found[0] if found else number
+    return matches[0] if matches else number
 
 
-def _beginning(db: Reader, digits: str) -> list[int]:
-    """The clusters whose number begins so; of many, two."""
+def _ids_beginning_with(db: Reader, digits: str) -> list[int]:
+    """The ids that begin with these digits, at most two."""
     sql = "SELECT cluster_id FROM failure_cluster WHERE CAST(cluster_id AS TEXT) LIKE ? LIMIT 2"
     return [cluster_id for (cluster_id,) in db.query(sql, (f"{digits}%",))]
 
 
 def hours(db: Reader, *, since: int, cluster_id: int | None) -> list[HourCount]:
     """Failures by hour and cluster, oldest first."""
-    which = "AND cluster_id = :cluster" if cluster_id is not None else ""
+    condition = "AND cluster_id = :cluster" if cluster_id is not None else ""
     rows = db.query(
-        f"SELECT cluster_id, hour, failures, events FROM cluster_hour WHERE hour >= :since {which} "
+        f"SELECT cluster_id, hour, failures, events FROM cluster_hour WHERE hour >= :since {condition} "
         "ORDER BY hour, cluster_id",
         {"since": since // HOUR, "cluster": cluster_id},
     )

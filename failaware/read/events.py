@@ -1,12 +1,12 @@
-"""Events: a filtered page of them, one with all that is known of it, and attempts."""
+"""Events: a filtered page, one event in detail, and attempts."""
 
 from typing import Any
 
 from failaware.engine import Reader, Row
 from failaware.errors import NotFound
 from failaware.model import ERROR_HERE, Attempt, Decision, EventDetail, EventSummary
-from failaware.read.clusters import meant
-from failaware.read.filter import EVENT_FIELDS, EVENT_LEADS, Condition, Order, parse
+from failaware.read.clusters import id_in_filter
+from failaware.read.filter import EVENT_FIELDS, EVENT_WALKS, Condition, Order, parse
 
 _JOINS = """
     LEFT JOIN event_log e ON e.event_id = s.event_id
@@ -43,63 +43,63 @@ _ATTEMPT = f"""
 def page(
     db: Reader, where: str, *, now: int, limit: int, before: int | None, order: Order = "newest", skip: int = 0
 ) -> list[EventSummary]:
-    """The events that a filter lets through; `before` is the last event_id of the page before."""
+    """The events that match a filter; `before` is the last event_id of the previous page."""
     condition, direction = _condition(db, where, now), _ORDERS[order]
     beyond = "true" if before is None else f"{{event_id}} {'<' if order == 'newest' else '>'} :before"
-    walked = [
+    selects = [
         f"SELECT {walk.event_id} AS event_id FROM {walk.source} {_JOINS} "
-        f"WHERE {walk.which} AND {condition.sql} AND {beyond.format(event_id=walk.event_id)} "
+        f"WHERE {walk.condition} AND {condition.sql} AND {beyond.format(event_id=walk.event_id)} "
         f"ORDER BY {walk.event_id} {direction}"
         for walk in condition.walks
     ]
-    found = walked[0]
-    if len(walked) > 1:  # no more of each than the page could need: PostgreSQL would sort all of them
-        each = (f"SELECT * FROM ({sql} LIMIT :room) AS walk{number}" for number, sql in enumerate(walked))
-        found = f"{' UNION ALL '.join(each)} ORDER BY event_id {direction}"
+    page_sql = selects[0]
+    if len(selects) > 1:  # limit each SELECT, or PostgreSQL sorts all rows
+        each = (f"SELECT * FROM ({sql} LIMIT :page_end) AS walk{number}" for number, sql in enumerate(selects))
+        page_sql = f"{' UNION ALL '.join(each)} ORDER BY event_id {direction}"
     rows = db.query(
-        f"{_SUMMARY} FROM ({found} LIMIT :limit OFFSET :skip) AS page CROSS JOIN event_state s {_JOINS} "
+        f"{_SUMMARY} FROM ({page_sql} LIMIT :limit OFFSET :skip) AS page CROSS JOIN event_state s {_JOINS} "
         f"WHERE s.event_id = page.event_id ORDER BY page.event_id {direction}",
-        {**condition.parameters, "limit": limit, "before": before, "skip": skip, "room": limit + skip},
+        {**condition.parameters, "limit": limit, "before": before, "skip": skip, "page_end": limit + skip},
     )
     return [EventSummary(*_with_bool(row, 3)) for row in rows]
 
 
 def count(db: Reader, where: str, *, now: int, at_most: int) -> int:
-    """How many events a filter lets through, counted up to `at_most`."""
+    """The number of events that match a filter, counted up to `at_most`."""
     condition = _condition(db, where, now)
-    found = " UNION ALL ".join(
-        f"SELECT 1 FROM {walk.source} {_JOINS} WHERE {walk.which} AND {condition.sql}" for walk in condition.walks
+    matches = " UNION ALL ".join(
+        f"SELECT 1 FROM {walk.source} {_JOINS} WHERE {walk.condition} AND {condition.sql}" for walk in condition.walks
     )
     rows = db.query(
-        f"SELECT count(*) FROM ({found} LIMIT :at_most) AS found", {**condition.parameters, "at_most": at_most}
+        f"SELECT count(*) FROM ({matches} LIMIT :at_most) AS matches", {**condition.parameters, "at_most": at_most}
     )
     return int(rows[0][0])
 
 
 def _condition(db: Reader, where: str, now: int) -> Condition:
-    return parse(where, EVENT_FIELDS, now=now, cluster=lambda digits: meant(db, digits), leads=EVENT_LEADS)
+    return parse(where, EVENT_FIELDS, now=now, cluster=lambda digits: id_in_filter(db, digits), walks=EVENT_WALKS)
 
 
 def one(db: Reader, event_id: int) -> EventDetail:
-    """One event with everything ever known about it, or NotFound."""
+    """One event with all its attempts and decisions, or NotFound."""
     with db.snapshot():
         rows = db.query(_DETAIL, (event_id,))
         if not rows:
             raise NotFound(f"there is no event {event_id}; 'failaware events' lists them")
         (row,) = rows
-        # A query of its own: joined to the rest, SQLite would first compute this view for all events.
+        # A separate query: in a join, SQLite would compute this view for all events.
         reasons = db.query(
             "SELECT reason FROM failure_severity WHERE entity_type = 'event' AND entity_id = ?", (event_id,)
         )
         reason = reasons[0][0] if reasons else None
-        decided = db.query(
+        decision_rows = db.query(
             "SELECT decision_id, event_id, decision, decided_by, reason, decided_at FROM decision_log "
             "WHERE event_id = ? ORDER BY decision_id",
             (event_id,),
         )
-        tried = attempts(db, event_id)
-    decisions = tuple(Decision(*decision) for decision in decided)
-    return EventDetail(*_with_bool((*row, reason, tuple(tried), decisions), 8))
+        event_attempts = attempts(db, event_id)
+    decisions = tuple(Decision(*decision) for decision in decision_rows)
+    return EventDetail(*_with_bool((*row, reason, tuple(event_attempts), decisions), 8))
 
 
 def _with_bool(row: Row, position: int) -> list[Any]:

@@ -1,4 +1,4 @@
-"""The facts behind the numbers that the rules look at: ids that one can open."""
+"""The ids of the facts behind the numbers that rules use."""
 
 from failaware.derive.scope import NONE_FAILS_AGAIN
 from failaware.derive.severity import CLUSTER_EVIDENCE
@@ -6,7 +6,7 @@ from failaware.engine import Reader
 from failaware.model import Behind
 
 _LISTED = 10
-_STANDING = """
+_UNRESOLVED = """
   SELECT s.event_id AS id, s.last_failed_at AS place
     FROM event_cluster m JOIN event_state s ON s.event_id = m.event_id
    WHERE m.cluster_id = :id AND s.cluster_id = :id AND s.severity IS NOT NULL
@@ -21,7 +21,7 @@ _EPISODES = """
      AND NOT EXISTS (SELECT 1 FROM cluster_hour before
                       WHERE before.cluster_id = h.cluster_id AND before.hour = h.hour - 1 AND before.events > 0)
 """
-_COMEBACKS = f"""
+_RELAPSES = f"""
   SELECT event_id AS id, first_failed_at AS place
     FROM (SELECT cluster_id, event_id, first_failed_at,
                  max(recovered_at) OVER (ORDER BY first_failed_at, event_id
@@ -39,16 +39,16 @@ _FACTS = {
     },
     "cluster": {
         "events": ("event", _ENTRIES),
-        "unresolved": ("event", _STANDING),
-        "dead": ("event", _STANDING + " AND s.sync_status = 'DEAD'"),
-        "retrying": ("event", _STANDING + " AND s.sync_status = 'FAILED'"),
+        "unresolved": ("event", _UNRESOLVED),
+        "dead": ("event", _UNRESOLVED + " AND s.sync_status = 'DEAD'"),
+        "retrying": ("event", _UNRESOLVED + " AND s.sync_status = 'FAILED'"),
         "recovered": ("event", _ENTRIES + " AND recovered = 1"),
         "episodes": ("event", _EPISODES),
-        "relapses": ("event", _COMEBACKS),
+        "relapses": ("event", _RELAPSES),
         "failures": ("attempt", "SELECT attempt_id AS id, attempt_id AS place FROM failure WHERE cluster_id = :id"),
     },
 }
-"""For each number what its facts are, and SQL for their ids with an order; of an episode, the event that began it."""
+"""For each number, the kind of its facts and SQL for their ids in order. An episode is its first event."""
 
 _NUMBERS = {
     "event": """
@@ -61,14 +61,14 @@ _NUMBERS = {
 }
 
 
-def behind(db: Reader, entity_type: str, entity_id: int) -> tuple[Behind, ...]:
-    """The newest facts behind each number of an event or a cluster that is not 0."""
+def facts_behind(db: Reader, entity_type: str, entity_id: int) -> tuple[Behind, ...]:
+    """The newest facts behind each nonzero number of an event or a cluster."""
     of = {"id": entity_id}
     facts = _FACTS[entity_type]
     numbers = dict(zip(facts, db.query(_NUMBERS[entity_type], of)[0], strict=True))
-    found = []
+    evidence = []
     for number, (kind, sql) in facts.items():
         if numbers[number]:
             rows = db.query(f"SELECT id FROM ({sql}) AS fact ORDER BY place DESC, id DESC LIMIT {_LISTED}", of)
-            found.append(Behind(number, numbers[number], kind, tuple(row[0] for row in rows)))
-    return tuple(found)
+            evidence.append(Behind(number, numbers[number], kind, tuple(row[0] for row in rows)))
+    return tuple(evidence)

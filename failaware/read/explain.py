@@ -1,4 +1,4 @@
-"""Explain: each rule held against one entity, with the numbers it looked at. The conditions are those of the fold."""
+"""Explain: each rule evaluated for one entity, with the numbers it used. The conditions are those of the fold."""
 
 import re
 from typing import Any
@@ -63,10 +63,10 @@ def _grouped(db: Reader, entity_type: str, entity_id: int) -> GroupedBy | None:
     if cluster_id == beyond.cluster_id:
         return GroupedBy(beyond.by, message or "", beyond.template, ())
     if erased:
-        found = erased_group(cluster_id, event_type, error_type, rules)
-        return GroupedBy(found.by, found.text, found.template, ())
-    found = group(Subject(event_type, error_type, message, cause, given, lambda: traceback), rules)
-    return GroupedBy(found.by, found.text, found.template, masked_parts(found.text, found.template))
+        erased_by = erased_group(cluster_id, event_type, error_type, rules)
+        return GroupedBy(erased_by.by, erased_by.text, erased_by.template, ())
+    grouped = group(Subject(event_type, error_type, message, cause, given, lambda: traceback), rules)
+    return GroupedBy(grouped.by, grouped.text, grouped.template, masked_parts(grouped.text, grouped.template))
 
 
 def _check(db: Reader, entity_type: str, entity_id: int, policy: dict[str, int]) -> list[RuleCheck]:

@@ -1,8 +1,8 @@
 """The filter language: `status:DEAD type:payment.* -error:timeout since:2h` becomes a condition and its parameters.
 
-A filter is words. `field:value` asks for a field, `field:a,b` for either value, `-` or `!` before a word for the
-opposite; values with blanks stand in double quotes; a word without a field is looked for in the error. All words must
-hold. Fields come from a closed table, and values only ever travel as parameters.
+A filter is a list of words. `field:value` matches a field, `field:a,b` either value, and `-` or `!` before a word
+negates it. Values with spaces are written in double quotes. A word without a field is searched for in the error. All
+words must match. Field names come from a fixed table, and values are only ever passed as SQL parameters.
 """
 
 import re
@@ -18,26 +18,26 @@ Order = Literal["newest", "oldest"]
 
 _WORD = re.compile(r'(?P<not>[-!])?(?:(?P<field>[A-Za-z_]+):)?(?P<value>"[^"]*"|[^\s"]+)(?=\s|$)')
 _LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
-_MOST_WALKS = 16  # of one filter: SQLite joins 500 queries at most
-_MOST_VALUES = 200  # of one filter: SQLite takes no condition that is nested more than 1,000 deep
-_LONGEST_VALUE = 4_096  # characters: it takes no pattern of more than 50,000 bytes
+_MOST_WALKS = 16  # per filter: SQLite combines at most 500 queries
+_MOST_VALUES = 200  # per filter: SQLite limits the depth of a condition to 1,000
+_LONGEST_VALUE = 4_096  # characters: SQLite limits a pattern to 50,000 bytes
 _MAX_DIGITS = 19  # of NEVER
 _NUMBER = re.compile(r"(>=|<=|>|<|=)?(\d{1,19})")
 
 
 class Walk(NamedTuple):
-    """Events along an index that has them in the order of their ids: FROM and WHERE, in SQL, and the id's column."""
+    """An index scan that gives events in the order of their ids: SQL for FROM and WHERE, and the id's column."""
 
     source: str = "event_state s"
-    which: str = "true"
+    condition: str = "true"
     event_id: str = "s.event_id"
 
 
 class Condition:
     """SQL for WHERE, and its parameters.
 
-    `walks` are what it chooses from. One word of the filter may have led there, of which `sql` then says nothing; no
-    event is met on two of them.
+    `walks` are the index scans to read from. They may replace one word of the filter, which `sql` then omits. No event
+    is in two of them.
     """
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class Condition:
         self.parameters: dict[str, Any] = {}
 
     def bind(self, value: object) -> str:
-        """The name of a new parameter with this value."""
+        """Add a parameter with this value and return its placeholder."""
         name = f"f{len(self.parameters)}"
         self.parameters[name] = value
         return f":{name}"
@@ -61,7 +61,7 @@ class _Word(NamedTuple):
 
 
 Field = Callable[[Condition, str, int], str]
-Lead = Callable[[Condition, list[str]], tuple[Walk, ...]]
+WalksOf = Callable[[Condition, list[str]], tuple[Walk, ...]]
 
 
 def parse(
@@ -70,19 +70,19 @@ def parse(
     *,
     now: int,
     cluster: Callable[[str], int],
-    leads: Mapping[str, Lead] | None = None,
+    walks: Mapping[str, WalksOf] | None = None,
 ) -> Condition:
-    """Read a filter; `cluster` gives the number of the cluster that is meant by its first digits.
+    """Parse a filter; `cluster` completes the first digits of a cluster id.
 
     Raises:
-        FilterError: an unknown field, or a value that its field does not take.
+        FilterError: a field is unknown, or a value is invalid for its field.
     """
     condition = Condition()
     words = list(_words(text.strip(), fields, cluster))
     parts = []
-    led_by = _led_by(condition, words, leads or {})
+    indexed = _indexed_word(condition, words, walks or {})
     for word in words:
-        if word is not led_by:
+        if word is not indexed:
             either = " OR ".join(fields[word.field](condition, value, now) for value in word.values)
             parts.append(f"NOT coalesce(({either}), false)" if word.negated else f"({either})")
     condition.sql = " AND ".join(parts) or "true"
@@ -94,7 +94,7 @@ def _words(text: str, fields: Mapping[str, Field], cluster: Callable[[str], int]
     while position < len(text):
         match = _WORD.match(text, position)
         if not match:
-            raise FilterError(f"the filter breaks off at '{text[position : position + 20]}'; is a quote left open?")
+            raise FilterError(f"the filter is invalid at '{text[position : position + 20]}'; close the quote")
         name = (match["field"] or "error").lower()
         if name not in fields:
             raise FilterError(_no_field(name, fields))
@@ -112,27 +112,27 @@ def _words(text: str, fields: Mapping[str, Field], cluster: Callable[[str], int]
 
 
 def _is_id(value: str) -> bool:
-    """Whether a value may be an id or the beginning of one; Python does not even read numbers of very many digits."""
+    """Whether a value may be an id or the beginning of one. Python refuses to parse numbers with very many digits."""
     return value.isdecimal() and len(value) <= _MAX_DIGITS
 
 
-def _led_by(condition: Condition, words: list[_Word], leads: Mapping[str, Lead]) -> _Word | None:
-    """The word that leads to the fewest events along an index, if one does; the condition then walks there."""
-    for field, lead in leads.items():
+def _indexed_word(condition: Condition, words: list[_Word], walks_of: Mapping[str, WalksOf]) -> _Word | None:
+    """Set the condition's walks from the most selective word that has an index, and return that word."""
+    for field, walks_for in walks_of.items():
         for word in words:
-            if word.field == field and not word.negated and (walks := lead(condition, word.values)):
+            if word.field == field and not word.negated and (walks := walks_for(condition, word.values)):
                 condition.walks = walks
                 return word
     return None
 
 
 def _no_field(name: str, fields: Mapping[str, Field]) -> str:
-    hint = _meant(name, fields) or f"fields are {', '.join(fields)}"
+    hint = _did_you_mean(name, fields) or f"fields are {', '.join(fields)}"
     return f"there is no field '{name}' to filter by; {hint}"
 
 
-def _meant(word: str, words: Iterable[str]) -> str:
-    """A guess at a misspelt word, or nothing."""
+def _did_you_mean(word: str, words: Iterable[str]) -> str:
+    """A suggestion for a misspelled word, or an empty string."""
     from difflib import get_close_matches
 
     close = get_close_matches(word, list(words), 1)
@@ -175,12 +175,12 @@ def _severity(column: str) -> Field:
 
 
 def _levels(value: str) -> list[str]:
-    """The severities that a value asks for."""
+    """The severities that a value matches."""
     levels = [level.value for level in Severity]
     level = value.rstrip("+").upper()
     if level not in levels:
         there_are = f"there are {', '.join(levels)}, and HIGH+ for HIGH or worse"
-        raise FilterError(f"'{value}' is not a severity; {_meant(level, levels) or there_are}")
+        raise FilterError(f"'{value}' is not a severity; {_did_you_mean(level, levels) or there_are}")
     return levels[levels.index(level) :] if value.endswith("+") else [level]
 
 
@@ -192,7 +192,7 @@ def _status(condition: Condition, value: str, _now: int) -> str:
         return "s.dismissed = 1"
     if name not in list(SyncStatus):
         names = [*SyncStatus, "UNRESOLVED", "DISMISSED"]
-        hint = _meant(name, names) or f"there are {', '.join(names)}"
+        hint = _did_you_mean(name, names) or f"there are {', '.join(names)}"
         raise FilterError(f"'{value}' is not a status; {hint}")
     return f"s.sync_status = {condition.bind(name)}"
 
@@ -200,7 +200,7 @@ def _status(condition: Condition, value: str, _now: int) -> str:
 def _cluster_status(_condition: Condition, value: str, _now: int) -> str:
     sql = {"UNRESOLVED": "unresolved > 0", "RESOLVED": "unresolved = 0", "DEAD": "dead > 0", "FAILED": "retrying > 0"}
     if value.upper() not in sql:
-        hint = _meant(value.upper(), sql) or f"there are {', '.join(sql)}"
+        hint = _did_you_mean(value.upper(), sql) or f"there are {', '.join(sql)}"
         raise FilterError(f"'{value}' is not a status of clusters; {hint}")
     return sql[value.upper()]
 
@@ -216,12 +216,12 @@ def _key(condition: Condition, value: str, now: int) -> str:
 
 
 def _like(column: str, pattern: str) -> str:
-    """SQL that compares with a pattern as both engines do: whatever the case of A-Z, and of these alone."""
+    """SQL for LIKE that ignores the case of A-Z only, on both engines."""
     return f"lower({column}) LIKE {pattern} ESCAPE '\\'"
 
 
 def _literal(value: str) -> str:
-    """The value as a part of a pattern for `_like`, where it stands for itself."""
+    """The value escaped for a pattern of `_like`."""
     return value.translate(_LOWER).replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
@@ -235,34 +235,34 @@ def _along_keys(condition: Condition, values: list[str]) -> tuple[Walk, ...]:
 
 
 def _along_cluster(condition: Condition, values: list[str]) -> tuple[Walk, ...]:
-    """Of one cluster: an event may have failed with two. CROSS JOIN keeps SQLite from going through all events."""
+    """One cluster only: an event may be in several. CROSS JOIN keeps SQLite from scanning all events."""
     if len(values) > 1 or not _is_id(values[0]) or int(values[0]) > NEVER:
         return ()
-    which = f"m.cluster_id = {condition.bind(int(values[0]))} AND s.event_id = m.event_id"
-    return (Walk("event_cluster m CROSS JOIN event_state s", which, "m.event_id"),)
+    condition_sql = f"m.cluster_id = {condition.bind(int(values[0]))} AND s.event_id = m.event_id"
+    return (Walk("event_cluster m CROSS JOIN event_state s", condition_sql, "m.event_id"),)
 
 
 def _along_last_cluster(condition: Condition, values: list[str]) -> tuple[Walk, ...]:
     return tuple(
-        walk._replace(which=f"{walk.which} AND s.cluster_id = m.cluster_id")
+        walk._replace(condition=f"{walk.condition} AND s.cluster_id = m.cluster_id")
         for walk in _along_cluster(condition, values)
     )
 
 
 def _along_severities(condition: Condition, values: list[str]) -> tuple[Walk, ...]:
     wanted = dict.fromkeys(level for value in values for level in _levels(value))
-    return tuple(Walk(which=f"s.severity = {condition.bind(level)}") for level in wanted)
+    return tuple(Walk(condition=f"s.severity = {condition.bind(level)}") for level in wanted)
 
 
 def _along_statuses(condition: Condition, values: list[str]) -> tuple[Walk, ...]:
-    """Those that few events have; as words, since SQLite takes no parameter for what an index is limited to."""
+    """Statuses that few events have. Literals, since SQLite uses a partial index only without parameters."""
     wanted = {value.upper() for value in values}
     if wanted == {"UNRESOLVED"}:
         return _along_severities(condition, [f"{Severity.LOW}+"])
     if wanted == {"DISMISSED"}:
-        return (Walk(which="s.dismissed = 1"),)
+        return (Walk(condition="s.dismissed = 1"),)
     if wanted <= {"FAILED", "DEAD"}:
-        return tuple(Walk(which=f"s.sync_status = '{status}'") for status in sorted(wanted))
+        return tuple(Walk(condition=f"s.sync_status = '{status}'") for status in sorted(wanted))
     return ()
 
 
@@ -280,18 +280,18 @@ EVENT_FIELDS: dict[str, Field] = {
     "since": _time("s.changed_at", ">="),
     "until": _time("s.changed_at", "<="),
 }
-"""What events can be asked for. `cluster` is any that they failed with, `last` that of their last failure; `since` and
-`until` go by an event's newest fact.
+"""The filter fields of events. `cluster` is any cluster that an event failed with, `last` that of its last failure;
+`since` and `until` compare with the event's newest fact.
 """
 
-EVENT_LEADS: dict[str, Lead] = {
+EVENT_WALKS: dict[str, WalksOf] = {
     "key": _along_keys,
     "cluster": _along_cluster,
     "last": _along_last_cluster,
     "severity": _along_severities,
     "status": _along_statuses,
 }
-"""The fields of events along which an index leads, the one that mostly leads to the fewest first."""
+"""The fields of events that have an index, usually most selective first."""
 
 CLUSTER_FIELDS: dict[str, Field] = {
     "status": _cluster_status,
@@ -304,4 +304,4 @@ CLUSTER_FIELDS: dict[str, Field] = {
     "since": _time("last_failed_at", ">="),
     "until": _time("first_failed_at", "<="),
 }
-"""What clusters can be asked for: `since` their newest failure, `until` their first one."""
+"""The filter fields of clusters. `since` compares with the newest failure, `until` with the first."""

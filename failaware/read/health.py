@@ -1,4 +1,4 @@
-"""Health: how many events stand where, from the event_counts, and what stands out."""
+"""Health: the number of events in each state, from event_counts, and the oldest and most retried ones."""
 
 from collections import Counter
 
@@ -10,7 +10,7 @@ _COUNTS = """
   SELECT event_type, sync_status, dismissed, CASE cluster_id WHEN 0 THEN 0 ELSE 1 END AS failed, sum(events)
     FROM event_counts GROUP BY 1, 2, 3, 4
 """
-# A lease without an end is a task queue's, and the one of `failaware exec` a program's: neither tries what waits.
+# Leases without an end belong to a task queue, and `#exec` leases to a program: neither attempts other events.
 _LEASED = f"""
   SELECT s.event_type, CASE s.cluster_id WHEN 0 THEN 0 ELSE 1 END AS failed,
          sum(CASE WHEN s.sync_status = 'PENDING' AND s.dismissed = 0 THEN 1 ELSE 0 END),
@@ -28,7 +28,7 @@ _DUE = """
            WHERE sync_status IN ('PENDING', 'FAILED') AND dismissed = 0 GROUP BY event_type) AS t
 """
 _LATER = "SELECT count(*) FROM event_state WHERE event_type = ? AND due_at IS NOT NULL AND due_at > ?"
-_FEW = 1_000  # due events of a type that are counted; from there on, those that are not due
+_FEW = 1_000  # count due events of a type up to this many; above it, count those that are not due
 _FIRST_DUE = "SELECT min(event_id) FROM event_state WHERE event_type = ? AND due_at = ?"
 _OLDEST = " UNION ALL ".join(
     f"""
@@ -43,7 +43,7 @@ _MOST_RETRIED = (
 )
 _OTHERS = """
   SELECT (SELECT count(*) FROM lease),
-         (SELECT CASE WHEN EXISTS (SELECT 1 FROM setting WHERE name IN ('archive', 'as of'))  -- whose ids have gaps
+         (SELECT CASE WHEN EXISTS (SELECT 1 FROM setting WHERE name IN ('archive', 'as of'))  -- their ids have gaps
                       THEN (SELECT count(*) FROM reject_log)
                       ELSE newest - (SELECT coalesce(sum(last_id - first_id + 1), 0) FROM moved_log
                                       WHERE of_table = 'reject_log' AND last_id < newest) END
@@ -58,13 +58,13 @@ _OTHERS = """
                   SELECT max(at)
                     FROM (SELECT decided_at AS at FROM decision_log ORDER BY decision_id DESC LIMIT 1) AS decision
                  ) AS fact),
-         (SELECT coalesce(sum(events), 0) FROM archive_log  -- in an archive, what it says of itself is here
+         (SELECT coalesce(sum(events), 0) FROM archive_log  -- an archive lists itself
            WHERE NOT EXISTS (SELECT 1 FROM main.setting WHERE name = 'archive'))
 """
 
 
 def health(db: Reader, *, now: int) -> Health:
-    """The state of the store at `now` (µs). In few queries: each is a journey where the store is far away."""
+    """The state of the store at `now` (µs). Uses few queries, since each is a network round trip."""
     with db.snapshot():
         counts = dict.fromkeys((*SyncStatus, "DISMISSED"), 0)
         pending: tuple[Counter[str], Counter[str]] = Counter(), Counter()  # never failed, and requeued
@@ -106,12 +106,12 @@ def health(db: Reader, *, now: int) -> Health:
 
 
 def _most_first(events: Counter[str]) -> tuple[tuple[str, int], ...]:
-    """The types that have any, most first."""
+    """The event types with a count above 0, highest count first."""
     return tuple(sorted((+events).items(), key=lambda of: (-of[1], of[0])))
 
 
 def _due(db: Reader, now: int) -> tuple[int, EventRef | None]:
-    """How many events are due, and the next one: counted row by row only while they are few, as a backlog is not."""
+    """The number of due events, and the next due one. Rows are counted only up to a limit, since a backlog is long."""
     due_now, firsts = 0, []
     for event_type, waiting, due, first_at in db.query(_DUE, {"now": now, "few": _FEW}):
         due_now += due if due < _FEW else waiting - int(db.query(_LATER, (event_type, now))[0][0])

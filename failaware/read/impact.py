@@ -1,12 +1,12 @@
-"""Impact: what a cluster means for the work, as five figures that open their events."""
+"""Impact of a cluster: five figures, each with the filter that lists its events."""
 
 from failaware.engine import Reader
 from failaware.model import NEVER
 from failaware.model.patterns import Figure, Impact
 from failaware.read.clusters import one
 
-_STANDING = "SELECT sync_status, sum(events) FROM event_counts WHERE cluster_id = ? AND dismissed = 0 GROUP BY 1"
-# CROSS JOIN: along the cluster's own events that are failing, not through all that are unresolved.
+_STATES = "SELECT sync_status, sum(events) FROM event_counts WHERE cluster_id = ? AND dismissed = 0 GROUP BY 1"
+# CROSS JOIN: read the cluster's failing events, not all unresolved events.
 _OLDEST = """
   SELECT s.failing_since, s.event_id
     FROM (SELECT event_id FROM event_cluster WHERE cluster_id = :cluster AND recovered_at = :never
@@ -22,16 +22,16 @@ def impact(db: Reader, cluster_id: int, *, now: int) -> Impact:
     """The five figures at `now`, or NotFound."""
     with db.snapshot():
         cluster = one(db, cluster_id)
-        standing: dict[str, int] = dict(db.query(_STANDING, (cluster_id,)))
+        states: dict[str, int] = dict(db.query(_STATES, (cluster_id,)))
         oldest = db.query(_OLDEST, {"cluster": cluster_id, "never": NEVER})
     ever, last = f"cluster:{cluster_id}", f"last:{cluster_id}"
     return Impact(
         cluster_id=cluster_id,
         events=Figure(cluster.events, ever),
         attempts=Figure(cluster.failures, ever),
-        dead=Figure(standing.get("DEAD", 0), f"{last} status:DEAD -status:DISMISSED"),
+        dead=Figure(states.get("DEAD", 0), f"{last} status:DEAD -status:DISMISSED"),
         waiting=Figure(
-            standing.get("FAILED", 0) + standing.get("PENDING", 0), f"{last} status:FAILED,PENDING -status:DISMISSED"
+            states.get("FAILED", 0) + states.get("PENDING", 0), f"{last} status:FAILED,PENDING -status:DISMISSED"
         ),
         oldest_age=Figure(max(now - oldest[0][0], 0), f"id:{oldest[0][1]}")
         if oldest

@@ -1,6 +1,6 @@
-"""Inspector: the reader's handle. One short method per question; it cannot write, by type and by file handle.
+"""Inspector: read access to a store, one method per query. Its type and its file handle are read-only.
 
-The module that answers a question is loaded when it is asked: a report starts with what it needs, and no more.
+Methods import their modules when called, so that a report loads only what it needs.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ from failaware.model import (
     SeverityCounts,
 )
 from failaware.place import resolve
-from failaware.read.checked import sound
+from failaware.read.checked import validated
 from failaware.read.connections import ConnectionRegistry
 from failaware.read.patterns import Patterns
 
@@ -37,37 +37,37 @@ if TYPE_CHECKING:
 class Inspector:
     """A store opened for reading: it never blocks a writer, and works where neither file nor folder is writable.
 
-    Filters are texts such as `status:DEAD type:payment.* error:timeout since:2h severity:HIGH`; the rest of the words
-    is looked for in the error. All times are µs since the epoch, UTC.
+    Filters are strings such as `status:DEAD type:payment.* error:timeout since:2h severity:HIGH`; a word without a
+    field is searched for in the error. All times are µs since the epoch, UTC.
     """
 
     def __init__(self, db: Reader, connections: ConnectionRegistry, clock: Callable[[], int]) -> None:
         """Use `Inspector.open`."""
         self.db = db
-        """The handle: whether something changed."""
+        """The read-only connection."""
         self.connections = connections
-        """All handles, this one among them: `connections.interrupt()` ends a question, from another thread."""
+        """All connections, including `db`: `connections.interrupt()` stops a running query from another thread."""
         self.now = clock
-        """The time of this inspector's clock (µs)."""
+        """Returns the time of this inspector's clock (µs)."""
         self.patterns = Patterns(db, clock)
-        """What the facts show over time."""
+        """Reports over time."""
 
     @classmethod
     def open(
         cls, path: str | Path, *, clock: Callable[[], int] | None = None, busy_timeout_s: float = 30.0
     ) -> "Inspector":
-        """Open a store that exists.
+        """Open an existing store.
 
         Args:
-            path: the SQLite file, or the URL of the PostgreSQL database, as of `Store.open`.
-            clock: gives the time in µs, for what is due now and filters such as `since:2h`; by default the machine's,
+            path: the SQLite file, or the URL of the PostgreSQL database, as for `Store.open`.
+            clock: gives the time in µs, for due events and filters such as `since:2h`; by default the machine's clock,
                 or the PostgreSQL server's.
-            busy_timeout_s: how many seconds to wait for a program that holds the file for itself (writers do not).
+            busy_timeout_s: how many seconds to wait while a program locks the whole file (writers do not).
 
         Raises:
-            StoreError: missing, foreign, newer, corrupt or unreadable; the message says what to do.
+            StoreError: the store is missing, foreign, newer, corrupt or unreadable; the message says what to do.
         """
-        place = resolve(path)  # once: what is opened later must be the same store
+        place = resolve(path)  # once: connections opened later must use the same store
         db = open_reader(place, busy_timeout_s=busy_timeout_s)
         try:
             return cls(db, ConnectionRegistry(db, place), clock or db.clock(now_us))
@@ -75,159 +75,158 @@ class Inspector:
             db.close()
             raise
 
-    @sound
+    @validated
     def health(self) -> Health:
-        """How many events stand where, and what stands out."""
+        """The number of events in each state, and the oldest, most retried and next due ones."""
         from failaware.read import health
 
         return health.health(self.db, now=self.now())
 
-    @sound
+    @validated
     def severity(self) -> SeverityCounts:
-        """How many unresolved events and clusters stand at each severity."""
+        """The number of unresolved events and clusters at each severity."""
         from failaware.read import severity
 
         return severity.counts(self.db)
 
-    @sound
+    @validated
     def clusters(self, where: str = "", *, limit: int = 50) -> list[Cluster]:
-        """The first `limit` clusters that the filter `where` lets through, worst first.
+        """The first `limit` clusters that match the filter `where`, worst first.
 
-        Of one severity those with unresolved events come first, then the one with the newest failure.
+        Within a severity, clusters with unresolved events come first, then those with the newest failure.
 
         Raises:
-            FilterError: the filter is not understood.
+            FilterError: the filter is invalid.
         """
         from failaware.read import clusters
 
         return clusters.worst(self.db, where, now=self.now(), limit=limit)
 
-    @sound
+    @validated
     def cluster(self, cluster_id: int | str) -> Cluster:
-        """One cluster, by its id or, as a text, by its first digits.
+        """One cluster, by its id or, as a string, by the first digits of its id.
 
         Raises:
-            NotFound: there is none with this id, or more than one begins so.
+            NotFound: no cluster has this id, or more than one id begins with these digits.
         """
         from failaware.read import clusters
 
-        which = clusters.resolve(self.db, cluster_id) if isinstance(cluster_id, str) else cluster_id
+        number = clusters.resolve(self.db, cluster_id) if isinstance(cluster_id, str) else cluster_id
+        return clusters.one(self.db, number)
 
-        return clusters.one(self.db, which)
-
-    @sound
+    @validated
     def events(
         self, where: str = "", *, limit: int = 50, before: int | None = None, order: "Order" = "newest", skip: int = 0
     ) -> list[EventSummary]:
-        """Up to `limit` events that the filter `where` lets through, newest first unless `order` is "oldest".
+        """Up to `limit` events that match the filter `where`, newest first unless `order` is "oldest".
 
-        The next page is `before` the last event_id of this one. `skip` leaves out so many at the beginning, which costs
-        time in proportion; `before` does not.
+        For the next page, pass the last event_id of this page as `before`. `skip` leaves out that many events at the
+        beginning and takes time in proportion; `before` does not.
 
         Raises:
-            FilterError: the filter is not understood.
+            FilterError: the filter is invalid.
         """
         from failaware.read import events
 
         return events.page(self.db, where, now=self.now(), limit=limit, before=before, order=order, skip=skip)
 
-    @sound
+    @validated
     def count_events(self, where: str = "", *, at_most: int = 10_000) -> int:
-        """How many events the filter `where` lets through; stops counting at `at_most`.
+        """The number of events that match the filter `where`; stops counting at `at_most`.
 
         Raises:
-            FilterError: the filter is not understood.
+            FilterError: the filter is invalid.
         """
         from failaware.read import events
 
         return events.count(self.db, where, now=self.now(), at_most=at_most)
 
-    @sound
+    @validated
     def event(self, event_id: int) -> EventDetail:
-        """One event, with every attempt and decision ever made.
+        """One event, with all its attempts and decisions.
 
         Raises:
-            NotFound: there is none with this id.
+            NotFound: no such id.
         """
         from failaware.read import events
 
         return events.one(self.db, event_id)
 
-    @sound
+    @validated
     def attempt(self, attempt_id: int) -> Attempt:
         """One attempt.
 
         Raises:
-            NotFound: there is none with this id.
+            NotFound: no such id.
         """
         from failaware.read import events
 
         return events.attempt(self.db, attempt_id)
 
-    @sound
+    @validated
     def explain(self, entity: str, *, facts: bool = False) -> Explanation:
-        """Why `event/ID` or `cluster/ID` has its severity: every rule, the numbers it saw, whether it held.
+        """Why `event/ID` or `cluster/ID` has its severity: every rule, the numbers it used, whether it matched.
 
-        With `facts` also those behind the numbers, and the one that changed the severity last, for which they are
-        played again: about a millisecond each, for the newest few thousand, and a second for each 100,000 before them.
+        With `facts`, also the facts behind the numbers and the fact that last changed the severity. To find it, facts
+        are replayed: about a millisecond each for the newest few thousand, and a second per 100,000 before them.
 
         Raises:
             NotFound: there is no such entity.
-            FilterError: not of that form.
+            FilterError: `entity` does not have that form.
         """
         from failaware.read import explain
 
-        found = explain.explain(self.db, entity)
+        explanation = explain.explain(self.db, entity)
         if not facts:
-            return found
-        from failaware.read.evidence import behind
-        from failaware.read.last_change import since
+            return explanation
+        from failaware.read.evidence import facts_behind
+        from failaware.read.last_change import last_change
 
-        which = found.entity_type, found.entity_id
-        last = since(self.connections, *which, until=self._known_until())
-        return found._replace(behind=behind(self.db, *which), since=last)
+        entity_key = explanation.entity_type, explanation.entity_id
+        change = last_change(self.connections, *entity_key, until=self._known_until())
+        return explanation._replace(behind=facts_behind(self.db, *entity_key), since=change)
 
     def _known_until(self) -> int:
-        """Facts that became known later than this (µs) are not looked at."""
+        """Facts recorded later than this (µs) are ignored."""
         return NEVER
 
-    @sound
+    @validated
     def rejects(self, *, limit: int = 50, before: int | None = None) -> list[Reject]:
-        """Up to `limit` pieces of input that could not be understood, newest first; `before` a `reject_id` the next.
+        """Up to `limit` rejects, newest first. For the next page, pass the last `reject_id` as `before`.
 
-        What was moved to an archive is there.
+        Archived rejects are not included.
         """
         from failaware.read import rejects
 
         return rejects.page(self.db, limit=limit, before=before)
 
-    @sound
+    @validated
     def as_of(self, at: int, *, progress: Callable[[int, int], None] = lambda _done, _total: None) -> "AsOfInspector":
-        """The store as of a moment (`at`, µs): every question, answered from the facts that were known then.
+        """Open an inspector of the store as of a moment (`at`, µs): it answers from the facts that were known then.
 
-        It has its own connection and a private temporary database, in which the facts are folded again; close it.
-        Leases are no facts: as of a moment nobody holds any. `progress` is called with the number of facts done, and
-        of all.
+        It has its own connection and a private temporary database, in which the facts are folded again; close it after
+        use. Leases are not facts: no event is running as of a moment. `progress` is called with the number of facts
+        done and in total.
 
         Raises:
-            StoreError: as `open`.
+            StoreError: as for `open`.
         """
         from failaware.read.as_of import AsOfInspector
 
         return AsOfInspector.opened(self.connections, at, progress)
 
-    @sound
+    @validated
     def what_if(self, policy: "Policy", *, limit: int = 1_000) -> "WhatIf":
-        """Another policy over the same facts: how many would stand where, and what would move by which rule.
+        """Evaluate another policy over the same facts: the counts per severity, and which entities would change.
 
-        Of what would move, up to `limit` entities are listed, the worst first, and the others counted.
+        Up to `limit` of the entities that would change are listed, worst first; the others are counted.
         """
         from failaware.read.what_if import what_if
 
         return what_if(self.db, policy, limit=limit)
 
     def snapshot(self) -> AbstractContextManager[None]:
-        """Within it, all answers are of the same moment. Keep it short."""
+        """A context in which all queries see the same state of the store. Keep it short."""
         return self.db.snapshot()
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Since when: the fact that changed a severity last, found by playing the facts again."""
+"""The fact that last changed a severity, found by replaying the facts."""
 
 from failaware.derive.replay import Played, Replay
 from failaware.engine import Reader
@@ -6,19 +6,21 @@ from failaware.model import SeverityChange
 from failaware.read.connections import ConnectionRegistry
 from failaware.text import moment_utc
 
-_WINDOWS = (64, 1_024, 8_192)  # facts played one by one, from the end; those before them are played at once
+_WINDOWS = (64, 1_024, 8_192)  # the last facts, replayed one by one; all facts before them are folded in one run
 
 
-def since(connections: ConnectionRegistry, entity_type: str, entity_id: int, *, until: int) -> SeverityChange | None:
-    """The last change of an entity's severity up to a moment (µs); None when it never had one.
+def last_change(
+    connections: ConnectionRegistry, entity_type: str, entity_id: int, *, until: int
+) -> SeverityChange | None:
+    """The last change of an entity's severity up to a moment (µs); None if it never had one.
 
-    Of an entity with very many facts since that change, it only says how far back there was none.
+    If very many facts follow that change, it only says since when the severity has not changed.
     """
     db = connections.private_copy(facts=True)
     try:
         replay = Replay(db, entity_type, entity_id, until=until)
         for window in _WINDOWS:
-            change = _last_change(db, replay, window)
+            change = _last_change_within(db, replay, window)
             if change is not None or replay.facts <= window:
                 return change
         return _unchanged(replay)
@@ -26,7 +28,7 @@ def since(connections: ConnectionRegistry, entity_type: str, entity_id: int, *, 
         connections.close(db)
 
 
-def _last_change(db: Reader, replay: Replay, window: int) -> SeverityChange | None:
+def _last_change_within(db: Reader, replay: Replay, window: int) -> SeverityChange | None:
     change = None
     replay.leap(max(replay.facts - window, 0))
     before, _ = replay.severity()
@@ -39,18 +41,18 @@ def _last_change(db: Reader, replay: Replay, window: int) -> SeverityChange | No
 
 
 def _change(db: Reader, fact: Played, before: str | None, after: str | None, rule: str | None) -> SeverityChange:
-    event_id, what = fact.number, f"event {fact.number}"
+    event_id, subject = fact.number, f"event {fact.number}"
     if fact.log == "attempt_log":
         (event_id, number), *_ = db.query(
             "SELECT event_id, attempt_no FROM attempt_log WHERE attempt_id = ?", (fact.number,)
         )
-        what = f"attempt {number} of event {event_id}"
+        subject = f"attempt {number} of event {event_id}"
     elif fact.log == "decision_log":
         (event_id, decision, by), *_ = db.query(
             "SELECT event_id, decision, decided_by FROM decision_log WHERE decision_id = ?", (fact.number,)
         )
-        what = f"the {decision} of event {event_id} by {by}"
-    sentence = f"{before or 'none'} → {after or 'none'} at {moment_utc(fact.at)} by {what}"
+        subject = f"the {decision} of event {event_id} by {by}"
+    sentence = f"{before or 'none'} → {after or 'none'} at {moment_utc(fact.at)} by {subject}"
     return SeverityChange(fact.at, before, after, rule, event_id, sentence)
 
 

@@ -15,7 +15,7 @@ def parse_moment(text: str, *, now: int) -> int:
     """A moment before `now` (`2h` is two hours ago), or an absolute one; without a zone it is local time.
 
     Raises:
-        FilterError: not a moment.
+        FilterError: the text is not a time.
     """
     text = text.strip()
     if text == "now":

@@ -1,4 +1,4 @@
-"""The retry calendar: which retries are due when within the next hour, and where they come in bursts."""
+"""The retry calendar: the retries due in each minute of the next hour, and bursts among them."""
 
 from collections import Counter, defaultdict
 from statistics import median
@@ -7,13 +7,13 @@ from failaware.engine import Reader
 from failaware.model.patterns import Burst, DueCluster, DueType, RetrySchedule
 
 MINUTE = 60_000_000
-"""One minute in µs: the grain of the calendar."""
+"""One minute in µs: the resolution of the calendar."""
 
 MINUTES = 60
 BURST_LEAST, BURST_TIMES, AROUND = 10, 4, 10
-"""A burst is at least so many retries, and so many times the median of the minutes nearest to it, of which so many."""
+"""A burst has at least BURST_LEAST retries, and BURST_TIMES the median of the AROUND nearest minutes."""
 
-# Along the index of due events, type by type: what is due later costs nothing.
+# Reads the index of due events for each type, so that events due later cost nothing.
 _DUE = """
   SELECT s.event_type, CASE WHEN s.due_at <= :now THEN -1 ELSE s.due_at / :minute - :first END, s.cluster_id, count(*)
     FROM (SELECT DISTINCT event_type FROM event_counts WHERE sync_status = 'FAILED' AND dismissed = 0) t
@@ -21,7 +21,7 @@ _DUE = """
    WHERE s.event_type = t.event_type AND s.due_at IS NOT NULL AND s.due_at < :until AND s.sync_status = 'FAILED'
    GROUP BY 1, 2, 3
 """
-_STANDING = "SELECT sync_status, event_type, sum(events) FROM event_counts WHERE dismissed = 0 GROUP BY 1, 2"
+_STATES = "SELECT sync_status, event_type, sum(events) FROM event_counts WHERE dismissed = 0 GROUP BY 1, 2"
 
 
 def calendar(db: Reader, *, now: int) -> RetrySchedule:
@@ -29,21 +29,21 @@ def calendar(db: Reader, *, now: int) -> RetrySchedule:
     first = now // MINUTE
     with db.snapshot():
         due = db.query(_DUE, {"now": now, "minute": MINUTE, "first": first, "until": (first + MINUTES) * MINUTE})
-        standing = db.query(_STANDING)
+        states = db.query(_STATES)
         counts: defaultdict[str, list[int]] = defaultdict(lambda: [0] * (MINUTES + 1))
         sources: defaultdict[tuple[str, int], Counter[int]] = defaultdict(Counter)
         for event_type, minute, cluster_id, events in due:
-            counts[event_type][minute] += events  # overdue is minute -1: the last place
+            counts[event_type][minute] += events  # overdue is minute -1: the last item
             sources[event_type, minute][cluster_id] += events
         types, bursts = [], []
-        for event_type, failed in sorted((name, events) for state, name, events in standing if state == "FAILED"):
+        for event_type, failed in sorted((name, events) for state, name, events in states if state == "FAILED"):
             *minutes, overdue = counts[event_type]
             types.append(DueType(event_type, overdue, tuple(minutes), failed - sum(minutes) - overdue))
             bursts += [
                 Burst(event_type, (first + at) * MINUTE, minutes[at], usual, _clusters(db, sources[event_type, at]))
                 for at, usual in bursts_in(minutes)
             ]
-    pending = sum(events for state, _, events in standing if state == "PENDING")
+    pending = sum(events for state, _, events in states if state == "PENDING")
     types.sort(key=lambda due: -due.overdue - sum(due.minutes))
     return RetrySchedule(
         now, first * MINUTE, pending, tuple(types), tuple(sorted(bursts, key=lambda burst: burst.minute_at))
@@ -51,19 +51,19 @@ def calendar(db: Reader, *, now: int) -> RetrySchedule:
 
 
 def bursts_in(minutes: list[int]) -> list[tuple[int, float]]:
-    """The minutes that are bursts, each with what is usual around it: the median of the minutes nearest to it."""
-    found = []
+    """The minutes that are bursts, each with the median of the nearest minutes."""
+    bursts = []
     for at, retries in enumerate(minutes):
         start = min(max(at - AROUND // 2, 0), len(minutes) - AROUND - 1)
         around = minutes[start:at] + minutes[at + 1 : start + AROUND + 1]
         usual = median(around)
         if retries >= BURST_LEAST and retries >= BURST_TIMES * usual:
-            found.append((at, usual))
-    return found
+            bursts.append((at, usual))
+    return bursts
 
 
 def _clusters(db: Reader, sources: Counter[int]) -> tuple[DueCluster, ...]:
-    """The clusters that retries come from, most first."""
+    """The clusters of the retries, most retries first."""
     names = ", ".join(str(cluster_id) for cluster_id in sources)
     rows = db.query(f"SELECT cluster_id, error_type, template FROM failure_cluster WHERE cluster_id IN ({names})")
     known = {cluster_id: (error_type, template) for cluster_id, error_type, template in rows}

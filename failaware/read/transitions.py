@@ -1,4 +1,4 @@
-"""The error changed: the course of one event, and what came before and after a cluster in its events' courses."""
+"""Transitions: the history of one event, and what its events did before and after a cluster."""
 
 from collections import Counter
 
@@ -20,30 +20,30 @@ _DECISIONS = (
     "WHERE event_id = ? AND decision <> 'ERASE' ORDER BY decision_id"
 )
 
-# An event all of whose attempts failed with the cluster, but for a last one that succeeded, is counted by its state; of
-# the others the attempts on both sides are looked at. CROSS JOIN: the planner would begin with all events.
+# An event whose attempts all failed with the cluster, except a successful last one, is counted by its state; for other
+# events the neighboring attempts are read. CROSS JOIN: otherwise the planner starts with all events.
 _TRANSITIONS = """
 WITH member AS MATERIALIZED (
   SELECT m.event_id, s.attempts,
          CASE WHEN s.dismissed = 1 THEN 'DISMISSED' WHEN s.sync_status = 'PENDING' THEN 'REQUEUED'
-              WHEN s.sync_status = 'FAILED' THEN 'RETRYING' ELSE s.sync_status END AS stands,
+              WHEN s.sync_status = 'FAILED' THEN 'RETRYING' ELSE s.sync_status END AS state,
          CASE WHEN s.attempts = m.failures + CASE s.sync_status WHEN 'SYNCED' THEN 1 ELSE 0 END
                AND s.cluster_id = m.cluster_id THEN 1 ELSE 0 END AS plain
     FROM event_cluster m CROSS JOIN event_state s
    WHERE m.cluster_id = :cluster AND s.event_id = m.event_id),
 mixed AS MATERIALIZED (
-  SELECT m.event_id, m.stands, m.attempts, min(a.attempt_no) AS first_no, max(a.attempt_no) AS last_no
+  SELECT m.event_id, m.state, m.attempts, min(a.attempt_no) AS first_no, max(a.attempt_no) AS last_no
     FROM member m
    CROSS JOIN attempt_log a
    CROSS JOIN failure f
    WHERE m.plain = 0 AND a.event_id = m.event_id AND f.attempt_id = a.attempt_id AND f.cluster_id = :cluster
-   GROUP BY m.event_id, m.stands, m.attempts),
-found AS (
-  SELECT 'after' AS side, stands AS kind, 0 AS cluster_id, count(*) AS events
-    FROM member WHERE plain = 1 GROUP BY stands
+   GROUP BY m.event_id, m.state, m.attempts),
+counted AS (
+  SELECT 'after' AS side, state AS kind, 0 AS cluster_id, count(*) AS events
+    FROM member WHERE plain = 1 GROUP BY state
   UNION ALL SELECT 'before', 'FIRST', 0, count(*) FROM member WHERE plain = 1
   UNION ALL
-  SELECT 'after', coalesce(a.outcome, m.stands), coalesce(f.cluster_id, 0), count(*)
+  SELECT 'after', coalesce(a.outcome, m.state), coalesce(f.cluster_id, 0), count(*)
     FROM mixed m
     LEFT JOIN attempt_log a ON a.event_id = m.event_id AND a.attempt_no =
       (SELECT min(k.attempt_no) FROM attempt_log k WHERE k.event_id = m.event_id AND k.attempt_no > m.last_no)
@@ -57,7 +57,7 @@ found AS (
     LEFT JOIN failure f ON f.attempt_id = a.attempt_id
    GROUP BY 2, 3)
 SELECT n.side, n.kind, n.events, c.cluster_id, c.error_type, c.template
-  FROM (SELECT side, kind, cluster_id, sum(events) AS events FROM found GROUP BY side, kind, cluster_id) n
+  FROM (SELECT side, kind, cluster_id, sum(events) AS events FROM counted GROUP BY side, kind, cluster_id) n
   LEFT JOIN failure_cluster c ON c.cluster_id = n.cluster_id
  WHERE n.events > 0
  ORDER BY n.events DESC, n.kind, n.cluster_id
@@ -65,7 +65,7 @@ SELECT n.side, n.kind, n.events, c.cluster_id, c.error_type, c.template
 
 
 def runs(db: Reader, event_id: int) -> tuple[Run, ...]:
-    """The course of one event, or NotFound: attempts in order of their numbers, decisions where they were made."""
+    """The history of one event, or NotFound: attempts in order, with decisions in between."""
     with db.snapshot():
         states = db.query(_STATE, (event_id,))
         if not states:
@@ -73,27 +73,27 @@ def runs(db: Reader, event_id: int) -> tuple[Run, ...]:
         attempts = db.query(_ATTEMPTS, (event_id,))
         decisions = db.query(_DECISIONS, (event_id,))
     names = _names({row[3]: row[4:] for row in attempts if row[3] is not None})
-    # A decision made after attempt n stands before attempt n + 1: by counting, since two clocks may differ.
+    # A decision made after attempt n comes before attempt n + 1. Ordered by number, since clocks may differ.
     steps = [
         (number, 0, Run(outcome, names.get(cluster_id) or outcome, 1, cluster_id, number, number, at, at))
         for number, outcome, at, cluster_id, *_ in attempts
     ]
     steps += [(after, 1, Run(kind, by, 1, None, None, None, at, at)) for after, kind, by, at in decisions]
-    found: list[Run] = []
+    history: list[Run] = []
     for _, _, step in sorted(steps, key=lambda step: step[:2]):
-        last = found[-1] if found else None
+        last = history[-1] if history else None
         if last and step.first_attempt and (last.kind, last.cluster_id) == (step.kind, step.cluster_id):
-            found[-1] = last._replace(times=last.times + 1, last_attempt=step.last_attempt, last_at=step.last_at)
+            history[-1] = last._replace(times=last.times + 1, last_attempt=step.last_attempt, last_at=step.last_at)
         else:
-            found.append(step)
+            history.append(step)
     ((status, dismissed),) = states
-    if status != "SYNCED" or found[-1].kind != "SYNCED":
-        found.append(Run("STATE", "DISMISSED" if dismissed else str(status)))
-    return tuple(found)
+    if status != "SYNCED" or history[-1].kind != "SYNCED":
+        history.append(Run("STATE", "DISMISSED" if dismissed else str(status)))
+    return tuple(history)
 
 
 def _names(clusters: dict[int, tuple[str | None, str]]) -> dict[int, str]:
-    """What errors are called: by type without its module, or by template where several are of that type."""
+    """Names of errors: the type without its module, or the template if several have that type."""
     types = {cluster_id: (error_type or "").rpartition(".")[2] for cluster_id, (error_type, _) in clusters.items()}
     several = Counter(types.values())
     return {
@@ -103,7 +103,7 @@ def _names(clusters: dict[int, tuple[str | None, str]]) -> dict[int, str]:
 
 
 def transitions(db: Reader, cluster_id: int) -> Transitions:
-    """What came before the events of a cluster first failed with it and after they last did, or NotFound."""
+    """What happened before the events of a cluster first failed with it and after they last did, or NotFound."""
     with db.snapshot():
         one(db, cluster_id)
         rows = db.query(_TRANSITIONS, {"cluster": cluster_id})

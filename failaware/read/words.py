@@ -1,4 +1,4 @@
-"""The values that a filter's fields are usually asked for: what both faces complete. Pure."""
+"""Common values of filter fields, for completion in the CLI and the inspector."""
 
 _VALUES: dict[str, tuple[str, ...]] = {
     "status": ("UNRESOLVED", "DEAD", "FAILED", "PENDING", "SYNCED", "DISMISSED"),
@@ -10,5 +10,5 @@ _OF_CLUSTERS = _VALUES | {"status": ("UNRESOLVED", "RESOLVED", "DEAD", "FAILED")
 
 
 def values(field: str, *, clusters: bool) -> tuple[str, ...]:
-    """The values of a field, of clusters or of events; none where they are not known beforehand."""
+    """The values of a field of clusters or events; empty for fields with arbitrary values."""
     return (_OF_CLUSTERS if clusters else _VALUES).get(field, ())

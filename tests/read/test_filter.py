@@ -168,7 +168,7 @@ def test_a_cluster_is_found_by_its_first_digits(full):
         ("id:x", "not a number"),
         ("id:99999999999999999999", "not a number"),
         ("since:soon", "not a time"),
-        ('error:"open', "quote left open"),
+        ('error:"open', "close the quote"),
         ("status:,", "needs a value"),
         ("id:" + "9" * 5_000, "4,096 characters at most"),
         ("id:" + "9" * 4_000, "not a number"),
@@ -248,7 +248,7 @@ def test_an_index_only_leads_to_what_is_found_without_it(full, words, monkeypatc
         return pages, full.count_events(words), full.count_events(words, at_most=1)
 
     led = asked()
-    monkeypatch.setattr(events, "EVENT_LEADS", {})
+    monkeypatch.setattr(events, "EVENT_WALKS", {})
     assert led == asked()
     assert any(led[0])
 
