@@ -1,8 +1,8 @@
-"""How to talk to a database: connect, transact, create and migrate the schema, tell whether something changed.
+"""Database access: connections, transactions, schema creation and migration, change detection.
 
-May touch: sqlite3, psycopg, the database's file, the schema. Knows no meaning. The only doors are `open_reader`, whose
-handle can only query, `open_private_copy`, which derives in private tables from what it can only read, and
-`open_writer`. A place is a SQLite file, or the URL of a PostgreSQL database.
+May touch: sqlite3, psycopg, the database's file, the schema. Knows nothing about what the rows mean. The only entry
+points are `open_reader`, whose handle can only query, `open_private_copy`, which reads a store and derives into private
+tables, and `open_writer`. A place is a SQLite file or the URL of a PostgreSQL database.
 """
 
 from pathlib import Path
@@ -31,9 +31,9 @@ _POSTGRES = ("postgresql", "postgres")
 
 
 def open_reader(place: str | Path, *, busy_timeout_s: float = 30.0) -> Reader:
-    """Open a store that exists for reading; nothing can be written through it.
+    """Open an existing store for reading; nothing can be written through the handle.
 
-    `busy_timeout_s` is how long a query waits for a program that holds the store for itself.
+    `busy_timeout_s` is how long a query waits for a program that has locked the store exclusively.
 
     Raises:
         StoreError: missing, foreign, newer, corrupt, busy or unreadable; the message says which.
@@ -49,9 +49,9 @@ def open_reader(place: str | Path, *, busy_timeout_s: float = 30.0) -> Reader:
 
 
 def open_private_copy(place: str | Path, *, facts: bool = False) -> PrivateCopy:
-    """Open a store for reading, with empty derived tables of one's own in place of the store's.
+    """Open a store for reading, with empty private derived tables that shadow the store's.
 
-    With `facts`, the fact tables are one's own, too; the store's are then to be had as `main.event_log` and so on.
+    With `facts`, empty private fact tables shadow the store's as well, which remain available as `main.event_log` etc.
 
     Raises:
         StoreError: as `open_reader`.
@@ -67,10 +67,10 @@ def open_private_copy(place: str | Path, *, facts: bool = False) -> PrivateCopy:
 
 
 def open_writer(place: str | Path, *, synchronous: str, projection: Projection, go_back: bool = False) -> Writer:
-    """Open a store for writing; makes it, or brings an older one up to date, if need be.
+    """Open a store for writing; create it, or migrate an older one, if necessary.
 
-    What an older failaware derived is derived again by the `projection`, in one transaction. What a newer one derived
-    is refused, unless its user wants to `go_back` to this one.
+    Rows derived by an older version of failaware are derived again by the `projection`, in one transaction. A store
+    derived by a newer version is refused, unless `go_back` is true.
 
     Raises:
         StoreError: foreign, newer, corrupt, busy or not writable; the message says which.
@@ -86,10 +86,10 @@ def open_writer(place: str | Path, *, synchronous: str, projection: Projection, 
 
 
 def is_postgres(place: str | Path) -> bool:
-    """Whether a place is a PostgreSQL database; otherwise it is a SQLite file.
+    """Return whether a place is a PostgreSQL database; otherwise it is a SQLite file.
 
     Raises:
-        UsageError: it is neither, or what PostgreSQL needs is not installed.
+        UsageError: it is neither, or psycopg is not installed.
     """
     text = str(place)
     if not is_url(text):

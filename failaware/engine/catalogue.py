@@ -1,4 +1,4 @@
-"""The catalogue of facts: their tables and columns, from which guards, privileges, exports, seals and archives follow.
+"""The fact catalogue: tables and columns, from which guards, privileges, exports, seals and archives are generated.
 
 It describes what schema.sql creates; a test compares the two on both engines. See "A column of a fact" in
 docs/architecture.md.
@@ -7,7 +7,7 @@ docs/architecture.md.
 from typing import NamedTuple
 
 ERASED = "[erased]"
-"""Replaces a text that was erased; in a payload as a JSON string."""
+"""Replaces an erased text; in a payload, as a JSON string."""
 
 ID = "id"  # a row's number, from 1
 NUMBER = "number"  # from 0
@@ -24,10 +24,10 @@ _SQL_TYPES = {ID: "INTEGER", NUMBER: "INTEGER", TIME: "INTEGER", CLUSTER: "INTEG
 class Column(NamedTuple):
     """A column of a fact.
 
-    `words` are the only values that a text may have; a digest may have them besides. `text`: a seal covers it by a
-    digest under the store's key, which does not give away a short text. `mark` replaces it when the fact is erased; "":
-    it cannot be. `added`: after the first version; older facts have null there, which no seal covers. `table` is where
-    it is kept, if not in the fact's own table.
+    `words` are the only values allowed in a text, and additional values allowed in a digest. `text`: a seal covers it
+    by a digest under the store's key, so a short text cannot be guessed from it. `mark` replaces it when the fact is
+    erased; "" if it is not erasable. `added`: after the first version; older facts have null, which no seal covers.
+    `table` is the table that holds it, if not the fact's own.
     """
 
     name: str
@@ -48,9 +48,10 @@ class Column(NamedTuple):
 class FactTable(NamedTuple):
     """A table of facts; the first column is its primary key.
 
-    `name` is that of its facts in an export; "": they are exported with those of another table. `unique` are its other
-    unique keys. `archived_with` is the table whose ids in `moved_log` say that a row was moved; "": none is. A fact
-    for which the SQL `has_text` (about the row `f`) is true has a digest of its texts even where all are null.
+    `name` is the name of its facts in an export; "" if they are exported with another table's. `unique` are its other
+    unique keys. `archived_with` is the table whose ids in `moved_log` record that a row was archived; "" if rows are
+    never archived. A fact for which the SQL condition `has_text` (on the row `f`) holds has a digest of its texts even
+    if all are null.
     """
 
     name: str
@@ -67,7 +68,7 @@ class FactTable(NamedTuple):
 
     @property
     def number(self) -> str:
-        """The column whose values only go up."""
+        """The column whose values only increase."""
         return next(column.name for column in self.columns if column.type == ID)
 
     @property
@@ -77,12 +78,12 @@ class FactTable(NamedTuple):
 
     @property
     def marks(self) -> dict[str, str]:
-        """What replaces each erasable text."""
+        """The replacement for each erasable text, by column."""
         return {column.name: column.mark for column in self.columns if column.mark}
 
     @property
     def source(self) -> str:
-        """SQL: the table as `f`, joined with those of its columns that are kept in others."""
+        """SQL: the table as `f`, joined with the tables that hold its other columns."""
         others = dict.fromkeys(column.table for column in self.columns if column.table)
         return " ".join(
             (f"{self.table} f", *(f"LEFT JOIN {other} ON {other}.{self.key} = f.{self.key}" for other in others))
@@ -232,13 +233,13 @@ SEAL = FactTable(
 )
 
 SETTING = FactTable("setting", "setting", (Column("name"), Column("value")))
-"""No fact: the policy and the grouping rules that the facts are derived by, and the key of their digests."""
+"""Not a fact table: the policy and the grouping rules used to derive, and the key of the digests."""
 
 SEALED = (EVENT, TRACEBACK, ATTEMPT, DECISION, REJECT, ERASURE, ARCHIVE, ARCHIVED)
-"""What is sealed, in the order of a round; the key of an event is sealed with it."""
+"""The sealed tables, in sealing order; the key of an event is sealed with it."""
 
 FACTS = {facts.table: facts for facts in (EVENT, EVENT_KEY, *SEALED[1:], SEAL)}
-"""Each table of facts by its name."""
+"""Each fact table by its name."""
 
 EXPORTED = (EVENT, TRACEBACK, DECISION, ERASURE, ATTEMPT, REJECT, ARCHIVE, ARCHIVED, SEAL)
-"""In the order of an export, where a fact refers only to facts before it."""
+"""In export order: a fact refers only to facts before it."""

@@ -1,8 +1,8 @@
-"""Which version of failaware made what is derived: a mark in the table `setting`, written with it.
+"""The derivation mark: a row of `setting`, written with the derived rows, that identifies the version that derived them.
 
-Facts stay as they are when a release changes a rule or the projection; what was derived from them before then differs
-from what the new release derives. The mark tells that from corruption. It is made of digests, so that whoever changes a
-rule has no number to raise, and of failaware's version, which says which of two is the newer one.
+When a release changes a rule or the projection, the facts stay the same, but rows derived before differ from those that
+the new release derives. The mark distinguishes this from corruption. It consists of digests, which need no manually
+incremented number, and of failaware's version, which orders two marks.
 """
 
 import re
@@ -23,9 +23,9 @@ MARK = f"SELECT value FROM setting WHERE name = '{NAME}'"
 """SQL for the mark."""
 
 CURRENT, OLDER, NEWER = "current", "older", "newer"
-"""What a store's mark is to this failaware's: the same digests, or others by an older or a newer version."""
+"""How a store's mark compares with ours: the same digests, or others by an older or a newer version."""
 
-_MANY = 100_000  # attempts, from which on deriving them is announced: it takes a second or more
+_MANY = 100_000  # attempts from which a rebuild is announced: it takes a second or more
 _PER_SECOND = 80_000
 _RELEASE = re.compile(r"\d+(?:\.\d+)*")
 _VIEW = "CREATE VIEW "
@@ -43,9 +43,9 @@ class Derivation(NamedTuple):
         return " ".join(self)
 
     def compared(self, stored: "Derivation | None") -> str:
-        """What a store's mark is to this one, which is ours. One without a mark was made before there were marks.
+        """Compare a store's mark with this one, ours. A store without a mark predates marks.
 
-        Another derivation by a failaware of the same version, as of a checkout, is called older: nobody can tell.
+        Another derivation by the same version of failaware, as from a development checkout, counts as older.
         """
         if stored is None:
             return OLDER
@@ -55,7 +55,7 @@ class Derivation(NamedTuple):
 
 
 class Projection(NamedTuple):
-    """How a store's derived tables are filled: by this mark, and by `derive`, which fills them and writes the mark."""
+    """How a store's derived tables are filled: `derive` fills them and writes the mark."""
 
     mark: Derivation
     derive: Callable[[ProjectionWriter], None]
@@ -67,7 +67,7 @@ def mark(failaware: str, projection: str) -> Derivation:
 
 
 def stored_mark(db: Reader, *, of: str = "main.") -> Derivation | None:
-    """The mark of a store; None where it has none, or no legible one. `of` is a schema, as before a table."""
+    """The mark of a store; None if it is missing or malformed. `of` is a schema prefix with its dot."""
     return _parsed(db.query(MARK.replace("setting", f"{of}setting")))
 
 
@@ -78,12 +78,12 @@ def _parsed(marks: Sequence[Row]) -> Derivation | None:
 
 
 def check_readable(marks: Sequence[Row], place: str) -> None:
-    """Refuse, to a reader, derived tables that have other columns or indexes than our statements know.
+    """Refuse to read derived tables whose columns or indexes differ from those that our statements use.
 
-    `marks` is what `MARK` gives.
+    `marks` is the result of `MARK`.
 
     Raises:
-        StoreOlder, StoreNewer: the mark says by whom they were made.
+        StoreOlder, StoreNewer: an older or a newer version of failaware made them.
     """
     from failaware.version import __version__
 
@@ -99,11 +99,11 @@ def check_readable(marks: Sequence[Row], place: str) -> None:
 
 
 def is_outdated(db: Reader, ours: Derivation, place: str, *, go_back: bool) -> bool:
-    """Whether a writer has to derive a store by its own version.
+    """Return whether a writer has to derive the store again with its own version.
 
     Raises:
-        StoreNewer: a newer failaware has derived it, and its user does not want to `go_back`: two versions that write
-            would otherwise derive it in turns for ever.
+        StoreNewer: a newer version derived it and `go_back` is false; otherwise two versions that write to one store
+            would derive it in turns forever.
     """
     stored = stored_mark(db)
     state = ours.compared(stored)
@@ -116,10 +116,10 @@ def is_outdated(db: Reader, ours: Derivation, place: str, *, go_back: bool) -> b
 
 
 def check_unchanged(ours: Derivation, marks: Sequence[Row], place: str) -> None:
-    """Refuse to write where another version has derived the store since it was opened; `marks` is what `MARK` gives.
+    """Refuse to write if another version has derived the store since it was opened; `marks` is the result of `MARK`.
 
     Raises:
-        StoreNewer, StoreError: so it is; nothing is written.
+        StoreNewer, StoreError: another version has derived it; nothing is written.
     """
     stored = _parsed(marks)
     state = ours.compared(stored)
@@ -136,7 +136,7 @@ def check_unchanged(ours: Derivation, marks: Sequence[Row], place: str) -> None:
 
 
 def announce(db: Reader, place: str) -> None:
-    """Say that a large store is about to be derived, since it takes a while and other writers wait."""
+    """Warn that a large store is about to be derived again, because other writers have to wait."""
     ((attempts,),) = db.query("SELECT coalesce(max(attempt_id), 0) FROM attempt_log")
     if attempts >= _MANY:
         warn(
@@ -147,19 +147,19 @@ def announce(db: Reader, place: str) -> None:
 
 
 def has_other_tables(db: Reader) -> bool:
-    """Whether a store has other derived tables or views than this failaware makes; by its mark, if it has one."""
+    """Return whether the mark, if there is one, says that the store's derived tables or views differ from ours."""
     return are_of_another_version(db.query(MARK.replace("setting", "main.setting")))
 
 
 def are_of_another_version(marks: Sequence[Row]) -> bool:
-    """As `has_other_tables`, of what `MARK` gives."""
+    """As `has_other_tables`, for the result of `MARK`."""
     stored = _parsed(marks)
     return stored is not None and (stored.tables, stored.views) != (tables_digest(), _views_digest())
 
 
 @cache
 def tables_digest() -> str:
-    """The digest of the derived tables with their indexes, as our statements know them."""
+    """The digest of our derived tables and their indexes."""
     return digest_of(sql for sql in statements("derived.sql") if _VIEW not in sql)
 
 
@@ -170,11 +170,11 @@ def _views_digest() -> str:
 
 
 def _release(version: str) -> tuple[int, ...]:
-    """A version's numbers; of one that has none, which nobody releases, nothing."""
+    """A version's numbers; empty for a version without numbers, which is never released."""
     numbers = _RELEASE.match(version)
     return tuple(map(int, numbers[0].split("."))) if numbers else ()
 
 
 def noted(ours: Derivation) -> str:
-    """SQL that puts the mark into a store that is being made, in which nothing is to be derived yet."""
+    """SQL that writes the mark into a new store, which has nothing to derive yet."""
     return f"INSERT INTO setting (name, value) VALUES ('{NAME}', '{ours}')"

@@ -1,4 +1,4 @@
--- What the facts mean. Every row here can be dropped and comes back from the facts to the same bytes.
+-- The derived tables. Every row can be deleted and derived again from the facts, byte for byte the same.
 
 CREATE TABLE event_state (
   event_id        INTEGER PRIMARY KEY,
@@ -8,14 +8,14 @@ CREATE TABLE event_state (
   attempts        INTEGER NOT NULL,    -- the last attempt's number
   retry_count     INTEGER NOT NULL,    -- failed attempts that another attempt followed
   last_success    INTEGER NOT NULL,    -- the number of the last SYNCED attempt; 0: none
-  budget_from     INTEGER NOT NULL,    -- the attempts up to the last SYNCED one or the last REQUEUE: a new budget since
-  failed_attempts INTEGER NOT NULL,    -- how many failed since then
+  budget_from     INTEGER NOT NULL,    -- the last attempt before the current budget: the last SYNCED or requeued one
+  failed_attempts INTEGER NOT NULL,    -- failed attempts since then
   last_failure    INTEGER,             -- attempt_log.attempt_id
   cluster_id      INTEGER NOT NULL,    -- of the last failure; 0: never failed
   first_failed_at INTEGER,
   failing_since   INTEGER,             -- the first failure since the last SYNCED attempt
   last_failed_at  INTEGER,
-  due_at          INTEGER,             -- null: nothing will be tried
+  due_at          INTEGER,             -- null: no attempt follows
   severity        TEXT,                -- null: resolved, dismissed or not failed
   rule            TEXT,
   changed_at      INTEGER NOT NULL     -- time of the newest fact of this event
@@ -23,33 +23,33 @@ CREATE TABLE event_state (
 CREATE INDEX event_due ON event_state (event_type, due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX event_unresolved ON event_state (severity, failing_since) WHERE severity IS NOT NULL;
 CREATE INDEX event_of_severity ON event_state (severity, event_id) WHERE severity IS NOT NULL;
-CREATE INDEX event_failing ON event_state (sync_status, event_id)  -- SQLite takes one of an OR for it, not one of an IN
+CREATE INDEX event_failing ON event_state (sync_status, event_id)  -- SQLite uses it for OR, not for IN
   WHERE sync_status = 'FAILED' OR sync_status = 'DEAD';
 CREATE INDEX event_dismissed ON event_state (event_id) WHERE dismissed = 1;
 CREATE INDEX event_retried ON event_state (retry_count) WHERE retry_count > 0;
 
-CREATE TABLE failure (                 -- one row a failed attempt
+CREATE TABLE failure (                 -- one row per failed attempt
   attempt_id INTEGER PRIMARY KEY,
   cluster_id INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX failure_of_cluster ON failure (cluster_id, attempt_id);
 
-CREATE TABLE event_cluster (           -- one row an event and a cluster it failed with
+CREATE TABLE event_cluster (           -- one row per event and cluster that it failed in
   event_id        INTEGER NOT NULL,
   cluster_id      INTEGER NOT NULL,
   failures        INTEGER NOT NULL,
   first_failed_at INTEGER NOT NULL,    -- when the event entered the cluster
   last_failed_at  INTEGER NOT NULL,
-  first_attempt   INTEGER NOT NULL,    -- the lowest number of an attempt that failed with it
-  recovered_at    INTEGER NOT NULL,    -- when the next attempt that succeeded ended; 2^63 - 1: none has
-  recovered       INTEGER NOT NULL,    -- 1: its last attempt succeeded, and nobody decided on it since it failed first
+  first_attempt   INTEGER NOT NULL,    -- the lowest number of an attempt that failed in it
+  recovered_at    INTEGER NOT NULL,    -- end of the next successful attempt; 2^63 - 1: none
+  recovered       INTEGER NOT NULL,    -- 1: its last attempt succeeded, without a decision since its first failure
   PRIMARY KEY (event_id, cluster_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX event_cluster_entry ON event_cluster (cluster_id, first_failed_at);
 CREATE INDEX event_cluster_member ON event_cluster (cluster_id, event_id);
 CREATE INDEX event_cluster_open ON event_cluster (cluster_id, recovered_at);
 
-CREATE TABLE failure_after_success (   -- one row a failed attempt at an event that had been SYNCED before
+CREATE TABLE failure_after_success (   -- one row per failed attempt at an event that had been SYNCED before
   event_id     INTEGER NOT NULL,
   attempt_no   INTEGER NOT NULL,
   cluster_id   INTEGER NOT NULL,
@@ -65,14 +65,14 @@ CREATE TABLE failure_cluster (
   error_type      TEXT,
   template        TEXT NOT NULL,
   failures        INTEGER NOT NULL,
-  events          INTEGER NOT NULL,    -- distinct events that failed with it
-  recovered       INTEGER NOT NULL,    -- of these, as in event_cluster
+  events          INTEGER NOT NULL,    -- distinct events that failed in it
+  recovered       INTEGER NOT NULL,    -- of these, those recovered, as in event_cluster
   episodes        INTEGER NOT NULL,    -- runs of hours in which new events entered
-  relapses        INTEGER NOT NULL,    -- events that entered when every event before had been SYNCED after it failed
+  relapses        INTEGER NOT NULL,    -- events that entered after every earlier event had recovered
   first_failed_at INTEGER,
   last_failed_at  INTEGER,
   example_attempt INTEGER,             -- the newest failure
-  severity        TEXT,                -- null: no unresolved event fails with it now, or no rule holds
+  severity        TEXT,                -- null: it has no unresolved event, or no rule applies
   rule            TEXT,
   reason          TEXT,
   changed_at      INTEGER NOT NULL     -- time of the newest fact of any of its events
@@ -80,7 +80,7 @@ CREATE TABLE failure_cluster (
 
 CREATE INDEX cluster_of_type ON failure_cluster (event_type);
 
-CREATE VIEW known_cluster AS           -- which clusters there are; those of the present, when the past is folded
+CREATE VIEW known_cluster AS           -- the existing clusters; under time travel, those of the present
 SELECT cluster_id, event_type FROM failure_cluster;
 
 CREATE TABLE cluster_hour (
@@ -92,7 +92,7 @@ CREATE TABLE cluster_hour (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX cluster_by_hour ON cluster_hour (hour);
 
-CREATE TABLE event_counts (                   -- events by what one counts them by, so that nothing is counted row by row
+CREATE TABLE event_counts (                   -- event counts by the reported attributes, so reports need not scan events
   event_type  TEXT NOT NULL,
   sync_status TEXT NOT NULL,
   dismissed   INTEGER NOT NULL,

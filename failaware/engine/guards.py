@@ -1,7 +1,7 @@
-"""Append-only, by the database itself: triggers that refuse to change or replace a fact, whoever the client is.
+"""Append-only guards: triggers that refuse to change, replace or delete a fact, for every client.
 
-There are two exceptions, both a person's decision that is a fact itself. An erasure: a text may be replaced by ERASED
-once `erasure_log` says so. An archive: a fact may be deleted once `moved_log` says into which file it was moved.
+There are two exceptions, each allowed by a fact that records a person's decision. Erasure: a text may be replaced by
+ERASED if `erasure_log` lists the row. Archiving: a fact may be deleted if `moved_log` lists it.
 """
 
 from collections.abc import Iterator
@@ -10,34 +10,34 @@ from typing import NamedTuple
 from failaware.engine.catalogue import FACTS, FactTable
 
 REFUSES = "failaware: facts are append-only, {table} refuses {what}"
-"""What the database says."""
+"""The error message of a trigger."""
 
 
-class Founded(NamedTuple):
-    """A fact that needs another one first: its table, what it needs in words, and as SQL about the row NEW."""
+class Requirement(NamedTuple):
+    """A fact that requires another fact: its table, the requirement in words, and in SQL on the row NEW."""
 
     table: str
-    what: str
-    found: str
+    requirement: str
+    condition: str
 
 
-FOUNDED = (
-    Founded(
+REQUIREMENTS = (
+    Requirement(
         "erasure_log",
         "an ERASE decision about its event",
         "SELECT 1 FROM {schema}decision_log d WHERE d.decision_id = NEW.decision_id AND d.decision = 'ERASE' "
         "AND (NEW.of_table <> 'event_log' OR NEW.row_id = d.event_id)",
     ),
-    Founded("moved_log", "an archive", "SELECT 1 FROM {schema}archive_log a WHERE a.archive_id = NEW.archive_id"),
+    Requirement("moved_log", "an archive", "SELECT 1 FROM {schema}archive_log a WHERE a.archive_id = NEW.archive_id"),
 )
-"""What takes facts away is founded on a person's decision. `{schema}` is where the tables are, with its dot."""
+"""Facts that allow removal require a person's decision. `{schema}` is the tables' schema with its dot."""
 
 
 def guard_statements() -> Iterator[str]:
-    """The triggers. INSERT OR REPLACE deletes without firing a DELETE trigger, so a taken key is refused as well.
+    """Yield the triggers. INSERT OR REPLACE deletes without firing a DELETE trigger, so existing keys are refused.
 
-    A unique index that somebody adds makes it delete a row whose key is not taken. So no number is taken that is not
-    beyond the last: what was deleted so stays missing, which `verify` finds. SQLite says -1 where none is given.
+    With a foreign unique index it can also delete a row whose key differs. Therefore ids must exceed the largest one:
+    a row deleted that way cannot be inserted again, and `verify` finds the gap. NEW has -1 for an id that is not given.
     """
     for table, facts in FACTS.items():
         unless_of = {
@@ -60,16 +60,16 @@ def guard_statements() -> Iterator[str]:
             f"CREATE TRIGGER {table}_refuses_replace BEFORE INSERT ON {table} WHEN {passed} OR {taken} "
             f"BEGIN SELECT RAISE(ABORT, '{message}'); END"
         )
-    for table, what, found in FOUNDED:
-        message = REFUSES.format(table=table, what=f"a row without {what}")
+    for table, requirement, condition in REQUIREMENTS:
+        message = REFUSES.format(table=table, what=f"a row without {requirement}")
         yield (
-            f"CREATE TRIGGER {table}_is_founded BEFORE INSERT ON {table} WHEN NOT EXISTS ({found.format(schema='')}) "
-            f"BEGIN SELECT RAISE(ABORT, '{message}'); END"
+            f"CREATE TRIGGER {table}_is_founded BEFORE INSERT ON {table} "
+            f"WHEN NOT EXISTS ({condition.format(schema='')}) BEGIN SELECT RAISE(ABORT, '{message}'); END"
         )
 
 
 def is_moved(facts: FactTable, schema: str = "") -> str:
-    """SQL: the row OLD was moved to an archive; `schema` is where `moved_log` is, with its dot."""
+    """SQL: the row OLD was moved to an archive; `schema` is the schema of `moved_log` with its dot."""
     key = FACTS[facts.archived_with].key
     return (
         f"coalesce((SELECT m.last_id FROM {schema}moved_log m WHERE m.of_table = '{facts.archived_with}' "
@@ -78,11 +78,11 @@ def is_moved(facts: FactTable, schema: str = "") -> str:
 
 
 def is_erasure(facts: FactTable, schema: str = "", same: str = "IS") -> str:
-    """SQL: from OLD to NEW only erasable texts change, each to its mark, in a row that `erasure_log` names.
+    """SQL: between OLD and NEW only erasable texts change, each to its mark, in a row that `erasure_log` lists.
 
-    `schema` is where that is, with its dot; `same` is the operator that compares nulls as well.
+    `schema` is the schema of `erasure_log` with its dot; `same` is the null-safe equality operator.
     """
-    kept = [f"NEW.{name} {same} OLD.{name}" for name in facts.column_names if name not in facts.marks]
+    unchanged = [f"NEW.{name} {same} OLD.{name}" for name in facts.column_names if name not in facts.marks]
     erased = [f"(NEW.{name} {same} OLD.{name} OR NEW.{name} = '{mark}')" for name, mark in facts.marks.items()]
-    known = f"SELECT 1 FROM {schema}erasure_log x WHERE x.of_table = '{facts.table}' AND x.row_id = OLD.{facts.key}"
-    return " AND ".join([*kept, *erased, f"EXISTS ({known})"])
+    listed = f"SELECT 1 FROM {schema}erasure_log x WHERE x.of_table = '{facts.table}' AND x.row_id = OLD.{facts.key}"
+    return " AND ".join([*unchanged, *erased, f"EXISTS ({listed})"])

@@ -1,17 +1,17 @@
--- What the fold works in: temporary tables of each connection that folds, empty between folds.
+-- The fold's working tables: temporary tables of each connection that folds, empty between folds.
 
--- The touched events: what they were (was_…), and what is known of them with the new facts. first_success is the lowest
--- number of a new attempt that succeeded; late is 1 where a new attempt has a lower number than one that was known;
--- revised_from is where failure_after_success has to be looked at: null, or after the attempt with this number.
+-- The touched events: their state before (was_…) and with the new facts. first_success is the lowest number of a new
+-- attempt that succeeded; late is 1 if a new attempt has a lower number than an already known one; failure_after_success
+-- has to be revised for attempts after number revised_from (null: not at all).
 CREATE TEMP TABLE touched (
   event_id INTEGER PRIMARY KEY, event_type TEXT, was_status TEXT, was_dismissed INTEGER, was_cluster INTEGER,
   was_severity TEXT, attempts INTEGER, retry_count INTEGER, last_success INTEGER, budget_from INTEGER,
   failed_attempts INTEGER, first_failed_at INTEGER, failing_since INTEGER, last_failed_at INTEGER, last_failure INTEGER,
   changed_at INTEGER, outcome TEXT, retry_at INTEGER, first_success INTEGER, late INTEGER, revised_from INTEGER);
 
--- What event_cluster will say of the touched events, and what it said (was_…, null where an event is new to a cluster).
--- changed_from is null where neither the moment of entry nor that of recovery changes; elsewhere it is the earliest
--- moment at which the cluster's course changes.
+-- The new rows of event_cluster for the touched events, and the old ones (was_…, null if an event is new to a cluster).
+-- changed_from is null if neither the time of entry nor that of recovery changes; otherwise it is the earliest time at
+-- which the cluster's timeline changes.
 CREATE TEMP TABLE entry (
   event_id INTEGER, cluster_id INTEGER, failures INTEGER, first_failed_at INTEGER, last_failed_at INTEGER,
   first_attempt INTEGER, recovered_at INTEGER, recovered INTEGER, newest INTEGER, was_failures INTEGER,
@@ -22,7 +22,7 @@ CREATE TEMP TABLE revised (
   event_id INTEGER, attempt_no INTEGER, cluster_id INTEGER, failed_at INTEGER, recovered_at INTEGER,
   changed_from INTEGER);
 
--- The clusters whose course changes, and from when on.
+-- The clusters whose timeline changes, and the time from which it does.
 CREATE TEMP TABLE changed_timeline (cluster_id INTEGER PRIMARY KEY, changed_from INTEGER);
 
 -- The hours that gain or lose entries.

@@ -1,4 +1,4 @@
-"""The schema as statements: facts, what is derived from them, the guards; also as private tables beside a store."""
+"""The schema as statements: fact tables, derived tables, guards; also as private tables that shadow a store's."""
 
 import re
 import secrets
@@ -16,7 +16,7 @@ CONTRADICTS = (
     "{place} is damaged: its facts, or what is derived from them, contradict each other ({error}); "
     "'failaware verify' says where, and 'failaware rebuild' derives anew"
 )
-"""What it means that a derived table does not take a row."""
+"""The error for a derived table that rejects a row."""
 
 _FRACTION = r"(\1 % 1000000 + 1000000) % 1000000"
 _SQLITE_ISO = (
@@ -25,44 +25,44 @@ _SQLITE_ISO = (
 
 
 def whole_schema() -> Iterator[str]:
-    """Everything that a store has, in the order in which it is made."""
-    yield from kept_tables()
-    yield from made_anew()
+    """All statements that create a store's schema, in order."""
+    yield from permanent_tables()
+    yield from recreated_objects()
 
 
 def own_key() -> str:
-    """The statement that gives a new store its key, which is made here; a store brought up to date has none."""
+    """The statement that gives a new store a random key; a migrated store from before keys has none."""
     return f"INSERT INTO setting (name, value) VALUES ('key', '{secrets.token_hex(32)}')"
 
 
-def made_anew() -> Iterator[str]:
-    """What a store has beside its facts, once its tables are there: what is derived (empty), the views, the guards."""
+def recreated_objects() -> Iterator[str]:
+    """The objects that a migration creates again: derived tables (empty), views, guards."""
     yield from derived_tables()
     yield from views(_SQLITE_ISO)
     yield from guard_statements()
 
 
-def kept_tables() -> Iterator[str]:
-    """The tables of what cannot be derived, with their indexes."""
+def permanent_tables() -> Iterator[str]:
+    """The tables that cannot be derived, with their indexes."""
     for name in ("schema.sql", "coordination.sql"):
         yield from statements(name)
 
 
 def derived_tables() -> Iterator[str]:
-    """The tables of what is derived, with their indexes, and the views that our own statements read."""
+    """The derived tables with their indexes, and the views that our own statements read."""
     yield from statements("derived.sql")
 
 
 def views(iso: str) -> Iterator[str]:
-    r"""The views for people; `iso` is SQL that writes the time `\1` (µs) as ISO 8601."""
+    r"""The views for other tools; `iso` is SQL that formats the time `\1` (µs) as ISO 8601."""
     for statement in statements("views.sql"):
         yield _ISO.sub(iso, statement)
 
 
 def private_schema(*, facts: bool) -> Iterator[str]:
-    """All but the facts, or with them, as empty temporary tables of one connection, without guards.
+    """The schema as empty temporary tables of one connection, without guards; with `facts`, the fact tables too.
 
-    By their names they stand before the store's own, so that every statement works on them as it is.
+    They have the same names and shadow the store's own, so statements run on them unchanged.
     """
     for name in ("schema.sql", "coordination.sql", "derived.sql") if facts else ("coordination.sql", "derived.sql"):
         for statement in statements(name):
@@ -70,36 +70,36 @@ def private_schema(*, facts: bool) -> Iterator[str]:
 
 
 def fetched_schema() -> Iterator[str]:
-    """The tables that rows of a store on a server are fetched into: facts with indexes, what is derived without."""
-    yield from kept_tables()
+    """The local tables for rows fetched from a server: fact tables with indexes, derived tables without."""
+    yield from permanent_tables()
     for statement in derived_tables():
         if _TABLE.search(statement):
             yield statement
 
 
 def tables_of(*names: str) -> tuple[str, ...]:
-    """The tables that these files of the schema make, in their order."""
+    """The tables that these schema files create, in order."""
     return tuple(table for name in names for table in _TABLE.findall((_HERE / name).read_text(encoding="utf-8")))
 
 
-def made_of_facts() -> set[str]:
-    """The names of all tables, indexes and views that can be made again from the facts."""
+def derived_objects() -> set[str]:
+    """The names of all derived tables, their indexes, and all views."""
     text = "\n".join((_HERE / name).read_text(encoding="utf-8") for name in ("derived.sql", "views.sql"))
     return set(_OBJECT.findall(text))
 
 
 def is_derived(table: str) -> bool:
-    """Whether a table of ours can be derived anew, or is one to work with; a handler may have tables of its own."""
+    """Return whether a table is one of our derived or working tables; a handler may have tables of its own."""
     return table in tables_of("derived.sql", "projection_temp_tables.sql")
 
 
 def work_tables() -> Iterator[str]:
-    """The temporary tables that a connection needs to fold."""
+    """The temporary tables that the fold needs on a connection."""
     yield from statements("projection_temp_tables.sql")
 
 
 def statements(name: str) -> Iterator[str]:
-    """The statements of one of the files beside this one."""
+    """The statements of an SQL file in this directory."""
     from sqlite3 import complete_statement
 
     statement = ""
@@ -112,7 +112,7 @@ def statements(name: str) -> Iterator[str]:
 
 @cache
 def columns_and_keys(table: str) -> tuple[list[str], list[str]]:
-    """The columns of a table as it should be, and those of its primary key, in its order; on every engine."""
+    """The columns of a table in the current schema, and those of its primary key, in order; on every engine."""
     import sqlite3
 
     db = sqlite3.connect(":memory:")

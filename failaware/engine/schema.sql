@@ -1,4 +1,4 @@
--- The facts. Written once, never changed; guards.py makes the database itself refuse.
+-- The facts. Written once, never changed; the triggers of guards.py enforce this.
 -- All times are integer microseconds since the epoch, UTC.
 
 CREATE TABLE event_log (
@@ -8,18 +8,18 @@ CREATE TABLE event_log (
   event_payload TEXT NOT NULL,         -- the raw JSON, as given
   occurred_at   INTEGER NOT NULL,
   detected_at   INTEGER NOT NULL,
-  fingerprint   TEXT                   -- the caller's word on what its failures are like
+  fingerprint   TEXT                   -- the caller's fingerprint for its failures
 ) STRICT;
 
-CREATE TABLE event_key (               -- idempotent ingestion: a known key is its first event
+CREATE TABLE event_key (               -- idempotent recording: a known key returns its first event
   key      TEXT PRIMARY KEY,
   event_id INTEGER NOT NULL UNIQUE
-) STRICT, WITHOUT ROWID;               -- a hidden row id would be a third key, through which a row could be replaced
+) STRICT, WITHOUT ROWID;               -- a hidden rowid would be a third key, by which a row could be replaced
 
-CREATE TABLE traceback_log (           -- each traceback once, however many attempts share it
+CREATE TABLE traceback_log (           -- each traceback once, shared by all attempts that have it
   traceback_id INTEGER PRIMARY KEY,
   hash         TEXT NOT NULL UNIQUE,   -- keyed digest of the text, hex
-  text         TEXT NOT NULL           -- ⟨error⟩ stands for the attempt's "error_type: error_message"
+  text         TEXT NOT NULL           -- ⟨error⟩ is replaced by the attempt's "error_type: error_message"
 ) STRICT;
 
 CREATE TABLE attempt_log (
@@ -36,7 +36,7 @@ CREATE TABLE attempt_log (
   retry_at      INTEGER,               -- null after a failure: given up
   retry_reason  TEXT,                  -- how the retry delay was computed, or why no attempt follows
   cause         TEXT,                  -- the root of an explicit chain: "type: message"
-  fingerprint   TEXT,                  -- the handler's word on what this failure is like
+  fingerprint   TEXT,                  -- the handler's fingerprint for this failure
   UNIQUE (event_id, attempt_no)
 ) STRICT;
 
@@ -51,7 +51,7 @@ CREATE TABLE decision_log (
 ) STRICT;
 CREATE INDEX decision_of ON decision_log (event_id, decision_id);
 
-CREATE TABLE reject_log (              -- what could not be understood is kept, not dropped
+CREATE TABLE reject_log (              -- input that could not be parsed is kept, not dropped
   reject_id   INTEGER PRIMARY KEY,
   origin      TEXT NOT NULL,
   line_no     INTEGER NOT NULL,
@@ -60,30 +60,30 @@ CREATE TABLE reject_log (              -- what could not be understood is kept, 
   rejected_at INTEGER NOT NULL
 ) STRICT;
 
-CREATE TABLE erasure_log (             -- what an ERASE decision removed from a fact; the digest of it stays
+CREATE TABLE erasure_log (             -- what an ERASE decision removed from a fact; its digest stays
   erasure_id  INTEGER PRIMARY KEY,
   decision_id INTEGER NOT NULL,        -- by whom, when and why
   of_table    TEXT NOT NULL CHECK (of_table IN ('event_log', 'attempt_log', 'traceback_log', 'failure')),
   row_id      INTEGER NOT NULL,        -- of 'failure': an attempt that lost its traceback with another event's
-  digest      TEXT NOT NULL,           -- keyed, of what was removed, hex: the fact's seal stays valid; '' of 'failure'
+  digest      TEXT NOT NULL,           -- keyed, of the removed text, hex: the fact's seal stays valid; '' of 'failure'
   cluster_id  INTEGER,                 -- of a failure: it stays in this cluster
   UNIQUE (of_table, row_id)
 ) STRICT;
 
-CREATE TABLE seal_log (                -- the chain of seals: each over a range of facts and the seal before
+CREATE TABLE seal_log (                -- the hash chain: each seal covers a range of facts and the previous seal
   seal_id   INTEGER PRIMARY KEY,       -- from 1
   of_table  TEXT NOT NULL,
   first_id  INTEGER NOT NULL,
   last_id   INTEGER NOT NULL,
   sealed_at INTEGER NOT NULL,
-  digest    TEXT NOT NULL,             -- SHA-256, hex (failaware/ledger/seals.py says of what)
+  digest    TEXT NOT NULL,             -- SHA-256, hex (of what: see failaware/ledger/seals.py)
   facts     BLOB NOT NULL              -- the first 16 bytes of each fact's own SHA-256, by id; zeros where there is none
 ) STRICT;
 CREATE INDEX seal_of ON seal_log (of_table, last_id);
 
-CREATE TABLE archive_log (             -- a person's decision to move old facts to a file of their own
+CREATE TABLE archive_log (             -- a person's decision to move old facts to an archive file
   archive_id  INTEGER PRIMARY KEY,
-  name        TEXT NOT NULL,           -- the file, as it was called then
+  name        TEXT NOT NULL,           -- the file's name at that time
   events      INTEGER NOT NULL,        -- how many were moved
   before_at   INTEGER NOT NULL,        -- every fact that was moved is older
   archived_by TEXT NOT NULL,

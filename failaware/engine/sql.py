@@ -1,4 +1,4 @@
-"""SQL in files of `-- name` blocks, so that statements have a name, a comment and a home; and digests of it."""
+"""SQL files of `-- name:` blocks, loaded as named statements; digests of SQL."""
 
 import re
 from collections.abc import Iterable
@@ -7,26 +7,26 @@ from pathlib import Path
 
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 _TOKEN = re.compile(r"'(?:[^']|'')*'|--[^\n]*|\w+|[^\s\w]")
-_DIGITS = 24  # of a digest that only tells versions apart
-_COMMENT = re.compile(r"^--.*\n", re.MULTILINE)  # for readers of the file; the database would parse it each time
+_DIGITS = 24  # hexadecimal digits of a digest that only distinguishes versions
+_COMMENT = re.compile(r"^--.*\n", re.MULTILINE)  # removed, because the database would parse it on each execution
 
 
-def load(beside: str, name: str) -> dict[str, str]:
-    """Read the named statements of the file `name` that lies beside the module file `beside`.
+def load(module_file: str, name: str) -> dict[str, str]:
+    """Read the named statements of the file `name` in the directory of `module_file`.
 
     Raises:
-        ValueError: a name stands twice; a bug of ours, found at import.
+        ValueError: a name is used twice; a programming error, detected at import.
     """
-    text = (Path(beside).parent / name).read_text(encoding="utf-8")
+    text = (Path(module_file).parent / name).read_text(encoding="utf-8")
     parts = _NAME.split(text)[1:]
     names, bodies = parts[::2], parts[1::2]
     if len(set(names)) != len(names):
-        raise ValueError(f"{name}: a statement's name stands twice")
+        raise ValueError(f"{name}: a statement's name is used twice")
     return {key: _COMMENT.sub("", body).strip().rstrip(";") for key, body in zip(names, bodies, strict=True)}
 
 
 def digest_of(texts: Iterable[str]) -> str:
-    """A digest of statements, or of other texts, that comments and white space between words do not change."""
+    """A digest of statements or other texts that ignores comments and white space between tokens."""
     return sha256("\0".join(map(_normalized, texts)).encode()).hexdigest()[:_DIGITS]
 
 

@@ -1,8 +1,8 @@
-"""The schema's versions, the same on every engine, and how a store that an older failaware made gets to today's.
+"""Schema versions, the same on every engine, and the migration of a store that an older version of failaware made.
 
-A new store is made as it is today. An older one keeps its facts: the steps that it lacks change their tables, and all
-else, what is derived, the views and the guards, is taken away before them and made anew after them. All of it happens
-in one transaction, at whose end everything is derived again.
+A new store gets the current schema. An older store keeps its facts: the missing steps change the fact tables; derived
+tables, views and guards are dropped before the steps and created again after them. This happens in one transaction,
+which ends by deriving everything again.
 """
 
 import re
@@ -28,9 +28,9 @@ _ERASURE_LOG = """CREATE TABLE {name} (
 
 
 class Step(NamedTuple):
-    """From one version to the next: what changes in the tables of schema.sql and coordination.sql, in SQLite's words.
+    """A step from one version to the next: changes to the tables of schema.sql and coordination.sql, in SQLite's SQL.
 
-    A table, view or guard that is no longer made is dropped here as well.
+    It also drops tables, views and guards that are no longer created.
     """
 
     name: str
@@ -54,19 +54,19 @@ STEPS: tuple[Step, ...] = (
     Step("begun_leases", ("ALTER TABLE lease ADD COLUMN begun INTEGER NOT NULL DEFAULT 1",)),
     Step("retry_reason", ("ALTER TABLE attempt_log RENAME COLUMN because TO retry_reason",)),
 )
-"""In their order. Never change one that was released: stores have been through it."""
+"""In order. Never change a released step: existing stores have already applied it."""
 
 
 def current() -> int:
-    """The version that this failaware makes and understands."""
+    """The schema version that this failaware creates and reads."""
     return 1 + len(STEPS)
 
 
 def check_not_newer(version: int, place: str) -> None:
-    """Refuse what we do not know.
+    """Refuse a store with a newer schema.
 
     Raises:
-        StoreNewer: a newer failaware wrote it.
+        StoreNewer: a newer version of failaware wrote it.
     """
     if version > current():
         raise StoreNewer(
@@ -76,10 +76,10 @@ def check_not_newer(version: int, place: str) -> None:
 
 
 def check_not_older(version: int, place: str) -> None:
-    """Refuse, to a reader, a store that is not as our statements know it.
+    """Refuse to read a store with an older schema.
 
     Raises:
-        StoreOlder: it has to be brought up to date by someone who may write to it.
+        StoreOlder: a user who may write to it has to migrate it first.
     """
     if version < current():
         raise StoreOlder(
@@ -93,8 +93,8 @@ def since(version: int) -> tuple[Step, ...]:
     return STEPS[version - 1 :]
 
 
-def taken_away() -> Iterator[str]:
-    """Drop what can be made anew, but for the guards: the views, then what is derived."""
+def drop_statements() -> Iterator[str]:
+    """SQL that drops the views and then the derived tables; guards depend on the engine."""
     views = _VIEW.findall("\n".join((*statements("derived.sql"), *statements("views.sql"))))
     for view in reversed(views):
         yield f"DROP VIEW IF EXISTS {view}"

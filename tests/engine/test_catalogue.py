@@ -7,7 +7,7 @@ import pytest
 
 from failaware.engine import catalogue
 from failaware.engine.catalogue import FACTS, Column
-from failaware.engine.schema import kept_tables
+from failaware.engine.schema import permanent_tables
 from failaware.ledger.seals import digests
 from tests.conftest import plain, query
 
@@ -80,7 +80,7 @@ def test_a_column_that_only_the_catalogue_has_is_a_difference(store, engine, mon
 
 def test_the_words_of_a_column_are_those_that_the_ddl_allows():
     allowed = {}
-    for sql in kept_tables():
+    for sql in permanent_tables():
         for name, words in re.findall(r"CHECK \((\w+) IN \(([^)]*)\)\)", sql):
             allowed[re.search(r"CREATE TABLE (\w+)", sql)[1], name] = set(re.findall(r"'(\w+)'", words))
     listed = {(table, c.name): set(c.words) for table, facts in FACTS.items() for c in facts.columns if any(c.words)}
@@ -88,7 +88,7 @@ def test_the_words_of_a_column_are_those_that_the_ddl_allows():
 
 
 def test_every_table_of_facts_is_in_the_catalogue():
-    tables = {re.search(r"CREATE TABLE (\w+)", sql)[1] for sql in kept_tables() if "CREATE TABLE" in sql}
+    tables = {re.search(r"CREATE TABLE (\w+)", sql)[1] for sql in permanent_tables() if "CREATE TABLE" in sql}
     assert set(FACTS) == tables - {"lease", "followed", "setting"}
     assert {facts.name for facts in FACTS.values()} == {"", *(facts.name for facts in catalogue.EXPORTED)}
     sealed = {facts.table for facts in catalogue.SEALED}

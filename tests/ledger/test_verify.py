@@ -11,7 +11,7 @@ from failaware import Handlers, Inspector, Retry, Store, UsageError, Worker
 from failaware.derive.fold import DERIVED
 from failaware.engine.catalogue import FACTS
 from failaware.engine.postgres.place import parse
-from failaware.engine.schema import columns_and_keys, kept_tables
+from failaware.engine.schema import columns_and_keys, permanent_tables
 from failaware.ingest.lines import ingest_lines
 from failaware.ledger.proof import Proof
 from failaware.ledger.sealing import seal_all, seal_archive
@@ -264,7 +264,7 @@ def _kind(table, column):
 
 @cache
 def _ddl():
-    return tuple((re.search(r"CREATE TABLE (\w+)", sql)[1], sql) for sql in kept_tables() if "CREATE TABLE" in sql)
+    return tuple((re.search(r"CREATE TABLE (\w+)", sql)[1], sql) for sql in permanent_tables() if "CREATE TABLE" in sql)
 
 
 def proof(path, noted):

@@ -20,7 +20,7 @@ from failaware.engine.postgres.errors import ITS_ERRORS, foreign, in_our_words, 
 from failaware.engine.postgres.lock import NOW_US
 from failaware.engine.postgres.place import parse
 from failaware.engine.postgres.session import Session
-from failaware.engine.schema import made_of_facts
+from failaware.engine.schema import derived_objects
 from failaware.errors import StoreError, StoreMissing
 
 T = TypeVar("T")
@@ -248,7 +248,7 @@ class PostgresReader:
         other = PostgresReader(self.url, reads_derived=False)
         try:
             with in_our_words(self.path):
-                of_others = made_of_facts() if has_other_tables(self) else ()
+                of_others = derived_objects() if has_other_tables(self) else ()
                 for difference in schema.differences(other.raw, self._schema, but=of_others):
                     yield "schema", difference
         finally:

@@ -13,10 +13,10 @@ from failaware.engine import versions
 from failaware.engine.base import Row
 from failaware.engine.catalogue import FACTS
 from failaware.engine.derivation import Derivation, noted
-from failaware.engine.guards import FOUNDED, REFUSES, is_erasure, is_moved
+from failaware.engine.guards import REFUSES, REQUIREMENTS, is_erasure, is_moved
 from failaware.engine.postgres import lock
 from failaware.engine.postgres.dialect import HELPERS, PINNED, statement
-from failaware.engine.schema import derived_tables, kept_tables, own_key, private_schema, views
+from failaware.engine.schema import derived_tables, own_key, permanent_tables, private_schema, views
 
 Query = Callable[[str], list[Row]]
 """Runs a statement that is in PostgreSQL's words already."""
@@ -69,11 +69,11 @@ def creation(schema: str, mark: Derivation) -> Iterator[str]:
     """All statements that make a store's schema, in PostgreSQL's words."""
     yield f"CREATE SCHEMA IF NOT EXISTS {schema}"
     yield f"SET LOCAL search_path = {schema}"
-    for sql in (*lock.TABLES, *kept_tables()):
+    for sql in (*lock.TABLES, *permanent_tables()):
         yield statement(sql, schema).text.decode()
     yield own_key()
     yield noted(mark)
-    yield from _made_anew(schema)
+    yield from _recreated_objects(schema)
 
 
 def missing_lock(schema: str) -> Iterator[str]:
@@ -89,14 +89,14 @@ def bringing_up_to_date(schema: str, version: int) -> Iterator[str]:
     functions = *_helpers(schema), *guard_statements(schema, schema)
     for name in _FUNCTION.findall("\n".join(functions)):
         yield f"DROP FUNCTION IF EXISTS {name} CASCADE"  # a guard with its trigger
-    yield from versions.taken_away()
+    yield from versions.drop_statements()
     for step in versions.since(version):
         for sql in step.statements:
             yield statement(sql, schema).text.decode()
-    yield from _made_anew(schema)
+    yield from _recreated_objects(schema)
 
 
-def _made_anew(schema: str) -> Iterator[str]:
+def _recreated_objects(schema: str) -> Iterator[str]:
     for sql in (*derived_tables(), *views(_ISO)):
         yield statement(sql, schema).text.decode()
     yield from _helpers(schema)
@@ -131,11 +131,10 @@ def guard_statements(schema: str, facts: str) -> Iterator[str]:
             each = "STATEMENT" if verb == "TRUNCATE" else "ROW"
             when = f"BEFORE {verb} ON {facts}.{table} FOR EACH {each}"
             yield f"CREATE TRIGGER {name} {when} EXECUTE FUNCTION {schema}.{name}()"
-    for table, what, found in FOUNDED:
+    for table, requirement, required in REQUIREMENTS:
         name = f"{table}_is_founded"
-        refuse = _RAISE.format(message=REFUSES.format(table=table, what=f"a row without {what}"))
-        founded = found.format(schema=f"{facts}.")
-        body = f"BEGIN IF EXISTS ({founded}) THEN RETURN NEW; END IF; {refuse} END"
+        refuse = _RAISE.format(message=REFUSES.format(table=table, what=f"a row without {requirement}"))
+        body = f"BEGIN IF EXISTS ({required.format(schema=f'{facts}.')}) THEN RETURN NEW; END IF; {refuse} END"
         yield f"CREATE FUNCTION {schema}.{name}() RETURNS trigger LANGUAGE plpgsql {PINNED} AS $${body}$$"
         yield f"CREATE TRIGGER {name} BEFORE INSERT ON {facts}.{table} FOR EACH ROW EXECUTE FUNCTION {schema}.{name}()"
 

@@ -10,7 +10,7 @@ from sqlite_utils.db import Database
 from failaware.engine import versions
 from failaware.engine.derivation import Derivation, noted
 from failaware.engine.guards import guard_statements
-from failaware.engine.schema import made_anew, own_key, whole_schema
+from failaware.engine.schema import own_key, recreated_objects, whole_schema
 
 _TRIGGER = re.compile(r"CREATE TRIGGER (\w+)")
 
@@ -24,9 +24,9 @@ def bring_up_to_date(connection: Connection) -> None:
     """Take the steps that are pending; then nothing is derived yet. The caller has opened a transaction."""
     db = Database(connection, execute_plugins=False)
     guards = _TRIGGER.findall("\n".join(guard_statements()))
-    _all((*(f"DROP TRIGGER IF EXISTS {guard}" for guard in guards), *versions.taken_away()))(db)
+    _all((*(f"DROP TRIGGER IF EXISTS {guard}" for guard in guards), *versions.drop_statements()))(db)
     _take(db, {step.name: step.statements for step in versions.STEPS})
-    _all(made_anew())(db)
+    _all(recreated_objects())(db)
 
 
 def _take(db: Database, steps: Mapping[str, Iterable[str]]) -> None:

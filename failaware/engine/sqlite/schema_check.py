@@ -8,7 +8,7 @@ from pathlib import Path
 
 from failaware.engine.base import Reader
 from failaware.engine.derivation import MARK, are_of_another_version, has_other_tables
-from failaware.engine.schema import derived_tables, made_of_facts, tables_of, whole_schema
+from failaware.engine.schema import derived_objects, derived_tables, tables_of, whole_schema
 from failaware.errors import StoreCorrupt
 
 _MASTER = "SELECT type, name, tbl_name, sql FROM main.sqlite_master WHERE sql IS NOT NULL ORDER BY type, name"
@@ -28,7 +28,7 @@ def differences(db: Reader) -> Iterator[str]:
 
     Nor are derived tables and views whose mark says that another version of failaware made them.
     """
-    ours, of_others = _expected(), made_of_facts() if has_other_tables(db) else set()
+    ours, of_others = _expected(), derived_objects() if has_other_tables(db) else set()
     tables = {name for kind, name in ours if kind == "table"}
     found = {(kind, name): (table, _tokens(sql)) for kind, name, table, sql in db.query(_MASTER)}
     for (kind, name), sql in ours.items():
