@@ -1,4 +1,4 @@
-"""The derivation mark: a row of `setting`, written with the derived rows, that identifies the version that derived them.
+"""The derivation mark: a row of `setting`, written with the derived rows, that identifies the version that wrote them.
 
 When a release changes a rule or the projection, the facts stay the same, but rows derived before differ from those that
 the new release derives. The mark distinguishes this from corruption. It consists of digests, which need no manually

@@ -1,10 +1,10 @@
-"""Turns at the write lock, by a clock of our own: who waits asks often, who has waited lets others go first."""
+"""Fairness of the write lock, with a simulated clock: waiting writers retry often, then yield to others."""
 
 import sqlite3
 
 import pytest
 
-from failaware.engine.sqlite.lock_fairness import Turns
+from failaware.engine.sqlite.lock_fairness import FairLock
 
 
 class Clock:
@@ -26,8 +26,8 @@ def clock():
 
 
 @pytest.fixture
-def turns(clock):
-    return Turns(clock.sleep, lambda: clock.now)
+def fair_lock(clock):
+    return FairLock(clock.sleep, lambda: clock.now)
 
 
 @pytest.fixture
@@ -39,75 +39,75 @@ def connections(tmp_path):
         connection.close()
 
 
-def begin(turns, db, patience_s=30.0):
-    turns.let_others_go_first()
-    turns.run(db, "BEGIN IMMEDIATE", (), patience_s=patience_s)
+def begin(fair_lock, db, patience_s=30.0):
+    fair_lock.yield_to_others()
+    fair_lock.run(db, "BEGIN IMMEDIATE", (), patience_s=patience_s)
 
 
-def wait_for(turns, clock, mine, other, *, asks):
-    """The other holds the lock while it is asked for so often in vain."""
+def wait_for(fair_lock, clock, writer, other, *, retries):
+    """Let `writer` get the lock from `other` after this many retries."""
     other.execute("BEGIN IMMEDIATE")
-    clock.at_each = lambda: len(clock.slept) == asks and other.execute("COMMIT")
-    begin(turns, mine)
+    clock.at_each = lambda: len(clock.slept) == retries and other.execute("COMMIT")
+    begin(fair_lock, writer)
     clock.at_each = lambda: None
-    assert len(clock.slept) == asks
+    assert len(clock.slept) == retries
     clock.slept.clear()
 
 
-def test_who_is_alone_never_sleeps(turns, clock, connections):
+def test_a_lone_writer_never_sleeps(fair_lock, clock, connections):
     for _ in range(100):
-        begin(turns, connections[0])
+        begin(fair_lock, connections[0])
         connections[0].execute("COMMIT")
         clock.now += 0.01
     assert not clock.slept
 
 
-def test_who_waits_asks_again_within_a_millisecond_however_long_it_takes(turns, clock, connections):
-    mine, other = connections
+def test_a_waiting_writer_retries_within_a_millisecond(fair_lock, clock, connections):
+    writer, other = connections
     other.execute("BEGIN IMMEDIATE")
     clock.at_each = lambda: len(clock.slept) == 500 and other.execute("COMMIT")
-    begin(turns, mine)
-    assert mine.in_transaction
+    begin(fair_lock, writer)
+    assert writer.in_transaction
     assert len(clock.slept) == 500
     assert 0.0001 <= min(clock.slept) <= max(clock.slept) <= 0.0007
 
 
-def test_patience_ends(turns, clock, connections):
-    mine, other = connections
+def test_the_wait_ends_after_the_timeout(fair_lock, clock, connections):
+    writer, other = connections
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(sqlite3.OperationalError, match="locked"):
-        begin(turns, mine, patience_s=2.0)
+        begin(fair_lock, writer, patience_s=2.0)
     assert 2.0 <= clock.now <= 2.001
 
 
-def test_what_is_no_lock_is_raised_at_once(turns, clock, connections):
+def test_other_errors_are_raised_at_once(fair_lock, clock, connections):
     with pytest.raises(sqlite3.OperationalError, match="no such table"):
-        turns.run(connections[0], "SELECT * FROM missing", (), patience_s=30.0)
+        fair_lock.run(connections[0], "SELECT * FROM missing", (), patience_s=30.0)
     assert not clock.slept
 
 
-def test_who_has_waited_pauses_after_each_half_millisecond_as_often_as_it_had_asked(turns, clock, connections):
-    mine, other = connections
-    wait_for(turns, clock, mine, other, asks=3)
-    mine.execute("COMMIT")
+def test_a_writer_that_waited_yields_after_each_half_millisecond_once_per_retry(fair_lock, clock, connections):
+    writer, other = connections
+    wait_for(fair_lock, clock, writer, other, retries=3)
+    writer.execute("COMMIT")
     paused_before = []
     for number in range(100):
         clock.now += 0.0002  # so long a transaction takes
         before = len(clock.slept)
-        begin(turns, mine)
-        mine.execute("COMMIT")
+        begin(fair_lock, writer)
+        writer.execute("COMMIT")
         if len(clock.slept) > before:
             paused_before.append(number)
     assert paused_before == [2, 5, 8]  # three pauses, each after three transactions
     assert clock.slept == [0.001] * 3
 
 
-def test_it_is_polite_twenty_times_at_most(turns, clock, connections):
-    mine, other = connections
-    wait_for(turns, clock, mine, other, asks=400)
-    mine.execute("COMMIT")
+def test_a_writer_yields_twenty_times_at_most(fair_lock, clock, connections):
+    writer, other = connections
+    wait_for(fair_lock, clock, writer, other, retries=400)
+    writer.execute("COMMIT")
     for _ in range(100):
         clock.now += 0.001
-        begin(turns, mine)
-        mine.execute("COMMIT")
+        begin(fair_lock, writer)
+        writer.execute("COMMIT")
     assert clock.slept == [0.001] * 20

@@ -1,1 +1,1 @@
-"""SQLite: connections that read and write, its files, and turns at the one write lock."""
+"""SQLite: read and write connections, files, and fairness of the write lock."""

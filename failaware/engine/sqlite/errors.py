@@ -1,4 +1,4 @@
-"""What SQLite says, in our words: one sentence that says what is wrong and what to do."""
+"""SQLite's errors translated into ours: one sentence that says what is wrong and what to do."""
 
 import re
 import sqlite3
@@ -50,27 +50,27 @@ _NOT_AS_MADE = re.compile(
     "no such (table|column|index)|unsupported file format|malformed|unable to validate"
     "|JSON cannot hold|integer overflow"
 )
-"""How SQLite begins when the schema, or a value, is not what our statements are written for."""
+"""How SQLite's message begins if the schema or a value is not what our statements expect."""
 
 _BROKEN = re.compile(r"\w[\w ]* constraint failed: (\w+)")
 
 _CLOSED = "Cannot operate on a closed database."
 
 ITS_ERRORS = (sqlite3.Error, sqlite3.Warning, OverflowError, UnicodeError)
-"""What a statement may raise."""
+"""The exceptions that a statement may raise."""
 
 
 class NotAsMade(StoreCorrupt, StatementError):
-    """A statement does not fit the tables: the store's are damaged, if the statement is ours."""
+    """A statement does not match the tables; if the statement is ours, the store is damaged."""
 
 
 def is_busy(error: Exception) -> bool:
-    """Whether another connection holds the lock for now."""
+    """Return whether another connection holds the lock."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
 
 
 def is_interrupt(error: Exception) -> bool:
-    """Whether a statement was ended from outside: by `interrupt`, or by what a signal's handler raised."""
+    """Return whether a statement was interrupted: by `interrupt`, or by an exception raised in a signal handler."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_INTERRUPT
 
 
@@ -97,7 +97,7 @@ def raise_ours(error: Exception, path: str | Path) -> NoReturn:
 
 @contextmanager
 def in_our_words(path: str | Path) -> Iterator[None]:
-    """Within it, what SQLite raises becomes one of our errors."""
+    """Translate exceptions of SQLite within the block into our errors."""
     try:
         yield
     except ITS_ERRORS as error:

@@ -1,4 +1,4 @@
-"""SQLite's files: found, made private, brought up to date, recognised or refused."""
+"""SQLite files: connecting, creating with private permissions, recognizing or refusing, migrating."""
 
 import os
 import sqlite3
@@ -15,30 +15,30 @@ APPLICATION_ID = 0x4641494C  # "FAIL": tells a failaware store from any other SQ
 BUSY_TIMEOUT_S = 30.0
 OLDEST_SQLITE = (3, 37, 0)  # STRICT tables
 _LOG_PAGES = {"FULL": 1_000, "NORMAL": 4_000}
-"""When a commit also does a checkpoint. A log that is written over is flushed sooner than one that grows; without
-flushes, the checkpoint is what costs."""
+"""Pages in the write-ahead log after which a commit checkpoints. With FULL, a short log that is overwritten flushes
+faster than one that grows; without flushes, the checkpoint is the main cost."""
 LONGEST = 1 << 27
-"""Bytes of the longest value that is written or read."""
+"""Maximum length of a value in bytes."""
 
-Rest = tuple[int, int]
-"""How the file of a store at rest is: when it was changed (ns), and how long it is."""
+FileState = tuple[int, int]
+"""The state of a store's file while no process has it open for writing: modification time (ns) and length (bytes)."""
 
 _STEPS = 500_000
-"""Steps of SQLite's after which signals are let in: some ten milliseconds."""
+"""SQLite instructions between calls that let Python run signal handlers: about 10 ms."""
 
 LOG_BYTES = 1 << 26
-"""How long the log may become before writers wait for readers, so that it can be written over from its beginning."""
+"""Log size in bytes from which a writer waits for readers in order to restart the log from its beginning."""
 
 
 def connect_read_write(path: Path, synchronous: str, mark: Derivation) -> sqlite3.Connection:
-    """Connect to a store's file for writing; make it, with this mark, if need be."""
+    """Connect to a store's file for writing; create it with this mark if it does not exist."""
     if not _exists(path):
         target = Path(os.path.realpath(path))  # of a link that leads to no file yet
         if not target.parent.is_dir():
             raise StoreMissing(f"cannot make {path}: the folder {target.parent} does not exist; make it first")
         _create_private(target)
     elif not os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
-        # SQLite would make a log with the file's own permissions, which then stays so when they are given back.
+        # SQLite would create a read-only log, which would still prevent writing once the permission is restored.
         raise StoreError(f"{path} cannot be written: it is read-only for this user; ask its owner to let you")
     check_companions(path)
     db = _connect(f"file:{quote(os.fsencode(path))}?mode=rw")
@@ -64,7 +64,7 @@ def connect_read_write(path: Path, synchronous: str, mark: Derivation) -> sqlite
 
 
 def _exists(path: Path) -> bool:
-    """Whether there is a file; what is none is refused: what a device or a pipe is given is lost."""
+    """Return whether the file exists; refuse anything but a regular file: devices and pipes lose data."""
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
@@ -79,22 +79,22 @@ def _exists(path: Path) -> bool:
 
 
 def companion(path: Path, suffix: str) -> Path:
-    """SQLite's own file of a store, such as "-wal": it stands where a link to the store leads."""
+    """The path of SQLite's companion file, such as "-wal"; it is next to the target of a symbolic link."""
     real = Path(os.path.realpath(path))
     return real.with_name(real.name + suffix)
 
 
 def _create_private(path: Path) -> None:
-    """Make the file 0600 before anything is in it: failures hold other people's data."""
+    """Create the empty file with mode 0600: failures contain personal data."""
     try:
         file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         try:
             if hasattr(os, "fchmod"):
-                os.fchmod(file, 0o600)  # whatever the umask
+                os.fchmod(file, 0o600)  # regardless of the umask
         finally:
             os.close(file)
     except FileExistsError:
-        pass  # another process was quicker
+        pass  # another process created it first
     except OSError as error:
         raise StoreError(f"cannot make {path}: {error.strerror}; name a place that you may write to") from None
 
@@ -105,7 +105,7 @@ def _make(db: sqlite3.Connection, path: Path, mark: Derivation) -> None:
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("BEGIN IMMEDIATE")
     try:
-        if _version(db, path) == 0:  # nobody else did it while we waited for the lock
+        if _version(db, path) == 0:  # no other process created it while this one waited for the lock
             make(db, mark)
             db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             db.execute(f"PRAGMA user_version = {versions.current()}")
@@ -117,7 +117,7 @@ def _make(db: sqlite3.Connection, path: Path, mark: Derivation) -> None:
 
 
 def identity(path: Path) -> tuple[int, int] | None:
-    """Tells a file from another one that comes to stand at its path; None while there is none."""
+    """Device and inode, which distinguish a file from a later one at the same path; None if there is no file."""
     try:
         status = path.stat()
     except OSError:
@@ -125,18 +125,18 @@ def identity(path: Path) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def connect_read_only(path: Path, timeout_s: float) -> tuple[sqlite3.Connection, Rest | None]:
-    """Connect to a file that is there; nothing can be written through it.
+def connect_read_only(path: Path, timeout_s: float) -> tuple[sqlite3.Connection, FileState | None]:
+    """Connect to an existing file; nothing can be written through the connection.
 
-    Where SQLite's own files are not there and would become those of another user than the store's, the file alone is
-    read: then it is also said how it was, since nothing tells when somebody writes to it.
+    If SQLite's companion files do not exist and would be created with another owner than the store's, only the main
+    file is read, without locks. Then its state is returned as well, so that the caller can detect a write.
     """
     if not _exists(path):
         raise StoreMissing(f"there is no store at {path}; record something, run 'failaware seed', or name it with --db")
     place = f"file:{quote(os.fsencode(path))}"
-    rest = at_rest(path)
-    if rest is not None and _is_of_another_user(path) and os.access(path, os.R_OK):
-        return _connect(f"{place}?mode=ro&immutable=1", timeout_s), rest
+    state = unopened_state(path)
+    if state is not None and _is_of_another_user(path) and os.access(path, os.R_OK):
+        return _connect(f"{place}?mode=ro&immutable=1", timeout_s), state
     db = None
     try:
         db = _connect(f"{place}?mode=ro", timeout_s)
@@ -144,8 +144,8 @@ def connect_read_only(path: Path, timeout_s: float) -> tuple[sqlite3.Connection,
     except sqlite3.DatabaseError as error:
         if db is not None:
             db.close()
-        # A WAL store in a folder that we may not write to, closed cleanly: nobody writes to it, so the file alone is
-        # the whole truth. With content in the WAL that would be silently old, so then we say what is wrong instead.
+        # A cleanly closed WAL store in a read-only folder: no process writes to it, so the main file is complete. With
+        # content in the WAL it would be silently out of date, so that is an error.
         if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
             raise
         if not os.access(path, os.R_OK):
@@ -157,18 +157,18 @@ def connect_read_only(path: Path, timeout_s: float) -> tuple[sqlite3.Connection,
                 f"cannot read {path}: its newest facts are in {path.name}-wal, and the folder is not writable; "
                 "copy both files to a folder of your own"
             ) from None
-        return _connect(f"{place}?mode=ro&immutable=1", timeout_s), rest
+        return _connect(f"{place}?mode=ro&immutable=1", timeout_s), state
     return db, None
 
 
 def connect_temporary() -> sqlite3.Connection:
-    """Connect to a database of this connection's own, which SQLite removes when it is closed."""
+    """Connect to a new temporary database, which SQLite removes when the connection is closed."""
     need_sqlite()
     return _connect("")
 
 
-def at_rest(path: Path) -> Rest | None:
-    """How a store is that nobody has open for writing, as far as its files tell: everything is in the one file."""
+def unopened_state(path: Path) -> FileState | None:
+    """The file's state if, according to its companion files, no process has it open for writing; otherwise None."""
     try:
         if companion(path, "-shm").exists() and companion(path, "-wal").exists():
             return None
@@ -181,12 +181,12 @@ def at_rest(path: Path) -> Rest | None:
 
 
 def _is_of_another_user(path: Path) -> bool:
-    """Whether files that we make beside the store would not be its owner's; SQLite gives the owner what root makes."""
+    """Return whether companion files created by this user would not be the owner's; SQLite chowns those of root."""
     return os.name == "posix" and os.geteuid() not in (0, path.stat().st_uid)
 
 
 def check_companions(path: Path) -> None:
-    """Refuse to write where a file of SQLite's own beside the store is one that this user may not write to.
+    """Refuse to write if this user may not write to one of SQLite's companion files.
 
     Raises:
         StoreError: it names the file and its owner.
@@ -220,24 +220,24 @@ def _has_content(path: Path) -> bool:
 def _connect(uri: str, timeout_s: float = BUSY_TIMEOUT_S) -> sqlite3.Connection:
     db = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=timeout_s, check_same_thread=False)
     db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST)
-    db.set_progress_handler(_let_signals_in, _STEPS)
+    db.set_progress_handler(_allow_signals, _STEPS)
     db.execute("PRAGMA trusted_schema = OFF")
     db.execute("PRAGMA cell_size_check = ON")
     return db
 
 
-def _let_signals_in() -> int:
-    """Nothing: that it is called is what lets Python run the handlers of signals, such as Ctrl-C."""
+def _allow_signals() -> int:
+    """Do nothing: the call itself lets Python run signal handlers, for example for Ctrl-C."""
     return 0
 
 
 def is_older(db: sqlite3.Connection, path: Path) -> bool:
-    """Whether the store is to be brought up to date."""
+    """Return whether the store has an older schema."""
     return _version(db, path) < versions.current()
 
 
 def bring_up_to_date(db: sqlite3.Connection) -> None:
-    """Give an older store today's schema, in the transaction of the caller, who derives what is derived anew."""
+    """Migrate an older store to the current schema in the caller's transaction; the caller then derives everything."""
     from failaware.engine.sqlite.migrations import bring_up_to_date
 
     bring_up_to_date(db)
@@ -245,7 +245,7 @@ def bring_up_to_date(db: sqlite3.Connection) -> None:
 
 
 def check_version(db: sqlite3.Connection, path: Path) -> None:
-    """Refuse a file without today's schema."""
+    """Refuse a file without the current schema."""
     version = _version(db, path)
     if version == 0:
         raise StoreForeign(f"{path} is empty, not yet a failaware store; record something into it first")
@@ -253,7 +253,7 @@ def check_version(db: sqlite3.Connection, path: Path) -> None:
 
 
 def _version(db: sqlite3.Connection, path: Path) -> int:
-    """The schema version; 0 for an empty file. Anything that is not ours is refused here."""
+    """The schema version; 0 for an empty file. Other programs' files are refused."""
     application = db.execute("PRAGMA application_id").fetchone()[0]
     version = int(db.execute("PRAGMA user_version").fetchone()[0])
     if application == 0 and not db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
@@ -267,6 +267,6 @@ def _version(db: sqlite3.Connection, path: Path) -> int:
 
 
 def need_sqlite() -> None:
-    """Refuse a SQLite that lacks what the schema needs."""
+    """Refuse a SQLite version without the features that the schema uses."""
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
         raise StoreError(f"SQLite {sqlite3.sqlite_version} is too old; failaware needs 3.37 or newer")

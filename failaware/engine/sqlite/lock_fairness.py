@@ -1,4 +1,4 @@
-"""Turns at the write lock: SQLite keeps no queue, and waits ever longer, so that some writers wait for seconds."""
+"""Fairness of the write lock: SQLite has no queue and backs off longer each time, so some writers wait for seconds."""
 
 import random
 import sqlite3
@@ -8,22 +8,22 @@ from collections.abc import Callable
 from failaware.engine.base import Parameters
 from failaware.engine.sqlite.errors import is_busy
 
-_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.0002, 0.0007  # how soon one asks again for a lock that another writer holds
-_AT_A_TIME_S = 0.0005
-"""For how long a writer that had to wait goes on without a pause: its next transaction then lets others go first."""
-_TURN_S, _TURNS = 0.001, 20
-"""How long it lets them, and how often at most."""
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.0002, 0.0007  # between two attempts to get a lock that another writer holds
+_BURST_S = 0.0005
+"""How long a writer that had to wait runs without a pause; then its next transaction yields to other writers."""
+_YIELD_S, _MAX_YIELDS = 0.001, 20
+"""Duration of a yield, and the maximum number of them."""
 
 
-class Turns:
-    """One writer among others: asks often for the lock while it waits, and is polite when it has waited."""
+class FairLock:
+    """One writer's policy for the lock: retries at short intervals while it waits, and yields after it has waited."""
 
     def __init__(
         self, sleep: Callable[[float], None] = time.sleep, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
         self._sleep, self._monotonic = sleep, monotonic
-        self._polite = 0
-        self._since = 0.0
+        self._yields = 0
+        self._burst_began = 0.0
 
     def run(
         self,
@@ -34,33 +34,33 @@ class Turns:
         patience_s: float,
         paused: Callable[[sqlite3.Connection], sqlite3.Connection] = lambda db: db,
     ) -> sqlite3.Cursor:
-        """Run one statement; where another connection holds the lock, ask again for so long (seconds).
+        """Run one statement; while another connection holds the lock, retry for up to `patience_s` seconds.
 
-        `paused` is called after each pause, and gives the connection to go on with.
+        `paused` is called after each pause and returns the connection to continue with.
         """
         waited, wait = 0.0, _FIRST_WAIT_S
         while True:
             try:
-                done = db.execute(sql, parameters)
+                cursor = db.execute(sql, parameters)
             except sqlite3.OperationalError as error:
                 if not is_busy(error) or db.in_transaction or waited >= patience_s:
                     raise
             else:
                 if waited:
-                    self._since = self._monotonic()
-                return done
-            self._polite = min(self._polite + 1, _TURNS)
-            pause = wait * random.uniform(0.5, 1.0)  # noqa: S311 - so that not all ask at once
+                    self._burst_began = self._monotonic()
+                return cursor
+            self._yields = min(self._yields + 1, _MAX_YIELDS)
+            pause = wait * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
             self._sleep(pause)
             db = paused(db)
             waited, wait = waited + pause, min(_LONGEST_WAIT_S, 1.2 * wait)
 
-    def let_others_go_first(self) -> None:
-        """Whoever had to wait knows that others are there, and does not keep the lock to itself.
+    def yield_to_others(self) -> None:
+        """Pause if this writer had to wait before, because then other writers compete for the lock.
 
-        It is forgotten after as many pauses as it had asked in vain.
+        It yields as many times as it had failed to get the lock.
         """
-        if self._polite and self._monotonic() - self._since >= _AT_A_TIME_S:
-            self._polite -= 1
-            self._sleep(_TURN_S)
-            self._since = self._monotonic()
+        if self._yields and self._monotonic() - self._burst_began >= _BURST_S:
+            self._yields -= 1
+            self._sleep(_YIELD_S)
+            self._burst_began = self._monotonic()

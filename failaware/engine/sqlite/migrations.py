@@ -1,4 +1,4 @@
-"""A SQLite file's schema made, or brought up to date. Imported only for that: sqlite-utils is heavy."""
+"""Creation and migration of a SQLite file's schema. Imported only when needed: sqlite-utils is slow to load."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -16,21 +16,21 @@ _TRIGGER = re.compile(r"CREATE TRIGGER (\w+)")
 
 
 def make(connection: Connection, mark: Derivation) -> None:
-    """Make the schema as it is today, after which no step is left to take. The caller has opened a transaction."""
-    _take(Database(connection, execute_plugins=False), {"spine": (*whole_schema(), own_key(), noted(mark))})
+    """Create the current schema, with all steps marked as applied. The caller has opened a transaction."""
+    _apply(Database(connection, execute_plugins=False), {"spine": (*whole_schema(), own_key(), noted(mark))})
 
 
 def bring_up_to_date(connection: Connection) -> None:
-    """Take the steps that are pending; then nothing is derived yet. The caller has opened a transaction."""
+    """Apply the pending steps; the derived tables are empty afterwards. The caller has opened a transaction."""
     db = Database(connection, execute_plugins=False)
     guards = _TRIGGER.findall("\n".join(guard_statements()))
     _all((*(f"DROP TRIGGER IF EXISTS {guard}" for guard in guards), *versions.drop_statements()))(db)
-    _take(db, {step.name: step.statements for step in versions.STEPS})
+    _apply(db, {step.name: step.statements for step in versions.STEPS})
     _all(recreated_objects())(db)
 
 
-def _take(db: Database, steps: Mapping[str, Iterable[str]]) -> None:
-    """Take those of the steps that were not taken, and note all."""
+def _apply(db: Database, steps: Mapping[str, Iterable[str]]) -> None:
+    """Apply the pending steps and record all of them as applied."""
     migrations = Migrations("failaware")
     for name in ("spine", *(step.name for step in versions.STEPS)):
         migrations(name=name)(_all(steps.get(name, ())))

@@ -1,4 +1,4 @@
-"""Whether others may read or write a store's files: failures hold other people's data."""
+"""A warning about store files that other users may read or write: failures contain personal data."""
 
 import os
 import stat
@@ -11,7 +11,7 @@ _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 def warn_if_exposed(path: Path) -> None:
-    """Warn of the files of a store that are open to others than its owner; once in a process, as warnings are."""
+    """Warn about a store's files that users other than the owner can access; once per process, as for any warning."""
     if os.name != "posix":
         return
     files = [path, companion(path, "-wal"), companion(path, "-shm")]

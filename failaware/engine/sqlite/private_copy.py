@@ -1,9 +1,9 @@
-"""A private SQLite database to derive in: empty derived tables of one connection, in front of the store's.
+"""A private SQLite database to derive in: empty derived tables of one connection that shadow the store's.
 
-A store that is a file is read where it is: the file is the connection's `main`, opened read-only, and the tables are
-temporary ones. Of a store on a server, `main` is a temporary database into which `fetch` copies what is needed; the
-server only ever sees SELECTs. SQLite keeps temporary databases in memory up to a bound and the rest in files that it
-removes as soon as they are open, so that they are gone with the process, however it ends.
+A file is read in place: it is the connection's `main`, opened read-only, and the private tables are temporary. For a
+store on a server, `main` is a temporary database into which `fetch` copies the rows needed; the server only runs
+SELECTs. SQLite keeps temporary databases in memory up to a limit and the rest in files that it unlinks when it opens
+them, so they disappear with the process even if it is killed.
 """
 
 import sqlite3
@@ -19,17 +19,17 @@ from failaware.engine.sqlite.files import BUSY_TIMEOUT_S, connect_temporary
 from failaware.engine.sqlite.reader import SqliteConnection, SqliteReader
 from failaware.errors import StoreCorrupt
 
-_CACHE_KIB = 262_144  # of private tables that are kept in memory; what is more goes to a temporary file
+_CACHE_KIB = 262_144  # memory for private tables; the rest goes to a temporary file
 _FETCHED_CACHE_KIB = 65_536
 _REPORTED = 10_000  # rows after which progress is reported
 
 
 class _PrivateTables(SqliteConnection):
-    """Only the connection's temporary tables can change, and what was fetched into `main`."""
+    """A connection that can change only its temporary tables and the rows fetched into `main`."""
 
     def _make_tables(self, *, facts: bool) -> None:
         self.execute(f"PRAGMA temp.cache_size = -{_CACHE_KIB}")
-        self.query("PRAGMA temp.journal_mode = OFF")  # after an error the tables are of no use anyway
+        self.query("PRAGMA temp.journal_mode = OFF")  # after an error the tables are discarded anyway
         for statement in (*private_schema(facts=facts), *work_tables()):
             self.execute(statement)
 
@@ -54,16 +54,16 @@ class _PrivateTables(SqliteConnection):
             self.execute(f"DELETE FROM {table}")
 
     def _raise(self, error: Exception) -> NoReturn:
-        """Facts that the tables they are folded into do not take were not written by us."""
+        """Report a constraint violation as corruption: failaware does not write facts that the fold rejects."""
         if isinstance(error, sqlite3.IntegrityError):
             raise StoreCorrupt(f"{self.path} is damaged: its facts contradict each other ({error})") from error
         super()._raise(error)
 
 
 class PrivateCopyOfFile(_PrivateTables, SqliteReader):
-    """A store's file, which refuses to be written to as for any reader, with private tables."""
+    """A store's file, opened read-only, with private tables."""
 
-    COMES_BACK = False
+    RECONNECTS = False
     READS_DERIVED = False
 
     def __init__(self, path: Path, *, facts: bool = False, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
@@ -76,7 +76,7 @@ class PrivateCopyOfFile(_PrivateTables, SqliteReader):
 
     @property
     def store(self) -> Reader:
-        """The store, which this connection reads."""
+        """The store, read by the same connection."""
         return self
 
     def fetch(
@@ -89,7 +89,7 @@ class PrivateCopyOfFile(_PrivateTables, SqliteReader):
 
 
 class PrivateCopyFromServer(_PrivateTables):
-    """Private tables, and in `main` what was fetched from a store on a server."""
+    """Private tables, and in `main` the rows fetched from a store on a server."""
 
     def __init__(self, store: ServerReader, *, facts: bool = False) -> None:
         self.store = store
@@ -120,11 +120,11 @@ class PrivateCopyFromServer(_PrivateTables):
             )
 
     def forget(self, *tables: str) -> None:
-        """Remove what was fetched of these tables."""
+        """Remove the fetched rows of these tables."""
         self.clear(*(f"main.{table}" for table in tables))
 
     def change_token(self) -> object:
-        """As of the store."""
+        """The store's change token."""
         return self.store.change_token()
 
     def clock(self, machine: Callable[[], int]) -> Callable[[], int]:
@@ -132,24 +132,24 @@ class PrivateCopyFromServer(_PrivateTables):
         return self.store.clock(machine)
 
     def role(self) -> str:
-        """As whom the store is read."""
+        """The database role that reads the store."""
         return self.store.role()
 
     def size(self) -> int:
-        """The bytes of the store."""
+        """The size of the store in bytes."""
         return self.store.size()
 
     def defects(self) -> Iterator[tuple[str, str]]:
-        """What is wrong with the store's schema."""
+        """The defects of the store's schema."""
         return self.store.defects()
 
     def interrupt(self) -> None:
-        """End the query that runs now, here or on the server, from another thread."""
+        """Cancel the query running here or on the server, from another thread."""
         super().interrupt()
         self.store.interrupt()
 
     def close(self) -> None:
-        """Close both connections; the temporary database is gone with its own."""
+        """Close both connections, which also removes the temporary database."""
         super().close()
         self.store.close()
 

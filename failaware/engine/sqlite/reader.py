@@ -1,4 +1,4 @@
-"""SQLite, read: a connection whose file handle itself refuses to write."""
+"""SQLite reader: a connection whose file is opened read-only."""
 
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -11,35 +11,35 @@ from failaware.engine.derivation import MARK, check_readable
 from failaware.engine.sqlite.errors import ITS_ERRORS, in_our_words, is_interrupt, raise_ours
 from failaware.engine.sqlite.files import (
     BUSY_TIMEOUT_S,
-    at_rest,
     check_version,
     connect_read_only,
     identity,
     need_sqlite,
+    unopened_state,
 )
 from failaware.engine.sqlite.permissions import warn_if_exposed
 from failaware.engine.sqlite.schema_check import check_tables, own_views
 from failaware.errors import StoreBusy, StoreMissing
 
 
-class OfAFile:
-    """What is the same of every file."""
+class FileStoreMixin:
+    """Methods that readers and writers of a file share."""
 
     def clock(self, machine: Callable[[], int]) -> Callable[[], int]:
-        """The time (µs): all who have this file go by the same machine's."""
+        """The machine's clock (µs): all users of a file are on the same machine."""
         return machine
 
     def role(self) -> str:
-        """Who may do what, the file's permissions say."""
+        """Empty: a file has permissions, not roles."""
         return ""
 
     def size(self: Reader) -> int:
-        """The file's bytes, as SQLite counts them."""
+        """The size of the database in bytes."""
         sql = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
         return int(self.query(sql)[0][0])
 
     def defects(self: Reader) -> Iterator[tuple[str, str]]:
-        """What is wrong with the schema or the file, and which of the two."""
+        """Yield defects of the schema ("schema") and of the file ("file")."""
         from failaware.engine.sqlite.schema_check import differences, integrity
 
         for difference in differences(self):
@@ -49,19 +49,19 @@ class OfAFile:
 
 
 class SqliteConnection:
-    """What reading is on any connection of SQLite's; `path` is what it is called in errors."""
+    """Reading through any SQLite connection; `path` names it in errors."""
 
     path: str | Path
     _db: sqlite3.Connection
     _interrupted = False  # by `interrupt`, not by a signal
 
-    def _follow(self) -> None:
+    def _refresh(self) -> None:
         """Make the connection usable before a query or a snapshot."""
 
     def query(self, sql: str, parameters: Parameters = ()) -> list[Row]:
-        """All rows of a SELECT."""
+        """Return all rows of a SELECT."""
         try:
-            self._follow()
+            self._refresh()
             return self._db.execute(sql, parameters).fetchall()
         except ITS_ERRORS as error:
             self._raise(error)
@@ -74,29 +74,29 @@ class SqliteConnection:
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """Within it, all queries see the same moment; one within another is the outer one."""
+        """Make all queries within it see the same state; a nested snapshot joins the outer one."""
         with in_our_words(self.path):
-            begun_outside = self._db.in_transaction
-        if begun_outside:
+            is_nested = self._db.in_transaction
+        if is_nested:
             yield
             return
         with in_our_words(self.path):
-            self._follow()
+            self._refresh()
             self._db.execute("BEGIN")
             try:
                 yield
             finally:
-                if self._db.in_transaction:  # a statement that was interrupted, or failed, may have ended it
+                if self._db.in_transaction:  # an interrupted or failed statement may have ended it
                     self._db.execute("COMMIT")
 
     def savepoint(self) -> AbstractContextManager[None]:
-        """A part of a snapshot: nothing to do, since a statement that fails does not end the snapshot."""
+        """Do nothing: a failed statement does not end the snapshot."""
         return nullcontext()
 
     def interrupt(self) -> None:
-        """End the query that runs now, from another thread."""
+        """Cancel the running query, from another thread."""
         self._interrupted = True
-        with suppress(sqlite3.ProgrammingError):  # it was closed meanwhile
+        with suppress(sqlite3.ProgrammingError):  # closed in the meantime
             self._db.interrupt()
 
     def close(self) -> None:
@@ -104,14 +104,14 @@ class SqliteConnection:
         self._db.close()
 
 
-class SqliteReader(SqliteConnection, OfAFile):
-    """A connection opened `mode=ro`: the file handle itself refuses to write."""
+class SqliteReader(SqliteConnection, FileStoreMixin):
+    """A connection opened with `mode=ro`."""
 
     path: Path
-    COMES_BACK = True
-    """Whether it may connect again in the middle: not where it has tables of its own."""
+    RECONNECTS = True
+    """Whether it may reconnect; a connection with private tables may not."""
     READS_DERIVED = True
-    """Whether the store's derived tables have to be as our statements know them."""
+    """Whether it reads the store's derived tables, which must then match our statements."""
 
     def __init__(self, path: Path, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
         self.path = path
@@ -123,40 +123,40 @@ class SqliteReader(SqliteConnection, OfAFile):
         warn_if_exposed(path)
 
     def _connect(self) -> None:
-        self._db, self._rest = connect_read_only(self.path, self._timeout_s)
+        self._db, self._state = connect_read_only(self.path, self._timeout_s)
         self._opened += 1
         try:
             check_version(self._db, self.path)
             is_ours = check_tables(self._db, self.path)
             if self.READS_DERIVED:
                 check_readable(self._db.execute(MARK).fetchall(), str(self.path))
-                for sql in () if is_ours else own_views():  # in front of another version's, which are never read
+                for sql in () if is_ours else own_views():  # shadow another version's views, which are never read
                     self._db.execute(sql)
         except BaseException:
             self._db.close()
             raise
 
-    def _follow(self) -> None:
-        """A store that was read as one at rest is opened again once somebody has written to it."""
-        if self._rest is None or self._db.in_transaction or at_rest(self.path) == self._rest:
+    def _refresh(self) -> None:
+        """Reconnect if the store was opened without locks and has been written to since."""
+        if self._state is None or self._db.in_transaction or unopened_state(self.path) == self._state:
             return
-        if not self.COMES_BACK:
+        if not self.RECONNECTS:
             raise StoreBusy(f"{self.path} was written to while it was read without a lock; ask again")
         self._db.close()
         self._connect()
 
     def _raise(self, error: Exception) -> NoReturn:
-        if not is_interrupt(error) and self._rest is not None and at_rest(self.path) != self._rest:
+        if not is_interrupt(error) and self._state is not None and unopened_state(self.path) != self._state:
             raise StoreBusy(f"{self.path} was written to while it was read without a lock; ask again") from error
         super()._raise(error)
 
     def change_token(self) -> int:
         """SQLite's data_version: differs when another connection has committed.
 
-        A file that was deleted or replaced would answer from its old self for ever: that raises StoreMissing.
+        Raises StoreMissing if the file was deleted or replaced: the old file would never change again.
         """
         if identity(self.path) != self._file:
             raise StoreMissing(f"{self.path} was deleted or replaced while it was open; open it again")
         with in_our_words(self.path):
-            self._follow()
+            self._refresh()
             return int(self._db.execute("PRAGMA data_version").fetchone()[0]) + (self._opened << 32)

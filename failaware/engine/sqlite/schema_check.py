@@ -1,4 +1,4 @@
-"""What the schema of a store is, and what SQLite itself has to say of a file: for verify."""
+"""Checks of a store's schema, and SQLite's own integrity check."""
 
 import re
 import sqlite3
@@ -24,21 +24,21 @@ _MEANS_NOTHING = re.compile(r"--|/\*|\s")
 
 
 def differences(db: Reader) -> Iterator[str]:
-    """How the schema differs from what it should be, a sentence each; foreign tables are nobody's business.
+    """Yield how the schema differs from the expected one, one sentence each; foreign tables are ignored.
 
-    Nor are derived tables and views whose mark says that another version of failaware made them.
+    Derived tables and views are ignored as well if another version of failaware made them, according to the mark.
     """
     ours, of_others = _expected(), derived_objects() if has_other_tables(db) else set()
     tables = {name for kind, name in ours if kind == "table"}
-    found = {(kind, name): (table, _tokens(sql)) for kind, name, table, sql in db.query(_MASTER)}
+    actual = {(kind, name): (table, _tokens(sql)) for kind, name, table, sql in db.query(_MASTER)}
     for (kind, name), sql in ours.items():
         if name in of_others:
             continue
-        if (kind, name) not in found:
+        if (kind, name) not in actual:
             yield f"the {kind} {name} is missing"
-        elif found[kind, name][1] != sql:
+        elif actual[kind, name][1] != sql:
             yield f"the {kind} {name} is not as it was made"
-    for (kind, name), (table, _) in found.items():
+    for (kind, name), (table, _) in actual.items():
         if (kind, name) in ours or table in of_others or (kind == "view" and of_others):
             continue
         if kind == "view":
@@ -48,14 +48,14 @@ def differences(db: Reader) -> Iterator[str]:
 
 
 def check_tables(db: sqlite3.Connection, path: Path) -> bool:
-    """Refuse a store where what we read as a table is none: what a view answers takes as long as whoever made it likes.
+    """Refuse a store in which a view or virtual table replaces one of our tables: its queries could run forever.
 
-    Returns whether the views are ours as well; they need not be where another version of failaware derived the store.
+    Returns whether the views are ours as well; they may differ if another version of failaware derived the store.
 
     Raises:
         StoreCorrupt: it names the table or the view.
     """
-    tables, views = _read()
+    tables, views = _tables_and_views()
     made = db.execute(_TABLES_AND_VIEWS).fetchall()
     for kind, name, sql in made:
         if name in tables:
@@ -77,21 +77,21 @@ def _must_be_ours(path: Path, name: str, is_ours: bool) -> None:
 
 
 def own_views() -> Iterator[str]:
-    """The views that our own statements read, as a connection's own."""
-    for sql in _read()[1].values():
+    """The views that our own statements read, as temporary views."""
+    for sql in _tables_and_views()[1].values():
         yield sql.replace("CREATE VIEW ", "CREATE TEMP VIEW ")
 
 
 @cache
-def _read() -> tuple[frozenset[str], dict[str, str]]:
-    """The names of our tables, and the views that our own statements read, as they are made."""
+def _tables_and_views() -> tuple[frozenset[str], dict[str, str]]:
+    """The names of our tables, and the definitions of the views that our own statements read."""
     made = [statement.rstrip(";") for statement in derived_tables()]
-    views = {found[1]: statement for statement in made if (found := _VIEW.match(statement))}
+    views = {match[1]: statement for statement in made if (match := _VIEW.match(statement))}
     return frozenset(tables_of("schema.sql", "coordination.sql", "derived.sql")), views
 
 
 def integrity(db: Reader) -> list[str]:
-    """What SQLite finds wrong with the file: its pages, its indexes, its constraints."""
+    """Problems that SQLite's integrity check finds in pages, indexes and constraints."""
     return [str(problem) for (problem,) in db.query("PRAGMA main.integrity_check(20)") if problem != "ok"]
 
 
@@ -106,5 +106,5 @@ def _expected() -> dict[tuple[str, str], tuple[str, ...]]:
 
 
 def _tokens(sql: str) -> tuple[str, ...]:
-    """A statement's words, texts and signs. ALTER TABLE puts blanks of its own; a comment in a text is none."""
+    """A statement's tokens without comments and white space, which ALTER TABLE changes."""
     return tuple(token for token in _TOKEN.findall(sql) if not _MEANS_NOTHING.match(token))

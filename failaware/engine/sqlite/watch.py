@@ -1,7 +1,7 @@
-"""Wait until a file may have changed: told by Linux (inotify), elsewhere by looking again and again.
+"""Wait for changes to a file: with inotify on Linux, by polling elsewhere.
 
-Polling often enough to be quick costs a percent of a core for ever; waiting to be told costs nothing. But to end
-it costs 4 ms, which the kernel takes to be sure that nobody is telling; so it begins with the first wait.
+Polling at this rate costs about one percent of a core; inotify costs nothing while it waits. Closing an inotify
+descriptor takes 4 ms in the kernel, so it is opened only on the first wait.
 """
 
 import os
@@ -15,47 +15,47 @@ _POLL_S = 0.005
 
 
 class SqliteWatch:
-    """Looks at one file, which may also be missing: then, as where nobody tells, `wait` is a short sleep."""
+    """Watches one file. If the file is missing, or without inotify, `wait` is a short sleep."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._begun = False
-        self._told: int | None = None
+        self._inotify_fd: int | None = None
 
     def wait(self, timeout_s: float) -> bool:
-        """True once the file has been written to since the last call; false when the time is up, or nobody tells.
+        """Return true after a write since the last call; false on timeout, or without inotify.
 
-        The first call begins to look, and returns true at once: what was before, nobody knows.
+        The first call starts watching and returns true at once, because earlier writes are unknown.
         """
         if not self._begun:
-            self._begun, self._told = True, _inotify(self._path)
+            self._begun, self._inotify_fd = True, _inotify(self._path)
             return True
-        if self._told is None:
+        if self._inotify_fd is None:
             time.sleep(min(timeout_s, _POLL_S))
             return False
-        if not select.select([self._told], [], [], timeout_s)[0]:
+        if not select.select([self._inotify_fd], [], [], timeout_s)[0]:
             return False
-        os.read(self._told, 65_536)  # what happened does not matter, only that it did
+        os.read(self._inotify_fd, 65_536)  # discard the events; only their arrival matters
         return True
 
     def close(self) -> None:
-        """Stop looking."""
-        if self._told is not None:
-            os.close(self._told)
-            self._told = None
+        """Stop watching."""
+        if self._inotify_fd is not None:
+            os.close(self._inotify_fd)
+            self._inotify_fd = None
 
 
 def _inotify(path: Path) -> int | None:
-    """A file descriptor that can be read once the file was written to; None where there is no such thing."""
+    """A file descriptor that becomes readable when the file is written to; None if inotify is not available."""
     if sys.platform != "linux":
         return None
     import ctypes
 
     libc = ctypes.CDLL(None)
-    told: int = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
-    if told < 0:
+    descriptor: int = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+    if descriptor < 0:
         return None
-    if libc.inotify_add_watch(told, os.fsencode(path), _MODIFIED) < 0:
-        os.close(told)
+    if libc.inotify_add_watch(descriptor, os.fsencode(path), _MODIFIED) < 0:
+        os.close(descriptor)
         return None
-    return told
+    return descriptor

@@ -1,4 +1,4 @@
-"""SQLite, written: one kept connection, WAL, `BEGIN IMMEDIATE`."""
+"""SQLite writer: one persistent connection in WAL mode, `BEGIN IMMEDIATE`."""
 
 import os
 import sqlite3
@@ -21,9 +21,9 @@ from failaware.engine.sqlite.files import (
     is_older,
     need_sqlite,
 )
-from failaware.engine.sqlite.lock_fairness import Turns
+from failaware.engine.sqlite.lock_fairness import FairLock
 from failaware.engine.sqlite.permissions import warn_if_exposed
-from failaware.engine.sqlite.reader import OfAFile
+from failaware.engine.sqlite.reader import FileStoreMixin
 from failaware.errors import (
     StatementError,
     StoreError,
@@ -42,8 +42,8 @@ _READERS_WAIT_S = 0.05
 _INHERITED: list[sqlite3.Connection] = []
 
 
-class SqliteWriter(OfAFile):
-    """The writing connection. It may be used from any thread, but by one at a time: the caller holds a lock."""
+class SqliteWriter(FileStoreMixin):
+    """The writing connection. Any thread may use it, but only one at a time: the caller holds a lock."""
 
     waits_on_server = False
 
@@ -53,13 +53,13 @@ class SqliteWriter(OfAFile):
         need_sqlite()
         self.path = path
         self._synchronous = synchronous
-        self._suspended = self._closed = self._told_to_end = False
+        self._suspended = self._closed = self._interrupted = False
         self._opened = self._commits = 0
-        self._turns = Turns()
+        self._fair_lock = FairLock()
         self.while_waiting: Callable[[], bool] = lambda: False
         self._long_log = LOG_BYTES
         self._projection = projection
-        self._mark: object = None  # of the store, as it was last seen
+        self._mark: object = None  # the store's mark when it was last checked
         self._reopen()
         try:
             with in_our_words(path):
@@ -84,7 +84,7 @@ class SqliteWriter(OfAFile):
         )
 
     def _bring_up_to_date(self, *, go_back: bool) -> None:
-        if self._is_outdated(go_back=go_back):  # nobody else did it while we waited for the lock
+        if self._is_outdated(go_back=go_back):  # no other process did it while this one waited for the lock
             derivation.announce(self, str(self.path))
             bring_up_to_date(self._db)
             self._projection.derive(self)
@@ -92,8 +92,8 @@ class SqliteWriter(OfAFile):
     def suspend(self) -> None:
         """Close the connection until it is needed again: before a fork.
 
-        A child that inherits an open one would share SQLite's notes about its locks, but not the locks: the parent's
-        close would then delete the write-ahead log that the child still writes to.
+        A child that inherits an open connection shares SQLite's record of its locks, but not the locks themselves: when
+        the parent closes, it would delete the write-ahead log that the child still writes to.
         """
         if self._usable and not self._closed and not self._db.in_transaction:
             self._db.close()
@@ -111,7 +111,7 @@ class SqliteWriter(OfAFile):
         self._reopen()
 
     def query(self, sql: str, parameters: Parameters = ()) -> list[Row]:
-        """All rows of a SELECT or of a statement with RETURNING."""
+        """Return all rows of a SELECT or of a statement with RETURNING."""
         self._use()
         return self._run(sql, parameters).fetchall()
 
@@ -120,13 +120,13 @@ class SqliteWriter(OfAFile):
         self._run(sql, parameters)
 
     def run_untranslated(self, sql: str, parameters: Parameters = ()) -> sqlite3.Cursor:
-        """Run a statement of a user's; they are written in SQLite's SQL, as ours are."""
+        """Run a user's statement, written in SQLite's SQL like ours."""
         return self._run(sql, parameters)
 
     def _run(self, sql: str, parameters: Parameters) -> sqlite3.Cursor:
-        """Run one statement, waiting for its turn."""
+        """Run one statement, waiting for the lock."""
         try:
-            return self._turns.run(self._db, sql, parameters, patience_s=BUSY_TIMEOUT_S, paused=self._paused)
+            return self._fair_lock.run(self._db, sql, parameters, patience_s=BUSY_TIMEOUT_S, paused=self._paused)
         except ITS_ERRORS as error:
             self._raise(error)
 
@@ -136,9 +136,9 @@ class SqliteWriter(OfAFile):
         return self._db
 
     def _raise(self, error: Exception) -> NoReturn:
-        if is_interrupt(error) and not self._told_to_end:
+        if is_interrupt(error) and not self._interrupted:
             raise KeyboardInterrupt from None  # a signal's handler raised it, within SQLite
-        self._told_to_end = False
+        self._interrupted = False
         raise_ours(error, self.path)
 
     def execute_many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
@@ -154,7 +154,7 @@ class SqliteWriter(OfAFile):
         self.execute_many(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places})", rows)
 
     def clear(self, *tables: str) -> None:
-        """Empty work tables."""
+        """Empty working tables."""
         for table in tables:
             self.execute(f"DELETE FROM {table}")
 
@@ -168,7 +168,7 @@ class SqliteWriter(OfAFile):
         return self._transact(checked)
 
     def _check_mark(self) -> None:
-        """Refuse to add to what another version of failaware has derived since this store was opened."""
+        """Refuse to write if another version of failaware has derived the store since it was opened."""
         with in_our_words(self.path):
             marks = self._db.execute(derivation.MARK).fetchall()  # in a transaction that has the lock: no need to wait
         if marks != self._mark:
@@ -177,9 +177,9 @@ class SqliteWriter(OfAFile):
 
     def _transact(self, job: Callable[[], T]) -> T:
         self._use()
-        self._turns.let_others_go_first()
+        self._fair_lock.yield_to_others()
         try:
-            # Inside the try: a signal that arrives while it waits is raised once it has succeeded, and must undo it.
+            # Inside the try: if a signal arrives during the wait, its exception is raised after BEGIN has succeeded.
             self.execute("BEGIN IMMEDIATE")
             result = job()
             self.execute("COMMIT")
@@ -188,36 +188,37 @@ class SqliteWriter(OfAFile):
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
             raise
-        self._must_stand_there()
+        self._check_not_replaced()
         self._commits += 1
         if self._commits % _LOOK_AT_LOG == 0:
-            self._keep_log_short()
+            self._shorten_log()
         return result
 
-    def _must_stand_there(self) -> None:
-        """What is committed to a file that was deleted or replaced is gone: SQLite itself does not notice."""
+    def _check_not_replaced(self) -> None:
+        """Refuse to continue if the file was deleted or replaced: the commit is lost, and SQLite does not notice."""
         if identity(self.path) != self._file:
-            self.suspend()  # whoever writes next begins with what stands there by then
+            self.suspend()  # the next write opens the new file
             raise StoreMissing(
                 f"{self.path} was deleted or replaced while it was open; what was written since is not in it"
             )
 
-    def _keep_log_short(self) -> None:
-        """Begin the log anew, where readers that take turns have kept it from that: it waits for those of this moment.
+    def _shorten_log(self) -> None:
+        """Restart a long log from its beginning, waiting briefly for the current readers.
 
-        Whoever holds a snapshot for long keeps it from that, too; then it is tried again later.
+        Overlapping readers otherwise keep SQLite from restarting it. If a long snapshot prevents it, a later commit
+        tries again.
         """
         try:
             size = companion(self.path, "-wal").stat().st_size
         except OSError:
-            return  # it is gone with the last reader, or the file is
+            return  # the log or the store was removed
         if size < self._long_log:
             self._long_log = LOG_BYTES
             return
-        with suppress(StoreError):  # what was committed stays so
+        with suppress(StoreError):  # the commit has already succeeded
             ((_, pages, copied),) = self.query("PRAGMA wal_checkpoint(PASSIVE)")
             if copied < pages:
-                return  # a snapshot holds it back, and all writers would wait for it in vain
+                return  # a snapshot prevents it, and all writers would wait in vain
             self.query(f"PRAGMA busy_timeout = {int(_READERS_WAIT_S * 1_000)}")
             ((prevented, *_),) = self.query("PRAGMA wal_checkpoint(RESTART)")
             self.query("PRAGMA busy_timeout = 0")
@@ -225,7 +226,7 @@ class SqliteWriter(OfAFile):
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
-        """A part of the transaction that an exception rolls back alone."""
+        """Isolate a part of the transaction: an exception rolls back only that part."""
         self.execute("SAVEPOINT part")
         try:
             yield
@@ -245,53 +246,53 @@ class SqliteWriter(OfAFile):
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """Within it, all queries see the same moment."""
+        """Make all queries within it see the same state."""
         self._use()
         self.execute("BEGIN")
         try:
             yield
         finally:
-            if self._db.in_transaction:  # as in a reader
+            if self._db.in_transaction:  # an interrupted or failed statement may have ended it
                 self.execute("COMMIT")
 
     def change_token(self) -> int:
-        """SQLite's data_version, which counts anew in each connection: differs when another one has committed.
+        """SQLite's data_version, combined with the number of this connection: differs if another one has committed.
 
-        Raises StoreMissing once the file was deleted or replaced, so that nobody waits at it for ever.
+        Raises StoreMissing if the file was deleted or replaced, because callers would wait forever.
         """
         self._use()
-        self._must_stand_there()
+        self._check_not_replaced()
         return int(self.query("PRAGMA data_version")[0][0]) + (self._opened << 32)
 
     def watch(self) -> "SqliteWatch":
-        """Looks at the write-ahead log, to which every commit writes."""
+        """Watch the write-ahead log, to which every commit writes."""
         from failaware.engine.sqlite.watch import SqliteWatch
 
-        self.query("SELECT 1")  # a connection that is open keeps the log there
+        self.query("SELECT 1")  # creates the log, which exists while a connection is open
         return SqliteWatch(companion(self.path, "-wal"))
 
     def interrupt(self) -> None:
-        """End the query that runs now, from another thread."""
-        self._told_to_end = True
+        """Cancel the running query, from another thread."""
+        self._interrupted = True
         self._db.interrupt()
 
     @contextmanager
     def wiping(self) -> Iterator[Callable[[], bool]]:
-        """Around a transaction: what it removes is overwritten on the disk, and in the write-ahead log too."""
+        """Wrap a transaction: overwrite what it removes, on disk and in the write-ahead log."""
         self._use()
-        was = self.query("PRAGMA secure_delete")[0][0]
+        secure_delete = self.query("PRAGMA secure_delete")[0][0]
         self.query("PRAGMA secure_delete = ON")
-        self.query(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT_S * 1_000)}")  # for those who read right now
-        left: list[int] = [1]
+        self.query(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT_S * 1_000)}")  # for current readers
+        busy: list[int] = [1]
         try:
-            yield lambda: not left[0]
-            left[0] = self.query("PRAGMA wal_checkpoint(TRUNCATE)")[0][0]
+            yield lambda: not busy[0]
+            busy[0] = self.query("PRAGMA wal_checkpoint(TRUNCATE)")[0][0]
         finally:
-            self.query(f"PRAGMA secure_delete = {was}")
+            self.query(f"PRAGMA secure_delete = {secure_delete}")
             self.query("PRAGMA busy_timeout = 0")
 
     def close(self) -> None:
-        """Close the connection; the last one to close leaves a single file behind."""
+        """Close the connection; when the last one closes, a single file remains."""
         if self._usable:
             self._db.close()
         self._closed, self._suspended = True, False
