@@ -32,7 +32,7 @@ from .store_reader import StoreReader
 from .widgets.lines import TopLine
 
 _ABOUT = (
-    "The inspector only reads. A decision is yours: c copies the command that records it, to be run in a shell.\n"
+    "The inspector only reads. To decide, copy the command with c or C and run it in a shell.\n"
     "Filters: status:DEAD severity:HIGH+ type:payment.* -error:timeout since:2h"
 )
 _NOT_OURS = {"Scroll Left", "Scroll Right", "Page Left", "Page Right", "palette"}
@@ -62,7 +62,7 @@ class InspectorApp(Copying):
     TITLE = "failaware"
     ENABLE_COMMAND_PALETTE = True
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("question_mark", "keys", "Keys", key_display="?"),
+        Binding("question_mark", "keys", "Help", key_display="?"),
         Binding("q", "quit", "Quit"),
         Binding("ctrl+q", "quit", "Quit", show=False, priority=True),
     ]
@@ -114,7 +114,7 @@ class InspectorApp(Copying):
     def on_store_state(self, message: StoreState) -> None:
         """The store came, went, or cannot be read."""
         if message.state is StoreIs.LIVE and self._is(StoreIs.REPLACED):
-            self.notify("Another store stands here now; this is what it holds.", markup=False)
+            self.notify("The store was replaced; this is the new one.", markup=False)
         self._state = message
         self._tell_level()
 
@@ -150,12 +150,12 @@ class InspectorApp(Copying):
         place, why = self.shown_place, self._state.text if self._state else ""
         said = {
             StoreIs.MISSING: f"There is no store at {place} yet. It is shown as soon as it appears; q quits.",
-            StoreIs.DELETED: f"{place} was deleted. This is what it held last; a new one is shown when it appears.",
+            StoreIs.DELETED: f"{place} was deleted. Its last contents are shown; a new store is shown when it appears.",
             StoreIs.REPLACED: f"{place} was replaced by another file, which is being opened.",
-            StoreIs.TROUBLED: f"{why}. It is tried again; what was read before stays.",
+            StoreIs.TROUBLED: f"{why}. Retrying; the last data read stays on screen.",
         }
         text = "" if self._state is None else said.get(self._state.state, "")
-        text = text or next((f"{problem}. It is tried again." for problem in screen.troubles.values()), "")
+        text = text or next((f"{problem}. Retrying." for problem in screen.troubles.values()), "")
         if not text and self._state is not None and self._state.note:
             text = f"{self._state.note}."
         return [(text, "mark")] if text else []
@@ -228,7 +228,7 @@ class InspectorApp(Copying):
                     f"key {self.get_key_display(binding)}",
                     lambda action=action: self.call_later(screen.run_action, action),
                 )
-        yield SystemCommand("Theme", "light, dark, or the terminal's own colours", self.action_change_theme)
+        yield SystemCommand("Theme", "light, dark, or the terminal's own colors", self.action_change_theme)
 
 
 def run_inspector(place: str, *, inline: bool = False, mouse: bool = True) -> int:

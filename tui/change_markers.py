@@ -11,7 +11,7 @@ MEANING = {
     WORSE: "severity rose",
     BETTER: "severity fell",
     GREW: "failed again",
-    RESOLVED: "none of its events is unresolved",
+    RESOLVED: "no unresolved events left",
 }
 
 

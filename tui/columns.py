@@ -94,7 +94,7 @@ CLUSTER_COLUMNS = (
     Column("failure", 0, lambda c, _: (one_line(failure_name(c), _LONG), ""), from_width=90),
     Column("failure", 0, lambda c, _: (one_line(f"{c.event_type}  {failure_name(c)}", _LONG), ""), to_width=90),
     Column("events", 6, _number("events"), right=True, from_width=70),
-    Column("open", 5, _number("unresolved"), right=True),
+    Column("unresolved", 10, _number("unresolved"), right=True),
     Column("dead", 5, _number("dead"), right=True, from_width=120),
     Column("failures", 8, _number("failures"), right=True, from_width=130),
     Column("last", 10, _ago("last_failed_at"), from_width=50),
@@ -106,7 +106,7 @@ EVENT_COLUMNS = (
     Column("status", 11, _event_state),
     Column("severity", 8, _severity, from_width=60),
     Column("event type", 18, lambda e, _: (one_line(e.event_type, 60), "strong"), from_width=90),
-    Column("tries", 5, _number("attempts"), right=True),
+    Column("attempts", 8, _number("attempts"), right=True),
     Column("detected", 10, _ago("detected_at"), from_width=70),
     Column("next", 9, _ago("due_at"), from_width=96),
     Column("last error", 0, _last_error),
@@ -118,7 +118,7 @@ CLUSTER_EVENT_COLUMNS = (
 """Within a cluster all events are of one type, and their errors mostly too."""
 
 ATTEMPT_COLUMNS = (
-    Column("try", 4, lambda a, _: (str(a.attempt_no), ""), right=True),
+    Column("no.", 4, lambda a, _: (str(a.attempt_no), ""), right=True),
     Column("outcome", 9, lambda a, _: (symbol(a.outcome), a.outcome)),
     Column("finished", 10, _ago("finished_at")),
     Column("took", 8, lambda a, _: (_took(a), "dim"), right=True, from_width=56),
@@ -133,7 +133,7 @@ CLUSTER_SORTS: tuple[tuple[str, Callable[[Cluster], Any] | None], ...] = (
     ("severity, then last failure", None),
     ("last failure", lambda c: -c.last_failed_at),
     ("first failure, newest first", lambda c: -c.first_failed_at),
-    ("open events", lambda c: -c.unresolved),
+    ("unresolved events", lambda c: -c.unresolved),
     ("dead events", lambda c: -c.dead),
     ("failures", lambda c: -c.failures),
     ("event type", lambda c: c.event_type),

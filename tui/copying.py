@@ -25,7 +25,7 @@ class Copying(App[None]):
         """Choose what to copy."""
         choices = self._level.copies() if self._level is not None else {}
         if not choices:
-            self.notify("There is nothing to copy here.", markup=False)
+            self.notify("Nothing to copy.", markup=False)
             return
         self.push_screen(CopyScreen(choices), lambda key: self._copy(*choices[key]) if key else None)
 
@@ -33,10 +33,10 @@ class Copying(App[None]):
         """The command that records a decision about what is here; it is not run."""
         subject = self._level.subject() if self._level is not None else None
         if subject is None:
-            self.notify("There is nothing to decide about here.", markup=False)
+            self.notify("Nothing to decide about.", markup=False)
             return
         command = decision_command(self.full_place, decision, subject)
-        self._copy(f"the command; write the reason into it. Nothing was run: {one_line(command)}", command)
+        self._copy(f"the command; add the reason before you run it: {one_line(command)}", command)
 
     def _copy(self, name: str, text: str) -> None:
         self.copy_to_clipboard(text)

@@ -207,8 +207,8 @@ def event_facts(event: EventDetail, runs: tuple[Run, ...], now: int) -> list[Lin
         ("cluster", str(event.cluster_id) if event.cluster_id else None),
         ("occurred", event.occurred_at),
         ("detected", event.detected_at),
-        ("next try", event.due_at or None),
-        ("in hand of", event.leased_by),
+        ("due", event.due_at or None),
+        ("leased by", event.leased_by),
     )
     for name, value in facts:
         if isinstance(value, int):
@@ -252,10 +252,10 @@ def _fact_paint(text: str) -> list[Part]:
 def _no_rule(cluster: Cluster | None) -> str:
     """Why no severity: of a cluster, its events may have theirs all the same."""
     if cluster is None:
-        return "No rule holds: it is resolved, dismissed, or never failed."
+        return "No rule matches: it is resolved, dismissed, or never failed."
     if cluster.unresolved:
-        return "No rule about clusters holds; each of its unresolved events has a severity of its own."
-    return "No rule holds: nothing unresolved fails with it now."
+        return "No cluster rule matches; each of its unresolved events has its own severity."
+    return "No rule matches: none of its events is unresolved."
 
 
 def why(found: Explanation, cluster: Cluster | None, now: int) -> list[Line]:
@@ -268,16 +268,16 @@ def why(found: Explanation, cluster: Cluster | None, now: int) -> list[Line]:
         lines += lines_of(_no_rule(cluster), dim)
     if found.since:
         lines += lines_of(f"since  {found.since.sentence}", styled("mark"))
-    lines += [Line("", plain), Line("Rules, in order; the first that holds wins", strong)]
+    lines += [Line("", plain), Line("Rules, in order; the first match decides", strong)]
     for check in found.checks:
         won = check.held and check.rule == found.rule
-        verdict = "held, and decided" if won else "holds too" if check.held else "not"
+        verdict = "matched, decides" if won else "also matches" if check.held else "not"
         lines.append(Line(f"  {check.rule} → {check.severity}: {verdict}", styled(check.severity if won else "")))
         lines.append(Line(f"      {check.condition}", styled("key")))
         numbers = ", ".join(f"{key} {value}" for key, value in check.numbers.items())
         lines.append(Line(f"      {visible(numbers)}", dim))
     if found.grouped:
-        lines += [Line("", plain), Line(f"Gathered by {found.grouped.by}", strong)]
+        lines += [Line("", plain), Line(f"Grouped by {found.grouped.by}", strong)]
         lines += lines_of(f"message    {found.grouped.text}", _fact_paint)
         lines += lines_of(f"template   {found.grouped.template}", _fact_paint)
         for part in found.grouped.masked:
@@ -288,7 +288,7 @@ def why(found: Explanation, cluster: Cluster | None, now: int) -> list[Line]:
             ids = ", ".join(map(str, fact.ids)) + (", …" if fact.value > len(fact.ids) else "")
             lines += lines_of(f"  {fact.number:<10} {fact.value:>7,}  {fact.kind} {ids}", plain)
     if cluster:
-        lines += [Line("", plain), Line("Its course", strong)]
+        lines += [Line("", plain), Line("History", strong)]
         for name, at in (("  first", cluster.first_failed_at), ("  last", cluster.last_failed_at)):
             lines += timed(partial(_course, name, at), now)
         lines.append(

@@ -50,10 +50,10 @@ def drill_downs(impact: Impact, transitions: Transitions | None) -> list[DrillDo
     age = impact.oldest_age.value
     found: list[tuple[str, str, str, str, int | None]] = [
         ("impact", f"{impact.events.value:,}", "events failed with it", impact.events.where, None),
-        ("", f"{impact.attempts.value:,}", "attempts of theirs failed with it", impact.attempts.where, None),
-        ("", f"{impact.dead.value:,}", "dead: no other try will follow", impact.dead.where, None),
-        ("", f"{impact.waiting.value:,}", "waiting: another try will follow", impact.waiting.where, None),
-        ("", "—" if age is None else span(age), "age of the oldest unresolved one", impact.oldest_age.where, None),
+        ("", f"{impact.attempts.value:,}", "attempts failed with it", impact.attempts.where, None),
+        ("", f"{impact.dead.value:,}", "dead: no further attempt", impact.dead.where, None),
+        ("", f"{impact.waiting.value:,}", "failed: another attempt is due", impact.waiting.where, None),
+        ("", "—" if age is None else span(age), "age of the oldest unresolved event", impact.oldest_age.where, None),
     ]
     for about, moves in (("before", transitions.before), ("after", transitions.after)) if transitions else ():
         for at, move in enumerate(moves):
@@ -87,7 +87,7 @@ DRILL_DOWN_COLUMNS = (
 
 def recovery(total: RecoveryStats) -> list[Part]:
     """What recovered, all together."""
-    after = f" after {total.attempts:,} failed tries" if total.recovered else ""
+    after = f" after {total.attempts:,} failed attempts" if total.recovered else ""
     helped = f"; {total.helped:,} more after a requeue" if total.helped else ""
     parts: list[Part] = [(counted(total.recovered, "event"), "strong")]
     parts.append((f" recovered{after}{helped}", ""))
@@ -96,7 +96,7 @@ def recovery(total: RecoveryStats) -> list[Part]:
             span(delay or 0) for delay in (total.median_delay, total.p90_delay, total.largest_delay)
         )
         parts.append((f"\nhalf within {median}, 90 % within {p90}, all within {largest}", "dim"))
-        parts.append((f"; {span(total.total_delay)} of delay in all", "dim"))
+        parts.append((f"; {span(total.total_delay)} of delay in total", "dim"))
     return parts
 
 
@@ -109,7 +109,7 @@ def _recovery(name: str, say: Callable[[int], str]) -> Callable[[Any, Context], 
     return cell
 
 
-def _said(number: int) -> str:
+def _thousands(number: int) -> str:
     return f"{number:,}"
 
 
@@ -123,9 +123,9 @@ RECOVERED_COLUMNS = (
         lambda row, _: (one_line(f"{row.event_type}  {cause(row.error_type, row.template)}", _LONG), ""),
         to_width=110,
     ),
-    Column("recovered", 9, _recovery("recovered", _said), right=True),
-    Column("helped", 6, _recovery("helped", _said), right=True, from_width=60),
-    Column("tries", 7, _recovery("attempts", _said), right=True),
+    Column("recovered", 9, _recovery("recovered", _thousands), right=True),
+    Column("helped", 6, _recovery("helped", _thousands), right=True, from_width=60),
+    Column("attempts", 8, _recovery("attempts", _thousands), right=True),
     Column("median", 7, _recovery("median_delay", span), right=True),
     Column("p90", 7, _recovery("p90_delay", span), right=True, from_width=110),
     Column("largest", 7, _recovery("largest_delay", span), right=True, from_width=130),
@@ -136,7 +136,7 @@ RECOVERED_COLUMNS = (
     ),
 )
 RECOVERED_SORTS: tuple[tuple[str, Callable[[RecoveredCluster], Any] | None], ...] = (
-    ("failed tries", None),
+    ("failed attempts", None),
     ("delay", lambda row: -row.recovery.total_delay),
     ("events recovered", lambda row: -row.recovery.recovered),
     ("events helped", lambda row: -row.recovery.helped),
@@ -220,7 +220,7 @@ def _minute(minute_at: int, bar: str, now: int) -> str:
 
 
 def _burst(burst: Burst) -> Iterable[Line]:
-    said = f"       retry storm: {burst.retries:,} of {burst.event_type}, where {burst.usual:g} a minute are usual"
+    said = f"       retry storm: {burst.retries:,} of {burst.event_type}, usually {burst.usual:g} per minute"
     yield from lines_of(said, styled("mark"))
     for cluster in burst.clusters:
         source = f"#{str(cluster.cluster_id)[:7]}  {cause(cluster.error_type, cluster.template)}"

@@ -6,11 +6,11 @@ Not imported by `failaware.model`, since few commands need them. Times are µs s
 from typing import NamedTuple
 
 NAMES = {
-    "FIRST": "nothing: it was their first try",
+    "FIRST": "none: it was their first attempt",
     "SYNCED": "SYNCED",
-    "DEAD": "DEAD: nothing more was tried",
-    "RETRYING": "FAILED still: another try is due",
-    "REQUEUED": "PENDING: requeued, and not tried since",
+    "DEAD": "DEAD: no further attempt",
+    "RETRYING": "still FAILED: another attempt is due",
+    "REQUEUED": "PENDING: requeued, no attempt since",
     "DISMISSED": "DISMISSED by a person",
 }
 """Names of transitions that are not to or from another cluster."""

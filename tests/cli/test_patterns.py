@@ -79,7 +79,7 @@ def test_a_cluster_says_what_came_before_and_after(course):
     }  # fmt: skip
     assert [(move["kind"], move["events"]) for move in found["before"]] == [("FIRST", 4)]
     shown = failaware("cluster", str(late), db=path).stdout
-    assert re.search(r"4  nothing: it was their first try", shown)
+    assert re.search(r"4  none: it was their first attempt", shown)
     assert re.search(r"1  \d{8}  AuthError: denied", shown)
 
 

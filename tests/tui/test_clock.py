@@ -29,9 +29,9 @@ def waiting(path, clock):
 @pytest.mark.tour
 async def test_the_header_says_that_nobody_works_once_writers_have_stopped(waiting, path, clock):
     async with inspecting(path, (160, 45), clock) as pilot:
-        await shows(pilot, "last fact now", "next try in 30 s", "● live")
+        await shows(pilot, "last fact now", "next attempt in 30 s", "● live")
         clock.advance(100)
-        await shows(pilot, "last fact 1 min ago", "oldest unresolved 1 min ago", "1 due now, nobody tries them")
+        await shows(pilot, "last fact 1 min ago", "oldest unresolved 1 min ago", "1 due now, no worker is taking them")
         await shows(pilot, ", quiet for 100 s")
         clock.advance(3600)
         await shows(pilot, "last fact 1 h ago", "quiet for 61 min")
@@ -84,12 +84,12 @@ async def test_texts_say_how_long_ago_it_was(waiting, path, clock, make, before,
 
 async def test_a_paused_screen_asks_nothing(waiting, path, clock):
     async with inspecting(path, (160, 45), clock) as pilot:
-        await shows(pilot, "next try in 30 s")
+        await shows(pilot, "next attempt in 30 s")
         await pilot.press("p")
         clock.advance(100)
-        await shows(pilot, "next try 1 min ago", "‖ paused")
+        await shows(pilot, "next attempt 1 min ago", "‖ paused")
         await pilot.press("p")
-        await shows(pilot, "1 due now, nobody tries them")
+        await shows(pilot, "1 due now, no worker is taking them")
 
 
 async def test_an_event_that_succeeded_did_not_fail_again(path, clock):

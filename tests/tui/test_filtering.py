@@ -41,11 +41,11 @@ async def test_a_filter_that_lets_nothing_through(full, path, clock):
     async with inspecting(path, clock=clock) as pilot:
         await loaded(pilot, 2)
         await filtered(pilot, "nosucherror")
-        await shows(pilot, "No cluster passes this filter")
+        await shows(pilot, "No cluster matches this filter")
         await pilot.press("e")
         await loaded(pilot, 9)
         await filtered(pilot, "nosucherror")
-        await shows(pilot, "No event passes this filter")
+        await shows(pilot, "No event matches this filter")
 
 
 async def test_keys_put_severity_status_and_type_into_the_filter(full, path, clock):
@@ -139,7 +139,7 @@ async def test_escape_leads_out_of_a_filter_that_is_kept_and_nothing_explains_wh
         await loaded(pilot, 2)
         await shows(pilot, "Rules, in order")
         await filtered(pilot, "type:nothing")
-        await shows(pilot, "No cluster passes this filter. Escape clears it.", "Back")
+        await shows(pilot, "No cluster matches this filter. Escape clears it.", "Back")
         await gone(pilot, "Rules, in order")
         await pilot.press("escape")
         await loaded(pilot, 2)
@@ -148,7 +148,7 @@ async def test_escape_leads_out_of_a_filter_that_is_kept_and_nothing_explains_wh
         await loaded(pilot, 9)
         await shows(pilot, "by host:1")
         await filtered(pilot, "type:nothing")
-        await shows(pilot, "No event passes this filter. Escape clears it.")
+        await shows(pilot, "No event matches this filter. Escape clears it.")
         await gone(pilot, "by host:1")
         await pilot.press("escape")
         await loaded(pilot, 9)

@@ -73,10 +73,10 @@ async def test_pictures(course, path, clock, picture, size, monkeypatch):
         await shows(pilot, "events failed with it", "after", "PermissionError")
         picture(pilot.app, name("impact"))
         await pilot.press("escape", "H")
-        await shows(pilot, "1 more after a requeue", "by failed tries")
+        await shows(pilot, "1 more after a requeue", "by failed attempts")
         picture(pilot.app, name("recovered"))
         await pilot.press("escape", "d")
-        await shows(pilot, "1 retry storm", "where 0 a minute are usual")
+        await shows(pilot, "1 retry storm", "usually 0 per minute")
         picture(pilot.app, name("due"))
 
 
@@ -125,9 +125,9 @@ async def test_what_came_after_leads_to_that_cluster_and_nothing_to_nothing(cour
         await shows(pilot, "after", "PermissionError")
         found = rows(pilot).window.items
         at = next(drill_down.place for drill_down in found if "PermissionError" in drill_down.name)
-        first_try = next(drill_down.place for drill_down in found if "first try" in drill_down.name)
-        await pilot.press("g", *"j" * first_try, "enter")
-        await shows(pilot, "There is nothing behind this number")
+        first_attempt = next(drill_down.place for drill_down in found if "first attempt" in drill_down.name)
+        await pilot.press("g", *"j" * first_attempt, "enter")
+        await shows(pilot, "This number has no events to show")
         await pilot.press("g", *"j" * at, "enter")
         await until(pilot, lambda: isinstance(pilot.app.screen, EventsScreen))
         await loaded(pilot, 1)
@@ -143,10 +143,10 @@ async def test_the_impact_is_live(course, path, clock):
     async with inspecting(path, clock=clock) as pilot:
         await to_cluster(pilot, "late")
         await pilot.press("i")
-        await shows(pilot, "FAILED still: another try is due")
+        await shows(pilot, "still FAILED: another attempt is due")
         store.dismiss([4], because="no more")
-        await shows(pilot, "DISMISSED by a person", "age of the oldest unresolved one")
-        await gone(pilot, "FAILED still: another try is due")
+        await shows(pilot, "DISMISSED by a person", "age of the oldest unresolved event")
+        await gone(pilot, "still FAILED: another attempt is due")
         await until(pilot, lambda: rows(pilot).window.items[3].value == "0")
 
 
@@ -165,7 +165,7 @@ async def test_impact_from_lists_of_events(course, path, clock):
         await pilot.press("e")
         await loaded(pilot, 17)
         await pilot.press("i")
-        await shows(pilot, "There is no cluster here")
+        await shows(pilot, "No cluster is selected")
 
 
 async def test_an_event_says_how_its_error_changed(course, path, clock):
@@ -185,7 +185,7 @@ async def test_what_recovered_is_read_when_asked_sorted_and_filtered(course, pat
         await pilot.press("H")
         await until(pilot, lambda: isinstance(pilot.app.screen, RecoveredScreen))
         await loaded(pilot, 2)
-        await shows(pilot, "1 event recovered after 2 failed tries", "by failed tries")
+        await shows(pilot, "1 event recovered after 2 failed attempts", "by failed attempts")
         assert [row.recovery.recovered for row in rows(pilot).window.items] == [1, 0]
         await pilot.press("o", "o", "o")
         await shows(pilot, "by events helped")
@@ -223,9 +223,9 @@ async def test_nothing_recovered_and_nothing_due(path, clock):
         await pilot.press("d")
         await shows(pilot, "No retry is due.")
         await pilot.press("enter", "escape", "H")
-        await shows(pilot, "Nothing that failed was SYNCED later.")
+        await shows(pilot, "No failed event has recovered.")
         await pilot.press("i")
-        await shows(pilot, "There is no cluster here")
+        await shows(pilot, "No cluster is selected")
 
 
 @pytest.mark.tour
@@ -235,7 +235,7 @@ async def test_due_retries_move_with_the_clock_and_open_their_events(course, pat
         await pilot.press("d")
         await until(pilot, lambda: isinstance(pilot.app.screen, DueScreen))
         await loaded(pilot, 3)
-        await shows(pilot, "in 9 min", "12 of burst, where 0 a minute are usual", "ConnectionError: ")
+        await shows(pilot, "in 9 min", "12 of burst, usually 0 per minute", "ConnectionError: ")
         assert [row.due.overdue for row in rows(pilot).window.items] == [0, 0, 0]
         clock.advance(300)  # nothing is written, and yet the minutes pass
         await shows(pilot, "in 4 min")

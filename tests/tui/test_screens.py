@@ -73,7 +73,7 @@ async def test_pictures_of_the_main_screens(full, path, clock, picture, size, mo
         await shows(pilot, "3 attempts", '"currency"', "pay-1")
         picture(pilot.app, name("event"))
         await pilot.press("w")
-        await shows(pilot, "Rules, in order", "dead → HIGH: held, and decided")
+        await shows(pilot, "Rules, in order", "dead → HIGH: matched, decides")
         picture(pilot.app, name("why"))
         await pilot.press("escape", "enter")
         await shows(pilot, "Attempt 3 of 3", "/srv/shop/handlers.py")
@@ -172,7 +172,7 @@ async def test_why_from_every_level(full, path, clock):
                 await until(pilot, lambda: not isinstance(pilot.app.screen, Overview | WhyScreen))
                 await until(pilot, lambda: rows(pilot).here is not None)
             await pilot.press("w")
-            await shows(pilot, "Rules, in order; the first that holds wins")
+            await shows(pilot, "Rules, in order; the first match decides")
             await pilot.press("escape")
 
 
@@ -180,7 +180,7 @@ async def test_the_keys_that_apply_here_and_the_palette(full, path, clock):
     async with inspecting(path, (100, 45), clock) as pilot:
         await loaded(pilot, 2)
         await pilot.press("question_mark")
-        await shows(pilot, "All events", "Next change", "Due retries", "Copy requeue", "severity rose")
+        await shows(pilot, "Next change", "Due retries", "Copy requeue", "severity rose")
         await pilot.press("escape")
         await gone(pilot, "severity rose")
         await pilot.press("ctrl+p")

@@ -118,7 +118,7 @@ async def test_a_damaged_page_is_said_and_the_rest_goes_on(full, path, clock):
         file.seek((root - 1) * size)
         file.write(b"\xff" * size)
     async with inspecting(path, (160, 45), clock) as pilot:
-        await shows(pilot, "damaged", "It is tried again", "payment.capture")
+        await shows(pilot, "damaged", "Retrying", "payment.capture")
         await loaded(pilot, 2)
         await pilot.press("e")
         await shows(pilot, "› events", "damaged")
@@ -133,7 +133,7 @@ async def test_facts_from_a_clock_that_is_ahead_are_said(full, path, clock):
 async def test_a_worker_gone_quiet_is_seen_from_what_is_overdue(full, path, clock):
     clock.advance(7200)
     async with inspecting(path, (160, 45), clock) as pilot:
-        await shows(pilot, "2 due now, nobody tries them", "last fact 2 h ago")
+        await shows(pilot, "2 due now, no worker is taking them", "last fact 2 h ago")
 
 
 async def test_hostile_text_is_shown_as_harmless_text(full, path, clock):

@@ -29,7 +29,7 @@ class BaseScreen(TimeTravelMixin):
         Binding("c", "app.copy_command('requeue')", "Copy requeue", show=False),
         Binding("C", "app.copy_command('dismiss')", "Copy dismiss", show=False),
         Binding("w", "app.why", "Why"),
-        Binding("r", "app.reload", "Read again", show=False),
+        Binding("r", "app.reload", "Refresh", show=False),
         Binding("p", "app.pause", "Pause", show=False),
         Binding("ctrl+p,colon", "app.command_palette", "Palette", show=False),
     ]

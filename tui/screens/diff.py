@@ -21,10 +21,10 @@ from .base import BaseScreen
 _LISTED = 200
 _MEANING = {
     "new": ("FAILED", "failed for the first time"),
-    "back": ("FAILED", "had come to rest, unresolved again"),
+    "back": ("FAILED", "had been resolved, unresolved again"),
     "worse": ("FAILED", "severity rose"),
     "better": ("SYNCED", "severity fell"),
-    "gone": ("SYNCED", "nothing unresolved any more"),
+    "gone": ("SYNCED", "no longer unresolved"),
 }
 
 

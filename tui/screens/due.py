@@ -57,8 +57,8 @@ class DueScreen(BaseScreen):
         rows.show(Context(calendar.now, {}))
         rows.border_title = f"Retries due  from {moment(calendar.first_minute_at)[11:16]} on, for an hour"
         rows.border_subtitle = counted(len(calendar.bursts), "retry storm") if calendar.bursts else "no retry storm"
-        pending = f"{counted(calendar.pending, 'event')} PENDING besides, due now. " if calendar.pending else ""
-        self.query_one("#note", StyledText).say([(f"{pending}A retry storm: {_RULE}", "dim")])
+        pending = f"{counted(calendar.pending, 'event')} PENDING, due now. " if calendar.pending else ""
+        self.query_one("#note", StyledText).say([(f"{pending}Retry storm: {_RULE}", "dim")])
         self._show_minutes()
 
     def _show_minutes(self) -> None:

@@ -136,8 +136,8 @@ class AttemptScreen(BaseScreen):
     """One attempt: how it failed, with its traceback."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("J,right_square_bracket", "another(1)", "Next try", key_display="J"),
-        Binding("K,left_square_bracket", "another(-1)", "Previous try", key_display="K"),
+        Binding("J,right_square_bracket", "another(1)", "Next attempt", key_display="J"),
+        Binding("K,left_square_bracket", "another(-1)", "Previous attempt", key_display="K"),
         Binding("f", "fold", "Fold frames"),
     ]
 

@@ -119,7 +119,7 @@ class EventsScreen(Listing):
         def ask(inspector: Inspector) -> list[documents.Line]:
             event = inspector.event(event_id)
             if not event.attempts:
-                return [documents.Line("Not tried yet.", documents.dim)]
+                return [documents.Line("No attempt yet.", documents.dim)]
             return documents.attempt(event.attempts[-1], inspector.now(), fold=True)
 
         return ask
@@ -176,7 +176,7 @@ class EventsScreen(Listing):
             self.bar.note(f"{counted(page.total, 'event')}{more}")
         self._cluster = page.cluster
         self._say_head(page.now)
-        empty = "" if self._window.items else "No event passes this filter."
+        empty = "" if self._window.items else "No event matches this filter."
         empty += " Escape clears it." if empty and self.is_filtered else ""
         self.query_one("#empty", StyledText).say([(empty, "")])
         self.query_one("#empty").display = bool(empty)

@@ -41,7 +41,7 @@ class Standing(NamedTuple):
 class ImpactScreen(BaseScreen):
     """Five figures, then what came before and after."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("r", "again", "Read again", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("r", "again", "Refresh", show=False)]
     crumb = "impact"
 
     def __init__(self, cluster_id: int) -> None:
@@ -117,7 +117,7 @@ class ImpactScreen(BaseScreen):
         elif drill_down.where:
             self.inspector_app.open(ToEvents(where=drill_down.where))
         else:
-            self.notify("There is nothing behind this number.", timeout=2, markup=False)
+            self.notify("This number has no events to show.", timeout=2, markup=False)
 
     def action_again(self) -> None:
         """Read all of it again."""

@@ -21,7 +21,7 @@ class Listing(BaseScreen):
         Binding("s", "cycle('severity')", "Severity"),
         Binding("t", "cycle('status')", "Status"),
         Binding("T", "this_type", "This type", show=False),
-        Binding("o", "sort", "Order", show=False),
+        Binding("o", "sort", "Sort", show=False),
         Binding("v", "detail", "Detail", show=False),
         Binding("n", "to_mark(1)", "Next change", show=False),
         Binding("N", "to_mark(-1)", "Previous change", show=False),
@@ -111,7 +111,7 @@ class Listing(BaseScreen):
         elif cluster_id is not None:
             self.inspector_app.open(ToImpact(cluster_id))
         else:
-            self.notify("There is no cluster here.", timeout=2, markup=False)
+            self.notify("No cluster is selected.", timeout=2, markup=False)
 
     def action_back(self) -> None:
         """First out of the filter, back to that with which the list was opened; then up."""

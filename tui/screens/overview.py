@@ -79,8 +79,8 @@ class Overview(Listing):
     """Health, severities, and the clusters, worst first."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("e", "events", "All events"),
-        Binding("M", "seen", "All seen", show=False),
+        Binding("e", "events", "Events"),
+        Binding("M", "seen", "Mark all seen", show=False),
     ]
     statuses = ("UNRESOLVED", "DEAD", "FAILED", "RESOLVED")
     crumb = "failaware"
@@ -191,11 +191,11 @@ class Overview(Listing):
 
     def _empty(self, picture: Picture) -> str:
         if self.bar.text:
-            return "No cluster passes this filter. Escape clears it."
+            return "No cluster matches this filter. Escape clears it."
         if picture.anything:
             return "Nothing has failed. 'e' shows all events."
         return (
-            "Nothing is recorded yet. What others record appears here by itself:\n\n"
+            "Nothing is recorded yet. New events appear here automatically:\n\n"
             "    from failaware import Store\n"
             f'    with Store.open("{self.inspector_app.shown_place}") as store:\n'
             '        store.record("invoice.create", {"id": 1})\n\n'

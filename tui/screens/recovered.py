@@ -32,7 +32,7 @@ class Reading(NamedTuple):
 class RecoveredScreen(Listing):
     """Clusters by what their recovery cost."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("r", "again", "Read again", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("r", "again", "Refresh", show=False)]
     statuses = ("UNRESOLVED", "DEAD", "FAILED", "RESOLVED")
     crumb = "recovered"
 
@@ -77,7 +77,7 @@ class RecoveredScreen(Listing):
         if self.bar.text:
             self.bar.note(counted(len(clusters), "cluster"))
         self.query_one("#head", StyledText).say(recovery(reading.recovered.total))
-        empty = "" if clusters else "Nothing that failed was SYNCED later."
+        empty = "" if clusters else "No failed event has recovered."
         self.query_one("#empty", StyledText).say([(empty, "")])
         self.query_one("#empty").display = bool(empty)
         self._arrange()
@@ -91,7 +91,7 @@ class RecoveredScreen(Listing):
         rows = self.listed
         rows.show(Context(self._reading.now, {}))
         rows.border_title = f"Recovered  {counted(len(clusters), 'cluster')} · by {name}"
-        rows.border_subtitle = f"read at {moment(self._reading.now)[11:19]} · r reads again"
+        rows.border_subtitle = f"read at {moment(self._reading.now)[11:19]} · r refreshes"
 
     def on_rows_opened(self, message: Rows.Opened) -> None:
         """Down into a cluster."""

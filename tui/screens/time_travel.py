@@ -22,14 +22,14 @@ class TimeTravelMixin(Screen[None]):
     """A screen that can be shown as of another moment."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("a", "as_of", "As of"),
+        Binding("a", "as_of", "Time travel"),
         Binding("D", "what_changed", "What changed", show=False),
-        Binding("left", "step(-1)", "Hour before", show=False, priority=True),
-        Binding("right", "step(1)", "Hour after", show=False, priority=True),
-        Binding("shift+left", "step(-24)", "Day before", show=False, priority=True),
-        Binding("shift+right", "step(24)", "Day after", show=False, priority=True),
-        Binding("less_than_sign", "change(-1)", "Change before", show=False),
-        Binding("greater_than_sign", "change(1)", "Change after", show=False),
+        Binding("left", "step(-1)", "Hour back", show=False, priority=True),
+        Binding("right", "step(1)", "Hour forward", show=False, priority=True),
+        Binding("shift+left", "step(-24)", "Day back", show=False, priority=True),
+        Binding("shift+right", "step(24)", "Day forward", show=False, priority=True),
+        Binding("less_than_sign", "change(-1)", "Previous fact", show=False),
+        Binding("greater_than_sign", "change(1)", "Next fact", show=False),
         Binding("space", "play", "Play", show=False, priority=True),
     ]
 

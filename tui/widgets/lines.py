@@ -155,10 +155,10 @@ def health_parts(health: Health, now: int) -> list[tuple[str, str]]:
         parts.append((f"\noldest unresolved {distance(health.oldest_unresolved.value, now)}", ""))
     if health.due_now:
         quiet = not health.running and last is not None and last < now - _QUIET_US
-        hands = "nobody tries them" if quiet else f"{health.running:,} in hand"
+        hands = "no worker is taking them" if quiet else f"{health.running:,} running"
         parts.append((f"\n{health.due_now:,} due now, {hands}", "mark" if quiet else ""))
     elif health.next_due:
-        parts.append((f"\nnext try {distance(health.next_due.value, now)}", ""))
+        parts.append((f"\nnext attempt {distance(health.next_due.value, now)}", ""))
     if health.rejects:
         parts.append((f"\n{counted(health.rejects, 'line')} rejected on ingest", "mark"))
     return parts
@@ -172,7 +172,7 @@ class Course(StyledText):
         peak = max(hours, default=0)
         self.say(
             [
-                (f"{counted(sum(hours), 'failure')} in 24 h, at worst {peak:,} an hour\n", "dim"),
+                (f"{counted(sum(hours), 'failure')} in 24 h, peak {peak:,}/h\n", "dim"),
                 (sparkline(hours), "FAILED"),
             ]
         )
