@@ -4,10 +4,12 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from threading import Timer
 
 from failaware.cli.signals import unwinding
 from failaware.text import one_line
 
+_SHOWN_AFTER_S = 0.5  # what ends sooner shows no bar
 _LONG = 4 * 1_048_576  # bytes of a file from which on a bar is shown
 
 Progress = Callable[[int, int], None]
@@ -27,14 +29,23 @@ def bars(*names: str, in_bytes: bool = False, shown: bool = True) -> Iterator[Ca
     if in_bytes:
         text = progress.TextColumn("{task.description}", markup=False)
         columns = (text, progress.BarColumn(), progress.DownloadColumn(), progress.TimeRemainingColumn())
-    with unwinding(), progress.Progress(*columns, console=Console(stderr=True), transient=True) as live:
-        tasks = {name: live.add_task(one_line(name, 30), total=None, start=False) for name in names}
+    live = progress.Progress(*columns, console=Console(stderr=True), transient=True)
+    tasks = {name: live.add_task(one_line(name, 30), total=None, start=False) for name in names}
 
-        def update(name: str, done: int, total: int) -> None:
-            live.start_task(tasks[name])
-            live.update(tasks[name], completed=done, total=total)
+    def update(name: str, done: int, total: int) -> None:
+        live.start_task(tasks[name])
+        live.update(tasks[name], completed=done, total=total)
 
-        yield update
+    start = Timer(_SHOWN_AFTER_S, live.start)
+    start.daemon = True
+    with unwinding():
+        start.start()
+        try:
+            yield update
+        finally:
+            start.cancel()
+            start.join()
+            live.stop()
 
 
 @contextmanager
