@@ -9,7 +9,7 @@ from failaware.cli.streams import warn
 from failaware.errors import StoreBusy, UsageError
 from failaware.ingest.encoding import STANDARD_INPUT, check_text
 from failaware.ingest.stream import Input, is_stream
-from failaware.ledger.restore import Restored, take_back
+from failaware.ledger.restore import Restored, restore_export
 from failaware.store import Store
 from failaware.text import counted, shown_place
 
@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
         size = os.fstat(file.fileno()).st_size
         with Store.open(args.db, synchronous="NORMAL") as store, byte_bar(name, size) as progress:
             lines = (data or b"" for data in iter(source.read, b""))
-            restored = take_back(store.session, lines, origin=name, progress=progress, try_again=try_again)
+            restored = restore_export(store.session, lines, origin=name, progress=progress, try_again=try_again)
         if source.error is not None:
             raise UsageError(f"cannot read {name}: {source.error.strerror}")
     _report(restored, args)
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
 def _report(restored: Restored, args: argparse.Namespace) -> None:
     printer = Printer()
     known = f", {restored.known:,} were there already" if restored.known else ""
-    printer.write(f"{counted(restored.added, 'fact')} taken back into {shown_place(args.db)}{known}")
+    printer.write(f"{counted(restored.added, 'fact')} restored into {shown_place(args.db)}{known}")
     if restored.lost:
         lost = f"{counted(restored.lost, 'fact')} could not be read when this was exported, from a damaged store; "
         printer.write(f"{lost}'failaware verify' lists what is missing", "yellow")

@@ -1,8 +1,8 @@
-"""Archiving: old facts that are settled go to a file of their own, which is a store, and leave the one they were in.
+"""Archiving: move the facts of old resolved events to a new file, which is itself a store.
 
-First they are copied (`choose`, `fill`), and only once the copy is proved (`prove`) are they deleted (`remove`):
-whatever happens in between, they are in one of the two, or in both. What is left is derived again: a rule knows only
-the facts that are here.
+The facts are copied (`choose`, `fill`) and deleted (`remove`) only after the copy is verified (`prove`). After a crash
+they are in the store, in the archive, or in both. The remaining facts are folded again, since rules see only the facts
+in the store.
 """
 
 import os
@@ -30,9 +30,9 @@ Progress = Callable[[int, int], None]
 """Called with how many facts of how many are done."""
 
 _PAGE = 10_000
-_COPIED = 2_000  # facts in one transaction of the archive
+_COPIED = 2_000  # facts per transaction of the archive
 
-_SETTLED = """
+_RESOLVED = """
 SELECT e.event_id FROM event_log e JOIN event_state s ON s.event_id = e.event_id
  WHERE e.event_id > :after AND e.event_id <= :event_log AND e.detected_at < :before
    AND (s.sync_status = 'SYNCED' OR s.dismissed = 1)
@@ -57,9 +57,9 @@ SELECT event_id FROM attempt_log WHERE attempt_id > ? UNION SELECT event_id FROM
 
 
 class Chosen(NamedTuple):
-    """What is to be moved, and what goes along as a copy: tracebacks that facts which stay have as well.
+    """The facts to move. `tracebacks` also includes tracebacks that are only copied, since remaining facts use them.
 
-    `newest` are the last attempt and the last decision when this was chosen: what came later may speak against it.
+    `newest` are the last attempt and the last decision at the time of choosing: later ones may concern these events.
     """
 
     moved: dict[str, Ranges]
@@ -68,7 +68,7 @@ class Chosen(NamedTuple):
 
 
 class Archived(NamedTuple):
-    """How much was moved to an archive; `archive_id` is None when there was nothing to move, and no file was made."""
+    """The number of facts moved to an archive; `archive_id` is None if there were none and no file was created."""
 
     archive_id: int | None
     events: int
@@ -79,7 +79,7 @@ class Archived(NamedTuple):
 
 
 class Archive(NamedTuple):
-    """The fact that says of an archive whose decision it was: a row of `archive_log`. `digest` is of what it holds."""
+    """A row of `archive_log`: an archive, who made it and why. `digest` covers the ids of the facts moved to it."""
 
     archive_id: int
     name: str
@@ -92,19 +92,19 @@ class Archive(NamedTuple):
 
 
 class Proved(NamedTuple):
-    """An archive whose copy of the chosen facts is proved, by `prove`: only then may the originals be deleted."""
+    """An archive verified by `prove`, so that the originals of the chosen facts may be deleted."""
 
     archive: Archive
     chosen: Chosen
 
 
 def archive(session: Session, file: Path, *, before: int, by: str, reason: str, progress: Progress) -> Archived:
-    """Move what is older than `before` (µs) and settled to a new file; as `Store.archive`."""
+    """Move resolved facts older than `before` (µs) to a new file; see `Store.archive`."""
     if file.exists():
-        raise UsageError(f"{file} exists already; every archive is a new file")
+        raise UsageError(f"{file} exists already; name a new file")
     now = session.clock()
     if before > now:
-        raise UsageError("the time before which facts are to be archived lies in the future; nothing is that old")
+        raise UsageError("the time before which facts are archived is in the future; give an earlier one")
     seal_all(session, now)
     db = open_reader(session.place)
     try:
@@ -125,14 +125,14 @@ def archive(session: Session, file: Path, *, before: int, by: str, reason: str, 
 
 
 def _write(db: Reader, file: Path, archive: Archive, chosen: Chosen, progress: Progress) -> Proved:
-    """The archive under its name, once it is whole and proved; nothing under it before."""
+    """Write the archive under a temporary name, and link it to its own name once it is verified."""
     part = file.with_name(file.name + ".part")
-    _unlink(part)  # of one that was killed
+    _unlink(part)  # left by a killed process
     try:
         with Session.open(part) as target:
             fill(db, target, archive, chosen, progress)
         proved = prove(db, part, archive, chosen)
-        os.link(part, file)  # unlike a renaming, it replaces nothing
+        os.link(part, file)  # unlike a rename, it never replaces a file
     finally:
         _unlink(part)
     folder = os.open(file.parent, os.O_RDONLY)
@@ -150,45 +150,45 @@ def _unlink(part: Path) -> None:
 
 
 def choose(db: Reader, before: int) -> Chosen:
-    """The events before a moment (µs) that are SYNCED or dismissed, with all that is known of them; older rejects, too.
+    """Choose the events before a moment (µs) that are SYNCED or dismissed, with all their facts, and older rejects.
 
-    Only what is under a seal: the seals prove that what is moved is what was recorded. The newest row of each table
-    stays, since the ids go on from there; so does an event of which something was erased, with its decision.
+    Only sealed facts are chosen: the seals prove that they are unchanged. The newest row of each table remains, since
+    the next id follows from it; so do events with erased parts, and their decisions.
     """
     ends = {table: _last_but_newest(db, table) for table in ("event_log", "attempt_log", "decision_log", "reject_log")}
     moved = {table: Ranges() for table in (*ends, "traceback_log")}
-    for (event_id,) in _pages(db, _SETTLED, {**ends, "before": before}):
+    for (event_id,) in _pages(db, _RESOLVED, {**ends, "before": before}):
         moved["event_log"].add(event_id, event_id)
-    going, staying = set[int](), set[int]()
+    archived, remaining = set[int](), set[int]()
     attempt_id = decision_id = 0
     for attempt_id, event_id, traceback in _after(db, _ATTEMPTS):
-        goes = event_id in moved["event_log"]
-        if goes:
+        is_moved = event_id in moved["event_log"]
+        if is_moved:
             moved["attempt_log"].add(attempt_id, attempt_id)
         if traceback is not None:
-            (going if goes else staying).add(traceback)
+            (archived if is_moved else remaining).add(traceback)
     for decision_id, event_id in _after(db, _DECISIONS):
         if event_id in moved["event_log"]:
             moved["decision_log"].add(decision_id, decision_id)
     last = _last_but_newest(db, "traceback_log")
-    for traceback in sorted(going - staying):
+    for traceback in sorted(archived - remaining):
         if traceback <= last:
             moved["traceback_log"].add(traceback, traceback)
     for (reject_id,) in _pages(db, _REJECTS, {"reject_log": ends["reject_log"], "before": before}):
         moved["reject_log"].add(reject_id, reject_id)
-    return Chosen(moved, going, (attempt_id, decision_id))
+    return Chosen(moved, archived, (attempt_id, decision_id))
 
 
 def next_archive(db: Reader, name: str, chosen: Chosen, *, before: int, by: str, reason: str, now: int) -> Archive:
-    """The fact that an archive of these made now will be."""
+    """The row of `archive_log` for an archive of these facts made now."""
     number, events = append.next_id(db, "archive_log", "archive_id"), chosen.moved["event_log"].count()
     return Archive(number, name, events, before, by, reason, now, digest_of_runs(_runs(chosen)))
 
 
 def fill(source: Reader, target: Session, archive: Archive, chosen: Chosen, progress: Progress) -> None:
-    """Make an empty store the archive: the chosen facts, all seals, and all facts about archives, this one among them.
+    """Fill an empty store with the chosen facts, all seals, and all facts about archives, including this one.
 
-    It is no store to live in: nothing is ever sealed there.
+    An archive accepts no new facts and is never sealed.
     """
     take_over(target, SETTING, load_rules(source))
     ids = {table: ranges for table, ranges in chosen.moved.items() if table != "traceback_log"}
@@ -203,15 +203,15 @@ def fill(source: Reader, target: Session, archive: Archive, chosen: Chosen, prog
             done += len(facts)
             progress(done, total)
     new: dict[FactTable, list[Fact]] = {ARCHIVE: [archive], ARCHIVED: [*_moved(source, archive, chosen)], SEAL: []}
-    for kind, of_this in new.items():
-        for facts in (*_facts(source, kind, _all(source, kind)), of_this):
+    for kind, added in new.items():
+        for facts in (*_facts(source, kind, _all(source, kind)), added):
             if facts:
                 take_over(target, kind, facts)
     finish(target, archive=archive.archive_id)
 
 
 def _facts(source: Reader, kind: FactTable, ids: Ranges) -> Iterator[list[Fact]]:
-    """The facts with these ids, page by page."""
+    """Yield the facts with these ids in pages."""
     for first, last in ids.windows(_COPIED):
         facts = [fact for fact in read(source, kind, first, last) if fact[0] in ids]
         if facts:
@@ -225,7 +225,7 @@ def _all(source: Reader, kind: FactTable) -> Ranges:
 
 
 def _moved(db: Reader, archive: Archive, chosen: Chosen) -> list[tuple[int, int, str, int, int]]:
-    """The rows of `moved_log` that say what went to an archive."""
+    """The rows of `moved_log` that list the facts of an archive."""
     first_id = append.next_id(db, "moved_log", "moved_id")
     return [(number, archive.archive_id, *run) for number, run in enumerate(_runs(chosen), start=first_id)]
 
@@ -235,12 +235,12 @@ def _runs(chosen: Chosen) -> list[tuple[str, int, int]]:
 
 
 def prove(source: Reader, place: str | Path, archive: Archive, chosen: Chosen) -> Proved:
-    """Verify a filled archive, and compare what is to be deleted with it in every column that schema.sql has.
+    """Verify a filled archive, and compare the facts to delete with it in every column of schema.sql.
 
-    Seals cover what the catalogue lists; this also finds a column that the catalogue lacks.
+    Seals cover only the columns in the catalogue; this comparison covers all.
 
     Raises:
-        StoreError: the archive is not a whole copy.
+        StoreError: the archive is not a complete copy.
     """
     findings = verify(place).findings
     if findings:
@@ -249,34 +249,34 @@ def prove(source: Reader, place: str | Path, archive: Archive, chosen: Chosen) -
     try:
         for facts in FACTS.values():
             if facts.archived_with:
-                _must_be_copied(source, copy, facts, chosen.moved[facts.archived_with])
+                _check_copied(source, copy, facts, chosen.moved[facts.archived_with])
     finally:
         copy.close()
     return Proved(archive, chosen)
 
 
-def _must_be_copied(source: Reader, copy: Reader, facts: FactTable, ids: Ranges) -> None:
+def _check_copied(source: Reader, copy: Reader, facts: FactTable, ids: Ranges) -> None:
     columns, _ = columns_and_keys(facts.table)
     number = columns.index(facts.number)
     sql = f"SELECT {', '.join(columns)} FROM {facts.table} WHERE {facts.number} BETWEEN ? AND ?"
     for window in ids.windows(_COPIED):
         originals, copies = ({row for row in db.query(sql, window) if row[number] in ids} for db in (source, copy))
         for row in originals - copies:
-            raise StoreError(f"the archive has no whole copy of {facts.table} {row[number]}; nothing was moved")
+            raise StoreError(f"the archive has no complete copy of {facts.table} {row[number]}; nothing was moved")
 
 
 def remove(db: Writer, proved: Proved, policy: Policy) -> None:
-    """Say where the facts are, delete them here, and derive anew what is left.
+    """Record where the facts are, delete them from this store, and fold the remaining ones again.
 
     Raises:
-        UsageError: something was done about one of the events since they were chosen, or another archive was made.
+        UsageError: one of the events has a new attempt or decision, or another archive was made meanwhile.
     """
     archive, chosen = proved
     events = chosen.moved["event_log"]
     if any(event_id in events for (event_id,) in db.query(_SINCE, chosen.newest)):
-        raise UsageError("something was done about one of these events meanwhile, and nothing was moved; archive again")
+        raise UsageError("one of these events has a new attempt or decision, so nothing was moved; archive again")
     if append.next_id(db, "archive_log", "archive_id") != archive.archive_id:
-        raise UsageError("another archive was made meanwhile, and nothing was moved; archive again")
+        raise UsageError("another archive was made meanwhile, so nothing was moved; archive again")
     db.append("archive_log", ARCHIVE.column_names, [archive])
     db.append("moved_log", ARCHIVED.column_names, _moved(db, archive, chosen))
     seal_archive(db, archive.archived_at)
@@ -288,7 +288,7 @@ def remove(db: Writer, proved: Proved, policy: Policy) -> None:
 
 
 def _last_but_newest(db: Reader, table: str) -> int:
-    """The last id of a table that is under a seal, and not the newest one."""
+    """The last sealed id of a table, excluding the newest id."""
     key = FACTS[table].key
     ((sealed,),) = db.query("SELECT coalesce(max(last_id), 0) FROM seal_log WHERE of_table = ?", (table,))
     ((newest,),) = db.query(f"SELECT coalesce(max({key}), 0) FROM {table}")
@@ -296,7 +296,7 @@ def _last_but_newest(db: Reader, table: str) -> int:
 
 
 def _pages(db: Reader, sql: str, parameters: dict[str, int]) -> Iterator[tuple[int]]:
-    """The ids that a query gives, page by page."""
+    """Yield the ids that a query returns, in pages."""
     after, page = 0, [(0,)]
     while page:
         page = db.query(sql, {**parameters, "after": after, "page": _PAGE})
@@ -305,7 +305,7 @@ def _pages(db: Reader, sql: str, parameters: dict[str, int]) -> Iterator[tuple[i
 
 
 def _after(db: Reader, sql: str) -> Iterator[tuple[int, ...]]:
-    """All rows of a table that a query gives after an id, page by page."""
+    """Yield the rows that a query returns, in pages by id."""
     after, page = 0, [(0,)]
     while page:
         page = db.query(sql, (after, _PAGE))

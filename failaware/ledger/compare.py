@@ -1,6 +1,6 @@
-"""Whether two stores hold the same: in every table of facts and every derived table the same rows, in all columns.
+"""Comparison of two stores: the rows of all fact tables and derived tables, in all columns.
 
-Derived rows are compared only where one version of failaware has derived both.
+Derived tables are compared only if this version of failaware derived both.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,26 +16,26 @@ _PAGE = 5_000
 
 
 def derived_alike(*stores: Reader) -> bool:
-    """Whether all have been derived by this version of failaware."""
+    """Whether this version of failaware derived all of them."""
     return all(derivation(store)[0] == CURRENT for store in stores)
 
 
 def differences(one: Reader, other: Reader) -> Iterator[str]:
-    """The first difference of each table, a sentence each; nothing when they are the same."""
+    """Yield a sentence on the first difference of each table; nothing if the stores are equal."""
     for table in (*FACTS, *(DERIVED if derived_alike(one, other) else ())):
         columns, keys = columns_and_keys(table)
         for row, twin in _pairs(one, other, table, columns, keys):
             if row != twin:
-                found = row or twin or ()
-                which = ", ".join(str(found[columns.index(key)]) for key in keys)
-                yield f"{table} {which} is not the same in both"
+                differing = row or twin or ()
+                number = ", ".join(str(differing[columns.index(key)]) for key in keys)
+                yield f"{table} {number} differs"
                 break
 
 
 def _pairs(
     one: Reader, other: Reader, table: str, columns: Sequence[str], keys: Sequence[str]
 ) -> Iterator[tuple[Row | None, Row | None]]:
-    """The rows of both side by side, in the order of their keys; None where one has no more."""
+    """Yield the rows of both in pairs, ordered by key; None where one store has no more rows."""
     names, order = ", ".join(columns), ", ".join(keys)
     beyond, sql = "", f"SELECT {names} FROM {table}"
     last: Sequence[object] = ()

@@ -1,6 +1,6 @@
-"""A store copied into another, of the same engine or the other: fact by fact, with their ids, and derived there anew.
+"""Copy a store into another, of either engine: all facts with their ids, folded again in the target.
 
-Begun again, it goes on where it was: what is there already is compared, not appended.
+An interrupted copy can be run again: facts already in the target are compared, not appended.
 """
 
 from collections.abc import Callable
@@ -20,13 +20,13 @@ from failaware.session import Session
 _PAGE = 2_000
 
 Progress = Callable[[int, int], None]
-"""Told how many facts of how many are there."""
+"""Called with the number of facts done and in total."""
 
 
 class Copied(NamedTuple):
-    """How many facts were added, and in which way the stores differ afterwards: a sentence a table, normally none.
+    """The number of facts added, and the differences afterwards: one sentence per table, normally none.
 
-    `compared` says whether the derived tables were compared too: both were derived by this version of failaware.
+    `compared` is true if the derived tables were compared too: this version of failaware derived both.
     """
 
     facts: int
@@ -35,34 +35,34 @@ class Copied(NamedTuple):
 
 
 def copy_store(source: str | Path, target: str | Path, *, progress: Progress) -> Copied:
-    """Copy what is there, then what came meanwhile, and compare; as `Store.copy_to`."""
+    """Copy all facts, then those recorded meanwhile, and compare the stores; see `Store.copy_to`."""
     source, target = resolve(source), resolve(target)
     if source == target:
-        raise UsageError("both are the same store; name another one to copy to")
+        raise UsageError("the source and the target are the same store; name another target")
     reader = open_reader(source)
     try:
         with Session.open(target, synchronous="NORMAL") as copy:
             added = copy_facts(reader, copy, progress)
-            with reader.snapshot():  # of one moment, which is soon reached: most is there
+            with reader.snapshot():  # short, since most facts are already copied
                 added += copy_facts(reader, copy, progress)
                 copied = open_reader(target)
                 try:
-                    found, compared = tuple(differences(reader, copied)), derived_alike(reader, copied)
+                    unequal, compared = tuple(differences(reader, copied)), derived_alike(reader, copied)
                 finally:
                     copied.close()
             finish(copy, archive=archive_of(reader))
     finally:
         reader.close()
-    return Copied(added, found, compared)
+    return Copied(added, unequal, compared)
 
 
 def copy_facts(source: Reader, target: Session, progress: Progress = lambda _done, _total: None) -> int:
-    """Copy all facts that the source holds now, and its policy and grouping rules; returns how many were added.
+    """Copy the facts in the source, its policy and its grouping rules; return the number of facts added.
 
-    Until `restore.finish`, the target seals nothing: the seals are copied as well.
+    The target seals nothing until `transfer.finish`, since the seals are copied as well.
 
     Raises:
-        UsageError: the target has facts of its own, or is another store's copy.
+        UsageError: the target has other facts, or is a copy of another store.
         StoreError: the source cannot be read, or the target cannot be written.
     """
     ends = {kind: newest(source, kind) for kind in EXPORTED}

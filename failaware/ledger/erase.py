@@ -1,4 +1,4 @@
-"""Erasing: what must not be kept goes, with a person's decision; its digest stays, so that the seals go on to hold.
+"""Erasure: remove payloads, errors and tracebacks by a person's decision; their digests keep the seals valid.
 
 Runs inside one transaction of a Writer.
 """
@@ -17,11 +17,11 @@ from failaware.model import DecisionKind
 
 
 class Erasure(NamedTuple):
-    """What an erasure removed, of how many rows: payloads, errors of attempts, tracebacks.
+    """The number of payloads, errors and tracebacks that were erased.
 
-    `shared` tracebacks were left: other events have them too. `wiped`: the file holds no trace of it any more. It is
-    false where a reader kept the write-ahead log, which still does; and always on PostgreSQL, whose files do until
-    VACUUM FULL, and its backups for as long as they are kept.
+    `shared` tracebacks remain, since other events have them too. `wiped` is true if the file no longer contains the
+    texts. It is false if a reader kept the write-ahead log in use, and always on PostgreSQL, whose files contain them
+    until VACUUM FULL, and whose backups for as long as they are kept.
     """
 
     payloads: int
@@ -43,15 +43,15 @@ def erase(
 ) -> tuple[int, int, int, int]:
     """Erase the payloads of these events, and the errors and tracebacks of their attempts.
 
-    A traceback that attempts of other events have as well is erased only if `shared`. Returns how many payloads, errors
-    and tracebacks were erased, and how many tracebacks were left.
+    A traceback that attempts of other events have as well is erased only if `shared`. Returns the numbers of payloads,
+    errors and tracebacks erased, and of tracebacks that remain.
 
     Raises:
-        NotFound: there is no such event.
-        UsageError: an event was erased before, or will be tried again; or an export is being taken back.
+        NotFound: an event does not exist.
+        UsageError: an event was erased before or is to be attempted again, or a restore is in progress.
     """
-    sealing.must_not_be_held(db)
-    while seals := sealing.next_seals(db, now):  # what is erased was sealed with its digest
+    sealing.check_not_held(db)
+    while seals := sealing.next_seals(db, now):  # seal the facts before they are erased
         sealing.append(db, seals)
     first = append.decisions(db, DecisionKind.ERASE, event_ids, by=by, reason=reason, now=now, policy=policy)
     clusters: set[int] = set()
@@ -70,13 +70,13 @@ def erase(
         errors += len(failures)
         clusters |= {cluster_id for _, cluster_id, _ in failures}
         tracebacks |= {traceback: decision_id for _, _, traceback in failures if traceback is not None}
-    left = {number for number in tracebacks if not shared and _is_shared(db, number, event_ids)}
+    remaining = {number for number in tracebacks if not shared and _is_shared(db, number, event_ids)}
     for number, decision_id in tracebacks.items():
-        if number not in left:
+        if number not in remaining:
             clusters |= _keep_clusters(db, number, decision_id)
             _remove(db, "traceback_log", [number], decision_id)
     rename_clusters(db, sorted(clusters), policy)
-    return len(event_ids), errors, len(tracebacks) - len(left), len(left)
+    return len(event_ids), errors, len(tracebacks) - len(remaining), len(remaining)
 
 
 def _is_shared(db: Writer, traceback: int, event_ids: Sequence[int]) -> bool:
@@ -85,19 +85,19 @@ def _is_shared(db: Writer, traceback: int, event_ids: Sequence[int]) -> bool:
 
 
 def _keep_clusters(db: Writer, traceback: int, decision_id: int) -> set[int]:
-    """Other events' failures stay in the clusters that they are in by this traceback; returns these clusters."""
+    """Keep other events' failures in the clusters that this traceback put them in; return these clusters."""
     held = held_by_traceback(db, traceback)
     first = append.next_id(db, "erasure_log", "erasure_id")
-    kept = [
+    rows = [
         (erasure_id, decision_id, "failure", attempt_id, "", cluster_id)
         for erasure_id, (attempt_id, cluster_id) in enumerate(held, start=first)
     ]
-    db.append("erasure_log", ERASURE.column_names, kept)
+    db.append("erasure_log", ERASURE.column_names, rows)
     return {cluster_id for _, cluster_id in held}
 
 
 def _remove(db: Writer, table: str, ids: list[int], decision_id: int, clusters: dict[int, int] | None = None) -> None:
-    """Keep the digests, then put the marks in place of the texts, null or not; what was erased stays as it is."""
+    """Store the digests, then replace the texts by marks, even null ones; skips rows erased before."""
     digests = text_digests(db, FACTS[table], ids)
     clusters = clusters or {}
     first = append.next_id(db, "erasure_log", "erasure_id")

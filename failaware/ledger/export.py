@@ -1,9 +1,9 @@
-"""Export: all facts as JSON Lines that `failaware restore` takes back, into a store that means and proves the same.
+"""Export: all facts as JSON Lines, which `failaware restore` turns into an equal store with the same seals.
 
-Each line is a JSON object with `fact`, its kind, and the columns that the catalogue lists; an event's payload as it was
-given. The first line says what this is, the last one that it is whole. A line refers only to lines before it.
+Each line is a JSON object with the kind of fact (`fact`) and the columns in the catalogue; an event's payload is as
+recorded. The first line identifies the format; the last one marks the end. A line refers only to earlier lines.
 
-What a damaged file still gives is saved: what cannot be read is left out, and counted.
+From a damaged file, all readable facts are exported; the others are left out and counted.
 """
 
 import json
@@ -30,23 +30,23 @@ _WITNESSES = {
     "decision_log": ("SELECT max(decision_id) FROM decision_log INDEXED BY decision_of",),
     "seal_log": ("SELECT max(seal_id) FROM seal_log INDEXED BY seal_of",),
 }
-"""Who else knows the last id of a fact, where the end of its own table is damaged."""
+"""Other sources of a table's last id, for when the end of the table is damaged."""
 
 
 class Export:
-    """One export; `lost` counts the facts that could not be read, once all lines were taken."""
+    """One export; `lost` counts the unreadable facts, and is final after the last line."""
 
     def __init__(self, db: Reader, progress: Callable[[int, int], None] = lambda _done, _total: None) -> None:
-        """Export what the store holds now; `progress` is told how many facts of how many are done."""
+        """Export the facts in the store now; `progress` is called with the number of facts done and in total."""
         self.lost = 0
         self._db = db
         self._progress = progress
-        # What is appended meanwhile is left out: one moment for all, though none is held.
+        # Facts appended later are left out: all tables end at one moment, without a long snapshot.
         with db.snapshot():
             self._ends = {kind: self._end(kind) for kind in _SQL}
 
     def lines(self) -> Iterator[str]:
-        """All lines, without their ends."""
+        """Yield all lines, without line ends."""
         yield FIRST
         total, done, facts = sum(self._ends.values()), 0, 0
         yield from self._settings()
@@ -60,7 +60,7 @@ class Export:
         yield f'{{"failaware": "end", "lost": {self.lost}, "facts": {facts}}}'
 
     def _end(self, kind: FactTable) -> int:
-        """The last id of a kind of fact; whoever can still be read is asked."""
+        """The last id of a kind of fact, from the first source that is readable."""
         for sql in (
             _NEWEST.format(key=kind.key, table=kind.table),
             *_WITNESSES.get(kind.table, ()),
@@ -75,13 +75,13 @@ class Export:
         return 0
 
     def _pages(self, kind: FactTable, end: int) -> Iterator[tuple[int, int]]:
-        """Pages of ids up to the last one. Where the file cannot say which id is next, it is the next number."""
+        """Yield pages of ids up to `end`. If the next existing id is unreadable, continue at the next number."""
         last = guessed = 0
         while last < end:
             try:
                 first = next_id(self._db, kind.table, kind.key, last)
             except StoreCorrupt:
-                if guessed > self._db.size():  # a damaged file may name any id, but has no more facts than bytes
+                if guessed > self._db.size():  # a damaged file may contain any id, but not more facts than bytes
                     self.lost += 1
                     return
                 first = last + 1
@@ -97,12 +97,12 @@ class Export:
                 json_harmless(_line({"fact": SETTING.name, "name": name, "value": text}))
                 for name, text in load_exported(self._db)
             ]
-        except (StoreCorrupt, TypeError):  # or what stands there is no text
+        except (StoreCorrupt, TypeError):  # or the value is not a string
             self.lost += 1
             return []
 
     def _read(self, kind: FactTable, first: int, last: int) -> list[str]:
-        """A range of facts; where the file is damaged, halves of it, down to the rows that cannot be read."""
+        """The lines of a range of facts; if it is damaged, of its halves, down to the unreadable rows."""
         try:
             return [line for (line,) in self._db.query(_SQL[kind], (first, last))]
         except StoreCorrupt:
@@ -114,22 +114,22 @@ class Export:
 
 
 def _harmless(line: str) -> str:
-    """The line in a form that no terminal obeys, and that means the same; a payload then as a text, to the byte."""
+    """The line with control characters escaped; a payload that has any is written as a string, to keep its bytes."""
     escaped = json_harmless(line)
     if escaped == line:
         return line
-    head, payload, raw = line.partition(',"payload":')  # which is last; within a text its quotes are escaped
+    head, payload, raw = line.partition(',"payload":')  # the last field; inside a string its quotes would be escaped
     if not payload:
         return escaped
     return f'{json_harmless(head)},"event_payload":{json.dumps(raw[:-1])}}}'
 
 
 def _sql(kind: FactTable) -> str:
-    """A SELECT that makes the lines of a range of facts."""
+    """A SELECT that returns the lines of a range of facts."""
     key = kind.key
     if kind is not EVENT:
         return f"SELECT {_object(kind)} FROM {kind.table} f WHERE f.{key} BETWEEN ? AND ? ORDER BY f.{key}"
-    # The payload as it stands, so that it comes back to the byte; one that is no single line, as a text.
+    # The payload is written unchanged, to keep its bytes; one with line breaks is written as a string.
     rest = _object(kind._replace(columns=tuple(column for column in kind.columns if column.name != "event_payload")))
     return f"""
       SELECT CASE WHEN json_valid(f.event_payload) AND f.event_payload NOT LIKE '%

@@ -1,4 +1,4 @@
-"""Which facts were moved to an archive: ranges of ids, as `moved_log` has them."""
+"""Ranges of ids of archived facts, as in `moved_log`."""
 
 import json
 from bisect import bisect_right
@@ -10,14 +10,14 @@ from failaware.engine.catalogue import SEALED
 
 
 class Ranges:
-    """A set of ids, kept as its runs: first and last."""
+    """A set of ids, stored as runs of first and last id."""
 
     def __init__(self) -> None:
         self._firsts: list[int] = []
         self._lasts: list[int] = []
 
     def add(self, first: int, last: int) -> None:
-        """Add a run, which lies behind all that were added before."""
+        """Add a run, which must follow all earlier ones."""
         if self._lasts and first == self._lasts[-1] + 1:
             self._lasts[-1] = last
         else:
@@ -28,7 +28,7 @@ class Ranges:
         return self.overlaps(number, number)
 
     def overlaps(self, first: int, last: int) -> bool:
-        """Whether any id of this run is in here."""
+        """Whether any id of this run is in the set."""
         place = bisect_right(self._firsts, last) - 1
         return place >= 0 and self._lasts[place] >= first
 
@@ -36,7 +36,7 @@ class Ranges:
         return zip(self._firsts, self._lasts, strict=True)
 
     def windows(self, size: int) -> Iterator[tuple[int, int]]:
-        """Runs of at most so many ids, which hold all of these and as few others as they can; none of them twice."""
+        """Yield disjoint runs of at most `size` ids that cover the set with few other ids."""
         done = 0
         for first, last in self:
             for start in range(max(first, done + 1), last + 1, size):
@@ -47,26 +47,26 @@ class Ranges:
         return bool(self._firsts)
 
     def count(self) -> int:
-        """How many ids there are."""
+        """The number of ids."""
         return sum(last - first + 1 for first, last in self)
 
 
 def moved(db: Reader, archive_id: int | None = None) -> dict[str, Ranges]:
-    """What was moved, for each table that is sealed: to this archive, or to any."""
-    found = {sealed.table: Ranges() for sealed in SEALED}
-    which = "" if archive_id is None else f"WHERE archive_id = {archive_id:d}"
+    """The archived ids of each sealed table: of this archive, or of all."""
+    archived = {sealed.table: Ranges() for sealed in SEALED}
+    condition = "" if archive_id is None else f"WHERE archive_id = {archive_id:d}"
     for table, first, last in db.query(
-        f"SELECT of_table, first_id, last_id FROM moved_log {which} ORDER BY of_table, first_id"
+        f"SELECT of_table, first_id, last_id FROM moved_log {condition} ORDER BY of_table, first_id"
     ):
-        if table in found:  # another one was made up, which the seals say
-            found[table].add(first, last)
-    return found
+        if table in archived:  # a forged table name is reported through the seals
+            archived[table].add(first, last)
+    return archived
 
 
 def digest_of_runs(runs: Iterable[tuple[str, int, int]]) -> str:
     """The digest in `archive_log` of an archive's rows in `moved_log` (table, first id, last id), in order.
 
-    The row of `archive_log` is sealed, so that no row can be added to an archive unnoticed.
+    Since the row of `archive_log` is sealed, `verify` notices a row added to an archive.
     """
     digest = sha256()
     for run in runs:

@@ -1,6 +1,6 @@
-"""Whether the facts of a store are intact: each as it was sealed, the chain whole, and none contradicts another.
+"""Checks that the facts of a store are intact: they match their seals, the chain is complete, references resolve.
 
-Read by `verify`, and held against an export before anything of it is kept.
+Used by `verify`, and by a restore before it commits.
 """
 
 from collections.abc import Callable
@@ -13,12 +13,12 @@ from failaware.ledger.seals import KEPT, NO_SEAL, NOTHING, SEALED_AT_ONCE, Head,
 from failaware.model import NEVER
 
 Find = Callable[[str, str], None]
-"""Called for each thing that is wrong: the row it is about, and what is wrong with it."""
+"""Called for each finding: the row, and what is wrong with it."""
 
 MOST = 100
-"""How many findings of one kind are looked for."""
+"""The maximum number of findings of one kind."""
 
-_PAGE = 100  # seals read at a time
+_PAGE = 100  # seals per query
 
 _WITHOUT_EVENT = (
     "SELECT {key} FROM {table} f WHERE NOT EXISTS (SELECT 1 FROM event_log e WHERE e.event_id = f.event_id)"
@@ -46,19 +46,19 @@ _OF_ANOTHER = """
 _NO_ARCHIVE = (
     "SELECT moved_id FROM moved_log m WHERE NOT EXISTS (SELECT 1 FROM archive_log a WHERE a.archive_id = m.archive_id)"
 )
-# No fact proves a lease, so it must at least be one: by a host and its process, or by a task queue for ever. A CHECK
-# would not do: SQLite does not hold a file that is opened for reading against those.
+# Leases are not sealed, so only their form is checked: held by host and process, or by a task queue without an end. A
+# CHECK would not help: SQLite does not evaluate constraints when reading a file.
 _NO_LEASE = f"SELECT event_id FROM main.lease WHERE leased_by NOT LIKE '%:%' AND leased_until <> {NEVER}"
 _CONTRADICTIONS = (
-    # in which table, which rows, and what is wrong with them
+    # table, SQL for the rows, problem
     ("event_key", _WITHOUT_EVENT.format(key="key", table="event_key"), "its event does not exist"),
     ("attempt_log", _WITHOUT_EVENT.format(key="attempt_id", table="attempt_log"), "its event does not exist"),
     ("decision_log", _WITHOUT_EVENT.format(key="decision_id", table="decision_log"), "its event does not exist"),
-    ("traceback_log", _LOST_TRACEBACKS, "is missing, though an attempt has it"),
-    ("erasure_log", _UNDECIDED, "no person decided it"),
+    ("traceback_log", _LOST_TRACEBACKS, "is missing, but an attempt refers to it"),
+    ("erasure_log", _UNDECIDED, "has no ERASE decision"),
     ("erasure_log", _OF_ANOTHER, "its decision is about another event"),
     ("moved_log", _NO_ARCHIVE, "its archive does not exist"),
-    ("lease", _NO_LEASE, "is none of a worker's"),
+    ("lease", _NO_LEASE, "is not held by a worker"),
 )
 _GAPS = """
   SELECT before, id
@@ -74,36 +74,36 @@ _NOT_MOVED_HERE = """
                                            WHERE n.of_table = '{table}' AND n.first_id <= f.{key}))
    ORDER BY f.{key} LIMIT {most}
 """
-_UNSETTLED = """
+_UNRESOLVED = """
   SELECT event_id FROM main.event_state WHERE sync_status <> 'SYNCED' AND dismissed = 0 ORDER BY event_id LIMIT {most}
 """
 _COPIES = ("traceback_log", "archive_log", "moved_log", "erasure_log")
-"""Of these an archive has what it needs, whether it was moved or not."""
+"""Tables of which an archive may hold rows that were not moved to it."""
 
 
 class Proof:
-    """One look at all facts of a store, at one moment; `sealed` counts those under a seal."""
+    """One check of all facts of a store; `sealed` counts the sealed ones."""
 
     def __init__(self, db: Reader, find: Find, progress: Callable[[int], None] = lambda _sealed: None) -> None:
-        """Nothing is read yet; `progress` is told how many facts were held against their seals."""
+        """Prepare a check; `progress` is called with the number of facts compared with their seals."""
         self.sealed = 0
         self._db, self._find, self._progress = db, find, progress
         self._ends: dict[str, int] = {sealed.table: 0 for sealed in SEALED}  # the last sealed id of each table
         self.archive: int | None = None
-        """Where this is an archive, which one: what it has is what was moved to it."""
+        """The id of the archive that this store is; None if it is not one."""
         self._moved: dict[str, Ranges] = {}
 
     def run(self, noted: Head | None = None) -> None:
-        """Look at everything; `noted` is a seal that must still be there."""
+        """Run all checks; `noted` is a seal that must still be in the chain."""
         self.archive = archive_of(self._db)
         self._moved = moved(self._db, self.archive)
         if self.archive is not None:
-            self._is_archive(self.archive)
+            self._check_is_archive(self.archive)
         self._seals()
-        self._chain_goes_on_from(noted)
+        self._check_noted(noted)
         self._unsealed()
         self._contradictions()
-        self._erasures_are_done()
+        self._check_erasures()
         self._archives()
 
     def _seals(self) -> None:
@@ -119,79 +119,79 @@ class Proof:
                 before = Head(seal.seal_id, seal.digest, seal.sealed_at)
                 self._progress(self.sealed)
         for (number,) in self._db.query(f"SELECT seal_id FROM seal_log WHERE seal_id < 1 LIMIT {MOST}"):
-            self._find(f"seal {number}", "was inserted by someone else: its number is never given")
+            self._find(f"seal {number}", "was not inserted by failaware: it never assigns this number")
 
     def _seal(self, before: Head, seal: Seal) -> None:
         name = f"seal {seal.seal_id}"
         if seal.seal_id != before.seal_id + 1:
-            self._find(name, f"does not follow seal {before.seal_id}: there were others between them")
+            self._find(name, f"does not follow seal {before.seal_id}: seals between them are missing")
         if seal.of_table not in self._ends:
             self._find(name, f"is about {seal.of_table}, which is not sealed")
             return
         if seal.first_id != self._ends[seal.of_table] + 1 or seal.last_id < seal.first_id:
-            self._find(name, f"does not go on where the last seal of {seal.of_table} ended")
+            self._find(name, f"does not start where the previous seal of {seal.of_table} ended")
         self._ends[seal.of_table] = seal.last_id
         if seal_digest(before, seal) != seal.digest:
-            self._find(name, "was changed, or the seal before it")
-        found = digests(self._db, FACTS[seal.of_table], seal.first_id, seal.last_id)
-        self.sealed += len(found)
-        away = self._moved[seal.of_table]
-        elsewhere = away.overlaps(seal.first_id, seal.last_id) or self.archive is not None
-        if not elsewhere and b"".join(found.values()) == seal.facts:
+            self._find(name, "was changed, or the seal before it was")
+        current = digests(self._db, FACTS[seal.of_table], seal.first_id, seal.last_id)
+        self.sealed += len(current)
+        archived = self._moved[seal.of_table]
+        is_partial = archived.overlaps(seal.first_id, seal.last_id) or self.archive is not None
+        if not is_partial and b"".join(current.values()) == seal.facts:
             return
-        for number in sorted({*range(seal.first_id, seal.first_id + len(seal.facts) // KEPT), *found}):
+        for number in sorted({*range(seal.first_id, seal.first_id + len(seal.facts) // KEPT), *current}):
             position = number - seal.first_id
-            was = seal.facts[position * KEPT : (position + 1) * KEPT]
-            if problem := self._difference(was, found.get(number), moved=number in away):
+            sealed = seal.facts[position * KEPT : (position + 1) * KEPT]
+            if problem := self._difference(sealed, current.get(number), moved=number in archived):
                 self._find(f"{seal.of_table} {number}", problem)
 
-    def _difference(self, was: bytes, digest: bytes | None, *, moved: bool) -> str:
-        """What happened to a fact since it was sealed; "" if nothing did. An archive has only what it was given."""
+    def _difference(self, sealed: bytes, digest: bytes | None, *, moved: bool) -> str:
+        """How a fact changed since it was sealed; "" if it did not. An archive has only the facts moved to it."""
         if digest is None:
-            due = moved if self.archive is not None else not moved
-            return "was deleted since it was sealed" if due and was != NOTHING else ""
+            expected = moved if self.archive is not None else not moved
+            return "was deleted since it was sealed" if expected and sealed != NOTHING else ""
         if moved and self.archive is None:
-            return "stands here again, though it was moved to an archive"
-        if was in (NOTHING, b""):
-            return "was inserted where nothing was when it was sealed"
-        return "was changed since it was sealed" if was != digest else ""
+            return "is in the store again, though it was moved to an archive"
+        if sealed in (NOTHING, b""):
+            return "was inserted: there was no such fact when its range was sealed"
+        return "was changed since it was sealed" if sealed != digest else ""
 
-    def _chain_goes_on_from(self, noted: Head | None) -> None:
+    def _check_noted(self, noted: Head | None) -> None:
         if noted is None:
             return
         name, newest = f"seal {noted.seal_id}", head(self._db)
         if noted.seal_id > newest.seal_id:
-            self._find(name, f"was noted, but the store ends with seal {newest.seal_id}: its end was cut off")
+            self._find(name, f"was noted, but the newest seal is {newest.seal_id}: the end of the history was cut off")
             return
         rows = self._db.query("SELECT digest FROM seal_log WHERE seal_id = ?", (noted.seal_id,))
         if [digest for (digest,) in rows] != [noted.digest]:
-            self._find(name, "is not the one that was noted: the history before it was written anew")
+            self._find(name, "differs from the noted one: the history before it was rewritten")
 
     def _unsealed(self) -> None:
-        """Ids are given without gaps, so that what is missing after the last seal can be told."""
+        """Check the facts after the last seal: ids have no gaps, so a gap means a missing fact."""
         for sealed in SEALED:
             end = self._ends[sealed.table]
             gaps = _GAPS.format(key=sealed.key, table=sealed.table)
             for before, number in self._db.query(gaps, {"end": end}):
-                which = f"{before + 1}" if number == before + 2 else f"{before + 1} to {number - 1}"
-                self._find(f"{sealed.table} {which}", "is missing")
+                missing = f"{before + 1}" if number == before + 2 else f"{before + 1} to {number - 1}"
+                self._find(f"{sealed.table} {missing}", "is missing")
             below = self._db.query(f"SELECT {sealed.key} FROM {sealed.table} WHERE {sealed.key} < 1")
             for (number,) in below:
-                self._find(f"{sealed.table} {number}", "was inserted by someone else: its number is never given")
+                self._find(f"{sealed.table} {number}", "was not inserted by failaware: it never assigns this number")
 
         for table in SEALED_AT_ONCE:
             key, end = FACTS[table].key, self._ends[table]
             for number, archive in self._db.query(f"SELECT {key}, archive_id FROM {table} WHERE {key} > ?", (end,)):
                 if archive != self.archive:  # an archive cannot hold the seal that came after it
-                    self._find(f"{table} {number}", "was inserted by someone else: archiving seals it at once")
+                    self._find(f"{table} {number}", "was not inserted by failaware: archiving seals it at once")
 
     def _contradictions(self) -> None:
         for table, sql, problem in _CONTRADICTIONS:
             for (name,) in self._db.query(f"{sql} LIMIT {MOST + 1}"):
                 self._find(f"{table} {name}", problem)
 
-    def _erasures_are_done(self) -> None:
-        """The mark has replaced what was erased; null is left only by a store without a key, or without the column."""
+    def _check_erasures(self) -> None:
+        """Check that marks replaced erased texts; null is valid only without a key, or in an added column."""
         has_key = load_key(self._db) is not None
         for table, facts in FACTS.items():
             if erasable := [column for column in facts.columns if column.mark]:
@@ -204,10 +204,10 @@ class Proof:
                     f"WHERE x.of_table = '{table}' AND NOT ({marks}) LIMIT {MOST}"
                 )
                 for (number,) in rows:
-                    self._find(f"{table} {number}", "was erased, but holds a text again")
+                    self._find(f"{table} {number}", "was erased, but has a text again")
 
     def _archives(self) -> None:
-        """What an archive is said to hold is what was moved to it: nothing was added to that, nothing taken from it."""
+        """Check that `moved_log` lists exactly the facts that were moved to each archive."""
         for archive, events, digest in self._db.query("SELECT archive_id, events, digest FROM archive_log"):
             runs = self._db.query(
                 "SELECT of_table, first_id, last_id FROM moved_log WHERE archive_id = ? ORDER BY moved_id",
@@ -215,16 +215,16 @@ class Proof:
             )
             moved_events = sum(last - first + 1 for table, first, last in runs if table == "event_log")
             if moved_events != events or digest not in (None, digest_of_runs(runs)):
-                self._find(f"archive_log {archive}", "other facts are said to be in this archive than were moved to it")
+                self._find(f"archive_log {archive}", "does not match the facts that moved_log lists for it")
 
-    def _is_archive(self, archive: int) -> None:
-        """A store that says it is an archive must be one: it has what was moved to it, all of it settled."""
+    def _check_is_archive(self, archive: int) -> None:
+        """Check that an archive was recorded as one, and has only facts that were moved to it, all resolved."""
         if not self._db.query("SELECT 1 FROM archive_log WHERE archive_id = ?", (archive,)):
-            self._find("setting archive", f"says that this is archive {archive}, which was never made")
+            self._find("setting archive", f"names archive {archive}, which does not exist")
         for sealed in SEALED:
             if sealed.table not in _COPIES:
                 sql = _NOT_MOVED_HERE.format(table=sealed.table, key=sealed.key, most=MOST)
                 for (number,) in self._db.query(sql, {"archive": archive}):
-                    self._find(f"{sealed.table} {number}", "is here, though it was never moved to this archive")
-        for (event,) in self._db.query(_UNSETTLED.format(most=MOST)):
-            self._find(f"event_state {event}", "is not settled, and an archive has only what is")
+                    self._find(f"{sealed.table} {number}", "was never moved to this archive")
+        for (event,) in self._db.query(_UNRESOLVED.format(most=MOST)):
+            self._find(f"event_state {event}", "is unresolved, but an archive has only resolved events")

@@ -1,6 +1,6 @@
-"""Sealing: now and then, away from where facts are appended, the facts since the last seals come under new ones.
+"""Sealing: extend the hash chain over new facts, apart from the transactions that append them.
 
-The digests are made outside any transaction, since facts do not change; only the seals are written in one.
+Digests are computed outside any transaction, since facts do not change; only the seals are written in one.
 """
 
 from collections.abc import Collection
@@ -16,10 +16,10 @@ from failaware.session import Session
 T = TypeVar("T")
 
 RANGE = 2_048
-"""Facts under one seal, at most."""
+"""The maximum number of facts under one seal."""
 
 EVERY_US = 3_600_000_000
-"""After this hour (µs) fewer are sealed too."""
+"""After this time (µs) smaller ranges are sealed too."""
 
 _LATER = tuple(sealed.table for sealed in SEALED if sealed.table not in SEALED_AT_ONCE)
 
@@ -31,24 +31,24 @@ _REACHED = " UNION ALL ".join(
 
 
 def seal_what_is_due(session: Session, now: int) -> None:
-    """Seal, if that is due: a whole range waits, or the last seal is an hour old."""
+    """Seal if a full range is unsealed, or if facts are unsealed and the last seal is an hour old."""
     while session.read(lambda db: _is_due(db, now)) and seal_round(session, now):
         pass
 
 
 def seal_all(session: Session, now: int) -> None:
-    """Seal every fact that there is.
+    """Seal all facts.
 
     Raises:
-        UsageError: facts are being taken over from another store, with their seals.
+        UsageError: a restore or copy into this store is in progress.
     """
     while seal_round(session, now):
         pass
-    session.read(must_not_be_held)
+    session.read(check_not_held)
 
 
 def seal_round(session: Session, now: int) -> bool:
-    """Seal the next range of each table; false when nothing is left to seal."""
+    """Seal the next range of each table; false if nothing was unsealed."""
     seals = session.read(lambda db: next_seals(db, now))
     if seals:
         session.write(lambda db: append(db, seals))
@@ -56,18 +56,18 @@ def seal_round(session: Session, now: int) -> bool:
 
 
 def seal_archive(db: Writer, now: int) -> None:
-    """Seal the rows that say what an archive holds, in the transaction that deletes these facts here.
+    """Seal the rows about an archive, in the transaction that deletes its facts.
 
     Raises:
-        UsageError: facts are being taken over from another store, with their seals.
+        UsageError: a restore or copy into this store is in progress.
     """
-    must_not_be_held(db)
+    check_not_held(db)
     while seals := next_seals(db, now, SEALED_AT_ONCE):
         append(db, seals)
 
 
 def next_seals(db: Reader, now: int, tables: Collection[str] = _LATER) -> list[Seal]:
-    """The seals over the next range of each table that has unsealed facts; none while facts are taken over."""
+    """The seals over the next range of each table that has unsealed facts; none during a restore or copy."""
     if seals_are_held(db):
         return []
     before, seals, reached = head(db), [], _reached(db)
@@ -76,7 +76,7 @@ def next_seals(db: Reader, now: int, tables: Collection[str] = _LATER) -> list[S
         if newest > last and sealed.table in tables:
             ids = (last + 1, min(newest, last + RANGE))
             facts = digests(db, sealed, *ids)
-            if not facts:  # someone else gave a number far beyond, which `verify` tells; the way there has no end
+            if not facts:  # a forged id far ahead, which `verify` reports; sealing the gap would not end
                 continue
             seals.append(make_seal(before, sealed, ids, now, facts))
             before = Head(seals[-1].seal_id, seals[-1].digest, now)
@@ -84,19 +84,19 @@ def next_seals(db: Reader, now: int, tables: Collection[str] = _LATER) -> list[S
 
 
 def append(db: Writer, seals: list[Seal]) -> None:
-    """Append seals to the chain, unless another process has been quicker, or has begun to take facts over."""
+    """Append seals to the chain, unless another process has extended it or has begun a restore or copy."""
     if head(db).seal_id == seals[0].seal_id - 1 and not seals_are_held(db):
         db.append("seal_log", SEAL.column_names, seals)
 
 
-def must_not_be_held(db: Reader) -> None:
-    """For whoever needs all facts to be sealed.
+def check_not_held(db: Reader) -> None:
+    """Refuse while sealing is suspended.
 
     Raises:
-        UsageError: facts are being taken over from another store, with their seals.
+        UsageError: a restore or copy into this store is in progress.
     """
     if seals_are_held(db):
-        raise UsageError("an export is being taken back into this store; take it to its end, then its facts are sealed")
+        raise UsageError("a restore or copy into this store is in progress; finish it first, then its facts are sealed")
 
 
 def _is_due(db: Reader, now: int) -> bool:
@@ -108,5 +108,5 @@ def _is_due(db: Reader, now: int) -> bool:
 
 
 def _reached(db: Reader) -> dict[str, tuple[int, int]]:
-    """Of each table, the last fact that is sealed, and the newest one."""
+    """For each table, the last sealed id and the newest id."""
     return {table: (last, newest) for table, last, newest in db.query(_REACHED)}

@@ -1,15 +1,15 @@
-"""Seals: a chain of digests over ranges of facts, so that whoever noted one knows that nothing before it has changed.
+"""Seals: a hash chain over ranges of facts. A noted seal shows later that nothing before it has changed.
 
 A fact's digest is SHA-256 over the JSON array of its columns (compact, UTF-8, as SQLite's json_array and Python's
 json.dumps write it) followed by the digest of its text (`Column.text`), where it has one: HMAC-SHA-256 under the
-store's key, so that a seal does not give away a short text; after an erasure it is what erasure_log keeps. Several
+store's key, so that a seal does not reveal a short text; after an erasure it is read from erasure_log. Several
 texts are a JSON array. A column that was added later follows as [name, value], a text after a NUL, only where it is not
-null: so the seals of older facts stay valid.
+null, which keeps the seals of older facts valid.
 
 A seal keeps the first 16 bytes of each of its facts' digests, and its own digest is SHA-256 over the digest of the seal
 before (64 hex digits; zeros before the first), the JSON array of its own columns before `digest`, and those bytes. So
-the chain can be followed without the facts, and each fact proved without others: wherever facts have been moved to,
-both stay valid. A store that was made before there were keys has plain SHA-256 in place of HMAC.
+the chain can be verified without the facts, and each fact without the others: both stay valid after archiving. A store
+that was created before keys existed uses plain SHA-256 instead of HMAC.
 """
 
 import json
@@ -25,11 +25,11 @@ KEPT = 16
 """Bytes of each fact's digest that a seal keeps."""
 
 NOTHING = bytes(KEPT)
-"""What a seal keeps where there was no fact."""
+"""The bytes that a seal keeps for an id without a fact."""
 
 
 class Head(NamedTuple):
-    """The newest seal: what to note elsewhere, as `str`."""
+    """The newest seal; `str` gives ID:DIGEST, to keep on another machine."""
 
     seal_id: int
     digest: str
@@ -40,7 +40,7 @@ class Head(NamedTuple):
 
 
 NO_SEAL = Head(0, "0" * 64, 0)
-"""What the first seal follows."""
+"""The predecessor of the first seal."""
 
 
 def head(db: Reader) -> Head:
@@ -50,11 +50,11 @@ def head(db: Reader) -> Head:
 
 
 SEALED_AT_ONCE = ("archive_log", "moved_log")
-"""Sealed in the transaction that deletes what they name, never later: others inserted an unsealed row of these."""
+"""Tables sealed in the transaction that deletes the facts they list: an unsealed row was not inserted by failaware."""
 
 
 class Seal(NamedTuple):
-    """One link of the chain, over the facts of one table whose ids lie in a range."""
+    """One link of the chain, over a range of ids of one table."""
 
     seal_id: int
     of_table: str
@@ -66,7 +66,7 @@ class Seal(NamedTuple):
 
 
 def make_seal(before: Head, facts: FactTable, ids: tuple[int, int], at: int, digests: dict[int, bytes]) -> Seal:
-    """The seal over the facts with these digests, which follows the one before."""
+    """The next seal after `before`, over the facts with these digests."""
     first, last = ids
     kept = b"".join(digests.get(number, NOTHING) for number in range(first, last + 1))
     seal = Seal(before.seal_id + 1, facts.table, first, last, at, "", kept)
@@ -74,7 +74,7 @@ def make_seal(before: Head, facts: FactTable, ids: tuple[int, int], at: int, dig
 
 
 def seal_digest(before: Head, seal: Seal) -> str:
-    """What a seal's digest must be when it follows this one."""
+    """The digest of a seal that follows `before`."""
     header = json.dumps(
         [seal.seal_id, seal.of_table, seal.first_id, seal.last_id, seal.sealed_at], separators=(",", ":")
     )
@@ -103,7 +103,7 @@ def digests(db: Reader, facts: FactTable, first: int, last: int) -> dict[int, by
 
 
 def _row(facts: FactTable) -> str:
-    """SQL: what a seal covers as it is."""
+    """SQL for the values that a seal covers directly."""
     columns = [column for column in facts.columns if not column.text]
     first = ", ".join(selected(column) for column in columns if not column.added)
     return " || ".join((f"json_array({first})", *(_added(column) for column in columns if column.added)))
@@ -115,7 +115,7 @@ def _added(column: Column) -> str:
 
 
 def _texts(facts: FactTable) -> str:
-    """SQL: the texts that a seal covers by a digest under the key: of the first version, and those added since."""
+    """SQL for the texts that a seal covers by a keyed digest: those of the first version, and those added since."""
     texts = [column for column in facts.columns if column.text]
     first = [selected(column) for column in texts if not column.added] or [selected(column) for column in texts[:1]]
     added = [_added(column) for column in texts if selected(column) not in first]
@@ -130,7 +130,7 @@ def _joined(first: bytes | None, added: bytes | None) -> bytes | None:
 
 
 def _bytes_of(digest: str) -> bytes:
-    """A digest in hexadecimal; one that was changed into something else proves nothing."""
+    """The bytes of a hexadecimal digest; a placeholder that matches nothing if it is invalid."""
     try:
         return bytes.fromhex(digest)
     except (TypeError, ValueError):
@@ -138,7 +138,7 @@ def _bytes_of(digest: str) -> bytes:
 
 
 def text_digests(db: Reader, facts: FactTable, ids: list[int]) -> dict[int, bytes]:
-    """The digests of the texts that may be erased of these facts, by id; none of what has been erased already."""
+    """The digests of the erasable texts of these facts, by id, without facts erased already."""
     if not ids:
         return {}
     rows = db.query(

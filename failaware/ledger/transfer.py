@@ -1,4 +1,4 @@
-"""Facts taken over from another store, or from its export, with the ids and under the seals that they had there."""
+"""Transfer of facts from another store or its export, with their ids and seals."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -29,22 +29,22 @@ _FOLDED = {"event": "events", "attempt": "attempts", "decision": "decisions"}
 
 
 def take_over(store: Session, kind: FactTable, facts: Sequence[Fact]) -> int:
-    """Append facts of one kind, in the order of their ids; returns how many were there already.
+    """Append facts of one kind, in the order of their ids; return how many were in the store already.
 
-    From the first new one on the store seals nothing until `finish`, or until they turn out to be another store's.
+    From the first new fact on, the store seals nothing until `finish`, or until a fact is refused.
 
     Raises:
-        UsageError: one of these ids is another fact here, or an id is not behind all that are here.
+        UsageError: the store has another fact with one of these ids, or a later id.
     """
     try:
         return store.write(lambda db: _settings(db, facts) if kind is SETTING else _restore(db, kind, facts))
     except UsageError:
-        finish(store)  # what has begun can never be taken to its end
+        finish(store)  # this transfer can never be completed
         raise
 
 
 def finish(session: Session, *, archive: int | None = None) -> None:
-    """All facts are taken over: from now on the store accepts new ones, or is this archive, which does not."""
+    """End the transfer: the store accepts new facts and seals again, or becomes this archive, which does not."""
     session.write(release_seals if archive is None else partial(mark_as_archive, archive_id=archive))
 
 
@@ -59,18 +59,18 @@ def _restore(db: Writer, kind: FactTable, facts: Sequence[Fact]) -> int:
 
 
 def _append_new(db: Writer, kind: FactTable, facts: Sequence[Fact]) -> int:
-    """Append the facts that are not here, which must come after those that are; returns how many are."""
-    here = {row[0]: row for row in read(db, kind, facts[0][0], facts[-1][0])}
-    new = [fact for fact in facts if fact[0] not in here]
+    """Append the facts that the store lacks, whose ids must be the highest; return how many it had."""
+    existing = {row[0]: row for row in read(db, kind, facts[0][0], facts[-1][0])}
+    new = [fact for fact in facts if fact[0] not in existing]
     for fact in facts:
-        if here.get(fact[0], fact) != fact:
+        if existing.get(fact[0], fact) != fact:
             raise UsageError(
-                f"{kind.name} {fact[0]} of the export is another one in this store; take it into a new file"
+                f"this store has another {kind.name} {fact[0]} than the export; restore it into a new file"
             )
     if new:
         if new[0][0] <= newest(db, kind):
             raise UsageError(
-                f"this store has facts of its own beyond {kind.name} {new[0][0]}; take the export into a new file"
+                f"this store has other facts after {kind.name} {new[0][0]}; restore the export into a new file"
             )
         _insert(db, kind, new)
     return len(facts) - len(new)
@@ -82,7 +82,7 @@ def newest(db: Reader, kind: FactTable) -> int:
 
 
 def read(db: Reader, kind: FactTable, first: int, last: int) -> list[Fact]:
-    """The facts of one kind whose ids lie in a range, in their order."""
+    """The facts of one kind in a range of ids, in order."""
     return db.query(
         f"SELECT {', '.join(map(selected, kind.columns))} FROM {kind.source} "
         f"WHERE f.{kind.key} BETWEEN ? AND ? ORDER BY f.{kind.key}",
@@ -91,49 +91,49 @@ def read(db: Reader, kind: FactTable, first: int, last: int) -> list[Fact]:
 
 
 class Restoring:
-    """An export on its way into a store, within one transaction: `settings` first, then facts in their order.
+    """A restore within one transaction: first `settings`, then facts in order, then `finish`.
 
-    `added` facts are new, `known` were here already.
+    `added` counts new facts, `known` those that were in the store already.
     """
 
     def __init__(self, db: Writer) -> None:
-        """Begin; whatever is in the store now must be in the export as well."""
+        """Begin a restore; all facts in the store must also be in the export."""
         self.added = self.known = 0
         self._db = db
         self._had = {kind: _count(db, kind) for kind in EXPORTED}
         self._known = dict.fromkeys(EXPORTED, 0)
 
     def settings(self, settings: Sequence[Fact]) -> None:
-        """Derive by these, and make digests under their key.
+        """Adopt the policy, grouping rules and digest key of the export.
 
         Raises:
-            UsageError: this store has facts, and derives by others.
+            UsageError: the store has facts and other settings.
         """
         _settings(self._db, settings)
 
     def append(self, kind: FactTable, facts: Sequence[Fact]) -> None:
-        """Append those of these facts that are not here.
+        """Append the facts that the store lacks.
 
         Raises:
-            UsageError: one of these ids is another fact here, or the database refuses a fact.
+            UsageError: the store has another fact with one of these ids, or the database refuses a fact.
         """
         known = _append_new(self._db, kind, facts)
-        self._db.query("SELECT 1")  # so that what was not taken is said now
+        self._db.query("SELECT 1")  # raises errors of the inserts now
         self._known[kind] += known
         self.known += known
         self.added += len(facts) - known
 
     def finish(self, *, lost: int) -> list[str]:
-        """Derive everything; returns what does not prove.
+        """Fold all facts; return the findings of the checks.
 
         Raises:
-            UsageError: the store has facts that the export does not have; or more are missing than were `lost`.
+            UsageError: the store has facts that the export lacks, or more facts are missing than were `lost`.
         """
         for kind, had in self._had.items():
             if self.added and had > self._known[kind]:
                 raise UsageError(
                     f"this store has {had - self._known[kind]:,} of {kind.name} that the export does not have; "
-                    "take it into a new file"
+                    "restore it into a new file"
                 )
         moved_ids = sum(ranges.count() for ranges in moved(self._db).values())
         missing = sum(newest(self._db, kind) - _count(self._db, kind) for kind in EXPORTED)
@@ -141,7 +141,7 @@ class Restoring:
             raise UsageError(f"the export says that {lost:,} facts were lost, but {missing - moved_ids:,} are missing")
         if archive_of(self._db) is None:
             release_seals(self._db)
-        else:  # nothing is ever sealed in an archive
+        else:  # an archive is never sealed
             hold_seals(self._db)
         if self.added:
             rebuild(self._db, load_policy(self._db))
@@ -155,12 +155,12 @@ def _count(db: Reader, kind: FactTable) -> int:
 
 
 def _settings(db: Writer, facts: Sequence[Fact]) -> int:
-    """The policy and the grouping rules that the facts are derived by, and the key of their digests: all there are."""
-    here = set(load_rules(db))
-    if different := here.symmetric_difference(facts):
+    """Adopt the policy, the grouping rules and the digest key; return how many of them the store had."""
+    existing = set(load_rules(db))
+    if different := existing.symmetric_difference(facts):
         if has_facts(db):
             name = min(different)[0]
-            raise UsageError(f"this store has another {name} than the export; take it into a new file")
+            raise UsageError(f"this store has another {name} than the export; restore it into a new file")
         drop_rules(db)
         for name, text in facts:
             save_rule(db, name, text)
@@ -168,7 +168,7 @@ def _settings(db: Writer, facts: Sequence[Fact]) -> int:
 
 
 def has_facts(db: Reader) -> bool:
-    """Whether anything is in the store, seals included."""
+    """Whether the store has any facts or seals."""
     return any(newest(db, kind) for kind in EXPORTED)
 
 

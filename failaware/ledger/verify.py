@@ -1,6 +1,6 @@
-"""Verify: the schema is as it was made, the facts are intact, and what is derived equals a fresh derivation.
+"""Verify that the schema is unchanged, the facts are intact, and derived rows equal a fresh derivation.
 
-Nothing is written to the store. All of it is read at one moment, which holds back checkpoints for as long as it takes.
+Nothing is written to the store. It is read in one snapshot, which delays checkpoints until the end.
 """
 
 from collections import Counter
@@ -22,15 +22,15 @@ from failaware.ledger.proof import MOST, Proof
 from failaware.ledger.seals import NO_SEAL, Head, head
 
 Progress = Callable[[str, int, int], None]
-"""Told what is being verified, and how many of how many rows are done."""
+"""Called with the part being verified, and the number of rows done and in total."""
 
 UNVERIFIED = "could not be verified"
-"""How a finding begins that says nothing about the store: a query ended too early, or the server went away."""
+"""The beginning of a finding about a check that could not finish, such as when the server closed the connection."""
 
 PARTS = ("schema", "facts", "derived")
-"""What is verified, in this order."""
+"""The parts, in the order in which they are verified."""
 
-_LISTED = MOST  # findings of one part that are listed
+_LISTED = MOST  # findings listed per part
 
 _DIFFERENT = """
   SELECT {both} FROM main.{table} o LEFT JOIN temp.{table} n ON {same} WHERE {differ} ORDER BY {order} LIMIT {most}
@@ -52,7 +52,7 @@ _ARCHIVES = (
 
 
 class Finding(NamedTuple):
-    """Something that does not verify: which part of the store, the row or object it is about, and what is wrong."""
+    """A problem: the part of the store, the row or object, and what is wrong with it."""
 
     part: str
     where: str
@@ -60,7 +60,7 @@ class Finding(NamedTuple):
 
 
 class Erased(NamedTuple):
-    """An event whose payload and errors were erased, and by whose decision."""
+    """An event whose payload and errors were erased, with the decision."""
 
     event_id: int
     erased_by: str
@@ -71,9 +71,9 @@ class Erased(NamedTuple):
 
 
 class Archived(NamedTuple):
-    """An archive: the file as it was called, what was moved to it, and by whose decision.
+    """An archive: its file name when made, what was moved to it, and the decision.
 
-    `here`: it is this very file.
+    `here` is true if the verified store is this archive.
     """
 
     archive_id: int
@@ -87,13 +87,13 @@ class Archived(NamedTuple):
 
 
 class Verification(NamedTuple):
-    """What verify found: nothing in `findings` means that all holds. Of each kind the first are listed.
+    """The result of `verify`: the store is intact if `findings` is empty. The first findings of each part are listed.
 
-    `facts` are all facts (a key counts with its event), `sealed` those under a seal; `head` is the newest seal as
-    `ID:DIGEST`, to be noted elsewhere. `parts` are those looked at (schema, facts, derived); `more` counts the
-    findings that are not listed. `archives` are those that facts were moved to. `derivation` is current, or by an older
-    or newer version of failaware, `derived_by`, than this one: then what is derived is no part that is looked at, since
-    another version derives other rows from the same facts.
+    `facts` counts all facts (a key counts with its event), `sealed` the sealed ones. `head` is the newest seal as
+    `ID:DIGEST`, to keep on another machine. `parts` are the verified ones (schema, facts, derived); `more` counts the
+    findings that are not listed. `archives` are those that facts were moved to. `derivation` is current, or older or
+    newer if another version of failaware (`derived_by`) derived the store: then derived rows are not verified, since
+    versions may derive different rows from the same facts.
     """
 
     facts: int
@@ -116,13 +116,13 @@ def verify(
 
     Args:
         place: the store.
-        noted: a seal as `ID:DIGEST`, noted elsewhere earlier: that it is still there, unchanged, is proved too.
-        facts_only: schema and facts, in a third of the time; what is derived is not derived anew.
-        progress: told how far it is.
+        noted: a seal noted earlier, as `ID:DIGEST`: checks that it is still in the chain, unchanged.
+        facts_only: verify only schema and facts, in a third of the time.
+        progress: called with the part, and the number of rows done and in total.
 
     Raises:
-        StoreError: it cannot be opened.
-        UsageError: what was noted is no seal.
+        StoreError: the store cannot be opened.
+        UsageError: `noted` is not a seal.
     """
     expected = None if noted is None else _noted(noted)
     db = open_private_copy(place)
@@ -136,33 +136,33 @@ def verify(
 def _noted(text: str) -> Head:
     number, _, digest = text.strip().partition(":")
     if not number.isdecimal() or len(digest) != 64 or not set(digest) <= set("0123456789abcdef"):
-        raise UsageError(f"'{text[:80]}' is no seal; it is written ID:DIGEST, as 'failaware seal' prints it")
+        raise UsageError(f"'{text[:80]}' is not a seal; write ID:DIGEST, as 'failaware seal' prints it")
     return Head(int(number), digest, 0)
 
 
 class _Verifier:
-    """One run: what it reads, and what it has found so far."""
+    """One run of verify, with its findings."""
 
     def __init__(self, db: PrivateCopy, progress: Progress) -> None:
         self._db = db
         self._store = db.store
         self._progress = progress
         self._findings: list[Finding] = []
-        self._found: Counter[str] = Counter()
+        self._counts: Counter[str] = Counter()
 
     def run(self, noted: Head | None, *, facts_only: bool) -> Verification:
         with self._store.snapshot():
-            head(self._store)  # the moment is that of the first thing read, and not that of the first progress reported
+            head(self._store)  # the first read sets the moment of the snapshot, before progress is reported
             read = self._read(noted, facts_only=facts_only)
             is_fetched = "derived" in read.parts and self._fetch()
-        if is_fetched:  # a server's snapshot has ended: it must not wait for what is computed here
+        if is_fetched:  # outside the snapshot: a server must not keep it open during the computation
             with self._part("derived"):
                 self._derived()
         listed = tuple(self._findings)
-        return read._replace(findings=listed, more=sum(self._found.values()) - len(listed))
+        return read._replace(findings=listed, more=sum(self._counts.values()) - len(listed))
 
     def _read(self, noted: Head | None, *, facts_only: bool) -> Verification:
-        """What the store itself says, and what is wrong with its schema and its facts."""
+        """Verify schema and facts, and read what the result reports about the store."""
         with self._part("schema"):
             self._schema()
         proof: Proof | None = None
@@ -197,13 +197,13 @@ class _Verifier:
         )
 
     def _find(self, part: str, where: str, problem: str) -> None:
-        self._found[part] += 1
-        if self._found[part] <= _LISTED:
+        self._counts[part] += 1
+        if self._counts[part] <= _LISTED:
             self._findings.append(Finding(part, where, problem))
 
     @contextmanager
     def _part(self, name: str) -> Iterator[None]:
-        """What cannot even be read is a finding, and the other parts go on."""
+        """Turn an error into a finding of this part, and continue with the other parts."""
         try:
             with self._store.savepoint():
                 yield
@@ -211,8 +211,8 @@ class _Verifier:
             self._find(name, "file", str(error))
         except StoreError as error:
             self._find(name, "file", f"{UNVERIFIED}: {error}")
-        except Exception as error:  # noqa: BLE001 - whatever cannot be made sense of does not verify
-            self._find(name, "file", f"what it holds makes no sense ({type(error).__name__}: {error})")
+        except Exception as error:  # noqa: BLE001 - a damaged file may raise any error
+            self._find(name, "file", f"its contents are invalid ({type(error).__name__}: {error})")
 
     def _schema(self) -> None:
         self._progress("schema", 0, 1)
@@ -220,14 +220,14 @@ class _Verifier:
             self._find("schema", where, problem)
 
     def _fetch(self) -> bool:
-        """Fetch what the derived rows follow from, and the rows themselves; whether that went well."""
-        failed = self._found["derived"]
+        """Fetch the facts and the derived rows; return whether that succeeded."""
+        failed = self._counts["derived"]
         with self._part("derived"):
             self._progress("derived", 0, 1)
             copy_rules(self._db)
             for table in (*FOLDED, *DERIVED):
                 self._db.fetch(table)
-        return self._found["derived"] == failed
+        return self._counts["derived"] == failed
 
     def _derived(self) -> None:
         rebuild(self._db, load_policy(self._db), partial(self._progress, "derived"))
@@ -235,7 +235,7 @@ class _Verifier:
             self._compare(table)
 
     def _compare(self, table: str) -> None:
-        """A derived table against its fresh derivation, along their keys."""
+        """Compare a derived table with its fresh derivation, by key."""
         columns, keys = columns_and_keys(table)
         names = {
             "table": table,
@@ -249,7 +249,7 @@ class _Verifier:
         for row in self._db.query(_DIFFERENT.format(**names)):
             old, new = dict(zip(columns, row, strict=False)), dict(zip(columns, row[len(columns) :], strict=True))
             where = f"{table} {', '.join(str(old[key]) for key in keys)}"
-            self._find("derived", where, _both(old, new, there=new[keys[0]] is not None))
+            self._find("derived", where, _problem(old, new, is_derived=new[keys[0]] is not None))
         for row in self._db.query(_MISSING.format(**names)):
             self._find("derived", f"{table} {', '.join(map(str, row))}", "is missing")
 
@@ -257,10 +257,10 @@ class _Verifier:
         return int(self._store.query(f"SELECT count(*) FROM {table}")[0][0])
 
 
-def _both(old: dict[str, object], new: dict[str, object], *, there: bool) -> str:
-    if not there:
-        return "follows from no fact"
+def _problem(old: dict[str, object], new: dict[str, object], *, is_derived: bool) -> str:
+    if not is_derived:
+        return "does not follow from the facts"
     differ = [
-        f"{name} is {old[name]!r}, a fresh derivation says {new[name]!r}" for name in old if old[name] != new[name]
+        f"{name} is {old[name]!r}, a fresh derivation gives {new[name]!r}" for name in old if old[name] != new[name]
     ]
     return "; ".join(differ)

@@ -175,7 +175,7 @@ def test_an_export_is_taken_back(own, tmp_path):
         store.record("mine")
     done = failaware("restore", str(file), db=tmp_path / "other.db")
     assert done.returncode == 2
-    assert "take it into a new file" in done.stderr
+    assert "restore it into a new file" in done.stderr
 
 
 @pytest.mark.parametrize("words", [["seal"], ["erase", "1", "--because", "x"], ["verify"], ["export"], ["policy"]])

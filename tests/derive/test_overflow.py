@@ -11,7 +11,7 @@ from failaware import Inspector, Store, UsageError
 from failaware.derive.grouping.groups import CLUSTERS_PER_TYPE, GroupingRules
 from failaware.facts import append
 from failaware.ledger.export import Export
-from failaware.ledger.restore import take_back
+from failaware.ledger.restore import restore_export
 from failaware.ledger.verify import verify
 from failaware.model import Failure, NewAttempt
 from tests.conftest import HOUR, MINUTE, START, assert_rebuild_changes_nothing, derived, query
@@ -117,7 +117,7 @@ def test_an_export_comes_back_with_the_same_clusters(path, tmp_path):
     with Inspector.open(path) as inspector:
         lines = [line.encode() + b"\n" for line in Export(inspector.db).lines()]
     with Store.open(tmp_path / "other.db", synchronous="NORMAL") as other:
-        take_back(other.session, lines, origin="export")
+        restore_export(other.session, lines, origin="export")
         assert derived(other) == before
 
 

@@ -21,7 +21,7 @@ assert failaware.__file__.startswith(str(pathlib.Path.cwd()))
 from failaware import Inspector, Store, StoreError
 from failaware.ledger.export import Export
 from failaware.ledger.proof import Proof
-from failaware.ledger.restore import take_back
+from failaware.ledger.restore import restore_export
 from failaware.ledger.sealing import seal_all
 from failaware.ledger.verify import verify
 from failaware.model import NewEvent, EventWithAttempts
@@ -73,7 +73,7 @@ with Inspector.open(place) as inspector:
     lines = [line.encode() + b"\\n" for line in Export(inspector.db).lines()]
 assert b'"host":"web1"' in b"".join(lines)
 with Store.open("restored.db") as store:
-    take_back(store.session, lines, origin="export")
+    restore_export(store.session, lines, origin="export")
 assert columns("restored.db", "host, contact") == appended
 
 assert copied(place, other) == ()
@@ -117,12 +117,12 @@ with Store.open(place) as store:
     store.rebuild()
     store.record("a", 3)
     store.dismiss([1, 2, 3], because="known")
-assert copied(place, other) == ("event_log 2 is not the same in both",)
+assert copied(place, other) == ("event_log 2 differs",)
 try:
     archived(place, "old.db")
 except StoreError as error:
     refusal = str(error)
-assert refusal == "the archive has no whole copy of event_log 2; nothing was moved"
+assert refusal == "the archive has no complete copy of event_log 2; nothing was moved"
 assert columns(place, "host") == [(None,), ("web1",), (None,)]
 print("done")
 """

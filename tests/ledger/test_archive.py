@@ -151,7 +151,7 @@ def test_what_was_not_moved_cannot_be_deleted_and_what_was_moved_needs_an_archiv
     [
         (True, "DELETE FROM attempt_log WHERE event_id = 3", "attempt_log 3", "was deleted"),
         (True, "UPDATE event_log SET source = 'x' WHERE event_id = 4", "event_log 4", "was changed"),
-        (True, "INSERT INTO reject_log VALUES (1, 'f', 1, '{', 'no', 5)", "reject_log 1", "stands here again"),
+        (True, "INSERT INTO reject_log VALUES (1, 'f', 1, '{', 'no', 5)", "reject_log 1", "is in the store again"),
         (True, "DELETE FROM moved_log", "event_log 1", "was deleted"),
         (True, "DELETE FROM archive_log", "archive_log 1", "was deleted"),
         (False, "DELETE FROM attempt_log WHERE event_id = 1", "attempt_log 1", "was deleted"),
@@ -193,7 +193,7 @@ def test_an_archive_that_somebody_else_invents_is_found(lived, path, clock, late
         seal_all(lived.session, clock())
     found = {finding.where: finding.problem for finding in verify(path, facts_only=True).findings}
     for where in ("archive_log 1", "moved_log 1", "moved_log 2"):
-        assert "was inserted by someone else" in found[where]
+        assert "was not inserted by failaware" in found[where]
 
 
 @pytest.mark.parametrize("way", ["restore", "copy"])
@@ -216,7 +216,9 @@ def test_an_archive_comes_back_from_its_export_and_its_copy_as_an_archive(
         Store.open(other)
 
 
-@pytest.mark.parametrize(("archive", "problem"), [("9", "never made"), ("x", "whole number"), ("0", "whole number")])
+@pytest.mark.parametrize(
+    ("archive", "problem"), [("9", "which does not exist"), ("x", "whole number"), ("0", "whole number")]
+)
 def test_an_export_that_says_of_itself_that_it_is_an_archive_has_to_be_one(
     lived, path, tmp_path, archive, problem, capsys
 ):

@@ -18,7 +18,7 @@ from failaware.derive.settings import load_grouping
 from failaware.engine.catalogue import FACTS
 from failaware.facts import claim
 from failaware.ledger.export import FIRST, Export
-from failaware.ledger.restore import take_back
+from failaware.ledger.restore import restore_export
 from failaware.ledger.sealing import seal_all
 from failaware.ledger.verify import verify
 from tests import processes
@@ -38,7 +38,7 @@ def facts(store):
 
 def taken(lines, path):
     with Store.open(path, synchronous="NORMAL") as store:
-        return take_back(store.session, lines, origin="x")[:2]
+        return restore_export(store.session, lines, origin="x")[:2]
 
 
 @given(seeds)
@@ -51,9 +51,9 @@ def test_a_store_made_from_an_export_is_the_same(seed):
             seal_all(store.session, history.clock.now)
             lines = export(store.session.read(lambda db: db.path))
             with Store.open(Path(folder) / "b.db", synchronous="NORMAL") as other:
-                added, known, *_ = take_back(other.session, lines, origin="x")
+                added, known, *_ = restore_export(other.session, lines, origin="x")
                 assert (facts(other), derived(other)) == (facts(store), derived(store))
-                assert take_back(other.session, lines, origin="x")[:2] == (0, added + known)
+                assert restore_export(other.session, lines, origin="x")[:2] == (0, added + known)
         assert verify(Path(folder) / "b.db").findings == ()
         assert export(Path(folder) / "b.db") == lines
 
@@ -91,7 +91,7 @@ from failaware.ledger import restore
 restore._CHUNK = 20
 with Store.open(sys.argv[1], synchronous="NORMAL") as store, open(sys.argv[2], "rb") as file:
     print("ready", flush=True)
-    restore.take_back(store.session, file, origin="x")
+    restore.restore_export(store.session, file, origin="x")
 """
 
 
@@ -113,7 +113,7 @@ def test_one_that_was_killed_in_the_middle_is_finished_by_the_next(lines, tmp_pa
 
 
 def test_one_that_breaks_off_says_so(lines, tmp_path):
-    with pytest.raises(UsageError, match="breaks off"):
+    with pytest.raises(UsageError, match="is incomplete"):
         taken(lines[:-1], tmp_path / "b.db")
     with Store.open(tmp_path / "b.db") as store:
         assert facts(store) == {table: [] for table in FACTS}
@@ -126,15 +126,15 @@ def test_one_that_breaks_off_says_so(lines, tmp_path):
 def test_it_is_not_mixed_with_other_facts(lines, tmp_path):
     with Store.open(tmp_path / "b.db") as store:
         store.record("mine", 1)
-    with pytest.raises(UsageError, match="take it into a new file"):
+    with pytest.raises(UsageError, match="restore it into a new file"):
         taken(lines, tmp_path / "b.db")
     with Store.open(tmp_path / "c.db") as store:
-        take_back(store.session, lines, origin="x")
+        restore_export(store.session, lines, origin="x")
         store.record("mine", 1)
     first = next(number for number, line in enumerate(lines) if line.startswith(b'{"fact":"event","event_id":1,'))
     changed = [*lines]
     changed[first] = lines[first].replace(b'"event_type":"', b'"event_type":"other.')
-    with pytest.raises(UsageError, match="event 1 of the export is another one in this store"):
+    with pytest.raises(UsageError, match="this store has another event 1 than the export"):
         taken(changed, tmp_path / "c.db")
 
 
@@ -154,20 +154,20 @@ def work(store):
 
 def test_a_store_with_facts_of_its_own_goes_on_sealing(store, elsewhere, tmp_path):
     store.record("mine")
-    with pytest.raises(UsageError, match="take it into a new file"):
-        take_back(store.session, export(tmp_path / "elsewhere.db"), origin="x")
+    with pytest.raises(UsageError, match="restore it into a new file"):
+        restore_export(store.session, export(tmp_path / "elsewhere.db"), origin="x")
     seal_all(store.session, store.session.clock())
     assert query(store, "SELECT last_id FROM seal_log") == [(1,)]
 
 
 def test_a_store_that_turns_out_to_be_another_one_goes_on_sealing(store, elsewhere, tmp_path, path, clock):
-    take_back(store.session, export(tmp_path / "elsewhere.db"), origin="x")
+    restore_export(store.session, export(tmp_path / "elsewhere.db"), origin="x")
     store.session.write(lambda db: claim.hold(db, 1, "other:1", now=0, until=clock.now + 1))
     elsewhere.record("theirs", 3)
     for one in (store, elsewhere):  # each tries another event first
         work(one)
-    with pytest.raises(UsageError, match="attempt 1 of the export is another one"):
-        take_back(store.session, export(tmp_path / "elsewhere.db"), origin="x")
+    with pytest.raises(UsageError, match="another attempt 1 than the export"):
+        restore_export(store.session, export(tmp_path / "elsewhere.db"), origin="x")
     assert query(store, "SELECT count(*) FROM event_log") == [(3,)]  # nothing of it is kept
     seal_all(store.session, store.session.clock())
     assert verify(path).findings == ()
@@ -180,13 +180,13 @@ def test_the_rules_of_an_export_take_the_place_of_those_of_a_store_without_facts
     elsewhere.rebuild(
         store.session.policy._replace(multiple_events=5), grouping=GroupingRules.from_toml("clusters_per_type = 3")
     )
-    take_back(store.session, export(tmp_path / "elsewhere.db"), origin="x")
+    restore_export(store.session, export(tmp_path / "elsewhere.db"), origin="x")
     assert store.session.policy.multiple_events == 5
     assert store.session.read(load_grouping).clusters_per_type == 3
     assert derived(store) == derived(elsewhere)
     elsewhere.rebuild(store.session.policy._replace(multiple_events=6))
     with pytest.raises(UsageError, match="has another policy"):
-        take_back(store.session, export(tmp_path / "elsewhere.db"), origin="x")
+        restore_export(store.session, export(tmp_path / "elsewhere.db"), origin="x")
     assert store.session.policy.multiple_events == 5
 
 
@@ -208,14 +208,14 @@ EVENT = {
     [
         ("{", "line 2: not JSON"),
         ("[]", "line 2: a line must be one JSON object"),
-        ('{"fact": "rumour"}', "'fact' is none of"),
-        ('{"fact": ["event"]}', "'fact' is none of"),
+        ('{"fact": "rumour"}', "'fact' is not one of"),
+        ('{"fact": ["event"]}', "'fact' is not one of"),
         (json.dumps({**EVENT, "extra": 1}), "event has the fields"),
         (json.dumps({**EVENT, "event_id": "1"}), "event_id is a whole number, not '1'"),
         (json.dumps({**EVENT, "event_id": True}), "event_id is a whole number"),
         (json.dumps({**EVENT, "event_id": 2**70}), "is out of range"),
-        (json.dumps({**EVENT, "event_type": None}), "event_type is a text, not None"),
-        (json.dumps({**EVENT, "source": 5}), "source is a text, not 5"),
+        (json.dumps({**EVENT, "event_type": None}), "event_type is a string, not None"),
+        (json.dumps({**EVENT, "source": 5}), "source is a string, not 5"),
         (
             json.dumps({"fact": "setting", "name": "policy", "value": "multiple_events = 0"}),
             "multiple_events is a whole",

@@ -13,7 +13,7 @@ from failaware.cli.main import main
 from failaware.engine.catalogue import EXPORTED
 from failaware.errors import StoreBusy
 from failaware.ledger.export import Export
-from failaware.ledger.restore import take_back
+from failaware.ledger.restore import restore_export
 from failaware.ledger.sealing import seal_all
 from failaware.ledger.verify import verify
 from tests.conftest import plain, query
@@ -80,7 +80,7 @@ def test_a_whole_export_makes_the_same_store_and_again_changes_nothing(path, tmp
     assert verify(path).findings == ()
     status, said = restore(path, tmp_path / "x", exported, capsys)
     assert (status, kept(path)) == (0, before)
-    assert "0 facts taken back" in said
+    assert "0 facts restored" in said
 
 
 WAYS = {
@@ -122,8 +122,8 @@ def test_an_export_that_came_through_a_pipe_waits_for_a_store_that_is_locked(pat
     with Store.open(path) as store, plain(path) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreBusy):
-            take_back(store.session, lines, origin="file")
-        restored = take_back(
+            restore_export(store.session, lines, origin="file")
+        restored = restore_export(
             store.session, lines, origin="pipe", try_again=lambda _error: bool(other.execute("ROLLBACK"))
         )
     assert restored.added
@@ -198,7 +198,7 @@ def test_no_odd_value_in_any_field_is_believed(empty, exported, kind, field):
         if json.loads(changed[place]) == line:
             continue
         with pytest.raises(UsageError):
-            take_back(empty.session, _bytes(changed), origin="x")
+            restore_export(empty.session, _bytes(changed), origin="x")
     assert {table: rows for table, rows in facts(empty).items() if rows} == {}
 
 
@@ -224,7 +224,7 @@ def test_an_export_that_is_not_whole_leaves_nothing(empty, exported, change):
         if json.loads(exported[number]).get("fact") == "setting" and change in ("missing", "swapped", "twice"):
             continue  # another policy derives otherwise, and proves as well
         with pytest.raises(UsageError):
-            take_back(empty.session, _bytes(lines), origin="x")
+            restore_export(empty.session, _bytes(lines), origin="x")
     assert {table: rows for table, rows in facts(empty).items() if rows} == {}
 
 

@@ -144,10 +144,10 @@ def test_who_seals_by_the_way_waits_while_facts_are_taken_over_and_who_asks_for_
     assert not seal_round(store.session, 0)
     seal_what_is_due(store.session, 0)
     assert seals(store) == []
-    with pytest.raises(UsageError, match="is being taken back"):
+    with pytest.raises(UsageError, match="restore or copy into this store is in progress"):
         seal_all(store.session, 0)
     store.dismiss([1], because="so that it could be erased")
-    with pytest.raises(UsageError, match="is being taken back"):
+    with pytest.raises(UsageError, match="restore or copy into this store is in progress"):
         store.erase([1], because="unsealed, it could not be proved")
     store.session.write(release_seals)
     seal_all(store.session, 0)

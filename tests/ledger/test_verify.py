@@ -141,7 +141,7 @@ def test_a_row_inserted_in_the_middle(tamper):
     found = tamper(later, new)
     assert found[f"event_log {EVENTS}"] == "was changed since it was sealed"
     found = tamper("INSERT INTO event_log SELECT -3, 'a', 's', '1', 1, 1, NULL")
-    assert found["event_log -3"].startswith("was inserted by someone else")
+    assert found["event_log -3"].startswith("was not inserted by failaware")
 
 
 def test_a_gap_in_what_is_not_sealed_yet(tamper, store):
@@ -152,7 +152,7 @@ def test_a_gap_in_what_is_not_sealed_yet(tamper, store):
 
 def test_what_was_erased_and_is_back(tamper):
     found = tamper("UPDATE event_log SET event_payload = '{\"n\":3}' WHERE event_id = 4")
-    assert found == {"event_log 4": "was erased, but holds a text again"}
+    assert found == {"event_log 4": "was erased, but has a text again"}
 
 
 def test_a_seal_that_was_changed(tamper):
@@ -176,11 +176,11 @@ def test_an_end_that_was_cut_off_is_told_from_a_noted_seal(tamper, sealed, store
     cut += ["DELETE FROM erasure_log", "DELETE FROM reject_log", "DELETE FROM seal_log"]
     assert [where for where in tamper(*cut) if where.startswith(("seal", "event"))] == []
     number = noted.partition(":")[0]
-    assert tamper(*cut, noted=noted)[f"seal {number}"].endswith("its end was cut off")
+    assert tamper(*cut, noted=noted)[f"seal {number}"].endswith("the end of the history was cut off")
     assert f"seal {number}" not in tamper(noted=noted)
     forged = f"{number}:{'0' * 64}"
-    assert tamper(noted=forged)[f"seal {number}"].endswith("the history before it was written anew")
-    with pytest.raises(UsageError, match="is no seal"):
+    assert tamper(noted=forged)[f"seal {number}"].endswith("the history before it was rewritten")
+    with pytest.raises(UsageError, match="is not a seal"):
         verify("x", noted="7")
 
 
@@ -201,8 +201,8 @@ def test_guards_that_are_gone_or_others_that_came(tamper, engine):
         ("DELETE FROM event_state WHERE event_id = 6", "event_state 6", "is missing"),
         ("UPDATE failure_cluster SET failures = failures + 1", "failure_cluster", "failures is"),
         ("DELETE FROM failure WHERE attempt_id = 2", "failure 2", "is missing"),
-        ("INSERT INTO failure VALUES (1, 5)", "failure 1", "follows from no fact"),
-        ("UPDATE event_counts SET events = events + 1", "event_counts a, ", "a fresh derivation says"),
+        ("INSERT INTO failure VALUES (1, 5)", "failure 1", "does not follow from the facts"),
+        ("UPDATE event_counts SET events = events + 1", "event_counts a, ", "a fresh derivation gives"),
         ("UPDATE cluster_hour SET events = 0", "cluster_hour", "events is 0"),
         ("UPDATE event_cluster SET recovered_at = 5 WHERE event_id = 6", "event_cluster 6", "recovered_at is 5"),
     ],

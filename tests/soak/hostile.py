@@ -12,7 +12,7 @@ from failaware import FailawareError, Inspector, Store
 from failaware.cli.main import main
 from failaware.ingest.lines import ingest_lines
 from failaware.ledger.export import Export
-from failaware.ledger.restore import take_back
+from failaware.ledger.restore import restore_export
 from failaware.ledger.verify import verify
 from failaware.text import visible
 from tests.conftest import START
@@ -152,10 +152,10 @@ def trial(rng, folder):
         counts["reports"] += 1
     assert not verify(path).findings
     with Store.open(Path(folder) / "again.db", synchronous="NORMAL") as again:
-        assert take_back(again.session, exported, origin="export").added
+        assert restore_export(again.session, exported, origin="export").added
     with Store.open(Path(folder) / "mutated.db", synchronous="NORMAL", clock=lambda: START) as other:
         changed = [line(rng, [saved]) if rng.random() < 0.1 else saved for saved in exported]
-        offered(lambda: take_back(other.session, changed, origin="export"), counts)
+        offered(lambda: restore_export(other.session, changed, origin="export"), counts)
     return counts
 
 

@@ -16,7 +16,7 @@ from failaware.ingest.formats.junit import ingest_junit
 from failaware.ingest.lines import ingest_lines
 from failaware.ingest.stream import Input
 from failaware.ledger.export import Export
-from failaware.ledger.restore import take_back
+from failaware.ledger.restore import restore_export
 from failaware.read.moment import parse_moment
 from failaware.text import storable
 from tests.capture.secrets import FIRST_SECRETS
@@ -50,7 +50,7 @@ class Parsers:
         self._inspector = self._open.enter_context(Inspector.open(folder / "store.db"))
         exported = [line.encode() + b"\n" for line in Export(self._inspector.db).lines()]
         self._again = self._open.enter_context(Store.open(folder / "again.db", synchronous="NORMAL"))
-        take_back(self._again, exported, origin="export")
+        restore_export(self._again, exported, origin="export")
         self._masker = Masker()
         self.examples = {
             "lines": [json.dumps(line).encode() for line in LINES],
@@ -83,7 +83,7 @@ class Parsers:
         ingest_junit(self._store, Input(io.BytesIO(data)), origin="junit")
 
     def _export(self, data):
-        take_back(self._again, data.splitlines(keepends=True) or [b""], origin="export")
+        restore_export(self._again, data.splitlines(keepends=True) or [b""], origin="export")
 
     def _filter(self, data):
         for ask in (self._inspector.events, self._inspector.clusters):
