@@ -46,7 +46,7 @@ def walk(name, folder, samples):
 
 def test_every_command_of_the_page_on_history_runs(tmp_path, samples):
     everything = "\n".join(walk("history.md", tmp_path, samples))
-    assert everything.count("holds   derived") == 5
+    assert everything.count("ok      derived") == 5
     assert "by strict.toml" in everything
     assert "erased  event 2000" in everything
 

@@ -92,7 +92,7 @@ def test_nothing_that_old_is_archived(store, path, tmp_path, age, capfd):
     store.record("a")
     words = ["archive", "--before", age, "--to", str(tmp_path / "old.db"), "--because", "x"]
     assert main(["--db", str(path), *words]) == 0
-    assert "Nothing that is settled is older than" in capfd.readouterr().out
+    assert "No SYNCED or dismissed event is older than" in capfd.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""`failaware archive --before TIME --to FILE`: old facts that are settled go to a file of their own."""
+"""`failaware archive --before TIME --to FILE`: move old facts of SYNCED or dismissed events to a file."""
 
 import argparse
 from typing import Any
@@ -24,17 +24,17 @@ def act(args: argparse.Namespace) -> Answer[dict[str, Any], int]:
     must_exist(args.db)
     with Store.open(args.db) as store, bar("facts") as progress:
         before = parse_moment(args.before, now=store.session.clock())
-        moved = store.archive(args.to, before=before, because=args.because, by=args.by, progress=progress)._asdict()
-    return Answer({"archive": moved.pop("archive_id"), **moved}, before)
+        archived = store.archive(args.to, before=before, because=args.because, by=args.by, progress=progress)._asdict()
+    return Answer({"archive": archived.pop("archive_id"), **archived}, before)
 
 
 def draw(answer: Answer[dict[str, Any], int], printer: Printer, args: argparse.Namespace) -> None:
-    """What was moved, and how to look at it."""
-    moved = answer.document
-    if moved["archive"] is None:
-        printer.write(f"Nothing that is settled is older than {moment(answer.more)}.")
+    """What was archived, and how to read it."""
+    archived = answer.document
+    if archived["archive"] is None:
+        printer.write(f"No SYNCED or dismissed event is older than {moment(answer.more)}.")
         return
-    facts = f"{counted(moved['events'], 'event')} with {counted(moved['attempts'], 'attempt')}"
-    printer.write(f"{facts} moved to {args.to}, and everything that is left derived anew.")
-    printer.write(f"failaware --db {args.to} health   # it is a store that can only be read", "dim")
-    printer.write("failaware verify                  # the seals hold, here as there", "dim")
+    facts = f"{counted(archived['events'], 'event')} with {counted(archived['attempts'], 'attempt')}"
+    printer.write(f"{facts} archived in {args.to}; the remaining facts were derived again.")
+    printer.write(f"failaware --db {args.to} health   # a read-only store", "dim")
+    printer.write("failaware verify                  # checks the seals across the archive", "dim")

@@ -1,4 +1,4 @@
-"""argparse with our way of speaking: one sentence, the nearest word for a misspelt one, help that ends in examples."""
+"""argparse with one-line errors, suggestions for misspelled words, and examples at the end of the help."""
 
 import argparse
 import re
@@ -13,7 +13,7 @@ class Parser(argparse.ArgumentParser):
     """The parser of the whole line, and of each command."""
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong, on one line, and exit with 2."""
+        """Print the error on one line and exit with 2."""
         from failaware.text import one_line, shown_place
 
         if match := _CHOICE.fullmatch(message):
@@ -24,11 +24,11 @@ class Parser(argparse.ArgumentParser):
         sys.exit(2)
 
     def refuse(self, words: list[str], above: "Parser") -> NoReturn:
-        """Say which of the words that nobody wanted is wrong, and what may have been meant."""
+        """Report the first unexpected word, with a suggestion."""
         word = words[0]
         if not word.startswith("-"):
             program = "; put -- before the program" if self.prog.endswith(" exec") else ""
-            self.error(f"'{word}' is one word too many{program}")
+            self.error(f"'{word}' is not expected here{program}")
         name = word.partition("=")[0]
         self.error(f"there is no option '{name}'{nearest(name, [*self.options(), *above.options()])}")
 
@@ -37,7 +37,7 @@ class Parser(argparse.ArgumentParser):
         return list(self._option_string_actions)
 
     def format_help(self) -> str:
-        """The help, with examples below it: they are loaded only when someone reads them."""
+        """The help, with examples below it: loaded only when shown."""
         from failaware.cli.examples import EXAMPLES, drawn
 
         text = super().format_help()

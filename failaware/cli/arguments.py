@@ -25,7 +25,7 @@ def add_before(parser: argparse.ArgumentParser, listed: str) -> None:
 
 def add_decision(parser: argparse.ArgumentParser) -> None:
     """--because and --by of a command that records a decision."""
-    help_text = "why; it is kept with the decision"
+    help_text = "the reason, stored with the decision"
     parser.add_argument("--because", type=_reason, required=True, metavar="TEXT", help=help_text)
     parser.add_argument("--by", metavar="WHO", help="who decides (default: you, as user@host)")
 
@@ -36,14 +36,14 @@ def add_synchronous(parser: argparse.ArgumentParser) -> None:
         "--synchronous",
         choices=["FULL", "NORMAL"],
         default="FULL",
-        help="FULL: what is recorded survives power loss (default); NORMAL: a killed process, and is faster",
+        help="FULL: recorded facts survive power loss (default); NORMAL: survive a killed process only, faster",
     )
 
 
 def add_sample(parser: argparse.ArgumentParser) -> None:
     """--events and --seed of the commands that make sample data."""
     parser.add_argument("--events", type=int, default=2_000, metavar="N", help="how many events (default 2000)")
-    parser.add_argument("--seed", type=int, default=7, metavar="N", help="another number, another history (default 7)")
+    parser.add_argument("--seed", type=int, default=7, metavar="N", help="seed of the random history (default 7)")
 
 
 def positive(value: str) -> int:

@@ -15,7 +15,7 @@ _HOURS = 24
 _WIDE = 90  # columns of a terminal from which on each hour has a bar of its own
 
 
-Found = Answer[list[Cluster], list[HourCount]]
+ClustersByHour = Answer[list[Cluster], list[HourCount]]
 """The clusters, and their failures by hour."""
 
 
@@ -25,17 +25,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_limit(parser, "at most N clusters")
 
 
-def ask(inspector: Inspector, args: argparse.Namespace) -> Found:
-    """The clusters that pass the filter."""
+def ask(inspector: Inspector, args: argparse.Namespace) -> ClustersByHour:
+    """The clusters that match the filter."""
     clusters = inspector.clusters(" ".join(args.filter), limit=args.limit)
     return Answer(clusters, inspector.patterns.timeline(since=inspector.now() - (_HOURS - 1) * HOUR))
 
 
-def draw(answer: Found, printer: Printer, args: argparse.Namespace) -> None:
+def draw(answer: ClustersByHour, printer: Printer, args: argparse.Namespace) -> None:
     """The clusters with their numbers, and below each what fails."""
     clusters = answer.document
     if not clusters:
-        printer.write("No cluster: nothing has failed." if not args.filter else "No cluster passes the filter.")
+        printer.write("No cluster: nothing has failed." if not args.filter else "No cluster matches the filter.")
         return
     cells = _HOURS if printer.width >= _WIDE else _HOURS // 2
     strips = strips_of(answer.more, printer.now, hours=_HOURS, width=cells)
@@ -55,7 +55,7 @@ def draw(answer: Found, printer: Printer, args: argparse.Namespace) -> None:
     ]
     printer.rows(columns, rows, right={"events", "unresolved", "failures"}, last="failure")
     if any(cluster.unresolved and not cluster.severity for cluster in clusters):
-        note = "no rule about clusters holds, such as for a single event; 'failaware events' has its severity"
+        note = "no cluster rule matches, as with a single event; 'failaware events' shows its severity"
         printer.print(text(f"—  {note}", "dim"))
     if len(clusters) == args.limit:
         printer.write(f"The first {args.limit}; --limit shows more.", "dim")

@@ -12,9 +12,9 @@ from failaware.version import __version__
 
 _EPILOG = """\
 The store is --db PATH, or $FAILAWARE_DB, or failaware.db in this folder; PATH may be a PostgreSQL URL.
-Exit status: 0 done, 1 done but something was rejected or stands too high, 2 the command or the store is wrong;
+Exit status: 0 done, 1 done but something was rejected or is too severe, 2 the command or the store is wrong;
 'failaware help exit-status' has them all.
-'failaware COMMAND --help' explains a command, 'failaware help' lists what else is explained.
+'failaware COMMAND --help' explains a command, 'failaware help' lists the topics.
 """
 _NEGATED = re.compile(r"^-(?=[a-z]+:)")  # -type:x in a filter is no option; the filter language takes !type:x too
 _FIRST_SPELLINGS = {"--health": "health", "--severity": "severity"}
@@ -114,7 +114,7 @@ def _plain_spelling(argv: list[str]) -> list[str]:
 
 
 def _apart(argv: list[str]) -> tuple[list[str], list[str]]:
-    """Our own words, and those of the program that `exec` runs, which are nobody's business but its own."""
+    """Our own words, and those of the program that `exec` runs, passed on unchanged."""
     if command_in(argv) != "exec" or "--" not in argv:
         return argv, []
     place = argv.index("--")

@@ -36,10 +36,10 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         Command("event", "one event: payload, every attempt, decisions", read=True),
         Command("attempt", "one attempt: its outcome, its traceback, the retry delay after it", read=True),
         Command(
-            "explain", "each rule for an event or cluster: whether it holds, by which facts, since when", read=True
+            "explain", "each rule for an event or cluster: whether it matches, by which facts, since when", read=True
         ),
         Command("timeline", "failures by hour and cluster", read=True),
-        Command("recovered", "what failed and then succeeded without a decision, and at what cost", read=True),
+        Command("recovered", "failures that recovered on retry, with the attempts and delay it took", read=True),
         Command("due", "the retries due within the hour, by minute; retry storms are marked", read=True),
         Command("diff", "what is new, back, worse, better or gone between two moments", read=True),
         Command("rejects", "input that could not be understood, and why not", read=True),
@@ -58,22 +58,22 @@ GROUPS: dict[str, tuple[Command, ...]] = {
     "Tune": (
         Command("policy", "the thresholds of the severity rules, and what each does", read=True),
         Command("fingerprint", "the template of any text, and what of it counts as variable", read=True),
-        Command("rebuild", "derive everything again from the facts, by other rules if given"),
+        Command("rebuild", "derive everything again from the facts, with another policy if given"),
     ),
     "Keep the store": (
-        Command("init", "make a store; on PostgreSQL, roles for those who write and those who read"),
-        Command("verify", "prove facts and derivation intact; writes nothing", read=True),
-        Command("seal", "extend the hash chain over all facts and print its head, to be kept elsewhere"),
+        Command("init", "create a store; on PostgreSQL also writer and reader roles"),
+        Command("verify", "check facts and derived rows; writes nothing", read=True),
+        Command("seal", "extend the hash chain over all facts and print its head"),
         Command("export", "all facts as JSON Lines that restore takes back"),
         Command("restore", "take an export back into a new store, all of it or nothing"),
         Command("copy", "all facts into another store: a file into PostgreSQL, or back"),
-        Command("archive", "move old events that are settled to a file of their own"),
+        Command("archive", "move old SYNCED or dismissed events to a file"),
     ),
     "Learn failaware": (
-        Command("demo", "a store full of sample failures, alive, in the inspector"),
+        Command("demo", "live sample failures in the inspector"),
         Command("seed", "fill a store with realistic sample data"),
         Command("help", "a topic, such as filters or exit-status, or a command", read=True),
-        Command("completion", "the lines that make your shell complete failaware's words"),
+        Command("completion", "shell completion for bash, zsh and fish"),
     ),
 }
 

@@ -13,13 +13,13 @@ from failaware.read.inspector import Inspector
 from failaware.read.moment import parse_moment
 from failaware.text import counted, when
 
-OPTIONS = ("json", "watch")  # it has moments of its own
+OPTIONS = ("json", "watch")  # it takes its own moments
 _MEANING = {
     "new": ("bold red", "failed for the first time"),
-    "back": ("bold red", "had come to rest, and is unresolved again"),
+    "back": ("bold red", "had been resolved, and is unresolved again"),
     "worse": ("yellow", "its severity rose"),
     "better": ("green", "its severity fell"),
-    "gone": ("green", "nothing of it is unresolved any more"),
+    "gone": ("green", "no longer unresolved"),
 }
 _LEVELS = ("CRITICAL", "HIGH", "MEDIUM", "LOW")
 _STATES = ("pending", "failed", "dead", "synced", "dismissed")

@@ -15,11 +15,11 @@ _MEANING = (
     "nearest to it."
 )
 _CLUSTERS = 3
-_TYPE = 28  # cells of an event type: it leaves room for the hour beside it
+_TYPE = 28  # cells of an event type: leaves space for the hour next to it
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """None of its own."""
+    """None; adds the definition of a retry storm to the help."""
     parser.epilog = _MEANING
 
 
@@ -37,7 +37,7 @@ def draw(calendar: RetrySchedule, printer: Printer, _args: argparse.Namespace) -
     for burst in calendar.bursts:
         _draw_burst(burst, printer)
     if calendar.pending:
-        pending = f"{counted(calendar.pending, 'event')} besides: PENDING, for a worker to take up at once"
+        pending = f"{counted(calendar.pending, 'event')} PENDING, due now"
         printer.print(Line(), text(pending, "blue"))
 
 
@@ -57,7 +57,7 @@ def _draw_types(calendar: RetrySchedule, printer: Printer) -> None:
 
 def _draw_burst(burst: Burst, printer: Printer) -> None:
     when = f"{moment(burst.minute_at)[11:16]}, {distance(max(burst.minute_at, printer.now), printer.now)}"
-    line = f"  {when}: {burst.retries:,} retries of {burst.event_type}, where {burst.usual:g} a minute are usual"
+    line = f"  {when}: {burst.retries:,} retries of {burst.event_type}, usually {burst.usual:g} per minute"
     printer.print(Line(), text("retry storm", "bold yellow") + text(line))
     for cluster in burst.clusters[:_CLUSTERS]:
         source = text(f"  {cluster.retries:,} of cluster {short(cluster.cluster_id)}  ", "dim")

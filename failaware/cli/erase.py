@@ -10,11 +10,11 @@ from failaware.text import counted, is_url
 
 _LOG = (
     "a reader in the middle of a query keeps the write-ahead log, which still holds what was erased; "
-    "it goes with the next checkpoint"
+    "the next checkpoint removes it"
 )
 _SERVER = (
     "the server's files still hold what was erased: VACUUM FULL of event_log, attempt_log, traceback_log takes it out "
-    "of the tables; its write-ahead log and its backups go by their own rules"
+    "of the tables; its write-ahead log and backups are not changed"
 )
 
 
@@ -22,7 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """EVENT…, --because, --by, --shared-tracebacks."""
     parser.add_argument("events", nargs="+", type=positive, metavar="EVENT", help="the numbers of the events")
     add_decision(parser)
-    parser.add_argument("--shared-tracebacks", action="store_true", help="erase tracebacks that other events have, too")
+    parser.add_argument(
+        "--shared-tracebacks", action="store_true", help="also erase tracebacks that other events share"
+    )
 
 
 def act(args: argparse.Namespace) -> Erasure:

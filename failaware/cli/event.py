@@ -23,7 +23,7 @@ class Answer(NamedTuple):
 
     @property
     def document(self) -> dict[str, Any]:
-        """Both in one."""
+        """The event with its runs, as one JSON object."""
         return {**self.event._asdict(), "runs": self.runs}
 
 
@@ -71,7 +71,7 @@ def _draw_head(event: EventDetail, runs: tuple[Run, ...], printer: Printer) -> N
         "occurred": when(event.occurred_at, now) if event.occurred_at != event.detected_at else None,
         "detected": when(event.detected_at, now),
         "due": when(event.due_at, now) if event.due_at is not None else None,
-        "in hand of": event.leased_by,
+        "leased by": event.leased_by,
         "cluster": event.cluster_id,
     }
     for name, value in facts.items():

@@ -18,15 +18,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "filter",
         nargs="*",
-        help="status:DEAD type:payment.* -error:timeout since:2h severity:HIGH+ cluster:ID (any that it failed with) "
-        "last:ID (that of its last failure) source:S key:K retries:>3",
+        help="status:DEAD type:payment.* -error:timeout since:2h severity:HIGH+ cluster:ID (any it failed with) "
+        "last:ID (the one of its last failure) source:S key:K retries:>3",
     )
     add_limit(parser, "at most N events")
     add_before(parser, "events")
 
 
 def ask(inspector: Inspector, args: argparse.Namespace) -> Iterator[EventSummary]:
-    """Page by page, so that as JSON a million take no more memory than a thousand."""
+    """Page by page, to keep memory constant for any number of events."""
     limit, before = args.limit, args.before
     while limit > 0:
         page = inspector.events(" ".join(args.filter), limit=min(limit, _PAGE), before=before)
@@ -39,7 +39,7 @@ def ask(inspector: Inspector, args: argparse.Namespace) -> Iterator[EventSummary
 def draw(events: list[EventSummary], printer: Printer, args: argparse.Namespace) -> None:
     """A table, and how to see more."""
     if not events:
-        printer.write("No event passes the filter." if args.filter else "No events yet.")
+        printer.write("No event matches the filter." if args.filter else "No events yet.")
         return
     draw_events(events, printer)
     if len(events) == args.limit:
@@ -47,7 +47,7 @@ def draw(events: list[EventSummary], printer: Printer, args: argparse.Namespace)
 
 
 def draw_events(events: list[EventSummary], printer: Printer) -> None:
-    """Events with their state, and beside or below it the last error."""
+    """Events with their state, and the last error next to it or below."""
     columns = ("event", "type", "state", "severity", "attempts", "detected", "next")
     rows = [
         (

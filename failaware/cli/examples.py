@@ -16,21 +16,21 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         Example("failaware health", "what is the state of things?"),
         Example("failaware clusters severity:HIGH+", "what is bad, worst first?"),
         Example("failaware events status:DEAD since:2h", "what died in the last two hours?"),
-        Example("failaware event 42", "what happened to it, attempt by attempt?"),
-        Example("failaware demo", "look around in sample data"),
+        Example("failaware event 42", "what happened, attempt by attempt?"),
+        Example("failaware demo", "explore sample data"),
     ),
     "health": (
-        Example("failaware health", "how many events stand where, and what stands out"),
-        Example("failaware health --as-of 2h", "the same, as it stood two hours ago"),
-        Example("failaware health --watch", "and again whenever something is recorded"),
+        Example("failaware health", "events by state, and what needs attention"),
+        Example("failaware health --as-of 2h", "the same, as of two hours ago"),
+        Example("failaware health --watch", "updated after each change"),
     ),
     "severity": (
-        Example("failaware severity", "how much stands at which severity"),
+        Example("failaware severity", "events and clusters by severity"),
         Example("failaware severity --exit-code HIGH", "for scripts: exit status 1 if anything is HIGH or CRITICAL"),
-        Example("failaware severity --policy strict.toml", "what would move under other thresholds"),
+        Example("failaware severity --policy strict.toml", "what would change under other thresholds"),
     ),
     "clusters": (
-        Example("failaware clusters status:unresolved", "what is not settled, worst first"),
+        Example("failaware clusters status:unresolved", "unresolved clusters, worst first"),
         Example("failaware clusters severity:HIGH+ since:24h", "what is bad and failed within a day"),
         Example("failaware clusters type:payment.* --json", "for a script; times are µs since the epoch"),
     ),
@@ -44,39 +44,39 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         Example("failaware events last:9929 --limit 10", "whose last failure is of a cluster"),
     ),
     "event": (
-        Example("failaware event 42", "its payload, every attempt, every wait and why"),
+        Example("failaware event 42", "its payload, every attempt, each retry delay and its reason"),
         Example("failaware event 42 --utc", "with times in UTC"),
     ),
     "attempt": (
-        Example("failaware attempt 7", "how it ended, and the wait after it"),
+        Example("failaware attempt 7", "its outcome, and the retry delay after it"),
         Example("failaware attempt 7 --json", "for a script"),
     ),
     "rejects": (
         Example("failaware rejects", "what could not be ingested, and why not"),
-        Example("failaware rejects --limit 1 --json", "the newest one, as a whole"),
+        Example("failaware rejects --limit 1 --json", "the newest one, complete"),
     ),
     "explain": (
-        Example("failaware explain event/42", "which rules hold of it, by which numbers and facts"),
-        Example("failaware explain cluster/9929", "the same of a cluster, and since when"),
+        Example("failaware explain event/42", "which rules match it, with the numbers and facts"),
+        Example("failaware explain cluster/9929", "the same for a cluster, and since when"),
     ),
     "fingerprint": (
         Example("failaware fingerprint 'order 4711 timed out after 5.0 s'", "what of it counts as variable"),
-        Example("failaware fingerprint --error KeyError \"'customer'\"", "an error whose type matters"),
+        Example("failaware fingerprint --error KeyError \"'customer'\"", "an error with its type"),
     ),
     "timeline": (
         Example("failaware timeline", "failures of the last two days, by hour and cluster"),
         Example("failaware timeline --hours 120 --cluster 9929", "five days of one cluster"),
     ),
     "recovered": (
-        Example("failaware recovered", "what was SYNCED without a person, and at what cost"),
-        Example("failaware recovered type:payment.*", "of payments alone"),
+        Example("failaware recovered", "failures that recovered on retry, and the cost"),
+        Example("failaware recovered type:payment.*", "payments only"),
     ),
     "due": (
         Example("failaware due", "the retries of the next hour, by minute"),
         Example("failaware due --watch", "the same, as they come and go"),
     ),
     "diff": (
-        Example("failaware diff 24h", "what changed since this time yesterday"),
+        Example("failaware diff 24h", "what changed in the last 24 hours"),
         Example("failaware diff 'yesterday 09:00' 'yesterday 17:00'", "what changed in between"),
     ),
     "policy": (
@@ -93,8 +93,8 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         Example("failaware run shop --concurrency 8", "eight handlers at once"),
     ),
     "exec": (
-        Example("failaware exec -- ./backup.sh", "run it, and keep how it ended"),
-        Example("failaware exec --type nightly.backup --max-attempts 5 --backoff 1m -- ./backup.sh", "try it again"),
+        Example("failaware exec -- ./backup.sh", "run it, and record its outcome"),
+        Example("failaware exec --type nightly.backup --max-attempts 5 --backoff 1m -- ./backup.sh", "retry it"),
         Example("failaware exec --key 2026-11-20 --timeout 2h -- ./backup.sh", "one event a day, two hours at most"),
     ),
     "ingest": (
@@ -103,17 +103,17 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         Example("failaware ingest --follow events.jsonl", "and go on with what is added to it"),
     ),
     "requeue": (
-        Example("failaware requeue 42 --because 'the gateway is back'", "try one event again"),
-        Example("failaware requeue --cluster 9929 --because 'fixed in 2.1'", "all of a cluster that are unresolved"),
+        Example("failaware requeue 42 --because 'the gateway is back'", "retry one event"),
+        Example("failaware requeue --cluster 9929 --because 'fixed in 2.1'", "all unresolved events of a cluster"),
     ),
     "dismiss": (
         Example("failaware dismiss 42 --because 'refunded by hand'", "one event needs nothing more"),
-        Example("failaware dismiss --where 'type:mail.* since:24h' --because 'too late'", "all that pass a filter"),
+        Example("failaware dismiss --where 'type:mail.* since:24h' --because 'too late'", "all that match a filter"),
     ),
     "archive": (
         Example(
             "failaware archive --before 90d --to 2026-q3.db --because 'kept for a quarter'",
-            "what is SYNCED or dismissed and older than 90 days goes to a file of its own",
+            "what is SYNCED or dismissed and older than 90 days goes to a separate file",
         ),
         Example("failaware archive --before 2026-01-01 --to 2025.db --because 'last year'", "up to a day"),
     ),
@@ -122,12 +122,12 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         Example("failaware erase 42 --shared-tracebacks --because 'as above'", "tracebacks of others too"),
     ),
     "seal": (
-        Example("failaware seal", "print a seal, to be noted elsewhere"),
-        Example("failaware seal --json", "for a script that notes it"),
+        Example("failaware seal", "print a seal, to keep on another machine"),
+        Example("failaware seal --json", "for a script that stores it"),
     ),
     "verify": (
-        Example("failaware verify", "is everything as it was recorded?"),
-        Example("failaware verify --facts-only", "the facts alone, in a third of the time"),
+        Example("failaware verify", "are facts and derived rows intact?"),
+        Example("failaware verify --facts-only", "only the facts, in a third of the time"),
     ),
     "export": (
         Example("failaware export --out facts.jsonl", "all facts, into a new file"),
@@ -135,18 +135,18 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
     ),
     "restore": (
         Example("failaware restore all.jsonl --db new.db", "what export wrote, into a new store"),
-        Example("failaware restore all.jsonl --db other.db", "as often as you like, each time into an empty one"),
+        Example("failaware restore all.jsonl --db other.db", "repeatable, each time into an empty store"),
     ),
     "rebuild": (
-        Example("failaware rebuild", "derive everything anew"),
-        Example("failaware rebuild --policy strict.toml", "from now on by other thresholds"),
+        Example("failaware rebuild", "derive everything again"),
+        Example("failaware rebuild --policy strict.toml", "with other thresholds from now on"),
     ),
     "copy": (
         Example("failaware copy failaware.db other.db", "a second file with the same; either may be a PostgreSQL URL"),
-        Example("failaware copy ./failaware.db copies.db", "again, it goes on with what came since"),
+        Example("failaware copy ./failaware.db copies.db", "run again, it copies what is new"),
     ),
     "init": (
-        Example("failaware init", "an empty store, where there is none yet"),
+        Example("failaware init", "create an empty store, if there is none"),
         Example(
             "failaware init --roles --print --db postgresql://db.example/ops",
             "the SQL that makes a role for writers and one for readers",
@@ -154,10 +154,10 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
     ),
     "seed": (
         Example("failaware seed", "2,000 events of sample data in failaware.db"),
-        Example("failaware seed --db other.db --events 500 --seed 3", "another history, elsewhere"),
+        Example("failaware seed --db other.db --events 500 --seed 3", "another history in another file"),
     ),
     "demo": (
-        Example("failaware demo", "sample failures, alive, in the inspector"),
+        Example("failaware demo", "live sample failures in the inspector"),
         Example("failaware demo --no-tui", "the reports instead"),
     ),
     "completion": (
@@ -166,7 +166,7 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         Example("failaware completion fish", "failaware completion fish > ~/.config/fish/completions/failaware.fish"),
     ),
     "help": (
-        Example("failaware help", "what can be explained"),
+        Example("failaware help", "list the topics"),
         Example("failaware help filters", "a topic"),
         Example("failaware help events", "a command, as 'failaware events --help'"),
     ),
@@ -178,6 +178,6 @@ def drawn(examples: Sequence[Example]) -> str:
     width = max((len(example.words) for example in examples if len(example.words) <= 44), default=0)
     lines = []
     for words, answers in examples:
-        beside = len(words) <= width and width + len(answers) < 76
-        lines.append(f"  {words:<{width}}  {answers}" if beside else f"  {words}\n      {answers}")
+        on_one_line = len(words) <= width and width + len(answers) < 76
+        lines.append(f"  {words:<{width}}  {answers}" if on_one_line else f"  {words}\n      {answers}")
     return "\n".join(["examples:", *lines, ""])

@@ -1,4 +1,4 @@
-"""`failaware exec -- PROGRAM [ARGUMENT…]`: run a program, try it again, and keep how it ended."""
+"""`failaware exec -- PROGRAM [ARGUMENT…]`: run a program, retry it, and record its outcome."""
 
 import argparse
 import os
@@ -25,17 +25,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """--type, --key, --source, --max-attempts, --backoff, --timeout, --retry-on."""
     parser.usage = _USAGE
     parser.add_argument("--type", metavar="T", help="the event's type (default: the program's name)")
-    parser.add_argument("--key", metavar="K", help="runs with the same key are attempts at one event")
+    parser.add_argument("--key", metavar="K", help="runs with the same key are attempts at the same event")
     parser.add_argument("--source", metavar="S", default="exec", help="where it comes from (default: exec)")
-    parser.add_argument(
-        "--max-attempts", type=int, default=1, metavar="N", help="how often it is tried (default: once)"
-    )
+    parser.add_argument("--max-attempts", type=int, default=1, metavar="N", help="attempts at most (default: 1)")
     parser.add_argument(
         "--backoff",
         type=_duration,
         default=(5.0, "5 s"),
         metavar="D",
-        help="the wait before the second attempt, twice as long before each further one (default 5s)",
+        help="retry delay before the second attempt, doubled before each further one (default 5s)",
     )
     parser.add_argument(
         "--timeout",
@@ -47,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--retry-on",
         type=_codes,
         metavar="CODES",
-        help="exit statuses to try again on, such as 75,100-110 (default: all)",
+        help="exit statuses to retry on, such as 75,100-110 (default: all)",
     )
 
 

@@ -1,4 +1,4 @@
-"""`failaware explain event/ID` or `cluster/ID`: every rule, the numbers it looked at, whether it held."""
+"""`failaware explain event/ID` or `cluster/ID`: every rule, its numbers, and whether it matched."""
 
 import argparse
 
@@ -28,7 +28,7 @@ def ask(inspector: Inspector, args: argparse.Namespace) -> Explanation:
 def draw(explanation: Explanation, printer: Printer, _args: argparse.Namespace) -> None:
     """The severity, the grouping, each rule, then the facts."""
     title = text(f"{explanation.entity_type} {explanation.entity_id}  ", "bold")
-    title += severity(explanation.severity) if explanation.severity else text("no rule holds")
+    title += severity(explanation.severity) if explanation.severity else text("no rule matches")
     printer.print(title)
     if older := outdated(explanation.derivation, explanation.derived_by):
         printer.write(f"{older}. The rules below are those of this version.", "yellow")
@@ -41,7 +41,7 @@ def draw(explanation: Explanation, printer: Printer, _args: argparse.Namespace) 
         draw_grouping(explanation.grouped, printer)
     for check in explanation.checks:
         printer.print()
-        line = text("held     " if check.held else "not held ", "green" if check.held else "dim")
+        line = text("matched  " if check.held else "no match ", "green" if check.held else "dim")
         printer.print(line + text(f"{check.rule} → {check.severity}", "bold" if check.held else ""))
         printer.write(f"         {check.condition}", "dim")
         printer.write("         " + ", ".join(f"{name} = {value}" for name, value in check.numbers.items()))
@@ -58,7 +58,7 @@ def _facts(evidence: Behind) -> str:
 
 
 def draw_grouping(grouped: GroupedBy, printer: Printer) -> None:
-    """The message and the template under each other, and each part that is masked."""
+    """The message and the template under each other, and each masked part."""
     printer.write(f"grouped by {grouped.by}", "bold")
     printer.write(f"  message   {bounded(grouped.text, _SHOWN)}")
     printer.write(f"  template  {bounded(grouped.template, _SHOWN)}")

@@ -12,12 +12,12 @@ from failaware.text import counted, shown_place, when
 
 
 def ask(inspector: Inspector, _args: argparse.Namespace) -> Answer[Health, str]:
-    """The numbers, and the role that the server knows us by."""
+    """The health, and the role of this connection on a server."""
     return Answer(inspector.health(), inspector.db.role())
 
 
 def draw(answer: Answer[Health, str], printer: Printer, args: argparse.Namespace) -> None:
-    """The numbers, then what needs attention."""
+    """Counts by state, then what needs attention."""
     health, place = answer.document, shown_place(args.db)
     role = text(f"  {answer.more}", "dim") if answer.more else Line()
     printer.print(text(place, "bold") + text(f"  {counted(health.total_events, 'event')}") + role)
@@ -36,7 +36,7 @@ def draw(answer: Answer[Health, str], printer: Printer, args: argparse.Namespace
 
 
 def _draw_notes(printer: Printer, health: Health) -> None:
-    """What is not about events that are here."""
+    """Notes on the derivation, rejects and archives."""
     if older := outdated(health.derivation, health.derived_by):
         printer.print(Line(), text(f"{older}.", "yellow"))
     if health.rejects:
@@ -49,21 +49,21 @@ def _draw_notes(printer: Printer, health: Health) -> None:
 
 def _pending(health: Health) -> str:
     if not health.requeued:
-        return "not tried yet"
+        return "no attempt yet"
     requeued = sum(events for _, events in health.requeued)
-    return "requeued, not tried since" if requeued == health.pending else "not tried yet, or requeued"
+    return "requeued, no attempt since" if requeued == health.pending else "no attempt yet, or requeued"
 
 
 def _draw_unattended(printer: Printer, health: Health) -> None:
-    """What waits, of types of which no worker has an event in hand."""
-    waits = False
-    for events, what in ((health.waiting, "Waiting for their first attempt"), (health.requeued, "Requeued")):
+    """PENDING events of types for which no worker is running an event."""
+    unattended = False
+    for events, label in ((health.waiting, "Waiting for their first attempt"), (health.requeued, "Requeued")):
         types = [f"{event_type} ({count:,})" for event_type, count in events if event_type not in health.attended]
         if types:
-            waits = True
+            unattended = True
             more = f" and {len(types) - 5} more types" if len(types) > 5 else ""
-            printer.print(Line(), text(f"{what}: {', '.join(types[:5])}{more}.", "blue"))
-    if waits:
+            printer.print(Line(), text(f"{label}: {', '.join(types[:5])}{more}.", "blue"))
+    if unattended:
         printer.write("Is a worker with handlers for them running? failaware run MODULE", "dim")
 
 
@@ -71,9 +71,9 @@ def _draw_counts(printer: Printer, health: Health) -> None:
     counts = (
         ("PENDING", health.pending, _pending(health)),
         ("FAILED", health.failed, "failed, another attempt is due"),
-        ("DEAD", health.dead, "failed, nothing more will be tried"),
+        ("DEAD", health.dead, "failed, no further attempt"),
         ("SYNCED", health.synced, "applied"),
-        ("DISMISSED", health.dismissed, "a person said that no more is needed"),
+        ("DISMISSED", health.dismissed, "a person decided that nothing more is needed"),
     )
     rows = [
         (status(name) if count else text(name, "dim"), f"{count:,}", text(meaning, "dim"))
@@ -89,7 +89,7 @@ def _draw_notable(printer: Printer, health: Health) -> None:
         ("oldest unresolved", when(oldest.value, now) if oldest else "none", oldest),
         ("most retried", retries, retried),
         ("due next", when(due.value, now) if due else "nothing", due),
-        ("due now", f"{health.due_now:,}; {health.running:,} in hand", None),
+        ("due now", f"{health.due_now:,}; {health.running:,} running", None),
         ("last fact", when(health.last_fact_at, now), None),
     )
     printer.rows(("", "", ""), [(text(name, "dim"), value, _named(event)) for name, value, event in notable])

@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="JSON Lines, CloudEvents, OTLP/JSON logs, JUnit XML; - is standard input",
     )
     parser.add_argument(
-        "--follow", action="store_true", help="go on with what is added to the files, through rotation and restart"
+        "--follow", action="store_true", help="keep reading lines appended to the files, across rotation and restarts"
     )
     add_synchronous(parser)
 
@@ -61,13 +61,13 @@ def draw(outcome: Outcome, printer: Printer, _args: argparse.Namespace) -> None:
     """The counts, and why lines were rejected."""
     total = outcome.total
     known = f", {total.known:,} known by their key" if total.known else ""
-    ignored = f", {total.ignored:,} passed over as no failures" if total.ignored else ""
+    ignored = f", {total.ignored:,} ignored as no failures" if total.ignored else ""
     skipped = f", {counted(total.skipped, 'line')} skipped: not text" if total.skipped else ""
     printer.write(f"{total.recorded:,} recorded{known}{ignored}, {total.rejected:,} rejected{skipped}")
     for reason in total.reasons[:5]:
         printer.write(f"  {reason}", "yellow")
     if total.rejected:
-        printer.write("What was rejected is kept; 'failaware rejects' lists it, with the reasons.", "dim")
+        printer.write("Rejected input is stored; 'failaware rejects' lists it, with the reasons.", "dim")
 
 
 def _follow(args: argparse.Namespace, signals: SignalForwarder, total: Ingested) -> int:
@@ -75,7 +75,7 @@ def _follow(args: argparse.Namespace, signals: SignalForwarder, total: Ingested)
     from failaware.ingest.follow import follow
 
     if "-" in args.files:
-        raise UsageError("standard input is recorded as it comes anyway; leave out --follow")
+        raise UsageError("standard input is always followed; leave out --follow")
     _refuse_the_store(args)
     _refuse_exports(args.files)
     with Store.open(args.db, synchronous=args.synchronous) as store, signals.watched():

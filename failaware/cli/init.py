@@ -21,7 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "NAME is the schema's when left out",
     )
     parser.add_argument(
-        "--print", action="store_true", help="with --roles: only print the SQL that makes them, for whoever may run it"
+        "--print",
+        action="store_true",
+        help="with --roles: only print the SQL that makes them, for an administrator to run",
     )
 
 
@@ -30,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     if args.print and args.roles is None:
         raise UsageError("--print goes with --roles, whose SQL it prints")
     if args.roles is not None and not is_postgres(args.db):
-        raise UsageError("a SQLite file has no roles: who may read or write it, its permissions say; see chmod")
+        raise UsageError("a SQLite file has no roles; set its file permissions with chmod")
     if args.print:
         from failaware.engine.postgres.roles import script
 

@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Rebuild, and say so."""
+    """Rebuild, and report it."""
     must_exist(args.db)
     policy = grouping = None
     if args.policy is not None:
@@ -28,5 +28,5 @@ def run(args: argparse.Namespace) -> int:
         grouping = GroupingRules.from_toml(read_file(args.grouping), origin=args.grouping)
     with bar("deriving"):
         rebuild_store(args.db, policy, grouping)
-    Printer().write("Everything derived was made anew from the facts.")
+    Printer().write("All derived rows were rebuilt from the facts.")
     return 0

@@ -1,4 +1,4 @@
-"""`failaware recovered [FILTER]`: what failed and then succeeded without a decision, by cluster, and at what cost."""
+"""`failaware recovered [FILTER]`: failures that recovered on retry, by cluster, with the attempts and delay it took."""
 
 import argparse
 
@@ -12,9 +12,9 @@ from failaware.text import span
 
 _WIDE = 120  # columns from which on there is room for one number more
 _MEANING = """\
-recovered  events whose last attempt succeeded, after others had failed, and
-           nobody decided anything in between
-helped     events that were SYNCED too, but only after a person had requeued them
+recovered  events whose last attempt succeeded after others had failed,
+           without a decision in between
+helped     events that were SYNCED only after a person had requeued them
 failed     attempts of the recovered ones, before they succeeded: the cost, by
            which the list is sorted
 median …   how long it took from the first failure with this cluster to the
@@ -43,7 +43,11 @@ def draw(answer: Answer[Recovered, int], printer: Printer, args: argparse.Namesp
     """A row for each cluster, and one for all."""
     recovered = answer.document
     if not recovered.clusters:
-        printer.write("Nothing that failed was SYNCED later." if not args.filter else "Nothing recovered here.")
+        printer.write(
+            "No failed event has recovered."
+            if not args.filter
+            else "No failed event that matches the filter has recovered."
+        )
         return
     rows = [
         {"cluster": short(row.cluster_id), **_stats(row.recovery)}

@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
         )
         if not args.until_idle:
             sys.stderr.write(
-                f"{worker.name} applies events of {shown_place(args.db)}; Ctrl-C finishes what is in hand and stops\n"
+                f"{worker.name} applies events of {shown_place(args.db)}; Ctrl-C finishes running events and stops\n"
             )
         worker.run(until_idle=args.until_idle)
     with Inspector.open(place) as inspector:
@@ -60,8 +60,8 @@ def run(args: argparse.Namespace) -> int:
     )
     if args.until_idle and health.failed + health.pending:
         sys.stderr.write(
-            "what is due later than in a second, or has no handler here, was not waited for; "
-            "run it again, or without --until-idle\n"
+            "events due in more than one second, or without a handler, were left; "
+            "run it again, or leave out --until-idle\n"
         )
     if worker.has_left_handlers:  # Python would wait for threads that handlers have made
         sys.stdout.flush()

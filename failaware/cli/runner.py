@@ -25,7 +25,7 @@ from failaware.read.inspector import Inspector
 from failaware.text import when
 
 _ALL = ("json", "watch", "as_of")
-_OWN_ZONE = {"run", "exec"}  # they run other people's code, whose time zone is not for us to choose
+_OWN_ZONE = {"run", "exec"}  # they run user code, which keeps its own time zone
 
 
 def add_options(parser: argparse.ArgumentParser, module: Any) -> None:
@@ -41,11 +41,11 @@ def add_options(parser: argparse.ArgumentParser, module: Any) -> None:
             type=_seconds,
             const=1.0,
             metavar="SECONDS",
-            help="draw it again when something was recorded, looking every second or so many; Ctrl-C ends",
+            help="draw again after each change, checked every SECONDS (default 1); Ctrl-C ends",
         )
     if "as_of" in options:
         parser.add_argument(
-            "--as-of", metavar="TIME", help="as it stood then: 2h (ago), 'yesterday 14:00', 2026-11-20T10:03Z"
+            "--as-of", metavar="TIME", help="state at that time: 2h (ago), 'yesterday 14:00', 2026-11-20T10:03Z"
         )
 
 

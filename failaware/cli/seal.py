@@ -1,4 +1,4 @@
-"""`failaware seal`: extend the hash chain over all facts, and print its head, to be kept elsewhere."""
+"""`failaware seal`: extend the hash chain over all facts, and print its head."""
 
 import argparse
 from typing import NamedTuple
@@ -33,6 +33,6 @@ def act(args: argparse.Namespace) -> Sealed:
 def draw(sealed: Sealed, printer: Printer, _args: argparse.Namespace) -> None:
     """The head, and what to do with it."""
     printer.write(sealed.seal, "bold")
-    printer.write(f"sealed {moment(sealed.sealed_at)}; note it where this machine cannot reach it. Later,", "dim")
+    printer.write(f"sealed {moment(sealed.sealed_at)}; keep it on another machine. Later,", "dim")
     printer.write(f"failaware verify --noted {sealed.seal}", "dim")
     printer.write("proves that no fact before it was changed, added or removed.", "dim")

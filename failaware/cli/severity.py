@@ -20,16 +20,14 @@ Counts = Answer[SeverityCounts, list[Cluster]]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """--policy, --exit-code."""
-    parser.add_argument(
-        "--policy", metavar="FILE", help="beside the policy in force, another one, and what it would move"
-    )
+    parser.add_argument("--policy", metavar="FILE", help="compare this policy with the one in force")
     levels = [level.value for level in Severity]
     parser.add_argument(
         "--exit-code",
         metavar="LEVEL",
         type=str.upper,
         choices=levels,
-        help="exit with 1 if anything stands at LEVEL or worse",
+        help="exit with 1 if anything is at LEVEL or worse",
     )
 
 
@@ -51,7 +49,7 @@ def exit_status(answer: Counts | WhatIf, args: argparse.Namespace) -> int:
 
 
 def draw(answer: Counts | WhatIf, printer: Printer, args: argparse.Namespace) -> None:
-    """The numbers, and the worst clusters or what would move."""
+    """The numbers, and the worst clusters or what would change."""
     if isinstance(answer, WhatIf):
         _draw_comparison(answer, printer, args.policy)
     else:
@@ -88,7 +86,7 @@ def _draw_comparison(answer: WhatIf, printer: Printer, name: str) -> None:
     printer.rows(columns, rows, right=columns[1:])
     printer.write("clusters + events", "dim")
     if not answer.moves:
-        printer.print(Line(), text("Nothing would move.", "green"))
+        printer.print(Line(), text("Nothing would change.", "green"))
         return
     printer.print()
     moves = [
@@ -100,6 +98,6 @@ def _draw_comparison(answer: WhatIf, printer: Printer, name: str) -> None:
         )
         for move in answer.moves
     ]
-    printer.rows(("would move", "what", "by which rule"), moves)
+    printer.rows(("change", "entity", "rule"), moves)
     if answer.more:
         printer.write(f"and {answer.more:,} more", "dim")

@@ -11,8 +11,8 @@ from failaware.text import counted, moment
 
 _OTHER_VERSION = 3  # the exit status
 _PARTS = {
-    "schema": "schema: tables, indexes, constraints and guards are as they were made, and the file is sound",
-    "facts": "facts: each is as it was sealed; none was added, changed, moved or removed",
+    "schema": "schema: tables, indexes, constraints and guards are unchanged, and the file is not damaged",
+    "facts": "facts: each matches its seal; none was added, changed, moved or removed",
     "derived": "derived: every row equals a fresh derivation from the facts",
 }
 
@@ -22,12 +22,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--noted",
         metavar="ID:DIGEST",
-        help="a seal noted earlier ('failaware seal'): also a cut or rewritten end is found",
+        help="a seal noted earlier ('failaware seal'): also detects a truncated or rewritten end",
     )
     parser.add_argument(
         "--facts-only",
         action="store_true",
-        help="leave out the fresh derivation, which takes two thirds of the time",
+        help="skip the fresh derivation, which takes two thirds of the time",
     )
 
 
@@ -59,7 +59,7 @@ def draw(verification: Verification, printer: Printer, args: argparse.Namespace)
         what += f"{counted(erased.tracebacks, 'traceback')}, by {erased.erased_by} on {moment(erased.erased_at)}: "
         printer.write(what + erased.reason, "yellow")
     for archive in verification.archives:
-        what = f"moved   {counted(archive.events, 'event')} before {moment(archive.before_at)} to {archive.name}"
+        what = f"archived {counted(archive.events, 'event')} before {moment(archive.before_at)} to {archive.name}"
         what += f"{', which is this file' if archive.here else ''}, by {archive.archived_by} on "
         printer.write(f"{what}{moment(archive.archived_at)}: {archive.reason}", "yellow")
     printer.print()
@@ -69,7 +69,7 @@ def draw(verification: Verification, printer: Printer, args: argparse.Namespace)
 
 
 def _draw_part(part: str, findings: list[Finding], printer: Printer) -> None:
-    mark = text("not so  ", "bold red") if findings else text("holds   ", "green")
+    mark = text("FAILED  ", "bold red") if findings else text("ok      ", "green")
     if findings and all(finding.problem.startswith(UNVERIFIED) for finding in findings):
         mark = text("unknown ", "bold yellow")
     printer.print(mark + text(_PARTS[part], "bold" if findings else ""))

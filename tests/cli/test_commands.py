@@ -322,14 +322,14 @@ def test_a_failure_alone_is_found_although_no_rule_about_clusters_holds(tmp_path
     failed = '{"type": "backup", "error": {"type": "OSError", "message": "no space"}}\n'
     assert failaware("ingest", "-", db=path, stdin=failed).returncode == 0
     assert "events: failaware events severity:HIGH" in failaware("severity", db=path).stdout
-    assert "no rule about clusters holds" in failaware("clusters", db=path).stdout
+    assert "no cluster rule matches" in failaware("clusters", db=path).stdout
     with Inspector.open(path) as inspector:
         (cluster,) = inspector.clusters()
         why = documents.why(inspector.explain(f"cluster/{cluster.cluster_id}"), cluster, START)
         assert any("each of its unresolved events has a severity of its own" in line.text for line in why)
     with Store.open(path) as store:
         store.dismiss([1], because="known")
-    assert "no rule about clusters holds" not in failaware("clusters", db=path).stdout
+    assert "no cluster rule matches" not in failaware("clusters", db=path).stdout
     with Inspector.open(path) as inspector:
         (cluster,) = inspector.clusters()
         why = documents.why(inspector.explain(f"cluster/{cluster.cluster_id}"), cluster, START)

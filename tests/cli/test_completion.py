@@ -152,7 +152,7 @@ def test_the_tab_key(folder, shell, start):
         os.write(leader, f"{start}; echo set''up\n".encode())
         says(leader, "setup", "ready> ")
         os.write(leader, b"failaware --no-pager clusters status:RESOL\t\n")
-        says(leader, "No cluster passes the filter.")
+        says(leader, "No cluster matches the filter.")
         os.write(leader, b"failaware --no-pager events type:shop.o\t --json | grep -c event_id\n")
         says(leader, "\n2")
     finally:

@@ -460,7 +460,7 @@ def test_runs_with_one_key_are_attempts_at_one_event(path):
     ("words", "says"),
     [
         ((), "there is no program to run"),
-        (("--type", "t", "ls"), "'ls' is one word too many; put -- before the program"),
+        (("--type", "t", "ls"), "'ls' is not expected here; put -- before the program"),
         (("--type", "", "--", "ls"), "event type must have 1 to 512"),
         (("--max-attempts", "0", "--", "ls"), "max_attempts must be 1 or more"),
         (("--timeout", "soon", "--", "ls"), "'soon' is not a duration"),

@@ -134,7 +134,7 @@ def test_without_a_command_there_is_help(tmp_path):
         (["events", "--limt=3"], "there is no option '--limt'; did you mean '--limit'?"),
         (["--verson", "health"], "there is no option '--verson'; did you mean '--version'?"),
         (["health", "--frobnicate"], "there is no option '--frobnicate'; see 'failaware health --help'"),
-        (["health", "now"], "'now' is one word too many"),
+        (["health", "now"], "'now' is not expected here"),
         (["severity", "--exit-code", "HIHG"], "there is no exit-code 'HIHG'; did you mean 'HIGH'?"),
         (["completion", "fsh"], "did you mean 'fish'?"),
         (["events", "sttus:DEAD"], "there is no field 'sttus' to filter by; did you mean 'status'?"),

@@ -64,7 +64,7 @@ def test_a_policy_is_explained_and_is_a_policy_file_again(sample, tmp_path):
     same = json.loads(failaware("severity", "--policy", str(file), "--json", db=sample).stdout)
     assert same["before"] == same["after"]
     assert same["moves"] == []
-    assert "Nothing would move" in failaware("severity", "--policy", str(file), db=sample).stdout
+    assert "Nothing would change" in failaware("severity", "--policy", str(file), db=sample).stdout
     assert json.loads(failaware("policy", "--json", db=sample).stdout)["multiple_events"] == 2
 
 

@@ -124,7 +124,9 @@ def test_what_recovered(course):
     assert re.search(rf"{str(late)[:8]} +1 +1 +2 +2 min +2 min +2 min +2 min +1 +0  payment  TimeoutError: late", shown)
     assert re.search(r"all +1 +1 +2 .* each event once", shown)
     assert "The first 1; --limit shows more" in shown
-    assert "Nothing recovered here." in failaware("recovered", "type:burst", db=path).stdout
+    assert (
+        "No failed event that matches the filter has recovered." in failaware("recovered", "type:burst", db=path).stdout
+    )
 
 
 def test_the_calendar_marks_a_retry_storm(course):
@@ -150,8 +152,8 @@ def test_a_retry_storm_of_now(tmp_path):
         Worker(store, handlers).run(until_idle=True, patience=0)
     shown = failaware("due", db=path).stdout
     assert re.search(r"burst +0 +30 +0  ·+█", shown)
-    assert re.search(r"retry storm  \d\d:\d\d, in (9|10) min: \d+ retries of burst, where 0 a minute are usual", shown)
+    assert re.search(r"retry storm  \d\d:\d\d, in (9|10) min: \d+ retries of burst, usually 0 per minute", shown)
     assert re.search(r"  \d+ of cluster \d{8}  ConnectionError: refused \\x1b\[", shown)
-    assert "1 event besides: PENDING" in shown
+    assert "1 event PENDING, due now" in shown
     described = " ".join(failaware("due", "--help").stdout.split())
     assert "at least 10 retries of one event type, and at least 4 times the median of the 10 minutes" in described

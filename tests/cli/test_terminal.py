@@ -220,7 +220,7 @@ def test_the_status_is_the_reports_even_through_a_pager(place):
 
 def test_watching_on_a_terminal(place):
     terminal = Terminal("events", "--watch", "type:new.*", "--limit", "3", db=place)
-    terminal.shows("No event passes the filter.", "Ctrl-C ends")
+    terminal.shows("No event matches the filter.", "Ctrl-C ends")
     with Store.open(place) as store:
         store.record("new.one", 1)
         terminal.shows("new.one", "PENDING")

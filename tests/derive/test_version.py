@@ -211,10 +211,10 @@ def test_the_past_is_derived_by_this_version_anyway(held, path, clock):
 def test_verify_tells_it_from_corruption(held, path, capsys):
     leave_as_another(path)
     told = answer(capsys, path, "verify", status=3)
-    assert "holds   schema" in told
-    assert "holds   facts" in told
+    assert "ok      schema" in told
+    assert "ok      facts" in told
     assert f"older   derived: not verified. {OLDER}." in told
-    assert "not so" not in told
+    assert "FAILED" not in told
     assert "older" not in answer(capsys, path, "verify", "--facts-only")
     with plain(path, guarded=False) as db:
         db.execute("UPDATE attempt_log SET worker = 'mallory:1' WHERE attempt_id = 2")
@@ -226,7 +226,7 @@ def test_verify_tells_it_from_corruption(held, path, capsys):
 def test_derived_rows_that_differ_under_our_own_mark_are_corruption(held, path, capsys):
     with plain(path) as db:
         db.execute("DELETE FROM cluster_hour")
-    assert "not so  derived" in answer(capsys, path, "verify", status=1)
+    assert "FAILED  derived" in answer(capsys, path, "verify", status=1)
 
 
 # Who writes derives it again.
@@ -241,7 +241,7 @@ def test_it_is_derived_again_by_who_opens_it_for_writing(held, path):
 
 def test_rebuild_does_it(held, path, capsys):
     leave_as_another(path)
-    assert "made anew" in answer(capsys, path, "rebuild")
+    assert "rebuilt from the facts" in answer(capsys, path, "rebuild")
     assert "Derived by" not in answer(capsys, path, "health")
     assert_current(path, held)
 
@@ -367,8 +367,8 @@ def test_other_derived_tables_are_made_again(held, path, capsys):
     with pytest.raises(StoreOlder, match=r"derived by an older failaware \(0\.0\.9\).*'failaware rebuild'"):
         Inspector.open(path)
     told = answer(capsys, path, "verify", status=3)
-    assert "holds   schema" in told
-    assert "holds   facts" in told
+    assert "ok      schema" in told
+    assert "ok      facts" in told
     answer(capsys, path, "rebuild")
     assert_current(path, held)
 
@@ -390,7 +390,7 @@ def test_guards_are_verified_whoever_derived_it(held, path, capsys):
             db.execute("DROP FUNCTION event_log_refuses_update CASCADE")
         else:
             db.execute("DROP TRIGGER IF EXISTS event_log_refuses_update")
-    assert "not so  schema" in answer(capsys, path, "verify", status=1)
+    assert "FAILED  schema" in answer(capsys, path, "verify", status=1)
 
 
 @pytest.mark.postgres("its roles")
@@ -412,7 +412,7 @@ def test_a_role_that_writes_derives_again_and_one_that_reads_only_says_it(held, 
     assert main(["--db", writer, "rebuild"]) == 2
     assert "must be owner" in capsys.readouterr().err
     answer(capsys, path, "rebuild")
-    assert "holds   derived" in answer(capsys, reader, "verify")
+    assert "ok      derived" in answer(capsys, reader, "verify")
     Store.open(writer).close()
 
 
@@ -443,7 +443,7 @@ def test_an_archive_is_derived_where_it_is_made_and_by_rebuild(path, tmp_path, c
     leave_as_another(archive)
     assert "older   derived" in answer(capsys, archive, "verify", status=3)
     answer(capsys, archive, "rebuild")
-    assert "holds   derived" in answer(capsys, archive, "verify")
+    assert "ok      derived" in answer(capsys, archive, "verify")
 
 
 # The recipes of docs/architecture.md, with two copies of the code.
@@ -482,6 +482,6 @@ def test_a_release_that_derives_otherwise(version, held, path, tmp_path):
     ended = commands(tmp_path / "code", path, *reports, ("rebuild",), *reports)
     assert [status for status, _, _ in ended] == [0, 0, 3, 0, 0, 0, 0]
     assert [sentence in out for _, out, _ in ended] == [True] * 3 + [False] * 4
-    assert not any("not so" in out or err for _, out, err in ended)
+    assert not any("FAILED" in out or err for _, out, err in ended)
     if version == "a rule":
         assert ["because widespread" in out for _, out, _ in ended] == [False] * 5 + [True, False]

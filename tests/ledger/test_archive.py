@@ -234,7 +234,7 @@ def test_nothing_old_a_file_that_exists_and_the_future_move_nothing(lived, path,
     go_by(monkeypatch, clock)
     before = facts(path)
     assert move(path, tmp_path / "old.db", "2000-01-01") == 0
-    assert "Nothing that is settled" in capsys.readouterr().out
+    assert "No SYNCED or dismissed event" in capsys.readouterr().out
     (tmp_path / "there.db").write_text("mine")
     assert move(path, tmp_path / "there.db", "36h") == 2
     assert move(path, tmp_path / "old.db", "2099-01-01") == 2

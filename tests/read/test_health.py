@@ -67,12 +67,12 @@ def test_what_was_requeued_was_tried(store, inspector, path):
     health = inspector.health()
     assert (health.pending, health.waiting, health.requeued) == (1, (), (("pay", 1),))
     shown = report(path)
-    assert "requeued, not tried since" in shown
+    assert "requeued, no attempt since" in shown
     assert "Requeued: pay (1)." in shown
-    assert "not tried yet" not in shown
+    assert "no attempt yet" not in shown
     assert "first attempt" not in shown
     store.record("mail")
-    assert "not tried yet, or requeued" in report(path)
+    assert "no attempt yet, or requeued" in report(path)
     assert "Waiting for their first attempt: mail (1)." in report(path)
 
 

@@ -185,7 +185,7 @@ async def test_the_keys_that_apply_here_and_the_palette(full, path, clock):
         await gone(pilot, "severity rose")
         await pilot.press("ctrl+p")
         await shows(pilot, "Search for commands")
-        await pilot.press(*"all events")
+        await pilot.press(*"events")
         await shows(pilot, "key e")
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(pilot.app.screen, EventsScreen))
