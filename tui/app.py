@@ -56,7 +56,7 @@ class Moment:
 
 
 class InspectorApp(Copying):
-    """Holds the reader, the screens, and what is known of the store. It cannot write."""
+    """Holds the reader, the screens, and the state of the store. It cannot write."""
 
     CSS_PATH = Path(__file__).with_name("app.tcss")
     TITLE = "failaware"
@@ -127,7 +127,7 @@ class InspectorApp(Copying):
         return self._state is not None and self._state.state is state
 
     def tell_state(self, screen: BaseScreen) -> None:
-        """Say on a screen where it is and how it stands with the store."""
+        """Show breadcrumbs, the store's state and problems on a screen."""
         top = screen.query_one(TopLine)
         top.here([level.crumb for level in self.screen_stack if isinstance(level, BaseScreen)])
         word, meaning = "○ not live", "mark"
@@ -148,13 +148,13 @@ class InspectorApp(Copying):
 
     def _trouble(self, screen: BaseScreen) -> list[tuple[str, str]]:
         place, why = self.shown_place, self._state.text if self._state else ""
-        said = {
+        sentences = {
             StoreIs.MISSING: f"There is no store at {place} yet. It is shown as soon as it appears; q quits.",
             StoreIs.DELETED: f"{place} was deleted. Its last contents are shown; a new store is shown when it appears.",
             StoreIs.REPLACED: f"{place} was replaced by another file, which is being opened.",
             StoreIs.TROUBLED: f"{why}. Retrying; the last data read stays on screen.",
         }
-        text = "" if self._state is None else said.get(self._state.state, "")
+        text = "" if self._state is None else sentences.get(self._state.state, "")
         text = text or next((f"{problem}. Retrying." for problem in screen.troubles.values()), "")
         if not text and self._state is not None and self._state.note:
             text = f"{self._state.note}."
@@ -202,14 +202,14 @@ class InspectorApp(Copying):
         self.push_screen(KeysScreen([(" ".join(names), what) for what, names in keys.items()], _ABOUT))
 
     def action_why(self) -> None:
-        """Every rule held against what is here."""
+        """Explain the severity of the selection."""
         level = self._level
         subject = level.subject() if level is not None else None
         if subject is not None and not isinstance(level, WhyScreen):
             self.open(ToWhy(*subject))
 
     def action_reload(self) -> None:
-        """Read again now."""
+        """Refresh now."""
         self.reader.refresh()
 
     def action_pause(self) -> None:

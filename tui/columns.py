@@ -23,7 +23,7 @@ class Context(NamedTuple):
 class Column(NamedTuple):
     """A column; `width` 0 takes the room that is left.
 
-    It stands in lists of `from_width` cells or more, and fewer than `to_width`.
+    Shown in lists of `from_width` cells or more, and fewer than `to_width`.
     """
 
     title: str

@@ -6,7 +6,7 @@ from textual.message import Message
 
 
 class StoreIs(StrEnum):
-    """How it stands with the store behind the screens."""
+    """The state of the store."""
 
     LIVE = "live"
     MISSING = "missing"
@@ -31,7 +31,7 @@ class StoreState(Message):
 class Answered(Message):
     """The answer to what a screen asked under this name, or the sentence that says why there is none.
 
-    `trouble`: it is the store that is in trouble, not the question; it is asked again by itself.
+    `trouble`: it is the store that is in trouble, not the question; it is retried automatically.
     """
 
     def __init__(self, name: str, answer: object, problem: str = "", *, trouble: bool = False) -> None:

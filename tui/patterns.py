@@ -25,7 +25,7 @@ from .filters import with_value
 _LONG = 400  # cells; more than any terminal shows
 _BAR = 40  # cells of the longest bar
 _RETRIES = "status:FAILED -status:DISMISSED"
-_STANDING = {
+_STATE_FILTERS = {
     "SYNCED": "status:SYNCED",
     "DEAD": "status:DEAD -status:DISMISSED",
     "RETRYING": "status:FAILED -status:DISMISSED",
@@ -61,7 +61,7 @@ def drill_downs(impact: Impact, transitions: Transitions | None) -> list[DrillDo
             if move.cluster_id is not None:
                 name = f"#{str(move.cluster_id)[:7]}  {cause(move.error_type, move.template or '')}"
             elif about == "after":
-                where = f"last:{impact.cluster_id} {_STANDING[move.kind]}"
+                where = f"last:{impact.cluster_id} {_STATE_FILTERS[move.kind]}"
             found.append((about if not at else "", f"{move.events:,}", name, where, move.cluster_id))
     return [DrillDown(place, *drill_down) for place, drill_down in enumerate(found)]
 
@@ -220,8 +220,8 @@ def _minute(minute_at: int, bar: str, now: int) -> str:
 
 
 def _burst(burst: Burst) -> Iterable[Line]:
-    said = f"       retry storm: {burst.retries:,} of {burst.event_type}, usually {burst.usual:g} per minute"
-    yield from lines_of(said, styled("mark"))
+    headline = f"       retry storm: {burst.retries:,} of {burst.event_type}, usually {burst.usual:g} per minute"
+    yield from lines_of(headline, styled("mark"))
     for cluster in burst.clusters:
         source = f"#{str(cluster.cluster_id)[:7]}  {cause(cluster.error_type, cluster.template)}"
         yield Line(one_line(f"       {cluster.retries:>7,} from {source}", _LONG), dim)

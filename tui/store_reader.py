@@ -35,7 +35,7 @@ Ask = Callable[[Inspector], object]
 
 
 class Listener(Protocol):
-    """Whoever gets an answer: a screen."""
+    """Receives answers: a screen."""
 
     def post_message(self, message: Message) -> bool:
         """Take the message; safe from any thread."""
@@ -164,7 +164,7 @@ class StoreReader(threading.Thread):
             self._rest(_AGAIN_S)
 
     def _serve(self, inspector: Inspector) -> None:
-        """Answer until the store is gone, or another one stands in its place."""
+        """Answer until the store is gone, or replaced."""
         note = self._tell_live(inspector, None)
         self._seen_before = True
         self.refresh()

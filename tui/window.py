@@ -1,4 +1,4 @@
-"""A list of any length of which only a part is held: pages are fetched where the eyes are, and dropped where not.
+"""A list of any length of which only a part is held: pages in view are fetched, others dropped.
 
 Pure: no widget, no query. Positions count from the top of the list.
 """
@@ -24,7 +24,7 @@ class Need(NamedTuple):
 
 
 class Window(Generic[Item]):
-    """The part of a list that is held: `items`, of which the first stands at position `start`."""
+    """The part of a list that is held: `items`, the first at position `start`."""
 
     def __init__(self, key_of: Callable[[Item], int]) -> None:
         self._key_of = key_of
@@ -49,7 +49,7 @@ class Window(Generic[Item]):
         return self.items[index] if 0 <= index < len(self.items) else None
 
     def position(self, key: int | None) -> int | None:
-        """Where the item with this key stands, if it is held."""
+        """The position of the item with this key, if it is held."""
         return next((self.start + i for i, item in enumerate(self.items) if self._key_of(item) == key), None)
 
     def count(self, total: int) -> None:
@@ -61,7 +61,7 @@ class Window(Generic[Item]):
         self.items, self.start, self.ended = list(items), start, ended
 
     def again(self) -> Need:
-        """The page that shows anew what is held."""
+        """The page that reloads what is held."""
         if not self.items or not self.start:
             return Need("down", None, 0, max(len(self.items), PAGE))
         return Need("down", self._key_of(self.items[0]) + 1, self.start, len(self.items))

@@ -1,6 +1,6 @@
 """`failaware completion SHELL`: the script that makes a shell complete our words, and the answers it then asks for.
 
-The answers are argcomplete's: commands, options, choices; what stands in the store is looked up here, read-only, and
+The answers are argcomplete's: commands, options, choices; values from the store are looked up here, read-only, and
 briefly: a store that cannot be read, or is slow, completes to nothing.
 """
 

@@ -11,7 +11,7 @@ from failaware.text import cells
 if TYPE_CHECKING:
     from rich.console import Console
 
-_ROOM = 50  # cells that a row must have for its long text to be beside the numbers
+_ROOM = 50  # cells that a row must have for its long text to go next to the numbers
 _UNCUT = 1_000_000  # the width of a pipe
 _LONGEST = 500  # cells of a long text in a list, also in a pipe; what it is about shows the whole
 
@@ -56,8 +56,8 @@ class Printer:
     ) -> None:
         """Print rows of short cells that line up.
 
-        A row may have one cell more than there are columns: a long text, with the title `last`, which is beside them
-        where there is room, else on a line below. Short cells for which a narrow terminal has no room get a line of
+        A row may have one cell more than there are columns: a long text, with the title `last`, which goes next to them
+        where it fits, else on a line below. Short cells that do not fit a narrow terminal get a line of
         their own. The columns in `right` are aligned to the right.
         """
         table = [[cell if isinstance(cell, Line) else text(cell) for cell in row] for row in rows]

@@ -1,4 +1,4 @@
-"""Standard input, output and error, whatever our caller made of them: the work and its exit status come first.
+"""Standard input, output and error, in any state the caller left them: the work and its exit status come first.
 
 A stream may be closed, broken, full, non-blocking or of an encoding that lacks our characters. None of that may end
 a command before its work is done: what cannot be written is dropped, and `finish` reports it once.
@@ -66,7 +66,7 @@ def warn(sentence: str) -> None:
 
 
 def is_unread() -> bool:
-    """Whether nobody reads standard output any more, so that what goes on for long may end."""
+    """Whether the reader of standard output has gone; long-running commands then end."""
     if not isinstance(sys.stdout, _Output):
         return False
     return sys.stdout.descriptor.error is not None or _has_hung_up(sys.stdout.fileno())

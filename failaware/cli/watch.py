@@ -32,7 +32,7 @@ def watch(args: argparse.Namespace, draw: Callable[[], int]) -> int:
         FailawareError: the report cannot be drawn even once.
     """
     if getattr(args, "as_of", None) is not None:
-        raise UsageError("the past does not change; leave out --watch, or --as-of")
+        raise UsageError("--as-of shows a fixed moment; leave out --watch or --as-of")
     live = sys.stdout.isatty() and not args.json
     try:
         with unwinding(), _screen(args) if live else _pipe() as show:
@@ -65,8 +65,8 @@ def _changes(place: str, every: float, *, live: bool) -> Iterator[None]:
                 opened = True
                 seen = None
                 while not is_unread():
-                    standing = inspector.db.change_token()
-                    about = (standing, shutil.get_terminal_size(), int(time.monotonic() / _AGES_S))
+                    change_token = inspector.db.change_token()
+                    about = (change_token, shutil.get_terminal_size(), int(time.monotonic() / _AGES_S))
                     if seen != (about if live else about[:1]):
                         seen = about if live else about[:1]
                         yield

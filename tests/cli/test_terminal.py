@@ -283,7 +283,7 @@ def test_watching_needs_a_store_and_the_present(place, tmp_path):
     assert (missing.returncode, missing.stderr.count("\n")) == (2, 1)
     past = failaware("health", "--watch", "--as-of", "1h", db=place)
     assert (past.returncode, past.stderr) == (
-        2, "failaware: the past does not change; leave out --watch, or --as-of\n",
+        2, "failaware: --as-of shows a fixed moment; leave out --watch or --as-of\n",
     )  # fmt: skip
     assert failaware("health", "--watch", "0", db=place).returncode == 2
     wrong = failaware("events", "status:nonsense", "--watch", db=place)

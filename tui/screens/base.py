@@ -51,7 +51,7 @@ class BaseScreen(TimeTravelMixin):
         yield Footer(show_command_palette=False)
 
     def body(self) -> Iterator[Widget]:
-        """What stands between the top line and the footer."""
+        """The widgets between the top line and the footer."""
         raise NotImplementedError
 
     def questions(self) -> dict[str, Ask]:

@@ -47,7 +47,7 @@ def periods(last_look: int | None) -> list[Period]:
 
 
 class DiffScreen(BaseScreen):
-    """A text, made anew when another period is chosen; what happens meanwhile does not disturb the reader."""
+    """Changes over a period; computed once per period, not live."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("D", "period", "Other period")]
     crumb = "what changed"
@@ -76,7 +76,7 @@ class DiffScreen(BaseScreen):
         return {"diff": ask}
 
     def ask(self) -> None:
-        """Once, and not at each change: all facts are counted anew for it."""
+        """Ask once, not at each change: every answer replays the facts."""
         view = self.query_one(TextView)
         view.border_title = f"What changed since {self._periods[0].name}"
         view.border_subtitle = "replaying …"
@@ -125,16 +125,16 @@ _STATES = ("pending", "failed", "dead", "synced", "dismissed")
 
 def _changes(kind: str, changed: tuple[Changed, ...], counts: dict[str, int]) -> Iterator[Line]:
     for change in CHANGES:
-        mine = [one for one in changed if one.change == change]
+        listed = [one for one in changed if one.change == change]
         if counts[change]:
             meaning, words = _MEANING[change]
             yield Line("", plain)
             yield Line(f"{counted(counts[change], kind)} {change}: {words}", strong)
-            for one in mine:
+            for one in listed:
                 course = short_symbol(one.after)
                 if one.before != one.after and change != "new":
                     course = f"{short_symbol(one.before)} → {course}"
                 name = str(one.entity_id)[:8] if kind == "cluster" else str(one.entity_id)
                 yield Line(f"  {course:<17} {kind} {name}  {one.how}  {one_line(one.title, 200)}", styled(meaning))
-            if counts[change] > len(mine):
-                yield Line(f"  and {counts[change] - len(mine):,} more: failaware diff", dim)
+            if counts[change] > len(listed):
+                yield Line(f"  and {counts[change] - len(listed):,} more: failaware diff", dim)

@@ -27,7 +27,7 @@ _FAILED = ("FAILED", "DEAD")
 
 
 class Page(NamedTuple):
-    """Rows of the list, and how it stands as a whole; `fresh` events wait above it."""
+    """Rows of the list with totals; `fresh` is the number of new events not shown yet."""
 
     need: Need
     rows: list[EventSummary]
@@ -55,7 +55,7 @@ class EventsScreen(Listing):
         self.crumb = "events" if cluster_id is None else f"{event_type} #{str(cluster_id)[:7]}"
 
     def body(self) -> Iterator[Widget]:
-        """The cluster above, its events below, the one under the cursor beside them."""
+        """The cluster above, its events below, the selected one next to them."""
         yield StyledText(id="head")
         yield FilterBar(of_clusters=False, text=self._where)
         columns = EVENT_COLUMNS if self.cluster_id is None else CLUSTER_EVENT_COLUMNS
@@ -125,7 +125,7 @@ class EventsScreen(Listing):
         return ask
 
     def answered_list(self, page: Page) -> None:
-        """The list anew."""
+        """Replace the list."""
         short = len(page.rows) < page.need.limit
         self._window.hold(self._without_newer(page.rows), start=page.need.position, ended=short)
         self._show(page)
@@ -194,7 +194,7 @@ class EventsScreen(Listing):
         self.query_one("#detail", TextView).show(lines if self.listed.current is not None else [])
 
     def from_top(self) -> None:
-        """Forget what is held; ask for the first page."""
+        """Drop all pages and ask for the first."""
         self._window.hold([])
         self._newest_seen = 0
         self._attempts_seen.clear()

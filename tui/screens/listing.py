@@ -73,7 +73,7 @@ class Listing(BaseScreen):
             self.notify("Nothing else has changed since you looked.", timeout=2, markup=False)
 
     def troubled(self, name: str, problem: str) -> None:
-        """A filter that is not understood is said beside it; the list stays as it was."""
+        """A filter that is not understood is reported next to it; the list is unchanged."""
         if name == "list":
             self.bar.display = True
             self.bar.note(problem, wrong=True)

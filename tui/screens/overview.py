@@ -31,7 +31,7 @@ _CLUSTERS = 1_000
 
 
 class Numbers(NamedTuple):
-    """How the store stands as a whole."""
+    """Health and severities of the whole store."""
 
     now: int
     health: Health
@@ -48,7 +48,7 @@ class Picture(NamedTuple):
 
 
 def numbers(inspector: Inspector) -> Numbers:
-    """How the store stands now."""
+    """Read health and severities."""
     with inspector.snapshot():
         return Numbers(inspector.now(), inspector.health(), inspector.severity())
 
@@ -94,7 +94,7 @@ class Overview(Listing):
         self._numbers: Numbers | None = None
 
     def body(self) -> Iterator[Widget]:
-        """Numbers above, clusters below, the one under the cursor beside them."""
+        """Numbers above, clusters below, the selected one next to them."""
         yield StyledText(id="brief")
         with Horizontal(id="summary"):
             with Vertical(id="severities", classes="pane"):
@@ -120,7 +120,7 @@ class Overview(Listing):
         self.listed.focus()
 
     def questions(self) -> dict[str, Ask]:
-        """The picture, and why the cluster under the cursor stands where it stands."""
+        """Health, the clusters, and the explanation of the selected cluster."""
         where = self.bar.text
         asks: dict[str, Ask] = {"numbers": numbers, "list": lambda inspector: look(inspector, where)}
         if (cluster := self.listed.current) is not None:

@@ -1,4 +1,4 @@
-"""What failed and then was SYNCED by itself, by cluster. Read when asked, since on a large store it takes seconds."""
+"""Failures that recovered on retry, by cluster. Read on request, since a large store takes seconds."""
 
 from collections.abc import Iterator
 from typing import Any, ClassVar, NamedTuple
@@ -99,7 +99,7 @@ class RecoveredScreen(Listing):
         self.inspector_app.open(ToEvents(cluster_id=message.key, event_type=row.event_type))
 
     def on_screen_resume(self) -> None:
-        """In sight again: what was read stays, until it is asked for again."""
+        """Keep what was read until a refresh."""
         if self._reading is None:
             super().on_screen_resume()
         else:

@@ -1,4 +1,4 @@
-"""The keys that lead through time, for every screen: into the past, along it, and back to now."""
+"""Time travel keys, for every screen."""
 
 from typing import TYPE_CHECKING, ClassVar, cast
 
@@ -73,7 +73,7 @@ class TimeTravelMixin(Screen[None]):
         self.inspector_app.reader.travel(TimeTravelRequest(way=way))
 
     def action_play(self) -> None:
-        """Let time go on by itself, an hour a second, or hold it."""
+        """Start or stop playing, an hour per second."""
         self.inspector_app.moment.playing = not self.inspector_app.moment.playing
         self.tell_moment()
 

@@ -1,4 +1,4 @@
-"""Why a cluster or an event stands at its severity: every rule, its numbers, and how it was gathered."""
+"""Explains a severity: every rule, its numbers, and how the failures were grouped."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from .base import BaseScreen
 
 
 class Why(NamedTuple):
-    """What is known at once."""
+    """An explanation without its facts."""
 
     found: Explanation
     cluster: Cluster | None

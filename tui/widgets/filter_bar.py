@@ -1,4 +1,4 @@
-"""The line in which a filter is typed; it filters while one types, and says what is wrong with it."""
+"""The filter input: applied while typing, with a note on errors."""
 
 from typing import TYPE_CHECKING, ClassVar
 
@@ -56,7 +56,7 @@ class FilterBar(Vertical):
         self._resting: Timer | None = None
 
     def compose(self) -> ComposeResult:
-        """The input, and what is to be said of it."""
+        """The input and its note."""
         with Vertical(id="filter-box"):
             yield Input(
                 self.text, placeholder="status:DEAD type:payment.* since:2h timeout", suggester=_Completion(self)
@@ -69,7 +69,7 @@ class FilterBar(Vertical):
 
     @property
     def typed(self) -> str:
-        """What stands in the line, of which `text` is what is already asked for."""
+        """The text in the input; `text` is the filter already applied."""
         return next((box.value for box in self.query(Input)), self.text)
 
     def open(self) -> None:
@@ -83,7 +83,7 @@ class FilterBar(Vertical):
         self.display = bool(text)
 
     def note(self, text: str, *, wrong: bool = False) -> None:
-        """Say how many it lets through, or what is wrong."""
+        """Show how many items match, or what is wrong."""
         self.query_one("#filter-note", StyledText).say([(visible(text), "mark" if wrong else "dim")])
 
     def on_input_changed(self, event: Input.Changed) -> None:

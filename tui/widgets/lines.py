@@ -1,4 +1,4 @@
-"""The lines that say how it stands: where one is, the store's state, health, severities, the course of the day."""
+"""Status lines: breadcrumbs, the store's state, health, severities, failures of the day."""
 
 from collections.abc import Iterable
 
@@ -17,7 +17,7 @@ _QUIET_US = 60_000_000
 
 
 class StyledText(Static):
-    """Harmless text in styles by meaning, painted anew when the theme changes."""
+    """Harmless text in styles by meaning, repainted when the theme changes."""
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
         super().__init__("", id=id, classes=classes, markup=False)
@@ -49,17 +49,17 @@ class TopLine(StyledText):
         self._state: tuple[str, str] = ("", "")
 
     def here(self, crumbs: list[str]) -> None:
-        """Where one is, from the overview down."""
+        """Set the breadcrumbs, from the overview down."""
         self.crumbs = [one_line(crumb, 60) for crumb in crumbs]
         self._arrange()
 
     def stands(self, place: str, state: tuple[str, str]) -> None:
-        """Which store it is, and how it stands with it."""
+        """Set the store's place and state."""
         self._place, self._state = place, state
         self._arrange()
 
     def on_resize(self) -> None:
-        """More room, or less."""
+        """Arrange for the new width."""
         self._arrange()
 
     def _arrange(self) -> None:
@@ -115,7 +115,7 @@ class CounterTile(StyledText, can_focus=False):
 
 
 def severity_notes(counts: SeverityCounts) -> dict[str, tuple[int, str]]:
-    """For each level how many stand there, and of what kind."""
+    """For each severity the number of entities, and how many are clusters and events."""
     notes = {}
     for level in LEVELS:
         clusters, events_there = counts.clusters[level], counts.events[level]
@@ -126,7 +126,7 @@ def severity_notes(counts: SeverityCounts) -> dict[str, tuple[int, str]]:
 
 
 def brief(counts: SeverityCounts, health: Health) -> list[tuple[str, str]]:
-    """Severities and states in two lines, for a terminal without room for panes."""
+    """Severities and states in two lines, for a terminal too small for panes."""
     parts: list[tuple[str, str]] = []
     for level, (number, _) in severity_notes(counts).items():
         parts.append((f" {short_symbol(level).replace('  ', ' ')} {number:,}  ", level if number else "dim"))
@@ -144,19 +144,19 @@ def state_counts(health: Health) -> dict[str, int]:
 
 
 def health_parts(health: Health, now: int) -> list[tuple[str, str]]:
-    """What stands out, a line each."""
+    """Health figures, one per line."""
     last = health.last_fact_at
     parts = [(counted(health.total_events, "event"), "strong")]
     if last is not None:
         ahead = last > now + _AHEAD_US
-        said = f", last fact {distance(last, now)}"
-        parts.append((f"{said} (a clock is ahead)" if ahead else said, "mark" if ahead else "dim"))
+        last_fact = f", last fact {distance(last, now)}"
+        parts.append((f"{last_fact} (a clock is ahead)" if ahead else last_fact, "mark" if ahead else "dim"))
     if health.oldest_unresolved:
         parts.append((f"\noldest unresolved {distance(health.oldest_unresolved.value, now)}", ""))
     if health.due_now:
         quiet = not health.running and last is not None and last < now - _QUIET_US
-        hands = "no worker is taking them" if quiet else f"{health.running:,} running"
-        parts.append((f"\n{health.due_now:,} due now, {hands}", "mark" if quiet else ""))
+        progress = "no worker is taking them" if quiet else f"{health.running:,} running"
+        parts.append((f"\n{health.due_now:,} due now, {progress}", "mark" if quiet else ""))
     elif health.next_due:
         parts.append((f"\nnext attempt {distance(health.next_due.value, now)}", ""))
     if health.rejects:

@@ -15,7 +15,7 @@ from ..messages import Answered
 from .lines import StyledText
 
 ROWS = ("CRITICAL", "HIGH", "other")
-"""Clusters by where they stand now; `other` have come to rest, or are of one event only."""
+"""Clusters by their severity now; `other` are resolved, or have no severity."""
 
 _NAME = 9  # cells of a row's name
 _KEYS = "←→ hour   shift+←→ day   < > change   space play   a now"
@@ -75,7 +75,7 @@ def bars(course: Course, scale: Scale, rows: Iterable[str]) -> dict[str, str]:
 
 
 class TimeStrip(StyledText):
-    """Shown while one is in the past; a click goes to that hour."""
+    """Shown during time travel; a click goes to that hour."""
 
     class Chosen(Message):
         """Go to this moment."""
@@ -97,7 +97,7 @@ class TimeStrip(StyledText):
             self._arrange()
 
     def stands(self, at: int | None, note: str) -> None:
-        """The moment, and what is to be said of it; None: now, and nothing is shown."""
+        """Set the moment and a note about it; None is now, and hides the strip."""
         self._at, self._note = at, note
         self.display = at is not None
         self._arrange()
@@ -110,7 +110,7 @@ class TimeStrip(StyledText):
             self._arrange()
 
     def on_resize(self) -> None:
-        """More room, or less."""
+        """Arrange for the new width."""
         self._arrange()
 
     def on_click(self, event: events.Click) -> None:
