@@ -1,1 +1,1 @@
-"""PostgreSQL: connections that read and write, the dialect, the schema and who may do what in it."""
+"""PostgreSQL: read and write connections, the dialect, the schema, roles and privileges."""

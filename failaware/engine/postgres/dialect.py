@@ -1,18 +1,18 @@
-"""Where PostgreSQL speaks otherwise than SQLite. Our statements are written once, for both; these are all differences.
+"""Translation of SQLite's dialect to PostgreSQL's. Statements are written once, for SQLite; these are the differences.
 
-1. Parameters: `:name` and `?` are `$1`, `$2`, …
-2. Types: INTEGER is BIGINT, BLOB is BYTEA; TEXT is ordered, compared and lowered by its bytes, as SQLite does
-   (`COLLATE "C"`). STRICT and WITHOUT ROWID have no counterpart: it always is the one and has nothing to leave out.
-3. Places: `main.` is the store's schema.
-4. `CAST(… AS BLOB)`, the bytes of a text, is `convert_to`; CAST would read escapes in it.
-5. `json_array` and `json_object` are put together from `to_json`, since PostgreSQL's own put blanks in between.
-6. `+column` and `INDEXED BY`, which lead SQLite's planner, are left out: PostgreSQL has statistics.
-7. `hex` and `json_valid` are functions that the store's schema brings along.
+1. Parameters: `:name` and `?` become `$1`, `$2`, …
+2. Types: INTEGER becomes BIGINT, BLOB becomes BYTEA; TEXT is ordered, compared and lowered by bytes, as in SQLite
+   (`COLLATE "C"`). STRICT and WITHOUT ROWID are removed: they do not apply to PostgreSQL.
+3. Schema: `main.` becomes the store's schema.
+4. `CAST(… AS BLOB)`, the bytes of a text, becomes `convert_to`; CAST would interpret escapes in the text.
+5. `json_array` and `json_object` are composed from `to_json`, because PostgreSQL's own functions insert spaces.
+6. `+column` and `INDEXED BY`, hints for SQLite's planner, are removed: PostgreSQL plans with statistics.
+7. `hex` and `json_valid` are functions in the store's schema.
 8. A sum of BIGINT is NUMERIC, which is read as an integer.
-9. An index of SQLite has equal keys in the order of the rows' ids; here the id has to be its last column.
+9. A SQLite index orders equal keys by rowid; in PostgreSQL the id has to be the last column of the index.
 
-A table is emptied by TRUNCATE once DELETE has left much behind, guards are functions with triggers, and a schema is
-described by the catalogue; that is in the modules beside this one.
+The other modules of this package handle the rest: a table is emptied by TRUNCATE once DELETE has left many dead rows,
+guards are functions with triggers, and a schema is described by the system catalogs.
 """
 
 import re
@@ -24,7 +24,7 @@ from failaware.engine.base import Parameters
 
 _JSON_VALID = "BEGIN PERFORM of::json; RETURN true; EXCEPTION WHEN data_exception THEN RETURN false; END"
 PINNED = "SET search_path = pg_catalog, pg_temp"
-"""Of each function: the session that calls it cannot put operators or functions of its own in place of the server's."""
+"""For each function: a calling session cannot replace the server's operators or functions with its own."""
 _HEX = "SELECT upper(encode(of, 'hex'))"
 HELPERS = tuple(
     f"CREATE FUNCTION {{schema}}.{head} IMMUTABLE LANGUAGE {language} {PINNED} AS $${body}$$"
@@ -33,7 +33,7 @@ HELPERS = tuple(
         ("json_valid(of text) RETURNS boolean", "plpgsql", _JSON_VALID),
     )
 )
-"""What the store's schema brings along."""
+"""Functions created in the store's schema."""
 
 _TOKEN = re.compile(
     r"(?P<text>'(?:[^']|'')*')"
@@ -54,13 +54,13 @@ _COMMENT = re.compile(r"--[^\n]*")
 
 
 class Statement(NamedTuple):
-    """A statement in PostgreSQL's words. `names` are those of its parameters in their order; None: they have none."""
+    """A statement in PostgreSQL's SQL. `names` are its parameter names in order; None if parameters are positional."""
 
     text: bytes
     names: tuple[str, ...] | None
 
     def values(self, parameters: Parameters) -> Sequence[Any] | None:
-        """The parameters in their order; None where there are none."""
+        """The parameters in order; None if there are none."""
         if isinstance(parameters, Mapping):
             parameters = [parameters[name] for name in self.names or ()]
         return parameters or None
@@ -68,34 +68,34 @@ class Statement(NamedTuple):
 
 @lru_cache(maxsize=1_024)
 def statement(sql: str, schema: str) -> Statement:
-    """One of our statements in PostgreSQL's words; `schema` is the store's, as an identifier."""
+    """Translate one of our statements; `schema` is the store's, as an identifier."""
     if _TABLE.search(sql):
-        sql = _SQLITE_ONLY.sub(")", _TYPE.sub(lambda found: _TYPES[found[1]], _COMMENT.sub("", sql).rstrip()))
+        sql = _SQLITE_ONLY.sub(")", _TYPE.sub(lambda match: _TYPES[match[1]], _COMMENT.sub("", sql).rstrip()))
     sql = _INDEX.sub(r"\1\2, event_id)", sql)
     names: list[str] = []
     unnamed = 0
 
-    def word(found: re.Match[str]) -> str:
+    def translated(token: re.Match[str]) -> str:
         nonlocal unnamed
-        if found["text"]:
-            return found["text"]
-        if found["name"]:
-            if found["name"] not in names:
-                names.append(found["name"])
-            return f"${names.index(found['name']) + 1}"
-        if found["place"]:
+        if token["text"]:
+            return token["text"]
+        if token["name"]:
+            if token["name"] not in names:
+                names.append(token["name"])
+            return f"${names.index(token['name']) + 1}"
+        if token["place"]:
             unnamed += 1
             return f"${unnamed}"
-        return f"{schema}." if found["main"] else ""
+        return f"{schema}." if token["main"] else ""
 
-    text = _TOKEN.sub(word, _BYTES.sub(r"convert_to(\1, 'UTF8')", _json(sql)))
+    text = _TOKEN.sub(translated, _BYTES.sub(r"convert_to(\1, 'UTF8')", _json(sql)))
     return Statement(text.encode(), tuple(names) if not unnamed else None)
 
 
 def _json(sql: str) -> str:
-    """The innermost json_array or json_object first, then those around it."""
-    while found := list(_JSON.finditer(sql)):
-        call = found[-1]
+    """Translate json_array and json_object, innermost calls first."""
+    while calls := list(_JSON.finditer(sql)):
+        call = calls[-1]
         arguments, end = _arguments(sql, call.end())
         if call[1] == "array":
             text = " || ',' || ".join(map(_value, arguments))
@@ -114,7 +114,7 @@ def _value(argument: str) -> str:
 
 
 def _arguments(sql: str, start: int) -> tuple[list[str], int]:
-    """The arguments of a call, and where it ends; no text in them holds a bracket or a comma."""
+    """The arguments of a call, and where it ends; strings in them must not contain parentheses or commas."""
     depth, arguments, begun = 1, [], start
     for place in range(start, len(sql)):
         depth += {"(": 1, ")": -1}.get(sql[place], 0)

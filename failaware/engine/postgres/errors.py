@@ -1,4 +1,4 @@
-"""What PostgreSQL says, in our words: one sentence that says what is wrong and what to do."""
+"""PostgreSQL's errors translated into ours: one sentence that says what is wrong and what to do."""
 
 import re
 from collections.abc import Iterator
@@ -88,15 +88,15 @@ _ON_CONNECTING: tuple[tuple[str, type[StoreError | UsageError], str], ...] = (
     ("invalid .* value|invalid integer|invalid (port|connection option)", UsageError, "{place}: {error}"),
     ("the connection is closed", StoreError, "{place} was closed; open it again"),
 )
-"""What libpq says, which has no code for it; a server that speaks another language is quoted as it is."""
+"""Errors of libpq, which have no SQLSTATE; messages in another language are quoted unchanged."""
 
 UNKNOWN = (
     "whether the transaction at hand was written is not known; what has a key can be recorded again, and is once there"
 )
-"""Said where the answer to a commit was lost."""
+"""Part of the error if the answer to a commit was lost."""
 
 ITS_ERRORS = (psycopg.Error, OverflowError, UnicodeError)
-"""What a statement, or connecting, may raise that is not a bug of ours."""
+"""The exceptions that connecting or a statement may raise, other than programming errors."""
 
 
 def raise_ours(error: Exception, place: str) -> NoReturn:
@@ -132,7 +132,7 @@ def _raise_unreachable(error: Exception, place: str, said: str) -> NoReturn:
 
 
 def foreign(place: str, schema: str) -> StoreForeign:
-    """The schema is somebody else's."""
+    """The error for a schema that belongs to another program."""
     return StoreForeign(
         f"{place}: the schema {schema} is of another program; name another one with ?schema=NAME at the URL's end"
     )
@@ -140,7 +140,7 @@ def foreign(place: str, schema: str) -> StoreForeign:
 
 @contextmanager
 def in_our_words(place: str) -> Iterator[None]:
-    """Within it, what PostgreSQL raises becomes one of our errors."""
+    """Translate exceptions of PostgreSQL within the block into our errors."""
     try:
         yield
     except ITS_ERRORS as error:

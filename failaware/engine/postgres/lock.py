@@ -1,11 +1,11 @@
-"""The store's write lock, and how a writer finds out whether a commit whose answer was lost has happened.
+"""The store's write lock, and how a writer determines whether a commit whose answer was lost has succeeded.
 
-The lock is one on a table, since an advisory lock can be taken by any role that can connect. This mode excludes itself
-but no reader, dump or vacuum, and needs the right to write. The table stays empty: autovacuum has nothing to do there.
+The lock is a table lock, because any role that can connect can take an advisory lock. Its mode conflicts with itself,
+not with readers, dumps or vacuum, and requires a write privilege. The table stays empty: autovacuum has no work there.
 
-Each transaction leaves its writer's ticket in a row that no other writer changes, so that the row and what else the
-transaction wrote are there together or not at all. The server's transaction ids do not tell: after a crash it gives
-those that never reached the disk to other transactions.
+Each transaction writes its writer's ticket to a row that no other writer changes; the row is committed together with
+the rest of the transaction or not at all. The server's transaction ids cannot be used: after a crash, ids that never
+reached the disk are assigned to other transactions.
 """
 
 from collections.abc import Callable
@@ -18,14 +18,14 @@ TABLES = (
     "CREATE TABLE write_lock (empty BOOLEAN) WITH (autovacuum_enabled = off)",
     "CREATE TABLE last_commit (writer TEXT PRIMARY KEY, ticket INTEGER NOT NULL, committed_at INTEGER NOT NULL)",
 )
-"""What a store on PostgreSQL has beside the tables that every engine has."""
+"""Tables that exist only on PostgreSQL."""
 
 BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
-"""Whatever the role's defaults are: the first statement behind the lock must see what the last writer committed."""
+"""Explicit, to override the role's defaults: the first statement after the lock must see the last writer's commit."""
 
 NOW_US = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 FORGOTTEN_US = 7 * 24 * 3_600 * 1_000_000
-"""The rows of writers that were killed are deleted after this time, which is far longer than anybody asks for them."""
+"""Rows of killed writers are deleted after this time; writers query their rows for a far shorter time."""
 
 _OWNER = """
 SELECT a.pid, a.usename, a.application_name
@@ -38,12 +38,12 @@ SELECT a.pid, a.usename, a.application_name
 
 
 def acquire(schema: str) -> str:
-    """Take the lock, until the transaction ends."""
+    """SQL that takes the lock until the transaction ends."""
     return f"LOCK TABLE {schema}.write_lock IN SHARE UPDATE EXCLUSIVE MODE"
 
 
 def function(schema: str) -> str:
-    """Make the function that begins a transaction: one statement to send and to answer, in place of three."""
+    """SQL that creates the function that begins a write transaction: one round trip instead of three."""
     return (
         f"CREATE FUNCTION {schema}.begin_write(who text, number bigint, channel text) RETURNS text "
         f"LANGUAGE plpgsql {PINNED} AS $$DECLARE now bigint; BEGIN {acquire(schema)}; now := {NOW_US}; "
@@ -55,21 +55,21 @@ def function(schema: str) -> str:
 
 
 def begin_write(schema: str) -> str:
-    """Take the lock, leave a writer's ticket, and notify all who wait for a commit.
+    """SQL that takes the lock, writes the writer's ticket, and notifies all processes that wait for a commit.
 
-    It gives the time and the mark of the derivation, in a text: as a row they would be lost on those who wait in the
-    function while another one makes it again. The parameters are the writer and the ticket.
+    The result is one text with the time and the derivation mark: a row type would break callers that wait inside the
+    function while another process replaces it. The parameters are the writer and the ticket.
     """
     return f"SELECT {schema}.begin_write(?, ?::bigint, '{schema}')"
 
 
 def forget_killed(schema: str) -> str:
-    """Delete the rows of writers that did not delete theirs."""
+    """SQL that deletes the rows of writers that were killed before they deleted theirs."""
     return f"DELETE FROM {schema}.last_commit WHERE committed_at < {NOW_US} - {FORGOTTEN_US}"
 
 
 def forget(schema: str, writer: str) -> str:
-    """Delete a writer's own row; nothing is lost where a crash of the server brings it back."""
+    """SQL that deletes a writer's own row; it is harmless if a server crash restores it."""
     return (
         "BEGIN READ WRITE; SET LOCAL synchronous_commit = off; "
         f"DELETE FROM {schema}.last_commit WHERE writer = '{writer}'; COMMIT"
@@ -77,12 +77,12 @@ def forget(schema: str, writer: str) -> str:
 
 
 def last_ticket(schema: str, writer: str) -> str:
-    """The ticket of the writer's last commit; with the lock, since a commit under way holds it until it is seen."""
+    """SQL for the ticket of the writer's last commit; it takes the lock, which waits for a commit in progress."""
     return f"{BEGIN}; {acquire(schema)}; SELECT ticket FROM {schema}.last_commit WHERE writer = '{writer}'"
 
 
 def owner(query: Callable[[str], list[Row]], schema: str) -> str | None:
-    """Who has locked the store, and what to do about it: the server's process, the user and the program's name."""
+    """Describe the holder of the lock (server process, user, program) and how to end it; None if there is none."""
     rows = query(_OWNER.format(schema=schema))
     if not rows:
         return None

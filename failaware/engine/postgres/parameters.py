@@ -1,4 +1,4 @@
-"""Parameters of a user's own statement: `?` and `:name` become `$1`, `$2`, …, and nothing else changes."""
+"""Parameters of a user's statement: `?` and `:name` become `$1`, `$2`, …; nothing else changes."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -18,10 +18,10 @@ _COMMENT_MARK = re.compile(r"/\*|\*/")
 
 
 def numbered(sql: str, parameters: Parameters) -> tuple[bytes, Sequence[Any] | None]:
-    """The statement with numbered places, and the values in their order; None where there are none.
+    """The statement with numbered placeholders, and the values in order; None if there are no parameters.
 
-    What looks like a place in a text, a quoted name or a comment is none. With names, `?` is an operator of PostgreSQL,
-    and `:x` without a value part of the statement, such as the end of an array's slice.
+    Strings, quoted names and comments are left unchanged. With named parameters, `?` is an operator of PostgreSQL, and
+    `:x` without a value belongs to the statement, as in an array slice.
     """
     if not parameters:
         return sql.encode(), None
@@ -49,7 +49,7 @@ def _numbered(sql: str, names: frozenset[str] | None) -> tuple[bytes, list[str]]
 
 
 def _comment_end(sql: str, start: int) -> int:
-    """Where a comment ends, whose content begins at `start`: they nest."""
+    """Where a comment whose content begins at `start` ends; comments nest."""
     depth = 1
     for mark in _COMMENT_MARK.finditer(sql, start):
         depth += 1 if mark[0] == "/*" else -1

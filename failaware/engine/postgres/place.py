@@ -1,4 +1,4 @@
-"""Where a store on PostgreSQL is: a URL as libpq takes it, and in it the schema that the store has for itself."""
+"""The location of a store on PostgreSQL: a libpq URL, extended with the name of the store's schema."""
 
 import re
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from failaware.errors import UsageError
 from failaware.text import shown_place
 
 SCHEMA = "failaware"
-"""The store's schema, where the URL names none."""
+"""The store's schema if the URL does not name one."""
 
 _NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 _RESERVED = "pg_"
@@ -17,7 +17,7 @@ _SECRET = re.compile(r"\b(?:ssl)?password=([^&]*(?:&[^=&]*(?=&|$))*)|://[^:@/?#]
 
 
 class Place(NamedTuple):
-    """A store's place: what libpq connects to, the store's schema, and how it is shown (without a password)."""
+    """A store's location: libpq's connection string, the store's schema, and the URL for display (no password)."""
 
     conninfo: str
     schema: str
@@ -25,10 +25,10 @@ class Place(NamedTuple):
 
 
 def parse(url: str) -> Place:
-    """Read a URL: postgresql://user@host/database?schema=NAME and whatever else libpq knows.
+    """Parse a URL: postgresql://user@host/database?schema=NAME, with any other libpq parameters.
 
     Raises:
-        UsageError: it is none.
+        UsageError: it is not a valid URL.
     """
     from psycopg.conninfo import make_conninfo
 
@@ -53,7 +53,7 @@ def parse(url: str) -> Place:
 
 
 def _is_ambiguous(url: str) -> bool:
-    """Whether a character of the password may have been taken for the end of the host, the user or the database."""
+    """Return whether a character of the password may have been parsed as a delimiter of the URL."""
     before, _, query = url.partition("://")[2].partition("?")
     authority, _, path = before.partition("/")
     return (
@@ -65,7 +65,7 @@ def _is_ambiguous(url: str) -> bool:
 
 
 def _without_schema(url: str) -> tuple[str, str]:
-    """The URL as libpq knows it, and the schema that it names."""
+    """The URL without our schema parameter, and the schema."""
     plain, _, query = url.partition("?")
     schema, others = SCHEMA, []
     for setting in query.split("&") if query else ():
@@ -85,7 +85,7 @@ def _check_schema(schema: str) -> None:
 
 
 def _settings(url: str, shown: str) -> dict[str, str]:
-    """The URL's settings as libpq reads them."""
+    """The URL's settings as libpq parses them."""
     from psycopg import ProgrammingError
     from psycopg.conninfo import conninfo_to_dict
 
@@ -99,6 +99,6 @@ def _settings(url: str, shown: str) -> dict[str, str]:
 
 
 def _secrets(url: str) -> list[str]:
-    """The passwords in a URL, as they are written; a short one may hide more of an error than it has to."""
-    found = [group for match in _SECRET.finditer(url) for group in match.groups() if group]
-    return [part for text in found for part in (text, *text.split("&")) if part]
+    """The passwords in a URL, as written; a short password may hide more of an error message than necessary."""
+    passwords = [group for match in _SECRET.finditer(url) for group in match.groups() if group]
+    return [part for password in passwords for part in (password, *password.split("&")) if part]

@@ -1,4 +1,4 @@
-"""PostgreSQL, read: one kept connection, to a server that may go away and come back."""
+"""PostgreSQL reader: one persistent connection that reconnects after a server restart."""
 
 import os
 import time
@@ -26,34 +26,34 @@ from failaware.errors import StoreError, StoreMissing
 T = TypeVar("T")
 
 LOCK_TIMEOUT_S = 30.0
-RECONNECT_S = 30.0  # for a server that restarts; once it has stayed away for so long, nobody waits until it is back
-_DRIFT_US = 5_000  # by which a machine may differ from what is known before that is set anew
-PAUSES_S = (0.02, 1.0)  # between two tries to connect: the first and the longest
-_ROWS_AT_ONCE = 100 if psycopg.pq.version() >= 170_000 else 1  # of what is streamed; an older libpq takes no more
+RECONNECT_S = 30.0  # for a server that restarts; after one timeout, calls do not wait until the server is back
+_DRIFT_US = 5_000  # difference from the server's clock up to which the known offset is kept
+PAUSES_S = (0.02, 1.0)  # between two connection attempts: the first and the longest
+_ROWS_AT_ONCE = 100 if psycopg.pq.version() >= 170_000 else 1  # when streaming; an older libpq supports only 1
 _GOES_AWAY = (errors.AdminShutdown, errors.CrashShutdown, errors.CannotConnectNow)
 
 
 class _Connection(psycopg.Connection[Row]):
-    """One that may be forgotten unclosed, as sqlite3's may: then it is closed without a warning."""
+    """A connection without a warning when it is garbage collected open, as in sqlite3."""
 
     def __del__(self, *_: object) -> None:
-        """Whatever there is to close, libpq's own handle closes."""
+        """Do nothing: libpq's handle closes the connection."""
 
 
-class _Whole(Loader):
-    """NUMERIC, which sums are, as an integer: there is no other in a store."""
+class _IntegerLoader(Loader):
+    """Loads NUMERIC as an integer: in a store it occurs only as the type of sums."""
 
     def load(self, data: Any) -> int:
         return int(bytes(data))
 
 
 class PostgresReader:
-    """A connection all of whose transactions are read-only; its role should have no right to write either."""
+    """A connection whose transactions are all read-only; its role should not have write privileges either."""
 
     READ_ONLY = True
 
     def __init__(self, url: str, *, busy_timeout_s: float = LOCK_TIMEOUT_S, reads_derived: bool = True) -> None:
-        """Connect; `reads_derived`: the store's derived tables have to be as our statements know them."""
+        """Connect; with `reads_derived`, refuse derived tables that do not match our statements."""
         self.url = url
         self._reads_derived = reads_derived
         self._place = parse(url)
@@ -61,17 +61,17 @@ class PostgresReader:
         self._schema = self._place.schema
         self._settings = {"lock_timeout": f"{int(busy_timeout_s * 1_000)}ms"}
         self._settings["default_transaction_read_only"] = "on" if self.READ_ONLY else "off"
-        self._in_hand = False  # a transaction
-        self._stayed_away = False
+        self._in_transaction = False
+        self._is_unreachable = False
         self._machine: Callable[[], int] | None = None
         self._ahead_us = 0
         self._open(patiently=False)
 
     def _open(self, *, patiently: bool) -> None:
-        """Connect; `patiently`: to a server that was there and may be starting again."""
-        if self._stayed_away:
-            patiently = False  # it was waited for in vain: from then on each call only looks whether it is back
-        self._stayed_away = True  # until it is seen, below
+        """Connect; `patiently`: wait for a server that may be restarting."""
+        if self._is_unreachable:
+            patiently = False  # after one timeout, each call attempts to connect only once
+        self._is_unreachable = True  # until connected, below
         until = time.monotonic() + RECONNECT_S
         with in_our_words(self.path):
             while True:
@@ -79,21 +79,21 @@ class PostgresReader:
                 try:
                     self._prepare()
                     break
-                except psycopg.OperationalError:  # it went away again
+                except psycopg.OperationalError:  # the server is gone again
                     self._db.close()
                     if not patiently or time.monotonic() > until:
                         raise
                 except BaseException:
                     self._db.close()
                     raise
-        self._stayed_away = False
+        self._is_unreachable = False
         self._pid = os.getpid()
 
     def _prepare(self) -> None:
-        """What a connection has to have before it is used."""
+        """Set up a new connection."""
         self._session = Session(self._db, self.path)
         self._db.adapters.register_dumper(int, Int8BinaryDumper)
-        self._db.adapters.register_loader("numeric", _Whole)
+        self._db.adapters.register_loader("numeric", _IntegerLoader)
         self._cursor = RawCursor(self._db)
         self._session.set_up(self._place.conninfo, self._schema, self._settings)
         self._check_version()
@@ -109,7 +109,7 @@ class PostgresReader:
             check_readable(self.raw(MARK), self.path)
 
     def _version(self) -> int:
-        """The version of the store's schema; 0 where there is none. Anything that is not ours is refused here."""
+        """The version of the store's schema; 0 if there is none. Other programs' schemas are refused."""
         rows = self.raw(schema.STATE.format(schema=self._schema))
         if not rows:
             return 0
@@ -129,45 +129,45 @@ class PostgresReader:
         return version
 
     def raw(self, text: str) -> list[Row]:
-        """Run what is in PostgreSQL's words already; several statements give the rows of the last."""
+        """Run statements in PostgreSQL's SQL; return the rows of the last one."""
         self._cursor.execute(text.encode(), prepare=False)
         while self._cursor.nextset():
             pass
         return self._cursor.fetchall() if self._cursor.description else []
 
     def _run(self, text: str, parameters: Parameters) -> RawCursor[Row]:
-        ours = statement(text, self._schema)
-        return self._cursor.execute(ours.text, ours.values(parameters))
+        translated = statement(text, self._schema)
+        return self._cursor.execute(translated.text, translated.values(parameters))
 
     def query(self, sql: str, parameters: Parameters = ()) -> list[Row]:
-        """All rows of a SELECT; asked again where the server went away and came back."""
-        if self._session.pooled and not self._in_hand:
+        """Return all rows of a SELECT; repeat it once if the connection was lost."""
+        if self._session.pooled and not self._in_transaction:
             with self.snapshot():
                 return self.query(sql, parameters)
-        return self._persistently(lambda: self._run(sql, parameters).fetchall())
+        return self._with_reconnect(lambda: self._run(sql, parameters).fetchall())
 
-    def _persistently(self, ask: Callable[[], T]) -> T:
-        """What is asked, once more where the server went away and came back."""
+    def _with_reconnect(self, operation: Callable[[], T]) -> T:
+        """Run an operation; if the connection was lost, reconnect and run it once more."""
         self._use()
         try:
-            return ask()
+            return operation()
         except ITS_ERRORS as error:
-            if not self._is_lost(error) or self._in_hand:
+            if not self._is_lost(error) or self._in_transaction:
                 raise_ours(error, self.path)
         self._db.close()
         self._open(patiently=True)
         with in_our_words(self.path):
-            return ask()
+            return operation()
 
     def _use(self) -> None:
-        """Make the connection usable; one that only reads always is."""
+        """Make the connection usable; a reader's always is."""
 
     def _is_lost(self, error: BaseException | None) -> bool:
-        """Whether the server has gone away; that it says so may come before the connection's end is noticed.
+        """Return whether the server has gone away; its message may arrive before the connection is seen to be closed.
 
-        Where it ended a transaction for being idle, the connection is lost as well, but the server is there: what was
-        idle once will be so again. In a pipeline, psycopg may raise only what leaving it brought, while it handled what
-        the server said.
+        If the server ended a transaction for being idle, the connection is lost as well, but the server is available,
+        and a retry would only be idle again. In a pipeline, psycopg may raise an error from leaving the pipeline, with
+        the server's error as its context.
         """
         while isinstance(error, psycopg.Error):
             if isinstance(error, errors.IdleInTransactionSessionTimeout):
@@ -179,26 +179,26 @@ class PostgresReader:
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """Within it, all queries see the same moment; one within another is the outer one."""
-        if self._in_hand:
+        """Make all queries within it see the same state; a nested snapshot joins the outer one."""
+        if self._in_transaction:
             yield
             return
-        self._persistently(lambda: self.raw("BEGIN ISOLATION LEVEL REPEATABLE READ"))
-        self._in_hand = True
+        self._with_reconnect(lambda: self.raw("BEGIN ISOLATION LEVEL REPEATABLE READ"))
+        self._in_transaction = True
         try:
             if self._session.pooled:
                 with in_our_words(self.path):
                     self._session.check_same()
             yield
         finally:
-            self._in_hand = False
+            self._in_transaction = False
             with suppress(psycopg.Error):
                 self.raw("COMMIT")
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
-        """A part of a snapshot: what goes wrong in it does not end the snapshot."""
-        with suppress(psycopg.Error):  # of a connection that is lost, which the part's first query reports
+        """Isolate a part of a snapshot: an error within it does not end the snapshot."""
+        with suppress(psycopg.Error):  # the first query in the block reports a lost connection
             self.raw("SAVEPOINT part")
         try:
             yield
@@ -211,17 +211,19 @@ class PostgresReader:
                 self.raw("RELEASE part")
 
     def stream(self, sql: str, parameters: Parameters = ()) -> Generator[Row, None, None]:
-        """The rows of a SELECT as they arrive; within a snapshot. Close what is not read to its end."""
-        ours = statement(sql, self._schema)
+        """Yield the rows of a SELECT as they arrive; requires a snapshot. Close a generator that is not exhausted."""
+        translated = statement(sql, self._schema)
         with in_our_words(self.path):
-            yield from RawCursor(self._db).stream(ours.text, ours.values(parameters), binary=True, size=_ROWS_AT_ONCE)
+            yield from RawCursor(self._db).stream(
+                translated.text, translated.values(parameters), binary=True, size=_ROWS_AT_ONCE
+            )
 
     def change_token(self) -> object:
-        """Which transactions have ended by now: differs when another connection has committed."""
+        """The current transaction snapshot: differs if another connection has committed."""
         return self.query("SELECT pg_current_snapshot()::text")[0][0]
 
     def clock(self, machine: Callable[[], int]) -> Callable[[], int]:
-        """The server's time (µs), by which all hosts go: this machine's, corrected now and at each transaction."""
+        """The server's clock (µs), shared by all hosts: this machine's clock, corrected now and at each transaction."""
         self._machine = machine
         self._server_time(self.query(f"SELECT {NOW_US}")[0][0])
         return lambda: machine() + self._ahead_us
@@ -233,29 +235,29 @@ class PostgresReader:
                 self._ahead_us = ahead
 
     def role(self) -> str:
-        """As whom it is read, and whether they could write."""
+        """The current role, and whether it may write."""
         ((user, writes),) = self.query("SELECT current_user::text, has_table_privilege('event_log', 'INSERT')")
         return f"as {user}, who could write" if writes else f"as {user}, who can only read"
 
     def size(self) -> int:
-        """The bytes of the whole database."""
+        """The size of the whole database in bytes."""
         return int(self.query("SELECT pg_database_size(current_database())")[0][0])
 
     def defects(self) -> Iterator[tuple[str, str]]:
-        """How the schema differs from what it should be; its files the server watches itself."""
+        """Yield how the schema differs from the expected one; the server checks its own files."""
         if self.query("SELECT pg_is_in_recovery()") == [(True,)]:
             raise StoreError(f"{self.path} is a standby, where the schema cannot be compared; ask its primary")
         other = PostgresReader(self.url, reads_derived=False)
         try:
             with in_our_words(self.path):
                 of_others = derived_objects() if has_other_tables(self) else ()
-                for difference in schema.differences(other.raw, self._schema, but=of_others):
+                for difference in schema.differences(other.raw, self._schema, ignored=of_others):
                     yield "schema", difference
         finally:
             other.close()
 
     def interrupt(self) -> None:
-        """End the query that runs now, from another thread."""
+        """Cancel the running query, from another thread."""
         with suppress(psycopg.Error):
             self._db.cancel_safe(timeout=2.0)
 
@@ -265,13 +267,13 @@ class PostgresReader:
 
 
 def _connect(conninfo: str, *, patiently: bool) -> psycopg.Connection[Row]:
-    """Connect; `patiently`, with pauses, for as long as a server may take to start again."""
+    """Connect; `patiently`: retry with pauses for as long as a server may take to restart."""
     until = time.monotonic() + (RECONNECT_S if patiently else 0)
     pause, longest = PAUSES_S
     while True:
         try:
             return _Connection.connect(conninfo, autocommit=True, prepare_threshold=1)
-        except psycopg.ProgrammingError as error:  # psycopg reads some settings itself
+        except psycopg.ProgrammingError as error:  # psycopg parses some settings itself
             raise psycopg.OperationalError(str(error)) from error
         except psycopg.OperationalError as error:
             starting = "starting up" in str(error) or "shutting down" in str(error)

@@ -1,11 +1,11 @@
-"""Who may do what in a store on PostgreSQL: the roles that its users are given, and the privileges of each.
+"""Access control of a store on PostgreSQL: the writer's and the reader's role, and their privileges.
 
-The writer may append facts, put a mark in place of an erasable text, and change what is derived; the reader may only
-read, and make temporary tables, with which `verify` compares the schema. Neither owns a table: neither can take off a
-guard.
+The writer may append facts, replace an erasable text by a mark, and change derived tables; the reader may only read,
+and create temporary tables, which `verify` needs to compare the schema. Neither role owns a table, so neither can drop
+a guard.
 
-Roles are the whole server's, not a database's: one that another database has given rights to is refused, or its members
-would get into this store as well.
+Roles belong to the server, not to a database: a role with privileges in another database is refused, because its
+members would gain access to this store.
 """
 
 import re
@@ -23,7 +23,7 @@ from failaware.errors import StoreError, UsageError
 
 _COORDINATION = tuple(re.findall(r"CREATE TABLE (\w+)", "\n".join(lock.TABLES)))
 CHANGEABLE = (*tables_of("derived.sql", "coordination.sql"), *_COORDINATION)
-"""What is derived, and what is for coordination only."""
+"""Derived tables and tables for coordination."""
 
 _PREFIX = re.compile(r"(?!pg_)[a-z_][a-z0-9_]{0,55}")  # PostgreSQL cuts a name off after 63 characters
 _TAKEN = (
@@ -60,10 +60,10 @@ END$$"""
 
 
 def names(schema: str, prefix: str | None = None) -> tuple[str, str]:
-    """The writer's role and the reader's, which are called after the schema, or otherwise.
+    """The names of the writer's and the reader's role, from `prefix` or else the schema's name.
 
     Raises:
-        UsageError: no role can be called so.
+        UsageError: the prefix is not valid in a role name.
     """
     prefix = prefix or schema
     if not _PREFIX.fullmatch(prefix):
@@ -75,7 +75,7 @@ def names(schema: str, prefix: str | None = None) -> tuple[str, str]:
 
 
 def statements(schema: str, prefix: str | None) -> Iterator[str]:
-    """SQL that makes the roles, or brings their privileges up to date."""
+    """SQL that creates the roles, or updates their privileges."""
     writer, reader = names(schema, prefix)
     for role in (writer, reader):
         yield _CREATE.format(role=role, schema=schema, taken=_TAKEN.format(role=role))
@@ -88,7 +88,7 @@ def statements(schema: str, prefix: str | None) -> Iterator[str]:
 
 
 def privileges_of_those_there(schema: str) -> Iterator[str]:
-    """SQL that gives the roles that can read or append facts their privileges on tables that were made anew."""
+    """SQL that grants the roles that can read or append facts their privileges on recreated tables."""
     yield _GRANT_AGAIN.format(schema=schema, read=_reading(schema, "%1$I"), write="; ".join(_writing(schema, "%1$I")))
 
 
@@ -106,19 +106,19 @@ def _writing(schema: str, role: str) -> Iterator[str]:
 
 
 def script(url: str, prefix: str | None = None) -> str:
-    """The SQL, for whoever may run it."""
+    """The SQL as a script, for an administrator to run."""
     return "".join(f"{sql};\n" for sql in statements(parse(url).schema, prefix))
 
 
 def create(url: str, prefix: str | None = None) -> tuple[str, str]:
-    """Make the roles of a store that exists; returns the writer's and the reader's name.
+    """Create the roles of an existing store; return the writer's and the reader's name.
 
     Raises:
-        StoreError: this user may not make roles, or they are another database's; the message says what to do.
-        UsageError: no role can be called so.
+        StoreError: this user may not create roles, or another database uses them; the message says what to do.
+        UsageError: the prefix is not valid in a role name.
     """
     place = parse(url)
-    made = names(place.schema, prefix)
+    role_names = names(place.schema, prefix)
     try:
         with in_our_words(place.shown), psycopg.connect(place.conninfo) as db:
             for sql in statements(place.schema, prefix):
@@ -127,4 +127,4 @@ def create(url: str, prefix: str | None = None) -> tuple[str, str]:
         if isinstance(error.__cause__, errors.DuplicateObject):
             raise StoreError(f"{place.shown}: {error.__cause__.diag.message_primary}") from error
         raise
-    return made
+    return role_names

@@ -1,6 +1,6 @@
-"""A store's schema on PostgreSQL: made, recognised, guarded, and compared with what it should be.
+"""A store's schema on PostgreSQL: creation, migration, guards, and comparison with the expected schema.
 
-The version stands in the schema's comment, `failaware 1`; a schema without one is somebody else's.
+The version is stored in the schema's comment, as `failaware 1`; a schema without it belongs to another program.
 """
 
 import re
@@ -19,7 +19,7 @@ from failaware.engine.postgres.dialect import HELPERS, PINNED, statement
 from failaware.engine.schema import derived_tables, own_key, permanent_tables, private_schema, views
 
 Query = Callable[[str], list[Row]]
-"""Runs a statement that is in PostgreSQL's words already."""
+"""Runs a statement in PostgreSQL's SQL."""
 
 MARK = "failaware "
 _RAISE = "RAISE EXCEPTION '{message}' USING ERRCODE = 'integrity_constraint_violation';"
@@ -53,9 +53,9 @@ SELECT 'trigger', c.relname, pg_get_triggerdef(t.oid) || ' ' || t.tgenabled::tex
 UNION ALL
 SELECT 'function', p.proname, pg_get_functiondef(p.oid) FROM pg_proc p WHERE p.pronamespace = {of} AND p.prokind = 'f'
 """
-"""Whatever makes a schema what it is: kind, whose it is, how it is defined."""
+"""All objects of a schema: kind, name of the table or function, definition."""
 
-MADE_BY_ANOTHER = (  # process meanwhile, or before us in a schema that holds no table yet
+MADE_BY_ANOTHER = (  # process in the meantime, or earlier in a schema without tables
     errors.UniqueViolation,
     errors.DuplicateSchema,
     errors.DuplicateTable,
@@ -66,7 +66,7 @@ RESERVED = "SELECT 1 FROM pg_get_keywords() WHERE word = '{schema}' AND catcode 
 
 
 def creation(schema: str, mark: Derivation) -> Iterator[str]:
-    """All statements that make a store's schema, in PostgreSQL's words."""
+    """All statements that create a store's schema, in PostgreSQL's SQL."""
     yield f"CREATE SCHEMA IF NOT EXISTS {schema}"
     yield f"SET LOCAL search_path = {schema}"
     for sql in (*lock.TABLES, *permanent_tables()):
@@ -77,7 +77,7 @@ def creation(schema: str, mark: Derivation) -> Iterator[str]:
 
 
 def missing_lock(schema: str) -> Iterator[str]:
-    """SQL that makes the write lock in a store that is older than it is; a step is committed before the next one."""
+    """SQL that creates the write lock in a store from before it existed; each step is committed before the next."""
     for sql in lock.TABLES:
         yield statement(sql.replace("CREATE TABLE ", f"CREATE TABLE IF NOT EXISTS {schema}."), schema).text.decode()
     function = lock.function(schema).replace("CREATE", "CREATE OR REPLACE", 1)
@@ -85,10 +85,10 @@ def missing_lock(schema: str) -> Iterator[str]:
 
 
 def bringing_up_to_date(schema: str, version: int) -> Iterator[str]:
-    """All statements that give an older store's schema today's form; nothing is derived then."""
+    """All statements that migrate an older store's schema; the derived tables are empty afterwards."""
     functions = *_helpers(schema), *guard_statements(schema, schema)
     for name in _FUNCTION.findall("\n".join(functions)):
-        yield f"DROP FUNCTION IF EXISTS {name} CASCADE"  # a guard with its trigger
+        yield f"DROP FUNCTION IF EXISTS {name} CASCADE"  # includes a guard's trigger
     yield from versions.drop_statements()
     for step in versions.since(version):
         for sql in step.statements:
@@ -110,9 +110,9 @@ def _helpers(schema: str) -> Iterator[str]:
 
 
 def guard_statements(schema: str, facts: str) -> Iterator[str]:
-    """The triggers, and their functions in `schema`, of the fact tables in `facts`.
+    """Yield the triggers of the fact tables in the schema `facts`, and their functions in `schema`.
 
-    A table's owner can take triggers off; the roles of `failaware init --roles` cannot.
+    A table's owner can drop triggers; the roles of `failaware init --roles` cannot.
     """
     for table, of_table in FACTS.items():
         allowed = {
@@ -139,12 +139,12 @@ def guard_statements(schema: str, facts: str) -> Iterator[str]:
         yield f"CREATE TRIGGER {name} BEFORE INSERT ON {facts}.{table} FOR EACH ROW EXECUTE FUNCTION {schema}.{name}()"
 
 
-def differences(query: Query, schema: str, *, but: Container[str] = ()) -> Iterator[str]:
-    """How a store's schema differs from what it should be, a sentence each; `but` for these tables, views and indexes.
+def differences(query: Query, schema: str, *, ignored: Container[str] = ()) -> Iterator[str]:
+    """Yield how a store's schema differs from the expected one, one sentence each, except for `ignored` objects.
 
-    What it should be is made anew, as this connection's own, described in the same words, and taken back.
+    The expected schema is created as temporary objects, described by the same query, and rolled back.
     """
-    found = _described(query, schema, f"'{schema}'::regnamespace")
+    actual = _described(query, schema, f"'{schema}'::regnamespace")
     query("BEGIN READ WRITE")
     try:
         for sql in (*lock.TABLES, *private_schema(facts=True), *views(_ISO)):
@@ -153,41 +153,41 @@ def differences(query: Query, schema: str, *, but: Container[str] = ()) -> Itera
             query(sql)
         for sql in guard_statements("pg_temp", "pg_temp"):
             query(sql)
-        ours = _described(query, "pg_temp", "pg_my_temp_schema()")
+        expected = _described(query, "pg_temp", "pg_my_temp_schema()")
     finally:
         query("ROLLBACK")
-    ours = {described for described in ours if described[1].removesuffix("_pkey") not in but}
-    for kind, name, _ in sorted(ours - found):
+    expected = {described for described in expected if described[1].removesuffix("_pkey") not in ignored}
+    for kind, name, _ in sorted(expected - actual):
         yield (
             f"the {kind} {name} is missing"
-            if not _named(found, kind, name)
+            if not _has_object(actual, kind, name)
             else f"the {kind} {name} is not as it was made"
         )
-    tables = {name for kind, name, _ in ours if kind == "table"}
-    names = {(kind, name) for kind, name, _ in ours}
-    for kind, name, definition in sorted(found - ours):
-        if name.removesuffix("_pkey") in but:  # what another version derives is not to be as ours
+    tables = {name for kind, name, _ in expected if kind == "table"}
+    names = {(kind, name) for kind, name, _ in expected}
+    for kind, name, definition in sorted(actual - expected):
+        if name.removesuffix("_pkey") in ignored:  # derived by another version
             continue
         if (kind, name) not in names and kind in ("view", "rule"):
             yield f"there is a {kind} {name} that is not ours"
         if (kind, name) not in names and kind == "index" and any(f" ON {table} " in definition for table in tables):
             yield f"there is an index {name} that is not ours"
-        if kind == "trigger" and name in tables and not _same_trigger(ours, definition):
+        if kind == "trigger" and name in tables and not _has_trigger(expected, definition):
             yield f"there is a trigger {definition.split()[2]} on {name} that is not ours"
 
 
-def _named(found: set[tuple[str, str, str]], kind: str, name: str) -> bool:
-    return any(other[:2] == (kind, name) for other in found)
+def _has_object(described: set[tuple[str, str, str]], kind: str, name: str) -> bool:
+    return any(other[:2] == (kind, name) for other in described)
 
 
-def _same_trigger(ours: set[tuple[str, str, str]], definition: str) -> bool:
-    """Whether a trigger of ours is only not as it was made, which has been said."""
-    named = definition.split()[2]
-    return any(kind == "trigger" and other.split()[2] == named for kind, _, other in ours)
+def _has_trigger(expected: set[tuple[str, str, str]], definition: str) -> bool:
+    """Return whether a trigger of this name is expected: then its changed definition has already been reported."""
+    trigger = definition.split()[2]
+    return any(kind == "trigger" and other.split()[2] == trigger for kind, _, other in expected)
 
 
 def _described(query: Query, schema: str, of: str) -> set[tuple[str, str, str]]:
-    """A schema's description, in which its own name does not stand."""
+    """A schema's description, without the schema's own name."""
     names = [f"{schema}."]
     if schema == "pg_temp":
         names += [f"{name}." for (name,) in query("SELECT nspname FROM pg_namespace WHERE oid = pg_my_temp_schema()")]

@@ -1,7 +1,7 @@
-"""What a session on the server must be like before it is used, and that it stays the same one behind a pooler.
+"""Settings of a server session, and detection of connection poolers that share sessions.
 
-A pooler in transaction mode (PgBouncer) runs each transaction in whichever of the server's sessions is free: settings,
-such as the schema in which a store is looked for, temporary tables and prepared statements would be another program's.
+A pooler in transaction mode (PgBouncer) runs each transaction in any free server session: settings such as the search
+path, temporary tables and prepared statements would be another program's.
 """
 
 import secrets
@@ -16,13 +16,13 @@ OLDEST = 140_000
 """PostgreSQL 14."""
 
 _CHOSEN = {
-    "client_connection_check_interval": "2s",  # a writer that is gone must not wait for the lock
+    "client_connection_check_interval": "2s",  # a disconnected writer must not wait for the lock
     "client_min_messages": "warning",
-    "idle_in_transaction_session_timeout": "60s",  # nor may one that hangs hold it
-    "jit": "off",  # it would compile for longer than our statements run
+    "idle_in_transaction_session_timeout": "60s",  # a writer that hangs must not hold the lock
+    "jit": "off",  # compiling takes longer than our statements
     "statement_timeout": "10min",
 }
-"""What the URL's `options` may set otherwise."""
+"""Defaults that the URL's `options` may override."""
 
 _REQUIRED = {
     "DateStyle": "ISO, MDY",
@@ -33,10 +33,10 @@ _REQUIRED = {
     "standard_conforming_strings": "on",
     "transform_null_equals": "off",
 }
-"""What our statements are written for, whatever the role's or the database's defaults are."""
+"""Settings that our statements rely on; they override the role's and the database's defaults."""
 
 _MARK = "failaware.session"
-_ROUNDS = 3  # in which another connection looks whether it is given the same session
+_ROUNDS = 3  # checks whether a second connection gets the same session
 _POOLED = (
     "{place} is behind a pooler in transaction mode, where one program's session is given to others; "
     "connect to the server itself, or through a pooler in session mode"
@@ -44,7 +44,7 @@ _POOLED = (
 
 
 class Session:
-    """The settings of one connection's session; `mark` is known to this connection only."""
+    """The session of one connection, identified by a random mark."""
 
     def __init__(self, db: psycopg.Connection[Row], place: str) -> None:
         """Refuse a server that is too old, or a database that cannot hold every text.
@@ -56,7 +56,7 @@ class Session:
         self._search_path = ""
         self._mark = secrets.token_hex(8)
         self.pooled = False
-        """Whether there is a pooler between: then each transaction has to ask whether it is in the same session."""
+        """Whether a pooler is in between: then each transaction checks that it runs in the same session."""
         if db.info.server_version < OLDEST:
             raise StoreError(f"{place} runs PostgreSQL {db.info.server_version // 10_000}; 14 is the oldest")
         encoding = db.info.parameter_status("server_encoding")
@@ -67,10 +67,10 @@ class Session:
             )
 
     def set_up(self, conninfo: str, schema: str, settings: dict[str, str]) -> None:
-        """Give the session its settings; `settings` go before what the URL's options say, which go before `_CHOSEN`.
+        """Apply the settings: the URL's options override `settings`, which override `_CHOSEN`.
 
         Raises:
-            StoreError: it is one of a pooler in transaction mode.
+            StoreError: a pooler in transaction mode is in between.
         """
         self._search_path = schema
         given = self._db.info.get_parameters().get("options", "")
@@ -78,31 +78,31 @@ class Session:
         every = chosen | _REQUIRED | {"search_path": schema, _MARK: self._mark}
         names = ", ".join(f"set_config('{name}', '{value}', false)" for name, value in every.items())
         direct = f"SELECT {names} WHERE pg_backend_pid() = {self._db.info.backend_pid}"
-        if not self._rows(direct):  # the session is not the one that the connection was made to
+        if not self._rows(direct):  # the server process is not the one that the connection reported
             self.pooled = True
             self._refuse_shared(conninfo)
             self._rows(f"SELECT {names}")
 
     def _refuse_shared(self, conninfo: str) -> None:
-        """See whether a second connection is given the session of this one, which is idle, or the other way round."""
+        """Check whether a second connection gets this connection's idle session, or vice versa."""
         self._rows(f"SELECT set_config('{_MARK}', '{self._mark}', false)")
-        mine = f"SELECT current_setting('{_MARK}', true)"
+        current_mark = f"SELECT current_setting('{_MARK}', true)"
         with psycopg.connect(conninfo, autocommit=True) as other:
             for _ in range(_ROUNDS):
                 other.execute(b"BEGIN")
-                shared = RawCursor(other).execute(mine.encode()).fetchall() == [(self._mark,)]
-                if shared or self._rows(mine) != [(self._mark,)]:
+                shared = RawCursor(other).execute(current_mark.encode()).fetchall() == [(self._mark,)]
+                if shared or self._rows(current_mark) != [(self._mark,)]:
                     raise StoreError(_POOLED.format(place=self._place))
                 other.execute(b"COMMIT")
 
     def check_same(self) -> None:
-        """Within a transaction behind a pooler: it runs in the session that was set up.
+        """Check that a transaction behind a pooler runs in the session that was set up.
 
         Raises:
-            StoreError: it does not.
+            StoreError: it runs in another session.
         """
-        same = f"SELECT current_setting('{_MARK}', true), current_setting('search_path')"
-        if self._rows(same) != [(self._mark, self._search_path)]:
+        identity = f"SELECT current_setting('{_MARK}', true), current_setting('search_path')"
+        if self._rows(identity) != [(self._mark, self._search_path)]:
             raise StoreError(_POOLED.format(place=self._place))
 
     def _rows(self, text: str) -> list[Row]:

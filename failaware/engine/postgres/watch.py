@@ -1,4 +1,4 @@
-"""Wait until a store may have changed: told by the server (LISTEN), else by looking again and again."""
+"""Wait for changes to a store: with LISTEN/NOTIFY, or by polling while the server is unreachable."""
 
 import time
 from contextlib import suppress
@@ -6,11 +6,11 @@ from contextlib import suppress
 import psycopg
 
 _POLL_S = 0.05
-_AGAIN_S = 1.0  # between two tries to listen again to a server that went away
+_AGAIN_S = 1.0  # between two attempts to reconnect
 
 
 class PostgresWatch:
-    """Listens on a connection of its own, from the first wait on; while there is none, `wait` is a short sleep."""
+    """Listens on its own connection from the first wait on; without a connection, `wait` is a short sleep."""
 
     def __init__(self, conninfo: str, schema: str) -> None:
         self._conninfo, self._schema = conninfo, schema
@@ -25,9 +25,9 @@ class PostgresWatch:
             self._db.execute(f"LISTEN {self._schema}".encode())
 
     def wait(self, timeout_s: float) -> bool:
-        """True once somebody has committed since the last call; false when the time is up, or nobody tells.
+        """Return true after a commit since the last call; false on timeout, or without a connection.
 
-        The first call begins to listen, and returns true at once: what was before, nobody knows.
+        The first call starts listening and returns true at once, because earlier commits are unknown.
         """
         if not self._begun:
             self._begun = True

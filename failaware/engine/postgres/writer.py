@@ -1,4 +1,4 @@
-"""PostgreSQL, written: one transaction at a time on all hosts, done anew when the server went away in the middle."""
+"""PostgreSQL writer: one write transaction at a time across all hosts, repeated if the connection is lost during it."""
 
 import os
 import secrets
@@ -24,12 +24,12 @@ from failaware.errors import StoreBusy, StoreError, UsageError
 
 T = TypeVar("T")
 
-_TRIES = 5  # at one job, when the server goes away in the middle of it again and again
-_FEW = 4  # rows that are inserted one by one: COPY costs two answers more
-_LEFT_BEHIND = 2_000  # deleted rows after which a work table is truncated
+_MAX_ATTEMPTS = 5  # at one job, if the connection is lost each time
+_FEW = 4  # rows up to which INSERT is used: COPY needs two more round trips
+_LEFT_BEHIND = 2_000  # deleted rows after which a working table is truncated
 _ALONG_INDEXES = {
-    "enable_hashjoin": "off",  # what is written is few rows to many stored ones: along an index, however few there are
-    "enable_mergejoin": "off",  # when the plan is made
+    "enable_hashjoin": "off",  # few new rows are joined with many stored ones: use an index, even if the tables are
+    "enable_mergejoin": "off",  # small when the plan is made
     "enable_seqscan": "off",
     "plan_cache_mode": "force_generic_plan",
 }
@@ -38,7 +38,7 @@ _INHERITED: list[psycopg.Connection[Row]] = []
 
 
 class _Queued(NamedTuple):
-    """A statement that waits to be sent."""
+    """A statement in the send queue."""
 
     cursor: RawCursor[Row]
     text: bytes
@@ -46,10 +46,10 @@ class _Queued(NamedTuple):
 
 
 class PostgresWriter(PostgresReader):
-    """The writing connection. It may be used from any thread, but by one at a time: the caller holds a lock.
+    """The writing connection. Any thread may use it, but only one at a time: the caller holds a lock.
 
-    A writing transaction begins with the store's lock, so that there is one at a time on all hosts together, as on
-    SQLite: ids follow each other in the order of the commits, and what the fold has read stays true to its end.
+    A write transaction starts by taking the store's lock. As on SQLite, only one runs at a time across all hosts: ids
+    increase in commit order, and rows that the fold has read do not change until it ends.
     """
 
     READ_ONLY = False
@@ -64,11 +64,11 @@ class PostgresWriter(PostgresReader):
         self._deleted: dict[str, list[RawCursor[Row]]] = {}
         self._writer = secrets.token_hex(16)
         self._ticket = 0  # of the last transaction
-        self._not_begun: psycopg.Error | None = None  # why the transaction at hand never had the lock
-        self._idled: psycopg.Error | None = None  # how the server ended the transaction at hand, for being idle
+        self._not_begun: psycopg.Error | None = None  # why the current transaction never got the lock
+        self._idled: psycopg.Error | None = None  # the error if the server ended the current transaction for being idle
         self._projection = projection
-        self._mark: object = None  # of the store, as it was last seen
-        self._is_derived = False  # by this version: from then on each commit looks whether it still is
+        self._mark: object = None  # the store's mark when it was last checked
+        self._is_derived = False  # by this version: from then on each commit checks that it still is
         super().__init__(url)
         older = self._version() < versions.current()
         if older:
@@ -80,7 +80,7 @@ class PostgresWriter(PostgresReader):
     def _prepare(self) -> None:
         self._settings |= {"synchronous_commit": self._synchronous, **_ALONG_INDEXES}
         super()._prepare()
-        self._db.add_notice_handler(self._hear)
+        self._db.add_notice_handler(self._handle_notice)
         self._queue = []
         self._deleted = {}
         for sql in work_tables():
@@ -93,7 +93,7 @@ class PostgresWriter(PostgresReader):
         if self.raw(schema.RESERVED.format(schema=self._schema)):
             raise UsageError(f"a store's schema cannot be '{self._schema}', which is a word of SQL; name another one")
         creation = ";\n".join(("BEGIN READ WRITE", *schema.creation(self._schema, self._projection.mark), "COMMIT"))
-        for _ in range(_TRIES):
+        for _ in range(_MAX_ATTEMPTS):
             try:
                 self.raw(creation)
             except schema.MADE_BY_ANOTHER:
@@ -123,9 +123,9 @@ class PostgresWriter(PostgresReader):
         version = self._version()
         older = version < versions.current()
         if not older and not derivation.is_outdated(self, self._projection.mark, self.path, go_back=go_back):
-            return  # another one did it while we waited for the lock
+            return  # another process did it while this one waited for the lock
         derivation.announce(self, self.path)
-        if older or derivation.has_other_tables(self):  # which only their owner can make
+        if older or derivation.has_other_tables(self):  # only their owner can create them
             with self._in_our_words():
                 for sql in schema.bringing_up_to_date(self._schema, version):
                     self.raw(sql)
@@ -134,10 +134,10 @@ class PostgresWriter(PostgresReader):
         self._projection.derive(self)
 
     def suspend(self) -> None:
-        """Close the connection until it is needed again: before a fork, since two processes cannot share one."""
+        """Close the connection until it is needed again: before a fork, because two processes cannot share one."""
         if self._pid != os.getpid():
-            self._in_hand, self._queue = False, []
-        elif not self._suspended and not self._closed and not self._in_hand:
+            self._in_transaction, self._queue = False, []
+        elif not self._suspended and not self._closed and not self._in_transaction:
             self._db.close()
             self._suspended = True
 
@@ -149,19 +149,19 @@ class PostgresWriter(PostgresReader):
             self._open(patiently=True)
 
     def query(self, sql: str, parameters: Parameters = ()) -> list[Row]:
-        """All rows of a SELECT or of a statement with RETURNING."""
-        if self._in_hand:
+        """Return all rows of a SELECT or of a statement with RETURNING."""
+        if self._in_transaction:
             cursor = self._later(sql, parameters)
             self._send()
             return cursor.fetchall()
         return super().query(sql, parameters)
 
     def execute(self, sql: str, parameters: Parameters = ()) -> None:
-        """Run one statement: together with the next one that has an answer, or with the commit."""
+        """Queue one statement: it is sent with the next one that returns rows, or with the commit."""
         self._later(sql, parameters)
 
     def run_untranslated(self, sql: str, parameters: Parameters = ()) -> RawCursor[Row]:
-        """Run a statement of a user's, unchanged but for its parameters."""
+        """Run a user's statement; only its parameters are converted."""
         cursor = RawCursor(self._db)
         self._queue.append(_Queued(cursor, *numbered(sql, parameters)))
         self._send()
@@ -187,7 +187,7 @@ class PostgresWriter(PostgresReader):
                 copy.write_row(row)
 
     def clear(self, *tables: str) -> None:
-        """Empty work tables. Deleted rows stay in the way of every scan, so now and then TRUNCATE takes them along."""
+        """Empty working tables. Deleted rows slow down every scan, so TRUNCATE removes them once there are many."""
         for table in tables:
             deleted = self._deleted.setdefault(table, [])
             if sum(max(cursor.rowcount, 0) for cursor in deleted) < _LEFT_BEHIND:
@@ -197,13 +197,13 @@ class PostgresWriter(PostgresReader):
                 deleted.clear()
 
     def _later(self, sql: str, parameters: Parameters = ()) -> RawCursor[Row]:
-        """Put a statement where `_send` finds it; what it gives is filled by then."""
-        ours, cursor = statement(sql, self._schema), RawCursor(self._db)
-        self._queue.append(_Queued(cursor, ours.text, ours.values(parameters)))
+        """Queue a statement for `_send`, which fills the returned cursor."""
+        translated, cursor = statement(sql, self._schema), RawCursor(self._db)
+        self._queue.append(_Queued(cursor, translated.text, translated.values(parameters)))
         return cursor
 
     def _send(self) -> None:
-        """Send what waits, all at once, and take the answers: one journey to the server for all of them."""
+        """Send all queued statements and read their results, in one round trip."""
         queue, self._queue = self._queue, []
         failed: psycopg.Error | None = None
         with self._in_our_words():
@@ -212,21 +212,21 @@ class PostgresWriter(PostgresReader):
                     try:
                         for cursor, text, values in queue:
                             cursor.execute(text, values)
-                    except psycopg.Error as error:  # left by an error, a pipeline would log what else is wrong
+                    except psycopg.Error as error:  # if the exception left the pipeline, it would log further errors
                         failed = error
-            except psycopg.Error as error:  # of those that came after one that failed: the first one says why
+            except psycopg.Error as error:  # a statement after the failed one; the first error is the cause
                 failed = failed or error
             if failed is not None:
-                if self._in_hand and self._began.pgresult is None:
+                if self._in_transaction and self._began.pgresult is None:
                     self._not_begun = self._not_begun or failed
                 raise failed
 
     @contextmanager
     def _in_our_words(self) -> Iterator[None]:
-        """Within it, what PostgreSQL raises becomes one of our errors.
+        """Translate exceptions of PostgreSQL within the block into our errors.
 
-        Where the server ended the transaction for being idle, only one statement is told so, the others that the
-        connection is lost; in a pipeline it is a notice. We tell it of all.
+        If the server ended the transaction for being idle, only one statement gets that error (in a pipeline, a
+        notice), and the others that the connection is lost. All of them raise the first error here.
         """
         with in_our_words(self.path):
             try:
@@ -238,14 +238,14 @@ class PostgresWriter(PostgresReader):
                     raise self._idled.with_traceback(None) from None
                 raise
 
-    def _hear(self, notice: psycopg.errors.Diagnostic) -> None:
+    def _handle_notice(self, notice: psycopg.errors.Diagnostic) -> None:
         if notice.sqlstate == errors.IdleInTransactionSessionTimeout.sqlstate:
             self._idled = errors.IdleInTransactionSessionTimeout(notice.message_primary or "")
 
     def run(self, job: Callable[[], T]) -> T:
-        """Run a job in a transaction under the store's lock; anew where the server went away before it had committed.
+        """Run a job in a transaction under the store's lock; repeat it if the connection was lost before the commit.
 
-        The writer's ticket says whether a commit whose answer was lost has happened, so that nothing is written twice.
+        If the answer to a commit was lost, the writer's ticket shows whether it succeeded, so nothing is written twice.
         """
         while True:
             try:
@@ -257,13 +257,13 @@ class PostgresWriter(PostgresReader):
 
     @property
     def waits_on_server(self) -> bool:
-        """Whether it waits for the lock, in a call to the server, which `interrupt` ends."""
-        return self._in_hand and self._began.pgresult is None
+        """Whether it waits for the lock in a call to the server, which `interrupt` cancels."""
+        return self._in_transaction and self._began.pgresult is None
 
     def _run_once(self, job: Callable[[], T]) -> T:
         self._begin_ticket()
-        unanswered: list[T] = []  # the job's result, once the commit may have happened
-        for _ in range(_TRIES):
+        unanswered: list[T] = []  # the job's result, once the commit may have succeeded
+        for _ in range(_MAX_ATTEMPTS):
             try:
                 if unanswered and self._has_committed():
                     return unanswered[0]
@@ -290,7 +290,7 @@ class PostgresWriter(PostgresReader):
 
     def _begin(self) -> None:
         self._use()
-        self._in_hand, self._idled, self._not_begun = True, None, None
+        self._in_transaction, self._idled, self._not_begun = True, None, None
         self._began = self._later(lock.BEGIN)
         if self._session.pooled:
             self._send()
@@ -302,8 +302,8 @@ class PostgresWriter(PostgresReader):
 
     def _commit(self) -> None:
         if self._began.pgresult is None:
-            self._send()  # the lock must be ours before the answer to a commit can be lost
-        if self._not_begun is not None:  # though each job of a group commit keeps its error to itself
+            self._send()  # take the lock before the answer to a commit can be lost
+        if self._not_begun is not None:  # the jobs of a group commit have caught this error
             with self._in_our_words():
                 raise self._not_begun
         now, _, mark = self._began.fetchall()[0][0].partition(" ")
@@ -312,11 +312,11 @@ class PostgresWriter(PostgresReader):
         self._send()
         if ended.statusmessage != "COMMIT":
             raise StoreError(f"{self.path}: the transaction had failed before, and nothing of it was written")
-        self._in_hand = False
+        self._in_transaction = False
         self._server_time(int(now))
 
     def _check_mark(self, mark: object) -> None:
-        """Refuse to add to what another version of failaware has derived since this store was opened."""
+        """Refuse to write if another version of failaware has derived the store since it was opened."""
         if self._is_derived and mark != self._mark:
             derivation.check_unchanged(self._projection.mark, [(mark,)], self.path)
             self._mark = mark
@@ -330,7 +330,7 @@ class PostgresWriter(PostgresReader):
             raise StoreError(f"{error}; {UNKNOWN}") from error
 
     def _has_committed(self) -> bool:
-        """Whether the transaction whose commit was not answered did commit; waits for one that still runs."""
+        """Return whether the transaction whose commit was not answered has committed; wait if it is still running."""
         try:
             with self._in_our_words():
                 rows = self.raw(lock.last_ticket(self._schema, self._writer))
@@ -342,7 +342,7 @@ class PostgresWriter(PostgresReader):
         return rows == [(self._ticket,)]
 
     def _busy(self, error: StoreBusy) -> StoreBusy:
-        """The error with the name of the one who has locked the store, while it still does."""
+        """The error, with a description of the lock's holder if there still is one."""
         owner = None
         if isinstance(error.__cause__, errors.LockNotAvailable):
             with suppress(psycopg.Error):
@@ -350,8 +350,8 @@ class PostgresWriter(PostgresReader):
         return StoreBusy(f"{self.path} is locked: {owner}") if owner else error
 
     def _roll_back(self) -> None:
-        """Undo what is open; where a statement was interrupted half-way, by closing the connection."""
-        self._in_hand = False
+        """Roll back the open transaction; if a statement was interrupted, close the connection."""
+        self._in_transaction = False
         self._queue.clear()
         try:
             if self._db.info.transaction_status == TransactionStatus.ACTIVE:
@@ -363,15 +363,15 @@ class PostgresWriter(PostgresReader):
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
-        """A part of the transaction that an exception rolls back alone."""
+        """Isolate a part of the transaction: an exception rolls back only that part."""
         begun = self._later("SAVEPOINT part")
         try:
             yield
             self._later("RELEASE part")
-            self._send()  # what is wrong with any statement of this part is said here
+            self._send()  # raises the error of any statement in this part
         except BaseException:
             waiting = [queued.cursor for queued in self._queue]
-            if begun in waiting:  # nothing of it was sent
+            if begun in waiting:  # none of its statements were sent
                 del self._queue[waiting.index(begun) :]
             elif begun.pgresult is not None and self._db.info.transaction_status != TransactionStatus.ACTIVE:
                 self._queue.clear()
@@ -381,18 +381,18 @@ class PostgresWriter(PostgresReader):
             raise
 
     def watch(self) -> PostgresWatch:
-        """Listens to what every commit notifies."""
+        """Listen for the notification that every commit sends."""
         return PostgresWatch(self._place.conninfo, self._schema)
 
     @contextmanager
     def wiping(self) -> Iterator[Callable[[], bool]]:
-        """Around a transaction. What it removes stays in the server's files until VACUUM FULL, and in its backups."""
+        """Wrap a transaction. What it removes stays in the server's files until VACUUM FULL, and in its backups."""
         yield lambda: False
 
     def close(self) -> None:
         """Close the connection."""
         if self._pid == os.getpid():
-            if self._ticket and not self._db.closed and not self._in_hand:
+            if self._ticket and not self._db.closed and not self._in_transaction:
                 with suppress(psycopg.Error):
                     self.raw(lock.forget(self._schema, self._writer))
             self._db.close()
