@@ -1,12 +1,36 @@
--- The one fold: from facts to what they mean. Each statement runs after a scope (fold.py), which says which facts are
--- new (new_event, new_attempt, new_decision) and which are known at all (known_attempt, known_decision).
+-- The fold: derives state from facts. Each statement follows the CTEs of a scope (scope.py), which select the new facts
+-- (new_event, new_attempt, new_decision) and all known facts (known_attempt, known_decision).
 --
--- The order of the whole: note what the touched events were and what is new of them, then bring every count from the
--- one to the other. Every merge is commutative, so that neither the order of arrival nor the size of the batches
--- matters. What is being merged lies in work tables (engine/projection_temp_tables.sql), which are empty between folds.
+-- A fold first collects the touched events' old state and new facts in working tables (engine/projection_temp_tables.sql,
+-- empty between folds), then updates every count by the difference. All merges are commutative: neither the order of
+-- arrival nor the batch size changes the result.
+--
+-- Example of relapses and episodes: three events fail with the same error, in a cluster C. Hours begin at 10:00 etc.
+--
+--   event   failed at   SYNCED at   event_cluster (first_failed_at, recovered_at)
+--   1       10:05       10:20       10:05, 10:20
+--   2       10:10       10:50       10:10, 10:50
+--   3       12:30       -           12:30, none (2^63 - 1)
+--
+-- The fold of event 3's failure, after those of events 1 and 2 (C has events 2, relapses 0, episodes 1), writes:
+--   collect_touched    the row of event 3, with its old state PENDING
+--   new_failure        the attempt, in cluster C
+--   entries            (3, C), was_first null because the event is new to C, changed_from 12:30
+--   changed_timelines  (C, 12:30): only entries from 12:30 on can become or stop being relapses
+--   changed_hours      (C, 12): the hour of the new entry
+--   count_relapses     sign -1: nothing, because event_cluster has no entry at or after 12:30 yet
+--   count_episodes     sign -1: nothing, because hours 12 and 13 have no entries yet
+--   upsert_members     event_cluster (3, C)
+--   count_hours        cluster_hour (C, 12) with failures 1, events 1
+--   count_entries      failure_cluster C: failures + 1, events + 1, last_failed_at 12:30
+--   count_relapses     sign 1: relapses + 1, because the last earlier recovery, 10:50, is before 12:30
+--   count_episodes     sign 1: episodes + 1, because hour 12 has entries and hour 11 has none
+-- Event 2 is no relapse: at 10:10 event 1 had not recovered. Had event 3 failed at 11:30, it would be a relapse, but
+-- not a new episode, because hour 10 has entries. When the success of event 2 is recorded after the failure of event 3,
+-- changed_from is 10:50, and the relapse is counted by that fold.
 
 -- name: new_states
--- An event that nobody has tried yet is PENDING and due at once.
+-- An event without attempts is PENDING and due at once.
 INSERT INTO event_state (event_id, event_type, sync_status, dismissed, attempts, retry_count, last_success, budget_from,
                          failed_attempts, cluster_id, due_at, changed_at)
 SELECT event_id, event_type, 'PENDING', 0, 0, 0, 0, 0, 0, 0, detected_at, detected_at FROM new_event;
@@ -18,7 +42,7 @@ ON CONFLICT (event_type, sync_status, dismissed, cluster_id, severity)
 DO UPDATE SET events = event_counts.events + excluded.events;
 
 -- name: collect_touched
--- Attempts that are not new are counted only where the last success or the budget moves, or an attempt comes late.
+-- Known attempts are counted again only if the last success or the budget changes, or if an attempt is recorded late.
 INSERT INTO touched (event_id, event_type, was_status, was_dismissed, was_cluster, was_severity, attempts, retry_count,
                      last_success, budget_from, failed_attempts, first_failed_at, failing_since, last_failed_at,
                      last_failure, changed_at, outcome, retry_at, first_success, late, revised_from)
@@ -53,7 +77,7 @@ SELECT m.event_id, m.event_type, m.sync_status, m.dismissed, m.cluster_id, coale
                     ELSE n.first_failed_at END AS first_failed_at,
                CASE WHEN s.last_failed_at >= n.last_failed_at OR n.last_failed_at IS NULL THEN s.last_failed_at
                     ELSE n.last_failed_at END AS last_failed_at,
-               CASE WHEN n.failures = 0 THEN s.last_failure  -- by its number: a try may be recorded late
+               CASE WHEN n.failures = 0 THEN s.last_failure  -- by number: an attempt may be recorded late
                     ELSE (SELECT k.attempt_id FROM known_attempt k WHERE k.event_id = s.event_id AND k.outcome = 'FAILED'
                            ORDER BY k.attempt_no DESC LIMIT 1) END AS last_failure,
                CASE WHEN s.changed_at > n.at THEN s.changed_at ELSE n.at END AS changed_at
@@ -76,8 +100,8 @@ SELECT m.event_id, m.event_type, m.sync_status, m.dismissed, m.cluster_id, coale
   LEFT JOIN known_attempt a ON a.event_id = m.event_id AND a.attempt_no = m.tried;
 
 -- name: unfingerprinted
--- New failures that have no cluster yet, in pages: the template is made in Python. Where an erasure took away what decides
--- it, of this event or of another one with the same traceback, the cluster is known.
+-- New failures without a cluster, in pages; templates are computed in Python. If an erasure of this event, or of another
+-- one with the same traceback, removed the text that decides the cluster, erasure_log has the cluster's id.
 SELECT a.attempt_id, a.traceback, e.event_type, a.error_type, a.error_message, a.cause, coalesce(a.fingerprint, e.fingerprint),
        (SELECT max(x.cluster_id) FROM erasure_log x
          WHERE x.of_table IN ('attempt_log', 'failure') AND x.row_id = a.attempt_id)
@@ -97,7 +121,7 @@ ON CONFLICT (cluster_id) DO UPDATE SET error_type = excluded.error_type, templat
  WHERE failure_cluster.template = '[erased]' AND excluded.template <> '[erased]';
 
 -- name: named_by
--- The failures that may name these clusters, the first ones first.
+-- The failure that names a cluster: the first one that is not erased, or else the first.
 SELECT * FROM (
   SELECT a.attempt_id, a.traceback, e.event_type, a.error_type, a.error_message, a.cause,
          coalesce(a.fingerprint, e.fingerprint) AS fingerprint,
@@ -108,7 +132,7 @@ SELECT * FROM (
  ORDER BY kept IS NOT NULL, attempt_id LIMIT 1;
 
 -- name: with_traceback
--- Failures with a traceback whose cluster no erasure keeps yet, in pages, with the cluster that they are in.
+-- Failures with this traceback whose cluster no erasure has recorded yet, in pages, with their cluster.
 SELECT a.attempt_id, a.traceback, e.event_type, a.error_type, a.error_message, a.cause, coalesce(a.fingerprint, e.fingerprint),
        NULL, f.cluster_id
   FROM attempt_log a JOIN event_log e ON e.event_id = a.event_id JOIN failure f ON f.attempt_id = a.attempt_id
@@ -121,7 +145,7 @@ SELECT a.attempt_id, a.traceback, e.event_type, a.error_type, a.error_message, a
 UPDATE failure_cluster SET error_type = ?, template = ? WHERE cluster_id = ?;
 
 -- name: entries
--- An event that never failed is in no cluster (was_cluster 0). CROSS JOIN keeps SQLite from going through all entries.
+-- An event that never failed is in no cluster (was_cluster 0). CROSS JOIN keeps SQLite from scanning all of event_cluster.
 INSERT INTO entry (event_id, cluster_id, failures, first_failed_at, last_failed_at, first_attempt, recovered_at,
                    recovered, newest, was_failures, was_first, was_recovered_at, was_recovered, changed_from)
 SELECT n.*, CASE WHEN n.was_first IS NULL OR n.was_first <> n.first_failed_at THEN n.first_failed_at
@@ -162,7 +186,7 @@ SELECT n.*, CASE WHEN n.was_first IS NULL OR n.was_first <> n.first_failed_at TH
           JOIN touched t ON t.event_id = g.event_id) n;
 
 -- name: revise
--- Failures after a success, of events that are tried again although they were SYNCED (a nightly job with a key).
+-- Failures after a success, of events that get further attempts although they were SYNCED (a nightly job with a key).
 INSERT INTO revised (event_id, attempt_no, cluster_id, failed_at, recovered_at, changed_from)
 SELECT n.event_id, n.attempt_no, n.cluster_id, n.failed_at, n.recovered_at,
        CASE WHEN w.recovered_at IS NULL THEN n.failed_at
@@ -211,11 +235,11 @@ INSERT INTO changed_hour (cluster_id, hour)
 SELECT h.cluster_id, h.hour FROM changed_timeline c JOIN cluster_hour h ON h.cluster_id = c.cluster_id WHERE h.events > 0;
 
 -- name: count_relapses
--- An event that enters when every event before it had been SYNCED since its last failure until then is a relapse: every
--- first recovery lies before it, and no event that failed again after a success is failing at that moment. Only entries
--- after the earliest change can become or cease to be one; `until` is the last first recovery of all entries before
--- that. :sign takes them out of the count (-1, before the change), or puts them back (1, after it). CROSS JOIN leads
--- SQLite along the courses in the order in which the window wants them, so that it neither sorts nor keeps them.
+-- An entry is a relapse if every earlier event of the cluster had recovered by then: all their first recoveries are
+-- earlier, and no event that failed again after a success is still failing at that time. Only entries at or after the
+-- earliest change can become or stop being relapses; `until` is the latest first recovery of all entries before it.
+-- :sign subtracts them before the change (-1) and adds them after it (1). CROSS JOIN makes SQLite read the entries in
+-- the order that the window function needs, without sorting or buffering.
 WITH change AS MATERIALIZED (
   SELECT cluster_id,
          (SELECT p.recovered_at FROM event_cluster p
@@ -237,8 +261,8 @@ UPDATE failure_cluster SET relapses = failure_cluster.relapses + :sign * n.relap
  WHERE failure_cluster.cluster_id = n.cluster_id;
 
 -- name: count_episodes
--- An episode starts in an hour with entries after an hour without. A change in one hour can change just that hour's
--- start and the next one's, so only these are taken out (:sign -1, before the change) and put back (1, after it).
+-- An episode starts in an hour with entries that follows an hour without. A change in one hour affects only the starts in
+-- that hour and the next: these are subtracted before the change (:sign -1) and added after it (1).
 UPDATE failure_cluster SET episodes = episodes + :sign * n.starts
   FROM (SELECT h.cluster_id, count(*) AS starts
           FROM (SELECT cluster_id, hour FROM changed_hour UNION SELECT cluster_id, hour + 1 FROM changed_hour) AS h
@@ -275,7 +299,7 @@ ON CONFLICT (event_id, cluster_id) DO UPDATE SET
   first_attempt = excluded.first_attempt, recovered_at = excluded.recovered_at, recovered = excluded.recovered;
 
 -- name: count_entries
--- The newest fact of any of its events dates a cluster, the newest failure is its example.
+-- changed_at is the time of the newest fact of any of the cluster's events; example_attempt is its newest failure.
 UPDATE failure_cluster AS c
    SET failures = c.failures + n.failures, events = c.events + n.events, recovered = c.recovered + n.recovered,
        first_failed_at = CASE WHEN c.first_failed_at < n.first_failed_at THEN c.first_failed_at
@@ -294,9 +318,9 @@ UPDATE failure_cluster AS c
  WHERE c.cluster_id = n.cluster_id;
 
 -- name: update_event_state
--- The state of each touched event, from its last attempt, its last decision and its last failure. Only decisions can
--- leave an event PENDING that was touched at all, so that it is due from the last one on. A dismissal ends with the next
--- success: what fails after that is a new failure.
+-- The state of each touched event, from its last attempt, last decision and last failure. A touched event is PENDING
+-- only because of a decision, and is then due from that decision on. A dismissal ends with the next success: a failure
+-- after that is a new one.
 INSERT INTO event_state (event_id, event_type, sync_status, dismissed, attempts, retry_count, last_success, budget_from,
                          failed_attempts, last_failure, cluster_id, first_failed_at, failing_since, last_failed_at,
                          due_at, severity, rule, changed_at)
@@ -327,7 +351,7 @@ ON CONFLICT (event_id) DO UPDATE SET
   rule = excluded.rule, changed_at = excluded.changed_at;
 
 -- name: event_counts
--- The touched events leave the event_counts as what they were and come back as what they are.
+-- Subtract the touched events under their old attributes and add them under the new ones.
 INSERT INTO event_counts (event_type, sync_status, dismissed, cluster_id, severity, events)
 SELECT event_type, sync_status, dismissed, cluster_id, severity, sum(events)
   FROM (SELECT event_type, was_status AS sync_status, was_dismissed AS dismissed, was_cluster AS cluster_id,

@@ -1,4 +1,4 @@
-"""Facts in, facts claimed: append, lease, decide; each folds what it appended.
+"""Appending facts and leasing events; each append folds the new facts.
 
 May touch: SQL through a Writer. The time is passed in.
 """

@@ -1,4 +1,4 @@
-"""Append facts and fold exactly what was appended. Each function runs inside one transaction of a Writer."""
+"""Append facts and fold the appended facts. Each function runs inside one transaction of a Writer."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +18,7 @@ from failaware.model import DecisionKind, Event, EventWithAttempts, Failure, New
 
 
 def _filled(facts: FactTable, names: tuple[str, ...]) -> tuple[list[str], Callable[[Row], Row]]:
-    """The columns of a fact that have a value among those of these names, and what picks their values."""
+    """The columns of a fact table that are among `names`, and a function that picks their values from such a row."""
     columns = [name for name in facts.column_names if name in names]
     return columns, itemgetter(*map(names.index, columns))
 
@@ -29,7 +29,7 @@ _ATTEMPT_COLUMNS, _attempt_row = _filled(
 )
 _REJECT_COLUMNS, _reject_row = _filled(REJECT, ("reject_id", *NewReject._fields))
 _NO_FAILURE = (None,) * len(Failure._fields)
-_STANDS = (
+_STATE = (
     "SELECT sync_status, dismissed, attempts, due_at, EXISTS "
     "(SELECT 1 FROM erasure_log x WHERE x.of_table = 'event_log' AND x.row_id = s.event_id) "
     "FROM event_state s WHERE event_id = ?"
@@ -48,13 +48,13 @@ _MOST = 1_024  # values in one IN (...)
 def events(
     db: Writer, new: Sequence[NewEvent], *, conflicts: dict[int, KeyConflict] | None = None
 ) -> list[tuple[int, bool]]:
-    """Append events; returns (event_id, known) for each. A key that is known gives its first event and adds nothing.
+    """Append events; return (event_id, known) for each. A known key returns its first event and appends nothing.
 
-    An event whose key belongs to an event of another type is not appended: it is added to `conflicts` under its
-    position in `new`.
+    An event whose key belongs to an event of another type is not appended: the conflict is added to `conflicts` under
+    the event's position in `new`.
 
     Raises:
-        KeyConflict: there is such an event, and no `conflicts` were asked for.
+        KeyConflict: there is such an event, and `conflicts` is None.
     """
     first = event_id = next_id(db, "event_log", "event_id")
     by_key = _events_of(db, [event.key for event in new if event.key is not None])
@@ -84,7 +84,7 @@ def events(
 
 
 def attempts(db: Writer, new: Sequence[NewAttempt], policy: Policy) -> None:
-    """Append attempts, numbered after the last one of their event or as they say, and end the leases they held."""
+    """Append attempts, numbered after their event's last or as given, and end their workers' leases on the events."""
     if not new:
         return
     first = attempt_id = next_id(db, "attempt_log", "attempt_id")
@@ -120,10 +120,10 @@ def observed(
     at_known: bool = False,
     conflicts: dict[int, KeyConflict] | None = None,
 ) -> list[tuple[int, bool]]:
-    """Append events with the attempts that others made at them; returns and raises what `events` does.
+    """Append events with attempts made elsewhere; return and raise as `events` does.
 
-    Attempts at an event whose key was known are left out: they were appended with it. With `at_known` they are further
-    ones, and appended, unless the known event has another type.
+    Attempts at an event with a known key are skipped: they were appended with the event. With `at_known` they are
+    additional attempts and appended, unless the known event has another type.
     """
     ids = events(db, [event for event, _ in new], conflicts=conflicts)
     tried = [
@@ -139,35 +139,35 @@ def observed(
 def decisions(
     db: Writer, kind: DecisionKind, event_ids: Sequence[int], *, by: str, reason: str, now: int, policy: Policy
 ) -> int:
-    """Append the same decision for each event; returns the id of the first, the others follow.
+    """Append the same decision for each event; return the id of the first decision, which the others follow.
 
     Raises:
         NotFound: there is no such event.
-        UsageError: it makes no sense as the event stands; the message says why.
+        UsageError: the event's state does not allow the decision; the message says why.
     """
     first = next_id(db, "decision_log", "decision_id")
     rows = []
     for decision_id, event_id in enumerate(event_ids, start=first):
-        state = db.query(_STANDS, (event_id,))
+        state = db.query(_STATE, (event_id,))
         if not state:
             raise NotFound(f"there is no event {event_id}; 'failaware events' lists them")
         status, dismissed, tried, due_at, erased = state[0]
         if erased and kind is not DecisionKind.DISMISS:
             raise UsageError(f"event {event_id} was erased; 'failaware event {event_id}' says by whom")
         if kind is DecisionKind.ERASE:
-            _must_be_at_rest(event_id, status, due_at)
+            _check_no_attempt_due(event_id, status, due_at)
         else:
-            _must_make_sense(kind, event_id, status, dismissed=bool(dismissed))
+            _check_decision(kind, event_id, status, dismissed=bool(dismissed))
         rows.append((decision_id, event_id, kind.value, tried, by, reason, now))
     if rows:
         db.append("decision_log", DECISION.column_names, rows)
         for event_id in event_ids:
-            claim.reclaim(db, event_id)  # from the task queue that would have tried it again
+            claim.reclaim(db, event_id)  # from the task queue that would have retried it
         fold(db, just_appended(decisions=(first, first + len(rows) - 1)), policy)
     return first
 
 
-def _must_be_at_rest(event_id: int, status: str, due_at: int | None) -> None:
+def _check_no_attempt_due(event_id: int, status: str, due_at: int | None) -> None:
     if due_at is not None:
         raise UsageError(
             f"event {event_id} is {status} and will be tried, which needs its payload; "
@@ -175,7 +175,7 @@ def _must_be_at_rest(event_id: int, status: str, due_at: int | None) -> None:
         )
 
 
-def _must_make_sense(kind: DecisionKind, event_id: int, status: str, *, dismissed: bool) -> None:
+def _check_decision(kind: DecisionKind, event_id: int, status: str, *, dismissed: bool) -> None:
     if status == "SYNCED":
         raise UsageError(f"event {event_id} is SYNCED; there is nothing to {kind.value.lower()}")
     if kind is DecisionKind.REQUEUE and status == "PENDING" and not dismissed:
@@ -209,13 +209,13 @@ def recorded(db: Reader, event_id: int) -> Event:
 
 
 def was_attempted_by(db: Reader, key: str | None, worker: str) -> bool:
-    """Whether this worker has recorded an attempt at the event of this key."""
-    tried = "SELECT 1 FROM attempt_log a JOIN event_key k ON k.event_id = a.event_id WHERE k.key = ? AND a.worker = ?"
-    return bool(db.query(tried, (key, worker)))
+    """Return whether this worker has recorded an attempt at the event with this key."""
+    attempt = "SELECT 1 FROM attempt_log a JOIN event_key k ON k.event_id = a.event_id WHERE k.key = ? AND a.worker = ?"
+    return bool(db.query(attempt, (key, worker)))
 
 
 def rejects(db: Writer, new: Sequence[NewReject]) -> None:
-    """Keep what could not be understood, with the reason."""
+    """Append input that could not be parsed, with the reason."""
     if new:
         first = next_id(db, "reject_log", "reject_id")
         rows = [_reject_row((number, *reject)) for number, reject in enumerate(new, start=first)]
@@ -223,7 +223,7 @@ def rejects(db: Writer, new: Sequence[NewReject]) -> None:
 
 
 def next_id(db: Reader, table: str, column: str) -> int:
-    """The id after the newest: within the write lock nobody else appends, and the newest row is never moved."""
+    """The id after the newest: the write lock excludes other writers, and the newest row is never archived."""
     return int(db.query(f"SELECT coalesce(max({column}), 0) + 1 FROM {table}")[0][0])
 
 
@@ -242,15 +242,15 @@ def _is_taken(db: Reader, event_id: int, number: int) -> bool:
 
 
 def _for_each(db: Reader, sql: str, values: list[str] | list[int]) -> Iterator[Row]:
-    """The rows of a query for all the values, of which it has room for a power of two: few statements to prepare."""
+    """The rows of a query for all values. Batches are padded to powers of two, so few statements are prepared."""
     for start in range(0, len(values), _MOST):
-        some: list[Any] = [*values[start : start + _MOST]]
-        room = 1 << (len(some) - 1).bit_length()
-        yield from db.query(sql.format(",".join("?" * room)), some + some[-1:] * (room - len(some)))
+        batch: list[Any] = [*values[start : start + _MOST]]
+        size = 1 << (len(batch) - 1).bit_length()
+        yield from db.query(sql.format(",".join("?" * size)), batch + batch[-1:] * (size - len(batch)))
 
 
 def _traceback(db: Writer, text: str) -> int:
-    """The id of a traceback's one row, which is made when it is new."""
+    """The id of a traceback's row, which is appended if it is new."""
     digest = keyed_digest(load_key(db), text.encode()).hex()
     rows = db.query("SELECT traceback_id FROM traceback_log WHERE hash = ?", (digest,))
     if not rows:

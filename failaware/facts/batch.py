@@ -1,6 +1,6 @@
 """A batch of events with attempts made elsewhere, and of rejects, recorded in one transaction.
 
-When that fails, its events are recorded one by one in it: one that no store takes must not keep out the others.
+If appending the batch fails, its events are appended one by one, so an invalid event does not prevent the others.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,14 +14,17 @@ from failaware.model import EventWithAttempts, NewReject
 
 
 class Appended(NamedTuple):
-    """What became of a batch: how many of its events were known by their key, and the rejects made of its events."""
+    """The result of a batch: the number of events with known keys, and the rejects made from its events."""
 
     known: int
     refused: list[NewReject]
 
 
 class Batch(NamedTuple):
-    """Events, rejects, what is committed along with them, and what makes a reject of an event; see `Store.ingest`."""
+    """Events, rejects, `along`, which runs in the same transaction, and `refuse`, which turns an event into a reject.
+
+    See `Store.ingest`.
+    """
 
     observed: Sequence[EventWithAttempts]
     rejects: Sequence[NewReject]
@@ -29,10 +32,10 @@ class Batch(NamedTuple):
     refuse: Callable[[int, Exception], NewReject] | None
 
     def append(self, db: Writer, policy: Policy) -> Appended:
-        """Append all of it. Only an event whose key belongs to another type becomes a reject.
+        """Append the whole batch. Only an event whose key belongs to another type becomes a reject.
 
         Raises:
-            KeyConflict: there is such an event, and no `refuse`.
+            KeyConflict: there is such an event, and `refuse` is None.
         """
         conflicts: dict[int, KeyConflict] | None = {} if self.refuse else None
         ids = append.observed(db, self.observed, policy, conflicts=conflicts)
@@ -40,7 +43,7 @@ class Batch(NamedTuple):
         return self._finish(db, known, dict(conflicts or {}))
 
     def append_one_by_one(self, db: Writer, policy: Policy) -> Appended:
-        """Append each event on its own, and make a reject of each that fails."""
+        """Append each event separately, and make a reject of each that fails."""
         known = 0
         failed: dict[int, Exception] = {}
         for position, event in enumerate(self.observed):
@@ -49,7 +52,7 @@ class Batch(NamedTuple):
                     ((_, is_known),) = append.observed(db, [event], policy)
             except StoreError:
                 raise
-            except Exception as error:  # noqa: BLE001 - also a mistake of ours must not keep out the others
+            except Exception as error:  # noqa: BLE001 - not even a bug may prevent the other events
                 failed[position] = error
             else:
                 known += is_known

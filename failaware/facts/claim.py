@@ -12,7 +12,7 @@ WORKER_LOST = "WorkerLost"
 """The error type of the attempt that records a worker's death."""
 
 PROGRAM = "#exec"
-"""Ends the name of whoever runs a program (`failaware exec`); what it had in hand is for no worker to try."""
+"""Suffix of the worker name of `failaware exec`; no worker retries an event that it was running."""
 
 _DUE = """
 SELECT s.due_at, s.event_id, s.event_type, e.event_payload, k.key, e.source, e.occurred_at, e.detected_at, s.attempts,
@@ -28,7 +28,7 @@ SELECT s.due_at, s.event_id, s.event_type, e.event_payload, k.key, e.source, e.o
  ORDER BY s.due_at, s.event_id LIMIT :limit
 """
 _WAITING = "SELECT DISTINCT event_type FROM event_counts WHERE sync_status IN ('PENDING', 'FAILED') AND dismissed = 0"
-_NEXT_DUE = f"""  -- a moment, and how many µs after it: the end of a lease still belongs to it
+_NEXT_DUE = f"""  -- a time, and how many µs to add to it: a lease is valid up to and including its end
 SELECT t.event_type, 0,
        (SELECT s.due_at FROM event_state s LEFT JOIN lease l ON l.event_id = s.event_id
          WHERE s.event_type = t.event_type AND s.due_at IS NOT NULL AND l.event_id IS NULL ORDER BY s.due_at LIMIT 1)
@@ -43,10 +43,9 @@ _decode = json.JSONDecoder().decode
 class Claimed(NamedTuple):
     """A due event that a worker claims.
 
-    `tries` counts the attempts since it was recorded or last requeued. `poison_candidate`: its last
-    attempt lost its worker.
-    `unsure`: a worker was lost that may have begun an attempt. `noted`: the attempt begins only once its lease says so.
-    `begun`: it does, so that losing the worker is a failed attempt.
+    `tries` counts the attempts since it was recorded or last requeued. `poison_candidate`: its last attempt lost its
+    worker. `unsure`: a lost worker may have begun an attempt. `noted`: the attempt begins only once its lease is marked
+    as begun. `begun`: the lease is marked as begun, so losing the worker counts as a failed attempt.
     """
 
     event: Event
@@ -60,7 +59,7 @@ class Claimed(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LostLease:
-    """A lease that ran out: its worker died, or lost touch, in an attempt at the event. `tries` as in Claimed."""
+    """An expired lease: its worker died or lost its connection during an attempt. `tries` as in Claimed."""
 
     event_id: int
     event_type: str
@@ -70,31 +69,31 @@ class LostLease:
 
 
 def waiting_types(db: Reader, handles: Callable[[str], bool]) -> list[str]:
-    """The event types with something to try, now or later, for which `handles` is true."""
+    """The event types with attempts due now or later for which `handles` is true."""
     return [event_type for (event_type,) in db.query(_WAITING) if handles(event_type)]
 
 
 def lost(db: Writer, handles: Callable[[str], bool], now: int, *, by: str = "") -> list[LostLease]:
-    """End the leases that ran out, of names that end with `by`; returns those with an attempt that began.
+    """End the expired leases of workers whose names end with `by`; return those with an attempt that had begun.
 
-    An event that only waited for a free handler, as far as is known, is due again without a failed attempt. Its lease
-    stays, over as it is, so that whoever claims it next notes when its attempt begins: should it be what kills
-    workers, that is known by then.
+    An event that, as far as is known, only waited for a free handler is due again without a failed attempt. Its expired
+    lease stays, so that the next worker records when its attempt begins: if the event kills that worker too, the lost
+    attempt is certain.
     """
     rows = db.query(
         "SELECT l.event_id, s.event_type, s.attempts - s.budget_from, l.leased_by, l.leased_until, l.begun, s.due_at "
         "FROM lease l JOIN event_state s ON s.event_id = l.event_id WHERE l.leased_until < ?",
         (now,),
     )
-    mine = [row for row in rows if handles(row[1]) and row[3].endswith(by)]
-    over = [(row[0],) for row in mine if row[5] or row[6] is None or row[6] > now]
-    if over:
-        db.execute_many("DELETE FROM lease WHERE event_id = ?", over)
-    return [LostLease(*row[:5]) for row in mine if row[5] and row[6] is not None]
+    expired = [row for row in rows if handles(row[1]) and row[3].endswith(by)]
+    ended = [(row[0],) for row in expired if row[5] or row[6] is None or row[6] > now]
+    if ended:
+        db.execute_many("DELETE FROM lease WHERE event_id = ?", ended)
+    return [LostLease(*row[:5]) for row in expired if row[5] and row[6] is not None]
 
 
 def due(db: Reader, event_type: str, *, now: int, limit: int, poison_candidates: bool = True) -> list[Claimed]:
-    """The events of a type that are due and that nobody holds, longest due first."""
+    """The events of a type that are due and not leased, longest due first."""
     parameters = {
         "type": event_type,
         "now": now,
@@ -106,7 +105,7 @@ def due(db: Reader, event_type: str, *, now: int, limit: int, poison_candidates:
 
 
 def lease(db: Writer, batch: Sequence[Claimed], *, worker: str, until: int) -> None:
-    """Lease these events, which are due, to a worker."""
+    """Lease these due events to a worker."""
     unsure = [(claimed.event.event_id,) for claimed in batch if claimed.unsure]
     if unsure:
         db.execute_many("DELETE FROM lease WHERE event_id = ?", unsure)
@@ -115,19 +114,19 @@ def lease(db: Writer, batch: Sequence[Claimed], *, worker: str, until: int) -> N
 
 
 def begin(db: Writer, event_ids: Iterable[int], worker: str) -> None:
-    """Note that the attempts at these events of a worker have begun."""
+    """Mark a worker's leases on these events as begun."""
     rows = [(event_id, worker) for event_id in event_ids]
     db.execute_many("UPDATE lease SET begun = 1 WHERE event_id = ? AND leased_by = ?", rows)
 
 
 def end(db: Writer, event_ids: Iterable[int], worker: str) -> None:
-    """End these leases of a worker, without an attempt: the events are due again at once, for anyone."""
+    """End a worker's leases on these events without an attempt: the events are due again at once, for any worker."""
     rows = [(event_id, worker) for event_id in event_ids]
     db.execute_many("DELETE FROM lease WHERE event_id = ? AND leased_by = ?", rows)
 
 
 def hold(db: Writer, event_id: int, worker: str, *, now: int, until: int) -> None:
-    """Lease one event that this worker is trying already, or renew that; another's live lease stands."""
+    """Lease an event that this worker is already running, or renew the lease; another worker's valid lease is kept."""
     db.execute(
         "INSERT INTO lease (event_id, leased_until, leased_by) VALUES (:event, :until, :worker) "
         "ON CONFLICT (event_id) "
@@ -138,7 +137,7 @@ def hold(db: Writer, event_id: int, worker: str, *, now: int, until: int) -> Non
 
 
 def delegate(db: Writer, event_id: int, queue: str) -> None:
-    """Leave an event to a task queue while it is FAILED: the queue tries it again, and no worker of ours takes it."""
+    """Delegate an event to a task queue while it is FAILED: the queue retries it, and no worker claims it."""
     if db.query("SELECT 1 FROM event_state WHERE event_id = ? AND sync_status = 'FAILED'", (event_id,)):
         hold(db, event_id, queue, now=0, until=NEVER)
     else:
@@ -146,12 +145,12 @@ def delegate(db: Writer, event_id: int, queue: str) -> None:
 
 
 def reclaim(db: Writer, event_id: int) -> None:
-    """End what `delegate` began: its queue has no more to do with it, or a person decided otherwise."""
+    """End a delegation: the queue is done with the event, or a person made a decision on it."""
     db.execute("DELETE FROM lease WHERE event_id = ? AND leased_until = ?", (event_id, NEVER))
 
 
 def renew(db: Writer, worker: str, until: int) -> None:
-    """Move the end of all leases of this worker."""
+    """Extend all leases of this worker."""
     db.execute("UPDATE lease SET leased_until = ? WHERE leased_by = ?", (until, worker))
 
 
@@ -166,17 +165,17 @@ def tries(db: Reader, event_ids: list[int]) -> dict[int, int]:
 
 
 def release(db: Writer, worker: str) -> None:
-    """Give back all leases of this worker: what it has not tried is due again at once, for anyone."""
+    """End all leases of this worker: events without an attempt are due again at once, for any worker."""
     db.execute("DELETE FROM lease WHERE leased_by = ?", (worker,))
 
 
 def held(db: Reader, event_id: int, worker: str) -> bool:
-    """Whether this worker still holds the lease."""
+    """Return whether this worker still holds the lease."""
     return bool(db.query("SELECT 1 FROM lease WHERE event_id = ? AND leased_by = ?", (event_id, worker)))
 
 
 def next_due(db: Reader, handles: Callable[[str], bool]) -> int | None:
-    """When the next unleased event with a handler falls due, or the next lease of one runs out (µs); None: never."""
+    """When the next unleased event with a handler is due or the next lease of one expires (µs); None: never."""
     times = (at + after for event_type, after, at in db.query(_NEXT_DUE) if at is not None and handles(event_type))
     return min(times, default=None)
 

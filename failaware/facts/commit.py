@@ -1,4 +1,4 @@
-"""Group commit: threads that write at the same time share one transaction, and so one flush to the disk."""
+"""Group commit: threads that write at the same time share one transaction and one flush to disk."""
 
 import os
 from collections import deque
@@ -13,13 +13,13 @@ from failaware.engine import Writer
 from failaware.errors import StoreError
 
 T = TypeVar("T")
-_FORK_WAITS_S = 30.0  # for a transaction of another thread to end
-_ENDS_SOON_S = 0.05  # what most transactions take less than
-_LOOKS_S = 0.05  # how often a thread that makes way for a fork looks whether that has failed
+_FORK_WAITS_S = 30.0  # for another thread's transaction to end
+_ENDS_SOON_S = 0.05  # longer than most transactions
+_LOOKS_S = 0.05  # how often a thread that waits for a fork checks whether the fork has failed
 
 
 class _Ticket(Generic[T]):
-    """One job that waits for its commit, and what became of it."""
+    """A job that waits for its commit, and its result."""
 
     def __init__(self, job: Callable[[Writer], T]) -> None:
         self.job = job
@@ -32,9 +32,9 @@ class _Ticket(Generic[T]):
 class GroupCommit:
     """Runs jobs in transactions of one Writer, from any thread.
 
-    Whoever gets the lock first commits for all who wait behind it and wakes them, and then the next to commit; a lone
-    thread goes straight through. A job that raises is rolled back by itself and raises to its own caller only. A job
-    submitted from within a job joins the transaction that is open.
+    The first thread to get the lock commits the jobs of all waiting threads, wakes them, and wakes the thread that
+    commits next; a lone thread commits directly. A job that raises is rolled back alone, and only its caller gets the
+    exception. A job submitted from within a job joins the open transaction.
     """
 
     def __init__(self, db: Writer) -> None:
@@ -49,14 +49,14 @@ class GroupCommit:
         _ALL.add(self)
 
     def run(self, job: Callable[[Writer], T], *, alone: bool = False) -> T:
-        """Run the job and return its result once it is committed; `alone`: no other thread's job shares its fate."""
-        me = get_ident()
-        if self._owner == me:
+        """Run the job and return its result once it is committed; `alone`: in a transaction without other jobs."""
+        thread = get_ident()
+        if self._owner == thread:
             with self._db.savepoint():
                 return job(self._db)
         if (alone and self._lock.acquire()) or (not self._waiting and self._lock.acquire(blocking=False)):
             try:
-                return self._commit_alone(job, me)
+                return self._commit_alone(job, thread)
             finally:
                 self._release()
         ticket = _Ticket(job)
@@ -72,7 +72,7 @@ class GroupCommit:
         return ticket.result
 
     def run_wiping(self, job: Callable[[Writer], T]) -> tuple[T, bool]:
-        """Run a job whose deletions must leave no trace in the files; also tells whether they have left none."""
+        """Run a job and overwrite what it deletes in the files; also return whether that succeeded."""
         self._lock.acquire()
         self._wiping = True
         try:
@@ -84,11 +84,11 @@ class GroupCommit:
             self._release()
 
     def _its_turn(self, ticket: _Ticket[T]) -> bool:
-        """Wait until the ticket is done, or until it is to commit for all: then true, with the lock."""
+        """Wait until the ticket is done (false), or until this thread has to commit for all (true, with the lock)."""
         try:
             ticket.woken.get()
             return not ticket.done and self._lock.acquire()
-        except BaseException:  # a signal: the next one must not wait for this one
+        except BaseException:  # a signal: the next thread must not wait for this one
             with suppress(ValueError):
                 self._waiting.remove(ticket)  # type: ignore[arg-type]
             if self._lock.acquire(blocking=False):
@@ -104,14 +104,14 @@ class GroupCommit:
             self._release()
 
     def _release(self) -> None:
-        """Let the lock go, and wake the first who waits: it commits for all. Nobody else is woken for nothing."""
+        """Release the lock and wake only the first waiting thread, which commits for all."""
         self._lock.release()
         if self._waiting and self._owner is None:
             with suppress(IndexError):  # another thread took them meanwhile
                 self._waiting[0].woken.put(None)
 
-    def _commit_alone(self, job: Callable[[Writer], T], me: int) -> T:
-        self._owner = me
+    def _commit_alone(self, job: Callable[[Writer], T], thread: int) -> T:
+        self._owner = thread
         try:
             return self._db.run(lambda: job(self._db))
         finally:
@@ -123,10 +123,8 @@ class GroupCommit:
         self._owner = get_ident()
         try:
             self._db.run(lambda: self._run_all(tickets))
-        except BaseException as error:  # noqa: BLE001 - the commit failed: nobody's job is done, and each caller hears so
-            for (
-                ticket
-            ) in tickets:  # what a job raised in a transaction that the store has failed only follows from that
+        except BaseException as error:  # noqa: BLE001 - the commit failed, which each caller's `run` raises
+            for ticket in tickets:  # a store's error is the cause of what the jobs have raised
                 ticket.error = error if isinstance(error, StoreError) else ticket.error or error
         finally:
             self._owner = None
@@ -140,7 +138,7 @@ class GroupCommit:
             self._run_apart(ticket)
 
     def _run_apart(self, ticket: _Ticket[object]) -> None:
-        ticket.error = None  # of a run before this one, which a server that went away has undone
+        ticket.error = None  # of an earlier run, undone by a lost connection
         try:
             with self._db.savepoint():
                 ticket.result = ticket.job(self._db)
@@ -148,7 +146,7 @@ class GroupCommit:
             ticket.error = error
 
     def _make_way(self) -> bool:
-        """Let another thread fork, called while the store's lock is waited for: that may take half a minute."""
+        """Let another thread fork while this one waits for the store's lock, which may take half a minute."""
         owner, makes_way = self._owner, self._forking and not self._wiping
         while self._forking and not self._wiping:
             self._forked.wait(_LOOKS_S)
@@ -156,7 +154,7 @@ class GroupCommit:
         return makes_way
 
     def before_fork(self) -> None:
-        """Let the transaction at hand end, and close the connection, so that parent and child each open their own."""
+        """Wait for the current transaction and close the connection; parent and child each open their own."""
         self._forking = True
         self._ready_to_fork = self._lock.acquire(timeout=_ENDS_SOON_S)
         if not self._ready_to_fork:
@@ -167,14 +165,14 @@ class GroupCommit:
             self._db.suspend()
 
     def after_fork_in_parent(self) -> None:
-        """Go on."""
+        """Let waiting threads continue."""
         self._forking = False
         if self._ready_to_fork:
             self._forked.notify_all()
             self._release()
 
     def after_fork_in_child(self) -> None:
-        """Begin anew: no other thread is left that could hold the lock or wait for it."""
+        """Reset the locks: no other thread exists that could hold or wait for them."""
         self._lock = RLock()
         self._forked = Condition(self._lock)
         self._owner = None

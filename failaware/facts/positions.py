@@ -16,8 +16,8 @@ RETURNING read_to
 class Position(NamedTuple):
     """How far a followed file has been read: `read_to` bytes, `line_no` lines.
 
-    `identity` tells the file from others that had or will have its path, `digest` its content up to here from another
-    that took its place. `modified_ns` is the file's own time when it was read.
+    `identity` distinguishes the file from others at the same path, `digest` its content up to here from content that
+    replaced it. `modified_ns` is the file's modification time when it was read.
     """
 
     path: str
@@ -29,21 +29,21 @@ class Position(NamedTuple):
 
 
 def of_path(db: Reader, path: str) -> list[Position]:
-    """The file that is at this path, and those that were there and may hold more."""
+    """The positions of the file at this path and of earlier files at this path that may hold unread lines."""
     columns = ", ".join(Position._fields)
     return [Position(*row) for row in db.query(f"SELECT {columns} FROM followed WHERE path = ?", (path,))]
 
 
 def move(db: Writer, position: Position, *, before: int) -> None:
-    """Keep a file's position, which was `before` (bytes; 0 when it is new).
+    """Save a file's position if the stored one is `before` (bytes; 0 if the file is new).
 
     Raises:
-        UsageError: it was not: someone else follows the same file, and what both read would be recorded twice.
+        UsageError: it is not: another process follows the same file, and its lines would be recorded twice.
     """
     if not db.query(_SAVE, (*position, before)):
         raise UsageError(f"another process follows {position.path} into this store; stop one of the two")
 
 
 def forget(db: Writer, position: Position) -> None:
-    """A file that was rotated away is read to its end."""
+    """Delete the position of a rotated file that was read to its end."""
     db.execute("DELETE FROM followed WHERE path = ? AND identity = ?", (position.path, position.identity))
