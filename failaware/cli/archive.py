@@ -1,12 +1,15 @@
 """`failaware archive --before TIME --to FILE`: move old facts of SYNCED or dismissed events to a file."""
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from failaware.cli.answer import Answer
 from failaware.cli.arguments import add_decision, must_exist
 from failaware.cli.printer import Printer
 from failaware.cli.progress import bar
+from failaware.identity import whoami
+from failaware.ledger.archive import archive
 from failaware.read.moment import parse_moment
 from failaware.store import Store
 from failaware.text import counted, moment
@@ -23,8 +26,10 @@ def act(args: argparse.Namespace) -> Answer[dict[str, Any], int]:
     """Copy, verify the copy, and only then remove."""
     must_exist(args.db)
     with Store.open(args.db) as store, bar("facts") as progress:
-        before = parse_moment(args.before, now=store.session.clock())
-        archived = store.archive(args.to, before=before, because=args.because, by=args.by, progress=progress)._asdict()
+        session, recorder = store.session, store.session.recorder
+        before = parse_moment(args.before, now=session.clock())
+        by, reason = recorder.decision_text("by", args.by or whoami()), recorder.reason(args.because)
+        archived = archive(session, Path(args.to), before=before, by=by, reason=reason, progress=progress)._asdict()
     return Answer({"archive": archived.pop("archive_id"), **archived}, before)
 
 

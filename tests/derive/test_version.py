@@ -69,9 +69,10 @@ def assert_current(path, held):
 DERIVING = (
     "failaware/derive",
     "failaware/engine",
+    "failaware/model",
     *(
         f"failaware/{name}.py"
-        for name in ("__init__", "digest", "errors", "json_text", "model", "place", "text", "warn")
+        for name in ("__init__", "digest", "errors", "json_text", "place", "text", "version", "warn")
     ),
 )
 
@@ -90,7 +91,7 @@ CHANGES = {
         "{episodes:episode} since",
     ),
     "a blank in a sentence": ("failaware/derive/rules.py", "'{template}' in {episodes", "'{template}'  in {episodes"),
-    "the words of a sentence": ("failaware/derive/severity.py", "after it had recovered", "after it had recovered"),
+    "the words of a sentence": ("failaware/derive/severity.py", "after it had recovered", "after recovery"),
     "the evidence": ("failaware/derive/severity.py", "WHEN 'DEAD' THEN events", "WHEN 'DEAD' THEN 2 * events"),
     "a default threshold": ("failaware/derive/policy.toml", "repeated_retries = ", "repeated_retries = 1"),
     "a statement": (
@@ -289,7 +290,7 @@ def test_killed_in_the_middle_the_next_one_does_it(path, put_sample):
 
 def test_what_fails_in_the_middle_leaves_it_as_it_was(held, path, monkeypatch):
     leave_as_another(path)
-    monkeypatch.setattr("failaware.derive.fold._judge_clusters", lambda *_: 1 / 0)
+    monkeypatch.setattr("failaware.derive.fold._update_cluster_severities", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         Store.open(path)
     monkeypatch.undo()
