@@ -58,11 +58,11 @@ _FETCHED = {
 
 _ENDS = "SELECT " + ", ".join(f"(SELECT coalesce(max({log.key}), 0) FROM main.{log.table})" for log in LOGS)
 _NEWEST = "SELECT " + ", ".join(
-    f"(SELECT coalesce(max({key}), 0) FROM main.{table})" for table, key in _FETCHED.items()
+    f"(SELECT coalesce(max({key}), 0) FROM {{store}}{table})" for table, key in _FETCHED.items()
 )
 _CHANGES = """
-  SELECT (SELECT coalesce(max(erasure_id), 0) FROM main.erasure_log),
-         (SELECT coalesce(max(moved_id), 0) FROM main.moved_log)
+  SELECT (SELECT coalesce(max(erasure_id), 0) FROM {store}erasure_log),
+         (SELECT coalesce(max(moved_id), 0) FROM {store}moved_log)
 """
 """What changes facts that were appended before: erasures and archives."""
 _STEP = of_ids(*(f"IN (SELECT id FROM step WHERE log = {number})" for number in range(len(LOGS))))
@@ -113,7 +113,7 @@ class PointInTime:
         """Fetch what the store has gained since; true if what it had before, or how it is derived, has changed."""
         db, store = self._db, self._db.store
         with store.snapshot():
-            basis = store.query(_CHANGES)[0], stored_rules(store)
+            basis = store.query(_CHANGES.format(store=store.dialect.store))[0], stored_rules(store)
             changed, self._basis = basis != self._basis, basis
             if changed:
                 copy_rules(db)
@@ -121,7 +121,7 @@ class PointInTime:
                 db.forget(*_FETCHED, "failure_cluster")
                 db.clear("known_at")
                 self._listed = [0] * len(LOGS)
-            known, newest = db.query(_NEWEST)[0], store.query(_NEWEST)[0]
+            known, newest = (each.query(_NEWEST.format(store=each.dialect.store))[0] for each in (db, store))
             total, done = sum(newest) - sum(known), 0
             for (table, key), last, end in zip(_FETCHED.items(), known, newest, strict=True):
                 if end > last:

@@ -30,7 +30,9 @@ _REBUILD_PAGES = {
     "decision": 2_000,  # of events far apart: SQLite keeps each page of theirs in memory, to undo a statement by itself
 }
 """Facts folded at a time when all are."""
-_TOTAL = "SELECT " + " + ".join(f"(SELECT coalesce(max({name}_id), 0) FROM main.{name}_log)" for name in _REBUILD_PAGES)
+_TOTAL = "SELECT " + " + ".join(
+    f"(SELECT coalesce(max({name}_id), 0) FROM {{store}}{name}_log)" for name in _REBUILD_PAGES
+)
 _COURSES = 50  # clusters whose whole course is followed at a time
 
 Progress = Callable[[int, int], None]
@@ -97,7 +99,7 @@ def derive_again(db: ProjectionWriter, policy: Policy | None = None, grouping: G
 
 def _pages(db: ProjectionWriter, progress: Progress) -> Iterator[Scope]:
     """All facts, in pages of their ids."""
-    ((total,),) = db.query(_TOTAL)
+    ((total,),) = db.query(_TOTAL.format(store=db.dialect.store))
     done = 0
     for name, size in _REBUILD_PAGES.items():  # as of a moment, attempts are known once their events are folded
         ((newest,),) = db.query(f"SELECT coalesce(max({name}_id), 0) FROM {name}_log")

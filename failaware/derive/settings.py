@@ -62,7 +62,7 @@ def load_rules(db: Reader) -> list[tuple[str, str]]:
 
 def stored_rules(db: Reader) -> list[Row]:
     """The policy and the grouping rules of a store as they are kept, by name."""
-    return db.query("SELECT name, value FROM main.setting WHERE name IN (?, ?) ORDER BY name", _RULES)
+    return db.query(f"SELECT name, value FROM {db.dialect.store}setting WHERE name IN (?, ?) ORDER BY name", _RULES)
 
 
 def copy_rules(db: PrivateCopy) -> None:
@@ -77,7 +77,7 @@ def load_key(db: Reader) -> bytes | None:
     Raises:
         StoreCorrupt: it is none.
     """
-    rows = db.query("SELECT value FROM main.setting WHERE name = ?", (_KEY,))  # also beside it
+    rows = db.query(f"SELECT value FROM {db.dialect.store}setting WHERE name = ?", (_KEY,))  # also beside it
     if not rows:
         return None
     if not isinstance(rows[0][0], str) or not _HEX_KEY.fullmatch(rows[0][0]):
@@ -142,7 +142,7 @@ def mark_as_archive(db: ProjectionWriter, archive_id: int) -> None:
 
 def archive_of(db: Reader) -> int | None:
     """The archive that this store is; None: it is a store that is lived in."""
-    rows = db.query("SELECT value FROM main.setting WHERE name = ?", (_ARCHIVE,))  # also beside it
+    rows = db.query(f"SELECT value FROM {db.dialect.store}setting WHERE name = ?", (_ARCHIVE,))  # also beside it
     return int(rows[0][0]) if rows else None
 
 

@@ -5,12 +5,12 @@ from failaware.engine import Reader
 from failaware.engine.derivation import CURRENT, OLDER, stored_mark
 
 
-def derivation(db: Reader, *, of: str = "") -> tuple[str, str | None]:
+def derivation(db: Reader, *, private: bool = True) -> tuple[str, str | None]:
     """Current, older or newer, and the version of failaware that derived it, if that is known.
 
-    With private tables in front of the store's, it is about these, unless `of` is "main.".
+    With private tables in front of the store's, it is about these, unless not `private`.
     """
-    stored = stored_mark(db, of=of)
+    stored = stored_mark(db, private=private)
     return our_derivation().compared(stored), None if stored is None else stored.failaware
 
 

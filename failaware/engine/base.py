@@ -4,6 +4,8 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar
 
+from failaware.engine.sql import Dialect
+
 T = TypeVar("T")
 Row = tuple[Any, ...]
 Parameters = Mapping[str, Any] | Sequence[Any]
@@ -32,6 +34,9 @@ class Result(Protocol):
 
 class Reader(Protocol):
     """A handle that cannot write: neither the type nor the underlying file or session allows it."""
+
+    dialect: Dialect
+    """What its engine says otherwise than the other one."""
 
     def query(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """Return all rows of a SELECT."""

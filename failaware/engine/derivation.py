@@ -66,9 +66,9 @@ def mark(failaware: str, projection: str) -> Derivation:
     return Derivation(failaware, tables_digest(), _views_digest(), projection)
 
 
-def stored_mark(db: Reader, *, of: str = "main.") -> Derivation | None:
-    """The mark of a store; None if it is missing or malformed. `of` is a schema prefix with its dot."""
-    return _parsed(db.query(MARK.replace("setting", f"{of}setting")))
+def stored_mark(db: Reader, *, private: bool = False) -> Derivation | None:
+    """The mark of a store, or of private tables in front of it; None if it is missing or malformed."""
+    return _parsed(db.query(MARK if private else MARK.replace("setting", f"{db.dialect.store}setting")))
 
 
 def _parsed(marks: Sequence[Row]) -> Derivation | None:
@@ -148,7 +148,7 @@ def announce(db: Reader, place: str) -> None:
 
 def has_other_tables(db: Reader) -> bool:
     """Return whether the mark, if there is one, says that the store's derived tables or views differ from ours."""
-    return are_of_another_version(db.query(MARK.replace("setting", "main.setting")))
+    return are_of_another_version(db.query(MARK.replace("setting", f"{db.dialect.store}setting")))
 
 
 def are_of_another_version(marks: Sequence[Row]) -> bool:

@@ -1,7 +1,7 @@
-"""SQL files of `-- name:` blocks, loaded as named statements; digests of SQL."""
+"""SQL files of `-- name:` blocks, loaded as named statements; digests of SQL; what differs by engine."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 
@@ -32,3 +32,27 @@ def digest_of(texts: Iterable[str]) -> str:
 
 def _normalized(text: str) -> str:
     return " ".join(token for token in _TOKEN.findall(text) if not token.startswith("--"))
+
+
+class Dialect:
+    """Fragments of a statement in the words of one engine, here of SQLite. All other SQL of ours is common to both."""
+
+    store = "main."
+    """The store's own tables, where private ones may be in front of them, as before a table's name."""
+
+    def json_array(self, values: Sequence[str]) -> str:
+        """The JSON array of these values, compact."""
+        return f"json_array({', '.join(values)})"
+
+    def json_object(self, members: Mapping[str, str]) -> str:
+        """The JSON object with these names and values, compact and in their order."""
+        pairs = (f"'{name}', {value}" for name, value in members.items())
+        return f"json_object({', '.join(pairs)})"
+
+    def bytes_of(self, text: str) -> str:
+        """The bytes of a text, in UTF-8."""
+        return f"CAST({text} AS BLOB)"
+
+    def indexed_by(self, table: str, index: str) -> str:
+        """A table that is to be read along an index, for when its rows are damaged."""
+        return f"{table} INDEXED BY {index}"

@@ -8,11 +8,13 @@ From a damaged file, all readable facts are exported; the others are left out an
 
 import json
 from collections.abc import Callable, Iterator
+from functools import cache
 
 from failaware.derive.settings import load_exported
 from failaware.engine import Reader
 from failaware.engine.catalogue import BLOB, EVENT, EXPORTED, SETTING, Column, FactTable, selected
 from failaware.engine.pages import next_id
+from failaware.engine.sql import Dialect
 from failaware.errors import StoreCorrupt
 from failaware.text import json_harmless
 
@@ -23,14 +25,13 @@ _PAGE = 2_000
 _line = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _NEWEST = "SELECT max({key}) FROM {table}"
 _SEALS = "SELECT max(last_id) FROM seal_log WHERE of_table = :table"
-_WITNESSES = {
-    "event_log": ("SELECT max(event_id) FROM event_state",),
-    "attempt_log": ("SELECT max(attempt_id) FROM attempt_log INDEXED BY sqlite_autoindex_attempt_log_1",),
-    "traceback_log": ("SELECT max(traceback_id) FROM traceback_log INDEXED BY sqlite_autoindex_traceback_log_1",),
-    "decision_log": ("SELECT max(decision_id) FROM decision_log INDEXED BY decision_of",),
-    "seal_log": ("SELECT max(seal_id) FROM seal_log INDEXED BY seal_of",),
+_INDEXES = {
+    "attempt_log": "sqlite_autoindex_attempt_log_1",
+    "traceback_log": "sqlite_autoindex_traceback_log_1",
+    "decision_log": "decision_of",
+    "seal_log": "seal_of",
 }
-"""Other sources of a table's last id, for when the end of the table is damaged."""
+"""Indexes that hold the ids of a table, for when the end of the table is damaged."""
 
 
 class Export:
@@ -43,7 +44,7 @@ class Export:
         self._progress = progress
         # Facts appended later are left out: all tables end at one moment, without a long snapshot.
         with db.snapshot():
-            self._ends = {kind: self._end(kind) for kind in _SQL}
+            self._ends = {kind: self._end(kind) for kind in EXPORTED}
 
     def lines(self) -> Iterator[str]:
         """Yield all lines, without line ends."""
@@ -63,7 +64,7 @@ class Export:
         """The last id of a kind of fact, from the first source that is readable."""
         for sql in (
             _NEWEST.format(key=kind.key, table=kind.table),
-            *_WITNESSES.get(kind.table, ()),
+            *(_NEWEST.format(key=kind.key, table=source) for source in self._witnesses(kind)),
             _SEALS,
         ):
             try:
@@ -73,6 +74,13 @@ class Export:
             return newest if isinstance(newest, int) else 0
         self.lost += 1
         return 0
+
+    def _witnesses(self, kind: FactTable) -> Iterator[str]:
+        """Other sources of a table's last id, for when the end of the table is damaged."""
+        if kind is EVENT:
+            yield "event_state"
+        elif kind.table in _INDEXES:
+            yield self._db.dialect.indexed_by(kind.table, _INDEXES[kind.table])
 
     def _pages(self, kind: FactTable, end: int) -> Iterator[tuple[int, int]]:
         """Yield pages of ids up to `end`. If the next existing id is unreadable, continue at the next number."""
@@ -104,7 +112,7 @@ class Export:
     def _read(self, kind: FactTable, first: int, last: int) -> list[str]:
         """The lines of a range of facts; if it is damaged, of its halves, down to the unreadable rows."""
         try:
-            return [line for (line,) in self._db.query(_SQL[kind], (first, last))]
+            return [line for (line,) in self._db.query(_sql(kind, self._db.dialect), (first, last))]
         except StoreCorrupt:
             if first == last:
                 self.lost += 1
@@ -124,31 +132,27 @@ def _harmless(line: str) -> str:
     return f'{json_harmless(head)},"event_payload":{json.dumps(raw[:-1])}}}'
 
 
-def _sql(kind: FactTable) -> str:
+@cache
+def _sql(kind: FactTable, dialect: Dialect) -> str:
     """A SELECT that returns the lines of a range of facts."""
-    key = kind.key
-    if kind is not EVENT:
-        return f"SELECT {_object(kind)} FROM {kind.table} f WHERE f.{key} BETWEEN ? AND ? ORDER BY f.{key}"
-    # The payload is written unchanged, to keep its bytes; one with line breaks is written as a string.
-    rest = _object(kind._replace(columns=tuple(column for column in kind.columns if column.name != "event_payload")))
-    return f"""
-      SELECT CASE WHEN json_valid(f.event_payload) AND f.event_payload NOT LIKE '%
+    line = _object(kind, dialect)
+    if kind is EVENT:  # the payload is written unchanged, to keep its bytes; one with line breaks as a string
+        others = tuple(column for column in kind.columns if column.name != "event_payload")
+        rest = _object(kind._replace(columns=others), dialect)
+        line = f"""
+          CASE WHEN json_valid(f.event_payload) AND f.event_payload NOT LIKE '%
 %'
-                  THEN substr({rest}, 1, length({rest}) - 1) || ',"payload":' || f.event_payload || '}}'
-                  ELSE {_object(kind)} END
-        FROM {kind.source}
-       WHERE f.event_id BETWEEN ? AND ? ORDER BY f.event_id
-    """
+               THEN substr({rest}, 1, length({rest}) - 1) || ',"payload":' || f.event_payload || '}}'
+               ELSE {line} END
+        """
+    return f"SELECT {line} FROM {kind.source} WHERE f.{kind.key} BETWEEN ? AND ? ORDER BY f.{kind.key}"
 
 
-def _object(kind: FactTable) -> str:
-    values = [f"'{column.name}', {_value(column)}" for column in kind.columns]
-    return f"json_object('fact', '{kind.name}', {', '.join(values)})"
+def _object(kind: FactTable, dialect: Dialect) -> str:
+    members = {column.name: _value(column) for column in kind.columns}
+    return dialect.json_object({"fact": f"'{kind.name}'", **members})
 
 
 def _value(column: Column) -> str:
     value = selected(column)
     return f"lower(hex({value}))" if column.type == BLOB else value
-
-
-_SQL = {kind: _sql(kind) for kind in EXPORTED}

@@ -48,7 +48,7 @@ _NO_ARCHIVE = (
 )
 # Leases are not sealed, so only their form is checked: held by host and process, or by a task queue without an end. A
 # CHECK would not help: SQLite does not evaluate constraints when reading a file.
-_NO_LEASE = f"SELECT event_id FROM main.lease WHERE leased_by NOT LIKE '%:%' AND leased_until <> {NEVER}"
+_NO_LEASE = f"SELECT event_id FROM {{store}}lease WHERE leased_by NOT LIKE '%:%' AND leased_until <> {NEVER}"
 _CONTRADICTIONS = (
     # table, SQL for the rows, problem
     ("event_key", _WITHOUT_EVENT.format(key="key", table="event_key"), "its event does not exist"),
@@ -75,7 +75,7 @@ _NOT_MOVED_HERE = """
    ORDER BY f.{key} LIMIT {most}
 """
 _UNRESOLVED = """
-  SELECT event_id FROM main.event_state WHERE sync_status <> 'SYNCED' AND dismissed = 0 ORDER BY event_id LIMIT {most}
+  SELECT event_id FROM {store}event_state WHERE sync_status <> 'SYNCED' AND dismissed = 0 ORDER BY event_id LIMIT {most}
 """
 _COPIES = ("traceback_log", "archive_log", "moved_log", "erasure_log")
 """Tables of which an archive may hold rows that were not moved to it."""
@@ -187,7 +187,7 @@ class Proof:
 
     def _contradictions(self) -> None:
         for table, sql, problem in _CONTRADICTIONS:
-            for (name,) in self._db.query(f"{sql} LIMIT {MOST + 1}"):
+            for (name,) in self._db.query(f"{sql.format(store=self._db.dialect.store)} LIMIT {MOST + 1}"):
                 self._find(f"{table} {name}", problem)
 
     def _check_erasures(self) -> None:
@@ -226,5 +226,5 @@ class Proof:
                 sql = _NOT_MOVED_HERE.format(table=sealed.table, key=sealed.key, most=MOST)
                 for (number,) in self._db.query(sql, {"archive": archive}):
                     self._find(f"{sealed.table} {number}", "was never moved to this archive")
-        for (event,) in self._db.query(_UNRESOLVED.format(most=MOST)):
+        for (event,) in self._db.query(_UNRESOLVED.format(most=MOST, store=self._db.dialect.store)):
             self._find(f"event_state {event}", "is unresolved, but an archive has only resolved events")

@@ -20,6 +20,7 @@ from failaware.derive.settings import load_key
 from failaware.digest import keyed_digest
 from failaware.engine import Reader
 from failaware.engine.catalogue import Column, FactTable, selected
+from failaware.engine.sql import Dialect
 
 KEPT = 16
 """Bytes of each fact's digest that a seal keeps."""
@@ -92,7 +93,7 @@ def digests(db: Reader, facts: FactTable, first: int, last: int) -> dict[int, by
     }
     key, kept = load_key(db), {}
     for number, row, *texts in db.query(
-        f"SELECT f.{facts.key}, CAST({_row(facts)} AS BLOB), {_texts(facts)} "
+        f"SELECT f.{facts.key}, {db.dialect.bytes_of(_row(facts, db.dialect))}, {_texts(facts, db.dialect)} "
         f"FROM {facts.source} WHERE f.{facts.key} BETWEEN ? AND ? ORDER BY f.{facts.key}",
         (first, last),
     ):
@@ -102,27 +103,29 @@ def digests(db: Reader, facts: FactTable, first: int, last: int) -> dict[int, by
     return kept
 
 
-def _row(facts: FactTable) -> str:
+def _row(facts: FactTable, dialect: Dialect) -> str:
     """SQL for the values that a seal covers directly."""
     columns = [column for column in facts.columns if not column.text]
-    first = ", ".join(selected(column) for column in columns if not column.added)
-    return " || ".join((f"json_array({first})", *(_added(column) for column in columns if column.added)))
+    first = dialect.json_array([selected(column) for column in columns if not column.added])
+    return " || ".join((first, *(_added(column, dialect) for column in columns if column.added)))
 
 
-def _added(column: Column) -> str:
-    value = selected(column)
-    return f"CASE WHEN {value} IS NULL THEN '' ELSE json_array('{column.name}', {value}) END"
+def _added(column: Column, dialect: Dialect) -> str:
+    name, value = f"'{column.name}'", selected(column)
+    return f"CASE WHEN {value} IS NULL THEN '' ELSE {dialect.json_array([name, value])} END"
 
 
-def _texts(facts: FactTable) -> str:
+def _texts(facts: FactTable, dialect: Dialect) -> str:
     """SQL for the texts that a seal covers by a keyed digest: those of the first version, and those added since."""
     texts = [column for column in facts.columns if column.text]
-    first = [selected(column) for column in texts if not column.added] or [selected(column) for column in texts[:1]]
-    added = [_added(column) for column in texts if selected(column) not in first]
-    text = ", ".join(first) or "NULL"
-    if len(first) > 1:
-        text = f"CASE WHEN {facts.has_text} OR coalesce({text}) IS NOT NULL THEN json_array({text}) END"
-    return f"CAST({text} AS BLOB), CAST({' || '.join(added) or 'NULL'} AS BLOB)"
+    first = [column for column in texts if not column.added] or texts[:1]
+    added = [_added(column, dialect) for column in texts if column not in first]
+    values = [selected(column) for column in first] or ["NULL"]
+    text = values[0]
+    if len(values) > 1:
+        there = f"{facts.has_text} OR coalesce({', '.join(values)}) IS NOT NULL"
+        text = f"CASE WHEN {there} THEN {dialect.json_array(values)} END"
+    return f"{dialect.bytes_of(text)}, {dialect.bytes_of(' || '.join(added) or 'NULL')}"
 
 
 def _joined(first: bytes | None, added: bytes | None) -> bytes | None:
@@ -142,7 +145,7 @@ def text_digests(db: Reader, facts: FactTable, ids: list[int]) -> dict[int, byte
     if not ids:
         return {}
     rows = db.query(
-        f"SELECT f.{facts.key}, {_texts(facts)} FROM {facts.source} "
+        f"SELECT f.{facts.key}, {_texts(facts, db.dialect)} FROM {facts.source} "
         f"WHERE f.{facts.key} IN ({','.join(map(str, ids))}) AND NOT EXISTS (SELECT 1 FROM erasure_log x "
         f"WHERE x.of_table = '{facts.table}' AND x.row_id = f.{facts.key})"
     )

@@ -172,7 +172,7 @@ class _Verifier:
             proof.run(noted)
         state, derived_by = CURRENT, None
         with self._part("derived"):
-            state, derived_by = derivation(self._store, of="main.")
+            state, derived_by = derivation(self._store, private=False)
         newest, facts = NO_SEAL, 0
         erased: tuple[Erased, ...] = ()
         archives: tuple[Archived, ...] = ()

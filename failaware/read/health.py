@@ -59,7 +59,7 @@ _OTHERS = """
                     FROM (SELECT decided_at AS at FROM decision_log ORDER BY decision_id DESC LIMIT 1) AS decision
                  ) AS fact),
          (SELECT coalesce(sum(events), 0) FROM archive_log  -- an archive lists itself
-           WHERE NOT EXISTS (SELECT 1 FROM main.setting WHERE name = 'archive'))
+           WHERE NOT EXISTS (SELECT 1 FROM {store}setting WHERE name = 'archive'))
 """
 
 
@@ -73,7 +73,7 @@ def health(db: Reader, *, now: int) -> Health:
             if status == "PENDING" and not dismissed:
                 pending[failed][event_type] += events
         due_now, next_due = _due(db, now)
-        running, rejects, last_fact_at, archived = db.query(_OTHERS)[0]
+        running, rejects, last_fact_at, archived = db.query(_OTHERS.format(store=db.dialect.store))[0]
         state, derived_by = derivation(db)
         attended = set()
         for event_type, failed, leased, by_workers in db.query(_LEASED, {"now": now}) if running else ():

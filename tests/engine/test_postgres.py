@@ -15,7 +15,8 @@ from failaware import Handlers, Inspector, NotFound, Store, UsageError, Worker
 from failaware.engine import versions
 from failaware.engine.catalogue import FACTS
 from failaware.engine.postgres import schema as postgres_schema
-from failaware.engine.postgres.dialect import statement
+from failaware.engine.postgres.dialect import ddl
+from failaware.engine.postgres.parameters import numbered
 from failaware.engine.postgres.place import parse
 from failaware.engine.postgres.roles import CHANGEABLE
 from failaware.errors import StoreBusy, StoreError, StoreForeign, StoreMissing, StoreNewer
@@ -323,22 +324,23 @@ def test_a_statement_may_take_only_so_long(path):
 
 
 @pytest.mark.parametrize(
-    ("sql", "says"),
+    ("sql", "parameters", "text", "values"),
     [
-        ("SELECT :a, :b, :a", "SELECT $1, $2, $1"),
-        ("SELECT ?, ? WHERE x LIKE '?:a'", "SELECT $1, $2 WHERE x LIKE '?:a'"),
-        ("SELECT x::text FROM main.t", "SELECT x::text FROM s.t"),
-        ("WHERE +s.x = 1 + s.y", "WHERE s.x = 1 + s.y"),
-        ("SELECT CAST(a AS BLOB)", "SELECT convert_to(a, 'UTF8')"),
-        ("SELECT json_array(a)", "SELECT ('[' || coalesce(to_json(a)::text, 'null') || ']')"),
-        (
-            "-- why\nCREATE TEMP TABLE t (a INTEGER, b TEXT, c BLOB) STRICT, WITHOUT ROWID;",
-            'CREATE TEMP TABLE t (a BIGINT, b TEXT COLLATE "C", c BYTEA);',
-        ),
+        ("SELECT :a, :b, :a", {"b": 2, "a": 1}, "SELECT $1, $2, $1", [1, 2]),
+        ("SELECT ?, ? WHERE x LIKE '?:a'", (1, 2), "SELECT $1, $2 WHERE x LIKE '?:a'", (1, 2)),
+        ("SELECT x::text, :a, ?", {"a": 1}, "SELECT x::text, $1, ?", [1]),
+        ("SELECT ?, :a", (), "SELECT ?, :a", None),
+        ("SELECT '?", (1,), "SELECT '$1", (1,)),
+        ("SELECT ? /* ?", (1,), "SELECT $1 /* ?", (1,)),
     ],
 )
-def test_what_is_said_otherwise(sql, says):
-    assert statement(sql, "s").text.decode().strip() == says
+def test_parameters_become_numbers(sql, parameters, text, values):
+    assert numbered(sql, parameters) == (text.encode(), values)
+
+
+def test_a_definition_in_postgresqls_words():
+    sql = "-- why\nCREATE TEMP TABLE t (a INTEGER, b TEXT, c BLOB) STRICT, WITHOUT ROWID;"
+    assert ddl(sql).strip() == 'CREATE TEMP TABLE t (a BIGINT, b TEXT COLLATE "C", c BYTEA);'
 
 
 def test_a_place_that_is_no_store_at_all_is_refused():

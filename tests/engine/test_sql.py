@@ -1,4 +1,4 @@
-"""Our SQL as text: what the oldest PostgreSQL that we promise would refuse, and the one of the tests takes."""
+"""Our SQL as text: what the oldest PostgreSQL that we promise would refuse; and fragments that differ by engine."""
 
 import ast
 import re
@@ -65,3 +65,14 @@ def test_every_subquery_of_a_module_has_a_name(module):
 def test_every_subquery_of_a_file_has_a_name(file):
     sql = re.sub(r"--.*", "", file.read_text(encoding="utf-8"))
     assert list(without_alias(sql)) == []
+
+
+def test_fragments_of_a_dialect_say_the_same_on_both_engines(store):
+    values = ["'a,(\"'", "1", "CAST(NULL AS TEXT)", "'é\\x'"]
+
+    def ask(db):
+        array, object_ = db.dialect.json_array(values), db.dialect.json_object(dict(zip("abcd", values, strict=True)))
+        return db.query(f"SELECT {array}, {object_}, {db.dialect.bytes_of(values[3])}")
+
+    array = '["a,(\\"",1,null,"é\\\\x"]'
+    assert store.session.read(ask) == [(array, '{"a":"a,(\\"","b":1,"c":null,"d":"é\\\\x"}', "é\\x".encode())]

@@ -126,7 +126,8 @@ def test_after_an_error_no_answer_comes_from_half_a_past(store, clock, path):
 def test_nothing_can_be_written_through_it(store, path, clock):
     event_id = store.record("a", 1).event_id
     with Inspector.open(path) as inspector, inspector.as_of(clock.now) as then:
-        for statement in ("DELETE FROM main.event_log", "UPDATE main.event_state SET attempts = 9"):
+        of = then.db.store.dialect.store
+        for statement in (f"DELETE FROM {of}event_log", f"UPDATE {of}event_state SET attempts = 9"):
             with pytest.raises(Exception, match="read-only"):
                 then.db.store.query(statement)
     with plain(path) as db:

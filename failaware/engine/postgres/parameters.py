@@ -1,4 +1,4 @@
-"""Parameters of a user's statement: `?` and `:name` become `$1`, `$2`, …; nothing else changes."""
+"""Parameters: `?` and `:name` become `$1`, `$2`, …; nothing else of a statement changes."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,12 @@ def numbered(sql: str, parameters: Parameters) -> tuple[bytes, Sequence[Any] | N
     if isinstance(parameters, Mapping):
         text, names = _numbered(sql, frozenset(parameters))
         return text, [parameters[name] for name in names] or None
-    return _numbered(sql, None)[0], parameters
+    return positional(sql), parameters
+
+
+def positional(sql: str) -> bytes:
+    """The statement with a number in place of each `?`."""
+    return _numbered(sql, None)[0]
 
 
 @lru_cache(maxsize=1_024)

@@ -15,12 +15,14 @@ from failaware.engine import versions
 from failaware.engine.base import Parameters, Row
 from failaware.engine.derivation import MARK, check_readable, has_other_tables
 from failaware.engine.postgres import schema
-from failaware.engine.postgres.dialect import statement
+from failaware.engine.postgres.dialect import PostgresDialect
 from failaware.engine.postgres.errors import ITS_ERRORS, foreign, in_our_words, raise_ours
 from failaware.engine.postgres.lock import NOW_US
+from failaware.engine.postgres.parameters import numbered
 from failaware.engine.postgres.place import parse
 from failaware.engine.postgres.session import Session
 from failaware.engine.schema import derived_objects
+from failaware.engine.sql import Dialect
 from failaware.errors import StoreError, StoreMissing
 
 T = TypeVar("T")
@@ -50,6 +52,7 @@ class _IntegerLoader(Loader):
 class PostgresReader:
     """A connection whose transactions are all read-only; its role should not have write privileges either."""
 
+    dialect: Dialect = PostgresDialect()
     READ_ONLY = True
 
     def __init__(self, url: str, *, busy_timeout_s: float = LOCK_TIMEOUT_S, reads_derived: bool = True) -> None:
@@ -136,8 +139,7 @@ class PostgresReader:
         return self._cursor.fetchall() if self._cursor.description else []
 
     def _run(self, text: str, parameters: Parameters) -> RawCursor[Row]:
-        translated = statement(text, self._schema)
-        return self._cursor.execute(translated.text, translated.values(parameters))
+        return self._cursor.execute(*numbered(text, parameters))
 
     def query(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """Return all rows of a SELECT; repeat it once if the connection was lost."""
@@ -212,11 +214,8 @@ class PostgresReader:
 
     def stream(self, sql: str, parameters: Parameters = ()) -> Generator[Row, None, None]:
         """Yield the rows of a SELECT as they arrive; requires a snapshot. Close a generator that is not exhausted."""
-        translated = statement(sql, self._schema)
         with in_our_words(self.path):
-            yield from RawCursor(self._db).stream(
-                translated.text, translated.values(parameters), binary=True, size=_ROWS_AT_ONCE
-            )
+            yield from RawCursor(self._db).stream(*numbered(sql, parameters), binary=True, size=_ROWS_AT_ONCE)
 
     def change_token(self) -> object:
         """The current transaction snapshot: differs if another connection has committed."""

@@ -15,7 +15,7 @@ from failaware.engine.catalogue import FACTS
 from failaware.engine.derivation import Derivation, noted
 from failaware.engine.guards import REFUSES, REQUIREMENTS, is_erasure, is_moved
 from failaware.engine.postgres import lock
-from failaware.engine.postgres.dialect import HELPERS, PINNED, statement
+from failaware.engine.postgres.dialect import HELPERS, PINNED, ddl
 from failaware.engine.schema import derived_tables, own_key, permanent_tables, private_schema, views
 
 Query = Callable[[str], list[Row]]
@@ -70,7 +70,7 @@ def creation(schema: str, mark: Derivation) -> Iterator[str]:
     yield f"CREATE SCHEMA IF NOT EXISTS {schema}"
     yield f"SET LOCAL search_path = {schema}"
     for sql in (*lock.TABLES, *permanent_tables()):
-        yield statement(sql, schema).text.decode()
+        yield ddl(sql)
     yield own_key()
     yield noted(mark)
     yield from _recreated_objects(schema)
@@ -79,7 +79,7 @@ def creation(schema: str, mark: Derivation) -> Iterator[str]:
 def missing_lock(schema: str) -> Iterator[str]:
     """SQL that creates the write lock in a store from before it existed; each step is committed before the next."""
     for sql in lock.TABLES:
-        yield statement(sql.replace("CREATE TABLE ", f"CREATE TABLE IF NOT EXISTS {schema}."), schema).text.decode()
+        yield ddl(sql.replace("CREATE TABLE ", f"CREATE TABLE IF NOT EXISTS {schema}."))
     function = lock.function(schema).replace("CREATE", "CREATE OR REPLACE", 1)
     yield f"{lock.BEGIN}; {lock.acquire(schema)}; {function}; COMMIT"
 
@@ -92,13 +92,13 @@ def bringing_up_to_date(schema: str, version: int) -> Iterator[str]:
     yield from versions.drop_statements()
     for step in versions.since(version):
         for sql in step.statements:
-            yield statement(sql, schema).text.decode()
+            yield ddl(sql)
     yield from _recreated_objects(schema)
 
 
 def _recreated_objects(schema: str) -> Iterator[str]:
     for sql in (*derived_tables(), *views(_ISO)):
-        yield statement(sql, schema).text.decode()
+        yield ddl(sql)
     yield from _helpers(schema)
     yield from guard_statements(schema, schema)
     yield f"COMMENT ON SCHEMA {schema} IS '{MARK}{versions.current()}'"
@@ -148,7 +148,7 @@ def differences(query: Query, schema: str, *, ignored: Container[str] = ()) -> I
     query("BEGIN READ WRITE")
     try:
         for sql in (*lock.TABLES, *private_schema(facts=True), *views(_ISO)):
-            query(_MADE.sub(r"CREATE TEMP \1", statement(sql, schema).text.decode()))
+            query(_MADE.sub(r"CREATE TEMP \1", ddl(sql)))
         for sql in _helpers("pg_temp"):
             query(sql)
         for sql in guard_statements("pg_temp", "pg_temp"):

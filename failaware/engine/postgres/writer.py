@@ -14,9 +14,9 @@ from failaware.engine import derivation, versions
 from failaware.engine.base import Parameters, Row
 from failaware.engine.derivation import Projection
 from failaware.engine.postgres import lock, roles, schema
-from failaware.engine.postgres.dialect import statement
+from failaware.engine.postgres.dialect import ddl
 from failaware.engine.postgres.errors import UNKNOWN, foreign, in_our_words
-from failaware.engine.postgres.parameters import numbered
+from failaware.engine.postgres.parameters import numbered, positional
 from failaware.engine.postgres.reader import PostgresReader
 from failaware.engine.postgres.watch import PostgresWatch
 from failaware.engine.schema import work_tables
@@ -84,7 +84,7 @@ class PostgresWriter(PostgresReader):
         self._queue = []
         self._deleted = {}
         for sql in work_tables():
-            self.raw(statement(sql, self._schema).text.decode())
+            self.raw(ddl(sql))
         self._suspended = False
 
     def _check_version(self) -> None:
@@ -171,7 +171,7 @@ class PostgresWriter(PostgresReader):
         """Run one statement for each row of parameters."""
         self._send()
         with self._in_our_words():
-            self._cursor.executemany(statement(sql, self._schema).text, rows)
+            self._cursor.executemany(positional(sql), rows)
 
     def append(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Insert rows: a few by INSERT, more by COPY."""
@@ -198,8 +198,8 @@ class PostgresWriter(PostgresReader):
 
     def _later(self, sql: str, parameters: Parameters = ()) -> RawCursor[Row]:
         """Queue a statement for `_send`, which fills the returned cursor."""
-        translated, cursor = statement(sql, self._schema), RawCursor(self._db)
-        self._queue.append(_Queued(cursor, translated.text, translated.values(parameters)))
+        cursor = RawCursor(self._db)
+        self._queue.append(_Queued(cursor, *numbered(sql, parameters)))
         return cursor
 
     def _send(self) -> None:

@@ -8,6 +8,7 @@ from typing import NoReturn
 
 from failaware.engine.base import Parameters, Reader, Row
 from failaware.engine.derivation import MARK, check_readable
+from failaware.engine.sql import Dialect
 from failaware.engine.sqlite.errors import ITS_ERRORS, in_our_words, is_interrupt, raise_ours
 from failaware.engine.sqlite.files import (
     BUSY_TIMEOUT_S,
@@ -24,6 +25,8 @@ from failaware.errors import StoreBusy, StoreMissing
 
 class FileStoreMixin:
     """Methods that readers and writers of a file share."""
+
+    dialect = Dialect()
 
     def clock(self, machine: Callable[[], int]) -> Callable[[], int]:
         """The machine's clock (µs): all users of a file are on the same machine."""
@@ -50,6 +53,8 @@ class FileStoreMixin:
 
 class SqliteConnection:
     """Reading through any SQLite connection; `path` names it in errors."""
+
+    dialect = Dialect()
 
     path: str | Path
     _db: sqlite3.Connection
