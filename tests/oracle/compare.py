@@ -74,9 +74,9 @@ def compare(inspector, documents, random):
         same(f"event {number}", document, documents.event(state))
     for cluster in oracle.clusters.values():
         compare_cluster(inspector, documents, cluster)
-    entities = [*oracle.states.values(), *oracle.clusters.values()]
-    for entity in random.sample(entities, min(len(entities), 2)):
-        compare_explained(inspector, documents, entity)
+    for entities, most in ((oracle.states, 1), (oracle.clusters, 3)):
+        for entity in random.sample(list(entities.values()), min(len(entities), most)):
+            compare_explained(inspector, documents, entity)
     compare_filters(inspector, oracle, ids, random)
 
 

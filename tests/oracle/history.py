@@ -113,11 +113,11 @@ class History:
             self.fail()
 
     def flap(self):
-        """Three jobs of a type of their own fail with one error and succeed, again and again, some at the same time."""
+        """Five jobs of a type of their own fail with one error and succeed, again and again, some at the same time."""
         self.flaps += 1
         raises = self.random.choice(self.errors)
-        for _ in range(8):
-            key = f"{self.flaps}:{self.random.randint(1, 3)}"
+        for _ in range(12):
+            key = f"{self.flaps}:{self.random.randint(1, 5)}"
             with suppress(*RAISED), self.store.attempt(f"flap.{self.flaps}", key=key):
                 if self.random.random() < 0.5:
                     raises(7)
