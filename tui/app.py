@@ -137,7 +137,7 @@ class InspectorApp(Copying):
             word, meaning = "‖ paused (p)", "mark"
         if self.moment.at is not None:
             word, meaning = "◂ in the past (a)", "mark"
-        top.stands(one_line(shown_place(self.place)), (word, meaning))
+        top.show_state(one_line(shown_place(self.place)), (word, meaning))
         screen.tell_moment()
         screen.tell_trouble(self._trouble(screen))
 

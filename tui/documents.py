@@ -31,7 +31,7 @@ _MARKERS = re.compile(r"^\s*\^*[~^]+\s*$")
 
 
 class Line(NamedTuple):
-    """One line: its text, and what colors it without changing it; `plain` stands for no color at all.
+    """One line: its text, and what colors it without changing it; `plain` is no color at all.
 
     Where the text says how long ago something was, `at_time` makes it for any other time (µs).
     """
@@ -259,7 +259,7 @@ def _no_rule(cluster: Cluster | None) -> str:
 
 
 def why(found: Explanation, cluster: Cluster | None, now: int) -> list[Line]:
-    """Each rule in order with the numbers it looked at, and how the failures were gathered."""
+    """Each rule in order with the numbers it looked at, and how the failures were grouped."""
     name = f"{found.entity_type} {found.entity_id}"
     lines = [Line(f"{symbol(found.severity)}   {name}", styled(found.severity or "strong"))]
     if found.reason:

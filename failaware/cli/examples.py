@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 
 class Example(NamedTuple):
-    """A command line, and the question it answers. 9929 stands for a cluster, 42 for an event."""
+    """A command line, and the question it answers. 9929 is a cluster, 42 an event."""
 
     words: str
     answers: str

@@ -1,4 +1,4 @@
-"""Runs the fold over a scope of facts: those just appended, also when everything is derived anew, page by page.
+"""Run the projection over a scope of facts: those just appended, or all of them page by page in a rebuild.
 
 A scope (`scope.py`) is put in front of each statement of `fold.sql`; there is no second implementation of any rule.
 Needs a Writer inside a transaction, or private tables beside a store.
@@ -27,7 +27,7 @@ _PAGE = 5_000  # failures fingerprinted, clusters judged at a time
 _REBUILD_PAGES = {
     "event": 20_000,
     "attempt": 20_000,
-    "decision": 2_000,  # of events far apart: SQLite keeps each page of theirs in memory, to undo a statement by itself
+    "decision": 2_000,  # of events far apart: SQLite keeps each page of theirs in memory, to undo a single statement
 }
 """Facts folded at a time when all are."""
 _TOTAL = "SELECT " + " + ".join(
@@ -191,7 +191,7 @@ def held_by_traceback(db: ProjectionWriter, traceback: int) -> list[tuple[int, i
 
 
 def rename_clusters(db: ProjectionWriter, cluster_ids: list[int], policy: Policy) -> None:
-    """Name clusters anew, after failures of theirs were erased: by the first of those that were not."""
+    """Name clusters again after some of their failures were erased: by the first that were not."""
     find = _grouper(db)
     for cluster_id in cluster_ids:
         found = find(db.query(_SQL["named_by"], {"cluster": cluster_id})[0])

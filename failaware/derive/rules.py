@@ -16,7 +16,7 @@ from failaware.model import Severity
 
 
 class Rule(NamedTuple):
-    """One rule: when `condition` holds of the evidence, the entity stands at `severity`.
+    """One rule: when `condition` is true of the evidence, the entity has this `severity`.
 
     `sentence` is a cluster's reason, with the evidence in it; an event's reason is made by the view failure_severity.
     """

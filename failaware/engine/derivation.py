@@ -94,7 +94,7 @@ def check_readable(marks: Sequence[Row], place: str) -> None:
         raise StoreNewer(f"{place} was derived by a newer failaware ({stored.failaware}); upgrade failaware")
     raise StoreOlder(
         f"{place} was derived by an older failaware ({stored.failaware}), whose derived tables differ; "
-        "whoever may write to it brings it up to date with 'failaware rebuild'"
+        "a user who may write to it brings it up to date with 'failaware rebuild'"
     )
 
 

@@ -14,7 +14,7 @@ _TABLE = re.compile(r"^CREATE (?:TEMP )?TABLE (\w+)", re.MULTILINE)
 _OBJECT = re.compile(r"^CREATE (?:TABLE|INDEX|VIEW) (\w+)", re.MULTILINE)
 CONTRADICTS = (
     "{place} is damaged: its facts, or what is derived from them, contradict each other ({error}); "
-    "'failaware verify' says where, and 'failaware rebuild' derives anew"
+    "'failaware verify' says where, and 'failaware rebuild' derives everything again"
 )
 """The error for a derived table that rejects a row."""
 

@@ -84,7 +84,7 @@ def check_not_older(version: int, place: str) -> None:
     if version < current():
         raise StoreOlder(
             f"{place} is of an older failaware (schema {version}, this one reads {current()}); "
-            "whoever may write to it brings it up to date with 'failaware init'"
+            "a user who may write to it brings it up to date with 'failaware init'"
         )
 
 

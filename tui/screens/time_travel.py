@@ -52,7 +52,7 @@ class TimeTravelMixin(Screen[None]):
         elif not strip.display:
             self.inspector_app.reader.follow(strip, "course", look, live=True)
         note = f"   replaying {now.share:.0%} …" if now.busy else "   playing" if now.playing else ""
-        strip.stands(now.at, note)
+        strip.show_moment(now.at, note)
 
     def action_as_of(self) -> None:
         """Into the past, to the last full hour; or back to now."""

@@ -1,1 +1,1 @@
-"""What screens are made of: lists and texts that paint what is in sight, and lines that say how it stands."""
+"""What screens are made of: lists and texts that paint what is in sight, and lines that show the state."""

@@ -53,7 +53,7 @@ class TopLine(StyledText):
         self.crumbs = [one_line(crumb, 60) for crumb in crumbs]
         self._arrange()
 
-    def stands(self, place: str, state: tuple[str, str]) -> None:
+    def show_state(self, place: str, state: tuple[str, str]) -> None:
         """Set the store's place and state."""
         self._place, self._state = place, state
         self._arrange()

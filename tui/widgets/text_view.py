@@ -62,7 +62,7 @@ class TextView(ScrollView, can_focus=True):
             self.action_scroll_end()
 
     def on_resize(self) -> None:
-        """Wrap anew; whoever is at the end, or on the way there, stays there."""
+        """Wrap again; a view that is at the end, or scrolling there, stays there."""
         at_end = self._is_at_end()
         self._height = self.scrollable_content_region.height
         if self.scrollable_content_region.width != self._wrapped_at:

@@ -40,7 +40,7 @@ def look(inspector: Inspector) -> Course:
 
 
 class Scale(NamedTuple):
-    """Which hours a cell stands for: an hour or more each, from `first` on (hours since the epoch), `hours` in all."""
+    """Which hours a cell shows: an hour or more each, from `first` on (hours since the epoch), `hours` in all."""
 
     first: int
     hours: int
@@ -96,7 +96,7 @@ class TimeStrip(StyledText):
             self._course = self._course._replace(now=now)
             self._arrange()
 
-    def stands(self, at: int | None, note: str) -> None:
+    def show_moment(self, at: int | None, note: str) -> None:
         """Set the moment and a note about it; None is now, and hides the strip."""
         self._at, self._note = at, note
         self.display = at is not None
@@ -125,10 +125,10 @@ class TimeStrip(StyledText):
         if self._at is None or self._course is None or not self.size.width:
             return
         course, scale = self._course, self._scale(self._course)
-        stands = f" AS OF {moment(self._at)}  {distance(self._at, course.now)}{self._note}"
-        keys = next((text for text in (_KEYS, _SHORT_KEYS, "") if cells(stands + text) + 3 <= self.size.width), "")
-        gap = " " * (self.size.width - cells(stands) - cells(keys) - 1)
-        parts = [(cut(stands, self.size.width), "mark"), (gap + keys, "dim")]
+        label = f" AS OF {moment(self._at)}  {distance(self._at, course.now)}{self._note}"
+        keys = next((text for text in (_KEYS, _SHORT_KEYS, "") if cells(label + text) + 3 <= self.size.width), "")
+        gap = " " * (self.size.width - cells(label) - cells(keys) - 1)
+        parts = [(cut(label, self.size.width), "mark"), (gap + keys, "dim")]
         short = self.screen.has_class("-short")
         for name, line in bars(course, scale, ("all",) if short else ROWS).items():
             here = scale.cell(self._at)
@@ -139,7 +139,7 @@ class TimeStrip(StyledText):
 
 
 def _axis(scale: Scale, at: int) -> str:
-    """Where one stands, between the first hour and now."""
+    """The position of the moment, between the first hour and now."""
     here = scale.cell(at)
     first, last = moment(scale.first * HOUR)[:16], "now"
     left = cut(first, here) if here < len(first) + 1 else first

@@ -165,7 +165,7 @@ def _following(item: Item) -> set[str] | None:
 
 
 def _characters(items: list[Item]) -> set[str] | None:
-    """The characters that a single one of them stands for, of a sample and those named; None where it is not one."""
+    """The characters of a sample, and of those named, that one position matches; None if it is not one position."""
     if len(items) != 1:
         return None
     kind, value = items[0]

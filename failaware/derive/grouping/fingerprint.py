@@ -20,7 +20,7 @@ _GAP = " … "
 
 _PLACEHOLDER = r"<[a-z0-9]{1,12}>"
 ANY_PLACEHOLDER = re.compile(_PLACEHOLDER)
-"""What stands in a template for a part that varies."""
+"""The placeholder of a variable part in a template."""
 _DIGIT = re.compile(r"\d")
 _KEY_VALUE = re.compile(r"(?<![\w.=-])(?P<key>[A-Za-z_][\w.-]{0,60}+)=(?P<value>(?!['\"`=(\[{<])[^\s,;)\]}'\"]++)")
 _WORD = re.compile(r"\b(?=[^\W\d]*+(?:[-.][^\W\d]*+){0,12}+\d)\w++(?:[-.+]\w++)*+(?:/\d++(?!\w))*+")
@@ -182,7 +182,7 @@ def _quoted(match: re.Match[str]) -> str:
 
 
 def _cue(before: str) -> tuple[str, str]:
-    """The last word before a value, in the singular, and what stands between them."""
+    """The last word before a value, in the singular, and the text between them."""
     bare = before.rstrip(" :=#([-'\"`")
     words = bare.removesuffix("(s)").rsplit(None, 1)
     word = words[-1].lower() if words else ""
@@ -191,7 +191,7 @@ def _cue(before: str) -> tuple[str, str]:
 
 
 def _is_message(value: str, cue: str, between: str, before: str) -> bool:
-    """Whether the quoted text is itself a message, to be masked like one: by what stands before it, or by its words."""
+    """Whether the quoted text is itself a message, to be masked like one: by the text before it, or by its words."""
     if templating.REQUEST_LINE.match(value) or before.endswith("panicked at "):
         return True
     if before.endswith(("(", ", ")) and templating.SENTENCE.match(value):

@@ -18,7 +18,7 @@ from failaware.model import MEMBER, MaskedPart
 from failaware.text import counted
 
 DEFAULT = "{{ default }}"
-"""Stands in a given fingerprint for what would have been the template."""
+"""In a given fingerprint: replaced by what would have been the template."""
 
 CLUSTERS_PER_TYPE = 1_000
 """How many clusters an event type may have unless the rules say otherwise."""
@@ -144,7 +144,7 @@ def overflow(event_type: str, rules: GroupingRules) -> Group:
 
 
 def masked_parts(text: str, name: str) -> tuple[MaskedPart, ...]:
-    """Which parts of the text a template leaves out, and what stands there instead (nothing, for what is dropped)."""
+    """Which parts of the text a template leaves out, and their placeholders ("" for what is dropped)."""
     before, after = _TOKEN.findall(cut(text)), _TOKEN.findall(name)
     parts = []
     for kind, from_before, to_before, from_after, to_after in SequenceMatcher(None, before, after).get_opcodes():

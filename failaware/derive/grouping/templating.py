@@ -17,7 +17,7 @@ class Mask:
     Attributes:
         kind: what a person would call it.
         pattern: what it looks like.
-        placeholder: what stands in a template instead; a replacement text, so it may name groups.
+        placeholder: what replaces it in a template; a replacement text, so it may name groups.
         needs: a piece of text without which the pattern cannot match: a cheap test that spares a slow one.
         digits: whether it cannot match without a digit.
         first: a quick pattern without which a slow one cannot match.
