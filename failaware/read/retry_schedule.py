@@ -67,4 +67,5 @@ def _clusters(db: Reader, sources: Counter[int]) -> tuple[DueCluster, ...]:
     names = ", ".join(str(cluster_id) for cluster_id in sources)
     rows = db.query(f"SELECT cluster_id, error_type, template FROM failure_cluster WHERE cluster_id IN ({names})")
     known = {cluster_id: (error_type, template) for cluster_id, error_type, template in rows}
-    return tuple(DueCluster(cluster_id, *known[cluster_id], events) for cluster_id, events in sources.most_common())
+    most_first = sorted(sources.items(), key=lambda source: (-source[1], source[0]))
+    return tuple(DueCluster(cluster_id, *known[cluster_id], events) for cluster_id, events in most_first)

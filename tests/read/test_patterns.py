@@ -130,6 +130,22 @@ def test_a_burst_says_where_it_comes_from(store, inspector, clock):
     assert inspector.patterns.calendar().pending == 1
 
 
+def test_clusters_with_equally_many_retries_of_a_burst_are_in_the_order_of_their_numbers(store, inspector):
+    handlers = Handlers()
+    words = ("apple", "birch", "cedar", "daisy", "elder", "fern", "grass", "hazel", "iris", "juniper", "kale", "lime")
+
+    @handlers.on("payment", retry=Retry(max_attempts=3, base=600, jitter=0))
+    def payment(event):
+        raise TimeoutError(words[event.payload])
+
+    store.record_many(("payment", n) for n in range(len(words)))
+    Worker(store, handlers).run(until_idle=True, patience=0)
+    (burst,) = inspector.patterns.calendar().bursts
+    numbers = [cluster.cluster_id for cluster in burst.clusters]
+    assert len(numbers) == len(words)
+    assert numbers == sorted(numbers)
+
+
 @pytest.mark.sqlite("its query plans")
 def test_the_calendar_does_not_look_at_what_is_due_later(store):
     values = {"now": 0, "minute": MINUTE, "first": 0, "until": 60 * MINUTE}
