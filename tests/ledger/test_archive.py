@@ -79,7 +79,7 @@ def test_what_is_old_and_settled_moves_and_both_verify(lived, path, clock, tmp_p
     go_by(monkeypatch, clock)
     file = tmp_path / "old.db"
     assert move(path, file, "36h") == 0
-    assert "2 events with 2 attempts moved" in capsys.readouterr().out
+    assert "2 events with 2 attempts archived" in capsys.readouterr().out
     here, there = facts(path), facts(file)
     assert {row[0] for row in there["event_log"]} == {1, 2}
     assert {row[0] for row in here["event_log"]} == {3, 4, 5, 6}

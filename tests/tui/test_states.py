@@ -98,7 +98,7 @@ async def test_a_store_that_another_program_holds_for_itself(full, path, clock):
     holder.execute("BEGIN EXCLUSIVE")
     try:
         async with inspecting(path, (160, 45), clock) as pilot:
-            await shows(pilot, "locked", "tried")
+            await shows(pilot, "locked", "Retrying")
             holder.execute("COMMIT")
             holder.close()
             await loaded(pilot, 2)
