@@ -51,7 +51,7 @@ class Terminal:
 
     def shows(self, *texts, seconds=30):
         deadline = time.monotonic() + seconds
-        while not all(text in self.plain for text in texts):
+        while not all(" ".join(text.split()) in " ".join(self.plain.split()) for text in texts):  # a long path wraps
             assert time.monotonic() < deadline, (texts, self.output)
             self.read()
 
