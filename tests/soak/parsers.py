@@ -46,11 +46,11 @@ class Parsers:
         self._store = self._open.enter_context(
             Store.open(folder / "store.db", synchronous="NORMAL", clock=lambda: START)
         )
-        ingest_lines(self._store, [json.dumps(line).encode() for line in LINES], origin="examples")
+        ingest_lines(self._store.session, [json.dumps(line).encode() for line in LINES], origin="examples")
         self._inspector = self._open.enter_context(Inspector.open(folder / "store.db"))
         exported = [line.encode() + b"\n" for line in Export(self._inspector.db).lines()]
         self._again = self._open.enter_context(Store.open(folder / "again.db", synchronous="NORMAL"))
-        restore_export(self._again, exported, origin="export")
+        restore_export(self._again.session, exported, origin="export")
         self._masker = Masker()
         self.examples = {
             "lines": [json.dumps(line).encode() for line in LINES],
@@ -77,13 +77,13 @@ class Parsers:
             getattr(self, f"_{name}")(data)
 
     def _lines(self, data):
-        ingest_lines(self._store, data.splitlines(keepends=True), origin="lines")
+        ingest_lines(self._store.session, data.splitlines(keepends=True), origin="lines")
 
     def _junit(self, data):
-        ingest_junit(self._store, Input(io.BytesIO(data)), origin="junit")
+        ingest_junit(self._store.session, Input(io.BytesIO(data)), origin="junit")
 
     def _export(self, data):
-        restore_export(self._again, data.splitlines(keepends=True) or [b""], origin="export")
+        restore_export(self._again.session, data.splitlines(keepends=True) or [b""], origin="export")
 
     def _filter(self, data):
         for ask in (self._inspector.events, self._inspector.clusters):
