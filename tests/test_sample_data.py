@@ -168,7 +168,7 @@ def test_the_demo_without_a_terminal_prints_the_reports(tmp_path):
         "failaware severity",
         "failaware clusters",
         "failaware explain",
-        "held",
+        "matched",
         "CRITICAL",
     ):
         assert part in done.stdout
