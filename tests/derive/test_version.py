@@ -1,4 +1,4 @@
-"""What another version of failaware has derived is told from corruption, and derived again by who may write."""
+"""A store that another version of failaware derived is told apart from a corrupt one, and a writer derives it again."""
 
 import json
 import signal

@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def copy_of_the_code(folder, *changes, parts=("failaware", "tui", "sample_data")):
-    """A copy of the code in a folder, each of whose `changes` is (file, text that stands there once, other text)."""
+    """A copy of the code in a folder, each of whose `changes` is (file, text that occurs there once, other text)."""
     for part in parts:
         if (ROOT / part).is_dir():
             shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))

@@ -186,7 +186,7 @@ def test_an_archive_that_somebody_else_invents_is_found(lived, path, clock, late
             db.execute("INSERT INTO moved_log VALUES (?, 1, ?, ?, ?)", (number, *run))
         for statement in ("event_key WHERE event_id", "attempt_log WHERE attempt_id", "event_log WHERE event_id"):
             db.execute(f"DELETE FROM {statement} IN (1, 2)")
-    if later:  # whoever seals next does not make it true
+    if later:  # a later seal does not make it true
         clock.advance(24 * 3600)
         lived.record("job", "new")
         seal_what_is_due(lived.session, clock())

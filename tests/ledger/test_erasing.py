@@ -183,7 +183,7 @@ def test_other_events_stay_in_the_cluster_that_a_shared_traceback_gave_them(stor
 
 
 def test_explain_says_of_an_erased_failure_that_it_stays_where_it_was(store, inspector):
-    """The mark that stands in place of the cause is no cause, and the one of the fingerprint nobody's word."""
+    """The marks that replace an erased cause and fingerprint are not taken for a cause or a fingerprint."""
     event_id, *_ = fail(store, "a")
     before = inspector.explain(f"event/{event_id}").grouped
     assert before.by == "the message"
