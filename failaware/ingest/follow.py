@@ -39,6 +39,9 @@ POLL_S = 0.2
 QUIET_S = 5.0
 """A rotated file is closed when it has not grown for so many seconds: its writer may still have it open."""
 
+_LOOKS, _LOOK_AGAIN_S = 3, 0.01
+"""How often a rotated file is looked for, and the time between: a folder read while files are renamed may omit one."""
+
 
 def follow(
     session: Session,
@@ -219,7 +222,16 @@ class _Follower:
                 self._warn(f"{name} was rotated while it was not followed; 'failaware ingest {name}' records it")
 
     def _find(self, position: Position) -> int | None:
-        """Open the longest file next to ours that has the content read up to this position, renamed or copied.
+        """Open the longest file next to ours that has the content read up to this position, renamed or copied."""
+        for _ in range(_LOOKS):
+            fd = self._look_beside(position)
+            if fd is not None:
+                return fd
+            time.sleep(_LOOK_AGAIN_S)
+        return None
+
+    def _look_beside(self, position: Position) -> int | None:
+        """Open that file, if one look at the folder shows it.
 
         No other file is opened: closing the store's own file would release SQLite's locks on it.
         """

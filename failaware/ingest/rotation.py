@@ -17,9 +17,12 @@ _ROTATED = re.compile(r"[._-](?:\d[\w:.-]*|old|bak|copy|prev)")  # what a rotati
 
 
 def siblings(path: str) -> Iterator[tuple[str, os.stat_result]]:
-    """Yield the other files of the folder."""
+    """Yield the other files of the folder; one that is renamed or deleted meanwhile is passed over."""
     with suppress(OSError), os.scandir(os.path.dirname(path)) as entries:
-        yield from ((entry.path, entry.stat()) for entry in entries if entry.path != path and entry.is_file())
+        for entry in entries:
+            with suppress(OSError):
+                if entry.path != path and entry.is_file():
+                    yield entry.path, entry.stat()
 
 
 def is_rotation_of(path: str, candidate: str) -> bool:

@@ -25,6 +25,7 @@ from failaware.errors import UsageError
 from failaware.ingest import follow as module
 from failaware.ingest import followed_file
 from failaware.ingest.follow import follow
+from failaware.ingest.rotation import siblings
 from tests import processes
 from tests.conftest import assert_rebuild_changes_nothing, plain, query
 from tests.sizes import sized
@@ -38,6 +39,15 @@ def until(holds):
         assert time.monotonic() < deadline
         time.sleep(0.01)
     return value
+
+
+def unread(path, file):
+    """What a follower that does not go on has read so far, beside what there is."""
+    there = {
+        f"{each.stat().st_dev}:{each.stat().st_ino}": (each.name, each.stat().st_size) for each in file.parent.iterdir()
+    }
+    with plain(path) as db:
+        return there, db.execute("SELECT identity, read_to, line_no FROM followed").fetchall(), len(numbers(path))
 
 
 def line(n, **more):
@@ -342,6 +352,33 @@ def test_what_cannot_be_followed_is_one_sentence(tmp_path, words, says):
     assert says in done.stderr.splitlines()[-1]
 
 
+def test_a_file_that_goes_while_the_folder_is_read_hides_no_other(tmp_path):
+    for n in range(6):
+        (tmp_path / f"app.log.{n}").write_text("x")
+    names = os.listdir(tmp_path)
+    seen = siblings(str(tmp_path / "app.log"))
+    first, _ = next(seen)
+    assert first == str(tmp_path / names[0])
+    (tmp_path / names[2]).unlink()
+    (tmp_path / names[4]).unlink()
+    assert [os.path.basename(path) for path, _ in seen] == [names[1], names[3], names[5]]
+
+
+def test_a_rotated_file_that_one_look_at_the_folder_misses_is_found(path, file, monkeypatch):
+    append(file, line(0))
+    with following(path, file):
+        until(lambda: numbers(path) == [0])
+    append(file, line(1))
+    rotate(file)
+    append(file, line(2))
+    looks = iter([iter(())])
+    monkeypatch.setattr(module, "siblings", lambda path: next(looks, None) or siblings(path))
+    messages = []
+    with following(path, file, messages=messages):
+        until(lambda: sorted(numbers(path)) == [0, 1, 2])
+    assert (messages, next(looks, None)) == ([], None)
+
+
 def test_killed_again_and_again_it_loses_and_doubles_nothing(path, file):
     """Lines without keys, written in pieces, while the file is renamed and truncated and the follower killed."""
     rng = random.Random(7)
@@ -370,7 +407,11 @@ def test_killed_again_and_again_it_loses_and_doubles_nothing(path, file):
             process.kill()
         process.communicate(timeout=LONG)
         process = start(path, file)
-        until(lambda count=count: len(numbers(path)) >= count)
+        deadline = time.monotonic() + LONG
+        while len(numbers(path)) < count:
+            assert process.poll() is None, process.stderr.read()
+            assert time.monotonic() < deadline, unread(path, file)
+            time.sleep(0.05)
         process.kill()
         process.communicate(timeout=LONG)
     assert sorted(numbers(path)) == list(range(count))
