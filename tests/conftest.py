@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import sqlite3
+from collections import Counter
 from contextlib import contextmanager
 from functools import cache
 
@@ -92,6 +93,8 @@ _EACH_CASE = (
     "tests/facts/test_key",
 )
 
+_THINNED_TO = 10  # one case of so many, of tests marked as thinned
+
 
 def pytest_generate_tests(metafunc):
     """Run tests with a store on both engines, except those marked as for one."""
@@ -103,18 +106,28 @@ def pytest_generate_tests(metafunc):
 
 
 def pytest_collection_modifyitems(config, items):
-    """Leave out the other cases on PostgreSQL, unless they are asked for by name."""
+    """Leave out what only the full size runs, unless it is asked for by name."""
     if sized(False, True) or any("::" in argument for argument in config.args):
         return
-    first = {}
+    cases, cases_on_postgres = Counter(), Counter()
     kept, left_out = [], []
     for item in items:
-        on_postgres = hasattr(item, "callspec") and item.callspec.params.get("engine") == "postgres"
-        thinned = on_postgres and not item.nodeid.startswith(_EACH_CASE) and not item.get_closest_marker("postgres")
         test = item.nodeid.partition("[")[0]
-        (kept if not thinned or first.setdefault(test, item) is item else left_out).append(item)
+        leave_out = item.get_closest_marker("large") is not None
+        if item.get_closest_marker("thinned"):
+            leave_out = cases[test] % _THINNED_TO != 0
+            cases[test] += 1
+        elif _thinned_on_postgres(item):
+            leave_out = leave_out or cases_on_postgres[test] > 0
+            cases_on_postgres[test] += 1
+        (left_out if leave_out else kept).append(item)
     items[:] = kept
     config.hook.pytest_deselected(items=left_out)
+
+
+def _thinned_on_postgres(item):
+    on_postgres = hasattr(item, "callspec") and item.callspec.params.get("engine") == "postgres"
+    return on_postgres and not item.nodeid.startswith(_EACH_CASE) and not item.get_closest_marker("postgres")
 
 
 @pytest.fixture(scope="session")

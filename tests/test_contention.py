@@ -13,6 +13,7 @@ from tests.sizes import sized
 from tests.soak import contention
 
 
+@pytest.mark.large
 def test_eight_writers_and_four_readers():
     counts = contention.run(sized(1, 3), None)
     assert counts["facts lost"] == 0
@@ -20,6 +21,7 @@ def test_eight_writers_and_four_readers():
     assert counts["largest log, MB"] < 400
 
 
+@pytest.mark.large
 @pytest.mark.sqlite("its log")
 def test_a_reader_with_a_long_snapshot_holds_up_no_writer_and_the_log_is_short_again_afterwards(path):
     log = path.with_name("store.db-wal")

@@ -8,6 +8,8 @@ import shutil
 import sys
 from pathlib import Path
 
+import pytest
+
 from failaware.cli.commands import COMMANDS
 from failaware.cli.runner import add_options
 from failaware.read.filter import CLUSTER_FIELDS, EVENT_FIELDS
@@ -44,6 +46,7 @@ def walk(name, folder, samples):
     return outputs
 
 
+@pytest.mark.large
 def test_every_command_of_the_page_on_history_runs(tmp_path, samples):
     everything = "\n".join(walk("history.md", tmp_path, samples))
     assert everything.count("ok      derived") == 5

@@ -72,11 +72,13 @@ def test_every_parser_reads_any_bytes_or_refuses_them_in_words(parsers, data):
     parsers.read(name, example[:start] + between + example[end:])
 
 
+@pytest.mark.large
 def test_a_fuzzer_led_by_coverage_finds_nothing_in_a_parser():
     pytest.importorskip("atheris")
     assert fuzz.run(sized(1, 2), random.Random(1), ["moment"])["inputs"] > 100
 
 
+@pytest.mark.large
 def test_the_fuzzer_tells_of_a_parser_that_breaks(monkeypatch, tmp_path):
     pytest.importorskip("atheris")
     (tmp_path / "sitecustomize.py").write_text("import failaware.read.moment as m\nm.parse_moment = None\n")
@@ -85,6 +87,7 @@ def test_the_fuzzer_tells_of_a_parser_that_breaks(monkeypatch, tmp_path):
         fuzz.run(sized(1, 2), random.Random(1), ["moment"])
 
 
+@pytest.mark.large
 @pytest.mark.parametrize("seed", range(sized(1, 3)))
 def test_a_damaged_store_answers_truly_or_says_so_or_does_not_verify(seed):
     counts = in_a_process(seed, most=sized(20, 40))
@@ -109,6 +112,7 @@ def test_no_page_of_another_table_passes_for_leases(tmp_path):
         assert not leased or verify(trial.path).findings
 
 
+@pytest.mark.thinned
 def test_64_mb_are_refused_or_bounded(store, path, engine):
     for offered in (
         {"type": "a", "payload": HUGE},

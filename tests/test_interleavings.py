@@ -60,6 +60,7 @@ def start(path, seed):
     return processes.Popen(command, stderr=subprocess.PIPE, text=True)
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize("seed", range(sized(1, 6)))
 def test_after_any_interleaving_a_rebuild_changes_nothing(path, seed):
     Store.open(path).close()

@@ -7,6 +7,8 @@ import subprocess
 import sys
 import time
 
+import pytest
+
 from failaware import Handlers, Retry, Store, Worker
 from failaware.ledger.verify import verify
 from tests import processes
@@ -51,6 +53,7 @@ def kill(process):
     return out
 
 
+@pytest.mark.thinned
 def test_workers_and_producers_killed_in_mid_batch_lose_and_double_nothing(path):
     rng = random.Random(os.getpid())
     Store.open(path).close()

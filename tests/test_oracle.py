@@ -14,6 +14,7 @@ HISTORIES, AT_A_TIME, STEPS = sized(60, 200), 20, 20
 ON_POSTGRES = sized(6, 24)
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize("first", range(0, HISTORIES, AT_A_TIME))
 def test_histories(first):
     for seed in range(first, first + AT_A_TIME):
@@ -21,6 +22,7 @@ def test_histories(first):
             compare_history(store_in(folder), seed, archiving=seed % 10 == 0, commands=seed % 10 == 1)
 
 
+@pytest.mark.large
 @pytest.mark.postgres("the same, in one store that goes on")
 def test_histories_on_postgres(path):
     history = History(path, random.Random(0))

@@ -18,6 +18,7 @@ def test_a_full_store_loses_nothing_that_it_acknowledged(tmp_path, seed):
     assert counts["facts lost"] == 0
 
 
+@pytest.mark.large
 def test_a_normal_store_loses_only_its_newest_facts_and_stays_sound(tmp_path):
     counts = [
         try_life(tmp_path / str(seed), random.Random(seed), synchronous="NORMAL", steps=25, every=40)

@@ -35,6 +35,7 @@ def test_the_shares_add_up():
     assert sum(scenario.share for scenario in SCENARIOS) == pytest.approx(1)
 
 
+@pytest.mark.large
 def test_the_same_numbers_give_the_same_history_and_others_another(tmp_path):
     for name, number in (("a", 3), ("b", 3), ("c", 4)):
         seed(tmp_path / name, events=300, seed=number, now=START)
@@ -62,6 +63,7 @@ def test_it_fails_as_promised(seeded):
     assert 6 <= len(clusters) <= 10
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize(("hour", "number"), [(2, 7), (3, 5), (9, 4), (21, 1)])
 def test_whenever_it_ends_nothing_promised_is_left_to_luck(tmp_path, hour, number):
     now = START // DAY * DAY + hour * HOUR + 17 * MINUTE + 123
@@ -156,6 +158,7 @@ def test_a_second_life_adds_events_too(tmp_path):
     assert 0 < counts[0] < counts[1]
 
 
+@pytest.mark.large
 def test_the_demo_without_a_terminal_prints_the_reports(tmp_path):
     env = {name: value for name, value in os.environ.items() if name != "FAILAWARE_DB"}
     done = processes.run(

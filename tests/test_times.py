@@ -62,6 +62,7 @@ def shown(path, capfd, reports):
         assert main(["--db", str(path), *report.split()]) == 0, (report, capfd.readouterr())
 
 
+@pytest.mark.thinned
 @pytest.mark.sqlite("each zone; the next test tries the other engine")
 def test_every_report_shows_any_time_in_every_zone(odd, path, zone, capfd):
     shown(path, capfd, REPORTS)
@@ -72,6 +73,7 @@ def test_every_report_shows_any_time_on_postgres(odd, path, capfd):
     shown(path, capfd, REPORTS[:13])
 
 
+@pytest.mark.large
 @pytest.mark.sqlite("it reads the same answers of either engine")
 async def test_the_inspector_shows_any_time(odd, path, monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))

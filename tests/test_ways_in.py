@@ -87,6 +87,7 @@ def run_lines(lines, folder, background):
     return output
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize("section", RUN)
 def test_the_snippets_of(section, tmp_path):
     (tmp_path / "sample_data").symlink_to(ROOT / "sample_data")

@@ -27,6 +27,7 @@ def payload_of(store, event_id=1):
     return json.loads(query(store, f"SELECT event_payload FROM event_log WHERE event_id = {event_id}")[0][0])
 
 
+@pytest.mark.thinned
 @pytest.mark.tour
 def test_a_success_is_synced_and_a_failure_is_dead_and_propagates_unchanged(store, inspector, clock):
     with store.attempt("sync", {"n": 1}, source="cron") as attempt:
@@ -288,6 +289,7 @@ def test_any_exit_status_propagates_unchanged(store, code):
     assert [status for _, status, _ in states(store)] == ["SYNCED" if code is False else "DEAD"]
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize("name", [*VALUES, *READABLE])
 def test_a_function_is_called_whatever_its_arguments_are(store, name):
     argument = VALUES[name][0] if name in VALUES else READABLE[name]

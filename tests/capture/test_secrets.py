@@ -62,6 +62,7 @@ def test_the_quick_look_at_a_payload_misses_none(secret):
     assert Masker().may_hold(json.dumps(secret.data, ensure_ascii=False))
 
 
+@pytest.mark.large
 @given(
     st.recursive(
         st.text(max_size=30) | st.integers(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
@@ -73,6 +74,7 @@ def test_what_the_quick_look_passes_over_holds_none(value):
     assert masker.may_hold(text) or masker.mask_value(value)[1] == 0
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize(
     "piece",
     ["password=", "a:", "-----BEGIN PRIVATE KEY-----", "://a:", '\\"', "<a>", "--p ", "eyJ", "4111 ", "token is "]

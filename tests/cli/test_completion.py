@@ -59,6 +59,7 @@ def bash(line, cwd, **env):
     return {word.strip() for word in done.stdout.splitlines()} - {""}
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize(
     ("line", "offers"),
     [

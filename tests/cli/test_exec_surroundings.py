@@ -52,6 +52,7 @@ def test_a_handler_hears_how_its_own_children_ended_though_our_caller_ignores_th
     assert [error for error, _ in errors(path)] == ["subprocess.CalledProcessError"]
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize("name", ["CHLD", "INT", "TERM", "HUP", "QUIT", "USR1"])
 def test_what_the_caller_ignores_the_program_ignores(path, name):
     show = ["--", "grep", "SigIgn", "/proc/self/status"]

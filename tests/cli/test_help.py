@@ -78,6 +78,7 @@ def in_topics():
 LINES = [example.words for examples in EXAMPLES.values() for example in examples if finite(example.words)]
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize("line", [*dict.fromkeys(LINES), *in_topics()])
 def test_every_example_runs(sample, stands_for, tmp_path, line):
     done = run(line, sample, stands_for, tmp_path)
@@ -93,6 +94,7 @@ def test_every_command_has_examples_and_they_are_of_it():
         assert not name or all(example.words.startswith(f"failaware {name}") for example in examples), name
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize("command", list(COMMANDS))
 def test_help_of_a_command_is_its_help_and_ends_in_examples(command):
     shown = failaware(command, "--help", COLUMNS="80")

@@ -33,6 +33,7 @@ def cluster(path):
     return json.loads(failaware("clusters", "--json", db=path).stdout)[0]["cluster_id"]
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize("report", [*REPORTS, "attempt 1"])
 def test_every_report_can_be_had_as_of_a_moment(sample, report):
     words = report.replace("ID", str(cluster(sample))).split()

@@ -77,6 +77,7 @@ def test_what_holds_no_password_is_shown_as_it_is(place):
     assert shown_place(place) == place
 
 
+@pytest.mark.large
 @pytest.mark.postgres
 def test_commands_that_say_where_the_store_is(url, tmp_path, capfd, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -36,6 +36,7 @@ WORK = [
 ]
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize(("words", "status"), WORK)
 @pytest.mark.parametrize("closed", [">&-", "<&- >&- 2>&-"])
 def test_a_closed_output_is_silence(path, words, status, closed):
@@ -48,6 +49,7 @@ def test_a_reader_that_has_enough_changes_no_exit_status(path, words, status):
     assert (code, error) == (0, f"status {status}\n")
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize(("words", "status"), WORK[:-1])
 def test_a_full_disk_is_said_in_a_sentence(path, words, status):
     said = "failaware: the output could not be written: No space left on device\n"
@@ -55,6 +57,7 @@ def test_a_full_disk_is_said_in_a_sentence(path, words, status):
     assert shell('"$@" >/dev/full 2>/dev/full', *words.split(), db=path) == (status or 2, b"", "")
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize("where", [">&-", ">/dev/full", "| :"])
 @pytest.mark.parametrize(("line", "status"), [(b'{"type":"a"}', 0), (b"{", 1)])
 def test_what_was_done_keeps_its_status_when_nobody_hears_of_it(tmp_path, where, line, status):
@@ -92,6 +95,7 @@ def test_an_output_that_does_not_block_gets_all_of_it(path, words):
         assert process.stderr.read() == b""
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize(
     "env",
     [

@@ -92,6 +92,7 @@ def place(tmp_path):
 REPORTS = ["health", "severity", "clusters", "events", "event 1", "timeline", "recovered", "due", "diff 1h", "policy"]
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize("columns", [60, 80, 120, 200])
 def test_reports_fit_and_lose_no_number(place, columns):
     for report in REPORTS:
@@ -186,6 +187,7 @@ def test_what_fits_is_printed_as_it_is(place, tmp_path):
     assert "clusters" in terminal.plain
 
 
+@pytest.mark.large
 def test_a_pager_of_ones_own_and_none(place, tmp_path):
     pager = tmp_path / "my pager"
     pager.write_text('#!/bin/sh\necho "paged $1"; exec cat > /dev/null\n')

@@ -61,6 +61,7 @@ def test_one_that_a_store_has_already_matches_nothing_and_takes_no_time(expressi
     assert time.process_time() - begun < 1
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize("expression", SLOW)
 def test_what_has_many_ways_to_match_is_shown_little(expression):
     rules(expression)

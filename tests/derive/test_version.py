@@ -269,6 +269,7 @@ def test_many_at_once_do_it_once(held, path):
     assert verify(path).findings == ()
 
 
+@pytest.mark.thinned
 def test_killed_in_the_middle_the_next_one_does_it(path, put_sample):
     put_sample(sized(120, 600))
     with Store.open(path) as store:
@@ -474,6 +475,7 @@ VERSIONS = {
 }
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_release_that_derives_otherwise(version, held, path, tmp_path):
     VERSIONS[version](tmp_path / "code")

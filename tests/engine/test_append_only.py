@@ -39,6 +39,7 @@ def full(store, path):
     return path
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize("table", FACTS)
 @pytest.mark.parametrize("verb", ["UPDATE", "DELETE", "REPLACE", "UPSERT"])
 def test_the_database_refuses_to_change_a_fact(full, table, verb):

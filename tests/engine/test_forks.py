@@ -194,6 +194,7 @@ def locked(path, engine):
         locker.wait(20)
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize("reentered", [False, True])
 def test_a_fork_does_not_wait_for_a_store_that_another_program_has_locked(path, engine, reentered):
     """What the waiting thread writes is not lost, and the child has a store that works."""

@@ -34,6 +34,7 @@ def failaware(*words):
     return processes.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize(
     ("command", "status"),
     [("rebuild", 0), ("health --as-of 1h", 0), ("diff 1h", 0), ("seal", 0), ("verify", 1), ("export", 0)],

@@ -60,6 +60,7 @@ def start(program, *words):
     return process
 
 
+@pytest.mark.large
 def test_four_workers_and_four_producers_with_kills_and_restarts_lose_and_double_nothing(server):
     url, dice = server.url("busy"), random.Random(7)
     Store.open(url).close()
@@ -155,6 +156,7 @@ def test_a_pipeline_that_cannot_be_left_when_the_server_says_goodbye_is_run_once
         assert store.session.write(job) == 2
 
 
+@pytest.mark.large
 def test_readers_workers_and_what_they_wait_on_come_back(server):
     url, begun = server.url("back"), []
     handlers = Handlers()
@@ -179,6 +181,7 @@ def test_readers_workers_and_what_they_wait_on_come_back(server):
         thread.join(20)
 
 
+@pytest.mark.large
 def test_a_server_that_stays_away_is_said_to(server, monkeypatch):
     monkeypatch.setattr(postgres, "RECONNECT_S", 0.3)
     with Store.open(server.url("gone")) as store, Inspector.open(server.url("gone")) as inspector:

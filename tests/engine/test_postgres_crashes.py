@@ -46,6 +46,7 @@ def crash_at_next_commit(server):
     return crash
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize("way", ["record", "record_many", "attempt", "dismiss", "requeue", "worker"])
 def test_a_commit_that_a_crash_lost_is_made_again_though_its_number_is_anothers(server, crash_at_next_commit, way):
     url = server.url(way)
@@ -113,6 +114,7 @@ def test_writers_leave_no_row_behind_when_they_close(server):
         assert query(store, "SELECT ticket FROM last_commit") == [(1,)]
 
 
+@pytest.mark.large
 def test_producers_and_workers_lose_and_double_nothing_in_repeated_crashes():
     counts = try_crashes(random.Random(os.getpid()), crashes=sized(2, 4), producers=6, workers=2)
     assert counts["facts acknowledged"] > 20

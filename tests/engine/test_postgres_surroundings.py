@@ -78,6 +78,7 @@ def test_a_database_of_another_encoding_is_refused(postgres, encoding, opener):
             db.execute(f"DROP DATABASE {name}")
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize(
     "setting",
     [
@@ -166,6 +167,7 @@ def a_standby_of(server):
         yield other
 
 
+@pytest.mark.large
 def test_a_standby_answers_as_its_primary_does_also_about_the_past():
     with a_server() as server:
         primary = server.url("s")

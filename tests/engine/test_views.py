@@ -28,6 +28,7 @@ def in_us(text):
     return None if text is None else (datetime.fromisoformat(text) - EPOCH) // timedelta(microseconds=1)
 
 
+@pytest.mark.thinned
 def test_event_detected_has_every_event_as_it_stands(seeded):
     found = rows(seeded, "SELECT * FROM event_detected ORDER BY event_id DESC")
     with Inspector.open(seeded) as inspector:

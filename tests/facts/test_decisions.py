@@ -109,6 +109,7 @@ def test_a_reason_that_no_file_can_hold_is_made_legible(store):
     assert query(store, "SELECT reason, decided_by FROM decision_log") == [("half \\ud800", "who \\ud800")]
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize(
     "given", ["12", b"12", 1, None, ["1"], [None], [1.0], [True], [[1]], [float("nan")], ["1) --"]]
 )

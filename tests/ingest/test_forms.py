@@ -314,6 +314,7 @@ def test_a_record_that_is_wrong_is_refused_by_itself_and_one_that_is_large_is_ke
     assert json.loads(inspector.event(2).event_payload)["left_out"] == ["attributes"]
 
 
+@pytest.mark.thinned
 def test_a_long_text_in_an_array_is_no_trouble(store):
     began = time.monotonic()
     done = ingest(store, json.dumps([{"type": "a", "payload": "x\\" * 8_000_000}, {"type": "b"}]).encode())

@@ -42,6 +42,7 @@ def recorded(path):
         return db.execute("SELECT count(*) FROM event_log").fetchone()[0]
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize("form", ["lines", "cloudevents", "otlp"])
 def test_a_killed_ingest_that_is_run_again_loses_and_doubles_nothing(path, tmp_path, form):
     file = tmp_path / "events.jsonl"

@@ -134,6 +134,7 @@ def otlp(text):
     return json.dumps({"resourceLogs": [{"scopeLogs": [{"logRecords": [{"attributes": attributes}]}]}]})
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize("form", [record, otlp])
 @pytest.mark.parametrize(("text", "error_type", "message", "cause"), CASES.values(), ids=CASES)
 def test_a_traceback_alone_tells_type_message_and_cause(store, inspector, form, text, error_type, message, cause):

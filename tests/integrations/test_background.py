@@ -114,6 +114,7 @@ def messages(store):
     return [row[0] for row in query(store, "SELECT error_message FROM attempt_log ORDER BY attempt_id")]
 
 
+@pytest.mark.thinned
 @pytest.mark.tour
 @pytest.mark.parametrize("how", CONFIGURED)
 def test_a_handler_survives_what_closes_it_and_keeps_what_is_logged_last(run, store, how):
@@ -157,6 +158,7 @@ log.error("not this one")
     assert messages(store) == ["no stock"]
 
 
+@pytest.mark.thinned
 @pytest.mark.sqlite
 @pytest.mark.parametrize("method", ["forkserver", "spawn"])
 def test_what_a_child_that_imports_the_program_logs_last_is_kept(run, store, method):
@@ -164,6 +166,7 @@ def test_what_a_child_that_imports_the_program_logs_last_is_kept(run, store, met
     assert set(messages(store)) - {"after logging has ended"} == IN_CHILDREN
 
 
+@pytest.mark.thinned
 @pytest.mark.tour
 @pytest.mark.parametrize("way", [ADDED, SENTRY], ids=["logging", "sentry"])
 def test_what_a_forked_child_reports_last_is_kept(run, store, way):
@@ -248,6 +251,7 @@ def test_a_closed_standard_error_hurts_nobody(store, monkeypatch):
     assert handler.dropped == 1
 
 
+@pytest.mark.thinned
 @pytest.mark.tour
 def test_two_processes_use_one_handler(path, run):
     run(

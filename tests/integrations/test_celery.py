@@ -225,6 +225,7 @@ def tasks(inspector):
     return {name: sorted(events, key=lambda event: event.event_payload) for name, events in found.items()}
 
 
+@pytest.mark.thinned
 @pytest.mark.tour
 @pytest.mark.parametrize("pool", ["solo", "threads"])
 def test_a_worker_records_every_task_with_every_try(inspector, store, pool, run):
@@ -264,6 +265,7 @@ def test_a_worker_records_every_task_with_every_try(inspector, store, pool, run)
     assert_rebuild_changes_nothing(store)
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize("pool", ["solo", "threads"])
 def test_a_task_is_recorded_whatever_it_raises(inspector, store, pool, run):
     run(ODD + ODD_EAGER, pool)
@@ -294,6 +296,7 @@ def test_an_eager_tasks_tries_are_in_their_order_though_they_end_the_other_way_r
     assert [attempt.error_type for attempt in found["celery:propagates"].attempts] == ["KeyError"]
 
 
+@pytest.mark.thinned
 @pytest.mark.tour
 def test_a_retry_that_overtakes_the_try_that_asked_for_it_has_the_last_word(inspector, store, run):
     run(OVERTAKING)
@@ -322,6 +325,7 @@ def test_what_celery_will_retry_is_not_for_our_workers_until_a_person_says_so(st
     assert inspector.event(1).sync_status == "SYNCED"
 
 
+@pytest.mark.thinned
 @pytest.mark.tour
 def test_a_forked_pool_records_too_and_the_main_process_what_its_children_cannot_say(
     path, store, inspector, run, tmp_path

@@ -213,6 +213,7 @@ CARRIED = {
 }
 
 
+@pytest.mark.thinned
 @pytest.mark.tour
 @pytest.mark.parametrize("carried", CARRIED.values(), ids=CARRIED.keys())
 def test_a_record_is_kept_whatever_it_carries(store, handler, carried):

@@ -93,6 +93,7 @@ def recorded(path):
     return {event.event_type.rpartition("::")[2]: event for event in events}
 
 
+@pytest.mark.thinned
 @pytest.mark.tour
 @pytest.mark.parametrize("spread", [(), ("-n2",)], ids=["alone", "xdist"])
 def test_each_test_is_an_event_with_its_error_where_people_look(path, spread, run):
@@ -123,6 +124,7 @@ def test_each_test_is_an_event_with_its_error_where_people_look(path, spread, ru
     assert "strict" in found["test_surprises"].attempts[0].error_message
 
 
+@pytest.mark.large
 def test_a_flaky_test_is_one_recurring_cluster_across_runs(path, store, run):
     conftest = """
 import os
@@ -170,6 +172,7 @@ def test_a_file_that_cannot_be_collected_is_a_failure(path, run):
     assert "no_such_module" in broken.attempts[0].traceback
 
 
+@pytest.mark.large
 def test_a_test_that_takes_its_worker_with_it_is_a_failure(path, run):
     dies = "import os\ndef test_dies():\n    os._exit(3)\ndef test_lives():\n    pass\n"
     run(f"--failaware={path}", "-n1", test_dies=dies)
@@ -249,6 +252,7 @@ def test_tests_that_change_the_process_are_recorded_once(path, run):
     assert json.loads(made["test_properties"].event_payload)["properties"]["1"] == {"1": "{2}"}
 
 
+@pytest.mark.thinned
 @pytest.mark.sqlite
 @pytest.mark.parametrize("warnings", [(), ("-Werror",)], ids=["default", "errors"])
 def test_a_store_that_others_may_read_is_a_line_at_the_end(path, run, warnings):
@@ -279,6 +283,7 @@ Session.ingest = fails
 SEVERAL = "import pytest\n@pytest.mark.parametrize('n', range(5))\ndef test(n): assert n != 3\n"
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize(
     ("failures", "more", "tests", "end"),
     [

@@ -107,6 +107,7 @@ def work(rq, kind, *more, status=0):
     return rq(*command, *more, "shop", status=status)
 
 
+@pytest.mark.thinned
 @pytest.mark.tour
 @pytest.mark.parametrize("kind", ["Forking", "Simple"])
 def test_a_worker_records_every_job_with_every_try(rq, store, inspector, kind):
@@ -144,6 +145,7 @@ def test_a_worker_records_every_job_with_every_try(rq, store, inspector, kind):
     assert_rebuild_changes_nothing(store)
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize("kind", ["Forking", "Simple"])
 def test_a_job_is_recorded_whatever_it_raises(rq, store, inspector, kind):
     send = SEND.partition("queue.enqueue")[0] + (
@@ -161,6 +163,7 @@ def test_a_job_is_recorded_whatever_it_raises(rq, store, inspector, kind):
     }
 
 
+@pytest.mark.large
 def test_what_rq_will_retry_is_not_for_our_workers(rq, store, inspector, clock):
     rq("-c", SEND.replace("interval=[0, 0]", "interval=3600"), "{socket}", "Simple")
     work(rq, "Simple")
@@ -220,6 +223,7 @@ worker.wait(timeout=60)
     assert inspector.event(1).sync_status == "DEAD"
 
 
+@pytest.mark.thinned
 @pytest.mark.tour
 def test_what_cannot_be_recorded_is_logged_and_the_worker_goes_on(rq, store, tmp_path):
     (tmp_path / "workers.py").write_text(WORKER + "\nForking.store.close()\n")

@@ -109,6 +109,7 @@ def _run(tmp_path, path, program):
     return done
 
 
+@pytest.mark.thinned
 @pytest.mark.tour
 def test_an_exception_is_kept_with_its_chain_frames_tags_contexts_and_a_masked_user(inspector, store, run):
     run(CHAIN)
@@ -135,6 +136,7 @@ def test_an_exception_is_kept_with_its_chain_frames_tags_contexts_and_a_masked_u
     assert_rebuild_changes_nothing(store)
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize(
     ("program", "where"),
     [(FLASK, "checkout"), (FASTAPI, "/checkout/{order}"), (CELERY, "shop.checkout")],

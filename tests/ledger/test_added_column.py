@@ -145,6 +145,7 @@ def run(path, other, tmp_path):  # noqa: F811
     return run
 
 
+@pytest.mark.thinned
 def test_all_that_the_page_says_follows_from_one_line(path, tmp_path, run):
     with Store.open(path) as store:
         store.record("a", 1, key="k1")
@@ -167,6 +168,7 @@ def test_all_that_the_page_says_follows_from_one_line(path, tmp_path, run):
     assert done.stdout == "done\n", done.stderr
 
 
+@pytest.mark.thinned
 def test_a_column_that_the_catalogue_lacks_is_neither_copied_unnoticed_nor_deleted(tmp_path, run):
     applied("architecture.md", "A column of a fact", tmp_path)
     replace(tmp_path / "failaware" / "engine" / "catalogue.py", 'Column("host", nullable=True, added=True),', "")

@@ -146,6 +146,7 @@ def test_what_was_not_moved_cannot_be_deleted_and_what_was_moved_needs_an_archiv
             db.execute("INSERT INTO moved_log VALUES (99, 99, 'event_log', 3, 3)")
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize(
     ("here", "sql", "which", "problem"),
     [
@@ -264,6 +265,7 @@ def test_what_someone_decides_meanwhile_stays(lived, path, clock, tmp_path, monk
     assert query(lived, "SELECT count(*) FROM event_log") == [(6,)]
 
 
+@pytest.mark.thinned
 def test_killed_at_any_moment_nothing_is_lost(lived, path, tmp_path):
     """Facts are in the store, or in an archive that is whole, or in both; run again, it ends."""
     lived.record_many(("bulk", {"n": n}) for n in range(sized(1_500, 3_000)))
@@ -306,6 +308,7 @@ def test_after_any_history_the_two_are_what_the_one_was(seed):
         live_and_archive(Path(folder) / "s.db", Path(folder) / "x.db", seed)
 
 
+@pytest.mark.large
 @given(seeds)
 @settings(max_examples=sized(3, 10), deadline=None)
 def test_after_any_history_the_two_are_what_the_one_was_on_postgres(postgres, seed):

@@ -46,6 +46,7 @@ def lived(path, put_sample):
     return path
 
 
+@pytest.mark.thinned
 def test_a_copy_is_the_same_store_and_lives_on(lived, other):
     done = copy(lived, other)
     assert done.returncode == 0, done.stderr
@@ -60,6 +61,7 @@ def test_a_copy_is_the_same_store_and_lives_on(lived, other):
     assert copy(other, lived).returncode == 2  # it has a fact of its own by now
 
 
+@pytest.mark.thinned
 def test_a_copy_goes_on_with_what_came_since_and_there_and_back_is_nothing_new(lived, other, tmp_path):
     assert copy(lived, other).returncode == 0
     with Store.open(lived) as store:
@@ -69,6 +71,7 @@ def test_a_copy_goes_on_with_what_came_since_and_there_and_back_is_nothing_new(l
     assert copy(other, tmp_path / "third.db").returncode == 0
 
 
+@pytest.mark.thinned
 def test_one_that_is_killed_again_and_again_is_finished_by_the_next(lived, other):
     command = [sys.executable, "-m", "failaware", "copy", str(lived), str(other)]
     for delay in (0.25, 0.3, 0.35, 0.4):

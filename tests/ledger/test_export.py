@@ -67,6 +67,7 @@ def lines(path, put_sample):
     return export(path)
 
 
+@pytest.mark.thinned
 def test_policy_and_grouping_come_along(lines, path, tmp_path):
     taken(lines, tmp_path / "b.db")
     with Store.open(path) as store, Store.open(tmp_path / "b.db") as other:
@@ -95,6 +96,7 @@ with Store.open(sys.argv[1], synchronous="NORMAL") as store, open(sys.argv[2], "
 """
 
 
+@pytest.mark.thinned
 def test_one_that_was_killed_in_the_middle_is_finished_by_the_next(lines, tmp_path):
     (tmp_path / "x").write_bytes(b"".join(lines))
     kills = 0

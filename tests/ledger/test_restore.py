@@ -183,6 +183,7 @@ def _fields():
     return [(kind.name, column.name) for kind in EXPORTED for column in kind.columns]
 
 
+@pytest.mark.thinned
 @pytest.mark.sqlite("one engine is enough: what is refused is refused before, or proved alike")
 @pytest.mark.parametrize(("kind", "field"), _fields())
 def test_no_odd_value_in_any_field_is_believed(empty, exported, kind, field):

@@ -100,6 +100,7 @@ def _change_schema(path, _tmp_path, statements, *, guards):
     return copy
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize(
     ("statement", "where"),
     [
@@ -119,6 +120,7 @@ def test_one_changed_value(tamper, statement, where):
     assert tamper(statement) == {where: "was changed since it was sealed"}
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize("table", [table for table in FACTS if table not in ("event_key", "seal_log")])
 def test_one_deleted_row(tamper, table):
     key = FACTS[table].key
@@ -155,6 +157,7 @@ def test_what_was_erased_and_is_back(tamper):
     assert found == {"event_log 4": "was erased, but has a text again"}
 
 
+@pytest.mark.thinned
 def test_a_seal_that_was_changed(tamper):
     changes = (
         "sealed_at = 1",
@@ -184,6 +187,7 @@ def test_an_end_that_was_cut_off_is_told_from_a_noted_seal(tamper, sealed, store
         verify("x", noted="7")
 
 
+@pytest.mark.thinned
 def test_guards_that_are_gone_or_others_that_came(tamper, engine):
     found = tamper("SELECT 1", guards=False)
     assert found["schema"]
@@ -194,6 +198,7 @@ def test_guards_that_are_gone_or_others_that_came(tamper, engine):
     assert tamper("DROP INDEX event_due")["schema"] == "the index event_due is missing"
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize(
     ("statement", "where", "problem"),
     [
@@ -276,6 +281,7 @@ def proof(path, noted):
     return found
 
 
+@pytest.mark.thinned
 @pytest.mark.sqlite("the seals are the same; a changed table is quicker here")
 @pytest.mark.parametrize(("table", "column"), list(_columns()))
 def test_any_value_of_any_fact_that_is_changed_is_found_and_named(sealed, path, table, column):

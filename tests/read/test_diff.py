@@ -43,6 +43,7 @@ def expected(before, after):
     return found
 
 
+@pytest.mark.large
 @given(seeds)
 @settings(max_examples=sized(12, 50), deadline=None)
 def test_it_says_what_two_reports_show(seed):
@@ -117,6 +118,7 @@ def sample(tmp_path_factory):
         yield inspector
 
 
+@pytest.mark.large
 def test_the_outage_of_each_night_is_seen_in_the_diff(sample):
     """The gateway goes down every night from 2:00 to 3:30 and fails no payment at any other hour."""
     (gateway,) = sample.clusters("type:payment.capture")

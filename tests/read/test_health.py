@@ -22,6 +22,7 @@ def due_now(store, now):
     return query(store, "SELECT count(*) FROM event_state WHERE due_at <= ?", (now,))[0][0]
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize("few", [1, 2, 1_000])
 @given(seed=seeds, ahead=st.sampled_from([0, 90, 3_700]))
 @settings(max_examples=sized(10, 40), deadline=None)

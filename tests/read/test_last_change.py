@@ -3,6 +3,7 @@
 import threading
 import time
 
+import pytest
 from hypothesis import given, settings
 
 from failaware import Handlers, Retry, StoreError, Worker
@@ -25,6 +26,7 @@ def moments(inspector, store):
     return sorted(at for (at,) in query(store, " UNION ".join(f"SELECT {name} FROM {table}" for name, table in times)))
 
 
+@pytest.mark.large
 @given(seeds)
 @settings(max_examples=sized(12, 50), deadline=None)
 def test_it_is_the_last_moment_at_which_the_reports_changed(seed):
@@ -121,6 +123,7 @@ def test_the_facts_behind_the_numbers_can_be_opened(store, inspector, clock):
     assert [inspector.attempt(number).attempt_no for number in attempts.ids] == [2, 1]
 
 
+@pytest.mark.thinned
 def test_it_can_be_ended_though_it_reads_on_connections_of_its_own(store, inspector):
     worker = failing(store, times=1)
     store.record_many(("a", n) for n in range(1_500))

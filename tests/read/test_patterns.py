@@ -66,6 +66,7 @@ def test_the_reports_say_what_the_oracle_says_of_a_course(history):
         compare(inspector, documents, Random(0))
 
 
+@pytest.mark.large
 @given(st.one_of(histories, synced_often), st.integers(0, 8 * HOUR))
 @settings(max_examples=sized(30, 120), deadline=None)
 def test_the_reports_say_what_the_oracle_says(history, later):

@@ -32,6 +32,7 @@ def test_a_copied_text_holds_no_control_but_line_ends_and_tabs(text):
         assert copied == text
 
 
+@pytest.mark.large
 async def test_whatever_is_copied_holds_no_control(path, clock):
     handlers = Handlers()
 

@@ -57,6 +57,7 @@ async def test_the_chart_goes_on_by_the_hour(waiting, path, clock):
         await shows(pilot, "0 failures in 24 h")
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize(
     ("make", "before", "after"),
     [

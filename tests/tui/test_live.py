@@ -99,6 +99,7 @@ async def test_paused_nothing_moves_until_one_goes_on(full, path, clock):
         await shows(pilot, "PENDING   1", "● live")
 
 
+@pytest.mark.thinned
 @pytest.mark.tour
 async def test_a_list_of_any_length_holds_only_a_part_of_it(path, clock):
     with Store.open(path, clock=clock) as store:
@@ -120,6 +121,7 @@ async def test_a_list_of_any_length_holds_only_a_part_of_it(path, clock):
         assert len(rows(pilot).window.items) <= 1_100
 
 
+@pytest.mark.large
 @pytest.mark.sqlite("its file's bytes")
 async def test_the_tour_leaves_every_byte_as_it_is(full, path, clock):
     store, _ = full
@@ -146,6 +148,7 @@ async def test_a_folder_that_cannot_be_written_to(full, path, clock):
         path.parent.chmod(0o700)
 
 
+@pytest.mark.thinned
 @pytest.mark.tour
 @pytest.mark.parametrize("beside", [False, True])
 async def test_quitting_in_a_long_query_takes_no_time(path, clock, beside):
@@ -172,6 +175,7 @@ async def test_quitting_in_a_long_query_takes_no_time(path, clock, beside):
         assert not pilot.app.reader.is_alive()
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize("beside", [False, True])
 async def test_a_long_query_of_a_screen_that_was_left_holds_up_nobody(full, path, clock, beside):
     endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
@@ -227,6 +231,7 @@ async def test_the_time_is_the_servers_and_not_this_machines(path, monkeypatch):
         assert shown == [1]
 
 
+@pytest.mark.thinned
 @pytest.mark.tour
 @pytest.mark.parametrize("of_cluster", [False, True])
 async def test_keys_act_on_the_event_that_one_sees_however_many_come(full, path, clock, of_cluster):

@@ -59,6 +59,7 @@ async def to_cluster(pilot, word):
     await until(pilot, lambda: word in rows(pilot).current.template)
 
 
+@pytest.mark.thinned
 @pytest.mark.sqlite("its path is in the picture")
 @pytest.mark.parametrize("size", SIZES)
 async def test_pictures(course, path, clock, picture, size, monkeypatch):
@@ -80,6 +81,7 @@ async def test_pictures(course, path, clock, picture, size, monkeypatch):
         picture(pilot.app, name("due"))
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize("size", [(60, 18), (40, 12)])
 async def test_small_terminals_show_the_row_under_the_cursor(course, path, clock, size):
     async with inspecting(path, size, clock) as pilot:
@@ -91,6 +93,7 @@ async def test_small_terminals_show_the_row_under_the_cursor(course, path, clock
             await until(pilot, lambda: isinstance(pilot.app.screen, Overview))
 
 
+@pytest.mark.thinned
 @pytest.mark.tour
 async def test_each_number_opens_exactly_its_events(course, path, clock):
     async with inspecting(path, clock=clock) as pilot:
@@ -118,6 +121,7 @@ async def test_each_number_opens_exactly_its_events(course, path, clock):
             await until(pilot, lambda: isinstance(pilot.app.screen, ImpactScreen))
 
 
+@pytest.mark.large
 async def test_what_came_after_leads_to_that_cluster_and_nothing_to_nothing(course, path, clock):
     async with inspecting(path, clock=clock) as pilot:
         await to_cluster(pilot, "late")
@@ -150,6 +154,7 @@ async def test_the_impact_is_live(course, path, clock):
         await until(pilot, lambda: rows(pilot).window.items[3].value == "0")
 
 
+@pytest.mark.large
 async def test_impact_from_lists_of_events(course, path, clock):
     async with inspecting(path, clock=clock) as pilot:
         await to_cluster(pilot, "late")
@@ -177,6 +182,7 @@ async def test_an_event_says_how_its_error_changed(course, path, clock):
         await shows(pilot, "TimeoutError ×1 → Permanent ×1 → requeued by ada → SYNCED")
 
 
+@pytest.mark.thinned
 @pytest.mark.tour
 async def test_what_recovered_is_read_when_asked_sorted_and_filtered(course, path, clock):
     store, _ = course
@@ -228,6 +234,7 @@ async def test_nothing_recovered_and_nothing_due(path, clock):
         await shows(pilot, "No cluster is selected")
 
 
+@pytest.mark.thinned
 @pytest.mark.tour
 async def test_due_retries_move_with_the_clock_and_open_their_events(course, path, clock):
     async with inspecting(path, (160, 45), clock) as pilot:
@@ -262,6 +269,7 @@ def test_each_row_of_the_calendar_lists_exactly_its_retries(course, path, clock)
             assert inspector.count_events(row.where) == due
 
 
+@pytest.mark.large
 async def test_nothing_is_said_by_colour_alone(course, path, clock, monkeypatch):
     async def say():
         async with inspecting(path, clock=clock) as pilot:

@@ -17,6 +17,7 @@ from tui.widgets.text_view import TextView
 from .helpers import SIZES, gone, inspecting, loaded, rows, screen_text, shows, until
 
 
+@pytest.mark.thinned
 @pytest.mark.tour
 @pytest.mark.parametrize("size", sized([SIZES[0], SIZES[2], (40, 12)], [*SIZES, (60, 18), (40, 12)]))
 async def test_down_to_an_attempt_and_back_with_the_cursor_where_it_was(full, path, clock, size):
@@ -46,6 +47,7 @@ async def test_down_to_an_attempt_and_back_with_the_cursor_where_it_was(full, pa
         assert isinstance(app.screen, Overview)
 
 
+@pytest.mark.thinned
 @pytest.mark.sqlite("its path is in the picture")
 @pytest.mark.parametrize("size", SIZES)
 async def test_pictures_of_the_main_screens(full, path, clock, picture, size, monkeypatch):
@@ -103,6 +105,7 @@ async def test_light_and_dark_themes_have_styles_of_their_own(full, path, clock)
         assert screen_text(pilot.app) == text
 
 
+@pytest.mark.large
 async def test_every_level_is_reached_by_mouse(full, path, clock):
     async with inspecting(path, (160, 45), clock) as pilot:
         app = pilot.app
@@ -132,6 +135,7 @@ async def test_a_number_leads_to_what_it_counts(full, path, clock):
         await shows(pilot, "status:DEAD", "■ DEAD")
 
 
+@pytest.mark.large
 async def test_the_attempts_of_an_event_one_after_the_other(full, path, clock):
     async with inspecting(path, (100, 30), clock) as pilot:
         await loaded(pilot, 2)
@@ -147,6 +151,7 @@ async def test_the_attempts_of_an_event_one_after_the_other(full, path, clock):
         await shows(pilot, "Attempt 2 of 3", "› attempt 2")
 
 
+@pytest.mark.large
 async def test_the_next_event_of_the_list_one_came_from(full, path, clock):
     async with inspecting(path, clock=clock) as pilot:
         await loaded(pilot, 2)
@@ -162,6 +167,7 @@ async def test_the_next_event_of_the_list_one_came_from(full, path, clock):
         await until(pilot, lambda: isinstance(pilot.app.screen, EventsScreen) and rows(pilot).here == 9)
 
 
+@pytest.mark.thinned
 @pytest.mark.tour
 async def test_why_from_every_level(full, path, clock):
     async with inspecting(path, clock=clock) as pilot:
@@ -176,6 +182,7 @@ async def test_why_from_every_level(full, path, clock):
             await pilot.press("escape")
 
 
+@pytest.mark.large
 async def test_the_keys_that_apply_here_and_the_palette(full, path, clock):
     async with inspecting(path, (100, 45), clock) as pilot:
         await loaded(pilot, 2)
@@ -191,6 +198,7 @@ async def test_the_keys_that_apply_here_and_the_palette(full, path, clock):
         await until(pilot, lambda: isinstance(pilot.app.screen, EventsScreen))
 
 
+@pytest.mark.thinned
 @pytest.mark.tour
 async def test_text_can_be_copied_and_commands_are_never_run(full, path, clock):
     store, _ = full

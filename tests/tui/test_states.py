@@ -72,6 +72,7 @@ def folder(path):
     path.mkdir()
 
 
+@pytest.mark.thinned
 @pytest.mark.sqlite("its file")
 @pytest.mark.parametrize(
     ("make", "said"),
@@ -136,6 +137,7 @@ async def test_a_worker_gone_quiet_is_seen_from_what_is_overdue(full, path, cloc
         await shows(pilot, "2 due now, no worker is taking them", "last fact 2 h ago")
 
 
+@pytest.mark.large
 async def test_hostile_text_is_shown_as_harmless_text(full, path, clock):
     async with inspecting(path, (160, 45), clock) as pilot:
         await loaded(pilot, 2)
@@ -150,6 +152,7 @@ async def test_hostile_text_is_shown_as_harmless_text(full, path, clock):
         assert "\x1b" not in screen_text(pilot.app)
 
 
+@pytest.mark.large
 async def test_a_payload_and_a_traceback_beyond_measure(path, clock):
     from failaware.facts import append
     from failaware.model import Failure, NewAttempt
@@ -193,6 +196,7 @@ async def test_a_bug_in_one_pane_leaves_the_others(full, path, clock, monkeypatc
         await loaded(pilot, 9)
 
 
+@pytest.mark.thinned
 @pytest.mark.tour
 async def test_what_another_version_derived_is_said_until_it_is_derived_again(full, path, clock):
     store, _ = full
@@ -204,6 +208,7 @@ async def test_what_another_version_derived_is_said_until_it_is_derived_again(fu
         await gone(pilot, "Derived by")
 
 
+@pytest.mark.large
 async def test_times_that_python_has_no_date_for_are_shown(path, clock, monkeypatch):
     monkeypatch.setenv("TZ", "America/New_York")  # where Go's zero time is in the year 0
     time.tzset()

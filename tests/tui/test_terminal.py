@@ -94,6 +94,7 @@ def failing(path):
         yield store
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize("env", [{}, {"NO_COLOR": "1", "LANG": "C.UTF-8"}])
 def test_a_tour_on_a_terminal_while_another_process_writes(failing, path, env):
     terminal = Terminal("--db", str(path), "tui", **env)
@@ -150,6 +151,7 @@ def test_without_a_terminal_it_says_so(path):
 INSPECTORS = [("tui",), ("tui", "--inline"), ("demo", "--events", "100")]
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize("words", INSPECTORS)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_leaves_the_terminal_and_the_disk_in_order(failing, path, tmp_path, words, number):
@@ -169,6 +171,7 @@ def test_a_signal_leaves_the_terminal_and_the_disk_in_order(failing, path, tmp_p
         terminal.close()
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize("words", INSPECTORS)
 def test_a_terminal_that_is_closed_ends_it(failing, path, tmp_path, words):
     temporary = tmp_path / "tmp"
@@ -183,6 +186,7 @@ def test_a_terminal_that_is_closed_ends_it(failing, path, tmp_path, words):
         terminal.close()
 
 
+@pytest.mark.large
 @pytest.mark.sqlite("what it leaves behind is in a folder")
 def test_a_signal_while_the_demo_is_made_leaves_nothing(path, tmp_path):
     terminal = Terminal("demo", "--events", "50000", TMPDIR=str(tmp_path))

@@ -82,6 +82,7 @@ async def test_what_happens_meanwhile_does_not_disturb(later, path, clock):
         await shows(pilot, "17 events")
 
 
+@pytest.mark.thinned
 @pytest.mark.tour
 async def test_every_screen_is_of_that_moment(later, path, clock):
     async with inspecting(path, (120, 36), clock) as pilot:
@@ -155,6 +156,7 @@ async def test_a_store_that_is_replaced_is_shown_as_of_now(later, path, clock, t
         await shows(pilot, "● live", "1 event,")
 
 
+@pytest.mark.thinned
 @pytest.mark.sqlite("its path is in the picture")
 @pytest.mark.parametrize("size", SIZES)
 async def test_pictures_of_the_past_and_of_what_changed(later, path, clock, picture, size, monkeypatch):

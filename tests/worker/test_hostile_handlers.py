@@ -80,6 +80,7 @@ def raising(error, kind):
     return waiting if kind == "async" else plain
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize("kind", ["plain", "async", "transactional"])
 @pytest.mark.parametrize("error", ERRORS)
 def test_any_exception_is_one_failed_attempt_and_the_worker_goes_on(store, kind, error):
@@ -121,6 +122,7 @@ UNFINISHED = {
 }
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize("kind", ["plain", "async", "transactional"])
 @pytest.mark.parametrize("returned", UNFINISHED)
 @pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")
@@ -254,6 +256,7 @@ ENDING = [
 ]
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize("method", ["execute", "query"])
 @pytest.mark.parametrize("sql", ENDING)
 def test_a_handler_cannot_end_the_stores_transaction(store, method, sql):

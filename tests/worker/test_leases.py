@@ -232,6 +232,7 @@ def run_until_it_lives(path, *arguments):
     raise AssertionError("it kills for ever")
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize(("concurrency", "takes"), [(1, 0), (4, 0), (2, 0.03)])
 @pytest.mark.parametrize("attempts", [1, 3])
 def test_a_killed_worker_charges_only_what_it_had_begun(path, concurrency, takes, attempts):

@@ -59,6 +59,7 @@ def test_a_handler_that_does_not_end_is_left_and_its_attempt_has_failed(path, tm
         assert inspector.health().pending == 2
 
 
+@pytest.mark.large
 @pytest.mark.sqlite
 def test_a_worker_held_up_in_a_transaction_ends_all_the_same(path, tmp_path):
     status, _ = stop(path, tmp_path, "transactional")
