@@ -32,7 +32,7 @@ def test_a_disk_that_fails_now_and_then(path, seed):
 @pytest.mark.parametrize(
     ("what", "said"),
     [
-        ("full", "the disk is full; nothing was half-written"),
+        ("full", "the disk is full; the write was rolled back"),
         ("write", "the disk reports an I/O error"),
         ("sync", "the disk reports an I/O error"),
     ],

@@ -1,9 +1,11 @@
-"""What the facts mean: fingerprint, fold, severity.
+"""The meaning of facts: fingerprints, the projection (fold), severities.
 
-May touch: SQL over the facts and the derived tables. Pure given (facts, policy): no clock, no randomness, no files
-but its own tables of rules.
+May touch: SQL over the facts and the derived tables. A pure function of facts and policy: no clock, no randomness, no
+files except its own.
 """
 
 FINGERPRINT_VERSION = 3
-"""Which code groups failures. What else derives is digested (`version.py`): raise this where Python code changes what
-is derived from the same facts, such as templates, masks, built-in grouping, or the order of the fold's statements."""
+"""The version of the Python code that derives: templates, masks, built-in grouping, the order of the fold's statements.
+
+Increment it if a change to such code derives something else from the same facts. Rules and SQL need no number: they are
+digested (`version.py`)."""

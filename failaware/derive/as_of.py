@@ -1,8 +1,7 @@
-"""A point in time: the facts up to a moment, folded by the same statements as ever in a private copy of the store.
+"""Time travel: the facts up to a moment, folded by the usual statements in a private copy of the store.
 
-A fact is known from its own time on: an event from its detection, an attempt from its end, a decision from when it was
-taken; an attempt or a decision never before its event. Ids bound it as well, so that a store that goes on growing does
-not shine through.
+An event is known from its detection, an attempt from its end, a decision from when it was made; the last two never
+before their event. Facts are also bounded by id, which excludes those appended after the last `move`.
 """
 
 from collections.abc import Callable
@@ -15,7 +14,7 @@ from failaware.engine import PrivateCopy, Row
 
 
 class Log(NamedTuple):
-    """A fact table: its key, and SQL for the moment from which a row `f` of the store's own table is known."""
+    """A fact table: its key, and SQL for the time from which a row `f` of the store's own table is known."""
 
     table: str
     key: str
@@ -54,7 +53,7 @@ _FETCHED = {
     "reject_log": "reject_id",
     "erasure_log": "erasure_id",
 }
-"""What is fetched from a store on a server, once, and from then on only what is newer; by which id."""
+"""The tables fetched from a server, with the id by which later fetches continue."""
 
 _ENDS = "SELECT " + ", ".join(f"(SELECT coalesce(max({log.key}), 0) FROM main.{log.table})" for log in LOGS)
 _NEWEST = "SELECT " + ", ".join(
@@ -64,15 +63,15 @@ _CHANGES = """
   SELECT (SELECT coalesce(max(erasure_id), 0) FROM {store}erasure_log),
          (SELECT coalesce(max(moved_id), 0) FROM {store}moved_log)
 """
-"""What changes facts that were appended before: erasures and archives."""
+"""The newest erasure and archive, which change facts appended before."""
 _STEP = of_ids(*(f"IN (SELECT id FROM step WHERE log = {number})" for number in range(len(LOGS))))
 
 
 class PointInTime:
-    """A store's facts up to a moment, and what they mean. Moving on costs as much as the facts in between."""
+    """A store's facts up to a moment, and their derived tables. Moving forward folds only the facts in between."""
 
     def __init__(self, db: PrivateCopy) -> None:
-        """Nothing is known yet; `move` comes next. `db` is a private copy of the store, still empty."""
+        """Create the tables in `db`, an empty private copy of the store; call `move` next."""
         self._db = db
         self._at: int | None = None
         self._bounds = self._listed = [0] * len(LOGS)
@@ -81,12 +80,12 @@ class PointInTime:
             db.execute(statement)
         for table, known in _VIEWS.items():
             db.execute(f"CREATE TEMP VIEW {table} AS SELECT f.* FROM main.{table} f WHERE {known}")
-        # Which clusters a type has goes by the order in which facts were appended, and not by the one of their times.
+        # The clusters of a type depend on the order in which facts were appended, not on that of their times.
         db.execute("DROP VIEW known_cluster")
         db.execute("CREATE TEMP VIEW known_cluster AS SELECT cluster_id, event_type FROM main.failure_cluster")
 
     def move(self, at: int, progress: Progress = lambda _done, _total: None) -> None:
-        """Go to a moment (µs). Going back derives everything again, as do an erasure, an archive and other rules."""
+        """Go to a moment (µs). Going back, an erasure, an archive or new rules derive everything again."""
         was, seen = self._at, self._bounds
         changed = self._fetch(progress)
         self._at, self._bounds = at, list(self._db.query(_ENDS)[0])
@@ -102,7 +101,7 @@ class PointInTime:
             self._db.execute(
                 "INSERT INTO step SELECT log, id FROM known_at WHERE log = :log AND at > :was AND at <= :at", between
             )
-            self._db.execute(  # appended late: after we had passed the moment from which it is known
+            self._db.execute(  # appended late: known from before the previous moment
                 f"INSERT INTO step SELECT :log, f.{log.key} FROM main.{log.table} f "
                 f"WHERE f.{log.key} > :seen AND f.{log.key} <= :last AND {log.known_at} <= :was",
                 between,
@@ -110,7 +109,7 @@ class PointInTime:
         fold(self._db, _STEP, load_policy(self._db))
 
     def _fetch(self, progress: Progress) -> bool:
-        """Fetch what the store has gained since; true if what it had before, or how it is derived, has changed."""
+        """Fetch new facts; return true if older facts or the rules have changed."""
         db, store = self._db, self._db.store
         with store.snapshot():
             basis = store.query(_CHANGES.format(store=store.dialect.store))[0], stored_rules(store)
@@ -133,15 +132,15 @@ class PointInTime:
         return changed
 
     def neighbour(self, way: int) -> int | None:
-        """When the next fact becomes known (way 1), or the newest before this moment became known (way -1), in µs."""
+        """The time (µs) at which the next fact becomes known (way 1) or the previous one did (way -1)."""
         self._list()
-        which, beyond = ("min", ">") if way > 0 else ("max", "<")
-        sql = f"SELECT {which}(at) FROM known_at WHERE log = ? AND at {beyond} ?"
+        nearest, beyond = ("min", ">") if way > 0 else ("max", "<")
+        sql = f"SELECT {nearest}(at) FROM known_at WHERE log = ? AND at {beyond} ?"
         times = [self._db.query(sql, (number, self._at))[0][0] for number in range(len(LOGS))]
         return (min if way > 0 else max)((at for at in times if at is not None), default=None)
 
     def _list(self) -> None:
-        """Bring the list of moments up to what the store holds."""
+        """Add new facts to `known_at`."""
         for number, log in enumerate(LOGS):
             if self._bounds[number] > self._listed[number]:
                 self._db.execute(
@@ -153,5 +152,5 @@ class PointInTime:
 
 
 def _within(progress: Progress, before: int, total: int) -> Callable[[int], None]:
-    """Reports the rows of one table as a part of all."""
+    """A callback that reports the rows of one table as a part of all tables' rows."""
     return lambda rows: progress(before + rows, total)

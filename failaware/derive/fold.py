@@ -1,7 +1,7 @@
 """Run the projection over a scope of facts: those just appended, or all of them page by page in a rebuild.
 
 A scope (`scope.py`) is put in front of each statement of `fold.sql`; there is no second implementation of any rule.
-Needs a Writer inside a transaction, or private tables beside a store.
+It needs a Writer inside a transaction, or a private copy of a store.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,30 +23,30 @@ _SQL["update_event_state"] = _SQL["update_event_state"].format(
 )
 _SQL["count_relapses"] = _SQL["count_relapses"].format(none_fails_again=NONE_FAILS_AGAIN)
 
-_PAGE = 5_000  # failures fingerprinted, clusters judged at a time
+_PAGE = 5_000  # failures fingerprinted, or cluster severities updated, at a time
 _REBUILD_PAGES = {
     "event": 20_000,
     "attempt": 20_000,
-    "decision": 2_000,  # of events far apart: SQLite keeps each page of theirs in memory, to undo a single statement
+    "decision": 2_000,  # of events far apart: SQLite keeps each changed page in memory to undo a statement
 }
-"""Facts folded at a time when all are."""
+"""Facts folded at a time in a rebuild."""
 _TOTAL = "SELECT " + " + ".join(
     f"(SELECT coalesce(max({name}_id), 0) FROM {{store}}{name}_log)" for name in _REBUILD_PAGES
 )
-_COURSES = 50  # clusters whose whole course is followed at a time
+_TIMELINES = 50  # clusters whose whole timeline is computed at a time
 
 Progress = Callable[[int, int], None]
-"""Called with the number of facts done, and of all."""
+"""Called with the number of facts done and the total."""
 
 FOLDED = ("event_log", "traceback_log", "attempt_log", "decision_log", "erasure_log")
-"""The fact tables that it reads."""
+"""The fact tables that the fold reads."""
 
 DERIVED = tables_of("derived.sql")
-"""The derived tables: whatever is in them comes from the fold."""
+"""The derived tables, which only the fold writes."""
 
 
 def fold(db: ProjectionWriter, scope: Scope, policy: Policy) -> None:
-    """Bring the derived tables from what they say without the scope's facts to what they say with them."""
+    """Update the derived tables, which are up to date except for the facts of the scope."""
     if scope.events:
         fold_events(db, scope)
     if scope.attempts or scope.decisions:
@@ -62,15 +62,15 @@ def fold(db: ProjectionWriter, scope: Scope, policy: Policy) -> None:
 
 
 def fold_events(db: ProjectionWriter, scope: Scope) -> None:
-    """As `fold`, for new events only: they are PENDING, whatever the policy."""
+    """As `fold`, for new events only: they are PENDING under any policy."""
     db.execute(_scoped(scope.ctes, "new_states"), scope.parameters)
     db.execute(_scoped(scope.ctes, "count_new_events"), scope.parameters)
 
 
 def rebuild(db: ProjectionWriter, policy: Policy, progress: Progress = lambda _done, _total: None) -> None:
-    """Forget everything derived and derive it again from the facts, page by page, so that memory stays flat.
+    """Delete everything derived and derive it again from the facts, page by page, in constant memory.
 
-    What only the whole course of a cluster can say is asked once, at the end.
+    Values that depend on a cluster's whole timeline are computed once, at the end.
     """
     for table in DERIVED:
         db.execute(f"DELETE FROM {table}")
@@ -89,7 +89,7 @@ def rebuild(db: ProjectionWriter, policy: Policy, progress: Progress = lambda _d
 
 
 def derive_again(db: ProjectionWriter, policy: Policy | None = None, grouping: GroupingRules | None = None) -> None:
-    """As `rebuild`; from now on by this policy and these rules for what belongs together, or by those of the store."""
+    """As `rebuild`; store a new policy or new grouping rules first, if given."""
     if policy is not None:
         save_policy(db, policy)
     if grouping is not None:
@@ -101,11 +101,11 @@ def _pages(db: ProjectionWriter, progress: Progress) -> Iterator[Scope]:
     """All facts, in pages of their ids."""
     ((total,),) = db.query(_TOTAL.format(store=db.dialect.store))
     done = 0
-    for name, size in _REBUILD_PAGES.items():  # as of a moment, attempts are known once their events are folded
+    for name, size in _REBUILD_PAGES.items():  # under time travel, attempts are visible once their events are folded
         ((newest,),) = db.query(f"SELECT coalesce(max({name}_id), 0) FROM {name}_log")
         for first, last in pages(db, f"{name}_log", f"{name}_id", newest, size):
             page = just_appended(**{f"{name}s": (first, last)})
-            if page.attempts:  # those after it are there, but not folded yet
+            if page.attempts:  # later attempts exist, but are not folded yet
                 page = page._replace(parameters={**page.parameters, "newest_known": last})
             yield page
             progress(done + last, total)
@@ -113,12 +113,12 @@ def _pages(db: ProjectionWriter, progress: Progress) -> Iterator[Scope]:
 
 
 def _empty_work_tables(db: ProjectionWriter, *, entered: bool) -> None:
-    """They are temporary tables of this connection; a rollback empties them as well."""
+    """Empty the fold's temporary tables; a rollback empties them as well."""
     db.clear("touched", *(("entry", "revised", "changed_timeline", "changed_hour") if entered else ()))
 
 
 def _collect_touched(db: ProjectionWriter, scope: Scope) -> bool:
-    """Note what is new of each touched event, and of its clusters; true if there are any: if one has ever failed."""
+    """Collect the new values of each touched event and its cluster members; return whether any of them has failed."""
     db.execute(_scoped(scope.ctes, "collect_touched"), scope.parameters)
     if scope.attempts:
         _fingerprint(db, scope)
@@ -139,7 +139,7 @@ def _upsert_members(db: ProjectionWriter, scope: Scope) -> None:
 
 
 def _adjust_relapses(db: ProjectionWriter, *, sign: int) -> None:
-    """Take what depends on a cluster's course out of its counts (-1, before the course changes), or put it back (1)."""
+    """Subtract relapses and episodes from the counts before timelines change (-1), or add them afterwards (1)."""
     if sign < 0:
         db.execute(_SQL["changed_timelines"])
         db.execute(_SQL["changed_hours"])
@@ -148,10 +148,10 @@ def _adjust_relapses(db: ProjectionWriter, *, sign: int) -> None:
 
 
 def _adjust_all_relapses(db: ProjectionWriter) -> None:
-    """Count what depends on the whole course of every cluster, of which nothing is counted yet."""
+    """Count the relapses and episodes of every cluster; none are counted yet."""
     after: int | None = 0
     while after is not None:
-        db.execute(_SQL["all_timelines"], {"after": after, "page": _COURSES})
+        db.execute(_SQL["all_timelines"], {"after": after, "page": _TIMELINES})
         db.execute(_SQL["all_hours"])
         _adjust_relapses(db, sign=1)
         ((after,),) = db.query("SELECT max(cluster_id) FROM changed_timeline")
@@ -165,9 +165,9 @@ def _update_event_states(db: ProjectionWriter, scope: Scope, policy: Policy) -> 
 
 
 def held_by_traceback(db: ProjectionWriter, traceback: int) -> list[tuple[int, int]]:
-    """The failures that are in their cluster by this traceback, so that without it they would leave: ids of both.
+    """The failures that would change clusters without this traceback: (attempt id, cluster id).
 
-    Those of which an erasure says the cluster already are not among them.
+    Failures whose cluster an erasure has recorded already are left out.
     """
     rules = load_grouping(db)
     ((text,),) = db.query("SELECT text FROM traceback_log WHERE traceback_id = ?", (traceback,))
@@ -191,18 +191,18 @@ def held_by_traceback(db: ProjectionWriter, traceback: int) -> list[tuple[int, i
 
 
 def rename_clusters(db: ProjectionWriter, cluster_ids: list[int], policy: Policy) -> None:
-    """Name clusters again after some of their failures were erased: by the first that were not."""
+    """Name clusters again after an erasure, by their first failure that was not erased."""
     find = _grouper(db)
     for cluster_id in cluster_ids:
-        found = find(db.query(_SQL["named_by"], {"cluster": cluster_id})[0])
-        db.execute(_SQL["rename_cluster"], (found.error_type, found.template, cluster_id))
+        named = find(db.query(_SQL["named_by"], {"cluster": cluster_id})[0])
+        db.execute(_SQL["rename_cluster"], (named.error_type, named.template, cluster_id))
     db.execute_many("INSERT INTO entry (cluster_id) VALUES (?)", [(cluster_id,) for cluster_id in cluster_ids])
     _update_cluster_severities(db, "entry", policy)
     _empty_work_tables(db, entered=True)
 
 
 def _fingerprint(db: ProjectionWriter, scope: Scope) -> None:
-    """Give every new failure its cluster."""
+    """Assign a cluster to every new failure."""
     after, find = 0, None
     full = True
     while full:
@@ -211,12 +211,12 @@ def _fingerprint(db: ProjectionWriter, scope: Scope) -> None:
         clusters: dict[int, tuple[int, str, str | None, str]] = {}
         for row in rows:
             find = find or _grouper(db)
-            found = find(row)
-            failures.append((row[0], found.cluster_id))
-            named = clusters.get(found.cluster_id)
-            # The first to enter names it, as it does when failures come one by one; what is erased has no name to give.
-            if named is None or (named[3] == ERASED and found.template != ERASED):
-                clusters[found.cluster_id] = (found.cluster_id, row[2], found.error_type, found.template)
+            cluster = find(row)
+            failures.append((row[0], cluster.cluster_id))
+            named = clusters.get(cluster.cluster_id)
+            # The first failure names the cluster, in a batch too; an erased one only until another is there.
+            if named is None or (named[3] == ERASED and cluster.template != ERASED):
+                clusters[cluster.cluster_id] = (cluster.cluster_id, row[2], cluster.error_type, cluster.template)
         full = len(rows) == _PAGE
         if not rows:
             break
@@ -226,7 +226,7 @@ def _fingerprint(db: ProjectionWriter, scope: Scope) -> None:
 
 
 def _grouper(db: ProjectionWriter) -> Callable[[Row], Group]:
-    """Finds the cluster of a row of `unfingerprinted` or `named_by`."""
+    """A function that finds the cluster of a row of `unfingerprinted` or `named_by`."""
     rules = load_grouping(db)
     admit = _admission(db, rules)
 
@@ -238,44 +238,44 @@ def _grouper(db: ProjectionWriter) -> Callable[[Row], Group]:
     def find(row: Row) -> Group:
         _, traceback, event_type, error_type, message, cause, given, erased = row
         if erased is not None:
-            found = erased_group(erased, event_type, error_type, rules)
+            cluster = erased_group(erased, event_type, error_type, rules)
         else:
             subject = Subject(event_type, error_type, message, cause, given, partial(text_of, traceback))
-            found = group(subject, rules)
-        return admit(event_type, found)
+            cluster = group(subject, rules)
+        return admit(event_type, cluster)
 
     return find
 
 
 def _admission(db: ProjectionWriter, rules: GroupingRules) -> Callable[[str, Group], Group]:
-    """Lets in the first clusters of an event type, as many as the rules allow; what would be one more overflows.
+    """A function that replaces a cluster by its type's overflow cluster once the type has as many as the rules allow.
 
-    Asked in the order in which attempts were appended, and a cluster that is in stays in: so each failure's cluster is
-    the same, whatever the batches.
+    It is called in the order in which attempts were appended, and admitted clusters stay admitted, so how facts are
+    batched does not matter.
     """
     admitted: set[int] = set()
-    room: dict[str, int] = {}
+    remaining: dict[str, int] = {}
 
-    def admit(event_type: str, found: Group) -> Group:
+    def admit(event_type: str, cluster: Group) -> Group:
         beyond = overflow(event_type, rules)
-        if found.cluster_id in admitted or found.cluster_id == beyond.cluster_id:
-            return found
-        if not db.query("SELECT 1 FROM known_cluster WHERE cluster_id = ?", (found.cluster_id,)):
-            if event_type not in room:
+        if cluster.cluster_id in admitted or cluster.cluster_id == beyond.cluster_id:
+            return cluster
+        if not db.query("SELECT 1 FROM known_cluster WHERE cluster_id = ?", (cluster.cluster_id,)):
+            if event_type not in remaining:
                 count = "SELECT count(*) FROM known_cluster WHERE event_type = ? AND cluster_id <> ?"
                 ((known,),) = db.query(count, (event_type, beyond.cluster_id))
-                room[event_type] = rules.clusters_per_type - known
-            if room[event_type] <= 0:
+                remaining[event_type] = rules.clusters_per_type - known
+            if remaining[event_type] <= 0:
                 return beyond
-            room[event_type] -= 1
-        admitted.add(found.cluster_id)
-        return found
+            remaining[event_type] -= 1
+        admitted.add(cluster.cluster_id)
+        return cluster
 
     return admit
 
 
 def _update_cluster_severities(db: ProjectionWriter, among: str, policy: Policy) -> None:
-    """Write the severity of each cluster in the table `among`, with the sentence that says why."""
+    """Write the severity of each cluster in the table `among`, with its rule and reason."""
     rule, severity = case("cluster", "name"), case("cluster", "severity")
     page = f"SELECT DISTINCT cluster_id FROM {among} WHERE cluster_id > :after ORDER BY cluster_id LIMIT :page"
     evidence = CLUSTER_EVIDENCE.format(of=f"cluster_id IN ({page})")

@@ -1,4 +1,4 @@
-"""A whole store derived again because a person asks for it: also an archive, and one that a newer failaware derived."""
+"""Derive a whole store again on request, including an archive and a store that a newer failaware derived."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from failaware.engine import Projection, ProjectionWriter, open_writer
 
 
 def rebuild_store(place: str | Path, policy: Policy | None, grouping: GroupingRules | None) -> None:
-    """Derive everything from the facts, by this version of failaware and, if given, by another policy or other rules.
+    """Derive everything from the facts again with this version of failaware, by a new policy or new rules if given.
 
     Raises:
         StoreError: it cannot be opened for writing.

@@ -1,6 +1,6 @@
-"""A replay: the facts of one event, or of all events of a cluster, played again one at a time, by the one fold.
+"""A replay: the facts of one event, or of all events of a cluster, folded again one at a time.
 
-What each failure is like is taken over from the store, since that depends on nothing but itself.
+The cluster of each failure is copied from the store: it does not depend on other facts of the entity.
 """
 
 from typing import NamedTuple
@@ -36,7 +36,7 @@ _FAILURES = """
 
 
 class Played(NamedTuple):
-    """One fact of a replay: the table it is of, its id, and when it became known (µs)."""
+    """One fact of a replay: its table, its id, and when it became known (µs)."""
 
     log: str
     number: int
@@ -44,15 +44,15 @@ class Played(NamedTuple):
 
 
 class Replay:
-    """What became of one entity, fact by fact."""
+    """The derived state of one event or cluster, fact by fact."""
 
     def __init__(self, db: PrivateCopy, entity_type: str, entity_id: int, *, until: int) -> None:
-        """Nothing has been played yet; `leap` comes next.
+        """Copy the entity's facts; call `leap` next.
 
         Args:
-            db: a private copy of the store, with fact tables of its own, still empty.
+            db: an empty private copy of the store with its own fact tables.
             entity_type: event or cluster.
-            entity_id: which.
+            entity_id: its id.
             until: facts that became known later (µs) are left out.
         """
         self._db = db
@@ -75,10 +75,10 @@ class Replay:
             (until,),
         )
         self.facts = int(db.query("SELECT count(*) FROM played")[0][0])
-        """How many facts there are to play."""
+        """The number of facts."""
 
     def _fetch(self) -> None:
-        """Fetch what there is about the entity's events."""
+        """Fetch the facts and failures of the entity's events."""
         db, (entity_type, entity_id) = self._db, self._entity
         with db.store.snapshot():
             copy_rules(db)
@@ -94,7 +94,7 @@ class Replay:
                 db.fetch(table, f"{key} IN (SELECT {key} FROM {of} WHERE {events})", (entity_id,))
 
     def leap(self, facts: int) -> None:
-        """Begin again, and play the first so many facts at once."""
+        """Start over with the first `facts` facts, folded at once."""
         self._db.clear(*DERIVED, *(log.table for log in LOGS))
         self._db.execute(_FAILURES)
         self._db.execute(_CLUSTERS)
@@ -108,7 +108,7 @@ class Replay:
         self._next = facts + 1
 
     def step(self) -> Played | None:
-        """Play the next fact; None after the last."""
+        """Fold the next fact and return it; None after the last."""
         rows = self._db.query("SELECT log, id, at FROM played WHERE place = ?", (self._next,))
         if not rows:
             return None
@@ -121,7 +121,7 @@ class Replay:
         return Played(log.table, fact_id, at)
 
     def severity(self) -> tuple[str | None, str | None]:
-        """The entity's severity by now, and the rule that it comes from."""
+        """The entity's current severity and rule."""
         entity_type, entity_id = self._entity
         rows = self._db.query(_SEVERITY[entity_type], (entity_id,))
         return rows[0] if rows else (None, None)

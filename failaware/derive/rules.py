@@ -1,9 +1,9 @@
-"""The severity rules, as a table that a person reads, and the policy that sets their thresholds.
+"""The severity rules, and the policy that sets their thresholds.
 
-A condition is SQL over an evidence row. An event's evidence: `sync_status`, `dismissed` (0 or 1), `attempts` (in all),
-`failed_attempts` (since the event was last SYNCED or requeued). A cluster's: `events` (distinct, that failed with it),
-`unresolved`, `dead` and `retrying` (events whose last failure it is), `recovered`, `failures`, `episodes`,
-`relapses`. `:name` is a threshold of the policy. Of the rules that hold, the first wins; they stand worst first.
+A condition is SQL over an evidence row. An event's evidence: `sync_status`, `dismissed` (0 or 1), `attempts` (all),
+`failed_attempts` (since the event was last SYNCED or requeued). A cluster's: `events` (distinct events that failed in
+it), `unresolved`, `dead` and `retrying` (events whose last failure is in it), `recovered`, `failures`, `episodes`,
+`relapses`. `:name` is a threshold of the policy. Rules are ordered worst first; the first that holds decides.
 """
 
 import re
@@ -70,28 +70,28 @@ _VALUE = re.compile(r"^(\w+) = \d+", re.MULTILINE)
 
 
 class Policy(NamedTuple):
-    """The thresholds (`policy.toml` says what each does): whole numbers, 1 or more."""
+    """The thresholds, whole numbers from 1; `policy.toml` describes them."""
 
     repeated_retries: int
     multiple_events: int
     recurring_episodes: int
 
     def parameters(self) -> dict[str, int]:
-        """The thresholds by name, as the conditions want them."""
+        """The thresholds by name, as parameters of the conditions."""
         return self._asdict()
 
     def to_toml(self) -> str:
-        """The policy as TOML text that `from_toml` takes back."""
+        """The policy as TOML, for `from_toml`."""
         return "".join(f"{name} = {value}\n" for name, value in self._asdict().items())
 
     def explained(self) -> str:
-        """The policy as a TOML file that says what each threshold does."""
+        """The policy as TOML with a comment that describes each threshold."""
         values = self._asdict()
         return _VALUE.sub(lambda line: f"{line[1]} = {values[line[1]]}", _default_text())
 
     @classmethod
     def from_toml(cls, text: str, *, origin: str = "the policy") -> "Policy":
-        """Read a policy from a text; a threshold that is left out has its default. Errors call it by its `origin`.
+        """Parse a policy from a TOML text; missing thresholds have their defaults. Errors name `origin` as the source.
 
         Raises:
             UsageError: not TOML, an unknown name, or a value that is not a whole number of 1 or more.
@@ -100,7 +100,7 @@ class Policy(NamedTuple):
 
         try:
             given = tomllib.loads(text)
-        except (ValueError, RecursionError) as error:  # also a number of too many digits, which is no TOMLDecodeError
+        except (ValueError, RecursionError) as error:  # ValueError also for a number with too many digits
             raise UsageError(f"{origin} is not TOML: {error}") from None
         known = cls._fields
         for name, value in given.items():

@@ -1,4 +1,4 @@
-"""The statements of the fold, and which facts a run of it is about: CTEs that stand in front of them."""
+"""The statements of the fold, and their scope: the CTEs in front of them that select the new facts."""
 
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from failaware.engine.sql import load
 from failaware.model import NEVER
 
 STATEMENTS = load(__file__, "fold.sql")
-"""By their names; some have places for the rules."""
+"""By name; some have placeholders for the rules."""
 
 NONE_FAILS_AGAIN = """NOT EXISTS (
   SELECT 1 FROM failure_after_success r
@@ -15,11 +15,11 @@ NONE_FAILS_AGAIN = """NOT EXISTS (
      AND (r.failed_at < entered.first_failed_at
           OR r.failed_at = entered.first_failed_at AND r.event_id < entered.event_id))
 """
-"""SQL: when `entered` failed first with its cluster, no event was failing with it that had been SYNCED before."""
+"""SQL: when `entered` first failed in its cluster, no previously SYNCED event was failing in it."""
 
 
 class Scope(NamedTuple):
-    """Which facts are new: CTEs, and the values of their parameters. The flags skip what the scope cannot hold."""
+    """The new facts: CTEs and their parameters. A flag is false if the scope contains no facts of that kind."""
 
     ctes: str
     parameters: Mapping[str, int] = {}
@@ -46,14 +46,14 @@ _LIVE = _ctes(
 )
 _LIVE_EVENTS = """WITH
 new_event AS NOT MATERIALIZED (SELECT * FROM event_log WHERE event_id BETWEEN :first_event AND :last_event)
-"""  # what record() appends; naming what is not there takes a tenth of its time
+"""  # what record() appends; the unused CTEs would take a tenth of its time
 _NOTHING = (1, 0)
 
 
 def just_appended(
     events: tuple[int, int] = _NOTHING, attempts: tuple[int, int] = _NOTHING, decisions: tuple[int, int] = _NOTHING
 ) -> Scope:
-    """Exactly the facts whose ids lie in these ranges (first and last; one transaction appends ids in a row)."""
+    """The facts with ids in these ranges (first, last); a transaction appends consecutive ids."""
     parameters = {"first_event": events[0], "last_event": events[1]}
     if attempts == decisions == _NOTHING:
         return Scope(_LIVE_EVENTS, parameters, attempts=False, decisions=False)
@@ -68,12 +68,12 @@ def just_appended(
 
 
 def of_ids(events: str, attempts: str, decisions: str) -> Scope:
-    """The facts whose ids meet these conditions, such as `IN (SELECT …)`."""
+    """The facts whose ids satisfy these conditions, such as `IN (SELECT …)`."""
     return Scope(_ctes(f"event_id {events}", f"attempt_id {attempts}", f"decision_id {decisions}"))
 
 
 def all_sql() -> Iterator[str]:
-    """Whatever SQL the fold is made of, but for the rules: what its version depends on."""
+    """All SQL of the fold except the rules, on which its version depends."""
     for name, sql in sorted(STATEMENTS.items()):
         yield f"{name} {sql}"
     yield from (NONE_FAILS_AGAIN, _LIVE, _LIVE_EVENTS)

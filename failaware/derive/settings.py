@@ -1,4 +1,4 @@
-"""How this store derives: its policy, kept with it so that all derive the same; whether it seals and grows."""
+"""The settings kept in a store: policy, grouping rules, key, whether sealing is suspended, whether it is an archive."""
 
 import re
 from functools import lru_cache
@@ -23,7 +23,7 @@ _HEX_KEY = re.compile(r"[0-9a-f]{64}")
 
 
 def load_policy(db: Reader) -> Policy:
-    """The store's own policy, or the one that comes with failaware."""
+    """The store's policy, or the default policy."""
     text = _setting(db, _POLICY)
     return default_policy() if text is None else _parsed(text)
 
@@ -34,12 +34,12 @@ def _parsed(text: str) -> Policy:
 
 
 def save_policy(db: ProjectionWriter, policy: Policy) -> None:
-    """Keep a policy with the store. What was derived before must be rebuilt in the same transaction."""
+    """Save a policy; the caller must rebuild in the same transaction."""
     _save(db, _POLICY, policy.to_toml())
 
 
 def load_grouping(db: Reader) -> "GroupingRules":
-    """The user's rules for what belongs together; none, when none were given."""
+    """The store's grouping rules; empty if it has none."""
     return _parsed_grouping(_setting(db, _GROUPING) or "")
 
 
@@ -47,37 +47,37 @@ def load_grouping(db: Reader) -> "GroupingRules":
 def _parsed_grouping(text: str) -> "GroupingRules":
     from failaware.derive.grouping.groups import GroupingRules
 
-    return GroupingRules.from_toml(text, origin="this store's grouping rules", kept=True)
+    return GroupingRules.from_toml(text, origin="this store's grouping rules", stored=True)
 
 
 def save_grouping(db: ProjectionWriter, rules: "GroupingRules") -> None:
-    """Keep grouping rules with the store. As with a policy, a rebuild must follow."""
+    """Save grouping rules; the caller must rebuild in the same transaction."""
     _save(db, _GROUPING, rules.toml)
 
 
 def load_rules(db: Reader) -> list[tuple[str, str]]:
-    """The policy, the grouping rules and the key as they are kept, by name: what goes along with a copy."""
+    """The settings that a copy takes over: policy, grouping rules and key, by name."""
     return db.query("SELECT name, value FROM setting WHERE name IN (?, ?, ?) ORDER BY name", _CARRIED)
 
 
 def stored_rules(db: Reader) -> list[Row]:
-    """The policy and the grouping rules of a store as they are kept, by name."""
+    """The stored policy and grouping rules, by name."""
     return db.query(f"SELECT name, value FROM {db.dialect.store}setting WHERE name IN (?, ?) ORDER BY name", _RULES)
 
 
 def copy_rules(db: PrivateCopy) -> None:
-    """Give a private copy the policy and the grouping rules of its store."""
+    """Copy the store's policy and grouping rules into a private copy."""
     db.clear("setting")
     db.execute_many("INSERT INTO setting (name, value) VALUES (?, ?)", stored_rules(db.store))
 
 
 def load_key(db: Reader) -> bytes | None:
-    """The key of the store's digests; None: it was made before there were keys.
+    """The key of the store's digests; None if the store was created before keys were introduced.
 
     Raises:
-        StoreCorrupt: it is none.
+        StoreCorrupt: the key is malformed.
     """
-    rows = db.query(f"SELECT value FROM {db.dialect.store}setting WHERE name = ?", (_KEY,))  # also beside it
+    rows = db.query(f"SELECT value FROM {db.dialect.store}setting WHERE name = ?", (_KEY,))
     if not rows:
         return None
     if not isinstance(rows[0][0], str) or not _HEX_KEY.fullmatch(rows[0][0]):
@@ -86,10 +86,10 @@ def load_key(db: Reader) -> bytes | None:
 
 
 def save_rule(db: ProjectionWriter, name: str, text: str) -> None:
-    """Keep a policy, grouping rules, key or number of an archive from another store unchanged. A rebuild must follow.
+    """Save a setting from an export unchanged; the caller must rebuild.
 
     Raises:
-        UsageError: it is none of them, or makes no sense.
+        UsageError: an unknown setting or an invalid value.
     """
     if name == _POLICY:
         Policy.from_toml(text, origin="the policy of the export")
@@ -108,46 +108,46 @@ def save_rule(db: ProjectionWriter, name: str, text: str) -> None:
 
 
 def drop_rules(db: ProjectionWriter) -> None:
-    """Forget the policy, the grouping rules and the key of a store without facts: another store's take their place."""
+    """Delete the policy, grouping rules and key of a store without facts, before another store's replace them."""
     for name in _CARRIED:
         _delete(db, name)
 
 
 def note_derivation(db: ProjectionWriter) -> None:
-    """Note that all that is derived is by this version of failaware, in the transaction that derives it."""
+    """Record that this version of failaware derived the store, in the transaction that derives it."""
     _save(db, derivation.NAME, str(our_derivation()))
-    _delete(db, "fingerprint")  # which an older failaware noted instead
+    _delete(db, "fingerprint")  # the mark of older versions
 
 
 def hold_seals(db: ProjectionWriter) -> None:
-    """Seal nothing until `release_seals`: facts that are taken over from another store come with their own seals."""
+    """Suspend sealing until `release_seals`: facts copied from another store come with their own seals."""
     if not seals_are_held(db):
         _save(db, _SEALS, "held")
 
 
 def release_seals(db: ProjectionWriter) -> None:
-    """Seal again."""
+    """Resume sealing."""
     _delete(db, _SEALS)
 
 
 def seals_are_held(db: Reader) -> bool:
-    """Whether facts are being taken over, so that nothing may be sealed."""
+    """Return whether sealing is suspended."""
     return _setting(db, _SEALS) is not None
 
 
 def mark_as_archive(db: ProjectionWriter, archive_id: int) -> None:
-    """This store is an archive, to which nothing is added."""
+    """Mark the store as an archive, to which nothing can be added."""
     _save(db, _ARCHIVE, str(archive_id))
 
 
 def archive_of(db: Reader) -> int | None:
-    """The archive that this store is; None: it is a store that is lived in."""
-    rows = db.query(f"SELECT value FROM {db.dialect.store}setting WHERE name = ?", (_ARCHIVE,))  # also beside it
+    """The archive's id if this store is an archive, else None."""
+    rows = db.query(f"SELECT value FROM {db.dialect.store}setting WHERE name = ?", (_ARCHIVE,))
     return int(rows[0][0]) if rows else None
 
 
 def load_exported(db: Reader) -> list[tuple[str, str]]:
-    """What an export carries: what a copy does, and of an archive that it is one."""
+    """The settings in an export: those of a copy, and an archive's id."""
     archive = archive_of(db)
     return load_rules(db) + ([] if archive is None else [(_ARCHIVE, str(archive))])
 

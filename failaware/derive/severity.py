@@ -1,4 +1,4 @@
-"""The rules at work: as CASE expressions for the fold, as single conditions for explanations, as sentences."""
+"""The rules as SQL for the fold, and the reasons of clusters as sentences."""
 
 import re
 from typing import Any
@@ -7,7 +7,7 @@ from failaware.derive.rules import rules_of
 from failaware.text import counted, moment_utc
 
 EVENT_EVIDENCE = "sync_status, dismissed, attempts, failed_attempts"
-"""The evidence row of an event, selected from event_state."""
+"""The columns of event_state that are an event's evidence."""
 
 _CLUSTER = {
     **{name: f"c.{name}" for name in ("cluster_id", "event_type", "template", "first_failed_at")},
@@ -15,9 +15,9 @@ _CLUSTER = {
     **{name: f"coalesce(t.{name}, 0)" for name in ("unresolved", "dead", "retrying")},
 }
 CLUSTER_NUMBERS = tuple(_CLUSTER)
-"""The columns of a cluster's evidence, in their order."""
+"""The columns of a cluster's evidence, in order."""
 
-# An event is unresolved where a rule gives it a severity: where it is FAILED or DEAD, and not dismissed.
+# An event is unresolved if it has a severity: FAILED or DEAD, and not dismissed.
 CLUSTER_EVIDENCE = f"""
   SELECT {", ".join(f"{sql} AS {name}" for name, sql in _CLUSTER.items())}
     FROM failure_cluster c
@@ -35,13 +35,13 @@ _PLURAL = re.compile(r"\{(\w+):(\w+)\}")
 
 
 def case(entity_type: str, column: str) -> str:
-    """SQL that gives the winning rule's `column` ('name' or 'severity'), or NULL when none holds."""
+    """SQL for the name or the severity of the first rule that holds; NULL if none does."""
     arms = "".join(f" WHEN {rule.condition} THEN '{getattr(rule, column)}'" for rule in rules_of(entity_type))
     return f"CASE{arms} END"
 
 
 def cluster_reason(rule_name: str, evidence: dict[str, Any]) -> str:
-    """The sentence of a cluster's rule, with the evidence in it."""
+    """A cluster's reason: the sentence of its rule, with the evidence."""
     rule = next(rule for rule in rules_of("cluster") if rule.name == rule_name)
     text = _PLURAL.sub(lambda match: counted(evidence[match[1]], match[2]), rule.sentence)
     return text.format_map(_words(evidence))

@@ -1,4 +1,4 @@
-"""Whether a store's derived rows come from this version of failaware, and the sentence that says so where not."""
+"""Compare the version that derived a store with this one, and describe the difference."""
 
 from failaware.derive.version import our_derivation
 from failaware.engine import Reader
@@ -6,16 +6,16 @@ from failaware.engine.derivation import CURRENT, OLDER, stored_mark
 
 
 def derivation(db: Reader, *, private: bool = True) -> tuple[str, str | None]:
-    """Current, older or newer, and the version of failaware that derived it, if that is known.
+    """Whether a store's derivation is current, older or newer, and the version of failaware that derived it, if known.
 
-    With private tables in front of the store's, it is about these, unless not `private`.
+    On a private copy, `private` selects its derived tables rather than the store's own.
     """
     stored = stored_mark(db, private=private)
     return our_derivation().compared(stored), None if stored is None else stored.failaware
 
 
 def outdated(state: str, derived_by: str | None) -> str:
-    """The sentence, without a full stop; "" where the store is current."""
+    """A sentence about an outdated derivation, without a full stop; "" if it is current."""
     if state == CURRENT:
         return ""
     by = f" ({derived_by})" if derived_by else ""

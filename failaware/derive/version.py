@@ -1,7 +1,7 @@
-"""The version of the derivation: a digest of all that decides what is derived from the same facts.
+"""The version of the derivation: a digest of everything that determines what is derived from the same facts.
 
-Nobody has to raise a number for it, but FINGERPRINT_VERSION for code. A store's own policy and grouping rules are no
-part of it, since they are kept with the store; the thresholds that a store without a policy has are.
+Only FINGERPRINT_VERSION, for Python code, is incremented by hand. The default thresholds are included; a store's own
+policy and grouping rules are not, because they are kept in the store.
 """
 
 from functools import cache
@@ -16,12 +16,12 @@ from failaware.engine.sql import digest_of
 from failaware.version import __version__
 
 _SAMPLES = tuple(dict.fromkeys(CLUSTER_NUMBERS, number) for number in (0, 1, 2))
-"""Evidence for which a rule's sentence is written: none, one, and several of everything."""
+"""Sample evidence for the digest of a rule's sentence: none, one, and two of everything."""
 
 
 @cache
 def our_derivation() -> Derivation:
-    """The mark of a store that this failaware has derived."""
+    """The mark that this version of failaware writes into stores."""
     defaults = (f"{name} = {value}" for name, value in sorted(default_policy().parameters().items()))
     rules = (part for rule in RULES for part in _parts(rule))
     return mark(
@@ -31,6 +31,6 @@ def our_derivation() -> Derivation:
 
 
 def _parts(rule: Rule) -> tuple[str, ...]:
-    """A rule, with what it says rather than how that is written; in a sentence white space counts."""
+    """The parts of a rule that count, with its rendered sentences; white space counts in these."""
     sentences = [cluster_reason(rule.name, sample) for sample in _SAMPLES] if rule.of == "cluster" else []
     return rule.name, rule.of, rule.severity, rule.condition, sha256("\0".join(sentences).encode()).hexdigest()

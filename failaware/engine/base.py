@@ -36,7 +36,7 @@ class Reader(Protocol):
     """A handle that cannot write: neither the type nor the underlying file or session allows it."""
 
     dialect: Dialect
-    """What its engine says otherwise than the other one."""
+    """The SQL that differs by engine."""
 
     def query(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """Return all rows of a SELECT."""

@@ -35,24 +35,24 @@ def _normalized(text: str) -> str:
 
 
 class Dialect:
-    """Fragments of a statement in the words of one engine, here of SQLite. All other SQL of ours is common to both."""
+    """The fragments of our statements that differ by engine, here for SQLite. All other SQL is common to both."""
 
     store = "main."
-    """The store's own tables, where private ones may be in front of them, as before a table's name."""
+    """The prefix of the store's own tables, which private tables may shadow."""
 
     def json_array(self, values: Sequence[str]) -> str:
         """The JSON array of these values, compact."""
         return f"json_array({', '.join(values)})"
 
     def json_object(self, members: Mapping[str, str]) -> str:
-        """The JSON object with these names and values, compact and in their order."""
+        """The JSON object with these names and values, compact and in this order."""
         pairs = (f"'{name}', {value}" for name, value in members.items())
         return f"json_object({', '.join(pairs)})"
 
     def bytes_of(self, text: str) -> str:
-        """The bytes of a text, in UTF-8."""
+        """The UTF-8 bytes of a text."""
         return f"CAST({text} AS BLOB)"
 
     def indexed_by(self, table: str, index: str) -> str:
-        """A table that is to be read along an index, for when its rows are damaged."""
+        """A table read through an index, for rows that may be damaged."""
         return f"{table} INDEXED BY {index}"

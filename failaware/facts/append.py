@@ -42,7 +42,7 @@ _BY_KEY = (
     "SELECT k.key, e.event_id, e.event_type FROM event_key k JOIN event_log e ON e.event_id = k.event_id "
     "WHERE k.key IN ({})"
 )
-_MOST = 1_024  # values in one IN (...)
+_MAX_VALUES = 1_024  # in one IN (...)
 
 
 def events(
@@ -126,13 +126,13 @@ def observed(
     additional attempts and appended, unless the known event has another type.
     """
     ids = events(db, [event for event, _ in new], conflicts=conflicts)
-    tried = [
+    appended = [
         attempt._replace(event_id=event_id)
         for position, ((event_id, known), (_, made)) in enumerate(zip(ids, new, strict=True))
         for attempt in made
         if (at_known or not known) and not (conflicts and position in conflicts)
     ]
-    attempts(db, tried, policy)
+    attempts(db, appended, policy)
     return ids
 
 
@@ -151,14 +151,14 @@ def decisions(
         state = db.query(_STATE, (event_id,))
         if not state:
             raise NotFound(f"there is no event {event_id}; 'failaware events' lists them")
-        status, dismissed, tried, due_at, erased = state[0]
+        status, dismissed, attempts_made, due_at, erased = state[0]
         if erased and kind is not DecisionKind.DISMISS:
             raise UsageError(f"event {event_id} was erased; 'failaware event {event_id}' says by whom")
         if kind is DecisionKind.ERASE:
             _check_no_attempt_due(event_id, status, due_at)
         else:
             _check_decision(kind, event_id, status, dismissed=bool(dismissed))
-        rows.append((decision_id, event_id, kind.value, tried, by, reason, now))
+        rows.append((decision_id, event_id, kind.value, attempts_made, by, reason, now))
     if rows:
         db.append("decision_log", DECISION.column_names, rows)
         for event_id in event_ids:
@@ -170,7 +170,7 @@ def decisions(
 def _check_no_attempt_due(event_id: int, status: str, due_at: int | None) -> None:
     if due_at is not None:
         raise UsageError(
-            f"event {event_id} is {status} and will be tried, which needs its payload; "
+            f"event {event_id} is {status} and will be attempted, which needs its payload; "
             f"dismiss it first: failaware dismiss {event_id} --because …"
         )
 
@@ -179,7 +179,7 @@ def _check_decision(kind: DecisionKind, event_id: int, status: str, *, dismissed
     if status == "SYNCED":
         raise UsageError(f"event {event_id} is SYNCED; there is nothing to {kind.value.lower()}")
     if kind is DecisionKind.REQUEUE and status == "PENDING" and not dismissed:
-        raise UsageError(f"event {event_id} is PENDING already; 'failaware run' will try it")
+        raise UsageError(f"event {event_id} is PENDING already; 'failaware run' attempts it")
     if kind is DecisionKind.DISMISS and dismissed:
         raise UsageError(f"event {event_id} is dismissed already; 'failaware event {event_id}' says by whom")
 
@@ -193,7 +193,7 @@ def check_key(db: Reader, new: NewEvent) -> None:
 
 def _conflict(key: str, event_type: str, event_id: int, known_type: str) -> KeyConflict:
     return KeyConflict(
-        f"the key {key[:60]!r} belongs to event {event_id} of type {known_type[:60]!r}, so that an event of type "
+        f"the key {key[:60]!r} belongs to event {event_id} of type {known_type[:60]!r}; an event of type "
         f"{event_type[:60]!r} cannot have it; use another key, for example one that begins with the type"
     )
 
@@ -243,8 +243,8 @@ def _is_taken(db: Reader, event_id: int, number: int) -> bool:
 
 def _for_each(db: Reader, sql: str, values: list[str] | list[int]) -> Iterator[Row]:
     """The rows of a query for all values. Batches are padded to powers of two, so few statements are prepared."""
-    for start in range(0, len(values), _MOST):
-        batch: list[Any] = [*values[start : start + _MOST]]
+    for start in range(0, len(values), _MAX_VALUES):
+        batch: list[Any] = [*values[start : start + _MAX_VALUES]]
         size = 1 << (len(batch) - 1).bit_length()
         yield from db.query(sql.format(",".join("?" * size)), batch + batch[-1:] * (size - len(batch)))
 

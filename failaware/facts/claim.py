@@ -43,13 +43,13 @@ _decode = json.JSONDecoder().decode
 class Claimed(NamedTuple):
     """A due event that a worker claims.
 
-    `tries` counts the attempts since it was recorded or last requeued. `poison_candidate`: its last attempt lost its
+    `attempts` counts those since it was recorded or last requeued. `poison_candidate`: its last attempt lost its
     worker. `unsure`: a lost worker may have begun an attempt. `noted`: the attempt begins only once its lease is marked
     as begun. `begun`: the lease is marked as begun, so losing the worker counts as a failed attempt.
     """
 
     event: Event
-    tries: int
+    attempts: int
     due_at: int
     poison_candidate: bool
     unsure: bool
@@ -59,11 +59,11 @@ class Claimed(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LostLease:
-    """An expired lease: its worker died or lost its connection during an attempt. `tries` as in Claimed."""
+    """An expired lease: its worker died or lost its connection during an attempt. `attempts` as in Claimed."""
 
     event_id: int
     event_type: str
-    tries: int
+    attempts: int
     leased_by: str
     leased_until: int
 
@@ -154,7 +154,7 @@ def renew(db: Writer, worker: str, until: int) -> None:
     db.execute("UPDATE lease SET leased_until = ? WHERE leased_by = ?", (until, worker))
 
 
-def tries(db: Reader, event_ids: list[int]) -> dict[int, int]:
+def attempts_made(db: Reader, event_ids: list[int]) -> dict[int, int]:
     """How many attempts each of these events has had since it was recorded or last requeued."""
     if not event_ids:
         return {}
@@ -190,10 +190,10 @@ def _claimed(row: Row) -> Claimed:
         source,
         occurred_at,
         detected_at,
+        last_number,
         attempts,
-        tries,
         poison_candidate,
         unsure,
     ) = row
-    event = Event(event_id, event_type, _decode(payload), key, source, occurred_at, detected_at, attempts + 1)
-    return Claimed(event, tries, due_at, bool(poison_candidate), bool(unsure))
+    event = Event(event_id, event_type, _decode(payload), key, source, occurred_at, detected_at, last_number + 1)
+    return Claimed(event, attempts, due_at, bool(poison_candidate), bool(unsure))

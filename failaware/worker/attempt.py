@@ -63,27 +63,27 @@ def from_handler(error: BaseException) -> BaseException:
     return error if traceback is None else BaseException.with_traceback(error, traceback.tb_next)
 
 
-def to_fact(tried: HandlerResult, *, worker: str) -> NewAttempt:
+def to_fact(result: HandlerResult, *, worker: str) -> NewAttempt:
     """Return the attempt to append, with the retry decision."""
-    event_id = tried.claimed.event.event_id
-    if tried.error is None:
-        return NewAttempt(event_id, None, worker, tried.started_at, tried.finished_at, None, None)
-    outcome = _outcome(tried, tried.claimed.tries)
-    times = tried.started_at, tried.finished_at
-    return NewAttempt(event_id, tried.failure, worker, *times, outcome.retry_at, outcome.retry_reason)
+    event_id = result.claimed.event.event_id
+    if result.error is None:
+        return NewAttempt(event_id, None, worker, result.started_at, result.finished_at, None, None)
+    outcome = _outcome(result, result.claimed.attempts)
+    times = result.started_at, result.finished_at
+    return NewAttempt(event_id, result.failure, worker, *times, outcome.retry_at, outcome.retry_reason)
 
 
-def redecided(fact: NewAttempt, tried: HandlerResult, tries: int) -> NewAttempt:
+def redecided(fact: NewAttempt, result: HandlerResult, attempts: int) -> NewAttempt:
     """Return the attempt with the retry decision for another number of earlier attempts."""
-    outcome = _outcome(tried, tries)
+    outcome = _outcome(result, attempts)
     return fact._replace(retry_at=outcome.retry_at, retry_reason=outcome.retry_reason)
 
 
-def _outcome(tried: HandlerResult, tries: int) -> Outcome:
+def _outcome(result: HandlerResult, attempts: int) -> Outcome:
     return decide(
-        tried.handler.retry,
-        event_id=tried.claimed.event.event_id,
-        tries=tries + 1,
-        failed_at=tried.finished_at,
-        error=tried.error,
+        result.handler.retry,
+        event_id=result.claimed.event.event_id,
+        attempts=attempts + 1,
+        failed_at=result.finished_at,
+        error=result.error,
     )

@@ -199,7 +199,7 @@ class Dispatch:
         for claimed in due:
             if claimed.event.event_id in self.running:
                 continue  # its lease expired, and our handler still runs
-            noted = slow or claimed.unsure or claimed.tries >= last
+            noted = slow or claimed.unsure or claimed.attempts >= last
             if noted:
                 begun = claim_round.free[kind] > 0
                 claim_round.free[kind] -= begun

@@ -82,12 +82,12 @@ def _decide(plan: Plan, end: Ended, attempts_made: int, event_id: int, signals: 
     if end.exit_status == 0:
         return None
     if signals.first is not None:
-        return Outcome(None, f"{signals.first.name} came: it is not tried again")
+        return Outcome(None, f"{signals.first.name} received: it is not run again")
     if plan.retry_on is None and end.unstartable is not None:
         return Outcome(None, "it cannot be started: trying again cannot help")
     if plan.retry_on is not None and end.exit_status not in plan.retry_on:
         return Outcome(None, f"exit status {end.exit_status} is not one to try again on")
-    return decide(plan.retry, event_id=event_id, tries=attempts_made, failed_at=end.finished_at)
+    return decide(plan.retry, event_id=event_id, attempts=attempts_made, failed_at=end.finished_at)
 
 
 class _Record:
@@ -131,7 +131,7 @@ class _Record:
         """Write that a signal arrived between attempts; no further attempt is made."""
         failed = failure("Interrupted", f"{name} came while no attempt was running", None, masker=None)
         now = self._clock()
-        self._write(NewAttempt(UNNUMBERED, failed, self._worker, now, now, None, f"{name} came: it is not tried again"))
+        self._write(NewAttempt(UNNUMBERED, failed, self._worker, now, now, None, f"{name} came: it is not run again"))
 
     def _write(self, attempt: NewAttempt) -> None:
         if attempt.retry_at is None:

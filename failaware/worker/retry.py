@@ -69,18 +69,20 @@ class Outcome:
     retry_reason: str
 
 
-def decide(policy: Retry, *, event_id: int, tries: int, failed_at: int, error: BaseException | None = None) -> Outcome:
-    """Decide what follows the `tries`-th failure, counted since the event was recorded or last requeued."""
+def decide(
+    policy: Retry, *, event_id: int, attempts: int, failed_at: int, error: BaseException | None = None
+) -> Outcome:
+    """Decide what follows the `attempts`-th failure, counted since the event was recorded or last requeued."""
     if is_a(error, Permanent):
         return Outcome(None, "Permanent: the handler says that trying again cannot help")
-    if tries >= policy.max_attempts:
-        return Outcome(None, f"{tries} of {policy.max_attempts} attempts used")
-    delay = policy.delay(event_id, tries)
-    retry_reason = f"attempt {tries} of {policy.max_attempts}: {_formula(policy, event_id, tries)}"
+    if attempts >= policy.max_attempts:
+        return Outcome(None, f"{attempts} of {policy.max_attempts} attempts used")
+    delay = policy.delay(event_id, attempts)
+    retry_reason = f"attempt {attempts} of {policy.max_attempts}: {_formula(policy, event_id, attempts)}"
     asked_for = _asked_for(error, failed_at)
     if asked_for > delay:
         delay = asked_for
-        retry_reason = f"attempt {tries} of {policy.max_attempts}: RetryAfter, {_seconds(delay)} asked for"
+        retry_reason = f"attempt {attempts} of {policy.max_attempts}: RetryAfter, {_seconds(delay)} asked for"
     return Outcome(failed_at + math.ceil(min(delay, _LONGEST_S) * 1_000_000), retry_reason)
 
 

@@ -19,16 +19,16 @@ def lost_attempt(lease: claim.LostLease, retry: Retry, *, now: int, lease_us: in
         outcome, ended = Outcome(None, "its caller is lost; no worker retries it"), lease.leased_until
     else:
         message, ended = "the worker was lost during this attempt", now
-        outcome = decide(retry, event_id=lease.event_id, tries=lease.tries + 1, failed_at=now)
+        outcome = decide(retry, event_id=lease.event_id, attempts=lease.attempts + 1, failed_at=now)
     failure = Failure(claim.WORKER_LOST, message, None)
     began = min(lease.leased_until - lease_us, now)
     return NewAttempt(lease.event_id, failure, lease.leased_by, began, ended, outcome.retry_at, outcome.retry_reason)
 
 
 def stopped_attempt(
-    event_id: int, tries: int, retry: Retry, *, worker: str, began: int, now: int, why: str
+    event_id: int, attempts: int, retry: Retry, *, worker: str, began: int, now: int, why: str
 ) -> NewAttempt:
     """Return the failed attempt of a handler that a stopping worker had to abandon."""
-    outcome = decide(retry, event_id=event_id, tries=tries + 1, failed_at=now)
+    outcome = decide(retry, event_id=event_id, attempts=attempts + 1, failed_at=now)
     failure = Failure(WORKER_STOPPED, why, None)
     return NewAttempt(event_id, failure, worker, min(began, now), now, outcome.retry_at, outcome.retry_reason)

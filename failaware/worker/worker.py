@@ -142,7 +142,7 @@ class Worker:
         left = [
             stopped_attempt(
                 event_id,
-                claimed.tries,
+                claimed.attempts,
                 self._dispatch.handler(claimed.event.event_type).retry,
                 worker=self.name,
                 began=self._dispatch.claimed_at(event_id),
@@ -156,19 +156,19 @@ class Worker:
 
     def _gather(self, pool: Pool, *, at_once: bool = False) -> list[HandlerResult]:
         """Return results of handlers, at most a batch; wait shortly for more to share their transaction."""
-        tried: list[HandlerResult] = []
+        finished: list[HandlerResult] = []
         if not self._running:
-            return tried
+            return finished
         until = time.monotonic() + FLUSH_S
         while True:
             self._begin_waiting(pool)
             results = pool.gather(self._dispatch.wanted(), 0 if at_once or self._inline else FLUSH_S)
-            tried += self._ended(results)
-            if not (results and self._dispatch.waiting) or len(tried) >= self._batch or time.monotonic() >= until:
+            finished += self._ended(results)
+            if not (results and self._dispatch.waiting) or len(finished) >= self._batch or time.monotonic() >= until:
                 break
         if not results and not self._inline and not self._stop.is_set():
             self._slow_down(pool)
-        return tried
+        return finished
 
     def _begin_waiting(self, pool: Pool) -> None:
         """Write which attempts begin now, and begin them."""
@@ -179,12 +179,12 @@ class Worker:
 
     def _ended(self, results: list[HandlerResult | Claimed]) -> list[HandlerResult]:
         """Remove events that no longer run; return their attempts."""
-        tried = [result for result in results if isinstance(result, HandlerResult)]
+        finished = [result for result in results if isinstance(result, HandlerResult)]
         for result in results:
             claimed = result.claimed if isinstance(result, HandlerResult) else result  # not begun: the pool is stopping
             self._dispatch.remove(claimed.event.event_id)
-        self._dispatch.learn(tried)
-        return tried
+        self._dispatch.learn(finished)
+        return finished
 
     def _slow_down(self, pool: Pool) -> None:
         """If handlers are no longer quick, write which attempts run, and release the events queued for them."""
@@ -200,41 +200,43 @@ class Worker:
 
         self._session.write(job)
 
-    def _turn_over(self, tried: list[HandlerResult]) -> list[Claimed]:
+    def _turn_over(self, finished: list[HandlerResult]) -> list[Claimed]:
         """Append attempts and claim the next events, in one transaction."""
         now = self._session.clock()
         self._renew(now)
-        if not tried and not self._is_due(now):
+        if not finished and not self._is_due(now):
             return []
-        facts = self._facts(tried)
+        facts = self._facts(finished)
 
         def job(db: Writer) -> list[Claimed]:
-            self._append(db, tried, facts)
+            self._append(db, finished, facts)
             self._record_expired_leases(db, now)
             return self._dispatch.claim(db, worker=self.name, now=now, until=now + self._lease_us)
 
         return self._session.write(job)
 
-    def _record(self, tried: list[HandlerResult]) -> None:
-        facts = self._facts(tried)
+    def _record(self, finished: list[HandlerResult]) -> None:
+        facts = self._facts(finished)
         self._renew(self._session.clock())
         if facts:
-            self._session.write(lambda db: self._append(db, tried, facts))
+            self._session.write(lambda db: self._append(db, finished, facts))
 
-    def _facts(self, tried: list[HandlerResult]) -> list[NewAttempt]:
-        return [to_fact(result, worker=self.name) for result in tried]
+    def _facts(self, finished: list[HandlerResult]) -> list[NewAttempt]:
+        return [to_fact(result, worker=self.name) for result in finished]
 
-    def _append(self, db: Writer, tried: list[HandlerResult], facts: list[NewAttempt]) -> None:
+    def _append(self, db: Writer, finished: list[HandlerResult], facts: list[NewAttempt]) -> None:
         """Append the attempts, each with the retry delay for its event's present number of attempts.
 
         Since the claim, an event may have been requeued, or another attempt may have been recorded.
         """
-        tries = claim.tries(db, [result.claimed.event.event_id for result in tried if result.error is not None])
+        made = claim.attempts_made(
+            db, [result.claimed.event.event_id for result in finished if result.error is not None]
+        )
         in_budget = [
             fact
-            if tries.get(fact.event_id, result.claimed.tries) == result.claimed.tries
-            else redecided(fact, result, tries[fact.event_id])
-            for result, fact in zip(tried, facts, strict=True)
+            if made.get(fact.event_id, result.claimed.attempts) == result.claimed.attempts
+            else redecided(fact, result, made[fact.event_id])
+            for result, fact in zip(finished, facts, strict=True)
         ]
         append.attempts(db, in_budget, self._session.policy)
 
@@ -261,30 +263,32 @@ class Worker:
         An error after the handler was called is a failed attempt, recorded in its own transaction: the server ended the
         idle transaction, a statement of the handler ended it, or it cannot be committed.
         """
-        tried: list[HandlerResult] = []
+        finished: list[HandlerResult] = []
 
         def job(db: Writer) -> None:
-            tried.clear()  # of an earlier run of this job, rolled back when the connection was lost
+            finished.clear()  # of an earlier run of this job, rolled back when the connection was lost
             if claim.held(db, claimed.event.event_id, self.name):  # else our lease expired, and another worker has it
-                self._call_in_transaction(db, claimed, handler, tried)
-                self._append(db, tried, self._facts(tried))
+                self._call_in_transaction(db, claimed, handler, finished)
+                self._append(db, finished, self._facts(finished))
 
         try:
             self._session.write(job, alone=True)
         except Exception as error:
-            if not tried:
+            if not finished:
                 raise
-            if tried[0].error is None:
-                tried[0] = failed(claimed, handler, error)
+            if finished[0].error is None:
+                finished[0] = failed(claimed, handler, error)
             try:
-                self._record(tried)
+                self._record(finished)
             except Exception:  # noqa: BLE001 - the store cannot be used at all: the first error says why
                 raise error from None
-        self._dispatch.learn(tried)
+        self._dispatch.learn(finished)
         self._dispatch.remove(claimed.event.event_id)
 
-    def _call_in_transaction(self, db: Writer, claimed: Claimed, handler: Handler, tried: list[HandlerResult]) -> None:
-        """Call the handler, and add its result to `tried`.
+    def _call_in_transaction(
+        self, db: Writer, claimed: Claimed, handler: Handler, finished: list[HandlerResult]
+    ) -> None:
+        """Call the handler, and add its result to `finished`.
 
         Raises:
             TransactionEnded: the transaction was ended meanwhile; nothing more must be written in it.
@@ -297,17 +301,17 @@ class Worker:
                     check_has_run(handler.function(claimed.event, Transaction(db)))
                 except BaseException as raised:  # even a handler's SystemExit is a failure of its event
                     error = from_handler(raised)
-                    tried.append(attempt.ended(error))
+                    finished.append(attempt.ended(error))
                     raise
         except TransactionEnded as ended:
             if error is None:
-                tried.append(attempt.ended(ended))
+                finished.append(attempt.ended(ended))
             raise
         except BaseException as raised:  # noqa: BLE001 - releasing the savepoint, or rolling back to it, may fail too
             if error is None:
-                tried.append(attempt.ended(from_handler(raised)))
+                finished.append(attempt.ended(from_handler(raised)))
         else:
-            tried.append(attempt.ended(None))
+            finished.append(attempt.ended(None))
 
     def _record_expired_leases(self, db: Writer, now: int) -> None:
         """Record a failed attempt for each expired lease of a lost worker."""

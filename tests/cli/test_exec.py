@@ -230,7 +230,7 @@ def test_signals_are_passed_on_and_nothing_is_tried_after_one(path, name):
         out, _ = process.communicate(timeout=LONG)
         assert (out, process.returncode) == (b"got it\n", 7)
     (attempt,) = event(path).attempts
-    assert (attempt.error_type, attempt.retry_reason) == ("ExitStatus", f"{name} came: it is not tried again")
+    assert (attempt.error_type, attempt.retry_reason) == ("ExitStatus", f"{name} received: it is not run again")
 
 
 @pytest.mark.parametrize(
@@ -280,7 +280,7 @@ def test_ctrl_c_at_a_terminal_reaches_the_program_once(path, tmp_path):
         process.stdin.flush()
         assert process.wait(LONG) == 9
     assert (tmp_path / "came").read_text() == "1"
-    assert event(path).attempts[0].retry_reason == "SIGINT came: it is not tried again"
+    assert event(path).attempts[0].retry_reason == "SIGINT received: it is not run again"
 
 
 def test_a_hangup_that_nohup_ignores_reaches_nobody(path):

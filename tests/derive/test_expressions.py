@@ -55,7 +55,7 @@ def test_what_could_take_for_ever_is_refused(expression):
 
 @pytest.mark.parametrize("expression", REFUSED)
 def test_one_that_a_store_has_already_matches_nothing_and_takes_no_time(expression):
-    rule = rules(expression, kept=True).rules[0]
+    rule = rules(expression, stored=True).rules[0]
     begun = time.process_time()
     assert search(rule.message, "a" * 60 + "!") is None
     assert time.process_time() - begun < 1
@@ -79,7 +79,7 @@ def test_usual_ones_match_as_ever(expression, text):
 
 
 def test_a_careless_rule_in_a_store_stops_nobody(store, path):
-    store.rebuild(grouping=rules(r"^(\w+\s?)+$", kept=True))
+    store.rebuild(grouping=rules(r"^(\w+\s?)+$", stored=True))
     handlers = Handlers()
 
     @handlers.on("*", retry=Retry(max_attempts=1))

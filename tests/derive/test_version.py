@@ -138,7 +138,7 @@ SAME = {
         "recurring_episodes = 2  #",
         "recurring_episodes = 2  # really",
     ),
-    "a docstring": ("failaware/derive/rules.py", '"""The severity rules, as', '"""Severity rules, as'),
+    "a docstring": ("failaware/derive/rules.py", '"""The severity rules, and', '"""Severity rules, and'),
     "a condition on two lines": (
         "failaware/derive/rules.py",
         "\"sync_status = 'DEAD' AND dismissed = 0\"",

@@ -94,7 +94,7 @@ def test_a_commit_whose_fate_cannot_be_learned_is_said_to_be_unknown(server, mon
             writer.run_untranslated("SELECT 1")
 
         writer._commit = answer_gets_lost
-        with pytest.raises(StoreError, match="whether the transaction at hand was written is not known"):
+        with pytest.raises(StoreError, match="it is unknown whether the current transaction was committed"):
             store.record("a", 1)
         writer._commit = commit
         server.start()

@@ -101,7 +101,7 @@ def test_what_will_be_tried_or_is_erased_or_unknown_is_refused(store):
     (dead,) = fail(store, "A")[-1:]
     with pytest.raises(NotFound, match="no event 99"):
         store.erase([dead, 99], because="r")
-    with pytest.raises(UsageError, match="will be tried"):
+    with pytest.raises(UsageError, match="will be attempted"):
         store.erase([store.record("b", {"name": "x"}, key="b").event_id], because="r")
     assert query(store, "SELECT count(*) FROM erasure_log") == [(0,)]
     store.erase([dead], because="r")

@@ -48,19 +48,19 @@ def test_a_delay_lies_between_the_bare_one_and_its_jitter(policy, event_id, n):
 
 
 @given(POLICIES, st.integers(1, 2**62), st.integers(1, 2000), st.integers(0, 2**53))
-def test_a_decision_retries_or_gives_up_with_a_reason(policy, event_id, tries, now):
-    outcome = decide(policy, event_id=event_id, tries=tries, failed_at=now)
-    assert (outcome.retry_at is None) == (tries >= policy.max_attempts)
+def test_a_decision_retries_or_gives_up_with_a_reason(policy, event_id, attempts, now):
+    outcome = decide(policy, event_id=event_id, attempts=attempts, failed_at=now)
+    assert (outcome.retry_at is None) == (attempts >= policy.max_attempts)
     assert outcome.retry_at is None or outcome.retry_at >= now
     assert outcome.retry_reason
 
 
 @given(POLICIES, st.integers(1, 2**62), st.integers(1, 50), st.integers(0, 2**53))
-def test_a_retry_is_never_earlier_than_the_delay_and_always_a_time_that_can_be_stored(policy, event_id, tries, now):
-    outcome = decide(policy, event_id=event_id, tries=tries, failed_at=now)
+def test_a_retry_is_never_earlier_than_the_delay_and_always_a_time_that_can_be_stored(policy, event_id, attempts, now):
+    outcome = decide(policy, event_id=event_id, attempts=attempts, failed_at=now)
     if outcome.retry_at is not None:
         century = 100 * 365 * 86_400
-        assert outcome.retry_at - now >= min(policy.delay(event_id, tries), century) * 1_000_000
+        assert outcome.retry_at - now >= min(policy.delay(event_id, attempts), century) * 1_000_000
         assert outcome.retry_at < NEVER
 
 
@@ -70,7 +70,7 @@ def test_delays_at_the_cap_are_spread():
 
 
 @pytest.mark.parametrize(
-    ("policy", "tries", "error", "seconds", "because"),
+    ("policy", "attempts", "error", "seconds", "because"),
     [
         (Retry(jitter=0), 1, None, 5, "attempt 1 of 5: 5 s + 0% jitter"),
         (Retry(jitter=0), 3, None, 20, "attempt 3 of 5: 5 s · 2² + 0% jitter"),
@@ -83,8 +83,8 @@ def test_delays_at_the_cap_are_spread():
         (Retry(), 5, RetryAfter(90), None, "5 of 5 attempts used"),
     ],
 )
-def test_a_retry_decision(policy, tries, error, seconds, because):
-    outcome = decide(policy, event_id=1, tries=tries, failed_at=1_000, error=error)
+def test_a_retry_decision(policy, attempts, error, seconds, because):
+    outcome = decide(policy, event_id=1, attempts=attempts, failed_at=1_000, error=error)
     assert outcome.retry_at == (None if seconds is None else 1_000 + seconds * 1_000_000)
     assert outcome.retry_reason == because
 
@@ -130,7 +130,7 @@ LATER = datetime.fromtimestamp(NOW + 90, UTC)
     ids=str,
 )
 def test_a_retry_after_holds_what_a_header_says(given):
-    outcome = decide(Retry(), event_id=1, tries=1, failed_at=NOW * 1_000_000, error=RetryAfter(given, "busy"))
+    outcome = decide(Retry(), event_id=1, attempts=1, failed_at=NOW * 1_000_000, error=RetryAfter(given, "busy"))
     assert outcome.retry_at == (NOW + 90) * 1_000_000
     assert outcome.retry_reason == "attempt 1 of 5: RetryAfter, 90 s asked for"
 
@@ -152,7 +152,7 @@ def test_a_retry_after_holds_what_a_header_says(given):
 def test_a_retry_after_that_says_nothing_usable_leaves_the_policys_delay_and_the_message(given):
     error = RetryAfter(given, "503 from the upstream")
     assert str(error) == "503 from the upstream"
-    outcome = decide(Retry(jitter=0), event_id=1, tries=1, failed_at=NOW * 1_000_000, error=error)
+    outcome = decide(Retry(jitter=0), event_id=1, attempts=1, failed_at=NOW * 1_000_000, error=error)
     assert outcome.retry_at == (NOW + 5) * 1_000_000
     assert outcome.retry_reason == "attempt 1 of 5: 5 s + 0% jitter"
 
@@ -180,7 +180,7 @@ def with_seconds(seconds):
 
 @pytest.mark.parametrize("error", [Unfinished(), Broken(3, "busy"), *map(with_seconds, ("soon", None, [], math.nan))])
 def test_whatever_a_retry_after_has_become_the_policy_decides(error):
-    assert decide(Retry(jitter=0), event_id=1, tries=1, failed_at=0, error=error).retry_at == 5_000_000
+    assert decide(Retry(jitter=0), event_id=1, attempts=1, failed_at=0, error=error).retry_at == 5_000_000
 
 
 @pytest.mark.parametrize(

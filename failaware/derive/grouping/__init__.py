@@ -1,1 +1,1 @@
-"""Which cluster a failure belongs to: fingerprint, templates, and the rules of a user. Pure."""
+"""The cluster of a failure: fingerprints, templates, and the user's grouping rules. Pure functions."""

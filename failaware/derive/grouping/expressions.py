@@ -1,8 +1,11 @@
-"""How long a user's regular expression may take: how much of a text it is shown, and which expressions are refused.
+"""Bound the time that a user's regular expression takes: refuse some expressions, limit the text for the others.
 
-Python's engine tries every way to match, and cannot be ended from outside. So an expression must not have exponentially
-many ways, and the more ways it has, the less of a text it is shown. Both follow from the expression alone, so that
-every machine finds the same clusters.
+Python's engine backtracks and cannot be interrupted. An expression that could take exponential time is refused; the
+more its repetitions overlap, the less of a text it is applied to. Both depend only on the expression, which keeps
+clusters the same on every machine.
+
+For example, `a+b` searches 2,048 characters of a line; `a+[ab]+c`, in which one repetition overlaps with what follows,
+512; `(a+)+` is refused.
 """
 
 import re
@@ -13,15 +16,15 @@ from re import _parser  # type: ignore[attr-defined]
 from typing import Any, NamedTuple
 
 _SHOWN = ((2_048, 65_536), (512, 8_192), (128, 2_048), (64, 1_024))
-"""Characters of a line, and of a text, by how many repetitions could share them in different ways with what follows.
+"""Characters of a line and of a text that are searched, by the number of overlapping repetitions.
 
-An expression takes some 30,000,000 steps at a line at most.
+An expression takes at most about 30,000,000 steps on a line.
 """
 
 _ALL = (65_536, 65_536)
-"""Where nothing is repeated without an end."""
+"""For an expression without unbounded repetitions."""
 
-_MANY = 10  # times, from which on a repetition counts as one without an end
+_MANY = 10  # times, from which a repetition counts as unbounded
 _MOST_OPTIONAL = 8
 _REPEATS = (op.MAX_REPEAT, op.MIN_REPEAT, op.POSSESSIVE_REPEAT)
 _SAMPLE = [chr(number) for number in range(0x250)]
@@ -30,18 +33,18 @@ Item = tuple[Any, Any]
 
 
 class _Ways(NamedTuple):
-    """What makes an expression slow: repetitions in all, those that overlap with what follows, optional parts."""
+    """What makes an expression slow: unbounded repetitions, those that overlap with what follows, optional parts."""
 
     repeats: int = 0
     overlapping: int = 0
     optional: int = 0
 
     def plus(self, other: "_Ways", times: int = 1) -> "_Ways":
-        return _Ways(*(mine + times * theirs for mine, theirs in zip(self, other, strict=True)))
+        return _Ways(*(ours + times * added for ours, added in zip(self, other, strict=True)))
 
 
 class _Limits(NamedTuple):
-    """How many characters of a line and of a text are looked at; `by_line`: the expression stays within lines."""
+    """The characters of a line and of a text that are searched; `by_line`: no repetition crosses a line's end."""
 
     line: int
     text: int
@@ -49,11 +52,11 @@ class _Limits(NamedTuple):
 
 
 class _TooSlow(Exception):
-    """The expression could take for ever."""
+    """The expression could take exponential time."""
 
 
 def problem(expression: str) -> str | None:
-    """Why an expression is refused; None if it is not. It is a valid one."""
+    """Why a valid expression is refused; None if it is accepted."""
     try:
         _limit(expression, re.compile(expression).flags)
     except _TooSlow as error:
@@ -62,7 +65,7 @@ def problem(expression: str) -> str | None:
 
 
 def search(expression: re.Pattern[str], text: str) -> re.Match[str] | None:
-    """The first match in the part of a text that the expression is shown; none of an expression that is refused."""
+    """The first match in the searched part of a text; None for a refused expression."""
     try:
         limits = _limit(expression.pattern, expression.flags)
     except _TooSlow:
@@ -71,7 +74,7 @@ def search(expression: re.Pattern[str], text: str) -> re.Match[str] | None:
 
 
 def _shown(text: str, limits: _Limits) -> str:
-    """The beginning of a text, and of each of its lines where no repetition goes on beyond them."""
+    """The searched part of a text: its beginning, or the beginnings of its lines."""
     if not limits.by_line:
         return text[: limits.line]
     return "\n".join(line[: limits.line] for line in text[: limits.text].split("\n"))
@@ -90,7 +93,7 @@ def _limit(expression: str, flags: int) -> _Limits:
 
 
 def _crosses_lines(kind: Any, value: Any) -> bool:
-    """Whether an item is a repetition that goes on at the next line, as far as can be told."""
+    """Whether an item is a repetition that may cross a line's end."""
     if kind not in _REPEATS or value[1] == 1:
         return False
     characters = _characters(list(value[2]))
@@ -98,7 +101,7 @@ def _crosses_lines(kind: Any, value: Any) -> bool:
 
 
 def _ways(items: Sequence[Item], after: Sequence[Item]) -> _Ways:
-    """Of a sequence, and what comes after it."""
+    """The ways of a sequence of items, given the items after it."""
     ways = _Ways()
     for place, (kind, value) in enumerate(items):
         rest = [*items[place + 1 :], *after]
@@ -118,7 +121,7 @@ def _ways(items: Sequence[Item], after: Sequence[Item]) -> _Ways:
 def _repeated(kind: Any, least: int, most: int, items: list[Item], rest: Sequence[Item]) -> _Ways:
     inner = _ways(items, [])
     if most is op.MAXREPEAT or most - least >= _MANY:
-        if inner != _Ways() or any(found == op.BRANCH for found, _ in _all(items)):
+        if inner != _Ways() or any(kind == op.BRANCH for kind, _ in _all(items)):
             raise _TooSlow("has a repetition, an option or alternatives within a repetition; write one of them")
         overlaps = kind != op.POSSESSIVE_REPEAT and bool(rest) and _overlap(items, rest)
         return _Ways(1, int(overlaps))
@@ -149,23 +152,23 @@ def _all(items: Sequence[Item]) -> Iterator[Item]:
 
 
 def _overlap(items: list[Item], rest: Sequence[Item]) -> bool:
-    """Whether what is repeated can also be what follows; true where that cannot be told."""
+    """Whether the repeated items and the following ones can match the same character; true if unknown."""
     repeated, following = _characters(items), _following(rest[0])
     return repeated is None or following is None or not repeated.isdisjoint(following)
 
 
 def _following(item: Item) -> set[str] | None:
-    """The characters that an item can begin with; None where that cannot be told."""
+    """The characters that an item can begin with; None if unknown."""
     kind, value = item
     if kind == op.AT and value in (op.AT_END, op.AT_END_STRING):
-        return {"\n"}  # or nothing at all
+        return {"\n"}  # or the end
     if kind in _REPEATS and value[0] > 0:
         return _characters(list(value[2]))
     return _characters([item])
 
 
 def _characters(items: list[Item]) -> set[str] | None:
-    """The characters of a sample, and of those named, that one position matches; None if it is not one position."""
+    """The sample characters and literals that a one-character item matches; None for other items."""
     if len(items) != 1:
         return None
     kind, value = items[0]
@@ -177,9 +180,9 @@ def _characters(items: list[Item]) -> set[str] | None:
         return None
     classes = [(kind, value)] if kind != op.IN else value
     negated = classes[:1] == [(op.NEGATE, None)]
-    named = {chr(given) for what, given in classes if what in (op.LITERAL, op.NOT_LITERAL)}
+    named = {chr(value) for kind, value in classes if kind in (op.LITERAL, op.NOT_LITERAL)}
     sample = {*_SAMPLE, *named}
-    chosen = {character for character in sample if any(_is(what, given, character) for what, given in classes)}
+    chosen = {character for character in sample if any(_is(kind, value, character) for kind, value in classes)}
     return sample - chosen if negated else chosen
 
 

@@ -1,7 +1,10 @@
-"""From an error to its fingerprint: the message with its variable parts masked, and the id of its cluster.
+"""The fingerprint of a failure: its message with the variable parts masked (the template), and the cluster's id.
 
-A pure function of (event type, error type, message): no state, no order, no threshold, so that the same failure lands
-in the same cluster in any process, forever, for a given FINGERPRINT_VERSION of the rules.
+A pure function of event type, error type and message, without state: the same failure gets the same cluster in every
+process, for one FINGERPRINT_VERSION. A message and its template:
+
+    HTTPConnectionPool(host='db7.example.org', port=5432): timed out after 3.2 s for user 'ann' (attempt 2 of 5)
+    HTTPConnectionPool(host='<text>', port=<value>): timed out after <duration> for user '<text>' (attempt <n> of <n>)
 """
 
 import hashlib
@@ -12,7 +15,7 @@ from functools import lru_cache
 from failaware.derive.grouping import templating
 from failaware.derive.grouping.bodies import reduced_bodies
 
-_MAX_MESSAGE = 2_000  # characters that are looked at: the two ends of a longer message
+_MAX_MESSAGE = 2_000  # characters: the two ends of a longer message are used
 _MAX_LINES = 12
 _MAX_ROUNDS = 4
 _NO_MESSAGE = "(no message)"
@@ -36,7 +39,7 @@ _VERB = re.compile(r"(?<=<n> )([a-z]{2,30}) (?:is|are|was|were|has|have)\b")
 _TUPLE_CODE = re.compile(r"\(\d{3,5}, $")
 _PADDING = re.compile(r"(?<=>)={1,2}(?![\w=<'\"])")
 _HIDDEN = {ord(digit): chr(0x10080 + int(digit)) for digit in "0123456789"}
-"""The digits of a name that was recognised, as letters of a script nobody writes: no later mask sees a number."""
+"""Digits of recognized names are replaced by unused letters while other masks run, which would mask them as numbers."""
 _SHOWN = {ord(letter): chr(digit) for digit, letter in _HIDDEN.items()}
 _BLANKS = re.compile(r"[ \t\r\f\v\xa0]{2,}|[\t\r\f\v\xa0]")
 
@@ -45,7 +48,7 @@ _Step = tuple[str, Callable[[str], object] | None, Callable[[str, str], str], st
 
 
 def _steps(table: tuple[templating.Mask, ...]) -> tuple[_Step, ...]:
-    """A table ready to run: looking it up in each mask, for each message, costs a twentieth."""
+    """A table prepared for `_apply`; looking attributes up for each message would take 5 % of the time."""
     return tuple((mask.needs, mask.first and mask.first.search, mask.pattern.sub, mask.placeholder) for mask in table)
 
 
@@ -54,19 +57,18 @@ _MASKS_WITHOUT_DIGIT = _steps(tuple(mask for mask in templating.MASKS if not mas
 
 
 def template(message: str | None, error_type: str | None = None) -> str:
-    """The readable name of a failure: its message with the variable parts masked, such as `took <duration>`.
+    """The message with its variable parts masked, such as `took <duration>`; without a message, the error type.
 
-    Of a message without words the error type is the name. A template is its own template: what one round of masking
-    uncovers, the next one masks, until nothing changes.
+    Masking is repeated until nothing changes: a template is its own template.
     """
-    return _settled(_masked(message)) if message and message.strip() else error_type or _NO_MESSAGE
+    return _fixpoint(_masked(message)) if message and message.strip() else error_type or _NO_MESSAGE
 
 
 @lru_cache(maxsize=4_096)
 def cluster_id(event_type: str, error_type: str | None, template: str) -> int:
-    """The id of a cluster, from 1 to 2^63 - 1: the same on every machine.
+    """The id of a cluster, from 1 to 2^63 - 1, the same on every machine.
 
-    All placeholders count as one, so that a UUID in one failure and a number in the next still meet.
+    All placeholders are equal: a UUID in one failure and a number in the next give the same cluster.
     """
     identity = "\x00".join((event_type, error_type or "", ANY_PLACEHOLDER.sub("<*>", template)))
     digest = hashlib.sha256(identity.encode("utf-8", "backslashreplace")).digest()
@@ -81,10 +83,10 @@ def fingerprint(event_type: str, error_type: str | None, message: str | None) ->
 
 
 @lru_cache(maxsize=4_096)
-def _settled(text: str) -> str:
-    """The text masked until it stays as it is; cached, since many messages share few templates.
+def _fixpoint(text: str) -> str:
+    """Mask the text until nothing changes; cached, because many messages have few templates.
 
-    A text that will not settle is made to be one: no honest message gets there.
+    A text that keeps changing, which no real message does, becomes `<text>`.
     """
     for _ in range(_MAX_ROUNDS):
         again = _masked(text)
@@ -116,7 +118,7 @@ def _masked(message: str) -> str:
 
 @lru_cache(maxsize=4_096)
 def _finished(text: str) -> str:
-    """What is left to do once the values are masked; cached, since few texts are left by then."""
+    """The steps after the values are masked; cached, because few different texts remain."""
     if templating.CASE_CHANGE.search(text):
         text = templating.MIXED_CASE.sub(_mixed, text)
     if "<" in text:
@@ -125,7 +127,7 @@ def _finished(text: str) -> str:
 
 
 def _shown(text: str) -> str:
-    """The text as people read it: hidden digits back, single blanks, no empty lines."""
+    """The text for display: hidden digits restored, single blanks, no empty lines."""
     if not text.isascii():
         text = text.translate(_SHOWN)
     text = _BLANKS.sub(" ", text).strip()
@@ -140,7 +142,7 @@ def _apply(steps: tuple[_Step, ...], text: str) -> str:
 
 
 def cut(message: str) -> str:
-    """As much of a message as is looked at: 2,000 characters, its two ends."""
+    """The part of a message that is used: at most 2,000 characters, its two ends."""
     if len(message) <= _MAX_MESSAGE:
         return message
     half = (_MAX_MESSAGE - len(_GAP)) // 2
@@ -148,7 +150,7 @@ def cut(message: str) -> str:
 
 
 def _lines(text: str) -> str:
-    """The lines that say something: without values that stand alone, without more than a handful."""
+    """The first lines, without lines that only repeat a value."""
     first, *others = text.replace("\r\n", "\n").split("\n")
     rest = templating.ECHO_LINE.sub("", "\n".join(others))
     return "\n".join((first, *[line for line in rest.split("\n") if line.strip()][: _MAX_LINES - 1]))
@@ -159,7 +161,7 @@ def _key_value(match: re.Match[str]) -> str:
 
 
 def _quoted(match: re.Match[str]) -> str:
-    """A quoted name stays (column 'abc'), a quoted value goes (got 'abc'): its look and the words beside it tell."""
+    """Keep a quoted name (column 'abc'), mask a quoted value (got 'abc'); its form and the words around it decide."""
     value, quote, text = match["value"], match["q"], match.string
     if ANY_PLACEHOLDER.fullmatch(value):
         return f"{quote}{value}{quote}"
@@ -191,7 +193,7 @@ def _cue(before: str) -> tuple[str, str]:
 
 
 def _is_message(value: str, cue: str, between: str, before: str) -> bool:
-    """Whether the quoted text is itself a message, to be masked like one: by the text before it, or by its words."""
+    """Whether the quoted text is itself a message, by the text before it or by its words."""
     if templating.REQUEST_LINE.match(value) or before.endswith("panicked at "):
         return True
     if before.endswith(("(", ", ")) and templating.SENTENCE.match(value):
@@ -222,7 +224,7 @@ def _is_name(value: str, cue: str, between: str, after: str) -> bool:
 
 
 def _word(match: re.Match[str]) -> str:
-    """A word with a digit in it: a code or a name keeps its digits, everything else is a value."""
+    """Mask a word with a digit, unless it is a code or a name."""
     word = match[0]
     if word.isdecimal():
         return word if len(word) <= 5 and _is_code(word, match) else "<n>"
@@ -239,7 +241,7 @@ def _word(match: re.Match[str]) -> str:
 
 
 def _is_one_of_many(word: str, match: re.Match[str]) -> bool:
-    """Whether a numbered name is a machine's: `on beta9`, but not `utf-8 on` or `step2 failed`."""
+    """Whether a numbered name is a machine's: `on beta9`, not `utf-8 on` or `step2 failed`."""
     if templating.KEEP_WORD.match(word) or templating.CODE_WORD.fullmatch(word):
         return False
     before = match.string[max(0, match.start() - 24) : match.start()]
@@ -274,7 +276,7 @@ def _kind(word: str) -> str:
 
 
 def _counts_inside(word: str) -> bool:
-    """Whether a part before the last one counts: `root9_domain` is one of many, `oauth2_token` a name."""
+    """Whether a part before the last one is a number among many: `root9_domain`, not `oauth2_token`."""
     *inner, _last = re.split(r"[_.$-]", word)
     return any(part[-1:].isdecimal() and not templating.KEEP_WORD.fullmatch(part) for part in inner)
 
@@ -285,13 +287,13 @@ def _mixed(match: re.Match[str]) -> str:
 
 @lru_cache(maxsize=4_096)
 def _is_random(word: str) -> bool:
-    """Whether letters change case as chance would have it (`JfvzFGhbOQz`) and not as words do (`NoSuchKey`)."""
+    """Whether letters change case at random (`JfvzFGhbOQz`), not as in words (`NoSuchKey`)."""
     pieces = [piece for piece in templating.CASE_PIECE.findall(word) if piece.lower() not in templating.SHORT_WORDS]
     return len(pieces) > 2 and sum(map(len, pieces)) < 3 * len(pieces)
 
 
 def _tidied(text: str) -> str:
-    """What the values leave behind: signs, repetitions, the plural after a number."""
+    """Remove what masked values leave: signs, repetitions, the plural after a number."""
     if " for " in text:
         text = _FOR_FROM.sub("<user>", text)
     text = _SIGN.sub("", text)

@@ -1,6 +1,6 @@
-"""Which cluster a failure belongs to, and by whose word: the caller's, the user's rules, or the message's template.
+"""The cluster of a failure, decided by the caller's fingerprint, the user's grouping rules, or the message's template.
 
-Pure: a function of the failure and the rules, which the store keeps (`setting`), so that every writer derives the same.
+A pure function of the failure and the rules. The rules are kept in the store (`setting`), for every writer.
 """
 
 import re
@@ -18,12 +18,12 @@ from failaware.model import MEMBER, MaskedPart
 from failaware.text import counted
 
 DEFAULT = "{{ default }}"
-"""In a given fingerprint: replaced by what would have been the template."""
+"""In a given fingerprint, replaced by the template."""
 
 CLUSTERS_PER_TYPE = 1_000
-"""How many clusters an event type may have unless the rules say otherwise."""
+"""The default maximum of clusters for an event type."""
 
-_OVERFLOW = "\x00overflow"  # no text that is stored holds a NUL
+_OVERFLOW = "\x00overflow"  # no stored text contains a NUL
 _BY_TEMPLATE, _BY_CALLER = "the message", "fingerprint= as given"
 _ACTIONS = ("group", "split", "apart")
 _MATCHES = ("type", "error", "message", "traceback")
@@ -31,11 +31,11 @@ _SAYS_SOMETHING = re.compile(r"[^\W\d_]")
 _FRAME = re.compile(r'^  File "(?P<file>[^"\n]+)", line \d+, in (?P<function>[^\n]+)$', re.MULTILINE)
 _LIBRARY = re.compile(r"site-packages|dist-packages|[/\\]lib[/\\]python\d|^<frozen ")
 _TOKEN = re.compile(rf"{ANY_PLACEHOLDER.pattern}|\w+|\s+|[^\w\s]")
-_MAX_PART = 200  # characters by which a cluster is split
+_MAX_PART = 200  # characters of the part by which a cluster is split
 
 
 class Subject(NamedTuple):
-    """What is known of a failure when its cluster is sought; its traceback is read only where it matters."""
+    """The parts of a failure that decide its cluster; the traceback is loaded only if it is needed."""
 
     event_type: str
     error_type: str | None
@@ -46,9 +46,9 @@ class Subject(NamedTuple):
 
 
 class Group(NamedTuple):
-    """A failure's cluster: its id, the error type and the template it is named by, and by whose word it is this one.
+    """A failure's cluster: its id, the error type and template that name it, and what decided (`by`).
 
-    `text` is the text that the template was made of.
+    `text` is the text from which the template was made.
     """
 
     cluster_id: int
@@ -59,7 +59,7 @@ class Group(NamedTuple):
 
 
 class GroupingRule(NamedTuple):
-    """One rule of a user's grouping file: what must match, and what then happens (one of group, split, apart)."""
+    """One rule of a user's grouping file: patterns that must match, and one action (group, split or apart)."""
 
     name: str
     type: str
@@ -71,7 +71,7 @@ class GroupingRule(NamedTuple):
     apart: bool
 
     def holds(self, subject: Subject) -> re.Match[str] | bool:
-        """Whether it is about this failure, the `subject`; the match of `message`, where the rule has one."""
+        """Whether the rule applies to the subject; the match of `message` if the rule has one."""
         if not fnmatchcase(subject.event_type, self.type) or not fnmatchcase(subject.error_type or "", self.error):
             return False
         if self.traceback is not None and not search(self.traceback, subject.traceback() or ""):
@@ -80,9 +80,9 @@ class GroupingRule(NamedTuple):
 
 
 class GroupingRules(NamedTuple):
-    """The rules, in their order: the first that holds decides. `toml` is the text they were read from.
+    """The rules in order; the first that holds decides. `toml` is their source text.
 
-    An event type has `clusters_per_type` clusters at most; failures that belong to none of these share one more.
+    An event type has at most `clusters_per_type` clusters; failures outside these share one more.
     """
 
     rules: tuple[GroupingRule, ...] = ()
@@ -90,20 +90,20 @@ class GroupingRules(NamedTuple):
     clusters_per_type: int = CLUSTERS_PER_TYPE
 
     @classmethod
-    def from_toml(cls, text: str, *, origin: str = "the grouping file", kept: bool = False) -> "GroupingRules":
-        """Read the rules from a text of `[[rule]]` tables (docs/grouping.md); errors call it by its `origin`.
+    def from_toml(cls, text: str, *, origin: str = "the grouping file", stored: bool = False) -> "GroupingRules":
+        """Parse rules from a TOML text (docs/grouping.md). Errors name `origin` as the source.
 
-        Rules that a store has `kept` may have expressions that are refused today; those match nothing.
+        `stored` rules may contain expressions that are refused today; those match nothing.
 
         Raises:
-            UsageError: not TOML, an unknown key, a wrong type, an expression that is none, not exactly one action, or
-                no room for a single cluster.
+            UsageError: not TOML, an unknown key, a wrong type, an invalid expression, not exactly one action, or
+                clusters_per_type below 1.
         """
         import tomllib
 
         try:
             given = tomllib.loads(text)
-        except (ValueError, RecursionError) as error:  # also a number of too many digits, which is no TOMLDecodeError
+        except (ValueError, RecursionError) as error:  # ValueError also for a number with too many digits
             raise UsageError(f"{origin} is not TOML: {error}") from None
         most, tables = given.pop("clusters_per_type", CLUSTERS_PER_TYPE), given.pop("rule", [])
         if type(most) is not int or most < 1:
@@ -111,13 +111,13 @@ class GroupingRules(NamedTuple):
         if given or not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
             raise UsageError(f"{origin}: it has clusters_per_type, [[rule]] tables and nothing else")
         rules = tuple(
-            _rule(table, f"{origin}: rule {number}", kept=kept) for number, table in enumerate(tables, start=1)
+            _rule(table, f"{origin}: rule {number}", stored=stored) for number, table in enumerate(tables, start=1)
         )
         return cls(rules, text, most)
 
 
 def group(subject: Subject, rules: GroupingRules) -> Group:
-    """The cluster of a failure: as the caller said, else as the first rule that holds, else by its message."""
+    """The cluster of a failure by the caller's fingerprint, else the first rule that holds, else its message."""
     if subject.fingerprint:
         return _named(subject, subject.fingerprint, _BY_CALLER)
     for rule in rules.rules:
@@ -127,7 +127,7 @@ def group(subject: Subject, rules: GroupingRules) -> Group:
 
 
 def erased_group(cluster_id: int, event_type: str, error_type: str | None, rules: GroupingRules) -> Group:
-    """The cluster that a failure stays in, although what decided on it was erased."""
+    """The cluster of a failure whose texts were erased, as recorded by the erasure."""
     beyond = overflow(event_type, rules)
     if cluster_id == beyond.cluster_id:
         return beyond
@@ -135,7 +135,7 @@ def erased_group(cluster_id: int, event_type: str, error_type: str | None, rules
 
 
 def overflow(event_type: str, rules: GroupingRules) -> Group:
-    """The cluster of what belongs to none of the clusters that came first, where an event type has its fill of them."""
+    """The cluster for failures of an event type that already has the maximum of clusters."""
     number = cluster_id(event_type, None, _OVERFLOW)
     name = (
         f"[overflow] whatever belongs to none of the first {counted(rules.clusters_per_type, 'cluster')} of this type"
@@ -144,7 +144,7 @@ def overflow(event_type: str, rules: GroupingRules) -> Group:
 
 
 def masked_parts(text: str, name: str) -> tuple[MaskedPart, ...]:
-    """Which parts of the text a template leaves out, and their placeholders ("" for what is dropped)."""
+    """The parts of a text that its template masks, with their placeholders ("" for dropped parts)."""
     before, after = _TOKEN.findall(cut(text)), _TOKEN.findall(name)
     parts = []
     for kind, from_before, to_before, from_after, to_after in SequenceMatcher(None, before, after).get_opcodes():
@@ -155,7 +155,7 @@ def masked_parts(text: str, name: str) -> tuple[MaskedPart, ...]:
 
 
 def _says_too_little(message: str | None, name: str) -> bool:
-    """Whether the message has no word of its own, so that the place in the code is needed."""
+    """Whether the template has no words, so the place in the code decides as well."""
     return not message or not message.strip() or not _SAYS_SOMETHING.search(ANY_PLACEHOLDER.sub("", name))
 
 
@@ -171,7 +171,7 @@ def _by_message(subject: Subject) -> Group:
 
 
 def _by_cause(subject: Subject, cause: str) -> Group:
-    """The root cause decides; of several (an exception group), all of them, in an order of their own."""
+    """The cluster of a root cause; for several (an exception group), of all of them in sorted order."""
     members = sorted({_typed_template(member) for member in cause.split(MEMBER)})
     error_type, name = members[0] if len(members) == 1 else (subject.error_type, "\n".join(map(": ".join, members)))
     number = cluster_id(subject.event_type, error_type, name)
@@ -195,7 +195,7 @@ def _by_rule(subject: Subject, rule: GroupingRule, match: re.Match[str] | bool) 
 
 
 def _named(subject: Subject, name: str, by: str) -> Group:
-    """A cluster under a name that somebody gave, whatever the error type; with DEFAULT, a part of the usual."""
+    """A cluster with a given name, for any error type; with DEFAULT, a part of the usual cluster."""
     if DEFAULT not in name:
         return Group(cluster_id(subject.event_type, None, f"={name}"), None, name, by, subject.message or "")
     usual = _by_message(subject)
@@ -205,7 +205,7 @@ def _named(subject: Subject, name: str, by: str) -> Group:
 
 @lru_cache(maxsize=1_024)
 def _own_place(traceback: str) -> str | None:
-    """`function (file)` of the innermost frame that is not a library's; the innermost of all where there is none."""
+    """`function (file)` of the innermost frame outside libraries, or of the innermost frame if there is none."""
     frames = list(_FRAME.finditer(traceback))
     own = [frame for frame in frames if not _LIBRARY.search(frame["file"])] or frames
     if not own:
@@ -214,7 +214,7 @@ def _own_place(traceback: str) -> str | None:
     return f"{own[-1]['function']} ({file})"
 
 
-def _rule(table: dict[str, Any], where: str, *, kept: bool) -> GroupingRule:
+def _rule(table: dict[str, Any], where: str, *, stored: bool) -> GroupingRule:
     known = ("name", *_MATCHES, *_ACTIONS)
     for key, value in table.items():
         if key not in known:
@@ -224,7 +224,9 @@ def _rule(table: dict[str, Any], where: str, *, kept: bool) -> GroupingRule:
     actions = [action for action in _ACTIONS if action in table]
     if len(actions) != 1:
         raise UsageError(f"{where}: name one of group, split and apart, not {' and '.join(actions) or 'none'}")
-    message, traceback = (_expression(table.get(key), f"{where}: {key}", kept=kept) for key in ("message", "traceback"))
+    message, traceback = (
+        _expression(table.get(key), f"{where}: {key}", stored=stored) for key in ("message", "traceback")
+    )
     if "split" in table and (message is None or table["split"] not in message.groupindex):
         raise UsageError(f"{where}: split = '{table['split']}' needs (?P<{table['split']}>…) in its message")
     return GroupingRule(
@@ -239,13 +241,13 @@ def _rule(table: dict[str, Any], where: str, *, kept: bool) -> GroupingRule:
     )
 
 
-def _expression(text: str | None, where: str, *, kept: bool) -> re.Pattern[str] | None:
+def _expression(text: str | None, where: str, *, stored: bool) -> re.Pattern[str] | None:
     if text is None:
         return None
     try:
         expression = re.compile(text)
-    except (re.error, ValueError, OverflowError, RecursionError) as error:  # it raises more than it says
+    except (re.error, ValueError, OverflowError, RecursionError) as error:
         raise UsageError(f"{where} is not a regular expression: {error}") from None
-    if not kept and (refused := problem(text)):
+    if not stored and (refused := problem(text)):
         raise UsageError(f"{where} {refused}, so that no message can stop all who write")
     return expression

@@ -1,9 +1,8 @@
-"""What varies in a message and what never may: the tables behind the fingerprint.
+"""The tables of the fingerprint: which parts of a message are masked, and which never are.
 
-Each table is a list a newcomer can extend: MASKS (values by their look), LIBRARY (what one library prints and no rule
-can see), the words that tell a quoted name from a quoted value, and the codes and names whose digits carry meaning.
-Order matters: a mask sees what the masks before it left. Every pattern is linear: quantifiers are possessive, bounded,
-or followed by something they cannot match themselves.
+MASKS are values recognizable by their form, LIBRARY the messages of particular libraries. The word lists distinguish
+quoted names from quoted values, and codes from numbers. Order matters: each mask runs on the result of those before it.
+Every pattern is linear: quantifiers are possessive, bounded, or followed by something they cannot match.
 """
 
 import re
@@ -15,12 +14,12 @@ class Mask:
     """One kind of variable part.
 
     Attributes:
-        kind: what a person would call it.
-        pattern: what it looks like.
-        placeholder: what replaces it in a template; a replacement text, so it may name groups.
-        needs: a piece of text without which the pattern cannot match: a cheap test that spares a slow one.
-        digits: whether it cannot match without a digit.
-        first: a quick pattern without which a slow one cannot match.
+        kind: its name, for people.
+        pattern: its form.
+        placeholder: its replacement in a template; may refer to groups of the pattern.
+        needs: a text without which the pattern cannot match, tested first because that is fast.
+        digits: whether it matches only texts with a digit.
+        first: a fast pattern without which the slow one cannot match.
     """
 
     kind: str
@@ -32,7 +31,7 @@ class Mask:
 
 
 _COLON_DIGIT = re.compile(r":\d")
-_D = r"\d(?<![\w.]\d)"  # the first digit of a number that begins where a word does; quicker than looking behind first
+_D = r"\d(?<![\w.]\d)"  # the first digit of a number at the beginning of a word; faster than a lookbehind first
 _E = r"(?!\w)"
 _DAY = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]{0,6}+"
 _MONTH = r"[JFMASOND][a-z]{2}(?<=Jan|Jun|Feb|Mar|May|Apr|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]{0,6}+"
@@ -53,7 +52,7 @@ _TIME_UNIT = (
 _HMS = r"\d{0,4}[dhm] ?(?:\d{1,5}[hm] ?){0,2}\d{1,5}(?:\.\d{1,9})?(?:ms|[hms])"
 _HH = "[0-9a-fA-F]{2}"
 _LABELS = r"(?:[a-zA-Z0-9][\w-]{0,62}+\.)"
-_DATA = (  # files of data; those of source code keep their name
+_DATA = (  # data files; names of source files are kept
     r"(?:csv|tsv|txt|log|pdf|png|jpe?g|gif|svg|webp|zip|gz|tgz|bz2|xz|zst|tar|7z|xml|html?|parquet|avro|orc|feather|"
     r"mp[34]|mov|avi|mkv|wav|flac|xlsx?|docx?|pptx?|odt|ods|bin|dat|data|dump|sql|db|sqlite3?|bak|tmp|part|lock|pid|"
     r"sock|json|jsonl|ndjson|eml|ics|npy|npz|pkl|h5|onnx|pt|iso|img|wal|snap|idx|cache|out|err|pem|crt|key|cer|p12)"
@@ -177,7 +176,7 @@ MASKS = (
     Mask("size", re.compile(rf"{_N} ?(?:[kKMGTPE]i?[Bb]?(?:ps)?|[Bb]ytes?|B|octets?|bits?)(?:/s)?{_E}"), "<size>"),
     Mask("percent", re.compile(rf"{_N} ?%"), "<percent>", "%"),
 )
-"""Values that show by their look alone, the more particular ones first."""
+"""Values recognizable by their form, the most specific first."""
 
 ADDRESSES = (
     Mask(
@@ -195,7 +194,7 @@ ADDRESSES = (
         digits=False,
     ),
 )
-"""Values that may hold anything, so they go before all others."""
+"""Values that may contain any other value, so they are masked first."""
 
 LIBRARY = (
     Mask("postgresql", re.compile(r"(?m)^LINE \d+:.*(?:\n[ \t]*\^[ \t^~]*$)?"), "", "LINE "),
@@ -248,10 +247,10 @@ LIBRARY = (
     ),
     Mask("pod", re.compile(r"\bpod [\w.-]{1,253}?_(\w[\w-]*)\([^)]*\)"), r"pod <pod>_\1", "pod "),
 )
-"""What the libraries people use print that no general rule can see: mostly the input, said again."""
+"""Values in the messages of particular libraries, mostly repeated input."""
 
 ECHO_LINE = re.compile(r"""(?m)^[ \t]*(?:b?'[^'\n]*'|"[^"\n]*"|[\^~][ \t^~]*)[ \t]*$""")
-"""A further line that only repeats a value, or points at one."""
+"""A line that only repeats a value or points at one."""
 
 QUOTED = re.compile(
     r"""(?P<q>['"`])(?:(?<![\w\\].)|(?<=\bb.))(?P<value>(?:(?!(?P=q))[^\n\\]|\\.){0,500}+)(?P=q)(?P<cut>\.{3}|…)?(?!\w)"""
@@ -272,7 +271,7 @@ NAME_CUES = _words(
     permission scope metric provider backend algorithm hook failed
     """
 )
-"""The words that announce a quoted name, in the singular: it stays."""
+"""Words before a quoted name, in the singular; names are kept."""
 
 VALUE_CUES = _words(
     """
@@ -281,7 +280,7 @@ VALUE_CUES = _words(
     line near parse parsing assert == != at as data content resolve lookup reach open
     """
 )
-"""The words that announce a quoted value: it goes."""
+"""Words before a quoted value; values are masked."""
 
 MESSAGE_CUES = _words(
     """
@@ -289,7 +288,7 @@ MESSAGE_CUES = _words(
     grpc_message errmsg grpc_status
     """
 )
-"""The keys whose quoted text is the message itself."""
+"""Keys whose quoted text is the message itself."""
 
 SCHEMA_CUES = _words(
     """
@@ -297,7 +296,7 @@ SCHEMA_CUES = _words(
     package library function method procedure class type property schema keyword codec encoding extension feature
     """
 )
-"""The words before a quoted name that somebody wrote into a schema or a program: its digits belong to it."""
+"""Words before a quoted name from a schema or a program; its digits are kept."""
 SCHEMA_NAME = re.compile(r"(?:--?|\.)?[A-Za-z_$]\w*(?:[.:-]{1,2}[A-Za-z_$]\w*)*(?:\(\))?(?<!\d{5})(?<![0-9a-f]{12})")
 KEY_NAME = re.compile(r"[A-Za-z]+\d{0,2}|(?=.*[_.-])[A-Za-z]+\d{0,4}(?:[_.-]+[A-Za-z]+\d{0,4})*")
 """A name that is a whole message, as KeyError shows it: `phone_e164`, `address2`; not `user_17`."""
@@ -305,9 +304,9 @@ STATUS_LINE = re.compile(r"[1-5]\d\d(?: [A-Z][A-Za-z'-]+){1,5}")
 """An HTTP status with its phrase."""
 REQUEST_LINE = re.compile(r"(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) \S")
 SENTENCE = re.compile(r"(?:[A-Za-z][a-z']*+[ ,]+){4}")
-"""Words in a row: quoted, they are a message rather than a name or a value."""
+"""Several words; in quotes, a message rather than a name or a value."""
 WHOLE_QUOTED = re.compile(r"""(?P<q>['"])(?P<value>(?:(?!(?P=q))[^\\]|\\.)++)(?P=q)""", re.DOTALL)
-"""A message that is one literal."""
+"""A message that is one quoted literal."""
 SOURCE_FILE = re.compile(rf"(?:<path>/)?[^\s<>]*[\w-]\.{_CODE}")
 NAME_AFTER = re.compile(
     r" (?:is (?:a )?(?:required|missing|not (?:defined|allowed|permitted|configured|registered))|has no|was unexpected|"
@@ -333,12 +332,12 @@ CODE_CUES = _words(
     sqlcode signal grpc_status rc hresult returncode return_code retcode base phase step stage msg http
     """
 )
-"""The words before a number that make it a code."""
+"""Words before a number that is a code."""
 
 STATUS_CUES = _words(
     "returned return response result with got many received occurred <url> <path> http/1.1 http/1.0 http/2 unexpected"
 )
-"""The words before a number that make it a code if it is an HTTP status."""
+"""Words before a number that is a code if it is an HTTP status."""
 
 PROTOCOL_BEFORE = re.compile(r"(?i)(?:http|tls|ssl|smtp|mqtt|amqp|rtsp|sip|spdy)[/ ]?v?$")
 MAIL_STATUS_BEFORE = re.compile(r"\b[245]\d\d[ -]$")
@@ -365,12 +364,12 @@ _CAMEL = r"(?:[a-z]{2,}+(?:[A-Z][a-z]++|[A-Z]{2,9}(?![a-z]))*+|(?:[A-Z][a-z]++|[
 NUMBERED_NAME = re.compile(
     rf"(?:{_CAMEL}\d?(?:[a-z]{{2,}})?|[A-Z])(?:[_.$-](?:{_CAMEL}\d?(?:[a-z]{{2,}})?|[A-Za-z]|v\d{{1,3}}))*"
 )
-"""A name with a digit here and there, as people write them: `merge1`, `emails_v2`, `Base64Codec`."""
+"""A name that contains digits: `merge1`, `emails_v2`, `Base64Codec`."""
 CASE_CHANGE = re.compile(r"[a-z][A-Z]")
 MIXED_CASE = re.compile(
     r"\b(?=[A-Za-z]{10}|[A-Za-z]{1,12}_[A-Za-z]{8})(?=[a-z_]{0,30}[A-Z]{1,30}[a-z]|[a-z_]{1,30}[A-Z])[A-Za-z_]{10,100}+\b"
 )
-"""A long word in both cases: a name, or letters drawn at random."""
+"""A long word in mixed case: a name or random letters."""
 CASE_PIECE = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 SHORT_WORDS = _words("id is in of on to at by no do it up as or my be if so db io ui os ip")
 MACHINE_BEFORE = re.compile(
@@ -379,9 +378,9 @@ MACHINE_BEFORE = re.compile(
 MACHINE = re.compile(
     r"(?i)(?:.*[._-])?(?:worker|node|host|db|server|pod|replica|shard|broker|thread|cache|web|app|api|vm|instance|user)\d"
 )
-"""What runs many times over: its number is a value."""
+"""A numbered machine or process; its number is a value."""
 
 IDENTITY_KEYS = _words(
     "reason code status errno topic op operation state method action type kind error queue task event phase level"
 )
-"""The keys of key=value whose values say which failure it is."""
+"""Keys of key=value whose values identify the failure."""

@@ -1,4 +1,4 @@
-"""PostgreSQL's errors translated into ours: one sentence that says what is wrong and what to do."""
+"""PostgreSQL's errors translated into error_class: one sentence that says what is wrong and what to do."""
 
 import re
 from collections.abc import Iterator
@@ -58,7 +58,7 @@ _BY_KIND: tuple[tuple[type[psycopg.Error], type[StoreError], str], ...] = (
     ),
     (errors.DeadlockDetected, StoreBusy, "{place}: another program locks the store's tables ({error}); try again"),
     (errors.TooManyConnections, StoreBusy, "{place}: the server has no connection left; try again later"),
-    (errors.DiskFull, StoreError, "{place}: the server's disk is full; nothing was half-written, make room"),
+    (errors.DiskFull, StoreError, "{place}: the server's disk is full; the write was rolled back; free some space"),
     (errors.OutOfMemory, StoreError, "{place}: the server has too little memory for this ({error})"),
     (errors.DataCorrupted, StoreCorrupt, _DAMAGED),
     (errors.IndexCorrupted, StoreCorrupt, "{place} is damaged ({error}); REINDEX, or restore a backup"),
@@ -91,7 +91,8 @@ _ON_CONNECTING: tuple[tuple[str, type[StoreError | UsageError], str], ...] = (
 """Errors of libpq, which have no SQLSTATE; messages in another language are quoted unchanged."""
 
 UNKNOWN = (
-    "whether the transaction at hand was written is not known; what has a key can be recorded again, and is once there"
+    "it is unknown whether the current transaction was committed; events with a key can be recorded again without "
+    "duplicates"
 )
 """Part of the error if the answer to a commit was lost."""
 
@@ -105,30 +106,30 @@ def raise_ours(error: Exception, place: str) -> NoReturn:
         raise UsageError("a number is larger than a store can hold, which is 2^63 - 1") from None
     if isinstance(error, UnicodeEncodeError):
         raise UsageError("a text holds half a character (a lone surrogate), which no store can hold") from None
-    said = " ".join(str(error).split())
-    if isinstance(error, psycopg.DataError) and "NUL" in said:
+    message = " ".join(str(error).split())
+    if isinstance(error, psycopg.DataError) and "NUL" in message:
         raise UsageError("a text holds a NUL character, which PostgreSQL cannot keep") from None
     if isinstance(error, UnicodeError):
         raise StoreCorrupt(_DAMAGED.format(place=place, error="it holds a text that is no UTF-8")) from error
-    for kind, ours, sentence in _BY_KIND:
+    for kind, error_class, sentence in _BY_KIND:
         if isinstance(error, kind):
-            raise ours(sentence.format(place=place, error=said)) from error
+            raise error_class(sentence.format(place=place, error=message)) from error
     if isinstance(error, psycopg.IntegrityError) and (table := error.diag.table_name) and is_derived(table):
-        raise StoreCorrupt(CONTRADICTS.format(place=place, error=said)) from error
+        raise StoreCorrupt(CONTRADICTS.format(place=place, error=message)) from error
     if isinstance(error, psycopg.IntegrityError):
-        raise UsageError(f"{place} does not take such a row: {said}") from error
+        raise UsageError(f"{place} does not take such a row: {message}") from error
     if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
-        _raise_unreachable(error, place, said)
-    raise StatementError(f"{place}: the server refused a statement ({said})") from error
+        _raise_unreachable(error, place, message)
+    raise StatementError(f"{place}: the server refused a statement ({message})") from error
 
 
-def _raise_unreachable(error: Exception, place: str, said: str) -> NoReturn:
-    for pattern, ours, sentence in _ON_CONNECTING:
-        if re.search(pattern, said):
-            raise ours(sentence.format(place=place, error=said)) from error
+def _raise_unreachable(error: Exception, place: str, message: str) -> NoReturn:
+    for pattern, error_class, sentence in _ON_CONNECTING:
+        if re.search(pattern, message):
+            raise error_class(sentence.format(place=place, error=message)) from error
     if getattr(error, "sqlstate", None) and not isinstance(error, errors.AdminShutdown | errors.CrashShutdown):
-        raise StoreError(f"{place}: the server ended the query or the connection ({said})") from error
-    raise StoreError(f"{place} cannot be reached: {said}; is the server there?") from error
+        raise StoreError(f"{place}: the server ended the query or the connection ({message})") from error
+    raise StoreError(f"{place} cannot be reached: {message}; is the server there?") from error
 
 
 def foreign(place: str, schema: str) -> StoreForeign:

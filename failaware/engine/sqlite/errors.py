@@ -34,7 +34,7 @@ _BY_CODE: dict[int, tuple[type[StoreError], str]] = {
     ),
     sqlite3.SQLITE_FULL: (
         StoreError,
-        "{path}: the disk is full; nothing was half-written, make room and try again",
+        "{path}: the disk is full; the write was rolled back; free some space and try again",
     ),
     sqlite3.SQLITE_TOOBIG: (
         StoreError,

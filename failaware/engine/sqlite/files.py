@@ -198,7 +198,7 @@ def check_companions(path: Path) -> None:
                 + (
                     "it holds facts: let its owner record something into the store, or give the file to you"
                     if _has_content(companion(path, "-wal"))
-                    else f"once nobody has the store open, delete it: rm {file}"
+                    else f"once no program has the store open, delete it: rm {file}"
                 )
             )
 
