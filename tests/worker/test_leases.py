@@ -1,5 +1,6 @@
 """Leases: renewal, workers that die, and events that may have killed one."""
 
+import signal
 import sys
 import threading
 import time
@@ -246,11 +247,63 @@ def test_a_killed_worker_charges_only_what_it_had_begun(path, concurrency, takes
         just_noted = {event_id for event_id, _ in lost} - {*all_begun}
         assert len(just_noted) < concurrency, "those whose threads were about to begin when another killed the process"
         dead = [number for (number,) in query(store, "SELECT event_id FROM event_state WHERE sync_status = 'DEAD'")]
-        assert 60 in dead if attempts == 1 else dead == [60]
+        assert 60 in dead if (attempts, concurrency > 1) == (1, True) else dead == [60]
         if attempts == 1:
             assert max(map(all_begun.count, dead)) == 1, "never made twice"
         assert query(store, "SELECT count(*) FROM event_state WHERE sync_status = 'SYNCED'") == [(80 - len(dead),)]
         assert query(store, "SELECT count(*) FROM lease") == [(0,)]
+        assert_rebuild_changes_nothing(store)
+
+
+SUICIDAL = """
+import os, signal, sys
+from failaware import Handlers, Retry, Store, Worker
+handlers = Handlers()
+def on(name, **options):
+    return handlers.on(name, retry=Retry(max_attempts=int(sys.argv[2]), base=0.001, jitter=0), **options)
+def work(event):
+    if event.payload == "deadly":
+        os.kill(os.getpid(), signal.SIGKILL)
+@on("plain")
+def plain(event):
+    work(event)
+@on("async")
+async def asynchronous(event):
+    work(event)
+@on("transactional", transaction=True)
+def transactional(event, transaction):
+    work(event)
+Worker(Store.open(sys.argv[1]), handlers, lease=float(sys.argv[3])).run(until_idle=True, patience=2 * float(sys.argv[3]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "workers", "attempts"),
+    [("plain", 1, 1), ("async", 1, 3), ("transactional", 1, 3), ("plain", 3, 3)],
+)
+def test_an_event_that_kills_its_worker_at_once_is_dead_after_one_kill_more_than_its_attempts(
+    path, kind, workers, attempts
+):
+    """Under a supervisor that restarts each worker; the 40th event comes when its handler has proved to be quick."""
+    with Store.open(path, synchronous="NORMAL") as store:
+        store.record_many((kind, "deadly" if n == 39 else n) for n in range(60))
+
+        def start():
+            lease = 0.05 if workers == 1 else 1  # long enough that no slow worker is taken for lost by another
+            return processes.Popen([sys.executable, "-c", SUICIDAL, str(path), str(attempts), str(lease)])
+
+        running, kills = [start() for _ in range(workers)], 0
+        while running:
+            ended = running.pop(0)
+            if ended.wait(60) == -signal.SIGKILL:
+                kills += 1
+                assert kills <= attempts + 1
+                running.append(start())
+            else:
+                assert ended.returncode == 0
+        assert kills >= attempts
+        attempted = query(store, "SELECT event_id, sync_status, attempts FROM event_state ORDER BY event_id")
+        assert attempted == [(n, "DEAD", attempts) if n == 40 else (n, "SYNCED", 1) for n in range(1, 61)]
         assert_rebuild_changes_nothing(store)
 
 
