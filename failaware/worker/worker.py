@@ -161,7 +161,7 @@ class Worker:
             return finished
         until = time.monotonic() + FLUSH_S
         while True:
-            tried = self._begin_waiting(pool, tried)
+            finished = self._begin_waiting(pool, finished)
             results = pool.gather(self._dispatch.wanted(), 0 if at_once or self._inline else FLUSH_S)
             finished += self._ended(results)
             if not (results and self._dispatch.waiting) or len(finished) >= self._batch or time.monotonic() >= until:
@@ -170,18 +170,18 @@ class Worker:
             self._slow_down(pool)
         return finished
 
-    def _begin_waiting(self, pool: Pool, tried: list[HandlerResult]) -> list[HandlerResult]:
+    def _begin_waiting(self, pool: Pool, finished: list[HandlerResult]) -> list[HandlerResult]:
         """Write which attempts begin now, and begin them; return the results that are still to be recorded.
 
         The results are recorded first: an attempt that has ended is not lost if the next one kills the process.
         """
         if not (started := self._dispatch.next_waiting()):
-            return tried
+            return finished
         event_ids = [claimed.event.event_id for claimed in started]
-        facts = self._facts(tried)
+        facts = self._facts(finished)
 
         def job(db: Writer) -> None:
-            self._append(db, tried, facts)
+            self._append(db, finished, facts)
             claim.begin(db, event_ids, self.name)
 
         self._session.write(job)

@@ -273,7 +273,8 @@ async def asynchronous(event):
 @on("transactional", transaction=True)
 def transactional(event, transaction):
     work(event)
-Worker(Store.open(sys.argv[1]), handlers, lease=float(sys.argv[3])).run(until_idle=True, patience=2 * float(sys.argv[3]))
+lease = float(sys.argv[3])
+Worker(Store.open(sys.argv[1]), handlers, lease=lease).run(until_idle=True, patience=2 * lease)
 """
 
 
