@@ -11,7 +11,7 @@ import failaware
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "api.md"
 VERIFY = "failaware.ledger.verify.verify"
-RETURNED_BY_INSPECTOR = ("failaware.read.patterns.Patterns", "failaware.read.as_of.AsOfInspector")
+RETURNED_BY_INSPECTOR = ("failaware.read.patterns.Patterns", "failaware.read.inspector.AsOfInspector")
 INTEGRATIONS = (
     "failaware.integrations.logging.FailureHandler",
     "failaware.integrations.sentry.Transport",
@@ -23,7 +23,7 @@ _MODULES_OF_VALUES = (
     "model.answers",
     "model.patterns",
     "model.differences",
-    "derive.rules",
+    "rules",
     "derive.grouping.groups",
     "ledger.erase",
     "ledger.verify",
@@ -41,6 +41,7 @@ Made from the docstrings by `python -m docs.reference`. The names on this page f
 are whole microseconds since 1970, UTC; the names of such values end in `_at`.
 """
 _OPENED = {"Store", "Inspector", "Patterns", "AsOfInspector", "Transaction"}  # users do not call their constructors
+_BASES = {"Inspector": ("failaware.read.questions.Questions",)}  # documented as part of the class
 _CALLED_BY_OTHERS = {"emit", "capture_envelope"}  # only the observed library calls these
 _WORD = re.compile(r"[A-Za-z_]\w*")
 
@@ -67,8 +68,9 @@ def docstring(thing: griffe.Object) -> str:
 
 
 def members(thing: griffe.Object) -> Iterator[griffe.Object]:
-    """Yield the public methods, properties and documented attributes of a class in their order."""
-    for name, member in thing.members.items():
+    """Yield the public methods, properties and documented attributes of a class, then those of its internal bases."""
+    bases = [find(path) for path in _BASES.get(thing.name, ())]
+    for name, member in {key: value for owner in (thing, *bases) for key, value in owner.members.items()}.items():
         internal = name.startswith(("_", "handle_")) or name in _CALLED_BY_OTHERS
         if not internal and not member.is_alias and docstring(member):
             yield member

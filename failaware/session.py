@@ -11,7 +11,6 @@ from failaware.capture.record import MAX_PAYLOAD_BYTES, Recorder
 from failaware.capture.secrets.masking import Masker
 from failaware.clock import now_us
 from failaware.derive.fold import derive_again
-from failaware.derive.rules import Policy
 from failaware.derive.settings import load_key, load_policy
 from failaware.derive.version import our_derivation
 from failaware.engine import Projection, Writer, open_writer
@@ -20,6 +19,7 @@ from failaware.facts.batch import Appended, Batch
 from failaware.facts.commit import GroupCommit
 from failaware.model import EventWithAttempts, NewReject
 from failaware.place import resolve
+from failaware.rules import Policy
 
 T = TypeVar("T")
 

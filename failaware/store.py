@@ -13,7 +13,6 @@ from failaware.capture.json_values import short_repr
 from failaware.capture.record import MAX_PAYLOAD_BYTES, event_numbers, in_microseconds, parse_time
 from failaware.derive.fold import derive_again
 from failaware.derive.grouping.groups import GroupingRules
-from failaware.derive.rules import Policy
 from failaware.derive.settings import archive_of
 from failaware.engine import Writer
 from failaware.errors import StoreError, UsageError
@@ -30,6 +29,7 @@ from failaware.model import (
     NewAttempt,
     NewEvent,
 )
+from failaware.rules import Policy
 from failaware.session import Session
 
 if TYPE_CHECKING:

@@ -4,10 +4,10 @@ import json
 from contextlib import suppress
 
 from failaware import Handlers, NotFound, Permanent, Retry, Store, UsageError, Worker
-from failaware.engine.catalogue import FACTS
 from failaware.ingest.lines import ingest_lines
 from failaware.ledger.sealing import seal_all
 from failaware.ledger.verify import verify
+from failaware.schema.catalogue import FACTS
 
 
 def facts(store):

@@ -14,7 +14,7 @@ from tests.sizes import sized
 ACTOR = """
 import os, random, sys, threading
 from failaware import Handlers, Inspector, Retry, Permanent, RetryAfter, Store, UsageError, Worker
-from failaware.derive.rules import Policy, default_policy
+from failaware.rules import Policy, default_policy
 path, rng = sys.argv[1], random.Random(int(sys.argv[2]))
 store = Store.open(path, synchronous="NORMAL")
 inspector = Inspector.open(path)

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 
 from failaware import Inspector
-from failaware.derive.rules import Policy
-from failaware.engine.catalogue import FACTS
 from failaware.ledger.sealing import seal_all
 from failaware.ledger.verify import verify
+from failaware.rules import Policy
+from failaware.schema.catalogue import FACTS
 from tests.conftest import HOUR, MINUTE, derived, query
 from tests.oracle.history import FACTS as FACT_MOVES
 from tests.oracle.history import History, seeds

@@ -21,7 +21,7 @@ from failaware.read.inspector import Inspector
 from .messages import Answered, StoreIs, StoreState, Travelled
 
 if TYPE_CHECKING:
-    from failaware.read.as_of import AsOfInspector
+    from failaware.read.inspector import AsOfInspector
 
 POLL_S = 0.1
 _BUSY_S = 1.0

@@ -5,9 +5,9 @@ import re
 
 from failaware.cli.line import block
 from failaware.cli.printer import Printer
-from failaware.derive.rules import RULES, Policy, default_policy
 from failaware.derive.settings import load_policy
 from failaware.read.inspector import Inspector
+from failaware.rules import RULES, Policy, default_policy
 
 OPTIONS = ("json",)
 _THRESHOLD = re.compile(r":(\w+)")

@@ -7,7 +7,7 @@ from failaware.cli.printer import Printer
 from failaware.cli.progress import bar
 from failaware.derive.grouping.groups import GroupingRules
 from failaware.derive.rebuild import rebuild_store
-from failaware.derive.rules import Policy
+from failaware.rules import Policy
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -6,10 +6,10 @@ from failaware.cli.answer import Answer
 from failaware.cli.arguments import read_file
 from failaware.cli.line import Line, change_of_severity, entity, severity, text
 from failaware.cli.printer import Cell, Printer
-from failaware.derive.rules import Policy
 from failaware.model import Cluster, Severity, SeverityCounts
 from failaware.model.differences import WhatIf
 from failaware.read.inspector import Inspector
+from failaware.rules import Policy
 
 _WORST_FIRST = tuple(reversed(Severity))
 

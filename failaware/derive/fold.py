@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterator
 from functools import cache, lru_cache, partial
 
 from failaware.derive.grouping.groups import Group, GroupingRules, Subject, erased_group, group, overflow
-from failaware.derive.rules import Policy
 from failaware.derive.scope import NONE_FAILS_AGAIN, STATEMENTS, Scope, just_appended
 from failaware.derive.settings import load_grouping, load_policy, note_derivation, save_grouping, save_policy
 from failaware.derive.severity import CLUSTER_EVIDENCE, CLUSTER_NUMBERS, case, cluster_reason
 from failaware.engine import ProjectionWriter, Row
-from failaware.engine.catalogue import ERASED
 from failaware.engine.pages import pages
-from failaware.engine.schema import tables_of
+from failaware.rules import Policy
+from failaware.schema.catalogue import ERASED
+from failaware.schema.ddl import tables_of
 
 _SQL = dict(STATEMENTS)
 _SQL["update_event_state"] = _SQL["update_event_state"].format(

@@ -1,7 +1,7 @@
 -- The fold: derives state from facts. Each statement follows the CTEs of a scope (scope.py), which select the new facts
 -- (new_event, new_attempt, new_decision) and all known facts (known_attempt, known_decision).
 --
--- A fold first collects the touched events' old state and new facts in working tables (engine/projection_temp_tables.sql,
+-- A fold first collects the touched events' old state and new facts in working tables (schema/projection_temp_tables.sql,
 -- empty between folds), then updates every count by the difference. All merges are commutative: neither the order of
 -- arrival nor the batch size changes the result.
 --

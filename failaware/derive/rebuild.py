@@ -4,9 +4,9 @@ from pathlib import Path
 
 from failaware.derive.fold import derive_again
 from failaware.derive.grouping.groups import GroupingRules
-from failaware.derive.rules import Policy
 from failaware.derive.version import our_derivation
 from failaware.engine import Projection, ProjectionWriter, open_writer
+from failaware.rules import Policy
 
 
 def rebuild_store(place: str | Path, policy: Policy | None, grouping: GroupingRules | None) -> None:

@@ -4,10 +4,10 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from failaware.derive.rules import Policy, default_policy
 from failaware.derive.version import our_derivation
 from failaware.engine import PrivateCopy, ProjectionWriter, Reader, Row, derivation
 from failaware.errors import StoreCorrupt, UsageError
+from failaware.rules import Policy, default_policy
 
 if TYPE_CHECKING:
     from failaware.derive.grouping.groups import (

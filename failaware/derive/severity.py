@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from failaware.derive.rules import rules_of
+from failaware.rules import rules_of
 from failaware.text import counted, moment_utc
 
 EVENT_EVIDENCE = "sync_status, dismissed, attempts, failed_attempts"

@@ -8,11 +8,11 @@ from functools import cache
 from hashlib import sha256
 
 from failaware.derive import FINGERPRINT_VERSION
-from failaware.derive.rules import RULES, Rule, default_policy
 from failaware.derive.scope import all_sql
 from failaware.derive.severity import CLUSTER_EVIDENCE, CLUSTER_NUMBERS, cluster_reason
 from failaware.engine.derivation import Derivation, mark
 from failaware.engine.sql import digest_of
+from failaware.rules import RULES, Rule, default_policy
 from failaware.version import __version__
 
 _SAMPLES = tuple(dict.fromkeys(CLUSTER_NUMBERS, number) for number in (0, 1, 2))

@@ -11,9 +11,9 @@ from functools import cache
 from typing import NamedTuple
 
 from failaware.engine.base import ProjectionWriter, Reader, Row
-from failaware.engine.schema import statements
 from failaware.engine.sql import digest_of
 from failaware.errors import StoreError, StoreNewer, StoreOlder
+from failaware.schema.ddl import statements
 from failaware.warn import warn
 
 NAME = "derivation"

@@ -6,15 +6,15 @@ from operator import itemgetter
 from typing import Any
 
 from failaware.derive.fold import fold, fold_events
-from failaware.derive.rules import Policy
 from failaware.derive.scope import just_appended
 from failaware.derive.settings import load_key
 from failaware.digest import keyed_digest
 from failaware.engine import Reader, Row, Writer
-from failaware.engine.catalogue import ATTEMPT, DECISION, EVENT, EVENT_KEY, REJECT, TRACEBACK, FactTable
 from failaware.errors import KeyConflict, NotFound, UsageError
 from failaware.facts import claim
 from failaware.model import DecisionKind, Event, EventWithAttempts, Failure, NewAttempt, NewEvent, NewReject
+from failaware.rules import Policy
+from failaware.schema.catalogue import ATTEMPT, DECISION, EVENT, EVENT_KEY, REJECT, TRACEBACK, FactTable
 
 
 def _filled(facts: FactTable, names: tuple[str, ...]) -> tuple[list[str], Callable[[Row], Row]]:

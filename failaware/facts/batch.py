@@ -6,11 +6,11 @@ If appending the batch fails, its events are appended one by one, so an invalid 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from failaware.derive.rules import Policy
 from failaware.engine import Writer
 from failaware.errors import KeyConflict, StoreError
 from failaware.facts import append
 from failaware.model import EventWithAttempts, NewReject
+from failaware.rules import Policy
 
 
 class Appended(NamedTuple):

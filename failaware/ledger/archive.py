@@ -13,17 +13,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 from failaware.derive.fold import rebuild
-from failaware.derive.rules import Policy
 from failaware.derive.settings import load_rules
 from failaware.engine import Reader, Writer, open_reader
-from failaware.engine.catalogue import ARCHIVE, ARCHIVED, EXPORTED, FACTS, SEAL, SETTING, FactTable
-from failaware.engine.schema import columns_and_keys
 from failaware.errors import StoreError, UsageError
 from failaware.facts import append
 from failaware.ledger.id_ranges import Ranges, digest_of_runs
 from failaware.ledger.sealing import seal_all, seal_archive
 from failaware.ledger.transfer import Fact, finish, newest, read, take_over
 from failaware.ledger.verify import verify
+from failaware.rules import Policy
+from failaware.schema.catalogue import ARCHIVE, ARCHIVED, EXPORTED, FACTS, SEAL, SETTING, FactTable
+from failaware.schema.ddl import columns_and_keys
 from failaware.session import Session
 
 Progress = Callable[[int, int], None]
@@ -235,7 +235,7 @@ def _runs(chosen: Chosen) -> list[tuple[str, int, int]]:
 
 
 def prove(source: Reader, place: str | Path, archive: Archive, chosen: Chosen) -> Proved:
-    """Verify a filled archive, and compare the facts to delete with it in every column of schema.sql.
+    """Verify a filled archive, and compare the facts to delete with it in every column of facts.sql.
 
     Seals cover only the columns in the catalogue; this comparison covers all.
 

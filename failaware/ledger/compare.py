@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from failaware.derive.fold import DERIVED
 from failaware.derive.stored_version import derivation
 from failaware.engine import Reader, Row
-from failaware.engine.catalogue import FACTS
 from failaware.engine.derivation import CURRENT
-from failaware.engine.schema import columns_and_keys
+from failaware.schema.catalogue import FACTS
+from failaware.schema.ddl import columns_and_keys
 
 _PAGE = 5_000
 

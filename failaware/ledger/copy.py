@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 from failaware.derive.settings import archive_of, load_rules
 from failaware.engine import Reader, open_reader
-from failaware.engine.catalogue import EXPORTED, SETTING
 from failaware.engine.pages import pages
 from failaware.errors import UsageError
 from failaware.ledger.compare import derived_alike, differences
 from failaware.ledger.transfer import finish, newest, read, take_over
 from failaware.place import resolve
+from failaware.schema.catalogue import EXPORTED, SETTING
 from failaware.session import Session
 
 _PAGE = 2_000

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from failaware.derive.fold import held_by_traceback, rename_clusters
-from failaware.derive.rules import Policy
 from failaware.engine import Writer
-from failaware.engine.catalogue import ERASURE, FACTS
 from failaware.facts import append
 from failaware.ledger import sealing
 from failaware.ledger.seals import text_digests
 from failaware.model import DecisionKind
+from failaware.rules import Policy
+from failaware.schema.catalogue import ERASURE, FACTS
 
 
 class Erasure(NamedTuple):

@@ -12,10 +12,10 @@ from functools import cache
 
 from failaware.derive.settings import load_exported
 from failaware.engine import Reader
-from failaware.engine.catalogue import BLOB, EVENT, EXPORTED, SETTING, Column, FactTable, selected
 from failaware.engine.pages import next_id
 from failaware.engine.sql import Dialect
 from failaware.errors import StoreCorrupt
+from failaware.schema.catalogue import BLOB, EVENT, EXPORTED, SETTING, Column, FactTable, selected
 from failaware.text import json_harmless
 
 FIRST = '{"failaware": "export", "version": 1}'

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from hashlib import sha256
 
 from failaware.engine import Reader
-from failaware.engine.catalogue import SEALED
+from failaware.schema.catalogue import SEALED
 
 
 class Ranges:

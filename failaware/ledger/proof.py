@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 from failaware.derive.settings import archive_of, load_key
 from failaware.engine import Reader
-from failaware.engine.catalogue import FACTS, SEALED
 from failaware.ledger.id_ranges import Ranges, digest_of_runs, moved
 from failaware.ledger.seals import KEPT, NO_SEAL, NOTHING, SEALED_AT_ONCE, Head, Seal, digests, head, seal_digest
 from failaware.model import NEVER
+from failaware.schema.catalogue import FACTS, SEALED
 
 Find = Callable[[str, str], None]
 """Called for each finding: the row, and what is wrong with it."""

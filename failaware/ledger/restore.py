@@ -9,7 +9,10 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any, NamedTuple
 
-from failaware.engine.catalogue import (
+from failaware.errors import StoreBusy, UsageError
+from failaware.json_text import members
+from failaware.ledger.transfer import Fact, Restoring
+from failaware.schema.catalogue import (
     BLOB,
     CLUSTER,
     DIGEST,
@@ -23,9 +26,6 @@ from failaware.engine.catalogue import (
     Column,
     FactTable,
 )
-from failaware.errors import StoreBusy, UsageError
-from failaware.json_text import members
-from failaware.ledger.transfer import Fact, Restoring
 from failaware.session import Session
 from failaware.text import counted, misfit, storable
 

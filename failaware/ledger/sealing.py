@@ -8,9 +8,9 @@ from typing import TypeVar
 
 from failaware.derive.settings import seals_are_held
 from failaware.engine import Reader, Writer
-from failaware.engine.catalogue import SEAL, SEALED
 from failaware.errors import UsageError
 from failaware.ledger.seals import SEALED_AT_ONCE, Head, Seal, digests, head, make_seal
+from failaware.schema.catalogue import SEAL, SEALED
 from failaware.session import Session
 
 T = TypeVar("T")

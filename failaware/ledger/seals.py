@@ -19,8 +19,8 @@ from typing import NamedTuple
 from failaware.derive.settings import load_key
 from failaware.digest import keyed_digest
 from failaware.engine import Reader
-from failaware.engine.catalogue import Column, FactTable, selected
 from failaware.engine.sql import Dialect
+from failaware.schema.catalogue import Column, FactTable, selected
 
 KEPT = 16
 """Bytes of each fact's digest that a seal keeps."""

@@ -17,10 +17,10 @@ from failaware.derive.settings import (
     save_rule,
 )
 from failaware.engine import Reader, Writer
-from failaware.engine.catalogue import EXPORTED, SETTING, FactTable, selected
 from failaware.errors import UsageError
 from failaware.ledger.id_ranges import moved
 from failaware.ledger.proof import Proof
+from failaware.schema.catalogue import EXPORTED, SETTING, FactTable, selected
 from failaware.session import Session
 
 Fact = tuple[Any, ...]

@@ -14,12 +14,12 @@ from failaware.derive.fold import DERIVED, FOLDED, rebuild
 from failaware.derive.settings import copy_rules, load_policy
 from failaware.derive.stored_version import derivation
 from failaware.engine import PrivateCopy, open_private_copy
-from failaware.engine.catalogue import SEALED
 from failaware.engine.derivation import CURRENT
-from failaware.engine.schema import columns_and_keys
 from failaware.errors import StoreCorrupt, StoreError, UsageError
 from failaware.ledger.proof import MOST, Proof
 from failaware.ledger.seals import NO_SEAL, Head, head
+from failaware.schema.catalogue import SEALED
+from failaware.schema.ddl import columns_and_keys
 
 Progress = Callable[[str, int, int], None]
 """Called with the part being verified, and the number of rows done and in total."""

@@ -3,13 +3,13 @@
 import re
 from typing import Any
 
-from failaware.derive.rules import rules_of
 from failaware.derive.settings import load_grouping, load_policy
 from failaware.derive.severity import CLUSTER_EVIDENCE, EVENT_EVIDENCE
 from failaware.derive.stored_version import derivation
 from failaware.engine import Reader
 from failaware.errors import FilterError, NotFound
 from failaware.model import NEVER, Explanation, GroupedBy, RuleCheck
+from failaware.rules import rules_of
 
 _ENTITY = re.compile(r"(event|cluster)/(\d{1,19})")
 _EXAMPLE = {

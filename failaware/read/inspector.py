@@ -1,56 +1,28 @@
-"""Inspector: read access to a store, one method per query. Its type and its file handle are read-only.
+"""Inspector: a store opened for reading. AsOfInspector: the same as of a moment, which can be changed."""
 
-Methods import their modules when called, so that a report loads only what it needs.
-"""
-
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from failaware.clock import now_us
-from failaware.engine import Reader, open_reader
-from failaware.model import (
-    NEVER,
-    Attempt,
-    Cluster,
-    EventDetail,
-    EventSummary,
-    Explanation,
-    Health,
-    Reject,
-    SeverityCounts,
-)
+from failaware.engine import PrivateCopy, open_reader
 from failaware.place import resolve
 from failaware.read.checked import validated
 from failaware.read.connections import ConnectionRegistry
-from failaware.read.patterns import Patterns
+from failaware.read.questions import Questions
 
 if TYPE_CHECKING:
-    from failaware.derive.rules import Policy
-    from failaware.model.differences import WhatIf
-    from failaware.read.as_of import AsOfInspector
-    from failaware.read.filter import Order
+    from failaware.derive.fold import Progress
+    from failaware.model.differences import Diff
 
 
-class Inspector:
+class Inspector(Questions):
     """A store opened for reading: it never blocks a writer, and works where neither file nor folder is writable.
 
     Filters are strings such as `status:DEAD type:payment.* error:timeout since:2h severity:HIGH`; a word without a
     field is searched for in the error. All times are µs since the epoch, UTC.
     """
-
-    def __init__(self, db: Reader, connections: ConnectionRegistry, clock: Callable[[], int]) -> None:
-        """Use `Inspector.open`."""
-        self.db = db
-        """The read-only connection."""
-        self.connections = connections
-        """All connections, including `db`: `connections.interrupt()` stops a running query from another thread."""
-        self.now = clock
-        """Returns the time of this inspector's clock (µs)."""
-        self.patterns = Patterns(db, clock)
-        """Reports over time."""
 
     @classmethod
     def open(
@@ -76,131 +48,6 @@ class Inspector:
             raise
 
     @validated
-    def health(self) -> Health:
-        """The number of events in each state, and the oldest, most retried and next due ones."""
-        from failaware.read import health
-
-        return health.health(self.db, now=self.now())
-
-    @validated
-    def severity(self) -> SeverityCounts:
-        """The number of unresolved events and clusters at each severity."""
-        from failaware.read import severity
-
-        return severity.counts(self.db)
-
-    @validated
-    def clusters(self, where: str = "", *, limit: int = 50) -> list[Cluster]:
-        """The first `limit` clusters that match the filter `where`, worst first.
-
-        Within a severity, clusters with unresolved events come first, then those with the newest failure.
-
-        Raises:
-            FilterError: the filter is invalid.
-        """
-        from failaware.read import clusters
-
-        return clusters.worst(self.db, where, now=self.now(), limit=limit)
-
-    @validated
-    def cluster(self, cluster_id: int | str) -> Cluster:
-        """One cluster, by its id or, as a string, by the first digits of its id.
-
-        Raises:
-            NotFound: no cluster has this id, or more than one id begins with these digits.
-        """
-        from failaware.read import clusters
-
-        number = clusters.resolve(self.db, cluster_id) if isinstance(cluster_id, str) else cluster_id
-        return clusters.one(self.db, number)
-
-    @validated
-    def events(
-        self, where: str = "", *, limit: int = 50, before: int | None = None, order: "Order" = "newest", skip: int = 0
-    ) -> list[EventSummary]:
-        """Up to `limit` events that match the filter `where`, newest first unless `order` is "oldest".
-
-        For the next page, pass the last event_id of this page as `before`. `skip` leaves out that many events at the
-        beginning and takes time in proportion; `before` does not.
-
-        Raises:
-            FilterError: the filter is invalid.
-        """
-        from failaware.read import events
-
-        return events.page(self.db, where, now=self.now(), limit=limit, before=before, order=order, skip=skip)
-
-    @validated
-    def count_events(self, where: str = "", *, at_most: int = 10_000) -> int:
-        """The number of events that match the filter `where`; stops counting at `at_most`.
-
-        Raises:
-            FilterError: the filter is invalid.
-        """
-        from failaware.read import events
-
-        return events.count(self.db, where, now=self.now(), at_most=at_most)
-
-    @validated
-    def event(self, event_id: int) -> EventDetail:
-        """One event, with all its attempts and decisions.
-
-        Raises:
-            NotFound: no such id.
-        """
-        from failaware.read import events
-
-        return events.one(self.db, event_id)
-
-    @validated
-    def attempt(self, attempt_id: int) -> Attempt:
-        """One attempt.
-
-        Raises:
-            NotFound: no such id.
-        """
-        from failaware.read import events
-
-        return events.attempt(self.db, attempt_id)
-
-    @validated
-    def explain(self, entity: str, *, facts: bool = False) -> Explanation:
-        """Why `event/ID` or `cluster/ID` has its severity: every rule, the numbers it used, whether it matched.
-
-        With `facts`, also the facts behind the numbers and the fact that last changed the severity. To find it, facts
-        are replayed: about a millisecond each for the newest few thousand, and a second per 100,000 before them.
-
-        Raises:
-            NotFound: there is no such entity.
-            FilterError: `entity` does not have that form.
-        """
-        from failaware.read import explain
-
-        explanation = explain.explain(self.db, entity)
-        if not facts:
-            return explanation
-        from failaware.read.evidence import facts_behind
-        from failaware.read.last_change import last_change
-
-        entity_key = explanation.entity_type, explanation.entity_id
-        change = last_change(self.connections, *entity_key, until=self._known_until())
-        return explanation._replace(behind=facts_behind(self.db, *entity_key), since=change)
-
-    def _known_until(self) -> int:
-        """Facts recorded later than this (µs) are ignored."""
-        return NEVER
-
-    @validated
-    def rejects(self, *, limit: int = 50, before: int | None = None) -> list[Reject]:
-        """Up to `limit` rejects, newest first. For the next page, pass the last `reject_id` as `before`.
-
-        Archived rejects are not included.
-        """
-        from failaware.read import rejects
-
-        return rejects.page(self.db, limit=limit, before=before)
-
-    @validated
     def as_of(self, at: int, *, progress: Callable[[int, int], None] = lambda _done, _total: None) -> "AsOfInspector":
         """Open an inspector of the store as of a moment (`at`, µs): it answers from the facts that were known then.
 
@@ -211,30 +58,84 @@ class Inspector:
         Raises:
             StoreError: as for `open`.
         """
-        from failaware.read.as_of import AsOfInspector
-
         return AsOfInspector.opened(self.connections, at, progress)
 
+
+class AsOfInspector(Inspector):
+    """Answers as of one moment, which is also its clock: `since:2h` is two hours before it.
+
+    Created by `Inspector.as_of`. Moving forward folds only the facts in between; moving back folds all facts up to that
+    moment again. The facts of a PostgreSQL store are fetched once; each move fetches only newer ones.
+    """
+
+    def __init__(self, db: PrivateCopy, connections: ConnectionRegistry) -> None:
+        from failaware.derive.as_of import PointInTime
+
+        super().__init__(db, connections, lambda: self.at)
+        self.at = 0
+        """The moment (µs)."""
+        self._tables = db
+        self._point = PointInTime(db)
+
+    @classmethod
+    def opened(cls, connections: ConnectionRegistry, at: int, progress: "Progress") -> Self:
+        """Open the store of these `connections` as of a moment (`at`, µs); `progress` is as in `move`."""
+        db = connections.private_copy()
+        try:
+            inspector = cls(db, connections)
+            inspector.move(at, progress)
+        except BaseException:
+            connections.close(db)
+            raise
+        return inspector
+
     @validated
-    def what_if(self, policy: "Policy", *, limit: int = 1_000) -> "WhatIf":
-        """Evaluate another policy over the same facts: the counts per severity, and which entities would change.
+    def move(self, at: int, progress: "Progress" = lambda _done, _total: None) -> None:
+        """Move to another moment (`at`, µs).
 
-        Up to `limit` of the entities that would change are listed, worst first; the others are counted.
+        `progress` is called with the number of facts done and in total, during the fetch and during the fold.
+
+        Raises:
+            StoreError: the store cannot be read. After any error this inspector is closed; open another one.
         """
-        from failaware.read.what_if import what_if
+        with self._closed_on_error():
+            self._point.move(at, progress)
+        self.at = at
 
-        return what_if(self.db, policy, limit=limit)
+    @validated
+    def neighbour(self, way: int) -> int | None:
+        """The time (µs) of the next fact (`way` 1) or of the last one before this moment (-1), or None."""
+        with self._closed_on_error():
+            return self._point.neighbour(way)
 
-    def snapshot(self) -> AbstractContextManager[None]:
-        """A context in which all queries see the same state of the store. Keep it short."""
-        return self.db.snapshot()
+    @validated
+    def diff(self, until: int, *, limit: int = 1_000, progress: "Progress" = lambda _done, _total: None) -> "Diff":
+        """Move to a later moment (`until`, µs) and return what is new, back, worse, better or gone since this one.
 
-    def close(self) -> None:
-        """Close the inspector."""
-        self.connections.close(self.db)
+        The `limit` worst of each kind of change are listed. `progress` is as in `move`.
+        """
+        from failaware.model.differences import Diff
+        from failaware.read import diff
 
-    def __enter__(self) -> Self:
-        return self
+        since = self.at
+        health, severity = self.health(), self.severity()
+        diff.remember(self._tables)
+        self.move(until, progress)
+        changed = {kind: diff.changes(self._tables, kind, limit=limit) for kind in ("cluster", "event")}
+        counts = {kind: count for kind, (count, _) in changed.items()}
+        after = self.health(), self.severity()
+        return Diff(
+            since, until, health, after[0], severity, after[1], counts, changed["cluster"][1], changed["event"][1]
+        )
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self.close()
+    @contextmanager
+    def _closed_on_error(self) -> Iterator[None]:
+        """Close the inspector if the block is interrupted: its tables are then incomplete."""
+        try:
+            yield
+        except BaseException:
+            self.close()
+            raise
+
+    def _known_until(self) -> int:
+        return self.at

@@ -1,11 +1,11 @@
 """What-if: the store's evidence under another policy: the rules of the fold with other thresholds."""
 
-from failaware.derive.rules import Policy
 from failaware.derive.severity import CLUSTER_EVIDENCE, EVENT_EVIDENCE, case
 from failaware.engine import Reader
 from failaware.model.differences import Move, WhatIf
 from failaware.read import severity
 from failaware.read.clusters import RANK
+from failaware.rules import Policy
 
 _EVIDENCE = {
     "event": f"""

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from failaware import Store, UsageError
 from failaware.derive import fold
-from failaware.derive.rules import default_policy
 from failaware.facts import append
 from failaware.model import DecisionKind, Failure, NewAttempt
+from failaware.rules import default_policy
 from tests.conftest import HOUR, MINUTE, START, assert_rebuild_changes_nothing, query
 from tests.oracle import facts
 from tests.oracle.compare import compare_tables, numbers_of

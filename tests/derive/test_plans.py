@@ -5,8 +5,8 @@ import re
 import pytest
 
 from failaware.derive import fold, scope
-from failaware.derive.rules import default_policy
 from failaware.facts import append, claim
+from failaware.rules import default_policy
 
 pytestmark = pytest.mark.sqlite("its query plans; PostgreSQL plans by statistics")
 

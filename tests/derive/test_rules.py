@@ -6,10 +6,10 @@ from itertools import product
 import pytest
 
 from failaware import Store, UsageError
-from failaware.derive.rules import RULES, Policy, default_policy
 from failaware.derive.severity import case
 from failaware.facts import append
 from failaware.model import Failure, NewAttempt, SyncStatus
+from failaware.rules import RULES, Policy, default_policy
 from tests.conftest import HOUR, START, assert_rebuild_changes_nothing, plain
 
 POLICY = default_policy()._replace(repeated_retries=3, multiple_events=4, recurring_episodes=5)

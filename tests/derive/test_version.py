@@ -69,10 +69,12 @@ def assert_current(path, held):
 DERIVING = (
     "failaware/derive",
     "failaware/engine",
+    "failaware/schema",
+    "failaware/policy.toml",
     "failaware/model",
     *(
         f"failaware/{name}.py"
-        for name in ("__init__", "digest", "errors", "json_text", "place", "text", "version", "warn")
+        for name in ("__init__", "digest", "errors", "json_text", "place", "rules", "text", "version", "warn")
     ),
 )
 
@@ -80,20 +82,20 @@ DERIVING = (
 
 CHANGES = {
     "a rule's condition": (
-        "failaware/derive/rules.py",
+        "failaware/rules.py",
         "attempts > :repeated_retries",
         "attempts >= :repeated_retries",
     ),
-    "a rule's severity": ("failaware/derive/rules.py", "        Severity.LOW,", "        Severity.MEDIUM,"),
+    "a rule's severity": ("failaware/rules.py", "        Severity.LOW,", "        Severity.MEDIUM,"),
     "a rule's sentence": (
-        "failaware/derive/rules.py",
+        "failaware/rules.py",
         "{episodes:episode}{came_back} since",
         "{episodes:episode} since",
     ),
-    "a blank in a sentence": ("failaware/derive/rules.py", "'{template}' in {episodes", "'{template}'  in {episodes"),
+    "a blank in a sentence": ("failaware/rules.py", "'{template}' in {episodes", "'{template}'  in {episodes"),
     "the words of a sentence": ("failaware/derive/severity.py", "after it had recovered", "after recovery"),
     "the evidence": ("failaware/derive/severity.py", "WHEN 'DEAD' THEN events", "WHEN 'DEAD' THEN 2 * events"),
-    "a default threshold": ("failaware/derive/policy.toml", "repeated_retries = ", "repeated_retries = 1"),
+    "a default threshold": ("failaware/policy.toml", "repeated_retries = ", "repeated_retries = 1"),
     "a statement": (
         "failaware/derive/fold.sql",
         "DELETE FROM event_counts WHERE events = 0",
@@ -102,17 +104,17 @@ CHANGES = {
     "a scope": ("failaware/derive/scope.py", '"attempt_id <= :newest_known"', '"attempt_id < :newest_known"'),
     "a recovery": ("failaware/derive/scope.py", "r.failed_at < entered", "r.failed_at <= entered"),
     "a derived table": (
-        "failaware/engine/derived.sql",
+        "failaware/schema/derived.sql",
         "  rule            TEXT,\n  reason",
         "  rule TEXT, more TEXT,\n  reason",
     ),
     "an index": (
-        "failaware/engine/derived.sql",
+        "failaware/schema/derived.sql",
         "ON event_counts (cluster_id)",
         "ON event_counts (cluster_id, events)",
     ),
-    "an event's reason": ("failaware/engine/derived.sql", "failed, none will follow", "failed, and none will follow"),
-    "a view": ("failaware/engine/views.sql", "ISO(s.computed_at) AS computed_at", "s.computed_at"),
+    "an event's reason": ("failaware/rules.py", "failed, none will follow", "failed, and none will follow"),
+    "a view": ("failaware/schema/views.sql", "ISO(s.computed_at) AS computed_at", "s.computed_at"),
     "the fingerprint": ("failaware/derive/__init__.py", "FINGERPRINT_VERSION = 3", "FINGERPRINT_VERSION = 4"),
 }
 SAME = {
@@ -127,20 +129,20 @@ SAME = {
         "DELETE FROM event_counts WHERE events = 0",
         "DELETE  FROM event_counts\n WHERE events=0",
     ),
-    "a comment on a column": ("failaware/engine/derived.sql", "-- 0 or 1", "-- it's 0, or 1"),
+    "a comment on a column": ("failaware/schema/derived.sql", "-- 0 or 1", "-- it's 0, or 1"),
     "blanks in a table": (
-        "failaware/engine/derived.sql",
+        "failaware/schema/derived.sql",
         "  rule            TEXT,\n  reason",
         "  rule TEXT,\n\n  reason",
     ),
     "a comment on a threshold": (
-        "failaware/derive/policy.toml",
+        "failaware/policy.toml",
         "recurring_episodes = 2  #",
         "recurring_episodes = 2  # really",
     ),
-    "a docstring": ("failaware/derive/rules.py", '"""The severity rules, and', '"""Severity rules, and'),
+    "a docstring": ("failaware/rules.py", '"""The severity rules, and', '"""Severity rules, and'),
     "a condition on two lines": (
-        "failaware/derive/rules.py",
+        "failaware/rules.py",
         "\"sync_status = 'DEAD' AND dismissed = 0\"",
         "\"sync_status = 'DEAD'\\n  AND dismissed=0\"",
     ),
@@ -453,10 +455,8 @@ def test_an_archive_is_derived_where_it_is_made_and_by_rebuild(path, tmp_path, c
 
 def widened(folder):
     applied("architecture.md", "A severity rule", folder)
-    (folder / "failaware/derive/policy.toml").write_text(
-        (folder / "failaware/derive/policy.toml")
-        .read_text()
-        .replace("widespread_events = 100", "widespread_events = 3")
+    (folder / "failaware/policy.toml").write_text(
+        (folder / "failaware/policy.toml").read_text().replace("widespread_events = 100", "widespread_events = 3")
     )
 
 

@@ -6,8 +6,8 @@ import sqlite3
 import pytest
 
 from failaware import Handlers, Retry, Worker
-from failaware.engine.catalogue import FACTS
-from failaware.engine.guards import guard_statements
+from failaware.schema.catalogue import FACTS
+from failaware.schema.guards import guard_statements
 from tests import processes
 from tests.conftest import plain_sqlite
 

@@ -5,10 +5,10 @@ import re
 
 import pytest
 
-from failaware.engine import catalogue
-from failaware.engine.catalogue import FACTS, Column
-from failaware.engine.schema import permanent_tables
 from failaware.ledger.seals import digests
+from failaware.schema import catalogue
+from failaware.schema.catalogue import FACTS, Column
+from failaware.schema.ddl import permanent_tables
 from tests.conftest import plain, query
 
 COLUMNS = {

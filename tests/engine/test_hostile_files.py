@@ -11,14 +11,14 @@ import pytest
 
 from failaware import Inspector, Store
 from failaware.cli.main import main
-from failaware.engine.schema import tables_of
 from failaware.errors import StoreCorrupt, StoreError
+from failaware.schema.ddl import tables_of
 from tests.conftest import plain_sqlite
 
 pytestmark = pytest.mark.sqlite("files")
 
 ENDLESS = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT "
-TABLES = tables_of("schema.sql", "coordination.sql", "derived.sql")
+TABLES = tables_of("facts.sql", "coordination.sql", "derived.sql")
 
 
 @pytest.fixture

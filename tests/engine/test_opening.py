@@ -12,8 +12,8 @@ import pytest
 
 import failaware.engine.sqlite.writer as engine
 from failaware import Inspector, Store, UsageError
-from failaware.engine import versions
 from failaware.errors import StoreBusy, StoreCorrupt, StoreError, StoreForeign, StoreMissing, StoreNewer
+from failaware.schema import versions
 from tests import processes
 from tests.conftest import assert_rebuild_changes_nothing, plain_sqlite, query
 

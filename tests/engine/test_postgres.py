@@ -12,8 +12,6 @@ import psycopg
 import pytest
 
 from failaware import Handlers, Inspector, NotFound, Store, UsageError, Worker
-from failaware.engine import versions
-from failaware.engine.catalogue import FACTS
 from failaware.engine.postgres import schema as postgres_schema
 from failaware.engine.postgres.dialect import ddl
 from failaware.engine.postgres.parameters import numbered
@@ -22,6 +20,8 @@ from failaware.engine.postgres.roles import CHANGEABLE
 from failaware.errors import StoreBusy, StoreError, StoreForeign, StoreMissing, StoreNewer
 from failaware.ledger.sealing import seal_all, seal_archive
 from failaware.ledger.verify import verify
+from failaware.schema import versions
+from failaware.schema.catalogue import FACTS
 from tests import processes
 from tests.conftest import plain, query
 from tests.worker.helpers import eventually

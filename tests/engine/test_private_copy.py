@@ -10,12 +10,12 @@ from functools import partial
 import pytest
 
 from failaware import Inspector, Store, StoreError
-from failaware.derive.rules import Policy
 from failaware.engine.postgres.place import parse
 from failaware.engine.postgres.roles import create
 from failaware.engine.sqlite import private_copy
 from failaware.errors import StoreCorrupt
 from failaware.ledger.verify import verify
+from failaware.rules import Policy
 from tests.conftest import HOUR, plain
 from tests.read.test_as_of import reports
 

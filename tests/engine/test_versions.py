@@ -9,11 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from failaware import Inspector, Store
-from failaware.engine import versions
 from failaware.engine.postgres.place import parse
 from failaware.errors import StoreOlder
 from failaware.ledger.sealing import seal_all
 from failaware.ledger.verify import verify
+from failaware.schema import versions
 from tests import processes
 from tests.conftest import derived, plain, query
 from tests.test_same_on_both import facts
@@ -87,7 +87,7 @@ def test_what_fails_in_the_middle_leaves_it_as_it_was(older, path, monkeypatch):
 
 def test_killed_at_any_moment_the_next_one_does_it(older, path):
     program = (
-        "import sys; from failaware import Store; from failaware.engine import versions; "
+        "import sys; from failaware import Store; from failaware.schema import versions; "
         f"versions.STEPS += (versions.Step({STEP.name!r}, {STEP.statements!r}),); "
         "print('here', flush=True); Store.open(sys.argv[1]).close()"
     )

@@ -8,7 +8,7 @@ from failaware import UsageError
 from failaware.capture import external
 from failaware.cli.timezone import choose
 from failaware.derive.grouping.groups import GroupingRules
-from failaware.derive.rules import Policy
+from failaware.rules import Policy
 from tests.conftest import assert_rebuild_changes_nothing, query
 from tests.sizes import sized
 from tests.soak.structure import READERS, variants

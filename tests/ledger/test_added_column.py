@@ -151,13 +151,13 @@ def test_all_that_the_page_says_follows_from_one_line(path, tmp_path, run):
         store.record("a", 1, key="k1")
         seal_all(store.session, store.session.clock())
     applied("architecture.md", "A column of a fact", tmp_path)
-    engine, line = tmp_path / "failaware" / "engine", 'Column("host", nullable=True, added=True),\n'
-    replace(engine / "schema.sql", "-- where it was detected\n", ", contact TEXT\n")  # another one, that can be erased
+    schema, line = tmp_path / "failaware" / "schema", 'Column("host", nullable=True, added=True),\n'
+    replace(schema / "facts.sql", "-- where it was detected\n", ", contact TEXT\n")  # another one, that can be erased
     replace(
-        engine / "catalogue.py", line, f'{line}Column("contact", nullable=True, added=True, text=True, mark=ERASED),\n'
+        schema / "catalogue.py", line, f'{line}Column("contact", nullable=True, added=True, text=True, mark=ERASED),\n'
     )
     replace(
-        engine / "versions.py",
+        schema / "versions.py",
         "ADD COLUMN host TEXT",
         'ADD COLUMN host TEXT", "ALTER TABLE event_log ADD COLUMN contact TEXT',
     )
@@ -171,6 +171,6 @@ def test_all_that_the_page_says_follows_from_one_line(path, tmp_path, run):
 @pytest.mark.thinned
 def test_a_column_that_the_catalogue_lacks_is_neither_copied_unnoticed_nor_deleted(tmp_path, run):
     applied("architecture.md", "A column of a fact", tmp_path)
-    replace(tmp_path / "failaware" / "engine" / "catalogue.py", 'Column("host", nullable=True, added=True),', "")
+    replace(tmp_path / "failaware" / "schema" / "catalogue.py", 'Column("host", nullable=True, added=True),', "")
     done = run(FORGOTTEN)
     assert done.stdout == "done\n", done.stderr

@@ -16,12 +16,12 @@ from hypothesis import given, settings
 
 from failaware import Handlers, Inspector, NotFound, Permanent, Retry, Store, UsageError, Worker
 from failaware.cli.main import main
-from failaware.engine.catalogue import FACTS
 from failaware.ledger import archive
 from failaware.ledger.id_ranges import digest_of_runs
 from failaware.ledger.sealing import seal_all, seal_what_is_due
 from failaware.ledger.verify import verify
 from failaware.model import NewReject
+from failaware.schema.catalogue import FACTS
 from tests import processes
 from tests.conftest import HOUR, START, assert_rebuild_changes_nothing, plain, query
 from tests.oracle.history import ERASING, History, seeds

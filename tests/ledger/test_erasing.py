@@ -9,10 +9,10 @@ import pytest
 import failaware.engine.sqlite.writer as engine
 from failaware import Handlers, Inspector, NotFound, Permanent, Retry, Store, UsageError, Worker
 from failaware.derive.grouping.groups import GroupingRules
-from failaware.engine.catalogue import ERASED
 from failaware.ledger.copy import copy_facts
 from failaware.ledger.transfer import finish
 from failaware.ledger.verify import verify
+from failaware.schema.catalogue import ERASED
 from tests.conftest import assert_rebuild_changes_nothing, derived, plain, plain_sqlite, query
 
 SECRET = "Ada Lovelace, born 1815"

@@ -15,12 +15,12 @@ from hypothesis import given, settings
 from failaware import Handlers, Inspector, Store, UsageError, Worker
 from failaware.derive.grouping.groups import GroupingRules
 from failaware.derive.settings import load_grouping
-from failaware.engine.catalogue import FACTS
 from failaware.facts import claim
 from failaware.ledger.export import FIRST, Export
 from failaware.ledger.restore import restore_export
 from failaware.ledger.sealing import seal_all
 from failaware.ledger.verify import verify
+from failaware.schema.catalogue import FACTS
 from tests import processes
 from tests.conftest import derived, plain, plain_sqlite, query
 from tests.oracle.history import ERASING, History, seeds

@@ -10,12 +10,12 @@ import pytest
 
 from failaware import Inspector, Store, UsageError
 from failaware.cli.main import main
-from failaware.engine.catalogue import EXPORTED
 from failaware.errors import StoreBusy
 from failaware.ledger.export import Export
 from failaware.ledger.restore import restore_export
 from failaware.ledger.sealing import seal_all
 from failaware.ledger.verify import verify
+from failaware.schema.catalogue import EXPORTED
 from tests.conftest import plain, query
 from tests.sizes import sized
 from tests.test_same_on_both import facts

@@ -9,14 +9,14 @@ import pytest
 
 from failaware import Handlers, Inspector, Retry, Store, UsageError, Worker
 from failaware.derive.fold import DERIVED
-from failaware.engine.catalogue import FACTS
 from failaware.engine.postgres.place import parse
-from failaware.engine.schema import columns_and_keys, permanent_tables
 from failaware.ingest.lines import ingest_lines
 from failaware.ledger.proof import Proof
 from failaware.ledger.sealing import seal_all, seal_archive
 from failaware.ledger.seals import Head
 from failaware.ledger.verify import verify
+from failaware.schema.catalogue import FACTS
+from failaware.schema.ddl import columns_and_keys, permanent_tables
 from tests.conftest import plain, plain_sqlite, query
 from tests.sizes import sized
 

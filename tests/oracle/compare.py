@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 from failaware import Inspector
 from failaware.cli.main import main
-from failaware.derive.rules import Policy
+from failaware.rules import Policy
 from failaware.text import moment_utc
 from tests.oracle.clusters import HOUR
 from tests.oracle.documents import Documents

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from failaware import Handlers, Inspector, NotFound, Retry, Store, UsageError, Worker
 from failaware.derive.grouping.groups import GroupingRules
-from failaware.derive.rules import Policy
 from failaware.facts import claim
 from failaware.ingest.lines import ingest_lines
 from failaware.integrations.task_log import TaskLog
+from failaware.rules import Policy
 from tests.conftest import Clock, query
 from tests.oracle import facts
 from tests.oracle.errors import ERRORS, RAISED, RULES

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 
 from failaware import Handlers, Inspector, Retry, Store, Worker
-from failaware.derive.rules import default_policy
+from failaware.rules import default_policy
 from sample_data import seed
 from tests.conftest import HOUR, START
 from tests.oracle.history import FACTS, FORWARD_S, History, lived, policies, seeds, store_in

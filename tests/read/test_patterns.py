@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from failaware import Handlers, Inspector, Permanent, Retry, Store, Worker
-from failaware.derive.rules import default_policy
 from failaware.errors import FilterError, NotFound
 from failaware.integrations.task_log import TaskLog
 from failaware.model import DecisionKind
 from failaware.model.patterns import DueType, with_all
 from failaware.read.retry_schedule import _DUE, MINUTE, bursts_in
+from failaware.rules import default_policy
 from tests.conftest import HOUR, START, query
 from tests.derive.test_fold import ERRORS, EVENTS, append_batch, batches_of, histories
 from tests.oracle import facts

@@ -16,11 +16,11 @@ from pathlib import Path
 
 from failaware import FailawareError, Handlers, Inspector, Permanent, Retry, Store, StoreError, Worker
 from failaware.cli.main import main
-from failaware.derive.rules import default_policy
 from failaware.ingest.lines import ingest_lines
 from failaware.ledger.export import Export
 from failaware.ledger.sealing import seal_all
 from failaware.ledger.verify import verify
+from failaware.rules import default_policy
 from tests import processes
 from tests.conftest import HOUR, START, Clock
 from tui import documents

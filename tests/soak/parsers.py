@@ -10,7 +10,6 @@ from failaware import FailawareError, Inspector, Store
 from failaware.capture.secrets.masking import Masker
 from failaware.derive.grouping.fingerprint import fingerprint
 from failaware.derive.grouping.groups import GroupingRules
-from failaware.derive.rules import Policy, default_policy
 from failaware.engine.postgres.place import parse
 from failaware.ingest.formats.junit import ingest_junit
 from failaware.ingest.lines import ingest_lines
@@ -18,6 +17,7 @@ from failaware.ingest.stream import Input
 from failaware.ledger.export import Export
 from failaware.ledger.restore import restore_export
 from failaware.read.moment import parse_moment
+from failaware.rules import Policy, default_policy
 from failaware.text import storable
 from tests.capture.secrets import FIRST_SECRETS
 from tests.conftest import START

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 from failaware.derive.grouping.expressions import problem, search
 from failaware.derive.grouping.fingerprint import ANY_PLACEHOLDER, cluster_id, cut, fingerprint, template
-from failaware.engine.catalogue import ERASED
 from failaware.errors import UsageError
 from failaware.model import MEMBER, MaskedPart
+from failaware.schema.catalogue import ERASED
 from failaware.text import counted
 
 DEFAULT = "{{ default }}"

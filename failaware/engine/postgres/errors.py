@@ -8,7 +8,6 @@ from typing import NoReturn
 import psycopg
 from psycopg import errors
 
-from failaware.engine.schema import CONTRADICTS, is_derived
 from failaware.errors import (
     StatementError,
     StoreBusy,
@@ -19,6 +18,7 @@ from failaware.errors import (
     TransactionEnded,
     UsageError,
 )
+from failaware.schema.ddl import CONTRADICTS, is_derived
 
 _DAMAGED = "{place} is damaged ({error}); restore a backup"
 _BY_KIND: tuple[tuple[type[psycopg.Error], type[StoreError], str], ...] = (

@@ -11,7 +11,6 @@ from psycopg import RawCursor, errors
 from psycopg.adapt import Loader
 from psycopg.types.numeric import Int8BinaryDumper
 
-from failaware.engine import versions
 from failaware.engine.base import Parameters, Row
 from failaware.engine.derivation import MARK, check_readable, has_other_tables
 from failaware.engine.postgres import schema
@@ -21,9 +20,10 @@ from failaware.engine.postgres.lock import NOW_US
 from failaware.engine.postgres.parameters import numbered
 from failaware.engine.postgres.place import parse
 from failaware.engine.postgres.session import Session
-from failaware.engine.schema import derived_objects
 from failaware.engine.sql import Dialect
 from failaware.errors import StoreError, StoreMissing
+from failaware.schema import versions
+from failaware.schema.ddl import derived_objects
 
 T = TypeVar("T")
 

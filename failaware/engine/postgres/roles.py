@@ -14,12 +14,12 @@ from collections.abc import Iterator
 import psycopg
 from psycopg import errors
 
-from failaware.engine.catalogue import FACTS
 from failaware.engine.postgres import lock
 from failaware.engine.postgres.errors import in_our_words
 from failaware.engine.postgres.place import parse
-from failaware.engine.schema import tables_of
 from failaware.errors import StoreError, UsageError
+from failaware.schema.catalogue import FACTS
+from failaware.schema.ddl import tables_of
 
 _COORDINATION = tuple(re.findall(r"CREATE TABLE (\w+)", "\n".join(lock.TABLES)))
 CHANGEABLE = (*tables_of("derived.sql", "coordination.sql"), *_COORDINATION)

@@ -9,14 +9,14 @@ from functools import reduce
 
 from psycopg import errors
 
-from failaware.engine import versions
 from failaware.engine.base import Row
-from failaware.engine.catalogue import FACTS
 from failaware.engine.derivation import Derivation, noted
-from failaware.engine.guards import REFUSES, REQUIREMENTS, is_erasure, is_moved
 from failaware.engine.postgres import lock
 from failaware.engine.postgres.dialect import HELPERS, PINNED, ddl
-from failaware.engine.schema import derived_tables, own_key, permanent_tables, private_schema, views
+from failaware.schema import versions
+from failaware.schema.catalogue import FACTS
+from failaware.schema.ddl import derived_tables, own_key, permanent_tables, private_schema, views
+from failaware.schema.guards import REFUSES, REQUIREMENTS, is_erasure, is_moved
 
 Query = Callable[[str], list[Row]]
 """Runs a statement in PostgreSQL's SQL."""

@@ -10,7 +10,7 @@ import psycopg
 from psycopg import RawCursor, errors
 from psycopg.pq import TransactionStatus
 
-from failaware.engine import derivation, versions
+from failaware.engine import derivation
 from failaware.engine.base import Parameters, Row
 from failaware.engine.derivation import Projection
 from failaware.engine.postgres import lock, roles, schema
@@ -19,8 +19,9 @@ from failaware.engine.postgres.errors import UNKNOWN, foreign, in_our_words
 from failaware.engine.postgres.parameters import numbered, positional
 from failaware.engine.postgres.reader import PostgresReader
 from failaware.engine.postgres.watch import PostgresWatch
-from failaware.engine.schema import work_tables
 from failaware.errors import StoreBusy, StoreError, UsageError
+from failaware.schema import versions
+from failaware.schema.ddl import work_tables
 
 T = TypeVar("T")
 

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
-from failaware.engine.schema import CONTRADICTS, is_derived
 from failaware.errors import StatementError, StoreBusy, StoreCorrupt, StoreError, StoreForeign, UsageError
+from failaware.schema.ddl import CONTRADICTS, is_derived
 
 _DAMAGED = (
     "{path} is damaged ({error}); keep a copy of it, 'failaware export' saves what can be read, and restore a backup"

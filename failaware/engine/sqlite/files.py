@@ -6,10 +6,10 @@ import stat
 from pathlib import Path
 from urllib.parse import quote
 
-from failaware.engine import versions
 from failaware.engine.derivation import Derivation
-from failaware.engine.schema import work_tables
 from failaware.errors import StoreCorrupt, StoreError, StoreForeign, StoreMissing
+from failaware.schema import versions
+from failaware.schema.ddl import work_tables
 
 APPLICATION_ID = 0x4641494C  # "FAIL": tells a failaware store from any other SQLite file
 BUSY_TIMEOUT_S = 30.0

@@ -7,10 +7,10 @@ from sqlite3 import Connection
 from sqlite_utils import Migrations
 from sqlite_utils.db import Database
 
-from failaware.engine import versions
 from failaware.engine.derivation import Derivation, noted
-from failaware.engine.guards import guard_statements
-from failaware.engine.schema import own_key, recreated_objects, whole_schema
+from failaware.schema import versions
+from failaware.schema.ddl import own_key, recreated_objects, whole_schema
+from failaware.schema.guards import guard_statements
 
 _TRIGGER = re.compile(r"CREATE TRIGGER (\w+)")
 

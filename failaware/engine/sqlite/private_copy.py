@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import NoReturn
 
 from failaware.engine.base import Parameters, Reader, Row, ServerReader
-from failaware.engine.schema import columns_and_keys, fetched_schema, private_schema, work_tables
 from failaware.engine.sqlite.errors import ITS_ERRORS
 from failaware.engine.sqlite.files import BUSY_TIMEOUT_S, connect_temporary
 from failaware.engine.sqlite.reader import SqliteConnection, SqliteReader
 from failaware.errors import StoreCorrupt
+from failaware.schema.ddl import columns_and_keys, fetched_schema, private_schema, work_tables
 
 _CACHE_KIB = 262_144  # memory for private tables; the rest goes to a temporary file
 _FETCHED_CACHE_KIB = 65_536

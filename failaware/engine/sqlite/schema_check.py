@@ -8,8 +8,8 @@ from pathlib import Path
 
 from failaware.engine.base import Reader
 from failaware.engine.derivation import MARK, are_of_another_version, has_other_tables
-from failaware.engine.schema import derived_objects, derived_tables, tables_of, whole_schema
 from failaware.errors import StoreCorrupt
+from failaware.schema.ddl import derived_objects, derived_tables, tables_of, whole_schema
 
 _MASTER = "SELECT type, name, tbl_name, sql FROM main.sqlite_master WHERE sql IS NOT NULL ORDER BY type, name"
 _TABLES_AND_VIEWS = "SELECT type, name, sql FROM sqlite_master WHERE type IN ('table', 'view')"
@@ -87,7 +87,7 @@ def _tables_and_views() -> tuple[frozenset[str], dict[str, str]]:
     """The names of our tables, and the definitions of the views that our own statements read."""
     made = [statement.rstrip(";") for statement in derived_tables()]
     views = {match[1]: statement for statement in made if (match := _VIEW.match(statement))}
-    return frozenset(tables_of("schema.sql", "coordination.sql", "derived.sql")), views
+    return frozenset(tables_of("facts.sql", "coordination.sql", "derived.sql")), views
 
 
 def integrity(db: Reader) -> list[str]:

@@ -1,6 +1,6 @@
 """The fact catalogue: tables and columns, from which guards, privileges, exports, seals and archives are generated.
 
-It describes what schema.sql creates; a test compares the two on both engines. See "A column of a fact" in
+It describes what facts.sql creates; a test compares the two on both engines. See "A column of a fact" in
 docs/architecture.md.
 """
 
@@ -41,7 +41,7 @@ class Column(NamedTuple):
 
     @property
     def sql_type(self) -> str:
-        """Its type in schema.sql."""
+        """Its type in facts.sql."""
         return _SQL_TYPES.get(self.type, "TEXT")
 
 

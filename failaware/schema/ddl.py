@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from failaware.engine.guards import guard_statements
+from failaware.rules import event_reason
+from failaware.schema.guards import guard_statements
 
 _HERE = Path(__file__).parent
 _ISO = re.compile(r"\bISO\(([\w.]+)\)")
@@ -44,7 +45,7 @@ def recreated_objects() -> Iterator[str]:
 
 def permanent_tables() -> Iterator[str]:
     """The tables that cannot be derived, with their indexes."""
-    for name in ("schema.sql", "coordination.sql"):
+    for name in ("facts.sql", "coordination.sql"):
         yield from statements(name)
 
 
@@ -64,7 +65,7 @@ def private_schema(*, facts: bool) -> Iterator[str]:
 
     They have the same names and shadow the store's own, so statements run on them unchanged.
     """
-    for name in ("schema.sql", "coordination.sql", "derived.sql") if facts else ("coordination.sql", "derived.sql"):
+    for name in ("facts.sql", "coordination.sql", "derived.sql") if facts else ("coordination.sql", "derived.sql"):
         for statement in statements(name):
             yield statement.replace("CREATE TABLE ", "CREATE TEMP TABLE ").replace("CREATE VIEW ", "CREATE TEMP VIEW ")
 
@@ -106,7 +107,7 @@ def statements(name: str) -> Iterator[str]:
     for line in (_HERE / name).read_text(encoding="utf-8").splitlines(keepends=True):
         statement += line
         if complete_statement(statement):
-            yield statement.strip()
+            yield statement.strip().replace("EVENT_REASON", event_reason())
             statement = ""
 
 

@@ -16,16 +16,17 @@ from failaware.model import Severity
 
 
 class Rule(NamedTuple):
-    """One rule: when `condition` is true of the evidence, the entity has this `severity`.
+    """One rule: if `condition` is true of the evidence, the entity has this `severity`.
 
-    `sentence` is a cluster's reason, with the evidence in it; an event's reason is made by the view failure_severity.
+    `sentence` is the reason, with the evidence in braces; `{events:event}` is "1 event" or "2 events". An event's
+    sentence may use `failed_attempts` and `because`, which is its retry reason, if any, after a colon.
     """
 
     name: str
     of: str
     severity: Severity
     condition: str
-    sentence: str = ""
+    sentence: str
 
 
 RULES = (
@@ -49,22 +50,27 @@ RULES = (
         "event",
         Severity.HIGH,
         "sync_status = 'DEAD' AND dismissed = 0",
+        "{failed_attempts:attempt} failed, none will follow{because}",
     ),
     Rule(
         "repeatedly-failing",
         "event",
         Severity.MEDIUM,
         "sync_status = 'FAILED' AND dismissed = 0 AND failed_attempts > :repeated_retries",
+        "{failed_attempts:attempt} failed, another is due{because}",
     ),
     Rule(
         "retrying",
         "event",
         Severity.LOW,
         "sync_status = 'FAILED' AND dismissed = 0 AND failed_attempts <= :repeated_retries",
+        "{failed_attempts:attempt} failed, another is due{because}",
     ),
 )
 
 
+_EVENT_SQL = {"failed_attempts": "s.failed_attempts", "because": "coalesce(': ' || a.retry_reason, '')"}
+_PART = re.compile(r"\{(\w+)(?::(\w+))?\}")
 _LARGEST = 1_000_000  # of a threshold
 _VALUE = re.compile(r"^(\w+) = \d+", re.MULTILINE)
 
@@ -126,6 +132,22 @@ def _default_text() -> str:
 def default_policy() -> Policy:
     """The thresholds that come with failaware."""
     return Policy(**_defaults())
+
+
+def event_reason() -> str:
+    """SQL for an event's reason, over its event_state `s` and its last failure `a`."""
+    sentences = " ".join(f"WHEN '{rule.name}' THEN {_event_sentence(rule.sentence)}" for rule in rules_of("event"))
+    return f"CASE s.rule {sentences} END"
+
+
+def _event_sentence(sentence: str) -> str:
+    parts, done = [], 0
+    for part in _PART.finditer(sentence):
+        name, word = _EVENT_SQL[part[1]], part[2]
+        parts += [f"'{sentence[done : part.start()]}'", name]
+        parts += [f"CASE {name} WHEN 1 THEN ' {word}' ELSE ' {word}s' END"] if word else []
+        done = part.end()
+    return " || ".join(sql for sql in (*parts, f"'{sentence[done:]}'") if sql != "''")
 
 
 def rules_of(entity_type: str) -> tuple[Rule, ...]:

@@ -106,9 +106,7 @@ CREATE INDEX event_counts_empty ON event_counts (events) WHERE events = 0;
 
 CREATE VIEW failure_severity AS        -- every severity as of the last fact
 SELECT 'event' AS entity_type, s.event_id AS entity_id, s.severity, s.rule,
-       s.failed_attempts || CASE s.failed_attempts WHEN 1 THEN ' attempt' ELSE ' attempts' END
-         || CASE s.sync_status WHEN 'DEAD' THEN ' failed, none will follow' ELSE ' failed, another is due' END
-         || coalesce(': ' || a.retry_reason, '') AS reason,
+       EVENT_REASON AS reason,         -- SQL for the sentences of the rules in failaware/rules.py
        s.changed_at AS computed_at
   FROM event_state s LEFT JOIN attempt_log a ON a.attempt_id = s.last_failure
  WHERE s.severity IS NOT NULL

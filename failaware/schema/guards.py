@@ -7,7 +7,7 @@ ERASED if `erasure_log` lists the row. Archiving: a fact may be deleted if `move
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from failaware.engine.catalogue import FACTS, FactTable
+from failaware.schema.catalogue import FACTS, FactTable
 
 REFUSES = "failaware: facts are append-only, {table} refuses {what}"
 """The error message of a trigger."""

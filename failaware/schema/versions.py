@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from failaware.engine.schema import statements, tables_of
 from failaware.errors import StoreNewer, StoreOlder
+from failaware.schema.ddl import statements, tables_of
 
 _VIEW = re.compile(r"^CREATE VIEW (\w+)", re.MULTILINE)
 
@@ -28,7 +28,7 @@ _ERASURE_LOG = """CREATE TABLE {name} (
 
 
 class Step(NamedTuple):
-    """A step from one version to the next: changes to the tables of schema.sql and coordination.sql, in SQLite's SQL.
+    """A step from one version to the next: changes to the tables of facts.sql and coordination.sql, in SQLite's SQL.
 
     It also drops tables, views and guards that are no longer created.
     """
