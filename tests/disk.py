@@ -6,6 +6,8 @@ code that users run, without a replacement.
 
 import _sqlite3
 import ctypes
+import errno
+import os
 import random
 from contextlib import contextmanager
 from ctypes import CFUNCTYPE, POINTER, Structure, c_char_p, c_int, c_int64, c_void_p
@@ -103,10 +105,16 @@ class Disk:
         finally:
             self._fails = before
 
-    def _code(self, path, *whats):
+    def paths(self):
+        """The files that SQLite has open."""
+        return {path for path, _ in self._files.values()}
+
+    def code(self, path, *whats):
+        """What SQLite says of the failure of one of these operations on a file; OK if it succeeds."""
         return next((FAILURES[what] for what in whats if self._fails(what, path)), OK)
 
-    def _done(self, what, path, *values):
+    def done(self, what, path, *values):
+        """Note an operation on a file."""
         if self.noting:
             self.log.append((what, path, *values))
 
@@ -119,7 +127,7 @@ class Disk:
         self._files[file] = (path, own.contents)
         _File.from_address(file).methods = ctypes.pointer(self._patched[address])
         made = bool(flags & _CREATE and flags & _SYNCS_ITS_FOLDER)
-        self._done("open", path, made)
+        self.done("open", path, made)
 
     def give_back(self):
         """Let SQLite have its own methods again, for the files that are still open."""
@@ -139,43 +147,43 @@ class Disk:
 
     def _read(self, file, buffer, size, offset):
         path, own = self._files[file]
-        return self._code(path, "read") or own.xRead(file, buffer, size, offset)
+        return self.code(path, "read") or own.xRead(file, buffer, size, offset)
 
     def _write(self, file, buffer, size, offset):
         path, own = self._files[file]
-        code = self._code(path, "write", "full")
+        code = self.code(path, "write", "full")
         if code:
             half = size // 2  # what fails may have been done in part
             own.xWrite(file, buffer, half, offset)
-            self._done("write", path, offset, ctypes.string_at(buffer, half))
+            self.done("write", path, offset, ctypes.string_at(buffer, half))
             return code
-        self._done("write", path, offset, ctypes.string_at(buffer, size))
+        self.done("write", path, offset, ctypes.string_at(buffer, size))
         return own.xWrite(file, buffer, size, offset)
 
     def _truncate(self, file, size):
         path, own = self._files[file]
-        code = self._code(path, "truncate")
+        code = self.code(path, "truncate")
         if not code:
-            self._done("truncate", path, size)
+            self.done("truncate", path, size)
         return code or own.xTruncate(file, size)
 
     def _sync(self, file, flags):
         path, own = self._files[file]
-        code = self._code(path, "sync")
-        self._done("sync failed" if code else "sync", path)
+        code = self.code(path, "sync")
+        self.done("sync failed" if code else "sync", path)
         return code or own.xSync(file, flags)
 
     def _map(self, file, *how):
         path, own = self._files[file]
-        return self._code(path + "-shm", "map") or own.xShmMap(file, *how)
+        return self.code(path + "-shm", "map") or own.xShmMap(file, *how)
 
     def refuses(self, what, path):
         """What opening or deleting a file is to say; 0 to go on."""
-        return self._code(path, what)
+        return self.code(path, what)
 
     def deleted(self, path, folder_too):
         """Take note of a file that is gone."""
-        self._done("delete", path, bool(folder_too))
+        self.done("delete", path, bool(folder_too))
 
 
 _KEPT = []  # what SQLite may still call: connections can outlive a test
@@ -217,10 +225,44 @@ def faulty_disk():
     _KEPT.append((disk, *ours, own_open, own_delete))
     vfs.xOpen, vfs.xDelete = ours
     try:
-        yield disk
+        with _through(disk):
+            yield disk
     finally:
         vfs.xOpen, vfs.xDelete = own_open, own_delete
         disk.give_back()
+
+
+@contextmanager
+def _through(disk):
+    """Let what failaware itself does to SQLite's files go through a Disk too."""
+    own = os.fdatasync, os.fsync, os.pwrite
+
+    def path_of(fd):
+        return os.readlink(f"/proc/self/fd/{fd}")
+
+    def flush(fd, way):
+        path = path_of(fd)
+        code = disk.code(path, "sync") if path in disk.paths() else OK
+        if path in disk.paths():
+            disk.done("sync failed" if code else "sync", path)
+        elif os.path.isdir(path):
+            disk.done("folder", path)
+        if code:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        way(fd)
+
+    def pwrite(fd, data, offset):
+        if path_of(fd) in disk.paths():
+            if disk.code(path_of(fd), "write", "full"):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            disk.done("write", path_of(fd), offset, bytes(data))
+        return own[2](fd, data, offset)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fdatasync", lambda fd: flush(fd, own[0]))
+        patch.setattr(os, "fsync", lambda fd: flush(fd, own[1]))
+        patch.setattr(os, "pwrite", pwrite)
+        yield
 
 
 class _Content:
@@ -268,12 +310,15 @@ class PowerCut:
                 if values[0]:
                     self._makes_sure.add(path)
             return
-        if what == "delete":
-            self._now.pop(path, None)
-            if values[0]:
+        if what in ("folder", "delete"):
+            if what == "delete":
+                self._now.pop(path, None)
+            if what == "folder" or values[0]:
                 self._sure = dict(self._now)
             return
-        content = self._now[path]
+        self._change(what, self._now[path], path, *values)
+
+    def _change(self, what, content, path, *values):
         if what == "write":
             content.pending.append(values)
         elif what == "truncate":

@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from failaware import Handlers, Inspector, Retry, Store, StoreError, Worker
+from failaware.engine.sqlite import log_flush
 from failaware.errors import StoreMissing
 from tests import processes
 from tests.conftest import HOUR, START, assert_rebuild_changes_nothing, query
-from tests.disk import faulty_disk
-from tests.remembering import must_hold
+from tests.disk import NOTHING_GOT_THROUGH, PowerCut, faulty_disk, lay_out
+from tests.remembering import facts, must_hold
 from tests.sizes import sized
 from tests.soak.faults import try_life
 
@@ -34,7 +35,6 @@ def test_a_disk_that_fails_now_and_then(path, seed):
     [
         ("full", "the disk is full; the write was rolled back"),
         ("write", "the disk reports an I/O error"),
-        ("sync", "the disk reports an I/O error"),
     ],
 )
 def test_what_could_not_be_written_is_not_there_and_can_be_tried_again(path, what, said):
@@ -45,6 +45,64 @@ def test_what_could_not_be_written_is_not_there_and_can_be_tried_again(path, wha
         assert query(store, "SELECT event_type FROM event_log") == [("a",)]
         assert store.record("b", 2).event_id == 2
         assert_rebuild_changes_nothing(store)
+
+
+def test_a_flush_that_fails_in_the_transaction_undoes_it(path, monkeypatch):
+    """On a file system where SQLite itself flushes."""
+    monkeypatch.setattr(log_flush, "_LOCAL", set())
+    with faulty_disk() as disk, Store.open(path) as store:
+        store.record("a", 1)
+        with disk.failing("sync", times=100), pytest.raises(StoreError, match="the disk reports an I/O error"):
+            store.record_many([("b", 2)] * 50)
+        assert query(store, "SELECT event_type FROM event_log") == [("a",)]
+        assert store.record("b", 2).event_id == 2
+        assert_rebuild_changes_nothing(store)
+
+
+def test_a_flush_that_fails_after_the_transaction_is_an_error_and_with_a_key_it_can_be_tried_again(path):
+    with faulty_disk() as disk, Store.open(path) as store:
+        store.record("a", 1)
+        with disk.failing("sync", times=100):
+            with pytest.raises(StoreError, match="can be read, but may be lost in a power cut"):
+                store.record("b", 2, key="k")
+            for _ in range(2):  # nothing is acknowledged while the disk fails
+                with pytest.raises(StoreError, match="I/O error"):
+                    store.record("c", 3)
+        assert store.record("b", 2, key="k").event_id == 2
+        assert store.record("c", 3).event_id == 3
+        assert_rebuild_changes_nothing(store)
+
+
+def test_a_known_key_is_acknowledged_only_when_the_event_is_on_disk(path, monkeypatch):
+    """Another process may have committed the event without having flushed it yet."""
+    flushed = []
+    with Store.open(path) as other, Store.open(path) as store:
+        with monkeypatch.context() as patch:
+            patch.setattr(log_flush.os, "fdatasync", lambda fd: None)
+            other.record("a", 1, key="k")
+        monkeypatch.setattr(log_flush.os, "fdatasync", flushed.append)
+        assert store.record("a", 1, key="k").event_id == 1
+        assert flushed
+
+
+def test_after_a_flush_that_failed_everything_acknowledged_survives_a_power_cut(path):
+    """The kernel forgets what it could not write, and its next flush succeeds all the same."""
+    with faulty_disk() as disk:
+        disk.noting = True
+        with Store.open(path) as store:
+            store.record("a", 1)
+            with disk.failing("sync", only="-wal"), pytest.raises(StoreError):
+                store.record("b", 2)
+            acknowledged = {store.record("c", 3).event_id, 1}
+            log = list(disk.log)
+    power = PowerCut()
+    for what, *values in log:
+        power.play(what, *values)
+    found = path.with_name("found")
+    lay_out(power.left(NOTHING_GOT_THROUGH), found)
+    with Store.open(found / path.name) as store:
+        assert acknowledged <= set(facts(store)["event_log"])
+    must_hold(found / path.name)
 
 
 def test_a_store_that_cannot_be_read_says_so_and_can_be_read_again(path):

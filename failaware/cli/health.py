@@ -1,6 +1,7 @@
 """`failaware health`: events by state, and what needs attention."""
 
 import argparse
+from typing import Any, NamedTuple
 
 from failaware.cli.answer import Answer
 from failaware.cli.line import Line, status, text
@@ -11,15 +12,22 @@ from failaware.read.inspector import Inspector
 from failaware.text import counted, shown_place, when
 
 
-def ask(inspector: Inspector, _args: argparse.Namespace) -> Answer[Health, str]:
-    """The health, and the role of this connection on a server."""
-    return Answer(inspector.health(), inspector.db.role())
+class _More(NamedTuple):
+    health: Health
+    role: str
+    """The role of this connection on a server."""
 
 
-def draw(answer: Answer[Health, str], printer: Printer, args: argparse.Namespace) -> None:
+def ask(inspector: Inspector, _args: argparse.Namespace) -> Answer[dict[str, Any], _More]:
+    """The health, and when commits are flushed to disk."""
+    health = inspector.health()
+    return Answer({**health._asdict(), "flush": inspector.db.flush_mode()}, _More(health, inspector.db.role()))
+
+
+def draw(answer: Answer[dict[str, Any], _More], printer: Printer, args: argparse.Namespace) -> None:
     """Counts by state, then what needs attention."""
-    health, place = answer.document, shown_place(args.db)
-    role = text(f"  {answer.more}", "dim") if answer.more else Line()
+    (health, role_name), place = answer.more, shown_place(args.db)
+    role = text(f"  {role_name}", "dim") if role_name else Line()
     printer.print(text(place, "bold") + text(f"  {counted(health.total_events, 'event')}") + role)
     if not health.total_events:
         printer.write(
@@ -33,6 +41,9 @@ def draw(answer: Answer[Health, str], printer: Printer, args: argparse.Namespace
         _draw_notable(printer, health)
         _draw_unattended(printer, health)
     _draw_notes(printer, health)
+    if answer.document["flush"] == "under the lock":
+        slower = "The file system is not known to be local: writers flush to disk one at a time."
+        printer.print(Line(), text(slower, "dim"))
 
 
 def _draw_notes(printer: Printer, health: Health) -> None:

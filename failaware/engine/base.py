@@ -56,6 +56,9 @@ class Reader(Protocol):
     def role(self) -> str:
         """Describe the database role in use and whether it may write; "" for a file."""
 
+    def flush_mode(self) -> str:
+        """Return when a commit is flushed to disk: "after the lock", "under the lock" or "by the server"."""
+
     def size(self) -> int:
         """Return the size of the file or database in bytes, an upper bound for the facts it holds."""
 

@@ -11,7 +11,7 @@ from tests.conftest import Clock
 from tests.disk import ALL_GOT_THROUGH, NOTHING_GOT_THROUGH, PowerCut, by_chance, faulty_disk, lay_out
 from tests.remembering import Busy, Memory, facts, lost, must_hold
 
-_ACKNOWLEDGED = "acknowledged"
+ACKNOWLEDGED = "acknowledged"
 
 
 def lived(path, rng, *, synchronous, steps):
@@ -23,7 +23,7 @@ def lived(path, rng, *, synchronous, steps):
         for _ in range(steps):
             busy.step()
             if busy.store is not None:
-                disk.note(_ACKNOWLEDGED, memory.see(busy.store))
+                disk.note(ACKNOWLEDGED, memory.see(busy.store))
         busy.reopen()
     with Store.open(path, clock=clock) as store:
         memory.see(store)  # also the seals that closing has added
@@ -36,7 +36,7 @@ def cuts(log, points):
     for number, (what, *values) in enumerate(log):
         if number in points:
             yield acknowledged, power
-        if what == _ACKNOWLEDGED:
+        if what == ACKNOWLEDGED:
             (acknowledged,) = values
         else:
             power.play(what, *values)

@@ -233,6 +233,10 @@ class PostgresReader:
             if abs(ahead - self._ahead_us) > _DRIFT_US:
                 self._ahead_us = ahead
 
+    def flush_mode(self) -> str:
+        """The server decides."""
+        return "by the server"
+
     def role(self) -> str:
         """The current role, and whether it may write."""
         ((user, writes),) = self.query("SELECT current_user::text, has_table_privilege('event_log', 'INSERT')")

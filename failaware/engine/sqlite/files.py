@@ -14,7 +14,7 @@ from failaware.schema.ddl import work_tables
 APPLICATION_ID = 0x4641494C  # "FAIL": tells a failaware store from any other SQLite file
 BUSY_TIMEOUT_S = 30.0
 OLDEST_SQLITE = (3, 37, 0)  # STRICT tables
-_LOG_PAGES = {"FULL": 1_000, "NORMAL": 4_000}
+LOG_PAGES = {"FULL": 1_000, "NORMAL": 4_000}
 """Pages in the write-ahead log after which a commit checkpoints. With FULL, a short log that is overwritten flushes
 faster than one that grows; without flushes, the checkpoint is the main cost."""
 LONGEST = 1 << 27
@@ -51,7 +51,7 @@ def connect_read_write(path: Path, synchronous: str, mark: Derivation) -> sqlite
             check_tables(db, path)
         db.execute("PRAGMA journal_mode = WAL")
         db.execute(f"PRAGMA synchronous = {synchronous}")
-        db.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES[synchronous]}")
+        db.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES[synchronous]}")
         db.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")
         db.execute("PRAGMA temp_store = MEMORY")
         for statement in work_tables():

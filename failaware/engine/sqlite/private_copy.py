@@ -131,6 +131,10 @@ class PrivateCopyFromServer(_PrivateTables):
         """The store's time (µs)."""
         return self.store.clock(machine)
 
+    def flush_mode(self) -> str:
+        """That of the store."""
+        return self.store.flush_mode()
+
     def role(self) -> str:
         """The database role that reads the store."""
         return self.store.role()

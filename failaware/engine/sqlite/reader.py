@@ -27,6 +27,7 @@ class FileStoreMixin:
     """Methods that readers and writers of a file share."""
 
     dialect = Dialect()
+    path: Path
 
     def clock(self, machine: Callable[[], int]) -> Callable[[], int]:
         """The machine's clock (µs): all users of a file are on the same machine."""
@@ -35,6 +36,12 @@ class FileStoreMixin:
     def role(self) -> str:
         """Empty: a file has permissions, not roles."""
         return ""
+
+    def flush_mode(self) -> str:
+        """When a writer with `synchronous="FULL"` flushes its commits."""
+        from failaware.engine.sqlite.log_flush import flush_mode
+
+        return flush_mode(self.path)
 
     def size(self: Reader) -> int:
         """The size of the database in bytes."""

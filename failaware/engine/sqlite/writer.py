@@ -22,6 +22,7 @@ from failaware.engine.sqlite.files import (
     need_sqlite,
 )
 from failaware.engine.sqlite.lock_fairness import FairLock
+from failaware.engine.sqlite.log_flush import FlushAfterLock, FlushUnderLock, open_log
 from failaware.engine.sqlite.permissions import warn_if_exposed
 from failaware.engine.sqlite.reader import FileStoreMixin
 from failaware.errors import (
@@ -60,19 +61,21 @@ class SqliteWriter(FileStoreMixin):
         self._long_log = LOG_BYTES
         self._projection = projection
         self._mark: object = None  # the store's mark when it was last checked
+        self._log: FlushUnderLock | FlushAfterLock = FlushUnderLock()
         self._reopen()
         try:
             with in_our_words(path):
                 if self._is_outdated(go_back=go_back):
                     self._transact(lambda: self._bring_up_to_date(go_back=go_back))
         except BaseException:
-            self._db.close()
+            self._close_files()
             raise
         warn_if_exposed(path)
 
     def _reopen(self) -> None:
         with in_our_words(self.path):
             self._db = connect_read_write(self.path, self._synchronous, self._projection.mark)
+        self._log = open_log(self._db, self.path, self._synchronous, is_doubtful=self._log.is_doubtful)
         self._file = identity(self.path)
         self._pid = os.getpid()
         self._suspended = False
@@ -96,8 +99,12 @@ class SqliteWriter(FileStoreMixin):
         the parent closes, it would delete the write-ahead log that the child still writes to.
         """
         if self._usable and not self._closed and not self._db.in_transaction:
-            self._db.close()
+            self._close_files()
             self._suspended = True
+
+    def _close_files(self) -> None:
+        self._log.close()
+        self._db.close()
 
     @property
     def _usable(self) -> bool:
@@ -178,10 +185,13 @@ class SqliteWriter(FileStoreMixin):
     def _transact(self, job: Callable[[], T]) -> T:
         self._use()
         self._fair_lock.yield_to_others()
+        with in_our_words(self.path):
+            self._log.before_begin()
         try:
             # Inside the try: if a signal arrives during the wait, its exception is raised after BEGIN has succeeded.
             self.execute("BEGIN IMMEDIATE")
             result = job()
+            self._log.before_commit()
             self.execute("COMMIT")
         except BaseException:
             with in_our_words(self.path):
@@ -189,6 +199,7 @@ class SqliteWriter(FileStoreMixin):
                     self._db.execute("ROLLBACK")
             raise
         self._check_not_replaced()
+        self._log.after_commit()
         self._commits += 1
         if self._commits % _LOOK_AT_LOG == 0:
             self._shorten_log()
@@ -294,5 +305,5 @@ class SqliteWriter(FileStoreMixin):
     def close(self) -> None:
         """Close the connection; when the last one closes, a single file remains."""
         if self._usable:
-            self._db.close()
+            self._close_files()
         self._closed, self._suspended = True, False
