@@ -114,6 +114,29 @@ def test_a_store_that_cannot_be_read_says_so_and_can_be_read_again(path):
         assert len(inspector.events(limit=2_000)) == 2_000
 
 
+def test_a_disk_that_fails_while_a_writer_reads_rows_is_one_of_our_errors(path):
+    handlers, raised = Handlers(), []
+
+    @handlers.on("ask", transaction=True)
+    def ask(event, transaction):
+        with disk.failing("read", nth=2, times=1_000_000):
+            try:
+                transaction.query("SELECT event_payload FROM event_log")
+            except Exception as error:
+                raised.append(error)
+                raise
+
+    with Store.open(path) as store:
+        store.record_many(("a", "x" * 500) for _ in range(20_000))
+        store.record("ask", 1)
+    with faulty_disk() as disk, Store.open(path) as store:
+        with disk.failing("read", nth=2, times=1_000_000), pytest.raises(StoreError, match="I/O error"):
+            query(store, "SELECT event_payload FROM event_log")
+        assert len(query(store, "SELECT event_payload FROM event_log")) == 20_001
+        Worker(store, handlers).run(until_idle=True, patience=0)
+        assert raised
+
+
 @pytest.mark.parametrize("replaced", [False, True])
 def test_a_file_that_is_deleted_or_replaced_while_it_is_open_is_noticed(path, tmp_path, replaced):
     with Store.open(path) as store:

@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, NoReturn, TypeVar
 
 from failaware.engine import derivation
 from failaware.engine.base import Parameters, Row
@@ -41,6 +41,17 @@ T = TypeVar("T")
 _LOOK_AT_LOG = 256  # commits
 _READERS_WAIT_S = 0.05
 _INHERITED: list[sqlite3.Connection] = []
+
+
+class _Result(NamedTuple):
+    """The result of a user's statement."""
+
+    rowcount: int
+    rows: list[Row]
+
+    def fetchall(self) -> list[Row]:
+        """All rows."""
+        return self.rows
 
 
 class SqliteWriter(FileStoreMixin):
@@ -120,15 +131,23 @@ class SqliteWriter(FileStoreMixin):
     def query(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """Return all rows of a SELECT or of a statement with RETURNING."""
         self._use()
-        return self._run(sql, parameters).fetchall()
+        return self._fetched(self._run(sql, parameters))
 
     def execute(self, sql: str, parameters: Parameters = ()) -> None:
         """Run one statement."""
         self._run(sql, parameters)
 
-    def run_untranslated(self, sql: str, parameters: Parameters = ()) -> sqlite3.Cursor:
+    def run_untranslated(self, sql: str, parameters: Parameters = ()) -> "_Result":
         """Run a user's statement, written in SQLite's SQL like ours."""
-        return self._run(sql, parameters)
+        cursor = self._run(sql, parameters)
+        rows = self._fetched(cursor)
+        return _Result(cursor.rowcount, rows)  # of a statement with RETURNING known only now
+
+    def _fetched(self, cursor: sqlite3.Cursor) -> list[Row]:
+        try:
+            return cursor.fetchall()  # reads the disk, too
+        except ITS_ERRORS as error:
+            self._raise(error)
 
     def _run(self, sql: str, parameters: Parameters) -> sqlite3.Cursor:
         """Run one statement, waiting for the lock."""
