@@ -1,19 +1,17 @@
 """The app: from the overview down to one attempt, live and read-only."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
-from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.css.query import NoMatches
-from textual.screen import Screen
 
 from failaware.place import resolve
 from failaware.text import one_line, shown_place, span
 
-from .copying import Copying
+from .actions import AppActions
 from .ended import ended_by_signals
 from .last_look import keep_look, last_look
 from .messages import Answered, StoreIs, StoreState, Travelled
@@ -24,19 +22,12 @@ from .screens.due import DueScreen
 from .screens.event import AttemptScreen, EventScreen
 from .screens.events import EventsScreen
 from .screens.impact import ImpactScreen
-from .screens.modal import KeysScreen
 from .screens.overview import Overview
 from .screens.recovered import RecoveredScreen
 from .screens.why import WhyScreen
 from .store_reader import StoreReader
 from .widgets.lines import TopLine
 
-_ABOUT = (
-    "The inspector only reads. To decide, copy the command with c or C and run it in a shell.\n"
-    "Filters: status:DEAD severity:HIGH+ type:payment.* -error:timeout since:2h"
-)
-_NOT_OURS = {"Scroll Left", "Scroll Right", "Page Left", "Page Right", "palette"}
-"""Keys that Textual gives every widget and that do nothing here."""
 _QUIET_US = 60_000_000  # after so long without a fact it is said
 
 
@@ -55,7 +46,7 @@ class Moment:
         return self._clock() if self.at is None else self.at
 
 
-class InspectorApp(Copying):
+class InspectorApp(AppActions):
     """Holds the reader, the screens, and the state of the store. It cannot write."""
 
     CSS_PATH = Path(__file__).with_name("app.tcss")
@@ -193,14 +184,6 @@ class InspectorApp(Copying):
         while len([level for level in self.screen_stack if isinstance(level, BaseScreen)]) - 1 > message.depth:
             self.pop_screen()
 
-    def action_keys(self) -> None:
-        """The keys that apply here."""
-        keys: dict[str, list[str]] = {}
-        for _, binding, enabled, _tip in self.screen.active_bindings.values():
-            if enabled and binding.description and binding.description not in _NOT_OURS:
-                keys.setdefault(binding.description, []).append(self.get_key_display(binding))
-        self.push_screen(KeysScreen([(" ".join(names), what) for what, names in keys.items()], _ABOUT))
-
     def action_why(self) -> None:
         """Explain the severity of the selection."""
         level = self._level
@@ -217,18 +200,6 @@ class InspectorApp(Copying):
         self.is_paused = not self.is_paused
         self.reader.pause(self.is_paused)
         self._tell_level()
-
-    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """The palette: every key of the screen as a command, and the theme."""
-        for _, binding, enabled, _tip in screen.active_bindings.values():
-            if enabled and binding.description and binding.action != "app.command_palette":
-                action = binding.action
-                yield SystemCommand(
-                    binding.description,
-                    f"key {self.get_key_display(binding)}",
-                    lambda action=action: self.call_later(screen.run_action, action),
-                )
-        yield SystemCommand("Theme", "light, dark, or the terminal's own colors", self.action_change_theme)
 
 
 def run_inspector(place: str, *, inline: bool = False, mouse: bool = True) -> int:

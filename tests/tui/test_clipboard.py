@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from failaware import Handlers, Permanent, Store, Worker
 from failaware.cli.main import main
 from tests.conftest import query
-from tui.clipboard import decision_command, pasteable, quoted
+from tui.copies import decision_command, pasteable, quoted
 from tui.screens.event import AttemptScreen, EventScreen
 
 from .helpers import inspecting, loaded, rows, shows, until

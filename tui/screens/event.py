@@ -1,7 +1,7 @@
 """One event, what happened to it; and one attempt, where it failed."""
 
 from collections.abc import Iterator
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
@@ -13,6 +13,7 @@ from failaware.text import counted
 
 from .. import documents
 from ..columns import ATTEMPT_COLUMNS, Context
+from ..copies import copies_of
 from ..routes import ToAttempt
 from ..store_reader import Ask
 from ..widgets.rows import Rows
@@ -105,31 +106,14 @@ class EventScreen(BaseScreen):
 
     def copies(self) -> dict[str, tuple[str, str]]:
         """Id, everything, payload; message and traceback of the attempt under the cursor."""
-        if self._event is None:
-            return {}
-        found = {
-            "i": ("id", str(self.event_id)),
-            "j": ("event as JSON", documents.as_json(self._event)),
-            "p": ("payload", self._event.event_payload),
-        }
-        attempt: Any = self.query_one(Rows).current
-        return found if attempt is None else found | copies_of(attempt)
+        attempt = {key: copy for key, copy in copies_of(self.query_one(Rows).current).items() if key != "j"}
+        return copies_of(self._event) | attempt
 
 
 def _read(inspector: Inspector, event_id: int) -> EventReading:
     with inspector.snapshot():
         event, runs, now = inspector.event(event_id), inspector.patterns.runs(event_id), inspector.now()
     return EventReading(event, documents.event_facts(event, runs, now), now)
-
-
-def copies_of(attempt: Attempt) -> dict[str, tuple[str, str]]:
-    """What can be copied of an attempt."""
-    found = {}
-    if attempt.error_type is not None:
-        found["m"] = ("message", f"{attempt.error_type}: {attempt.error_message}")
-    if attempt.traceback:
-        found["t"] = ("traceback", attempt.traceback)
-    return found
 
 
 class AttemptScreen(BaseScreen):
@@ -198,5 +182,4 @@ class AttemptScreen(BaseScreen):
 
     def copies(self) -> dict[str, tuple[str, str]]:
         """Message and traceback."""
-        attempt = self._attempt()
-        return {} if attempt is None else copies_of(attempt) | {"j": ("attempt as JSON", documents.as_json(attempt))}
+        return copies_of(self._attempt())

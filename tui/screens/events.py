@@ -40,6 +40,7 @@ class Page(NamedTuple):
 class EventsScreen(Listing):
     """A list of events, newest first, and the newest attempt at the one under the cursor."""
 
+    lists = "event"
     statuses = ("UNRESOLVED", "DEAD", "FAILED", "PENDING", "SYNCED", "DISMISSED")
 
     def __init__(self, *, cluster_id: int | None = None, event_type: str | None = None, where: str = "") -> None:
@@ -148,8 +149,7 @@ class EventsScreen(Listing):
             self._newest_seen = max(event.event_id for event in self._window.items)
             self.inspector_app.reader.expect(self, "list", self._page(self._window.again()))
         if rows.current is None:
-            self.inspector_app.reader.forget(self, "detail")
-            self.query_one("#detail", TextView).show([])
+            self.forget_detail()
         self._titles(page, hidden)
 
     def _marks(self, events: list[EventSummary]) -> dict[int, str]:
@@ -178,8 +178,7 @@ class EventsScreen(Listing):
         self._say_head(page.now)
         empty = "" if self._window.items else "No event matches this filter."
         empty += " Escape clears it." if empty and self.is_filtered else ""
-        self.query_one("#empty", StyledText).say([(empty, "")])
-        self.query_one("#empty").display = bool(empty)
+        self.show_empty(empty)
 
     def _say_head(self, now: int) -> None:
         if self._cluster is not None:
@@ -188,10 +187,6 @@ class EventsScreen(Listing):
     def _pass_time(self, now: int) -> None:
         """The head says how long ago something was, too."""
         self._say_head(now)
-
-    def answered_detail(self, lines: list[documents.Line]) -> None:
-        """The pane beside the list."""
-        self.query_one("#detail", TextView).show(lines if self.listed.current is not None else [])
 
     def from_top(self) -> None:
         """Drop all pages and ask for the first."""
@@ -234,20 +229,6 @@ class EventsScreen(Listing):
         self._newest_seen = 0
         self.listed.to_top()
         self.ask()
-
-    def subject(self) -> tuple[str, int] | None:
-        """The event under the cursor."""
-        return None if self.listed.here is None else ("event", self.listed.here)
-
-    def copies(self) -> dict[str, tuple[str, str]]:
-        """The event's id, its row, its error."""
-        event: Any = self.listed.current
-        if event is None:
-            return {}
-        found = {"i": ("id", str(event.event_id)), "j": ("row as JSON", documents.as_json(event))}
-        if event.last_error_type:
-            found["m"] = ("message", f"{event.last_error_type}: {event.last_error}")
-        return found
 
 
 def _rows(inspector: Inspector, where: str, need: Need, oldest_first: bool, newest: int) -> list[EventSummary]:

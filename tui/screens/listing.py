@@ -1,26 +1,21 @@
-"""What the two list screens share: a filter that keys change, a list, and a pane that follows its cursor."""
+"""What the list screens share: keys that act on the list, and a pane that shows the item under the cursor."""
 
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
-from ..filters import after, value_of, with_value
+from ..copies import copies_of
+from ..documents import Line
 from ..routes import ToDue, ToImpact, ToRecovered
-from ..widgets.filter_bar import FilterBar
-from ..widgets.rows import Rows
-from .base import BaseScreen
-
-_SEVERITIES = ("CRITICAL", "HIGH", "MEDIUM", "LOW")
+from ..widgets.lines import StyledText
+from ..widgets.text_view import TextView
+from .filtered import FilteredScreen
 
 
-class Listing(BaseScreen):
-    """A list with a filter."""
+class Listing(FilteredScreen):
+    """A list of clusters or events with a filter; `lists` says which."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash", "filter", "Filter", key_display="/"),
-        Binding("s", "cycle('severity')", "Severity"),
-        Binding("t", "cycle('status')", "Status"),
-        Binding("T", "this_type", "This type", show=False),
         Binding("o", "sort", "Sort", show=False),
         Binding("v", "detail", "Detail", show=False),
         Binding("n", "to_mark(1)", "Next change", show=False),
@@ -30,38 +25,9 @@ class Listing(BaseScreen):
         Binding("H", "over_time('recovered')", "Recovered", show=False),
         Binding("full_stop", "take_in", "Show new", show=False, key_display="."),
     ]
-    statuses: ClassVar[tuple[str, ...]] = ()
+    lists: ClassVar[str] = "cluster"
     cluster_id: int | None = None
     """The cluster that the whole list is about."""
-
-    @property
-    def bar(self) -> FilterBar:
-        """The filter."""
-        return self.query_one(FilterBar)
-
-    @property
-    def listed(self) -> "Rows[object]":
-        """The list."""
-        return self.query_one(Rows)
-
-    @property
-    def is_filtered(self) -> bool:
-        """Whether there is a filter besides that with which the list was opened."""
-        return any(bar.typed.strip() not in {"", bar.given} for bar in self.query(FilterBar))
-
-    def on_filter_bar_left(self) -> None:
-        """Back to the list."""
-        self.listed.focus()
-
-    def on_filter_bar_changed(self, _message: FilterBar.Changed) -> None:
-        """Another filter: from its top."""
-        self.bar.note("")
-        self.from_top()
-        self.refresh_bindings()
-
-    def from_top(self) -> None:
-        """Ask for the list's beginning."""
-        self.ask()
 
     def action_take_in(self) -> None:
         """To the top."""
@@ -71,31 +37,6 @@ class Listing(BaseScreen):
         """To what changed."""
         if not self.listed.to_mark(way):
             self.notify("Nothing else has changed since you looked.", timeout=2, markup=False)
-
-    def troubled(self, name: str, problem: str) -> None:
-        """A filter that is not understood is reported next to it; the list is unchanged."""
-        if name == "list":
-            self.bar.display = True
-            self.bar.note(problem, wrong=True)
-        else:
-            super().troubled(name, problem)
-
-    def action_filter(self) -> None:
-        """Type a filter."""
-        self.bar.open()
-
-    def action_cycle(self, field: str) -> None:
-        """The next severity, or status; after the last one all again."""
-        values = _SEVERITIES if field == "severity" else self.statuses
-        typed = self.bar.typed
-        self.bar.put(with_value(typed, field, after(values, value_of(typed, field))))
-
-    def action_this_type(self) -> None:
-        """Only the event type under the cursor, or all again."""
-        item = self.listed.current
-        if item is not None:
-            wanted = None if value_of(self.bar.typed, "type") else str(getattr(item, "event_type", ""))
-            self.bar.put(with_value(self.bar.typed, "type", wanted))
 
     def action_detail(self) -> None:
         """Hide or show the pane beside the list."""
@@ -113,10 +54,24 @@ class Listing(BaseScreen):
         else:
             self.notify("No cluster is selected.", timeout=2, markup=False)
 
-    def action_back(self) -> None:
-        """First out of the filter, back to that with which the list was opened; then up."""
-        if self.is_filtered:
-            self.bar.put(self.bar.given)
-            self.listed.focus()
-        else:
-            super().action_back()
+    def answered_detail(self, lines: list[Line]) -> None:
+        """Show the item under the cursor in the pane next to the list."""
+        self.query_one("#detail", TextView).show(lines if self.listed.current is not None else [])
+
+    def forget_detail(self) -> None:
+        """Empty the pane: there is no item."""
+        self.inspector_app.reader.forget(self, "detail")
+        self.query_one("#detail", TextView).show([])
+
+    def show_empty(self, why: str) -> None:
+        """Show why the list is empty; "" if it is not."""
+        self.query_one("#empty", StyledText).say([(why, "")])
+        self.query_one("#empty").display = bool(why)
+
+    def subject(self) -> tuple[str, int] | None:
+        """The item under the cursor."""
+        return None if self.listed.here is None else (self.lists, self.listed.here)
+
+    def copies(self) -> dict[str, tuple[str, str]]:
+        """The texts of the item under the cursor."""
+        return copies_of(self.listed.current)

@@ -124,7 +124,7 @@ class Overview(Listing):
         where = self.bar.text
         asks: dict[str, Ask] = {"numbers": numbers, "list": lambda inspector: look(inspector, where)}
         if (cluster := self.listed.current) is not None:
-            asks["why"] = self._why(cluster.cluster_id)  # type: ignore[attr-defined]
+            asks["detail"] = self._why(cluster.cluster_id)  # type: ignore[attr-defined]
         return asks
 
     def _why(self, cluster_id: int) -> Ask:
@@ -176,11 +176,8 @@ class Overview(Listing):
         rows.border_title = f"Clusters  {more}{len(clusters):,} · by {name}"
         rows.border_subtitle = self._what_changed(marks)
         if not clusters:
-            self.inspector_app.reader.forget(self, "why")
-            self.query_one("#detail", TextView).show([])
-        empty = "" if clusters else self._empty(picture)
-        self.query_one("#empty", StyledText).say([(empty, "")])
-        self.query_one("#empty").display = bool(empty)
+            self.forget_detail()
+        self.show_empty("" if clusters else self._empty(picture))
 
     @staticmethod
     def _what_changed(marks: dict[int, str]) -> str:
@@ -202,13 +199,9 @@ class Overview(Listing):
             "or in a shell: failaware ingest FILE, or failaware seed for sample data."
         )
 
-    def answered_why(self, lines: list[documents.Line]) -> None:
-        """The pane beside the list."""
-        self.query_one("#detail", TextView).show(lines if self.listed.current is not None else [])
-
     def on_rows_moved(self, message: "Rows.Moved") -> None:
         """Another cluster: explain it, and once it was looked at it is no longer new."""
-        self.inspector_app.reader.follow(self, "why", self._why(message.key))
+        self.inspector_app.reader.follow(self, "detail", self._why(message.key))
         self.set_timer(1.0, lambda: self._has_been_seen(message.key))
 
     def _has_been_seen(self, key: int) -> None:
@@ -249,18 +242,3 @@ class Overview(Listing):
         """There is nothing above: the key leads out of the filter alone."""
         nowhere = action == "back" and not self.is_filtered
         return False if nowhere else super().check_action(action, parameters)
-
-    def subject(self) -> tuple[str, int] | None:
-        """The cluster under the cursor."""
-        return None if self.listed.here is None else ("cluster", self.listed.here)
-
-    def copies(self) -> dict[str, tuple[str, str]]:
-        """The cluster's id, and its row."""
-        cluster: Any = self.listed.current
-        if cluster is None:
-            return {}
-        return {
-            "i": ("id", str(cluster.cluster_id)),
-            "j": ("row as JSON", documents.as_json(cluster)),
-            "m": ("message", cluster.template),
-        }

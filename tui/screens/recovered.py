@@ -10,7 +10,6 @@ from failaware.model.patterns import Recovered, RecoveredCluster
 from failaware.read.inspector import Inspector
 from failaware.text import counted, moment
 
-from .. import documents
 from ..columns import Context
 from ..patterns import RECOVERED_COLUMNS, RECOVERED_SORTS, recovery
 from ..routes import ToEvents
@@ -77,9 +76,7 @@ class RecoveredScreen(Listing):
         if self.bar.text:
             self.bar.note(counted(len(clusters), "cluster"))
         self.query_one("#head", StyledText).say(recovery(reading.recovered.total))
-        empty = "" if clusters else "No failed event has recovered."
-        self.query_one("#empty", StyledText).say([(empty, "")])
-        self.query_one("#empty").display = bool(empty)
+        self.show_empty("" if clusters else "No failed event has recovered.")
         self._arrange()
 
     def _arrange(self) -> None:
@@ -118,14 +115,3 @@ class RecoveredScreen(Listing):
         """No marks here, no pane beside the list, and no way to where one is."""
         absent = action in {"to_mark", "detail"} or parameters == ("recovered",)
         return False if absent else super().check_action(action, parameters)
-
-    def subject(self) -> tuple[str, int] | None:
-        """The cluster under the cursor."""
-        return None if self.listed.here is None else ("cluster", self.listed.here)
-
-    def copies(self) -> dict[str, tuple[str, str]]:
-        """The cluster's id, and its row."""
-        row: Any = self.listed.current
-        if row is None:
-            return {}
-        return {"i": ("id", str(row.cluster_id)), "j": ("row as JSON", documents.as_json(row))}

@@ -1,13 +1,46 @@
-"""What is copied: texts without what a terminal obeys when it is pasted, and commands for the shell. Pure."""
+"""What `y` offers to copy, for each kind of item, and the commands that `c` and `C` copy. Pure."""
 
 import os
 import re
 import shlex
 
+from failaware.model import Attempt, Cluster, EventDetail, EventSummary
+from failaware.model.patterns import RecoveredCluster
 from failaware.text import is_url, shown_place
+
+from .documents import as_json
 
 _OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")  # and halves of characters, which nothing can encode
 _LINE_END = re.compile(r"\r\n?")
+
+
+def copies_of(item: object) -> dict[str, tuple[str, str]]:
+    """The texts of an item that can be copied, each with its name, by the key that chooses it."""
+    offered: dict[str, tuple[str, str | None]] = {}
+    if isinstance(item, Cluster | RecoveredCluster):
+        offered = {
+            "i": ("id", str(item.cluster_id)),
+            "j": ("row as JSON", as_json(item)),
+            "m": ("message", item.template),
+        }
+    elif isinstance(item, EventSummary):
+        message = _message(item.last_error_type, item.last_error)
+        offered = {"i": ("id", str(item.event_id)), "j": ("row as JSON", as_json(item)), "m": ("message", message)}
+    elif isinstance(item, EventDetail):
+        offered = {"i": ("id", str(item.event_id)), "j": ("event as JSON", as_json(item))}
+        offered["p"] = ("payload", item.event_payload)
+    elif isinstance(item, Attempt):
+        message = _message(item.error_type, item.error_message)
+        offered = {
+            "m": ("message", message),
+            "t": ("traceback", item.traceback),
+            "j": ("attempt as JSON", as_json(item)),
+        }
+    return {key: (name, text) for key, (name, text) in offered.items() if text}
+
+
+def _message(error_type: str | None, message: str | None) -> str | None:
+    return None if error_type is None else f"{error_type}: {message}"
 
 
 def pasteable(text: str) -> str:
