@@ -9,24 +9,7 @@ import traceback
 
 import pytest
 
-from failaware.integrations.logging import FailureHandler
 from tests.conftest import assert_rebuild_changes_nothing, query
-
-
-@pytest.fixture
-def handler(store):
-    made = FailureHandler(store)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def logger(handler):
-    made = logging.getLogger("shop.records")
-    made.addHandler(handler)
-    made.propagate = False
-    yield made
-    made.removeHandler(handler)
 
 
 def attempts(store):

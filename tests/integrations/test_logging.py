@@ -16,22 +16,6 @@ from tests import processes
 from tests.conftest import query
 
 
-@pytest.fixture
-def handler(store):
-    made = FailureHandler(store)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def logger(handler):
-    made = logging.getLogger("shop.billing")
-    made.addHandler(handler)
-    made.propagate = False
-    yield made
-    made.removeHandler(handler)
-
-
 def attempts(store):
     return query(store, "SELECT error_type, error_message, fingerprint FROM attempt_log ORDER BY attempt_id")
 

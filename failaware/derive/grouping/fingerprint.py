@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 
-from failaware.derive.grouping import templating
+from failaware.derive.grouping import templating, words
 from failaware.derive.grouping.bodies import reduced_bodies
 
 _MAX_MESSAGE = 2_000  # characters: the two ends of a longer message are used
@@ -99,7 +99,7 @@ def _fixpoint(text: str) -> str:
 def _masked(message: str) -> str:
     """One round of masking."""
     text = cut(message)
-    if text[:1] in {"'", '"'} and (whole := templating.WHOLE_QUOTED.fullmatch(text)) and whole["value"].count(" ") > 2:
+    if text[:1] in {"'", '"'} and (whole := words.WHOLE_QUOTED.fullmatch(text)) and whole["value"].count(" ") > 2:
         text = whole["value"]  # a KeyError shows its message as a literal
     text = _apply(_ADDRESSES, text)
     if "{" in text:
@@ -110,7 +110,7 @@ def _masked(message: str) -> str:
     if "=" in text:
         text = _KEY_VALUE.sub(_key_value, text)
     if "'" in text or '"' in text or "`" in text:
-        text = templating.QUOTED.sub(_quoted, text)
+        text = words.QUOTED.sub(_quoted, text)
     has_digit = _DIGIT.search(text) is not None
     text = _apply(_MASKS if has_digit else _MASKS_WITHOUT_DIGIT, text)
     return _finished(_WORD.sub(_word, text) if has_digit else text)
@@ -119,8 +119,8 @@ def _masked(message: str) -> str:
 @lru_cache(maxsize=4_096)
 def _finished(text: str) -> str:
     """The steps after the values are masked; cached, because few different texts remain."""
-    if templating.CASE_CHANGE.search(text):
-        text = templating.MIXED_CASE.sub(_mixed, text)
+    if words.CASE_CHANGE.search(text):
+        text = words.MIXED_CASE.sub(_mixed, text)
     if "<" in text:
         text = _tidied(text)
     return cut(_shown(text)) or "<text>"
@@ -152,12 +152,12 @@ def cut(message: str) -> str:
 def _lines(text: str) -> str:
     """The first lines, without lines that only repeat a value."""
     first, *others = text.replace("\r\n", "\n").split("\n")
-    rest = templating.ECHO_LINE.sub("", "\n".join(others))
+    rest = words.ECHO_LINE.sub("", "\n".join(others))
     return "\n".join((first, *[line for line in rest.split("\n") if line.strip()][: _MAX_LINES - 1]))
 
 
 def _key_value(match: re.Match[str]) -> str:
-    return match[0] if match["key"].lower() in templating.IDENTITY_KEYS else f"{match['key']}=<value>"
+    return match[0] if match["key"].lower() in words.IDENTITY_KEYS else f"{match['key']}=<value>"
 
 
 def _quoted(match: re.Match[str]) -> str:
@@ -168,14 +168,14 @@ def _quoted(match: re.Match[str]) -> str:
     before = text[max(0, match.start() - 30) : match.start()]
     cue, between = _cue(before)
     if _is_message(value, cue, between, before):
-        return f"{quote}{templating.QUOTED.sub(_quoted, value)}{quote}"
-    if templating.SOURCE_FILE.fullmatch(value):
+        return f"{quote}{words.QUOTED.sub(_quoted, value)}{quote}"
+    if words.SOURCE_FILE.fullmatch(value):
         return match[0]
     alone = len(match[0]) == len(text)
     if (
-        templating.STATUS_LINE.fullmatch(value)
-        or (cue in templating.SCHEMA_CUES and templating.SCHEMA_NAME.fullmatch(value))
-        or (alone and templating.KEY_NAME.fullmatch(value))
+        words.STATUS_LINE.fullmatch(value)
+        or (cue in words.SCHEMA_CUES and words.SCHEMA_NAME.fullmatch(value))
+        or (alone and words.KEY_NAME.fullmatch(value))
     ):
         return match[0].translate(_HIDDEN)
     if before[-1:] not in {"b", "@"} and _is_name(value, cue, between, text[match.end() : match.end() + 40]):
@@ -186,17 +186,17 @@ def _quoted(match: re.Match[str]) -> str:
 def _cue(before: str) -> tuple[str, str]:
     """The last word before a value, in the singular, and the text between them."""
     bare = before.rstrip(" :=#([-'\"`")
-    words = bare.removesuffix("(s)").rsplit(None, 1)
-    word = words[-1].lower() if words else ""
+    last = bare.removesuffix("(s)").rsplit(None, 1)[-1:]
+    word = last[0].lower() if last else ""
     word = word[max(word.rfind("("), word.rfind("["), word.rfind("{")) + 1 :].lstrip("'\"`")
     return word, before[len(bare) :]
 
 
 def _is_message(value: str, cue: str, between: str, before: str) -> bool:
     """Whether the quoted text is itself a message, by the text before it or by its words."""
-    if templating.REQUEST_LINE.match(value) or before.endswith("panicked at "):
+    if words.REQUEST_LINE.match(value) or before.endswith("panicked at "):
         return True
-    if before.endswith(("(", ", ")) and templating.SENTENCE.match(value):
+    if before.endswith(("(", ", ")) and words.SENTENCE.match(value):
         return True
     if between.endswith("("):
         return between == "(" and (not cue or before[-2:-1].isalnum())
@@ -204,23 +204,23 @@ def _is_message(value: str, cue: str, between: str, before: str) -> bool:
         return _TUPLE_CODE.search(before) is not None
     if before.endswith(": ["):
         return " " in value
-    return cue.rstrip("s") in templating.MESSAGE_CUES and (":" in between or "=" in between)
+    return cue.rstrip("s") in words.MESSAGE_CUES and (":" in between or "=" in between)
 
 
 def _is_name(value: str, cue: str, between: str, after: str) -> bool:
-    if not templating.SIMPLE_NAME.fullmatch(value):
+    if not words.SIMPLE_NAME.fullmatch(value):
         return False
-    named = cue in templating.NAME_CUES or cue.removesuffix("s") in templating.NAME_CUES or between.startswith("['")
+    named = cue in words.NAME_CUES or cue.removesuffix("s") in words.NAME_CUES or between.startswith("['")
     has_digit = _DIGIT.search(value) is not None
-    if templating.TYPE_NAME.fullmatch(value) or templating.KEEP_WORD.fullmatch(value):
+    if words.TYPE_NAME.fullmatch(value) or words.KEEP_WORD.fullmatch(value):
         return True
     if has_digit:
-        return named and (templating.NUMBERED_NAME.fullmatch(value) is not None or value.isupper())
-    if named or templating.NAME_AFTER.match(after):
+        return named and (words.NUMBERED_NAME.fullmatch(value) is not None or value.isupper())
+    if named or words.NAME_AFTER.match(after):
         return True
-    if "/" in value or "\\" in value or templating.VALUE_AFTER.match(after):
+    if "/" in value or "\\" in value or words.VALUE_AFTER.match(after):
         return not value.isalnum() and len(value) == 1
-    return cue not in templating.VALUE_CUES and not (cue and ":" in between and not cue.endswith("error"))
+    return cue not in words.VALUE_CUES and not (cue and ":" in between and not cue.endswith("error"))
 
 
 def _word(match: re.Match[str]) -> str:
@@ -233,42 +233,40 @@ def _word(match: re.Match[str]) -> str:
         return "<id>" if _is_one_of_many(word, match) else word
     if kind == "<n>":
         before = match.string[max(0, match.start() - 8) : match.start()]
-        if templating.PROTOCOL_BEFORE.search(before) or (
-            word.count(".") == 2 and templating.MAIL_STATUS_BEFORE.search(before)
-        ):
+        if words.PROTOCOL_BEFORE.search(before) or (word.count(".") == 2 and words.MAIL_STATUS_BEFORE.search(before)):
             return word
     return kind
 
 
 def _is_one_of_many(word: str, match: re.Match[str]) -> bool:
     """Whether a numbered name is a machine's: `on beta9`, not `utf-8 on` or `step2 failed`."""
-    if templating.KEEP_WORD.match(word) or templating.CODE_WORD.fullmatch(word):
+    if words.KEEP_WORD.match(word) or words.CODE_WORD.fullmatch(word):
         return False
     before = match.string[max(0, match.start() - 24) : match.start()]
-    return templating.MACHINE_BEFORE.search(before) is not None
+    return words.MACHINE_BEFORE.search(before) is not None
 
 
 def _is_code(word: str, match: re.Match[str]) -> bool:
     text, start, end = match.string, match.start(), match.end()
     before = text[max(0, start - 24) : start]
     cue, between = _cue(before)
-    if between and cue in templating.CODE_CUES:
+    if between and cue in words.CODE_CUES:
         return True
     if cue == "with" and "exited" in before:
         return True
     is_status = len(word) == 3 and word[0] in "12345"
-    if is_status and (cue in templating.STATUS_CUES or templating.CODE_AFTER.match(text, end)):
+    if is_status and (cue in words.STATUS_CUES or words.CODE_AFTER.match(text, end)):
         return True
-    if between.endswith("(") and templating.TUPLE_AFTER.match(text, end):
+    if between.endswith("(") and words.TUPLE_AFTER.match(text, end):
         return True
-    return text.startswith("SQLSTATE") or templating.PROTOCOL_BEFORE.search(before[-8:]) is not None
+    return text.startswith("SQLSTATE") or words.PROTOCOL_BEFORE.search(before[-8:]) is not None
 
 
 @lru_cache(maxsize=4_096)
 def _kind(word: str) -> str:
-    if templating.KEEP_WORD.match(word) or templating.CODE_WORD.fullmatch(word):
+    if words.KEEP_WORD.match(word) or words.CODE_WORD.fullmatch(word):
         return word
-    if templating.NUMBERED_NAME.fullmatch(word) and not templating.MACHINE.fullmatch(word) and not _counts_inside(word):
+    if words.NUMBERED_NAME.fullmatch(word) and not words.MACHINE.fullmatch(word) and not _counts_inside(word):
         return word
     if not any(letter.isalpha() for letter in word):
         return "<n>"
@@ -278,7 +276,7 @@ def _kind(word: str) -> str:
 def _counts_inside(word: str) -> bool:
     """Whether a part before the last one is a number among many: `root9_domain`, not `oauth2_token`."""
     *inner, _last = re.split(r"[_.$-]", word)
-    return any(part[-1:].isdecimal() and not templating.KEEP_WORD.fullmatch(part) for part in inner)
+    return any(part[-1:].isdecimal() and not words.KEEP_WORD.fullmatch(part) for part in inner)
 
 
 def _mixed(match: re.Match[str]) -> str:
@@ -288,7 +286,7 @@ def _mixed(match: re.Match[str]) -> str:
 @lru_cache(maxsize=4_096)
 def _is_random(word: str) -> bool:
     """Whether letters change case at random (`JfvzFGhbOQz`), not as in words (`NoSuchKey`)."""
-    pieces = [piece for piece in templating.CASE_PIECE.findall(word) if piece.lower() not in templating.SHORT_WORDS]
+    pieces = [piece for piece in words.CASE_PIECE.findall(word) if piece.lower() not in words.SHORT_WORDS]
     return len(pieces) > 2 and sum(map(len, pieces)) < 3 * len(pieces)
 
 

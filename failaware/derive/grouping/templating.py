@@ -1,8 +1,8 @@
-"""The tables of the fingerprint: which parts of a message are masked, and which never are.
+"""The masks of the fingerprint: the parts of a message that are replaced by placeholders.
 
-MASKS are values recognizable by their form, LIBRARY the messages of particular libraries. The word lists distinguish
-quoted names from quoted values, and codes from numbers. Order matters: each mask runs on the result of those before it.
-Every pattern is linear: quantifiers are possessive, bounded, or followed by something they cannot match.
+MASKS are values recognizable by their form, LIBRARY those in the messages of particular libraries. Order matters: each
+mask runs on the result of those before it. Every pattern is linear: quantifiers are possessive, bounded, or followed by
+something they cannot match. `words.py` has the words around values that cannot be recognized by their form.
 """
 
 import re
@@ -57,7 +57,9 @@ _DATA = (  # data files; names of source files are kept
     r"mp[34]|mov|avi|mkv|wav|flac|xlsx?|docx?|pptx?|odt|ods|bin|dat|data|dump|sql|db|sqlite3?|bak|tmp|part|lock|pid|"
     r"sock|json|jsonl|ndjson|eml|ics|npy|npz|pkl|h5|onnx|pt|iso|img|wal|snap|idx|cache|out|err|pem|crt|key|cer|p12)"
 )
-_CODE = r"(?:pyx?|[cm]?[jt]sx?|java|kts?|scala|rb|go|php|c|cc|cpp|h|hpp|cs|rs|swift|exs?|erl|lua|pl|vue|dart|mm?)"
+SOURCE_FILE_SUFFIX = (
+    r"(?:pyx?|[cm]?[jt]sx?|java|kts?|scala|rb|go|php|c|cc|cpp|h|hpp|cs|rs|swift|exs?|erl|lua|pl|vue|dart|mm?)"
+)
 _HOST_END = (
     r"(?:com|net|org|io|dev|co|app|cloud|edu|gov|info|biz|example|test|invalid|local|localdomain|internal|lan|corp|"
     r"home|intra|arpa|svc|de|uk|fr|nl|eu|us|ca|au|jp|cn|in|br|ru|it|es|se|no|ch|at|be|pl|kr|mx|om|tr|za|tw|vn)"
@@ -91,7 +93,9 @@ MASKS = (
     ),
     Mask(
         "source",
-        re.compile(rf"(?<![\w.:></])(?:~|\.{{1,2}})?(?:/[\w.@+$-]+){{0,40}}/(?=[\w.-]{{1,80}}\.{_CODE}\b)"),
+        re.compile(
+            rf"(?<![\w.:></])(?:~|\.{{1,2}})?(?:/[\w.@+$-]+){{0,40}}/(?=[\w.-]{{1,80}}\.{SOURCE_FILE_SUFFIX}\b)"
+        ),
         "<path>/",
         "/",
         digits=False,
@@ -107,7 +111,7 @@ MASKS = (
         digits=False,
     ),
     Mask("path", re.compile(r"(?<!\w)(?:[A-Za-z]:\\|\\\\(?=\w))[^\s'\"`<>|]+"), "<path>", "\\", digits=False),
-    Mask("position", re.compile(rf"(\.{_CODE}):\d+(?::\d+)?{_E}"), r"\1:<n>", ":", first=_COLON_DIGIT),
+    Mask("position", re.compile(rf"(\.{SOURCE_FILE_SUFFIX}):\d+(?::\d+)?{_E}"), r"\1:<n>", ":", first=_COLON_DIGIT),
     Mask(
         "file",
         re.compile(
@@ -248,139 +252,3 @@ LIBRARY = (
     Mask("pod", re.compile(r"\bpod [\w.-]{1,253}?_(\w[\w-]*)\([^)]*\)"), r"pod <pod>_\1", "pod "),
 )
 """Values in the messages of particular libraries, mostly repeated input."""
-
-ECHO_LINE = re.compile(r"""(?m)^[ \t]*(?:b?'[^'\n]*'|"[^"\n]*"|[\^~][ \t^~]*)[ \t]*$""")
-"""A line that only repeats a value or points at one."""
-
-QUOTED = re.compile(
-    r"""(?P<q>['"`])(?:(?<![\w\\].)|(?<=\bb.))(?P<value>(?:(?!(?P=q))[^\n\\]|\\.){0,500}+)(?P=q)(?P<cut>\.{3}|…)?(?!\w)"""
-)
-
-
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-NAME_CUES = _words(
-    """
-    column table view relation constraint index key field attribute parameter param argument arg option flag module
-    package library name named called function method procedure class interface type property variable schema database
-    role sequence operator encoding codec format command step stage phase job task queue exchange topic model enum
-    keyword placeholder setting secret bean service component plugin driver object of collection bucket label header
-    import from symbol reading reason exec command vhost constructor validating tag extension engine dialect feature
-    permission scope metric provider backend algorithm hook failed
-    """
-)
-"""Words before a quoted name, in the singular; names are kept."""
-
-VALUE_CUES = _words(
-    """
-    got value input string text file filename path directory folder literal token user username given received was entry
-    for to id host hostname server url email address add find instead found actual customer account tenant date number
-    line near parse parsing assert == != at as data content resolve lookup reach open
-    """
-)
-"""Words before a quoted value; values are masked."""
-
-MESSAGE_CUES = _words(
-    """
-    message msg detail desc description error reason type title cause status code state method selector severity
-    grpc_message errmsg grpc_status
-    """
-)
-"""Keys whose quoted text is the message itself."""
-
-SCHEMA_CUES = _words(
-    """
-    column columns table view relation constraint index field attribute parameter param argument option flag module
-    package library function method procedure class type property schema keyword codec encoding extension feature
-    """
-)
-"""Words before a quoted name from a schema or a program; its digits are kept."""
-SCHEMA_NAME = re.compile(r"(?:--?|\.)?[A-Za-z_$]\w*(?:[.:-]{1,2}[A-Za-z_$]\w*)*(?:\(\))?(?<!\d{5})(?<![0-9a-f]{12})")
-KEY_NAME = re.compile(r"[A-Za-z]+\d{0,2}|(?=.*[_.-])[A-Za-z]+\d{0,4}(?:[_.-]+[A-Za-z]+\d{0,4})*")
-"""A name that is a whole message, as KeyError shows it: `phone_e164`, `address2`; not `user_17`."""
-STATUS_LINE = re.compile(r"[1-5]\d\d(?: [A-Z][A-Za-z'-]+){1,5}")
-"""An HTTP status with its phrase."""
-REQUEST_LINE = re.compile(r"(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) \S")
-SENTENCE = re.compile(r"(?:[A-Za-z][a-z']*+[ ,]+){4}")
-"""Several words; in quotes, a message rather than a name or a value."""
-WHOLE_QUOTED = re.compile(r"""(?P<q>['"])(?P<value>(?:(?!(?P=q))[^\\]|\\.)++)(?P=q)""", re.DOTALL)
-"""A message that is one quoted literal."""
-SOURCE_FILE = re.compile(rf"(?:<path>/)?[^\s<>]*[\w-]\.{_CODE}")
-NAME_AFTER = re.compile(
-    r" (?:is (?:a )?(?:required|missing|not (?:defined|allowed|permitted|configured|registered))|has no|was unexpected|"
-    r"must be set|object )|: invalid identifier"
-)
-VALUE_AFTER = re.compile(
-    r" (?:does not appear to be|is not (?:a valid|valid|of type|one of|in |an? )|"
-    r"is (?:too|invalid|greater|less|shorter|longer)\b|under radix|"
-    r"d(?:oes|o|id) not match|could not be (?:parsed|converted|decoded)|cannot be (?:parsed|converted)|"
-    r"was not in a correct|has non-|was not present|should be|must be|to an? \w)"
-)
-SIMPLE_NAME = re.compile(
-    r"(?:\.{0,2}/)?[$@A-Za-z_][\w$-]*+(?:(?:::|->|[./:\\#-])[\w$-]++)*+(?:\(\))?|\.?[^\w\s]{1,3}|%[\w%/:., -]+"
-)
-TYPE_NAME = re.compile(
-    r"(?:None(?:Type)?|u?int(?:eger)?\d*|str(?:ing)?|float\d*|number|bool(?:ean)?|list|dict|tuple|set|bytes|object|array|"
-    r"null|undefined|function|type|date(?:time)?|Decimal|[A-Z]\w*(?:Error|Exception|Type))"
-)
-
-CODE_CUES = _words(
-    """
-    status code statuscode status_code status-code exit errno error error_code errorcode error-code winerror sqlstate
-    sqlcode signal grpc_status rc hresult returncode return_code retcode base phase step stage msg http
-    """
-)
-"""Words before a number that is a code."""
-
-STATUS_CUES = _words(
-    "returned return response result with got many received occurred <url> <path> http/1.1 http/1.0 http/2 unexpected"
-)
-"""Words before a number that is a code if it is an HTTP status."""
-
-PROTOCOL_BEFORE = re.compile(r"(?i)(?:http|tls|ssl|smtp|mqtt|amqp|rtsp|sip|spdy)[/ ]?v?$")
-MAIL_STATUS_BEFORE = re.compile(r"\b[245]\d\d[ -]$")
-CODE_AFTER = re.compile(
-    r" (?:Client Error|Server Error|Bad|Unauthorized|Payment|Forbidden|Not |Method|Conflict|Gone|Precondition|Too Many|"
-    r"Internal|Service|Gateway|Unprocessable|Moved|Found|OK\b|Created|No Content|error resp|[245]\.\d{1,2}\.\d)"
-)
-TUPLE_AFTER = re.compile(r", b?['\"]|: [A-Z]")
-
-KEEP_WORD = re.compile(
-    r"(?:utf-?\d{1,2}(?:-?[lb]e)?|iso-?\d{4}(?:-\d{1,2})?|latin-?\d{1,2}|cp-?\d{3,4}|windows-\d{4}|koi8-[ru]|"
-    r"md\d|sha\d{1,3}(?:[-_]\d{3})?|blake\d\w?|crc-?\d{1,2}|base\d\d|aes-?\d{3}(?:-\w{3})?|rsa-?\d{4}|[hr]s\d{3}|es\d{3}|ed25519|"
-    r"b?u?(?:int|float)\d{1,3}(?:_t)?|[iuf](?:8|16|32|64)|vec\d|mat\d|x86(?:[-_]64)?|amd64|arm(?:64|v\d\w?)|i[36]86|win(?:32|64)|"
-    r"ipv[46]|tcp[46]|udp[46]|http/?\d(?:\.\d)?|h2c?|tlsv?\d(?:\.\d)?|sslv?\d(?:\.\d)?|oauth\d?|socks\d\w?|s3|ec2|k8s|i18n|l10n|"
-    r"e2e|p2p|b2b|x509|gpt-[\w.-]+|claude-[\w.-]+|[a-z]{2}-(?:gov-)?(?:north|south|east|west|central|northeast|southeast|northwest|southwest)-?\d[a-z]?|"
-    r"log4j\d?|rfc-?\d{3,4}|slf4j|mp[34]|h26[45]|python\d|ssh\d|lib\w+\.so(?:\.\d+)*)(?!\w)",
-    re.IGNORECASE,
-)
-CODE_WORD = re.compile(
-    r"(?:ORA|DPY|DPI|TNS|PLS|SQL|CS|TS|MSB|NU|CA|BC|EF|PGRST|AADSTS|KB|HY|HTTP|ERR|ERROR|RUF|PLR|PL|SC|DL|SIM|[EWCFNDS])-?\d{3,6}[A-Z]?"
-    r"|SQLSTATE|[0-9]{2}[0-9A-Z]\d{2}(?=\])"
-)
-_CAMEL = r"(?:[a-z]{2,}+(?:[A-Z][a-z]++|[A-Z]{2,9}(?![a-z]))*+|(?:[A-Z][a-z]++|[A-Z]{2,9}(?![a-z]))++)"
-NUMBERED_NAME = re.compile(
-    rf"(?:{_CAMEL}\d?(?:[a-z]{{2,}})?|[A-Z])(?:[_.$-](?:{_CAMEL}\d?(?:[a-z]{{2,}})?|[A-Za-z]|v\d{{1,3}}))*"
-)
-"""A name that contains digits: `merge1`, `emails_v2`, `Base64Codec`."""
-CASE_CHANGE = re.compile(r"[a-z][A-Z]")
-MIXED_CASE = re.compile(
-    r"\b(?=[A-Za-z]{10}|[A-Za-z]{1,12}_[A-Za-z]{8})(?=[a-z_]{0,30}[A-Z]{1,30}[a-z]|[a-z_]{1,30}[A-Z])[A-Za-z_]{10,100}+\b"
-)
-"""A long word in mixed case: a name or random letters."""
-CASE_PIECE = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
-SHORT_WORDS = _words("id is in of on to at by no do it up as or my be if so db io ui os ip")
-MACHINE_BEFORE = re.compile(
-    r"(?i)\b(?:on|host|hostname|server|node|machine|peer|replica|broker|instance|connect(?:ing|ed)? to) $"
-)
-MACHINE = re.compile(
-    r"(?i)(?:.*[._-])?(?:worker|node|host|db|server|pod|replica|shard|broker|thread|cache|web|app|api|vm|instance|user)\d"
-)
-"""A numbered machine or process; its number is a value."""
-
-IDENTITY_KEYS = _words(
-    "reason code status errno topic op operation state method action type kind error queue task event phase level"
-)
-"""Keys of key=value whose values identify the failure."""
