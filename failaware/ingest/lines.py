@@ -24,6 +24,12 @@ from failaware.json_text import members
 from failaware.model import EventWithAttempts, Failure
 from failaware.session import Session
 
+FORMATS = (
+    (cloudevents.matches, cloudevents.parse),
+    (otlp.matches, otlp.parse),
+)
+"""Other formats of JSON objects: what detects and what parses them. An object that none matches is our own format."""
+
 CHUNK = 1_000
 """Lines in one transaction."""
 
@@ -116,10 +122,9 @@ def _read(line: bytes, recorder: Recorder, now: int) -> ParsedInput:
         values[name] = value
         if name == "payload":
             raw_payload = raw
-    if "specversion" in values:
-        return ParsedInput([cloudevents.event(values, text.strip(), recorder, now)])
-    if not values.keys().isdisjoint(otlp.SIGNALS):
-        return otlp.events(values, recorder, now)
+    for matches, parse in FORMATS:
+        if matches(values):
+            return parse(values, text.strip(), recorder, now)
     return ParsedInput([_event(values, raw_payload, recorder, now)])
 
 

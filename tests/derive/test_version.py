@@ -21,7 +21,7 @@ from tests import processes
 from tests.conftest import assert_rebuild_changes_nothing, derived, plain, query
 from tests.derive.versions import commands, copy_of_the_code, leave_as_another, python
 from tests.sizes import sized
-from tests.test_docs import applied
+from tests.test_recipes import applied
 
 OLDER = "Derived by an older version of failaware (0.0.9); run 'failaware rebuild'"
 NEWER = "Derived by a newer version of failaware (99.1); upgrade failaware"

@@ -9,7 +9,7 @@ import pytest
 from failaware import Store
 from failaware.ledger.sealing import seal_all
 from tests.ledger.test_copy import other  # noqa: F401 - a fixture
-from tests.test_docs import applied
+from tests.test_recipes import applied
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = """

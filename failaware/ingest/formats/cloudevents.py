@@ -9,7 +9,7 @@ import json
 from typing import Any
 
 from failaware.capture.exceptions import failure
-from failaware.capture.external import observed
+from failaware.capture.external import ParsedInput, observed
 from failaware.capture.record import Recorder, as_name, parse_time
 from failaware.errors import UsageError
 from failaware.model import EventWithAttempts, Failure
@@ -18,7 +18,12 @@ _REQUIRED = ("id", "source", "type")
 _UNDELIVERED = ("knativeerrordest", "knativeerrorcode", "knativeerrordata")
 
 
-def event(values: dict[str, Any], raw: str, recorder: Recorder, now: int) -> EventWithAttempts:
+def matches(values: dict[str, Any]) -> bool:
+    """Whether it is a CloudEvent."""
+    return "specversion" in values
+
+
+def parse(values: dict[str, Any], raw: str, recorder: Recorder, now: int) -> ParsedInput:
     """Return the event of a CloudEvent.
 
     Args:
@@ -41,7 +46,7 @@ def event(values: dict[str, Any], raw: str, recorder: Recorder, now: int) -> Eve
         raw=None if _decode(values) else raw,
     )
     failed = _undelivered(values, recorder)
-    return EventWithAttempts(new) if failed is None else observed(new, failed)
+    return ParsedInput([EventWithAttempts(new) if failed is None else observed(new, failed)])
 
 
 def _check(values: dict[str, Any]) -> None:

@@ -19,7 +19,7 @@ from failaware.errors import UsageError
 from failaware.model import ERROR_HERE, EventWithAttempts, Failure
 from failaware.text import bounded
 
-SIGNALS = ("resourceLogs", "resourceSpans", "resourceMetrics")
+_SIGNALS = ("resourceLogs", "resourceSpans", "resourceMetrics")
 """Each request has one of these names."""
 
 _ERROR = 17  # the lowest severityNumber of an error
@@ -33,7 +33,12 @@ _WHO = ("service.namespace", "service.name")  # the resource's attributes that a
 _MAX_DEPTH = 100  # levels of a nested value
 
 
-def events(request: dict[str, Any], recorder: Recorder, now: int) -> ParsedInput:
+def matches(values: dict[str, Any]) -> bool:
+    """Whether it is a request."""
+    return not values.keys().isdisjoint(_SIGNALS)
+
+
+def parse(request: dict[str, Any], _raw: str, recorder: Recorder, now: int) -> ParsedInput:
     """Return the failures of a request; other log records, spans and metrics are counted as ignored.
 
     Raises:

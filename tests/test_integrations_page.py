@@ -1,4 +1,4 @@
-"""The snippets of docs/ways-in.md, run unchanged: their output is that of the comment or the output block."""
+"""The snippets of docs/integrations.md, run unchanged: their output is that of the comment or the output block."""
 
 import os
 import re
@@ -16,7 +16,7 @@ from tests.conftest import plain_sqlite
 from tests.integrations.redis import redis_server
 
 ROOT = Path(__file__).parent.parent
-PAGE = (ROOT / "docs" / "ways-in.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "integrations.md").read_text(encoding="utf-8")
 INPUTS = ROOT / "sample_data" / "inputs"
 SECTIONS = {part.partition("\n")[0]: part for part in PAGE.split("\n## ")[1:]}
 BLOCK = re.compile(r"(?:^`(?P<file>[\w.]+)`:\n\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```", re.MULTILINE | re.DOTALL)
