@@ -119,7 +119,7 @@ def test_a_disk_that_fails_while_a_writer_reads_rows_is_one_of_our_errors(path):
 
     @handlers.on("ask", transaction=True)
     def ask(event, transaction):
-        with disk.failing("read", nth=2, times=1_000_000):
+        with disk.failing("read", nth=40, times=1_000_000):
             try:
                 transaction.query("SELECT event_payload FROM event_log")
             except Exception as error:
@@ -130,7 +130,7 @@ def test_a_disk_that_fails_while_a_writer_reads_rows_is_one_of_our_errors(path):
         store.record_many(("a", "x" * 500) for _ in range(20_000))
         store.record("ask", 1)
     with faulty_disk() as disk, Store.open(path) as store:
-        with disk.failing("read", nth=2, times=1_000_000), pytest.raises(StoreError, match="I/O error"):
+        with disk.failing("read", nth=40, times=1_000_000), pytest.raises(StoreError, match="I/O error"):
             query(store, "SELECT event_payload FROM event_log")
         assert len(query(store, "SELECT event_payload FROM event_log")) == 20_001
         Worker(store, handlers).run(until_idle=True, patience=0)
