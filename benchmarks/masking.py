@@ -5,8 +5,9 @@ import time
 
 from failaware.capture.secrets.masking import Masker
 from tests.capture import secret_corpus
+from tests.capture.test_secret_corpus import LOOKALIKE_FILES, SECRET_FILES
 
-FILES = ("shapes", "sentences", "fresh", "fresh2", "fresh3", "lookalikes", "fresh_lookalikes", "fresh_lookalikes2")
+FILES = (*SECRET_FILES, *LOOKALIKE_FILES)
 PAYLOADS = (
     {"order_id": 17, "amount": 12.5, "currency": "EUR", "items": [{"sku": "A-1", "qty": 2}, {"sku": "B-7", "qty": 1}]},
     {"id": "8f14e45f", "to": "ada@example.com", "template": "welcome", "locale": "de"},

@@ -5,7 +5,11 @@ Options with long names (`--password X`) need no table: `named_values` recognize
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import pairwise, takewhile
 from typing import NamedTuple
+
+from failaware.capture.secrets.arguments import MAX_ARGUMENTS, is_secret, split_arguments
+from failaware.capture.secrets.standard_input import secret_input
 
 
 class Option(NamedTuple):
@@ -27,22 +31,34 @@ _COMMANDS: tuple[tuple[str, tuple[Option, ...]], ...] = (
     ("sshpass", (Option("-p", attached=True),)),
     (
         "mysql mysqldump mysqladmin mysqlimport mysqlcheck mariadb mariadb-dump mariadb-admin",
-        (Option("-p", attached=True, separate=False),),
+        (Option("-p", attached=True, separate=False), Option("password")),
     ),
-    ("curl", tuple(Option(flag, divider=":") for flag in ("-u", "--user", "-U", "--proxy-user"))),
+    (
+        "curl",
+        (*(Option(flag, divider=":") for flag in ("-u", "--user", "-U", "--proxy-user")), Option("-b", divider="=")),
+    ),
     ("http https xh", tuple(Option(flag, divider=":") for flag in ("-a", "--auth"))),
     ("docker podman helm nerdctl buildah skopeo oras crane az", _LOGIN),
-    ("mongo mongosh mongodump mongorestore mongoexport cqlsh mongoimport", (Option("-p"),)),
+    ("mongo mongosh mongodump mongorestore mongoexport cqlsh mongoimport hydra", (Option("-p"),)),
     ("redis-cli valkey-cli", (Option("-a"),)),
     ("openssl", (Option("-k"), Option("-K"), Option("-hmac"))),
     ("7z 7za 7zz rar unrar", (Option("-p", attached=True, separate=False), Option("-hp", attached=True))),
     ("zip unzip", (Option("-P"),)),
-    ("ldapsearch ldapadd ldapmodify ldapdelete ldapwhoami ldappasswd", (Option("-w", attached=True),)),
+    ("ldapsearch ldapadd ldapmodify ldapdelete ldapwhoami", (Option("-w", attached=True),)),
     ("snmpwalk snmpget snmpset snmpbulkwalk snmptrap", (Option("-c"), Option("-A"), Option("-X"))),
     ("sqlcmd bcp isql tsql osql ipmitool mosquitto_pub mosquitto_sub", (Option("-P", attached=True),)),
-    ("smbclient rpcclient mount.cifs", (Option("-U", divider="%"),)),
+    ("smbclient rpcclient smbget winexe net", (Option("-U", divider="%"),)),
     ("lftp", (Option("-u", divider=","),)),
     ("plink pscp psftp putty", (Option("-pw"),)),
+    ("ldappasswd slappasswd", (Option("-s"), Option("-a"), Option("-w", attached=True))),
+    ("useradd usermod", (Option("-p"),)),
+    ("ssh-keygen", (Option("-N"), Option("-P"))),
+    ("pdftotext pdfinfo pdftoppm", (Option("-upw"), Option("-opw"))),
+    ("pdftk", (Option("input_pw"), Option("user_pw"), Option("owner_pw"))),
+    ("gh", (Option("--body", with_word="secret"), Option("-b", with_word="secret"))),
+    ("nmcli", (Option("password"),)),
+    ("poetry", (Option("pypi-token.pypi"),)),
+    ("rclone", (Option("pass", with_word="config"),)),
     ("xfreerdp", (Option("/p:", attached=True, separate=False),)),
 )
 _OPTIONS = {name: options for names, options in _COMMANDS for name in names.split()}
@@ -52,88 +68,106 @@ class Place(NamedTuple):
     """The password is the argument with this number, from 0, among those that are no options, after a `word`.
 
     `flag` is the letter of an option without which none is there; `valued` are options that take the next argument.
+    In `user/password`, the part after `divider` is the password; then other arguments may follow.
     """
 
     number: int
     word: str = ""
     flag: str = ""
     valued: tuple[str, ...] = ()
+    divider: str = ""
 
 
 _PLACES: dict[str, tuple[Place, ...]] = {
-    "net": (Place(1, "user"), Place(2, "use")),
+    "net": (Place(1, "user"), Place(1, "use"), Place(2, "use")),
+    "convertto-securestring": (Place(0),),
     "openssl": (Place(0, "passwd", valued=("-salt", "-in")),),
     "mkpasswd": (Place(0, valued=("-m", "-S", "-R", "-P")),),
     "htpasswd": (Place(2, flag="b"), Place(1, flag="nb"), Place(1, flag="bn")),
     "mosquitto_passwd": (Place(2, flag="b"),),
     "rabbitmqctl": (Place(1, "add_user"), Place(1, "change_password")),
     "vault": (Place(0, "login"),),
+    "redis-cli": tuple(Place(number, word) for word in ("AUTH", "auth") for number in (0, 1)),
+    "bw": (Place(0, "unlock"), Place(1, "login")),
+    "mc": (Place(3, "set"),),
+    "consul": (Place(1, "set-agent-token"),),
+    "poetry": (Place(2, "config"),),
+    "rclone": (Place(0, "obscure"),),
+    "wpa_passphrase": (Place(1),),
+    **dict.fromkeys(("sqlplus", "impdp", "expdp", "sqlldr", "rman"), (Place(0, divider="/"),)),
 }
-_NAMES = "|".join(sorted(map(re.escape, {*_OPTIONS, *_PLACES}), key=len, reverse=True))
-_PLACED = tuple(f"{name}{end}" for name in _PLACES for end in (" ", ".exe ", "'", '"'))
-_PIPED = re.compile(  # echo PASSWORD | docker login --password-stdin
-    r"\b(?:echo|printf)[ \t]+(?:-\w+[ \t]+)?(?P<quote>['\"]?)(?P<secret>[^\s|'\"]{3,200})(?P=quote)[ \t]*\|[ \t]*"
-    r"(?:[^|\n]{0,200}?--(?:password-stdin\b|passphrase-fd[ =]0\b)|(?:sudo[ \t]+)?chpasswd\b|sudo[ \t]+-S\b)"
+_OPTION = re.compile(r"-|/\w+(?::|$)")
+_NAMES = frozenset(name + end for name in (*_OPTIONS, *_PLACES) for end in ("", ".exe"))
+_WORD = re.compile(r"[\w.-]{2,}")
+_HINTS = (" -", "'-", '"-', "/p:", "nmcli", "pdftk", "ConvertTo-SecureString", *_PLACES)
+"""One of these is in every text with a secret argument: an option, or a command whose passwords need none."""
+_AFTER_NAME = frozenset(" \t\r\n'\",\\")
+_USER_THEN_PASSWORD = re.compile(  # of any command: -u USER … -p PASSWORD
+    r"-u(?<!\w-u)(?:ser(?:name)?)?[\s=,'\"\\]{1,8}[^\s,'\"\\=-][^\s,'\"\\]{0,100}[\s,'\"\\]{1,8}"
+    r"(?:--?\w[\w-]{0,40}[\s=,'\"\\]{1,8}[^\s,'\"\\-][^\s,'\"\\]{0,100}[\s,'\"\\]{1,8}){0,4}"
+    r"-p[\s,'\"\\]{1,8}(?P<secret>[^\s,'\"/.$-][^\s,'\"]{2,200})"
 )
-_READS = ("--password-stdin", "chpasswd", "sudo -S", "--passphrase-fd")
-_COMMAND = re.compile(rf"(?<![\w.-])(?P<name>{_NAMES})(?:\.exe)?(?=[\s'\",\\])", re.IGNORECASE)
-_ARGUMENT = re.compile(
-    r"[ \t,]*(?:\\{0,7}\"(?P<double>[^\"\\\n]*+)\\{0,7}\""
-    r"|\\{0,7}'(?P<single>[^'\\\n]*+)\\{0,7}'|(?P<bare>[^\s,\"'\\|;\])]++))"
-)
-_MAX_ARGUMENTS = 64
+_ODD = re.compile(r"(?!.*:\d)(?=.*[A-Za-z])(?=.*[\d!@#$%^&*+=])")  # not a port, a priority or the name of a database
+_MYSQL = re.compile(r"\b(?:mysql|mariadb)")
 
 
-def may_hold_arguments(text: str) -> bool:
-    """Whether there is a command of the table with an option."""
-    return (_has_options(text) and _COMMAND.search(text) is not None) or _is_piped(text)
+def secret_arguments(text: str, lower: str) -> list[tuple[int, int]]:
+    """Return where the secret arguments and inputs of commands begin and end in a text; they may overlap.
+
+    Args:
+        text: any text.
+        lower: the same in lower case.
+    """
+    spans = [*secret_input(text)]
+    if any(map(text.__contains__, _HINTS)) and not _NAMES.isdisjoint(_WORD.findall(lower)):
+        spans += _of_known_commands(text, lower)
+    if "-p" in text and "-u" in text:
+        for pair in _USER_THEN_PASSWORD.finditer(text):
+            if _ODD.match(pair["secret"]) and not _MYSQL.search(text, max(0, pair.start() - 200), pair.start()):
+                spans.append(pair.span("secret"))
+    return spans
 
 
-def secret_arguments(text: str) -> list[tuple[int, int]]:
-    """Return where secret arguments begin and end in a text."""
-    found = [(match.start("secret"), match.end("secret")) for match in _PIPED.finditer(text)] if _is_piped(text) else []
-    found = [span for span in found if _is_secret(text[slice(*span)])]
-    if not _has_options(text):
-        return found
+def _of_known_commands(text: str, lower: str) -> Iterator[tuple[int, int]]:
     done = 0
-    for match in _COMMAND.finditer(text):
-        if match.start() < done:
+    for match in _WORD.finditer(lower):
+        end = match.end()
+        if match.start() < done or match[0] not in _NAMES or lower[end : end + 1] not in _AFTER_NAME:
             continue
-        spans = list(_arguments(text, match.end()))
-        done = spans[-1][1] if spans else match.end()
-        for index, start in _secrets(match["name"].lower(), [text[begin:end] for begin, end in spans]):
-            found.append((spans[index][0] + start, spans[index][1]))
-    return found
-
-
-def _has_options(text: str) -> bool:
-    """Or one of the commands whose passwords have no option before them; quick, since all texts are looked at."""
-    return " -" in text or "'-" in text or '"-' in text or any(name in text for name in _PLACED)
-
-
-def _is_piped(text: str) -> bool:
-    return "|" in text and any(word in text for word in _READS)
+        spans = split_arguments(text, end + (text[end : end + 1] in ("'", '"', "\\")), len(text))
+        arguments = list(takewhile(lambda span: not _is_command(lower[slice(*span)]), spans))
+        done = arguments[-1][1] if arguments else end
+        for index, start in _secrets(match[0].removesuffix(".exe"), [text[slice(*span)] for span in arguments]):
+            yield arguments[index][0] + start, arguments[index][1]
 
 
 def secret_elements(arguments: list[str]) -> Iterator[tuple[int, int]]:
     """Yield which elements of an argument list are secrets: the index, and where in the element the secret begins."""
-    for index, argument in enumerate(arguments[:_MAX_ARGUMENTS]):
-        name = argument.rsplit("/", 1)[-1].lower()
-        if name in _OPTIONS or name in _PLACES:
-            return ((index + 1 + after, start) for after, start in _secrets(name, arguments[index + 1 :]))
-    return iter(())
+    arguments = arguments[:MAX_ARGUMENTS]
+    commands = [index for index, argument in enumerate(arguments) if _is_command(argument.lower())]
+    for index, following in pairwise([*commands, len(arguments)]):
+        name = _command_name(arguments[index].lower())
+        for after, start in _secrets(name, arguments[index + 1 : following]):
+            yield index + 1 + after, start
+    if not commands:
+        yield from _user_then_password(arguments)
 
 
-def _arguments(text: str, position: int) -> Iterator[tuple[int, int]]:
-    """Yield where the arguments after a command begin and end, up to the end of the line."""
-    if text[position : position + 1] in ("'", '"', "\\"):  # the closing quotation mark of the command's own name
-        position += 1
-    for _ in range(_MAX_ARGUMENTS):
-        match = _ARGUMENT.match(text, position)
-        if match is None:
-            return
-        yield match.span(match.lastgroup or 0)
-        position = match.end()
+def _command_name(argument: str) -> str:
+    return argument.rsplit("/", 1)[-1].removesuffix(".exe")
+
+
+def _is_command(argument: str) -> bool:
+    """Whether an argument is itself a command with arguments: `docker exec db mysql -pX`."""
+    name = _command_name(argument)
+    return name in _OPTIONS or name in _PLACES
+
+
+def _user_then_password(arguments: list[str]) -> Iterator[tuple[int, int]]:
+    if "-p" in arguments and not {"-u", "--user", "--username"}.isdisjoint(arguments):
+        index = arguments.index("-p") + 1
+        if index < len(arguments) and is_secret(arguments[index]) and _ODD.match(arguments[index]):
+            yield index, 0
 
 
 def _secrets(name: str, arguments: list[str]) -> Iterable[tuple[int, int]]:
@@ -145,11 +179,11 @@ def _secrets(name: str, arguments: list[str]) -> Iterable[tuple[int, int]]:
         if (secret := _value(option, arguments, index, argument)) is not None
     ]
     placed = (_placed(place, arguments) for place in _PLACES.get(name, ()))
-    return [*named, *((number, 0) for number in placed if number is not None)]
+    return [*named, *(secret for secret in placed if secret is not None)]
 
 
-def _placed(place: Place, arguments: list[str]) -> int | None:
-    """Return the index of the argument that is the password by its place alone."""
+def _placed(place: Place, arguments: list[str]) -> tuple[int, int] | None:
+    """Return the index of the argument that is the password by its place, and where in it the password begins."""
     begins = 0
     if place.word:
         if place.word not in arguments[:3]:
@@ -161,29 +195,31 @@ def _placed(place: Place, arguments: list[str]) -> int | None:
     others = [
         number
         for number, argument in enumerate(arguments[begins:], begins)
-        if not argument.startswith(("-", "/")) and arguments[number - 1] not in place.valued
+        if not _OPTION.match(argument) and arguments[number - 1] not in place.valued
     ]
+    if place.divider:
+        start = arguments[others[place.number]].find(place.divider) + 1 if len(others) > place.number else 0
+        return (
+            (others[place.number], start) if start > 1 and is_secret(arguments[others[place.number]][start:]) else None
+        )
     if len(others) != place.number + 1:
         return None
     value = arguments[others[-1]]
     is_word = not place.flag and value.isalpha() and value.islower()  # vault login failed
-    return others[-1] if _is_secret(value) and not is_word else None
+    return (others[-1], 0) if is_secret(value) and not is_word else None
 
 
 def _value(option: Option, arguments: list[str], index: int, argument: str) -> tuple[int, int] | None:
     """Return the index of the argument with an option's password, and where in it the password begins."""
-    if argument == option.flag and option.separate and index + 1 < len(arguments):
+    is_flag = argument == option.flag or (option.divider and re.fullmatch(rf"-\w+{option.flag[-1]}", argument))
+    if is_flag and option.separate and index + 1 < len(arguments):
         following = arguments[index + 1]
         start = following.find(option.divider) + 1 if option.divider else 0
         is_value = not following.startswith("-") and (start > 0 or not option.divider)
-        return (index + 1, start) if is_value and _is_secret(following[start:]) else None
-    if option.divider and argument.startswith(f"{option.flag}=") and option.flag.startswith("--"):
-        start = argument.find(option.divider) + 1
-        return (index, start) if start and _is_secret(argument[start:]) else None
-    if option.attached and argument.startswith(option.flag) and _is_secret(argument[len(option.flag) :]):
+        return (index + 1, start) if is_value and is_secret(following[start:]) else None
+    if option.divider and argument.startswith(f"{option.flag}=" if option.flag.startswith("--") else option.flag):
+        start = argument.find(option.divider, len(option.flag) + 1) + 1
+        return (index, start) if start and is_secret(argument[start:]) else None
+    if option.attached and argument.startswith(option.flag) and is_secret(argument[len(option.flag) :]):
         return index, len(option.flag)
     return None
-
-
-def _is_secret(value: str) -> bool:
-    return len(value) >= 3 and not value.startswith(("$", "[masked", "<", "*", "-", "=", "["))

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from failaware.capture.secrets.card_numbers import card_numbers, has_many_digits
-from failaware.capture.secrets.command_arguments import may_hold_arguments, secret_arguments, secret_elements
+from failaware.capture.secrets.command_arguments import secret_arguments, secret_elements
 from failaware.capture.secrets.formats import HINTS as FORMAT_HINTS
 from failaware.capture.secrets.formats import MORE_HINTS as MORE_FORMAT_HINTS
 from failaware.capture.secrets.formats import formatted_secrets
@@ -79,10 +79,11 @@ class Masker:
         """Whether a text, or the JSON of a value, may contain a secret; most do not."""
         if not self._enabled:
             return False
-        if self._extra or _is_hinted(text, _lower(text)):
+        lower = _lower(text)
+        if self._extra or _is_hinted(text, lower):
             return True
         latin = text.encode("latin-1", "replace")
-        return has_many_digits(latin) or bool(tokens(text, latin)) or may_hold_arguments(text)
+        return has_many_digits(latin) or bool(tokens(text, latin)) or bool(secret_arguments(text, lower))
 
     def mask_text(self, text: str) -> tuple[str, int]:
         """Return the text with its secrets masked, and how many there were."""
@@ -108,7 +109,7 @@ class Masker:
                 spans += named_values(text, announcing.finditer(lower), self.is_secret_name)
                 spans += reported_values(text, lower, self.is_secret_name)
             spans += formatted_secrets(text, lower)
-        spans += secret_arguments(text)
+        spans += secret_arguments(text, lower)
         if has_many_digits(latin):
             spans += card_numbers(text)
         return spans

@@ -78,12 +78,15 @@ _FURTHER = re.compile(rf"{_Q}?,\s?(?={_Q}?[\w-]*\d)")
 _LISTED = re.compile(rf"{_Q}?\s{{0,2}}[=:]\s{{0,2}}[\[{{(](?P<inner>[^\[\]{{}}()]++)")
 _MEMBER = re.compile(rf"{_Q}(?P<bare>[^\"'\\\s,:]++){_Q}(?!\s?:)")
 _LOGIN = re.compile(r"(?i:\blogin\s+\S{1,64}\s+$)")
+_CONFIGURED = re.compile(r"(?i:\b(?:config(?:ure)?[ :](?:set|create|add)|git config)\b)[^\n|;]{0,120}$")
+_SET_FOR = re.compile(r"(?i:\s+for\s+[^=\n]{1,100}=\s*(?:password\()?)(?=['\"])")  # SET PASSWORD FOR … = 'X'
+_COMMANDS = frozenset(("chpasswd", "htpasswd", "smbpasswd", "ldappasswd", "sshpass"))
 
 _NO_SECRET = re.compile(
     r"\W*(?:none|null|nil|true|false|undefined|n/a|empty|unset|redacted|masked|hidden|filtered|protected|secret"
     r"|yes|no|on|off|required|optional|invalid|missing|expired|incorrect|wrong|requires?|is|was|must|needs?|option"
     r"|argument|flag|value|not|for|from|and|or|the|a|an|string|str|text|bytes|\*+|x{3,}|•+|\.+)\W*"
-    r"|\$\{?[A-Za-z_]\w*\}?|\$\d+|\$\([^)]*\)?|\{\{?[^}]*\}\}?|:\w+|%\(?\w*\)?s?|<[^>]*>?|\W{0,3}",
+    r"|(?:file|env|fd):\S*|stdin|\$\{?[A-Za-z_]\w*\}?|\$\d+|\$\([^)]*\)?|\{\{?[^}]*\}\}?|:\w+|%\(?\w*\)?s?|<[^>]*>?|\W{0,3}",
     re.IGNORECASE,
 )
 _CODE = re.compile(r"(?:await )?[A-Za-z_][\w.]*[(\[]|self\.\w+|(?:os|args|settings|config|request)\.|process\.env")
@@ -92,6 +95,7 @@ _ORDINARY = re.compile(  # words with digits or marks that are not secrets: time
     r"|[A-Za-z]+[-_ ]?\d{1,2}|[A-Z]{1,8}[-_]?\d{1,8}|[\w-]+[=(\[].*|.*[*^?\\(){}|].*"
 )
 _LETTER, _MARK, _DIGIT = re.compile(r"[^\W\d_]"), re.compile(r"[0-9!@#$%^&*+=]"), re.compile(r"\d")
+_MIXED = re.compile(r"\d[A-Za-z]")
 _CAMEL = re.compile(r"[a-z][A-Z]")
 _DOUBT = re.compile(r"(?i:\b(?:no such|unknown|missing|invalid|unexpected|expected|undefined|bad|no) $)")
 _IDEOGRAPHS = "\u2e80"
@@ -205,7 +209,8 @@ def _places(text: str, name: SecretName) -> Iterator[tuple[int, re.Pattern[str],
         yield match.end(), _BLOCK, False
         if inner := _VALUE_OBJECT.match(text, match.end()):
             yield inner.end(), _VALUE, False
-        yield match.end(), _VALUE, match[0] == "\t" or _is_doubted(text, name)
+        is_message = name.text in _COMMANDS and match[0] == ": "
+        yield match.end(), _VALUE, match[0] == "\t" or is_message or _is_doubted(text, name)
         return
     if name.before.endswith("-") and (match := _FLAG.match(text, end)):
         yield match.end(), _VALUE, False
@@ -218,8 +223,17 @@ def _places(text: str, name: SecretName) -> Iterator[tuple[int, re.Pattern[str],
         yield end, _ELEMENT, False
     if after in ("'", '"', "\\", "`", "&", "%"):
         yield from _after_quoted(text, name)
+    yield from _in_command(text, name)
     yield from _after_bare(text, name)
     yield from _in_prose(text, name)
+
+
+def _in_command(text: str, name: SecretName) -> Iterator[tuple[int, re.Pattern[str], bool]]:
+    """Yield the same after a name that a command or a statement sets: `aws configure set NAME X`."""
+    if text[name.end : name.end + 1] == " " and _CONFIGURED.search(text, max(0, name.start - 140), name.start):
+        yield name.end + 1, _VALUE, False
+    if match := _SET_FOR.match(text, name.end):
+        yield match.end(), _VALUE, False
 
 
 def _after_bare(text: str, name: SecretName) -> Iterator[tuple[int, re.Pattern[str], bool]]:
@@ -285,7 +299,9 @@ def _is_word(name: SecretName, secret: str, group: str, *, is_prose: bool) -> bo
     if name.is_header:
         return len(secret) < 24 and not re.search(r"[=\d]", secret)
     if group == "bare" and (
-        _CODE.match(secret) or _URL.match(secret) or (secret.isidentifier() and is_secret_name(secret))
+        _CODE.match(secret)
+        or _URL.match(secret)
+        or (secret.isidentifier() and is_secret_name(secret) and not _MIXED.search(secret))
     ):
         return True
     if is_prose:

@@ -77,6 +77,11 @@ VERSIONS = _words(
 )
 """Last words that are ignored: `password_confirmation`, `token_old`; a hash of a password is a secret too."""
 
+_PASSES = _words(
+    "first second third last single one two multi full low high band by all test tests check checks smoke lint"
+)
+"""Words before `PASS` in names of environment variables that are not passwords: not that of `RCLONE_CONFIG_PASS`."""
+
 _TOKENS_OF_TEXT = _words(
     """
     page next prev previous continuation sync resume cursor eos bos pad unk mask sep cls stop end start special max min
@@ -120,7 +125,8 @@ def is_secret_name(name: str) -> bool:
         return True
     if "".join(words[-2:]) in HARMLESS:
         return False
-    return words[-1].endswith(UNMISTAKABLE) or any("".join(words[-n:]) in SECRETS for n in (1, 2, 3))
+    is_variable = words[-1] == "pass" and name.isupper() and words[-2] not in _PASSES
+    return is_variable or words[-1].endswith(UNMISTAKABLE) or any("".join(words[-n:]) in SECRETS for n in (1, 2, 3))
 
 
 @lru_cache(maxsize=1024)
