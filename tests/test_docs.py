@@ -105,6 +105,13 @@ def test_every_command_with_json_is_on_the_page():
     assert take_it == listed
 
 
+def test_every_file_that_the_page_on_the_architecture_names_exists():
+    prose = re.sub(r"^```.*?^```", "", page("architecture.md"), flags=re.MULTILINE | re.DOTALL)
+    names = re.findall(r"`((?:failaware|tui|tests|docs|sample_data)/[\w./]*)`", prose)
+    assert len(names) > 40
+    assert [name for name in names if not (DOCS.parent / name).exists()] == []
+
+
 def test_every_link_leads_somewhere():
     for file in [*DOCS.glob("*.md"), *DOCS.parent.glob("*.md")]:
         for link in re.findall(r"\]\(([^)\s]+)\)", file.read_text(encoding="utf-8")):

@@ -81,7 +81,7 @@ def test_a_fuzzer_led_by_coverage_finds_nothing_in_a_parser():
 @pytest.mark.large
 def test_the_fuzzer_tells_of_a_parser_that_breaks(monkeypatch, tmp_path):
     pytest.importorskip("atheris")
-    (tmp_path / "sitecustomize.py").write_text("import failaware.read.moment as m\nm.parse_moment = None\n")
+    (tmp_path / "sitecustomize.py").write_text("import failaware.read.time_expressions as m\nm.parse_moment = None\n")
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
     with pytest.raises(AssertionError, match="not callable"):
         fuzz.run(sized(1, 2), random.Random(1), ["moment"])

@@ -10,7 +10,7 @@ from failaware import Store
 from failaware.cli.main import main
 from failaware.errors import UsageError
 from failaware.model import UNNUMBERED, EventWithAttempts, Failure, NewAttempt, NewEvent
-from failaware.read.moment import parse_moment
+from failaware.read.time_expressions import parse_moment
 from failaware.text import microseconds, moment, moment_utc
 from tests.tui.helpers import inspecting, screen_text, shows, until
 

@@ -12,7 +12,6 @@ from failaware.place import resolve
 from failaware.text import one_line, shown_place, span
 
 from .actions import AppActions
-from .ended import ended_by_signals
 from .last_look import keep_look, last_look
 from .messages import Answered, StoreIs, StoreState, Travelled
 from .routes import Route, ToAttempt, ToChanges, ToDue, ToEvent, ToEvents, ToImpact, ToRecovered, ToWhy
@@ -25,6 +24,7 @@ from .screens.impact import ImpactScreen
 from .screens.overview import Overview
 from .screens.recovered import RecoveredScreen
 from .screens.why import WhyScreen
+from .signals import ended_by_signals
 from .store_reader import StoreReader
 from .widgets.lines import TopLine
 

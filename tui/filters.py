@@ -2,8 +2,7 @@
 
 import re
 
-from failaware.read import words
-from failaware.read.filter import CLUSTER_FIELDS, EVENT_FIELDS
+from failaware.read.filter import CLUSTER_FIELDS, EVENT_FIELDS, values_of
 
 _WORD = re.compile(r'(?:[^\s"]|"[^"]*"?)+')
 
@@ -36,7 +35,7 @@ def complete(text: str, *, clusters: bool, types: tuple[str, ...]) -> str | None
     if not colon:
         found = next((f"{name}:" for name in fields if field and name.startswith(field.lower())), None)
         return None if found is None else f"{head}{negation}{found}"
-    known = types if field == "type" else words.values(field, clusters=clusters)
+    known = types if field == "type" else values_of(field, clusters=clusters)
     first, comma, part = value.rpartition(",")
     fitting = next((v for v in known if v.lower().startswith(part.lower()) and v.lower() != part.lower()), None)
     return None if fitting is None else f"{head}{negation}{field}:{first}{comma}{fitting}"

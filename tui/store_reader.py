@@ -1,9 +1,13 @@
-"""The one thread that reads the store: it answers what screens ask, and again whenever something was committed.
+"""The thread that reads the store: it answers the questions of screens, and again after each commit.
 
-A screen follows a question; only the newest one under a name counts. Nothing is polled but a change counter and the
-file's identity, and at each full minute all is asked once, since answers depend on the time as well: so an idle store
-costs next to nothing, however large it is. After `travel` it answers as of a moment in the past, all but the questions
-that are about now.
+A screen follows questions by name. Only a change counter and the file's identity are polled, and all questions are
+asked again at each full minute, because answers also depend on the time; an idle store of any size costs almost
+nothing. After `travel` questions are answered as of a past moment, except those about the present.
+
+For example, the overview follows "numbers" and "list". A worker commits: the change token differs at the next poll,
+within 0.1 s, and both questions wait to be answered again. Meanwhile the cursor moves, which asks for "page" once: it
+is answered first. Each answer is posted to its screen as `Answered`. If the screen is closed during a long query, the
+query is interrupted.
 """
 
 import threading

@@ -10,7 +10,7 @@ from failaware.cli.printer import Printer
 from failaware.cli.progress import bar
 from failaware.identity import whoami
 from failaware.ledger.archive import archive
-from failaware.read.moment import parse_moment
+from failaware.read.time_expressions import parse_moment
 from failaware.store import Store
 from failaware.text import counted, moment
 

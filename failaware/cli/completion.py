@@ -129,8 +129,7 @@ def _entities(inspector: Inspector, prefix: str) -> Words:
 
 def _filter_words(inspector: Inspector, prefix: str, *, clusters: bool) -> Words:
     """A filter's word: its field, or a value of it."""
-    from failaware.read.filter import CLUSTER_FIELDS, EVENT_FIELDS
-    from failaware.read.words import values
+    from failaware.read.filter import CLUSTER_FIELDS, EVENT_FIELDS, values_of
 
     negation = prefix[:1] if prefix[:1] in {"-", "!"} else ""
     field, colon, value = prefix[len(negation) :].partition(":")
@@ -145,5 +144,5 @@ def _filter_words(inspector: Inspector, prefix: str, *, clusters: bool) -> Words
             row[0] for row in inspector.db.query("SELECT DISTINCT event_type FROM event_counts ORDER BY 1 LIMIT 200")
         ]
     else:
-        found = values(field, clusters=clusters)
+        found = values_of(field, clusters=clusters)
     return [head + one for one in found]

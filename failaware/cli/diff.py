@@ -10,7 +10,7 @@ from failaware.errors import UsageError
 from failaware.model.differences import Changed, Diff
 from failaware.read.diff import CHANGES
 from failaware.read.inspector import Inspector
-from failaware.read.moment import parse_moment
+from failaware.read.time_expressions import parse_moment
 from failaware.text import counted, when
 
 OPTIONS = ("json", "watch")  # it takes its own moments

@@ -108,7 +108,7 @@ def _as_of(current: Inspector, args: argparse.Namespace) -> AbstractContextManag
     if getattr(args, "as_of", None) is None:
         return nullcontext(current)
     from failaware.cli.progress import bar
-    from failaware.read.moment import parse_moment
+    from failaware.read.time_expressions import parse_moment
 
     at = parse_moment(args.as_of, now=current.now())
     with bar("replaying") as progress:

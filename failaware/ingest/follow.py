@@ -2,6 +2,11 @@
 
 The position in a file is committed together with the facts read from it. A file is recognized by its inode and by a
 digest of its content; a file that was renamed or copied is found by the same digest.
+
+For example, `app.log` has inode 7 and is read up to byte 120. A rotation renames it to `app.log.1`, to which its writer
+still adds 30 bytes, and creates `app.log` with inode 9. At the next turn the path has another inode: inode 9 is read
+from its beginning, and inode 7 from byte 120 on, until it has not grown for 5 seconds. If the follower was killed in
+between, the stored position (inode 7, byte 120) and the digest of these 120 bytes find `app.log.1` at the next start.
 """
 
 import os

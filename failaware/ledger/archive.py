@@ -3,6 +3,10 @@
 The facts are copied (`choose`, `fill`) and deleted (`remove`) only after the copy is verified (`prove`). After a crash
 they are in the store, in the archive, or in both. The remaining facts are folded again, since rules see only the facts
 in the store.
+
+For example, events 1, 2 and 4 of 5 are SYNCED and old, with attempts 1, 2 and 5. `moved` then has the ranges 1-2 and
+4-4 of event_log, and 1-2 and 5-5 of attempt_log, which `moved_log` keeps. A traceback that event 3 shares is copied,
+but not deleted.
 """
 
 import os

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 from failaware.errors import FilterError
 from failaware.model import NEVER, Severity, SyncStatus
-from failaware.read.moment import parse_moment
+from failaware.read.time_expressions import parse_moment
 
 Order = Literal["newest", "oldest"]
 
@@ -37,7 +37,9 @@ class Condition:
     """SQL for WHERE, and its parameters.
 
     `walks` are the index scans to read from. They may replace one word of the filter, which `sql` then omits. No event
-    is in two of them.
+    is in two of them. For example, `severity:HIGH,CRITICAL type:payment.*` has two walks, `s.severity = 'HIGH'` and
+    `s.severity = 'CRITICAL'`, each in the order of ids along an index, and `sql` has the condition on the type. A page
+    of 50 reads until it has 50 rows of each walk, and merges them.
     """
 
     def __init__(self) -> None:
@@ -305,3 +307,17 @@ CLUSTER_FIELDS: dict[str, Field] = {
     "until": _time("first_failed_at", "<="),
 }
 """The filter fields of clusters. `since` compares with the newest failure, `until` with the first."""
+
+
+_VALUES: dict[str, tuple[str, ...]] = {
+    "status": ("UNRESOLVED", "DEAD", "FAILED", "PENDING", "SYNCED", "DISMISSED"),
+    "severity": ("CRITICAL", "HIGH", "HIGH+", "MEDIUM", "MEDIUM+", "LOW"),
+    "since": ("1h", "24h", "7d", "today", "yesterday"),
+    "until": ("1h", "24h", "today", "yesterday"),
+}
+_OF_CLUSTERS = _VALUES | {"status": ("UNRESOLVED", "RESOLVED", "DEAD", "FAILED")}
+
+
+def values_of(field: str, *, clusters: bool) -> tuple[str, ...]:
+    """The usual values of a field of clusters or events, for completion; empty if any value is possible."""
+    return (_OF_CLUSTERS if clusters else _VALUES).get(field, ())

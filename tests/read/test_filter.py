@@ -12,7 +12,7 @@ import pytest
 from failaware import Handlers, Inspector, Permanent, Retry, Store, Worker
 from failaware.errors import FilterError, NotFound
 from failaware.read import events
-from failaware.read.moment import parse_moment
+from failaware.read.time_expressions import parse_moment
 from tests.conftest import START, Clock
 
 

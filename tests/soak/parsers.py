@@ -16,7 +16,7 @@ from failaware.ingest.lines import ingest_lines
 from failaware.ingest.stream import Input
 from failaware.ledger.export import Export
 from failaware.ledger.restore import restore_export
-from failaware.read.moment import parse_moment
+from failaware.read.time_expressions import parse_moment
 from failaware.rules import Policy, default_policy
 from failaware.text import storable
 from tests.capture.secrets import FIRST_SECRETS
