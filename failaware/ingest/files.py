@@ -12,9 +12,9 @@ from failaware.ingest.stream import Input, pieces
 from failaware.ledger.restore import is_export
 from failaware.session import Session
 
-_XML = re.compile(
-    rb"[ \t\r\n]*(?:(?:\xef\xbb\xbf)?<(?!\d)|\xff\xfe<\0|\xfe\xff\0<)"
-)  # not syslog's <34>; UTF-8, UTF-16
+_XML = re.compile(  # in UTF-8 or UTF-16; not syslog's <34>
+    rb"(?:[ \t\r\n]|\xef\xbb\xbf)*<(?!\d)|\xff\xfe(?:[ \t\r\n]\0|\xff\xfe)*<\0|\xfe\xff(?:\0[ \t\r\n]|\xfe\xff)*\0<"
+)
 
 
 def ingest_file(

@@ -245,3 +245,29 @@ def test_reports_that_follow_each_other_are_all_recorded(store, monkeypatch, enc
     assert (done.recorded, done.rejected) == (3, 0)
     done = ingest(store, content + "oops".encode(encoding))
     assert (done.recorded, done.known, done.rejected) == (0, 3, 1)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize(
+    "between", ["<!-- a.xml > -->\n", "\n<?made by?>\n", "\n<!-- <?xml ?> --> <!-- b -->", "\n \n"]
+)
+@pytest.mark.parametrize("part", [1, 7, 1_000_000])
+def test_comments_blanks_and_instructions_before_an_xml_declaration_are_skipped(
+    store, monkeypatch, encoding, between, part
+):
+    monkeypatch.setattr("failaware.ingest.formats.junit._PART", part)
+    head = f'<?xml version="1.0" encoding="{encoding.removesuffix("-sig")}"?>\n'
+    shards = [f"{head}<testsuites>\n{SHARD.format(host=f'ci{n}', time=n)}\n</testsuites>" for n in range(3)]
+    done = ingest(store, b"".join((between.encode(encoding) + shard.encode(encoding)) for shard in shards))
+    assert (done.recorded, done.rejected) == (3, 0)
+    done = ingest(
+        store, b"".join((between.encode(encoding) + shard.encode(encoding)) for shard in shards[:1]) + b"oops"
+    )
+    assert (done.known, done.rejected) == (1, 1)
+    lines = query(store, "SELECT line_no FROM reject_log")
+    assert lines == [(1 + (between + shards[0]).count("\n"),)]
+
+
+@pytest.mark.parametrize("xml", [b"<!-- a --><?xml version='1.0'?>", b"<!-- a --><?xml version='1.0'?><<testsuite/>"])
+def test_a_declaration_after_a_comment_does_not_make_a_report_of_what_is_none(store, xml):
+    assert ingest(store, xml).rejected == 1

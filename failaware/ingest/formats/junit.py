@@ -27,6 +27,9 @@ _PART = 262_144  # bytes parsed at once
 _MAX_TEXT = 262_144  # characters read of one text; fewer are kept
 _MAX_TAG = 8_388_608  # bytes of one tag, comment or instruction: expat reads it again with each part until it ends
 _NO_ROOT = expat.ErrorString(expat.errors.codes[expat.errors.XML_ERROR_NO_ELEMENTS])
+_DECLARATION = 65_536  # bytes kept before the root, among which that of the next document begins
+_MISPLACED = expat.errors.codes[expat.errors.XML_ERROR_MISPLACED_XML_PI]
+_BYTE_ORDER_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 _BETWEEN = b" \t\r\n\0\xef\xbb\xbf\xff\xfe"  # blanks and byte order marks between reports
 _MAX_ATTRIBUTES = 1_000  # of one tag
 _MAX_PROBLEMS, _MAX_PROPERTIES = 100, 1_000  # of one test
@@ -114,6 +117,8 @@ class _Reader:
     def _begin(self) -> None:
         """Begin a document: there may be several in a row, as `cat *.xml` makes them."""
         self._documents += 1
+        self._begins = True  # its root has not been read yet
+        self._last = b""  # the last bytes read, before the root
         self._ended_at: int | None = None  # the byte at which the end of its root begins
         self._parser = expat.ParserCreate()
         self._parser.StartElementHandler = self._start
@@ -154,9 +159,12 @@ class _Reader:
 
     def _feed_document(self, part: bytes) -> bytes:
         """Parse the next part of one document; return what follows the document."""
+        read = self._last + part
         try:
             self._parse(part)
         except _NoReport:
+            if self._begins and (rest := self._after_comments(read)) is not None:
+                return rest
             if self._ended_at is None:  # or it is about what follows
                 raise
         if self._ended_at is not None:
@@ -165,7 +173,23 @@ class _Reader:
         self._fed += len(part)
         if self._fed - self._parser.CurrentByteIndex > _MAX_TAG:
             raise _NoReport(f"a tag or a comment has more than {_MAX_TAG:,} bytes")
+        self._last = read[-_DECLARATION:] if self._begins else b""
         return b""
+
+    def _after_comments(self, read: bytes) -> bytes | None:
+        """Begin a document if a declaration follows on comments or blanks; return the input from there.
+
+        A declaration must come first, and so must a byte order mark.
+        """
+        at = self._parser.ErrorByteIndex - self._fed + len(self._last)
+        before, rest = read[: max(0, at)].rstrip(_BETWEEN), read[max(0, at) :]
+        is_mark = rest.startswith(_BYTE_ORDER_MARKS) and (not before or before.endswith(b">"))
+        if at <= 0 or not (is_mark or self._parser.ErrorCode == _MISPLACED):
+            return None
+        self._lines += self._parser.ErrorLineNumber - 1
+        self._documents -= 1
+        self._begin()
+        return rest
 
     def end(self) -> None:
         """Finish parsing; raises as `feed`."""
@@ -174,7 +198,10 @@ class _Reader:
         try:
             self._parse(b"", is_last=True)
         except _NoReport as error:
-            if self._documents == 1 or str(error) != _NO_ROOT:  # after the last one there may be blanks and comments
+            if self._begins and (rest := self._after_comments(self._last)) is not None:  # expat may have put it off
+                self.feed(rest)
+                self.end()
+            elif self._documents == 1 or str(error) != _NO_ROOT:  # after the last one there may be blanks and comments
                 raise
 
     def _parse(self, part: bytes, *, is_last: bool = False) -> None:
@@ -200,6 +227,7 @@ class _Reader:
             raise _NoReport("it is nested too deeply")
         if len(attributes) > _MAX_ATTRIBUTES:
             raise _NoReport(f"a tag has more than {_MAX_ATTRIBUTES:,} attributes")
+        self._begins = False
         attributes = {key: bounded(value, _MAX_TEXT) for key, value in attributes.items()}
         self._open.append((name, attributes, []))
         self._size = 0
