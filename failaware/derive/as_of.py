@@ -24,7 +24,7 @@ class Log(NamedTuple):
 _LATER = (
     "coalesce((SELECT e.detected_at FROM main.event_log e WHERE e.event_id = f.event_id AND e.detected_at > {0}), {0})"
 )
-_OF_KNOWN_EVENT = "AND EXISTS (SELECT 1 FROM event_state s WHERE s.event_id = f.event_id)"
+_OF_KNOWN_EVENT = "AND EXISTS (SELECT 1 FROM event_log e WHERE e.event_id = f.event_id)"
 LOGS = (
     Log("event_log", "event_id", "f.detected_at"),
     Log("attempt_log", "attempt_id", _LATER.format("f.finished_at")),
@@ -92,7 +92,7 @@ class PointInTime:
         self._db.execute("DELETE FROM moment")
         self._db.execute("INSERT INTO moment VALUES (?, ?, ?, ?)", (at, *self._bounds))
         if was is None or at < was or changed:
-            rebuild(self._db, load_policy(self._db), progress)
+            rebuild(self._db, load_policy(self._db), progress, store_all=True)
             return
         self._list()
         self._db.execute("DELETE FROM step")

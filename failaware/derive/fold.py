@@ -33,6 +33,12 @@ _REBUILD_PAGES = {
 _TOTAL = "SELECT " + " + ".join(
     f"(SELECT coalesce(max({name}_id), 0) FROM {{store}}{name}_log)" for name in _REBUILD_PAGES
 )
+_STORED = """
+  SELECT (SELECT coalesce(max(event_id), 0) FROM event_log), (SELECT coalesce(max(event_id), 0) FROM {store}stored_until)
+"""
+UNSTORED_MAX = 256
+"""The newest events are stored when their ids reach a multiple of this."""
+
 _TIMELINES = 50  # clusters whose whole timeline is computed at a time
 
 Progress = Callable[[int, int], None]
@@ -63,27 +69,56 @@ def fold(db: ProjectionWriter, scope: Scope, policy: Policy) -> None:
 
 def fold_events(db: ProjectionWriter, scope: Scope) -> None:
     """As `fold`, for new events only: they are PENDING under any policy."""
-    db.execute(_scoped(scope.ctes, "new_states"), scope.parameters)
-    db.execute(_scoped(scope.ctes, "count_new_events"), scope.parameters)
+    for name in ("count_new_events", "store_unattempted", "raise_stored_until"):
+        db.execute(_scoped(scope.ctes, name), scope.parameters)
 
 
-def rebuild(db: ProjectionWriter, policy: Policy, progress: Progress = lambda _done, _total: None) -> None:
+def store_unattempted(db: ProjectionWriter) -> None:
+    """Count the events recorded since the last call, and list those without attempts and decisions by when they are due.
+
+    `unstored_event` is then empty. It must never have more than some hundred events, since each report reads them.
+    """
+    ((newest, stored),) = db.query(_STORED.format(store=""))
+    if newest > stored:
+        fold_events(db, just_appended(events=(stored + 1, newest)))
+
+
+def events_appended(db: ProjectionWriter, first: int, last: int) -> None:
+    """Fold events that were just appended: nothing is written for most of them, until enough have been."""
+    if (first - 1) // UNSTORED_MAX != last // UNSTORED_MAX:
+        store_unattempted(db)
+
+
+def rebuild(
+    db: ProjectionWriter,
+    policy: Policy,
+    progress: Progress = lambda _done, _total: None,
+    *,
+    store_all: bool = False,
+) -> None:
     """Delete everything derived and derive it again from the facts, page by page, in constant memory.
 
-    Values that depend on a cluster's whole timeline are computed once, at the end.
+    The newest events that were not stored remain so, unless `store_all`. Values that depend on a cluster's whole
+    timeline are computed once, at the end.
     """
+    ((newest, stored),) = db.query(_STORED.format(store=db.dialect.store))
+    until = newest if store_all or not 0 <= newest - stored < UNSTORED_MAX else stored
     for table in DERIVED:
         db.execute(f"DELETE FROM {table}")
     note_derivation(db)
-    for scope in _pages(db, progress):
+    for scope in _pages(db, until, progress):
         if scope.events:
-            fold_events(db, scope)
+            db.execute(_scoped(scope.ctes, "count_new_events"), scope.parameters)
+            db.execute(_scoped(scope.ctes, "raise_stored_until"), scope.parameters)
             continue
         entered = _collect_touched(db, scope)
         if entered:
             _upsert_members(db, scope)
         _update_event_states(db, scope, policy)
         _empty_work_tables(db, entered=entered)
+    for first, last in pages(db, "event_log", "event_id", until, _REBUILD_PAGES["event"]):
+        unattempted = just_appended(events=(first, last))
+        db.execute(_scoped(unattempted.ctes, "store_unattempted"), unattempted.parameters)
     _adjust_all_relapses(db)
     _update_cluster_severities(db, "failure_cluster", policy)
 
@@ -97,12 +132,13 @@ def derive_again(db: ProjectionWriter, policy: Policy | None = None, grouping: G
     rebuild(db, policy or load_policy(db))
 
 
-def _pages(db: ProjectionWriter, progress: Progress) -> Iterator[Scope]:
-    """All facts, in pages of their ids."""
+def _pages(db: ProjectionWriter, until: int, progress: Progress) -> Iterator[Scope]:
+    """All facts, but for events after the id `until`, in pages of their ids."""
     ((total,),) = db.query(_TOTAL.format(store=db.dialect.store))
     done = 0
     for name, size in _REBUILD_PAGES.items():  # under time travel, attempts are visible once their events are folded
         ((newest,),) = db.query(f"SELECT coalesce(max({name}_id), 0) FROM {name}_log")
+        newest = min(newest, until) if name == "event" else newest
         for first, last in pages(db, f"{name}_log", f"{name}_id", newest, size):
             page = just_appended(**{f"{name}s": (first, last)})
             if page.attempts:  # later attempts exist, but are not folded yet
@@ -160,7 +196,8 @@ def _adjust_all_relapses(db: ProjectionWriter) -> None:
 
 def _update_event_states(db: ProjectionWriter, scope: Scope, policy: Policy) -> None:
     db.execute(_scoped(scope.ctes, "update_event_state"), {**scope.parameters, **policy.parameters()})
-    db.execute(_SQL["event_counts"])
+    db.execute(_SQL["drop_unattempted"])
+    db.execute(_SQL["update_counts"])
     db.execute(_SQL["drop_empty_counts"])
 
 

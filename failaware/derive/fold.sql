@@ -29,24 +29,34 @@
 -- not a new episode, because hour 10 has entries. When the success of event 2 is recorded after the failure of event 3,
 -- changed_from is 10:50, and the relapse is counted by that fold.
 
--- name: new_states
--- An event without attempts is PENDING and due at once.
-INSERT INTO event_state (event_id, event_type, sync_status, dismissed, attempts, retry_count, last_success, budget_from,
-                         failed_attempts, cluster_id, due_at, changed_at)
-SELECT event_id, event_type, 'PENDING', 0, 0, 0, 0, 0, 0, 0, detected_at, detected_at FROM new_event;
-
 -- name: count_new_events
-INSERT INTO event_counts (event_type, sync_status, dismissed, cluster_id, severity, events)
-SELECT event_type, 'PENDING', 0, 0, '', count(*) FROM new_event WHERE true GROUP BY event_type ORDER BY event_type
+-- An event without attempts and decisions is PENDING and due at once.
+INSERT INTO stored_counts (event_type, sync_status, dismissed, cluster_id, severity, events)
+SELECT event_type, 'PENDING', 0, 0, '', count(*) FROM new_event n
+ WHERE NOT EXISTS (SELECT 1 FROM stored_state s WHERE s.event_id = n.event_id)
+ GROUP BY event_type ORDER BY event_type
 ON CONFLICT (event_type, sync_status, dismissed, cluster_id, severity)
-DO UPDATE SET events = event_counts.events + excluded.events;
+DO UPDATE SET events = stored_counts.events + excluded.events;
+
+-- name: store_unattempted
+INSERT INTO stored_unattempted (event_type, detected_at, event_id)
+SELECT event_type, detected_at, event_id FROM new_event n
+ WHERE NOT EXISTS (SELECT 1 FROM stored_state s WHERE s.event_id = n.event_id)
+ ORDER BY event_type, detected_at, event_id;
+
+-- name: raise_stored_until
+INSERT INTO stored_until (place, event_id)
+SELECT 1, newest FROM (SELECT max(event_id) AS newest FROM new_event) AS n WHERE newest IS NOT NULL
+ON CONFLICT (place) DO UPDATE SET event_id = excluded.event_id WHERE excluded.event_id > stored_until.event_id;
 
 -- name: collect_touched
 -- Known attempts are counted again only if the last success or the budget changes, or if an attempt is recorded late.
 INSERT INTO touched (event_id, event_type, was_status, was_dismissed, was_cluster, was_severity, attempts, retry_count,
                      last_success, budget_from, failed_attempts, first_failed_at, failing_since, last_failed_at,
                      last_failure, changed_at, outcome, retry_at, first_success, late, revised_from)
-SELECT m.event_id, m.event_type, m.sync_status, m.dismissed, m.cluster_id, coalesce(m.severity, ''), m.tried,
+SELECT m.event_id, m.event_type,
+       CASE WHEN EXISTS (SELECT 1 FROM unstored_event u WHERE u.event_id = m.event_id) THEN NULL ELSE m.sync_status END,
+       m.dismissed, m.cluster_id, coalesce(m.severity, ''), m.tried,
        m.failures - CASE WHEN m.tried > m.success THEN 1 ELSE 0 END, m.success, m.budget,
        CASE WHEN m.budget = m.budget_from AND coalesce(m.first_attempt > m.budget, true)
             THEN m.failed_attempts + m.new_failures
@@ -321,7 +331,7 @@ UPDATE failure_cluster AS c
 -- The state of each touched event, from its last attempt, last decision and last failure. A touched event is PENDING
 -- only because of a decision, and is then due from that decision on. A dismissal ends with the next success: a failure
 -- after that is a new one.
-INSERT INTO event_state (event_id, event_type, sync_status, dismissed, attempts, retry_count, last_success, budget_from,
+INSERT INTO stored_state (event_id, event_type, sync_status, dismissed, attempts, retry_count, last_success, budget_from,
                          failed_attempts, last_failure, cluster_id, first_failed_at, failing_since, last_failed_at,
                          due_at, severity, rule, changed_at)
 SELECT event_id, event_type, sync_status, dismissed, attempts, retry_count, last_success, budget_from, failed_attempts,
@@ -350,23 +360,29 @@ ON CONFLICT (event_id) DO UPDATE SET
   last_failed_at = excluded.last_failed_at, due_at = excluded.due_at, severity = excluded.severity,
   rule = excluded.rule, changed_at = excluded.changed_at;
 
--- name: event_counts
+-- name: drop_unattempted
+-- The touched events that had no state yet; a dismissed one that was requeued was PENDING as well, and is not there.
+DELETE FROM stored_unattempted WHERE (event_type, detected_at, event_id) IN
+  (SELECT e.event_type, e.detected_at, e.event_id FROM touched t JOIN event_log e ON e.event_id = t.event_id
+    WHERE t.was_status = 'PENDING' AND t.was_cluster = 0);
+
+-- name: update_counts
 -- Subtract the touched events under their old attributes and add them under the new ones.
-INSERT INTO event_counts (event_type, sync_status, dismissed, cluster_id, severity, events)
+INSERT INTO stored_counts (event_type, sync_status, dismissed, cluster_id, severity, events)
 SELECT event_type, sync_status, dismissed, cluster_id, severity, sum(events)
   FROM (SELECT event_type, was_status AS sync_status, was_dismissed AS dismissed, was_cluster AS cluster_id,
                was_severity AS severity, -1 AS events
-          FROM touched
+          FROM touched WHERE was_status IS NOT NULL
         UNION ALL
         SELECT s.event_type, s.sync_status, s.dismissed, s.cluster_id, coalesce(s.severity, ''), 1
-          FROM touched t JOIN event_state s ON s.event_id = t.event_id) AS n
+          FROM touched t JOIN stored_state s ON s.event_id = t.event_id) AS n
  WHERE true
  GROUP BY 1, 2, 3, 4, 5 HAVING sum(events) <> 0 ORDER BY 1, 2, 3, 4, 5
 ON CONFLICT (event_type, sync_status, dismissed, cluster_id, severity)
-DO UPDATE SET events = event_counts.events + excluded.events;
+DO UPDATE SET events = stored_counts.events + excluded.events;
 
 -- name: drop_empty_counts
-DELETE FROM event_counts WHERE events = 0;
+DELETE FROM stored_counts WHERE events = 0;
 
 -- name: update_cluster_severity
 UPDATE failure_cluster SET severity = ?, rule = ?, reason = ? WHERE cluster_id = ?;

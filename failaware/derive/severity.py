@@ -24,7 +24,7 @@ CLUSTER_EVIDENCE = f"""
     LEFT JOIN (SELECT cluster_id, sum(events) AS unresolved,
                       sum(CASE sync_status WHEN 'DEAD' THEN events ELSE 0 END) AS dead,
                       sum(CASE sync_status WHEN 'FAILED' THEN events ELSE 0 END) AS retrying
-                 FROM event_counts
+                 FROM stored_counts
                 WHERE {{of}} AND severity <> ''
                 GROUP BY cluster_id) t ON t.cluster_id = c.cluster_id
    WHERE c.{{of}}

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from operator import itemgetter
 from typing import Any
 
-from failaware.derive.fold import fold, fold_events
+from failaware.derive.fold import events_appended, fold
 from failaware.derive.scope import just_appended
 from failaware.derive.settings import load_key
 from failaware.digest import keyed_digest
@@ -79,7 +79,7 @@ def events(
         db.append("event_log", _EVENT_COLUMNS, rows)
         if keys:
             db.append("event_key", EVENT_KEY.column_names, keys)
-        fold_events(db, just_appended(events=(first, event_id - 1)))
+        events_appended(db, first, event_id - 1)
     return ids
 
 

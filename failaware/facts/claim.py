@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from failaware.derive.fold import store_unattempted
 from failaware.engine import Reader, Row, Writer
 from failaware.model import NEVER, Event
 
@@ -14,25 +15,47 @@ WORKER_LOST = "WorkerLost"
 PROGRAM = "#exec"
 """Suffix of the worker name of `failaware exec`; no worker retries an event that it was running."""
 
-_DUE = """
-SELECT s.due_at, s.event_id, s.event_type, e.event_payload, k.key, e.source, e.occurred_at, e.detected_at, s.attempts,
-       s.attempts - s.budget_from, a.error_type IS NOT NULL, l.event_id IS NOT NULL
-  FROM event_state s
-  JOIN event_log e ON e.event_id = s.event_id
-  LEFT JOIN event_key k ON k.event_id = s.event_id
-  LEFT JOIN lease l ON l.event_id = s.event_id
-  LEFT JOIN attempt_log a ON a.attempt_id = s.last_failure AND a.attempt_no = s.attempts AND a.error_type = :lost
- WHERE s.event_type = :type AND s.due_at IS NOT NULL AND s.due_at <= :now
-   AND (l.event_id IS NULL OR (l.begun = 0 AND l.leased_until < :now))
-   AND (:poison_candidates = 1 OR a.error_type IS NULL)
- ORDER BY s.due_at, s.event_id LIMIT :limit
+_FREE = "(l.event_id IS NULL OR (l.begun = 0 AND l.leased_until < :now))"
+_DUE = f"""
+SELECT d.due_at, e.event_id, e.event_type, e.event_payload, k.key, e.source, e.occurred_at, e.detected_at, d.attempts,
+       d.tries, d.poison_candidate, d.unsure
+  FROM (SELECT *
+          FROM (SELECT s.due_at, s.event_id, s.attempts, s.attempts - s.budget_from AS tries,
+                       a.error_type IS NOT NULL AS poison_candidate, l.event_id IS NOT NULL AS unsure
+                  FROM stored_state s
+                  LEFT JOIN lease l ON l.event_id = s.event_id
+                  LEFT JOIN attempt_log a
+                    ON a.attempt_id = s.last_failure AND a.attempt_no = s.attempts AND a.error_type = :lost
+                 WHERE s.event_type = :type AND s.due_at IS NOT NULL AND s.due_at <= :now AND {_FREE}
+                   AND (:poison_candidates = 1 OR a.error_type IS NULL)
+                 ORDER BY s.due_at, s.event_id LIMIT :limit) AS retried
+        UNION ALL
+        SELECT *
+          FROM (SELECT n.detected_at, n.event_id, 0, 0, false, l.event_id IS NOT NULL
+                  FROM stored_unattempted n LEFT JOIN lease l ON l.event_id = n.event_id
+                 WHERE n.event_type = :type AND n.detected_at <= :now AND {_FREE}
+                 ORDER BY n.detected_at, n.event_id LIMIT :limit) AS unattempted
+         ORDER BY 1, 2 LIMIT :limit) AS d
+ CROSS JOIN event_log e
+  LEFT JOIN event_key k ON k.event_id = e.event_id
+ WHERE e.event_id = d.event_id
+ ORDER BY d.due_at, d.event_id
 """
-_WAITING = "SELECT DISTINCT event_type FROM event_counts WHERE sync_status IN ('PENDING', 'FAILED') AND dismissed = 0"
+_WAITING = "SELECT DISTINCT event_type FROM stored_counts WHERE sync_status IN ('PENDING', 'FAILED') AND dismissed = 0"
 _NEXT_DUE = f"""  -- a time, and how many µs to add to it: a lease is valid up to and including its end
 SELECT t.event_type, 0,
-       (SELECT s.due_at FROM event_state s LEFT JOIN lease l ON l.event_id = s.event_id
+       (SELECT s.due_at FROM stored_state s LEFT JOIN lease l ON l.event_id = s.event_id
          WHERE s.event_type = t.event_type AND s.due_at IS NOT NULL AND l.event_id IS NULL ORDER BY s.due_at LIMIT 1)
   FROM ({_WAITING}) AS t
+UNION ALL
+SELECT t.event_type, 0,
+       (SELECT n.detected_at FROM stored_unattempted n LEFT JOIN lease l ON l.event_id = n.event_id
+         WHERE n.event_type = t.event_type AND l.event_id IS NULL ORDER BY n.detected_at LIMIT 1)
+  FROM ({_WAITING}) AS t
+UNION ALL
+SELECT u.event_type, 0, min(u.detected_at)
+  FROM unstored_event u
+ WHERE NOT EXISTS (SELECT 1 FROM lease l WHERE l.event_id = u.event_id) GROUP BY u.event_type
 UNION ALL
 SELECT s.event_type, 1, min(l.leased_until)
   FROM lease l JOIN event_state s ON s.event_id = l.event_id GROUP BY s.event_type
@@ -68,8 +91,9 @@ class LostLease:
     leased_until: int
 
 
-def waiting_types(db: Reader, handles: Callable[[str], bool]) -> list[str]:
-    """The event types with attempts due now or later for which `handles` is true."""
+def waiting_types(db: Writer, handles: Callable[[str], bool]) -> list[str]:
+    """The event types with attempts due now or later for which `handles` is true; `due` then sees all their events."""
+    store_unattempted(db)
     return [event_type for (event_type,) in db.query(_WAITING) if handles(event_type)]
 
 
@@ -93,7 +117,7 @@ def lost(db: Writer, handles: Callable[[str], bool], now: int, *, by: str = "") 
 
 
 def due(db: Reader, event_type: str, *, now: int, limit: int, poison_candidates: bool = True) -> list[Claimed]:
-    """The events of a type that are due and not leased, longest due first."""
+    """The events of a type that are due and not leased, longest due first; after `waiting_types`."""
     parameters = {
         "type": event_type,
         "now": now,
@@ -138,7 +162,7 @@ def hold(db: Writer, event_id: int, worker: str, *, now: int, until: int) -> Non
 
 def delegate(db: Writer, event_id: int, queue: str) -> None:
     """Delegate an event to a task queue while it is FAILED: the queue retries it, and no worker claims it."""
-    if db.query("SELECT 1 FROM event_state WHERE event_id = ? AND sync_status = 'FAILED'", (event_id,)):
+    if db.query("SELECT 1 FROM stored_state WHERE event_id = ? AND sync_status = 'FAILED'", (event_id,)):
         hold(db, event_id, queue, now=0, until=NEVER)
     else:
         reclaim(db, event_id)

@@ -37,7 +37,7 @@ _PAGE = 10_000
 _COPIED = 2_000  # facts per transaction of the archive
 
 _RESOLVED = """
-SELECT e.event_id FROM event_log e JOIN event_state s ON s.event_id = e.event_id
+SELECT e.event_id FROM event_log e JOIN stored_state s ON s.event_id = e.event_id
  WHERE e.event_id > :after AND e.event_id <= :event_log AND e.detected_at < :before
    AND (s.sync_status = 'SYNCED' OR s.dismissed = 1)
    AND NOT EXISTS (SELECT 1 FROM lease l WHERE l.event_id = e.event_id)

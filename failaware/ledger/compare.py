@@ -13,6 +13,13 @@ from failaware.schema.catalogue import FACTS
 from failaware.schema.ddl import columns_and_keys
 
 _PAGE = 5_000
+_COMPLETE = {
+    "stored_state": "event_state",
+    "stored_unattempted": "unattempted_event",
+    "stored_counts": "(SELECT event_type, sync_status, dismissed, cluster_id, severity, sum(events) AS events "
+    "FROM event_counts GROUP BY event_type, sync_status, dismissed, cluster_id, severity) AS event_counts",
+}
+"""What is compared instead of a table: two stores may have stored different numbers of their newest events."""
 
 
 def derived_alike(*stores: Reader) -> bool:
@@ -22,9 +29,10 @@ def derived_alike(*stores: Reader) -> bool:
 
 def differences(one: Reader, other: Reader) -> Iterator[str]:
     """Yield a sentence on the first difference of each table; nothing if the stores are equal."""
-    for table in (*FACTS, *(DERIVED if derived_alike(one, other) else ())):
+    derived = [table for table in DERIVED if table != "stored_until"] if derived_alike(one, other) else []
+    for table in (*FACTS, *derived):
         columns, keys = columns_and_keys(table)
-        for row, twin in _pairs(one, other, table, columns, keys):
+        for row, twin in _pairs(one, other, _COMPLETE.get(table, table), columns, keys):
             if row != twin:
                 differing = row or twin or ()
                 number = ", ".join(str(differing[columns.index(key)]) for key in keys)

@@ -78,7 +78,7 @@ class Export:
     def _witnesses(self, kind: FactTable) -> Iterator[str]:
         """Other sources of a table's last id, for when the end of the table is damaged."""
         if kind is EVENT:
-            yield "event_state"
+            yield from ("stored_state", "stored_unattempted")
         elif kind.table in _INDEXES:
             yield self._db.dialect.indexed_by(kind.table, _INDEXES[kind.table])
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from failaware.derive.fold import fold, rebuild
+from failaware.derive.fold import fold, rebuild, store_unattempted
 from failaware.derive.scope import just_appended
 from failaware.derive.settings import (
     archive_of,
@@ -20,12 +20,12 @@ from failaware.engine import Reader, Writer
 from failaware.errors import UsageError
 from failaware.ledger.id_ranges import moved
 from failaware.ledger.proof import Proof
-from failaware.schema.catalogue import EXPORTED, SETTING, FactTable, selected
+from failaware.schema.catalogue import EVENT, EXPORTED, SETTING, FactTable, selected
 from failaware.session import Session
 
 Fact = tuple[Any, ...]
 
-_FOLDED = {"event": "events", "attempt": "attempts", "decision": "decisions"}
+_FOLDED = {"attempt": "attempts", "decision": "decisions"}
 
 
 def take_over(store: Session, kind: FactTable, facts: Sequence[Fact]) -> int:
@@ -53,7 +53,9 @@ def _restore(db: Writer, kind: FactTable, facts: Sequence[Fact]) -> int:
     if known < len(facts):
         hold_seals(db)
         new = facts[known:]
-        if kind.name in _FOLDED:
+        if kind is EVENT:
+            store_unattempted(db)
+        elif kind.name in _FOLDED:
             fold(db, just_appended(**{_FOLDED[kind.name]: (new[0][0], new[-1][0])}), load_policy(db))
     return known
 

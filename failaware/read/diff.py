@@ -16,7 +16,7 @@ CHANGES = ("new", "back", "worse", "better", "gone")
 _FAILED = {
     "event": (
         "SELECT s.event_id AS id, s.severity, s.rule, CASE WHEN s.severity IS NULL THEN 0 ELSE 1 END AS unresolved "
-        "FROM event_state s WHERE s.cluster_id > 0"
+        "FROM stored_state s WHERE s.cluster_id > 0"
     ),
     "cluster": (
         "SELECT c.cluster_id AS id, c.severity, c.rule, CASE WHEN n.unresolved > 0 THEN 1 ELSE 0 END AS unresolved "
@@ -26,14 +26,14 @@ _FAILED = {
 """Everything that ever failed, with its severity and whether it is unresolved."""
 
 _TITLE = {
-    "event": "(SELECT e.event_type FROM event_state e WHERE e.event_id = after.id)",
+    "event": "(SELECT e.event_type FROM stored_state e WHERE e.event_id = after.id)",
     "cluster": "(SELECT c.event_type || '  ' || c.template FROM failure_cluster c WHERE c.cluster_id = after.id)",
 }
 _HOW = {
     "event": "(SELECT CASE WHEN e.dismissed = 1 THEN 'dismissed' "
     "WHEN EXISTS (SELECT 1 FROM event_cluster m WHERE m.event_id = after.id AND m.recovered = 1) THEN 'recovered' "
     "WHEN e.sync_status = 'PENDING' THEN 'requeued' ELSE lower(e.sync_status) END "
-    "FROM event_state e WHERE e.event_id = after.id)",
+    "FROM stored_state e WHERE e.event_id = after.id)",
     "cluster": "CASE after.unresolved WHEN 1 THEN 'unresolved' ELSE 'nothing unresolved' END",
 }
 

@@ -8,7 +8,7 @@ from failaware.model import Behind
 _LISTED = 10
 _UNRESOLVED = """
   SELECT s.event_id AS id, s.last_failed_at AS place
-    FROM event_cluster m JOIN event_state s ON s.event_id = m.event_id
+    FROM event_cluster m JOIN stored_state s ON s.event_id = m.event_id
    WHERE m.cluster_id = :id AND s.cluster_id = :id AND s.severity IS NOT NULL
 """
 _ENTRIES = "SELECT event_id AS id, first_failed_at AS place FROM event_cluster WHERE cluster_id = :id"

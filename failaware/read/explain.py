@@ -13,7 +13,7 @@ from failaware.rules import rules_of
 
 _ENTITY = re.compile(r"(event|cluster)/(\d{1,19})")
 _EXAMPLE = {
-    "event": "(SELECT last_failure FROM event_state WHERE event_id = ?)",
+    "event": "(SELECT last_failure FROM stored_state WHERE event_id = ?)",
     "cluster": "(SELECT example_attempt FROM failure_cluster WHERE cluster_id = ?)",
 }
 _SUBJECT = """

@@ -241,7 +241,7 @@ def _along_cluster(condition: Condition, values: list[str]) -> tuple[Walk, ...]:
     if len(values) > 1 or not _is_id(values[0]) or int(values[0]) > NEVER:
         return ()
     condition_sql = f"m.cluster_id = {condition.bind(int(values[0]))} AND s.event_id = m.event_id"
-    return (Walk("event_cluster m CROSS JOIN event_state s", condition_sql, "m.event_id"),)
+    return (Walk("event_cluster m CROSS JOIN stored_state s", condition_sql, "m.event_id"),)
 
 
 def _along_last_cluster(condition: Condition, values: list[str]) -> tuple[Walk, ...]:
@@ -253,7 +253,7 @@ def _along_last_cluster(condition: Condition, values: list[str]) -> tuple[Walk, 
 
 def _along_severities(condition: Condition, values: list[str]) -> tuple[Walk, ...]:
     wanted = dict.fromkeys(level for value in values for level in _levels(value))
-    return tuple(Walk(condition=f"s.severity = {condition.bind(level)}") for level in wanted)
+    return tuple(Walk("stored_state s", f"s.severity = {condition.bind(level)}") for level in wanted)
 
 
 def _along_statuses(condition: Condition, values: list[str]) -> tuple[Walk, ...]:
@@ -262,9 +262,9 @@ def _along_statuses(condition: Condition, values: list[str]) -> tuple[Walk, ...]
     if wanted == {"UNRESOLVED"}:
         return _along_severities(condition, [f"{Severity.LOW}+"])
     if wanted == {"DISMISSED"}:
-        return (Walk(condition="s.dismissed = 1"),)
+        return (Walk("stored_state s", "s.dismissed = 1"),)
     if wanted <= {"FAILED", "DEAD"}:
-        return tuple(Walk(condition=f"s.sync_status = '{status}'") for status in sorted(wanted))
+        return tuple(Walk("stored_state s", f"s.sync_status = '{status}'") for status in sorted(wanted))
     return ()
 
 

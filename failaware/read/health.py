@@ -21,24 +21,42 @@ _LEASED = f"""
 _DUE = """
   SELECT t.event_type, t.waiting,
          (SELECT count(*)
-            FROM (SELECT 1 FROM event_state s
-                   WHERE s.event_type = t.event_type AND s.due_at IS NOT NULL AND s.due_at <= :now LIMIT :few) AS due),
-         (SELECT min(s.due_at) FROM event_state s WHERE s.event_type = t.event_type AND s.due_at IS NOT NULL)
-    FROM (SELECT event_type, sum(events) AS waiting FROM event_counts
+            FROM (SELECT 1 FROM stored_state s
+                   WHERE s.event_type = t.event_type AND s.due_at IS NOT NULL AND s.due_at <= :now
+                  UNION ALL
+                  SELECT 1 FROM stored_unattempted n
+                   WHERE n.event_type = t.event_type AND n.detected_at <= :now LIMIT :few) AS due),
+         (SELECT min(at)
+            FROM (SELECT min(s.due_at) AS at
+                    FROM stored_state s WHERE s.event_type = t.event_type AND s.due_at IS NOT NULL
+                  UNION ALL
+                  SELECT min(n.detected_at) FROM stored_unattempted n WHERE n.event_type = t.event_type) AS first)
+    FROM (SELECT event_type, sum(events) AS waiting FROM stored_counts
            WHERE sync_status IN ('PENDING', 'FAILED') AND dismissed = 0 GROUP BY event_type) AS t
+  UNION ALL
+  SELECT event_type, count(*), sum(CASE WHEN detected_at <= :now THEN 1 ELSE 0 END), min(detected_at)
+    FROM unstored_event GROUP BY event_type
 """
-_LATER = "SELECT count(*) FROM event_state WHERE event_type = ? AND due_at IS NOT NULL AND due_at > ?"
+_LATER = """
+  SELECT (SELECT count(*) FROM stored_state WHERE event_type = :type AND due_at IS NOT NULL AND due_at > :now)
+         + (SELECT count(*) FROM stored_unattempted WHERE event_type = :type AND detected_at > :now)
+"""
 _FEW = 1_000  # count due events of a type up to this many; above it, count those that are not due
-_FIRST_DUE = "SELECT min(event_id) FROM event_state WHERE event_type = ? AND due_at = ?"
+_FIRST_DUE = """
+  SELECT min(event_id)
+    FROM (SELECT event_id FROM stored_state WHERE event_type = :type AND due_at IS NOT NULL AND due_at = :at
+          UNION ALL
+          SELECT event_id FROM unattempted_event WHERE event_type = :type AND detected_at = :at) AS due
+"""
 _OLDEST = " UNION ALL ".join(
     f"""
-  SELECT * FROM (SELECT event_id, event_type, failing_since FROM event_state
+  SELECT * FROM (SELECT event_id, event_type, failing_since FROM stored_state
                   WHERE severity = '{level.value}' AND failing_since IS NOT NULL
                   ORDER BY failing_since, event_id LIMIT 1) AS of_{level.value}"""
     for level in Severity
 )
 _MOST_RETRIED = (
-    "SELECT event_id, event_type, retry_count FROM event_state WHERE retry_count > 0 "
+    "SELECT event_id, event_type, retry_count FROM stored_state WHERE retry_count > 0 "
     "ORDER BY retry_count DESC, event_id DESC LIMIT 1"
 )
 _OTHERS = """
@@ -114,10 +132,10 @@ def _due(db: Reader, now: int) -> tuple[int, EventRef | None]:
     """The number of due events, and the next due one. Rows are counted only up to a limit, since a backlog is long."""
     due_now, firsts = 0, []
     for event_type, waiting, due, first_at in db.query(_DUE, {"now": now, "few": _FEW}):
-        due_now += due if due < _FEW else waiting - int(db.query(_LATER, (event_type, now))[0][0])
+        due_now += due if due < _FEW else waiting - int(db.query(_LATER, {"type": event_type, "now": now})[0][0])
         if first_at is not None:
             firsts.append((first_at, event_type))
     if not firsts:
         return due_now, None
     at, event_type = min(firsts)
-    return due_now, EventRef(db.query(_FIRST_DUE, (event_type, at))[0][0], event_type, at)
+    return due_now, EventRef(db.query(_FIRST_DUE, {"type": event_type, "at": at})[0][0], event_type, at)

@@ -5,14 +5,14 @@ from failaware.model import NEVER
 from failaware.model.patterns import Figure, Impact
 from failaware.read.clusters import one
 
-_STATES = "SELECT sync_status, sum(events) FROM event_counts WHERE cluster_id = ? AND dismissed = 0 GROUP BY 1"
+_STATES = "SELECT sync_status, sum(events) FROM stored_counts WHERE cluster_id = ? AND dismissed = 0 GROUP BY 1"
 # CROSS JOIN: read the cluster's failing events, not all unresolved events.
 _OLDEST = """
   SELECT s.failing_since, s.event_id
     FROM (SELECT event_id FROM event_cluster WHERE cluster_id = :cluster AND recovered_at = :never
           UNION
           SELECT event_id FROM failure_after_success WHERE cluster_id = :cluster AND recovered_at = :never) AS m
-   CROSS JOIN event_state s
+   CROSS JOIN stored_state s
    WHERE s.event_id = m.event_id AND s.cluster_id = :cluster AND s.severity IS NOT NULL
    ORDER BY 1, 2 LIMIT 1
 """

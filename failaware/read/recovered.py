@@ -17,7 +17,7 @@ from failaware.read.clusters import matching
 _HELPED = """
 SELECT m.event_id, m.cluster_id
   FROM (SELECT DISTINCT d.event_id
-          FROM decision_log d JOIN event_state s ON s.event_id = d.event_id
+          FROM decision_log d JOIN stored_state s ON s.event_id = d.event_id
          WHERE d.decision = 'REQUEUE' AND s.sync_status = 'SYNCED' AND d.after_attempt < s.attempts
            AND d.after_attempt >= (SELECT min(c.first_attempt) FROM event_cluster c WHERE c.event_id = d.event_id)) AS h
   JOIN event_cluster m ON m.event_id = h.event_id

@@ -16,8 +16,8 @@ BURST_LEAST, BURST_TIMES, AROUND = 10, 4, 10
 # Reads the index of due events for each type, so that events due later cost nothing.
 _DUE = """
   SELECT s.event_type, CASE WHEN s.due_at <= :now THEN -1 ELSE s.due_at / :minute - :first END, s.cluster_id, count(*)
-    FROM (SELECT DISTINCT event_type FROM event_counts WHERE sync_status = 'FAILED' AND dismissed = 0) t
-   CROSS JOIN event_state s
+    FROM (SELECT DISTINCT event_type FROM stored_counts WHERE sync_status = 'FAILED' AND dismissed = 0) t
+   CROSS JOIN stored_state s
    WHERE s.event_type = t.event_type AND s.due_at IS NOT NULL AND s.due_at < :until AND s.sync_status = 'FAILED'
    GROUP BY 1, 2, 3
 """

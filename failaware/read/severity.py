@@ -9,7 +9,7 @@ def counts(db: Reader) -> SeverityCounts:
     """Unresolved events and clusters by severity."""
     with db.snapshot():
         return with_sums(
-            by_level(db, "SELECT severity, sum(events) FROM event_counts WHERE severity <> '' GROUP BY 1"),
+            by_level(db, "SELECT severity, sum(events) FROM stored_counts WHERE severity <> '' GROUP BY 1"),
             by_level(db, "SELECT severity, count(*) FROM failure_cluster WHERE severity IS NOT NULL GROUP BY 1"),
         )
 

@@ -29,7 +29,7 @@ WITH member AS MATERIALIZED (
               WHEN s.sync_status = 'FAILED' THEN 'RETRYING' ELSE s.sync_status END AS state,
          CASE WHEN s.attempts = m.failures + CASE s.sync_status WHEN 'SYNCED' THEN 1 ELSE 0 END
                AND s.cluster_id = m.cluster_id THEN 1 ELSE 0 END AS plain
-    FROM event_cluster m CROSS JOIN event_state s
+    FROM event_cluster m CROSS JOIN stored_state s
    WHERE m.cluster_id = :cluster AND s.event_id = m.event_id),
 mixed AS MATERIALIZED (
   SELECT m.event_id, m.state, m.attempts, min(a.attempt_no) AS first_no, max(a.attempt_no) AS last_no

@@ -10,7 +10,7 @@ from failaware.rules import Policy
 _EVIDENCE = {
     "event": f"""
       SELECT s.event_id AS id, s.event_type AS title, s.severity AS old, s.rule AS old_rule, s.*
-        FROM (SELECT event_id, event_type, severity, rule, {EVENT_EVIDENCE} FROM event_state
+        FROM (SELECT event_id, event_type, severity, rule, {EVENT_EVIDENCE} FROM stored_state
                WHERE sync_status = 'FAILED' OR sync_status = 'DEAD') AS s""",
     "cluster": f"""
       SELECT n.cluster_id AS id, n.event_type || '  ' || n.template AS title, c.severity AS old, c.rule AS old_rule, n.*

@@ -1,6 +1,11 @@
 -- The derived tables. Every row can be deleted and derived again from the facts, byte for byte the same.
+--
+-- Recording an event writes only its facts. An event without attempts and decisions has no row in stored_state: it is
+-- PENDING, and due since it was detected. Up to the id in stored_until it is in stored_unattempted and counted in
+-- stored_counts; above it, at most some hundred events are neither (unstored_event). The views event_state, event_counts
+-- and unattempted_event are complete.
 
-CREATE TABLE event_state (
+CREATE TABLE stored_state (            -- the state of each event with an attempt or a decision
   event_id        INTEGER PRIMARY KEY,
   event_type      TEXT NOT NULL,
   sync_status     TEXT NOT NULL,
@@ -20,13 +25,46 @@ CREATE TABLE event_state (
   rule            TEXT,
   changed_at      INTEGER NOT NULL     -- time of the newest fact of this event
 ) STRICT;
-CREATE INDEX event_due ON event_state (event_type, due_at) WHERE due_at IS NOT NULL;
-CREATE INDEX event_unresolved ON event_state (severity, failing_since) WHERE severity IS NOT NULL;
-CREATE INDEX event_of_severity ON event_state (severity, event_id) WHERE severity IS NOT NULL;
-CREATE INDEX event_failing ON event_state (sync_status, event_id)  -- SQLite uses it for OR, not for IN
+CREATE INDEX event_due ON stored_state (event_type, due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX event_unresolved ON stored_state (severity, failing_since) WHERE severity IS NOT NULL;
+CREATE INDEX event_of_severity ON stored_state (severity, event_id) WHERE severity IS NOT NULL;
+CREATE INDEX event_failing ON stored_state (sync_status, event_id)  -- SQLite uses it for OR, not for IN
   WHERE sync_status = 'FAILED' OR sync_status = 'DEAD';
-CREATE INDEX event_dismissed ON event_state (event_id) WHERE dismissed = 1;
-CREATE INDEX event_retried ON event_state (retry_count) WHERE retry_count > 0;
+CREATE INDEX event_dismissed ON stored_state (event_id) WHERE dismissed = 1;
+CREATE INDEX event_retried ON stored_state (retry_count) WHERE retry_count > 0;
+
+CREATE TABLE stored_unattempted (      -- the other events, up to stored_until
+  event_type  TEXT NOT NULL,
+  detected_at INTEGER NOT NULL,
+  event_id    INTEGER NOT NULL,
+  PRIMARY KEY (event_type, detected_at, event_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE stored_until (            -- one row: events above this id are not stored yet
+  place    INTEGER PRIMARY KEY,
+  event_id INTEGER NOT NULL
+) STRICT;
+
+CREATE VIEW unstored_event AS          -- events that are in neither of the two tables above
+SELECT e.event_id, e.event_type, e.detected_at
+  FROM event_log e
+ WHERE e.event_id > (SELECT coalesce(max(u.event_id), 0) FROM stored_until u)
+   AND NOT EXISTS (SELECT 1 FROM stored_state s WHERE s.event_id = e.event_id);
+
+CREATE VIEW unattempted_event AS       -- all events without attempts and decisions
+SELECT event_type, detected_at, event_id FROM stored_unattempted
+UNION ALL
+SELECT event_type, detected_at, event_id FROM unstored_event;
+
+CREATE VIEW event_state AS             -- the state of every event
+SELECT e.event_id, e.event_type, coalesce(s.sync_status, 'PENDING') AS sync_status,
+       coalesce(s.dismissed, 0) AS dismissed, coalesce(s.attempts, 0) AS attempts,
+       coalesce(s.retry_count, 0) AS retry_count, coalesce(s.last_success, 0) AS last_success,
+       coalesce(s.budget_from, 0) AS budget_from, coalesce(s.failed_attempts, 0) AS failed_attempts,
+       s.last_failure, coalesce(s.cluster_id, 0) AS cluster_id, s.first_failed_at, s.failing_since, s.last_failed_at,
+       CASE WHEN s.event_id IS NULL THEN e.detected_at ELSE s.due_at END AS due_at, s.severity, s.rule,
+       coalesce(s.changed_at, e.detected_at) AS changed_at
+  FROM event_log e LEFT JOIN stored_state s ON s.event_id = e.event_id;
 
 CREATE TABLE failure (                 -- one row per failed attempt
   attempt_id INTEGER PRIMARY KEY,
@@ -92,23 +130,28 @@ CREATE TABLE cluster_hour (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX cluster_by_hour ON cluster_hour (hour);
 
-CREATE TABLE event_counts (                   -- event counts by the reported attributes, so reports need not scan events
+CREATE TABLE stored_counts (           -- counts of stored events by the reported attributes, so reports need not scan
   event_type  TEXT NOT NULL,
   sync_status TEXT NOT NULL,
   dismissed   INTEGER NOT NULL,
-  cluster_id  INTEGER NOT NULL,        -- as in event_state
+  cluster_id  INTEGER NOT NULL,        -- as in stored_state
   severity    TEXT NOT NULL,           -- '' for none
   events      INTEGER NOT NULL,
   PRIMARY KEY (event_type, sync_status, dismissed, cluster_id, severity)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX event_counts_of_cluster ON event_counts (cluster_id);
-CREATE INDEX event_counts_empty ON event_counts (events) WHERE events = 0;
+CREATE INDEX event_counts_of_cluster ON stored_counts (cluster_id);
+CREATE INDEX event_counts_empty ON stored_counts (events) WHERE events = 0;
+
+CREATE VIEW event_counts AS            -- counts of all events; a type's PENDING events may be in two rows
+SELECT event_type, sync_status, dismissed, cluster_id, severity, events FROM stored_counts
+UNION ALL
+SELECT event_type, 'PENDING', 0, 0, '', count(*) FROM unstored_event GROUP BY event_type;
 
 CREATE VIEW failure_severity AS        -- every severity as of the last fact
 SELECT 'event' AS entity_type, s.event_id AS entity_id, s.severity, s.rule,
        EVENT_REASON AS reason,         -- SQL for the sentences of the rules in failaware/rules.py
        s.changed_at AS computed_at
-  FROM event_state s LEFT JOIN attempt_log a ON a.attempt_id = s.last_failure
+  FROM stored_state s LEFT JOIN attempt_log a ON a.attempt_id = s.last_failure
  WHERE s.severity IS NOT NULL
 UNION ALL
 SELECT 'cluster', cluster_id, severity, rule, reason, changed_at

@@ -182,8 +182,8 @@ class TestExitStatus:
 
         shutil.copy(sample / "failaware.db", tmp_path)
         db = sqlite3.connect(tmp_path / "failaware.db")
-        db.execute("UPDATE event_state SET sync_status = 'SYNCED' WHERE event_id = 1")
-        db.execute("UPDATE event_state SET sync_status = 'DEAD' WHERE event_id = 2")
+        db.execute("UPDATE stored_state SET sync_status = 'SYNCED' WHERE event_id = 1")
+        db.execute("UPDATE stored_state SET sync_status = 'DEAD' WHERE event_id = 2")
         db.commit()
         db.close()
         assert failaware("verify", cwd=tmp_path).returncode == 1

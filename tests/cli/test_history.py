@@ -139,11 +139,11 @@ def test_verify_holds_and_then_names_what_does_not(own):
 
 def test_verify_leaves_out_the_derivation_when_only_facts_are_asked_for(own):
     with plain_sqlite(own) as db:
-        db.execute("UPDATE event_state SET attempts = attempts + 1 WHERE event_id = 7")
+        db.execute("UPDATE stored_state SET attempts = attempts + 1 WHERE event_id = 7")
     done = failaware("verify", "--facts-only", db=own)
     assert (done.returncode, done.stdout.count("ok      "), "derived" in done.stdout) == (0, 2, False), done.stdout
     assert json.loads(failaware("verify", "--facts-only", "--json", db=own).stdout)["parts"] == ["schema", "facts"]
-    assert "event_state 7" in failaware("verify", db=own).stdout
+    assert "stored_state 7" in failaware("verify", db=own).stdout
 
 
 def test_what_is_erased_is_shown_as_erased(own):

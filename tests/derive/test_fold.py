@@ -13,7 +13,7 @@ from failaware.derive import fold
 from failaware.facts import append
 from failaware.model import DecisionKind, Failure, NewAttempt
 from failaware.rules import default_policy
-from tests.conftest import HOUR, MINUTE, START, assert_rebuild_changes_nothing, query
+from tests.conftest import COUNTED, HOUR, MINUTE, START, assert_rebuild_changes_nothing, query
 from tests.oracle import facts
 from tests.oracle.compare import compare_tables, numbers_of
 from tests.oracle.history import policies
@@ -51,7 +51,7 @@ def meaning(store):
         ),
         "members": query(store, "SELECT * FROM event_cluster ORDER BY 1, 2"),
         "hours": query(store, "SELECT * FROM cluster_hour ORDER BY 1, 2"),
-        "event_counts": query(store, "SELECT * FROM event_counts ORDER BY 1, 2, 3, 4, 5"),
+        "event_counts": query(store, f"{COUNTED} ORDER BY 1, 2, 3, 4, 5"),
     }
 
 

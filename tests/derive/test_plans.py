@@ -12,8 +12,8 @@ pytestmark = pytest.mark.sqlite("its query plans; PostgreSQL plans by statistics
 
 ONLY_IN_A_REBUILD = {"all_courses", "all_hours"}
 STORED = (
-    r"event_log|event_key|attempt_log|decision_log|lease|event_state|failure|event_cluster|failure_cluster|cluster_hour"
-    r"|failure_after_success"
+    r"event_log|event_key|attempt_log|decision_log|lease|stored_state|stored_unattempted|stored_counts|event_state"
+    r"|unstored_event|failure|event_cluster|failure_cluster|cluster_hour|failure_after_success"
 )
 
 
@@ -32,7 +32,8 @@ def plan(store, sql, parameters):
 def stored_names(sql):
     """The stored tables of a statement, and the short names it gives them."""
     named = re.findall(rf"\b(?:FROM|JOIN|UPDATE|INTO) (?:{STORED}|new_\w+|known_\w+)(?: AS)? (\w+)", sql)
-    return {*STORED.split("|"), *named} - {"SET", "WHERE", "ON"}
+    in_views = {"e", "s"} if re.search(r"\b(event_state|unstored_event)\b", sql) else set()
+    return {*STORED.split("|"), *named, *in_views} - {"SET", "WHERE", "ON"}
 
 
 @pytest.mark.parametrize("name", sorted(set(fold._SQL) - ONLY_IN_A_REBUILD))
@@ -73,4 +74,22 @@ def test_judging_goes_by_the_clusters_that_are_asked_for(store):
 @pytest.mark.parametrize("sql", [claim._DUE, append._END_LEASES])
 def test_claims_and_leases_are_found_by_an_index(store, sql):
     parameters = Parameters() if ":" in sql else [1] * sql.count("?")
-    assert not [step for step in plan(store, sql, parameters) if step.startswith("SCAN")]
+    chosen = {f"SCAN {name}" for name in ("retried", "unattempted", "d")}  # at most a batch of each
+    assert not [step for step in plan(store, sql, parameters) if step.startswith("SCAN") and step not in chosen]
+
+
+def test_due_events_come_from_an_index_in_their_order(store):
+    steps = plan(store, claim._DUE, Parameters())
+    assert "SEARCH s USING INDEX event_due (event_type=? AND due_at>? AND due_at<?)" in steps
+    assert "SEARCH n USING PRIMARY KEY (event_type=? AND detected_at<?)" in steps
+    for name in ("retried", "unattempted"):  # each is read in order, and only what was chosen is sorted
+        start = steps.index(f"CO-ROUTINE {name}")
+        assert "USE TEMP B-TREE FOR ORDER BY" not in steps[start : steps.index(f"SCAN {name}")]
+
+
+def test_the_next_due_time_comes_from_indexes_and_the_newest_events(store):
+    steps = plan(store, claim._NEXT_DUE, Parameters())
+    assert "SEARCH s USING COVERING INDEX event_due (event_type=? AND due_at>?)" in steps
+    assert "SEARCH n USING PRIMARY KEY (event_type=?)" in steps
+    assert "SEARCH e USING INTEGER PRIMARY KEY (rowid>?)" in steps
+    assert {step for step in steps if step.startswith("SCAN")} == {"SCAN stored_counts", "SCAN t", "SCAN l"}

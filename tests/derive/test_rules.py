@@ -268,10 +268,10 @@ def test_whatever_severity_a_rule_gives_the_oldest_event_of_it_is_shown(history,
     history.failing(START + 1)
     oldest = history.failing(START)
     with plain(path) as db:
-        db.execute("UPDATE event_state SET severity = 'CRITICAL' WHERE event_id = ?", (oldest,))
+        db.execute("UPDATE stored_state SET severity = 'CRITICAL' WHERE event_id = ?", (oldest,))
     assert inspector.health().oldest_unresolved.event_id == oldest
     with plain(path) as db:
-        db.execute("UPDATE event_state SET severity = 'LOW' WHERE event_id = ?", (oldest,))
+        db.execute("UPDATE stored_state SET severity = 'LOW' WHERE event_id = ?", (oldest,))
 
 
 @pytest.mark.parametrize(

@@ -98,8 +98,8 @@ CHANGES = {
     "a default threshold": ("failaware/policy.toml", "repeated_retries = ", "repeated_retries = 1"),
     "a statement": (
         "failaware/derive/fold.sql",
-        "DELETE FROM event_counts WHERE events = 0",
-        "DELETE FROM event_counts WHERE events < 1",
+        "DELETE FROM stored_counts WHERE events = 0",
+        "DELETE FROM stored_counts WHERE events < 1",
     ),
     "a scope": ("failaware/derive/scope.py", '"attempt_id <= :newest_known"', '"attempt_id < :newest_known"'),
     "a recovery": ("failaware/derive/scope.py", "r.failed_at < entered", "r.failed_at <= entered"),
@@ -110,8 +110,8 @@ CHANGES = {
     ),
     "an index": (
         "failaware/schema/derived.sql",
-        "ON event_counts (cluster_id)",
-        "ON event_counts (cluster_id, events)",
+        "ON stored_counts (cluster_id)",
+        "ON stored_counts (cluster_id, events)",
     ),
     "an event's reason": ("failaware/rules.py", "failed, none will follow", "failed, and none will follow"),
     "a view": ("failaware/schema/views.sql", "ISO(s.computed_at) AS computed_at", "s.computed_at"),
@@ -126,8 +126,8 @@ SAME = {
     ),
     "blanks in a statement": (
         "failaware/derive/fold.sql",
-        "DELETE FROM event_counts WHERE events = 0",
-        "DELETE  FROM event_counts\n WHERE events=0",
+        "DELETE FROM stored_counts WHERE events = 0",
+        "DELETE  FROM stored_counts\n WHERE events=0",
     ),
     "a comment on a column": ("failaware/schema/derived.sql", "-- 0 or 1", "-- it's 0, or 1"),
     "blanks in a table": (

@@ -49,8 +49,8 @@ def test_a_view_in_place_of_a_table_is_refused(lived, table, capsys):
 
 
 def test_a_computed_column_is_refused(lived):
-    replace(lived, "event_counts", "CREATE TABLE event_counts (n INTEGER, event_type TEXT AS (hex(zeroblob(n))))")
-    with pytest.raises(StoreCorrupt, match="'event_counts' is not what"):
+    replace(lived, "stored_counts", "CREATE TABLE stored_counts (n INTEGER, event_type TEXT AS (hex(zeroblob(n))))")
+    with pytest.raises(StoreCorrupt, match="'stored_counts' is not what"):
         Inspector.open(lived)
 
 

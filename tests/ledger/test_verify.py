@@ -202,12 +202,12 @@ def test_guards_that_are_gone_or_others_that_came(tamper, engine):
 @pytest.mark.parametrize(
     ("statement", "where", "problem"),
     [
-        ("UPDATE event_state SET severity = 'LOW' WHERE event_id = 6", "event_state 6", "severity is 'LOW'"),
-        ("DELETE FROM event_state WHERE event_id = 6", "event_state 6", "is missing"),
+        ("UPDATE stored_state SET severity = 'LOW' WHERE event_id = 6", "stored_state 6", "severity is 'LOW'"),
+        ("DELETE FROM stored_state WHERE event_id = 6", "stored_state 6", "is missing"),
         ("UPDATE failure_cluster SET failures = failures + 1", "failure_cluster", "failures is"),
         ("DELETE FROM failure WHERE attempt_id = 2", "failure 2", "is missing"),
         ("INSERT INTO failure VALUES (1, 5)", "failure 1", "does not follow from the facts"),
-        ("UPDATE event_counts SET events = events + 1", "event_counts a, ", "a fresh derivation gives"),
+        ("UPDATE stored_counts SET events = events + 1", "stored_counts a, ", "a fresh derivation gives"),
         ("UPDATE cluster_hour SET events = 0", "cluster_hour", "events is 0"),
         ("UPDATE event_cluster SET recovered_at = 5 WHERE event_id = 6", "event_cluster 6", "recovered_at is 5"),
     ],
@@ -218,6 +218,32 @@ def test_a_derived_row_that_does_not_follow_from_the_facts(sealed, path, stateme
     found = verify(path).findings
     assert {finding.part for finding in found} == {"derived"}
     assert any(finding.where.startswith(where) and problem in finding.problem for finding in found)
+
+
+@pytest.mark.parametrize(
+    ("statement", "where", "problem"),
+    [
+        ("SELECT 1", None, None),
+        ("DELETE FROM stored_unattempted WHERE event_id = 2", "stored_unattempted a, ", "is missing"),
+        ("UPDATE stored_until SET event_id = 299", "stored_unattempted a, ", "does not follow from the facts"),
+        ("UPDATE stored_until SET event_id = 301", "stored_unattempted a, ", "is missing"),
+        ("UPDATE stored_until SET event_id = 1000", "stored_until 1", "event_id is 1000"),
+        ("DELETE FROM stored_until", "stored_until 1", "is missing"),
+        ("UPDATE stored_counts SET events = 301", "stored_counts a, ", "events is 301, a fresh derivation gives 300"),
+    ],
+)
+def test_events_without_attempts(store, path, statement, where, problem):
+    store.record_many(("a", n) for n in range(300))
+    for n in range(5):
+        store.record("a", n)
+    with plain(path) as db:
+        assert db.execute("SELECT event_id FROM stored_until").fetchall() == [(300,)]
+        db.execute(statement)
+    found = verify(path).findings
+    if where is None:
+        assert found == ()
+    else:
+        assert any(finding.where.startswith(where) and problem in finding.problem for finding in found), found
 
 
 def test_a_store_that_lives_on_meanwhile_verifies(path, clock):

@@ -127,7 +127,7 @@ def test_nothing_can_be_written_through_it(store, path, clock):
     event_id = store.record("a", 1).event_id
     with Inspector.open(path) as inspector, inspector.as_of(clock.now) as then:
         of = then.db.store.dialect.store
-        for statement in (f"DELETE FROM {of}event_log", f"UPDATE {of}event_state SET attempts = 9"):
+        for statement in (f"DELETE FROM {of}event_log", f"UPDATE {of}stored_state SET attempts = 9"):
             with pytest.raises(Exception, match="read-only"):
                 then.db.store.query(statement)
     with plain(path) as db:

@@ -1,5 +1,6 @@
 """What the facts show over time: each question beside the same one asked of the history itself, in plain words."""
 
+import re
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -152,7 +153,7 @@ def test_the_calendar_does_not_look_at_what_is_due_later(store):
     values = {"now": 0, "minute": MINUTE, "first": 0, "until": 60 * MINUTE}
     plan = [row[3] for row in query(store, f"EXPLAIN QUERY PLAN {_DUE}", values)]
     assert any("USING INDEX event_due (event_type=?" in step and "due_at<?)" in step for step in plan)
-    assert not any("SCAN s" in step for step in plan)
+    assert not any(re.match("SCAN s( |$)", step) for step in plan)
 
 
 def test_all_types_together():

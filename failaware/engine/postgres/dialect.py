@@ -33,7 +33,7 @@ HELPERS = tuple(
 _TABLE = re.compile(r"^(CREATE (TEMP )?|ALTER )TABLE\b", re.MULTILINE)
 _TYPE = re.compile(r"\b(INTEGER|TEXT|BLOB)\b")
 _TYPES = {"INTEGER": "BIGINT", "TEXT": 'TEXT COLLATE "C"', "BLOB": "BYTEA"}
-_INDEX = re.compile(r"^(CREATE INDEX \w+ ON event_state \()((?:(?!event_id)[\w, ])+)\)")
+_INDEX = re.compile(r"^(CREATE INDEX \w+ ON stored_state \()((?:(?!event_id)[\w, ])+)\)")
 _SQLITE_ONLY = re.compile(r"\) (?:STRICT, WITHOUT ROWID|STRICT|WITHOUT ROWID)(?=;?\s*(?:--[^\n]*)?$)")
 _COMMA = " || ',' || "
 _COMMENT = re.compile(r"--[^\n]*")
