@@ -197,9 +197,9 @@ def inspector(store, path, clock):
         yield opened
 
 
-COUNTED = (
-    "SELECT event_type, sync_status, dismissed, cluster_id, severity, sum(events) FROM event_counts GROUP BY 1, 2, 3, 4, 5"
-)
+COUNTED = """
+SELECT event_type, sync_status, dismissed, cluster_id, severity, sum(events) FROM event_counts GROUP BY 1, 2, 3, 4, 5
+"""
 """The counts of events, one row for each combination."""
 
 

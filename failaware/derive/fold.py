@@ -34,7 +34,8 @@ _TOTAL = "SELECT " + " + ".join(
     f"(SELECT coalesce(max({name}_id), 0) FROM {{store}}{name}_log)" for name in _REBUILD_PAGES
 )
 _STORED = """
-  SELECT (SELECT coalesce(max(event_id), 0) FROM event_log), (SELECT coalesce(max(event_id), 0) FROM {store}stored_until)
+  SELECT (SELECT coalesce(max(event_id), 0) FROM event_log),
+         (SELECT coalesce(max(event_id), 0) FROM {store}stored_until)
 """
 UNSTORED_MAX = 256
 """The newest events are stored when their ids reach a multiple of this."""
@@ -74,7 +75,7 @@ def fold_events(db: ProjectionWriter, scope: Scope) -> None:
 
 
 def store_unattempted(db: ProjectionWriter) -> None:
-    """Count the events recorded since the last call, and list those without attempts and decisions by when they are due.
+    """Store the events recorded since the last call: count them, and list those without attempts by when they are due.
 
     `unstored_event` is then empty. It must never have more than some hundred events, since each report reads them.
     """

@@ -66,8 +66,7 @@ def test_pages_hold_every_row_once(far, path):
 @pytest.mark.sqlite("a damaged page of its file")
 def test_a_page_in_the_place_of_the_next_one_is_told_and_holds_nobody_up(path):
     with Store.open(path) as store:
-        for n in range(100):
-            store.record("order", {"n": n, "note": "x" * 200})
+        store.record_many(("order", {"n": n, "note": "x" * 200}) for n in range(300))
     with plain_sqlite(path) as db:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         ((root,),) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'event_log'").fetchall()
@@ -79,7 +78,7 @@ def test_a_page_in_the_place_of_the_next_one_is_told_and_holds_nobody_up(path):
         done = failaware("--db", path, *command.split())
         assert done.returncode == status, (command, done.stderr)
     with Store.open(path) as store, pytest.raises(StoreCorrupt, match="not in the order of their numbers"):
-        store.session.read(lambda db: list(pages(db, "event_log", "event_id", 100, 1)))
+        store.session.read(lambda db: list(pages(db, "event_log", "event_id", 300, 1)))
 
 
 def children(content, number):

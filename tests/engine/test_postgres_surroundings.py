@@ -108,7 +108,7 @@ def test_the_settings_of_a_role_change_nothing(path, setting, monkeypatch):
 def test_what_the_driver_raises_reaches_nobody(store, path):
     store.record("a", 1)
     with plain(path) as db:
-        db.execute("ALTER TABLE stored_state RENAME COLUMN due_at TO due")
+        db.execute("ALTER TABLE event_log RENAME COLUMN detected_at TO detected")
     with pytest.raises(StatementError) as refused:
         store.record("b", 2)
     assert isinstance(refused.value.__cause__, psycopg.Error)
