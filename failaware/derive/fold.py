@@ -246,7 +246,7 @@ def _fingerprint(db: ProjectionWriter, scope: Scope) -> None:
     while full:
         rows = db.query(_scoped(scope.ctes, "unfingerprinted"), {**scope.parameters, "after": after, "page": _PAGE})
         failures: list[tuple[int, int]] = []
-        clusters: dict[int, tuple[int, str, str | None, str]] = {}
+        clusters: dict[int, tuple[int, str, str | None, str, int]] = {}
         for row in rows:
             find = find or _grouper(db)
             cluster = find(row)
@@ -254,7 +254,10 @@ def _fingerprint(db: ProjectionWriter, scope: Scope) -> None:
             named = clusters.get(cluster.cluster_id)
             # The first failure names the cluster, in a batch too; an erased one only until another is there.
             if named is None or (named[3] == ERASED and cluster.template != ERASED):
-                clusters[cluster.cluster_id] = (cluster.cluster_id, row[2], cluster.error_type, cluster.template)
+                clusters[cluster.cluster_id] = (
+                    *(cluster.cluster_id, row[2], cluster.error_type, cluster.template),
+                    row[0],
+                )
         full = len(rows) == _PAGE
         if not rows:
             break

@@ -124,11 +124,15 @@ SELECT a.attempt_id, a.traceback, e.event_type, a.error_type, a.error_message, a
 INSERT INTO failure (attempt_id, cluster_id) VALUES (?, ?);
 
 -- name: new_cluster
+-- The last parameter is the failure that gives the name. Failures do not come in the order of their ids under time travel:
+-- an erased one gives the name if it has the lowest id.
 INSERT INTO failure_cluster (cluster_id, event_type, error_type, template, failures, events, recovered, episodes,
                              relapses, changed_at)
 VALUES (?, ?, ?, ?, 0, 0, 0, 0, 0, 0)
 ON CONFLICT (cluster_id) DO UPDATE SET error_type = excluded.error_type, template = excluded.template
- WHERE failure_cluster.template = '[erased]' AND excluded.template <> '[erased]';
+ WHERE failure_cluster.template = '[erased]'
+   AND (excluded.template <> '[erased]'
+        OR (SELECT min(f.attempt_id) FROM failure f WHERE f.cluster_id = excluded.cluster_id) = ?);
 
 -- name: named_by
 -- The failure that names a cluster: the first one that is not erased, or else the first.

@@ -1,5 +1,6 @@
 """As of a moment, every report says exactly what it said then."""
 
+import contextlib
 import tempfile
 import threading
 from random import Random
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from failaware import Handlers, Inspector, StoreError, UsageError, Worker
 from failaware.ingest.lines import ingest_lines
-from tests.conftest import START, plain
+from tests.conftest import START, assert_rebuild_changes_nothing, plain
 from tests.oracle.history import FACTS, FORWARD_S, History, seeds, store_in
 from tests.sizes import sized
 
@@ -158,3 +159,31 @@ def test_rejects_are_counted_as_of_a_moment_where_the_clock_went_back(store, ins
         assert then.health().rejects == len(then.rejects()) == 1
     with inspector.as_of(START) as then:
         assert then.health().rejects == len(then.rejects()) == 2
+
+
+def test_an_erased_cluster_has_one_error_type_however_one_came_to_the_moment(store, inspector, clock):
+    moments = []
+    for seconds, error in ((300, KeyError), (-200, ValueError), (400, ConnectionError)):
+        clock.advance(seconds)  # the second failure is earlier than the first
+        with contextlib.suppress(error), store.attempt("job", fingerprint="same"):
+            raise error
+        moments.append(clock())
+    clock.advance(600)
+    store.erase([1, 2, 3], because="personal data")
+    direct = []
+    for moment in moments:
+        with inspector.as_of(moment) as then:
+            direct.append((then.clusters(), then.patterns.transitions(then.clusters()[0].cluster_id)))
+    with inspector.as_of(moments[1]) as then:
+        for at in sorted(moments):
+            then.move(at)
+            assert (then.clusters(), then.patterns.transitions(then.clusters()[0].cluster_id)) == direct[
+                moments.index(at)
+            ]
+    assert [clusters[0].error_type for clusters, _ in direct] == [
+        "KeyError",
+        "ValueError",
+        "KeyError",
+    ]  # the first recorded
+    assert inspector.clusters()[0].error_type == "KeyError"
+    assert_rebuild_changes_nothing(store)

@@ -1,6 +1,7 @@
 """What others write appears by itself, and what one looks at stays where it is."""
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import subprocess
@@ -14,8 +15,9 @@ from tests import processes
 from tests.conftest import HOUR
 from tui.screens.events import EventsScreen
 from tui.screens.overview import Overview
+from tui.widgets.rows import Rows
 
-from .helpers import gone, inspecting, loaded, rows, screen_text, shows, until
+from .helpers import filtered, gone, inspecting, loaded, rows, screen_text, shows, until
 
 WRITER = """
 import sys
@@ -258,3 +260,47 @@ async def test_keys_act_on_the_event_that_one_sees_however_many_come(full, path,
         assert pilot.app.clipboard == str(here)
         await pilot.press("enter")
         await shows(pilot, f"› event {here}")
+
+
+async def test_the_cursor_goes_to_the_nearest_row_when_its_event_leaves_the_filter(path, clock):
+    with Store.open(path, clock=clock) as store:
+        for number in range(60):
+            with contextlib.suppress(ValueError), store.attempt("job", number):
+                raise ValueError
+        async with inspecting(path, clock=clock) as pilot:
+            await loaded(pilot, 1)
+            await pilot.press("e")
+            await loaded(pilot, 60)
+            await filtered(pilot, "status:DEAD")
+            await loaded(pilot, 60)
+            await pilot.press(*["j"] * 30)
+            assert rows(pilot).here == 30
+            line = rows(pilot).cursor - rows(pilot).scroll_offset.y
+            store.requeue([*range(26, 31), *range(50, 60)], because="left: it, four below it and ten above it")
+            await loaded(pilot, 45)
+            assert rows(pilot).here == 25, "the first one below it that is left"
+            assert rows(pilot).cursor - rows(pilot).scroll_offset.y == line, "on the same line"
+            await shows(pilot, "Newest attempt")
+            store.requeue(range(1, 26), because="nothing below is left")
+            await loaded(pilot, 20)
+            assert rows(pilot).here == 31, "the nearest one above"
+            assert 0 <= rows(pilot).cursor - rows(pilot).scroll_offset.y < rows(pilot).size.height - 1
+            await pilot.press("k")
+            assert rows(pilot).here == 32
+            store.requeue([*range(31, 50), 60], because="nothing is left")
+            await shows(pilot, "No event matches this filter.")
+            await pilot.press("j", "enter", "y", "escape")
+            await loaded(pilot, 60)
+
+
+async def test_a_row_that_is_gone_when_it_is_opened_is_not_missed(full, path, clock):
+    async with inspecting(path, clock=clock) as pilot:
+        await loaded(pilot, 2)
+        for keys in ("", "d", "H"):
+            await pilot.press(*keys)
+            await until(pilot, lambda: bool(pilot.app.screen.query(Rows)))
+            rows(pilot).window.hold([])
+            rows(pilot).action_open()
+            await pilot.pause()
+            assert pilot.app.is_running
+            await pilot.press(*["escape"] * len(keys))

@@ -74,7 +74,6 @@ class DueScreen(BaseScreen):
         """Another event type."""
         self._show_minutes()
 
-    def on_rows_opened(self, _message: Rows.Opened) -> None:
+    def on_rows_opened(self, message: Rows.Opened) -> None:
         """Down into the events that wait for a retry."""
-        row: Any = self.query_one(Rows).current
-        self.inspector_app.open(ToEvents(where=row.where))
+        self.inspector_app.open(ToEvents(where=message.item.where))

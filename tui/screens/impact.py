@@ -106,10 +106,10 @@ class ImpactScreen(BaseScreen):
             self._window.hold(drill_downs(self._standing.impact, self._transitions))
             self.query_one(Rows).show(Context(self._standing.now, {}))
 
-    def on_rows_opened(self, _message: Rows.Opened) -> None:
+    def on_rows_opened(self, message: Rows.Opened) -> None:
         """Exactly the events that the number counts, or the other cluster."""
-        drill_down: DrillDown | None = self.query_one(Rows).current
-        if drill_down is None or self._standing is None:
+        drill_down: DrillDown = message.item
+        if self._standing is None:
             return
         if drill_down.cluster_id is not None:
             event_type = self._standing.cluster.event_type

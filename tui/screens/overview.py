@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
@@ -212,9 +212,8 @@ class Overview(Listing):
 
     def on_rows_opened(self, message: "Rows.Opened") -> None:
         """Down into a cluster."""
-        cluster: Any = self.listed.current
         self._has_been_seen(message.key)
-        self.inspector_app.open(ToEvents(cluster_id=message.key, event_type=cluster.event_type))
+        self.inspector_app.open(ToEvents(cluster_id=message.key, event_type=message.item.event_type))
 
     def on_counter_tile_asked(self, message: CounterTile.Asked) -> None:
         """A number was clicked: clusters of that severity, or the events in that state."""

@@ -1,7 +1,7 @@
 """Failures that recovered on retry, by cluster. Read on request, since a large store takes seconds."""
 
 from collections.abc import Iterator
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
@@ -92,8 +92,7 @@ class RecoveredScreen(Listing):
 
     def on_rows_opened(self, message: Rows.Opened) -> None:
         """Down into a cluster."""
-        row: Any = self.listed.current
-        self.inspector_app.open(ToEvents(cluster_id=message.key, event_type=row.event_type))
+        self.inspector_app.open(ToEvents(cluster_id=message.key, event_type=message.item.event_type))
 
     def on_screen_resume(self) -> None:
         """Keep what was read until a refresh."""

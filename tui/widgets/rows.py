@@ -3,7 +3,7 @@
 Textual's own DataTable measures every cell and repaints all of itself for one that changed.
 """
 
-from typing import ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from rich.segment import Segment
 from rich.style import Style
@@ -49,7 +49,11 @@ class Rows(ScrollView, Generic[Item], can_focus=True):
     ]
 
     class Opened(_AboutRow):
-        """Enter or a second click on a row."""
+        """Enter or a second click on a row; the list may have changed when the message arrives."""
+
+        def __init__(self, key: int, item: Any) -> None:
+            super().__init__(key)
+            self.item = item
 
     class Moved(_AboutRow):
         """The cursor is on another thing."""
@@ -67,6 +71,7 @@ class Rows(ScrollView, Generic[Item], can_focus=True):
         self.window = window
         self.cursor = 0
         self.here: int | None = None
+        self._shown: list[int] = []  # the keys of what was held when it was last painted
         self.marks: dict[int, str] = {}
         self.context = Context(0, {})
         self._key_name = key
@@ -85,10 +90,11 @@ class Rows(ScrollView, Generic[Item], can_focus=True):
         self._asked = None
         offset = self.cursor - self.scroll_offset.y
         before = self.here
-        found = self.window.position(self.here)
+        found = self._position()
         position = self.cursor if found is None else found
         self.cursor = max(min(position, self.window.size - 1), 0)
         self._note_here()
+        self._shown = [getattr(item, self._key_name) for item in self.window.items]
         self.virtual_size = Size(self.size.width, self.window.size + 1)
         if found is not None and self.cursor - offset != self.scroll_offset.y and self.scroll_offset.y:
             self.scroll_to(y=max(self.cursor - offset, 0), animate=False)
@@ -96,6 +102,16 @@ class Rows(ScrollView, Generic[Item], can_focus=True):
         self._want()
         if self.here is not None and (self.here != before):
             self.post_message(self.Moved(self.here))
+
+    def _position(self) -> int | None:
+        """The position of the row under the cursor; if it is gone, of the next one shown before, or the previous."""
+        position = self.window.position(self.here)
+        if position is not None or self.here not in self._shown:
+            return position
+        at = self._shown.index(self.here)
+        positions = {getattr(item, self._key_name): i for i, item in enumerate(self.window.items, self.window.start)}
+        nearest = (*self._shown[at + 1 :], *reversed(self._shown[:at]))
+        return next((positions[key] for key in nearest if key in positions), None)
 
     def to_top(self) -> None:
         """Let go of the thing under the cursor: the cursor is on whatever comes first with the next answer."""
@@ -154,8 +170,9 @@ class Rows(ScrollView, Generic[Item], can_focus=True):
 
     def action_open(self) -> None:
         """Go into what is under the cursor."""
-        if self.here is not None:
-            self.post_message(self.Opened(self.here))
+        position = self.window.position(self.here)
+        if self.here is not None and position is not None:
+            self.post_message(self.Opened(self.here, self.window.at(position)))
 
     def to_mark(self, way: int) -> bool:
         """To the next or the previous marked row that is held; False if there is none."""

@@ -239,7 +239,11 @@ class PostgresReader:
 
     def role(self) -> str:
         """The current role, and whether it may write."""
-        ((user, writes),) = self.query("SELECT current_user::text, has_table_privilege('event_log', 'INSERT')")
+        ((user, writes, on_standby),) = self.query(
+            "SELECT current_user::text, has_table_privilege('event_log', 'INSERT'), pg_is_in_recovery()"
+        )
+        if on_standby:
+            return f"as {user}, on a standby"
         return f"as {user}, who could write" if writes else f"as {user}, who can only read"
 
     def size(self) -> int:
