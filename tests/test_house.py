@@ -56,6 +56,7 @@ FOREIGN = {
     "rich": {"failaware.cli", "tui"},
     "textual": {"tui"},
     "pygments": {"tui"},
+    "ahocorasick_rs": {"failaware.capture.secrets.words"},
     "argcomplete": {"failaware.cli.completion"},
     "sqlite3": {"failaware.engine.sqlite", "failaware.schema.ddl"},
     "psycopg": {"failaware.engine"},

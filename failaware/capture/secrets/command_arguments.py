@@ -9,7 +9,7 @@ from itertools import pairwise, takewhile
 from typing import NamedTuple
 
 from failaware.capture.secrets.arguments import MAX_ARGUMENTS, is_secret, split_arguments
-from failaware.capture.secrets.standard_input import secret_input
+from failaware.capture.secrets.standard_input import INPUT_HINTS, secret_input
 
 
 class Option(NamedTuple):
@@ -99,8 +99,10 @@ _PLACES: dict[str, tuple[Place, ...]] = {
 _OPTION = re.compile(r"-|/\w+(?::|$)")
 _NAMES = frozenset(name + end for name in (*_OPTIONS, *_PLACES) for end in ("", ".exe"))
 _WORD = re.compile(r"[\w.-]{2,}")
-_HINTS = (" -", "'-", '"-', "/p:", "nmcli", "pdftk", "ConvertTo-SecureString", *_PLACES)
+_COMMAND_HINTS = (" -", "'-", '"-', "/p:", "nmcli", "pdftk", "ConvertTo-SecureString", *_PLACES)
 """One of these is in every text with a secret argument: an option, or a command whose passwords need none."""
+HINTS = tuple(hint.lower() for hint in (*_COMMAND_HINTS, *INPUT_HINTS, "-p"))
+"""One of these is in lower case in every text in which `secret_arguments` finds something."""
 _AFTER_NAME = frozenset(" \t\r\n'\",\\")
 _USER_THEN_PASSWORD = re.compile(  # of any command: -u USER … -p PASSWORD
     r"-u(?<!\w-u)(?:ser(?:name)?)?[\s=,'\"\\]{1,8}[^\s,'\"\\=-][^\s,'\"\\]{0,100}[\s,'\"\\]{1,8}"
@@ -119,7 +121,7 @@ def secret_arguments(text: str, lower: str) -> list[tuple[int, int]]:
         lower: the same in lower case.
     """
     spans = [*secret_input(text)]
-    if any(map(text.__contains__, _HINTS)) and not _NAMES.isdisjoint(_WORD.findall(lower)):
+    if any(map(text.__contains__, _COMMAND_HINTS)) and not _NAMES.isdisjoint(_WORD.findall(lower)):
         spans += _of_known_commands(text, lower)
     if "-p" in text and "-u" in text:
         for pair in _USER_THEN_PASSWORD.finditer(text):

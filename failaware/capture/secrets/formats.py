@@ -140,18 +140,12 @@ FORMATS = (
 )
 """Formats of secrets that need no name."""
 
-HINTS = ("-----", "basic ", "bearer ", ":5432:", "identified", "login ")
-"""Every text with such a secret contains one of these, one of `MORE_HINTS`, or the name of a secret."""
-MORE_HINTS = {
-    "@": ("//", "thin:"),
-    "$": ("$2", "$apr1$", "$1$", "$5$", "$6$", "$y$", "argon2", "scrypt$", "pbkdf2"),
-    "sig": ("sig=", "signature="),
-    "hmac": ("hmac=",),
-    "ok": ("hook",),
-    "ey": ("eyj",),
-    "ct(": ("connect('", 'connect("', "construct('", 'construct("'),
-}
-"""Short strings that are frequent in texts, each with the longer ones that make a text worth scanning."""
+HINTS = (
+    *("-----", "basic ", "bearer ", ":5432:", "identified", "login ", "sig=", "signature=", "hmac=", "hook", "eyj"),
+    *("connect('", 'connect("', "construct('", 'construct("', "$2", "$apr1$", "$1$", "$5$", "$6$", "$y$", "scrypt$"),
+)
+HINTS_WITH = {"@": ("//", "thin:"), "$": ("argon2", "pbkdf2")}
+"""Every text with such a secret contains one of the first, one of the second and of its words, or a secret's name."""
 _END = re.compile(rf"-----END {_KEY_NAME}")
 _BODY_BACKWARDS = re.compile(r"(?:[A-Za-z0-9+/=,:. -]|\s|(?:n|r)\\){16,16384}")
 

@@ -9,40 +9,36 @@ from collections.abc import Iterable
 from typing import Any
 
 from failaware.capture.secrets.card_numbers import card_numbers, has_many_digits
+from failaware.capture.secrets.command_arguments import HINTS as ARGUMENT_HINTS
 from failaware.capture.secrets.command_arguments import secret_arguments, secret_elements
 from failaware.capture.secrets.formats import HINTS as FORMAT_HINTS
-from failaware.capture.secrets.formats import MORE_HINTS as MORE_FORMAT_HINTS
+from failaware.capture.secrets.formats import HINTS_WITH as FORMAT_HINTS_WITH
 from failaware.capture.secrets.formats import formatted_secrets
 from failaware.capture.secrets.named_values import ANNOUNCING, ANNOUNCING_ANYWHERE, MASK, named_values
 from failaware.capture.secrets.names import is_secret_list_name, is_secret_name, plain
 from failaware.capture.secrets.reported_values import reported_values
 from failaware.capture.secrets.tokens import tokens
+from failaware.capture.secrets.words import words_in
 
 __all__ = ["MASK", "Masker"]
 
-_NAME_HINTS = ("pass", "secret", "auth", "cred", "otp", "phrase", "sid", "card", "session", "psk")
-_MORE_NAME_HINTS = {
-    "ok": ("token", "cookie"),
-    "ey": ("key",),
-    "w": ("pw", "jwt", "kennwort", "woord"),
-    "cv": ("cvc", "cvv"),
-    "sen": ("senha", "contrasen"),
-    "pin": ('pin"', "pin:", "pin="),
+_NAME_HINTS = (
+    *("pass", "secret", "auth", "cred", "otp", "phrase", "sid", "card", "session", "psk", "token", "cookie", "key"),
+    *("pw", "jwt", "kennwort", "woord", "cvc", "cvv", "senha", "contrasen", 'pin"', "pin:", "pin="),
+)
+_HINTS = frozenset((*_NAME_HINTS, *FORMAT_HINTS))
+_HINTS_WITH = {
+    **FORMAT_HINTS_WITH,
     "code": (
         *("recovery", "backup", "verification", "security", "access", "fa", "sms", "login", "time", "?code", "&code"),
         *("confirmation", "activation", "reset", "pincode"),
     ),
 }
-_HINTS = tuple(sorted({*_NAME_HINTS, *FORMAT_HINTS, *MORE_FORMAT_HINTS, *_MORE_NAME_HINTS}))
-_MORE_HINTS = {
-    part: MORE_FORMAT_HINTS.get(part, ()) + _MORE_NAME_HINTS.get(part, ())
-    for part in (*MORE_FORMAT_HINTS, *_MORE_NAME_HINTS)
-}
-"""Every ASCII text with a secret contains one of the hints, unless it is a token, a card number or an argument.
+"""Every ASCII text with a secret contains one of the first, or one of the second together with one of its words.
 
-Searching for hints is most of the cost of a text without secrets. Therefore a part that several hints share is searched
-first, and the hints themselves only if the part is present.
+Tokens, card numbers and arguments are found without them.
 """
+_words_in = words_in((*_HINTS, *_HINTS_WITH, *ARGUMENT_HINTS))
 _SHORT = 16
 _SHORT_WORD = re.compile(r"(?!\d{13})[\w.-]*")
 """Most names and many values: too short for a provider's token, and without a separator."""
@@ -80,10 +76,11 @@ class Masker:
         if not self._enabled:
             return False
         lower = _lower(text)
-        if self._extra or _is_hinted(text, lower):
+        words = _words_in(lower)
+        if self._extra or _is_hinted(text, lower, words):
             return True
         latin = text.encode("latin-1", "replace")
-        return has_many_digits(latin) or bool(tokens(text, latin)) or bool(secret_arguments(text, lower))
+        return has_many_digits(latin) or bool(tokens(text, latin)) or bool(_arguments(text, lower, words))
 
     def mask_text(self, text: str) -> tuple[str, int]:
         """Return the text with its secrets masked, and how many there were."""
@@ -101,15 +98,16 @@ class Masker:
     def _secrets(self, text: str) -> list[tuple[int, int]]:
         """Return where secrets begin and end, in no order; they may overlap."""
         lower = _lower(text)
+        words = _words_in(lower)
         latin = text.encode("latin-1", "replace")
         spans = tokens(text, latin)
-        if self._extra or _is_hinted(text, lower):
+        if self._extra or _is_hinted(text, lower, words):
             if _SEPARATOR.search(text) or not text.isascii():
                 announcing = self._announcing if text.isascii() else self._announcing_anywhere
                 spans += named_values(text, announcing.finditer(lower), self.is_secret_name)
                 spans += reported_values(text, lower, self.is_secret_name)
             spans += formatted_secrets(text, lower)
-        spans += secret_arguments(text, lower)
+        spans += _arguments(text, lower, words)
         if has_many_digits(latin):
             spans += card_numbers(text)
         return spans
@@ -205,12 +203,18 @@ class Masker:
         return " " not in name and self.is_secret_name(name) and not flag and _can_be_secret(value)
 
 
-def _is_hinted(text: str, lower: str) -> bool:
-    """Whether the text contains a hint of a secret."""
-    for hint in _HINTS:
-        if hint in lower and (hint not in _MORE_HINTS or any(map(lower.__contains__, _MORE_HINTS[hint]))):
-            return True
+def _is_hinted(text: str, lower: str, words: set[str]) -> bool:
+    """Whether the text contains a hint of a secret; `words` are those of all hints that it contains."""
+    if words and not words.isdisjoint(_HINTS):
+        return True
+    if any(any(map(lower.__contains__, _HINTS_WITH[word])) for word in words if word in _HINTS_WITH):
+        return True
     return not text.isascii() and ANNOUNCING_ANYWHERE.search(lower) is not None
+
+
+def _arguments(text: str, lower: str, words: set[str]) -> list[tuple[int, int]]:
+    """Return where secret arguments of commands begin and end."""
+    return [] if words.isdisjoint(ARGUMENT_HINTS) else secret_arguments(text, lower)
 
 
 def _lower(text: str) -> str:

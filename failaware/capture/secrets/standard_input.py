@@ -40,6 +40,10 @@ _PROMPT = re.compile(r"(?i:passw|passphrase|password)")
 _ODD = re.compile(r"(?=.*[A-Za-z])(?=.*[\d!@#$%^&*+=])")
 
 
+INPUT_HINTS = ("<<", "|", "send")
+"""One of these is in every text in which `secret_input` finds something."""
+
+
 def secret_input(text: str) -> Spans:
     """Yield where secrets begin and end that a command reads."""
     is_fed = "<<" in text or ("|" in text and ("echo" in text or "printf" in text))
