@@ -8,7 +8,7 @@ from failaware.text import is_url
 
 
 def resolve(place: str | Path) -> str | Path:
-    """Return the place so that it does not depend on the current folder: an absolute path, or the URL as it is.
+    """Return the place independent of the current folder: an absolute path, or the URL unchanged.
 
     Symbolic links are not resolved: a link that is changed later leads to another store.
 

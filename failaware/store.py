@@ -121,7 +121,7 @@ class Store:
             UsageError: a name or a time is not valid.
             StoreError: the store cannot be written; nothing was recorded.
         """
-        new, kept = self.session.recorder.event(
+        new, stored = self.session.recorder.event(
             event_type,
             payload,
             now=self.session.clock(),
@@ -131,7 +131,7 @@ class Store:
             fingerprint=fingerprint,
         )
         ((event_id, known),) = self.session.write(lambda db: append.events(db, [new]))
-        return self._first_event(event_id) if known else _event(event_id, new, kept)
+        return self._first_event(event_id) if known else _event(event_id, new, stored)
 
     def record_many(self, events: Iterable[tuple[str, Any] | Mapping[str, Any]]) -> list[Event]:
         """Record many events: (type, payload) pairs, or dicts with `type` and the arguments of `record`.
@@ -150,8 +150,8 @@ class Store:
     def _record_chunk(self, new: list[tuple[NewEvent, Any]]) -> list[Event]:
         ids = self.session.write(lambda db: append.events(db, [event for event, _ in new]))
         return [
-            self._first_event(event_id) if known else _event(event_id, event, kept)
-            for (event_id, known), (event, kept) in zip(ids, new, strict=True)
+            self._first_event(event_id) if known else _event(event_id, event, stored)
+            for (event_id, known), (event, stored) in zip(ids, new, strict=True)
         ]
 
     def attempt(

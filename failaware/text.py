@@ -90,9 +90,9 @@ def bounded(text: str, limit: int) -> str:
     if len(text) <= limit:
         return text
     mark = f" … [{len(text) - limit:,} characters left out] … "
-    kept = max(limit - len(mark) - 4, 0)  # the number may get a digit or two more when it counts the mark too
-    head, tail = kept - kept // 2, kept // 2
-    mark = f" … [{len(text) - kept:,} characters left out] … "
+    shown = max(limit - len(mark) - 4, 0)  # the number may get a digit or two more when it counts the mark too
+    head, tail = shown - shown // 2, shown // 2
+    mark = f" … [{len(text) - shown:,} characters left out] … "
     return (text[:head] + mark + text[len(text) - tail :])[:limit]
 
 

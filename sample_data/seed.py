@@ -16,7 +16,7 @@ from .scenarios import Planned, lost_worker
 from .world import DAY, SECOND, world
 
 _DAYS = 5
-_STEP = 60 * SECOND  # events and retries wait for the next full minute, so that many share a run
+_STEP = 60 * SECOND  # events and retries wait for the next full minute, and many share a run
 _QUIET = 90 * SECOND  # the last events are recorded but not attempted
 
 

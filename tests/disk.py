@@ -196,7 +196,7 @@ def faulty_disk():
     try:
         find = library.sqlite3_vfs_find
     except AttributeError:
-        pytest.skip("this Python hides the functions of its SQLite, so that no disk can be put under it")
+        pytest.skip("this Python hides the functions of its SQLite, and no disk can be simulated")
     find.restype = POINTER(_Vfs)
     vfs = find(None).contents
     disk, own_open, own_delete = Disk(), _OPEN.from_buffer_copy(vfs.xOpen), _DELETE.from_buffer_copy(vfs.xDelete)
@@ -333,12 +333,12 @@ class PowerCut:
 
     def left(self, luck):
         """Each file by its path, as it is found when the power is back; `luck()` says whether something got through."""
-        found = {}
+        stored = {}
         for path in {**self._sure, **self._now}:
             content = (self._now if luck() else self._sure).get(path)
             if content is not None:
-                found[path] = content.survived(luck)
-        return found
+                stored[path] = content.survived(luck)
+        return stored
 
 
 def _apply(content, change):
@@ -351,17 +351,17 @@ def _apply(content, change):
     content[offset : offset + len(data)] = data
 
 
-def lay_out(found, folder):
+def lay_out(stored, folder):
     """Put files into a folder."""
     folder = Path(folder)
     folder.mkdir()
-    for path, content in found.items():
+    for path, content in stored.items():
         file = folder / Path(path).name
         file.touch(mode=0o600)
         file.write_bytes(content)
 
 
-NOTHING_GOT_THROUGH = lambda: False  # noqa: E731 - named beside its opposite
+NOTHING_GOT_THROUGH = lambda: False  # noqa: E731 - named next to its opposite
 ALL_GOT_THROUGH = lambda: True  # noqa: E731
 
 

@@ -2,7 +2,7 @@
 
 `tests.processes` starts this once for each process of the test run and asks it for children. A child is a process of
 its own in all that a test can see: its id, streams, folder, environment, signals and exit status; SIGKILL is real.
-It becomes a child of the test process (PR_SET_CHILD_SUBREAPER), so that `subprocess.Popen` waits for it as for any
+It becomes a child of the test process (PR_SET_CHILD_SUBREAPER): `subprocess.Popen` waits for it as for any
 other, and it dies with it.
 """
 
@@ -144,7 +144,7 @@ def _run(command):
 
 
 def _end(status):
-    """End as Python does, but for the freeing of all objects, which takes longer than all the rest."""
+    """Exit as Python does, without freeing all objects, which takes longer than everything else."""
     threading._shutdown()
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):

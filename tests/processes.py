@@ -1,6 +1,6 @@
 """`subprocess.run` and `subprocess.Popen` for tests: programs of ours are forked from a parent that has imported them.
 
-Whatever is not Python with a module, a program or a file, or changes how Python starts, is started as usual. A test
+Other programs, and options that change how Python starts, are started as usual. A test
 that is about the start of a process (what is imported, how long it takes) uses `subprocess`.
 """
 
@@ -133,7 +133,7 @@ def _server(_process):
             start_new_session=True,
         )
     atexit.register(ours.close)
-    server.returncode = 0  # nobody waits for it: it ends when its connection does
+    server.returncode = 0  # not waited for: it ends when its connection does
     long_lived.add(server.pid)
     return ours
 

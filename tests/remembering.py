@@ -37,30 +37,30 @@ class Memory:
                 self._shown[table].setdefault(key, set()).add(row)
         return {table: frozenset(keys) for table, keys in self.acknowledged.items()}
 
-    def foreign(self, found):
+    def foreign(self, stored):
         """Rows that were never shown so."""
         return [
             (table, row)
-            for table, rows in found.items()
+            for table, rows in stored.items()
             for key, row in rows.items()
             if row not in self._shown[table].get(key, ())
         ]
 
 
-def lost(acknowledged, found):
+def lost(acknowledged, stored):
     """The acknowledged facts that are not there."""
-    return [(table, key) for table, keys in acknowledged.items() for key in keys - set(found[table])]
+    return [(table, key) for table, keys in acknowledged.items() for key in keys - set(stored[table])]
 
 
 def must_hold(path):
     """Facts unchanged, derived exactly, file sound; no attempt twice."""
-    found = verify(path)
-    assert not found.findings, found.findings[:5]
-    return found.facts
+    stored = verify(path)
+    assert not stored.findings, stored.findings[:5]
+    return stored.facts
 
 
 class Busy:
-    """A store that is put to all its uses, by dice, on a clock that is moved by hand."""
+    """A store that is used at random in every way, on a clock set by the test."""
 
     def __init__(self, path, clock, rng, **how):
         self._path, self._clock, self._rng, self._how = path, clock, rng, how

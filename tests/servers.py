@@ -152,7 +152,7 @@ def looked_after(folder, pidfile, number):
 
 
 def _new_folder():
-    """In memory where there is room: a store is some sixty files, which a disk takes three times as long to create."""
+    """In memory if it fits: a store is some sixty files, which a disk takes three times as long to create."""
     memory = Path("/dev/shm")
     roomy = memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > _ROOM
     return Path(tempfile.mkdtemp(prefix="fa-pg-", dir=memory if roomy else None))  # short, for the socket's path

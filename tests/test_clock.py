@@ -1,4 +1,4 @@
-"""A clock that jumps back or ahead: facts keep their order, nothing lasts less than nothing, waits are as reckoned."""
+"""A clock that jumps back or ahead: facts keep their order, no duration is negative, delays are as computed."""
 
 import pytest
 

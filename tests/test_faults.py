@@ -26,21 +26,21 @@ pytestmark = pytest.mark.sqlite("its disk and its file")
 @pytest.mark.parametrize("seed", range(sized(2, 4)))
 def test_a_disk_that_fails_now_and_then(path, seed):
     counts = try_life(path, random.Random(seed), synchronous=("FULL", "NORMAL")[seed % 2], steps=40)
-    assert counts["errors told"] >= 5
+    assert counts["errors raised"] >= 5
     assert counts["facts lost"] == 0
 
 
 @pytest.mark.parametrize(
-    ("what", "said"),
+    ("what", "message"),
     [
         ("full", "the disk is full; the write was rolled back"),
         ("write", "the disk reports an I/O error"),
     ],
 )
-def test_what_could_not_be_written_is_not_there_and_can_be_tried_again(path, what, said):
+def test_what_could_not_be_written_is_not_there_and_can_be_tried_again(path, what, message):
     with faulty_disk() as disk, Store.open(path) as store:
         store.record("a", 1, key="k")
-        with disk.failing(what, times=100), pytest.raises(StoreError, match=said):
+        with disk.failing(what, times=100), pytest.raises(StoreError, match=message):
             store.record_many([("b", 2)] * 50)
         assert query(store, "SELECT event_type FROM event_log") == [("a",)]
         assert store.record("b", 2).event_id == 2
@@ -98,11 +98,11 @@ def test_after_a_flush_that_failed_everything_acknowledged_survives_a_power_cut(
     power = PowerCut()
     for what, *values in log:
         power.play(what, *values)
-    found = path.with_name("found")
-    lay_out(power.left(NOTHING_GOT_THROUGH), found)
-    with Store.open(found / path.name) as store:
+    copy = path.with_name("copy")
+    lay_out(power.left(NOTHING_GOT_THROUGH), copy)
+    with Store.open(copy / path.name) as store:
         assert acknowledged <= set(facts(store)["event_log"])
-    must_hold(found / path.name)
+    must_hold(copy / path.name)
 
 
 def test_a_store_that_cannot_be_read_says_so_and_can_be_read_again(path):
@@ -153,7 +153,7 @@ def test_a_file_that_is_deleted_or_replaced_while_it_is_open_is_noticed(path, tm
                 path.with_name(path.name + end).unlink(missing_ok=True)
         with pytest.raises(StoreMissing, match="deleted or replaced while it was open"):
             store.record("a", 2)
-        store.record("a", 3)  # in what stands there now
+        store.record("a", 3)  # in the file that is there now
     with Inspector.open(path) as inspector:
         assert [event.event_type for event in inspector.events()] == ["a", "other"][: 1 + replaced]
 

@@ -45,8 +45,8 @@ def test_the_walk(tmp_path):
 
 
 def test_what_a_script_tries_itself(tmp_path):
-    (tmp_path / "tries.py").write_text(blocks("python")[2] + "\n\nrender(7)\n")
-    done = run("python tries.py", tmp_path)
+    (tmp_path / "attempts.py").write_text(blocks("python")[2] + "\n\nrender(7)\n")
+    done = run("python attempts.py", tmp_path)
     assert done.returncode == 1
     assert "RuntimeError: report 7 has no template" in done.stderr
     shown = run("failaware events", tmp_path).stdout
@@ -64,7 +64,7 @@ def test_from_a_shell(tmp_path):
     env = {name: value for name, value in os.environ.items() if name != "FAILAWARE_DB"}
     env["PATH"] = f"{Path(sys.executable).parent}:{env['PATH']}"
     for line in blocks("sh")[2].splitlines():
-        command, _, said = line.partition("  # ")
+        command, _, expected = line.partition("  # ")
         done = subprocess.run(
             ["bash", "-o", "pipefail", "-c", command],
             cwd=tmp_path,
@@ -74,7 +74,7 @@ def test_from_a_shell(tmp_path):
             check=False,
         )
         assert done.returncode == 0, (command, done.stdout, done.stderr)
-        for words in said.split(", "):
+        for words in expected.split(", "):
             assert words.removeprefix("with ").replace("tar's error message", "tar: ") in done.stdout, (
                 command,
                 done.stdout,

@@ -49,7 +49,7 @@ def answers(place, end):
         yield "why", [inspector.explain(cluster, facts=True) for cluster in clusters]
 
 
-def lived(place, seed):
+def filled_store(place, seed):
     """What a store holds that has lived through a history, and what its reports say."""
     history = History(place, Random(seed), moves=(*FACT_MOVES, "erase"))  # a lease is no fact: as of now there is none
     history.worker._name = lambda: "host:1"  # which counts the workers of this process
@@ -58,7 +58,7 @@ def lived(place, seed):
         history.live(12)
         seal_all(store.session, history.clock.now)
         times = [at for sql in _TIMES for (at,) in query(store, sql) if at is not None]
-        reports = dict(answers(place, max([history.clock.now, *times])))  # the clock is moved backwards as well
+        reports = dict(answers(place, max([history.clock.now, *times])))  # the clock also goes backwards
         return {"facts": facts(store), "derived": derived(store), "verified": verify(place), **reports}
 
 
@@ -69,9 +69,9 @@ def test_the_same_history_gives_the_same_rows_and_answers(postgres, seed):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("failaware.worker.worker.token_hex", lambda _size: "of one run")  # a worker's name is random
         with tempfile.TemporaryDirectory() as folder:
-            here = lived(Path(folder) / "s.db", seed)
+            here = filled_store(Path(folder) / "s.db", seed)
         try:
-            there = lived(postgres.url(schema), seed)
+            there = filled_store(postgres.url(schema), seed)
         finally:
             postgres.drop(schema)
     for what, expected in here.items():

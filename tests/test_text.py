@@ -97,7 +97,7 @@ def test_times_and_bars():
 
 
 @pytest.mark.parametrize(
-    ("microseconds", "said"),
+    ("microseconds", "words"),
     [
         (0, "0 ms"),
         (999_999, "999 ms"),
@@ -111,8 +111,8 @@ def test_times_and_bars():
         (10_000 * 86_400 * SECOND, "10,000 d"),
     ],
 )
-def test_how_long_something_took(microseconds, said):
-    assert span(microseconds) == said
+def test_how_long_something_took(microseconds, words):
+    assert span(microseconds) == words
 
 
 def test_of_many_steps_the_middle_is_left_out():

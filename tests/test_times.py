@@ -63,7 +63,7 @@ def shown(path, capfd, reports):
 
 
 @pytest.mark.thinned
-@pytest.mark.sqlite("each zone; the next test tries the other engine")
+@pytest.mark.sqlite("each zone; the next test covers the other engine")
 def test_every_report_shows_any_time_in_every_zone(odd, path, zone, capfd):
     shown(path, capfd, REPORTS)
 

@@ -54,7 +54,7 @@ class ChangeTracker:
         if self._seen is None:
             self._seen = {cluster.cluster_id: snapshot(cluster) for cluster in clusters}
             return {}
-        return {c.cluster_id: found for c in clusters if (found := mark(self._seen.get(c.cluster_id), c))}
+        return {c.cluster_id: change for c in clusters if (change := mark(self._seen.get(c.cluster_id), c))}
 
     def mark_seen(self, clusters: Iterable[Cluster]) -> None:
         """These have been looked at."""

@@ -1,4 +1,4 @@
-"""The columns of the lists: what a cell says of an item, and how much room it takes. Harmless text; no widget."""
+"""The columns of the lists: what a cell shows of an item, and its width. Harmless text; no widget."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -14,14 +14,14 @@ _LONG = 400  # cells; more than any terminal shows
 
 
 class Context(NamedTuple):
-    """What cells need besides their item: the time, and the failures by hour of each cluster."""
+    """What cells need in addition to their item: the time, and the failures by hour of each cluster."""
 
     now: int
     hours: dict[int, list[int]]
 
 
 class Column(NamedTuple):
-    """A column; `width` 0 takes the room that is left.
+    """A column; `width` 0 takes the remaining cells.
 
     Shown in lists of `from_width` cells or more, and fewer than `to_width`.
     """

@@ -107,13 +107,13 @@ def json_paint(text: str) -> list[Part]:
 def code_paint(text: str) -> list[Part]:
     """A line of Python."""
     kinds = {"Token.Keyword": "key strong", "Token.Literal.String": "string", "Token.Literal.Number": "number"}
-    found = []
+    parts = []
     for kind, part in _lexer()(text):
         name = str(kind)
-        found.append(
+        parts.append(
             (part.rstrip("\n"), next((look for start, look in kinds.items() if name.startswith(start)), "code"))
         )
-    return found
+    return parts
 
 
 @cache
@@ -140,7 +140,7 @@ class Frames(NamedTuple):
 
 def traceback(text: str, *, fold: bool) -> Frames:
     """The lines of a traceback; with `fold`, runs of library frames become one line each, where there are others."""
-    found: list[Line] = []
+    lines: list[Line] = []
     run = folded = 0
     in_library = False
     raws = lines_of(text.rstrip("\n"))
@@ -157,10 +157,10 @@ def traceback(text: str, *, fold: bool) -> Frames:
             run += bool(frame)
             folded += bool(frame)
             continue
-        found += _fold_line(run)
+        lines += _fold_line(run)
         run = 0
-        found.append(_frame_line(frame) if frame and not in_library else _trace_line(raw.text, in_library))
-    return Frames(found + _fold_line(run), folded)
+        lines.append(_frame_line(frame) if frame and not in_library else _trace_line(raw.text, in_library))
+    return Frames(lines + _fold_line(run), folded)
 
 
 def _fold_line(run: int) -> list[Line]:
@@ -192,7 +192,7 @@ def attempt(shown: Attempt, now: int, *, fold: bool) -> list[Line]:
 
 
 def event_facts(event: EventDetail, runs: tuple[Run, ...], now: int) -> list[Line]:
-    """What is known of an event besides its payload and attempts."""
+    """The facts of an event without its payload and attempts."""
     state = "DISMISSED" if event.dismissed else event.sync_status
     lines = [Line(symbol(state), styled(state))]
     if event.severity:
@@ -235,9 +235,9 @@ def cluster_head(cluster: Cluster, now: int) -> list[Part]:
     parts.append((f"\n{one_line(failure_name(cluster), 600)}", ""))
     if cluster.reason:
         parts.append((f"\n{cluster.rule}: {one_line(cluster.reason, 600)}", "dim"))
-    course = f"first {distance(cluster.first_failed_at, now)}, last {distance(cluster.last_failed_at, now)}"
+    times = f"first {distance(cluster.first_failed_at, now)}, last {distance(cluster.last_failed_at, now)}"
     numbers = f"{counted(cluster.events, 'event')}, {cluster.dead:,} dead, {cluster.retrying:,} retrying"
-    parts.append((f"\n{numbers}, {cluster.recovered:,} recovered; {course}", "dim"))
+    parts.append((f"\n{numbers}, {cluster.recovered:,} recovered; {times}", "dim"))
     return parts
 
 
@@ -258,33 +258,33 @@ def _no_rule(cluster: Cluster | None) -> str:
     return "No rule matches: none of its events is unresolved."
 
 
-def why(found: Explanation, cluster: Cluster | None, now: int) -> list[Line]:
+def why(explanation: Explanation, cluster: Cluster | None, now: int) -> list[Line]:
     """Each rule in order with the numbers it looked at, and how the failures were grouped."""
-    name = f"{found.entity_type} {found.entity_id}"
-    lines = [Line(f"{symbol(found.severity)}   {name}", styled(found.severity or "strong"))]
-    if found.reason:
-        lines += lines_of(f"{found.rule}: {found.reason}")
+    name = f"{explanation.entity_type} {explanation.entity_id}"
+    lines = [Line(f"{symbol(explanation.severity)}   {name}", styled(explanation.severity or "strong"))]
+    if explanation.reason:
+        lines += lines_of(f"{explanation.rule}: {explanation.reason}")
     else:
         lines += lines_of(_no_rule(cluster), dim)
-    if found.since:
-        lines += lines_of(f"since  {found.since.sentence}", styled("mark"))
+    if explanation.since:
+        lines += lines_of(f"since  {explanation.since.sentence}", styled("mark"))
     lines += [Line("", plain), Line("Rules, in order; the first match decides", strong)]
-    for check in found.checks:
-        won = check.held and check.rule == found.rule
+    for check in explanation.checks:
+        won = check.held and check.rule == explanation.rule
         verdict = "matched, decides" if won else "also matches" if check.held else "not"
         lines.append(Line(f"  {check.rule} → {check.severity}: {verdict}", styled(check.severity if won else "")))
         lines.append(Line(f"      {check.condition}", styled("key")))
         numbers = ", ".join(f"{key} {value}" for key, value in check.numbers.items())
         lines.append(Line(f"      {visible(numbers)}", dim))
-    if found.grouped:
-        lines += [Line("", plain), Line(f"Grouped by {found.grouped.by}", strong)]
-        lines += lines_of(f"message    {found.grouped.text}", _fact_paint)
-        lines += lines_of(f"template   {found.grouped.template}", _fact_paint)
-        for part in found.grouped.masked:
+    if explanation.grouped:
+        lines += [Line("", plain), Line(f"Grouped by {explanation.grouped.by}", strong)]
+        lines += lines_of(f"message    {explanation.grouped.text}", _fact_paint)
+        lines += lines_of(f"template   {explanation.grouped.template}", _fact_paint)
+        for part in explanation.grouped.masked:
             lines += lines_of(f"  {part.placeholder or 'left out':<12} {part.text}", dim)
-    if found.behind:
+    if explanation.behind:
         lines += [Line("", plain), Line("The facts behind the numbers, newest first", strong)]
-        for fact in found.behind:
+        for fact in explanation.behind:
             ids = ", ".join(map(str, fact.ids)) + (", …" if fact.value > len(fact.ids) else "")
             lines += lines_of(f"  {fact.number:<10} {fact.value:>7,}  {fact.kind} {ids}", plain)
     if cluster:

@@ -33,8 +33,8 @@ def complete(text: str, *, clusters: bool, types: tuple[str, ...]) -> str | None
     negation = last[:1] if last[:1] in {"-", "!"} else ""
     field, colon, value = last[len(negation) :].partition(":")
     if not colon:
-        found = next((f"{name}:" for name in fields if field and name.startswith(field.lower())), None)
-        return None if found is None else f"{head}{negation}{found}"
+        completed = next((f"{name}:" for name in fields if field and name.startswith(field.lower())), None)
+        return None if completed is None else f"{head}{negation}{completed}"
     known = types if field == "type" else values_of(field, clusters=clusters)
     first, comma, part = value.rpartition(",")
     fitting = next((v for v in known if v.lower().startswith(part.lower()) and v.lower() != part.lower()), None)

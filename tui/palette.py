@@ -1,7 +1,7 @@
 """Styles by meaning, for dark and light themes. Severity and status are words first; colour only repeats them.
 
 The colours keep a contrast of 5.9 or more against their background and stay apart under simulated protan, deutan and
-tritan sight; every distinction is also a word, a shape or a place, so that nothing is lost under NO_COLOR.
+tritan sight; every distinction is also a word, a shape or a place, and nothing is lost under NO_COLOR.
 """
 
 from functools import cache

@@ -48,7 +48,7 @@ class DrillDown(NamedTuple):
 def drill_downs(impact: Impact, transitions: Transitions | None) -> list[DrillDown]:
     """The five figures of a cluster, then what came before and after it, once that is known."""
     age = impact.oldest_age.value
-    found: list[tuple[str, str, str, str, int | None]] = [
+    figures: list[tuple[str, str, str, str, int | None]] = [
         ("impact", f"{impact.events.value:,}", "events failed with it", impact.events.where, None),
         ("", f"{impact.attempts.value:,}", "attempts failed with it", impact.attempts.where, None),
         ("", f"{impact.dead.value:,}", "dead: no further attempt", impact.dead.where, None),
@@ -62,8 +62,8 @@ def drill_downs(impact: Impact, transitions: Transitions | None) -> list[DrillDo
                 name = f"#{str(move.cluster_id)[:7]}  {cause(move.error_type, move.template or '')}"
             elif about == "after":
                 where = f"last:{impact.cluster_id} {_STATE_FILTERS[move.kind]}"
-            found.append((about if not at else "", f"{move.events:,}", name, where, move.cluster_id))
-    return [DrillDown(place, *drill_down) for place, drill_down in enumerate(found)]
+            figures.append((about if not at else "", f"{move.events:,}", name, where, move.cluster_id))
+    return [DrillDown(place, *drill_down) for place, drill_down in enumerate(figures)]
 
 
 DRILL_DOWN_COLUMNS = (

@@ -50,7 +50,7 @@ class _Question(NamedTuple):
     name: str
     ask: Ask
     again: bool
-    live: bool = False  # about now, wherever one has travelled to
+    live: bool = False  # answered as of now during time travel, too
 
 
 class TimeTravelRequest(NamedTuple):
@@ -244,7 +244,7 @@ class StoreReader(threading.Thread):
             self._kept = None
 
     def _interrupt(self) -> None:
-        """End what is being read, in the past as well, so that it raises; the caller holds the lock."""
+        """Interrupt running queries, including those of time travel, which then raise; the caller holds the lock."""
         if self._inspector is not None:
             self._inspector.connections.interrupt()
 

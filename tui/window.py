@@ -81,7 +81,7 @@ class Window(Generic[Item]):
         return None
 
     def merge(self, need: Need, rows: Sequence[Item]) -> int:
-        """Take the rows of a page; returns by how much all positions moved: 0 unless the list was miscounted."""
+        """Take the rows of a page; returns the shift of all positions: 0 unless the list was miscounted."""
         short = len(rows) < need.limit
         if need.key is None:
             if need.way == "down":
@@ -103,6 +103,6 @@ class Window(Generic[Item]):
         if len(self.items) > _HELD:
             del self.items[_HELD:]
             self.ended = False
-        moved = -self.start if short else max(1 - self.start, 0)
-        self.start += moved
-        return moved
+        shift = -self.start if short else max(1 - self.start, 0)
+        self.start += shift
+        return shift

@@ -210,7 +210,7 @@ def _record_future(attempt: AttemptRecorder, future: Any) -> None:
     """Record how a future ended; in the loop of asyncio by a thread, since the store may be busy."""
     if future.cancelled():
         return
-    # `exception()` would mark it as read, and asyncio would no longer report one that nobody reads.
+    # `exception()` would mark it as read, and asyncio would no longer report an unread one.
     error = future._exception if hasattr(future, "_exception") else future.exception()  # noqa: SLF001
     end: Callable[[], None] | None = guarded(lambda: attempt.ended_by(error), None)
     if end is None:

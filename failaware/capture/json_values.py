@@ -67,30 +67,30 @@ class _Conversion:
             return _left_out(value, "nested too deeply")
         self._inside.add(id(value))
         unreadable = object()
-        kept = guarded(lambda: self._dict(value) if is_a(value, dict) else self._list(value), unreadable)
+        converted = guarded(lambda: self._dict(value) if is_a(value, dict) else self._list(value), unreadable)
         self._inside.discard(id(value))
-        return short_repr(value) if kept is unreadable else kept
+        return short_repr(value) if converted is unreadable else converted
 
     def _list(self, value: Iterable[Any]) -> list[Any]:
-        kept = []
+        converted = []
         for item in value:
             if not self._take():
-                kept.append("<more: left out>")
+                converted.append("<more: left out>")
                 break
-            kept.append(self.convert(item))
-        return kept
+            converted.append(self.convert(item))
+        return converted
 
     def _dict(self, value: dict[Any, Any]) -> dict[str, Any]:
-        kept: dict[str, Any] = {}
+        converted: dict[str, Any] = {}
         for name, item in value.items():
             if not self._take():
-                kept["<more>"] = "left out"
+                converted["<more>"] = "left out"
                 break
             text = _name(name)
-            while text in kept:
+            while text in converted:
                 text += "'"  # 1 and "1" are two keys
-            kept[text] = self.convert(item)
-        return kept
+            converted[text] = self.convert(item)
+        return converted
 
     def _take(self) -> bool:
         self._items -= 1

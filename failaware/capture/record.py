@@ -68,7 +68,7 @@ class Recorder:
             None if name is None else _name(label, name)
             for label, name in (("key", key), ("source", source), ("fingerprint", fingerprint))
         )
-        text, kept = _to_json(payload) if raw is None else raw, payload
+        text, recorded = _to_json(payload) if raw is None else raw, payload
         self._check_size(text)  # before masking, which is slow
         may_hold = self.masker.may_hold(text) or (raw is not None and "\\u" in raw)  # an escape may be part of a name
         may_be_deep = text.count("[") + text.count("{") > _MAX_DEPTH
@@ -79,10 +79,10 @@ class Recorder:
             masked, hits = self.masker.mask_value(decoded) if may_hold else (decoded, 0)
             if hits or (raw is not None and may_hold and self._hides_a_secret(raw)):
                 if raw is None:
-                    text, kept = _to_json(masked), masked
+                    text, recorded = _to_json(masked), masked
                 else:
-                    kept, _ = self.masker.mask_value(read_as_written(raw))
-                    text = write_as_read(kept)
+                    recorded, _ = self.masker.mask_value(read_as_written(raw))
+                    text = write_as_read(recorded)
                 self._check_size(text)
         occurred = now if occurred_at is None else _moment(occurred_at, "occurred_at")
         return NewEvent(
@@ -93,7 +93,7 @@ class Recorder:
             occurred,
             now,
             self.masked(fingerprint),
-        ), kept
+        ), recorded
 
     def _check_size(self, text: str) -> None:
         size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))

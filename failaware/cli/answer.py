@@ -1,4 +1,4 @@
-"""What a command answers, and its form as JSON: one document, of ASCII, so that it is harmless in any terminal."""
+"""What a command answers, and its form as JSON: one ASCII document, harmless in any terminal."""
 
 import json
 import sys

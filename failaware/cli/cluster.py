@@ -90,7 +90,7 @@ def _draw_head(cluster: Cluster, printer: Printer) -> None:
 
 
 def _draw_impact(impact: Impact, printer: Printer, args: argparse.Namespace) -> None:
-    """A line each; a terminal folds the commands, so that they can be copied whole."""
+    """A line each; a terminal wraps long commands, which can then be copied whole."""
     oldest = impact.oldest_age
     age = "—" if oldest.value is None else span(oldest.value)
     counts = {"events": impact.events, "attempts": impact.attempts, "dead": impact.dead, "waiting": impact.waiting}

@@ -116,8 +116,8 @@ def _clusters(inspector: Inspector, _prefix: str) -> Words:
 
 def _events(inspector: Inspector, prefix: str) -> Words:
     """The newest that are unresolved: those one asks about; any other, once it is written out."""
-    found = [str(event.event_id) for event in inspector.events("status:unresolved", limit=_MOST)]
-    return [number for number in found if number.startswith(prefix)]
+    matches = [str(event.event_id) for event in inspector.events("status:unresolved", limit=_MOST)]
+    return [number for number in matches if number.startswith(prefix)]
 
 
 def _entities(inspector: Inspector, prefix: str) -> Words:
@@ -138,11 +138,11 @@ def _filter_words(inspector: Inspector, prefix: str, *, clusters: bool) -> Words
     head = value.rpartition(",")[0]
     head = f"{negation}{field}:{head},".replace(":,", ":") if head else f"{negation}{field}:"
     if field in {"cluster", "last"}:
-        found: Words = _clusters(inspector, value)
+        matches: Words = _clusters(inspector, value)
     elif field == "type":
-        found = [
+        matches = [
             row[0] for row in inspector.db.query("SELECT DISTINCT event_type FROM event_counts ORDER BY 1 LIMIT 200")
         ]
     else:
-        found = values_of(field, clusters=clusters)
-    return [head + one for one in found]
+        matches = values_of(field, clusters=clusters)
+    return [head + one for one in matches]

@@ -23,13 +23,13 @@ class Line:
         """The text without styles."""
         return "".join(text for text, _ in self.parts)
 
-    def cut(self, room: int) -> "Line":
-        """The line, or its beginning with … at the end where it takes more cells than there is room."""
+    def cut(self, width: int) -> "Line":
+        """The line, or its beginning with … at the end where it is wider."""
         shortened = Line()
         for part, style in self.parts:
-            shortened.parts.append((cut(part, room), style))
-            room -= cells(part)
-            if room <= 0:
+            shortened.parts.append((cut(part, width), style))
+            width -= cells(part)
+            if width <= 0:
                 break
         return shortened
 
@@ -45,7 +45,7 @@ def block(value: str, style: str = "") -> Line:
 
 
 def severity(level: str | None) -> Line:
-    """A severity as a word, so that it can be read without color."""
+    """A severity as a word, readable without color."""
     return text(level or "—", STYLES.get(level or "", "dim"))
 
 

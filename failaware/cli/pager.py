@@ -1,6 +1,6 @@
 """Long output on a terminal goes through a pager: $FAILAWARE_PAGER, else $PAGER, else less.
 
-What fits the screen is printed as it is. The text is made first, so that whatever ends the pager ends nothing of ours.
+What fits the screen is printed as it is. The text is made first: ending the pager does not end the report.
 """
 
 import io

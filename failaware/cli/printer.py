@@ -63,15 +63,15 @@ class Printer:
         table = [[cell if isinstance(cell, Line) else text(cell) for cell in row] for row in rows]
         widths = [max(cells(name), *(cells(row[n].plain) for row in table)) for n, name in enumerate(columns)]
         numbers = {columns.index(name) for name in right}
-        beside = self.width - sum(widths) - 2 * len(widths) >= _ROOM
+        inline = self.width - sum(widths) - 2 * len(widths) >= _ROOM
         if any(columns):
-            titles = [*columns, last if beside else ""]
-            self._row([Line(name, "bold") for name in titles], widths, numbers, beside=beside)
+            titles = [*columns, last if inline else ""]
+            self._row([Line(name, "bold") for name in titles], widths, numbers, inline=inline)
         for row in table:
             long = row[len(columns)].cut(_LONGEST) if len(row) > len(columns) else Line()
-            self._row([*row[: len(columns)], long], widths, numbers, beside=beside)
+            self._row([*row[: len(columns)], long], widths, numbers, inline=inline)
 
-    def _row(self, row: Sequence[Line], widths: Sequence[int], numbers: set[int], *, beside: bool) -> None:
+    def _row(self, row: Sequence[Line], widths: Sequence[int], numbers: set[int], *, inline: bool) -> None:
         """One row, on as many lines as it takes; the last cell is the long one."""
         *_, long = row
 
@@ -85,11 +85,11 @@ class Printer:
             return whole + long
 
         first, *more = _lines(widths, self.width)
-        self.print_cut(aligned(first, long if beside else Line()))
+        self.print_cut(aligned(first, long if inline else Line()))
         for some in more:
             if any(row[n].plain for n in some):
                 self.print_cut(Line("    ") + aligned(some, Line()))
-        if long.plain and not beside:
+        if long.plain and not inline:
             self.print_cut(Line("  ") + long)
 
     @staticmethod
@@ -105,12 +105,12 @@ def _terminal(width: int | None) -> "Console":
     return Console(highlight=False, markup=False, emoji=False, width=width)
 
 
-def _lines(widths: Sequence[int], room: int) -> list[list[int]]:
-    """Which columns are on which line, so that none is cut."""
+def _lines(widths: Sequence[int], available: int) -> list[list[int]]:
+    """The columns of each line, such that none is cut."""
     lines: list[list[int]] = [[]]
     used = 0
     for n, width in enumerate(widths):
-        if lines[-1] and used + width > room:
+        if lines[-1] and used + width > available:
             lines.append([])
             used = 4
         lines[-1].append(n)

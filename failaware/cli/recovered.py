@@ -10,7 +10,7 @@ from failaware.model.patterns import Recovered, RecoveryStats
 from failaware.read.inspector import Inspector
 from failaware.text import span
 
-_WIDE = 120  # columns from which on there is room for one number more
+_WIDE = 120  # columns of the terminal from which one more number fits
 _MEANING = """\
 recovered  events whose last attempt succeeded after others had failed,
            without a decision in between

@@ -100,5 +100,5 @@ def _strip(counts: list[HourCount], now: int, hours: int, width: int) -> str:
 
 
 def _step(hours: int, width: int) -> int:
-    """Hours in one bar, so that all fit."""
+    """The number of hours in one bar, such that all fit."""
     return -(-hours // width)

@@ -332,6 +332,6 @@ class _Follower:
         self._rest.remove(file)
 
 
-def _rename(db: Writer, position: Position, moved: Position) -> None:
+def _rename(db: Writer, position: Position, renamed: Position) -> None:
     positions.forget(db, position)
-    positions.move(db, moved, before=0)
+    positions.move(db, renamed, before=0)

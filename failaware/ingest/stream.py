@@ -142,7 +142,7 @@ def pieces(source: Input) -> Iterator[Piece | None]:
 
 def whole_lines(parts: Iterator[Piece | None]) -> Iterator[Line | None]:
     """Join pieces to lines, without NULs before a line, which a truncation leaves."""
-    line_no, kept, size, nuls = 0, [b""], 0, 0
+    line_no, collected, size, nuls = 0, [b""], 0, 0
     for piece in parts:
         if piece is None:
             yield None
@@ -153,16 +153,16 @@ def whole_lines(parts: Iterator[Piece | None]) -> Iterator[Line | None]:
             nuls += len(piece.data) - len(data)
         size += len(data)
         if size <= MAX_LINE:
-            kept.append(data)
+            collected.append(data)
         elif size - len(data) <= MAX_LINE:
-            kept = [b"".join([*kept, data])[:SHOWN]]
+            collected = [b"".join([*collected, data])[:SHOWN]]
         if piece.ends:
-            yield _line(line_no, kept, size, nuls)
-            kept, size, nuls = [b""], 0, 0
+            yield _line(line_no, collected, size, nuls)
+            collected, size, nuls = [b""], 0, 0
     if size or nuls:
-        yield _line(line_no, kept, size, nuls)
+        yield _line(line_no, collected, size, nuls)
 
 
-def _line(line_no: int, kept: list[bytes], size: int, nuls: int) -> Line:
-    line = b"".join(kept)
+def _line(line_no: int, collected: list[bytes], size: int, nuls: int) -> Line:
+    line = b"".join(collected)
     return Line(line_no, b"\0" if nuls and not line.strip() else line, size)

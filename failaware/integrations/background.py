@@ -1,4 +1,4 @@
-"""A bounded queue and a thread that writes its events, so that the observed program never waits for the store.
+"""A bounded queue and a thread that writes its events; the observed program never waits for the store.
 
 Events that do not fit or cannot be written are counted and reported on standard error at the end. A process that may
 end without notice (a forked child, a child of multiprocessing, an exiting interpreter) waits shortly for each write.

@@ -4,7 +4,7 @@ The facts are copied (`choose`, `fill`) and deleted (`remove`) only after the co
 they are in the store, in the archive, or in both. The remaining facts are folded again, since rules see only the facts
 in the store.
 
-For example, events 1, 2 and 4 of 5 are SYNCED and old, with attempts 1, 2 and 5. `moved` then has the ranges 1-2 and
+For example, events 1, 2 and 4 of 5 are SYNCED and old, with attempts 1, 2 and 5. `ranges` then has the ranges 1-2 and
 4-4 of event_log, and 1-2 and 5-5 of attempt_log, which `moved_log` keeps. A traceback that event 3 shares is copied,
 but not deleted.
 """
@@ -61,18 +61,18 @@ SELECT event_id FROM attempt_log WHERE attempt_id > ? UNION SELECT event_id FROM
 
 
 class Chosen(NamedTuple):
-    """The facts to move. `tracebacks` also includes tracebacks that are only copied, since remaining facts use them.
+    """The facts to archive. `tracebacks` also includes tracebacks that are only copied, since remaining facts use them.
 
     `newest` are the last attempt and the last decision at the time of choosing: later ones may concern these events.
     """
 
-    moved: dict[str, Ranges]
+    ranges: dict[str, Ranges]
     tracebacks: set[int]
     newest: tuple[int, int]
 
 
 class Archived(NamedTuple):
-    """The number of facts moved to an archive; `archive_id` is None if there were none and no file was created."""
+    """The number of archived facts; `archive_id` is None if there were none and no file was created."""
 
     archive_id: int | None
     events: int
@@ -83,7 +83,7 @@ class Archived(NamedTuple):
 
 
 class Archive(NamedTuple):
-    """A row of `archive_log`: an archive, who made it and why. `digest` covers the ids of the facts moved to it."""
+    """A row of `archive_log`: an archive, who made it and why. `digest` covers the ids of its facts."""
 
     archive_id: int
     name: str
@@ -96,7 +96,7 @@ class Archive(NamedTuple):
 
 
 class Proved(NamedTuple):
-    """An archive verified by `prove`, so that the originals of the chosen facts may be deleted."""
+    """An archive verified by `prove`, whose originals may be deleted."""
 
     archive: Archive
     chosen: Chosen
@@ -115,7 +115,7 @@ def archive(session: Session, file: Path, *, before: int, by: str, reason: str, 
         with db.snapshot():
             chosen = choose(db, before)
             new = next_archive(db, file.name, chosen, before=before, by=by, reason=reason, now=now)
-            proved = _write(db, file, new, chosen, progress) if any(chosen.moved.values()) else None
+            proved = _write(db, file, new, chosen, progress) if any(chosen.ranges.values()) else None
     finally:
         db.close()
     if proved:
@@ -124,7 +124,7 @@ def archive(session: Session, file: Path, *, before: int, by: str, reason: str, 
         except BaseException:
             file.unlink()
             raise
-    counts = {f"{table.removesuffix('_log')}s": ranges.count() for table, ranges in chosen.moved.items()}
+    counts = {f"{table.removesuffix('_log')}s": ranges.count() for table, ranges in chosen.ranges.items()}
     return Archived(new.archive_id if proved else None, **counts)
 
 
@@ -160,32 +160,32 @@ def choose(db: Reader, before: int) -> Chosen:
     the next id follows from it; so do events with erased parts, and their decisions.
     """
     ends = {table: _last_but_newest(db, table) for table in ("event_log", "attempt_log", "decision_log", "reject_log")}
-    moved = {table: Ranges() for table in (*ends, "traceback_log")}
+    ranges = {table: Ranges() for table in (*ends, "traceback_log")}
     for (event_id,) in _pages(db, _RESOLVED, {**ends, "before": before}):
-        moved["event_log"].add(event_id, event_id)
+        ranges["event_log"].add(event_id, event_id)
     archived, remaining = set[int](), set[int]()
     attempt_id = decision_id = 0
     for attempt_id, event_id, traceback in _after(db, _ATTEMPTS):
-        is_moved = event_id in moved["event_log"]
-        if is_moved:
-            moved["attempt_log"].add(attempt_id, attempt_id)
+        is_archived = event_id in ranges["event_log"]
+        if is_archived:
+            ranges["attempt_log"].add(attempt_id, attempt_id)
         if traceback is not None:
-            (archived if is_moved else remaining).add(traceback)
+            (archived if is_archived else remaining).add(traceback)
     for decision_id, event_id in _after(db, _DECISIONS):
-        if event_id in moved["event_log"]:
-            moved["decision_log"].add(decision_id, decision_id)
+        if event_id in ranges["event_log"]:
+            ranges["decision_log"].add(decision_id, decision_id)
     last = _last_but_newest(db, "traceback_log")
     for traceback in sorted(archived - remaining):
         if traceback <= last:
-            moved["traceback_log"].add(traceback, traceback)
+            ranges["traceback_log"].add(traceback, traceback)
     for (reject_id,) in _pages(db, _REJECTS, {"reject_log": ends["reject_log"], "before": before}):
-        moved["reject_log"].add(reject_id, reject_id)
-    return Chosen(moved, archived, (attempt_id, decision_id))
+        ranges["reject_log"].add(reject_id, reject_id)
+    return Chosen(ranges, archived, (attempt_id, decision_id))
 
 
 def next_archive(db: Reader, name: str, chosen: Chosen, *, before: int, by: str, reason: str, now: int) -> Archive:
     """The row of `archive_log` for an archive of these facts made now."""
-    number, events = append.next_id(db, "archive_log", "archive_id"), chosen.moved["event_log"].count()
+    number, events = append.next_id(db, "archive_log", "archive_id"), chosen.ranges["event_log"].count()
     return Archive(number, name, events, before, by, reason, now, digest_of_runs(_runs(chosen)))
 
 
@@ -195,7 +195,7 @@ def fill(source: Reader, target: Session, archive: Archive, chosen: Chosen, prog
     An archive accepts no new facts and is never sealed.
     """
     take_over(target, SETTING, load_rules(source))
-    ids = {table: ranges for table, ranges in chosen.moved.items() if table != "traceback_log"}
+    ids = {table: ranges for table, ranges in chosen.ranges.items() if table != "traceback_log"}
     ids["traceback_log"] = Ranges()
     for traceback in sorted(chosen.tracebacks):
         ids["traceback_log"].add(traceback, traceback)
@@ -235,7 +235,7 @@ def _moved(db: Reader, archive: Archive, chosen: Chosen) -> list[tuple[int, int,
 
 
 def _runs(chosen: Chosen) -> list[tuple[str, int, int]]:
-    return [(table, first, last) for table, ranges in chosen.moved.items() for first, last in ranges]
+    return [(table, first, last) for table, ranges in chosen.ranges.items() for first, last in ranges]
 
 
 def prove(source: Reader, place: str | Path, archive: Archive, chosen: Chosen) -> Proved:
@@ -248,12 +248,14 @@ def prove(source: Reader, place: str | Path, archive: Archive, chosen: Chosen) -
     """
     findings = verify(place).findings
     if findings:
-        raise StoreError(f"the archive does not verify ({findings[0].where}: {findings[0].problem}); nothing was moved")
+        raise StoreError(
+            f"the archive does not verify ({findings[0].where}: {findings[0].problem}); nothing was archived"
+        )
     copy = open_reader(place)
     try:
         for facts in FACTS.values():
             if facts.archived_with:
-                _check_copied(source, copy, facts, chosen.moved[facts.archived_with])
+                _check_copied(source, copy, facts, chosen.ranges[facts.archived_with])
     finally:
         copy.close()
     return Proved(archive, chosen)
@@ -266,7 +268,7 @@ def _check_copied(source: Reader, copy: Reader, facts: FactTable, ids: Ranges) -
     for window in ids.windows(_COPIED):
         originals, copies = ({row for row in db.query(sql, window) if row[number] in ids} for db in (source, copy))
         for row in originals - copies:
-            raise StoreError(f"the archive has no complete copy of {facts.table} {row[number]}; nothing was moved")
+            raise StoreError(f"the archive has no complete copy of {facts.table} {row[number]}; nothing was archived")
 
 
 def remove(db: Writer, proved: Proved, policy: Policy) -> None:
@@ -276,18 +278,18 @@ def remove(db: Writer, proved: Proved, policy: Policy) -> None:
         UsageError: one of the events has a new attempt or decision, or another archive was made meanwhile.
     """
     archive, chosen = proved
-    events = chosen.moved["event_log"]
+    events = chosen.ranges["event_log"]
     if any(event_id in events for (event_id,) in db.query(_SINCE, chosen.newest)):
-        raise UsageError("one of these events has a new attempt or decision, so nothing was moved; archive again")
+        raise UsageError("one of these events has a new attempt or decision, so nothing was archived; archive again")
     if append.next_id(db, "archive_log", "archive_id") != archive.archive_id:
-        raise UsageError("another archive was made meanwhile, so nothing was moved; archive again")
+        raise UsageError("another archive was made meanwhile, so nothing was archived; archive again")
     db.append("archive_log", ARCHIVE.column_names, [archive])
     db.append("moved_log", ARCHIVED.column_names, _moved(db, archive, chosen))
     seal_archive(db, archive.archived_at)
     for facts in FACTS.values():
         if facts.archived_with:
             delete = f"DELETE FROM {facts.table} WHERE {FACTS[facts.archived_with].key} BETWEEN ? AND ?"
-            db.execute_many(delete, list(chosen.moved[facts.archived_with]))
+            db.execute_many(delete, list(chosen.ranges[facts.archived_with]))
     rebuild(db, policy)
 
 

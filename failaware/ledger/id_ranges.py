@@ -51,7 +51,7 @@ class Ranges:
         return sum(last - first + 1 for first, last in self)
 
 
-def moved(db: Reader, archive_id: int | None = None) -> dict[str, Ranges]:
+def archived_ranges(db: Reader, archive_id: int | None = None) -> dict[str, Ranges]:
     """The archived ids of each sealed table: of this archive, or of all."""
     archived = {sealed.table: Ranges() for sealed in SEALED}
     condition = "" if archive_id is None else f"WHERE archive_id = {archive_id:d}"

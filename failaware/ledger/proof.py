@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from failaware.derive.settings import archive_of, load_key
 from failaware.engine import Reader
-from failaware.ledger.id_ranges import Ranges, digest_of_runs, moved
+from failaware.ledger.id_ranges import Ranges, archived_ranges, digest_of_runs
 from failaware.ledger.seals import KEPT, NO_SEAL, NOTHING, SEALED_AT_ONCE, Head, Seal, digests, head, seal_digest
 from failaware.model import NEVER
 from failaware.schema.catalogue import FACTS, SEALED
@@ -78,7 +78,7 @@ _UNRESOLVED = """
   SELECT event_id FROM {store}event_state WHERE sync_status <> 'SYNCED' AND dismissed = 0 ORDER BY event_id LIMIT {most}
 """
 _COPIES = ("traceback_log", "archive_log", "moved_log", "erasure_log")
-"""Tables of which an archive may hold rows that were not moved to it."""
+"""Tables of which an archive may hold rows that are not archived."""
 
 
 class Proof:
@@ -91,12 +91,12 @@ class Proof:
         self._ends: dict[str, int] = {sealed.table: 0 for sealed in SEALED}  # the last sealed id of each table
         self.archive: int | None = None
         """The id of the archive that this store is; None if it is not one."""
-        self._moved: dict[str, Ranges] = {}
+        self._archived: dict[str, Ranges] = {}
 
     def run(self, noted: Head | None = None) -> None:
         """Run all checks; `noted` is a seal that must still be in the chain."""
         self.archive = archive_of(self._db)
-        self._moved = moved(self._db, self.archive)
+        self._archived = archived_ranges(self._db, self.archive)
         if self.archive is not None:
             self._check_is_archive(self.archive)
         self._seals()
@@ -135,23 +135,23 @@ class Proof:
             self._find(name, "was changed, or the seal before it was")
         current = digests(self._db, FACTS[seal.of_table], seal.first_id, seal.last_id)
         self.sealed += len(current)
-        archived = self._moved[seal.of_table]
+        archived = self._archived[seal.of_table]
         is_partial = archived.overlaps(seal.first_id, seal.last_id) or self.archive is not None
         if not is_partial and b"".join(current.values()) == seal.facts:
             return
         for number in sorted({*range(seal.first_id, seal.first_id + len(seal.facts) // KEPT), *current}):
             position = number - seal.first_id
             sealed = seal.facts[position * KEPT : (position + 1) * KEPT]
-            if problem := self._difference(sealed, current.get(number), moved=number in archived):
+            if problem := self._difference(sealed, current.get(number), archived=number in archived):
                 self._find(f"{seal.of_table} {number}", problem)
 
-    def _difference(self, sealed: bytes, digest: bytes | None, *, moved: bool) -> str:
-        """How a fact changed since it was sealed; "" if it did not. An archive has only the facts moved to it."""
+    def _difference(self, sealed: bytes, digest: bytes | None, *, archived: bool) -> str:
+        """How a fact changed since it was sealed; "" if it did not. An archive has only archived facts."""
         if digest is None:
-            expected = moved if self.archive is not None else not moved
+            expected = archived if self.archive is not None else not archived
             return "was deleted since it was sealed" if expected and sealed != NOTHING else ""
-        if moved and self.archive is None:
-            return "is in the store again, though it was moved to an archive"
+        if archived and self.archive is None:
+            return "is in the store again, although it was archived"
         if sealed in (NOTHING, b""):
             return "was inserted: there was no such fact when its range was sealed"
         return "was changed since it was sealed" if sealed != digest else ""
@@ -207,7 +207,7 @@ class Proof:
                     self._find(f"{table} {number}", "was erased, but has a text again")
 
     def _archives(self) -> None:
-        """Check that `moved_log` lists exactly the facts that were moved to each archive."""
+        """Check that `moved_log` lists exactly the facts of each archive."""
         for archive, events, digest in self._db.query("SELECT archive_id, events, digest FROM archive_log"):
             runs = self._db.query(
                 "SELECT of_table, first_id, last_id FROM moved_log WHERE archive_id = ? ORDER BY moved_id",
@@ -218,13 +218,13 @@ class Proof:
                 self._find(f"archive_log {archive}", "does not match the facts that moved_log lists for it")
 
     def _check_is_archive(self, archive: int) -> None:
-        """Check that an archive was recorded as one, and has only facts that were moved to it, all resolved."""
+        """Check that an archive was recorded as one, and has only its own facts, all resolved."""
         if not self._db.query("SELECT 1 FROM archive_log WHERE archive_id = ?", (archive,)):
             self._find("setting archive", f"names archive {archive}, which does not exist")
         for sealed in SEALED:
             if sealed.table not in _COPIES:
                 sql = _NOT_MOVED_HERE.format(table=sealed.table, key=sealed.key, most=MOST)
                 for (number,) in self._db.query(sql, {"archive": archive}):
-                    self._find(f"{sealed.table} {number}", "was never moved to this archive")
+                    self._find(f"{sealed.table} {number}", "was never archived here")
         for (event,) in self._db.query(_UNRESOLVED.format(most=MOST, store=self._db.dialect.store)):
             self._find(f"event_state {event}", "is unresolved, but an archive has only resolved events")

@@ -2,7 +2,7 @@
 
 A fact's digest is SHA-256 over the JSON array of its columns (compact, UTF-8, as SQLite's json_array and Python's
 json.dumps write it) followed by the digest of its text (`Column.text`), where it has one: HMAC-SHA-256 under the
-store's key, so that a seal does not reveal a short text; after an erasure it is read from erasure_log. Several
+store's key, because a seal must not reveal a short text; after an erasure it is read from erasure_log. Several
 texts are a JSON array. A column that was added later follows as [name, value], a text after a NUL, only where it is not
 null, which keeps the seals of older facts valid.
 

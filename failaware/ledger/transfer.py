@@ -18,7 +18,7 @@ from failaware.derive.settings import (
 )
 from failaware.engine import Reader, Writer
 from failaware.errors import UsageError
-from failaware.ledger.id_ranges import moved
+from failaware.ledger.id_ranges import archived_ranges
 from failaware.ledger.proof import Proof
 from failaware.schema.catalogue import EVENT, EXPORTED, SETTING, FactTable, selected
 from failaware.session import Session
@@ -137,10 +137,10 @@ class Restoring:
                     f"this store has {had - self._known[kind]:,} of {kind.name} that the export does not have; "
                     "restore it into a new file"
                 )
-        moved_ids = sum(ranges.count() for ranges in moved(self._db).values())
+        archived = sum(ranges.count() for ranges in archived_ranges(self._db).values())
         missing = sum(newest(self._db, kind) - _count(self._db, kind) for kind in EXPORTED)
-        if lost and missing > moved_ids + lost:
-            raise UsageError(f"the export says that {lost:,} facts were lost, but {missing - moved_ids:,} are missing")
+        if lost and missing > archived + lost:
+            raise UsageError(f"the export says that {lost:,} facts were lost, but {missing - archived:,} are missing")
         if archive_of(self._db) is None:
             release_seals(self._db)
         else:  # an archive is never sealed

@@ -71,7 +71,7 @@ class Erased(NamedTuple):
 
 
 class Archived(NamedTuple):
-    """An archive: its file name when made, what was moved to it, and the decision.
+    """An archive: its file name when made, its facts, and the decision.
 
     `here` is true if the verified store is this archive.
     """
@@ -91,7 +91,7 @@ class Verification(NamedTuple):
 
     `facts` counts all facts (a key counts with its event), `sealed` the sealed ones. `head` is the newest seal as
     `ID:DIGEST`, to keep on another machine. `parts` are the verified ones (schema, facts, derived); `more` counts the
-    findings that are not listed. `archives` are those that facts were moved to. `derivation` is current, or older or
+    findings that are not listed. `archives` are those that have its facts. `derivation` is current, or older or
     newer if another version of failaware (`derived_by`) derived the store: then derived rows are not verified, since
     versions may derive different rows from the same facts.
     """

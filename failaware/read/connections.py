@@ -7,7 +7,7 @@ from failaware.engine import PrivateCopy, Reader, open_private_copy
 
 
 class ConnectionRegistry:
-    """All connections of an inspector, so that a running query can be interrupted. Thread-safe."""
+    """All connections of an inspector, whose running queries it can interrupt. Thread-safe."""
 
     def __init__(self, db: Reader, place: str | Path) -> None:
         """Created by Inspector with its own reader."""

@@ -13,7 +13,7 @@ MINUTES = 60
 BURST_LEAST, BURST_TIMES, AROUND = 10, 4, 10
 """A burst has at least BURST_LEAST retries, and BURST_TIMES the median of the AROUND nearest minutes."""
 
-# Reads the index of due events for each type, so that events due later cost nothing.
+# Reads the index of due events for each type, which skips events that are due later.
 _DUE = """
   SELECT s.event_type, CASE WHEN s.due_at <= :now THEN -1 ELSE s.due_at / :minute - :first END, s.cluster_id, count(*)
     FROM (SELECT DISTINCT event_type FROM stored_counts WHERE sync_status = 'FAILED' AND dismissed = 0) t

@@ -84,15 +84,15 @@ CREATE INDEX seal_of ON seal_log (of_table, last_id);
 CREATE TABLE archive_log (             -- a person's decision to move old facts to an archive file
   archive_id  INTEGER PRIMARY KEY,
   name        TEXT NOT NULL,           -- the file's name at that time
-  events      INTEGER NOT NULL,        -- how many were moved
-  before_at   INTEGER NOT NULL,        -- every fact that was moved is older
+  events      INTEGER NOT NULL,        -- how many were archived
+  before_at   INTEGER NOT NULL,        -- all archived facts are older
   archived_by TEXT NOT NULL,
   reason      TEXT NOT NULL,
   archived_at INTEGER NOT NULL,
   digest      TEXT                     -- SHA-256 of this archive's rows of moved_log, hex; null: made before version 2
 ) STRICT;
 
-CREATE TABLE moved_log (               -- which facts were moved to an archive; their seals stay here
+CREATE TABLE moved_log (               -- archived facts; their seals stay here
   moved_id   INTEGER PRIMARY KEY,
   archive_id INTEGER NOT NULL,
   of_table   TEXT NOT NULL

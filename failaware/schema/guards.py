@@ -42,7 +42,7 @@ def guard_statements() -> Iterator[str]:
     for table, facts in FACTS.items():
         unless_of = {
             "UPDATE": f"WHEN NOT ({is_erasure(facts)}) " if facts.marks else "",
-            "DELETE": f"WHEN NOT ({is_moved(facts)}) " if facts.archived_with else "",
+            "DELETE": f"WHEN NOT ({is_archived(facts)}) " if facts.archived_with else "",
         }
         for verb, unless in unless_of.items():
             message = REFUSES.format(table=table, what=verb)
@@ -68,8 +68,8 @@ def guard_statements() -> Iterator[str]:
         )
 
 
-def is_moved(facts: FactTable, schema: str = "") -> str:
-    """SQL: the row OLD was moved to an archive; `schema` is the schema of `moved_log` with its dot."""
+def is_archived(facts: FactTable, schema: str = "") -> str:
+    """SQL: the row OLD was archived; `schema` is the schema of `moved_log` with its dot."""
     key = FACTS[facts.archived_with].key
     return (
         f"coalesce((SELECT m.last_id FROM {schema}moved_log m WHERE m.of_table = '{facts.archived_with}' "

@@ -10,7 +10,7 @@ from . import Scenario
 
 RETRY = Retry(max_attempts=5, base=60, factor=2, cap=900)
 _DOWN = (2.0, 3.5)
-_NIGHTS = 3  # at least, so that the outage recurs
+_NIGHTS = 3  # at least: the outage must recur
 
 
 class GatewayTimeout(Exception):

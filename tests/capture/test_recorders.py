@@ -1,4 +1,4 @@
-"""Whoever records an exception records each that misbehaves, and goes on."""
+"""Everything that records exceptions records each misbehaving one, and continues."""
 
 import logging
 

@@ -249,14 +249,14 @@ def test_what_was_rejected_is_listed_with_the_reason_newest_first(tmp_path):
     (tmp_path / "in.jsonl").write_text(lines)
     assert "'failaware rejects' lists it" in failaware("ingest", "in.jsonl", cwd=tmp_path).stdout
     assert "'failaware rejects' shows the reasons" in failaware("health", cwd=tmp_path).stdout
-    said = failaware("rejects", cwd=tmp_path)
-    assert said.returncode == 0
-    newest, oldest = (line for line in said.stdout.splitlines() if "in.jsonl:" in line)
+    output = failaware("rejects", cwd=tmp_path)
+    assert output.returncode == 0
+    newest, oldest = (line for line in output.stdout.splitlines() if "in.jsonl:" in line)
     assert "in.jsonl:3" in newest
     assert "in.jsonl:2" in oldest
-    assert "oops" in said.stdout
-    assert "the event type must be a string, not int" in said.stdout
-    assert "\x1b" not in said.stdout
+    assert "oops" in output.stdout
+    assert "the event type must be a string, not int" in output.stdout
+    assert "\x1b" not in output.stdout
     (first,) = json.loads(failaware("rejects", "--limit", "1", "--json", cwd=tmp_path).stdout)
     assert (first["reject_id"], first["origin"], first["line_no"]) == (2, "in.jsonl", 3)
     assert "--before 2 shows the next" in failaware("rejects", "--limit", "1", cwd=tmp_path).stdout

@@ -71,7 +71,7 @@ def bash(line, cwd, **env):
         ("failaware completion f", {"fish"}),
         ("failaware severity --policy str", {"strict.toml"}),
         ("failaware events stat", {"status:"}),
-        ("failaware events status:D", {"DEAD", "DISMISSED"}),  # bash itself puts what stands before a colon
+        ("failaware events status:D", {"DEAD", "DISMISSED"}),  # bash itself adds the text before a colon
         ("failaware events status:DEAD,FAI", {"DEAD,FAILED"}),
         ("failaware clusters status:R", {"RESOLVED"}),
         ("failaware events type:shop.", {"shop.order", "shop.stock"}),
@@ -174,7 +174,7 @@ def says(leader, *texts, seconds=60):
 
 
 def test_an_answer_is_quick(folder):
-    """Beside a program that loads argparse alone; what is looked up in the store has 100 ms at most."""
+    """Compared with a program that only loads argparse; a lookup in the store takes 100 ms at most."""
 
     def fastest(command, **env):
         times = []

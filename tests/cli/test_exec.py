@@ -1,4 +1,4 @@
-"""`failaware exec`: to the program and its caller as if nobody were watching, and every attempt on record."""
+"""`failaware exec`: the program and its caller notice nothing, and every attempt is recorded."""
 
 import json
 import os
@@ -146,12 +146,12 @@ def test_the_backup_of_the_sample_data(path, tmp_path):
 
 
 def test_it_is_tried_again_until_it_succeeds(path, tmp_path):
-    script = "echo x >> tries; test $(wc -l < tries) -ge 3 || { echo not yet >&2; exit 75; }"
+    script = "echo x >> runs; test $(wc -l < runs) -ge 3 || { echo not yet >&2; exit 75; }"
     done = run(path, "--max-attempts", "5", "--backoff", "0.01s", "--type", "t", *shell(script), cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, b"not yet\n" * 2)
-    found = event(path)
-    assert (found.sync_status, [a.outcome for a in found.attempts]) == ("SYNCED", ["FAILED", "FAILED", "SYNCED"])
-    first, second, _ = found.attempts
+    recorded = event(path)
+    assert (recorded.sync_status, [a.outcome for a in recorded.attempts]) == ("SYNCED", ["FAILED", "FAILED", "SYNCED"])
+    first, second, _ = recorded.attempts
     assert first.retry_reason.startswith("attempt 1 of 5: 0.01 s")
     assert second.started_at >= first.retry_at
     assert query(path, "SELECT * FROM lease") == []
@@ -160,7 +160,7 @@ def test_it_is_tried_again_until_it_succeeds(path, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("words", "tries", "because"),
+    ("words", "attempts_made", "because"),
     [
         (("--retry-on", "75,100-110", *shell("exit 105")), 2, "2 of 2 attempts used"),
         (("--retry-on", "75", *shell("exit 2")), 1, "exit status 2 is not one to try again on"),
@@ -169,10 +169,10 @@ def test_it_is_tried_again_until_it_succeeds(path, tmp_path):
         (("--retry-on", "127", "--", "no-such-program"), 2, "2 of 2 attempts used"),
     ],
 )
-def test_what_is_tried_again_can_be_chosen(path, words, tries, because):
+def test_what_is_tried_again_can_be_chosen(path, words, attempts_made, because):
     run(path, "--max-attempts", "2", "--backoff", "0.01s", *words)
     attempts = event(path).attempts
-    assert (len(attempts), attempts[-1].retry_reason) == (tries, because)
+    assert (len(attempts), attempts[-1].retry_reason) == (attempts_made, because)
 
 
 def test_a_python_traceback_gives_its_own_type_message_and_root_cause(path):
@@ -298,9 +298,9 @@ def test_a_signal_between_attempts_ends_it_and_the_record_says_so(path):
         assert event(path).sync_status == "FAILED"
         process.send_signal(signal.SIGTERM)
         assert process.wait(LONG) == 143
-    found = event(path)
-    assert (found.sync_status, found.attempts[-1].error_type) == ("DEAD", "Interrupted")
-    assert "SIGTERM" in found.attempts[-1].retry_reason
+    recorded = event(path)
+    assert (recorded.sync_status, recorded.attempts[-1].error_type) == ("DEAD", "Interrupted")
+    assert "SIGTERM" in recorded.attempts[-1].retry_reason
 
 
 def test_a_time_limit_stops_what_the_program_started_too(path, tmp_path):
@@ -347,9 +347,9 @@ def test_a_store_that_cannot_be_written_changes_nothing_for_the_program(tmp_path
             db.execute("PRAGMA user_version = 99")
     done = run(place, "--max-attempts", "2", "--backoff", "0.01s", *shell("echo out; echo err >&2; exit 9"))
     assert (done.returncode, done.stdout) == (9, b"out\n" * 2)
-    said = [text for text in done.stderr.decode().splitlines() if text != "err"]
-    assert len(said) == 1
-    assert said[0].startswith("failaware: this run is not recorded: ")
+    messages = [text for text in done.stderr.decode().splitlines() if text != "err"]
+    assert len(messages) == 1
+    assert messages[0].startswith("failaware: this run is not recorded: ")
     assert done.stderr.count(b"err\n") == 2
 
 
@@ -399,9 +399,9 @@ def test_one_that_is_killed_leaves_a_truthful_record(path, finder):
         assert process.stdout.readline() == b"ready\n"
         process.kill()
         process.wait(LONG)
-    found = event(path)
-    assert (found.sync_status, found.attempts) == ("PENDING", ())
-    assert re.fullmatch(rf"{os.uname().nodename}:{process.pid}#[0-9a-f]{{8}}#exec", found.leased_by)
+    recorded = event(path)
+    assert (recorded.sync_status, recorded.attempts) == ("PENDING", ())
+    assert re.fullmatch(rf"{os.uname().nodename}:{process.pid}#[0-9a-f]{{8}}#exec", recorded.leased_by)
 
     def later():
         return now_us() + 120_000_000
@@ -418,9 +418,9 @@ def test_one_that_is_killed_leaves_a_truthful_record(path, finder):
             execute(Plan(["true"], new, Retry()), lambda: Store.open(path, clock=later), clock=later, warn=pytest.fail)
             == 0
         )
-    found = event(path)
-    (attempt,) = found.attempts
-    assert (found.sync_status, attempt.error_type) == ("DEAD", "WorkerLost")
+    recorded = event(path)
+    (attempt,) = recorded.attempts
+    assert (recorded.sync_status, attempt.error_type) == ("DEAD", "WorkerLost")
     assert attempt.finished_at < now_us() + 61_000_000  # when its lease ran out, not when it was found
     assert handled == []
     with Store.open(path) as store:
@@ -428,7 +428,7 @@ def test_one_that_is_killed_leaves_a_truthful_record(path, finder):
 
 
 def test_leases_go_by_the_stores_clock_and_not_by_this_machines(path, tmp_path):
-    """A host whose clock is ahead takes nobody for lost, and its own lease is no longer than any other."""
+    """A host whose clock is ahead considers no other lost, and its own lease is no longer than any other."""
     left = "from failaware import Store; import sys; s = Store.open(sys.argv[1]); print(s.session.read(lambda db: "
     left += "db.query('SELECT leased_until FROM lease WHERE event_id = 2'))[0][0] - s.session.clock(), "
     left += "file=open(sys.argv[2], 'w'))"
@@ -451,9 +451,9 @@ def test_leases_go_by_the_stores_clock_and_not_by_this_machines(path, tmp_path):
 def test_runs_with_one_key_are_attempts_at_one_event(path):
     for status in (1, 0):
         run(path, "--type", "nightly", "--key", "2026-11-24", "--source", "cron", *shell(f"exit {status}"))
-    found = event(path)
-    assert [a.outcome for a in found.attempts] == ["FAILED", "SYNCED"]
-    assert (found.sync_status, found.source, found.key) == ("SYNCED", "cron", "2026-11-24")
+    recorded = event(path)
+    assert [a.outcome for a in recorded.attempts] == ["FAILED", "SYNCED"]
+    assert (recorded.sync_status, recorded.source, recorded.key) == ("SYNCED", "cron", "2026-11-24")
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def sample(tmp_path_factory, samples):
 
 @pytest.fixture(scope="module")
 def stands_for(sample):
-    """What 42 and 9929 stand for: an event that is unresolved, and a cluster's first digits."""
+    """The meaning of 42 and 9929: an event that is unresolved, and a cluster's first digits."""
     with Inspector.open(sample / "failaware.db") as inspector:
         event = inspector.events("status:DEAD", limit=1)[0].event_id
         cluster = str(inspector.clusters("status:unresolved", limit=1)[0].cluster_id)[:8]
@@ -57,7 +57,7 @@ def stands_for(sample):
 
 
 def run(line, sample, stands_for, tmp_path):
-    """Run it on a store of its own, so that no example depends on another."""
+    """Run it on a store of its own: no example depends on another."""
     shutil.copytree(sample, tmp_path, dirs_exist_ok=True)
     words = [str(stands_for.get(word, word)) for word in shlex.split(line)[1:]]
     if words[0] == "seed":

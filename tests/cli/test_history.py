@@ -101,8 +101,8 @@ def test_a_diff_tells_what_changed(sample):
     assert done.returncode == 0
     assert "from 2026-11-14 00:00:00Z" in done.stdout
     assert "failed for the first time" in done.stdout
-    found = json.loads(failaware("diff", "2026-11-14", "2026-11-19", "--json", db=sample).stdout)
-    assert found["counts"]["cluster"]["new"] == len(found["clusters"])
+    result = json.loads(failaware("diff", "2026-11-14", "2026-11-19", "--json", db=sample).stdout)
+    assert result["counts"]["cluster"]["new"] == len(result["clusters"])
     assert "Nothing that failed has changed" in failaware("diff", "2026-11-10", "2026-11-11", db=sample).stdout
     done = failaware("diff", "1h", "2h", db=sample)
     assert (done.returncode, "name the earlier moment first" in done.stderr) == (2, True)
@@ -113,8 +113,8 @@ def test_an_explanation_tells_since_when_and_from_which_facts(sample):
     assert "→ CRITICAL at 2026-11-" in done.stdout
     assert "by attempt" in done.stdout
     assert "episodes" in done.stdout
-    found = json.loads(failaware("explain", f"cluster/{cluster(sample)}", "--json", db=sample).stdout)
-    event = found["behind"][0]["ids"][0]
+    result = json.loads(failaware("explain", f"cluster/{cluster(sample)}", "--json", db=sample).stdout)
+    event = result["behind"][0]["ids"][0]
     assert failaware("event", str(event), db=sample).returncode == 0
 
 
@@ -132,8 +132,8 @@ def test_verify_holds_and_then_names_what_does_not(own):
     assert done.returncode == 1
     assert "event_log 7: was changed since it was sealed" in done.stdout
     assert "the trigger event_log_refuses_update is missing" in done.stdout
-    found = json.loads(failaware("verify", "--json", db=own).stdout)
-    assert {finding["where"] for finding in found["findings"]} == {"schema", "event_log 7"}
+    result = json.loads(failaware("verify", "--json", db=own).stdout)
+    assert {finding["where"] for finding in result["findings"]} == {"schema", "event_log 7"}
     assert failaware("verify", "--noted", "x", db=own).returncode == 2
 
 

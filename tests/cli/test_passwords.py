@@ -24,7 +24,7 @@ WORDS = {  # of the commands that take any
 }  # fmt: skip
 
 
-def said(capfd):
+def stderr_of(capfd):
     out = "".join(capfd.readouterr())
     assert SECRET not in out
     return out
@@ -39,7 +39,7 @@ def url(path):
 @pytest.mark.parametrize("command", [one for one in COMMANDS if one not in {"demo", "tui"}])
 def test_a_server_that_is_not_there(command, capfd):
     main(["--db", NOWHERE, command, *WORDS.get(command, [])])
-    out = said(capfd)
+    out = stderr_of(capfd)
     assert "cannot be reached" in out or command in {"completion", "fingerprint", "help"}
 
 
@@ -64,7 +64,7 @@ def test_an_address_that_stands_where_none_belongs_or_is_none(words, capfd):
         status = main(words)
     except SystemExit as ended:
         status = ended.code
-    out = said(capfd)
+    out = stderr_of(capfd)
     assert status == 2
     assert "hunter2sec" not in out
     assert out.count("\n") == 1
@@ -90,9 +90,9 @@ def test_commands_that_say_where_the_store_is(url, tmp_path, capfd, monkeypatch)
         ["run", "sample_data.handlers", "--until-idle"],
     ):
         main(["--db", url, *words])
-        assert shown in said(capfd) or words[0] == "run"
+        assert shown in stderr_of(capfd) or words[0] == "run"
     assert main(["--db", url, "seed", "--events", "100"]) == 2
-    assert "the store already has events" in said(capfd)
+    assert "the store already has events" in stderr_of(capfd)
     for words in (
         ["clusters"],
         ["events", "--limit", "2"],
@@ -102,24 +102,24 @@ def test_commands_that_say_where_the_store_is(url, tmp_path, capfd, monkeypatch)
         ["seal"],
     ):
         assert main(["--db", url, *words]) == 0
-        said(capfd)
+        stderr_of(capfd)
     assert main(["copy", url, str(tmp_path / "copy.db")]) == 0
     assert main(["copy", str(tmp_path / "copy.db"), url]) == 0
-    assert shown in said(capfd)
+    assert shown in stderr_of(capfd)
 
 
 @pytest.mark.postgres
 @pytest.mark.parametrize("words", [["run", "sample_data.handlers"], ["ingest", "--follow", os.devnull]])
 def test_commands_that_go_on_until_they_are_stopped(url, words, tmp_path):
-    with open(tmp_path / "said", "w") as file:
+    with open(tmp_path / "stderr_of", "w") as file:
         command = [sys.executable, "-m", "failaware", *words]
         process = processes.Popen(command, stdout=file, stderr=file, env={**os.environ, "FAILAWARE_DB": url})
         try:
-            eventually(lambda: shown_place(url) in (tmp_path / "said").read_text())
+            eventually(lambda: shown_place(url) in (tmp_path / "stderr_of").read_text())
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(30)
-    assert SECRET not in (tmp_path / "said").read_text()
+    assert SECRET not in (tmp_path / "stderr_of").read_text()
 
 
 @pytest.mark.postgres

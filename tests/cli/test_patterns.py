@@ -13,7 +13,7 @@ from .test_commands import failaware
 
 
 @pytest.fixture(scope="module")
-def course(tmp_path_factory):
+def history(tmp_path_factory):
     """Payments that fail in three ways and recover, are helped, wait or are dead; and a retry storm in ten minutes."""
     path = tmp_path_factory.mktemp("patterns") / "a store.db"
     handlers, clock = Handlers(), Clock()
@@ -55,10 +55,10 @@ def course(tmp_path_factory):
     return path, late
 
 
-def test_an_event_says_how_its_error_changed(course):
-    path, _ = course
-    said = failaware("event", "1", db=path).stdout
-    assert "TimeoutError ×5 → AuthError ×2 → Permanent ×1 → DEAD" in said
+def test_an_event_says_how_its_error_changed(history):
+    path, _ = history
+    output = failaware("event", "1", db=path).stdout
+    assert "TimeoutError ×5 → AuthError ×2 → Permanent ×1 → DEAD" in output
     assert "TimeoutError ×1 → Permanent ×1 → requeued by ada → SYNCED" in failaware("event", "3", db=path).stdout
     runs = json.loads(failaware("event", "1", "--json", db=path).stdout)["runs"]
     assert [(run["kind"], run["name"], run["times"]) for run in runs] == [
@@ -70,21 +70,21 @@ def test_an_event_says_how_its_error_changed(course):
     assert (runs[1]["first_attempt"], runs[1]["last_attempt"]) == (6, 7)
 
 
-def test_a_cluster_says_what_came_before_and_after(course):
-    path, late = course
-    found = json.loads(failaware("cluster", str(late), "--json", db=path).stdout)["transitions"]
-    after = {move["error_type"] or move["kind"]: move["events"] for move in found["after"]}
+def test_a_cluster_says_what_came_before_and_after(history):
+    path, late = history
+    result = json.loads(failaware("cluster", str(late), "--json", db=path).stdout)["transitions"]
+    after = {move["error_type"] or move["kind"]: move["events"] for move in result["after"]}
     assert {name.rpartition(".")[2]: events for name, events in after.items()} == {
         "AuthError": 1, "SYNCED": 1, "Permanent": 1, "RETRYING": 1,
     }  # fmt: skip
-    assert [(move["kind"], move["events"]) for move in found["before"]] == [("FIRST", 4)]
+    assert [(move["kind"], move["events"]) for move in result["before"]] == [("FIRST", 4)]
     shown = failaware("cluster", str(late), db=path).stdout
     assert re.search(r"4  none: it was their first attempt", shown)
     assert re.search(r"1  \d{8}  AuthError: denied", shown)
 
 
-def test_each_number_of_an_impact_comes_with_the_command_that_lists_its_events(course):
-    path, late = course
+def test_each_number_of_an_impact_comes_with_the_command_that_lists_its_events(history):
+    path, late = history
     shown = failaware("cluster", str(late), db=path).stdout
     commands = re.findall(r"^(events|attempts|dead|waiting|oldest) +(\S+).*?(failaware --db .+)$", shown, re.MULTILINE)
     listed = {}
@@ -102,16 +102,16 @@ def test_each_number_of_an_impact_comes_with_the_command_that_lists_its_events(c
     assert impact["attempts"]["value"] == int(listed["attempts"][0]) == 5 + 2 + 1 + 9
 
 
-def test_a_command_for_the_store_that_is_meant_anyway_names_none(course, tmp_path):
-    path, late = course
+def test_a_command_for_the_store_that_is_meant_anyway_names_none(history, tmp_path):
+    path, late = history
     shown = failaware("cluster", str(late), FAILAWARE_DB=str(path)).stdout
     assert f"  failaware events cluster:{late}" in shown
 
 
-def test_what_recovered(course):
-    path, late = course
-    found = json.loads(failaware("recovered", "--json", db=path).stdout)
-    (first, second) = found["clusters"]
+def test_what_recovered(history):
+    path, late = history
+    result = json.loads(failaware("recovered", "--json", db=path).stdout)
+    (first, second) = result["clusters"]
     assert (first["cluster_id"], first["recovery"]["recovered"], first["recovery"]["helped"]) == (late, 1, 1)
     assert (first["recovery"]["attempts"], first["recovery"]["total_delay"]) == (2, 120_000_000)
     assert (second["recovery"]["recovered"], second["recovery"]["helped"], second["recovery"]["median_delay"]) == (
@@ -119,7 +119,7 @@ def test_what_recovered(course):
         1,
         None,
     )
-    assert (found["total"]["recovered"], found["total"]["helped"]) == (1, 1)
+    assert (result["total"]["recovered"], result["total"]["helped"]) == (1, 1)
     shown = failaware("recovered", "type:payment", "--limit", "1", db=path).stdout
     assert re.search(rf"{str(late)[:8]} +1 +1 +2 +2 min +2 min +2 min +2 min +1 +0  payment  TimeoutError: late", shown)
     assert re.search(r"all +1 +1 +2 .* each event once", shown)
@@ -129,8 +129,8 @@ def test_what_recovered(course):
     )
 
 
-def test_the_calendar_marks_a_retry_storm(course):
-    path, _ = course
+def test_the_calendar_marks_a_retry_storm(history):
+    path, _ = history
     calendar = json.loads(failaware("due", "--json", db=path).stdout)
     # The history is far from the machine's time: what waits is overdue, or beyond the hour.
     assert {due["event_type"]: due["overdue"] + due["later"] for due in calendar["types"]} == {

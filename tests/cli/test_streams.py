@@ -52,8 +52,8 @@ def test_a_reader_that_has_enough_changes_no_exit_status(path, words, status):
 @pytest.mark.thinned
 @pytest.mark.parametrize(("words", "status"), WORK[:-1])
 def test_a_full_disk_is_said_in_a_sentence(path, words, status):
-    said = "failaware: the output could not be written: No space left on device\n"
-    assert shell('"$@" >/dev/full', *words.split(), db=path) == (status or 2, b"", said)
+    output = "failaware: the output could not be written: No space left on device\n"
+    assert shell('"$@" >/dev/full', *words.split(), db=path) == (status or 2, b"", output)
     assert shell('"$@" >/dev/full 2>/dev/full', *words.split(), db=path) == (status or 2, b"", "")
 
 

@@ -241,8 +241,8 @@ def test_watching_outlives_the_store(place):
     terminal.shows("33 events")
     aside = place.with_suffix(".aside")
     for suffix in ("", "-wal", "-shm"):
-        if (beside := place.with_name(place.name + suffix)).exists():
-            beside.rename(str(aside) + suffix)
+        if (sidecar := place.with_name(place.name + suffix)).exists():
+            sidecar.rename(str(aside) + suffix)
     terminal.shows("there is no store")
     with Store.open(place) as store:
         store.record("a", 1)

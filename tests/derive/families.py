@@ -1,7 +1,7 @@
 """Families of look-alike failures with values of every kind in their slots: what the grouping is measured with.
 
 `families.toml` holds failures as other programs word them, `raised.toml` expressions that fail for real in the standard
-library. Everything is drawn from one seed, so that a run repeats.
+library. Everything is drawn from one seed: a run can be repeated.
 """
 
 import contextlib

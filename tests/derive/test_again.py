@@ -40,8 +40,8 @@ def jobs(store, clock):
 
 
 def cluster(inspector, error=LEDGER):
-    (found,) = inspector.clusters(f"error:{error.error_type}")
-    return found
+    (result,) = inspector.clusters(f"error:{error.error_type}")
+    return result
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_an_event_that_fails_again_when_another_enters_makes_that_no_relapse(job
     assert cluster(inspector).relapses == relapses
     assert cluster(inspector).recovered == 0
     explained = inspector.explain(f"cluster/{cluster(inspector).cluster_id}", facts=True).behind
-    assert [found.ids for found in explained if found.number == "relapses"] == [(2,)] * relapses
+    assert [result.ids for result in explained if result.number == "relapses"] == [(2,)] * relapses
 
 
 def test_a_relapse_counts_every_event_that_was_failing_again(jobs, inspector):
@@ -165,8 +165,8 @@ def test_a_worker_has_a_fresh_budget_after_a_success(jobs, store):
     for _ in range(5):
         jobs.run("n")
     jobs.attempt(event_id, DISK, store.session.clock())
-    ((tries,),) = store.session.read(lambda db: db.query("SELECT attempts - budget_from FROM event_state"))
-    assert tries == 1
+    ((attempts,),) = store.session.read(lambda db: db.query("SELECT attempts - budget_from FROM event_state"))
+    assert attempts == 1
 
 
 def test_a_dismissal_ends_with_a_later_success(jobs, store, inspector):

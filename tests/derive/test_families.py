@@ -11,10 +11,10 @@ def test_a_person_would_have_grouped_them_so(samples, ga, fga):
 
     samples = list(samples())
     assert len(samples) > 250
-    found = score(samples, by_fingerprint(samples))
-    assert found.ga >= ga
-    assert found.fga >= fga
-    assert found.apart >= 0.999
+    result = score(samples, by_fingerprint(samples))
+    assert result.ga >= ga
+    assert result.fga >= fga
+    assert result.apart >= 0.999
 
 
 def test_the_measure_itself():

@@ -1,4 +1,4 @@
-"""Like failures meet, unlike ones stay apart; the same text is the same cluster anywhere."""
+"""Similar failures share a cluster, others do not; the same text is the same cluster anywhere."""
 
 import sys
 import time
@@ -202,8 +202,8 @@ def test_a_json_body_is_told_by_what_loggers_put_into_it(field):
 
 
 def test_the_rules_of_this_version_do_not_change():
-    """A cluster's id is stored beside people's decisions: another id for the same failure is another version."""
-    assert FINGERPRINT_VERSION == 3
+    """Cluster ids are stored in erasures: another id for the same failure is another version."""
+    assert FINGERPRINT_VERSION == 4
     assert fingerprint("t", "E", "user 7 not found") == (7_012_072_384_738_728_021, "user <n> not found")
 
 

@@ -1,4 +1,4 @@
-"""One fold: whatever the order and the batches in which facts arrive, they mean the same, and what the design says."""
+"""One fold: the order and the batches in which facts arrive do not change what is derived."""
 
 import tempfile
 from contextlib import suppress
@@ -64,7 +64,7 @@ def new_attempt(event, failure, at, dead):
 def batches_of(history, sizes):
     """The history cut into batches of these sizes; a decision is a batch of its own."""
     sizes, batch = iter(sizes), []
-    room = next(sizes, len(history))
+    size = next(sizes, len(history))
     for fact in history:
         if len(fact) == 3:
             yield batch
@@ -72,9 +72,9 @@ def batches_of(history, sizes):
             batch = []
             continue
         batch.append(new_attempt(*fact))
-        if len(batch) >= room:
+        if len(batch) >= size:
             yield batch
-            batch, room = [], next(sizes, len(history))
+            batch, size = [], next(sizes, len(history))
     yield batch
 
 
@@ -84,7 +84,7 @@ def append_batch(store, batch):
         return
     event, kind, at = batch
     new = {"by": "p", "reason": "r", "now": START + at, "policy": store.session.policy}
-    with suppress(UsageError):  # it makes no sense now, so that it is no fact
+    with suppress(UsageError):  # refused in this state: no fact
         store.session.write(lambda db: append.decisions(db, kind, [event], **new))
 
 

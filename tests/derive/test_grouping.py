@@ -119,8 +119,8 @@ def test_a_library_frame_is_not_the_place():
         'Traceback (most recent call last):\n  File "/app/billing.py", line 3, in charge\n    get()\n'
         '  File "/venv/lib/python3.11/site-packages/httpx/_api.py", line 9, in get\n    x\n⟨error⟩\n'
     )
-    found = group(Subject("job", "Timeout", "", traceback=lambda: traceback), NONE)
-    assert found.template == "Timeout in charge (billing.py)"
+    assigned = group(Subject("job", "Timeout", "", traceback=lambda: traceback), NONE)
+    assert assigned.template == "Timeout in charge (billing.py)"
 
 
 RULES = """

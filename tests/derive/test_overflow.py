@@ -1,4 +1,4 @@
-"""A storm of messages that no template unites ends in one cluster that says so, whatever the batches; proofs hold."""
+"""A storm of messages that no template unites ends in one overflow cluster, in any batches; proofs hold."""
 
 import tempfile
 from pathlib import Path
@@ -55,9 +55,9 @@ def test_the_first_clusters_are_kept_and_what_would_be_more_is_one(storm, sizes)
     with tempfile.TemporaryDirectory() as folder, limited(Path(folder) / "s.db") as store:
         fail(store, storm, sizes)
         first = list(dict.fromkeys(word for word, _ in storm))[:LIMIT]
-        found = templates(store)
-        more = {name: count for name, count in found.items() if name.startswith("[overflow]")}
-        assert {name: found[name] for name in found if name not in more} == {
+        counts = templates(store)
+        more = {name: count for name, count in counts.items() if name.startswith("[overflow]")}
+        assert {name: counts[name] for name in counts if name not in more} == {
             word: sum(word == other for other, _ in storm) for word in first
         }
         assert sum(more.values()) == sum(word not in first for word, _ in storm)
@@ -75,11 +75,11 @@ def test_the_past_has_the_clusters_of_the_present_however_it_is_reached(storm, s
         with limited(path) as store:
             fail(store, storm, sizes)
             now = dict(query(store, "SELECT attempt_id, cluster_id FROM failure"))
-        with Inspector.open(path) as inspector, inspector.as_of(START) as moved:
+        with Inspector.open(path) as inspector, inspector.as_of(START) as traveler:
             for minutes in sorted(stops):
-                moved.move(START + minutes * MINUTE)
+                traveler.move(START + minutes * MINUTE)
                 with inspector.as_of(START + minutes * MINUTE) as fresh:
-                    assert fresh.clusters() == moved.clusters()
+                    assert fresh.clusters() == traveler.clusters()
                     then = dict(fresh.db.query("SELECT attempt_id, cluster_id FROM failure"))
                 assert then == {attempt: now[attempt] for attempt in then}
 
@@ -89,8 +89,8 @@ def test_each_type_has_its_own_room_and_the_cluster_says_so(path):
         for event_type in ("mail", "import"):
             fail(store, [(word, 0) for word in WORDS], event_type=event_type)
     with Inspector.open(path) as inspector:
-        (cluster,) = [found for found in inspector.clusters("type:mail") if "overflow" in found.template]
-        assert cluster.template == "[overflow] whatever belongs to none of the first 3 clusters of this type"
+        (cluster,) = [counts for counts in inspector.clusters("type:mail") if "overflow" in counts.template]
+        assert cluster.template == "[overflow] failures outside the first 3 clusters of this type"
         assert (cluster.events, cluster.error_type) == (3, None)
         assert cluster.template in cluster.reason
         why = inspector.explain(f"cluster/{cluster.cluster_id}").grouped
@@ -127,9 +127,9 @@ def test_other_rules_make_room(path):
         store.rebuild(grouping=GroupingRules())
         assert set(templates(store)) == set(WORDS)
         fail(store, [(f"{'x' * (n % 30)}{'y' * (n // 30)}z", 0) for n in range(CLUSTERS_PER_TYPE + 50)])
-        found = templates(store)
-        assert len(found) == CLUSTERS_PER_TYPE + 1
-        assert max(found.values()) == len(WORDS) + 50
+        counts = templates(store)
+        assert len(counts) == CLUSTERS_PER_TYPE + 1
+        assert max(counts.values()) == len(WORDS) + 50
 
 
 @pytest.mark.parametrize("given", ["0", "-1", "true", '"many"', "1.5"])
@@ -145,6 +145,6 @@ def test_what_was_erased_in_the_overflow_stays_there_and_takes_no_place(store):
     store.erase([second], because="gdpr")
     store.rebuild(grouping=GroupingRules.from_toml("clusters_per_type = 2"))
     fail(store, [("cedar", 2)])
-    beyond = "[overflow] whatever belongs to none of the first 2 clusters of this type"
+    beyond = "[overflow] failures outside the first 2 clusters of this type"
     assert templates(store) == {"apple": 1, "cedar": 1, beyond: 1}
     assert_rebuild_changes_nothing(store)

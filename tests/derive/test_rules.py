@@ -31,10 +31,10 @@ class History:
         new = NewAttempt(event_id, failure, "w", at, at, retry_at, None)
         self.store.session.write(lambda db: append.attempts(db, [new], self.store.session.policy))
 
-    def failing(self, at, tries=1, *, dead=False):
+    def failing(self, at, attempts=1, *, dead=False):
         event_id = self.event()
-        for number in range(tries):
-            self.attempt(event_id, at + number, dead=dead and number == tries - 1)
+        for number in range(attempts):
+            self.attempt(event_id, at + number, dead=dead and number == attempts - 1)
         return event_id
 
 
@@ -54,11 +54,11 @@ def test_the_rules_are_those_that_the_design_names():
     ]
 
 
-@pytest.mark.parametrize(("tries", "rule", "severity"), [(1, "retrying", "LOW"), (2, "retrying", "LOW"),
+@pytest.mark.parametrize(("attempts", "rule", "severity"), [(1, "retrying", "LOW"), (2, "retrying", "LOW"),
                                                          (3, "repeatedly-failing", "MEDIUM")])  # fmt: skip
-def test_an_event_that_fails_is_low_until_it_has_failed_repeatedly(history, inspector, tries, rule, severity):
-    event = inspector.event(history.failing(START, tries))
-    assert (event.rule, event.severity, event.retry_count) == (rule, severity, tries - 1)
+def test_an_event_that_fails_is_low_until_it_has_failed_repeatedly(history, inspector, attempts, rule, severity):
+    event = inspector.event(history.failing(START, attempts))
+    assert (event.rule, event.severity, event.retry_count) == (rule, severity, attempts - 1)
 
 
 def test_an_event_is_high_once_it_is_dead_and_nothing_once_it_is_synced(history, inspector):
@@ -143,9 +143,9 @@ def test_thresholds_are_the_policys(history, inspector, store):
 
 
 @pytest.mark.parametrize("threshold", [1, 2, 4])
-@pytest.mark.parametrize("beside", [-1, 0, 1])
-def test_each_threshold_is_the_first_number_that_counts(history, inspector, store, threshold, beside):
-    number, held = threshold + beside, beside >= 0
+@pytest.mark.parametrize("offset", [-1, 0, 1])
+def test_each_threshold_is_the_first_number_that_counts(history, inspector, store, threshold, offset):
+    number, held = threshold + offset, offset >= 0
     store.rebuild(
         default_policy()._replace(repeated_retries=threshold, multiple_events=threshold, recurring_episodes=threshold)
     )

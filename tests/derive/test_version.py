@@ -1,4 +1,4 @@
-"""A store that another version of failaware derived is told apart from a corrupt one, and a writer derives it again."""
+"""A store that another version of failaware derived is not taken for a corrupt one, and a writer derives it again."""
 
 import json
 import signal
@@ -115,7 +115,7 @@ CHANGES = {
     ),
     "an event's reason": ("failaware/rules.py", "failed, none will follow", "failed, and none will follow"),
     "a view": ("failaware/schema/views.sql", "ISO(s.computed_at) AS computed_at", "s.computed_at"),
-    "the fingerprint": ("failaware/derive/__init__.py", "FINGERPRINT_VERSION = 3", "FINGERPRINT_VERSION = 4"),
+    "the fingerprint": ("failaware/derive/__init__.py", "FINGERPRINT_VERSION = 4", "FINGERPRINT_VERSION = 5"),
 }
 SAME = {
     "nothing": None,
@@ -184,8 +184,8 @@ def test_every_reader_says_it(held, path, capsys, version, sentence):
     assert f"{sentence}." in answer(capsys, path, "explain", "event/1")
     state = sentence.split()[3]
     for words in (("health",), ("explain", "event/1"), ("verify",)):
-        told = json.loads(answer(capsys, path, *words, "--json", status=3 if words == ("verify",) else 0))
-        assert (told["derivation"], told["derived_by"]) == (state, version)
+        output = json.loads(answer(capsys, path, *words, "--json", status=3 if words == ("verify",) else 0))
+        assert (output["derivation"], output["derived_by"]) == (state, version)
 
 
 def test_a_store_without_a_mark_is_older(held, path, capsys):
@@ -213,17 +213,17 @@ def test_the_past_is_derived_by_this_version_anyway(held, path, clock):
 
 def test_verify_tells_it_from_corruption(held, path, capsys):
     leave_as_another(path)
-    told = answer(capsys, path, "verify", status=3)
-    assert "ok      schema" in told
-    assert "ok      facts" in told
-    assert f"older   derived: not verified. {OLDER}." in told
-    assert "FAILED" not in told
+    output = answer(capsys, path, "verify", status=3)
+    assert "ok      schema" in output
+    assert "ok      facts" in output
+    assert f"older   derived: not verified. {OLDER}." in output
+    assert "FAILED" not in output
     assert "older" not in answer(capsys, path, "verify", "--facts-only")
     with plain(path, guarded=False) as db:
         db.execute("UPDATE attempt_log SET worker = 'mallory:1' WHERE attempt_id = 2")
-    told = answer(capsys, path, "verify", status=1)
-    assert "attempt_log 2: was changed since it was sealed" in told
-    assert f"older   derived: not verified. {OLDER}." in told
+    output = answer(capsys, path, "verify", status=1)
+    assert "attempt_log 2: was changed since it was sealed" in output
+    assert f"older   derived: not verified. {OLDER}." in output
 
 
 def test_derived_rows_that_differ_under_our_own_mark_are_corruption(held, path, capsys):
@@ -370,9 +370,9 @@ def test_other_derived_tables_are_made_again(held, path, capsys):
     change_tables(path)
     with pytest.raises(StoreOlder, match=r"derived by an older failaware \(0\.0\.9\).*'failaware rebuild'"):
         Inspector.open(path)
-    told = answer(capsys, path, "verify", status=3)
-    assert "ok      schema" in told
-    assert "ok      facts" in told
+    output = answer(capsys, path, "verify", status=3)
+    assert "ok      schema" in output
+    assert "ok      facts" in output
     answer(capsys, path, "rebuild")
     assert_current(path, held)
 

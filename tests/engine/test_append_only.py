@@ -1,4 +1,4 @@
-"""Facts are written once: the database itself refuses anything else, whoever the client is."""
+"""Facts are written once: the database itself refuses anything else, from any client."""
 
 import shutil
 import sqlite3

@@ -146,12 +146,12 @@ def test_the_digest_of_each_kind_of_fact_never_changes(store, path, key):
         for table, rows in ROWS.items():
             for row in rows:
                 db.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", row)
-    found = {
+    result = {
         table: [digest.hex() for digest in store.session.read(lambda db, f=facts: digests(db, f, 1, 10)).values()]
         for table, facts in FACTS.items()
         if table not in ("event_key", "seal_log")
     }
     if key:
-        assert found == KNOWN
+        assert result == KNOWN
     else:
-        assert hashlib.sha256(repr(found).encode()).hexdigest() == WITHOUT_KEY
+        assert hashlib.sha256(repr(result).encode()).hexdigest() == WITHOUT_KEY

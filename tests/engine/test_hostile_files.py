@@ -1,4 +1,4 @@
-"""A store's file may come from a stranger, or be damaged: it is refused in a sentence, or read; Ctrl-C always works."""
+"""A store's file may be hostile or damaged: it is refused with one sentence, or read; Ctrl-C always works."""
 
 import os
 import signal
@@ -22,7 +22,7 @@ TABLES = tables_of("facts.sql", "coordination.sql", "derived.sql")
 
 
 @pytest.fixture
-def lived(path):
+def filled(path):
     with Store.open(path) as store, pytest.raises(ValueError, match="bad"), store.attempt("a"):
         raise ValueError("bad")
     return path
@@ -39,59 +39,59 @@ def replace(path, table, sql):
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_a_view_in_place_of_a_table_is_refused(lived, table, capsys):
-    replace(lived, table, f"CREATE VIEW {table} AS {ENDLESS}{{columns}} FROM c")
+def test_a_view_in_place_of_a_table_is_refused(filled, table, capsys):
+    replace(filled, table, f"CREATE VIEW {table} AS {ENDLESS}{{columns}} FROM c")
     for command in ("health", "verify", "events", "export", "severity"):
-        assert main(["--db", str(lived), command]) == 2
+        assert main(["--db", str(filled), command]) == 2
         assert f"'{table}' is not what failaware makes" in capsys.readouterr().err
     with pytest.raises(StoreError):
-        Store.open(lived)
+        Store.open(filled)
 
 
-def test_a_computed_column_is_refused(lived):
-    replace(lived, "stored_counts", "CREATE TABLE stored_counts (n INTEGER, event_type TEXT AS (hex(zeroblob(n))))")
+def test_a_computed_column_is_refused(filled):
+    replace(filled, "stored_counts", "CREATE TABLE stored_counts (n INTEGER, event_type TEXT AS (hex(zeroblob(n))))")
     with pytest.raises(StoreCorrupt, match="'stored_counts' is not what"):
-        Inspector.open(lived)
+        Inspector.open(filled)
 
 
 @pytest.mark.parametrize("view", ["known_cluster", "failure_severity"])
-def test_another_view_under_the_name_of_one_of_ours_is_refused(lived, view):
-    with plain_sqlite(lived) as db:
+def test_another_view_under_the_name_of_one_of_ours_is_refused(filled, view):
+    with plain_sqlite(filled) as db:
         db.execute(f"DROP VIEW {view}")
         db.execute(f"CREATE VIEW {view} AS {ENDLESS}x AS cluster_id, 'a' AS event_type FROM c")
     with pytest.raises(StoreCorrupt, match=f"'{view}' is not what"):
-        Inspector.open(lived)
+        Inspector.open(filled)
 
 
-def test_a_value_of_any_length_takes_no_memory(lived):
-    with plain_sqlite(lived) as db:
+def test_a_value_of_any_length_takes_no_memory(filled):
+    with plain_sqlite(filled) as db:
         db.execute("INSERT INTO reject_log VALUES (1, 'x', 1, CAST(zeroblob(200000000) AS TEXT), 'e', 1)")
-    with Inspector.open(lived) as inspector, pytest.raises(StoreError, match="128 MiB"):
+    with Inspector.open(filled) as inspector, pytest.raises(StoreError, match="128 MiB"):
         inspector.rejects()
 
 
-def test_ctrl_c_ends_a_query_that_does_not_end(lived):
+def test_ctrl_c_ends_a_query_that_does_not_end(filled):
     program = (
         "import sys; from failaware import Inspector\n"
         "inspector = Inspector.open(sys.argv[1]); print('here', flush=True)\n"
         f"inspector.db.query({ENDLESS + 'count(*) FROM c'!r})"
     )
     with subprocess.Popen(
-        [sys.executable, "-c", program, str(lived)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, "-c", program, str(filled)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
         process.stdout.readline()
         time.sleep(0.3)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=20)
-    assert b"KeyboardInterrupt" in said
+        _, output = process.communicate(timeout=20)
+    assert b"KeyboardInterrupt" in output
 
 
-def test_a_store_without_a_version_is_not_called_empty(lived):
-    with plain_sqlite(lived) as db:
+def test_a_store_without_a_version_is_not_called_empty(filled):
+    with plain_sqlite(filled) as db:
         db.execute("PRAGMA user_version = 0")
     for way in (Inspector.open, Store.open):
         with pytest.raises(StoreCorrupt, match="no version of its schema"):
-            way(lived)
+            way(filled)
 
 
 @pytest.mark.parametrize("umask", [0o777, 0o077, 0o000])
@@ -131,8 +131,8 @@ def as_user(user, *words):
             os._exit(99)
     os.close(write)
     with os.fdopen(read) as file:
-        said = file.read()
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), said
+        output = file.read()
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), output
 
 
 @pytest.fixture
@@ -156,11 +156,11 @@ def shared(tmp_path_factory):
 @SHARED
 @pytest.mark.parametrize("command", ["health", "verify", "events", "export"])
 def test_a_reader_of_another_user_leaves_nothing_behind(shared, command):
-    status, said = as_user(READER, "--db", shared, command)
-    assert status == 0, said
+    status, output = as_user(READER, "--db", shared, command)
+    assert status == 0, output
     assert os.listdir(os.path.dirname(shared)) == ["x.db"]
-    status, said = as_user(OWNER, "--db", shared, "exec", "--", "true")
-    assert "not recorded" not in said
+    status, output = as_user(OWNER, "--db", shared, "exec", "--", "true")
+    assert "not recorded" not in output
 
 
 @SHARED
@@ -168,9 +168,9 @@ def test_what_another_user_left_is_named_with_its_owner(shared):
     open(f"{shared}-wal", "w").close()
     os.chown(f"{shared}-wal", READER, 62_000)
     os.chmod(f"{shared}-wal", 0o640)
-    status, said = as_user(OWNER, "--db", shared, "rebuild")
+    status, output = as_user(OWNER, "--db", shared, "rebuild")
     assert status == 2
-    assert f"x.db-wal belongs to user {READER}" in said
+    assert f"x.db-wal belongs to user {READER}" in output
 
 
 def test_a_reader_without_locks_sees_what_is_written_later(path, monkeypatch):

@@ -93,9 +93,9 @@ def test_the_log_is_lengthened_once_and_read_as_before(path):
         copy = path.with_name("copy.db")
         copy.write_bytes(path.read_bytes())
         copy.with_name("copy.db-wal").write_bytes(log.read_bytes())  # as after a crash
-    with Store.open(copy) as found:
-        assert query(found, "SELECT count(*) FROM event_log") == [(1_544,)]
-        assert_rebuild_changes_nothing(found)
+    with Store.open(copy) as reopened:
+        assert query(reopened, "SELECT count(*) FROM event_log") == [(1_544,)]
+        assert_rebuild_changes_nothing(reopened)
     assert not log.exists()
 
 

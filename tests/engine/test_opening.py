@@ -1,4 +1,4 @@
-"""Whatever lies at the path, opening it says in one sentence what is so and what to do."""
+"""Opening any kind of file says in one sentence what is wrong and what to do."""
 
 import os
 import signal
@@ -139,7 +139,7 @@ def test_what_is_not_writable_can_be_read_and_says_so_to_a_writer(tmp_path, clos
             part.chmod(0o755)
     (folder / "store.db").chmod(0o444 if closed == "file" else 0o644)
     folder.chmod(0o555 if closed == "folder" else 0o777)
-    # Everything is imported before the user changes, so that its own files need not be readable to that user.
+    # Everything is imported before the user changes, whose files need not be readable by that user.
     preload = (
         "import tomllib, failaware.read.inspector, failaware.store, failaware.engine.sqlite.writer, "
         "failaware.engine.sqlite.migrations;"
@@ -208,7 +208,7 @@ def test_ctrl_c_while_waiting_for_the_lock_does_not_keep_it(path):
         finally:
             signal.signal(signal.SIGINT, before)
             timer.join()
-        other.execute("BEGIN IMMEDIATE")  # nobody holds the lock
+        other.execute("BEGIN IMMEDIATE")  # no process holds the lock
         other.execute("ROLLBACK")
         assert store.record("after").event_id == 1
 

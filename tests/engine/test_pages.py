@@ -1,4 +1,4 @@
-"""Whoever goes through all facts goes by those that there are, not by the numbers up to the last."""
+"""Iteration over all facts follows the existing ids, not the numbers up to the last one."""
 
 import json
 import sys
@@ -57,10 +57,10 @@ def test_what_comes_after_a_gap_is_exported_and_derived(far, path):
 def test_pages_hold_every_row_once(far, path):
     with Store.open(path) as store:
         for size in (1, 2, 4, 100):
-            found = store.session.read(lambda db, size=size: list(pages(db, "event_log", "event_id", FAR, size)))
-            held = [number for number in (1, 2, 3, 4, 5, FAR) for first, last in found if first <= number <= last]
+            result = store.session.read(lambda db, size=size: list(pages(db, "event_log", "event_id", FAR, size)))
+            held = [number for number in (1, 2, 3, 4, 5, FAR) for first, last in result if first <= number <= last]
             assert held == [1, 2, 3, 4, 5, FAR]
-            assert all(last - first < size for first, last in found)
+            assert all(last - first < size for first, last in result)
 
 
 @pytest.mark.sqlite("a damaged page of its file")

@@ -1,4 +1,4 @@
-"""Where a store is: named once, the same wherever the process goes; what is no file is refused, and nothing is lost."""
+"""Where a store is: resolved once, independent of the working directory; other paths are refused, nothing is lost."""
 
 import os
 import socket
@@ -133,7 +133,7 @@ def test_without_a_folder_a_full_path_is_as_good_as_ever(folder, monkeypatch, ca
 
 @pytest.mark.parametrize("there", [True, False])
 def test_a_link_to_a_store_is_that_store(folder, there):
-    """SQLite's own files stand where the link leads: a worker that looks beside the link would not wake up."""
+    """SQLite's own files are next to the link's target: a worker that watches the link's folder would not wake up."""
     if there:
         Store.open("inner/real.db").close()
     os.symlink("inner/real.db", "link.db")

@@ -48,13 +48,13 @@ def may_not(url, *statements):
 
 
 def test_a_role_that_may_not_write_cannot_take_the_lock(store, roles):
-    _, reader, nobody = roles
+    _, reader, outsider = roles
     modes = ["ROW SHARE", "ROW EXCLUSIVE", "SHARE UPDATE EXCLUSIVE", "SHARE", "EXCLUSIVE", "ACCESS EXCLUSIVE"]
     for mode in modes:
         may_not(reader, *(f"BEGIN; LOCK TABLE {name} IN {mode} MODE" for name in ("write_lock", "last_commit")))
-    schema = parse(nobody).schema
-    may_not(nobody, f"BEGIN; LOCK TABLE {schema}.write_lock IN ACCESS SHARE MODE")
-    with plain(nobody) as db, plain(reader) as reading, reading.db.transaction():
+    schema = parse(outsider).schema
+    may_not(outsider, f"BEGIN; LOCK TABLE {schema}.write_lock IN ACCESS SHARE MODE")
+    with plain(outsider) as db, plain(reader) as reading, reading.db.transaction():
         number = int.from_bytes(hashlib.sha256(f"failaware {schema}".encode()).digest()[:8], "big", signed=True)
         db.execute("SELECT pg_advisory_lock(?)", (number,))
         reading.execute("LOCK TABLE write_lock IN ACCESS SHARE MODE")

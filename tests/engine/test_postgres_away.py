@@ -66,10 +66,10 @@ def test_four_workers_and_four_producers_with_kills_and_restarts_lose_and_double
     Store.open(url).close()
     each = sized(200, 400)
     producers = [start(PRODUCER, url, n, each) for n in range(4)]
-    said = [[] for _ in producers]
+    acknowledged_lines = [[] for _ in producers]
     readers = [
         threading.Thread(target=lambda out=p.stdout, to=to: to.extend(out.read().splitlines()))
-        for p, to in zip(producers, said, strict=True)
+        for p, to in zip(producers, acknowledged_lines, strict=True)
     ]
     for reader in readers:
         reader.start()
@@ -91,7 +91,7 @@ def test_four_workers_and_four_producers_with_kills_and_restarts_lose_and_double
         for worker in workers:
             worker.send_signal(signal.SIGTERM)
             worker.communicate(timeout=30)
-        acknowledged = [int(line.split()[0]) for lines in said for line in lines]
+        acknowledged = [int(line.split()[0]) for lines in acknowledged_lines for line in lines]
         assert len(acknowledged) == len(set(acknowledged)) == 4 * each
         # Each producer records each number once: what is there twice was written again although it had committed.
         assert query(store, "SELECT count(*), max(event_id) FROM event_log") == [(4 * each, 4 * each)]

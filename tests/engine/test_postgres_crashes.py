@@ -1,4 +1,4 @@
-"""A PostgreSQL server that crashes: what was returned is there, exactly once, whatever other writers did meanwhile."""
+"""A PostgreSQL server that crashes: what was returned is there, exactly once, also with other writers."""
 
 import os
 import random

@@ -133,9 +133,9 @@ def test_one_query_that_fails_does_not_make_the_other_parts_look_damaged(store, 
     store.record("a", 1)
     with plain(path) as db:
         db.execute("ALTER TABLE archive_log RENAME TO elsewhere")
-    found = verify(path)
-    assert {finding.part for finding in found.findings} == {"schema", "facts"}
-    assert found.parts == ("schema", "facts", "derived")
+    result = verify(path)
+    assert {finding.part for finding in result.findings} == {"schema", "facts"}
+    assert result.parts == ("schema", "facts", "derived")
 
 
 @pytest.mark.parametrize("at", ["schema", "facts", "derived"])
@@ -155,7 +155,7 @@ def test_a_connection_that_is_lost_is_not_taken_for_damage(store, path, at):
 
 @contextmanager
 def a_standby_of(server):
-    """A hot standby, in a folder beside the server's."""
+    """A hot standby, in a folder next to the server's."""
     with a_server() as other:  # for its folder
         other.stop()
         shutil.rmtree(other.folder / "data")

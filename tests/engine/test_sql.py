@@ -13,7 +13,7 @@ _FILES = sorted({file for path in MODULES.values() for file in path.parent.glob(
 
 
 def texts(source):
-    """Each string of a module as it is put together; what is filled in stands as {}."""
+    """Each string of a module as it is put together; placeholders are {}."""
 
     def whole(node):
         if isinstance(node, ast.Constant):
@@ -29,13 +29,13 @@ def texts(source):
 
 def without_alias(sql):
     """Each subquery in FROM that has no name of its own: PostgreSQL takes it since 16."""
-    for found in _SOURCE.finditer(sql):
-        depth, end = 1, found.end()
+    for call in _SOURCE.finditer(sql):
+        depth, end = 1, call.end()
         while depth and end < len(sql):
             depth += {"(": 1, ")": -1}.get(sql[end], 0)
             end += 1
         if depth or not _ALIAS.match(sql, end):
-            yield sql[found.start() : end]
+            yield sql[call.start() : end]
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_what_has_a_name_is_told(sql, named):
 @pytest.mark.parametrize("module", MODULES)
 def test_every_subquery_of_a_module_has_a_name(module):
     source = MODULES[module].read_text(encoding="utf-8")
-    assert [found for text in texts(source) for found in without_alias(text)] == []
+    assert [call for text in texts(source) for call in without_alias(text)] == []
 
 
 @pytest.mark.parametrize("file", _FILES, ids=lambda file: file.name)

@@ -1,4 +1,4 @@
-"""What SQLite raises leaves the engine as one of our errors, whatever it is."""
+"""Every SQLite error leaves the engine as one of our errors."""
 
 import sqlite3
 

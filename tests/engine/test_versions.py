@@ -1,4 +1,4 @@
-"""A store that an older failaware made is brought up to date by whoever opens it for writing, and by nobody else."""
+"""A store that an older failaware made is migrated when it is opened for writing, and only then."""
 
 import signal
 import subprocess

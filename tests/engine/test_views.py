@@ -19,9 +19,9 @@ def seeded(path, put_sample):
 
 def rows(path, sql):
     with plain(path) as db:
-        found = db.execute(sql)
-        names = [column[0] for column in found.description]
-        return [dict(zip(names, row, strict=True)) for row in found]
+        result = db.execute(sql)
+        names = [column[0] for column in result.description]
+        return [dict(zip(names, row, strict=True)) for row in result]
 
 
 def in_us(text):
@@ -30,11 +30,11 @@ def in_us(text):
 
 @pytest.mark.thinned
 def test_event_detected_has_every_event_as_it_stands(seeded):
-    found = rows(seeded, "SELECT * FROM event_detected ORDER BY event_id DESC")
+    result = rows(seeded, "SELECT * FROM event_detected ORDER BY event_id DESC")
     with Inspector.open(seeded) as inspector:
         events = inspector.events(limit=1_000)
-        assert len(found) == len(events) == 400
-        for row, event in zip(found, events, strict=True):
+        assert len(result) == len(events) == 400
+        for row, event in zip(result, events, strict=True):
             detail = inspector.event(event.event_id)
             state = row["event_id"], row["event_type"], row["sync_status"], bool(row["dismissed"])
             assert state == event[:4]
@@ -50,10 +50,10 @@ def test_event_detected_has_every_event_as_it_stands(seeded):
 
 
 def test_failures_have_every_failed_attempt_with_its_traceback(seeded):
-    found = rows(seeded, "SELECT * FROM failures")
+    result = rows(seeded, "SELECT * FROM failures")
     with Inspector.open(seeded) as inspector:
-        assert len(found) == sum(cluster.failures for cluster in inspector.clusters(limit=1_000))
-        for row in found:
+        assert len(result) == sum(cluster.failures for cluster in inspector.clusters(limit=1_000))
+        for row in result:
             attempt = inspector.attempt(row["attempt_id"])
             assert (row["error_type"], row["error_message"]) == (attempt.error_type, attempt.error_message)
             assert (row["cluster_id"], row["traceback"]) == (attempt.cluster_id, attempt.traceback)
@@ -61,17 +61,17 @@ def test_failures_have_every_failed_attempt_with_its_traceback(seeded):
 
 
 def test_clusters_and_severities_are_those_of_the_reports(seeded):
-    found = {row["cluster_id"]: row for row in rows(seeded, "SELECT * FROM clusters")}
-    said = {(row["entity_type"], row["entity_id"]): row for row in rows(seeded, "SELECT * FROM severities")}
+    result = {row["cluster_id"]: row for row in rows(seeded, "SELECT * FROM clusters")}
+    by_entity = {(row["entity_type"], row["entity_id"]): row for row in rows(seeded, "SELECT * FROM severities")}
     with Inspector.open(seeded) as inspector:
         clusters = inspector.clusters(limit=1_000)
-        assert set(found) == {cluster.cluster_id for cluster in clusters}
+        assert set(result) == {cluster.cluster_id for cluster in clusters}
         for cluster in clusters:
-            row = found[cluster.cluster_id]
+            row = result[cluster.cluster_id]
             assert (row["severity"], row["reason"], row["events"]) == (cluster.severity, cluster.reason, cluster.events)
-            assert ("cluster", cluster.cluster_id) in said or cluster.severity is None
+            assert ("cluster", cluster.cluster_id) in by_entity or cluster.severity is None
         counts = inspector.severity()
-    assert len([key for key in said if key[0] == "event"]) == sum(counts.events.values())
+    assert len([key for key in by_entity if key[0] == "event"]) == sum(counts.events.values())
 
 
 def test_times_are_iso_8601_to_the_microsecond_also_before_1970(path):

@@ -1,4 +1,4 @@
-"""Waiting until a store may have changed: told where the kernel tells, looking again soon where it does not."""
+"""Waiting until a store may have changed: notified by the kernel, or polled."""
 
 import sys
 import time
@@ -11,7 +11,7 @@ from failaware.engine.sqlite.watch import SqliteWatch
 from tests import processes
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody tells")
+@pytest.mark.skipif(sys.platform != "linux", reason="no notifications elsewhere")
 def test_a_commit_of_another_process_is_told(path):
     program = "import sys; from failaware import Store; Store.open(sys.argv[1]).record('a', 1)"
     with Store.open(path) as store, closing(store.session.read(lambda db: db.watch())) as watch:

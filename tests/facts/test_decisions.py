@@ -1,4 +1,4 @@
-"""People decide: a requeue gives a fresh budget, a dismissal ends the tries, and both are kept with who and why."""
+"""People decide: a requeue gives a new budget, a dismissal ends the attempts; both are kept with name and reason."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tests.conftest import assert_rebuild_changes_nothing, query
 
 
 class Trouble:
-    """A handler that fails until it is told to stop."""
+    """A handler that fails until it is switched off."""
 
     def __init__(self, store, max_attempts=2):
         self.failing = True

@@ -1,4 +1,4 @@
-"""A key belongs to one event type: nothing of another type is recorded, lost in silence, or settled under it."""
+"""A key belongs to one event type: nothing of another type is recorded, silently lost, or resolved under it."""
 
 import asyncio
 import io
@@ -22,7 +22,7 @@ def state(store):
 
 @pytest.fixture
 def keyed(store):
-    """A store with an event under the key 4711 that nobody has tried yet."""
+    """A store with an event under the key 4711 without an attempt."""
     store.record("invoice.create", key="4711")
     return store
 
@@ -111,7 +111,7 @@ def test_a_program_runs_and_it_is_said_that_it_is_not_recorded(keyed, path):
 
 
 def test_what_a_store_cannot_take_is_a_reject_and_the_others_are_recorded(store, monkeypatch):
-    """Whatever an engine refuses in one event; here, what none does refuse."""
+    """Stands for an error of an engine about one event."""
 
     def picky(db, new, **more):
         if any(event.event_type == "bad" for event in new):

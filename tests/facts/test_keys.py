@@ -1,4 +1,4 @@
-"""Digests of texts that may be short are made under a key of the store's own, so that nobody finds them by guessing."""
+"""Digests of texts that may be short are made under a key of the store's own, and cannot be found by guessing."""
 
 import hashlib
 import json
@@ -43,7 +43,7 @@ def test_what_is_erased_leaves_no_digest_that_can_be_guessed(store, path):
     with pytest.raises(ValueError, match="pin"), store.attempt("b"):
         raise ValueError("pin 4829")
     seal_all(store.session, 0)
-    store.dismiss([1], because="so that it can be erased")
+    store.dismiss([1], because="to be erased")
     store.erase([1, 2], because="asked to")
     digests = {digest for (digest,) in query(store, "SELECT digest FROM erasure_log")}
     assert hashlib.sha256(b"482913").hexdigest() not in digests

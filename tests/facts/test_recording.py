@@ -185,10 +185,10 @@ def test_a_payload_that_holds_itself_is_refused(store):
 @pytest.mark.parametrize(
     "name", ["items raise", "items raise no Exception", "items are no pairs", "an integer of 5,000 digits"]
 )
-@pytest.mark.parametrize("beside", ["plain", "password: tr0ub4dor"])
-def test_a_payload_that_fails_when_it_is_read_is_refused(store, name, beside):
+@pytest.mark.parametrize("neighbor", ["plain", "password: tr0ub4dor"])
+def test_a_payload_that_fails_when_it_is_read_is_refused(store, name, neighbor):
     with pytest.raises(PayloadError, match="the payload is not JSON: "):
-        store.record("e", [VALUES[name][0], beside])
+        store.record("e", [VALUES[name][0], neighbor])
 
 
 def test_a_payload_is_read_once(store):
@@ -313,13 +313,13 @@ def test_attempts_that_know_their_place_may_be_written_in_any_order(store, inspe
     made = [event._replace(attempts=tuple(map(attempt, order)))] if together else []
     for one in made or [event._replace(attempts=(attempt(number),)) for number in order]:
         store.session.write(lambda db, one=one: append.observed(db, [one], store.session.policy, at_known=True))
-    found = inspector.event(1)
-    assert [(tried.attempt_no, tried.error_message) for tried in found.attempts] == [
+    detail = inspector.event(1)
+    assert [(tried.attempt_no, tried.error_message) for tried in detail.attempts] == [
         (1, "no 1"),
         (2, "no 2"),
         (3, None),
     ]
-    assert (found.sync_status, found.retry_count, found.due_at) == ("SYNCED", 2, None)
+    assert (detail.sync_status, detail.retry_count, detail.due_at) == ("SYNCED", 2, None)
     assert_rebuild_changes_nothing(store)
 
 

@@ -42,7 +42,7 @@ def until(holds):
 
 
 def unread(path, file):
-    """What a follower that does not go on has read so far, beside what there is."""
+    """The lines that a blocked follower has read so far, and all lines."""
     there = {
         f"{each.stat().st_dev}:{each.stat().st_ino}": (each.name, each.stat().st_size) for each in file.parent.iterdir()
     }

@@ -219,10 +219,10 @@ def _run(tmp_path, path, program, *args, **env):
 
 
 def tasks(inspector):
-    found = {}
+    result = {}
     for summary in inspector.events():
-        found.setdefault(summary.event_type, []).append(inspector.event(summary.event_id))
-    return {name: sorted(events, key=lambda event: event.event_payload) for name, events in found.items()}
+        result.setdefault(summary.event_type, []).append(inspector.event(summary.event_id))
+    return {name: sorted(events, key=lambda event: event.event_payload) for name, events in result.items()}
 
 
 @pytest.mark.thinned
@@ -230,8 +230,8 @@ def tasks(inspector):
 @pytest.mark.parametrize("pool", ["solo", "threads"])
 def test_a_worker_records_every_task_with_every_try(inspector, store, pool, run):
     run(IN_MEMORY, pool)
-    found = tasks(inspector)
-    failed, recovered = found["shop.charge"]
+    result = tasks(inspector)
+    failed, recovered = result["shop.charge"]
     assert (failed.sync_status, failed.source) == ("DEAD", "celery")
     assert failed.key.startswith("celery:")
     assert [attempt.error_type for attempt in failed.attempts] == ["RuntimeError"] * 3
@@ -246,19 +246,19 @@ def test_a_worker_records_every_task_with_every_try(inspector, store, pool, run)
     assert (payload["args"], payload["kwargs"], payload["queue"]) == ([17], {"api_token": "[masked]"}, "celery")
     assert [attempt.outcome for attempt in recovered.attempts] == ["FAILED", "SYNCED"]
     assert recovered.sync_status == "SYNCED"
-    (automatic,) = found["shop.auto"]
+    (automatic,) = result["shop.auto"]
     assert automatic.attempts[0].traceback.startswith("Traceback (most recent call last):\n  File ")
     assert automatic.attempts[0].traceback.count("  File ") == 1  # the task's own, none of Celery's
     assert [attempt.error_message for attempt in automatic.attempts] == ["no 1", "no 1"]
-    (asked,) = found["shop.again"]
+    (asked,) = result["shop.again"]
     assert asked.attempts[0].error_type == "Retry"
-    (waiting,) = found["shop.unraised"]
+    (waiting,) = result["shop.unraised"]
     assert ", in unraised\n    raise self.retry(" in waiting.attempts[0].traceback
     assert asked.sync_status == "DEAD"
-    (unknown,) = found["shop.no_such"]
+    (unknown,) = result["shop.no_such"]
     assert (unknown.sync_status, unknown.attempts[0].error_type) == ("DEAD", "NotRegistered")
     assert json.loads(unknown.event_payload)["args"] == "(17,)"
-    broken = {event.attempts[0].error_type: event for event in found["shop.breaks"]}
+    broken = {event.attempts[0].error_type: event for event in result["shop.breaks"]}
     assert set(broken) == {"KeyError", "Expired"}
     assert broken["KeyError"].attempts[0].retry_reason == "Celery does not try it again"
     assert query(store, "SELECT count(*) FROM lease") == [(0,)]
@@ -288,12 +288,12 @@ def test_a_task_is_recorded_whatever_it_raises(inspector, store, pool, run):
 
 def test_an_eager_tasks_tries_are_in_their_order_though_they_end_the_other_way_round(inspector, run):
     run(EAGER)
-    found = {event.key: event for events in tasks(inspector).values() for event in events}
-    assert [attempt.outcome for attempt in found["celery:recovers"].attempts] == ["FAILED", "FAILED", "SYNCED"]
-    failed = found["celery:fails"]
+    result = {event.key: event for events in tasks(inspector).values() for event in events}
+    assert [attempt.outcome for attempt in result["celery:recovers"].attempts] == ["FAILED", "FAILED", "SYNCED"]
+    failed = result["celery:fails"]
     assert failed.sync_status == "DEAD"
     assert [attempt.retry_at is None for attempt in failed.attempts] == [False, False, True]
-    assert [attempt.error_type for attempt in found["celery:propagates"].attempts] == ["KeyError"]
+    assert [attempt.error_type for attempt in result["celery:propagates"].attempts] == ["KeyError"]
 
 
 @pytest.mark.thinned
@@ -346,20 +346,20 @@ def test_a_forked_pool_records_too_and_the_main_process_what_its_children_cannot
         finally:
             worker.terminate()
             worker.communicate(timeout=60)
-    found = {name: events[0] for name, events in tasks(inspector).items()}
-    assert {name: event.sync_status for name, event in found.items()} == {
+    result = {name: events[0] for name, events in tasks(inspector).items()}
+    assert {name: event.sync_status for name, event in result.items()} == {
         "shop.dies": "DEAD",
         "shop.hangs": "DEAD",
         "shop.breaks": "DEAD",
         "shop.charge": "SYNCED",
         "shop.sleeps": "DEAD",
     }
-    (revoked,), (lost,), (hung,) = (found[name].attempts for name in ("shop.sleeps", "shop.dies", "shop.hangs"))
+    (revoked,), (lost,), (hung,) = (result[name].attempts for name in ("shop.sleeps", "shop.dies", "shop.hangs"))
     assert (revoked.error_type, revoked.error_message) == ("Revoked", "the task was terminated by SIGKILL")
     assert lost.error_type == "billiard.exceptions.WorkerLostError"
     assert hung.error_type == "billiard.exceptions.TimeLimitExceeded"
     assert 900_000 < hung.finished_at - hung.started_at < 30_000_000
-    assert len(found["shop.charge"].attempts) == 2
+    assert len(result["shop.charge"].attempts) == 2
     assert_rebuild_changes_nothing(store)
 
 

@@ -1,4 +1,4 @@
-"""Whatever a log record carries, it is kept; an exception that was made into text on the way is an exception again."""
+"""Every log record is kept; an exception that was formatted on the way is an exception again."""
 
 import json
 import logging

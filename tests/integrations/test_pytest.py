@@ -98,11 +98,11 @@ def recorded(path):
 @pytest.mark.parametrize("spread", [(), ("-n2",)], ids=["alone", "xdist"])
 def test_each_test_is_an_event_with_its_error_where_people_look(path, spread, run):
     output = run(f"--failaware={path}", *spread, test_shop=SUITE)
-    found = recorded(path)
-    assert {name: event.sync_status for name, event in found.items()} == OUTCOMES
+    result = recorded(path)
+    assert {name: event.sync_status for name, event in result.items()} == OUTCOMES
     assert "failaware: 7 tests in " in output
     assert ", 6 failed" in output
-    pays = found["test_pays[17]"]
+    pays = result["test_pays[17]"]
     (attempt,) = pays.attempts
     assert pays.event_type == "test_shop.py::test_pays[17]"
     assert pays.key.startswith("pytest:")
@@ -115,13 +115,13 @@ def test_each_test_is_an_event_with_its_error_where_people_look(path, spread, ru
     assert (payload["where"].split(":")[0], payload["phase"]) == ("test_shop.py", "call")
     assert payload["properties"] == {"order": 17}
     assert payload["captured"] == {"Captured stdout call": "paying with password=[masked]\n"}
-    assert found["test_counts"].attempts[0].error_type == "AssertionError"
-    assert "[1, 2] == [1, 3]" in found["test_counts"].attempts[0].error_message
-    assert found["test_needs"].attempts[0].error_message == "no such disk"
-    assert json.loads(found["test_needs"].event_payload)["phase"] == "setup"
-    unclean = found["test_cleans"].attempts[0]
+    assert result["test_counts"].attempts[0].error_type == "AssertionError"
+    assert "[1, 2] == [1, 3]" in result["test_counts"].attempts[0].error_message
+    assert result["test_needs"].attempts[0].error_message == "no such disk"
+    assert json.loads(result["test_needs"].event_payload)["phase"] == "setup"
+    unclean = result["test_cleans"].attempts[0]
     assert (unclean.error_message, "cannot clean up" in unclean.traceback) == ("and before that", True)
-    assert "strict" in found["test_surprises"].attempts[0].error_message
+    assert "strict" in result["test_surprises"].attempts[0].error_message
 
 
 @pytest.mark.large
@@ -152,11 +152,11 @@ def test_reruns_are_attempts_at_the_same_event(path, run):
     )
     flaky += "else mark.unlink()\n    assert not mark.exists(), 'the cart is empty'\ndef test_bad():\n    assert 0\n"
     run(f"--failaware={path}", "--reruns=1", test_cart=flaky)
-    found = recorded(path)
-    assert [attempt.outcome for attempt in found["test_flaky"].attempts] == ["FAILED", "SYNCED"]
-    assert found["test_flaky"].attempts[0].retry_reason == "run again"
-    assert [attempt.outcome for attempt in found["test_bad"].attempts] == ["FAILED", "FAILED"]
-    assert found["test_bad"].sync_status == "DEAD"
+    result = recorded(path)
+    assert [attempt.outcome for attempt in result["test_flaky"].attempts] == ["FAILED", "SYNCED"]
+    assert result["test_flaky"].attempts[0].retry_reason == "run again"
+    assert [attempt.outcome for attempt in result["test_bad"].attempts] == ["FAILED", "FAILED"]
+    assert result["test_bad"].sync_status == "DEAD"
 
 
 def test_a_file_that_cannot_be_collected_is_a_failure(path, run):
@@ -176,9 +176,9 @@ def test_a_file_that_cannot_be_collected_is_a_failure(path, run):
 def test_a_test_that_takes_its_worker_with_it_is_a_failure(path, run):
     dies = "import os\ndef test_dies():\n    os._exit(3)\ndef test_lives():\n    pass\n"
     run(f"--failaware={path}", "-n1", test_dies=dies)
-    found = recorded(path)
-    assert found["test_dies"].attempts[0].error_type == "WorkerCrashed"
-    assert found["test_lives"].sync_status == "SYNCED"
+    result = recorded(path)
+    assert result["test_dies"].attempts[0].error_type == "WorkerCrashed"
+    assert result["test_lives"].sync_status == "SYNCED"
 
 
 def test_a_run_that_is_killed_leaves_what_it_did(path, run):

@@ -84,7 +84,7 @@ if sys.argv[2] == "Forking":
 
 @pytest.fixture
 def rq(path, tmp_path):
-    """Runs programs beside a server: rq("program …", …)."""
+    """Runs programs with a server: rq("program …", …)."""
     folder = tmp_path
     (folder / "workers.py").write_text(WORKER)
     (folder / "jobs.py").write_text(JOBS)
@@ -113,8 +113,8 @@ def work(rq, kind, *more, status=0):
 def test_a_worker_records_every_job_with_every_try(rq, store, inspector, kind):
     rq("-c", SEND, "{socket}", kind)
     work(rq, kind)
-    found = {event.key: event for event in (inspector.event(summary.event_id) for summary in inspector.events())}
-    charge = found["rq:charge"]
+    result = {event.key: event for event in (inspector.event(summary.event_id) for summary in inspector.events())}
+    charge = result["rq:charge"]
     assert (charge.event_type, charge.sync_status, charge.source) == ("jobs.charge", "DEAD", "rq")
     first, _, last = charge.attempts
     assert [attempt.error_type for attempt in charge.attempts] == ["RuntimeError"] * 3
@@ -127,18 +127,18 @@ def test_a_worker_records_every_job_with_every_try(rq, store, inspector, kind):
     assert first.worker.endswith("#rq")
     payload = json.loads(charge.event_payload)
     assert (payload["args"], payload["kwargs"], payload["queue"]) == ([17], {"api_token": "[masked]"}, "shop")
-    assert [attempt.outcome for attempt in found["rq:recovers"].attempts] == ["FAILED", "SYNCED"]
-    assert [attempt.outcome for attempt in found["rq:works"].attempts] == ["SYNCED"]
-    asks = found["rq:asks"]
+    assert [attempt.outcome for attempt in result["rq:recovers"].attempts] == ["FAILED", "SYNCED"]
+    assert [attempt.outcome for attempt in result["rq:works"].attempts] == ["SYNCED"]
+    asks = result["rq:asks"]
     assert [(attempt.error_type, attempt.retry_at is None) for attempt in asks.attempts] == [
         ("Retry", False),
         ("Retry", True),
     ]
-    (hangs,) = found["rq:hangs"].attempts
+    (hangs,) = result["rq:hangs"].attempts
     assert hangs.error_type == "rq.timeouts.JobTimeoutException"
     assert hangs.finished_at - hangs.started_at >= 900_000
     if kind == "Forking":
-        (dies,) = found["rq:dies"].attempts
+        (dies,) = result["rq:dies"].attempts
         assert dies.error_type == "WorkHorseKilled"
         assert "signal 9" in dies.error_message
     assert query(store, "SELECT count(*) FROM lease") == [(0,)]

@@ -122,7 +122,7 @@ try:
     archived(place, "old.db")
 except StoreError as error:
     refusal = str(error)
-assert refusal == "the archive has no complete copy of event_log 2; nothing was moved"
+assert refusal == "the archive has no complete copy of event_log 2; nothing was archived"
 assert columns(place, "host") == [(None,), ("web1",), (None,)]
 print("done")
 """

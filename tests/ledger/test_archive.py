@@ -1,4 +1,4 @@
-"""Archiving moves old facts that are settled to a file that is a store, and proves that none was lost on the way."""
+"""Archiving moves old facts that are resolved to a file that is a store, and proves that none was lost on the way."""
 
 import itertools
 import json
@@ -44,7 +44,7 @@ def work(store, *, fails=(), retry=None):
 
 
 @pytest.fixture
-def lived(store, clock):
+def full(store, clock):
     """Two days ago: one SYNCED, one dismissed, one DEAD, a reject; now, one SYNCED and one DEAD."""
     for day in range(2):
         for name in ("good", "bad", "worse"):
@@ -57,7 +57,7 @@ def lived(store, clock):
 
 
 def facts(place):
-    """All facts of a store, as they stand."""
+    """All facts of a store, with all columns."""
     with plain(place) as db:
         return {table: set(db.execute(f"SELECT * FROM {table}").fetchall()) for table in FACTS}
 
@@ -72,8 +72,8 @@ def go_by(monkeypatch, clock):
     monkeypatch.setattr(Store, "open", classmethod(lambda cls, path, **how: opened(path, **{"clock": clock, **how})))
 
 
-def test_what_is_old_and_settled_moves_and_both_verify(lived, path, clock, tmp_path, monkeypatch, capsys):
-    seal_all(lived.session, clock())
+def test_what_is_old_and_settled_moves_and_both_verify(full, path, clock, tmp_path, monkeypatch, capsys):
+    seal_all(full.session, clock())
     head = verify(path).head
     before = facts(path)
     go_by(monkeypatch, clock)
@@ -88,10 +88,10 @@ def test_what_is_old_and_settled_moves_and_both_verify(lived, path, clock, tmp_p
     for table in ("event_log", "event_key", "attempt_log", "decision_log", "reject_log"):
         assert not here[table] & there[table]
     for place in (path, file):
-        found = verify(place, noted=head)
-        assert found.findings == ()
-        (moved,) = found.archives
-        assert (moved.events, moved.reason, moved.here) == (2, "old", place == file)
+        result = verify(place, noted=head)
+        assert result.findings == ()
+        (archive,) = result.archives
+        assert (archive.events, archive.reason, archive.here) == (2, "old", place == file)
     with Inspector.open(file) as inspector:
         assert inspector.health().total_events == 2
         assert inspector.health().archived == 0
@@ -100,27 +100,27 @@ def test_what_is_old_and_settled_moves_and_both_verify(lived, path, clock, tmp_p
     with Inspector.open(path) as inspector:
         assert inspector.health().archived == 2
         assert inspector.health().total_events == 4
-    assert_rebuild_changes_nothing(lived)
+    assert_rebuild_changes_nothing(full)
     assert list(tmp_path.glob("*.part*")) == []
 
 
-def test_life_goes_on_with_new_numbers_and_the_next_archive_takes_the_next(lived, path, clock, tmp_path, monkeypatch):
+def test_life_goes_on_with_new_numbers_and_the_next_archive_takes_the_next(full, path, clock, tmp_path, monkeypatch):
     go_by(monkeypatch, clock)
     assert move(path, tmp_path / "one.db", "36h") == 0
-    assert lived.record("job", "new", key="good0").event_id == 7  # its key went with the event
-    work(lived)
-    lived.dismiss([3, 6], because="known")
+    assert full.record("job", "new", key="good0").event_id == 7  # its key went with the event
+    work(full)
+    full.dismiss([3, 6], because="known")
     clock.advance(48 * 3600)
-    lived.record("job", "newest")
+    full.record("job", "newest")
     assert move(path, tmp_path / "two.db", "2h") == 0
     everything = [facts(place) for place in (path, tmp_path / "one.db", tmp_path / "two.db")]
     assert sorted(row[0] for each in everything for row in each["event_log"]) == list(range(1, 9))
     for place in (path, tmp_path / "one.db", tmp_path / "two.db"):
         assert verify(place).findings == ()
-    assert_rebuild_changes_nothing(lived)
+    assert_rebuild_changes_nothing(full)
 
 
-def test_an_archive_takes_no_facts(lived, path, clock, tmp_path, monkeypatch, capsys):
+def test_an_archive_takes_no_facts(full, path, clock, tmp_path, monkeypatch, capsys):
     go_by(monkeypatch, clock)
     file = tmp_path / "old.db"
     move(path, file, "36h")
@@ -129,11 +129,11 @@ def test_an_archive_takes_no_facts(lived, path, clock, tmp_path, monkeypatch, ca
     assert main(["--db", str(file), "requeue", "1", "--because", "r"]) == 2
     assert "archive" in capsys.readouterr().err
     with pytest.raises(NotFound):
-        lived.requeue([2], because="r")
+        full.requeue([2], because="r")
 
 
 def test_what_was_not_moved_cannot_be_deleted_and_what_was_moved_needs_an_archive(
-    lived, path, clock, tmp_path, monkeypatch
+    full, path, clock, tmp_path, monkeypatch
 ):
     go_by(monkeypatch, clock)
     move(path, tmp_path / "old.db", "36h")
@@ -161,24 +161,24 @@ def test_what_was_not_moved_cannot_be_deleted_and_what_was_moved_needs_an_archiv
     ],
 )
 def test_whatever_is_changed_in_one_of_the_two_is_found(
-    lived, path, clock, tmp_path, monkeypatch, here, sql, which, problem
+    full, path, clock, tmp_path, monkeypatch, here, sql, which, problem
 ):
     go_by(monkeypatch, clock)
     file = tmp_path / "old.db"
     move(path, file, "36h")
-    seal_all(lived.session, clock())
+    seal_all(full.session, clock())
     place = path if here else file
     assert verify(place).findings == ()
     with plain(place, guarded=False) as db:
         db.execute(sql)
-    found = {finding.where: finding.problem for finding in verify(place, facts_only=True).findings}
-    assert problem in found[which]
+    result = {finding.where: finding.problem for finding in verify(place, facts_only=True).findings}
+    assert problem in result[which]
 
 
 @pytest.mark.parametrize("later", [False, True])
-def test_an_archive_that_somebody_else_invents_is_found(lived, path, clock, later):
+def test_an_archive_that_somebody_else_invents_is_found(full, path, clock, later):
     """With the right counts and the right digest, and by statements that no guard refuses."""
-    seal_all(lived.session, clock())
+    seal_all(full.session, clock())
     runs = [("event_log", 1, 2), ("attempt_log", 1, 2)]
     with plain(path) as db:
         forged = (1, "old.db", 2, clock(), "ann", "old", clock(), digest_of_runs(runs))
@@ -189,17 +189,17 @@ def test_an_archive_that_somebody_else_invents_is_found(lived, path, clock, late
             db.execute(f"DELETE FROM {statement} IN (1, 2)")
     if later:  # a later seal does not make it true
         clock.advance(24 * 3600)
-        lived.record("job", "new")
-        seal_what_is_due(lived.session, clock())
-        seal_all(lived.session, clock())
-    found = {finding.where: finding.problem for finding in verify(path, facts_only=True).findings}
+        full.record("job", "new")
+        seal_what_is_due(full.session, clock())
+        seal_all(full.session, clock())
+    result = {finding.where: finding.problem for finding in verify(path, facts_only=True).findings}
     for where in ("archive_log 1", "moved_log 1", "moved_log 2"):
-        assert "was not inserted by failaware" in found[where]
+        assert "was not inserted by failaware" in result[where]
 
 
 @pytest.mark.parametrize("way", ["restore", "copy"])
 def test_an_archive_comes_back_from_its_export_and_its_copy_as_an_archive(
-    lived, path, clock, tmp_path, monkeypatch, way
+    full, path, clock, tmp_path, monkeypatch, way
 ):
     go_by(monkeypatch, clock)
     file, other = tmp_path / "old.db", tmp_path / "other.db"
@@ -210,9 +210,9 @@ def test_an_archive_comes_back_from_its_export_and_its_copy_as_an_archive(
     else:
         assert main(["copy", str(file), str(other)]) == 0
     assert facts(other) == facts(file)
-    found = verify(other)
-    assert found == verify(file)
-    assert (found.findings, found.archives[0].here) == ((), True)
+    result = verify(other)
+    assert result == verify(file)
+    assert (result.findings, result.archives[0].here) == ((), True)
     with pytest.raises(UsageError, match="archive"):
         Store.open(other)
 
@@ -221,7 +221,7 @@ def test_an_archive_comes_back_from_its_export_and_its_copy_as_an_archive(
     ("archive", "problem"), [("9", "which does not exist"), ("x", "whole number"), ("0", "whole number")]
 )
 def test_an_export_that_says_of_itself_that_it_is_an_archive_has_to_be_one(
-    lived, path, tmp_path, archive, problem, capsys
+    full, path, tmp_path, archive, problem, capsys
 ):
     main(["--db", str(path), "export", "--out", str(tmp_path / "x")])
     lines = (tmp_path / "x").read_text().splitlines()
@@ -231,7 +231,7 @@ def test_an_export_that_says_of_itself_that_it_is_an_archive_has_to_be_one(
     assert problem in capsys.readouterr().err
 
 
-def test_nothing_old_a_file_that_exists_and_the_future_move_nothing(lived, path, clock, tmp_path, monkeypatch, capsys):
+def test_nothing_old_a_file_that_exists_and_the_future_move_nothing(full, path, clock, tmp_path, monkeypatch, capsys):
     go_by(monkeypatch, clock)
     before = facts(path)
     assert move(path, tmp_path / "old.db", "2000-01-01") == 0
@@ -249,30 +249,30 @@ def test_nothing_old_a_file_that_exists_and_the_future_move_nothing(lived, path,
     assert not (tmp_path / "old.db").exists()
 
 
-def test_what_someone_decides_meanwhile_stays(lived, path, clock, tmp_path, monkeypatch, capsys):
+def test_what_someone_decides_meanwhile_stays(full, path, clock, tmp_path, monkeypatch, capsys):
     go_by(monkeypatch, clock)
     filled = archive.fill
 
     def slowly(*args):
         filled(*args)
-        lived.requeue([2], because="fixed")
+        full.requeue([2], because="fixed")
 
     monkeypatch.setattr("failaware.ledger.archive.fill", slowly)
     assert move(path, tmp_path / "old.db", "36h") == 2
     assert "archive again" in capsys.readouterr().err
     assert not (tmp_path / "old.db").exists()
     assert verify(path).findings == ()
-    assert query(lived, "SELECT count(*) FROM event_log") == [(6,)]
+    assert query(full, "SELECT count(*) FROM event_log") == [(6,)]
 
 
 @pytest.mark.thinned
-def test_killed_at_any_moment_nothing_is_lost(lived, path, tmp_path):
+def test_killed_at_any_moment_nothing_is_lost(full, path, tmp_path):
     """Facts are in the store, or in an archive that is whole, or in both; run again, it ends."""
-    lived.record_many(("bulk", {"n": n}) for n in range(sized(1_500, 3_000)))
-    work(lived)
-    lived.record("last")
+    full.record_many(("bulk", {"n": n}) for n in range(sized(1_500, 3_000)))
+    work(full)
+    full.record("last")
     before = {table: rows for table, rows in facts(path).items() if table != "seal_log"}
-    lived.close()
+    full.close()
     program = [sys.executable, "-m", "failaware", "--db", str(path), "archive", "--before", "now", "--because", "r"]
     delay, number = 0.2, 0
     while True:
@@ -295,7 +295,7 @@ def test_killed_at_any_moment_nothing_is_lost(lived, path, tmp_path):
         for table in ("event_log", "attempt_log", "decision_log", "reject_log", "event_key"):
             assert held[table] >= before[table], table
         if not facts(path)["event_log"] >= before["event_log"]:
-            break  # it had moved them when it was killed
+            break  # it had archived them when it was killed
     assert verify(path).findings == ()
     assert verify(file).findings == ()
     assert facts(file)["event_log"] | facts(path)["event_log"] == before["event_log"]
@@ -346,10 +346,10 @@ def live_and_archive(path, file, seed):
         assert verify(path).findings == ()
 
 
-def test_health_counts_the_rejects_that_are_here(lived, path, clock, tmp_path, monkeypatch):
+def test_health_counts_the_rejects_that_are_here(full, path, clock, tmp_path, monkeypatch):
     for _ in range(3):
-        lived.session.ingest([], [NewReject("file", 1, "{", "no JSON", clock())])
-    seal_all(lived.session, clock())
+        full.session.ingest([], [NewReject("file", 1, "{", "no JSON", clock())])
+    seal_all(full.session, clock())
     go_by(monkeypatch, clock)
 
     def counted(place, as_of=None):

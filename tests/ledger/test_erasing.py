@@ -76,9 +76,9 @@ def test_it_stays_in_its_cluster_and_everything_verifies(store, path, inspector)
     fail(store, "D")
     assert_rebuild_changes_nothing(store)
     assert inspector.clusters()[0].template == before.template
-    found = verify(path)
-    assert found.findings == ()
-    assert [(erased.event_id, erased.attempts) for erased in found.erased] == [(id_, 1) for id_ in ids]
+    result = verify(path)
+    assert result.findings == ()
+    assert [(erased.event_id, erased.attempts) for erased in result.erased] == [(id_, 1) for id_ in ids]
 
 
 def test_a_shared_traceback_is_left_unless_asked_for(store, inspector):
@@ -126,7 +126,7 @@ def test_the_database_allows_nothing_else(store, path):
     allowed, refused = ids
     with plain(path) as db:
         for statement in (
-            f"UPDATE event_log SET event_payload = '\"{ERASED}\"' WHERE event_id = {refused}",  # nobody decided it
+            f"UPDATE event_log SET event_payload = '\"{ERASED}\"' WHERE event_id = {refused}",  # without a decision
             f"UPDATE event_log SET event_payload = '1' WHERE event_id = {allowed}",  # no erasure
             f"UPDATE event_log SET event_type = 'x' WHERE event_id = {allowed}",
             f"UPDATE attempt_log SET error_message = '{ERASED}' WHERE event_id = {refused}",

@@ -166,7 +166,7 @@ def test_a_store_that_turns_out_to_be_another_one_goes_on_sealing(store, elsewhe
     restore_export(store.session, export(tmp_path / "elsewhere.db"), origin="x")
     store.session.write(lambda db: claim.hold(db, 1, "other:1", now=0, until=clock.now + 1))
     elsewhere.record("theirs", 3)
-    for one in (store, elsewhere):  # each tries another event first
+    for one in (store, elsewhere):  # each attempts another event first
         work(one)
     with pytest.raises(UsageError, match="another attempt 1 than the export"):
         restore_export(store.session, export(tmp_path / "elsewhere.db"), origin="x")

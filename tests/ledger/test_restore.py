@@ -64,8 +64,8 @@ def restore(path, file, lines, capsys):
     file.write_bytes("".join(f"{line}\n" for line in lines).encode("utf-8", "surrogatepass"))
     capsys.readouterr()
     status = main(["--db", str(path), "restore", str(file)])
-    said = capsys.readouterr()
-    return status, said.out + said.err
+    output = capsys.readouterr()
+    return status, output.out + output.err
 
 
 def kept(path):
@@ -78,9 +78,9 @@ def test_a_whole_export_makes_the_same_store_and_again_changes_nothing(path, tmp
     before = kept(path)
     assert before == kept(tmp_path / "source.db")
     assert verify(path).findings == ()
-    status, said = restore(path, tmp_path / "x", exported, capsys)
+    status, output = restore(path, tmp_path / "x", exported, capsys)
     assert (status, kept(path)) == (0, before)
-    assert "0 facts restored" in said
+    assert "0 facts restored" in output
 
 
 WAYS = {
@@ -101,10 +101,10 @@ def test_ingest_takes_no_export_however_it_is_written(path, tmp_path, exported, 
     (tmp_path / "x").write_bytes(WAYS[way]("".join(f"{line}\n" for line in exported).encode()))
     Store.open(path).close()
     status = main(["--db", str(path), "ingest", *(["--follow"] if follow else []), str(tmp_path / "x")])
-    said = capsys.readouterr().err
+    output = capsys.readouterr().err
     assert status == 2
-    assert "is an export of failaware" in said
-    assert "restore" in said
+    assert "is an export of failaware" in output
+    assert "restore" in output
     assert kept(path) == NONE
 
 
@@ -164,9 +164,9 @@ def test_nothing_is_added_to_a_store_that_is_lived_in(store, path, tmp_path, exp
     seal_all(store.session, store.session.clock())
     before = kept(path)
     lines = [line for line in exported[1:-1] if json.loads(line)["fact"] in (what, "setting")]
-    status, said = restore(path, tmp_path / "x", [FIRST, *lines, END], capsys)
+    status, output = restore(path, tmp_path / "x", [FIRST, *lines, END], capsys)
     assert status == 2
-    assert said.startswith("failaware: ")
+    assert output.startswith("failaware: ")
     assert kept(path) == before
     assert store.record("pay", {"order": 2}).event_id == 2
     seal_all(store.session, store.session.clock())
@@ -232,9 +232,9 @@ def test_an_export_that_is_not_whole_leaves_nothing(empty, exported, change):
 def test_one_of_a_damaged_store_is_taken_with_what_it_has_and_says_so(path, tmp_path, exported, capsys):
     lines = [line for line in exported if '"fact":"event","event_id":2' not in line]
     lines[-1] = '{"failaware": "end", "lost": 1}'  # as an older one says it
-    status, said = restore(path, tmp_path / "x", lines, capsys)
+    status, output = restore(path, tmp_path / "x", lines, capsys)
     assert status == 1
-    assert "1 fact could not be read" in said
+    assert "1 fact could not be read" in output
     assert verify(path).findings
     with Store.open(path) as store:
         assert store.record("more").event_id == 4

@@ -1,4 +1,4 @@
-"""Facts come under seals by themselves, away from where they are appended, one chain for all writers."""
+"""Facts are sealed automatically, outside the transactions that append them, in one chain for all writers."""
 
 import hashlib
 import hmac
@@ -67,7 +67,7 @@ def test_a_disk_that_is_full_keeps_nobody_from_closing(path, clock):
 
 
 def test_a_seal_is_what_the_documentation_says(store):
-    """Reckoned again with nothing of ours but the columns."""
+    """Computed independently from the columns."""
     store.record("a.b", {"n": "ä"}, key="k", source="s")
     seal_all(store.session, 17)
     ((payload, occurred, detected),) = query(store, "SELECT event_payload, occurred_at, detected_at FROM event_log")
@@ -119,9 +119,9 @@ def test_many_processes_seal_one_chain(path):
     Store.open(path).close()
     running = [processes.Popen([sys.executable, "-c", SEALER, str(path)]) for _ in range(4)]
     assert [process.wait(timeout=100) for process in running] == [0] * 4
-    found = verify(path)
-    assert found.findings == ()
-    assert found.sealed == found.facts == 4 * 40 * 7
+    result = verify(path)
+    assert result.findings == ()
+    assert result.sealed == result.facts == 4 * 40 * 7
 
 
 @pytest.mark.parametrize("now", [0, -(10**15), 10**15])
@@ -146,7 +146,7 @@ def test_who_seals_by_the_way_waits_while_facts_are_taken_over_and_who_asks_for_
     assert seals(store) == []
     with pytest.raises(UsageError, match="restore or copy into this store is in progress"):
         seal_all(store.session, 0)
-    store.dismiss([1], because="so that it could be erased")
+    store.dismiss([1], because="to be erased")
     with pytest.raises(UsageError, match="restore or copy into this store is in progress"):
         store.erase([1], because="unsealed, it could not be proved")
     store.session.write(release_seals)

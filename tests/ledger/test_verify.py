@@ -43,11 +43,11 @@ def sealed(store, path):
         db.execute("INSERT INTO moved_log VALUES (1, 1, 'reject_log', 1000077, 1000088)")
     store.session.write(lambda db: seal_archive(db, store.session.clock()))
     seal_all(store.session, store.session.clock())
-    found = verify(path)
-    assert found.findings == ()
-    assert found.sealed == found.facts
-    assert [(erased.event_id, erased.reason) for erased in found.erased] == [(4, "asked to")]
-    return found.head
+    result = verify(path)
+    assert result.findings == ()
+    assert result.sealed == result.facts
+    assert [(erased.event_id, erased.reason) for erased in result.erased] == [(4, "asked to")]
+    return result.head
 
 
 @pytest.fixture
@@ -57,8 +57,8 @@ def tamper(sealed, path, tmp_path, engine):
     def run(*statements, noted=None, guards=True):
         change = _change_file if engine == "sqlite" else _change_schema
         place = change(path, tmp_path, statements, guards=guards)
-        found = verify(place, noted=noted)
-        first = reversed([finding for finding in found.findings if finding.part != "derived"])
+        result = verify(place, noted=noted)
+        first = reversed([finding for finding in result.findings if finding.part != "derived"])
         return {finding.where: finding.problem for finding in first}
 
     yield run
@@ -124,37 +124,37 @@ def test_one_changed_value(tamper, statement, where):
 @pytest.mark.parametrize("table", [table for table in FACTS if table not in ("event_key", "seal_log")])
 def test_one_deleted_row(tamper, table):
     key = FACTS[table].key
-    found = tamper(f"DELETE FROM {table} WHERE {key} = 1")
-    assert found[f"{table} 1"] == "was deleted since it was sealed"
+    result = tamper(f"DELETE FROM {table} WHERE {key} = 1")
+    assert result[f"{table} 1"] == "was deleted since it was sealed"
 
 
 def test_two_swapped_rows(tamper):
-    found = tamper(
+    result = tamper(
         "UPDATE reject_log SET reject_id = -1 WHERE reject_id = 1",
         "UPDATE reject_log SET reject_id = 1 WHERE reject_id = 3",
         "UPDATE reject_log SET reject_id = 3 WHERE reject_id = -1",
     )
-    assert found == dict.fromkeys(("reject_log 1", "reject_log 3"), "was changed since it was sealed")
+    assert result == dict.fromkeys(("reject_log 1", "reject_log 3"), "was changed since it was sealed")
 
 
 def test_a_row_inserted_in_the_middle(tamper):
     later = f"UPDATE event_log SET event_id = event_id + 1 WHERE event_id = {EVENTS}"
     new = f"INSERT INTO event_log SELECT {EVENTS}, 'a', 's', '1', 1, 1, NULL"
-    found = tamper(later, new)
-    assert found[f"event_log {EVENTS}"] == "was changed since it was sealed"
-    found = tamper("INSERT INTO event_log SELECT -3, 'a', 's', '1', 1, 1, NULL")
-    assert found["event_log -3"].startswith("was not inserted by failaware")
+    result = tamper(later, new)
+    assert result[f"event_log {EVENTS}"] == "was changed since it was sealed"
+    result = tamper("INSERT INTO event_log SELECT -3, 'a', 's', '1', 1, 1, NULL")
+    assert result["event_log -3"].startswith("was not inserted by failaware")
 
 
 def test_a_gap_in_what_is_not_sealed_yet(tamper, store):
     store.record_many(("a", {"n": n}) for n in range(5))
-    found = tamper(f"DELETE FROM event_log WHERE event_id IN ({EVENTS + 2}, {EVENTS + 3})")
-    assert found[f"event_log {EVENTS + 2} to {EVENTS + 3}"] == "is missing"
+    result = tamper(f"DELETE FROM event_log WHERE event_id IN ({EVENTS + 2}, {EVENTS + 3})")
+    assert result[f"event_log {EVENTS + 2} to {EVENTS + 3}"] == "is missing"
 
 
 def test_what_was_erased_and_is_back(tamper):
-    found = tamper("UPDATE event_log SET event_payload = '{\"n\":3}' WHERE event_id = 4")
-    assert found == {"event_log 4": "was erased, but has a text again"}
+    result = tamper("UPDATE event_log SET event_payload = '{\"n\":3}' WHERE event_id = 4")
+    assert result == {"event_log 4": "was erased, but has a text again"}
 
 
 @pytest.mark.thinned
@@ -166,9 +166,9 @@ def test_a_seal_that_was_changed(tamper):
         f"last_id = {2**62}",
     )
     for column in changes:
-        found = tamper(f"UPDATE seal_log SET {column} WHERE seal_id = 1")
-        assert found, column
-        assert all(name.startswith(("seal", "event_log")) for name in found)
+        result = tamper(f"UPDATE seal_log SET {column} WHERE seal_id = 1")
+        assert result, column
+        assert all(name.startswith(("seal", "event_log")) for name in result)
     assert "seal 3" in tamper("DELETE FROM seal_log WHERE seal_id = 2")
 
 
@@ -189,8 +189,8 @@ def test_an_end_that_was_cut_off_is_told_from_a_noted_seal(tamper, sealed, store
 
 @pytest.mark.thinned
 def test_guards_that_are_gone_or_others_that_came(tamper, engine):
-    found = tamper("SELECT 1", guards=False)
-    assert found["schema"]
+    result = tamper("SELECT 1", guards=False)
+    assert result["schema"]
     does = {"sqlite": "BEGIN SELECT 1; END", "postgres": "FOR EACH ROW EXECUTE FUNCTION event_log_refuses_update()"}
     spy = f"CREATE TRIGGER spy AFTER INSERT ON event_log {does[engine]}"
     assert tamper(spy)["schema"] == "there is a trigger spy on event_log that is not ours"
@@ -215,9 +215,9 @@ def test_guards_that_are_gone_or_others_that_came(tamper, engine):
 def test_a_derived_row_that_does_not_follow_from_the_facts(sealed, path, statement, where, problem):
     with plain(path) as db:
         db.execute(statement)
-    found = verify(path).findings
-    assert {finding.part for finding in found} == {"derived"}
-    assert any(finding.where.startswith(where) and problem in finding.problem for finding in found)
+    result = verify(path).findings
+    assert {finding.part for finding in result} == {"derived"}
+    assert any(finding.where.startswith(where) and problem in finding.problem for finding in result)
 
 
 @pytest.mark.parametrize(
@@ -253,22 +253,22 @@ def test_a_store_that_lives_on_meanwhile_verifies(path, clock):
         def write_between(*_):
             store.record("a", 1)
 
-        found = verify(path, progress=write_between)
-        assert found.findings == ()
-        assert found.facts == 100
+        result = verify(path, progress=write_between)
+        assert result.findings == ()
+        assert result.facts == 100
         assert query(store, "SELECT count(*) FROM event_log")[0][0] > 100
 
 
 def test_many_findings_are_counted(sealed, path):
     with plain(path, guarded=False) as db:
         db.execute("UPDATE event_log SET source = 'x'")
-    found = verify(path)
-    assert len([finding for finding in found.findings if finding.where.startswith("event_log")]) == EVENTS
-    assert found.more == 0
+    result = verify(path)
+    assert len([finding for finding in result.findings if finding.where.startswith("event_log")]) == EVENTS
+    assert result.more == 0
 
 
 def _columns():
-    """Every column of every fact table, but for the number by which a fact is found."""
+    """Every column of every fact table except its id."""
     for table, guarded in FACTS.items():
         columns, _ = columns_and_keys(table)
         yield from ((table, column) for column in columns if column != guarded.key or table == "event_key")
@@ -301,17 +301,17 @@ def _ddl():
 def proof(path, noted):
     """What verify says of the facts, without what it says of the file."""
     number, _, digest = noted.partition(":")
-    found = []
+    result = []
     with Inspector.open(path) as inspector:
-        Proof(inspector.db, lambda where, _problem: found.append(where)).run(Head(int(number), digest, 0))
-    return found
+        Proof(inspector.db, lambda where, _problem: result.append(where)).run(Head(int(number), digest, 0))
+    return result
 
 
 @pytest.mark.thinned
 @pytest.mark.sqlite("the seals are the same; a changed table is quicker here")
 @pytest.mark.parametrize(("table", "column"), list(_columns()))
 def test_any_value_of_any_fact_that_is_changed_is_found_and_named(sealed, path, table, column):
-    """Each row in turn, whatever its other columns say, with the guards taken off and put back."""
+    """Each row in turn, with the guards removed and restored."""
     kind = _kind(table, column)
     values = [sql for of, sql in OTHER_VALUES if of == kind] or ["zeroblob(length({0}))", "NULL"]
     key = FACTS[table].key if column != "key" else "event_id"
@@ -337,8 +337,8 @@ def test_any_value_of_any_fact_that_is_changed_is_found_and_named(sealed, path, 
                     for _, guard in guards:
                         db.execute(guard)
                 changes += 1
-                found = proof(path, sealed)
-                assert any(where.startswith((table, "event_log", "seal")) for where in found), (row, sql, found)
+                result = proof(path, sealed)
+                assert any(where.startswith((table, "event_log", "seal")) for where in result), (row, sql, result)
                 for name, _ in guards:
                     db.execute(f"DROP TRIGGER {name}")
                 db.execute(f"UPDATE {table} SET {column} = ? {where}", (*before, row))

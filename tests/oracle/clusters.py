@@ -107,9 +107,9 @@ class Cluster:
     def evidence(self):
         """(rule, severity, whether it holds, numbers that it looks at; ... is a threshold) of each rule, in order."""
         numbers = {"events": len(self.members), "unresolved": len(self.unresolved), "multiple_events": ...}
-        course = {"episodes": self.episodes, "relapses": len(self.relapses), "recurring_episodes": ...}
+        timeline = {"episodes": self.episodes, "relapses": len(self.relapses), "recurring_episodes": ...}
         return [
-            ("recurring", "CRITICAL", self.rule == "recurring", numbers | course),
+            ("recurring", "CRITICAL", self.rule == "recurring", numbers | timeline),
             ("multiple", "HIGH", self.rule is not None, numbers),
         ]
 
@@ -140,7 +140,7 @@ class Cluster:
 
     @property
     def how(self):
-        """How it stands, as `diff` says it."""
+        """Its state, as `diff` reports it."""
         return "unresolved" if self.unresolved else "nothing unresolved"
 
     @cached_property

@@ -90,8 +90,8 @@ def compare_cluster(inspector, documents, cluster):
     lists = {
         "events": cluster.members,
         "attempts": cluster.members,
-        "dead": [state for state in last if state.stands == "DEAD"],
-        "waiting": [state for state in last if state.stands in ("FAILED", "PENDING")],
+        "dead": [state for state in last if state.shown_status == "DEAD"],
+        "waiting": [state for state in last if state.shown_status in ("FAILED", "PENDING")],
         "oldest_age": [oldest] if oldest else [],
     }
     for name, states in lists.items():
@@ -228,9 +228,9 @@ def compare_views(table, oracle, ids):
           [(ids[c.name], c.event_type, c.error_type, c.template, c.severity, c.rule, c.reason, len(c.attempts),
             len(c.members), c.recovered, c.episodes, len(c.relapses), written(c.first_failed_at),
             written(c.last_failed_at), c.example.attempt_id) for c in clusters])  # fmt: skip
-    found = [("event", s.event.event_id, s) for s in states] + [("cluster", ids[c.name], c) for c in clusters]
+    result = [("event", s.event.event_id, s) for s in states] + [("cluster", ids[c.name], c) for c in clusters]
     table("severities", "*", [(kind, number, of.severity, of.rule, of.reason, written(of.changed_at))
-                              for kind, number, of in found if of.severity])  # fmt: skip
+                              for kind, number, of in result if of.severity])  # fmt: skip
 
 
 def written(at):

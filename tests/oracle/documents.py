@@ -135,7 +135,7 @@ class Documents:
         }  # fmt: skip
 
     def runs(self, state):
-        """The course of an event; an error is called by its type without the module, or by its template."""
+        """The history of an event; an error is called by its type without the module, or by its template."""
         types = {name: (self.oracle.clusters[name].error_type or "").rpartition(".")[2] for name in state.clusters}
         several = Counter(types.values())
         steps = []
@@ -145,7 +145,7 @@ class Documents:
                 own = types[what]
                 name = own if own and several[own] == 1 else self.oracle.clusters[what].template
             elif kind == "STATE":
-                name = state.stands
+                name = state.shown_status
             elif kind != "SYNCED":
                 name = first.by
             numbers = [fact.number for fact in facts if kind in ("FAILED", "SYNCED")]
@@ -231,7 +231,7 @@ class Documents:
         return {
             "now": self.now,
             "first_minute_at": first,
-            "pending": sum(state.stands == "PENDING" for state in self.states.values()),
+            "pending": sum(state.shown_status == "PENDING" for state in self.states.values()),
             "types": sorted(rows, key=lambda row: -row["overdue"] - sum(row["minutes"])),
             "bursts": sorted(listed, key=lambda burst: (burst["minute_at"], burst["event_type"])),
         }

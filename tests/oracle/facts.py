@@ -73,11 +73,11 @@ class Facts(NamedTuple):
     leases: dict
     """Who has which event until when."""
     archived: int
-    """How many events were moved to archives."""
+    """How many events were archived."""
     rules: object
 
     def as_of(self, at):
-        """What was known at a moment: each fact from its own time on, not before its event. Nobody holds a lease."""
+        """What was known at a moment: each fact from its own time on, not before its event. There are no leases."""
         events = {number: event for number, event in self.events.items() if event.detected_at <= at}
         return self._replace(
             now=at,
@@ -89,7 +89,7 @@ class Facts(NamedTuple):
         )
 
     def under(self, policy):
-        """The same facts, judged by another policy."""
+        """The same facts under another policy."""
         return self._replace(policy=policy)
 
 

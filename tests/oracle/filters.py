@@ -1,4 +1,4 @@
-"""What filters let through (docs/filters.md): each word as a predicate, beside the text that says it."""
+"""What filters let through (docs/filters.md): each word as a predicate, with its text."""
 
 from fnmatch import fnmatchcase
 

@@ -63,7 +63,7 @@ def group(event, attempt, rules, *, text):
 
 
 def named(event, attempt, text, word, by, message):
-    """Under a name that somebody gave; in it `{{ default }}` stands for what the message would give."""
+    """Under a given name, in which `{{ default }}` is replaced by the template of the message."""
     if "{{ default }}" not in word:
         return Group((event.event_type, None, f"={word}"), None, word, by, message or "")
     usual = default(event, attempt, text)
@@ -76,17 +76,23 @@ def default(event, attempt, text):
     error_type, message, by = attempt.error_type, attempt.message or "", "the message"
     if attempt.cause:
         by = "the root cause"
-        members = sorted({(kind, template(said, kind)) for kind, _, said in
+        members = sorted({(kind, template(name, kind)) for kind, _, name in
                           (member.partition(": ") for member in attempt.cause.split(MEMBER))})  # fmt: skip
         if len(members) > 1:
-            said = "\n".join(f"{kind}: {name}" for kind, name in members)
-            return Group((event.event_type, error_type, said), error_type, said, by, attempt.cause)
-        ((error_type, said),) = members
-        return Group((event.event_type, error_type, said), error_type, said, by, attempt.cause.partition(": ")[2])
-    said = template(message, error_type)
+            name = "\n".join(f"{kind}: {name}" for kind, name in members)
+            return Group((event.event_type, error_type, name), error_type, name, by, attempt.cause)
+        ((error_type, name),) = members
+        return Group(
+            (event.event_type, error_type, name),
+            error_type,
+            name,
+            by,
+            attempt.cause.partition(": ")[2],
+        )
+    name = template(message, error_type)
     if not re.search(r"[^\W\d_]", message) and (place := own_place(text)):
-        said = f"{said} in {place}"
-    return Group((event.event_type, error_type, said), error_type, said, by, message)
+        name = f"{name} in {place}"
+    return Group((event.event_type, error_type, name), error_type, name, by, message)
 
 
 def own_place(text):
@@ -101,13 +107,13 @@ def group_all(failures, rules, kept):
     rules = rules or Rules()
     groups, clusters = {}, {}
     for event, attempt in sorted(failures, key=lambda failure: failure[1].attempt_id):
-        found = kept.get(attempt.attempt_id) or group(event, attempt, rules, text=attempt.text)
+        chosen = kept.get(attempt.attempt_id) or group(event, attempt, rules, text=attempt.text)
         known = clusters.setdefault(event.event_type, set())
-        if found.name[2] == OVERFLOW or (found.name not in known and len(known) >= rules.clusters_per_type):
-            found = overflow(event, rules)
+        if chosen.name[2] == OVERFLOW or (chosen.name not in known and len(known) >= rules.clusters_per_type):
+            chosen = overflow(event, rules)
         else:
-            known.add(found.name)
-        groups[attempt.attempt_id] = found
+            known.add(chosen.name)
+        groups[attempt.attempt_id] = chosen
     return groups
 
 
@@ -115,7 +121,7 @@ def overflow(event, rules):
     """One cluster more, for what belongs to none of the first ones."""
     number = rules.clusters_per_type
     which = f"the first {number:,} cluster{'' if number == 1 else 's'} of this type"
-    called = f"{OVERFLOW} whatever belongs to none of {which}"
+    called = f"{OVERFLOW} failures outside {which}"
     return Group((event.event_type, None, OVERFLOW), None, called, f"clusters_per_type = {number}", "")
 
 

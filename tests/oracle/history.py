@@ -1,4 +1,4 @@
-"""Random histories: everything that makes facts, on a clock that is moved by hand, also backwards and not at all."""
+"""Random histories: everything that makes facts, on a clock that may also go backwards or stop."""
 
 import json
 import tempfile
@@ -149,7 +149,7 @@ class History:
         self.work()
 
     def lease(self):
-        """A worker, a program or nobody known takes what is due, and is slow or gone."""
+        """A worker, a program or an unknown process claims due events, and is slow or dies."""
         name = self.random.choice(["w:1#busy", "w:2#exec"])
 
         def job(db):
@@ -160,7 +160,7 @@ class History:
         self.store.session.write(job)
 
     def decide(self):
-        """A decision is refused exactly where it makes no sense as the event stands."""
+        """A decision is refused exactly if the event's state does not allow it."""
         self._decide(self.event_id(), self.random.choice(["requeue", "dismiss"]))
 
     def erase(self):
@@ -200,7 +200,7 @@ class History:
         ingest_lines(self.store.session, [line.encode()], origin="elsewhere")
 
     def archive(self):
-        """What is settled and older than now goes to a file of its own."""
+        """Archive the resolved events that are older than now."""
         with tempfile.TemporaryDirectory() as folder:
             self.store.archive(Path(folder) / "old.db", before=self.clock.now, because="dice", by="dice")
 
@@ -210,7 +210,7 @@ def store_in(folder):
 
 
 @contextmanager
-def lived(seed, *, steps=12, moves=FACTS, waits=FORWARD_S):
+def random_history(seed, *, steps=12, moves=FACTS, waits=FORWARD_S):
     """A history in a folder of its own, and its inspector."""
     with tempfile.TemporaryDirectory() as folder:
         history = History(store_in(folder), Random(seed), moves=moves, waits=waits)

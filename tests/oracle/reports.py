@@ -21,19 +21,21 @@ class Oracle:
         self.clusters = {name: Cluster(name, self.states, facts.policy) for name in names}
 
     def health(self):
-        """But for what says which version derived it."""
-        stands = Counter(state.stands for state in self.states.values())
+        """Without the version that derived it."""
+        counts = Counter(state.shown_status for state in self.states.values())
         unresolved = [state for state in self.states.values() if state.unresolved]
         retried = max(self.states.values(), key=lambda s: (s.retries, s.event.event_id), default=None)
         due = [state for state in self.states.values() if state.due_at is not None]
         first = min(due, key=lambda s: (s.due_at, s.event.event_type, s.event.event_id), default=None)
-        idle = [s for s in self.states.values() if s.stands == "PENDING" and s.event.event_id not in self.facts.leases]
+        idle = [
+            s for s in self.states.values() if s.shown_status == "PENDING" and s.event.event_id not in self.facts.leases
+        ]
         workers = [e for e, (until, by) in self.facts.leases.items()
                    if self.now <= until < NEVER and not by.endswith("#exec")]  # fmt: skip
         oldest = self.oldest(unresolved)
         return {
             "total_events": len(self.states),
-            **{name: stands[name.upper()] for name in ("pending", "failed", "dead", "synced", "dismissed")},
+            **{name: counts[name.upper()] for name in ("pending", "failed", "dead", "synced", "dismissed")},
             "due_now": sum(state.due_at <= self.now for state in due),
             "running": len(self.facts.leases),
             "next_due": first and ref(first, first.due_at),
@@ -63,20 +65,20 @@ class Oracle:
         return max(times, default=None)
 
     def severity(self, kind):
-        """How many events or clusters stand at each severity."""
+        """The number of events or clusters at each severity."""
         entities = self.states if kind == "events" else self.clusters
         counts = Counter(entity.severity for entity in entities.values())
         return {severity: counts[severity] for severity in RANKS if severity}
 
     def impact(self, cluster):
         last = [state for state in cluster.members if state.cluster == cluster.name]
-        stands = Counter(state.stands for state in last)
+        counts = Counter(state.shown_status for state in last)
         oldest = self.oldest(cluster.unresolved)
         return {
             "events": len(cluster.members),
             "attempts": len(cluster.attempts),
-            "dead": stands["DEAD"],
-            "waiting": stands["FAILED"] + stands["PENDING"],
+            "dead": counts["DEAD"],
+            "waiting": counts["FAILED"] + counts["PENDING"],
             "oldest_age": oldest and max(self.now - oldest.failing_since, 0),
         }
 
@@ -120,15 +122,15 @@ class Oracle:
             first, last = (state.attempts.index(cluster.failures(state)[end]) for end in (0, -1))
             before[step(state.attempts[first - 1]) if first else ("FIRST", None)] += 1
             following = state.attempts[last + 1 :]
-            stands = still.get(state.stands, state.stands), None
-            after[step(following[0]) if following else stands] += 1
+            end = still.get(state.shown_status, state.shown_status), None
+            after[step(following[0]) if following else end] += 1
         return before, after
 
     def calendar(self):
         """The first minute; by type what is FAILED and not dismissed (overdue, minute by minute, later); the bursts."""
         first, types, sources = self.now // MINUTE, {}, defaultdict(Counter)
         for state in self.states.values():
-            if state.stands != "FAILED":
+            if state.shown_status != "FAILED":
                 continue
             name, minute = state.event.event_type, state.due_at // MINUTE - first
             overdue, minutes, later = types.setdefault(name, (0, [0] * 60, 0))

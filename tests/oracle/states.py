@@ -111,10 +111,10 @@ class State:
 
     @property
     def how(self):
-        """How it stands, as `diff` says it."""
+        """Its state, as `diff` reports it."""
         if self.recovered and not self.dismissed:
             return "recovered"
-        return "requeued" if self.stands == "PENDING" else self.stands.lower()
+        return "requeued" if self.shown_status == "PENDING" else self.shown_status.lower()
 
     @cached_property
     def severity(self):
@@ -168,7 +168,7 @@ class State:
         return {attempt.cluster for attempt in self.failures}
 
     @cached_property
-    def stands(self):
+    def shown_status(self):
         return "DISMISSED" if self.dismissed else self.status
 
     @cached_property
@@ -176,7 +176,7 @@ class State:
         return len(self.all_decisions) > len(self.decisions)
 
     def accepts(self, decision):
-        """Whether a decision makes sense as the event stands."""
+        """Whether the event's state allows a decision."""
         if decision == "ERASE":
             return self.due_at is None and not self.erased
         if decision == "REQUEUE":

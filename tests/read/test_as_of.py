@@ -43,30 +43,30 @@ def reports(inspector):
     }
 
 
-def lived(folder, seed):
+def filled_store(folder, seed):
     """A store with a history, and what the reports said at each moment of it."""
-    history, said = History(store_in(folder), Random(seed), moves=FACTS, waits=FORWARD_S), []
+    history, answers_then = History(store_in(folder), Random(seed), moves=FACTS, waits=FORWARD_S), []
     with history.store, Inspector.open(history.path, clock=history.clock) as inspector:
         for _ in range(12):
             history.move()
-            said.append((history.clock.now, reports(inspector)))
+            answers_then.append((history.clock.now, reports(inspector)))
             history.wait()
-    return history.path, said
+    return history.path, answers_then
 
 
 @given(seeds, st.randoms())
 @settings(max_examples=sized(15, 60), deadline=None)
 def test_the_reports_say_what_they_said(seed, random):
     with tempfile.TemporaryDirectory() as folder:
-        path, said = lived(folder, seed)
+        path, answers_then = filled_store(folder, seed)
         before = path.read_bytes()
         with Inspector.open(path, clock=lambda: 0) as inspector, inspector.as_of(START - 1) as then:
             assert then.health().total_events == 0
-            for at, words in said:  # forward, each step on from the one before
+            for at, words in answers_then:  # forward, each step on from the one before
                 then.move(at)
                 assert reports(then) == words
-            random.shuffle(said)
-            for at, words in said:  # back and forth
+            random.shuffle(answers_then)
+            for at, words in answers_then:  # back and forth
                 then.move(at)
                 assert reports(then) == words
         assert path.read_bytes() == before

@@ -10,14 +10,14 @@ from failaware import Handlers, Inspector, Retry, Store, Worker
 from failaware.rules import default_policy
 from sample_data import seed
 from tests.conftest import HOUR, START
-from tests.oracle.history import FACTS, FORWARD_S, History, lived, policies, seeds, store_in
+from tests.oracle.history import FACTS, FORWARD_S, History, policies, random_history, seeds, store_in
 from tests.sizes import sized
 
 DAY = 24 * HOUR
 
 
 def standing(inspector):
-    """How everything that ever failed stands: by entity its severity, and whether it is unresolved."""
+    """Everything that ever failed: by entity its severity, and whether it is unresolved."""
     events = {
         ("event", event.event_id): (event.severity, event.severity is not None)
         for event in inspector.events(limit=100)
@@ -32,15 +32,15 @@ def standing(inspector):
 
 def expected(before, after):
     rank = {None: 0, "LOW": 1, "MEDIUM": 2, "HIGH": 3, "CRITICAL": 4}
-    found = {}
-    for entity, (severity, stands) in after.items():
+    result = {}
+    for entity, (severity, unresolved) in after.items():
         if entity not in before:
-            found[entity] = "new"
-        elif stands != before[entity][1]:
-            found[entity] = "back" if stands else "gone"
+            result[entity] = "new"
+        elif unresolved != before[entity][1]:
+            result[entity] = "back" if unresolved else "gone"
         elif severity != before[entity][0]:
-            found[entity] = "worse" if rank[severity] > rank[before[entity][0]] else "better"
-    return found
+            result[entity] = "worse" if rank[severity] > rank[before[entity][0]] else "better"
+    return result
 
 
 @pytest.mark.large
@@ -50,14 +50,14 @@ def test_it_says_what_two_reports_show(seed):
     with tempfile.TemporaryDirectory() as folder:
         path = store_in(folder)
         history = History(path, Random(seed), moves=FACTS, waits=FORWARD_S)
-        said = [(START - 1, {}, None)]
+        reported = [(START - 1, {}, None)]
         with history.store, Inspector.open(path, clock=history.clock) as inspector:
             for _ in range(12):
                 history.move()
-                said.append((history.clock.now, standing(inspector), inspector.health()))
+                reported.append((history.clock.now, standing(inspector), inspector.health()))
                 history.wait()
-            for since, before, _ in said[:: max(1, len(said) // 3)]:
-                until, after, health = said[-1]
+            for since, before, _ in reported[:: max(1, len(reported) // 3)]:
+                until, after, health = reported[-1]
                 with inspector.as_of(since) as then:
                     diff = then.diff(until)
                 changed = {(one.entity_type, one.entity_id): one for one in (*diff.clusters, *diff.events)}
@@ -70,17 +70,17 @@ def test_it_says_what_two_reports_show(seed):
 @given(seeds, policies)
 @settings(max_examples=sized(12, 50), deadline=None)
 def test_what_if_says_what_a_rebuild_would_do(seed, policy):
-    with lived(seed) as (history, inspector):
+    with random_history(seed) as (history, inspector):
         before = standing(inspector)
-        found = inspector.what_if(policy)
-        assert found.before == inspector.severity()
+        result = inspector.what_if(policy)
+        assert result.before == inspector.severity()
         history.store.rebuild(policy)
-        assert found.after == inspector.severity()
+        assert result.after == inspector.severity()
         after = standing(inspector)
-        moves = {(move.entity_type, move.entity_id): (move.before, move.after) for move in found.moves}
+        moves = {(move.entity_type, move.entity_id): (move.before, move.after) for move in result.moves}
         differ = {entity for entity in after if after[entity][0] != before[entity][0]}
         assert moves == {entity: (before[entity][0], after[entity][0]) for entity in differ}
-        assert found.more == 0
+        assert result.more == 0
         assert inspector.what_if(policy).moves == ()
 
 
@@ -100,10 +100,10 @@ def test_each_list_is_cut_by_itself_and_counted(store, inspector, clock):
         diff = then.diff(clock.now, limit=2)
     assert diff.counts["event"] == {"new": 4, "back": 0, "worse": 0, "better": 0, "gone": 5}
     assert [(one.change, one.how) for one in diff.events] == [("new", "dead")] * 2 + [("gone", "dismissed")] * 2
-    found = inspector.what_if(
+    result = inspector.what_if(
         default_policy()._replace(repeated_retries=1, multiple_events=50, recurring_episodes=1), limit=1
     )
-    assert (len(found.moves), found.more) == (1, 0)
+    assert (len(result.moves), result.more) == (1, 0)
 
 
 NOW = 1_795_000_000_000_000 // DAY * DAY + 12 * HOUR  # noon: the outage of that night was from 2:00 to 3:30

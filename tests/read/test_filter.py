@@ -112,7 +112,7 @@ def test_what_a_filter_finds(full, words, ids):
 
 
 @pytest.mark.parametrize(
-    ("words", "found"),
+    ("words", "expected"),
     [
         ("error:Ärger", True),
         ("ÄRGER", True),
@@ -124,7 +124,7 @@ def test_what_a_filter_finds(full, words, ids):
         ("type:ÖL*", True),
     ],
 )
-def test_words_are_found_whatever_the_case_of_a_to_z(store, inspector, words, found):
+def test_words_are_found_whatever_the_case_of_a_to_z(store, inspector, words, expected):
     """Both engines know no more: so SQLite's lower() has it, and PostgreSQL's where texts are compared by bytes."""
     handlers = Handlers()
 
@@ -134,7 +134,7 @@ def test_words_are_found_whatever_the_case_of_a_to_z(store, inspector, words, fo
 
     store.record("Öl.Wechsel")
     Worker(store, handlers).run(until_idle=True, patience=0)
-    assert len(inspector.events(words)) == len(inspector.clusters(words)) == found
+    assert len(inspector.events(words)) == len(inspector.clusters(words)) == expected
 
 
 def test_events_come_in_pages(full):
@@ -218,8 +218,8 @@ def test_moments(monkeypatch):
             parse_moment(wrong, now=START)
 
 
-def ids(found):
-    return [event.event_id for event in found]
+def ids(expected):
+    return [event.event_id for event in expected]
 
 
 @pytest.mark.parametrize(

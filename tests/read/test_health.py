@@ -14,7 +14,7 @@ from failaware.integrations.task_log import TaskLog
 from failaware.model import NEVER
 from failaware.read import health
 from tests.conftest import HOUR, query
-from tests.oracle.history import lived, seeds
+from tests.oracle.history import random_history, seeds
 from tests.sizes import sized
 
 
@@ -27,7 +27,7 @@ def due_now(store, now):
 @given(seed=seeds, ahead=st.sampled_from([0, 90, 3_700]))
 @settings(max_examples=sized(10, 40), deadline=None)
 def test_what_is_due_is_what_could_be_tried_at_once(few, seed, ahead):
-    with lived(seed) as (history, inspector), pytest.MonkeyPatch.context() as patch:
+    with random_history(seed) as (history, inspector), pytest.MonkeyPatch.context() as patch:
         patch.setattr(health, "_FEW", few)
         history.clock.advance(ahead)
         assert inspector.health().due_now == due_now(history.store, history.clock.now)
@@ -123,7 +123,7 @@ def test_a_store_of_rejects_alone_tells_of_them(store, path):
 
 
 def test_of_events_that_are_equally_old_the_first_one_is_named(store, inspector, clock):
-    """Whatever their severities."""
+    """With any severities."""
     failing(store, "pay")
     log = TaskLog(store, "celery")
     retried = log.attempt(OSError("no"), worker="w#celery", started_at=clock(), retry_at=clock() + 1)

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 
 from failaware import Handlers, Retry, StoreError, Worker
 from failaware.integrations.task_log import TaskLog
-from failaware.read import last_change as room
+from failaware.read import last_change as module
 from tests.conftest import START, query
-from tests.oracle.history import lived, seeds
+from tests.oracle.history import random_history, seeds
 from tests.sizes import sized
 
 
@@ -30,17 +30,17 @@ def moments(inspector, store):
 @given(seeds)
 @settings(max_examples=sized(12, 50), deadline=None)
 def test_it_is_the_last_moment_at_which_the_reports_changed(seed):
-    with lived(seed) as (history, inspector), inspector.as_of(START - 1) as then:
-        was, changed, found = {}, {}, {}
+    with random_history(seed) as (history, inspector), inspector.as_of(START - 1) as then:
+        was, changed, current = {}, {}, {}
         for at in moments(inspector, history.store):
             then.move(at)
-            found = severities(then)
+            current = severities(then)
             changed |= {
-                entity: (at, was.get(entity), level) for entity, level in found.items() if was.get(entity) != level
+                entity: (at, was.get(entity), level) for entity, level in current.items() if was.get(entity) != level
             }
-            was = found
-        assert found == severities(inspector)
-        for entity in found:
+            was = current
+        assert current == severities(inspector)
+        for entity in current:
             last = inspector.explain(entity, facts=True).since
             if entity not in changed:
                 # It may have come and gone within one moment.
@@ -65,12 +65,12 @@ def test_the_sentence_names_the_fact(store, inspector, clock):
     worker = failing(store)
     event_id = store.record("a").event_id
     assert inspector.explain("event/1", facts=True).since is None
-    said = []
+    reported = []
     for _ in range(3):
         worker.run(until_idle=True, patience=0)
-        said.append(inspector.explain(f"event/{event_id}", facts=True).since.sentence)
+        reported.append(inspector.explain(f"event/{event_id}", facts=True).since.sentence)
         clock.advance(300)
-    assert said == [
+    assert reported == [
         "none → LOW at 2026-11-18 11:06:40Z by attempt 1 of event 1",
         "none → LOW at 2026-11-18 11:06:40Z by attempt 1 of event 1",
         "LOW → HIGH at 2026-11-18 11:16:40Z by attempt 3 of event 1",
@@ -80,11 +80,11 @@ def test_the_sentence_names_the_fact(store, inspector, clock):
         "HIGH → none at 2026-11-18 11:21:40Z by the DISMISS of event 1 by ada"
     )
     with inspector.as_of(clock.now - 1) as then:
-        assert then.explain("event/1", facts=True).since.sentence == said[-1]
+        assert then.explain("event/1", facts=True).since.sentence == reported[-1]
 
 
 def test_of_very_many_facts_it_says_how_far_back_it_looked(store, inspector, clock, monkeypatch):
-    monkeypatch.setattr(room, "_WINDOWS", (4, 8, 16))
+    monkeypatch.setattr(module, "_WINDOWS", (4, 8, 16))
     worker = failing(store, times=1)
     for n in range(40):
         store.record("a", n)
@@ -110,14 +110,16 @@ def test_the_facts_behind_the_numbers_can_be_opened(store, inspector, clock):
     store.record("a", 13)
     worker.run(until_idle=True, patience=0)
     (cluster,) = inspector.clusters()
-    found = {behind.number: behind for behind in inspector.explain(f"cluster/{cluster.cluster_id}", facts=True).behind}
-    assert (found["events"].value, found["events"].ids[0], len(found["events"].ids)) == (13, 13, 10)
-    assert set(found["dead"].ids) <= set(range(1, 13))
-    assert found["dead"].value == 12
-    assert found["retrying"].ids == (13,)
-    assert found["episodes"].ids == (13, 1)
-    assert "recovered" not in found
-    assert found["failures"].ids == tuple(range(25, 15, -1))  # 12 events twice, and the last one once
+    current = {
+        behind.number: behind for behind in inspector.explain(f"cluster/{cluster.cluster_id}", facts=True).behind
+    }
+    assert (current["events"].value, current["events"].ids[0], len(current["events"].ids)) == (13, 13, 10)
+    assert set(current["dead"].ids) <= set(range(1, 13))
+    assert current["dead"].value == 12
+    assert current["retrying"].ids == (13,)
+    assert current["episodes"].ids == (13, 1)
+    assert "recovered" not in current
+    assert current["failures"].ids == tuple(range(25, 15, -1))  # 12 events twice, and the last one once
     (attempts,) = inspector.explain("event/1", facts=True).behind
     assert (attempts.number, attempts.value) == ("attempts", 2)
     assert [inspector.attempt(number).attempt_no for number in attempts.ids] == [2, 1]

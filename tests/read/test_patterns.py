@@ -1,4 +1,4 @@
-"""What the facts show over time: each question beside the same one asked of the history itself, in plain words."""
+"""What the facts show over time: each answer is compared with one computed from the history itself."""
 
 import re
 import tempfile
@@ -31,7 +31,7 @@ REQUEUE, DISMISS = DecisionKind.REQUEUE, DecisionKind.DISMISS
 
 
 @contextmanager
-def told(history, now=START + 6 * HOUR):
+def stored(history, now=START + 6 * HOUR):
     """An inspector on a store with this history, and the documents that the oracle expects of it."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "s.db"
@@ -63,7 +63,7 @@ COURSES = (
 
 @pytest.mark.parametrize("history", COURSES)
 def test_the_reports_say_what_the_oracle_says_of_a_course(history):
-    with told(history, START + HOUR) as (inspector, documents):
+    with stored(history, START + HOUR) as (inspector, documents):
         compare(inspector, documents, Random(0))
 
 
@@ -71,14 +71,14 @@ def test_the_reports_say_what_the_oracle_says_of_a_course(history):
 @given(st.one_of(histories, synced_often), st.integers(0, 8 * HOUR))
 @settings(max_examples=sized(30, 120), deadline=None)
 def test_the_reports_say_what_the_oracle_says(history, later):
-    with told(history, START + later) as (inspector, documents):
+    with stored(history, START + later) as (inspector, documents):
         compare(inspector, documents, Random(later))
 
 
 @pytest.mark.parametrize("page", [1, 2, 3])
 def test_what_recovered_is_the_same_in_pages_of_any_size(page, monkeypatch):
     failing = [(event, error, 0, False) for event in ALL for error in (A, B, A)]
-    with told([*failing, *((event, None, event, False) for event in ALL)]) as (inspector, _):
+    with stored([*failing, *((event, None, event, False) for event in ALL)]) as (inspector, _):
         at_once = inspector.patterns.recovered()
         assert (at_once.total.recovered, at_once.total.attempts) == (EVENTS, 3 * EVENTS)
         monkeypatch.setattr("failaware.read.recovered._PAGE", page)
@@ -201,7 +201,7 @@ def test_the_nearest_attempts_are_before_and_after_where_a_queue_left_numbers_ou
         log.write("17", "shop.charge", {}, [made._replace(number=number)])
     sides = {cluster.error_type: inspector.patterns.transitions(cluster.cluster_id) for cluster in inspector.clusters()}
     moves = {
-        name: [move.error_type or move.kind for side in (found.before, found.after) for move in side]
-        for name, found in sides.items()
+        name: [move.error_type or move.kind for side in (result.before, result.after) for move in side]
+        for name, result in sides.items()
     }
     assert moves == {"ConnectionError": ["FIRST", "PermissionError"], "PermissionError": ["ConnectionError", "SYNCED"]}

@@ -59,8 +59,8 @@ def show(rows, failed):
     for part, took, counts in rows:
         tried = ", ".join(f"{count:,} {name}" for name, count in counts.items() if name not in _COLUMNS and count)
         acknowledged, lost = (counts[name] for name in _COLUMNS)
-        said = "FAILED" if part in failed else f"{acknowledged:>14,}{lost:>6,}"
-        print(f"{part:<12}{took:>6,.0f} s  {tried:<60}{said}")
+        summary = "FAILED" if part in failed else f"{acknowledged:>14,}{lost:>6,}"
+        print(f"{part:<12}{took:>6,.0f} s  {tried:<60}{summary}")
         total += counts
     print(f"{'all':<12}{'':>8}  {'':<60}{total['facts acknowledged']:>14,}{total['facts lost']:>6,}")
 

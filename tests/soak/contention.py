@@ -1,4 +1,4 @@
-"""Eight processes write and four read, one of them with a snapshot that it holds for seconds: nobody is refused."""
+"""Eight processes write and four read, one of them with a snapshot that it holds for seconds: no process is refused."""
 
 import statistics
 import subprocess
@@ -72,7 +72,7 @@ print(asked)
 
 
 def contend(path, seconds):
-    """So many seconds of it; returns counts, and p99 of record() beside its median, in all writers together."""
+    """So many seconds of it; returns counts, and p99 of record() with its median, in all writers together."""
     Store.open(path).close()
     kinds = KINDS
     processes = [_start(_WRITER, path, f"w{n}", seconds, PAUSE_S) for n in range(WRITERS)]
@@ -87,17 +87,17 @@ def contend(path, seconds):
         with suppress(FileNotFoundError):
             largest = max(largest, wal.stat().st_size)
         time.sleep(0.02)
-    said = [process.communicate(timeout=120)[0] for process in processes]
-    assert all(process.returncode == 0 for process in processes)  # whoever was refused has ended with an error
+    outputs = [process.communicate(timeout=120)[0] for process in processes]
+    assert all(process.returncode == 0 for process in processes)  # a refused one would have ended with an error
     took = array("d", b"".join(Path(f"{path}.w{n}").read_bytes() for n in range(WRITERS)))
     late = array("d", b"".join(Path(f"{path}.w{n}.late").read_bytes() for n in range(WRITERS)))
     median = statistics.median(took)
     p99 = max(median, _p99(took) - _p99(late))
-    found = must_hold(path)
+    verification = must_hold(path)
     counts = Counter(
-        {"records": len(took), "questions": sum(map(int, said[WRITERS:])), "facts acknowledged": len(took)}
+        {"records": len(took), "questions": sum(map(int, outputs[WRITERS:])), "facts acknowledged": len(took)}
     )
-    counts["facts lost"] = len(took) + WRITERS - found
+    counts["facts lost"] = len(took) + WRITERS - verification
     return counts, p99 / median, largest
 
 

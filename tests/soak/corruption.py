@@ -1,6 +1,6 @@
-"""Random damage to a store: whoever asks gets the true answer, or is told, or `verify` finds it; nothing crashes.
+"""Random damage to a store: a query gives the true answer or an error, or `verify` finds the damage; nothing crashes.
 
-The questions are asked in a process of their own, so that a crash or a hang of SQLite is seen, too.
+The questions are asked in a process of their own, which detects a crash or a hang of SQLite.
 """
 
 import contextlib
@@ -38,7 +38,7 @@ _REPORTS = (
 
 
 def make(path):
-    """A sealed store with every kind of fact; its clock stands at NOW."""
+    """A sealed store with every kind of fact; its clock is at NOW."""
     clock = Clock()
     handlers = Handlers()
 
@@ -77,7 +77,7 @@ def questions(clusters):
         "clusters": lambda i: i.clusters(),
         "events": lambda i: i.events(limit=100),
         "dead": lambda i: (i.events("status:DEAD since:28h"), i.count_events("status:DEAD")),
-        "found": lambda i: (i.events("error:answer type:mail"), i.events("key:k:*"), i.events(f"cluster:{cluster}")),
+        "answered": lambda i: (i.events("error:answer type:mail"), i.events("key:k:*"), i.events(f"cluster:{cluster}")),
         "timeline": lambda i: i.patterns.timeline(),
         "event": lambda i: [i.event(n) for n in (1, 2, 3, 6, 10)],
         "rejects": lambda i: i.rejects(),
@@ -88,7 +88,7 @@ def questions(clusters):
         "recovered": lambda i: i.patterns.recovered(),
         "due": lambda i: i.patterns.calendar(),
         "impact": lambda i: [i.patterns.impact(number) for number in clusters],
-        "course": lambda i: [i.patterns.runs(n) for n in (2, 3)],
+        "runs": lambda i: [i.patterns.runs(n) for n in (2, 3)],
         "transitions": lambda i: i.patterns.transitions(cluster),
         "hours": lambda i: i.patterns.hours(),
         "past": _past,
@@ -172,7 +172,7 @@ class Trial:
                 with self._open() as inspector:
                     answer = self.questions[name](inspector)
             except StoreError:
-                counts["told"] += 1
+                counts["reported"] += 1
                 continue
             except FailawareError as error:
                 wrong.append(f"{name}: {error}")
@@ -182,12 +182,12 @@ class Trial:
             else:
                 wrong.append(name)
         report = rng.choice(_REPORTS)
-        if (found := self._report(report)) != self.reports[report] and found[0] == self.reports[report][0]:
+        if (answered := self._report(report)) != self.reports[report] and answered[0] == self.reports[report][0]:
             wrong.append(report)
         counts["exported"], changed = self._export()
-        found = self._verify()
-        counts["verified"] += not found
-        if (wrong or changed) and not found:
+        answered = self._verify()
+        counts["verified"] += not answered
+        if (wrong or changed) and not answered:
             raise Wrong(f"{what}: {wrong or changed[:2]}")
         counts["wrong, and found by verify"] += len(wrong)
         return counts

@@ -1,7 +1,7 @@
 """A PostgreSQL server crashes again and again under producers and workers: what was returned is there, exactly once.
 
 Producers record by every way in; workers apply what they recorded, one of them in the store's own transaction. A result
-that a worker was told is written, and is not, leaves its event under a lease that lasts longer than this does.
+that was acknowledged to a worker and then lost leaves its event under a lease that lasts longer than this does.
 """
 
 import json

@@ -17,8 +17,8 @@ _ONE_SENTENCE = re.compile(r"[^\n]{20,400}")
 
 
 def try_life(path, rng: random.Random, *, synchronous, steps):
-    """A store lives on a disk that fails now and then; counts faults, errors told, facts acknowledged and lost."""
-    memory, clock, counts = Memory(), Clock(), Counter({"faults": 0, "errors told": 0, "facts lost": 0})
+    """A store lives on a disk that fails now and then; counts faults, errors raised, facts acknowledged and lost."""
+    memory, clock, counts = Memory(), Clock(), Counter({"faults": 0, "errors raised": 0, "facts lost": 0})
     acknowledged = {}
     with faulty_disk() as disk:
         busy = Busy(path, clock, rng, synchronous=synchronous)
@@ -27,14 +27,14 @@ def try_life(path, rng: random.Random, *, synchronous, steps):
             what = rng.choice([*FAILURES])
             times = rng.choice((1, 1, 3, 1_000))
             only = rng.choice(("", "", "-wal", ".db"))
-            said = None
+            message = None
             try:
                 with disk.failing(what, nth=rng.randint(1, 12), times=times, only=only):
                     busy.step()
             except StoreError as error:
-                counts["errors told"] += 1
-                said = str(error)
-            assert said is None or _ONE_SENTENCE.fullmatch(said), said
+                counts["errors raised"] += 1
+                message = str(error)
+            assert message is None or _ONE_SENTENCE.fullmatch(message), message
             if busy.store is not None:
                 acknowledged = memory.see(busy.store)  # the disk works again: it must be readable at once
         counts["faults"] = disk.failed
@@ -42,12 +42,12 @@ def try_life(path, rng: random.Random, *, synchronous, steps):
     with Store.open(path, clock=clock) as store:
         store.record("after")
         memory.see(store)
-        found = facts(store)
-    gone = lost(acknowledged, found)
+        stored = facts(store)
+    gone = lost(acknowledged, stored)
     assert not gone, gone[:5]
-    assert not memory.foreign(found), memory.foreign(found)[:3]
+    assert not memory.foreign(stored), memory.foreign(stored)[:3]
     must_hold(path)
-    counts["facts acknowledged"] = sum(map(len, found.values()))
+    counts["facts acknowledged"] = sum(map(len, stored.values()))
     return counts
 
 

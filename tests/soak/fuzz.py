@@ -38,8 +38,8 @@ def _fuzzed(name, examples, seconds, seed):
         done = subprocess.run(
             command, capture_output=True, text=True, errors="replace", timeout=seconds + SECONDS_TO_START, check=False
         )
-        found = [path.read_bytes() for path in Path(folder).glob("*-*")]
-    assert done.returncode == 0, f"{name} from {found!a}:\n{done.stdout[-6_000:]}\n{done.stderr[-1_000:]}"
+        corpus = [path.read_bytes() for path in Path(folder).glob("*-*")]
+    assert done.returncode == 0, f"{name} from {corpus!a}:\n{done.stdout[-6_000:]}\n{done.stderr[-1_000:]}"
     return int(_RUNS.search(done.stderr)[1])
 
 

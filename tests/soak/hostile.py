@@ -1,4 +1,4 @@
-"""Data of any bytes, by every way in: taken as data or refused in words; and whatever shows it shows harmless text."""
+"""Data of any bytes, by every way in: taken as data or refused in words; and every display of it is harmless."""
 
 import contextlib
 import io
@@ -44,14 +44,14 @@ JSON_REPORTS = ("health", "severity", "clusters", "events", "timeline", "event 1
 
 
 def text(rng):
-    """Some text, most of it nobody would want."""
+    """Some text, mostly hostile."""
     return "".join(
         rng.choice(NASTY) if rng.random() < 0.7 else chr(rng.randrange(0x11000)) for _ in range(rng.randrange(5))
     )
 
 
 def value(rng, depth=3):
-    """Whatever a caller may take for a payload."""
+    """Anything that a caller may pass as a payload."""
     kind = rng.randrange(8 if depth else 4)
     if kind < 2:
         return text(rng)

@@ -1,4 +1,4 @@
-"""SIGKILL at random moments, of whatever uses a store: what was acknowledged is there, once, and all verifies."""
+"""SIGKILL at random moments of everything that uses a store: what was acknowledged is there, once, and all verifies."""
 
 import signal
 import tempfile
@@ -56,7 +56,7 @@ class Ground:
         copied, taken = _facts(copy), _facts_in(export)
         seals = copied.pop("seal_log") - taken.pop("seal_log")
         assert copied == taken, (copied, taken)
-        assert seals >= 0, seals  # closing the copy seals what nobody had sealed before the export
+        assert seals >= 0, seals  # closing the copy seals what was not sealed before the export
         for path in self._folder.glob(f"*{self._n}*"):
             path.unlink()
 
@@ -91,9 +91,9 @@ class Ground:
 
     def _kill(self, process, *, remember=True):
         process.send_signal(signal.SIGKILL)
-        said, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=60)
         self.kills += 1
-        whole = {tuple(line.split(" ", 2)) for line in (said or "").splitlines(keepends=True) if line.endswith("\n")}
+        whole = {tuple(line.split(" ", 2)) for line in (output or "").splitlines(keepends=True) if line.endswith("\n")}
         words = {tuple(word.rstrip("\n") for word in line) for line in whole}
         if remember:
             self.acknowledged |= words

@@ -1,4 +1,4 @@
-"""Everything that reads what strangers write: any bytes are read, or refused in one of our own errors."""
+"""Everything that reads foreign input: any bytes are parsed, or refused with one of our errors."""
 
 import io
 import json
@@ -72,7 +72,7 @@ class Parsers:
         self._open.close()
 
     def read(self, name, data):
-        """Let a parser read bytes; whatever comes out but our own errors is a mistake of ours."""
+        """Parse bytes; any exception other than our own errors is a bug."""
         with suppress(FailawareError):
             getattr(self, f"_{name}")(data)
 

@@ -1,4 +1,4 @@
-"""Power cuts: whatever of the unflushed writes gets through, what FULL has acknowledged is there when it is back."""
+"""Power cuts: with any subset of the unflushed writes, what FULL has acknowledged is there when it is back."""
 
 import shutil
 import tempfile
@@ -14,7 +14,7 @@ from tests.remembering import Busy, Memory, facts, lost, must_hold
 ACKNOWLEDGED = "acknowledged"
 
 
-def lived(path, rng, *, synchronous, steps):
+def used(path, rng, *, synchronous, steps):
     """What a store did to the disk while it lived, with its acknowledgements in between, and what it remembers."""
     memory, clock = Memory(), Clock()
     with faulty_disk() as disk:
@@ -47,26 +47,26 @@ def after(power, luck, folder):
     lay_out(power.left(luck), folder)
     path = Path(folder) / "store.db"
     with Store.open(path) as store:
-        found = facts(store)
+        stored = facts(store)
         store.record("after")
         must_hold(path)
-    return found
+    return stored
 
 
 def try_life(folder, rng, *, synchronous, steps, every):
     """Cut the power of one life at every so manieth operation; counts cuts, and facts acknowledged and lost."""
     folder = Path(folder)
     folder.mkdir(exist_ok=True)
-    log, memory = lived(folder / "store.db", rng, synchronous=synchronous, steps=steps)
+    log, memory = used(folder / "store.db", rng, synchronous=synchronous, steps=steps)
     points = set(range(rng.randrange(every), len(log), every))
     counts = Counter({"power cuts": 0, "facts acknowledged": 0, "facts lost": 0, "lost, as NORMAL may": 0})
     for acknowledged, power in cuts(log, points):
         luck = rng.choice((NOTHING_GOT_THROUGH, ALL_GOT_THROUGH, by_chance(rng), by_chance(rng)))
-        found = after(power, luck, folder / "cut")
+        stored = after(power, luck, folder / "cut")
         shutil.rmtree(folder / "cut")
-        assert not memory.foreign(found), memory.foreign(found)[:3]
-        assert all(set(rows) == set(range(1, len(rows) + 1)) for table, rows in found.items() if table != "event_key")
-        gone = lost(acknowledged, found)
+        assert not memory.foreign(stored), memory.foreign(stored)[:3]
+        assert all(set(rows) == set(range(1, len(rows) + 1)) for table, rows in stored.items() if table != "event_key")
+        gone = lost(acknowledged, stored)
         assert not gone or synchronous == "NORMAL", gone[:5]
         counts["power cuts"] += 1
         counts["facts acknowledged"] += sum(map(len, acknowledged.values()))

@@ -56,7 +56,7 @@ def attempt(store, name):
 
 
 def decide(store, _name):
-    """Requeue, dismiss and erase whatever is there."""
+    """Requeue, dismiss and erase existing events."""
     for n in count():
         ((newest,),) = store.session.read(lambda db: db.query("SELECT coalesce(max(event_id), 1) FROM event_log"))
         event_id = n * 7919 % newest + 1
@@ -72,7 +72,7 @@ def seal(store, _name):
 
 
 def rebuild(store, _name):
-    """Derive everything anew, again and again."""
+    """Rebuild again and again."""
     while True:
         store.rebuild()
         time.sleep(0.01)

@@ -16,7 +16,7 @@ QUESTION_S = 2.0
 
 
 def word(number):
-    """A word of letters only, so that no mask unites two of them."""
+    """A word of letters only: no mask makes two of them equal."""
     letters = []
     while number or not letters:
         number, rest = divmod(number, len(LETTERS))

@@ -35,7 +35,7 @@ def painted_when_read(monkeypatch):
     monkeypatch.setattr(Compositor, "render_update", forget)
 
 
-# Compiled under a name of its own, so that tracebacks in the pictures are the same wherever the tests lie.
+# Compiled under a name of its own: tracebacks in the pictures do not depend on the folder.
 CODE = compile(
     """
 def payment(event):
@@ -84,7 +84,7 @@ def now():
 
 
 def pytest_addoption(parser):
-    parser.addoption("--update-screens", action="store_true", help="write the pictures of screens anew")
+    parser.addoption("--update-screens", action="store_true", help="rewrite the pictures of screens")
 
 
 @pytest.fixture

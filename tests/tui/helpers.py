@@ -15,7 +15,7 @@ _RAW = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u200b-
 
 
 def screen_text(app):
-    """What stands on the screen, line by line."""
+    """The text of the screen, line by line."""
     strips = app.screen._compositor.render_strips()
     return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips)
 
@@ -26,7 +26,7 @@ async def until(pilot, condition, seconds=15):
 
 
 async def shows(pilot, *texts):
-    """Wait until all of these stand on the screen."""
+    """Wait until all of these texts are on the screen."""
     await _until_screen(pilot, lambda screen: all(text in screen for text in texts))
 
 

@@ -1,4 +1,4 @@
-"""What is copied can be pasted: no control reaches a shell, and a command is whole but for its reason."""
+"""What is copied can be pasted: no control reaches a shell, and a command is complete except for its reason."""
 
 import re
 import shlex
@@ -75,7 +75,7 @@ async def test_a_copied_command_names_the_store_from_anywhere_and_decides_nothin
         await pilot.press("e")
         await loaded(pilot, 9)
         await pilot.press("G")
-        await until(pilot, lambda: rows(pilot).here == 1)
+        await until(pilot, lambda: rows(pilot).current_key == 1)
         await pilot.press("c")
         command = shlex.split(pilot.app.clipboard)
     monkeypatch.chdir("/")

@@ -76,7 +76,7 @@ async def test_the_chart_goes_on_by_the_hour(waiting, path, clock):
 async def test_texts_say_how_long_ago_it_was(waiting, path, clock, make, before, after):
     async with inspecting(path, (160, 45), clock) as pilot:
         await loaded(pilot, 1)
-        pilot.app.push_screen(make(rows(pilot).here))
+        pilot.app.push_screen(make(rows(pilot).current_key))
         await shows(pilot, before)
         clock.advance(120)
         await shows(pilot, after)

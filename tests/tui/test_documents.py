@@ -103,7 +103,7 @@ def test_a_wrapped_line_loses_nothing_and_fits(text, width):
 @pytest.mark.parametrize("width", [20, 37, 60])
 @pytest.mark.parametrize("height", [6, 40])
 async def test_no_character_is_lost_on_the_screen(width, height):
-    """Beside a scrollbar or without one; further rows are indented as their line."""
+    """With a scrollbar or without one; further rows are indented as their line."""
     texts = [
         "0123456789" * 9,
         "  " + "abcdefghij" * 7,

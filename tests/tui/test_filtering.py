@@ -62,7 +62,7 @@ async def test_keys_put_severity_status_and_type_into_the_filter(full, path, clo
         await pilot.press("T", "s", "s")
         await shows(pilot, "status:DEAD severity:HIGH", "3 events")
         await pilot.press("o")
-        await until(pilot, lambda: rows(pilot).here == 1)
+        await until(pilot, lambda: rows(pilot).current_key == 1)
         await shows(pilot, "oldest first")
 
 
@@ -89,12 +89,12 @@ async def test_types_are_completed_also_when_the_filter_so_far_lets_nothing_thro
 async def test_the_clusters_in_other_orders(full, path, clock):
     async with inspecting(path, clock=clock) as pilot:
         await loaded(pilot, 2)
-        here = rows(pilot).here
+        here = rows(pilot).current_key
         orders = set()
         for _ in range(7):
             await pilot.press("o")
             orders.add(tuple(cluster.cluster_id for cluster in rows(pilot).window.items))
-            assert rows(pilot).here == here
+            assert rows(pilot).current_key == here
         assert len(orders) == 2
 
 

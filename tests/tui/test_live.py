@@ -1,4 +1,4 @@
-"""What others write appears by itself, and what one looks at stays where it is."""
+"""New facts appear automatically, and the row under the cursor stays in place."""
 
 import asyncio
 import contextlib
@@ -52,16 +52,16 @@ async def test_the_cursor_stays_on_its_cluster_and_what_changed_is_marked(full, 
     async with inspecting(path, (120, 30), clock) as pilot:
         await loaded(pilot, 2)
         await pilot.press("j")
-        here = rows(pilot).here
+        here = rows(pilot).current_key
         store.record_many(("payment.capture", n) for n in range(3))
         store.record_many((name, 1) for name in ("evil",))
         worker.run(until_idle=True)
         await shows(pilot, "failed again")
-        assert rows(pilot).here == here
+        assert rows(pilot).current_key == here
         other = next(c.cluster_id for c in rows(pilot).window.items if c.cluster_id != here)
         assert rows(pilot).marks[other] == "▲"
         await pilot.press("n" if rows(pilot).cursor == 0 else "N")
-        assert rows(pilot).here == other
+        assert rows(pilot).current_key == other
         await until(pilot, lambda: other not in rows(pilot).marks)  # looked at for a second
         await pilot.press("M")
         await until(pilot, lambda: not rows(pilot).marks)
@@ -74,16 +74,16 @@ async def test_new_events_wait_above_while_one_reads_further_down(full, path, cl
         await pilot.press("e")
         await loaded(pilot, 9)
         await pilot.press("j", "j")
-        here, line = rows(pilot).here, rows(pilot).cursor
+        here, line = rows(pilot).current_key, rows(pilot).cursor
         store.record_many(("mail", n) for n in range(5))
         await shows(pilot, "5 new above (.)")
-        assert (rows(pilot).here, rows(pilot).cursor) == (here, line)
+        assert (rows(pilot).current_key, rows(pilot).cursor) == (here, line)
         await pilot.press("full_stop")
-        await until(pilot, lambda: rows(pilot).here == 14)
+        await until(pilot, lambda: rows(pilot).current_key == 14)
         await gone(pilot, "new above")
         store.record("mail", 1)
         await shows(pilot, "1 new above (.)")  # also above the newest row that one looks at
-        assert (rows(pilot).here, rows(pilot).cursor) == (14, 0)
+        assert (rows(pilot).current_key, rows(pilot).cursor) == (14, 0)
 
 
 async def test_paused_nothing_moves_until_one_goes_on(full, path, clock):
@@ -109,14 +109,14 @@ async def test_a_list_of_any_length_holds_only_a_part_of_it(path, clock):
     async with inspecting(path, clock=clock) as pilot:
         await until(pilot, lambda: "20,000 events" in screen_text(pilot.app))
         await pilot.press("e")
-        await until(pilot, lambda: rows(pilot).here == 20_000)
+        await until(pilot, lambda: rows(pilot).current_key == 20_000)
         await pilot.press("G")
-        await until(pilot, lambda: rows(pilot).here == 1)
+        await until(pilot, lambda: rows(pilot).current_key == 1)
         for _ in range(12):
             await pilot.press("pageup")
-        await until(pilot, lambda: rows(pilot).here == 1 + 12 * (rows(pilot).size.height - 2))
+        await until(pilot, lambda: rows(pilot).current_key == 1 + 12 * (rows(pilot).size.height - 2))
         await pilot.press("g")
-        await until(pilot, lambda: rows(pilot).here == 20_000)
+        await until(pilot, lambda: rows(pilot).current_key == 20_000)
         rows(pilot).scroll_to(y=10_000, animate=False)
         await until(pilot, lambda: rows(pilot).window.at(10_010) is not None)
         assert rows(pilot).window.at(10_010).event_id == 20_000 - 10_010
@@ -152,8 +152,8 @@ async def test_a_folder_that_cannot_be_written_to(full, path, clock):
 
 @pytest.mark.thinned
 @pytest.mark.tour
-@pytest.mark.parametrize("beside", [False, True])
-async def test_quitting_in_a_long_query_takes_no_time(path, clock, beside):
+@pytest.mark.parametrize("on_own_connection", [False, True])
+async def test_quitting_in_a_long_query_takes_no_time(path, clock, on_own_connection):
     with Store.open(path, clock=clock) as store:
         store.record("a", 1)
     async with inspecting(path, clock=clock) as pilot:
@@ -162,7 +162,7 @@ async def test_quitting_in_a_long_query_takes_no_time(path, clock, beside):
         started = []
 
         def ask(inspector):
-            if beside:  # on a connection of its own, as what changed has
+            if on_own_connection:  # on a connection of its own, as what changed has
                 with inspector.as_of(clock.now) as then:
                     started.append(True)
                     return then.db.query(endless)
@@ -178,8 +178,8 @@ async def test_quitting_in_a_long_query_takes_no_time(path, clock, beside):
 
 
 @pytest.mark.thinned
-@pytest.mark.parametrize("beside", [False, True])
-async def test_a_long_query_of_a_screen_that_was_left_holds_up_nobody(full, path, clock, beside):
+@pytest.mark.parametrize("on_own_connection", [False, True])
+async def test_a_long_query_of_a_screen_that_was_left_does_not_delay_others(full, path, clock, on_own_connection):
     endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
     async with inspecting(path, clock=clock) as pilot:
         await loaded(pilot, 2)
@@ -189,7 +189,7 @@ async def test_a_long_query_of_a_screen_that_was_left_holds_up_nobody(full, path
         asked = []
 
         def ask(inspector):
-            if beside:
+            if on_own_connection:
                 with inspector.as_of(clock.now) as then:
                     asked.append(True)
                     return then.db.query(endless)
@@ -243,15 +243,15 @@ async def test_keys_act_on_the_event_that_one_sees_however_many_come(full, path,
         while of_cluster and rows(pilot).current.event_type != "payment.capture":
             await pilot.press("j")
         await pilot.press("enter" if of_cluster else "e")
-        await until(pilot, lambda: isinstance(pilot.app.screen, EventsScreen) and rows(pilot).here is not None)
-        here = rows(pilot).here
+        await until(pilot, lambda: isinstance(pilot.app.screen, EventsScreen) and rows(pilot).current_key is not None)
+        here = rows(pilot).current_key
         await shows(pilot, "by host:1")
         before = [line.text for line in pilot.app.screen.query_one("#detail").lines]
         for n in range(3):
             store.record("payment.capture", {"amount": n})
             worker.run(until_idle=True, patience=0)
             await shows(pilot, f"{n + 1} new above (.)")
-            assert (rows(pilot).here, rows(pilot).cursor) == (here, 0)
+            assert (rows(pilot).current_key, rows(pilot).cursor) == (here, 0)
         after = [line.text for line in pilot.app.screen.query_one("#detail").lines]
         assert of_cluster or after == before  # in the cluster the event itself is tried again
         await pilot.press("C")
@@ -274,19 +274,19 @@ async def test_the_cursor_goes_to_the_nearest_row_when_its_event_leaves_the_filt
             await filtered(pilot, "status:DEAD")
             await loaded(pilot, 60)
             await pilot.press(*["j"] * 30)
-            assert rows(pilot).here == 30
+            assert rows(pilot).current_key == 30
             line = rows(pilot).cursor - rows(pilot).scroll_offset.y
             store.requeue([*range(26, 31), *range(50, 60)], because="left: it, four below it and ten above it")
             await loaded(pilot, 45)
-            assert rows(pilot).here == 25, "the first one below it that is left"
+            assert rows(pilot).current_key == 25, "the first one below it that is left"
             assert rows(pilot).cursor - rows(pilot).scroll_offset.y == line, "on the same line"
             await shows(pilot, "Newest attempt")
             store.requeue(range(1, 26), because="nothing below is left")
             await loaded(pilot, 20)
-            assert rows(pilot).here == 31, "the nearest one above"
+            assert rows(pilot).current_key == 31, "the nearest one above"
             assert 0 <= rows(pilot).cursor - rows(pilot).scroll_offset.y < rows(pilot).size.height - 1
             await pilot.press("k")
-            assert rows(pilot).here == 32
+            assert rows(pilot).current_key == 32
             store.requeue([*range(31, 50), 60], because="nothing is left")
             await shows(pilot, "No event matches this filter.")
             await pilot.press("j", "enter", "y", "escape")

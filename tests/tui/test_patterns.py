@@ -17,7 +17,7 @@ from .helpers import SIZES, filtered, gone, inspecting, loaded, rows, screen_tex
 
 
 @pytest.fixture
-def course(path, clock, monkeypatch):
+def history(path, clock, monkeypatch):
     """Payments: 1 changes its error and dies, 2 recovers, 3 is helped, 4 waits; twelve are due in 10 minutes."""
     monkeypatch.setattr("failaware.worker.worker._unique_name", lambda: "host:1")
     late, denied = TimeoutError("late"), PermissionError("denied")
@@ -62,7 +62,7 @@ async def to_cluster(pilot, word):
 @pytest.mark.thinned
 @pytest.mark.sqlite("its path is in the picture")
 @pytest.mark.parametrize("size", SIZES)
-async def test_pictures(course, path, clock, picture, size, monkeypatch):
+async def test_pictures(history, path, clock, picture, size, monkeypatch):
     monkeypatch.chdir(path.parent)
 
     def name(screen):
@@ -83,7 +83,7 @@ async def test_pictures(course, path, clock, picture, size, monkeypatch):
 
 @pytest.mark.thinned
 @pytest.mark.parametrize("size", [(60, 18), (40, 12)])
-async def test_small_terminals_show_the_row_under_the_cursor(course, path, clock, size):
+async def test_small_terminals_show_the_row_under_the_cursor(history, path, clock, size):
     async with inspecting(path, size, clock) as pilot:
         await to_cluster(pilot, "late")
         for key, row in (("i", "▌   impact"), ("H", "▌   payment"), ("d", "▌   all")):
@@ -95,10 +95,10 @@ async def test_small_terminals_show_the_row_under_the_cursor(course, path, clock
 
 @pytest.mark.thinned
 @pytest.mark.tour
-async def test_each_number_opens_exactly_its_events(course, path, clock):
+async def test_each_number_opens_exactly_its_events(history, path, clock):
     async with inspecting(path, clock=clock) as pilot:
         await to_cluster(pilot, "late")
-        cluster = rows(pilot).here
+        cluster = rows(pilot).current_key
         await pilot.press("i")
         await shows(pilot, "before", "after", "PermissionError")
         with Inspector.open(path, clock=clock) as inspector:
@@ -122,14 +122,14 @@ async def test_each_number_opens_exactly_its_events(course, path, clock):
 
 
 @pytest.mark.large
-async def test_what_came_after_leads_to_that_cluster_and_nothing_to_nothing(course, path, clock):
+async def test_what_came_after_leads_to_that_cluster_and_nothing_to_nothing(history, path, clock):
     async with inspecting(path, clock=clock) as pilot:
         await to_cluster(pilot, "late")
         await pilot.press("i")
         await shows(pilot, "after", "PermissionError")
-        found = rows(pilot).window.items
-        at = next(drill_down.place for drill_down in found if "PermissionError" in drill_down.name)
-        first_attempt = next(drill_down.place for drill_down in found if "first attempt" in drill_down.name)
+        shown_rows = rows(pilot).window.items
+        at = next(drill_down.place for drill_down in shown_rows if "PermissionError" in drill_down.name)
+        first_attempt = next(drill_down.place for drill_down in shown_rows if "first attempt" in drill_down.name)
         await pilot.press("g", *"j" * first_attempt, "enter")
         await shows(pilot, "This number has no events to show")
         await pilot.press("g", *"j" * at, "enter")
@@ -142,8 +142,8 @@ async def test_what_came_after_leads_to_that_cluster_and_nothing_to_nothing(cour
         assert pilot.app.clipboard.endswith(" status:DEAD -status:DISMISSED")
 
 
-async def test_the_impact_is_live(course, path, clock):
-    store, _ = course
+async def test_the_impact_is_live(history, path, clock):
+    store, _ = history
     async with inspecting(path, clock=clock) as pilot:
         await to_cluster(pilot, "late")
         await pilot.press("i")
@@ -155,10 +155,10 @@ async def test_the_impact_is_live(course, path, clock):
 
 
 @pytest.mark.large
-async def test_impact_from_lists_of_events(course, path, clock):
+async def test_impact_from_lists_of_events(history, path, clock):
     async with inspecting(path, clock=clock) as pilot:
         await to_cluster(pilot, "late")
-        cluster = rows(pilot).here
+        cluster = rows(pilot).current_key
         await pilot.press("enter")
         await loaded(pilot, 4)
         await pilot.press("G", "i")  # event 1, whose last failure is of another cluster
@@ -166,14 +166,14 @@ async def test_impact_from_lists_of_events(course, path, clock):
         assert pilot.app.screen.subject() == ("cluster", cluster)
         await pilot.press("escape", "escape")
         await until(pilot, lambda: isinstance(pilot.app.screen, Overview))
-        course[0].record("mail", 1)
+        history[0].record("mail", 1)
         await pilot.press("e")
         await loaded(pilot, 17)
         await pilot.press("i")
         await shows(pilot, "No cluster is selected")
 
 
-async def test_an_event_says_how_its_error_changed(course, path, clock):
+async def test_an_event_says_how_its_error_changed(history, path, clock):
     async with inspecting(path, (160, 45), clock) as pilot:
         await until(pilot, lambda: bool(rows(pilot).window.items))
         pilot.app.push_screen(EventScreen(1))
@@ -184,8 +184,8 @@ async def test_an_event_says_how_its_error_changed(course, path, clock):
 
 @pytest.mark.thinned
 @pytest.mark.tour
-async def test_what_recovered_is_read_when_asked_sorted_and_filtered(course, path, clock):
-    store, _ = course
+async def test_what_recovered_is_read_when_asked_sorted_and_filtered(history, path, clock):
+    store, _ = history
     async with inspecting(path, (160, 45), clock) as pilot:
         await until(pilot, lambda: bool(rows(pilot).window.items))
         await pilot.press("H")
@@ -195,7 +195,7 @@ async def test_what_recovered_is_read_when_asked_sorted_and_filtered(course, pat
         assert [row.recovery.recovered for row in rows(pilot).window.items] == [1, 0]
         await pilot.press("o", "o", "o")
         await shows(pilot, "by events helped")
-        with store.attempt("late.heal", 1):
+        with store.attempt("late.recovery", 1):
             pass
         clock.advance(61)
         await pilot.press("r")
@@ -211,7 +211,7 @@ async def test_what_recovered_is_read_when_asked_sorted_and_filtered(course, pat
         await shows(pilot, "no field")
 
 
-async def test_the_filter_of_the_overview_goes_along(course, path, clock):
+async def test_the_filter_of_the_overview_goes_along(history, path, clock):
     async with inspecting(path, clock=clock) as pilot:
         await until(pilot, lambda: len(rows(pilot).window.items) == 4)
         await filtered(pilot, "error:late")
@@ -236,7 +236,7 @@ async def test_nothing_recovered_and_nothing_due(path, clock):
 
 @pytest.mark.thinned
 @pytest.mark.tour
-async def test_due_retries_move_with_the_clock_and_open_their_events(course, path, clock):
+async def test_due_retries_move_with_the_clock_and_open_their_events(history, path, clock):
     async with inspecting(path, (160, 45), clock) as pilot:
         await until(pilot, lambda: bool(rows(pilot).window.items))
         await pilot.press("d")
@@ -262,7 +262,7 @@ async def test_due_retries_move_with_the_clock_and_open_their_events(course, pat
         await loaded(pilot, 13)
 
 
-def test_each_row_of_the_calendar_lists_exactly_its_retries(course, path, clock):
+def test_each_row_of_the_calendar_lists_exactly_its_retries(history, path, clock):
     with Inspector.open(path, clock=clock) as inspector:
         for row in due_rows(inspector.patterns.calendar()):
             due = row.due.overdue + sum(row.due.minutes) + row.due.later
@@ -270,7 +270,7 @@ def test_each_row_of_the_calendar_lists_exactly_its_retries(course, path, clock)
 
 
 @pytest.mark.large
-async def test_nothing_is_said_by_colour_alone(course, path, clock, monkeypatch):
+async def test_nothing_is_said_by_colour_alone(history, path, clock, monkeypatch):
     async def say():
         async with inspecting(path, clock=clock) as pilot:
             await until(pilot, lambda: bool(rows(pilot).window.items))

@@ -25,12 +25,12 @@ async def test_down_to_an_attempt_and_back_with_the_cursor_where_it_was(full, pa
         app = pilot.app
         await loaded(pilot, 2)
         await pilot.press("j")
-        cluster = rows(pilot).here
+        cluster = rows(pilot).current_key
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, EventsScreen))
         await loaded(pilot, 2)
         await pilot.press("down")
-        event = rows(pilot).here
+        event = rows(pilot).current_key
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, EventScreen))
         await loaded(pilot, 1)
@@ -40,9 +40,9 @@ async def test_down_to_an_attempt_and_back_with_the_cursor_where_it_was(full, pa
         await pilot.press("escape")
         assert isinstance(app.screen, EventScreen)
         await pilot.press("left")
-        await until(pilot, lambda: isinstance(app.screen, EventsScreen) and rows(pilot).here == event)
+        await until(pilot, lambda: isinstance(app.screen, EventsScreen) and rows(pilot).current_key == event)
         await pilot.press("backspace")
-        await until(pilot, lambda: isinstance(app.screen, Overview) and rows(pilot).here == cluster)
+        await until(pilot, lambda: isinstance(app.screen, Overview) and rows(pilot).current_key == cluster)
         await pilot.press("escape")
         assert isinstance(app.screen, Overview)
 
@@ -164,7 +164,7 @@ async def test_the_next_event_of_the_list_one_came_from(full, path, clock):
         await pilot.press("left_square_bracket")
         await shows(pilot, "› event 9")
         await pilot.press("left_square_bracket", "escape")
-        await until(pilot, lambda: isinstance(pilot.app.screen, EventsScreen) and rows(pilot).here == 9)
+        await until(pilot, lambda: isinstance(pilot.app.screen, EventsScreen) and rows(pilot).current_key == 9)
 
 
 @pytest.mark.thinned
@@ -176,7 +176,7 @@ async def test_why_from_every_level(full, path, clock):
             if down:
                 await pilot.press(down)
                 await until(pilot, lambda: not isinstance(pilot.app.screen, Overview | WhyScreen))
-                await until(pilot, lambda: rows(pilot).here is not None)
+                await until(pilot, lambda: rows(pilot).current_key is not None)
             await pilot.press("w")
             await shows(pilot, "Rules, in order; the first match decides")
             await pilot.press("escape")
@@ -206,7 +206,7 @@ async def test_text_can_be_copied_and_commands_are_never_run(full, path, clock):
     async with inspecting(path, clock=clock) as pilot:
         app = pilot.app
         await loaded(pilot, 2)
-        cluster = rows(pilot).here
+        cluster = rows(pilot).current_key
         await pilot.press("c")
         assert app.clipboard == f"failaware --db {shlex.quote(str(path))} requeue --cluster {cluster} --because ''"
         await pilot.press("C")

@@ -1,4 +1,4 @@
-"""Whatever may be wrong with a store is a line that says so; the app goes on, and comes back when it can."""
+"""Any problem of a store is shown in a line; the app continues and recovers when the store does."""
 
 import os
 import sqlite3
@@ -75,7 +75,7 @@ def folder(path):
 @pytest.mark.thinned
 @pytest.mark.sqlite("its file")
 @pytest.mark.parametrize(
-    ("make", "said"),
+    ("make", "message"),
     [
         (text_file, "not a SQLite database"),
         (foreign, "another program"),
@@ -84,10 +84,10 @@ def folder(path):
         (lambda path: path.touch(), "is empty"),
     ],
 )
-async def test_what_is_not_a_store_is_said_to_be_none(path, make, said):
+async def test_what_is_not_a_store_is_said_to_be_none(path, make, message):
     make(path)
     async with inspecting(path, (160, 45)) as pilot:
-        await shows(pilot, said, "not live")
+        await shows(pilot, message, "not live")
 
 
 @pytest.mark.sqlite("its file")

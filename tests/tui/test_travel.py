@@ -12,7 +12,7 @@ from tui.last_look import keep_look, last_look
 from tui.screens.diff import DiffScreen
 from tui.screens.events import EventsScreen
 from tui.widgets.text_view import TextView
-from tui.widgets.time_strip import Course, Scale, TimeStrip, bars
+from tui.widgets.time_strip import History, Scale, TimeStrip, bars
 
 from .helpers import SIZES, gone, inspecting, loaded, rows, screen_text, shows, until
 
@@ -38,7 +38,7 @@ async def past(pilot):
     await until(pilot, lambda: pilot.app.moment.at is not None and not pilot.app.moment.busy)
 
 
-async def moved(pilot, key, at):
+async def press_and_wait(pilot, key, at):
     await pilot.press(key)
     await until(pilot, lambda: pilot.app.moment.at == at and not pilot.app.moment.busy)
 
@@ -54,14 +54,14 @@ async def test_into_the_past_along_it_and_back_to_now(later, path, clock):
         at = (clock.now - HOUR) // HOUR * HOUR
         assert pilot.app.moment.at == at
         await shows(pilot, "AS OF 2026-11-19 12:00:00Z", "◂ in the past (a)", "9 events")
-        await moved(pilot, "left", at - HOUR)
-        await moved(pilot, "shift+left", at - 25 * HOUR)
+        await press_and_wait(pilot, "left", at - HOUR)
+        await press_and_wait(pilot, "shift+left", at - 25 * HOUR)
         await shows(pilot, "AS OF 2026-11-18 11:00:00Z", "0 events")
-        await moved(pilot, "greater_than_sign", START)
+        await press_and_wait(pilot, "greater_than_sign", START)
         await shows(pilot, "1 event,")
-        await moved(pilot, "greater_than_sign", START + 10 * MINUTE)
-        await moved(pilot, "less_than_sign", START)
-        await moved(pilot, "right", FULL + HOUR)
+        await press_and_wait(pilot, "greater_than_sign", START + 10 * MINUTE)
+        await press_and_wait(pilot, "less_than_sign", START)
+        await press_and_wait(pilot, "right", FULL + HOUR)
         await shows(pilot, "DISMISSED 5", "DEAD      0")
         await pilot.press("a")
         await until(pilot, lambda: pilot.app.moment.at is None)
@@ -90,7 +90,7 @@ async def test_every_screen_is_of_that_moment(later, path, clock):
         await loaded(pilot, 2)
         await pilot.press("a")
         await past(pilot)
-        await moved(pilot, "shift+left", (clock.now - HOUR) // HOUR * HOUR - 24 * HOUR)
+        await press_and_wait(pilot, "shift+left", (clock.now - HOUR) // HOUR * HOUR - 24 * HOUR)
         await shows(pilot, "DISMISSED 5")
         while rows(pilot).current.event_type != "payment.capture":
             await pilot.press("j")
@@ -100,7 +100,7 @@ async def test_every_screen_is_of_that_moment(later, path, clock):
         await shows(pilot, "AS OF 2026-11-18 12:00:00Z")
         await pilot.press("enter")
         await shows(pilot, "dismissed", "AS OF")
-        await moved(pilot, "less_than_sign", START + 19 * MINUTE + 30 * 1_000_000 + 2 * MINUTE)
+        await press_and_wait(pilot, "less_than_sign", START + 19 * MINUTE + 30 * 1_000_000 + 2 * MINUTE)
         await pilot.press("escape", "escape")
         await shows(pilot, "Clusters", "AS OF")
 
@@ -170,8 +170,8 @@ async def test_pictures_of_the_past_and_of_what_changed(later, path, clock, pict
         await loaded(pilot, 2)
         await pilot.press("a")
         await past(pilot)
-        await moved(pilot, "less_than_sign", START + 21 * MINUTE + 30 * 1_000_000)
-        await moved(pilot, "less_than_sign", START + 20 * MINUTE)
+        await press_and_wait(pilot, "less_than_sign", START + 21 * MINUTE + 30 * 1_000_000)
+        await press_and_wait(pilot, "less_than_sign", START + 20 * MINUTE)
         await shows(pilot, "AS OF", "▲")
         picture(pilot.app, name("past"))
         await pilot.press("a")
@@ -227,10 +227,10 @@ async def test_why_says_since_when_and_from_which_facts(later, path, clock):
 
 def test_a_scale_has_room_for_all_of_the_history_and_ends_with_now():
     for hours in (1, 5, 99, 100, 101, 250, 5_000):
-        course = Course(FULL - (hours - 1) * HOUR, FULL + 5, [])
-        scale = Scale.of(course, 100)
-        assert scale.cell(course.now) == 99
-        assert scale.cell(course.began) == 100 - hours if hours <= 100 else scale.cell(course.began) == 0
+        history = History(FULL - (hours - 1) * HOUR, FULL + 5, [])
+        scale = Scale.of(history, 100)
+        assert scale.cell(history.now) == 99
+        assert scale.cell(history.began) == 100 - hours if hours <= 100 else scale.cell(history.began) == 0
         for cell in range(100):
             assert scale.cell(scale.moment(cell) - 1) == cell or hours < 100 or scale.hours % 100
-        assert bars(course, scale, ("all",)) == {}
+        assert bars(history, scale, ("all",)) == {}

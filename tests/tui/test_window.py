@@ -1,4 +1,4 @@
-"""The window on a long list: wherever one goes, what is held is what stands there."""
+"""The window on a long list: at every position it holds the items of the list."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,14 +20,14 @@ class Listing:
         return [key for key in self.keys if key > need.key][-need.limit :]
 
 
-def settle(window, listing, first, last):
-    """Fetch until nothing is missing; returns by how much positions moved, and the number of pages."""
-    moved = pages = 0
-    while (need := window.need(first + moved, last + moved)) is not None:
-        moved += window.merge(need, listing.answer(need))
+def fetch_missing(window, listing, first, last):
+    """Fetch until nothing is missing; returns the shift of all positions, and the number of pages."""
+    shift = pages = 0
+    while (need := window.need(first + shift, last + shift)) is not None:
+        shift += window.merge(need, listing.answer(need))
         pages += 1
         assert pages < 30
-    return moved, pages
+    return shift, pages
 
 
 @given(st.integers(1, 5_000), st.lists(st.floats(0, 1), max_size=8), st.booleans())
@@ -39,8 +39,8 @@ def test_every_position_shows_what_stands_there(length, places, counted):
     window.count(length if counted else 0)
     for place in places:
         top = int(place * max(window.size - 40, 0))
-        moved, _ = settle(window, listing, top, top + 39)
-        for position in range(top + moved, min(top + moved + 40, window.size)):
+        shift, _ = fetch_missing(window, listing, top, top + 39)
+        for position in range(top + shift, min(top + shift + 40, window.size)):
             item = window.at(position)
             if item is not None and counted:
                 assert item == length - position
@@ -55,6 +55,6 @@ def test_what_is_held_is_asked_for_again_from_where_it_begins():
     window = Window(lambda key: key)
     window.hold(listing.answer(window.again()), ended=False)
     window.count(3_000)
-    settle(window, listing, 1_500, 1_540)
+    fetch_missing(window, listing, 1_500, 1_540)
     before = list(window.items)
     assert listing.answer(window.again()) == before

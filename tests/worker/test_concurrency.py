@@ -61,7 +61,7 @@ def test_an_object_with_an_async_call_is_awaited(store):
 @pytest.mark.parametrize("transaction", [False, True])
 def test_a_coroutine_that_nobody_awaits_is_no_success(store, inspector, transaction):
     async def apply():
-        pytest.fail("nobody awaits it")
+        pytest.fail("it is not awaited")
 
     store.record("a", 1)
     run(store, lambda *_: apply(), transaction=transaction)

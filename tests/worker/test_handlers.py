@@ -12,7 +12,7 @@ from tests import processes
 
 
 @pytest.mark.parametrize(
-    ("event_type", "found"),
+    ("event_type", "winner"),
     [
         ("payment.capture", "payment.capture"),
         ("payment.refund", "payment.*"),
@@ -23,11 +23,11 @@ from tests import processes
         ("other", "*"),
     ],
 )
-def test_the_longest_pattern_wins(event_type, found):
+def test_the_longest_pattern_wins(event_type, winner):
     handlers = Handlers()
     for pattern in ("*", "payment.*", "payment.card.*", "payment.capture"):
         handlers.on(pattern)(lambda event: None)
-    assert handlers.find(event_type).pattern == found
+    assert handlers.find(event_type).pattern == winner
 
 
 def test_without_a_pattern_that_fits_there_is_no_handler():

@@ -1,4 +1,4 @@
-"""Whatever a handler raises, returns or does to its thread, its task or its transaction, the attempt is recorded."""
+"""The attempt is recorded for anything that a handler raises, returns or does to its thread, task or transaction."""
 
 import asyncio
 import contextlib

@@ -131,10 +131,10 @@ def _changes(kind: str, changed: tuple[Changed, ...], counts: dict[str, int]) ->
             yield Line("", plain)
             yield Line(f"{counted(counts[change], kind)} {change}: {words}", strong)
             for one in listed:
-                course = short_symbol(one.after)
+                severities = short_symbol(one.after)
                 if one.before != one.after and change != "new":
-                    course = f"{short_symbol(one.before)} → {course}"
+                    severities = f"{short_symbol(one.before)} → {severities}"
                 name = str(one.entity_id)[:8] if kind == "cluster" else str(one.entity_id)
-                yield Line(f"  {course:<17} {kind} {name}  {one.how}  {one_line(one.title, 200)}", styled(meaning))
+                yield Line(f"  {severities:<17} {kind} {name}  {one.how}  {one_line(one.title, 200)}", styled(meaning))
             if counts[change] > len(listed):
                 yield Line(f"  and {counts[change] - len(listed):,} more: failaware diff", dim)

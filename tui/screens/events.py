@@ -80,8 +80,8 @@ class EventsScreen(Listing):
     def questions(self) -> dict[str, Ask]:
         """What is in the window, again; and the newest attempt at the event under the cursor."""
         asks = {"list": self._page(self._window.again())}
-        if self.listed.here is not None:
-            asks["detail"] = self._newest_attempt(self.listed.here)
+        if self.listed.current_key is not None:
+            asks["detail"] = self._newest_attempt(self.listed.current_key)
         return asks
 
     @property
@@ -215,9 +215,9 @@ class EventsScreen(Listing):
 
     def sibling(self, way: int) -> int | None:
         """The event after or before the one under the cursor; the cursor goes there."""
-        before = self.listed.here
+        before = self.listed.current_key
         self.listed.action_move(way)
-        return None if self.listed.here == before else self.listed.here
+        return None if self.listed.current_key == before else self.listed.current_key
 
     def action_sort(self) -> None:
         """The other order."""

@@ -35,7 +35,7 @@ class FilteredScreen(BaseScreen):
 
     @property
     def is_filtered(self) -> bool:
-        """Whether there is a filter besides that with which the list was opened."""
+        """Whether the filter differs from the one with which the list was opened."""
         return any(bar.typed.strip() not in {"", bar.given} for bar in self.query(FilterBar))
 
     def on_filter_bar_left(self) -> None:

@@ -130,5 +130,5 @@ class ImpactScreen(BaseScreen):
     def copies(self) -> dict[str, tuple[str, str]]:
         """The cluster's id, and the filter behind the number under the cursor."""
         drill_down: DrillDown | None = self.query_one(Rows).current
-        found = {"i": ("id", str(self._cluster_id))}
-        return found | {"f": ("filter", drill_down.where)} if drill_down and drill_down.where else found
+        offered = {"i": ("id", str(self._cluster_id))}
+        return offered | {"f": ("filter", drill_down.where)} if drill_down and drill_down.where else offered

@@ -39,15 +39,15 @@ class Listing(FilteredScreen):
             self.notify("Nothing else has changed since you looked.", timeout=2, markup=False)
 
     def action_detail(self) -> None:
-        """Hide or show the pane beside the list."""
+        """Hide or show the pane next to the list."""
         self.toggle_class("-no-detail")
 
-    def action_over_time(self, what: str) -> None:
+    def action_over_time(self, report: str) -> None:
         """What the facts show over time: of the cluster that is here, or of all."""
         cluster_id = self.cluster_id or getattr(self.listed.current, "cluster_id", None)
-        if what == "due":
+        if report == "due":
             self.inspector_app.open(ToDue())
-        elif what == "recovered":
+        elif report == "recovered":
             self.inspector_app.open(ToRecovered(self.bar.text if self.bar.of_clusters else ""))
         elif cluster_id is not None:
             self.inspector_app.open(ToImpact(cluster_id))
@@ -70,7 +70,7 @@ class Listing(FilteredScreen):
 
     def subject(self) -> tuple[str, int] | None:
         """The item under the cursor."""
-        return None if self.listed.here is None else (self.lists, self.listed.here)
+        return None if self.listed.current_key is None else (self.lists, self.listed.current_key)
 
     def copies(self) -> dict[str, tuple[str, str]]:
         """The texts of the item under the cursor."""

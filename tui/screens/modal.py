@@ -13,7 +13,7 @@ from textual.widgets import Static
 from ..change_markers import MEANING
 from ..palette import style
 
-_TWO_COLUMNS = 76  # cells of the terminal from which two columns of keys have room
+_TWO_COLUMNS = 76  # cells of the terminal from which two columns of keys fit
 
 
 class KeysScreen(ModalScreen[None]):
@@ -33,9 +33,9 @@ class KeysScreen(ModalScreen[None]):
         columns = 2 if self.app.size.width >= _TWO_COLUMNS else 1
         rows = -(-len(self._keys) // columns)
         for at in range(rows):
-            for key, what in self._keys[at::rows]:
+            for key, description in self._keys[at::rows]:
                 text.append(f"{key:>14}  ", style("key", dark))
-                text.append(f"{what:<18}")
+                text.append(f"{description:<18}")
             text.append("\n")
         text.append("\nMarks: ", style("strong", dark))
         text.append("   ".join(f"{mark} {meaning}" for mark, meaning in MEANING.items()) + "\n")

@@ -20,7 +20,7 @@ from ..palette import LEVELS, STATES
 from ..routes import ToEvents
 from ..store_reader import Ask
 from ..widgets.filter_bar import FilterBar
-from ..widgets.lines import CounterTile, Course, StyledText, brief, health_parts, severity_notes, state_counts
+from ..widgets.lines import CounterTile, FailureBars, StyledText, brief, health_parts, severity_notes, state_counts
 from ..widgets.rows import Rows
 from ..widgets.text_view import TextView
 from ..window import Window
@@ -105,7 +105,7 @@ class Overview(Listing):
                     yield CounterTile(state)
             with Vertical(id="outstanding", classes="pane"):
                 yield StyledText(id="health")
-                yield Course(id="course")
+                yield FailureBars(id="bars")
         yield FilterBar(of_clusters=True)
         with Horizontal(id="main"):
             yield Rows(CLUSTER_COLUMNS, self._window, key="cluster_id", id="clusters")
@@ -130,8 +130,8 @@ class Overview(Listing):
     def _why(self, cluster_id: int) -> Ask:
         def ask(inspector: Inspector) -> list[documents.Line]:
             with inspector.snapshot():
-                found: Explanation = inspector.explain(f"cluster/{cluster_id}")
-                return documents.why(found, inspector.cluster(cluster_id), inspector.now())
+                explanation: Explanation = inspector.explain(f"cluster/{cluster_id}")
+                return documents.why(explanation, inspector.cluster(cluster_id), inspector.now())
 
         return ask
 
@@ -155,7 +155,7 @@ class Overview(Listing):
     def answered_list(self, picture: Picture) -> None:
         """The clusters."""
         self._picture = picture
-        self.query_one(Course).tell(picture.hours.get(0, [0] * HOURS))
+        self.query_one(FailureBars).tell(picture.hours.get(0, [0] * HOURS))
         self.bar.types = tuple(sorted({*self.bar.types, *(cluster.event_type for cluster in picture.clusters)}))
         if self.bar.text:
             self.bar.note(counted(len(picture.clusters), "cluster"))
@@ -206,7 +206,7 @@ class Overview(Listing):
 
     def _has_been_seen(self, key: int) -> None:
         rows = self.listed
-        if self._picture is not None and rows.here == key and key in rows.marks and self.is_current:
+        if self._picture is not None and rows.current_key == key and key in rows.marks and self.is_current:
             self._changes.mark_seen([cluster for cluster in self._picture.clusters if cluster.cluster_id == key])
             self._arrange()
 

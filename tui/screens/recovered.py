@@ -111,6 +111,6 @@ class RecoveredScreen(Listing):
         self._arrange()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """No marks here, no pane beside the list, and no way to where one is."""
+        """This list has no marks and no pane, and does not lead to itself."""
         absent = action in {"to_mark", "detail"} or parameters == ("recovered",)
         return False if absent else super().check_action(action, parameters)

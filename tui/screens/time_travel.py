@@ -50,7 +50,7 @@ class TimeTravelMixin(Screen[None]):
         if now.at is None:
             self.inspector_app.reader.leave(strip)
         elif not strip.display:
-            self.inspector_app.reader.follow(strip, "course", look, live=True)
+            self.inspector_app.reader.follow(strip, "history", look, live=True)
         note = f"   replaying {now.share:.0%} …" if now.busy else "   playing" if now.playing else ""
         strip.show_moment(now.at, note)
 
@@ -65,8 +65,8 @@ class TimeTravelMixin(Screen[None]):
         """So many hours on, to a full hour."""
         at = self.inspector_app.moment.at
         if at is not None:
-            there = (-(-at // HOUR) if hours < 0 else at // HOUR) + hours
-            self.inspector_app.reader.travel(TimeTravelRequest(there * HOUR))
+            hour = (-(-at // HOUR) if hours < 0 else at // HOUR) + hours
+            self.inspector_app.reader.travel(TimeTravelRequest(hour * HOUR))
 
     def action_change(self, way: int) -> None:
         """To the next fact, or the one before."""

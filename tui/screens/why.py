@@ -17,7 +17,7 @@ from .base import BaseScreen
 class Why(NamedTuple):
     """An explanation without its facts."""
 
-    found: Explanation
+    explanation: Explanation
     cluster: Cluster | None
     now: int
 
@@ -50,13 +50,13 @@ class WhyScreen(BaseScreen):
 
     def _explain(self, inspector: Inspector) -> Why:
         with inspector.snapshot():
-            found = inspector.explain(self._entity_name)
+            explanation = inspector.explain(self._entity_name)
             cluster = inspector.cluster(self._entity) if self._kind == "cluster" else None
-            return Why(found, cluster, inspector.now())
+            return Why(explanation, cluster, inspector.now())
 
     def answered_why(self, why: Why) -> None:
         """Show it, with the facts once they are there, and ask for them again when its numbers are others."""
-        if self._why is None or why.found.checks != self._why.found.checks:
+        if self._why is None or why.explanation.checks != self._why.explanation.checks:
             self._facts = None
             self.inspector_app.reader.once(
                 self, "facts", lambda inspector: inspector.explain(self._entity_name, facts=True)
@@ -72,10 +72,10 @@ class WhyScreen(BaseScreen):
     def _show(self) -> None:
         if self._why is None:
             return
-        found, facts = self._why.found, self._facts
+        explanation, facts = self._why.explanation, self._facts
         if facts is not None:
-            found = found._replace(behind=facts.behind, since=facts.since)
-        self.query_one(TextView).show(documents.why(found, self._why.cluster, self._why.now))
+            explanation = explanation._replace(behind=facts.behind, since=facts.since)
+        self.query_one(TextView).show(documents.why(explanation, self._why.cluster, self._why.now))
 
     def subject(self) -> tuple[str, int] | None:
         """What is explained."""

@@ -63,14 +63,14 @@ class TopLine(StyledText):
         self._arrange()
 
     def _arrange(self) -> None:
-        """The state always; then where one is; the store's place, by its end, in the room that is left."""
+        """The state always; then where one is; the store's place, by its end, in the remaining cells."""
         state = f"  {self._state[0]} "
-        room = max(self.size.width - cells(state) - 1, 1)
+        available = max(self.size.width - cells(state) - 1, 1)
         path = " › ".join(self.crumbs)
-        if cells(path) > room and len(self.crumbs) > 1:
+        if cells(path) > available and len(self.crumbs) > 1:
             path = "‹ " + " › ".join(self.crumbs[-2:])
-        path = cut(path, room)
-        left = room - cells(path)
+        path = cut(path, available)
+        left = available - cells(path)
         place = f"{self._place} read-only"
         if cells(place) > left - 2:
             place = "…" + place[-(left - 3) :] if left > 24 else ""
@@ -164,7 +164,7 @@ def health_parts(health: Health, now: int) -> list[tuple[str, str]]:
     return parts
 
 
-class Course(StyledText):
+class FailureBars(StyledText):
     """Failures by hour over the last day."""
 
     def tell(self, hours: list[int]) -> None:

@@ -1,4 +1,4 @@
-"""A list of any length: it paints the lines in sight, asks for the pages it lacks, and keeps its cursor on a thing.
+"""A list of any length: it paints the visible lines, asks for missing pages, and keeps its cursor on an item.
 
 Textual's own DataTable measures every cell and repaints all of itself for one that changed.
 """
@@ -25,7 +25,7 @@ _GUTTER = 4
 
 
 class _AboutRow(Message):
-    """Something happened to the row of the thing with this key."""
+    """A message about the row of the item with this key."""
 
     def __init__(self, key: int) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class _AboutRow(Message):
 
 
 class Rows(ScrollView, Generic[Item], can_focus=True):
-    """A window on items, a line each, below a line of titles; the cursor stays on its thing, whatever comes or goes."""
+    """A list with titles, one line for each item; the cursor stays on its item when others come or go."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down,j", "move(1)", "Down", show=False),
@@ -56,10 +56,10 @@ class Rows(ScrollView, Generic[Item], can_focus=True):
             self.item = item
 
     class Moved(_AboutRow):
-        """The cursor is on another thing."""
+        """The cursor is on another item."""
 
     class Lacking(Message):
-        """A page is missing for what is in sight."""
+        """A page is missing for the visible lines."""
 
         def __init__(self, need: Need) -> None:
             super().__init__()
@@ -70,7 +70,7 @@ class Rows(ScrollView, Generic[Item], can_focus=True):
         self.columns = columns
         self.window = window
         self.cursor = 0
-        self.here: int | None = None
+        self.current_key: int | None = None
         self._shown: list[int] = []  # the keys of what was held when it was last painted
         self.marks: dict[int, str] = {}
         self.context = Context(0, {})
@@ -84,42 +84,42 @@ class Rows(ScrollView, Generic[Item], can_focus=True):
         return self.window.at(self.cursor)
 
     def show(self, context: Context, marks: dict[int, str] | None = None) -> None:
-        """Paint what the window now holds; the cursor stays on its thing, and that on its line of the screen."""
+        """Paint the items of the window; the cursor stays on its item, and the item on its line of the screen."""
         self.context = context
         self.marks = self.marks if marks is None else marks
         self._asked = None
         offset = self.cursor - self.scroll_offset.y
-        before = self.here
-        found = self._position()
-        position = self.cursor if found is None else found
+        before = self.current_key
+        known = self._position()
+        position = self.cursor if known is None else known
         self.cursor = max(min(position, self.window.size - 1), 0)
         self._note_here()
         self._shown = [getattr(item, self._key_name) for item in self.window.items]
         self.virtual_size = Size(self.size.width, self.window.size + 1)
-        if found is not None and self.cursor - offset != self.scroll_offset.y and self.scroll_offset.y:
+        if known is not None and self.cursor - offset != self.scroll_offset.y and self.scroll_offset.y:
             self.scroll_to(y=max(self.cursor - offset, 0), animate=False)
         self.refresh()
         self._want()
-        if self.here is not None and (self.here != before):
-            self.post_message(self.Moved(self.here))
+        if self.current_key is not None and (self.current_key != before):
+            self.post_message(self.Moved(self.current_key))
 
     def _position(self) -> int | None:
         """The position of the row under the cursor; if it is gone, of the next one shown before, or the previous."""
-        position = self.window.position(self.here)
-        if position is not None or self.here not in self._shown:
+        position = self.window.position(self.current_key)
+        if position is not None or self.current_key not in self._shown:
             return position
-        at = self._shown.index(self.here)
+        at = self._shown.index(self.current_key)
         positions = {getattr(item, self._key_name): i for i, item in enumerate(self.window.items, self.window.start)}
         nearest = (*self._shown[at + 1 :], *reversed(self._shown[:at]))
         return next((positions[key] for key in nearest if key in positions), None)
 
     def to_top(self) -> None:
-        """Let go of the thing under the cursor: the cursor is on whatever comes first with the next answer."""
-        self.here, self.cursor = None, 0
+        """Move the cursor to the first item of the next answer."""
+        self.current_key, self.cursor = None, 0
         self.scroll_home(animate=False)
 
     def moved_by(self, by: int) -> None:
-        """All positions moved: go along."""
+        """Shift the cursor with all positions."""
         if by:
             self.cursor += by
             self.scroll_to(y=self.scroll_offset.y + by, animate=False)
@@ -170,9 +170,9 @@ class Rows(ScrollView, Generic[Item], can_focus=True):
 
     def action_open(self) -> None:
         """Go into what is under the cursor."""
-        position = self.window.position(self.here)
-        if self.here is not None and position is not None:
-            self.post_message(self.Opened(self.here, self.window.at(position)))
+        position = self.window.position(self.current_key)
+        if self.current_key is not None and position is not None:
+            self.post_message(self.Opened(self.current_key, self.window.at(position)))
 
     def to_mark(self, way: int) -> bool:
         """To the next or the previous marked row that is held; False if there is none."""
@@ -195,13 +195,13 @@ class Rows(ScrollView, Generic[Item], can_focus=True):
         for row in (old, position):
             self.refresh(Region(0, row - self.scroll_offset.y + 1, self.size.width, 1))
         self._note_here()
-        if self.here is not None:
-            self.post_message(self.Moved(self.here))
+        if self.current_key is not None:
+            self.post_message(self.Moved(self.current_key))
         self._want()
 
     def _note_here(self) -> None:
         item = self.current
-        self.here = None if item is None else getattr(item, self._key_name)
+        self.current_key = None if item is None else getattr(item, self._key_name)
 
     def _want(self) -> None:
         top = self.scroll_offset.y
@@ -211,7 +211,7 @@ class Rows(ScrollView, Generic[Item], can_focus=True):
             self.post_message(self.Lacking(need))
 
     def _fitting(self) -> tuple[tuple[Column, int], ...]:
-        """The columns that have room, with their widths."""
+        """The columns that fit, with their widths."""
         width = self.size.width
         chosen = [column for column in self.columns if column.from_width <= width < column.to_width]
         rest = width - _GUTTER - sum(column.width + 2 for column in chosen)
@@ -240,9 +240,9 @@ class Rows(ScrollView, Generic[Item], can_focus=True):
             return self._strip([(" " * _GUTTER + "· · ·", style("dim", dark))], ground, width)
         mark = self.marks.get(getattr(item, self._key_name), " ")
         parts = [(f"{'▌' if chosen else ' '} {mark} ", style("mark", dark))]
-        for column, room in self._fitting():
+        for column, cells_wide in self._fitting():
             text, meaning = column.cell(item, self.context)
-            parts.append((_fit(text, room, column.right) + "  ", style(meaning, dark)))
+            parts.append((_fit(text, cells_wide, column.right) + "  ", style(meaning, dark)))
         if chosen:
             ground += Style(reverse=True) if self.app.no_color else self._cursor_style()
         return self._strip(parts, ground, width)

@@ -118,7 +118,7 @@ class TextView(ScrollView, can_focus=True):
         return strip.apply_offsets(0, row)
 
     def _span(self, number: int, part: int) -> tuple[int, int]:
-        """The characters of a line that stand in this row of it."""
+        """The characters of a line that this row shows."""
         starts = self._breaks.get(number, (0,))
         return starts[part], starts[part + 1] if part + 1 < len(starts) else len(self.lines[number].text)
 
@@ -151,11 +151,11 @@ def breaks(text: str, width: int) -> tuple[int, ...]:
     further = width - indent(text, width)
     while True:
         start = starts[-1]
-        room = further if start else width
-        end = start + _fitting(text[start : start + room + 1], room)
+        available = further if start else width
+        end = start + _fitting(text[start : start + available + 1], available)
         if end >= len(text):
             return tuple(starts)
-        blank = text.rfind(" ", start + room // 2, end + 1)
+        blank = text.rfind(" ", start + available // 2, end + 1)
         following = blank + 1 if blank > start else end
         if following >= len(text):  # only the blank is beyond the edge
             return tuple(starts)

@@ -22,7 +22,7 @@ _KEYS = "←→ hour   shift+←→ day   < > change   space play   a now"
 _SHORT_KEYS = "←→ <> space a:now"
 
 
-class Course(NamedTuple):
+class History(NamedTuple):
     """The whole history: when it began, what now is, and its failures by hour."""
 
     began: int
@@ -30,13 +30,13 @@ class Course(NamedTuple):
     hours: list[HourSeverity]
 
 
-def look(inspector: Inspector) -> Course:
+def look(inspector: Inspector) -> History:
     """The history up to now."""
     hours = inspector.patterns.hours()
     now = inspector.now()
     first = inspector.events(limit=1, order="oldest")
     began = min([now - HOUR, *(event.detected_at for event in first), *(hour.hour_at for hour in hours[:1])])
-    return Course(began, now, hours)
+    return History(began, now, hours)
 
 
 class Scale(NamedTuple):
@@ -47,10 +47,10 @@ class Scale(NamedTuple):
     width: int
 
     @classmethod
-    def of(cls, course: Course, width: int) -> "Scale":
+    def of(cls, history: History, width: int) -> "Scale":
         """All of the history, as fine as it fits; the last cell holds now."""
-        last = course.now // HOUR
-        hours = max(last - course.began // HOUR + 1, width, 1)
+        last = history.now // HOUR
+        hours = max(last - history.began // HOUR + 1, width, 1)
         return cls(last - hours + 1, hours, max(width, 1))
 
     def cell(self, at: int) -> int:
@@ -62,10 +62,10 @@ class Scale(NamedTuple):
         return (self.first + -(-(cell + 1) * self.hours // self.width)) * HOUR
 
 
-def bars(course: Course, scale: Scale, rows: Iterable[str]) -> dict[str, str]:
+def bars(history: History, scale: Scale, rows: Iterable[str]) -> dict[str, str]:
     """A line of bars for each row, all on one scale; under "all" the sum of all rows."""
     counts = {name: [0] * scale.width for name in (*ROWS, "all")}
-    for hour in course.hours:
+    for hour in history.hours:
         if hour.hour_at // HOUR >= scale.first:
             for name in (hour.severity if hour.severity in ROWS else "other", "all"):
                 counts[name][scale.cell(hour.hour_at)] += hour.failures
@@ -86,14 +86,14 @@ class TimeStrip(StyledText):
 
     def __init__(self) -> None:
         super().__init__(id="time")
-        self._course: Course | None = None
+        self._history: History | None = None
         self._at: int | None = None
         self._note = ""
 
     def tick(self, now: int) -> None:
         """Time has passed (now is in µs): say how long ago the moment is."""
-        if self._course is not None and self._at is not None:
-            self._course = self._course._replace(now=now)
+        if self._history is not None and self._at is not None:
+            self._history = self._history._replace(now=now)
             self._arrange()
 
     def show_moment(self, at: int | None, note: str) -> None:
@@ -105,8 +105,8 @@ class TimeStrip(StyledText):
     def on_answered(self, message: Answered) -> None:
         """The history, as the reader knows it."""
         message.stop()
-        if isinstance(message.answer, Course):
-            self._course = message.answer
+        if isinstance(message.answer, History):
+            self._history = message.answer
             self._arrange()
 
     def on_resize(self) -> None:
@@ -115,34 +115,34 @@ class TimeStrip(StyledText):
 
     def on_click(self, event: events.Click) -> None:
         """Go there."""
-        if self._course is not None and event.x > _NAME:
-            self.post_message(self.Chosen(self._scale(self._course).moment(event.x - _NAME - 1)))
+        if self._history is not None and event.x > _NAME:
+            self.post_message(self.Chosen(self._scale(self._history).moment(event.x - _NAME - 1)))
 
-    def _scale(self, course: Course) -> Scale:
-        return Scale.of(course, self.size.width - _NAME - 2)
+    def _scale(self, history: History) -> Scale:
+        return Scale.of(history, self.size.width - _NAME - 2)
 
     def _arrange(self) -> None:
-        if self._at is None or self._course is None or not self.size.width:
+        if self._at is None or self._history is None or not self.size.width:
             return
-        course, scale = self._course, self._scale(self._course)
-        label = f" AS OF {moment(self._at)}  {distance(self._at, course.now)}{self._note}"
+        history, scale = self._history, self._scale(self._history)
+        label = f" AS OF {moment(self._at)}  {distance(self._at, history.now)}{self._note}"
         keys = next((text for text in (_KEYS, _SHORT_KEYS, "") if cells(label + text) + 3 <= self.size.width), "")
         gap = " " * (self.size.width - cells(label) - cells(keys) - 1)
         parts = [(cut(label, self.size.width), "mark"), (gap + keys, "dim")]
         short = self.screen.has_class("-short")
-        for name, line in bars(course, scale, ("all",) if short else ROWS).items():
-            here = scale.cell(self._at)
+        for name, line in bars(history, scale, ("all",) if short else ROWS).items():
+            position = scale.cell(self._at)
             meaning = name if name in ROWS[:2] else "dim"
-            parts += [(f"\n{name:<{_NAME}} ", meaning), (line[: here + 1], meaning), (line[here + 1 :], "dim")]
+            parts += [(f"\n{name:<{_NAME}} ", meaning), (line[: position + 1], meaning), (line[position + 1 :], "dim")]
         parts += [("\n" + _axis(scale, self._at), "dim")]
         self.say(parts)
 
 
 def _axis(scale: Scale, at: int) -> str:
     """The position of the moment, between the first hour and now."""
-    here = scale.cell(at)
+    position = scale.cell(at)
     first, last = moment(scale.first * HOUR)[:16], "now"
-    left = cut(first, here) if here < len(first) + 1 else first
-    line = " " * (_NAME + 1) + left.ljust(here) + "▲"
-    room = scale.width - here - 1
-    return line + (last.rjust(room) if room > len(last) else "")
+    left = cut(first, position) if position < len(first) + 1 else first
+    line = " " * (_NAME + 1) + left.ljust(position) + "▲"
+    available = scale.width - position - 1
+    return line + (last.rjust(available) if available > len(last) else "")

@@ -148,19 +148,19 @@ class Masker:
         hits = 0
         described = frozenset() if _DESCRIBING_FIELDS.isdisjoint(item) else self._described_fields(item)
         for name, value in item.items():
-            kept, replaced = self.mask_text(name) if isinstance(name, str) else (name, 0)
-            while kept in copy:
-                kept += "'"  # two names that contained secrets must not become one
+            masked_name, replaced = self.mask_text(name) if isinstance(name, str) else (name, 0)
+            while masked_name in copy:
+                masked_name += "'"  # two names that contained secrets must not become one
             hits += replaced
             if (self.is_secret_name(name) or name in described) and _can_be_secret(value):
-                copy[kept] = MASK
+                copy[masked_name] = MASK
                 hits += 1
                 continue
-            copy[kept] = value
+            copy[masked_name] = value
             if isinstance(value, _CONTAINERS) and isinstance(name, str) and is_secret_list_name(name):
-                copy[kept], replaced = _without_odd_members(value)
+                copy[masked_name], replaced = _without_odd_members(value)
                 hits += replaced
-            remaining.append((copy, kept))
+            remaining.append((copy, masked_name))
         return copy, hits
 
     def _described_fields(self, item: dict[Any, Any]) -> frozenset[str]:

@@ -137,9 +137,7 @@ def erased_group(cluster_id: int, event_type: str, error_type: str | None, rules
 def overflow(event_type: str, rules: GroupingRules) -> Group:
     """The cluster for failures of an event type that already has the maximum of clusters."""
     number = cluster_id(event_type, None, _OVERFLOW)
-    name = (
-        f"[overflow] whatever belongs to none of the first {counted(rules.clusters_per_type, 'cluster')} of this type"
-    )
+    name = f"[overflow] failures outside the first {counted(rules.clusters_per_type, 'cluster')} of this type"
     return Group(number, None, name, f"clusters_per_type = {rules.clusters_per_type}", "")
 
 
@@ -249,5 +247,5 @@ def _expression(text: str | None, where: str, *, stored: bool) -> re.Pattern[str
     except (re.error, ValueError, OverflowError, RecursionError) as error:
         raise UsageError(f"{where} is not a regular expression: {error}") from None
     if not stored and (refused := problem(text)):
-        raise UsageError(f"{where} {refused}, so that no message can stop all who write")
+        raise UsageError(f"{where} {refused}, because a message could stop every writer")
     return expression

@@ -16,7 +16,7 @@ from failaware.engine.postgres.dialect import HELPERS, PINNED, ddl
 from failaware.schema import versions
 from failaware.schema.catalogue import FACTS
 from failaware.schema.ddl import derived_tables, own_key, permanent_tables, private_schema, views
-from failaware.schema.guards import REFUSES, REQUIREMENTS, is_erasure, is_moved
+from failaware.schema.guards import REFUSES, REQUIREMENTS, is_archived, is_erasure
 
 Query = Callable[[str], list[Row]]
 """Runs a statement in PostgreSQL's SQL."""
@@ -117,7 +117,7 @@ def guard_statements(schema: str, facts: str) -> Iterator[str]:
     for table, of_table in FACTS.items():
         allowed = {
             "UPDATE": is_erasure(of_table, f"{schema}.", "IS NOT DISTINCT FROM") if of_table.marks else "",
-            "DELETE": is_moved(of_table, f"{schema}.") if of_table.archived_with else "",
+            "DELETE": is_archived(of_table, f"{schema}.") if of_table.archived_with else "",
             "TRUNCATE": "",
         }
         for verb, condition in allowed.items():

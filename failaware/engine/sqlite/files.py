@@ -129,7 +129,7 @@ def connect_read_only(path: Path, timeout_s: float) -> tuple[sqlite3.Connection,
     """Connect to an existing file; nothing can be written through the connection.
 
     If SQLite's companion files do not exist and would be created with another owner than the store's, only the main
-    file is read, without locks. Then its state is returned as well, so that the caller can detect a write.
+    file is read, without locks. Then its state is returned as well, for the caller to detect a write.
     """
     if not _exists(path):
         raise StoreMissing(f"there is no store at {path}; record something, run 'failaware seed', or name it with --db")
@@ -145,7 +145,7 @@ def connect_read_only(path: Path, timeout_s: float) -> tuple[sqlite3.Connection,
         if db is not None:
             db.close()
         # A cleanly closed WAL store in a read-only folder: no process writes to it, so the main file is complete. With
-        # content in the WAL it would be silently out of date, so that is an error.
+        # content in the WAL it would be silently out of date: an error.
         if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
             raise
         if not os.access(path, os.R_OK):
