@@ -120,3 +120,12 @@ print(os.listdir("/proc/self/fd"))
     assert done.returncode == 0, done.stderr
     with Store.open(path) as store:
         assert sorted(query(store, "SELECT event_type FROM event_log")) == [("child",), ("parent",), ("parent",)]
+
+
+def test_closing_again_does_nothing(path):
+    store = Store.open(path)
+    store.record("a")
+    store.close()
+    store.close()
+    with Store.open(path) as reopened:
+        assert query(reopened, "SELECT count(*) FROM event_log") == [(1,)]

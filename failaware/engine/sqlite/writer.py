@@ -323,6 +323,6 @@ class SqliteWriter(FileStoreMixin):
 
     def close(self) -> None:
         """Close the connection; when the last one closes, a single file remains."""
-        if self._usable:
+        if self._usable and not self._closed:
             self._close_files()
         self._closed, self._suspended = True, False
