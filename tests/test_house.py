@@ -100,14 +100,14 @@ def imports(module, tree):
 @pytest.mark.parametrize("module", MODULES)
 def test_house(module):
     tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
-    mine = package_of(module, LAYERS)
+    own = package_of(module, LAYERS)
     for name in imports(module, tree):
-        theirs = package_of(name, LAYERS)
-        forbidden = mine and theirs and theirs != mine and theirs not in LAYERS[mine]
+        other = package_of(name, LAYERS)
+        forbidden = own and other and other != own and other not in LAYERS[own]
         foreign = FOREIGN.get(name.partition(".")[0])
         assert not forbidden, f"{module} must not import {name}"
         assert not foreign or package_of(module, foreign), f"{module} must not import {name}"
-        if mine == "sample_data" and name.startswith("failaware"):
+        if own == "sample_data" and name.startswith("failaware"):
             assert name == "failaware", f"{module} may use the public names only, not {name}"
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and package_of(module, CLOCKLESS):

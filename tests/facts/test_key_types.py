@@ -111,7 +111,7 @@ def test_a_program_runs_and_it_is_said_that_it_is_not_recorded(keyed, path):
 
 
 def test_what_a_store_cannot_take_is_a_reject_and_the_others_are_recorded(store, monkeypatch):
-    """Stands for an error of an engine about one event."""
+    """Simulates an error of an engine about one event."""
 
     def picky(db, new, **more):
         if any(event.event_type == "bad" for event in new):
