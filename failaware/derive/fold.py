@@ -134,7 +134,7 @@ def derive_again(db: ProjectionWriter, policy: Policy | None = None, grouping: G
 
 
 def _pages(db: ProjectionWriter, until: int, progress: Progress) -> Iterator[Scope]:
-    """All facts, but for events after the id `until`, in pages of their ids."""
+    """All facts except events after the id `until`, in pages of their ids."""
     ((total,),) = db.query(_TOTAL.format(store=db.dialect.store))
     done = 0
     for name, size in _REBUILD_PAGES.items():  # under time travel, attempts are visible once their events are folded

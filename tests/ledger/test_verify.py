@@ -239,11 +239,11 @@ def test_events_without_attempts(store, path, statement, where, problem):
     with plain(path) as db:
         assert db.execute("SELECT event_id FROM stored_until").fetchall() == [(300,)]
         db.execute(statement)
-    found = verify(path).findings
+    findings = verify(path).findings
     if where is None:
-        assert found == ()
+        assert findings == ()
     else:
-        assert any(finding.where.startswith(where) and problem in finding.problem for finding in found), found
+        assert any(finding.where.startswith(where) and problem in finding.problem for finding in findings), findings
 
 
 def test_a_store_that_lives_on_meanwhile_verifies(path, clock):
