@@ -8,9 +8,7 @@ from hypothesis import strategies as st
 from failaware.capture.secrets import masking, words
 
 WORDS = ("-----", " -", "pass", "passcode", "code", "?code", "@", "$", "a", "ab", "пароль")
-texts = st.text(alphabet=[*"-? @$abcdeps\ud800", "pass", "пароль", "-----"]) | st.lists(st.sampled_from(WORDS)).map(
-    "".join
-)
+texts = st.lists(st.sampled_from((*WORDS, *"-? o\ud800"))).map("".join)
 
 
 @given(text=texts)
