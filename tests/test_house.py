@@ -34,7 +34,8 @@ LAYERS = {  # package: the packages it may import; the longest name that a modul
     "failaware.store": (UNDER_STORE := UNDER_SESSION - {"failaware.clock"} | {"failaware.session", "failaware.ledger"}),
     "failaware.worker": UNDER_STORE | {"failaware.store"},
     "failaware.ingest": UNDER_STORE,
-    "failaware.integrations": UNDER_STORE | {"failaware.store"},
+    "failaware.integrations": UNDER_STORE | {"failaware.store", "failaware.ingest"},
+    "failaware.serve": UNDER_STORE - {"failaware.ledger"} | {"failaware.clock", "failaware.store", "failaware.ingest"},
     "failaware.read": VALUES
     | {f"failaware.{name}" for name in ("clock", "engine", "derive", "derive.stored_version", "ledger")},
     "failaware.cli": VALUES
@@ -43,6 +44,7 @@ LAYERS = {  # package: the packages it may import; the longest name that a modul
         "failaware.derive.stored_version",
         "failaware.worker",
         "failaware.ingest",
+        "failaware.serve",
         "failaware.read",
         "tui",
         "sample_data",
