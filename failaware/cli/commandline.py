@@ -114,8 +114,8 @@ def _plain_spelling(argv: list[str]) -> list[str]:
 
 
 def _apart(argv: list[str]) -> tuple[list[str], list[str]]:
-    """Our own words, and those of the program that `exec` runs, passed on unchanged."""
-    if command_in(argv) != "exec" or "--" not in argv:
+    """Our own words, and those of the program that `exec` or `serve` runs, passed on unchanged."""
+    if command_in(argv) not in ("exec", "serve") or "--" not in argv:
         return argv, []
     place = argv.index("--")
     return argv[:place], argv[place + 1 :]

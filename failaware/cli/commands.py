@@ -48,6 +48,7 @@ GROUPS: dict[str, tuple[Command, ...]] = {
     "Record and retry": (
         Command("ingest", "record events from JSON Lines, CloudEvents, OpenTelemetry logs, JUnit reports"),
         Command("exec", "run a program, retry it, and record its outcome"),
+        Command("serve", "receive failures over HTTP from Sentry's SDKs, OpenTelemetry, CloudEvents, curl"),
         Command("run", "apply due events through your handlers"),
     ),
     "Decide": (

@@ -25,7 +25,7 @@ from failaware.read.inspector import Inspector
 from failaware.text import when
 
 _ALL = ("json", "watch", "as_of")
-_OWN_ZONE = {"run", "exec"}  # they run user code, which keeps its own time zone
+_OWN_ZONE = {"run", "exec", "serve"}  # they run user code, which keeps its own time zone
 
 
 def add_options(parser: argparse.ArgumentParser, module: Any) -> None:

@@ -49,6 +49,66 @@ class Ingested:
         self.reasons += other.reasons[: _MAX_REASONS - len(self.reasons)]
 
 
+class Collected:
+    """The events and rejects of one input, before they are written.
+
+    Args:
+        recorder: makes events and rejects, with the store's limits and masking.
+        clock: returns the time in µs since the epoch.
+        origin: the name of the input, for rejects.
+    """
+
+    def __init__(self, recorder: Recorder, clock: Callable[[], int], origin: str) -> None:
+        self.recorder = recorder
+        self.events: list[EventWithAttempts] = []
+        self.rejects: list[NewReject] = []
+        self.ignored = self.skipped = 0
+        """Entries that are not failures, and further lines of a part that is not text."""
+        self._clock, self._origin = clock, origin
+        self._sources: list[tuple[int, bytes]] = []  # the line of each event
+        self._now: int | None = None
+
+    @property
+    def now(self) -> int:
+        """When the first line was read, in µs since the epoch."""
+        if self._now is None:
+            self._now = self._clock()
+        return self._now
+
+    def __len__(self) -> int:
+        return len(self.events) + len(self.rejects)
+
+    def take(self, line_no: int, raw: bytes, read: Callable[[], ParsedInput]) -> None:
+        """Add the events that `read` returns for a line; if it raises, a reject."""
+        try:
+            parsed = read()
+        except Exception as error:  # noqa: BLE001 - foreign input: our own bug must not affect the other lines
+            self.reject(line_no, raw, reason(error))
+            return
+        self.events += parsed.events
+        self._sources += [(line_no, raw)] * len(parsed.events)
+        self.ignored += parsed.ignored
+        for part, problem in parsed.rejected:
+            self.reject(line_no, part, problem)
+
+    def reject(self, line_no: int, raw: bytes, error: str) -> None:
+        """Add input that could not be parsed."""
+        self.rejects.append(self._reject(line_no, raw, error))
+
+    def refuse(self, index: int, error: Exception) -> NewReject:
+        """Return a reject of an event that the store does not take."""
+        return self._reject(*self._sources[index], reason(error))
+
+    def _reject(self, line_no: int, raw: bytes, error: str) -> NewReject:
+        """Return a reject of a line: its secrets masked, bounded."""
+        recorder = self.recorder
+        text = raw.rstrip(b"\r\n").decode("utf-8", "backslashreplace")
+        masked = _masked(bounded(text, 4 * _MAX_RAW), recorder)  # masking is slow; the result is cut below
+        problem = bounded(recorder.masked(error) or "", MAX_REASON)
+        raw_text = bounded(storable(masked), _MAX_RAW)
+        return NewReject(storable(self._origin), line_no, raw_text, storable(problem), self.now)
+
+
 class Chunk:
     """Collects the events and rejects of one input until they are written, and counts them.
 
@@ -60,41 +120,10 @@ class Chunk:
 
     def __init__(self, session: Session, origin: str, total: Ingested) -> None:
         self._session, self._origin, self._total = session, origin, total
-        self._events: list[EventWithAttempts] = []
-        self._sources: list[tuple[int, bytes]] = []  # the line of each event
-        self._rejects: list[NewReject] = []
-        self._now: int | None = None
+        self.collected = self._empty()
 
-    @property
-    def now(self) -> int:
-        """When the first line was read, in µs since the epoch."""
-        if self._now is None:
-            self._now = self._session.clock()
-        return self._now
-
-    def __len__(self) -> int:
-        return len(self._events) + len(self._rejects)
-
-    def take(self, line_no: int, raw: bytes, read: Callable[[], ParsedInput]) -> None:
-        """Add the events that `read` returns for a line; if it raises, a reject."""
-        try:
-            parsed = read()
-        except Exception as error:  # noqa: BLE001 - foreign input: our own bug must not affect the other lines
-            self.reject(line_no, raw, reason(error))
-            return
-        self._events += parsed.events
-        self._sources += [(line_no, raw)] * len(parsed.events)
-        self._total.ignored += parsed.ignored
-        for part, problem in parsed.rejected:
-            self.reject(line_no, part, problem)
-
-    def skip(self) -> None:
-        """Count a line of a part that was rejected as a whole."""
-        self._total.skipped += 1
-
-    def reject(self, line_no: int, raw: bytes, error: str) -> None:
-        """Add input that could not be parsed."""
-        self._rejects.append(self._reject(line_no, raw, error))
+    def _empty(self) -> Collected:
+        return Collected(self._session.recorder, self._session.clock, self._origin)
 
     def write(self, along: Callable[[Writer], None] | None = None) -> None:
         """Record the events and rejects in one transaction, together with what `along` writes, and forget them.
@@ -103,18 +132,18 @@ class Chunk:
             StoreError: the store cannot be written; the events and rejects are kept.
             UsageError: what `along` raises.
         """
-        if not self and along is None:
-            return
-        events, sources, rejects = self._events, self._sources, self._rejects
-        known, refused = self._session.ingest(
-            events, rejects, along=along, refuse=lambda index, error: self._reject(*sources[index], reason(error))
-        )
-        self._total.known += known
-        self._total.recorded += len(events) - known - len(refused)
-        self._total.rejected += len(rejects) + len(refused)
-        first = [*rejects[:_MAX_REASONS], *refused[:_MAX_REASONS]][: _MAX_REASONS - len(self._total.reasons)]
-        self._total.reasons += [f"{bad.origin}:{bad.line_no}: {bad.error}" for bad in first]
-        self._events, self._sources, self._rejects, self._now = [], [], [], None
+        collected = self.collected
+        events, rejects = collected.events, collected.rejects
+        if len(collected) or along is not None:
+            known, refused = self._session.ingest(events, rejects, along=along, refuse=collected.refuse)
+            self._total.known += known
+            self._total.recorded += len(events) - known - len(refused)
+            self._total.rejected += len(rejects) + len(refused)
+            first = [*rejects[:_MAX_REASONS], *refused[:_MAX_REASONS]][: _MAX_REASONS - len(self._total.reasons)]
+            self._total.reasons += [f"{bad.origin}:{bad.line_no}: {bad.error}" for bad in first]
+        self._total.ignored += collected.ignored
+        self._total.skipped += collected.skipped
+        self.collected = self._empty()
 
     def write_when_free(self, try_again: Callable[[StoreBusy], bool]) -> None:
         """As `write`; while the store is locked, wait for it as long as `try_again` returns True."""
@@ -124,15 +153,6 @@ class Chunk:
             except StoreBusy as error:
                 if not try_again(error):
                     raise
-
-    def _reject(self, line_no: int, raw: bytes, error: str) -> NewReject:
-        """Return a reject of a line: its secrets masked, bounded."""
-        recorder = self._session.recorder
-        text = raw.rstrip(b"\r\n").decode("utf-8", "backslashreplace")
-        masked = _masked(bounded(text, 4 * _MAX_RAW), recorder)  # masking is slow; the result is cut below
-        problem = bounded(recorder.masked(error) or "", MAX_REASON)
-        raw_text = bounded(storable(masked), _MAX_RAW)
-        return NewReject(storable(self._origin), line_no, raw_text, storable(problem), self.now)
 
 
 def _masked(raw: str, recorder: Recorder) -> str:

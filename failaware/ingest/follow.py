@@ -293,7 +293,7 @@ class _Follower:
     def _ingest(self, lines: list[Line], text: TextRuns, along: Callable[[Writer], None]) -> None:
         chunk = Chunk(self._session, self._name, self._total)
         for line in lines:
-            take(chunk, line, self._session.recorder, text, limit=followed_file.MAX_LINE)
+            take(chunk.collected, line, text, limit=followed_file.MAX_LINE)
         chunk.write(along)
 
     def _start_over(self, file: FollowedFile) -> None:

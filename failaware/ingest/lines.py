@@ -10,13 +10,14 @@ any of these. At the beginning of a file, arrays and objects may have many lines
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator
+from io import BytesIO
 from typing import Any
 
 from failaware.capture.external import ParsedInput, failure_of_text, observed
 from failaware.capture.record import Recorder
 from failaware.errors import StoreBusy, UsageError
 from failaware.ingest.batches import elements, unfolded
-from failaware.ingest.chunk import Chunk, Ingested
+from failaware.ingest.chunk import Chunk, Collected, Ingested
 from failaware.ingest.encoding import TextRuns
 from failaware.ingest.formats import cloudevents, otlp
 from failaware.ingest.stream import MAX_LINE, Line, Piece
@@ -74,7 +75,7 @@ def ingest_pieces(
     for line in unfolded(parts):
         if line is not None:
             began = began if count else time.monotonic()
-            take(chunk, line, session.recorder, text)
+            take(chunk.collected, line, text)
             count, size = count + 1, size + line.size
         is_full = count >= CHUNK or size >= CHUNK_BYTES
         if count and (line is None or is_full or time.monotonic() - began >= DELAY_S):
@@ -86,22 +87,31 @@ def ingest_pieces(
     return total
 
 
-def take(chunk: Chunk, line: Line, recorder: Recorder, text: TextRuns, *, limit: int | None = None) -> None:
-    """Add the events of a line, which may be an array, to a chunk. `limit` is in bytes, by default MAX_LINE."""
+def collect_lines(collected: Collected, body: bytes) -> None:
+    """Add the events of a whole input: lines, or an array or object of many lines."""
+    text = TextRuns()
+    ended = (Piece(line_no, line, ends=True) for line_no, line in enumerate(BytesIO(body), start=1))
+    for line in unfolded(ended):
+        if line is not None:
+            take(collected, line, text)
+
+
+def take(collected: Collected, line: Line, text: TextRuns, *, limit: int | None = None) -> None:
+    """Add the events of a line, which may be an array. `limit` is in bytes, by default MAX_LINE."""
     limit = limit or MAX_LINE
     if line.size > limit:
-        chunk.reject(line.line_no, line.data, f"the line has {line.size:,} bytes; the limit is {limit:,}")
+        collected.reject(line.line_no, line.data, f"the line has {line.size:,} bytes; the limit is {limit:,}")
         return
     problem = text.problem(line.data)
     if problem:
-        chunk.reject(line.line_no, line.data, problem)
+        collected.reject(line.line_no, line.data, problem)
         return
     if problem is not None:
         if _has_content(line.data):
-            chunk.skip()
+            collected.skipped += 1
         return
     for part in elements(line.data) or [line.data]:
-        chunk.take(line.line_no, part, lambda part=part: _read(part, recorder, chunk.now))  # type: ignore[misc]
+        collected.take(line.line_no, part, lambda part=part: _read(part, collected.recorder, collected.now))  # type: ignore[misc]
 
 
 def _read(line: bytes, recorder: Recorder, now: int) -> ParsedInput:

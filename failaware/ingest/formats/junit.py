@@ -284,13 +284,13 @@ class _Reports:
         """Add tests; write full batches."""
         for test in tests:
             raw = bounded(repr(test.attributes), _MAX_TEXT).encode("utf-8", "backslashreplace")
-            self._chunk.take(test.line_no, raw, lambda test=test: self._read(test))  # type: ignore[misc]
-            if len(self._chunk) >= _BATCH:
+            self._chunk.collected.take(test.line_no, raw, lambda test=test: self._read(test))  # type: ignore[misc]
+            if len(self._chunk.collected) >= _BATCH:
                 self.write()
 
     def reject(self, line_no: int, raw: bytes, error: str) -> None:
         """Add input that could not be parsed."""
-        self._chunk.reject(line_no, raw, error)
+        self._chunk.collected.reject(line_no, raw, error)
 
     def write(self) -> None:
         """Record the tests that are not recorded yet."""
@@ -319,7 +319,7 @@ class _Reports:
             recorder,
             as_name(name, recorder),
             payload,
-            now=self._chunk.now,
+            now=self._chunk.collected.now,
             key=key,
             source=as_name(f"junit:{suite.get('name', '')}", recorder),
             occurred_at=_time(suite.get("timestamp")),

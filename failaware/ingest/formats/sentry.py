@@ -1,7 +1,7 @@
 """Sentry's JSON of an error, as SDKs of every language send it: an event with one attempt, DEAD.
 
-Not recorded are transactions, sessions, check-ins, and messages below ERROR without an exception. The type of an event is
-the SDK's transaction (an endpoint, a task) or else its logger or module; its key is the SDK's event id.
+Not recorded are transactions, sessions, check-ins, and messages below ERROR without an exception. The type of an event
+is the SDK's transaction (an endpoint, a task) or else its logger or module; its key is the SDK's event id.
 """
 
 from collections.abc import Iterator, Mapping

@@ -1,0 +1,103 @@
+"""The body of a request: bounded while it arrives and while it is decompressed."""
+
+import asyncio
+import zlib
+from collections.abc import AsyncIterator, Callable
+from io import BytesIO
+from typing import Any
+
+from failaware.serve.refusal import Refusal
+
+MAX_BODY = 20 << 20
+"""Bytes of a body, as it arrives and after decompression."""
+
+_ARRIVES_WITHIN_S = 30.0
+_GZIP_OR_ZLIB, _RAW_DEFLATE = 47, -15  # window bits of zlib
+_WINDOW = 8 << 20  # bytes that a zstd frame may ask us to keep
+
+
+async def read_body(parts: AsyncIterator[bytes], encoding: str) -> bytes:
+    """Read and decompress a body.
+
+    Args:
+        parts: the body as it arrives.
+        encoding: the value of Content-Encoding; empty if there is none.
+
+    Raises:
+        Refusal: it is too long, too slow, damaged, or compressed in another way.
+    """
+    decode = _decoder(encoding)
+    body = bytearray()
+    try:
+        async with asyncio.timeout(_ARRIVES_WITHIN_S):
+            async for part in parts:
+                body += part
+                if len(body) > MAX_BODY:
+                    raise Refusal(413, f"the body has more than {MAX_BODY:,} bytes; send less at once")
+    except TimeoutError:
+        raise Refusal(408, f"the body did not arrive within {_ARRIVES_WITHIN_S:.0f} seconds") from None
+    if decode is None:
+        return bytes(body)
+    try:
+        content = decode(bytes(body))
+    except Refusal:
+        raise
+    except Exception as error:  # each library has exceptions of its own
+        raise Refusal(400, f"the body is not valid {encoding}: {error}") from error
+    if len(content) > MAX_BODY:
+        raise Refusal(413, f"the body has more than {MAX_BODY:,} bytes after decompression; send less at once")
+    return content
+
+
+def _decoder(encoding: str) -> Callable[[bytes], bytes] | None:
+    """What decompresses a body up to a little more than MAX_BODY."""
+    name = encoding.strip().lower()
+    if name in ("", "identity"):
+        return None
+    decoders = {"gzip": _zlib, "x-gzip": _zlib, "deflate": _zlib, "br": _brotli, "zstd": _zstd}
+    if name not in decoders:
+        raise Refusal(415, f"the body is compressed with {encoding[:40]!r}; send gzip, deflate, br, zstd, or as it is")
+    return decoders[name]
+
+
+def _zlib(body: bytes) -> bytes:
+    """Decompress gzip of one or several members, or deflate with or without zlib's header."""
+    content, rest, bits = b"", body, _GZIP_OR_ZLIB
+    while rest and len(content) <= MAX_BODY:
+        decompressor = zlib.decompressobj(bits)
+        try:
+            content += decompressor.decompress(rest, MAX_BODY + 1 - len(content))
+        except zlib.error:
+            if content or bits == _RAW_DEFLATE or rest.startswith(b"\x1f\x8b"):
+                raise
+            bits = _RAW_DEFLATE
+            continue
+        if not decompressor.eof and len(content) <= MAX_BODY:
+            raise ValueError("it ends too early")
+        rest = decompressor.unused_data.lstrip(b"\0")
+    return content
+
+
+def _brotli(body: bytes) -> bytes:
+    import brotli
+
+    decompressor: Any = brotli.Decompressor()
+    content = b""
+    data = body
+    while len(content) <= MAX_BODY:
+        content += decompressor.process(data, output_buffer_limit=MAX_BODY + 1 - len(content))
+        data = b""
+        if decompressor.is_finished():
+            return content
+        if decompressor.can_accept_more_data():
+            raise ValueError("it ends too early")
+    return content
+
+
+def _zstd(body: bytes) -> bytes:
+    import zstandard
+
+    reader = zstandard.ZstdDecompressor(max_window_size=_WINDOW).stream_reader(BytesIO(body), read_across_frames=True)
+    with reader:
+        content: bytes = reader.read(MAX_BODY + 1)
+        return content

@@ -1,0 +1,65 @@
+"""Lines on the terminal: each failure that arrives, and how much was skipped, rejected or refused."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime
+
+from failaware.serve.app import Arrival
+from failaware.text import one_line
+
+_WIDTH = 160
+_LINES_A_SECOND = 20
+_SUMMARY_S = 1.0
+
+
+class Notices:
+    """Writes a line for each failure, at most 20 a second, and counts what has no line of its own.
+
+    Args:
+        write: writes one line.
+    """
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self._write = write
+        self._lock = threading.Lock()
+        self._second, self._lines = 0.0, 0
+        self._untold: Counter[tuple[str, str]] = Counter()
+
+    def __call__(self, arrival: Arrival) -> None:
+        """Tell of a request."""
+        with self._lock:
+            if time.monotonic() - self._second > _SUMMARY_S:
+                self._summarize()
+            if arrival.refusal:
+                self._line(arrival.protocol, f"refused: {arrival.refusal}")
+            if arrival.collected is None:
+                return
+            for observed in arrival.collected.events:
+                failed = next((attempt.failure for attempt in observed.attempts if attempt.failure), None)
+                error = f"  {failed.error_type}: {failed.error_message}" if failed else ""
+                self._line(arrival.protocol, f"{observed.event.event_type}{error}")
+            for reject in arrival.collected.rejects:
+                self._line(arrival.protocol, f"rejected: {reject.error}")
+            if arrival.collected.ignored:
+                self._untold[arrival.protocol, "skipped: no failures"] += arrival.collected.ignored
+
+    def close(self) -> None:
+        """Tell of what has no line yet."""
+        with self._lock:
+            self._summarize()
+
+    def _line(self, protocol: str, text: str) -> None:
+        if self._lines >= _LINES_A_SECOND:
+            self._untold[protocol, "more lines"] += 1
+            return
+        self._lines += 1
+        self._write(one_line(f"{datetime.now():%H:%M:%S}  {protocol:<11}  {text}", _WIDTH))  # noqa: DTZ005 - the user's
+
+    def _summarize(self) -> None:
+        """Begin a new second."""
+        for (protocol, what), count in self._untold.items():
+            self._write(f"{datetime.now():%H:%M:%S}  {protocol:<11}  {count:,} {what}")  # noqa: DTZ005
+        self._untold.clear()
+        self._second, self._lines = time.monotonic(), 0
