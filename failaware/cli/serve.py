@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from failaware.cli.arguments import add_synchronous
 from failaware.cli.streams import warn
-from failaware.errors import UsageError
+from failaware.errors import FailawareError, UsageError
 from failaware.store import Store
 from failaware.text import shown_place
 from failaware.worker.subprocess_runner import SignalForwarder
@@ -20,7 +20,7 @@ from failaware.worker.subprocess_runner import SignalForwarder
 if TYPE_CHECKING:
     from failaware.serve.access import Access
     from failaware.serve.counters import Counters
-    from failaware.serve.server import Address
+    from failaware.serve.server import Address, Receiving
 
 _ADDRESS = re.compile(r"(?:(?P<host>\[[^\]]+\]|[^:\[\]]*):)?(?P<port>\d{1,5})")
 _DEFAULT = "127.0.0.1:9411"
@@ -32,7 +32,7 @@ _DSN_VARIABLES = (  # also under the names that the frameworks of web pages read
     "REACT_APP_SENTRY_DSN",
     "VITE_SENTRY_DSN",
 )
-_WAITS_S = 3_600.0
+_LOOKS_S = 1.0  # whether it still receives
 _NOT_EXECUTABLE, _NOT_FOUND = 126, 127
 
 
@@ -93,15 +93,15 @@ def run(args: argparse.Namespace) -> int:
         notices = Notices(_silent if args.quiet or args.inspect or args.program else _line)
         if not args.inspect:
             stack.enter_context(signals.watched())
-        with receiving(store.session, listening, access, notices) as counters:
-            status = _meanwhile(args, signals, address)
+        with receiving(store.session, listening, access, notices) as receiver:
+            status = _meanwhile(args, signals, address, receiver)
         notices.close()
     if not args.inspect:
-        _tell(counters, args.db)
+        _tell(receiver.counters, args.db)
     return status
 
 
-def _meanwhile(args: argparse.Namespace, signals: SignalForwarder, address: "Address") -> int:
+def _meanwhile(args: argparse.Namespace, signals: SignalForwarder, address: "Address", receiver: "Receiving") -> int:
     """What goes on while it receives; returns the exit status."""
     if args.inspect:
         from tui.app import run_inspector
@@ -117,8 +117,9 @@ def _meanwhile(args: argparse.Namespace, signals: SignalForwarder, address: "Add
         f'anything else:  curl {address.url}/events -d \'{{"type": "backup", "error": {{"message": "disk full"}}}}\'',
     ):
         sys.stderr.write(f"  {line}\n")
-    while not signals.wait(_WAITS_S):
-        pass
+    while not signals.wait(_LOOKS_S):
+        if receiver.error is not None:
+            raise FailawareError(f"the receiver has ended: {receiver.error}") from receiver.error
     return 0
 
 

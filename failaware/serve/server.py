@@ -67,7 +67,7 @@ def listen(address: Address) -> socket.socket:
 @contextmanager
 def receiving(
     session: Session, listening: socket.socket, access: Access, notice: Callable[[Arrival], None]
-) -> Iterator[Counters]:
+) -> Iterator["Receiving"]:
     """Receive within the block; at its end, requests under way are answered, and everything is written.
 
     Args:
@@ -76,33 +76,48 @@ def receiving(
         access: who may write.
         notice: called after each request, in another thread.
     """
-    server = _Server(session, listening, access, notice)
-    server.start()
+    receiving = Receiving(session, listening, access, notice)
+    receiving.start()
     try:
-        yield server.counters
+        yield receiving
     finally:
-        server.stop()
+        receiving.stop()
 
 
-class _Server:
+class Receiving:
+    """The thread that receives. Use `receiving`."""
+
     def __init__(
         self, session: Session, listening: socket.socket, access: Access, notice: Callable[[Arrival], None]
     ) -> None:
         self.counters = Counters.zero()
+        """What has happened so far."""
+        self.error: BaseException | None = None
+        """Why the thread has ended, if it should not have."""
         self._session, self._listening, self._access, self._notice = session, listening, access, notice
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="failaware-receiver")
+        self._thread = threading.Thread(target=self._run, name="failaware-receiver")
         self._ready = threading.Event()
         self._uvicorn: uvicorn.Server | None = None
 
     def start(self) -> None:
+        """Return when requests are answered."""
         self._thread.start()
         self._ready.wait()
 
     def stop(self) -> None:
+        """Answer the requests under way, write everything, and end the thread."""
         if self._uvicorn is not None:
             self._uvicorn.should_exit = True
         while self._thread.is_alive():
             self._thread.join(_POLL_S)
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except BaseException as error:  # noqa: BLE001 - the main thread raises it
+            self.error = error
+        finally:
+            self._ready.set()
 
     async def _serve(self) -> None:
         inbox = Inbox(self._session)
@@ -124,5 +139,4 @@ class _Server:
             self._ready.set()
             await self._uvicorn.serve(sockets=[self._listening])
         finally:
-            self._ready.set()
             await inbox.close()

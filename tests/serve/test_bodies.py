@@ -1,0 +1,83 @@
+"""Bodies: every encoding that clients send, and what is too long, damaged or slow."""
+
+import gzip
+import json
+import socket
+import zlib
+
+import brotli
+import pytest
+import zstandard
+
+from failaware.serve import bodies
+
+LINE = json.dumps({"type": "backup", "error": {"type": "Full", "message": "no space left"}}).encode()
+RAW = zlib.compressobj(wbits=-15)
+RAW_DEFLATE = RAW.compress(LINE) + RAW.flush()
+ENCODINGS = {
+    "identity": LINE,
+    "gzip": gzip.compress(LINE),
+    "x-gzip": gzip.compress(LINE + b"\n") + gzip.compress(LINE),
+    "deflate": zlib.compress(LINE),
+    "Deflate": RAW_DEFLATE,
+    "br": brotli.compress(LINE),
+    "zstd": zstandard.compress(LINE),
+}
+BOMB = b"0" * (200 << 20)
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_every_encoding_is_read(client, encoding):
+    status, answer = client.post("/events", ENCODINGS[encoding], content_encoding=encoding)
+    assert (status, answer["rejected"]) == (200, 0)
+    assert {event.event_type for event in client.events()} == {"backup"}
+    assert len(client.events()) == (2 if encoding == "x-gzip" else 1)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd"])
+def test_what_is_cut_off_or_is_something_else_is_refused_with_a_reason(client, encoding):
+    for body in (ENCODINGS[encoding][:-6], b"\x00\x01\x02 no such thing", LINE):
+        status, answer = client.post("/events", body, content_encoding=encoding)
+        assert status == 400, (encoding, body)
+        assert f"the body is not valid {encoding}" in answer["detail"]
+    assert client.events() == []
+
+
+@pytest.mark.large
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd"])
+def test_a_bomb_is_refused_before_it_goes_off(client, encoding):
+    compress = {"gzip": gzip.compress, "deflate": zlib.compress, "br": brotli.compress, "zstd": zstandard.compress}
+    status, answer = client.post("/events", compress[encoding](BOMB), content_encoding=encoding)
+    assert status == 413
+    assert "after decompression" in answer["detail"]
+
+
+def test_what_is_too_long_is_refused_while_it_arrives(client, monkeypatch):
+    monkeypatch.setattr(bodies, "MAX_BODY", 10_000)
+    status, answer = client.post("/events", b"x" * 10_001)
+    assert (status, answer["detail"][:27]) == (413, "the body has more than 10,0")
+    assert client.post("/events", LINE)[0] == 200
+
+
+def test_an_unknown_encoding_is_refused(client):
+    status, answer = client.post("/events", LINE, content_encoding="snappy")
+    assert status == 415
+    assert "'snappy'" in answer["detail"]
+
+
+def test_a_chunked_body_without_a_type_is_read(client):
+    parts = (part for part in (LINE[:10], LINE[10:]))
+    status, _, answer = client.ask("POST", "/events", parts, transfer_encoding="chunked")
+    assert (status, answer["recorded"]) == (200, 1)
+
+
+def test_a_body_that_never_comes_is_refused_and_holds_up_nobody(client, monkeypatch):
+    monkeypatch.setattr(bodies, "_ARRIVES_WITHIN_S", 0.2)
+    with socket.create_connection(("127.0.0.1", client.port), timeout=30) as slow:
+        slow.sendall(b"POST /events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nhalf")
+        assert client.post("/events", LINE)[0] == 200
+        assert b" 408 " in slow.recv(100)
+    with socket.create_connection(("127.0.0.1", client.port), timeout=30) as gone:
+        gone.sendall(b"POST /events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nhalf")
+    assert client.post("/events", LINE)[0] == 200
+    assert len(client.events()) == 2

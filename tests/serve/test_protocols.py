@@ -1,0 +1,236 @@
+"""What each protocol brings, as the client sends it, and what it is answered."""
+
+import json
+import uuid
+
+import pytest
+from cloudevents.core.bindings import http as cloudevents_http
+from google.protobuf.json_format import ParseDict
+from opentelemetry.proto.collector.logs.v1 import logs_service_pb2 as logs
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as traces
+
+PROTOBUF = {"content_type": "application/x-protobuf"}
+EVENT = {
+    "event_id": "9ec79c33ec9942ab8353589fcb2e04dc",
+    "timestamp": 1795900000.5,
+    "platform": "node",
+    "level": "error",
+    "transaction": "GET /checkout",
+    "exception": {"values": [{"type": "TypeError", "value": "x is undefined"}]},
+}
+
+
+def envelope(*items, lengths=True, **header):
+    lines = [json.dumps(header)]
+    for kind, content in items:
+        text = content if isinstance(content, str) else json.dumps(content)
+        about = {"type": kind} | ({"length": len(text.encode())} if lengths else {})
+        lines += [json.dumps(about), text]
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize("lengths", [True, False])
+def test_an_envelope_with_or_without_lengths(client, lengths):
+    body = envelope(
+        ("session", {"sid": "1"}), ("event", EVENT), ("transaction", {"type": "transaction"}), lengths=lengths
+    )
+    assert client.post("/api/7/envelope/", body) == (200, {"id": EVENT["event_id"]})
+    (event,) = client.events()
+    assert (event.event_type, event.key) == ("GET /checkout", f"sentry:{EVENT['event_id']}")
+    assert (event.attempts[-1].error_type, event.attempts[-1].error_message) == ("TypeError", "x is undefined")
+    assert client.counters.counts["skipped", "sentry"] == 2
+
+
+def test_an_event_that_is_sent_again_is_recorded_once(client):
+    for target in ("/api/1/envelope/", "/stream", "/api/1/store/"):
+        body = json.dumps(EVENT) if "store" in target else envelope(("event", EVENT))
+        assert client.post(target, body)[0] == 200
+    assert len(client.events()) == 1
+
+
+def test_two_events_in_an_envelope_and_a_broken_one_between(client):
+    other = EVENT | {"event_id": uuid.uuid4().hex}
+    status, _ = client.post("/api/1/envelope/", envelope(("event", EVENT), ("event", "[1, 2"), ("event", other)))
+    assert (status, len(client.events())) == (200, 2)
+    assert client.counters.counts["rejected", "sentry"] == 1
+
+
+@pytest.mark.parametrize(
+    "body", ["", "no JSON", "[]", "{}\n[]", '{}\n{"type":"event","length":99}\n{}', '{}\n{"type":"event"}\nno JSON\n']
+)
+def test_what_is_no_envelope_is_refused_with_a_reason(client, body):
+    status, answer = client.post("/api/1/envelope/", body)
+    assert status == 400
+    assert answer["detail"]
+    assert client.events() == []
+
+
+LOGS = {
+    "resourceLogs": [
+        {
+            "resource": {"attributes": [{"key": "service.name", "value": {"stringValue": "shop"}}]},
+            "scopeLogs": [
+                {
+                    "scope": {"name": "app.payment"},
+                    "logRecords": [
+                        {"timeUnixNano": "1795900000000000001", "severityNumber": 9, "body": {"stringValue": "fine"}},
+                        {
+                            "timeUnixNano": "1795900000000000002",
+                            "severityNumber": "SEVERITY_NUMBER_ERROR",
+                            "body": {"stringValue": "card declined"},
+                            "attributes": [
+                                {"key": "exception.type", "value": {"stringValue": "CardError"}},
+                                {"key": "exception.message", "value": {"stringValue": "insufficient funds"}},
+                                {"key": "attempt", "value": {"intValue": "3"}},
+                            ],
+                            "traceId": "5b8efff798038103d269b633813fc60c",
+                            "spanId": "eee19b7ec3c1b174",
+                        },
+                    ],
+                }
+            ],
+        }
+    ]
+}
+
+
+def in_protobuf(message, content):
+    """The ids as protobuf's own JSON has them, in base64."""
+    text = json.dumps(content)
+    for hexadecimal, base64 in (
+        ("5b8efff798038103d269b633813fc60c", "W47/95gDgQPSabYzgT/GDA=="),
+        ("eee19b7ec3c1b174", "7uGbfsPBsXQ="),
+    ):
+        text = text.replace(hexadecimal, base64)
+    return ParseDict(json.loads(text), message()).SerializeToString()
+
+
+@pytest.mark.parametrize("protobuf", [True, False])
+def test_otlp_logs_in_json_and_protobuf_are_the_same_event(client, protobuf):
+    if protobuf:
+        status, answer = client.post("/v1/logs", in_protobuf(logs.ExportLogsServiceRequest, LOGS), **PROTOBUF)
+        assert (status, answer) == (200, b"")
+    else:
+        assert client.post("/v1/logs", LOGS) == (200, {})
+    (event,) = client.events()
+    assert (event.event_type, event.source) == ("app.payment", "shop")
+    assert (event.attempts[-1].error_type, event.attempts[-1].error_message) == ("CardError", "insufficient funds")
+    payload = json.loads(event.event_payload)
+    assert payload["trace_id"] == "5b8efff798038103d269b633813fc60c"
+    assert payload["span_id"] == "eee19b7ec3c1b174"
+    assert payload["attributes"] == {"attempt": 3}
+    assert client.counters.counts["skipped", "otlp"] == 1
+
+
+def test_a_request_of_otlp_that_is_sent_again_is_recorded_once(client):
+    for _ in range(2):
+        assert client.post("/v1/logs", LOGS)[0] == 200
+    assert len(client.events()) == 1
+
+
+@pytest.mark.parametrize("protobuf", [True, False])
+def test_otlp_traces(client, protobuf):
+    span = {
+        "traceId": "5b8efff798038103d269b633813fc60c",
+        "spanId": "eee19b7ec3c1b174",
+        "name": "charge",
+        "events": [
+            {
+                "timeUnixNano": "1795900000000000002",
+                "name": "exception",
+                "attributes": [{"key": "exception.type", "value": {"stringValue": "TimeoutError"}}],
+            }
+        ],
+    }
+    content = {"resourceSpans": [{"scopeSpans": [{"spans": [span, {"name": "fine"}]}]}]}
+    body = in_protobuf(traces.ExportTraceServiceRequest, content) if protobuf else content
+    assert client.post("/v1/traces", body, **(PROTOBUF if protobuf else {}))[0] == 200
+    (event,) = client.events()
+    assert (event.event_type, event.attempts[-1].error_type) == ("charge", "TimeoutError")
+
+
+def test_entries_of_otlp_that_cannot_be_read_are_a_partial_success(client):
+    broken = json.loads(json.dumps(LOGS))
+    broken["resourceLogs"][0]["scopeLogs"][0]["logRecords"].append({"severityNumber": 17, "timeUnixNano": "soon"})
+    status, answer = client.post("/v1/logs", broken)
+    assert status == 200
+    assert answer["partialSuccess"]["rejectedLogRecords"] == "1"
+    assert "nanoseconds" in answer["partialSuccess"]["errorMessage"]
+    assert len(client.events()) == 1
+
+
+@pytest.mark.parametrize(("body", "headers"), [("no JSON", {}), ("[]", {}), (b"\xff\xff\xff", PROTOBUF)])
+@pytest.mark.parametrize("signal", ["logs", "traces"])
+def test_what_is_no_otlp_is_refused_with_a_reason(client, signal, body, headers):
+    status, answer = client.post(f"/v1/{signal}", body, **headers)
+    assert status == 400
+    assert answer["detail"]
+
+
+def test_lines_with_a_bad_one_between(client):
+    body = '{"type": "a"}\nnonsense\n{"type": "b", "error": {"type": "E", "message": "m"}}\n'
+    status, answer = client.post("/events", body)
+    assert (status, answer["recorded"], answer["rejected"]) == (200, 2, 1)
+    assert answer["reasons"][0].startswith("2: ")
+    assert [event.event_type for event in client.events()] == ["a", "b"]
+
+
+@pytest.mark.parametrize("body", [[{"type": "a"}, {"type": "b"}], '[\n {"type": "a"},\n {"type": "b"}\n]'])
+def test_an_array_of_events(client, body):
+    assert client.post("/events", body)[1]["recorded"] == 2
+
+
+def test_only_bad_input_is_a_bad_request_and_kept_as_a_reject(client):
+    status, answer = client.post("/events", "nonsense")
+    assert (status, answer["recorded"], answer["rejected"]) == (400, 0, 1)
+    assert client.counters.counts["rejected", "lines"] == 1
+
+
+def cloudevent(n):
+    return {"specversion": "1.0", "id": f"e{n}", "source": "/shop", "type": "order.failed", "data": {"n": n}}
+
+
+def test_cloudevents_structured_batched_and_binary(client):
+    assert client.post("/events", cloudevent(1), content_type="application/cloudevents+json")[0] == 202
+    assert (
+        client.post("/events", [cloudevent(2), cloudevent(3)], content_type="application/cloudevents-batch+json")[0]
+        == 202
+    )
+    binary = {"ce_specversion": "1.0", "ce_id": "e4", "ce_source": "/shop", "ce_type": "order.failed"}
+    assert client.post("/events", '{"n": 4}', content_type="application/json", **binary)[0] == 202
+    assert client.post("/events", '{"n": 4}', content_type="application/json", **binary)[0] == 202  # sent again
+    text = binary | {"ce_id": "e%205"}
+    assert client.post("/events", "hällo".encode(), content_type="text/plain; charset=utf-8", **text)[0] == 202
+    found = [(event.key, json.loads(event.event_payload)["data"]) for event in client.events()]
+    assert found == [(f"/shop e{n}", {"n": n}) for n in (1, 2, 3, 4)] + [("/shop e 5", "hällo")]
+
+
+def test_a_broken_cloudevent_is_a_bad_request(client):
+    binary = {"ce_specversion": "1.0", "ce_id": "e4", "ce_source": "/shop"}
+    status, answer = client.post("/events", "{}", content_type="application/json", **binary)
+    assert status == 400
+    assert "'type'" in answer["reasons"][0]
+
+
+def test_the_cloudevents_sdk(client):
+    from cloudevents.core.formats.json import JSONFormat
+    from cloudevents.core.v1.event import CloudEvent
+
+    event = CloudEvent({"type": "order.failed", "source": "/shop", "id": "1", "specversion": "1.0"}, {"n": 1})
+    for make in (cloudevents_http.to_binary, cloudevents_http.to_structured):
+        message = make(event, JSONFormat())
+        headers = {name.replace("-", "_"): value for name, value in message.headers.items()}
+        assert client.post("/events", message.body, **headers)[0] == 202
+    assert [json.loads(event.event_payload)["data"] for event in client.events()] == [{"n": 1}]
+
+
+def test_metrics_and_health(client):
+    client.post("/events", {"type": "a"})
+    status, headers, text = client.ask("GET", "/metrics")
+    assert (status, headers.get_content_type()) == (200, "application/openmetrics-text")
+    assert b'failaware_recorded_total{protocol="lines"} 1\n' in text
+    assert text.endswith(b"# EOF\n")
+    status, headers, answer = client.ask("GET", "/health")
+    assert (status, answer, headers["x-powered-by"]) == (200, {"status": "ok"}, "spotlight-by-sentry")
+    assert client.ask("GET", "/nothing")[0] == 404
+    assert client.ask("GET", "/events")[0] == 405
