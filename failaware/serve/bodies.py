@@ -82,7 +82,7 @@ def _brotli(body: bytes) -> bytes:
     import brotli
 
     decompressor: Any = brotli.Decompressor()
-    content = b""
+    content: bytes = b""
     data = body
     while len(content) <= MAX_BODY:
         content += decompressor.process(data, output_buffer_limit=MAX_BODY + 1 - len(content))

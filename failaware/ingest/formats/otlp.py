@@ -1,8 +1,9 @@
 """OpenTelemetry as OTLP/JSON, one request per line, as the collector's file exporter writes it.
 
 A log record with `exception.*` attributes or of severity ERROR and above is an event with one attempt, DEAD; so is an
-exception that a span recorded. Other records, spans and metrics are ignored. Records have no id: the key is a digest of
-the record and its number among equal ones of its request, which makes reading the same file again idempotent.
+exception that a span recorded, and a span with the status ERROR without an exception. Other records, spans and metrics
+are ignored. Records have no id: the key is a digest of the record and its number among equal ones of its request, which
+makes reading the same file again idempotent.
 """
 
 import json
@@ -30,6 +31,8 @@ _SEVERITY = re.compile(
 _ERROR_TEXTS = ("ERROR", "FATAL", "CRITICAL", "EMERG", "ALERT", "PANIC")
 _TYPE, _MESSAGE, _STACK = "exception.type", "exception.message", "exception.stacktrace"
 _WHO = ("service.namespace", "service.name")  # the resource's attributes that are the source
+_STATUS = ("UNSET", "OK", "ERROR")
+_KINDS = ("UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER")
 _MAX_DEPTH = 100  # levels of a nested value
 
 
@@ -48,7 +51,7 @@ def parse(request: dict[str, Any], _raw: str, recorder: Recorder, now: int) -> P
     rejected: list[tuple[bytes, str]] = []
     ignored = len(_list(request, "resourceMetrics"))
     seen: Counter[str] = Counter()
-    for resource, scope, record in [*_records(request), *_span_exceptions(request)]:
+    for resource, scope, record in [*_records(request), *_span_failures(request)]:
         raw = json.dumps([resource, scope, record], sort_keys=True).encode()
         try:
             attributes = _attributes(record.get("attributes"))
@@ -74,17 +77,69 @@ def _records(request: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str
                 yield resource, scope, record
 
 
-def _span_exceptions(request: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]]:
-    """Yield each exception of a span as a log record with the span's name; for a span without any, an empty record."""
+def _span_failures(request: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]]:
+    """Yield each failure of a span as a log record with the span's name; for a span without any, an empty record."""
     for of_resource in _list(request, "resourceSpans"):
         resource = _attributes(_object(of_resource.get("resource"), "resource").get("attributes"))
         for of_scope in _list(of_resource, "scopeSpans"):
             scope = _object(of_scope.get("scope"), "scope")
             for span in _list(of_scope, "spans"):
-                exceptions = [event for event in _list(span, "events") if event.get("name") == "exception"]
-                about = {"eventName": span.get("name"), "traceId": span.get("traceId"), "spanId": span.get("spanId")}
-                for event in exceptions or [{}]:
-                    yield resource, scope, {**event, **about}
+                for record in _failures_of(span):
+                    yield resource, scope, record
+
+
+def _failures_of(span: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the exceptions of a span, or the span itself if its status is ERROR, as log records."""
+    status = _object(span.get("status"), "status")
+    about = {
+        "eventName": span.get("name"),
+        "traceId": span.get("traceId"),
+        "spanId": span.get("spanId"),
+        "timeUnixNano": span.get("startTimeUnixNano"),
+        "span": span,
+    }
+    exceptions = [event for event in _list(span, "events") if event.get("name") == "exception"]
+    if exceptions:
+        return [{"timeUnixNano": event.get("timeUnixNano"), **event, **_given(about)} for event in exceptions]
+    if _enum(status.get("code"), _STATUS) != "ERROR":
+        return [{}]
+    error_type = [pair for pair in _list(span, "attributes") if pair.get("key") == "error.type"]  # all are kept with it
+    failed = {"attributes": error_type, "severityNumber": _ERROR, "severityText": "ERROR"}
+    return [about | failed | {"body": {"stringValue": str(status.get("message") or "")}}]
+
+
+def _given(record: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in record.items() if value is not None}
+
+
+def _span(span: Any) -> dict[str, Any] | None:
+    """Return what is kept of a span besides its failure."""
+    if span is None:
+        return None
+    status = _object(span.get("status"), "status")
+    took = _took(span)
+    kept = {
+        "kind": _enum(span.get("kind"), _KINDS),
+        "status": _enum(status.get("code"), _STATUS),
+        "status_message": status.get("message"),
+        "parent_id": span.get("parentSpanId"),
+        "duration_ms": None if took is None else took / 1_000,
+        "attributes": _attributes(span.get("attributes")),
+    }
+    return {name: value for name, value in kept.items() if value not in (None, "", {}, "UNSET", "UNSPECIFIED")}
+
+
+def _enum(value: Any, names: tuple[str, ...]) -> str:
+    """Return the name of an enum's value, which may be its number or a name such as STATUS_CODE_ERROR."""
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(names):
+        return names[value]
+    return next((name for name in names if isinstance(value, str) and value.endswith(f"_{name}")), names[0])
+
+
+def _took(span: dict[str, Any]) -> int | None:
+    """Return the duration of a span in µs; None if it has no start or no end."""
+    start, end = (_nanoseconds(span, name) for name in ("startTimeUnixNano", "endTimeUnixNano"))
+    return (end - start) // 1_000 if start and end and end >= start else None
 
 
 def _is_failure(record: dict[str, Any], attributes: dict[str, Any]) -> bool:
@@ -114,7 +169,7 @@ def _event(
     recorder: Recorder,
     now: int,
 ) -> EventWithAttempts:
-    body = _value(record.get("body"))
+    body, span = _value(record.get("body")), record.get("span")
     failed = _failure(record, attributes, body, recorder)
     payload = {
         "message": bounded(body, MAX_MESSAGE) if isinstance(body, str) else body,
@@ -122,6 +177,7 @@ def _event(
         "attributes": {name: value for name, value in attributes.items() if name not in {_TYPE, _MESSAGE, _STACK}},
         "trace_id": record.get("traceId"),
         "span_id": record.get("spanId"),
+        "span": _span(span),
         "scope": scope,
         "resource": resource,
     }
@@ -136,13 +192,14 @@ def _event(
         source=as_name("/".join(str(resource[name]) for name in _WHO if resource.get(name)) or "otel", recorder),
         occurred_at=_time(record),
     )
-    return observed(event, failed, worker=as_name(str(resource.get("host.name") or "observed"), recorder))
+    worker = as_name(str(resource.get("host.name") or "observed"), recorder)
+    return observed(event, failed, worker=worker, took=(span and _took(span)) or 0)
 
 
 def _failure(record: dict[str, Any], attributes: dict[str, Any], body: Any, recorder: Recorder) -> Failure:
     text = body if isinstance(body, str) else "" if body is None else json.dumps(body, ensure_ascii=False)
     error_type, stack = str(attributes.get(_TYPE) or ""), str(attributes.get(_STACK) or "")
-    untyped = str(record.get("severityText") or "ERROR")
+    untyped = str(attributes.get("error.type") or record.get("severityText") or "ERROR")
     if stack and not (error_type and _MESSAGE in attributes):
         return failure_of_text(error_type, str(attributes.get(_MESSAGE) or ""), stack, recorder, untyped=untyped)
     error_type, message = error_type or untyped, str(attributes.get(_MESSAGE, text))
@@ -151,16 +208,18 @@ def _failure(record: dict[str, Any], attributes: dict[str, Any], body: Any, reco
 
 
 def _time(record: dict[str, Any]) -> int | None:
-    """Return when it happened or was observed (µs); 64-bit numbers are strings in OTLP/JSON."""
-    for name in ("timeUnixNano", "observedTimeUnixNano"):
-        value = record.get(name)
-        try:
-            at = 0 if value is None else _whole_number(value)
-        except (TypeError, ValueError, OverflowError):
-            raise UsageError(f"'{name}' of a log record must be a number of nanoseconds") from None
-        if at:
-            return at // 1_000
-    return None
+    """Return when it happened or was observed (µs)."""
+    at = _nanoseconds(record, "timeUnixNano") or _nanoseconds(record, "observedTimeUnixNano")
+    return at // 1_000 if at else None
+
+
+def _nanoseconds(record: dict[str, Any], name: str) -> int:
+    """Return a time, 0 if there is none; 64-bit numbers are strings in OTLP/JSON."""
+    value = record.get(name)
+    try:
+        return 0 if value is None else _whole_number(value)
+    except (TypeError, ValueError, OverflowError):
+        raise UsageError(f"'{name}' of OTLP must be a number of nanoseconds") from None
 
 
 def _whole_number(value: Any) -> int:
