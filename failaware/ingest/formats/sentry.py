@@ -4,7 +4,7 @@ Not recorded are transactions, sessions, check-ins, and messages below ERROR wit
 is the SDK's transaction (an endpoint, a task) or else its logger or module; its key is the SDK's event id.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -13,22 +13,25 @@ from failaware.capture.exceptions import MAX_MESSAGE, failure
 from failaware.capture.external import event_of, observed
 from failaware.capture.json_values import as_json
 from failaware.capture.record import Recorder, as_name, parse_time
-from failaware.capture.root_cause import is_mechanism_named
 from failaware.capture.secrets.masking import MASK
 from failaware.errors import UsageError
-from failaware.model import ERROR_HERE, MEMBER, EventWithAttempts, Failure, NewEvent
+from failaware.ingest.formats.sentry_stacks import (
+    SdkException,
+    cause,
+    frames,
+    in_app,
+    mapping,
+    stack,
+    traceback,
+    type_of,
+    values,
+)
+from failaware.model import ERROR_HERE, EventWithAttempts, Failure, NewEvent
 from failaware.text import bounded, microseconds
 
 _FAILURES = {"error", "fatal", "critical"}
 _FIELDS = ("level", "logger", "transaction", "environment", "release", "dist", "server_name", "tags", "user", "request")
-_LED_TO = "\nThe above exception led to the following exception:\n\n"
-_JOINTS = {
-    "__cause__": "\nThe above exception was the direct cause of the following exception:\n\n",
-    "__context__": "\nDuring handling of the above exception, another exception occurred:\n\n",
-}
 _EARLIEST, _LATEST = (microseconds(datetime(year, 1, 1, tzinfo=UTC)) for year in (1, 9999))
-_SdkException = Mapping[str, Any]
-_EMPTY: Mapping[str, Any] = {}
 
 
 def parse(event: Mapping[str, Any], recorder: Recorder, now: int) -> EventWithAttempts | None:
@@ -67,9 +70,11 @@ def _event(event: Mapping[str, Any], failed: Failure, recorder: Recorder, now: i
 
 def _event_type(event: Mapping[str, Any]) -> str:
     """Return the event type: the endpoint or task unless it is a raw URL, else the logger or the module."""
-    by_url = _mapping(event, "transaction_info").get("source") == "url"
+    by_url = mapping(event, "transaction_info").get("source") == "url"
     named = None if by_url else event.get("transaction")
-    modules = [frame.get("module") for exception in _exceptions(event)[-1:] for frame in _frames(exception)[-1:]]
+    modules = [
+        frame.get("module") for exception in values(event.get("exception"))[-1:] for frame in in_app(exception)[-1:]
+    ]
     return str(named or event.get("logger") or next(iter(modules), None) or event.get("platform") or "sentry")
 
 
@@ -91,11 +96,11 @@ def _payload(event: Mapping[str, Any], failed: Failure) -> dict[str, Any]:
     exceptions = _exceptions(event)
     payload: dict[str, Any] = {"message": _message(event) or bounded(failed.error_message, MAX_MESSAGE)}
     payload |= {name: event.get(name) for name in (*_FIELDS, "contexts", "extra")}
-    payload["params"] = _mapping(event, "logentry").get("params")
+    payload["params"] = mapping(event, "logentry").get("params")
     payload["user"] = _masked_user(event.get("user"))
-    payload["breadcrumbs"] = _values(event.get("breadcrumbs"))
+    payload["breadcrumbs"] = values(event.get("breadcrumbs"))
     if exceptions:
-        mechanism = _mapping(exceptions[-1], "mechanism")
+        mechanism = mapping(exceptions[-1], "mechanism")
         payload["mechanism"] = {name: mechanism[name] for name in ("type", "handled") if name in mechanism}
         payload["locals"] = _locals(exceptions[-1])
     return {name: as_json(value) for name, value in payload.items() if value not in (None, "", {}, [])}
@@ -110,10 +115,10 @@ def _masked_user(user: Any) -> dict[str, Any] | None:
     }
 
 
-def _locals(exception: _SdkException) -> dict[str, Any] | None:
-    """Return the variables of the frame that raised, or of the nearest one that has any."""
-    for frame in reversed(_frames(exception)):
-        variables = _mapping(frame, "vars")
+def _locals(exception: SdkException) -> dict[str, Any] | None:
+    """Return the variables of the program's frame that raised, or of the nearest one that has any."""
+    for frame in [*reversed(in_app(exception)), *reversed(frames(exception))]:
+        variables = mapping(frame, "vars")
         if variables and frame.get("function") != "<module>":  # a module's variables are all its definitions
             return {"in": f"{frame.get('filename')}:{frame.get('lineno')} {frame.get('function')}", **variables}
     return None
@@ -121,78 +126,50 @@ def _locals(exception: _SdkException) -> dict[str, Any] | None:
 
 def _message_failure(event: Mapping[str, Any], recorder: Recorder) -> Failure:
     """Return the failure of a message without an exception; its format string is the fingerprint."""
-    entry = _mapping(event, "logentry")
+    entry = mapping(event, "logentry")
     template = entry.get("message") if entry.get("params") else None
-    threads = _values(event.get("threads"))
-    stack = "".join(_stack(threads[-1])) if threads else ""
+    platform = _platform(event)
+    where = [*(one for one in values(event.get("exception")) if _is_synthetic(one)), *values(event.get("threads"))]
+    frames_of_it = stack(where[-1], platform) if where else ""
     fingerprint = _fingerprint(event) or (template if isinstance(template, str) else None)
     return failure(
         str(event.get("level", "error")).upper(),
         _message(event) or "",
-        stack + ERROR_HERE + "\n" if stack else None,
+        _with_place(frames_of_it, platform) if frames_of_it else None,
         fingerprint=fingerprint,
         masker=recorder.masker,
     )
 
 
-def _exception_failure(exceptions: list[_SdkException], event: Mapping[str, Any], recorder: Recorder) -> Failure:
-    last = exceptions[-1]
+def _exception_failure(exceptions: list[SdkException], event: Mapping[str, Any], recorder: Recorder) -> Failure:
+    last, platform = exceptions[-1], _platform(event)
     return failure(
-        _type(last),
+        type_of(last, platform),
         str(last.get("value") or ""),
-        "".join(_traceback(exceptions)),
-        cause=_cause(exceptions),
+        traceback(exceptions, platform),
+        cause=cause(exceptions, platform),
         fingerprint=_fingerprint(event),
         masker=recorder.masker,
     )
 
 
-def _traceback(exceptions: list[_SdkException]) -> Iterator[str]:
-    """Yield the traceback as Python prints it, with ERROR_HERE for the last exception's type and message."""
-    *before, last = exceptions
-    members = _members(exceptions)
-    for exception in [] if members else before:
-        source = _mapping(exception, "mechanism").get("source")
-        yield from _stack(exception)
-        yield _type_and_message(exception) + "\n" + _JOINTS.get(str(source), _LED_TO)
-    yield from _stack(last)
-    yield ERROR_HERE + "\n"
-    for number, member in enumerate(members, start=1):
-        yield f"  +---------------- {number} ----------------\n"
-        for line in ("".join(_stack(member)) + _type_and_message(member)).splitlines():
-            yield f"  | {line}\n"
+def _with_place(stack_text: str, platform: str) -> str:
+    """The frames of a message with a place for its text, where the language has it."""
+    return f"{stack_text}{ERROR_HERE}\n" if platform == "python" else f"{ERROR_HERE}\n{stack_text}"
 
 
-def _stack(parent: Mapping[str, Any]) -> Iterator[str]:
-    frames = _frames(parent)
-    if frames:
-        yield "Traceback (most recent call last):\n"
-    for frame in frames:
-        file = frame.get("abs_path") or frame.get("filename") or "?"
-        yield f'  File "{file}", line {frame.get("lineno") or "?"}, in {frame.get("function") or "?"}\n'
-        source = str(frame.get("context_line") or "").strip()
-        if source:
-            yield f"    {source}\n"
+def _platform(event: Mapping[str, Any]) -> str:
+    return str(event.get("platform") or "python")
 
 
-def _cause(exceptions: list[_SdkException]) -> str | None:
-    """Return the root cause of a chain, or the members of a group.
-
-    Only in a group does the SDK distinguish `raise … from …` from an error while handling another one; elsewhere the
-    first exception is the cause.
-    """
-    members = _members(exceptions)
-    if members:
-        return MEMBER.join(dict.fromkeys(map(_type_and_message, members)))
-    causes = [exception for exception in exceptions if not is_mechanism_named(_type(exception))]
-    return _type_and_message(causes[0]) if causes and causes[0] is not exceptions[-1] else None
+def _exceptions(event: Mapping[str, Any]) -> list[SdkException]:
+    """Return the exceptions, the one raised last at the end."""
+    return [exception for exception in values(event.get("exception")) if not _is_synthetic(exception)]
 
 
-def _members(exceptions: list[_SdkException]) -> list[_SdkException]:
-    """Return the exceptions of a group, in its order."""
-    sources = [str(_mapping(exception, "mechanism").get("source", "")) for exception in exceptions]
-    pairs = zip(exceptions, sources, strict=True)
-    return [exception for exception, source in pairs if source.startswith("exceptions[")][::-1]
+def _is_synthetic(exception: SdkException) -> bool:
+    """Whether an SDK made it to tell where a message came from."""
+    return not exception.get("type") and mapping(exception, "mechanism").get("synthetic") is True
 
 
 def _fingerprint(event: Mapping[str, Any]) -> str | None:
@@ -203,8 +180,9 @@ def _fingerprint(event: Mapping[str, Any]) -> str | None:
 
 
 def _message(event: Mapping[str, Any]) -> str | None:
-    entry = _mapping(event, "logentry")
-    message = entry.get("formatted") or _filled_in(entry) or event.get("message")
+    entry = mapping(event, "logentry")
+    synthetic = (one.get("value") for one in values(event.get("exception")) if _is_synthetic(one))
+    message = entry.get("formatted") or _filled_in(entry) or event.get("message") or next(synthetic, None)
     return bounded(str(message), MAX_MESSAGE) if message else None
 
 
@@ -215,36 +193,3 @@ def _filled_in(entry: Mapping[str, Any]) -> Any:
         if isinstance(message, str) and params:
             return message % (params if isinstance(params, Mapping) else tuple(params))
     return message
-
-
-def _type(exception: _SdkException) -> str:
-    """Return the type's name, qualified as in our tracebacks."""
-    name, module = str(exception.get("type") or "Error"), exception.get("module")
-    return name if module in (None, "", "builtins", "__main__") else f"{module}.{name}"
-
-
-def _type_and_message(exception: _SdkException) -> str:
-    return ": ".join(part for part in (_type(exception), str(exception.get("value") or "")) if part)
-
-
-def _exceptions(event: Mapping[str, Any]) -> list[_SdkException]:
-    """Return the exceptions, the one raised last at the end."""
-    return _values(event.get("exception"))
-
-
-def _frames(parent: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    frames = _mapping(parent, "stacktrace").get("frames")
-    return [frame for frame in frames if isinstance(frame, Mapping)] if isinstance(frames, list | tuple) else []
-
-
-def _values(interface: Any) -> list[Mapping[str, Any]]:
-    """Return the values of an SDK interface, which may be a list, a single value, or an object with `values`."""
-    if isinstance(interface, Mapping):
-        interface = interface.get("values", [interface])
-    return [item for item in interface if isinstance(item, Mapping)] if isinstance(interface, list | tuple) else []
-
-
-def _mapping(parent: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """Return a member if it is an object, else an empty one."""
-    value = parent.get(name)
-    return value if isinstance(value, Mapping) else _EMPTY
