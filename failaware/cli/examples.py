@@ -97,6 +97,10 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         Example("failaware exec --type nightly.backup --max-attempts 5 --backoff 1m -- ./backup.sh", "retry it"),
         Example("failaware exec --key 2026-11-20 --timeout 2h -- ./backup.sh", "one event a day, two hours at most"),
     ),
+    "serve": (
+        Example("failaware serve -- ./backup.sh", "run it, and receive what it reports with an SDK"),
+        Example("failaware serve --inspect", "receive what any program reports, and look at it"),
+    ),
     "ingest": (
         Example("failaware ingest events.jsonl", "record a file's lines"),
         Example("failaware ingest -", "what comes from standard input"),

@@ -20,7 +20,13 @@ from tests import processes
 from tests.cli.test_commands import failaware
 
 TOPICS = Path(sys.modules["failaware.cli.help"].__file__).with_name("topics")
-ENDLESS = ("--watch", "--follow", "tui", "failaware run shop")  # of these the help or another test is enough
+ENDLESS = (
+    "--watch",
+    "--follow",
+    "tui",
+    "failaware run shop",
+    "--inspect",
+)  # of these the help or another test is enough
 ONE_IS_FINE = ("--exit-code",)
 
 SHOP = """

@@ -65,6 +65,113 @@ def test_what_is_no_envelope_is_refused_with_a_reason(client, body):
     assert client.events() == []
 
 
+FRAMES = [
+    {"function": "main", "filename": "run.js", "abs_path": "/lib/run.js", "lineno": 1, "in_app": False},
+    {
+        "function": "pay",
+        "filename": "pay.js",
+        "abs_path": "/app/pay.js",
+        "lineno": 7,
+        "colno": 3,
+        "in_app": True,
+        "module": "pay",
+    },
+    {"function": "parse", "filename": "<anonymous>", "in_app": False},
+]
+
+
+def sent(client, platform, frames, exceptions=None, **more):
+    """The traceback, the error and the type of an event as an SDK of a language sends it."""
+    exceptions = exceptions or [{"type": "E", "value": "boom", "stacktrace": {"frames": frames}}]
+    event = {"event_id": uuid.uuid4().hex, "platform": platform, "exception": {"values": exceptions}, **more}
+    assert client.post("/api/1/envelope/", envelope(("event", event)))[0] == 200
+    return client.events()[-1]
+
+
+@pytest.mark.parametrize(
+    ("platform", "frame", "line"),
+    [
+        (
+            "javascript",
+            {"function": "pay", "abs_path": "/a/pay.js", "lineno": 7, "colno": 3},
+            "    at pay (/a/pay.js:7:3)",
+        ),
+        ("node", {"abs_path": "/a/pay.js", "lineno": 7}, "    at /a/pay.js:7"),
+        (
+            "java",
+            {"module": "com.shop.Cart", "function": "pay", "filename": "Cart.java", "lineno": 7},
+            "\tat com.shop.Cart.pay(Cart.java:7)",
+        ),
+        ("java", {"module": "com.shop.Cart", "function": "pay"}, "\tat com.shop.Cart.pay(Unknown Source)"),
+        (
+            "go",
+            {"module": "main", "function": "pay", "abs_path": "/a/main.go", "lineno": 7},
+            "main.pay(...)\n\t/a/main.go:7",
+        ),
+        ("ruby", {"function": "pay", "abs_path": "/a/pay.rb", "lineno": 7}, "\tfrom /a/pay.rb:7:in 'pay'"),
+        ("php", {"function": "pay", "abs_path": "/a/pay.php", "lineno": 7}, "  /a/pay.php(7): pay()"),
+        (
+            "csharp",
+            {"module": "Shop.Cart", "function": "Pay", "filename": "Cart.cs", "lineno": 7},
+            "   at Shop.Cart.Pay in Cart.cs:line 7",
+        ),
+        ("rust", {"function": "pay", "filename": "pay.rs", "lineno": 7}, "    at pay (pay.rs:7)"),
+    ],
+)
+def test_frames_are_in_the_notation_of_their_language(client, platform, frame, line):
+    traceback = sent(client, platform, [frame]).attempts[-1].traceback
+    assert line in traceback
+    assert "most recent call last" not in traceback
+
+
+def test_the_frames_of_the_program_come_before_those_of_libraries(client):
+    event = sent(client, "node", FRAMES)
+    assert event.event_type == "pay"
+    assert event.attempts[-1].traceback.splitlines()[1:] == [
+        "    at pay (/app/pay.js:7:3)",
+        "    … and 2 frames of libraries:",
+        "    at parse (<anonymous>)",
+        "    at main (/lib/run.js:1)",
+    ]
+
+
+def test_causes_and_aggregate_errors_are_causes(client):
+    chain = [{"type": "SyntaxError", "value": "bad JSON"}, {"type": "PaymentError", "value": "declined"}]
+    last = sent(client, "node", [], chain).attempts[-1]
+    assert (last.error_type, last.cause) == ("PaymentError", "SyntaxError: bad JSON")
+    assert "Caused by: SyntaxError: bad JSON" in last.traceback
+    members = [
+        {"type": "TypeError", "value": "b", "mechanism": {"source": "errors[1]", "parent_id": 0}},
+        {"type": "Error", "value": "a", "mechanism": {"source": "errors[0]", "parent_id": 0}},
+        {"type": "AggregateError", "value": "none answered", "mechanism": {"is_exception_group": True}},
+    ]
+    last = sent(client, "javascript", [], members).attempts[-1]
+    assert (last.error_type, last.cause) == ("AggregateError", "Error: a\n+ TypeError: b")
+
+
+def test_a_java_type_has_its_package_and_a_message_without_an_exception_is_no_exception(client):
+    chain = [{"type": "IllegalStateException", "module": "java.lang", "value": "closed"}]
+    assert sent(client, "java", [], chain).attempts[-1].error_type == "java.lang.IllegalStateException"
+    synthetic = [{"value": "queue is full", "mechanism": {"synthetic": True}, "stacktrace": {"frames": FRAMES}}]
+    event = sent(client, "node", [], synthetic, level="error")
+    last = event.attempts[-1]
+    assert (event.event_type, last.error_type, last.error_message) == ("pay", "ERROR", "queue is full")
+    assert last.traceback.splitlines()[:2] == ["ERROR: queue is full", "    at pay (/app/pay.js:7:3)"]
+    before = len(client.events())
+    body = {"platform": "node", "exception": {"values": synthetic}, "level": "info"}
+    assert client.post("/api/1/envelope/", envelope(("event", body)))[0] == 200
+    assert len(client.events()) == before
+
+
+def test_what_an_sdk_says_of_its_surroundings_is_kept_under_its_names(client):
+    about = {"release": "shop@1.2", "environment": "staging", "server_name": "web-1", "tags": {"region": "eu"}}
+    event = sent(client, "node", FRAMES, **about, contexts={"trace": {"trace_id": "5b8e"}})
+    payload = json.loads(event.event_payload)
+    assert payload.items() >= about.items()
+    assert payload["contexts"]["trace"]["trace_id"] == "5b8e"
+    assert event.source == "sentry:staging shop@1.2"
+
+
 LOGS = {
     "resourceLogs": [
         {
@@ -147,6 +254,56 @@ def test_otlp_traces(client, protobuf):
     assert client.post("/v1/traces", body, **(PROTOBUF if protobuf else {}))[0] == 200
     (event,) = client.events()
     assert (event.event_type, event.attempts[-1].error_type) == ("charge", "TimeoutError")
+
+
+@pytest.mark.parametrize("protobuf", [True, False])
+def test_a_span_with_the_status_error_is_a_failure_and_what_it_says_is_kept(client, protobuf):
+    span = {
+        "traceId": "5b8efff798038103d269b633813fc60c",
+        "spanId": "eee19b7ec3c1b174",
+        "parentSpanId": "eee19b7ec3c1b174",
+        "name": "GET /orders",
+        "kind": "SPAN_KIND_CLIENT" if not protobuf else 3,
+        "startTimeUnixNano": "1795877741000000000",
+        "endTimeUnixNano": "1795877743500000000",
+        "attributes": [
+            {"key": "error.type", "value": {"stringValue": "503"}},
+            {"key": "order", "value": {"intValue": "17"}},
+        ],
+        "status": {"code": "STATUS_CODE_ERROR" if not protobuf else 2, "message": "upstream answered 503"},
+    }
+    fine = {"name": "fine", "status": {"code": 1}}
+    content = {"resourceSpans": [{"scopeSpans": [{"spans": [span, fine]}]}]}
+    body = in_protobuf(traces.ExportTraceServiceRequest, content) if protobuf else content
+    assert client.post("/v1/traces", body, **(PROTOBUF if protobuf else {}))[0] == 200
+    (event,) = client.events()
+    last = event.attempts[-1]
+    assert (event.event_type, last.error_type, last.error_message) == ("GET /orders", "503", "upstream answered 503")
+    assert last.finished_at - last.started_at == 2_500_000
+    assert json.loads(event.event_payload)["span"] == {
+        "kind": "CLIENT",
+        "status": "ERROR",
+        "status_message": "upstream answered 503",
+        "parent_id": "eee19b7ec3c1b174",
+        "duration_ms": 2_500,
+        "attributes": {"error.type": "503", "order": 17},
+    }
+
+
+def test_the_sdk_of_opentelemetry_in_protobuf(client, monkeypatch):
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+
+    provider = TracerProvider(shutdown_on_exit=False)
+    exporter = OTLPSpanExporter(endpoint=f"http://127.0.0.1:{client.port}/v1/traces")
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    with pytest.raises(KeyError), provider.get_tracer("shop").start_as_current_span("charge"):
+        _ = {}["amount"]
+    provider.shutdown()
+    (event,) = client.events()
+    assert (event.event_type, event.attempts[-1].error_type) == ("charge", "KeyError")
+    assert json.loads(event.event_payload)["span"]["status"] == "ERROR"
 
 
 def test_entries_of_otlp_that_cannot_be_read_are_a_partial_success(client):
