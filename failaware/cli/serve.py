@@ -186,7 +186,7 @@ def _line(text: str) -> None:
     sys.stderr.flush()
 
 
-_silent: Callable[[str], None] = lambda _text: None  # noqa: E731 - named beside its opposite
+_silent: Callable[[str], None] = lambda _text: None  # noqa: E731 - named next to its opposite
 
 
 def _tell(counters: "Counters", place: str) -> None:

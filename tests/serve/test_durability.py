@@ -1,4 +1,4 @@
-"""What is answered with 200 is on disk, whatever happens to the store and to the receiver."""
+"""What is answered with 200 is on disk, also if the store is locked or the receiver is killed."""
 
 import http.client
 import json

@@ -358,8 +358,8 @@ def test_cloudevents_structured_batched_and_binary(client):
     assert client.post("/events", '{"n": 4}', content_type="application/json", **binary)[0] == 202  # sent again
     text = binary | {"ce_id": "e%205"}
     assert client.post("/events", "hällo".encode(), content_type="text/plain; charset=utf-8", **text)[0] == 202
-    found = [(event.key, json.loads(event.event_payload)["data"]) for event in client.events()]
-    assert found == [(f"/shop e{n}", {"n": n}) for n in (1, 2, 3, 4)] + [("/shop e 5", "hällo")]
+    recorded = [(event.key, json.loads(event.event_payload)["data"]) for event in client.events()]
+    assert recorded == [(f"/shop e{n}", {"n": n}) for n in (1, 2, 3, 4)] + [("/shop e 5", "hällo")]
 
 
 def test_a_broken_cloudevent_is_a_bad_request(client):

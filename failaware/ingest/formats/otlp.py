@@ -113,7 +113,7 @@ def _given(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def _span(span: Any) -> dict[str, Any] | None:
-    """Return what is kept of a span besides its failure."""
+    """Return what is kept of a span in addition to its failure."""
     if span is None:
         return None
     status = _object(span.get("status"), "status")
