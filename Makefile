@@ -12,6 +12,7 @@ READY := .venv/.ready
 BENCH_READY := .venv/.bench-ready
 
 SIZE ?= small
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 SOAK_MINUTES ?= 30
 
 .PHONY: help demo test check bench bench-large soak clean
@@ -45,10 +46,10 @@ $(BENCH_READY): $(READY) requirements-bench.txt
 demo: $(READY)
 	@$(BIN)/failaware demo
 
-# Bytecode is kept even where PYTHONDONTWRITEBYTECODE is set: each of some hundred processes would compile everything.
+# One process more than cores, because many tests wait. Bytecode is kept even where PYTHONDONTWRITEBYTECODE is set: each of some hundred processes would compile everything.
 test: $(READY)
 	@PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX=$(CURDIR)/.venv/pycache FAILAWARE_TESTS=$(SIZE) \
-	  $(BIN)/python -m pytest -n auto --dist worksteal
+	  $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 check: $(READY)
 	@$(BIN)/ruff format --check .
