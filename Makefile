@@ -46,7 +46,8 @@ $(BENCH_READY): $(READY) requirements-bench.txt
 demo: $(READY)
 	@$(BIN)/failaware demo
 
-# One process more than cores, because many tests wait. Bytecode is kept even where PYTHONDONTWRITEBYTECODE is set: each of some hundred processes would compile everything.
+# One process more than cores, because many tests wait.
+# Bytecode is kept even where PYTHONDONTWRITEBYTECODE is set: each of some hundred processes would compile everything.
 test: $(READY)
 	@PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX=$(CURDIR)/.venv/pycache FAILAWARE_TESTS=$(SIZE) \
 	  $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
