@@ -25,7 +25,7 @@ pytestmark = pytest.mark.sqlite("its disk and its file")
 
 @pytest.mark.parametrize("seed", range(sized(2, 4)))
 def test_a_disk_that_fails_now_and_then(path, seed):
-    counts = try_life(path, random.Random(seed), synchronous=("FULL", "NORMAL")[seed % 2], steps=40)
+    counts = try_life(path, random.Random(seed), synchronous=("FULL", "NORMAL")[seed % 2], steps=60)
     assert counts["errors raised"] >= 5
     assert counts["facts lost"] == 0
 
