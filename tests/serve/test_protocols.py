@@ -290,22 +290,6 @@ def test_a_span_with_the_status_error_is_a_failure_and_what_it_says_is_kept(clie
     }
 
 
-def test_the_sdk_of_opentelemetry_in_protobuf(client, monkeypatch):
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-    from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-
-    provider = TracerProvider(shutdown_on_exit=False)
-    exporter = OTLPSpanExporter(endpoint=f"http://127.0.0.1:{client.port}/v1/traces")
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    with pytest.raises(KeyError), provider.get_tracer("shop").start_as_current_span("charge"):
-        _ = {}["amount"]
-    provider.shutdown()
-    (event,) = client.events()
-    assert (event.event_type, event.attempts[-1].error_type) == ("charge", "KeyError")
-    assert json.loads(event.event_payload)["span"]["status"] == "ERROR"
-
-
 def test_entries_of_otlp_that_cannot_be_read_are_a_partial_success(client):
     broken = json.loads(json.dumps(LOGS))
     broken["resourceLogs"][0]["scopeLogs"][0]["logRecords"].append({"severityNumber": 17, "timeUnixNano": "soon"})
