@@ -42,9 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--listen",
         type=_address,
-        default=_DEFAULT,
         metavar="[HOST:]PORT",
-        help=f"where to listen (default {_DEFAULT}; port 0: any free one); beyond this machine a key is needed",
+        help=f"where to listen (default {_DEFAULT}, for a program any free port); beyond this machine a key is needed",
     )
     parser.add_argument(
         "--key",
@@ -84,6 +83,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--inspect needs the terminal for itself; leave it out, or start the program elsewhere")
     if args.inspect and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("the inspector needs a terminal; leave out --inspect")
+    args.listen = args.listen or _address("0" if args.program else _DEFAULT)
     access = _access(args)
     signals = SignalForwarder()
     with ExitStack() as stack:

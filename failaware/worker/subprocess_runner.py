@@ -34,6 +34,7 @@ class SignalForwarder:
         self._starts = False
         self._program: subprocess.Popen[bytes] | None = None
         self._unsent: int | None = None
+        self._unrelayed: list[int] = []
 
     @contextmanager
     def watched(self) -> Iterator[None]:
@@ -74,6 +75,8 @@ class SignalForwarder:
         unsent, self._unsent = self._unsent, None
         if unsent is not None:
             _send(program, unsent)
+        while self._unrelayed:
+            self._relay(self._unrelayed.pop(0), None)
         try:
             yield
         finally:
@@ -90,8 +93,11 @@ class SignalForwarder:
             _send(self._program, number)
 
     def _relay(self, number: int, _frame: FrameType | None) -> None:
-        """Forward to the program alone; between attempts, ignore."""
-        if self._program is not None:
+        """Forward to the program alone, once it has been started; between attempts, ignore."""
+        if self._program is None:
+            if self._starts:
+                self._unrelayed.append(number)
+        else:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(self._program.pid, number)
 

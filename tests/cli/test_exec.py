@@ -233,6 +233,20 @@ def test_signals_are_passed_on_and_nothing_is_tried_after_one(path, name):
     assert (attempt.error_type, attempt.retry_reason) == ("ExitStatus", f"{name} received: it is not run again")
 
 
+def test_a_signal_for_the_program_that_comes_while_it_is_started_reaches_it():
+    signals = SignalForwarder()
+    script = "trap 'echo reloaded; exit 3' USR1; echo ready; while :; do sleep 0.05; done"
+    with signals.watched():
+        with signals.starting():
+            program = subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE)
+            assert program.stdout.readline() == b"ready\n"
+            os.kill(os.getpid(), signal.SIGUSR1)
+        with signals.forward_to(program):
+            assert program.communicate(timeout=30) == (b"reloaded\n", None)
+        os.kill(os.getpid(), signal.SIGUSR2)  # between attempts
+    assert program.returncode == 3
+
+
 @pytest.mark.parametrize(
     ("name", "when", "times"),
     [
