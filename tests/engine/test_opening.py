@@ -12,6 +12,7 @@ import pytest
 
 import failaware.engine.sqlite.writer as engine
 from failaware import Inspector, Store, UsageError
+from failaware.engine.sqlite import files
 from failaware.errors import StoreBusy, StoreCorrupt, StoreError, StoreForeign, StoreMissing, StoreNewer
 from failaware.schema import versions
 from tests import processes
@@ -152,6 +153,26 @@ def test_what_is_not_writable_can_be_read_and_says_so_to_a_writer(tmp_path, clos
     events, refusal = done.stdout.splitlines()
     assert events == "1"
     assert "read-only" in refusal or "cannot be opened" in refusal
+
+
+def test_a_store_that_is_created_while_it_is_looked_at_is_no_foreign_file(path):
+    class Watched:
+        """A connection after whose first statement another process creates the store."""
+
+        def __init__(self, db):
+            self._db, self._created = db, False
+
+        def execute(self, sql):
+            rows = self._db.execute(sql).fetchall()
+            if not self._created:
+                self._created = True
+                Store.open(path).close()
+            return self._db.execute("SELECT * FROM (VALUES (?, ?, ?))" if len(rows[0]) == 3 else "SELECT ?", rows[0])
+
+    path.touch(mode=0o600)
+    with plain_sqlite(path) as db:
+        assert files._version(Watched(db), path) == 0
+        assert files._version(db, path) == versions.current()
 
 
 def test_two_processes_make_the_same_new_store_at_once(path):

@@ -23,7 +23,6 @@ ENCODINGS = {
     "br": brotli.compress(LINE),
     "zstd": zstandard.compress(LINE),
 }
-BOMB = b"0" * (200 << 20)
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
@@ -47,7 +46,9 @@ def test_what_is_cut_off_or_is_something_else_is_refused_with_a_reason(client, e
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd"])
 def test_a_bomb_is_refused_before_it_goes_off(client, encoding):
     compress = {"gzip": gzip.compress, "deflate": zlib.compress, "br": brotli.compress, "zstd": zstandard.compress}
-    status, answer = client.post("/events", compress[encoding](BOMB), content_encoding=encoding)
+    bomb = compress[encoding](bytes(2 * bodies.MAX_BODY))
+    assert len(bomb) < 100_000
+    status, answer = client.post("/events", bomb, content_encoding=encoding)
     assert status == 413
     assert "after decompression" in answer["detail"]
 

@@ -23,6 +23,12 @@ LONGEST = 1 << 27
 FileState = tuple[int, int]
 """The state of a store's file while no process has it open for writing: modification time (ns) and length (bytes)."""
 
+_WHOSE = """
+SELECT application_id, user_version, NOT EXISTS (SELECT 1 FROM sqlite_master)
+  FROM pragma_application_id, pragma_user_version
+"""
+"""One statement, hence one snapshot: another process may be creating the store."""
+
 _STEPS = 500_000
 """SQLite instructions between calls that let Python run signal handlers: about 10 ms."""
 
@@ -254,9 +260,9 @@ def check_version(db: sqlite3.Connection, path: Path) -> None:
 
 def _version(db: sqlite3.Connection, path: Path) -> int:
     """The schema version; 0 for an empty file. Other programs' files are refused."""
-    application = db.execute("PRAGMA application_id").fetchone()[0]
-    version = int(db.execute("PRAGMA user_version").fetchone()[0])
-    if application == 0 and not db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
+    application, user_version, is_empty = db.execute(_WHOSE).fetchone()
+    version = int(user_version)
+    if application == 0 and is_empty:
         return 0
     if application == APPLICATION_ID and version < 1:
         raise StoreCorrupt(f"{path} is damaged: it holds a store, but no version of its schema; restore a backup")
