@@ -1,6 +1,7 @@
 """Any bytes for every parser, found by atheris, which goes where it has not been yet; nothing where it is missing."""
 
 import re
+import resource
 import subprocess
 import sys
 import tempfile
@@ -9,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 SECONDS_TO_START = 60
+MEMORY = 1 << 30  # bytes; libFuzzer's own limit counts the peak of the process that started it, too
 _RUNS = re.compile(r"^Done (\d+) runs", re.MULTILINE)
 
 
@@ -33,7 +35,7 @@ def _fuzzed(name, examples, seconds, seed):
     with tempfile.TemporaryDirectory() as folder:
         for number, example in enumerate(examples):
             Path(folder, str(number)).write_bytes(example)
-        options = [f"-max_total_time={seconds}", f"-seed={seed}", "-max_len=8192", "-timeout=20", "-rss_limit_mb=1024"]
+        options = [f"-max_total_time={seconds}", f"-seed={seed}", "-max_len=8192", "-timeout=20", "-rss_limit_mb=0"]
         command = [sys.executable, "-m", "tests.soak.fuzz", name, f"-artifact_prefix={folder}/", *options, folder]
         done = subprocess.run(
             command, capture_output=True, text=True, errors="replace", timeout=seconds + SECONDS_TO_START, check=False
@@ -47,6 +49,7 @@ def main():
     """Read one parser's inputs until the time is over: `python -m tests.soak.fuzz PARSER OPTION...` of libFuzzer."""
     import atheris
 
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
     with atheris.instrument_imports(include=["failaware"]):
         from tests.soak.parsers import Parsers
 
