@@ -10,14 +10,14 @@ from typing import Self, TypeVar
 from failaware.capture.record import MAX_PAYLOAD_BYTES, Recorder
 from failaware.capture.secrets.masking import Masker
 from failaware.clock import now_us
-from failaware.derive.fold import derive_again
+from failaware.derive.fold import are_due, derive_again, store_unattempted
 from failaware.derive.settings import load_key, load_policy
 from failaware.derive.version import our_derivation
 from failaware.engine import Projection, Writer, open_writer
 from failaware.errors import StoreError
 from failaware.facts.batch import Appended, Batch
-from failaware.facts.commit import GroupCommit
-from failaware.model import EventWithAttempts, NewReject
+from failaware.facts.commit import GroupCommit, Recording
+from failaware.model import EventWithAttempts, NewEvent, NewReject
 from failaware.place import resolve
 from failaware.rules import Policy
 
@@ -76,6 +76,13 @@ class Session:
         that. With `alone` the job has its own transaction: use it for a job that is slow or may fail.
         """
         return self._commits.run(job, alone=alone)
+
+    def record(self, new: Sequence[NewEvent]) -> list[tuple[int, bool]]:
+        """Append events; return (event_id, known) for each, as `append.record`, in a transaction without other jobs."""
+        ids = self._commits.run(Recording(new))
+        if are_due([event_id for event_id, known in ids if not known]):
+            self._commits.try_run(store_unattempted)
+        return ids
 
     def write_wiping(self, job: Callable[[Writer], T]) -> tuple[T, bool]:
         """Run a job whose deleted data must not remain in the files; also return whether none remains."""

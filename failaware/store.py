@@ -130,7 +130,7 @@ class Store:
             occurred_at=in_microseconds(occurred_at),
             fingerprint=fingerprint,
         )
-        ((event_id, known),) = self.session.write(lambda db: append.events(db, [new]))
+        ((event_id, known),) = self.session.record([new])
         return self._first_event(event_id) if known else _event(event_id, new, stored)
 
     def record_many(self, events: Iterable[tuple[str, Any] | Mapping[str, Any]]) -> list[Event]:
@@ -148,7 +148,7 @@ class Store:
         return recorded
 
     def _record_chunk(self, new: list[tuple[NewEvent, Any]]) -> list[Event]:
-        ids = self.session.write(lambda db: append.events(db, [event for event, _ in new]))
+        ids = self.session.record([event for event, _ in new])
         return [
             self._first_event(event_id) if known else _event(event_id, event, stored)
             for (event_id, known), (event, stored) in zip(ids, new, strict=True)

@@ -7,10 +7,11 @@ before their event. Facts are also bounded by id, which excludes those appended 
 from collections.abc import Callable
 from typing import NamedTuple
 
-from failaware.derive.fold import Progress, fold, rebuild
+from failaware.derive.fold import Progress, fold, rebuild, stored_until
 from failaware.derive.scope import of_ids
 from failaware.derive.settings import copy_rules, load_policy, stored_rules
 from failaware.engine import PrivateCopy, Row
+from failaware.model import NEVER
 
 
 class Log(NamedTuple):
@@ -43,6 +44,7 @@ _TABLES = (
     "CREATE TEMP TABLE moment (at INTEGER, event_log INTEGER, attempt_log INTEGER, decision_log INTEGER)",
     "CREATE TEMP TABLE known_at (log INTEGER, at INTEGER, id INTEGER, PRIMARY KEY (log, at, id)) WITHOUT ROWID",
     "CREATE TEMP TABLE step (log INTEGER, id INTEGER, PRIMARY KEY (log, id)) WITHOUT ROWID",
+    "CREATE TEMP TABLE late (event_id INTEGER PRIMARY KEY)",  # visible only after others with higher ids were
 )
 _FETCHED = {
     "event_log": "event_id",
@@ -59,6 +61,7 @@ _ENDS = "SELECT " + ", ".join(f"(SELECT coalesce(max({log.key}), 0) FROM main.{l
 _NEWEST = "SELECT " + ", ".join(
     f"(SELECT coalesce(max({key}), 0) FROM {{store}}{table})" for table, key in _FETCHED.items()
 )
+_FETCHED_SINCE = "SELECT event_id FROM main.event_log WHERE event_id > ? AND event_id <= ?"
 _CHANGES = """
   SELECT (SELECT coalesce(max(erasure_id), 0) FROM {store}erasure_log),
          (SELECT coalesce(max(moved_id), 0) FROM {store}moved_log)
@@ -75,6 +78,7 @@ class PointInTime:
         self._db = db
         self._at: int | None = None
         self._bounds = self._listed = [0] * len(LOGS)
+        self._settled = 0  # the id of an event of a server up to which none becomes visible any more
         self._basis: tuple[Row, list[Row]] | None = None
         for statement in _TABLES:
             db.execute(statement)
@@ -92,7 +96,7 @@ class PointInTime:
         self._db.execute("DELETE FROM moment")
         self._db.execute("INSERT INTO moment VALUES (?, ?, ?, ?)", (at, *self._bounds))
         if was is None or at < was or changed:
-            rebuild(self._db, load_policy(self._db), progress, store_all=True)
+            rebuild(self._db, load_policy(self._db), progress, until=NEVER)
             return
         self._list()
         self._db.execute("DELETE FROM step")
@@ -103,7 +107,8 @@ class PointInTime:
             )
             self._db.execute(  # appended late: known from before the previous moment
                 f"INSERT INTO step SELECT :log, f.{log.key} FROM main.{log.table} f "
-                f"WHERE f.{log.key} > :seen AND f.{log.key} <= :last AND {log.known_at} <= :was",
+                f"WHERE (f.{log.key} > :seen OR :log = 0 AND f.event_id IN (SELECT event_id FROM late)) "
+                f"AND f.{log.key} <= :last AND {log.known_at} <= :was",
                 between,
             )
         fold(self._db, _STEP, load_policy(self._db))
@@ -120,8 +125,13 @@ class PointInTime:
                 db.forget(*_FETCHED, "failure_cluster")
                 db.clear("known_at")
                 self._listed = [0] * len(LOGS)
+                self._settled = 0
             known, newest = (each.query(_NEWEST.format(store=each.dialect.store))[0] for each in (db, store))
             total, done = sum(newest) - sum(known), 0
+            if store.dialect.recorders:
+                if not changed:
+                    self._fetch_late()
+                self._settled = stored_until(store)
             for (table, key), last, end in zip(_FETCHED.items(), known, newest, strict=True):
                 if end > last:
                     db.fetch(table, f"{key} > ?", (last,), progress=_within(progress, done, total))
@@ -130,6 +140,25 @@ class PointInTime:
                 db.forget("failure_cluster")
                 db.fetch("failure_cluster")
         return changed
+
+    def _fetch_late(self) -> None:
+        """Fetch the events that became visible after others with higher ids, which were fetched before."""
+        db = self._db
+        db.execute("DELETE FROM late")
+        last = self._bounds[0]
+        if last > self._settled:
+            db.execute(f"INSERT INTO late {_FETCHED_SINCE}", (self._settled, last))
+            for table in ("event_log", "event_key"):
+                db.execute(f"DELETE FROM main.{table} WHERE event_id > ? AND event_id <= ?", (self._settled, last))
+                db.fetch(table, "event_id > ? AND event_id <= ?", (self._settled, last))
+            had = db.query("SELECT event_id FROM late")
+            db.execute(f"INSERT INTO late {_FETCHED_SINCE} ON CONFLICT DO NOTHING", (self._settled, last))
+            db.execute_many("DELETE FROM late WHERE event_id = ?", had)
+            db.execute(
+                "INSERT INTO known_at SELECT 0, e.detected_at, e.event_id FROM late JOIN main.event_log e "
+                "ON e.event_id = late.event_id WHERE e.event_id <= ?",
+                (self._listed[0],),
+            )
 
     def neighbour(self, way: int) -> int | None:
         """The time (µs) at which the next fact becomes known (way 1) or the previous one did (way -1)."""

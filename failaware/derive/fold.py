@@ -4,15 +4,18 @@ A scope (`scope.py`) is put in front of each statement of `fold.sql`; there is n
 It needs a Writer inside a transaction, or a private copy of a store.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import cache, lru_cache, partial
 
 from failaware.derive.grouping.groups import Group, GroupingRules, Subject, erased_group, group, overflow
 from failaware.derive.scope import NONE_FAILS_AGAIN, STATEMENTS, Scope, just_appended
 from failaware.derive.settings import load_grouping, load_policy, note_derivation, save_grouping, save_policy
 from failaware.derive.severity import CLUSTER_EVIDENCE, CLUSTER_NUMBERS, case, cluster_reason
-from failaware.engine import ProjectionWriter, Row
+from failaware.engine import ProjectionWriter, Reader, Row
 from failaware.engine.pages import pages
+from failaware.engine.settled import settled_event
+from failaware.errors import StoreBusy
 from failaware.rules import Policy
 from failaware.schema.catalogue import ERASED
 from failaware.schema.ddl import tables_of
@@ -37,6 +40,7 @@ _STORED = """
   SELECT (SELECT coalesce(max(event_id), 0) FROM event_log),
          (SELECT coalesce(max(event_id), 0) FROM {store}stored_until)
 """
+_SETTLES_S = 0.01  # in which most records under way end
 UNSTORED_MAX = 256
 """The newest events are stored when their ids reach a multiple of this."""
 
@@ -77,17 +81,23 @@ def fold_events(db: ProjectionWriter, scope: Scope) -> None:
 def store_unattempted(db: ProjectionWriter) -> None:
     """Store the events recorded since the last call: count them, and list those without attempts by when they are due.
 
-    `unstored_event` is then empty. It must never have more than some hundred events, since each report reads them.
+    `unstored_event` is then empty. It must never have more than some hundred events, since each report reads them. On a
+    server, events remain in it while one with a lower id may still become visible.
     """
     ((newest, stored),) = db.query(_STORED.format(store=""))
     if newest > stored:
-        fold_events(db, just_appended(events=(stored + 1, newest)))
+        with suppress(StoreBusy):
+            fold_events(db, just_appended(events=(stored + 1, settled_event(db, patience_s=_SETTLES_S))))
 
 
-def events_appended(db: ProjectionWriter, first: int, last: int) -> None:
-    """Fold events that were just appended: nothing is written for most of them, until enough have been."""
-    if (first - 1) // UNSTORED_MAX != last // UNSTORED_MAX:
-        store_unattempted(db)
+def stored_until(db: Reader) -> int:
+    """The id of an event up to which the store has stored events without attempts and decisions."""
+    return int(db.query(_STORED.format(store=db.dialect.store))[0][1])
+
+
+def are_due(appended: Sequence[int]) -> bool:
+    """Whether enough events were appended, with those before these ids, for `store_unattempted`."""
+    return bool(appended) and (appended[0] - 1) // UNSTORED_MAX != appended[-1] // UNSTORED_MAX
 
 
 def rebuild(
@@ -95,15 +105,17 @@ def rebuild(
     policy: Policy,
     progress: Progress = lambda _done, _total: None,
     *,
-    store_all: bool = False,
+    until: int | None = None,
 ) -> None:
     """Delete everything derived and derive it again from the facts, page by page, in constant memory.
 
-    The newest events that were not stored remain so, unless `store_all`. Values that depend on a cluster's whole
+    Events up to the id `until` are stored; by default as many as before. Values that depend on a cluster's whole
     timeline are computed once, at the end.
     """
-    ((newest, stored),) = db.query(_STORED.format(store=db.dialect.store))
-    until = newest if store_all or not 0 <= newest - stored < UNSTORED_MAX else stored
+    if until is None:
+        ((newest, stored),) = db.query(_STORED.format(store=""))
+        was_lost = not 0 < stored <= newest and newest >= UNSTORED_MAX
+        until = settled_event(db) if was_lost else int(stored)
     for table in DERIVED:
         db.execute(f"DELETE FROM {table}")
     note_derivation(db)

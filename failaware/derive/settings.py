@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 
 _POLICY, _GROUPING, _SEALS, _ARCHIVE = "policy", "grouping", "seals", "archive"
+GAPS = ("gaps", "event_log")
+"""The setting of a store whose event ids have gaps, because they came from a server."""
+
 _KEY = "key"
 _CARRIED = (_GROUPING, _KEY, _POLICY)
 _RULES = (_GROUPING, _POLICY)
@@ -146,10 +149,26 @@ def archive_of(db: Reader) -> int | None:
     return int(rows[0][0]) if rows else None
 
 
+def has_gaps(db: Reader) -> bool:
+    """Whether ids of events may be missing without a trace: they come from a server's sequence, or once did."""
+    name = f"SELECT 1 FROM {db.dialect.store}setting WHERE name = ?"
+    return bool(db.dialect.recorders or db.query(name, GAPS[:1]))
+
+
+def allow_gaps(db: ProjectionWriter) -> None:
+    """Note that events of this store have ids from a server's sequence."""
+    _save(db, *GAPS)
+
+
+def load_copied(db: Reader) -> list[tuple[str, str]]:
+    """What a copy carries: the rules, and whether the ids of events have gaps."""
+    return load_rules(db) + ([GAPS] if has_gaps(db) else [])
+
+
 def load_exported(db: Reader) -> list[tuple[str, str]]:
     """The settings in an export: those of a copy, and an archive's id."""
     archive = archive_of(db)
-    return load_rules(db) + ([] if archive is None else [(_ARCHIVE, str(archive))])
+    return load_copied(db) + ([] if archive is None else [(_ARCHIVE, str(archive))])
 
 
 def _setting(db: Reader, name: str) -> str | None:

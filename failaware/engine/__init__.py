@@ -7,13 +7,14 @@ tables, and `open_writer`. A place is a SQLite file or the URL of a PostgreSQL d
 
 from pathlib import Path
 
-from failaware.engine.base import PrivateCopy, ProjectionWriter, Reader, Row, Watch, Writer
+from failaware.engine.base import KeyTaken, PrivateCopy, ProjectionWriter, Reader, Row, Watch, Writer
 from failaware.engine.derivation import Projection
 from failaware.errors import UsageError
 from failaware.place import resolve
 from failaware.text import is_url, shown_place
 
 __all__ = [
+    "KeyTaken",
     "PrivateCopy",
     "Projection",
     "ProjectionWriter",

@@ -11,6 +11,10 @@ Row = tuple[Any, ...]
 Parameters = Mapping[str, Any] | Sequence[Any]
 
 
+class KeyTaken(Exception):
+    """A key belongs to an event of another type, so nothing was appended: key, type, the other event's id and type."""
+
+
 class Watch(Protocol):
     """Waits until a store may have been written to."""
 
@@ -142,8 +146,24 @@ class Writer(ProjectionWriter, Protocol):
     def append(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Insert any number of rows by the fastest method available."""
 
-    def run(self, job: Callable[[], T]) -> T:
+    def append_events(self, rows: Sequence[Row], *, refuse: bool) -> list[int]:
+        """Append events, except those with keys in use; return the id of each, negative for the event under a used key.
+
+        `rows` have the catalogue's columns in order, without the id. Ids increase from event to event, with gaps. On a
+        server, an event may become visible after one with a higher id.
+
+        Raises:
+            KeyTaken: a key belongs to an event of another type, and `refuse` is true. Only `run(recording=True)` checks
+                this; otherwise the caller does, and rolls back.
+        """
+
+    def run(self, job: Callable[[], T], *, recording: bool = False, patient: bool = True) -> T:
         """Run a job in one transaction under the write lock; commit at its end, roll back on any exception.
+
+        If not `patient`, it waits for the lock of a server for some milliseconds only.
+
+        With `recording`, the job does nothing but to call `append_events` once; on a server it then runs beside others
+        that record, and beside the holder of the write lock.
 
         If a server connection is lost before the commit, the job runs again, five times at most: it must be repeatable.
         """

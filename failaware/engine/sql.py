@@ -40,6 +40,9 @@ class Dialect:
     store = "main."
     """The prefix of the store's own tables, which private tables may shadow."""
 
+    recorders = ""
+    """A query for the transactions that record events beside others, which leaves gaps in their ids; "": none does."""
+
     def json_array(self, values: Sequence[str]) -> str:
         """The JSON array of these values, compact."""
         return f"json_array({', '.join(values)})"

@@ -5,16 +5,16 @@ from collections.abc import Callable, Iterator, Sequence
 from operator import itemgetter
 from typing import Any
 
-from failaware.derive.fold import events_appended, fold
+from failaware.derive.fold import are_due, fold, store_unattempted
 from failaware.derive.scope import just_appended
 from failaware.derive.settings import load_key
 from failaware.digest import keyed_digest
-from failaware.engine import Reader, Row, Writer
+from failaware.engine import KeyTaken, Reader, Row, Writer
 from failaware.errors import KeyConflict, NotFound, UsageError
 from failaware.facts import claim
 from failaware.model import DecisionKind, Event, EventWithAttempts, Failure, NewAttempt, NewEvent, NewReject
 from failaware.rules import Policy
-from failaware.schema.catalogue import ATTEMPT, DECISION, EVENT, EVENT_KEY, REJECT, TRACEBACK, FactTable
+from failaware.schema.catalogue import ATTEMPT, DECISION, EVENT, REJECT, TRACEBACK, FactTable
 
 
 def _filled(facts: FactTable, names: tuple[str, ...]) -> tuple[list[str], Callable[[Row], Row]]:
@@ -23,7 +23,7 @@ def _filled(facts: FactTable, names: tuple[str, ...]) -> tuple[list[str], Callab
     return columns, itemgetter(*map(names.index, columns))
 
 
-_EVENT_COLUMNS, _event_row = _filled(EVENT, ("event_id", *NewEvent._fields))
+_event_row = itemgetter(*(NewEvent._fields.index(column.name) for column in EVENT.columns[1:]))
 _ATTEMPT_COLUMNS, _attempt_row = _filled(
     ATTEMPT, ("attempt_id", "attempt_no", "outcome", "traceback", *NewAttempt._fields, *Failure._fields)
 )
@@ -42,10 +42,11 @@ _BY_KEY = (
     "SELECT k.key, e.event_id, e.event_type FROM event_key k JOIN event_log e ON e.event_id = k.event_id "
     "WHERE k.key IN ({})"
 )
+_TYPES = "SELECT event_id, event_type FROM event_log WHERE event_id IN ({})"
 _MAX_VALUES = 1_024  # in one IN (...)
 
 
-def events(
+def record(
     db: Writer, new: Sequence[NewEvent], *, conflicts: dict[int, KeyConflict] | None = None
 ) -> list[tuple[int, bool]]:
     """Append events; return (event_id, known) for each. A known key returns its first event and appends nothing.
@@ -56,30 +57,31 @@ def events(
     Raises:
         KeyConflict: there is such an event, and `conflicts` is None.
     """
-    first = event_id = next_id(db, "event_log", "event_id")
-    by_key = _events_of(db, [event.key for event in new if event.key is not None])
-    ids: list[tuple[int, bool]] = []
-    rows, keys = [], []
-    for position, event in enumerate(new):
-        if (key := event.key) is not None:
-            if key in by_key:
-                ids.append((by_key[key][0], True))
-                if by_key[key][1] != event.event_type:
-                    conflict = _conflict(key, event.event_type, *by_key[key])
-                    if conflicts is None:
-                        raise conflict
-                    conflicts[position] = conflict
-                continue
-            by_key[key] = (event_id, event.event_type)
-            keys.append((key, event_id))
-        rows.append(_event_row((event_id, *event)))
-        ids.append((event_id, False))
-        event_id += 1
-    if rows:
-        db.append("event_log", _EVENT_COLUMNS, rows)
-        if keys:
-            db.append("event_key", EVENT_KEY.column_names, keys)
-        events_appended(db, first, event_id - 1)
+    if not new:
+        return []
+    try:
+        ids = db.append_events([_event_row(event) for event in new], refuse=conflicts is None)
+    except KeyTaken as taken:
+        raise _conflict(*taken.args) from None
+    types: dict[int, str] = dict(_for_each(db, _TYPES, [-number for number in ids if number < 0]))
+    for position, (number, event) in enumerate(zip(ids, new, strict=True)):
+        if number < 0 and types[-number] != event.event_type:
+            assert event.key is not None, "only a key is known"
+            conflict = _conflict(event.key, event.event_type, -number, types[-number])
+            if conflicts is None:
+                raise conflict
+            conflicts[position] = conflict
+    return [(abs(number), number < 0) for number in ids]
+
+
+def events(
+    db: Writer, new: Sequence[NewEvent], *, conflicts: dict[int, KeyConflict] | None = None
+) -> list[tuple[int, bool]]:
+    """As `record`, in a transaction that also folds."""
+    ids = record(db, new, conflicts=conflicts)
+    appended = [event_id for event_id, known in ids if not known]
+    if are_due(appended):
+        store_unattempted(db)
     return ids
 
 
@@ -225,11 +227,6 @@ def rejects(db: Writer, new: Sequence[NewReject]) -> None:
 def next_id(db: Reader, table: str, column: str) -> int:
     """The id after the newest: the write lock excludes other writers, and the newest row is never archived."""
     return int(db.query(f"SELECT coalesce(max({column}), 0) + 1 FROM {table}")[0][0])
-
-
-def _events_of(db: Reader, keys: list[str]) -> dict[str, tuple[int, str]]:
-    """The events that were recorded under these keys before: id and type."""
-    return {key: (event_id, event_type) for key, event_id, event_type in _for_each(db, _BY_KEY, keys)}
 
 
 def _attempts_of(db: Reader, event_ids: list[int]) -> dict[int, int]:

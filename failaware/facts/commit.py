@@ -2,7 +2,7 @@
 
 import os
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from queue import SimpleQueue
 from threading import Condition, RLock, get_ident
@@ -10,12 +10,25 @@ from typing import Generic, TypeVar
 from weakref import WeakSet
 
 from failaware.engine import Writer
-from failaware.errors import StoreError
+from failaware.errors import KeyConflict, StoreError
+from failaware.facts import append
+from failaware.model import NewEvent
 
 T = TypeVar("T")
 _FORK_WAITS_S = 30.0  # for another thread's transaction to end
 _ENDS_SOON_S = 0.05  # longer than most transactions
 _LOOKS_S = 0.05  # how often a thread that waits for a fork checks whether the fork has failed
+
+
+class Recording:
+    """A job that only records events: on a server it excludes no other recorder."""
+
+    def __init__(self, new: Sequence[NewEvent]) -> None:
+        self.new = new
+
+    def __call__(self, db: Writer) -> list[tuple[int, bool]]:
+        """Record them; return (event_id, known) for each."""
+        return append.record(db, self.new)
 
 
 class _Ticket(Generic[T]):
@@ -48,7 +61,7 @@ class GroupCommit:
         db.while_waiting = self._make_way
         _ALL.add(self)
 
-    def run(self, job: Callable[[Writer], T], *, alone: bool = False) -> T:
+    def run(self, job: Callable[[Writer], T], *, alone: bool = False, patient: bool = True) -> T:
         """Run the job and return its result once it is committed; `alone`: in a transaction without other jobs."""
         thread = get_ident()
         if self._owner == thread:
@@ -56,7 +69,7 @@ class GroupCommit:
                 return job(self._db)
         if (alone and self._lock.acquire()) or (not self._waiting and self._lock.acquire(blocking=False)):
             try:
-                return self._commit_alone(job, thread)
+                return self._commit_alone(job, thread, patient=patient)
             finally:
                 self._release()
         ticket = _Ticket(job)
@@ -82,6 +95,11 @@ class GroupCommit:
         finally:
             self._wiping = False
             self._release()
+
+    def try_run(self, job: Callable[[Writer], T]) -> None:
+        """Run a job that another process may do as well later, unless others are writing."""
+        with suppress(StoreError):
+            self.run(job, alone=True, patient=False)
 
     def _its_turn(self, ticket: _Ticket[T]) -> bool:
         """Wait until the ticket is done (false), or until this thread has to commit for all (true, with the lock)."""
@@ -110,10 +128,10 @@ class GroupCommit:
             with suppress(IndexError):  # another thread took them meanwhile
                 self._waiting[0].woken.put(None)
 
-    def _commit_alone(self, job: Callable[[Writer], T], thread: int) -> T:
+    def _commit_alone(self, job: Callable[[Writer], T], thread: int, *, patient: bool) -> T:
         self._owner = thread
         try:
-            return self._db.run(lambda: job(self._db))
+            return self._db.run(lambda: job(self._db), recording=isinstance(job, Recording), patient=patient)
         finally:
             self._owner = None
             self.commits += 1
@@ -122,7 +140,8 @@ class GroupCommit:
         tickets = [self._waiting.popleft() for _ in range(len(self._waiting))]
         self._owner = get_ident()
         try:
-            self._db.run(lambda: self._run_all(tickets))
+            if not self._record_together(tickets):
+                self._db.run(lambda: self._run_all(tickets))
         except BaseException as error:  # noqa: BLE001 - the commit failed, which each caller's `run` raises
             for ticket in tickets:  # a store's error is the cause of what the jobs have raised
                 ticket.error = error if isinstance(error, StoreError) else ticket.error or error
@@ -132,6 +151,22 @@ class GroupCommit:
             for ticket in tickets:
                 ticket.done = True
                 ticket.woken.put(None)
+
+    def _record_together(self, tickets: list[_Ticket[object]]) -> bool:
+        """Record the events of all tickets in one call, if each has one; false if one of them may be refused."""
+        new = [event for ticket in tickets if isinstance(ticket.job, Recording) for event in ticket.job.new]
+        if not len(new) == len(tickets) == sum(isinstance(ticket.job, Recording) for ticket in tickets):
+            return False
+        conflicts: dict[int, KeyConflict] = {}
+        try:
+            ids = self._db.run(lambda: append.record(self._db, new, conflicts=conflicts), recording=True)
+        except StoreError:
+            raise
+        except Exception:  # noqa: BLE001 - an invalid event, whose caller will get the error
+            return False
+        for position, ticket in enumerate(tickets):
+            ticket.result, ticket.error = [ids[position]], conflicts.get(position)
+        return True
 
     def _run_all(self, tickets: list[_Ticket[object]]) -> None:
         for ticket in tickets:

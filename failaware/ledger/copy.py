@@ -3,21 +3,26 @@
 An interrupted copy can be run again: facts already in the target are compared, not appended.
 """
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from failaware.derive.settings import archive_of, load_rules
+from failaware.derive.settings import archive_of, load_copied
 from failaware.engine import Reader, open_reader
 from failaware.engine.pages import pages
-from failaware.errors import UsageError
+from failaware.engine.settled import settled_event
+from failaware.errors import StoreBusy, UsageError
 from failaware.ledger.compare import derived_alike, differences
 from failaware.ledger.transfer import finish, newest, read, take_over
 from failaware.place import resolve
-from failaware.schema.catalogue import EXPORTED, SETTING
+from failaware.schema.catalogue import EVENT, EXPORTED, SETTING
 from failaware.session import Session
 
 _PAGE = 2_000
+_PATIENCE_S = 30.0
+_SINCE = "SELECT coalesce(max(event_id), ?), count(*) FROM event_log WHERE event_id > ?"
 
 Progress = Callable[[int, int], None]
 """Called with the number of facts done and in total."""
@@ -43,8 +48,8 @@ def copy_store(source: str | Path, target: str | Path, *, progress: Progress) ->
     try:
         with Session.open(target, synchronous="NORMAL") as copy:
             added = copy_facts(reader, copy, progress)
-            with reader.snapshot():  # short, since most facts are already copied
-                added += copy_facts(reader, copy, progress)
+            with _complete_snapshot(reader) as newest:  # short, since most facts are already copied
+                added += copy_facts(reader, copy, progress, newest_event=newest)
                 copied = open_reader(target)
                 try:
                     unequal, compared = tuple(differences(reader, copied)), derived_alike(reader, copied)
@@ -56,18 +61,48 @@ def copy_store(source: str | Path, target: str | Path, *, progress: Progress) ->
     return Copied(added, unequal, compared)
 
 
-def copy_facts(source: Reader, target: Session, progress: Progress = lambda _done, _total: None) -> int:
+@contextmanager
+def _complete_snapshot(source: Reader) -> Iterator[int]:
+    """A snapshot in which no event is missing that becomes visible later with a lower id than another; its newest id.
+
+    Raises:
+        StoreBusy: there was none in 30 s of trying.
+    """
+    until = time.monotonic() + _PATIENCE_S
+    while True:
+        settled = settled_event(source)
+        with source.snapshot():
+            ((newest, events),) = source.query(_SINCE, (settled, settled))
+            if newest - settled == events or not source.dialect.recorders:
+                yield newest
+                return
+        if time.monotonic() > until:
+            raise StoreBusy(
+                "events are being recorded into the source without a pause; copy again when there are fewer"
+            )
+
+
+def copy_facts(
+    source: Reader,
+    target: Session,
+    progress: Progress = lambda _done, _total: None,
+    *,
+    newest_event: int | None = None,
+) -> int:
     """Copy the facts in the source, its policy and its grouping rules; return the number of facts added.
 
-    The target seals nothing until `transfer.finish`, since the seals are copied as well.
+    Events are copied up to `newest_event`, or the newest one; no event may become visible before it later. The target
+    seals nothing until `transfer.finish`, since the seals are copied as well.
 
     Raises:
         UsageError: the target has other facts, or is a copy of another store.
         StoreError: the source cannot be read, or the target cannot be written.
     """
-    ends = {kind: newest(source, kind) for kind in EXPORTED}
+    ends = {EVENT: settled_event(source) if newest_event is None else newest_event} | {
+        kind: newest(source, kind) for kind in EXPORTED if kind is not EVENT
+    }
     total, done, added = sum(ends.values()), 0, 0
-    take_over(target, SETTING, load_rules(source))
+    take_over(target, SETTING, load_copied(source))
     for kind, end in ends.items():
         for first, last in pages(source, kind.table, kind.key, end, _PAGE):
             rows = read(source, kind, first, last)

@@ -6,11 +6,12 @@ Digests are computed outside any transaction, since facts do not change; only th
 from collections.abc import Collection
 from typing import TypeVar
 
+from failaware.derive.fold import store_unattempted, stored_until
 from failaware.derive.settings import seals_are_held
 from failaware.engine import Reader, Writer
 from failaware.errors import UsageError
 from failaware.ledger.seals import SEALED_AT_ONCE, Head, Seal, digests, head, make_seal
-from failaware.schema.catalogue import SEAL, SEALED
+from failaware.schema.catalogue import EVENT, SEAL, SEALED
 from failaware.session import Session
 
 T = TypeVar("T")
@@ -18,6 +19,7 @@ T = TypeVar("T")
 RANGE = 2_048
 """The maximum number of facts under one seal."""
 
+_LONGEST_GAP = 1_000_000  # of ids without facts, which a server's failed transactions leave
 EVERY_US = 3_600_000_000
 """After this time (µs) smaller ranges are sealed too."""
 
@@ -48,7 +50,13 @@ def seal_all(session: Session, now: int) -> None:
 
 
 def seal_round(session: Session, now: int) -> bool:
-    """Seal the next range of each table; false if nothing was unsealed."""
+    """Seal the next range of each table; false if nothing was unsealed.
+
+    On a server, the newest events are stored first, so that they can be sealed: no seal covers an id whose event may
+    still become visible. An id without an event is sealed as such.
+    """
+    if session.read(lambda db: bool(db.dialect.recorders)):
+        session.write(store_unattempted)
     seals = session.read(lambda db: next_seals(db, now))
     if seals:
         session.write(lambda db: append(db, seals))
@@ -76,7 +84,7 @@ def next_seals(db: Reader, now: int, tables: Collection[str] = _LATER) -> list[S
         if newest > last and sealed.table in tables:
             ids = (last + 1, min(newest, last + RANGE))
             facts = digests(db, sealed, *ids)
-            if not facts:  # a forged id far ahead, which `verify` reports; sealing the gap would not end
+            if not facts and newest > last + _LONGEST_GAP:  # a forged id far ahead; sealing the gap would not end
                 continue
             seals.append(make_seal(before, sealed, ids, now, facts))
             before = Head(seals[-1].seal_id, seals[-1].digest, now)
@@ -108,5 +116,9 @@ def _is_due(db: Reader, now: int) -> bool:
 
 
 def _reached(db: Reader) -> dict[str, tuple[int, int]]:
-    """For each table, the last sealed id and the newest id."""
-    return {table: (last, newest) for table, last, newest in db.query(_REACHED)}
+    """For each table, the last sealed id and the newest id; that of an event below which none will become visible."""
+    reached = {table: (last, newest) for table, last, newest in db.query(_REACHED)}
+    if db.dialect.recorders:
+        last, newest = reached[EVENT.table]
+        reached[EVENT.table] = last, min(newest, stored_until(db))
+    return reached

@@ -7,8 +7,11 @@ from typing import Any
 from failaware.derive.fold import fold, rebuild, store_unattempted
 from failaware.derive.scope import just_appended
 from failaware.derive.settings import (
+    GAPS,
+    allow_gaps,
     archive_of,
     drop_rules,
+    has_gaps,
     hold_seals,
     load_policy,
     load_rules,
@@ -138,7 +141,8 @@ class Restoring:
                     "restore it into a new file"
                 )
         archived = sum(ranges.count() for ranges in archived_ranges(self._db).values())
-        missing = sum(newest(self._db, kind) - _count(self._db, kind) for kind in EXPORTED)
+        without_gaps = [kind for kind in EXPORTED if not (kind is EVENT and has_gaps(self._db))]
+        missing = sum(newest(self._db, kind) - _count(self._db, kind) for kind in without_gaps)
         if lost and missing > archived + lost:
             raise UsageError(f"the export says that {lost:,} facts were lost, but {missing - archived:,} are missing")
         if archive_of(self._db) is None:
@@ -158,6 +162,10 @@ def _count(db: Reader, kind: FactTable) -> int:
 
 def _settings(db: Writer, facts: Sequence[Fact]) -> int:
     """Adopt the policy, the grouping rules and the digest key; return how many of them the store had."""
+    if GAPS in facts:
+        if not has_gaps(db):
+            allow_gaps(db)
+        return 1 + _settings(db, [fact for fact in facts if fact != GAPS])
     existing = set(load_rules(db))
     if different := existing.symmetric_difference(facts):
         if has_facts(db):

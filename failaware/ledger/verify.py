@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from failaware.derive.fold import DERIVED, FOLDED, rebuild
+from failaware.derive.fold import DERIVED, FOLDED, rebuild, stored_until
 from failaware.derive.settings import copy_rules, load_policy
 from failaware.derive.stored_version import derivation
 from failaware.engine import PrivateCopy, open_private_copy
@@ -230,7 +230,8 @@ class _Verifier:
         return self._counts["derived"] == failed
 
     def _derived(self) -> None:
-        rebuild(self._db, load_policy(self._db), partial(self._progress, "derived"))
+        until = stored_until(self._db)
+        rebuild(self._db, load_policy(self._db), partial(self._progress, "derived"), until=until)
         for table in DERIVED:
             self._compare(table)
 

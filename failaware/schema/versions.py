@@ -53,6 +53,7 @@ STEPS: tuple[Step, ...] = (
     Step("functions_and_a_write_lock_that_need_privileges_on_postgresql", ()),
     Step("begun_leases", ("ALTER TABLE lease ADD COLUMN begun INTEGER NOT NULL DEFAULT 1",)),
     Step("retry_reason", ("ALTER TABLE attempt_log RENAME COLUMN because TO retry_reason",)),
+    Step("event_ids_from_a_sequence_on_postgresql", ()),
 )
 """In order. Never change a released step: existing stores have already applied it."""
 

@@ -180,7 +180,7 @@ with plain(sys.argv[1]) as db:
     print("locked", flush=True)
     sys.stdin.read()
 """
-LOCKS = {"sqlite": ["BEGIN IMMEDIATE"], "postgres": ["BEGIN", "LOCK TABLE write_lock IN SHARE UPDATE EXCLUSIVE MODE"]}
+LOCKS = {"sqlite": ["BEGIN IMMEDIATE"], "postgres": ["BEGIN", "LOCK TABLE recording IN EXCLUSIVE MODE"]}
 
 
 @contextmanager

@@ -18,8 +18,10 @@ from failaware.engine.postgres.parameters import numbered
 from failaware.engine.postgres.place import parse
 from failaware.engine.postgres.roles import CHANGEABLE
 from failaware.errors import StoreBusy, StoreError, StoreForeign, StoreMissing, StoreNewer
+from failaware.facts import append
 from failaware.ledger.sealing import seal_all, seal_archive
 from failaware.ledger.verify import verify
+from failaware.model import NewEvent
 from failaware.schema import versions
 from failaware.schema.catalogue import FACTS
 from tests import processes
@@ -138,17 +140,28 @@ def test_a_password_that_makes_no_url_is_not_quoted(path):
     assert cli("--db", "postgresql://[x/y", "health").stderr.count("\n") == 1
 
 
-def test_an_interrupt_while_it_waits_for_the_lock_is_taken_back(store, path):
+WAITS = {
+    "write_lock": lambda store: store.session.write(
+        lambda db: append.events(db, [NewEvent("a", "1", None, None, 0, 0)])
+    ),
+    "recording": lambda store: store.record("a"),
+}
+"""Ways to record that wait for the lock on this table."""
+
+
+@pytest.mark.parametrize("lock", WAITS)
+def test_an_interrupt_while_it_waits_for_the_lock_is_taken_back(store, path, lock):
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with Store.open(path) as other:
 
             def hold(db):
+                db.execute("LOCK TABLE recording IN EXCLUSIVE MODE")
                 db.query("SELECT 1")
                 timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
                 timer.start()
                 with pytest.raises(KeyboardInterrupt):
-                    other.record("interrupted")
+                    WAITS[lock](other)
                 timer.join()
 
             store.session.write(hold)
@@ -302,14 +315,16 @@ def test_the_roles_sql_is_printed_for_whoever_may_run_it(full):
     assert cli("init", "--print").returncode == 2
 
 
-def test_who_waits_for_the_lock_too_long_says_so(store, path):
+@pytest.mark.parametrize("lock", WAITS)
+def test_who_waits_for_the_lock_too_long_says_so(store, path, lock):
     with Store.open(path) as other:
         other.session._db.raw("SET lock_timeout = '200ms'")
 
         def hold(db):
+            db.execute("LOCK TABLE recording IN EXCLUSIVE MODE")
             db.query("SELECT 1")
             with pytest.raises(StoreBusy, match="has been writing for a long time"):
-                other.record("a")
+                WAITS[lock](other)
 
         store.session.write(hold)
         assert other.record("a").event_id == 1

@@ -51,14 +51,19 @@ def test_a_role_that_may_not_write_cannot_take_the_lock(store, roles):
     _, reader, outsider = roles
     modes = ["ROW SHARE", "ROW EXCLUSIVE", "SHARE UPDATE EXCLUSIVE", "SHARE", "EXCLUSIVE", "ACCESS EXCLUSIVE"]
     for mode in modes:
-        may_not(reader, *(f"BEGIN; LOCK TABLE {name} IN {mode} MODE" for name in ("write_lock", "last_commit")))
+        tables = ("write_lock", "recording", "last_commit")
+        may_not(reader, *(f"BEGIN; LOCK TABLE {name} IN {mode} MODE" for name in tables))
+    may_not(reader, "SELECT FROM recording FOR KEY SHARE")
     schema = parse(outsider).schema
-    may_not(outsider, f"BEGIN; LOCK TABLE {schema}.write_lock IN ACCESS SHARE MODE")
+    may_not(
+        outsider, *(f"BEGIN; LOCK TABLE {schema}.{name} IN ACCESS SHARE MODE" for name in ("write_lock", "recording"))
+    )
     with plain(outsider) as db, plain(reader) as reading, reading.db.transaction():
         number = int.from_bytes(hashlib.sha256(f"failaware {schema}".encode()).digest()[:8], "big", signed=True)
         db.execute("SELECT pg_advisory_lock(?)", (number,))
-        reading.execute("LOCK TABLE write_lock IN ACCESS SHARE MODE")
+        reading.execute("LOCK TABLE write_lock, recording IN ACCESS SHARE MODE")
         assert store.record("a").event_id == 1
+        store.dismiss([1], because="seen")
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -72,7 +77,7 @@ def test_whoever_waits_for_the_lock_too_long_hears_who_has_it(store, path, roles
             errors.append(error)
 
     with Store.open(path) as other, plain(roles[0]) as db, db.db.transaction():
-        db.execute("LOCK TABLE write_lock IN SHARE UPDATE EXCLUSIVE MODE")
+        db.execute("LOCK TABLE recording IN EXCLUSIVE MODE")
         ((pid, user),) = db.execute("SELECT pg_backend_pid(), current_user").fetchall()
         other.session._db.raw("SET lock_timeout = '300ms'")
         waiting = [threading.Thread(target=record, args=(other,)) for _ in range(threads)]

@@ -2,6 +2,7 @@
 
 import os
 import random
+from functools import partial
 
 import psycopg
 import pytest
@@ -28,10 +29,11 @@ def crash_at_next_commit(server):
 
     def crash(store):
         writer = store.session._db
-        commit = writer._commit
+        ways = {name: getattr(writer, name) for name in ("_commit", "_answer_of")}
 
-        def crash_and_commit():
-            writer._commit = commit
+        def crash_and_commit(name, *args, **kwargs):
+            for way in ways.items():
+                setattr(writer, *way)
             lost = int(writer.query("SELECT pg_current_xact_id()::text")[0][0])
             server.restart("immediate")
             with Store.open(writer.url) as other, psycopg.connect(f"host={server.folder} user=postgres") as db:
@@ -39,9 +41,10 @@ def crash_at_next_commit(server):
                 while db.execute(given).fetchone()[0] <= lost:
                     other.record("other", None)
                     db.commit()
-            commit()
+            return ways[name](*args, **kwargs)
 
-        writer._commit = crash_and_commit
+        for name in ways:
+            setattr(writer, name, partial(crash_and_commit, name))
 
     return crash
 
@@ -77,6 +80,13 @@ def test_a_commit_that_a_crash_lost_is_made_again_though_its_number_is_anothers(
     assert verify(url).findings == ()
 
 
+WRITES = {
+    "_answer_of": lambda store: store.record("a", 1),
+    "_commit": lambda store: store.dismiss([1], because="seen"),
+}
+"""Ways to write, by the writer's method that gets the answer to the commit."""
+
+
 def attempt(store):
     with store.attempt("ours", 1):
         pass
@@ -85,20 +95,24 @@ def attempt(store):
 def test_a_commit_whose_fate_cannot_be_learned_is_said_to_be_unknown(server, monkeypatch):
     monkeypatch.setattr("failaware.engine.postgres.reader.RECONNECT_S", 0.2)
     with Store.open(server.url("unknown")) as store:
-        writer = store.session._db
-        commit = writer._commit
+        store.record("z", 1)
+        for way, write in WRITES.items():
+            writer = store.session._db
+            commit = getattr(writer, way)
 
-        def answer_gets_lost():
-            commit()
-            server.stop()
-            writer.run_untranslated("SELECT 1")
+            def answer_gets_lost(*args, commit=commit, writer=writer, **kwargs):
+                commit(*args, **kwargs)
+                server.stop()
+                writer.run_untranslated("SELECT 1")
 
-        writer._commit = answer_gets_lost
-        with pytest.raises(StoreError, match="it is unknown whether the current transaction was committed"):
-            store.record("a", 1)
-        writer._commit = commit
-        server.start()
-        assert store.record("b", 1).event_id == 2
+            setattr(writer, way, answer_gets_lost)
+            with pytest.raises(StoreError, match="it is unknown whether the current transaction was committed"):
+                write(store)
+            setattr(writer, way, commit)
+            server.start()
+        store.record("b", 1)
+        assert query(store, "SELECT event_type FROM event_log ORDER BY event_id") == [("z",), ("a",), ("b",)]
+        assert query(store, "SELECT reason FROM decision_log") == [("seen",)]
 
 
 def test_writers_leave_no_row_behind_when_they_close(server):
@@ -107,11 +121,12 @@ def test_writers_leave_no_row_behind_when_they_close(server):
         store.record("a", 1)
         store.record("a", 2)
         assert query(store, "SELECT ticket FROM last_commit") == [(2,)]
-        store.session.write(lambda db: db.execute("INSERT INTO last_commit VALUES ('killed long ago', 7, 0)"))
+        others = "('killed long ago', 7, 0), ('killed', 8, (SELECT max(committed_at) FROM last_commit))"
+        store.session.write(lambda db: db.execute(f"INSERT INTO last_commit VALUES {others}"))
     with Store.open(url) as store:
-        assert query(store, "SELECT * FROM last_commit") == [("killed long ago", 7, 0)]
+        assert query(store, "SELECT writer, ticket FROM last_commit") == [("killed", 8)]
         store.record("a", 3)
-        assert query(store, "SELECT ticket FROM last_commit") == [(1,)]
+        assert query(store, "SELECT ticket FROM last_commit ORDER BY 1") == [(1,), (8,)]
 
 
 @pytest.mark.large

@@ -43,6 +43,16 @@ class PostgresDialect(Dialect):
     """Fragments in PostgreSQL's SQL. JSON is composed from `to_json`, because its own functions insert spaces."""
 
     store = ""  # the search path of each session begins with its schema
+    recorders = """
+SELECT l.virtualtransaction FROM pg_locks l
+ WHERE l.locktype = 'relation' AND l.relation = 'recording'::regclass AND l.granted AND l.mode <> 'AccessShareLock'
+   AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+   AND l.pid <> pg_backend_pid()
+UNION ALL
+SELECT running::text  -- a standby does not know the primary's locks, only which transactions may still commit
+  FROM (SELECT pg_current_snapshot() AS s WHERE pg_is_in_recovery()) AS standby
+ CROSS JOIN generate_series(pg_snapshot_xmin(s)::text::bigint, pg_snapshot_xmax(s)::text::bigint - 1) AS running
+"""
 
     def json_array(self, values: Sequence[str]) -> str:
         """The JSON array of these values, compact."""

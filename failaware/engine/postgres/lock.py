@@ -1,13 +1,26 @@
-"""The store's write lock, and how a writer determines whether a commit whose answer was lost has succeeded.
+"""The store's two locks, and how a writer determines whether a commit whose answer was lost has succeeded.
 
-The lock is a table lock, because any role that can connect can take an advisory lock. Its mode conflicts with itself,
-not with readers, dumps or vacuum, and requires a write privilege. The table stays empty: autovacuum has no work there.
+`write_lock` is exclusive: who folds, claims or decides takes it. `recording` is shared by those who record events, and
+who take no other lock; only who changes the schema excludes them. It also shows who is recording (settled.py).
+Both are table locks, because any role that can connect can take an advisory lock. Their modes do not conflict with
+readers, dumps or vacuum, and require a write privilege. The tables stay empty: autovacuum has no work there.
 
-Each transaction writes its writer's ticket to a row that no other writer changes; the row is committed together with
-the rest of the transaction or not at all. The server's transaction ids cannot be used: after a crash, ids that never
-reached the disk are assigned to other transactions.
+Each transaction writes its ticket, a number that increases, to the writer's own row of `last_commit`, which commits
+with the rest or not at all. If the answer is lost, the writer reconnects and fences the ticket. Example, of the writer w:
+
+  ticket   transaction                        row (ticket, answer)   after the connection was lost: fence(w, 7)
+  7        committed, its answer was lost     7, '… 41'              changes nothing, returns '… 41': event 41
+  7        rolled back with the server        6, '… 40'              writes 7, null: not committed, goes on as 8
+  7        still running on the server        locked by it           waits for it, then as one of the above
+  7        not yet read by the server         6, '… 40'              writes 7, null; when the server reads it, it
+                                                                     finds that 7 is taken, and refuses
+
+A lost answer to the fence is no problem: a second fence finds the same row. The server's transaction ids cannot be used
+for this: after a crash, ids that never reached the disk are assigned to other transactions.
 """
 
+import os
+import secrets
 from collections.abc import Callable
 
 from failaware.engine.base import Row
@@ -16,7 +29,9 @@ from failaware.engine.postgres.dialect import PINNED
 
 TABLES = (
     "CREATE TABLE write_lock (empty BOOLEAN) WITH (autovacuum_enabled = off)",
-    "CREATE TABLE last_commit (writer TEXT PRIMARY KEY, ticket INTEGER NOT NULL, committed_at INTEGER NOT NULL)",
+    "CREATE TABLE recording (empty BOOLEAN) WITH (autovacuum_enabled = off)",
+    """CREATE TABLE last_commit (
+  writer TEXT PRIMARY KEY, ticket INTEGER NOT NULL, committed_at INTEGER NOT NULL, answer TEXT)""",
 )
 """Tables that exist only on PostgreSQL."""
 
@@ -27,58 +42,130 @@ NOW_US = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 FORGOTTEN_US = 7 * 24 * 3_600 * 1_000_000
 """Rows of killed writers are deleted after this time; writers query their rows for a far shorter time."""
 
+FLUSH = "SELECT pg_logical_emit_message(true, 'failaware', '')"
+"""SQL that waits until all earlier commits of this session are on the disk (and on synchronous replicas)."""
+
+FENCED = "FA001"
+"""The SQLSTATE of a transaction whose ticket is taken: its writer has lost the connection and goes on without it."""
+
+_BEGIN_WRITE = """
+CREATE FUNCTION {schema}.begin_write(who text, number bigint) RETURNS text LANGUAGE plpgsql {pinned} AS $$BEGIN
+  {acquire};
+  {take_ticket};
+  PERFORM set_config('synchronous_commit', 'off', true);
+  RETURN concat({now}, ' ', ({stored_mark}));
+END$$
+"""
+_FENCE = """
+CREATE FUNCTION {schema}.fence(who text, number bigint) RETURNS text LANGUAGE plpgsql {pinned} AS $$BEGIN
+  INSERT INTO {schema}.last_commit AS mine VALUES (who, number, {now})
+  ON CONFLICT (writer) DO UPDATE SET ticket = excluded.ticket, answer = NULL WHERE mine.ticket < excluded.ticket;
+  RETURN (SELECT answer FROM {schema}.last_commit WHERE writer = who);
+END$$
+"""
+TAKE_TICKET = (
+    "ON CONFLICT (writer) DO UPDATE SET ticket = excluded.ticket, committed_at = excluded.committed_at, "
+    "answer = excluded.answer WHERE mine.ticket < excluded.ticket"
+)
+"""The end of an INSERT into `last_commit AS mine`; no row is written if the ticket is taken."""
+
 _OWNER = """
 SELECT a.pid, a.usename, a.application_name
   FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid JOIN pg_class c ON c.oid = l.relation
  WHERE l.granted AND l.pid <> pg_backend_pid() AND l.mode <> 'AccessShareLock'
    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
    AND c.relnamespace = '{schema}'::regnamespace
- ORDER BY c.relname <> 'write_lock', a.xact_start LIMIT 1
+ ORDER BY c.relname <> 'write_lock', c.relname <> 'recording', a.xact_start LIMIT 1
 """
 
 
+class Tickets:
+    """The tickets of one writer: its name, and the number of its last transaction."""
+
+    def __init__(self) -> None:
+        self.writer, self.number = "", 0
+        self._pid = 0
+
+    @property
+    def last(self) -> tuple[str, int]:
+        """The ticket of the last transaction."""
+        return self.writer, self.number
+
+    def next(self) -> tuple[str, int]:
+        """The ticket of the next transaction; a child after a fork is another writer."""
+        if self._pid != os.getpid():
+            self.writer, self.number, self._pid = secrets.token_hex(16), 0, os.getpid()
+        self.number += 1
+        return self.last
+
+
 def acquire(schema: str) -> str:
-    """SQL that takes the lock until the transaction ends."""
+    """SQL that takes the exclusive lock until the transaction ends."""
     return f"LOCK TABLE {schema}.write_lock IN SHARE UPDATE EXCLUSIVE MODE"
 
 
-def function(schema: str) -> str:
-    """SQL that creates the function that begins a write transaction: one round trip instead of three."""
+def exclude_recorders(schema: str) -> str:
+    """SQL that waits for records under way, and lets none begin until the transaction ends."""
+    return f"LOCK TABLE {schema}.recording IN EXCLUSIVE MODE"
+
+
+def share(schema: str) -> str:
+    """SQL that takes the lock that recorders share, until the transaction ends."""
+    return f"LOCK TABLE {schema}.recording IN ROW SHARE MODE"
+
+
+def take_ticket(schema: str, answer: str) -> str:
+    """Statements of a function that write its parameters `who` and `number` to the writer's row, with an answer."""
     return (
-        f"CREATE FUNCTION {schema}.begin_write(who text, number bigint, channel text) RETURNS text "
-        f"LANGUAGE plpgsql {PINNED} AS $$DECLARE now bigint; BEGIN {acquire(schema)}; now := {NOW_US}; "
-        f"INSERT INTO {schema}.last_commit VALUES (who, number, now) ON CONFLICT (writer) "
-        "DO UPDATE SET ticket = excluded.ticket, committed_at = excluded.committed_at; "
-        "PERFORM pg_notify(channel, ''); "
-        f"RETURN concat(now, ' ', ({MARK.replace('setting', f'{schema}.setting')})); END$$"
+        f"INSERT INTO {schema}.last_commit AS mine VALUES (who, number, {NOW_US}, {answer}) {TAKE_TICKET}; "
+        f"IF NOT FOUND THEN RAISE EXCEPTION 'the ticket is taken' USING ERRCODE = '{FENCED}'; END IF"
     )
+
+
+def stored_mark(schema: str) -> str:
+    """SQL for the derivation mark, without a search path."""
+    return MARK.replace("setting", f"{schema}.setting")
+
+
+def functions(schema: str) -> tuple[str, ...]:
+    """SQL that creates the functions that begin a write transaction (one round trip instead of three) and fence."""
+    names = {
+        "schema": schema,
+        "pinned": PINNED,
+        "acquire": acquire(schema),
+        "take_ticket": take_ticket(schema, "''"),
+        "now": NOW_US,
+        "stored_mark": stored_mark(schema),
+    }
+    return _BEGIN_WRITE.strip().format(**names), _FENCE.strip().format(**names)
 
 
 def begin_write(schema: str) -> str:
-    """SQL that takes the lock, writes the writer's ticket, and notifies all processes that wait for a commit.
+    """SQL that takes the exclusive lock and the ticket, whose parts are the parameters; the commit will not be flushed.
 
     The result is one text with the time and the derivation mark: a row type would break callers that wait inside the
-    function while another process replaces it. The parameters are the writer and the ticket.
+    function while another process replaces it.
     """
-    return f"SELECT {schema}.begin_write(?, ?::bigint, '{schema}')"
+    return f"SELECT {schema}.begin_write(?, ?::bigint)"
 
 
-def forget_killed(schema: str) -> str:
-    """SQL that deletes the rows of writers that were killed before they deleted theirs."""
-    return f"DELETE FROM {schema}.last_commit WHERE committed_at < {NOW_US} - {FORGOTTEN_US}"
+def fence(schema: str) -> str:
+    """SQL that keeps a ticket from committing from now on; its answer if it has committed, otherwise null."""
+    return f"SELECT {schema}.fence(?, ?::bigint)"
 
 
 def forget(schema: str, writer: str) -> str:
-    """SQL that deletes a writer's own row; it is harmless if a server crash restores it."""
+    """SQL that deletes a writer's own row, and those of writers killed long ago; harmless if a crash restores them."""
     return (
         "BEGIN READ WRITE; SET LOCAL synchronous_commit = off; "
-        f"DELETE FROM {schema}.last_commit WHERE writer = '{writer}'; COMMIT"
+        f"DELETE FROM {schema}.last_commit WHERE writer = '{writer}' OR committed_at < {NOW_US} - {FORGOTTEN_US}; "
+        "COMMIT"
     )
 
 
-def last_ticket(schema: str, writer: str) -> str:
-    """SQL for the ticket of the writer's last commit; it takes the lock, which waits for a commit in progress."""
-    return f"{BEGIN}; {acquire(schema)}; SELECT ticket FROM {schema}.last_commit WHERE writer = '{writer}'"
+def notify(schema: str) -> str:
+    """SQL that tells waiting workers of a commit: in a transaction that is not flushed, because one at a time may."""
+    return f"BEGIN READ WRITE; SET LOCAL synchronous_commit = off; NOTIFY {schema}; COMMIT"
 
 
 def owner(query: Callable[[str], list[Row]], schema: str) -> str | None:

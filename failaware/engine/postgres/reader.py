@@ -102,7 +102,7 @@ class PostgresReader:
         self._check_version()
 
     def _check_version(self) -> None:
-        version = self._version()
+        version = self.stored_version()
         if version == 0:
             raise StoreMissing(
                 f"there is no store at {self.path}; record something, run 'failaware seed', or 'failaware init'"
@@ -111,7 +111,7 @@ class PostgresReader:
         if self._reads_derived:
             check_readable(self.raw(MARK), self.path)
 
-    def _version(self) -> int:
+    def stored_version(self) -> int:
         """The version of the store's schema; 0 if there is none. Other programs' schemas are refused."""
         rows = self.raw(schema.STATE.format(schema=self._schema))
         if not rows:

@@ -103,6 +103,7 @@ def _writing(schema: str, role: str) -> Iterator[str]:
             yield f"GRANT UPDATE ({', '.join(facts.marks)}) ON {schema}.{table} TO {role}"
     for table in CHANGEABLE:
         yield f"GRANT INSERT, UPDATE, DELETE ON {schema}.{table} TO {role}"
+    yield f"GRANT USAGE, UPDATE ON SEQUENCE {schema}.event_ids TO {role}"
 
 
 def script(url: str, prefix: str | None = None) -> str:

@@ -11,7 +11,7 @@ from psycopg import errors
 
 from failaware.engine.base import Row
 from failaware.engine.derivation import Derivation, noted
-from failaware.engine.postgres import lock
+from failaware.engine.postgres import lock, recording
 from failaware.engine.postgres.dialect import HELPERS, PINNED, ddl
 from failaware.schema import versions
 from failaware.schema.catalogue import FACTS
@@ -26,7 +26,7 @@ _RAISE = "RAISE EXCEPTION '{message}' USING ERRCODE = 'integrity_constraint_viol
 
 _ISO = r"""to_char('epoch'::timestamp + \1 * interval '1 microsecond', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
 _FUNCTION = re.compile(r"CREATE FUNCTION ([\w.]+)")
-_MADE = re.compile(r"^CREATE (TABLE|VIEW)\b", re.MULTILINE)
+_MADE = re.compile(r"^CREATE (TABLE|VIEW|SEQUENCE)\b", re.MULTILINE)
 
 STATE = """
 SELECT obj_description(n.oid, 'pg_namespace'), has_schema_privilege(n.oid, 'USAGE')
@@ -51,6 +51,9 @@ UNION ALL
 SELECT 'trigger', c.relname, pg_get_triggerdef(t.oid) || ' ' || t.tgenabled::text
   FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid WHERE c.relnamespace = {of} AND NOT t.tgisinternal
 UNION ALL
+SELECT 'sequence', c.relname, concat_ws(' ', format_type(s.seqtypid, NULL), s.seqincrement, s.seqcycle, s.seqcache)
+  FROM pg_sequence s JOIN pg_class c ON c.oid = s.seqrelid WHERE c.relnamespace = {of}
+UNION ALL
 SELECT 'function', p.proname, pg_get_functiondef(p.oid) FROM pg_proc p WHERE p.pronamespace = {of} AND p.prokind = 'f'
 """
 """All objects of a schema: kind, name of the table or function, definition."""
@@ -69,19 +72,21 @@ def creation(schema: str, mark: Derivation) -> Iterator[str]:
     """All statements that create a store's schema, in PostgreSQL's SQL."""
     yield f"CREATE SCHEMA IF NOT EXISTS {schema}"
     yield f"SET LOCAL search_path = {schema}"
-    for sql in (*lock.TABLES, *permanent_tables()):
+    for sql in (*lock.TABLES, recording.SEQUENCE, *permanent_tables()):
         yield ddl(sql)
     yield own_key()
     yield noted(mark)
     yield from _recreated_objects(schema)
 
 
-def missing_lock(schema: str) -> Iterator[str]:
-    """SQL that creates the write lock in a store from before it existed; each step is committed before the next."""
-    for sql in lock.TABLES:
-        yield ddl(sql.replace("CREATE TABLE ", f"CREATE TABLE IF NOT EXISTS {schema}."))
-    function = lock.function(schema).replace("CREATE", "CREATE OR REPLACE", 1)
-    yield f"{lock.BEGIN}; {lock.acquire(schema)}; {function}; COMMIT"
+def missing_locks(schema: str) -> Iterator[str]:
+    """SQL that creates in an older store what a migration needs itself; each step is committed before the next."""
+    for sql in (*lock.TABLES, recording.SEQUENCE):
+        yield ddl(re.sub(r"^CREATE (TABLE|SEQUENCE) ", rf"CREATE \1 IF NOT EXISTS {schema}.", sql))
+    yield ddl(f"ALTER TABLE {schema}.last_commit ADD COLUMN IF NOT EXISTS answer TEXT")
+    yield f"DROP FUNCTION IF EXISTS {schema}.begin_write(text, bigint, text)"
+    functions = "; ".join(sql.replace("CREATE", "CREATE OR REPLACE", 1) for sql in lock.functions(schema))
+    yield f"{lock.BEGIN}; {lock.acquire(schema)}; {functions}; COMMIT"
 
 
 def bringing_up_to_date(schema: str, version: int) -> Iterator[str]:
@@ -93,6 +98,7 @@ def bringing_up_to_date(schema: str, version: int) -> Iterator[str]:
     for step in versions.since(version):
         for sql in step.statements:
             yield ddl(sql)
+    yield recording.FOLLOW
     yield from _recreated_objects(schema)
 
 
@@ -106,7 +112,8 @@ def _recreated_objects(schema: str) -> Iterator[str]:
 
 def _helpers(schema: str) -> Iterator[str]:
     yield from (helper.format(schema=schema) for helper in HELPERS)
-    yield lock.function(schema)
+    yield from lock.functions(schema)
+    yield recording.function(schema)
 
 
 def guard_statements(schema: str, facts: str) -> Iterator[str]:
@@ -147,7 +154,7 @@ def differences(query: Query, schema: str, *, ignored: Container[str] = ()) -> I
     actual = _described(query, schema, f"'{schema}'::regnamespace")
     query("BEGIN READ WRITE")
     try:
-        for sql in (*lock.TABLES, *private_schema(facts=True), *views(_ISO)):
+        for sql in (*lock.TABLES, recording.SEQUENCE, *private_schema(facts=True), *views(_ISO)):
             query(_MADE.sub(r"CREATE TEMP \1", ddl(sql)))
         for sql in _helpers("pg_temp"):
             query(sql)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn, TypeVar
 from failaware.engine import derivation
 from failaware.engine.base import Parameters, Row
 from failaware.engine.derivation import Projection
+from failaware.engine.sqlite.appending import append_events
 from failaware.engine.sqlite.errors import ITS_ERRORS, in_our_words, is_interrupt, raise_ours
 from failaware.engine.sqlite.files import (
     BUSY_TIMEOUT_S,
@@ -179,12 +180,16 @@ class SqliteWriter(FileStoreMixin):
         places = ", ".join("?" * len(columns))
         self.execute_many(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places})", rows)
 
+    def append_events(self, rows: Sequence[Row], *, refuse: bool) -> list[int]:  # noqa: ARG002 - the caller checks
+        """Append events."""
+        return append_events(self, rows)
+
     def clear(self, *tables: str) -> None:
         """Empty working tables."""
         for table in tables:
             self.execute(f"DELETE FROM {table}")
 
-    def run(self, job: Callable[[], T]) -> T:
+    def run(self, job: Callable[[], T], *, recording: bool = False, patient: bool = True) -> T:  # noqa: ARG002 - of servers
         """Run a job under the write lock; commit at its end, roll back on any exception."""
 
         def checked() -> T:

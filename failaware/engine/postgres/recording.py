@@ -1,0 +1,176 @@
+"""Recording events in one statement on the server: ids, keys and rows.
+
+Event ids come from a sequence, so that recorders need not wait for each other. An id is greater than that of every
+event that was recorded before; of two records at the same time, the one with the lower id may become visible later. A
+transaction that fails leaves a gap.
+
+A new event's key is inserted first. If another transaction is inserting the same key, this waits for it; then either
+that event is the known one, or the key is free. Keys are inserted in order, so that two recorders of many keys cannot
+wait for each other. Example: A records an event with the key x, B two events with the keys x and w, at the same time.
+
+  A  takes id 5; event_key (x, 5); event_log 5; commits
+  B  takes ids 6, 7; event_key (w, 7); waits for A at x, then skips it; event_log 7; answers "-5 7": 5 was known
+"""
+
+import json
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import psycopg
+
+from failaware.engine.base import KeyTaken, Row
+from failaware.engine.postgres import lock
+from failaware.engine.postgres.dialect import PINNED
+from failaware.schema.catalogue import EVENT, TIME
+
+SEQUENCE = "CREATE SEQUENCE event_ids AS bigint"
+"""The ids of events."""
+
+FOLLOW = "SELECT setval('event_ids', (SELECT max(event_id) FROM event_log))"
+"""SQL that makes the next id follow the newest one, after rows were inserted with ids of another store."""
+
+OTHER_TYPE = "FA002"
+"""The SQLSTATE if a key belongs to an event of another type."""
+
+_TYPES = {column.name: "bigint" if column.type == TIME else "text" for column in EVENT.columns[1:]}
+"""What is given of each event, with its type on the server."""
+
+_OWN = [name for name in _TYPES if name != "key"]
+"""The columns of event_log, without the id."""
+
+_ON_ITS_OWN = """IF number IS NOT NULL THEN
+    IF mark IS DISTINCT FROM ({stored_mark}) THEN
+      RETURN NULL;
+    END IF;
+  END IF"""
+_ANSWER = """IF number IS NOT NULL THEN
+    {take_ticket};
+  END IF;
+  RETURN answer"""
+_REFUSE = "RAISE EXCEPTION 'a key of another type' USING ERRCODE = '{other_type}', DETAIL = taken"
+
+_RECORD = """
+WITH id AS MATERIALIZED (
+  SELECT nextval('{schema}.event_ids') AS event_id
+   WHERE NOT EXISTS (SELECT FROM {schema}.recording FOR KEY SHARE) AND ({stored_mark}) = ?),
+mine AS (
+  INSERT INTO {schema}.last_commit AS mine
+  SELECT ?, ?::bigint, {now}, concat({now}, ' ', id.event_id) FROM id {take_ticket} RETURNING answer),
+new AS (
+  INSERT INTO {schema}.event_log (event_id, {own}) SELECT id.event_id, {own_places} FROM id, mine)
+SELECT answer FROM mine
+"""
+"""Records one event without a key, which is quicker than by a function. It returns no row if the mark is another."""
+
+_RECORD_MANY = """
+CREATE FUNCTION {schema}.record_many(who text, number bigint, mark text, refuse boolean, {arrays}) RETURNS text
+LANGUAGE plpgsql {pinned} AS $$DECLARE ids bigint[]; answer text; taken json; BEGIN
+  {share};
+  {on_its_own};
+  IF keys IS NULL THEN
+    WITH new AS (
+      INSERT INTO {schema}.event_log (event_id, {own})
+      SELECT nextval('{schema}.event_ids'), u.* FROM unnest({own_arrays}) AS u RETURNING event_id)
+    SELECT string_agg(event_id::text, ' ' ORDER BY event_id) FROM new INTO answer;
+  ELSE
+    -- ids in the order of the events, for those without a key, and for the first of each key that is not in use
+    SELECT array_agg(id) FROM (
+      SELECT CASE WHEN is_new THEN nextval('{schema}.event_ids') END AS id FROM (
+        SELECT u.key IS NULL
+               OR k.key IS NULL AND row_number() OVER (PARTITION BY u.key ORDER BY u.place) = 1 AS is_new
+          FROM unnest(keys) WITH ORDINALITY AS u(key, place) LEFT JOIN {schema}.event_key k ON k.key = u.key
+         ORDER BY u.place) AS placed) AS numbered INTO ids;
+    INSERT INTO {schema}.event_key (key, event_id)
+    SELECT u.key, u.id FROM unnest(keys, ids) AS u(key, id)
+     WHERE u.key IS NOT NULL AND u.id IS NOT NULL ORDER BY u.key ON CONFLICT (key) DO NOTHING;
+    INSERT INTO {schema}.event_log (event_id, {own})
+    SELECT u.id, {own_of_each} FROM unnest(ids, keys, {own_arrays}) AS u(id, key, {own})
+      LEFT JOIN {schema}.event_key k ON k.key = u.key WHERE u.key IS NULL OR k.event_id = u.id;
+    SELECT string_agg((CASE WHEN u.key IS NULL OR k.event_id = u.id THEN u.id ELSE -k.event_id END)::text, ' '
+                      ORDER BY u.place)
+      FROM unnest(ids, keys) WITH ORDINALITY AS u(id, key, place)
+      LEFT JOIN {schema}.event_key k ON k.key = u.key INTO answer;
+    SELECT json_build_array(u.key, u.event_type, e.event_id, e.event_type)
+      FROM unnest(keys, event_types) WITH ORDINALITY AS u(key, event_type, place)
+      JOIN {schema}.event_key k ON k.key = u.key JOIN {schema}.event_log e ON e.event_id = k.event_id
+     WHERE e.event_type <> u.event_type ORDER BY u.place LIMIT 1 INTO taken;
+    IF refuse AND taken IS NOT NULL THEN
+      {refuse};
+    END IF;
+  END IF;
+  answer := concat({now}, ' ', answer);
+  {answer};
+END$$
+"""
+
+
+def function(schema: str) -> str:
+    """SQL that creates the function."""
+    parts = {
+        "schema": schema,
+        "stored_mark": lock.stored_mark(schema),
+        "take_ticket": lock.take_ticket(schema, "answer"),
+        "other_type": OTHER_TYPE,
+    }
+    names = {
+        "schema": schema,
+        "pinned": PINNED,
+        "share": lock.share(schema),
+        "on_its_own": _ON_ITS_OWN.format(**parts),
+        "answer": _ANSWER.format(**parts),
+        "refuse": _REFUSE.format(**parts),
+        "arrays": ", ".join(f"{name}s {sql_type}[]" for name, sql_type in _TYPES.items()),
+        "own": ", ".join(_OWN),
+        "own_of_each": ", ".join(f"u.{name}" for name in _OWN),
+        "own_arrays": ", ".join(f"{name}s" for name in _OWN),
+        "now": lock.NOW_US,
+    }
+    return _RECORD_MANY.strip().format(**names)
+
+
+def call(
+    schema: str, rows: Sequence[Row], ticket: tuple[object, object], mark: object, *, refuse: bool
+) -> tuple[str, list[Any]]:
+    """The statement and its parameters, for rows in the order of the catalogue's columns, without the id.
+
+    `ticket` is the writer's, and `mark` the derivation mark that the store must have; they are null under the exclusive
+    lock. With `refuse`, nothing is recorded if a key belongs to an event of another type.
+    """
+    *own, keys = map(list, zip(*rows, strict=True))
+    used = keys if any(key is not None for key in keys) else None
+    return _many(schema), [*ticket, mark, refuse, *own, used]
+
+
+def one(schema: str, row: Row, ticket: tuple[str, int], mark: object) -> tuple[str, list[Any]]:
+    """As `call`, for one event without a key."""
+    return _one(schema), [mark, *ticket, *row[:-1]]
+
+
+@cache
+def _many(schema: str) -> str:
+    types = ("text", "bigint", "text", "boolean", *(f"{sql_type}[]" for sql_type in _TYPES.values()))
+    return f"SELECT {schema}.record_many({', '.join(f'?::{sql_type}' for sql_type in types)})"
+
+
+@cache
+def _one(schema: str) -> str:
+    return _RECORD.strip().format(
+        schema=schema,
+        stored_mark=lock.stored_mark(schema),
+        now=lock.NOW_US,
+        take_ticket=lock.TAKE_TICKET,
+        own=", ".join(_OWN),
+        own_places=", ".join(f"?::{_TYPES[name]}" for name in _OWN),
+    )
+
+
+def key_taken(error: psycopg.Error) -> KeyTaken:
+    """What the function says about a key that belongs to an event of another type."""
+    return KeyTaken(*json.loads(error.diag.message_detail or "[]"))
+
+
+def parsed(answer: str) -> tuple[int, list[int]]:
+    """The server's time (µs), and for each event its id; for a key in use, the id of its event, negative."""
+    now, *ids = map(int, answer.split())
+    return now, ids
