@@ -86,8 +86,9 @@ def store_unattempted(db: ProjectionWriter) -> None:
     """
     ((newest, stored),) = db.query(_STORED.format(store=""))
     if newest > stored:
+        patience_s = 0.0 if newest - stored < UNSTORED_MAX else _SETTLES_S
         with suppress(StoreBusy):
-            fold_events(db, just_appended(events=(stored + 1, settled_event(db, patience_s=_SETTLES_S))))
+            fold_events(db, just_appended(events=(stored + 1, settled_event(db, patience_s=patience_s))))
 
 
 def stored_until(db: Reader) -> int:

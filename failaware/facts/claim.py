@@ -29,18 +29,23 @@ SELECT d.due_at, e.event_id, e.event_type, e.event_payload, k.key, e.source, e.o
                  WHERE s.event_type = :type AND s.due_at IS NOT NULL AND s.due_at <= :now AND {_FREE}
                    AND (:poison_candidates = 1 OR a.error_type IS NULL)
                  ORDER BY s.due_at, s.event_id LIMIT :limit) AS retried
-        UNION ALL
-        SELECT *
-          FROM (SELECT n.detected_at, n.event_id, 0, 0, false, l.event_id IS NOT NULL
-                  FROM stored_unattempted n LEFT JOIN lease l ON l.event_id = n.event_id
-                 WHERE n.event_type = :type AND n.detected_at <= :now AND {_FREE}
-                 ORDER BY n.detected_at, n.event_id LIMIT :limit) AS unattempted
+        UNION ALL {{unattempted}}
          ORDER BY 1, 2 LIMIT :limit) AS d
  CROSS JOIN event_log e
   LEFT JOIN event_key k ON k.event_id = e.event_id
  WHERE e.event_id = d.event_id
  ORDER BY d.due_at, d.event_id
 """
+_UNATTEMPTED = f"""
+        SELECT *
+          FROM (SELECT n.detected_at, n.event_id, 0, 0, false, l.event_id IS NOT NULL
+                  FROM {{table}} n LEFT JOIN lease l ON l.event_id = n.event_id
+                 WHERE n.event_type = :type AND n.detected_at <= :now AND {_FREE}
+                 ORDER BY n.detected_at, n.event_id LIMIT :limit) AS {{table}}_due
+"""
+_STORED = _UNATTEMPTED.format(table="stored_unattempted")
+_DUE_IN_FILE = _DUE.format(unattempted=_STORED)
+_DUE_ON_SERVER = _DUE.format(unattempted=f"{_STORED} UNION ALL {_UNATTEMPTED.format(table='unstored_event')}")
 _WAITING = "SELECT DISTINCT event_type FROM stored_counts WHERE sync_status IN ('PENDING', 'FAILED') AND dismissed = 0"
 _NEXT_DUE = f"""  -- a time, and how many µs to add to it: a lease is valid up to and including its end
 SELECT t.event_type, 0,
@@ -92,9 +97,13 @@ class LostLease:
 
 
 def waiting_types(db: Writer, handles: Callable[[str], bool]) -> list[str]:
-    """The event types with attempts due now or later for which `handles` is true; `due` then sees all their events."""
+    """The event types with attempts due now or later for which `handles` is true; `due` then sees all their events.
+
+    On a server, events may remain unstored, and `due` looks for them separately.
+    """
     store_unattempted(db)
-    return [event_type for (event_type,) in db.query(_WAITING) if handles(event_type)]
+    sql = f"{_WAITING} UNION SELECT event_type FROM unstored_event" if db.dialect.recorders else _WAITING
+    return [event_type for (event_type,) in db.query(sql) if handles(event_type)]
 
 
 def lost(db: Writer, handles: Callable[[str], bool], now: int, *, by: str = "") -> list[LostLease]:
@@ -125,7 +134,7 @@ def due(db: Reader, event_type: str, *, now: int, limit: int, poison_candidates:
         "lost": WORKER_LOST,
         "poison_candidates": int(poison_candidates),
     }
-    return [_claimed(row) for row in db.query(_DUE, parameters)]
+    return [_claimed(row) for row in db.query(_DUE_ON_SERVER if db.dialect.recorders else _DUE_IN_FILE, parameters)]
 
 
 def lease(db: Writer, batch: Sequence[Claimed], *, worker: str, until: int) -> None:

@@ -6,7 +6,7 @@ Both are table locks, because any role that can connect can take an advisory loc
 readers, dumps or vacuum, and require a write privilege. The tables stay empty: autovacuum has no work there.
 
 Each transaction writes its ticket, a number that increases, to the writer's own row of `last_commit`, which commits
-with the rest or not at all. If the answer is lost, the writer reconnects and fences the ticket. Example, of the writer w:
+with the rest or not at all. If the answer is lost, the writer reconnects and fences the ticket. Example, of writer w:
 
   ticket   transaction                        row (ticket, answer)   after the connection was lost: fence(w, 7)
   7        committed, its answer was lost     7, '… 41'              changes nothing, returns '… 41': event 41
