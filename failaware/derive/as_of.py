@@ -146,7 +146,8 @@ class PointInTime:
         db = self._db
         db.execute("DELETE FROM late")
         last = self._bounds[0]
-        if last > self._settled:
+        ((fetched,),) = db.query("SELECT count(*) FROM main.event_log WHERE event_id > ?", (self._settled,))
+        if last - self._settled > fetched:  # ids are missing, so that their events may have become visible
             db.execute(f"INSERT INTO late {_FETCHED_SINCE}", (self._settled, last))
             for table in ("event_log", "event_key"):
                 db.execute(f"DELETE FROM main.{table} WHERE event_id > ? AND event_id <= ?", (self._settled, last))

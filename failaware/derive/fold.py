@@ -16,6 +16,7 @@ from failaware.engine import ProjectionWriter, Reader, Row
 from failaware.engine.pages import pages
 from failaware.engine.settled import settled_event
 from failaware.errors import StoreBusy
+from failaware.model import NEVER
 from failaware.rules import Policy
 from failaware.schema.catalogue import ERASED
 from failaware.schema.ddl import tables_of
@@ -39,6 +40,10 @@ _TOTAL = "SELECT " + " + ".join(
 _STORED = """
   SELECT (SELECT coalesce(max(event_id), 0) FROM event_log),
          (SELECT coalesce(max(event_id), 0) FROM {store}stored_until)
+"""
+_STORED_UNTIL = f"""
+  SELECT coalesce((SELECT max(event_id) FROM {{store}}stored_until),
+                  (SELECT {NEVER} FROM {{store}}stored_unattempted LIMIT 1), 0)
 """
 _SETTLES_S = 0.01  # in which most records under way end
 UNSTORED_MAX = 256
@@ -92,8 +97,8 @@ def store_unattempted(db: ProjectionWriter) -> None:
 
 
 def stored_until(db: Reader) -> int:
-    """The id of an event up to which the store has stored events without attempts and decisions."""
-    return int(db.query(_STORED.format(store=db.dialect.store))[0][1])
+    """The id of an event up to which the store has stored events without attempts; all, if that was lost."""
+    return int(db.query(_STORED_UNTIL.format(store=db.dialect.store))[0][0])
 
 
 def are_due(appended: Sequence[int]) -> bool:
@@ -114,9 +119,8 @@ def rebuild(
     timeline are computed once, at the end.
     """
     if until is None:
-        ((newest, stored),) = db.query(_STORED.format(store=""))
-        was_lost = not 0 < stored <= newest and newest >= UNSTORED_MAX
-        until = settled_event(db) if was_lost else int(stored)
+        newest = settled_event(db)
+        until = min(stored_until(db), newest) or (newest if newest >= UNSTORED_MAX else 0)
     for table in DERIVED:
         db.execute(f"DELETE FROM {table}")
     note_derivation(db)

@@ -40,6 +40,9 @@ class Dialect:
     store = "main."
     """The prefix of the store's own tables, which private tables may shadow."""
 
+    not_assigned = "false"
+    """SQL: an id of an event that was not assigned yet, where this does not follow from a gap."""
+
     recorders = ""
     """A query for the transactions that record events beside others, which leaves gaps in their ids; "": none does."""
 

@@ -16,7 +16,7 @@ PROGRAM = "#exec"
 """Suffix of the worker name of `failaware exec`; no worker retries an event that it was running."""
 
 _FREE = "(l.event_id IS NULL OR (l.begun = 0 AND l.leased_until < :now))"
-_DUE = f"""
+_DUE_OF = f"""
 SELECT d.due_at, e.event_id, e.event_type, e.event_payload, k.key, e.source, e.occurred_at, e.detected_at, d.attempts,
        d.tries, d.poison_candidate, d.unsure
   FROM (SELECT *
@@ -41,11 +41,12 @@ _UNATTEMPTED = f"""
           FROM (SELECT n.detected_at, n.event_id, 0, 0, false, l.event_id IS NOT NULL
                   FROM {{table}} n LEFT JOIN lease l ON l.event_id = n.event_id
                  WHERE n.event_type = :type AND n.detected_at <= :now AND {_FREE}
-                 ORDER BY n.detected_at, n.event_id LIMIT :limit) AS {{table}}_due
+                 ORDER BY n.detected_at, n.event_id LIMIT :limit) AS {{name}}
 """
-_STORED = _UNATTEMPTED.format(table="stored_unattempted")
-_DUE_IN_FILE = _DUE.format(unattempted=_STORED)
-_DUE_ON_SERVER = _DUE.format(unattempted=f"{_STORED} UNION ALL {_UNATTEMPTED.format(table='unstored_event')}")
+_STORED = _UNATTEMPTED.format(table="stored_unattempted", name="unattempted")
+_DUE = _DUE_OF.format(unattempted=_STORED)
+_UNSTORED = _UNATTEMPTED.format(table="unstored_event", name="unstored")
+_DUE_ON_SERVER = _DUE_OF.format(unattempted=f"{_STORED} UNION ALL {_UNSTORED}")
 _WAITING = "SELECT DISTINCT event_type FROM stored_counts WHERE sync_status IN ('PENDING', 'FAILED') AND dismissed = 0"
 _NEXT_DUE = f"""  -- a time, and how many µs to add to it: a lease is valid up to and including its end
 SELECT t.event_type, 0,
@@ -134,7 +135,7 @@ def due(db: Reader, event_type: str, *, now: int, limit: int, poison_candidates:
         "lost": WORKER_LOST,
         "poison_candidates": int(poison_candidates),
     }
-    return [_claimed(row) for row in db.query(_DUE_ON_SERVER if db.dialect.recorders else _DUE_IN_FILE, parameters)]
+    return [_claimed(row) for row in db.query(_DUE_ON_SERVER if db.dialect.recorders else _DUE, parameters)]
 
 
 def lease(db: Writer, batch: Sequence[Claimed], *, worker: str, until: int) -> None:

@@ -179,7 +179,9 @@ class Proof:
             below = self._db.query(f"SELECT {sealed.key} FROM {sealed.table} WHERE {sealed.key} < 1")
             for (number,) in below:
                 self._find(f"{sealed.table} {number}", "was not inserted by failaware: it never assigns this number")
-
+        ahead = f"SELECT event_id FROM event_log WHERE {self._db.dialect.not_assigned} LIMIT {MOST}"
+        for (number,) in self._db.query(ahead):
+            self._find(f"event_log {number}", "was not inserted by failaware: it has not assigned this number yet")
         for table in SEALED_AT_ONCE:
             key, end = FACTS[table].key, self._ends[table]
             for number, archive in self._db.query(f"SELECT {key}, archive_id FROM {table} WHERE {key} > ?", (end,)):

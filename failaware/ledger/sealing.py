@@ -6,10 +6,11 @@ Digests are computed outside any transaction, since facts do not change; only th
 from collections.abc import Collection
 from typing import TypeVar
 
-from failaware.derive.fold import store_unattempted, stored_until
+from failaware.derive.fold import stored_until
 from failaware.derive.settings import seals_are_held
 from failaware.engine import Reader, Writer
-from failaware.errors import UsageError
+from failaware.engine.settled import settled_event
+from failaware.errors import StoreBusy, UsageError
 from failaware.ledger.seals import SEALED_AT_ONCE, Head, Seal, digests, head, make_seal
 from failaware.schema.catalogue import EVENT, SEAL, SEALED
 from failaware.session import Session
@@ -19,6 +20,7 @@ T = TypeVar("T")
 RANGE = 2_048
 """The maximum number of facts under one seal."""
 
+_SETTLES_S = 1.0  # in which records under way end
 _LONGEST_GAP = 1_000_000  # of ids without facts, which a server's failed transactions leave
 EVERY_US = 3_600_000_000
 """After this time (µs) smaller ranges are sealed too."""
@@ -52,11 +54,8 @@ def seal_all(session: Session, now: int) -> None:
 def seal_round(session: Session, now: int) -> bool:
     """Seal the next range of each table; false if nothing was unsealed.
 
-    On a server, the newest events are stored first, so that they can be sealed: no seal covers an id whose event may
-    still become visible. An id without an event is sealed as such.
+    On a server, no seal covers an id whose event may still become visible. An id without an event is sealed as such.
     """
-    if session.read(lambda db: bool(db.dialect.recorders)):
-        session.write(store_unattempted)
     seals = session.read(lambda db: next_seals(db, now))
     if seals:
         session.write(lambda db: append(db, seals))
@@ -78,9 +77,10 @@ def next_seals(db: Reader, now: int, tables: Collection[str] = _LATER) -> list[S
     """The seals over the next range of each table that has unsealed facts; none during a restore or copy."""
     if seals_are_held(db):
         return []
-    before, seals, reached = head(db), [], _reached(db)
+    before, seals, settled, reached = head(db), [], _settled(db), _reached(db)
     for sealed in SEALED:
         last, newest = reached[sealed.table]
+        newest = min(newest, settled) if sealed is EVENT else newest
         if newest > last and sealed.table in tables:
             ids = (last + 1, min(newest, last + RANGE))
             facts = digests(db, sealed, *ids)
@@ -116,9 +116,13 @@ def _is_due(db: Reader, now: int) -> bool:
 
 
 def _reached(db: Reader) -> dict[str, tuple[int, int]]:
-    """For each table, the last sealed id and the newest id; that of an event below which none will become visible."""
-    reached = {table: (last, newest) for table, last, newest in db.query(_REACHED)}
-    if db.dialect.recorders:
-        last, newest = reached[EVENT.table]
-        reached[EVENT.table] = last, min(newest, stored_until(db))
-    return reached
+    """For each table, the last sealed id and the newest id."""
+    return {table: (last, newest) for table, last, newest in db.query(_REACHED)}
+
+
+def _settled(db: Reader) -> int:
+    """The id of an event up to which facts can be sealed: on a server, none of them may become visible later."""
+    try:
+        return settled_event(db, patience_s=_SETTLES_S)
+    except StoreBusy:
+        return stored_until(db)

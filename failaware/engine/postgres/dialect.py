@@ -43,6 +43,7 @@ class PostgresDialect(Dialect):
     """Fragments in PostgreSQL's SQL. JSON is composed from `to_json`, because its own functions insert spaces."""
 
     store = ""  # the search path of each session begins with its schema
+    not_assigned = "event_id > (SELECT last_value FROM event_ids)"
     recorders = """
 SELECT l.virtualtransaction FROM pg_locks l
  WHERE l.locktype = 'relation' AND l.relation = 'recording'::regclass AND l.granted AND l.mode <> 'AccessShareLock'

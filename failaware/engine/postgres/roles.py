@@ -83,17 +83,20 @@ def statements(schema: str, prefix: str | None) -> Iterator[str]:
     yield f"DO $$BEGIN EXECUTE {temporary}; END$$"
     yield f"GRANT USAGE ON SCHEMA {schema} TO {writer}, {reader}"
     for role in (writer, reader):
-        yield _reading(schema, role)
+        yield from _reading(schema, role)
     yield from _writing(schema, writer)
 
 
 def privileges_of_those_there(schema: str) -> Iterator[str]:
     """SQL that grants the roles that can read or append facts their privileges on recreated tables."""
-    yield _GRANT_AGAIN.format(schema=schema, read=_reading(schema, "%1$I"), write="; ".join(_writing(schema, "%1$I")))
+    yield _GRANT_AGAIN.format(
+        schema=schema, read="; ".join(_reading(schema, "%1$I")), write="; ".join(_writing(schema, "%1$I"))
+    )
 
 
-def _reading(schema: str, role: str) -> str:
-    return f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role}"
+def _reading(schema: str, role: str) -> Iterator[str]:
+    yield f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role}"
+    yield f"GRANT SELECT ON SEQUENCE {schema}.event_ids TO {role}"
 
 
 def _writing(schema: str, role: str) -> Iterator[str]:

@@ -11,27 +11,30 @@ _INSERT_KEY = f"INSERT INTO event_key ({', '.join(EVENT_KEY.column_names)}) VALU
 _MOST = 1_024  # values in one IN (...)
 
 
-def append_events(db: ProjectionWriter, rows: Sequence[Row]) -> list[int]:
-    """Append events; see `Writer.append_events`. The newest row is never archived, so its id is the highest ever."""
-    event_id = int(db.query("SELECT coalesce(max(event_id), 0) FROM event_log")[0][0])
-    by_key = _known(db, [row[-1] for row in rows if row[-1] is not None])
-    ids, new, keys = [], [], []
-    for row in rows:
-        key = row[-1]
-        if key is not None and key in by_key:
-            ids.append(-by_key[key])
-            continue
-        event_id += 1
-        ids.append(event_id)
-        new.append((event_id, *row[:-1]))
-        if key is not None:
-            by_key[key] = event_id
-            keys.append((key, event_id))
-    if new:
-        db.execute_many(_INSERT, new)
-    if keys:
-        db.execute_many(_INSERT_KEY, keys)
-    return ids
+class EventAppender:
+    """The part of the writer that appends events."""
+
+    def append_events(self: ProjectionWriter, rows: Sequence[Row], *, refuse: bool) -> list[int]:  # noqa: ARG002
+        """Append events; the caller checks the types of known ones. The newest row is never archived."""
+        event_id = int(self.query("SELECT coalesce(max(event_id), 0) FROM event_log")[0][0])
+        by_key = _known(self, [row[-1] for row in rows if row[-1] is not None])
+        ids, new, keys = [], [], []
+        for row in rows:
+            key = row[-1]
+            if key is not None and key in by_key:
+                ids.append(-by_key[key])
+                continue
+            event_id += 1
+            ids.append(event_id)
+            new.append((event_id, *row[:-1]))
+            if key is not None:
+                by_key[key] = event_id
+                keys.append((key, event_id))
+        if new:
+            self.execute_many(_INSERT, new)
+        if keys:
+            self.execute_many(_INSERT_KEY, keys)
+        return ids
 
 
 def _known(db: ProjectionWriter, keys: list[str]) -> dict[str, int]:

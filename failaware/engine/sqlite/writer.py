@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn, TypeVar
 from failaware.engine import derivation
 from failaware.engine.base import Parameters, Row
 from failaware.engine.derivation import Projection
-from failaware.engine.sqlite.appending import append_events
+from failaware.engine.sqlite.appending import EventAppender
 from failaware.engine.sqlite.errors import ITS_ERRORS, in_our_words, is_interrupt, raise_ours
 from failaware.engine.sqlite.files import (
     BUSY_TIMEOUT_S,
@@ -55,7 +55,7 @@ class _Result(NamedTuple):
         return self.rows
 
 
-class SqliteWriter(FileStoreMixin):
+class SqliteWriter(FileStoreMixin, EventAppender):
     """The writing connection. Any thread may use it, but only one at a time: the caller holds a lock."""
 
     waits_on_server = False
@@ -179,10 +179,6 @@ class SqliteWriter(FileStoreMixin):
         """Insert rows."""
         places = ", ".join("?" * len(columns))
         self.execute_many(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places})", rows)
-
-    def append_events(self, rows: Sequence[Row], *, refuse: bool) -> list[int]:  # noqa: ARG002 - the caller checks
-        """Append events."""
-        return append_events(self, rows)
 
     def clear(self, *tables: str) -> None:
         """Empty working tables."""
