@@ -21,6 +21,7 @@ from failaware.ledger.export import Export
 from failaware.ledger.restore import restore_export
 from failaware.ledger.sealing import seal_all
 from failaware.ledger.verify import verify
+from failaware.model import NewEvent
 from tests.conftest import assert_rebuild_changes_nothing, plain, query
 from tests.worker.helpers import eventually
 
@@ -285,3 +286,9 @@ def test_a_transaction_of_a_writer_that_went_on_without_it_cannot_commit(store, 
     with pytest.raises(Exception, match="the ticket is taken"):
         writer.query("SELECT begin_write(?, ?)", ticket)
     assert query(store, "SELECT event_type FROM event_log") == [("a",)]
+
+
+def test_times_of_any_size_are_recorded_together(store):
+    times = [5, -(2**40), 2**52]
+    store.session.record([NewEvent("a", "1", None, None, occurred, occurred) for occurred in times])
+    assert query(store, "SELECT occurred_at FROM event_log ORDER BY event_id") == [(time,) for time in times]

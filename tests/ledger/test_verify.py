@@ -93,6 +93,7 @@ def _change_schema(path, _tmp_path, statements, *, guards):
         db.execute("DELETE FROM setting")
         for table in (*FACTS, *DERIVED, "setting"):
             db.execute(f"INSERT INTO {table} SELECT * FROM {name}.{table}")
+        db.execute(f"SELECT setval('event_ids', (SELECT last_value FROM {name}.event_ids))")
         for statement in statements:
             db.execute(statement)
         if not guards:
@@ -146,10 +147,16 @@ def test_a_row_inserted_in_the_middle(tamper):
     assert result["event_log -3"].startswith("was not inserted by failaware")
 
 
+@pytest.mark.sqlite  # ids of events have gaps on a server; those of other facts have none
 def test_a_gap_in_what_is_not_sealed_yet(tamper, store):
     store.record_many(("a", {"n": n}) for n in range(5))
     result = tamper(f"DELETE FROM event_log WHERE event_id IN ({EVENTS + 2}, {EVENTS + 3})")
     assert result[f"event_log {EVENTS + 2} to {EVENTS + 3}"] == "is missing"
+
+
+def test_a_gap_in_other_facts_that_are_not_sealed_yet(tamper, store):
+    ingest_lines(store.session, [b"{", b"[", b"}"], origin="file")
+    assert tamper("DELETE FROM reject_log WHERE reject_id = 5") == {"reject_log 5": "is missing"}
 
 
 def test_what_was_erased_and_is_back(tamper):

@@ -13,7 +13,7 @@ wait for each other. Example: A records an event with the key x, B two events wi
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
 
@@ -137,7 +137,8 @@ def call(
     `ticket` is the writer's, and `mark` the derivation mark that the store must have; they are null under the exclusive
     lock. With `refuse`, nothing is recorded if a key belongs to an event of another type.
     """
-    *own, keys = map(list, zip(*rows, strict=True))
+    columns = zip(_TYPES.values(), zip(*rows, strict=True), strict=True)
+    *own, keys = (list(column) if sql_type == "text" else _integers(column) for sql_type, column in columns)
     used = keys if any(key is not None for key in keys) else None
     return _many(schema), [*ticket, mark, refuse, *own, used]
 
@@ -145,6 +146,11 @@ def call(
 def one(schema: str, row: Row, ticket: tuple[str, int], mark: object) -> tuple[str, list[Any]]:
     """As `call`, for one event without a key."""
     return _one(schema), [mark, *ticket, *row[:-1]]
+
+
+def _integers(numbers: Iterable[int]) -> str:
+    """An array as text: psycopg would take the size of its numbers from the first."""
+    return f"{{{','.join(map(str, numbers))}}}"
 
 
 @cache
