@@ -162,8 +162,8 @@ class Writer(ProjectionWriter, Protocol):
 
         If not `patient`, it waits for the lock of a server for some milliseconds only.
 
-        With `recording`, the job does nothing but to call `append_events` once; on a server it then runs beside others
-        that record, and beside the holder of the write lock.
+        With `recording`, the job does nothing but to call `append_events` once; on a server it then runs at the same time as
+        others that record, and as the holder of the write lock.
 
         If a server connection is lost before the commit, the job runs again, five times at most: it must be repeatable.
         """

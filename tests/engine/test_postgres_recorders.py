@@ -150,7 +150,7 @@ def test_a_fact_inserted_where_a_seal_has_none_is_noticed(store, path, begin_lat
     seal_all(store.session, store.session.clock())
     with plain(path, guarded=False) as db:
         db.execute("INSERT INTO event_log SELECT 1, event_type, source, '1', 1, 1, NULL FROM event_log")
-    assert [(found.where, found.problem) for found in verify(path, facts_only=True).findings] == [
+    assert [(finding.where, finding.problem) for finding in verify(path, facts_only=True).findings] == [
         ("event_log 1", "was inserted: there was no such fact when its range was sealed")
     ]
 
