@@ -292,3 +292,13 @@ def test_times_of_any_size_are_recorded_together(store):
     times = [5, -(2**40), 2**52]
     store.session.record([NewEvent("a", "1", None, None, occurred, occurred) for occurred in times])
     assert query(store, "SELECT occurred_at FROM event_log ORDER BY event_id") == [(time,) for time in times]
+
+
+@pytest.mark.parametrize("key", [None, "k"])
+def test_texts_of_any_characters_are_recorded_together(store, key):
+    texts = ['a"b', "a\\b", "{a,b}", "NULL", "null", "", "'", " a ", "ä\u2028\n\t", '\\"', "$1", "{"]
+    store.session.record([NewEvent("a", json.dumps(text), key and f"{key}{text}", text, 1, 1, text) for text in texts])
+    rows = query(store, "SELECT event_payload, source, fingerprint FROM event_log ORDER BY event_id")
+    assert rows == [(json.dumps(text), text, text) for text in texts]
+    known = [key for (key,) in query(store, "SELECT key FROM event_key ORDER BY event_id")]
+    assert known == ([] if key is None else [f"{key}{text}" for text in texts])

@@ -137,10 +137,9 @@ def call(
     `ticket` is the writer's, and `mark` the derivation mark that the store must have; they are null under the exclusive
     lock. With `refuse`, nothing is recorded if a key belongs to an event of another type.
     """
-    columns = zip(_TYPES.values(), zip(*rows, strict=True), strict=True)
-    *own, keys = (list(column) if sql_type == "text" else _integers(column) for sql_type, column in columns)
-    used = keys if any(key is not None for key in keys) else None
-    return _many(schema), [*ticket, mark, refuse, *own, used]
+    *own, keys = zip(*rows, strict=True)
+    used = _array(keys) if any(key is not None for key in keys) else None
+    return _many(schema), [*ticket, mark, refuse, *map(_array, own), used]
 
 
 def one(schema: str, row: Row, ticket: tuple[str, int], mark: object) -> tuple[str, list[Any]]:
@@ -148,9 +147,16 @@ def one(schema: str, row: Row, ticket: tuple[str, int], mark: object) -> tuple[s
     return _one(schema), [mark, *ticket, *row[:-1]]
 
 
-def _integers(numbers: Iterable[int]) -> str:
-    """An array as text: psycopg would take the size of its numbers from the first."""
-    return f"{{{','.join(map(str, numbers))}}}"
+def _array(values: Iterable[str | int | None]) -> str:
+    """An array as text: psycopg needs far longer for texts, and takes the size of all integers from the first."""
+    return f"{{{','.join(map(_element, values))}}}"
+
+
+def _element(value: str | int | None) -> str:
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}"'
+    return "NULL" if value is None else str(value)
 
 
 @cache
