@@ -160,10 +160,9 @@ class Writer(ProjectionWriter, Protocol):
     def run(self, job: Callable[[], T], *, recording: bool = False, patient: bool = True) -> T:
         """Run a job in one transaction under the write lock; commit at its end, roll back on any exception.
 
-        If not `patient`, it waits for the lock of a server for some milliseconds only.
-
-        With `recording`, the job does nothing but to call `append_events` once; on a server it then runs at the same time as
-        others that record, and as the holder of the write lock.
+        With `recording`, the job only calls `append_events`, once. On a server it then runs at the same time as others
+        that record, and as the holder of the write lock. If not `patient`, it waits some milliseconds for a server's
+        lock.
 
         If a server connection is lost before the commit, the job runs again, five times at most: it must be repeatable.
         """

@@ -44,7 +44,7 @@ class Dialect:
     """SQL: an id of an event that was not assigned yet, where this does not follow from a gap."""
 
     recorders = ""
-    """A query for the transactions that record events at the same time, which leaves gaps in their ids; "": none does."""
+    """A query for the transactions that are recording events, which leave gaps in their ids; "" if only one may."""
 
     def json_array(self, values: Sequence[str]) -> str:
         """The JSON array of these values, compact."""
