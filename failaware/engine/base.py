@@ -131,14 +131,13 @@ class Writer(ProjectionWriter, Protocol):
     """A handle that can append facts and fold them."""
 
     while_waiting: Callable[[], bool]
-    """Called repeatedly while another writer holds the lock; on a server, after `interrupt` has ended that wait.
+    """Called repeatedly while another writer holds the lock; on a server, after `end_wait` has ended that wait.
 
     It may suspend the connection, and returns true if it did: the writer then waits for the lock again.
     """
 
-    @property
-    def waits_on_server(self) -> bool:
-        """Whether it waits for the lock in a call to a server, which `interrupt` cancels."""
+    def end_wait(self) -> None:
+        """End the wait for the lock in a call to a server, from another thread; no caller is affected."""
 
     def run_untranslated(self, sql: str, parameters: Parameters = ()) -> Result:
         """Run a user's statement in the engine's own SQL; only `?` and `:name` are converted to the driver's style."""

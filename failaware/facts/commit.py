@@ -1,6 +1,7 @@
 """Group commit: threads that write at the same time share one transaction and one flush to disk."""
 
 import os
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -17,6 +18,7 @@ from failaware.model import NewEvent
 T = TypeVar("T")
 _FORK_WAITS_S = 30.0  # for another thread's transaction to end
 _ENDS_SOON_S = 0.05  # longer than most transactions
+_ENDS_WAIT_S = 1.0  # how often a wait for a server's lock is ended, which one that has just begun may survive
 _LOOKS_S = 0.05  # how often a thread that waits for a fork checks whether the fork has failed
 
 
@@ -192,10 +194,11 @@ class GroupCommit:
         """Wait for the current transaction and close the connection; parent and child each open their own."""
         self._forking = True
         self._ready_to_fork = self._lock.acquire(timeout=_ENDS_SOON_S)
-        if not self._ready_to_fork:
-            if self._db.waits_on_server:
-                self._db.interrupt()
-            self._ready_to_fork = self._lock.acquire(timeout=_FORK_WAITS_S)
+        until = time.monotonic() + _FORK_WAITS_S
+        while not self._ready_to_fork and time.monotonic() < until:
+            if not self._wiping:
+                self._db.end_wait()
+            self._ready_to_fork = self._lock.acquire(timeout=_ENDS_WAIT_S)
         if self._ready_to_fork:
             self._db.suspend()
 

@@ -14,6 +14,7 @@ from psycopg.types.numeric import Int8BinaryDumper
 from failaware.engine.base import Parameters, Row
 from failaware.engine.derivation import MARK, check_readable, has_other_tables
 from failaware.engine.postgres import schema
+from failaware.engine.postgres.cancel import Cancelable
 from failaware.engine.postgres.dialect import PostgresDialect
 from failaware.engine.postgres.errors import ITS_ERRORS, foreign, in_our_words, raise_ours
 from failaware.engine.postgres.lock import NOW_US
@@ -95,6 +96,7 @@ class PostgresReader:
     def _prepare(self) -> None:
         """Set up a new connection."""
         self._session = Session(self._db, self.path)
+        self._queries = Cancelable(self._db)
         self._db.adapters.register_dumper(int, Int8BinaryDumper)
         self._db.adapters.register_loader("numeric", _IntegerLoader)
         self._cursor = RawCursor(self._db)
@@ -146,7 +148,11 @@ class PostgresReader:
         if self._session.pooled and not self._in_transaction:
             with self.snapshot():
                 return self.query(sql, parameters)
-        return self._with_reconnect(lambda: self._run(sql, parameters).fetchall())
+        return self._with_reconnect(lambda: self._fetch(sql, parameters))
+
+    def _fetch(self, sql: str, parameters: Parameters) -> list[Row]:
+        with self._queries:
+            return self._run(sql, parameters).fetchall()
 
     def _with_reconnect(self, operation: Callable[[], T]) -> T:
         """Run an operation; if the connection was lost, reconnect and run it once more."""
@@ -162,7 +168,10 @@ class PostgresReader:
             return operation()
 
     def _use(self) -> None:
-        """Make the connection usable; a reader's always is."""
+        """Make the connection usable: replace it if a late cancel request may still arrive."""
+        if self._queries.was_canceled and not self._in_transaction and not self._db.closed:
+            self._db.close()
+            self._open(patiently=True)
 
     def _is_lost(self, error: BaseException | None) -> bool:
         """Return whether the server has gone away; its message may arrive before the connection is seen to be closed.
@@ -214,7 +223,7 @@ class PostgresReader:
 
     def stream(self, sql: str, parameters: Parameters = ()) -> Generator[Row, None, None]:
         """Yield the rows of a SELECT as they arrive; requires a snapshot. Close a generator that is not exhausted."""
-        with in_our_words(self.path):
+        with in_our_words(self.path), self._queries:
             yield from RawCursor(self._db).stream(*numbered(sql, parameters), binary=True, size=_ROWS_AT_ONCE)
 
     def change_token(self) -> object:
@@ -265,8 +274,7 @@ class PostgresReader:
 
     def interrupt(self) -> None:
         """Cancel the running query, from another thread."""
-        with suppress(psycopg.Error):
-            self._db.cancel_safe(timeout=2.0)
+        self._queries.cancel()
 
     def close(self) -> None:
         """Close the connection."""

@@ -1,7 +1,7 @@
 """Statements of a write transaction: queued, sent together, and their errors in our words."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import psycopg
@@ -10,6 +10,7 @@ from psycopg.pq import TransactionStatus
 
 from failaware.engine.base import Parameters, Row
 from failaware.engine.postgres import recording
+from failaware.engine.postgres.cancel import Cancelable
 from failaware.engine.postgres.errors import in_our_words
 from failaware.engine.postgres.parameters import positional
 from failaware.engine.postgres.pipeline import Pipeline
@@ -29,6 +30,7 @@ class StatementWriter(PostgresReader):
         super()._prepare()
         self._db.add_notice_handler(self._handle_notice)
         self._pipeline = Pipeline(self._db)
+        self._waits = Cancelable(self._db)
         self._began = RawCursor(self._db)  # the statement that takes the lock
         self._deleted: dict[str, list[RawCursor[Row]]] = {}
         self._idled: psycopg.Error | None = None  # the error if the server ended the current transaction for being idle
@@ -41,6 +43,9 @@ class StatementWriter(PostgresReader):
             self._send()
             return cursor.fetchall()
         return super().query(sql, parameters)
+
+    def _fetch(self, sql: str, parameters: Parameters) -> list[Row]:
+        return self._run(sql, parameters).fetchall()
 
     def execute(self, sql: str, parameters: Parameters = ()) -> None:
         """Queue one statement: it is sent with the next one that returns rows, or with the commit."""
@@ -84,15 +89,28 @@ class StatementWriter(PostgresReader):
                 self._pipeline.add(f"TRUNCATE {table}")
                 deleted.clear()
 
+    def end_wait(self) -> None:
+        """End the wait for the lock in a call to the server, from another thread."""
+        self._waits.cancel()
+
     def _send(self) -> None:
         """Send all queued statements and read their results, in one round trip."""
+        waits = self._in_transaction and self._began.pgresult is None
         with self._in_our_words():
             try:
-                self._pipeline.send()
+                with self._waits if waits else nullcontext():
+                    self._pipeline.send()
+                if waits:
+                    self._check_wait()
             except psycopg.Error as error:
-                if self._in_transaction and self._began.pgresult is None:
+                if waits and (self._began.pgresult is None or self._waits.was_canceled):
                     self._not_begun = self._not_begun or error
                 raise
+
+    def _check_wait(self) -> None:
+        """Discard the result of a wait that was ended: the cancel request may still arrive on this connection."""
+        if self._waits.was_canceled:
+            raise errors.QueryCanceled("the wait for the lock was ended")
 
     @contextmanager
     def _in_our_words(self) -> Iterator[None]:

@@ -52,7 +52,6 @@ class PostgresWriter(StatementWriter):
         self._suspended = self._closed = False
         self._tickets = lock.Tickets()
         self._answer: str | None = None  # of a record that had committed before its answer was lost
-        self._is_recording = False  # within one statement that the server may not have answered yet
         self._is_patient = True
         self._notified_at = 0.0
         self._projection = projection
@@ -87,6 +86,8 @@ class PostgresWriter(StatementWriter):
             self._open(patiently=False)
         elif self._db.closed and not self._closed:
             self._open(patiently=True)
+        else:
+            super()._use()
 
     def append_events(self, rows: Sequence[Row], *, refuse: bool) -> list[int]:
         """Append events; within `run(recording=True)` this is the whole transaction."""
@@ -105,43 +106,42 @@ class PostgresWriter(StatementWriter):
         If the answer to a commit was lost, the writer's row shows whether it succeeded, so nothing is written twice.
         """
         self._is_patient = patient
-        while True:
-            try:
-                return self._run_repeatedly(job, self._run_recording if recording else self._run_folding)
-            except StoreError as error:
-                ended = self._not_begun is not None and isinstance(error.__cause__, errors.QueryCanceled)
-                if not ended or not self.while_waiting():
-                    raise
-
-    @property
-    def waits_on_server(self) -> bool:
-        """Whether it waits for the lock in a call to the server, which `interrupt` cancels."""
-        return self._is_recording or (self._in_transaction and self._began.pgresult is None)
-
-    def _run_repeatedly(self, job: Callable[[], T], run: Callable[[Callable[[], T], list[Callable[[str], T]]], T]) -> T:
-        """Run a job by one of the two ways below; they put into a list how to go on if it has committed unanswered."""
-        unanswered: list[Callable[[str], T]] = []
-        for _ in range(_MAX_ATTEMPTS):
+        run = self._run_recording if recording else self._run_folding
+        unanswered: list[Callable[[str], T]] = []  # filled by `run`: how to go on if it has committed unanswered
+        attempts, wait_ended = 0, False
+        while attempts < _MAX_ATTEMPTS:
             try:
                 if unanswered and (answer := self._fence()) is not None:
                     return unanswered[0](answer)
                 unanswered.clear()
+                if wait_ended:
+                    self.while_waiting()
+                    self._is_patient = patient  # another thread may have used this writer meanwhile
                 return run(job, unanswered)
             except BaseException as error:
+                wait_ended = self._waits.was_canceled and isinstance(error, Exception)
                 self._roll_back()
-                if isinstance(error, StoreBusy) and not isinstance(error.__cause__, errors.DeadlockDetected):
-                    raise self._busy(error) from error
-                if not isinstance(error, StoreError):
-                    raise
-                lost = error
-                if isinstance(error.__cause__, errors.DeadlockDetected):  # nothing was written, and another went on
-                    unanswered.clear()
-                    continue
-                if not self._is_lost(error.__cause__):
-                    raise
+                if not wait_ended:
+                    if not self._is_repeatable(error):
+                        raise
+                    lost, attempts = error, attempts + 1
+                    if isinstance(error, StoreBusy):  # nothing was written, and another went on
+                        unanswered.clear()
+                        continue
                 self._db.close()
-            self._reopen(unanswered=bool(unanswered))
+            if unanswered or not wait_ended:
+                self._reopen(unanswered=bool(unanswered))
         raise StoreError(f"{lost}; {UNKNOWN}") if unanswered else lost
+
+    def _is_repeatable(self, error: BaseException) -> bool:
+        """Whether the job of this error is to be repeated: after a lost connection or a deadlock."""
+        if not isinstance(error, StoreError):
+            return False
+        if isinstance(error.__cause__, errors.DeadlockDetected):
+            return True
+        if isinstance(error, StoreBusy):
+            raise self._busy(error) from error
+        return self._is_lost(error.__cause__)
 
     def _run_folding(self, job: Callable[[], T], unanswered: list[Callable[[str], T]]) -> T:
         """Under the exclusive lock."""
@@ -167,20 +167,17 @@ class PostgresWriter(StatementWriter):
 
     def _record(self, rows: Sequence[Row], *, refuse: bool) -> str:
         """Record events in one statement; repeat it if the mark has changed, but is still ours."""
-        self._idled, self._not_begun = None, None
-        self._is_recording = True
+        self._idled = None
         try:
-            while True:
-                if (answer := self._answer_of(rows, refuse=refuse)) is not None:
-                    return answer
-                self._check_mark(self.raw(derivation.MARK)[0][0])
+            with self._waits:
+                while (answer := self._answer_of(rows, refuse=refuse)) is None:
+                    self._check_mark(self.raw(derivation.MARK)[0][0])
+            self._check_wait()
         except ITS_ERRORS as error:
-            self._not_begun = error if isinstance(error, psycopg.Error) else None
             if isinstance(error, psycopg.Error) and error.sqlstate == recording.OTHER_TYPE:
                 raise recording.key_taken(error) from None
             raise_ours(error, self.path)
-        finally:
-            self._is_recording = False
+        return answer
 
     def _answer_of(self, rows: Sequence[Row], *, refuse: bool) -> str | None:
         """The answer of one attempt; None if the mark has changed."""
@@ -211,11 +208,11 @@ class PostgresWriter(StatementWriter):
 
     def _commit(self) -> None:
         """Commit, and wait for the disk only after the lock is released."""
-        if self._began.pgresult is None:
-            self._send()  # take the lock before the answer to a commit can be lost
-        if self._not_begun is not None:  # the jobs of a group commit have caught this error
+        if self._not_begun is not None:  # the job has caught this error, as those of a group commit do
             with self._in_our_words():
                 raise self._not_begun
+        if self._began.pgresult is None:
+            self._send()  # take the lock before the answer to a commit can be lost
         now, _, mark = self._began.fetchall()[0][0].partition(" ")
         self._check_mark(mark)
         ended = self._pipeline.add("COMMIT")
@@ -270,11 +267,11 @@ class PostgresWriter(StatementWriter):
         return StoreBusy(f"{self.path} is locked: {owner}") if owner else error
 
     def _roll_back(self) -> None:
-        """Roll back the open transaction; if a statement was interrupted, close the connection."""
+        """Roll back the open transaction; if a statement was interrupted or canceled, close the connection."""
         self._in_transaction = False
         self._pipeline.clear()
         try:
-            if self._db.info.transaction_status == TransactionStatus.ACTIVE:
+            if self._waits.was_canceled or self._db.info.transaction_status == TransactionStatus.ACTIVE:
                 self._db.close()
             elif not self._db.closed:
                 self.raw("ROLLBACK")

@@ -43,6 +43,9 @@ class FileStoreMixin:
 
         return flush_mode(self.path)
 
+    def end_wait(self) -> None:
+        """Do nothing: a writer waits for the lock in short steps, and calls `while_waiting` between them."""
+
     def size(self: Reader) -> int:
         """The size of the database in bytes."""
         sql = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"

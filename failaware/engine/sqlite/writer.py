@@ -58,8 +58,6 @@ class _Result(NamedTuple):
 class SqliteWriter(FileStoreMixin, EventAppender):
     """The writing connection. Any thread may use it, but only one at a time: the caller holds a lock."""
 
-    waits_on_server = False
-
     def __init__(self, path: Path, *, synchronous: str, projection: Projection, go_back: bool = False) -> None:
         if synchronous not in ("FULL", "NORMAL"):
             raise UsageError(f"synchronous is 'FULL' or 'NORMAL', not {synchronous!r}")
