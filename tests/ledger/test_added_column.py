@@ -114,6 +114,8 @@ with Store.open(place) as store:
     with plain(place) as db:
         db.execute("INSERT INTO event_log (event_id, event_type, event_payload, occurred_at, detected_at, host) "
                    "VALUES (2, 'a', '2', 5, 6, 'web1')")
+        if place.startswith("postgresql"):
+            db.execute("SELECT nextval('event_ids')")
     store.rebuild()
     store.record("a", 3)
     store.dismiss([1, 2, 3], because="known")
