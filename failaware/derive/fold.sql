@@ -39,10 +39,10 @@ ON CONFLICT (event_type, sync_status, dismissed, cluster_id, severity)
 DO UPDATE SET events = stored_counts.events + excluded.events;
 
 -- name: store_unattempted
-INSERT INTO stored_unattempted (event_type, detected_at, event_id)
-SELECT event_type, detected_at, event_id FROM new_event n
+INSERT INTO stored_unattempted (event_id, event_type, detected_at)
+SELECT event_id, event_type, detected_at FROM new_event n
  WHERE NOT EXISTS (SELECT 1 FROM stored_state s WHERE s.event_id = n.event_id)
- ORDER BY event_type, detected_at, event_id;
+ ORDER BY event_id;
 
 -- name: raise_stored_until
 INSERT INTO stored_until (place, event_id)
@@ -366,9 +366,8 @@ ON CONFLICT (event_id) DO UPDATE SET
 
 -- name: drop_unattempted
 -- The touched events that had no state yet; a dismissed one that was requeued was PENDING as well, and is not there.
-DELETE FROM stored_unattempted WHERE (event_type, detected_at, event_id) IN
-  (SELECT e.event_type, e.detected_at, e.event_id FROM touched t JOIN event_log e ON e.event_id = t.event_id
-    WHERE t.was_status = 'PENDING' AND t.was_cluster = 0);
+DELETE FROM stored_unattempted WHERE event_id IN
+  (SELECT event_id FROM touched WHERE was_status = 'PENDING' AND was_cluster = 0);
 
 -- name: update_counts
 -- Subtract the touched events under their old attributes and add them under the new ones.

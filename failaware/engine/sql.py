@@ -59,6 +59,10 @@ class Dialect:
         """The UTF-8 bytes of a text."""
         return f"CAST({text} AS BLOB)"
 
+    def merged(self, selects: Sequence[str], order: str, most: str) -> str:  # noqa: ARG002 - it reads only what it needs
+        """The first `most` rows of several SELECTs in this order, in which an index of each has its rows."""
+        return f"{' UNION ALL '.join(selects)} ORDER BY {order}"
+
     def indexed_by(self, table: str, index: str) -> str:
         """A table read through an index, for rows that may be damaged."""
         return f"{table} INDEXED BY {index}"

@@ -56,7 +56,8 @@ SELECT t.event_type, 0,
 UNION ALL
 SELECT t.event_type, 0,
        (SELECT n.detected_at FROM stored_unattempted n LEFT JOIN lease l ON l.event_id = n.event_id
-         WHERE n.event_type = t.event_type AND l.event_id IS NULL ORDER BY n.detected_at LIMIT 1)
+         WHERE n.event_type = t.event_type AND n.detected_at IS NOT NULL AND l.event_id IS NULL
+         ORDER BY n.detected_at LIMIT 1)
   FROM ({_WAITING}) AS t
 UNION ALL
 SELECT u.event_type, 0, min(u.detected_at)

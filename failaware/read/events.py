@@ -1,21 +1,28 @@
 """Events: a filtered page, one event in detail, and attempts."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from failaware.engine import Reader, Row
 from failaware.errors import NotFound
 from failaware.model import ERROR_HERE, Attempt, Decision, EventDetail, EventSummary
 from failaware.read.clusters import id_in_filter
-from failaware.read.filter import EVENT_FIELDS, EVENT_WALKS, Condition, Order, parse
+from failaware.read.filter import EVENT_FIELDS, EVENT_WALKS, Condition, Order, WalksOf, parse
 
 _JOINS = """
     LEFT JOIN event_log e ON e.event_id = s.event_id
     LEFT JOIN attempt_log a ON a.attempt_id = s.last_failure"""
 _SUMMARY = """
   SELECT s.event_id, s.event_type, s.sync_status, s.dismissed, s.retry_count, s.attempts, s.severity, s.rule,
-         CASE s.cluster_id WHEN 0 THEN NULL ELSE s.cluster_id END, a.error_type, a.error_message, e.source,
-         e.occurred_at, e.detected_at, s.first_failed_at, s.last_failed_at, s.due_at
+         CASE s.cluster_id WHEN 0 THEN NULL ELSE s.cluster_id END, a.error_type, a.error_message, s.source,
+         s.occurred_at, s.detected_at, s.first_failed_at, s.last_failed_at, s.due_at
 """
+_COUNTS = """(
+  SELECT event_type, sync_status, dismissed, cluster_id, nullif(severity, '') AS severity, events
+    FROM event_counts) s
+"""
+_COUNTED_FIELDS = {"status", "type", "severity", "last"}
+"""The fields of a filter whose matches are counted already, in event_counts."""
 _ORDERS = {"newest": "DESC", "oldest": "ASC"}
 
 _DETAIL = """
@@ -45,19 +52,11 @@ def page(
 ) -> list[EventSummary]:
     """The events that match a filter; `before` is the last event_id of the previous page."""
     condition, direction = _condition(db, where, now), _ORDERS[order]
-    beyond = "true" if before is None else f"{{event_id}} {'<' if order == 'newest' else '>'} :before"
-    selects = [
-        f"SELECT {walk.event_id} AS event_id FROM {walk.source} {_JOINS} "
-        f"WHERE {walk.condition} AND {condition.sql} AND {beyond.format(event_id=walk.event_id)} "
-        f"ORDER BY {walk.event_id} {direction}"
-        for walk in condition.walks
-    ]
-    page_sql = selects[0]
-    if len(selects) > 1:  # limit each SELECT, or PostgreSQL sorts all rows
-        each = (f"SELECT * FROM ({sql} LIMIT :page_end) AS walk{number}" for number, sql in enumerate(selects))
-        page_sql = f"{' UNION ALL '.join(each)} ORDER BY event_id {direction}"
+    beyond = "" if before is None else f"{'<' if order == 'newest' else '>'} :before"
+    page_sql = db.dialect.merged(_selects(condition, beyond), f"event_id {direction}", ":page_end")
     rows = db.query(
-        f"{_SUMMARY} FROM ({page_sql} LIMIT :limit OFFSET :skip) AS page CROSS JOIN event_state s {_JOINS} "
+        f"{_SUMMARY} FROM ({page_sql} LIMIT :limit OFFSET :skip) AS page "
+        f"CROSS JOIN event_state s LEFT JOIN attempt_log a ON a.attempt_id = s.last_failure "
         f"WHERE s.event_id = page.event_id ORDER BY page.event_id {direction}",
         {**condition.parameters, "limit": limit, "before": before, "skip": skip, "page_end": limit + skip},
     )
@@ -66,18 +65,30 @@ def page(
 
 def count(db: Reader, where: str, *, now: int, at_most: int) -> int:
     """The number of events that match a filter, counted up to `at_most`."""
+    condition = _condition(db, where, now, walks={})
+    if condition.fields <= _COUNTED_FIELDS:
+        rows = db.query(f"SELECT coalesce(sum(events), 0) FROM {_COUNTS} WHERE {condition.sql}", condition.parameters)
+        return min(int(rows[0][0]), at_most)
     condition = _condition(db, where, now)
-    matches = " UNION ALL ".join(
-        f"SELECT 1 FROM {walk.source} {_JOINS} WHERE {walk.condition} AND {condition.sql}" for walk in condition.walks
-    )
+    matches = " UNION ALL ".join(_selects(condition))
     rows = db.query(
         f"SELECT count(*) FROM ({matches} LIMIT :at_most) AS matches", {**condition.parameters, "at_most": at_most}
     )
     return int(rows[0][0])
 
 
-def _condition(db: Reader, where: str, now: int) -> Condition:
-    return parse(where, EVENT_FIELDS, now=now, cluster=lambda digits: id_in_filter(db, digits), walks=EVENT_WALKS)
+def _condition(db: Reader, where: str, now: int, *, walks: Mapping[str, WalksOf] = EVENT_WALKS) -> Condition:
+    return parse(where, EVENT_FIELDS, now=now, cluster=lambda digits: id_in_filter(db, digits), walks=walks)
+
+
+def _selects(condition: Condition, beyond: str = "") -> list[str]:
+    """A SELECT of the matching events for each walk; `beyond` compares their ids."""
+    joins = _JOINS if condition.fields else ""
+    return [
+        f"SELECT {walk.event_id} AS event_id FROM {walk.source} {joins} WHERE {walk.condition} AND {condition.sql}"
+        + (f" AND {walk.event_id} {beyond}" if beyond else "")
+        for walk in condition.walks
+    ]
 
 
 def one(db: Reader, event_id: int) -> EventDetail:

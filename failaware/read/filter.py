@@ -28,9 +28,18 @@ _NUMBER = re.compile(r"(>=|<=|>|<|=)?(\d{1,19})")
 class Walk(NamedTuple):
     """An index scan that gives events in the order of their ids: SQL for FROM and WHERE, and the id's column."""
 
-    source: str = "event_state s"
+    source: str
     condition: str = "true"
     event_id: str = "s.event_id"
+
+
+_UNATTEMPTED = """(
+  SELECT event_id, event_type, 'PENDING' AS sync_status, 0 AS dismissed, 0 AS retry_count, 0 AS cluster_id,
+         NULL AS severity, CAST(NULL AS BIGINT) AS last_failure, detected_at AS changed_at
+    FROM {}) s"""
+_ALONG_UNATTEMPTED = tuple(Walk(_UNATTEMPTED.format(table)) for table in ("stored_unattempted", "unstored_event"))
+_ALONG_STATES = (Walk("stored_state s"), *_ALONG_UNATTEMPTED)
+"""Every event with its state, from narrow tables: a condition on it takes longer to check in `event_state`."""
 
 
 class Condition:
@@ -39,12 +48,14 @@ class Condition:
     `walks` are the index scans to read from. They may replace one word of the filter, which `sql` then omits. No event
     is in two of them. For example, `severity:HIGH,CRITICAL type:payment.*` has two walks, `s.severity = 'HIGH'` and
     `s.severity = 'CRITICAL'`, each in the order of ids along an index, and `sql` has the condition on the type. A page
-    of 50 reads until it has 50 rows of each walk, and merges them.
+    of 50 reads until it has 50 rows of all walks, and merges them. `fields` are those of the filter's words; without
+    any, the only walk has ids and no state.
     """
 
     def __init__(self) -> None:
         self.sql = "true"
-        self.walks: tuple[Walk, ...] = (Walk(),)
+        self.walks: tuple[Walk, ...] = (Walk("event_log s"),)
+        self.fields: set[str] = set()
         self.parameters: dict[str, Any] = {}
 
     def bind(self, value: object) -> str:
@@ -82,6 +93,8 @@ def parse(
     condition = Condition()
     words = list(_words(text.strip(), fields, cluster))
     parts = []
+    if words:
+        condition.walks, condition.fields = _ALONG_STATES, {word.field for word in words}
     indexed = _indexed_word(condition, words, walks or {})
     for word in words:
         if word is not indexed:
@@ -257,15 +270,16 @@ def _along_severities(condition: Condition, values: list[str]) -> tuple[Walk, ..
 
 
 def _along_statuses(condition: Condition, values: list[str]) -> tuple[Walk, ...]:
-    """Statuses that few events have. Literals, since SQLite uses a partial index only without parameters."""
+    """The events with these statuses. Literals, since SQLite uses a partial index only without parameters."""
     wanted = {value.upper() for value in values}
     if wanted == {"UNRESOLVED"}:
         return _along_severities(condition, [f"{Severity.LOW}+"])
     if wanted == {"DISMISSED"}:
         return (Walk("stored_state s", "s.dismissed = 1"),)
-    if wanted <= {"FAILED", "DEAD"}:
-        return tuple(Walk("stored_state s", f"s.sync_status = '{status}'") for status in sorted(wanted))
-    return ()
+    if not wanted <= set(SyncStatus):
+        return ()
+    attempted = (Walk("stored_state s", f"s.sync_status = '{status}'") for status in sorted(wanted))
+    return (*attempted, *(_ALONG_UNATTEMPTED if "PENDING" in wanted else ()))
 
 
 EVENT_FIELDS: dict[str, Field] = {

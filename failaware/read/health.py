@@ -1,4 +1,4 @@
-"""Health: the number of events in each state, from event_counts, and the oldest and most retried ones."""
+"""Health: the number of events in each state, from counts, and the oldest and most retried ones."""
 
 from collections import Counter
 
@@ -8,7 +8,7 @@ from failaware.model import NEVER, EventRef, Health, Severity, SyncStatus
 
 _COUNTS = """
   SELECT event_type, sync_status, dismissed, CASE cluster_id WHEN 0 THEN 0 ELSE 1 END AS failed, sum(events)
-    FROM event_counts GROUP BY 1, 2, 3, 4
+    FROM stored_counts GROUP BY 1, 2, 3, 4
 """
 # Leases without an end belong to a task queue, and `#exec` leases to a program: neither attempts other events.
 _LEASED = f"""
@@ -19,7 +19,7 @@ _LEASED = f"""
     FROM lease l JOIN event_state s ON s.event_id = l.event_id GROUP BY 1, 2
 """
 _DUE = """
-  SELECT t.event_type, t.waiting,
+  SELECT t.event_type, t.waiting, 0 AS unstored,
          (SELECT count(*)
             FROM (SELECT 1 FROM stored_state s
                    WHERE s.event_type = t.event_type AND s.due_at IS NOT NULL AND s.due_at <= :now
@@ -30,18 +30,19 @@ _DUE = """
             FROM (SELECT min(s.due_at) AS at
                     FROM stored_state s WHERE s.event_type = t.event_type AND s.due_at IS NOT NULL
                   UNION ALL
-                  SELECT min(n.detected_at) FROM stored_unattempted n WHERE n.event_type = t.event_type) AS first)
+                  SELECT min(n.detected_at) FROM stored_unattempted n
+                   WHERE n.event_type = t.event_type AND n.detected_at IS NOT NULL) AS first)
     FROM (SELECT event_type, sum(events) AS waiting FROM stored_counts
            WHERE sync_status IN ('PENDING', 'FAILED') AND dismissed = 0 GROUP BY event_type) AS t
   UNION ALL
-  SELECT event_type, count(*), sum(CASE WHEN detected_at <= :now THEN 1 ELSE 0 END), min(detected_at)
+  SELECT event_type, count(*), count(*), sum(CASE WHEN detected_at <= :now THEN 1 ELSE 0 END), min(detected_at)
     FROM unstored_event GROUP BY event_type
 """
 _LATER = """
   SELECT (SELECT count(*) FROM stored_state WHERE event_type = :type AND due_at IS NOT NULL AND due_at > :now)
          + (SELECT count(*) FROM stored_unattempted WHERE event_type = :type AND detected_at > :now)
 """
-_FEW = 1_000  # count due events of a type up to this many; above it, count those that are not due
+_FEW = 500  # count due events of a type up to this many; above it, count those that are not due
 _FIRST_DUE = """
   SELECT min(event_id)
     FROM (SELECT event_id FROM stored_state WHERE event_type = :type AND due_at IS NOT NULL AND due_at = :at
@@ -90,7 +91,9 @@ def health(db: Reader, *, now: int) -> Health:
             counts["DISMISSED" if dismissed else status] += events
             if status == "PENDING" and not dismissed:
                 pending[failed][event_type] += events
-        due_now, next_due = _due(db, now)
+        due_now, next_due, unstored = _due(db, now)
+        pending[0].update(unstored)
+        counts["PENDING"] += unstored.total()
         running, rejects, last_fact_at, archived = db.query(_OTHERS.format(store=db.dialect.store))[0]
         state, derived_by = derivation(db)
         attended = set()
@@ -128,14 +131,20 @@ def _most_first(events: Counter[str]) -> tuple[tuple[str, int], ...]:
     return tuple(sorted((+events).items(), key=lambda of: (-of[1], of[0])))
 
 
-def _due(db: Reader, now: int) -> tuple[int, EventRef | None]:
-    """The number of due events, and the next due one. Rows are counted only up to a limit, since a backlog is long."""
-    due_now, firsts = 0, []
-    for event_type, waiting, due, first_at in db.query(_DUE, {"now": now, "few": _FEW}):
-        due_now += due if due < _FEW else waiting - int(db.query(_LATER, {"type": event_type, "now": now})[0][0])
+def _due(db: Reader, now: int) -> tuple[int, EventRef | None, Counter[str]]:
+    """The number of due events, the next due one, and the events of each type that stored_counts lacks.
+
+    Rows are counted only up to a limit, since a backlog is long.
+    """
+    due_now, firsts, unstored = 0, [], Counter[str]()
+    for event_type, waiting, newest, due, first_at in db.query(_DUE, {"now": now, "few": _FEW}):
+        is_counted = newest > 0 or due < _FEW
+        due_now += due if is_counted else waiting - int(db.query(_LATER, {"type": event_type, "now": now})[0][0])
+        unstored[event_type] += newest
         if first_at is not None:
             firsts.append((first_at, event_type))
     if not firsts:
-        return due_now, None
+        return due_now, None, unstored
     at, event_type = min(firsts)
-    return due_now, EventRef(db.query(_FIRST_DUE, {"type": event_type, "at": at})[0][0], event_type, at)
+    first = EventRef(db.query(_FIRST_DUE, {"type": event_type, "at": at})[0][0], event_type, at)
+    return due_now, first, unstored

@@ -28,17 +28,19 @@ CREATE TABLE stored_state (            -- the state of each event with an attemp
 CREATE INDEX event_due ON stored_state (event_type, due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX event_unresolved ON stored_state (severity, failing_since) WHERE severity IS NOT NULL;
 CREATE INDEX event_of_severity ON stored_state (severity, event_id) WHERE severity IS NOT NULL;
-CREATE INDEX event_failing ON stored_state (sync_status, event_id)  -- SQLite uses it for OR, not for IN
-  WHERE sync_status = 'FAILED' OR sync_status = 'DEAD';
+CREATE INDEX event_not_synced ON stored_state (sync_status, event_id)  -- SQLite uses it for OR, not for IN
+  WHERE sync_status = 'PENDING' OR sync_status = 'FAILED' OR sync_status = 'DEAD';
 CREATE INDEX event_dismissed ON stored_state (event_id) WHERE dismissed = 1;
 CREATE INDEX event_retried ON stored_state (retry_count) WHERE retry_count > 0;
 
 CREATE TABLE stored_unattempted (      -- the other events, up to stored_until
+  event_id    INTEGER PRIMARY KEY,
   event_type  TEXT NOT NULL,
-  detected_at INTEGER NOT NULL,
-  event_id    INTEGER NOT NULL,
-  PRIMARY KEY (event_type, detected_at, event_id)
-) STRICT, WITHOUT ROWID;
+  detected_at INTEGER                  -- never null, but SQLite must not know that: see the index
+) STRICT;
+CREATE INDEX unattempted_due ON stored_unattempted (event_type, detected_at)
+  WHERE detected_at IS NOT NULL;       -- only a statement with a condition on detected_at uses it: along it, SQLite
+                                       -- would read all events of a type to sort a page of them
 
 CREATE TABLE stored_until (            -- one row: events above this id are not stored yet
   place    INTEGER PRIMARY KEY,
@@ -52,9 +54,9 @@ SELECT e.event_id, e.event_type, e.detected_at
    AND NOT EXISTS (SELECT 1 FROM stored_state s WHERE s.event_id = e.event_id);
 
 CREATE VIEW unattempted_event AS       -- all events without attempts and decisions
-SELECT event_type, detected_at, event_id FROM stored_unattempted
+SELECT event_id, event_type, detected_at FROM stored_unattempted
 UNION ALL
-SELECT event_type, detected_at, event_id FROM unstored_event;
+SELECT event_id, event_type, detected_at FROM unstored_event;
 
 CREATE VIEW event_state AS             -- the state of every event
 SELECT e.event_id, e.event_type, coalesce(s.sync_status, 'PENDING') AS sync_status,
@@ -63,7 +65,7 @@ SELECT e.event_id, e.event_type, coalesce(s.sync_status, 'PENDING') AS sync_stat
        coalesce(s.budget_from, 0) AS budget_from, coalesce(s.failed_attempts, 0) AS failed_attempts,
        s.last_failure, coalesce(s.cluster_id, 0) AS cluster_id, s.first_failed_at, s.failing_since, s.last_failed_at,
        CASE WHEN s.event_id IS NULL THEN e.detected_at ELSE s.due_at END AS due_at, s.severity, s.rule,
-       coalesce(s.changed_at, e.detected_at) AS changed_at
+       coalesce(s.changed_at, e.detected_at) AS changed_at, e.source, e.occurred_at, e.detected_at
   FROM event_log e LEFT JOIN stored_state s ON s.event_id = e.event_id;
 
 CREATE TABLE failure (                 -- one row per failed attempt

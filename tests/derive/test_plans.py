@@ -81,7 +81,7 @@ def test_claims_and_leases_are_found_by_an_index(store, sql):
 def test_due_events_come_from_an_index_in_their_order(store):
     steps = plan(store, claim._DUE, Parameters())
     assert "SEARCH s USING INDEX event_due (event_type=? AND due_at>? AND due_at<?)" in steps
-    assert "SEARCH n USING PRIMARY KEY (event_type=? AND detected_at<?)" in steps
+    assert "SEARCH n USING COVERING INDEX unattempted_due (event_type=? AND detected_at<?)" in steps
     for name in ("retried", "unattempted"):  # each is read in order, and only what was chosen is sorted
         start = steps.index(f"CO-ROUTINE {name}")
         assert "USE TEMP B-TREE FOR ORDER BY" not in steps[start : steps.index(f"SCAN {name}")]
@@ -90,6 +90,6 @@ def test_due_events_come_from_an_index_in_their_order(store):
 def test_the_next_due_time_comes_from_indexes_and_the_newest_events(store):
     steps = plan(store, claim._NEXT_DUE, Parameters())
     assert "SEARCH s USING COVERING INDEX event_due (event_type=? AND due_at>?)" in steps
-    assert "SEARCH n USING PRIMARY KEY (event_type=?)" in steps
+    assert "SEARCH n USING COVERING INDEX unattempted_due (event_type=? AND detected_at>?)" in steps
     assert "SEARCH e USING INTEGER PRIMARY KEY (rowid>?)" in steps
     assert {step for step in steps if step.startswith("SCAN")} == {"SCAN stored_counts", "SCAN t", "SCAN l"}

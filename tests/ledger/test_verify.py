@@ -231,9 +231,9 @@ def test_a_derived_row_that_does_not_follow_from_the_facts(sealed, path, stateme
     ("statement", "where", "problem"),
     [
         ("SELECT 1", None, None),
-        ("DELETE FROM stored_unattempted WHERE event_id = 2", "stored_unattempted a, ", "is missing"),
-        ("UPDATE stored_until SET event_id = 299", "stored_unattempted a, ", "does not follow from the facts"),
-        ("UPDATE stored_until SET event_id = 301", "stored_unattempted a, ", "is missing"),
+        ("DELETE FROM stored_unattempted WHERE event_id = 2", "stored_unattempted 2", "is missing"),
+        ("UPDATE stored_until SET event_id = 299", "stored_unattempted 300", "does not follow from the facts"),
+        ("UPDATE stored_until SET event_id = 301", "stored_unattempted 301", "is missing"),
         ("UPDATE stored_until SET event_id = 1000", "stored_until 1", "event_id is 1000"),
         ("DELETE FROM stored_until", "stored_until 1", "is missing"),
         ("UPDATE stored_counts SET events = 301", "stored_counts a, ", "events is 301, a fresh derivation gives 300"),

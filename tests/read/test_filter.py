@@ -5,7 +5,7 @@ import re
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import cache
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import pytest
 
@@ -229,6 +229,9 @@ def ids(expected):
         "status:UNRESOLVED type:payment.*",
         "status:FAILED,DEAD",
         "status:DISMISSED",
+        "status:PENDING",
+        "status:SYNCED,PENDING",
+        "status:PENDING type:late,mail_x -status:DISMISSED",
         "key:p1,p2",
         "last:{}",
     ],
@@ -249,8 +252,24 @@ def test_an_index_only_leads_to_what_is_found_without_it(full, words, monkeypatc
 
     led = asked()
     monkeypatch.setattr(events, "EVENT_WALKS", {})
+    monkeypatch.setattr(events, "_COUNTED_FIELDS", set())
     assert led == asked()
     assert any(led[0])
+
+
+@pytest.mark.parametrize(
+    "words", ["type:*", "-type:x", "retries:>=0", "since:2000-01-01", "id:>0", "-source:x", "-error:x"]
+)
+def test_events_with_and_without_a_state_are_pages_of_one_list(full, words):
+    """Attempted, listed as unattempted, and newer than that."""
+    everything = ids(full.events())
+    assert everything == [6, 5, 4, 3, 2, 1]
+    assert ids(full.events(words)) == everything
+    assert ids(full.events(words, order="oldest")) == everything[::-1]
+    assert ids(full.events(words, before=5, limit=2)) == [4, 3]
+    assert ids(full.events(words, skip=2, limit=3)) == [4, 3, 2]
+    assert full.count_events(words) == full.count_events() == 6
+    assert full.count_events(words, at_most=4) == full.count_events(at_most=4) == 4
 
 
 @pytest.mark.sqlite("its query plans")
@@ -263,8 +282,9 @@ def test_an_index_only_leads_to_what_is_found_without_it(full, words, monkeypatc
         ("severity:HIGH+", "event_of_severity"),
         ("type:a severity:LOW error:x", "event_of_severity"),
         ("status:UNRESOLVED", "event_of_severity"),
-        ("status:DEAD", "event_failing"),
-        ("status:FAILED,DEAD type:a", "event_failing"),
+        ("status:DEAD", "event_not_synced"),
+        ("status:FAILED,DEAD type:a", "event_not_synced"),
+        ("status:PENDING,DEAD type:a", "event_not_synced"),
         ("status:DISMISSED", "event_dismissed"),
         ("status:FAILED key:a,b", "PRIMARY KEY (key=?)"),
     ],
@@ -281,9 +301,9 @@ def test_what_few_events_have_leads_to_them_along_an_index(inspector, words, ind
     monkeypatch.setattr(inspector.db, "query", explained)
     inspector.events(words, before=9)
     inspector.count_events(words)
-    page, count = plans
+    page, *counts = plans
     assert any(index in step for step in page)
-    for step in page + count:
+    for step in chain(page, *counts):
         assert not re.match("SCAN [aems]( |$)", step) or f"INDEX {index}" in step, "all events are walked through"
     for before, step in pairwise(page):
         assert "TEMP B-TREE" not in step or not re.match("(SCAN|SEARCH) [ms] ", before), "more than a page is sorted"

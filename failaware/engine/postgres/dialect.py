@@ -33,7 +33,7 @@ HELPERS = tuple(
 _TABLE = re.compile(r"^(CREATE (TEMP )?|ALTER )TABLE\b", re.MULTILINE)
 _TYPE = re.compile(r"\b(INTEGER|TEXT|BLOB)\b")
 _TYPES = {"INTEGER": "BIGINT", "TEXT": 'TEXT COLLATE "C"', "BLOB": "BYTEA"}
-_INDEX = re.compile(r"^(CREATE INDEX \w+ ON stored_state \()((?:(?!event_id)[\w, ])+)\)")
+_INDEX = re.compile(r"^(CREATE INDEX \w+ ON stored_(?:state|unattempted) \()((?:(?!event_id)[\w, ])+)\)")
 _SQLITE_ONLY = re.compile(r"\) (?:STRICT, WITHOUT ROWID|STRICT|WITHOUT ROWID)(?=;?\s*(?:--[^\n]*)?$)")
 _COMMA = " || ',' || "
 _COMMENT = re.compile(r"--[^\n]*")
@@ -67,6 +67,13 @@ SELECT running::text  -- a standby does not know the primary's locks, only which
     def bytes_of(self, text: str) -> str:
         """The bytes of a text, in UTF-8; CAST would interpret escapes in the text."""
         return f"convert_to({text}, 'UTF8')"
+
+    def merged(self, selects: Sequence[str], order: str, most: str) -> str:
+        """The first rows of several SELECTs: it would sort all their rows without these limits."""
+        if len(selects) == 1:
+            return super().merged(selects, order, most)
+        each = (f"SELECT * FROM ({sql} ORDER BY {order} LIMIT {most}) AS s{n}" for n, sql in enumerate(selects))
+        return super().merged(list(each), order, most)
 
     def indexed_by(self, table: str, index: str) -> str:  # noqa: ARG002 - it decides that itself
         """A table, to be read through an index."""
