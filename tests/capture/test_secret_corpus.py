@@ -7,8 +7,8 @@ import pytest
 from failaware.capture.secrets.masking import MASK, Masker
 from tests.capture.secret_corpus import read
 
-SECRET_FILES = ("shapes", "sentences", "fresh", "fresh2", "fresh3", "fresh4")
-LOOKALIKE_FILES = ("lookalikes", "fresh_lookalikes", "fresh_lookalikes2", "fresh_lookalikes3")
+SECRET_FILES = ("shapes", "sentences", "fresh", "fresh2", "fresh3", "fresh4", "fresh5")
+LOOKALIKE_FILES = ("lookalikes", "fresh_lookalikes", "fresh_lookalikes2", "fresh_lookalikes3", "fresh_lookalikes4")
 FLOORS = dict.fromkeys(SECRET_FILES, 0.88) | dict.fromkeys(LOOKALIKE_FILES, 0.98)
 SECRETS = [sample for name in SECRET_FILES for sample in read(name)]
 LOOKALIKES = [sample for name in LOOKALIKE_FILES for sample in read(name)]

@@ -86,8 +86,12 @@ _NO_SECRET = re.compile(
     r"\W*(?:none|null|nil|true|false|undefined|n/a|empty|unset|redacted|masked|hidden|filtered|protected|secret"
     r"|yes|no|on|off|required|optional|invalid|missing|expired|incorrect|wrong|requires?|is|was|must|needs?|option"
     r"|argument|flag|value|not|for|from|and|or|the|a|an|string|str|text|bytes|\*+|x{3,}|•+|\.+)\W*"
-    r"|(?:file|env|fd):\S*|stdin|\$\{?[A-Za-z_]\w*\}?|\$\d+|\$\([^)]*\)?|\{\{?[^}]*\}\}?|:\w+|%\(?\w*\)?s?|<[^>]*>?|\W{0,3}",
+    r"|(?:file|env|fd):\S*|stdin|!vault|\$\{?[A-Za-z_]\w*\}?|\$\d+|\$\([^)]*\)?|\{\{?[^}]*\}\}?|:\w+|%\(?\w*\)?s?|<[^>]*>?|\W{0,3}",
     re.IGNORECASE,
+)
+_SENTENCE = re.compile(  # the beginning of what a validator or a program says about a field
+    r"(?i:this|that|these|your|it|too|cannot|can|could|may|should|ensure|please|enter|sorry|access|authentication|field"
+    r"|user|version|length|unable|failed|only|at|use|no|not),? +[A-Za-z0-9]"
 )
 _CODE = re.compile(r"(?:await )?[A-Za-z_][\w.]*[(\[]|self\.\w+|(?:os|args|settings|config|request)\.|process\.env")
 _ORDINARY = re.compile(  # words with digits or marks that are not secrets: times, versions, addresses, paths, measures
@@ -288,6 +292,8 @@ def _secret_at(
     if group == "bare" and not name.is_header:
         secret = secret.rstrip(")]}.:,。")
     if len(secret) < 3 or MASK[:-1] in secret[:64]:
+        return None
+    if group == "bare" and text[position - 1] == " " and _SENTENCE.match(text, position):
         return None
     if len(secret) <= _LONG and (_NO_SECRET.fullmatch(secret) or _is_word(name, secret, group, is_prose=is_prose)):
         return None

@@ -45,7 +45,10 @@ ALONE = _words("auth bearer pass sid pin")
 PLURALS = _words("tokens secrets")
 """Names of lists and objects, in which only members that do not look like words are secrets."""
 
-UNMISTAKABLE = ("password", "passwd", "passphrase", "apikey", "accesstoken", "authtoken", "secretkey", "privatekey")
+UNMISTAKABLE = (
+    *("password", "passwd", "passphrase", "apikey", "secretkey", "privatekey"),
+    *("accesstoken", "authtoken", "identitytoken", "idtoken", "refreshtoken", "registrytoken", "apitoken"),
+)
 """Ends of names of secrets, even within a word: `dbpassword`."""
 
 FOREIGN = tuple(

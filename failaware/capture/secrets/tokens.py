@@ -21,6 +21,7 @@ def _format(provider: str, prefixes: str, rest: str) -> TokenFormat:
 
 
 _A, _W, _H = "[A-Za-z0-9]", r"[\w-]", "[0-9a-f]"
+_CSS_CLASS = r"(?:[a-z]{1,16}-){1,8}(?:[a-z]{1,16}|\d{1,3})(?![\w-])"  # sk-folding-cube-animation-1
 _DIGIT = r"(?=[\w-]{0,40}\d)"
 FORMATS = (
     _format("1Password", "ops_eyJ", r"[A-Za-z0-9+/=_-]{40,}"),
@@ -75,7 +76,9 @@ FORMATS = (
     _format("NuGet", "oy2", rf"{_DIGIT}[a-z0-9]{{43}}"),
     _format("Okta", "00", rf"(?=[\w-]*[A-Z])(?=[\w-]*[a-z]){_W}{{40}}"),
     _format(
-        "OpenAI, Anthropic and the like", "sk-", rf"(?:[a-z0-9]{{2,12}}-){{0,4}}(?=[A-Za-z_-]{{0,64}}\d){_W}{{20,}}"
+        "OpenAI, Anthropic and the like",
+        "sk-",
+        rf"(?!{_CSS_CLASS})(?:[a-z0-9]{{2,12}}-){{0,4}}(?=[A-Za-z_-]{{0,64}}\d){_W}{{20,}}",
     ),
     _format("PEM in base64", "LS0tLS1CRUdJTi", r"(?!BD|BQVU|BQR1AgUFVC|BTU0gy|BUUl|BYNT)[A-Za-z0-9+/=]{16,}"),
     _format("Perplexity, xAI", "pplx- xai-", rf"{_A}{{40,}}"),
@@ -103,7 +106,7 @@ FORMATS = (
     _format("Telegram", "bot", rf"\d{{8,10}}:AA{_W}{{32,}}"),
     _format("Twilio", "SK", rf"{_H}{{32}}"),
     _format("Typeform", "tfp_", rf"{_W}{{40,}}"),
-    _format("Vercel, Val Town", "vck_ vcp_ vci_ vtwn_", rf"{_W}{{24,}}"),
+    _format("Vercel, Val Town", "vck_ vcp_ vci_ vtwn_ vercel_blob_rw_", rf"{_W}{{24,}}"),
 )
 """Formats with a distinctive prefix."""
 
