@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import griffe
@@ -45,12 +46,15 @@ _BASES = {"Inspector": ("failaware.read.questions.Questions",)}  # documented as
 _CALLED_BY_OTHERS = {"emit", "capture_envelope"}  # only the observed library calls these
 _WORD = re.compile(r"[A-Za-z_]\w*")
 
-PACKAGE = griffe.load("failaware", search_paths=[ROOT])
+
+@cache
+def _package() -> griffe.Object:
+    return griffe.load("failaware", search_paths=[ROOT])
 
 
 def find(path: str) -> griffe.Object:
     """Return the object at a dotted path, where it is defined."""
-    thing = PACKAGE[path.removeprefix("failaware.")]
+    thing = _package()[path.removeprefix("failaware.")]
     return thing.final_target if isinstance(thing, griffe.Alias) else thing
 
 

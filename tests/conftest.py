@@ -17,7 +17,7 @@ from hypothesis import settings
 
 from failaware import Inspector, Store
 from failaware.derive.fold import DERIVED
-from failaware.engine.postgres.place import parse
+from failaware.engine.postgres.place import SCHEMA, parse
 from failaware.ledger.copy import copy_facts
 from failaware.ledger.transfer import finish
 from sample_data import seed
@@ -138,16 +138,45 @@ def postgres(tmp_path_factory, worker_id):
         yield server
 
 
+@pytest.fixture(scope="session")
+def empty_file(tmp_path_factory):
+    """A store without facts."""
+    path = tmp_path_factory.mktemp("empty") / "store.db"
+    Store.open(path).close()
+    return path
+
+
+@pytest.fixture(scope="session")
+def empty_database(postgres):
+    """The name of a database with a store without facts."""
+    name = f"empty{os.getpid()}"
+    postgres.create_database(name)
+    Store.open(postgres.url(SCHEMA, database=name)).close()
+    return name
+
+
 @pytest.fixture
 def path(engine, tmp_path, request):
-    """Where a test's own store is to be: a file, or a schema."""
+    """Where a test's own store is to be: a file, or a schema.
+
+    For a test with the fixture `store`, a store is there: a copy of an empty one, because making one takes long. Tests
+    of the engines make theirs.
+    """
+    copied = "store" in request.fixturenames and not request.node.nodeid.startswith("tests/engine/")
+    name = f"t{os.getpid()}_{next(_schemas)}"
     if engine == "sqlite":
+        if copied:
+            shutil.copy(request.getfixturevalue("empty_file"), tmp_path / "store.db")
         yield tmp_path / "store.db"
         return
     server = request.getfixturevalue("postgres")
-    schema = f"t{os.getpid()}_{next(_schemas)}"
-    yield server.url(schema)
-    server.drop(schema)
+    if copied:
+        server.create_database(name, request.getfixturevalue("empty_database"))
+        yield server.url(SCHEMA, database=name)
+        server.drop_database(name)
+    else:
+        yield server.url(name)
+        server.drop(name)
 
 
 @pytest.fixture

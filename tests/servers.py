@@ -76,13 +76,23 @@ class Server:
 
         A connection that has just been closed may still be dropping its own views of the store's tables, as this does.
         """
+        for _ in range(_TRIES):
+            with suppress(psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
+                self._execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
+                return
+
+    def create_database(self, name, template="template1"):
+        """Copying a database with a store takes a fifth of the time of making the store."""
+        self._execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
+
+    def drop_database(self, name):
+        self._execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def _execute(self, sql):
         if self._db is None:
             self._db = psycopg.connect(f"host={self.folder} user=postgres dbname=postgres", autocommit=True)
             self._db.execute("SET lock_timeout = '2s'")
-        for _ in range(_TRIES):
-            with suppress(psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
-                self._db.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
-                return
+        self._db.execute(sql)
 
     def disconnect(self):
         if self._db is not None:

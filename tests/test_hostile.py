@@ -23,7 +23,6 @@ from tests.soak import fuzz, hostile, storm
 from tests.soak.corruption import Trial, in_a_process
 from tests.soak.parsers import Parsers
 
-HUGE = "x" * 67_108_864  # 64 MB
 FIELDS = (
     "status",
     "type",
@@ -114,21 +113,22 @@ def test_no_page_of_another_table_passes_for_leases(tmp_path):
 
 @pytest.mark.thinned
 def test_64_mb_are_refused_or_bounded(store, path, engine):
+    huge = "x" * 67_108_864
     for offered in (
-        {"type": "a", "payload": HUGE},
-        {"type": HUGE},
-        {"type": "a", "key": HUGE},
-        {"type": "a", "source": HUGE},
+        {"type": "a", "payload": huge},
+        {"type": huge},
+        {"type": "a", "key": huge},
+        {"type": "a", "source": huge},
     ):
         with pytest.raises(UsageError) as refused:
             store.record_many([offered])
         assert len(str(refused.value)) < 1_000
     with pytest.raises(PayloadError, match="the limit is"):
-        store.record("a", [HUGE])
+        store.record("a", [huge])
     with pytest.raises(ValueError, match=r"^x"), store.attempt("a"):
-        raise ValueError(HUGE)
+        raise ValueError(huge)
     done = ingest_lines(
-        store.session, [json.dumps({"type": "a", "payload": HUGE}).encode(), HUGE.encode()], origin="file"
+        store.session, [json.dumps({"type": "a", "payload": huge}).encode(), huge.encode()], origin="file"
     )
     assert (done.recorded, done.rejected) == (0, 2)
     if engine == "sqlite":

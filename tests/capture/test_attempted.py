@@ -11,7 +11,7 @@ import types
 import pytest
 
 from failaware.errors import UsageError
-from tests.capture.test_json_values import READABLE, VALUES
+from tests.capture.test_json_values import READABLE, VALUES, value_of
 from tests.conftest import query
 
 
@@ -144,7 +144,7 @@ def test_a_payload_may_be_made_of_the_arguments(store):
 @pytest.mark.thinned
 @pytest.mark.parametrize("name", [*VALUES, *READABLE])
 def test_a_function_is_called_whatever_its_arguments_are(store, name):
-    argument = VALUES[name][0] if name in VALUES else READABLE[name]
+    argument = value_of(name)
     called = []
     store.attempted("render")(lambda signature, **_: called.append(signature))(argument, self=1)
     assert called[0] is argument

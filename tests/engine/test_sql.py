@@ -5,14 +5,13 @@ import re
 
 import pytest
 
-from tests.test_house import MODULES
+from tests.test_house import MODULES, tree_of
 
 _SOURCE = re.compile(r"\b(?:FROM|JOIN)\s*\(")
 _ALIAS = re.compile(r"\s*(?:AS\s+)?(?!(?:CROSS|GROUP|HAVING|JOIN|LEFT|LIMIT|ON|ORDER|SET|UNION|WHERE)\b)[A-Za-z_{]")
-_FILES = sorted({file for path in MODULES.values() for file in path.parent.glob("*.sql")})
 
 
-def texts(source):
+def texts(tree):
     """Each string of a module as it is put together; placeholders are {}."""
 
     def whole(node):
@@ -20,7 +19,6 @@ def texts(source):
             return node.value if isinstance(node.value, str) else ""
         return "".join("{}" if isinstance(part, ast.FormattedValue) else whole(part) for part in node.values)
 
-    tree = ast.parse(source)
     parts = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
     for node in ast.walk(tree):
         if isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and id(node) not in parts):
@@ -55,16 +53,11 @@ def test_what_has_a_name_is_told(sql, named):
     assert (not list(without_alias(sql))) == named
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_every_subquery_of_a_module_has_a_name(module):
-    source = MODULES[module].read_text(encoding="utf-8")
-    assert [call for text in texts(source) for call in without_alias(text)] == []
-
-
-@pytest.mark.parametrize("file", _FILES, ids=lambda file: file.name)
-def test_every_subquery_of_a_file_has_a_name(file):
-    sql = re.sub(r"--.*", "", file.read_text(encoding="utf-8"))
-    assert list(without_alias(sql)) == []
+def test_every_subquery_has_a_name():
+    files = {file for path in MODULES.values() for file in path.parent.glob("*.sql")}
+    sources = {file.name: [re.sub(r"--.*", "", file.read_text(encoding="utf-8"))] for file in files}
+    sources |= {module: texts(tree_of(module)) for module in MODULES}
+    assert [(name, call) for name, sql in sources.items() for text in sql for call in without_alias(text)] == []
 
 
 def test_fragments_of_a_dialect_say_the_same_on_both_engines(store):
