@@ -1,4 +1,4 @@
-"""The time that masking takes grows with the length of a text and no faster, whatever the text repeats."""
+"""The time that masking takes grows with the length of a text and no faster, for any text that a program repeats."""
 
 import random
 import time
