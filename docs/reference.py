@@ -42,8 +42,16 @@ Made from the docstrings by `python -m docs.reference`. The names on this page f
 are whole microseconds since 1970, UTC; the names of such values end in `_at`.
 """
 _OPENED = {"Store", "Inspector", "Patterns", "AsOfInspector", "Transaction"}  # users do not call their constructors
-_BASES = {"Inspector": ("failaware.read.questions.Questions",)}  # documented as part of the class
-_CALLED_BY_OTHERS = {"emit", "capture_envelope"}  # only the observed library calls these
+_BASES = {
+    "Inspector": ("failaware.read.questions.Questions",),
+    "Store": ("failaware.recording.Recording",),
+}  # documented as part of the class
+_CALLED_BY_OTHERS = {
+    "emit",
+    "capture_envelope",
+    "record_lost_event",
+    "is_healthy",
+}  # only the observed library calls these
 _WORD = re.compile(r"[A-Za-z_]\w*")
 
 
@@ -134,7 +142,7 @@ def _signature(function: griffe.Object) -> str:
 def _prose(thing: griffe.Object) -> Iterator[str]:
     if thing.docstring is None:
         return
-    for section in thing.docstring.parse("google"):
+    for section in thing.docstring.parse("google", warn_unknown_params=False):
         if section.kind.value == "text":
             yield section.value + "\n"
             continue

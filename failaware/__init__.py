@@ -9,6 +9,7 @@ TYPE_CHECKING = False  # type checkers take it as True; importing typing would b
 
 if TYPE_CHECKING:
     from failaware.errors import FailawareError, NotFound, Permanent, RetryAfter, StoreError, UsageError
+    from failaware.integrations.watch import watch
     from failaware.model import Event, Severity, SyncStatus
     from failaware.read.inspector import Inspector
     from failaware.store import Store
@@ -34,6 +35,7 @@ __all__ = [
     "UsageError",
     "Worker",
     "__version__",
+    "watch",
 ]
 
 _MODULES = {
@@ -52,6 +54,7 @@ _MODULES = {
     "Transaction": "failaware.worker.transaction",
     "UsageError": "failaware.errors",
     "Worker": "failaware.worker.worker",
+    "watch": "failaware.integrations.watch",
 }
 
 

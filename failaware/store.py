@@ -1,15 +1,12 @@
 """The `Store`: records events, attempts and decisions; archives and copies."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import datetime
-from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from failaware.capture.attempting import AttemptRecorder, attempted
-from failaware.capture.json_values import short_repr
 from failaware.capture.record import MAX_PAYLOAD_BYTES, event_numbers, in_microseconds, parse_time
 from failaware.derive.fold import derive_again
 from failaware.derive.grouping.groups import GroupingRules
@@ -17,18 +14,13 @@ from failaware.derive.settings import archive_of
 from failaware.engine import Writer
 from failaware.errors import StoreError, UsageError
 from failaware.facts import append
-from failaware.identity import this_process, whoami
+from failaware.identity import whoami
 from failaware.ledger.erase import Erasure, erase
 from failaware.ledger.sealing import seal_what_is_due
 from failaware.model import (
-    UNNUMBERED,
     DecisionKind,
-    Event,
-    EventWithAttempts,
-    Failure,
-    NewAttempt,
-    NewEvent,
 )
+from failaware.recording import Recording
 from failaware.rules import Policy
 from failaware.session import Session
 
@@ -40,7 +32,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 _CHUNK = 1_000  # events in one transaction of record_many
 
 
-class Store:
+class Store(Recording):
     """A store opened for writing. Safe to use from many threads and processes; with PostgreSQL, from many hosts.
 
     When a method returns, its facts are on the disk (`synchronous="FULL"`, the default: they survive a power loss) or
@@ -49,8 +41,7 @@ class Store:
 
     def __init__(self, session: Session) -> None:
         """Use `Store.open`."""
-        self.session = session
-        """For failaware's own packages."""
+        super().__init__(session)
         self._closed = False
         if session.read(archive_of) is not None:
             raise UsageError("this is an archive, which is read-only; record in the store that it was made from")
@@ -91,125 +82,6 @@ class Store:
         except BaseException:
             session.close()
             raise
-
-    def record(
-        self,
-        event_type: str,
-        payload: Any = None,
-        *,
-        key: str | None = None,
-        source: str | None = None,
-        occurred_at: datetime | int | None = None,
-        fingerprint: str | None = None,
-    ) -> Event:
-        """Record an event and return it. It is PENDING until a worker's handler attempts it.
-
-        Args:
-            event_type: such as "payment.capture"; it selects the handler.
-            payload: any JSON value.
-            key: makes the call idempotent: if the key was recorded before, the first event with it is returned, with
-                `known` true. A key belongs to one event type.
-            source: where the event comes from, for people.
-            occurred_at: when it happened: an aware datetime, or integer µs since the epoch; by default now. Times
-                before March 1973 are refused, since they are most likely seconds or milliseconds.
-            fingerprint: groups the event's failures when their messages do not: failures of one event type with the
-                same fingerprint are one cluster. `{{ default }}` in it is replaced by the fingerprint of the message.
-
-        Raises:
-            PayloadError: the payload is not JSON, or exceeds the limit.
-            KeyConflict: the key belongs to an event of another type.
-            UsageError: a name or a time is not valid.
-            StoreError: the store cannot be written; nothing was recorded.
-        """
-        new, stored = self.session.recorder.event(
-            event_type,
-            payload,
-            now=self.session.clock(),
-            key=key,
-            source=source,
-            occurred_at=in_microseconds(occurred_at),
-            fingerprint=fingerprint,
-        )
-        ((event_id, known),) = self.session.record([new])
-        return self._first_event(event_id) if known else _event(event_id, new, stored)
-
-    def record_many(self, events: Iterable[tuple[str, Any] | Mapping[str, Any]]) -> list[Event]:
-        """Record many events: (type, payload) pairs, or dicts with `type` and the arguments of `record`.
-
-        They are committed in chunks of 1,000: if an event is refused, the chunks before its own are recorded.
-
-        Raises:
-            PayloadError, KeyConflict, UsageError, StoreError: as `record`.
-        """
-        recorded: list[Event] = []
-        source = iter(events)
-        while chunk := list(islice(source, _CHUNK)):
-            recorded += self._record_chunk([self._new_event(item) for item in chunk])
-        return recorded
-
-    def _record_chunk(self, new: list[tuple[NewEvent, Any]]) -> list[Event]:
-        ids = self.session.record([event for event, _ in new])
-        return [
-            self._first_event(event_id) if known else _event(event_id, event, stored)
-            for (event_id, known), (event, stored) in zip(ids, new, strict=True)
-        ]
-
-    def attempt(
-        self,
-        event_type: str,
-        payload: Any = None,
-        *,
-        key: str | None = None,
-        source: str | None = None,
-        fingerprint: str | None = None,
-    ) -> AttemptRecorder:
-        """Record a block of code as an attempt: `with store.attempt("billing.sync", {...}): ...`, or `async with`.
-
-        When the block ends, an event and its attempt are committed together: SYNCED, or DEAD with the exception and its
-        traceback, since no worker retries it. The exception propagates unchanged. With a `key`, each block is another
-        attempt at the same event, and a later success resolves it. A block whose task is cancelled
-        (`asyncio.CancelledError`) is not recorded: it has neither succeeded nor failed.
-
-        If the outcome cannot be written, a RuntimeWarning is issued; what the block raises or returns does not change.
-
-        Args:
-            event_type: as for `record`.
-            payload: as for `record`.
-            key: as for `record`.
-            source: as for `record`.
-            fingerprint: as for `record`.
-
-        Raises:
-            PayloadError, KeyConflict, UsageError: as `record`, before the block begins.
-        """
-        now = self.session.clock()
-        event, _ = self.session.recorder.event(
-            event_type, payload, now=now, key=key, source=source, fingerprint=fingerprint
-        )
-        return AttemptRecorder(
-            event, self._record_attempt, self.session.recorder.masker, check=self._check_key, clock=self.session.clock
-        )
-
-    def attempted(
-        self, event_type: str, *, payload: Callable[..., Any] | None = None, source: str | None = None
-    ) -> Callable[[F], F]:
-        """Decorate a function: each call is an attempt, as with `attempt`.
-
-        Works for functions, methods, async functions, generators and async generators. The function is always called:
-        an argument that is not JSON is recorded as the first 200 characters of its repr, and if the arguments cannot be
-        recorded, the payload has the reason. The attempt ends when the function does; work in a task, a thread or a
-        context manager that it returns is not part of it.
-
-        Args:
-            event_type: as for `record`.
-            payload: makes the payload from the call's arguments; by default it is the arguments by name.
-            source: as for `record`.
-
-        Raises:
-            UsageError: a name is not valid, or the decorated object is not a function.
-        """
-        self.session.recorder.event(event_type, None, now=0, source=source)
-        return attempted(lambda call_payload: self.attempt(event_type, call_payload, source=source), payload)
 
     def requeue(self, event_ids: Iterable[int], *, because: str, by: str | None = None) -> None:
         """Record the decision to attempt events again, with a new retry budget.
@@ -339,35 +211,6 @@ class Store:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
 
-    def _record_attempt(self, event: NewEvent, failure: Failure | None) -> int:
-        """Record an event with its caller's attempt, which began at `detected_at` and ends now."""
-        ended = max(event.detected_at, self.session.clock())  # the clock may have gone backwards
-        retry_reason = None if failure is None else "attempted by its caller; no worker retries it"
-        attempt = NewAttempt(UNNUMBERED, failure, this_process(), event.detected_at, ended, None, retry_reason)
-        observed = EventWithAttempts(event, (attempt,))
-
-        def job(db: Writer) -> int:
-            ((event_id, _),) = append.observed(db, [observed], self.session.policy, at_known=True)
-            return event_id
-
-        return self.session.write(job)
-
-    def _check_key(self, event: NewEvent) -> None:
-        """Raise KeyConflict if the event's key belongs to another type."""
-        if event.key is not None:
-            self.session.read(lambda db: append.check_key(db, event))
-
-    def _new_event(self, item: tuple[str, Any] | Mapping[str, Any]) -> tuple[NewEvent, Any]:
-        if isinstance(item, Mapping):
-            return self.session.recorder.from_mapping(item, now=self.session.clock())
-        if not isinstance(item, tuple | list) or len(item) != 2:
-            raise UsageError(f"an event must be a (type, payload) pair or a dict, not {short_repr(item)[:60]}")
-        event_type, payload = item
-        return self.session.recorder.event(event_type, payload, now=self.session.clock())
-
-    def _first_event(self, event_id: int) -> Event:
-        return self.session.read(lambda db: append.recorded(db, event_id))
-
     def _who(self, by: str | None) -> str:
         return self.session.recorder.decision_text("by", whoami() if by is None else by)
 
@@ -377,7 +220,3 @@ class Store:
         self.session.write(
             lambda db: append.decisions(db, kind, ids, by=who, reason=reason, now=now, policy=self.session.policy)
         )
-
-
-def _event(event_id: int, new: NewEvent, payload: Any) -> Event:
-    return Event(event_id, new.event_type, payload, new.key, new.source, new.occurred_at, new.detected_at)

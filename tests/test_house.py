@@ -32,7 +32,11 @@ LAYERS = {  # package: the packages it may import; the longest name that a modul
         | {f"failaware.{name}" for name in ("clock", "capture", "schema", "engine", "derive", "facts")}
     ),
     "failaware.ledger": UNDER_SESSION - {"failaware.clock"} | {"failaware.derive.stored_version", "failaware.session"},
-    "failaware.store": (UNDER_STORE := UNDER_SESSION - {"failaware.clock"} | {"failaware.session", "failaware.ledger"}),
+    "failaware.recording": UNDER_SESSION - {"failaware.clock"} | {"failaware.session"},
+    "failaware.store": (
+        UNDER_STORE := UNDER_SESSION - {"failaware.clock"}
+        | {f"failaware.{name}" for name in ("session", "recording", "ledger")}
+    ),
     "failaware.worker": UNDER_STORE | {"failaware.store"},
     "failaware.ingest": UNDER_STORE,
     "failaware.integrations": UNDER_STORE | {"failaware.store", "failaware.ingest"},

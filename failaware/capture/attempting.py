@@ -5,6 +5,7 @@ leaves nothing in the store.
 """
 
 import contextlib
+import contextvars
 import functools
 import inspect
 import sys
@@ -21,11 +22,15 @@ from failaware.model import Failure, NewEvent
 from failaware.warn import warn
 
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 _END = object()
 
 
 class AttemptRecorder:
-    """One attempt, as a context manager, plain or async. `event_id` is set when the block ends."""
+    """One attempt, as a context manager, plain or async. `event_id` is set when the block ends.
+
+    Unless it `needs_key`, a key that belongs to an event of another type is left out, with a warning.
+    """
 
     def __init__(
         self,
@@ -46,6 +51,7 @@ class AttemptRecorder:
             clock: µs since the epoch.
         """
         self.event_id: int | None = None
+        self.needs_key = True
         self._event, self._write, self._masker = event, write, masker
         self._check, self._clock = check, clock
 
@@ -59,14 +65,14 @@ class AttemptRecorder:
 
     async def __aenter__(self) -> Self:
         if self._event.key is not None:
-            await _in_thread(self._check_key)
+            await in_thread(self._check_key)
         self._begin()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
     ) -> None:
-        await _in_thread(self.ended_by(error))
+        await in_thread(self.ended_by(error))
 
     def ended_by(self, error: BaseException | None) -> Callable[[], None]:
         """Return what records the end of the block; the exception is read at once, in the thread that it belongs to."""
@@ -83,8 +89,11 @@ class AttemptRecorder:
     def _check_key(self) -> None:
         try:
             self._check(self._event)
-        except KeyConflict:
-            raise
+        except KeyConflict as error:
+            if self.needs_key:
+                raise
+            self._event = self._event._replace(key=None)
+            warn(f"failaware records a call without its key: {error}", RuntimeWarning)
         except Exception:  # noqa: BLE001 - the block must run; `_record` reports what is wrong with the store
             return
 
@@ -100,18 +109,29 @@ class AttemptRecorder:
             warn(f"failaware could not record {outcome}: {text_of(error)}", RuntimeWarning)
 
 
-async def _in_thread(job: Callable[[], None]) -> None:
+async def in_thread(job: Callable[[], T]) -> T:
     """Run a job in a thread: a locked store must not block the event loop."""
     import asyncio
 
     try:
-        await asyncio.to_thread(job)
+        running = asyncio.get_running_loop().run_in_executor(None, contextvars.copy_context().run, job)
     except RuntimeError:  # the loop of another library, or one that is shutting down
-        job()
+        return job()
+    return await running
 
 
-def attempted(begin: Callable[[Any], AttemptRecorder], payload: Callable[..., Any] | None) -> Callable[[F], F]:
-    """Return a decorator that makes every call of a function an attempt. `begin` starts one with a payload."""
+def attempted(
+    begin: Callable[[Any, str | None], AttemptRecorder],
+    payload: Callable[..., Any] | None,
+    key: Callable[..., str | None],
+) -> Callable[[F], F]:
+    """Return a decorator that makes every call of a function an attempt.
+
+    Args:
+        begin: starts an attempt with a payload and a key.
+        payload: makes the payload from a call's arguments; None takes the arguments by name.
+        key: makes the key from them.
+    """
 
     def decorate(function: F) -> F:
         if isinstance(function, staticmethod | classmethod):
@@ -123,13 +143,33 @@ def attempted(begin: Callable[[Any], AttemptRecorder], payload: Callable[..., An
         def start(*args: Any, **kwargs: Any) -> AttemptRecorder:
             call_payload = _payload(payload or functools.partial(_arguments, signature), args, kwargs)
             try:
-                return begin(call_payload)
+                return _with_key(begin, call_payload, functools.partial(key, *args, **kwargs))
             except PayloadError as error:
-                return begin({"arguments": f"not recorded: {error}"})
+                return _with_key(
+                    begin, {"arguments": f"not recorded: {error}"}, functools.partial(key, *args, **kwargs)
+                )
 
         return functools.wraps(function)(_wrapper(function, start))  # type: ignore[return-value]
 
     return decorate
+
+
+def _with_key(
+    begin: Callable[[Any, str | None], AttemptRecorder], payload: Any, make_key: Callable[[], str | None]
+) -> AttemptRecorder:
+    """Begin an attempt with its key, or without one if that cannot be made: the function must be called in any case."""
+    try:
+        return begin(payload, make_key())
+    except PayloadError:
+        raise
+    except UsageError as error:
+        reason = str(error)
+    except BaseException as error:
+        if raised_by_signal(error):
+            raise
+        reason = f"{type_name(type(error))}: {text_of(error)}"
+    warn(f"failaware records a call without its key: {reason}", RuntimeWarning)
+    return begin(payload, None)
 
 
 def _wrapper(function: Callable[..., Any], start: Callable[..., AttemptRecorder]) -> Callable[..., Any]:

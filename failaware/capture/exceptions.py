@@ -104,20 +104,21 @@ def failure(
     """Return a failure of any texts: masked, bounded and valid UTF-8."""
     return Failure(
         _cached(error_type, MAX_NAME, masker),
-        _masked_and_bounded(message, MAX_MESSAGE, masker),
+        masked_and_bounded(message, MAX_MESSAGE, masker),
         traceback and _cached(traceback, MAX_TRACEBACK, masker),
-        cause and _masked_and_bounded(cause, MAX_MESSAGE, masker),
-        fingerprint and _masked_and_bounded(fingerprint, MAX_NAME, masker),
+        cause and masked_and_bounded(cause, MAX_MESSAGE, masker),
+        fingerprint and masked_and_bounded(fingerprint, MAX_NAME, masker),
     )
 
 
-def _masked_and_bounded(text: str, limit: int, masker: TextMasker | None) -> str:
+def masked_and_bounded(text: str, limit: int, masker: TextMasker | None) -> str:
+    """Return a text as it can be stored: masked, at most `limit` characters, and valid UTF-8."""
     if masker is not None:
         text, _ = masker.mask_text(bounded(text, 4 * limit))  # masking is slow; the result is cut below
     return bounded(storable(text), limit)
 
 
-_cached = lru_cache(maxsize=64)(_masked_and_bounded)
+_cached = lru_cache(maxsize=64)(masked_and_bounded)
 """Cached, since failures at one place share their type and traceback, and masking a traceback is slow."""
 
 

@@ -1,12 +1,15 @@
 """Attempts made elsewhere: an event together with the attempts that another program made at it."""
 
+from types import TracebackType
 from typing import Any, NamedTuple
 
-from failaware.capture.exceptions import failure
+from failaware.capture.exceptions import describe, failure
+from failaware.capture.guarded import text_of, traceback_of
 from failaware.capture.json_values import as_json
 from failaware.capture.raised_text import read_any_traceback
 from failaware.capture.record import Recorder
 from failaware.capture.root_cause import TRACEBACK, root_cause
+from failaware.capture.secrets.masking import Masker
 from failaware.errors import FailawareError, PayloadError
 from failaware.model import UNNUMBERED, EventWithAttempts, Failure, NewAttempt, NewEvent
 
@@ -47,6 +50,45 @@ def failure_of_text(error_type: str, message: str, traceback: str, recorder: Rec
         error_type, message, cause = error_type or parsed.error_type, message or parsed.message, parsed.cause
         members = parsed.traceback if (error_type, message) == (parsed.error_type, parsed.message) else traceback
     return failure(error_type or untyped, message, members or None, cause=cause, masker=recorder.masker)
+
+
+def failure_of(
+    error: BaseException | Failure | str | None,
+    masker: Masker,
+    *,
+    package: str | None = None,
+    raised_at: TracebackType | None = None,
+) -> Failure | None:
+    """Return the failure that a program reports, masked; None if it reports a success.
+
+    Args:
+        error: an exception, a text (a message or a whole traceback), or a failure.
+        masker: masks secrets.
+        package: a package whose frames at the beginning of an exception's traceback are left out.
+        raised_at: a traceback for an exception that was never raised.
+    """
+    if error is None:
+        return None
+    if isinstance(error, BaseException):
+        return describe(error, masker=masker, traceback=_start_outside(traceback_of(error) or raised_at, package))
+    if isinstance(error, Failure):
+        kind, message, traceback, cause, fingerprint = error
+        return failure(kind, message, traceback, cause=cause, fingerprint=fingerprint, masker=masker)
+    text = text_of(error)
+    raised = read_any_traceback(text)
+    if raised is None:
+        return failure("Error", text, None, masker=masker)
+    return failure(raised.error_type, raised.message, raised.traceback, cause=raised.cause, masker=masker)
+
+
+def _start_outside(traceback: TracebackType | None, package: str | None) -> TracebackType | None:
+    """Return the first entry of a traceback that is not of the package; the last entry if all are."""
+    while traceback is not None and traceback.tb_next is not None:
+        module = traceback.tb_frame.f_globals.get("__name__")
+        if package is None or type(module) is not str or module.partition(".")[0] != package:
+            break
+        traceback = traceback.tb_next
+    return traceback
 
 
 def observed(event: NewEvent, failure: Failure | None, *, worker: str = "observed", took: int = 0) -> EventWithAttempts:

@@ -11,20 +11,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from signal import Signals
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakSet, WeakValueDictionary
 
 from celery import signals
 from celery.utils.serialization import UnpickleableExceptionWrapper
 
-from failaware.capture.exceptions import describe, failure
+from failaware.capture.exceptions import describe
+from failaware.capture.external import failure_of
 from failaware.capture.guarded import guarded, is_a, text_of, traceback_of
 from failaware.identity import this_process
 from failaware.integrations.task_log import TaskLog
-from failaware.model import Failure, NewAttempt
+from failaware.model import Failure
 from failaware.text import microseconds
 
 if TYPE_CHECKING:
+    from failaware.recording import ReportedAttempt
     from failaware.store import Store
 
 _MAX_CONTEXTS = 20  # `__context__` links that are followed
@@ -36,7 +39,7 @@ class _Running:
     """A task that runs in this thread; in eager mode its retries run inside it and end before it."""
 
     started_at: list[int] = field(default_factory=list)
-    ended: list[NewAttempt] = field(default_factory=list)
+    ended: list["ReportedAttempt"] = field(default_factory=list)
 
 
 class TaskRecorder:
@@ -97,12 +100,12 @@ class TaskRecorder:
         self._note(sender, sender.request, self._attempt(sender.request.id, None))
 
     def _will_retry(self, sender: Any, request: Any, reason: Any, **_: Any) -> None:
-        failed = _failure_of(reason, self._masker) if reason.exc is None else self._described(reason.exc)
+        failed = _failure_of(reason) if reason.exc is None else self._described(reason.exc)
         at = _moment(reason.when, self._log.now())
         most = "" if sender.max_retries is None else f" of {sender.max_retries}"
         retry_reason = f"Celery tries again: retry {request.retries + 1}{most}"
         raised_at = reason.__traceback__
-        attempt = self._attempt(request.id, failed, retry_at=at, retry_reason=retry_reason, raised_at=raised_at)
+        attempt = self._attempt(request.id, failed, retry_at=at, reason=retry_reason, raised_at=raised_at)
         self._note(sender, request, attempt)
 
     def _failed(self, sender: Any, task_id: str, exception: BaseException, args: Any, kwargs: Any, **_: Any) -> None:
@@ -111,7 +114,7 @@ class TaskRecorder:
             request = self._deliveries.get(task_id) or {"id": task_id, "args": args, "kwargs": kwargs}
         retries = _get(request, "retries") or 0
         retry_reason = f"Celery gives up after {retries} retries" if retries else "Celery does not try it again"
-        self._note(sender, request, self._attempt(task_id, self._described(exception), retry_reason=retry_reason))
+        self._note(sender, request, self._attempt(task_id, self._described(exception), reason=retry_reason))
 
     def _described(self, exception: BaseException) -> BaseException | Failure:
         """Return the exception that the task raised, or a failure if Celery could not pass it to this process."""
@@ -123,18 +126,18 @@ class TaskRecorder:
         arguments = original.exc_args
         message = text_of(arguments[0] if is_a(arguments, tuple, list) and len(arguments) == 1 else original.text)
         traceback = describe(original, masker=self._masker).traceback
-        return failure(kind, message, traceback, masker=self._masker)
+        return Failure(kind, message, traceback)
 
     def _revoked(self, sender: Any, request: Any, terminated: bool, signum: Any, expired: bool, **_: Any) -> None:
         fate = "expired before it ran" if expired else f"terminated by {_signal(signum)}" if terminated else "revoked"
         failed = Failure("Expired" if expired else "Revoked", f"the task was {fate}", None)
-        self._note(sender, request, self._attempt(request.id, failed, retry_reason="Celery does not try it again"))
+        self._note(sender, request, self._attempt(request.id, failed, reason="Celery does not try it again"))
 
     def _unknown(self, name: str, id: str, message: Any, **_: Any) -> None:  # noqa: A002 - Celery's name
         failed = Failure("NotRegistered", f"the worker knows no task {name}", None)
         headers = message.headers or {}
         payload = {"args": headers.get("argsrepr"), "kwargs": headers.get("kwargsrepr")}
-        self._log.write(str(id), name, payload, [self._attempt(id, failed, retry_reason="Celery discards it")])
+        self._log.write(str(id), name, payload, **self._attempt(id, failed, reason="Celery discards it"))
 
     def _ended(self, sender: Any, task_id: str, task: Any, state: str | None, **_: Any) -> None:
         """Write the attempts when the outermost one has ended, in the order in which they began."""
@@ -145,22 +148,22 @@ class TaskRecorder:
             self._note(sender, task.request, self._attempt(task_id, None))
         error = sys.exc_info()[1] if state is None else None
         if isinstance(error, Exception):  # of an eager task: it propagates to the caller without a signal
-            self._note(sender, task.request, self._attempt(task_id, error, retry_reason="its caller got the error"))
+            self._note(sender, task.request, self._attempt(task_id, error, reason="its caller got the error"))
         running.started_at.pop()
         if not running.started_at:
             del self._running()[task_id]
             if running.ended:
-                self._write(sender, task.request, sorted(running.ended, key=lambda attempt: attempt.number or 0))
+                self._write(sender, task.request, sorted(running.ended, key=lambda attempt: attempt["number"] or 0))
 
-    def _note(self, task: Any, request: Any, attempt: NewAttempt) -> None:
+    def _note(self, task: Any, request: Any, attempt: "ReportedAttempt") -> None:
         """Number an attempt by Celery's count of retries: the next one may run and be recorded before this one."""
         retries = _get(request, "retries")
-        numbered = attempt._replace(number=None if retries is None else retries + 1)
+        attempt["number"] = None if retries is None else retries + 1
         running = self._running().get(_get(request, "id"))
         if running is not None:
-            running.ended.append(numbered)
+            running.ended.append(attempt)
         elif self._ends_delivery(_get(request, "id")):  # the worker's main process reports it for a child that is gone
-            self._write(task, request, [numbered])
+            self._write(task, request, [attempt])
 
     def _ends_delivery(self, task_id: Any) -> bool:
         """Whether a task's delivery ends for the first time: Celery 5.7 reports an exceeded time limit twice."""
@@ -171,7 +174,7 @@ class TaskRecorder:
         self._ended_deliveries.add(delivery)
         return first
 
-    def _write(self, task: Any, request: Any, attempts: list[NewAttempt]) -> None:
+    def _write(self, task: Any, request: Any, attempts: list["ReportedAttempt"]) -> None:
         route = _get(request, "delivery_info") or {}
         payload = {
             "args": _get(request, "args"),
@@ -182,12 +185,29 @@ class TaskRecorder:
             "parent_id": _get(request, "parent_id"),
         }
         payload = {name: value for name, value in payload.items() if value is not None}
-        self._log.write(str(_get(request, "id")), task.name, payload, attempts)
+        for attempt in attempts:
+            self._log.write(str(_get(request, "id")), task.name, payload, **attempt)
 
-    def _attempt(self, task_id: str, failed: BaseException | Failure | None, **decided: Any) -> NewAttempt:
+    def _attempt(
+        self,
+        task_id: str,
+        failed: BaseException | Failure | None,
+        *,
+        retry_at: int | None = None,
+        reason: str | None = None,
+        raised_at: TracebackType | None = None,
+    ) -> "ReportedAttempt":
+        """Return an attempt that ends now, described at once: it may be written after its task's next attempts."""
         running = self._running().get(task_id)
         started_at = running.started_at[-1] if running else self._delivered_at(task_id)
-        return self._log.attempt(failed, worker=f"{this_process()}#celery", started_at=started_at, **decided)
+        return {
+            "error": failure_of(failed, self._masker, package="celery", raised_at=raised_at),
+            "started_at": started_at,
+            "finished_at": self._log.now(),
+            "retry_at": retry_at,
+            "reason": reason,
+            "worker": f"{this_process()}#celery",
+        }
 
     def _delivered_at(self, task_id: str) -> int:
         """Return when a child began a task (µs), as known to the worker's main process."""
@@ -203,10 +223,10 @@ def _get(request: Any, name: str) -> Any:
     return value if value is not None else getattr(request, "request_dict", {}).get(name)
 
 
-def _failure_of(reason: Any, masker: Any) -> Failure:
+def _failure_of(reason: Any) -> Failure:
     """Return the failure of a retry without an exception: its reason, or that it was requested."""
     message = reason.message or reason.excs or "the task requested a retry"
-    return failure("Retry", text_of(message), None, masker=masker)
+    return Failure("Retry", text_of(message), None)
 
 
 def _original(exception: BaseException) -> BaseException:

@@ -95,11 +95,17 @@ class Recorded(BaseWorker):
             retry_at = self._task_log.now() + delay_s * 1_000_000
             retry_reason = f"RQ tries again{f' in {delay_s} s' if delay_s else ''}: {left} of its retries left"
         began = microseconds(job.started_at) if job.started_at else self._task_log.now()
-        attempt = self._task_log.attempt(
-            failed, worker=_worker(), started_at=began, retry_at=retry_at, retry_reason=retry_reason
+        self._task_log.write(
+            job.id,
+            _name(job),
+            _payload(job),
+            error=failed,
+            worker=_worker(),
+            started_at=began,
+            retry_at=retry_at,
+            reason=retry_reason,
+            unless_attempted_by=None if self._killed_pid is None else _worker(self._killed_pid),
         )
-        killed = None if self._killed_pid is None else _worker(self._killed_pid)
-        self._task_log.write(job.id, _name(job), _payload(job), [attempt], unless_attempted_by=killed)
 
 
 def _next(job: "Job") -> tuple[int, int]:

@@ -5,20 +5,15 @@ the queue: no failaware worker claims it.
 """
 
 import logging
-from collections.abc import Callable, Sequence
-from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Unpack
 
-from failaware.capture.exceptions import describe
-from failaware.capture.external import event_of
-from failaware.capture.guarded import traceback_of
 from failaware.capture.record import as_name
-from failaware.engine import Writer
 from failaware.errors import KeyConflict
-from failaware.facts import append, claim
-from failaware.model import UNNUMBERED, EventWithAttempts, Failure, NewAttempt
+from failaware.facts import append
 
 if TYPE_CHECKING:
+    from failaware.recording import ReportedAttempt
     from failaware.store import Store
 
 _log = logging.getLogger("failaware")
@@ -43,79 +38,33 @@ class TaskLog:
         self,
         task_id: str,
         name: str,
-        payload: dict[str, Any],
-        attempts: Sequence[NewAttempt],
+        payload: Mapping[str, Any],
         *,
         unless_attempted_by: str | None = None,
+        **attempt: "Unpack[ReportedAttempt]",
     ) -> None:
-        """Record attempts of a task, in their order. Errors are logged, never raised.
+        """Record an attempt at a task. Errors are logged, never raised.
 
         Args:
             task_id: the queue's id of the task, part of the key.
             name: the task's name, which is the event's type.
             payload: the task's arguments and properties.
-            attempts: UNNUMBERED attempts; one with a `retry_at` will be followed by another.
             unless_attempted_by: the name of a worker process that is gone: if it recorded an attempt, write nothing.
+            attempt: further arguments of `Store.report_attempt`.
         """
-        recorder = self._store.session.recorder
+        key = f"{self._queue}:{task_id}"
+        attempt["delegated_to"] = self._queue
         try:
-            event = event_of(
-                recorder,
-                as_name(name, recorder),
-                payload,
-                now=self.now(),
-                key=as_name(f"{self._queue}:{task_id}", recorder),
-                source=self._queue,
-                occurred_at=attempts[0].started_at,
-            )
+            if unless_attempted_by is not None and self._was_attempted_by(key, unless_attempted_by):
+                return
             try:
-                self._store.session.write(self._job(EventWithAttempts(event, tuple(attempts)), unless_attempted_by))
+                self._store.report_attempt(name, payload, **attempt | {"key": key})
             except KeyConflict:  # a task that replaced another one has the same id
-                event = event._replace(key=recorder.masked_key(as_name(f"{self._queue}:{task_id} {name}", recorder)))
-                self._store.session.write(self._job(EventWithAttempts(event, tuple(attempts)), unless_attempted_by))
+                self._store.report_attempt(name, payload, **attempt | {"key": f"{key} {name}"})
         except Exception as error:  # noqa: BLE001 - the task and its queue must not be affected
             _log.error("task %s[%s] is not recorded: %s", name, task_id, error)
 
-    def _job(self, observed: EventWithAttempts, unless_attempted_by: str | None) -> Callable[[Writer], None]:
-        def job(db: Writer) -> None:
-            if unless_attempted_by is not None and append.was_attempted_by(db, observed.event.key, unless_attempted_by):
-                return
-            ((event_id, _),) = append.observed(db, [observed], self._store.session.policy, at_known=True)
-            claim.delegate(db, event_id, self._queue)
-
-        return job
-
-    def attempt(
-        self,
-        failed: BaseException | Failure | None,
-        *,
-        worker: str,
-        started_at: int,
-        retry_at: int | None = None,
-        retry_reason: str | None = None,
-        raised_at: TracebackType | None = None,
-    ) -> NewAttempt:
-        """Return an attempt that ends now.
-
-        Args:
-            failed: the exception or the failure; None if the task succeeded.
-            worker: the name of the worker process.
-            started_at: µs since the epoch.
-            retry_at: when the queue will retry, in µs since the epoch; None if it will not.
-            retry_reason: why the queue retries then, or why it gives up.
-            raised_at: a traceback for an exception that was never raised.
-        """
-        failure = self._describe(failed, raised_at) if isinstance(failed, BaseException) else failed
-        ended = max(started_at, self.now())
-        return NewAttempt(UNNUMBERED, failure, worker, started_at, ended, retry_at, retry_reason)
-
-    def _describe(self, error: BaseException, raised_at: TracebackType | None) -> Failure:
-        """Describe an exception, with a traceback that start in the task and not in the queue's own frames."""
-        start = traceback_of(error) or raised_at
-        while start is not None and start.tb_next is not None and self._is_of_queue(start):
-            start = start.tb_next
-        return describe(error, masker=self._store.session.recorder.masker, traceback=start)
-
-    def _is_of_queue(self, traceback: TracebackType) -> bool:
-        module = traceback.tb_frame.f_globals.get("__name__")
-        return type(module) is str and module.partition(".")[0] == self._queue
+    def _was_attempted_by(self, key: str, worker: str) -> bool:
+        recorder = self._store.session.recorder
+        stored_key = recorder.masked_key(as_name(key, recorder))
+        return self._store.session.read(lambda db: append.was_attempted_by(db, stored_key, worker))

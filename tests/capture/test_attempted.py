@@ -273,3 +273,50 @@ def test_a_plain_function_that_returns_a_coroutine_has_not_ended(store):
     with pytest.raises(ZeroDivisionError):
         asyncio.run(started(0))
     assert states(store) == [("later", "SYNCED", 1), ("later", "DEAD", 1)]
+
+
+def test_calls_with_one_key_are_attempts_at_one_event(store):
+    @store.attempted("bill", key=lambda month: f"bill:{month}")
+    def bill(month):
+        if month in failing:
+            raise ConnectionError("refused")
+
+    failing = {"2026-11"}
+    with pytest.raises(ConnectionError):
+        bill("2026-11")
+    bill(month="2026-12")
+    failing.clear()
+    bill("2026-11")
+    assert query(store, "SELECT sync_status, attempts FROM event_state ORDER BY event_id") == [
+        ("SYNCED", 2),
+        ("SYNCED", 1),
+    ]
+
+    @store.attempted("nightly", key="nightly")
+    async def nightly():
+        return 7
+
+    assert [asyncio.run(nightly()), asyncio.run(nightly())] == [7, 7]
+    assert query(store, "SELECT attempts FROM event_state WHERE event_id = 3") == [(2,)]
+
+
+@pytest.mark.parametrize(
+    ("key", "reason"),
+    [
+        (lambda n: {}[n], "KeyError"),
+        (lambda: "x", "TypeError"),
+        (lambda n: n, "must be a string"),
+        (lambda n: "", "without its key: the key must have 1 to 512"),
+        (lambda n: "taken", "belongs to event 1"),
+    ],
+)
+def test_a_call_whose_key_cannot_be_used_is_made_and_recorded_without_it(store, key, reason):
+    store.record("other", key="taken")
+
+    @store.attempted("work", key=key)
+    def work(n):
+        return n + 1
+
+    with pytest.warns(RuntimeWarning, match=reason):
+        assert work(1) == 2
+    assert query(store, "SELECT event_type, sync_status FROM event_state WHERE event_id = 2") == [("work", "SYNCED")]

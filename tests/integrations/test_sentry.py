@@ -1,10 +1,14 @@
 """Programs instrumented with the Sentry SDK, run for real: their errors are in the store, field by field."""
 
+import gzip
 import json
 import sys
+import threading
 import time
 from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import brotli
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -377,3 +381,54 @@ def test_the_end_of_the_program_waits_for_the_last_error(path, store, run):
         done = run("init()\nsentry_sdk.capture_message('last words', level='error')\nsys.exit(0)")
     assert done.stderr == ""
     assert query(store, "SELECT error_message FROM attempt_log") == [("last words",)]
+
+
+@pytest.fixture
+def tracker():
+    """A server that keeps the bodies that an SDK sends to it."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            bodies.append(decode.get(self.headers.get("Content-Encoding"), bytes)(body))
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *_):
+            pass
+
+    bodies, decode = [], {"gzip": gzip.decompress, "br": brotli.decompress}
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://key@127.0.0.1:{server.server_address[1]}/7", bodies
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_also_hands_everything_to_the_tracker_that_was_used_before(tmp_path, tracker):
+    dsn, bodies = tracker
+    program = """
+import sys, sentry_sdk
+from failaware import Store
+from failaware.integrations.sentry import Transport
+sentry_sdk.init(sys.argv[2], transport=Transport(Store.open(sys.argv[1]), also=True), traces_sample_rate=1.0)
+with sentry_sdk.start_transaction(name="checkout"):
+    sentry_sdk.capture_exception(LookupError("order 17"))
+raise ValueError("at the end")
+"""
+    (tmp_path / "web.py").write_text(program)
+    command = [sys.executable, str(tmp_path / "web.py"), str(tmp_path / "store.db"), dsn]
+    done = processes.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    sent = b"".join(bodies)
+    assert sent.count(b'"type":"event"') == 2
+    assert b'"type":"transaction"' in sent
+    assert b"at the end" in sent
+    with Store.open(tmp_path / "store.db") as store:
+        assert query(store, "SELECT error_message FROM attempt_log ORDER BY attempt_id") == [
+            ("order 17",),
+            ("at the end",),
+        ]
