@@ -142,7 +142,7 @@ def _signature(function: griffe.Object) -> str:
 def _prose(thing: griffe.Object) -> Iterator[str]:
     if thing.docstring is None:
         return
-    for section in thing.docstring.parse("google", warn_unknown_params=False):
+    for section in thing.docstring.parse("google", warn_unknown_params=False, warn_missing_types=False):
         if section.kind.value == "text":
             yield section.value + "\n"
             continue

@@ -50,6 +50,5 @@ def test_a_logged_exception_is_kept_whatever_it_is(store, name):
 def test_a_task_queues_exception_is_described_whatever_it_is(store):
     log = TaskLog(store, "celery")
     for name, make in MISBEHAVING.items():
-        made = log.attempt(make(), worker="w", started_at=log.now())
-        log.write(name, "task", {"args": [make()]}, [made])
+        log.write(name, "task", {"args": [make()]}, error=make())
     assert query(store, "SELECT count(*) FROM event_state WHERE sync_status = 'DEAD'") == [(len(MISBEHAVING),)]

@@ -12,7 +12,6 @@ from failaware.capture.exit_status import TAIL, Ended, describe_end
 from failaware.capture.secrets.masking import MASK, Masker
 from failaware.cli.main import main
 from failaware.integrations.task_log import TaskLog
-from failaware.model import UNNUMBERED, NewAttempt
 from tests.capture import secrets
 from tests.conftest import query
 
@@ -168,9 +167,8 @@ def test_no_digest_of_a_long_name_or_of_a_record_can_be_guessed(store, path, tmp
 
 def test_a_task_that_replaces_another_has_no_secret_in_its_key(store):
     queue = TaskLog(store, "q")
-    attempt = NewAttempt(UNNUMBERED, None, "w", 1, 2, None, None)
     for name in ("a", "b"):
-        queue.write(f"token={secrets.A[:30]}", name, {}, [attempt])
+        queue.write(f"token={secrets.A[:30]}", name, {})
     assert len(query(store, "SELECT key FROM event_key")) == 2
     assert secrets.A[:30] not in everything(store)
 

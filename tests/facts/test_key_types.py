@@ -93,11 +93,11 @@ def test_two_types_under_one_new_key_in_one_input_are_an_event_and_a_reject(stor
     assert (done.recorded, done.known, done.rejected) == (1, 1, 1)
 
 
-def test_a_task_that_replaced_another_under_its_id_is_recorded_as_an_event_of_its_own(store, clock):
+def test_a_task_that_replaced_another_under_its_id_is_recorded_as_an_event_of_its_own(store):
     log = TaskLog(store, "celery")
-    log.write("17", "shop.charge", {}, [log.attempt(None, worker="w", started_at=clock())])
-    log.write("17", "shop.refund", {}, [log.attempt(ValueError("x"), worker="w", started_at=clock())])
-    log.write("17", "shop.refund", {}, [log.attempt(None, worker="w", started_at=clock())])
+    log.write("17", "shop.charge", {})
+    log.write("17", "shop.refund", {}, error=ValueError("x"))
+    log.write("17", "shop.refund", {})
     assert state(store) == [("shop.charge", "SYNCED", 1), ("shop.refund", "SYNCED", 2)]
     assert query(store, "SELECT key FROM event_key ORDER BY event_id") == [("celery:17",), ("celery:17 shop.refund",)]
 
