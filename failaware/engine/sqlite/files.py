@@ -32,8 +32,10 @@ SELECT application_id, user_version, NOT EXISTS (SELECT 1 FROM sqlite_master)
 _STEPS = 500_000
 """SQLite instructions between calls that let Python run signal handlers: about 10 ms."""
 
-LOG_BYTES = 1 << 26
-"""Log size in bytes from which a writer waits for readers in order to restart the log from its beginning."""
+LOG_BYTES = 1 << 25
+"""Log size in bytes from which writers try to restart the log from its beginning, and readers make that possible."""
+READERS_WAIT_S = 0.05
+"""How long a writer waits for readers, to restart the log. A reader with longer snapshots pauses between them."""
 
 
 def connect_read_write(path: Path, synchronous: str, mark: Derivation) -> sqlite3.Connection:

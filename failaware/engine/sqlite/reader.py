@@ -1,6 +1,7 @@
 """SQLite reader: a connection whose file is opened read-only."""
 
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -12,7 +13,10 @@ from failaware.engine.sql import Dialect
 from failaware.engine.sqlite.errors import ITS_ERRORS, in_our_words, is_interrupt, raise_ours
 from failaware.engine.sqlite.files import (
     BUSY_TIMEOUT_S,
+    LOG_BYTES,
+    READERS_WAIT_S,
     check_version,
+    companion,
     connect_read_only,
     identity,
     need_sqlite,
@@ -21,6 +25,10 @@ from failaware.engine.sqlite.files import (
 from failaware.engine.sqlite.permissions import warn_if_exposed
 from failaware.engine.sqlite.schema_check import check_tables, own_views
 from failaware.errors import StoreBusy, StoreMissing
+
+_GIVES_WAY_S, _LOOKS_S = 1.0, 0.005
+"""How long a reader pauses at most, and how often it looks whether the log has been restarted."""
+_IDLE_S = 0.25  # a log that is not written to for so long has no writer that would restart it
 
 
 class FileStoreMixin:
@@ -70,8 +78,13 @@ class SqliteConnection:
     _db: sqlite3.Connection
     _interrupted = False  # by `interrupt`, not by a signal
 
+    _held_s = 0.0  # how long the last snapshot was held
+
     def _refresh(self) -> None:
         """Make the connection usable before a query or a snapshot."""
+
+    def _give_way(self) -> None:
+        """Let writers restart a long log before a snapshot."""
 
     def query(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """Return all rows of a SELECT."""
@@ -97,12 +110,15 @@ class SqliteConnection:
             return
         with in_our_words(self.path):
             self._refresh()
+            self._give_way()
             self._db.execute("BEGIN")
+            began = time.monotonic()
             try:
                 yield
             finally:
                 if self._db.in_transaction:  # an interrupted or failed statement may have ended it
                     self._db.execute("COMMIT")
+                self._held_s = time.monotonic() - began
 
     def savepoint(self) -> AbstractContextManager[None]:
         """Do nothing: a failed statement does not end the snapshot."""
@@ -159,6 +175,25 @@ class SqliteReader(SqliteConnection, FileStoreMixin):
             raise StoreBusy(f"{self.path} was written to while it was read without a lock; ask again")
         self._db.close()
         self._connect()
+
+    def _give_way(self) -> None:
+        """Pause after a snapshot that was too long for writers to wait for, while the log is long.
+
+        They can restart it only while nobody reads from it. Without a pause between them, such snapshots would let it
+        grow as long as they go on, also if each is short compared with that.
+        """
+        if self._held_s <= READERS_WAIT_S:
+            return
+        began = written = time.monotonic()
+        log, at = companion(self.path, "-wal"), 0
+        with suppress(OSError):  # nobody has the store open for writing
+            while (state := log.stat()).st_size > LOG_BYTES:
+                now = time.monotonic()
+                if state.st_mtime_ns != at:
+                    written, at = now, state.st_mtime_ns
+                if now - began >= _GIVES_WAY_S or now - written >= _IDLE_S:
+                    return
+                time.sleep(_LOOKS_S)
 
     def _raise(self, error: Exception) -> NoReturn:
         if not is_interrupt(error) and self._state is not None and unopened_state(self.path) != self._state:

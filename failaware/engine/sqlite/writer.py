@@ -15,6 +15,7 @@ from failaware.engine.sqlite.errors import ITS_ERRORS, in_our_words, is_interrup
 from failaware.engine.sqlite.files import (
     BUSY_TIMEOUT_S,
     LOG_BYTES,
+    READERS_WAIT_S,
     bring_up_to_date,
     companion,
     connect_read_write,
@@ -39,8 +40,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_LOOK_AT_LOG = 256  # commits
-_READERS_WAIT_S = 0.05
+_LOOK_AT_LOG, _LOOK_AT_LONG_LOG = 256, 8  # after so many commits
 _INHERITED: list[sqlite3.Connection] = []
 
 
@@ -66,6 +66,7 @@ class SqliteWriter(FileStoreMixin, EventAppender):
         self._synchronous = synchronous
         self._suspended = self._closed = self._interrupted = False
         self._opened = self._commits = 0
+        self._looks_at_log = _LOOK_AT_LOG
         self._fair_lock = FairLock()
         self.while_waiting: Callable[[], bool] = lambda: False
         self._long_log = LOG_BYTES
@@ -219,7 +220,7 @@ class SqliteWriter(FileStoreMixin, EventAppender):
         self._check_not_replaced()
         self._log.after_commit()
         self._commits += 1
-        if self._commits % _LOOK_AT_LOG == 0:
+        if self._commits >= self._looks_at_log:
             self._shorten_log()
         return result
 
@@ -235,23 +236,27 @@ class SqliteWriter(FileStoreMixin, EventAppender):
         """Restart a long log from its beginning, waiting briefly for the current readers.
 
         Overlapping readers otherwise keep SQLite from restarting it. If a long snapshot prevents it, a later commit
-        tries again.
+        tries again: soon, since readers pause only for a moment, but without waiting until the log is twice as long.
         """
+        self._looks_at_log = self._commits + _LOOK_AT_LOG
         try:
             size = companion(self.path, "-wal").stat().st_size
         except OSError:
             return  # the log or the store was removed
-        if size < self._long_log:
+        if size <= LOG_BYTES:
             self._long_log = LOG_BYTES
             return
+        self._looks_at_log = self._commits + _LOOK_AT_LONG_LOG
         with suppress(StoreError):  # the commit has already succeeded
             ((_, pages, copied),) = self.query("PRAGMA wal_checkpoint(PASSIVE)")
             if copied < pages:
                 return  # a snapshot prevents it, and all writers would wait in vain
-            self.query(f"PRAGMA busy_timeout = {int(_READERS_WAIT_S * 1_000)}")
+            is_waiting = size >= self._long_log
+            self.query(f"PRAGMA busy_timeout = {int(READERS_WAIT_S * 1_000) if is_waiting else 0}")
             ((prevented, *_),) = self.query("PRAGMA wal_checkpoint(RESTART)")
             self.query("PRAGMA busy_timeout = 0")
-            self._long_log = 2 * size if prevented else LOG_BYTES
+            if is_waiting and prevented:
+                self._long_log = 2 * size
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
