@@ -93,6 +93,9 @@ _EACH_CASE = (
     "tests/facts/test_key",
 )
 
+# Where no test is about a place without a store.
+_COPIED = ("tests/derive/", "tests/serve/", "tests/worker/")
+
 _THINNED_TO = 10  # one case of so many, of tests marked as thinned
 
 
@@ -121,7 +124,7 @@ def pytest_collection_modifyitems(config, items):
             leave_out = leave_out or cases_on_postgres[test] > 0
             cases_on_postgres[test] += 1
         (left_out if leave_out else kept).append(item)
-    items[:] = kept
+    items[:] = sorted(kept, key=lambda item: item.nodeid.count("/"))  # the longest are in files of the top folder
     config.hook.pytest_deselected(items=left_out)
 
 
@@ -159,10 +162,11 @@ def empty_database(postgres):
 def path(engine, tmp_path, request):
     """Where a test's own store is to be: a file, or a schema.
 
-    For a test with the fixture `store`, a store is there: a copy of an empty one, because making one takes long. Tests
-    of the engines make theirs.
+    For a test with the fixture `store`, and in some folders, a copy of an empty store is there: making one takes long.
+    Tests of the engines make theirs.
     """
-    copied = "store" in request.fixturenames and not request.node.nodeid.startswith("tests/engine/")
+    test = request.node.nodeid
+    copied = test.startswith(_COPIED) or ("store" in request.fixturenames and not test.startswith("tests/engine/"))
     name = f"t{os.getpid()}_{next(_schemas)}"
     if engine == "sqlite":
         if copied:

@@ -10,11 +10,10 @@ from tests.oracle.compare import compare_all
 from tests.oracle.history import History, store_in
 from tests.sizes import sized
 
-HISTORIES, AT_A_TIME, STEPS = sized(60, 200), 20, 20
+HISTORIES, AT_A_TIME, STEPS = sized(10, 200), sized(10, 20), 20
 ON_POSTGRES = sized(6, 24)
 
 
-@pytest.mark.thinned
 @pytest.mark.parametrize("first", range(0, HISTORIES, AT_A_TIME))
 def test_histories(first):
     for seed in range(first, first + AT_A_TIME):

@@ -33,7 +33,7 @@ def applied(name, heading, folder):
 
 def test_a_severity_rule_is_added_as_the_page_says(tmp_path, samples):
     applied("architecture.md", "A severity rule", tmp_path)
-    shutil.copy(samples(2_000), tmp_path / "failaware.db")
+    shutil.copy(samples(600), tmp_path / "failaware.db")
     (tmp_path / "mine.toml").write_text("widespread_events = 5\n")
     assert "by widespread" not in run("failaware clusters", tmp_path).stdout
     assert run("failaware rebuild --policy mine.toml", tmp_path).returncode == 0
