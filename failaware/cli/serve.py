@@ -4,7 +4,6 @@ import argparse
 import ipaddress
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -15,7 +14,7 @@ from failaware.cli.streams import warn
 from failaware.errors import FailawareError, UsageError
 from failaware.store import Store
 from failaware.text import shown_place
-from failaware.worker.subprocess_runner import SignalForwarder
+from failaware.worker.subprocess_runner import SignalForwarder, popen
 
 if TYPE_CHECKING:
     from failaware.serve.access import Access
@@ -127,7 +126,7 @@ def _run_program(command: list[str], signals: SignalForwarder, environment: dict
     """Run a program with the variables that make it report; returns its exit status as a shell would."""
     try:
         with signals.starting():
-            program = subprocess.Popen(command, env=environment)  # noqa: S603 - the user's own program
+            program = popen(command, env=environment)
     except OSError as error:
         warn(f"{command[0]} cannot be started: {error.strerror}")
         return _NOT_FOUND if isinstance(error, FileNotFoundError) else _NOT_EXECUTABLE

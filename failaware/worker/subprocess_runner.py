@@ -3,12 +3,14 @@
 import contextlib
 import errno
 import os
+import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 from failaware.capture.exit_status import Ended
 from failaware.worker.children import awaited, ignore_again
@@ -22,6 +24,7 @@ _FROM_TERMINAL = (signal.SIGINT, signal.SIGQUIT)  # a terminal sends them to all
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE)
 KILL_GRACE_S = 10.0  # between SIGTERM and SIGKILL
 _POLL_S = 0.1
+_LOOKED_AT = 256  # bytes at the beginning of a file, to tell a script from a binary
 
 
 class SignalForwarder:
@@ -168,13 +171,13 @@ def _started(
     warn: Callable[[str], None],
 ) -> subprocess.Popen[bytes]:
     def start(out: int | None, err: int | None) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(  # noqa: S603 - running the caller's command is its purpose
+        return popen(
             command,
             stdout=out,
             stderr=err,
             close_fds=False,  # the program inherits our caller's descriptors, such as a lock; ours are not inheritable
             process_group=0 if own_group else None,
-            preexec_fn=preexec,  # noqa: PLW1509 - one system call, and rarely
+            preexec_fn=preexec,
         )
 
     sinks = [pump.sink for pump in pumps]
@@ -187,6 +190,30 @@ def _started(
         pump.close_sink()
     warn("the program's output is not kept: too many files are open")
     return start(None, None)
+
+
+def popen(command: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
+    """Start a program as a shell does: a script without an interpreter line (`#!`) is run by /bin/sh.
+
+    Args:
+        command: the program and its arguments.
+        options: those of `subprocess.Popen`.
+
+    Raises:
+        OSError: it cannot be started.
+    """
+    try:
+        return subprocess.Popen(command, **options)  # noqa: S603 - running the caller's command is its purpose
+    except OSError as error:
+        path = shutil.which(command[0]) or command[0]
+        if error.errno != errno.ENOEXEC or _is_binary(path):
+            raise
+    return subprocess.Popen(["/bin/sh", path, *command[1:]], **options)  # noqa: S603 - as above
+
+
+def _is_binary(path: str) -> bool:
+    with open(path, "rb") as file:
+        return b"\0" in file.read(_LOOKED_AT)
 
 
 def _wait(program: subprocess.Popen[bytes], seconds: float | None) -> tuple[int, bool]:

@@ -73,6 +73,22 @@ def test_a_folder_that_is_gone_does_not_keep_the_program_from_running(path, tmp_
     assert relative.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("name", ["./nightly", "nightly"])
+def test_a_script_without_an_interpreter_line_is_run_by_sh_as_cron_would(path, tmp_path, monkeypatch, name):
+    (tmp_path / "nightly").write_text('echo "$1" from the script\nexit 4\n')
+    (tmp_path / "nightly").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    done = run(path, "--", name, "hello", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (4, b"hello from the script\n")
+
+
+def test_a_binary_of_another_machine_is_not_read_as_a_script(path, tmp_path):
+    (tmp_path / "program").write_bytes(b"\x7fELF\x00\x00exit 0\n")
+    (tmp_path / "program").chmod(0o755)
+    done = run(path, "--", "./program", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (126, b"failaware: ./program: cannot be run: Exec format error\n")
+
+
 def _again(folder):
     (folder / "release").mkdir()
     return folder
