@@ -51,24 +51,26 @@ def short_log(monkeypatch):
     monkeypatch.setattr(writer, "_LOOK_AT_LOG", 8)
 
 
+@pytest.mark.parametrize("readers", [(0.06,), (0.06, 0.02, 0.02)])
 @pytest.mark.sqlite("its log")
-def test_snapshots_without_a_pause_between_them_do_not_let_the_log_grow(short_log, path):
-    log, largest, snapshots, ended = path.with_name("store.db-wal"), 0, 0, threading.Event()
+def test_snapshots_without_a_pause_between_them_do_not_let_the_log_grow(short_log, path, readers):
+    """Of one reader, and of several, of which one or the other always reads."""
+    log, largest, snapshots, ended = path.with_name("store.db-wal"), 0, [], threading.Event()
 
-    def reads():
-        nonlocal snapshots
+    def reads(held_s):
         with Inspector.open(path) as inspector:
             while not ended.is_set():
                 with inspector.snapshot():
                     before = inspector.health()
-                    time.sleep(0.06)
-                    assert inspector.health() == before
-                snapshots += 1
+                    time.sleep(held_s)
+                    assert inspector.health().total_events == before.total_events
+                snapshots.append(held_s)
 
     with Store.open(path, synchronous="NORMAL") as store:
         store.record("a", 0)
-        thread = threading.Thread(target=reads)
-        thread.start()
+        threads = [threading.Thread(target=reads, args=(held_s,)) for held_s in readers]
+        for thread in threads:
+            thread.start()
         try:
             for _ in range(80):
                 store.record_many(("a", "x" * 2_000) for _ in range(100))
@@ -76,8 +78,9 @@ def test_snapshots_without_a_pause_between_them_do_not_let_the_log_grow(short_lo
                 time.sleep(0.003)
         finally:
             ended.set()
-            thread.join()
-        assert snapshots >= 3
+            for thread in threads:
+                thread.join()
+        assert snapshots.count(0.06) >= 3
         assert largest < 12_000_000  # of 23 MB written
 
 

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _LOOK_AT_LOG, _LOOK_AT_LONG_LOG = 256, 8  # after so many commits
+_SHORT_SNAPSHOT = 1_000  # pages that are written during it at most
 _INHERITED: list[sqlite3.Connection] = []
 
 
@@ -69,7 +70,6 @@ class SqliteWriter(FileStoreMixin, EventAppender):
         self._looks_at_log = _LOOK_AT_LOG
         self._fair_lock = FairLock()
         self.while_waiting: Callable[[], bool] = lambda: False
-        self._long_log = LOG_BYTES
         self._projection = projection
         self._mark: object = None  # the store's mark when it was last checked
         self._log: FlushUnderLock | FlushAfterLock = FlushUnderLock()
@@ -235,8 +235,8 @@ class SqliteWriter(FileStoreMixin, EventAppender):
     def _shorten_log(self) -> None:
         """Restart a long log from its beginning, waiting briefly for the current readers.
 
-        Overlapping readers otherwise keep SQLite from restarting it. If a long snapshot prevents it, a later commit
-        tries again: soon, since readers pause only for a moment, but without waiting until the log is twice as long.
+        Overlapping readers otherwise keep SQLite from restarting it. While a long snapshot prevents it, one of the next
+        commits looks again, since its reader pauses only for a moment after it.
         """
         self._looks_at_log = self._commits + _LOOK_AT_LOG
         try:
@@ -244,19 +244,17 @@ class SqliteWriter(FileStoreMixin, EventAppender):
         except OSError:
             return  # the log or the store was removed
         if size <= LOG_BYTES:
-            self._long_log = LOG_BYTES
             return
         self._looks_at_log = self._commits + _LOOK_AT_LONG_LOG
         with suppress(StoreError):  # the commit has already succeeded
             ((_, pages, copied),) = self.query("PRAGMA wal_checkpoint(PASSIVE)")
-            if copied < pages:
-                return  # a snapshot prevents it, and all writers would wait in vain
-            is_waiting = size >= self._long_log
-            self.query(f"PRAGMA busy_timeout = {int(READERS_WAIT_S * 1_000) if is_waiting else 0}")
+            if pages - copied > _SHORT_SNAPSHOT:
+                return  # all writers would wait in vain
+            self.query(f"PRAGMA busy_timeout = {int(READERS_WAIT_S * 1_000)}")
             ((prevented, *_),) = self.query("PRAGMA wal_checkpoint(RESTART)")
             self.query("PRAGMA busy_timeout = 0")
-            if is_waiting and prevented:
-                self._long_log = 2 * size
+            if prevented:
+                self._looks_at_log = self._commits + _LOOK_AT_LOG
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
