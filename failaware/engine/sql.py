@@ -43,6 +43,12 @@ class Dialect:
     not_assigned = "false"
     """SQL: an id of an event that was not assigned yet, where this does not follow from a gap."""
 
+    recorded = ""
+    """A query for how many events the store must have, where gaps in their ids do not show it; otherwise ""."""
+
+    count_recorded = ""
+    """A statement that adds to that number, or subtracts if its parameter is negative."""
+
     recorders = ""
     """A query for the transactions that are recording events, which leave gaps in their ids; "" if only one may."""
 

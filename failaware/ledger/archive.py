@@ -290,6 +290,8 @@ def remove(db: Writer, proved: Proved, policy: Policy) -> None:
         if facts.archived_with:
             delete = f"DELETE FROM {facts.table} WHERE {FACTS[facts.archived_with].key} BETWEEN ? AND ?"
             db.execute_many(delete, list(chosen.ranges[facts.archived_with]))
+    if count := db.dialect.count_recorded:
+        db.execute(count, (-events.count(),))
     rebuild(db, policy)
 
 

@@ -77,6 +77,7 @@ _NOT_MOVED_HERE = """
 _UNRESOLVED = """
   SELECT event_id FROM {store}event_state WHERE sync_status <> 'SYNCED' AND dismissed = 0 ORDER BY event_id LIMIT {most}
 """
+_CHANGED = "was changed since it was sealed"
 _COPIES = ("traceback_log", "archive_log", "moved_log", "erasure_log")
 """Tables of which an archive may hold rows that are not archived."""
 
@@ -87,6 +88,7 @@ class Proof:
     def __init__(self, db: Reader, find: Find, progress: Callable[[int], None] = lambda _sealed: None) -> None:
         """Prepare a check; `progress` is called with the number of facts compared with their seals."""
         self.sealed = 0
+        self._reported = 0  # how many events are missing by findings, less those that were inserted
         self._db, self._find, self._progress = db, find, progress
         self._ends: dict[str, int] = {sealed.table: 0 for sealed in SEALED}  # the last sealed id of each table
         self.archive: int | None = None
@@ -102,6 +104,7 @@ class Proof:
         self._seals()
         self._check_noted(noted)
         self._unsealed()
+        self._recorded()
         self._contradictions()
         self._check_erasures()
         self._archives()
@@ -144,6 +147,8 @@ class Proof:
             sealed = seal.facts[position * KEPT : (position + 1) * KEPT]
             if problem := self._difference(sealed, current.get(number), archived=number in archived):
                 self._find(f"{seal.of_table} {number}", problem)
+                if seal.of_table == EVENT.table and problem != _CHANGED:
+                    self._reported += 1 if number not in current else -1
 
     def _difference(self, sealed: bytes, digest: bytes | None, *, archived: bool) -> str:
         """How a fact changed since it was sealed; "" if it did not. An archive has only archived facts."""
@@ -154,7 +159,7 @@ class Proof:
             return "is in the store again, although it was archived"
         if sealed in (NOTHING, b""):
             return "was inserted: there was no such fact when its range was sealed"
-        return "was changed since it was sealed" if sealed != digest else ""
+        return _CHANGED if sealed != digest else ""
 
     def _check_noted(self, noted: Head | None) -> None:
         if noted is None:
@@ -178,15 +183,29 @@ class Proof:
                 self._find(f"{sealed.table} {missing}", "is missing")
             below = self._db.query(f"SELECT {sealed.key} FROM {sealed.table} WHERE {sealed.key} < 1")
             for (number,) in below:
+                self._reported -= sealed is EVENT
                 self._find(f"{sealed.table} {number}", "was not inserted by failaware: it never assigns this number")
         ahead = f"SELECT event_id FROM event_log WHERE {self._db.dialect.not_assigned} LIMIT {MOST}"
         for (number,) in self._db.query(ahead):
+            self._reported -= 1
             self._find(f"event_log {number}", "was not inserted by failaware: it has not assigned this number yet")
         for table in SEALED_AT_ONCE:
             key, end = FACTS[table].key, self._ends[table]
             for number, archive in self._db.query(f"SELECT {key}, archive_id FROM {table} WHERE {key} > ?", (end,)):
                 if archive != self.archive:  # an archive cannot hold the seal that came after it
                     self._find(f"{table} {number}", "was not inserted by failaware: archiving seals it at once")
+
+    def _recorded(self) -> None:
+        """Compare the number of events with how many were recorded, where an id that is missing may never have existed.
+
+        The finding does not say which event is missing, only that it was not sealed.
+        """
+        if self._db.dialect.recorded and self.archive is None:
+            counts = f"SELECT ({self._db.dialect.recorded}), (SELECT count(*) FROM event_log)"
+            ((recorded, stored),) = self._db.query(counts)
+            if missing := recorded - stored - self._reported:
+                problem = "lacks events that were recorded" if missing > 0 else "has events that were not recorded"
+                self._find(f"{EVENT.table} after {self._ends[EVENT.table]}", f"{problem} ({abs(missing):,})")
 
     def _contradictions(self) -> None:
         for table, sql, problem in _CONTRADICTIONS:

@@ -15,6 +15,7 @@ from failaware.engine.postgres.parameters import numbered
 from failaware.engine.postgres.place import parse
 from failaware.engine.settled import settled_event
 from failaware.errors import StoreBusy
+from failaware.facts import append
 from failaware.ledger.archive import archive
 from failaware.ledger.copy import copy_store
 from failaware.ledger.export import Export
@@ -302,3 +303,68 @@ def test_texts_of_any_characters_are_recorded_together(store, key):
     assert rows == [(json.dumps(text), text, text) for text in texts]
     known = [key for (key,) in query(store, "SELECT key FROM event_key ORDER BY event_id")]
     assert known == ([] if key is None else [f"{key}{text}" for text in texts])
+
+
+RECORDED = [{"type": "a", "key": "k1"}, {"type": "a", "key": "k1"}, {"type": "a", "key": None}]
+
+
+@pytest.fixture
+def counted(store, path, clock, begin_late):
+    """A store with 6 events recorded in each way, an id without an event, and a writer that has gone."""
+    with Store.open(path, clock=clock) as other:
+        other.record("a")
+        other.record_many(RECORDED)
+    begin_late().roll_back()
+    store.record("a", key="k1")
+    store.record_many([("a", 1), ("a", 2)])
+    store.session.write(lambda db: append.events(db, [NewEvent("a", "1", None, None, 0, 0)]))
+    assert verify(path).findings == ()
+    return path
+
+
+def findings(path):
+    return [(finding.where, finding.problem) for finding in verify(path, facts_only=True).findings]
+
+
+@pytest.mark.parametrize("event_id", ["5", "(SELECT max(event_id) FROM event_log)"])
+def test_an_event_deleted_before_it_is_sealed_is_noticed(counted, event_id):
+    with plain(counted, guarded=False) as db:
+        db.execute(f"DELETE FROM event_log WHERE event_id = {event_id}")
+    assert findings(counted) == [("event_log after 3", "lacks events that were recorded (1)")]
+
+
+def test_an_event_inserted_under_an_id_that_was_never_used_is_noticed(counted):
+    with plain(counted) as db:
+        db.execute("INSERT INTO event_log SELECT 4, event_type, source, '1', 1, 1, NULL FROM event_log LIMIT 1")
+    assert findings(counted) == [("event_log after 3", "has events that were not recorded (1)")]
+
+
+def test_a_change_of_sealed_events_is_not_reported_twice(counted, store):
+    seal_all(store.session, store.session.clock())
+    with plain(counted, guarded=False) as db:
+        db.execute("DELETE FROM event_log WHERE event_id IN (1, 2)")
+        db.execute("INSERT INTO event_log SELECT 4, event_type, source, '1', 1, 1, NULL FROM event_log LIMIT 1")
+    assert [where for where, _ in findings(counted)] == [
+        *(f"event_log {number}" for number in (1, 2, 4)),
+        "event_key k1",
+    ]
+
+
+def test_the_count_of_recorded_events_survives_an_archive_and_a_restore(counted, store, clock, tmp_path):
+    handlers = Handlers()
+    handlers.on("a")(lambda event: None)
+    Worker(store, handlers).run(until_idle=True, patience=0)
+    clock.now += 10_000_000
+    kwargs = {"by": "me", "reason": "old", "progress": lambda *_: None}
+    archived = archive(store.session, tmp_path / "old.db", before=clock.now, **kwargs)
+    assert archived.events == 4  # without the newest, and the event of the newest attempt
+    assert findings(counted) == []
+    with Inspector.open(counted) as inspector:
+        lines = [f"{line}\n".encode() for line in Export(inspector.db).lines()]
+    restored_place, copied_place = f"{counted}_restored", f"{counted}_copied"
+    with Store.open(restored_place) as restored:
+        restore_export(restored.session, lines, origin="export")
+        restored.record("a")
+    assert findings(restored_place) == []
+    assert copy_store(restored_place, copied_place, progress=lambda *_: None).differences == ()
+    assert findings(copied_place) == []

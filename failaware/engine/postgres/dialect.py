@@ -30,6 +30,12 @@ HELPERS = tuple(
 )
 """Functions created in the store's schema."""
 
+COUNT = (
+    "INSERT INTO last_commit AS others {rows} "
+    "ON CONFLICT (writer) DO UPDATE SET recorded = others.recorded + excluded.recorded"
+)
+"""SQL that adds to the row of no writer; see lock.py."""
+
 _TABLE = re.compile(r"^(CREATE (TEMP )?|ALTER )TABLE\b", re.MULTILINE)
 _TYPE = re.compile(r"\b(INTEGER|TEXT|BLOB)\b")
 _TYPES = {"INTEGER": "BIGINT", "TEXT": 'TEXT COLLATE "C"', "BLOB": "BYTEA"}
@@ -44,6 +50,8 @@ class PostgresDialect(Dialect):
 
     store = ""  # the search path of each session begins with its schema
     not_assigned = "event_id > (SELECT last_value FROM event_ids)"
+    recorded = "SELECT coalesce(sum(recorded), 0)::bigint FROM last_commit"
+    count_recorded = COUNT.format(rows="VALUES ('', 0, 0, NULL, ?)")
     recorders = """
 SELECT l.virtualtransaction FROM pg_locks l
  WHERE l.locktype = 'relation' AND l.relation = 'recording'::regclass AND l.granted AND l.mode <> 'AccessShareLock'

@@ -25,15 +25,28 @@ from collections.abc import Callable
 
 from failaware.engine.base import Row
 from failaware.engine.derivation import MARK
-from failaware.engine.postgres.dialect import PINNED
+from failaware.engine.postgres.dialect import COUNT, PINNED
 
 TABLES = (
     "CREATE TABLE write_lock (empty BOOLEAN) WITH (autovacuum_enabled = off)",
     "CREATE TABLE recording (empty BOOLEAN) WITH (autovacuum_enabled = off)",
     """CREATE TABLE last_commit (
-  writer TEXT PRIMARY KEY, ticket INTEGER NOT NULL, committed_at INTEGER NOT NULL, answer TEXT)""",
+  writer TEXT PRIMARY KEY, ticket INTEGER NOT NULL, committed_at INTEGER NOT NULL, answer TEXT,
+  recorded INTEGER NOT NULL DEFAULT 0)""",
 )
-"""Tables that exist only on PostgreSQL."""
+"""Tables that exist only on PostgreSQL.
+
+`recorded` counts the events that a writer has recorded; the row of no writer counts all others. Their sum is the number
+of events that the store must have, which gaps in the ids do not show.
+"""
+
+COUNT_STORED = """
+INSERT INTO last_commit
+SELECT '', 0, 0, NULL, (SELECT count(*) FROM event_log) - (SELECT coalesce(sum(recorded), 0) FROM last_commit
+                                                            WHERE writer <> '')
+ON CONFLICT (writer) DO NOTHING
+"""
+"""SQL that begins to count, in a new store or in one that an older version has made."""
 
 BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 """Explicit, to override the role's defaults: the first statement after the lock must see the last writer's commit."""
@@ -65,7 +78,7 @@ END$$
 """
 TAKE_TICKET = (
     "ON CONFLICT (writer) DO UPDATE SET ticket = excluded.ticket, committed_at = excluded.committed_at, "
-    "answer = excluded.answer WHERE mine.ticket < excluded.ticket"
+    "answer = excluded.answer, recorded = mine.recorded + excluded.recorded WHERE mine.ticket < excluded.ticket"
 )
 """The end of an INSERT into `last_commit AS mine`; no row is written if the ticket is taken."""
 
@@ -114,10 +127,13 @@ def share(schema: str) -> str:
     return f"LOCK TABLE {schema}.recording IN ROW SHARE MODE"
 
 
-def take_ticket(schema: str, answer: str) -> str:
-    """Statements of a function that write its parameters `who` and `number` to the writer's row, with an answer."""
+def take_ticket(schema: str, answer: str, recorded: str) -> str:
+    """Statements of a function that write its parameters `who` and `number` to the writer's row, with an answer.
+
+    `recorded` is the number of events.
+    """
     return (
-        f"INSERT INTO {schema}.last_commit AS mine VALUES (who, number, {NOW_US}, {answer}) {TAKE_TICKET}; "
+        f"INSERT INTO {schema}.last_commit AS mine VALUES (who, number, {NOW_US}, {answer}, {recorded}) {TAKE_TICKET}; "
         f"IF NOT FOUND THEN RAISE EXCEPTION 'the ticket is taken' USING ERRCODE = '{FENCED}'; END IF"
     )
 
@@ -133,7 +149,7 @@ def functions(schema: str) -> tuple[str, ...]:
         "schema": schema,
         "pinned": PINNED,
         "acquire": acquire(schema),
-        "take_ticket": take_ticket(schema, "''"),
+        "take_ticket": take_ticket(schema, "''", "0"),
         "now": NOW_US,
         "stored_mark": stored_mark(schema),
     }
@@ -155,11 +171,16 @@ def fence(schema: str) -> str:
 
 
 def forget(schema: str, writer: str) -> str:
-    """SQL that deletes a writer's own row, and those of writers killed long ago; harmless if a crash restores them."""
+    """SQL that deletes a writer's own row, and those of writers killed long ago; harmless if a crash restores them.
+
+    It does not wait for the holder of the exclusive lock, which may keep the row that counts their events.
+    """
+    rows = f"writer = '{writer}' OR writer <> '' AND committed_at < {NOW_US} - {FORGOTTEN_US}"
+    total = "SELECT '', 0, 0, NULL::text, coalesce(sum(recorded), 0)::bigint FROM deleted"
     return (
-        "BEGIN READ WRITE; SET LOCAL synchronous_commit = off; "
-        f"DELETE FROM {schema}.last_commit WHERE writer = '{writer}' OR committed_at < {NOW_US} - {FORGOTTEN_US}; "
-        "COMMIT"
+        f"BEGIN READ WRITE; SET LOCAL synchronous_commit = off; SET LOCAL lock_timeout = '100ms'; "
+        f"SET LOCAL search_path = {schema}; "
+        f"WITH deleted AS (DELETE FROM last_commit WHERE {rows} RETURNING recorded) {COUNT.format(rows=total)}; COMMIT"
     )
 
 

@@ -56,7 +56,7 @@ WITH id AS MATERIALIZED (
    WHERE NOT EXISTS (SELECT FROM {schema}.recording FOR KEY SHARE) AND ({stored_mark}) = ?),
 mine AS (
   INSERT INTO {schema}.last_commit AS mine
-  SELECT ?, ?::bigint, {now}, concat({now}, ' ', id.event_id) FROM id {take_ticket} RETURNING answer),
+  SELECT ?, ?::bigint, {now}, concat({now}, ' ', id.event_id), 1 FROM id {take_ticket} RETURNING answer),
 new AS (
   INSERT INTO {schema}.event_log (event_id, {own}) SELECT id.event_id, {own_places} FROM id, mine)
 SELECT answer FROM mine
@@ -65,14 +65,14 @@ SELECT answer FROM mine
 
 _RECORD_MANY = """
 CREATE FUNCTION {schema}.record_many(who text, number bigint, mark text, refuse boolean, {arrays}) RETURNS text
-LANGUAGE plpgsql {pinned} AS $$DECLARE ids bigint[]; answer text; taken json; BEGIN
+LANGUAGE plpgsql {pinned} AS $$DECLARE ids bigint[]; answer text; added bigint; taken json; BEGIN
   {share};
   {on_its_own};
   IF keys IS NULL THEN
     WITH new AS (
       INSERT INTO {schema}.event_log (event_id, {own})
       SELECT nextval('{schema}.event_ids'), u.* FROM unnest({own_arrays}) AS u RETURNING event_id)
-    SELECT string_agg(event_id::text, ' ' ORDER BY event_id) FROM new INTO answer;
+    SELECT string_agg(event_id::text, ' ' ORDER BY event_id), count(*) FROM new INTO answer, added;
   ELSE
     -- ids in the order of the events, for those without a key, and for the first of each key that is not in use
     SELECT array_agg(id) FROM (
@@ -87,6 +87,7 @@ LANGUAGE plpgsql {pinned} AS $$DECLARE ids bigint[]; answer text; taken json; BE
     INSERT INTO {schema}.event_log (event_id, {own})
     SELECT u.id, {own_of_each} FROM unnest(ids, keys, {own_arrays}) AS u(id, key, {own})
       LEFT JOIN {schema}.event_key k ON k.key = u.key WHERE u.key IS NULL OR k.event_id = u.id;
+    GET DIAGNOSTICS added = ROW_COUNT;
     SELECT string_agg((CASE WHEN u.key IS NULL OR k.event_id = u.id THEN u.id ELSE -k.event_id END)::text, ' '
                       ORDER BY u.place)
       FROM unnest(ids, keys) WITH ORDINALITY AS u(id, key, place)
@@ -110,7 +111,7 @@ def function(schema: str) -> str:
     parts = {
         "schema": schema,
         "stored_mark": lock.stored_mark(schema),
-        "take_ticket": lock.take_ticket(schema, "answer"),
+        "take_ticket": lock.take_ticket(schema, "answer", "added"),
         "other_type": OTHER_TYPE,
     }
     names = {

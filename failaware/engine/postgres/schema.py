@@ -83,7 +83,8 @@ def missing_locks(schema: str) -> Iterator[str]:
     """SQL that creates in an older store what a migration needs itself; each step is committed before the next."""
     for sql in (*lock.TABLES, recording.SEQUENCE):
         yield ddl(re.sub(r"^CREATE (TABLE|SEQUENCE) ", rf"CREATE \1 IF NOT EXISTS {schema}.", sql))
-    yield ddl(f"ALTER TABLE {schema}.last_commit ADD COLUMN IF NOT EXISTS answer TEXT")
+    for column in ("answer TEXT", "recorded INTEGER NOT NULL DEFAULT 0"):
+        yield ddl(f"ALTER TABLE {schema}.last_commit ADD COLUMN IF NOT EXISTS {column}")
     yield f"DROP FUNCTION IF EXISTS {schema}.begin_write(text, bigint, text)"
     functions = "; ".join(sql.replace("CREATE", "CREATE OR REPLACE", 1) for sql in lock.functions(schema))
     yield f"{lock.BEGIN}; {lock.acquire(schema)}; {functions}; COMMIT"
@@ -107,6 +108,7 @@ def _recreated_objects(schema: str) -> Iterator[str]:
         yield ddl(sql)
     yield from _helpers(schema)
     yield from guard_statements(schema, schema)
+    yield lock.COUNT_STORED
     yield f"COMMENT ON SCHEMA {schema} IS '{MARK}{versions.current()}'"
 
 

@@ -68,6 +68,7 @@ class StatementWriter(PostgresReader):
         self._insert(table, ", ".join(columns), rows)
         if table == EVENT.table and rows:  # with ids of another store, which the next id must follow
             self._pipeline.add(recording.FOLLOW)
+            self._pipeline.add(self.dialect.count_recorded, (len(rows),))
 
     def _insert(self, table: str, names: str, rows: Sequence[Sequence[Any]]) -> None:
         if len(rows) < _FEW:

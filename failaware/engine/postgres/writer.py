@@ -93,10 +93,11 @@ class PostgresWriter(StatementWriter):
         """Append events; within `run(recording=True)` this is the whole transaction."""
         if self._in_transaction:
             call = recording.call(self._schema, rows, (None, None), None, refuse=False)
-            answer: str = self.query(*call)[0][0]
+            now, ids = recording.parsed(self.query(*call)[0][0])
+            self.execute(self.dialect.count_recorded, (sum(event_id > 0 for event_id in ids),))
         else:
             answer, self._answer = self._answer or self._record(rows, refuse=refuse), None
-        now, ids = recording.parsed(answer)
+            now, ids = recording.parsed(answer)
         self._server_time(now)
         return ids
 
