@@ -84,6 +84,10 @@ class Session:
             self._commits.try_run(store_unattempted)
         return ids
 
+    def is_idle(self) -> bool:
+        """Whether no thread writes or waits to write."""
+        return self._commits.is_idle()
+
     def write_wiping(self, job: Callable[[Writer], T]) -> tuple[T, bool]:
         """Run a job whose deleted data must not remain in the files; also return whether none remains."""
         return self._commits.run_wiping(job)

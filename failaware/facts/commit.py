@@ -103,6 +103,13 @@ class GroupCommit:
         with suppress(StoreError):
             self.run(job, alone=True, patient=False)
 
+    def is_idle(self) -> bool:
+        """Whether a job would run at once, and neither wait for another thread nor join its transaction."""
+        if self._owner is not None or self._waiting or not self._lock.acquire(blocking=False):
+            return False
+        self._release()
+        return True
+
     def _its_turn(self, ticket: _Ticket[T]) -> bool:
         """Wait until the ticket is done (false), or until this thread has to commit for all (true, with the lock)."""
         try:

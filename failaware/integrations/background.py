@@ -70,6 +70,8 @@ class Background:
             self.drop(self._reason or f"more than {self._capacity:,} were waiting to be written")
         elif self._size >= _MAX_WAITING:
             self.drop(self._reason or f"more than {_MAX_WAITING:,} characters were waiting to be written")
+        elif sys.is_finalizing():  # a destructor's: threads have ended, and Python 3.11 waits forever for a new one
+            self._write_without_thread(event, "the interpreter had ended")
         elif self._add(event) and self._keeps_up and _ends_without_notice():
             self._keeps_up = self.flush(_PUT_WAIT_S)
 
@@ -138,12 +140,15 @@ class Background:
         return True
 
     def _write_without_thread(self, event: EventWithAttempts, reason: str) -> None:
-        """Write an event without a thread if the interpreter exits; otherwise drop it."""
-        if _is_exiting():
+        """Write an event without a thread if the interpreter exits; otherwise drop it.
+
+        Threads that the end of the interpreter stopped in a transaction hold the store's lock forever.
+        """
+        if _is_exiting() and self._keeps_up and (not sys.is_finalizing() or self._store.session.is_idle()):
             try:
                 self._store.session.ingest([event], [])
             except Exception as error:  # noqa: BLE001
-                reason = str(error)
+                reason, self._keeps_up = str(error), False  # further ones do not wait for a locked store again
             else:
                 return
         self.drop(reason)

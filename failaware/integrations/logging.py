@@ -44,8 +44,8 @@ class FailureHandler(logging.Handler):
     def __init__(
         self, store: "Store | str | Path", level: int | str = logging.ERROR, *, capacity: int = 10_000
     ) -> None:
+        self._store = _opened(store)  # first: logging.shutdown flushes what has called Handler.__init__
         super().__init__(level)
-        self._store = _opened(store)
         self._background = Background(self._store, capacity, "log records", close_timeout_s=_CLOSE_TIMEOUT_S)
 
     @property

@@ -100,14 +100,19 @@ def run(path, tmp_path):
     return partial(_run, tmp_path, path)
 
 
-def _run(tmp_path, path, program, *words):
+def _run(tmp_path, path, program, *words, begin=BEGIN):
     script = tmp_path / "program.py"
-    script.write_text(BEGIN + program)
+    script.write_text(begin + program)
     done = subprocess.run(
         [sys.executable, str(script), str(path), *words], capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 0, done.stderr
     return done
+
+
+def failures(path):
+    with Store.open(path) as store:
+        return messages(store)
 
 
 def messages(store):
@@ -129,6 +134,41 @@ def test_a_handler_survives_what_closes_it_and_keeps_what_is_logged_last(run, st
 def test_the_only_record_of_a_program_may_come_at_its_very_end(run, store):
     run(ADDED)
     assert messages(store) == ["after logging has ended"]
+
+
+DYING = """
+import logging, sys, threading, time
+from failaware.integrations.logging import FailureHandler
+handler = FailureHandler(sys.argv[1])
+logging.getLogger().addHandler(handler)
+class Dying:
+    def __del__(self):
+        logging.error("from a destructor")
+dying = Dying()
+"""
+
+
+def test_a_destructor_may_log_when_the_threads_of_the_interpreter_have_ended(path, store, tmp_path):
+    _run(tmp_path, path, DYING + "logging.error('before')\n", begin="")
+    assert messages(store) == ["before", "from a destructor"]
+
+
+def test_the_first_record_of_a_program_may_be_that_of_a_last_destructor(path, tmp_path):
+    done = _run(tmp_path, path, DYING, begin="")  # it is recorded, or its loss reported: modules cannot be imported
+    assert len(failures(path)) + done.stderr.count("1 log records could not be kept") == 1
+
+
+def test_a_destructor_does_not_wait_for_a_thread_that_the_end_stopped_in_a_transaction(path, tmp_path):
+    end_within = "threading.Thread(target=handler._store.session._commits._lock.acquire).start()\n"
+    done = _run(tmp_path, path, DYING + end_within, begin="")
+    assert "1 log records could not be kept: the interpreter had ended" in done.stderr
+
+
+def test_a_store_that_cannot_be_opened_is_one_error_and_none_at_the_end(tmp_path):
+    (tmp_path / "store.db").write_text("no database" * 100)
+    program = "import sys\nfrom failaware.integrations.logging import FailureHandler\n"
+    program += "try: FailureHandler(sys.argv[1])\nexcept Exception as error: kept = error\n"
+    assert _run(tmp_path, tmp_path / "store.db", program, begin="").stderr == ""
 
 
 def test_where_no_thread_can_be_started_a_record_is_counted_and_reported(store, monkeypatch, capsys):
