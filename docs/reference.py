@@ -18,6 +18,9 @@ INTEGRATIONS = (
     "failaware.integrations.sentry.Transport",
     "failaware.integrations.celery.TaskRecorder",
     "failaware.integrations.rq.Recorded",
+    "failaware.integrations.dramatiq.Recorder",
+    "failaware.integrations.huey.TaskRecorder",
+    "failaware.integrations.apscheduler.JobRecorder",
 )
 _MODULES_OF_VALUES = (
     "model.facts",
@@ -46,12 +49,11 @@ _BASES = {
     "Inspector": ("failaware.read.questions.Questions",),
     "Store": ("failaware.recording.Recording",),
 }  # documented as part of the class
-_CALLED_BY_OTHERS = {
-    "emit",
-    "capture_envelope",
-    "record_lost_event",
-    "is_healthy",
-}  # only the observed library calls these
+_CALLED_BY_OTHERS = {  # only the observed library calls these
+    *("emit", "capture_envelope", "record_lost_event", "is_healthy"),
+    *("before_process_message", "after_process_message", "after_skip_message", "before_enqueue"),
+    *("after_ack", "after_nack"),
+}
 _WORD = re.compile(r"[A-Za-z_]\w*")
 
 

@@ -78,7 +78,10 @@ MODULE_LINES, FUNCTION_LINES = 400, 50
 METHODS = 15  # public ones of a class
 ENTRY_POINTS = {
     *("failaware.__main__", "tui.app", "sample_data.scenarios.lost_worker"),
-    *(f"failaware.integrations.{name}" for name in ("celery", "logging", "pytest", "rq", "sentry")),
+    *(
+        f"failaware.integrations.{name}"
+        for name in ("apscheduler", "celery", "dramatiq", "huey", "logging", "pytest", "rq", "sentry")
+    ),
 }
 
 MODULES = {

@@ -1,0 +1,69 @@
+"""Records huey's tasks through its signals: every attempt of every task, with its error.
+
+A task is one event, keyed by its id: SYNCED if it succeeds, FAILED while huey will retry it, DEAD if huey gives up.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from huey import signals
+
+from failaware.integrations.task_log import TaskLog
+from failaware.model import Failure
+
+if TYPE_CHECKING:
+    from huey.api import Huey, Task
+
+    from failaware.store import Store
+
+_ENDS = {
+    signals.SIGNAL_TIMEOUT: ("TaskTimeout", "the task did not end within its timeout"),
+    signals.SIGNAL_RATE_LIMITED: ("RateLimitExceeded", "the task exceeded its rate limit"),
+    signals.SIGNAL_LOCKED: ("TaskLocked", "another run of the task holds its lock"),
+    signals.SIGNAL_CANCELED: ("CancelExecution", "the task was canceled"),
+    signals.SIGNAL_EXPIRED: ("Expired", "the task expired before it ran"),
+    signals.SIGNAL_REVOKED: ("Revoked", "the task was revoked before it ran"),
+    signals.SIGNAL_INTERRUPTED: ("Interrupted", "the consumer was stopped while the task ran"),
+}
+_NEVER_RETRIED = {signals.SIGNAL_EXPIRED, signals.SIGNAL_REVOKED, signals.SIGNAL_INTERRUPTED}
+_ASKED = Failure("RetryTask", "the task requested a retry", None)
+
+
+class TaskRecorder:
+    """Records the tasks that a process runs: create `TaskRecorder(store, huey)` where the Huey object is created.
+
+    An attempt is written when it ends, in the process that made it. If it cannot be written, an error is logged to the
+    logger `failaware`, and the task is not affected.
+
+    Args:
+        store: the store to record in; it must stay open for as long as the consumer runs.
+        huey: the object that the tasks belong to.
+    """
+
+    def __init__(self, store: "Store", huey: "Huey") -> None:
+        self._log = TaskLog(store, "huey")
+        self._started: dict[str, int] = {}
+        self._failed: dict[str, BaseException | Failure] = {}
+        huey.signal()(self._signaled)
+
+    def _signaled(self, signal: str, task: "Task", error: BaseException | None = None) -> None:
+        if signal == signals.SIGNAL_EXECUTING:
+            self._started[task.id] = self._log.now()
+        elif signal == signals.SIGNAL_COMPLETE:
+            self._write(task, None)
+        elif signal == signals.SIGNAL_RETRYING:
+            delay = task.retry_delay or 0
+            reason = f"huey tries again{f' in {delay} s' if delay else ''}: {task.retries} of its retries left"
+            retry_at = self._log.now() + int(delay * 1_000_000)
+            self._write(task, self._failed.pop(task.id, _ASKED), retry_at=retry_at, reason=reason)
+        elif signal == signals.SIGNAL_ERROR or signal in _ENDS:
+            failed = error if error is not None else Failure(*_ENDS[signal], None)
+            if task.retries and signal not in _NEVER_RETRIED:
+                self._failed[task.id] = failed  # written with SIGNAL_RETRYING, which follows
+            else:
+                self._write(task, failed, reason="huey does not try it again")
+
+    def _write(self, task: "Task", failed: BaseException | Failure | None, **decided: Any) -> None:
+        began = self._started.pop(task.id, None)
+        payload = {"args": task.args, "kwargs": task.kwargs, "priority": task.priority}
+        payload = {name: value for name, value in payload.items() if value is not None}
+        self._log.write(task.id, task.name, payload, error=failed, started_at=began, **decided)

@@ -1,0 +1,79 @@
+"""Jobs of APScheduler: each run is one event."""
+
+import json
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from multiprocessing import resource_tracker
+
+import pytest
+from apscheduler.executors.pool import ProcessPoolExecutor, ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from failaware.integrations.apscheduler import JobRecorder
+from tests import processes
+from tests.conftest import assert_rebuild_changes_nothing
+
+
+def fails(order, api_token=None):
+    del api_token
+    raise LookupError(f"order {order} has no address")
+
+
+@pytest.fixture
+def scheduler(store):
+    resource_tracker.ensure_running()  # for the pool of processes; it lives as long as this process
+    processes.long_lived.add(resource_tracker._resource_tracker._pid)
+    executors = {"default": ThreadPoolExecutor(2), "children": ProcessPoolExecutor(1)}
+    scheduler = BackgroundScheduler(executors=executors, job_defaults={"misfire_grace_time": 50})
+    scheduler.add_job(fails, "interval", hours=1, id="before", name="billing.sync", args=[16])
+    JobRecorder(store, scheduler)
+    scheduler.start()
+    yield scheduler
+    if scheduler.running:
+        scheduler.shutdown()
+
+
+def runs_of(jobs, inspector):
+    """Wait until each of these jobs has run; returns the newest run of each."""
+    deadline, runs = time.monotonic() + 30, {}
+    while not jobs <= runs.keys() and time.monotonic() < deadline:
+        time.sleep(0.02)
+        events = [inspector.event(each.event_id) for each in inspector.events()]
+        runs = {event.key.split(":")[1]: event for event in events}
+    return runs
+
+
+@pytest.mark.sqlite
+def test_every_run_is_an_event(store, inspector, scheduler):
+    release = threading.Event()
+    past = datetime.now(UTC) - timedelta(seconds=60)
+    scheduler.add_job(fails, id="once", args=[17], kwargs={"api_token": "abcdef123456"})
+    scheduler.add_job(fails, id="child", args=[18], executor="children")
+    scheduler.add_job(print, id="works", name="report", args=[""])
+    scheduler.add_job(print, "date", run_date=past, id="missed", misfire_grace_time=1)
+    scheduler.add_job(release.wait, "interval", seconds=0.2, id="slow", args=[20], next_run_time=datetime.now(UTC))
+    runs = runs_of({"once", "child", "works", "missed", "slow"}, inspector)
+    release.set()
+    once = runs["once"]
+    assert (once.event_type, once.sync_status, once.source) == ("fails", "DEAD", "apscheduler")
+    (attempt,) = once.attempts
+    assert (attempt.error_type, attempt.error_message) == ("LookupError", "order 17 has no address")
+    assert attempt.retry_reason == "APScheduler does not try it again"
+    assert attempt.traceback.count("File ") == 1
+    payload = json.loads(once.event_payload)
+    assert (payload["args"], payload["kwargs"], payload["job"]) == ([17], {"api_token": "[masked]"}, "once")
+    (attempt,) = runs["child"].attempts
+    assert (attempt.error_type, attempt.error_message) == ("LookupError", "order 18 has no address")
+    assert "raise LookupError" in attempt.traceback
+    assert (runs["works"].event_type, runs["works"].sync_status) == ("report", "SYNCED")
+    assert runs["missed"].attempts[0].error_type == "JobMissed"
+    assert runs["slow"].attempts[0].error_type == "MaxInstances"
+    scheduler.shutdown()
+    assert_rebuild_changes_nothing(store)
+
+
+@pytest.mark.sqlite
+def test_a_job_that_was_there_before_has_its_name(store, inspector, scheduler):
+    scheduler.modify_job("before", next_run_time=datetime.now(UTC))
+    assert runs_of({"before"}, inspector)["before"].event_type == "billing.sync"
