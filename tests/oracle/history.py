@@ -132,9 +132,9 @@ class History:
             raised = error
             if self.random.random() < 0.5:
                 retry_at = now + self.random.choice([1, 90, 5_000]) * 1_000_000
-        attempt = log.attempt(raised, worker="w#celery", started_at=now, retry_at=retry_at)
         number = self.random.choice([None, None, 1, 2, 3, 5])
-        log.write(str(self.random.randint(1, 2)), "a.y", {}, [attempt._replace(number=number)])
+        attempt = {"error": raised, "started_at": now, "retry_at": retry_at, "number": number, "worker": "w#celery"}
+        log.write(str(self.random.randint(1, 2)), "a.y", {}, **attempt)
 
     def handle(self, _event):
         self.clock.advance(self.random.choice([0, 0.5]))

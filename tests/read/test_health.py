@@ -126,7 +126,6 @@ def test_of_events_that_are_equally_old_the_first_one_is_named(store, inspector,
     """With any severities."""
     failing(store, "pay")
     log = TaskLog(store, "celery")
-    retried = log.attempt(OSError("no"), worker="w#celery", started_at=clock(), retry_at=clock() + 1)
-    log.write("17", "mail", {}, [retried])
+    log.write("17", "mail", {}, error=OSError("no"), retry_at=clock() + 1)
     assert inspector.severity().events == {"CRITICAL": 0, "HIGH": 1, "MEDIUM": 0, "LOW": 1}
     assert inspector.health().oldest_unresolved == (1, "pay", clock())

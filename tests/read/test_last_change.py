@@ -153,6 +153,5 @@ def test_it_can_be_ended_though_it_reads_on_connections_of_its_own(store, inspec
 def test_the_attempts_behind_an_event_are_those_that_there_are(store, inspector, clock):
     """A task queue may have left numbers out."""
     log = TaskLog(store, "celery")
-    made = log.attempt(ConnectionError("refused"), worker="w#celery", started_at=clock())
-    log.write("17", "shop.charge", {}, [made._replace(number=5)])
+    log.write("17", "shop.charge", {}, error=ConnectionError("refused"), number=5)
     assert inspector.explain("event/1", facts=True).behind == (("attempts", 1, "attempt", (1,)),)

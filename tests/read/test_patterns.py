@@ -197,8 +197,7 @@ def test_what_there_is_not_is_said(inspector):
 def test_the_nearest_attempts_are_before_and_after_where_a_queue_left_numbers_out(store, inspector, clock):
     log = TaskLog(store, "celery")
     for number, error in ((1, ConnectionError("refused")), (3, PermissionError("wrong token")), (7, None)):
-        made = log.attempt(error, worker="w#celery", started_at=clock(), retry_at=clock() + 1 if error else None)
-        log.write("17", "shop.charge", {}, [made._replace(number=number)])
+        log.write("17", "shop.charge", {}, error=error, retry_at=clock() + 1 if error else None, number=number)
     sides = {cluster.error_type: inspector.patterns.transitions(cluster.cluster_id) for cluster in inspector.clusters()}
     moves = {
         name: [move.error_type or move.kind for side in (result.before, result.after) for move in side]
