@@ -40,9 +40,9 @@ def main():
         elif part == "grow":
             lines += growing.lines(args.rounds, note, 10_000_000 if args.large else 1_000_000)
         elif part == "postgres":
-            from benchmarks import on_postgres  # needs a server and the other queues' drivers
+            from benchmarks import on_postgres, postgres_clients  # need a server and the other queues' drivers
 
-            lines += on_postgres.lines(args.rounds, note)
+            lines += [*on_postgres.lines(args.rounds, note), *postgres_clients.lines(args.rounds, note)]
         else:
             lines += starting.lines(args.rounds, note)
     print(show(sorted(lines, key=lambda line: line.goal)))

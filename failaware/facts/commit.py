@@ -49,7 +49,12 @@ class GroupCommit:
 
     The first thread to get the lock commits the jobs of all waiting threads, wakes them, and wakes the thread that
     commits next; a lone thread commits directly. A job that raises is rolled back alone, and only its caller gets the
-    exception. A job submitted from within a job joins the open transaction.
+    exception. A job submitted from within a job joins the open transaction. Example: four threads, each with a job.
+
+      A   gets the lock and commits alone; meanwhile B, C and D each add a ticket and wait
+      A   releases the lock and wakes B, the first that waits
+      B   takes all three tickets and runs their jobs, each in a savepoint; C's raises, and is rolled back alone
+      B   commits, and wakes C and D: C raises its error, B and D return their results
     """
 
     def __init__(self, db: Writer) -> None:

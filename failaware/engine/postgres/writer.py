@@ -105,6 +105,12 @@ class PostgresWriter(StatementWriter):
         """Run a job in a transaction under the store's lock; repeat it if the connection was lost before the commit.
 
         If the answer to a commit was lost, the writer's row shows whether it succeeded, so nothing is written twice.
+        Example: a job that folds, and returns 5.
+
+          ticket   what happens                                   unanswered   next
+          7        waits for the lock; another thread forks       empty        closes the connection, lets it fork
+          8        the server restarts before it gets the COMMIT  5            reconnects; fence(8) is null: runs again
+          9        commits, but the answer is lost                5            reconnects; fence(9) is '': returns 5
         """
         self._is_patient = patient
         run = self._run_recording if recording else self._run_folding
