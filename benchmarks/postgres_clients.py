@@ -1,4 +1,4 @@
-"""PostgreSQL: several processes that record at the same time, alone and beside workers, on one server in one run."""
+"""PostgreSQL: several processes that record at the same time, alone and next to workers, on one server in one run."""
 
 import asyncio
 import itertools
@@ -165,7 +165,7 @@ def lines(rounds, note):
         ours = "failaware", clients
         yield Line(8, f"PostgreSQL: {clients} clients vs. plain INSERT", ratio(ours, ("INSERT", clients)), 0.35)
         yield Line(8, f"PostgreSQL: {clients} clients vs. pgqueuer", ratio(ours, ("pgqueuer", clients)), bound)
-    beside = "failaware", "4 + 4"
-    p99 = statistics.median(p99 for _, p99 in results[beside])
-    yield Line(8, "PostgreSQL: 4 beside 4 workers vs. INSERT by 4", ratio(beside, ("INSERT", 4)), 0.5)
-    yield Line(8, "PostgreSQL: 4 beside 4 workers, p99", p99, 15.0, "ms", most=True)
+    with_workers = "failaware", "4 + 4"
+    p99 = statistics.median(p99 for _, p99 in results[with_workers])
+    yield Line(8, "PostgreSQL: 4 next to 4 workers vs. INSERT by 4", ratio(with_workers, ("INSERT", 4)), 0.5)
+    yield Line(8, "PostgreSQL: 4 next to 4 workers, p99", p99, 15.0, "ms", most=True)

@@ -13,11 +13,15 @@ import pytest
 
 from failaware import Inspector, Store, UsageError
 from failaware.engine.postgres.place import parse
-from failaware.errors import FailawareError, StatementError, StoreError
+from failaware.engine.settled import settled_event
+from failaware.errors import FailawareError, StatementError, StoreBusy, StoreError
+from failaware.ledger.copy import copy_store
 from failaware.ledger.sealing import seal_all
 from failaware.ledger.verify import verify
 from failaware.model import NEVER
 from tests.conftest import plain, query
+from tests.engine.test_postgres_interrupts import waiting
+from tests.engine.test_postgres_recorders import Late
 from tests.servers import a_server
 from tests.worker.helpers import eventually
 
@@ -197,6 +201,23 @@ def test_a_standby_answers_as_its_primary_does_also_about_the_past():
             assert cli("--db", url, "verify").returncode == 1
 
 
+@pytest.mark.large
+def test_a_standby_knows_which_events_may_still_become_visible(tmp_path):
+    with a_server() as server:
+        primary = server.url("s")
+        with Store.open(primary) as store, a_standby_of(server) as standby, Inspector.open(standby.url("s")) as reader:
+            late = Late(primary)
+            store.record("a")
+            eventually(lambda: reader.health().total_events == 1)
+            with pytest.raises(StoreBusy, match="has been recording an event for a long time"):
+                settled_event(reader.db, patience_s=0.1)
+            late.commit()
+            late.close()
+            eventually(lambda: reader.health().total_events == 2)
+            assert settled_event(reader.db, patience_s=10) == late.event_id + 1
+            assert copy_store(standby.url("s"), tmp_path / "copy.db", progress=lambda *_: None).differences == ()
+
+
 @contextmanager
 def pgbouncer(server, mode):
     """A pooler before the server: the part of its URL that says where."""
@@ -228,7 +249,9 @@ def test_a_pooler_never_shows_another_store(path, postgres, mode):
             with Store.open(url) as other, Inspector.open(url) as inspector:
                 assert other.record("a", 2).event_id == 2
                 assert inspector.health().total_events == 2
-                assert query(other, "SELECT count(*) FROM event_log") == [(2,)]
+                with waiting(path, "recording", lambda: other.record("a", 3)):
+                    other.session._db.end_wait()
+                assert query(other, "SELECT count(*) FROM event_log") == [(3,)]
             return
         for opener in (Store.open, Inspector.open):
             with pytest.raises(StoreError, match=r"pooler in transaction mode|statement pooling mode"):
