@@ -1,5 +1,13 @@
-"""Finds which of many short strings a text contains, in one pass over the text."""
+"""Finds which of many short strings a text contains, in one pass over the text.
 
+The library searches without the interpreter's lock. A daemon thread that waits for it when the interpreter ends would
+abort the whole program (SIGABRT), since such a thread cannot leave Rust code; so the end waits for all searches, and
+later ones use Python alone.
+"""
+
+import atexit
+import os
+import time
 from collections.abc import Callable, Iterable
 from functools import partial
 
@@ -9,6 +17,11 @@ Search = Callable[[str], list[tuple[int, int, int]]]
 Raises:
     UnicodeEncodeError: the text has a lone surrogate, which has no UTF-8.
 """
+
+
+_WAIT_S = 1.0  # for searches at the end of the interpreter; one takes microseconds
+_searching: list[None] = []  # an entry for each thread that is in the library
+_ended = False
 
 
 def words_in(words: Iterable[str]) -> Callable[[str], set[str]]:
@@ -23,10 +36,13 @@ def words_in(words: Iterable[str]) -> Callable[[str], set[str]]:
         return one_by_one
 
     def in_one_pass(text: str) -> set[str]:
+        _searching.append(None)  # before looking at `_ended`: `_end` has then seen it, or this thread sees the end
         try:
-            return {every[number] for number, _, _ in search(text)}
+            return one_by_one(text) if _ended else {every[number] for number, _, _ in search(text)}
         except UnicodeEncodeError:
             return one_by_one(text)
+        finally:
+            _searching.pop()
 
     return in_one_pass
 
@@ -38,3 +54,17 @@ def _automaton(words: list[str]) -> Search | None:
     except ImportError:
         return None
     return partial(AhoCorasick(words).find_matches_as_indexes, overlapping=True)
+
+
+def _end() -> None:
+    """Wait until no thread is in the library, and let none enter it."""
+    global _ended  # noqa: PLW0603 - it is per process
+    _ended = True
+    until = time.monotonic() + _WAIT_S
+    while _searching and time.monotonic() < until:
+        time.sleep(0.001)
+
+
+atexit.register(_end)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_searching.clear)
