@@ -17,8 +17,10 @@ from failaware.text import counted, moment
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """--before, --to, --because, --by."""
-    parser.add_argument("--before", required=True, metavar="TIME", help="only what is older: 2026-01-01, 90d, …")
-    parser.add_argument("--to", required=True, metavar="FILE", help="a new SQLite file")
+    parser.add_argument(
+        "--before", required=True, metavar="TIME", help="only events older than this: 2026-01-01, 90d, …"
+    )
+    parser.add_argument("--to", required=True, metavar="FILE", help="the new SQLite file")
     add_decision(parser)
 
 
@@ -41,5 +43,5 @@ def draw(answer: Answer[dict[str, Any], int], printer: Printer, args: argparse.N
         return
     facts = f"{counted(archived['events'], 'event')} with {counted(archived['attempts'], 'attempt')}"
     printer.write(f"{facts} archived in {args.to}; the remaining facts were derived again.")
-    printer.write(f"failaware --db {args.to} health   # a read-only store", "dim")
-    printer.write("failaware verify                  # checks the seals across the archive", "dim")
+    printer.write(f"failaware --db {args.to} health  # it is a read-only store", "dim")
+    printer.write("failaware verify  # checks the seals across the archive", "dim")

@@ -18,7 +18,12 @@ class Parser(argparse.ArgumentParser):
 
         if match := _CHOICE.fullmatch(message):
             choices = re.findall(r"[\w+-]+", match["choices"])
-            message = f"there is no {self._what(match[1])} '{match['word']}'{nearest(match['word'], choices)}"
+            near = nearest(match["word"], choices)
+            if match[1] is None or "COMMAND" in match[1]:
+                message = f"there is no command '{match['word']}'{near}"
+            else:
+                argument = match[1].removeprefix("argument ").strip(": ")
+                message = f"{argument} takes {', '.join(choices)}, not '{match['word']}'{near}"
         see = " See" if message.endswith("?") else "; see"
         sys.stderr.write(f"failaware: {one_line(shown_place(message))}{see} '{self.prog} --help'\n")
         sys.exit(2)
@@ -43,10 +48,6 @@ class Parser(argparse.ArgumentParser):
         text = super().format_help()
         name = self.prog.removeprefix("failaware").strip()
         return text + "\n" + drawn(EXAMPLES[name]) if name in EXAMPLES else text
-
-    @staticmethod
-    def _what(argument: str | None) -> str:
-        return "command" if argument is None or "COMMAND" in argument else argument.strip(": ").split()[-1].lstrip("-")
 
 
 def nearest(word: str, words: Iterable[str], otherwise: str = "") -> str:

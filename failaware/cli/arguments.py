@@ -27,7 +27,7 @@ def add_decision(parser: argparse.ArgumentParser) -> None:
     """--because and --by of a command that records a decision."""
     help_text = "the reason, stored with the decision"
     parser.add_argument("--because", type=_reason, required=True, metavar="TEXT", help=help_text)
-    parser.add_argument("--by", metavar="WHO", help="who decides (default: you, as user@host)")
+    parser.add_argument("--by", metavar="WHO", help="who decided (default: you, as user@host)")
 
 
 def add_synchronous(parser: argparse.ArgumentParser) -> None:
@@ -55,7 +55,7 @@ def positive(value: str) -> int:
 
 def _reason(value: str) -> str:
     if not has_words(value):
-        raise argparse.ArgumentTypeError("say why in words; readers of the decision need it")
+        raise argparse.ArgumentTypeError("give the reason in words")
     return value
 
 

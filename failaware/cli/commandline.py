@@ -11,9 +11,9 @@ from failaware.cli.runner import add_options
 from failaware.version import __version__
 
 _EPILOG = """\
-The store is --db PATH, or $FAILAWARE_DB, or failaware.db in this folder; PATH may be a PostgreSQL URL.
-Exit status: 0 done, 1 done but something was rejected or is too severe, 2 the command or the store is wrong;
-'failaware help exit-status' has them all.
+The store is --db PATH, or $FAILAWARE_DB, or failaware.db in the current directory; PATH may be a PostgreSQL URL.
+Exit status: 0 success, 1 something was rejected, damaged or too severe, 2 the command line or the store is wrong;
+'failaware help exit-status' lists all of them.
 'failaware COMMAND --help' explains a command, 'failaware help' lists the topics.
 """
 _NEGATED = re.compile(r"^-(?=[a-z]+:)")  # -type:x in a filter is no option; the filter language takes !type:x too
@@ -97,9 +97,11 @@ def _add_db(parser: argparse.ArgumentParser, default: str) -> None:
 
 
 def _add_reading(parser: argparse.ArgumentParser, default: str | bool) -> None:
-    parser.add_argument("--utc", action="store_true", default=default, help="times in UTC instead of your zone")
     parser.add_argument(
-        "--no-pager", action="store_true", default=default, help="print it all, also what is longer than the terminal"
+        "--utc", action="store_true", default=default, help="show and read times in UTC, not in your time zone"
+    )
+    parser.add_argument(
+        "--no-pager", action="store_true", default=default, help="do not page output that is longer than the terminal"
     )
 
 

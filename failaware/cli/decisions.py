@@ -16,8 +16,8 @@ _PAGE = 1_000
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """EVENT…, --cluster, --where, --because, --by."""
     parser.add_argument("events", nargs="*", type=positive, metavar="EVENT", help="the numbers of the events")
-    parser.add_argument("--cluster", metavar="ID", help="the unresolved events whose last failure is of this cluster")
-    parser.add_argument("--where", metavar="FILTER", help="the unresolved events that pass this filter")
+    parser.add_argument("--cluster", metavar="ID", help="the unresolved events whose last failure is in this cluster")
+    parser.add_argument("--where", metavar="FILTER", help="the unresolved events that match this filter")
     add_decision(parser)
 
 
@@ -25,7 +25,7 @@ def act(args: argparse.Namespace) -> dict[str, list[int]]:
     """Record it for all of them, or for none."""
     ways = [bool(args.events), args.cluster is not None, args.where is not None]
     if sum(ways) != 1:
-        raise UsageError("name events by number, or --cluster ID, or --where FILTER; one of the three")
+        raise UsageError("give exactly one of: event numbers, --cluster ID, --where FILTER")
     with Inspector.open(args.db) as inspector:
         ids = args.events or list(_unresolved(inspector, args.cluster, args.where))
     with Store.open(args.db) as store:
@@ -36,7 +36,7 @@ def act(args: argparse.Namespace) -> dict[str, list[int]]:
 
 def draw(decided: dict[str, list[int]], printer: Printer, args: argparse.Namespace) -> None:
     """How many, and what it means for them."""
-    done = "requeued: due now" if args.command == "requeue" else "dismissed: no longer tried, no longer unresolved"
+    done = "requeued: due now" if args.command == "requeue" else "dismissed: no further attempt, no longer unresolved"
     printer.write(f"{counted(len(decided['events']), 'event')} {done}")
 
 

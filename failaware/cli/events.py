@@ -18,8 +18,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "filter",
         nargs="*",
-        help="status:DEAD type:payment.* -error:timeout since:2h severity:HIGH+ cluster:ID (any it failed with) "
-        "last:ID (the one of its last failure) source:S key:K retries:>3",
+        help="status:DEAD type:payment.* -error:timeout since:2h severity:HIGH+ cluster:ID (any that it failed in) "
+        "last:ID (that of its last failure) source:S key:K retries:>3",
     )
     add_limit(parser, "at most N events")
     add_before(parser, "events")

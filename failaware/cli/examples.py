@@ -13,10 +13,10 @@ class Example(NamedTuple):
 
 EXAMPLES: dict[str, tuple[Example, ...]] = {
     "": (
-        Example("failaware health", "what is the state of things?"),
-        Example("failaware clusters severity:HIGH+", "what is bad, worst first?"),
-        Example("failaware events status:DEAD since:2h", "what died in the last two hours?"),
-        Example("failaware event 42", "what happened, attempt by attempt?"),
+        Example("failaware health", "events by state, and what needs attention"),
+        Example("failaware clusters severity:HIGH+", "the severe clusters, worst first"),
+        Example("failaware events status:DEAD since:2h", "events that gave up in the last two hours"),
+        Example("failaware event 42", "one event, attempt by attempt"),
         Example("failaware demo", "explore sample data"),
     ),
     "health": (
@@ -31,17 +31,17 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
     ),
     "clusters": (
         Example("failaware clusters status:unresolved", "unresolved clusters, worst first"),
-        Example("failaware clusters severity:HIGH+ since:24h", "what is bad and failed within a day"),
+        Example("failaware clusters severity:HIGH+ since:24h", "HIGH or CRITICAL, with a failure in the last 24 hours"),
         Example("failaware clusters type:payment.* --json", "for a script; times are µs since the epoch"),
     ),
     "cluster": (
-        Example("failaware cluster 9929", "why its severity, its impact, its hours, an example"),
+        Example("failaware cluster 9929", "severity and reason, impact, failures by hour, an example"),
         Example("failaware cluster 9929 --as-of 24h", "the same, a day ago"),
     ),
     "events": (
-        Example("failaware events status:DEAD since:2h", "what died in the last two hours"),
-        Example("failaware events type:payment.* -error:timeout", "payments, but not those that timed out"),
-        Example("failaware events last:9929 --limit 10", "whose last failure is of a cluster"),
+        Example("failaware events status:DEAD since:2h", "events that gave up in the last two hours"),
+        Example("failaware events type:payment.* -error:timeout", "payments, except those that timed out"),
+        Example("failaware events last:9929 --limit 10", "events whose last failure is in cluster 9929"),
     ),
     "event": (
         Example("failaware event 42", "its payload, every attempt, each retry delay and its reason"),
@@ -52,7 +52,7 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         Example("failaware attempt 7 --json", "for a script"),
     ),
     "rejects": (
-        Example("failaware rejects", "what could not be ingested, and why not"),
+        Example("failaware rejects", "what could not be parsed, with the reason"),
         Example("failaware rejects --limit 1 --json", "the newest one, complete"),
     ),
     "explain": (
@@ -60,8 +60,8 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         Example("failaware explain cluster/9929", "the same for a cluster, and since when"),
     ),
     "fingerprint": (
-        Example("failaware fingerprint 'order 4711 timed out after 5.0 s'", "what of it counts as variable"),
-        Example("failaware fingerprint --error KeyError \"'customer'\"", "an error with its type"),
+        Example("failaware fingerprint 'order 4711 timed out after 5.0 s'", "its template, and the masked parts"),
+        Example("failaware fingerprint --error KeyError \"'customer'\"", "a message of an error type"),
     ),
     "timeline": (
         Example("failaware timeline", "failures of the last two days, by hour and cluster"),
@@ -84,76 +84,88 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         Example("failaware policy --json", "for a script"),
     ),
     "tui": (
-        Example("failaware tui", "browse it all; ? lists the keys, q quits"),
+        Example("failaware tui", "browse everything; ? lists the keys, q quits"),
         Example("failaware tui --inline", "below the prompt"),
     ),
     "run": (
-        Example("failaware run shop", "apply events through shop.py's handlers until Ctrl-C"),
-        Example("failaware run shop:handlers --until-idle", "for cron: return once nothing is due"),
-        Example("failaware run shop --concurrency 8", "eight handlers at once"),
+        Example("failaware run shop", "attempt events with the handlers of shop.py until Ctrl-C"),
+        Example("failaware run shop:handlers --until-idle", "for cron: exit when no event is due"),
+        Example("failaware run shop --concurrency 8", "run up to eight handlers at once"),
     ),
     "exec": (
         Example("failaware exec -- ./backup.sh", "run it, and record its outcome"),
-        Example("failaware exec --type nightly.backup --max-attempts 5 --backoff 1m -- ./backup.sh", "retry it"),
+        Example(
+            "failaware exec --type nightly.backup --max-attempts 5 --backoff 1m -- ./backup.sh",
+            "retry it up to four times",
+        ),
         Example("failaware exec --key 2026-11-20 --timeout 2h -- ./backup.sh", "one event a day, two hours at most"),
     ),
     "serve": (
-        Example("failaware serve -- ./backup.sh", "run it, and receive what it reports with an SDK"),
-        Example("failaware serve --inspect", "receive what any program reports, and look at it"),
+        Example("failaware serve -- ./backup.sh", "run it, and record what it reports through an SDK"),
+        Example("failaware serve --inspect", "record what any program reports, and watch it in the inspector"),
     ),
     "ingest": (
         Example("failaware ingest events.jsonl", "record a file's lines"),
-        Example("failaware ingest -", "what comes from standard input"),
-        Example("failaware ingest --follow events.jsonl", "and go on with what is added to it"),
+        Example("failaware ingest -", "record lines from standard input"),
+        Example("failaware ingest --follow events.jsonl", "keep recording lines that are appended to it"),
     ),
     "requeue": (
-        Example("failaware requeue 42 --because 'the gateway is back'", "retry one event"),
+        Example("failaware requeue 42 --because 'the gateway is back'", "one event"),
         Example("failaware requeue --cluster 9929 --because 'fixed in 2.1'", "all unresolved events of a cluster"),
     ),
     "dismiss": (
-        Example("failaware dismiss 42 --because 'refunded by hand'", "one event needs nothing more"),
-        Example("failaware dismiss --where 'type:mail.* since:24h' --because 'too late'", "all that match a filter"),
+        Example("failaware dismiss 42 --because 'refunded by hand'", "one event"),
+        Example(
+            "failaware dismiss --where 'type:mail.* since:24h' --because 'too late'",
+            "all unresolved events that match a filter",
+        ),
     ),
     "archive": (
         Example(
             "failaware archive --before 90d --to 2026-q3.db --because 'kept for a quarter'",
-            "what is SYNCED or dismissed and older than 90 days goes to a separate file",
+            "move SYNCED or dismissed events older than 90 days to a file",
         ),
-        Example("failaware archive --before 2026-01-01 --to 2025.db --because 'last year'", "up to a day"),
+        Example(
+            "failaware archive --before 2026-01-01 --to 2025.db --because 'last year'", "events from before a date"
+        ),
     ),
     "erase": (
         Example("failaware erase 42 --because 'asked for by the customer'", "remove its payload and errors"),
-        Example("failaware erase 42 --shared-tracebacks --because 'as above'", "tracebacks of others too"),
+        Example(
+            "failaware erase 42 --shared-tracebacks --because 'as above'", "also tracebacks that other events share"
+        ),
     ),
     "seal": (
-        Example("failaware seal", "print a seal, to keep on another machine"),
+        Example("failaware seal", "print the head of the chain, to keep on another machine"),
         Example("failaware seal --json", "for a script that stores it"),
     ),
     "verify": (
-        Example("failaware verify", "are facts and derived rows intact?"),
-        Example("failaware verify --facts-only", "only the facts, in a third of the time"),
+        Example("failaware verify", "check facts and derived tables"),
+        Example("failaware verify --facts-only", "check only the facts, in a third of the time"),
     ),
     "export": (
-        Example("failaware export --out facts.jsonl", "all facts, into a new file"),
-        Example("failaware export", "on standard output"),
+        Example("failaware export --out facts.jsonl", "write all facts to a new file"),
+        Example("failaware export", "write them to standard output"),
     ),
     "restore": (
-        Example("failaware restore all.jsonl --db new.db", "what export wrote, into a new store"),
-        Example("failaware restore all.jsonl --db other.db", "repeatable, each time into an empty store"),
+        Example("failaware restore all.jsonl --db new.db", "make new.db from an export"),
+        Example("failaware restore all.jsonl --db other.db", "make another store from the same export"),
     ),
     "rebuild": (
         Example("failaware rebuild", "derive everything again"),
         Example("failaware rebuild --policy strict.toml", "with other thresholds from now on"),
     ),
     "copy": (
-        Example("failaware copy failaware.db other.db", "a second file with the same; either may be a PostgreSQL URL"),
-        Example("failaware copy ./failaware.db copies.db", "run again, it copies what is new"),
+        Example(
+            "failaware copy failaware.db other.db", "a second store with the same facts; either may be a PostgreSQL URL"
+        ),
+        Example("failaware copy ./failaware.db copies.db", "run again, it copies only what is new"),
     ),
     "init": (
-        Example("failaware init", "create an empty store, if there is none"),
+        Example("failaware init", "create an empty store if there is none"),
         Example(
             "failaware init --roles --print --db postgresql://db.example/ops",
-            "the SQL that makes a role for writers and one for readers",
+            "print the SQL that creates a writer role and a reader role",
         ),
     ),
     "seed": (
@@ -161,8 +173,8 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         Example("failaware seed --db other.db --events 500 --seed 3", "another history in another file"),
     ),
     "demo": (
-        Example("failaware demo", "live sample failures in the inspector"),
-        Example("failaware demo --no-tui", "the reports instead"),
+        Example("failaware demo", "open the inspector on live sample data"),
+        Example("failaware demo --no-tui", "print reports instead"),
     ),
     "completion": (
         Example("failaware completion bash", 'for ~/.bashrc: eval "$(failaware completion bash)"'),
@@ -171,8 +183,8 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
     ),
     "help": (
         Example("failaware help", "list the topics"),
-        Example("failaware help filters", "a topic"),
-        Example("failaware help events", "a command, as 'failaware events --help'"),
+        Example("failaware help filters", "explain a topic"),
+        Example("failaware help events", "explain a command, like 'failaware events --help'"),
     ),
 }
 

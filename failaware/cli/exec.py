@@ -26,8 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.usage = _USAGE
     parser.add_argument("--type", metavar="T", help="the event's type (default: the program's name)")
     parser.add_argument("--key", metavar="K", help="runs with the same key are attempts at the same event")
-    parser.add_argument("--source", metavar="S", default="exec", help="where it comes from (default: exec)")
-    parser.add_argument("--max-attempts", type=int, default=1, metavar="N", help="attempts at most (default: 1)")
+    parser.add_argument("--source", metavar="S", default="exec", help="the event's source (default: exec)")
+    parser.add_argument("--max-attempts", type=int, default=1, metavar="N", help="at most N attempts (default: 1)")
     parser.add_argument(
         "--backoff",
         type=_duration,

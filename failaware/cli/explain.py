@@ -14,7 +14,7 @@ _SHOWN = 2_000  # characters of a message
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """ENTITY."""
-    parser.add_argument("entity", help="event/ID or cluster/ID; a cluster's first digits will do")
+    parser.add_argument("entity", help="event/ID or cluster/ID; the first digits of a cluster are enough")
 
 
 def ask(inspector: Inspector, args: argparse.Namespace) -> Explanation:

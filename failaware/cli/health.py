@@ -83,7 +83,7 @@ def _draw_counts(printer: Printer, health: Health) -> None:
         ("PENDING", health.pending, _pending(health)),
         ("FAILED", health.failed, "failed, another attempt is due"),
         ("DEAD", health.dead, "failed, no further attempt"),
-        ("SYNCED", health.synced, "applied"),
+        ("SYNCED", health.synced, "succeeded"),
         ("DISMISSED", health.dismissed, "a person decided that nothing more is needed"),
     )
     rows = [

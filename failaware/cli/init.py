@@ -17,13 +17,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         const="",
         metavar="NAME",
-        help="PostgreSQL: also make a role that writes, NAME_writer, and one that reads, NAME_reader; "
-        "NAME is the schema's when left out",
+        help="on PostgreSQL, also create the roles NAME_writer and NAME_reader; NAME is the schema's name by default",
     )
     parser.add_argument(
         "--print",
         action="store_true",
-        help="with --roles: only print the SQL that makes them, for an administrator to run",
+        help="with --roles: only print the SQL that creates them, for an administrator",
     )
 
 

@@ -13,9 +13,9 @@ from failaware.rules import Policy
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """--policy, --grouping."""
     parser.add_argument(
-        "--policy", metavar="FILE", help="from now on derive severities by the thresholds in this TOML file"
+        "--policy", metavar="FILE", help="from now on, derive severities with the thresholds in this TOML file"
     )
-    parser.add_argument("--grouping", metavar="FILE", help="from now on group failures by the rules in this TOML file")
+    parser.add_argument("--grouping", metavar="FILE", help="from now on, group failures by the rules in this TOML file")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -14,19 +14,19 @@ _WIDE = 120  # columns of the terminal from which one more number fits
 _MEANING = """\
 recovered  events whose last attempt succeeded after others had failed,
            without a decision in between
-helped     events that were SYNCED only after a person had requeued them
-failed     attempts of the recovered ones, before they succeeded: the cost, by
-           which the list is sorted
-median …   how long it took from the first failure with this cluster to the
-           next success (90 % took p90 or less)
-episodes   how often new events began to fail with it; relapses: how often
-           when all before had been SYNCED
+helped     events that succeeded only after a person had requeued them
+failed     failed attempts of the recovered events: the cost, by which the
+           list is sorted
+median …   the delay from the first failure in this cluster to the next success
+           (p90: 90 % took at most this)
+episodes   runs of hours in which new events entered the cluster
+relapses   how often an event entered it after all earlier ones had succeeded
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """FILTER, --limit."""
-    parser.add_argument("filter", nargs="*", help="of clusters, such as: type:payment.* error:timeout severity:HIGH+")
+    parser.add_argument("filter", nargs="*", help="selects clusters: type:payment.* error:timeout severity:HIGH+")
     add_limit(parser, "at most N clusters")
     parser.epilog = _MEANING
     parser.formatter_class = argparse.RawDescriptionHelpFormatter

@@ -1,4 +1,4 @@
-"""`failaware run MODULE:HANDLERS`: apply due events through handlers until stopped."""
+"""`failaware run MODULE:HANDLERS`: attempt due events with handlers until stopped."""
 
 import argparse
 import os
@@ -17,24 +17,24 @@ from failaware.worker.worker import BATCH, GRACE_S, Worker
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """HANDLERS, --until-idle, --concurrency, --batch, --lease, --grace, --synchronous."""
     parser.add_argument("handlers", help="module:name of a failaware.Handlers(); 'module' alone means module:handlers")
-    parser.add_argument("--until-idle", action="store_true", help="return once nothing is due within a second")
-    parser.add_argument("--concurrency", type=int, default=1, metavar="N", help="handlers at once (default 1)")
+    parser.add_argument("--until-idle", action="store_true", help="exit when no event is due within one second")
+    parser.add_argument("--concurrency", type=int, default=1, metavar="N", help="handlers that run at once (default 1)")
     parser.add_argument(
-        "--batch", type=int, default=BATCH, metavar="N", help=f"events claimed at once, at most (default {BATCH})"
+        "--batch", type=int, default=BATCH, metavar="N", help=f"at most N events claimed at once (default {BATCH})"
     )
     parser.add_argument(
         "--lease",
         type=float,
         default=60.0,
         metavar="S",
-        help="seconds until a silent worker counts as lost (default 60)",
+        help="seconds without renewal after which a worker counts as lost (default 60)",
     )
     parser.add_argument(
         "--grace",
         type=float,
         default=GRACE_S,
         metavar="S",
-        help=f"seconds that handlers have to end after SIGTERM (default {GRACE_S:g})",
+        help=f"seconds that running handlers get to finish after SIGTERM (default {GRACE_S:g})",
     )
     add_synchronous(parser)
 

@@ -41,11 +41,11 @@ def add_options(parser: argparse.ArgumentParser, module: Any) -> None:
             type=_seconds,
             const=1.0,
             metavar="SECONDS",
-            help="draw again after each change, checked every SECONDS (default 1); Ctrl-C ends",
+            help="redraw after each change, checking every SECONDS (default 1); Ctrl-C ends",
         )
     if "as_of" in options:
         parser.add_argument(
-            "--as-of", metavar="TIME", help="state at that time: 2h (ago), 'yesterday 14:00', 2026-11-20T10:03Z"
+            "--as-of", metavar="TIME", help="the report as of that time: 2h (ago), 'yesterday 14:00', 2026-11-20T10:03Z"
         )
 
 

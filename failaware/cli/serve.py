@@ -42,30 +42,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--listen",
         type=_address,
         metavar="[HOST:]PORT",
-        help=f"where to listen (default {_DEFAULT}, for a program any free port); beyond this machine a key is needed",
+        help=f"where to listen (default {_DEFAULT}, or any free port with a program); other than loopback needs a key",
     )
     parser.add_argument(
         "--key",
         default=os.environ.get("FAILAWARE_KEY", ""),
         metavar="KEY",
-        help="the key that each request must have (default: $FAILAWARE_KEY, which other users cannot see)",
+        help="the key that each request must have; $FAILAWARE_KEY is safer, since other users cannot see it",
     )
     parser.add_argument(
         "--allow-origin",
         action="append",
         default=[],
         metavar="URL",
-        help="let this web page write, such as https://shop.example; repeat it for more",
+        help="accept requests from this web origin, such as https://shop.example; may be repeated",
     )
     parser.add_argument(
         "--allow-host",
         action="append",
         default=[],
         metavar="NAME",
-        help="take requests that were sent to this name; repeat it for more",
+        help="accept requests addressed to this host name; may be repeated",
     )
-    parser.add_argument("--inspect", action="store_true", help="open the inspector on the store meanwhile")
-    parser.add_argument("--quiet", action="store_true", help="no line for each failure")
+    parser.add_argument("--inspect", action="store_true", help="open the inspector on the store while receiving")
+    parser.add_argument("--quiet", action="store_true", help="do not print a line for each failure")
     add_synchronous(parser)
 
 

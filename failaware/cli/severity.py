@@ -20,7 +20,7 @@ Counts = Answer[SeverityCounts, list[Cluster]]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """--policy, --exit-code."""
-    parser.add_argument("--policy", metavar="FILE", help="compare this policy with the one in force")
+    parser.add_argument("--policy", metavar="FILE", help="show what would change under this policy; changes nothing")
     levels = [level.value for level in Severity]
     parser.add_argument(
         "--exit-code",

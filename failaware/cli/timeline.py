@@ -22,7 +22,7 @@ Failures = Answer[list[HourCount], list[Cluster]]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """--hours, --cluster."""
     parser.add_argument("--hours", type=int, default=48, metavar="N", help="the last N hours (default 48)")
-    parser.add_argument("--cluster", metavar="ID", help="only this cluster; its first digits will do")
+    parser.add_argument("--cluster", metavar="ID", help="only this cluster; its first digits are enough")
 
 
 def ask(inspector: Inspector, args: argparse.Namespace) -> Failures:

@@ -8,8 +8,8 @@ from failaware.errors import UsageError
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """--inline, --no-mouse."""
-    parser.add_argument("--inline", action="store_true", help="below the prompt instead of on the whole screen")
-    parser.add_argument("--no-mouse", action="store_true", help="leave the mouse to the terminal, to select text")
+    parser.add_argument("--inline", action="store_true", help="draw below the prompt, not on the whole screen")
+    parser.add_argument("--no-mouse", action="store_true", help="leave the mouse to the terminal, for selecting text")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--noted",
         metavar="ID:DIGEST",
-        help="a seal noted earlier ('failaware seal'): also detects a truncated or rewritten end",
+        help="a seal printed earlier by 'failaware seal': also detects a truncated or rewritten chain",
     )
     parser.add_argument(
         "--facts-only",

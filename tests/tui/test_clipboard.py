@@ -81,7 +81,7 @@ async def test_a_copied_command_names_the_store_from_anywhere_and_decides_nothin
     monkeypatch.chdir("/")
     assert command[0] == "failaware"
     assert main(command[1:]) == 2
-    assert "say why in words" in capsys.readouterr().err
+    assert "give the reason in words" in capsys.readouterr().err
     assert main([*command[1:-1], "mended"]) == 0
     with Store.open(folder / path.name) as store:
         assert query(store, "SELECT event_id, reason FROM decision_log") == [(1, "mended")]
