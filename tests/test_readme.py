@@ -36,7 +36,7 @@ def test_the_walk(tmp_path):
         outputs[command.strip()] = done.stdout
         for word in re.findall(r"[A-Z]{4,}", comment):
             assert word in done.stdout.upper(), (command, word, done.stdout)
-        if "make it succeed" in comment:
+        if "fix the handler" in comment:
             (tmp_path / "shop.py").write_text(handlers.replace("raise ", "return  # raise "))
     last = run("failaware event 1", tmp_path).stdout
     assert "SYNCED" in last

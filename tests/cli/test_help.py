@@ -143,7 +143,10 @@ def test_without_a_command_there_is_help(tmp_path):
         (["--verson", "health"], "there is no option '--verson'; did you mean '--version'?"),
         (["health", "--frobnicate"], "there is no option '--frobnicate'; see 'failaware health --help'"),
         (["health", "now"], "'now' is not expected here"),
-        (["severity", "--exit-code", "HIHG"], "--exit-code takes LOW, MEDIUM, HIGH, CRITICAL, not 'HIHG'; did you mean 'HIGH'?"),
+        (
+            ["severity", "--exit-code", "HIHG"],
+            "--exit-code takes LOW, MEDIUM, HIGH, CRITICAL, not 'HIHG'; did you mean 'HIGH'?",
+        ),
         (["completion", "fsh"], "did you mean 'fish'?"),
         (["events", "sttus:DEAD"], "there is no field 'sttus' to filter by; did you mean 'status'?"),
         (["events", "status:DEDA"], "'DEDA' is not a status; did you mean 'DEAD'?"),
