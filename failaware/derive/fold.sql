@@ -55,7 +55,9 @@ INSERT INTO touched (event_id, event_type, was_status, was_dismissed, was_cluste
                      last_success, budget_from, failed_attempts, first_failed_at, failing_since, last_failed_at,
                      last_failure, changed_at, outcome, retry_at, first_success, late, revised_from)
 SELECT m.event_id, m.event_type,
-       CASE WHEN EXISTS (SELECT 1 FROM unstored_event u WHERE u.event_id = m.event_id) THEN NULL ELSE m.sync_status END,
+       CASE WHEN m.event_id > (SELECT coalesce(max(u.event_id), 0) FROM stored_until u)  -- rarely: most are stored
+                 AND EXISTS (SELECT 1 FROM unstored_event u WHERE u.event_id = m.event_id)
+            THEN NULL ELSE m.sync_status END,
        m.dismissed, m.cluster_id, coalesce(m.severity, ''), m.tried,
        m.failures - CASE WHEN m.tried > m.success THEN 1 ELSE 0 END, m.success, m.budget,
        CASE WHEN m.budget = m.budget_from AND coalesce(m.first_attempt > m.budget, true)
