@@ -115,7 +115,8 @@ def rebuild(
 ) -> None:
     """Delete everything derived and derive it again from the facts, page by page, in constant memory.
 
-    Events up to the id `until` are stored; by default as many as before. Values that depend on a cluster's whole
+    Events up to the id `until` are stored; by default as many as before. Newer ones are not read unless they were
+    attempted, so that damage among them is not noticed here, but by verify. Values that depend on a cluster's whole
     timeline are computed once, at the end.
     """
     if until is None:
