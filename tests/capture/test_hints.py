@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from failaware.capture.secrets import masking, words
+from failaware.capture.secrets import formats, masking, words
 from tests.sizes import sized
 
 WORDS = ("-----", " -", "pass", "passcode", "code", "?code", "@", "$", "a", "ab", "пароль")
@@ -57,3 +57,40 @@ def test_once_the_interpreter_ends_the_library_is_not_entered_and_a_stopped_thre
 
 def test_words_of_arguments_are_in_lower_case():
     assert all(word == word.lower() for word in (*masking.ARGUMENT_HINTS, *masking._HINTS, *masking._HINTS_WITH))
+
+
+BARE = {  # a text with each format and nothing else that announces a secret
+    "private key": "-----BEGIN RSA PRIVATE KEY-----\nMIIEowIBAAKCAQEA1c7\n-----END RSA PRIVATE KEY-----",
+    "private key of PuTTY": "PuTTY-User-Key-File-3: ssh-rsa\nPrivate-Lines: 1\nAAAAgQCX1v2b3n4m5k6j7h8g9f",
+    "password in a URL": "at postgres://ann:s3cr3t@db/x",
+    "token in a URL": "at https://x0x1x2x3x4x5x6x7@example.com/x",
+    "password in an address that is not a URL": "at scott//thin:tig3r@orcl",
+    "key in a query": "GET /x?code=a1b2c3d4e5f6g7h8i9",
+    "credentials after their scheme": "Bearer a1B2c3D4e5F6",
+    "JSON web token": "eyJhbGciOiJIUzI1.eyJzdWIiOiIxMjM0",
+    "signature in a URL": "GET /x?sig=a1b2c3d4e5",
+    "webhook address": "POST https://hooks.zapier.com/hooks/catch/123/abcdef/",
+    "statement of a database": "CREATE USER a IDENTIFIED BY 'tig3r'",
+    "login of a mail protocol": "C: AUTH PLAIN AGFubgBzM2NyM3Q=",
+    "login of IMAP, Redis or FTP": "a1 LOGIN ann s3cr3t",
+    "third argument of a connection": 'new Db.connect("db-1", "ann", "s3cr3t")',
+    "hash of a password": "ann:$6$rounds$a1b2c3d4e5f6a1b2c3d4e5f6a1b2c3",
+    "hash of a password by argon2 or PBKDF2": "$argon2id$v=19$m=65536,t=3,p=4$c29tZXNhbHQ$RdescudvJCsgt3ub+b",
+    "line of .pgpass": "db-1:5432:shop:ann:s3cr3t",
+    "data of a Kubernetes secret": "kind: Secret\ndata:\n  a: czNjcjN0\n",
+    "words of a wallet": "phrase: " + "able acid aged also area army away baby back ball band bank",
+}
+
+
+def test_every_format_has_a_text_below():
+    assert set(BARE) == {each.name for each in formats.FORMATS}
+
+
+@pytest.mark.parametrize("name", BARE)
+def test_a_secret_is_recognized_by_its_format_alone(name):
+    """The words for which all texts are searched first must not hide a format."""
+    text = BARE[name]
+    assert masking.Masker().mask_text(text)[1]
+    (format_,) = (each for each in formats.FORMATS if each.name == name)
+    assert [*formats.formatted_secrets(text, text.lower())]
+    assert format_.pattern.search(text)

@@ -6,11 +6,16 @@ from typing import NamedTuple
 
 
 class Format(NamedTuple):
-    """`pattern` is searched only if one of `hints` is in the lower-case text; its group `keep` is not secret."""
+    """A format of secrets that needs no name.
+
+    `pattern` is searched only if the lower-case text contains one of `hints`, and one of `only_with` if there are any.
+    Its group `keep` is not secret.
+    """
 
     name: str
     hints: tuple[str, ...]
     pattern: re.Pattern[str]
+    only_with: tuple[str, ...] = ()
 
 
 _NOT_MASKED = r"(?!\[masked\])"
@@ -35,11 +40,13 @@ FORMATS = (
             r"(?P<keep>://[^\s:/?#@\"'<>]{0,256}:)(?=[^\s\"'<>@]{1,256}+@)(?!\[masked\]@|\d{1,5}(?:[/?#\s\"']|$))"
             r"(?:[^\s\"'<>?#]{1,256}|[^\s\"'<>]{1,256}?)(?=@[\w.\[-])"
         ),
+        only_with=("//",),
     ),
     Format(  # a long user with a digit in it, and no password
         "token in a URL",
         ("@",),
         re.compile(r"(?P<keep>://)(?=[^@/\s]{0,255}\d)[A-Za-z0-9_.~%-]{12,256}(?=@[\w\[])"),
+        only_with=("//",),
     ),
     Format(
         "password in an address that is not a URL",
@@ -47,10 +54,11 @@ FORMATS = (
         re.compile(
             rf"(?P<keep>(?<![:\w])\w{{3,20}}//\w{{1,64}}:|\bthin:\w{{1,64}}/){_NOT_MASKED}[^\s\"'<>/@]{{3,256}}(?=@[\w/.-])"
         ),
+        only_with=("//", "thin:"),
     ),
     Format(
         "key in a query",
-        ("key=", "code="),
+        ("key=", "?code=", "&code="),
         re.compile(r"(?P<keep>[?&](?:key|code)=)(?=[^&\s]{0,64}\d)[\w.~%/+-]{16,}"),
     ),
     Format(  # the scheme is kept; 'Basic authentication failed' has a word there
@@ -66,7 +74,7 @@ FORMATS = (
     ),
     Format(
         "signature in a URL",
-        ("sig", "hmac"),
+        ("sig=", "signature=", "hmac="),
         re.compile(
             r"(?i:(?P<keep>(?:[?&;](?:amp;)?(?:x-(?:amz|goog)-signature|sig|hmac)|\bsignature)=))[\w%+/=.~-]{8,}"
         ),
@@ -104,7 +112,7 @@ FORMATS = (
     ),
     Format(
         "third argument of a connection",
-        ("connect(", "construct(", "connection(", "login("),
+        tuple(f"{call}({quote}" for call in ("connect", "construct", "connection", "login") for quote in "'\""),
         re.compile(
             r"(?P<keep>(?i:\b\w{0,40}(?:connect|construct|connection|login)\()\s?[\"'][^\"'\n]{0,256}[\"'],\s?[\"'][^\"'\n]{0,64}[\"'],\s?[\"'])"
             r"(?!\[masked\])[^\"'\n]{3,256}(?=[\"'])"
@@ -112,11 +120,19 @@ FORMATS = (
     ),
     Format(
         "hash of a password",
-        ("$",),
+        ("$2", "$apr1$", "$1$", "$5$", "$6$", "$y$", "scrypt$"),
         re.compile(
             r"\$(?:2[abxy]?\$\d\d\$[./A-Za-z0-9]{22,}|apr1\$[^\s$]{1,8}\$[./A-Za-z0-9]{22}|[156y]\$(?:[^\s$]{1,32}\$){1,3}[./A-Za-z0-9]{22,}"
-            r"|argon2(?:id?|d)\$[^\s\"']{40,}|scrypt\$[^\s\"']{30,}|pbkdf2-\w{3,8}\$[^\s\"']{30,})|\bpbkdf2_sha\d{1,3}\$\d+\$[^\s\"']{30,}"
+            r"|scrypt\$[^\s\"']{30,})"
         ),
+    ),
+    Format(
+        "hash of a password by argon2 or PBKDF2",
+        ("$",),
+        re.compile(
+            r"\$(?:argon2(?:id?|d)\$[^\s\"']{40,}|pbkdf2-\w{3,8}\$[^\s\"']{30,})|\bpbkdf2_sha\d{1,3}\$\d+\$[^\s\"']{30,}"
+        ),
+        only_with=("argon2", "pbkdf2"),
     ),
     Format(  # host:port:database:user:password
         "line of .pgpass",
@@ -140,12 +156,12 @@ FORMATS = (
 )
 """Formats of secrets that need no name."""
 
-HINTS = (
-    *("-----", "basic ", "bearer ", ":5432:", "identified", "login ", "sig=", "signature=", "hmac=", "hook", "eyj"),
-    *("connect('", 'connect("', "construct('", 'construct("', "$2", "$apr1$", "$1$", "$5$", "$6$", "$y$", "scrypt$"),
-)
-HINTS_WITH = {"@": ("//", "thin:"), "$": ("argon2", "pbkdf2")}
-"""Every text with such a secret contains one of the first, one of the second and of its words, or a secret's name."""
+HINTS = frozenset(hint for each in FORMATS if not each.only_with for hint in each.hints)
+HINTS_WITH = {
+    hint: frozenset(word for each in FORMATS if hint in each.hints for word in each.only_with)
+    for hint in {hint for each in FORMATS if each.only_with for hint in each.hints}
+}
+"""Every text with such a secret contains one of the first, or one of the second and of its words."""
 _END = re.compile(rf"-----END {_KEY_NAME}")
 _BODY_BACKWARDS = re.compile(r"(?:[A-Za-z0-9+/=,:. -]|\s|(?:n|r)\\){16,16384}")
 
@@ -153,12 +169,17 @@ _BODY_BACKWARDS = re.compile(r"(?:[A-Za-z0-9+/=,:. -]|\s|(?:n|r)\\){16,16384}")
 def formatted_secrets(text: str, lower: str) -> Iterator[tuple[int, int]]:
     """Yield where secrets with a known format begin and end; `lower` is the text in lower case."""
     for secret_format in FORMATS:
-        if any(map(lower.__contains__, secret_format.hints)):
+        if _may_be_in(lower, secret_format):
             keeps = "keep" in secret_format.pattern.groupindex
             for match in secret_format.pattern.finditer(text):
                 yield (match.end("keep") if keeps else match.start()), match.end()
     if "-----end" in lower:
         yield from _keys_without_begin(text)
+
+
+def _may_be_in(lower: str, secret_format: Format) -> bool:
+    needed = secret_format.only_with
+    return any(map(lower.__contains__, secret_format.hints)) and (not needed or any(map(lower.__contains__, needed)))
 
 
 def _keys_without_begin(text: str) -> Iterator[tuple[int, int]]:
