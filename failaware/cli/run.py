@@ -6,6 +6,7 @@ import sys
 
 from failaware.cli.arguments import add_synchronous
 from failaware.cli.printer import Printer
+from failaware.cli.streams import restored
 from failaware.place import resolve
 from failaware.read.inspector import Inspector
 from failaware.store import Store
@@ -42,8 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Work until SIGINT or SIGTERM, or until idle."""
     place = resolve(args.db)  # handlers may change the folder
-    handlers = load_handlers(args.handlers)
-    with Store.open(place, synchronous=args.synchronous) as store:
+    with restored():
+        handlers = load_handlers(args.handlers)
+    with Store.open(place, synchronous=args.synchronous) as store, restored():
         worker = Worker(
             store, handlers, concurrency=args.concurrency, batch=args.batch, lease=args.lease, grace=args.grace
         )

@@ -8,6 +8,8 @@ import errno
 import io
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TextIO
 
 
@@ -43,6 +45,10 @@ class _Output(io.TextIOWrapper):
         by_line = fd == 2 or self.descriptor.isatty()
         super().__init__(buffered, encoding=encoding, errors="backslashreplace", line_buffering=by_line)
 
+    def close(self) -> None:
+        """Write what is held back; a handler that closes it does not keep us from writing our last line."""
+        self.flush()
+
 
 def prepare() -> None:
     """Put streams that cannot fail in the place of Python's own, which are None where our caller closed them."""
@@ -55,6 +61,16 @@ def prepare() -> None:
         sys.stderr = _Output(2, _encoding(sys.stderr))
     if sys.__stderr__ is None:
         sys.__stderr__ = sys.stderr  # type: ignore[misc, assignment] # the inspector draws there
+
+
+@contextmanager
+def restored() -> Iterator[None]:
+    """Put our streams back after the block, in which the user's code may replace them."""
+    ours = sys.stdout, sys.stderr
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = ours
 
 
 def warn(sentence: str) -> None:

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from failaware import Inspector
+from failaware import Inspector, Store
 from sample_data import seed
 
 pytestmark = pytest.mark.sqlite("about the streams, not the store")
@@ -24,6 +24,17 @@ def shell(script, *words, db, **more):
     command = ["sh", "-c", script, "sh", sys.executable, "-m", "failaware", "--db", str(db), *words]
     done = subprocess.run(command, capture_output=True, timeout=60, check=False, **more)
     return done.returncode, done.stdout, done.stderr.decode()
+
+
+@pytest.mark.parametrize("does", ["sys.stdout.close()", "sys.stdout = None", "sys.stdout = sys.stderr = None"])
+def test_what_a_handler_does_to_the_streams_changes_neither_the_status_nor_the_last_line(tmp_path, does):
+    (tmp_path / "h.py").write_text(
+        f"import sys\nfrom failaware import Handlers\nhandlers = Handlers()\n@handlers.on('a')\ndef a(event): {does}\n"
+    )
+    with Store.open(tmp_path / "store.db") as store:
+        store.record("a")
+    done = shell('"$@"', "run", "h", "--until-idle", db=tmp_path / "store.db", cwd=tmp_path)
+    assert done == (0, b"1 synced, 0 failed and due again, 0 dead, 0 pending\n", "")
 
 
 WORK = [
