@@ -210,7 +210,7 @@ def test_nobody_waits_for_the_write_lock_while_a_handler_runs(store, path, kind)
             for _ in range(20):
                 began = time.monotonic()
                 other.session.write(lambda db: db.query("SELECT 1"))
-                assert time.monotonic() - began < 4  # a held lock would be held until the handler ends
+                assert time.monotonic() - began < 0.5
                 time.sleep(0.002)
     finally:
         may_end.set()
