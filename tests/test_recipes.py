@@ -112,10 +112,12 @@ def test_an_integration_is_added_as_the_page_says(tmp_path):
 
 def test_a_format_is_added_as_the_page_says(tmp_path):
     applied("architecture.md", "A format of input", tmp_path)
-    records = [{"host": "web1", "short_message": "no stock", "level": level} for level in (3, 6)]
+    records = [
+        {"host": "web1", "short_message": "no stock", "level": level, "timestamp": 1.8e9} for level in (3, 6, "x")
+    ]
     (tmp_path / "log.jsonl").write_text("\n".join(map(json.dumps, records)))
     counts = json.loads(run("failaware ingest log.jsonl --json", tmp_path).stdout)
-    assert (counts["recorded"], counts["ignored"], counts["rejected"]) == (1, 1, 0)
+    assert (counts["recorded"], counts["ignored"], counts["rejected"]) == (1, 1, 1)
     with Inspector.open(tmp_path / "failaware.db") as inspector:
         (event,) = inspector.events()
     assert (event.event_type, event.sync_status, event.last_error) == ("log.error", "DEAD", "no stock")

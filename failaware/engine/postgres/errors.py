@@ -1,4 +1,4 @@
-"""PostgreSQL's errors translated into error_class: one sentence that says what is wrong and what to do."""
+"""PostgreSQL's errors translated into ours: one sentence that says what is wrong and what to do."""
 
 import re
 from collections.abc import Iterator

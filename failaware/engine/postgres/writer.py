@@ -16,7 +16,7 @@ from failaware.engine.derivation import Projection
 from failaware.engine.postgres import lock, opening, recording
 from failaware.engine.postgres.dialect import ddl
 from failaware.engine.postgres.errors import ITS_ERRORS, UNKNOWN, raise_ours
-from failaware.engine.postgres.statements import StatementWriter
+from failaware.engine.postgres.statement_writer import StatementWriter
 from failaware.engine.postgres.watch import PostgresWatch
 from failaware.errors import StoreBusy, StoreError, UsageError
 from failaware.schema.ddl import work_tables
