@@ -81,12 +81,14 @@ class GroupCommit:
                 self._release()
         ticket = _Ticket(job)
         self._waiting.append(ticket)  # type: ignore[arg-type]
-        if self._lock.acquire(blocking=False) or self._its_turn(ticket):
+        has_turn = self._lock.acquire(blocking=False) or self._its_turn(ticket)
+        while has_turn:
             try:
-                if not ticket.done:
+                if ticket in self._waiting:  # otherwise a thread has taken it, and may be letting another one fork
                     self._commit_waiting()
             finally:
                 self._release()
+            has_turn = not ticket.done and self._its_turn(ticket)
         if ticket.error is not None:
             raise ticket.error
         return ticket.result

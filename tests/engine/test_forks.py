@@ -12,6 +12,7 @@ import pytest
 from failaware import Handlers, Store, Worker
 from tests import processes
 from tests.conftest import assert_rebuild_changes_nothing, query
+from tests.worker.helpers import eventually
 
 
 def fork(job):
@@ -127,6 +128,29 @@ def test_forks_while_threads_record_neither_hang_nor_lose(store):
     assert types(store).count("child") == 10
     assert types(store).count("thread") == len(recorded)
     assert_rebuild_changes_nothing(store)
+
+
+def test_a_thread_whose_job_is_taken_by_one_that_lets_another_fork_gets_its_result(store):
+    commits, results = store.session._commits, []
+    thread = threading.Thread(target=lambda: results.append(store.record("a").event_id), daemon=True)
+    run = commits._db.run
+
+    def makes_way(*args, **kwargs):
+        del commits._db.run
+        commits._forking = True
+        threading.Timer(0.2, lambda: setattr(commits, "_forking", False)).start()
+        commits._make_way()  # the lock is free meanwhile
+        return run(*args, **kwargs)
+
+    commits._lock.acquire()
+    thread.start()
+    eventually(lambda: len(commits._waiting) == 1)
+    commits._waiting[0].woken.put(None)  # as the thread that had the lock before does
+    commits._db.run = makes_way
+    commits._commit_waiting()
+    commits._release()
+    thread.join(20)
+    assert results == [1]
 
 
 def test_a_child_in_another_folder_writes_to_the_same_file(tmp_path, monkeypatch):
