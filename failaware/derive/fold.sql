@@ -51,6 +51,19 @@ ON CONFLICT (place) DO UPDATE SET event_id = excluded.event_id WHERE excluded.ev
 
 -- name: collect_touched
 -- Known attempts are counted again only if the last success or the budget changes, or if an attempt is recorded late.
+-- From the inside out: f has a row for each new fact, n one for each event, m joins the event's old state s, and the
+-- outer SELECT decides what has to be counted again. Example: the facts of one event, each folded on its own.
+--
+--   fact             attempts  last_success  budget_from  failed_attempts  failing_since  decided by
+--   1 fails, 10:01          1             0            0                1  10:01          new facts alone
+--   2 succeeds              2             2            2                0  -              success >= tried
+--   3 fails, 10:03          3             2            2                1  10:03          new facts alone
+--   5 fails, 10:05          5             2            2                2  10:03          new facts added to the old state
+--   requeue after 5         5             2            5                0  10:03          budget >= tried
+--   6 fails, 10:07          6             2            5                1  10:03          new facts added to the old state
+--   4 succeeds, late        6             4            5                1  10:05          known attempts after 4, since
+--                                                                                         success > last_success
+-- retry_count ends as 3: the failures before the last one. tests/derive/test_fold.py has this example.
 INSERT INTO touched (event_id, event_type, was_status, was_dismissed, was_cluster, was_severity, attempts, retry_count,
                      last_success, budget_from, failed_attempts, first_failed_at, failing_since, last_failed_at,
                      last_failure, changed_at, outcome, retry_at, first_success, late, revised_from)

@@ -201,3 +201,29 @@ def test_a_rebuild_in_pages_of_any_size_means_the_same(history, page):
                 append_batch(store, batch)
         with patch.object(fold, "_REBUILD_PAGES", dict.fromkeys(fold._REBUILD_PAGES, page)):
             assert_rebuild_changes_nothing(store)
+
+
+def test_the_example_in_the_projection(store, clock):
+    """That of `collect_touched` in fold.sql, which lists these columns after each fact."""
+    columns = "attempts, last_success, budget_from, failed_attempts, failing_since"
+    began = clock()
+
+    def state():
+        ((*numbers, since),) = query(store, f"SELECT {columns} FROM event_state")
+        return (*numbers, since and (since - began) // 60_000_000)
+
+    def attempt(number, minute, error):
+        clock.now = began + minute * 60_000_000
+        store.report_attempt("a", key="k", number=number, error=error, started_at=clock.now)
+        return state()
+
+    assert attempt(1, 1, "e") == (1, 0, 0, 1, 1)
+    assert attempt(2, 2, None) == (2, 2, 2, 0, None)
+    assert attempt(3, 3, "e") == (3, 2, 2, 1, 3)
+    assert attempt(5, 5, "e") == (5, 2, 2, 2, 3)
+    store.requeue([1], because="the example")
+    assert state() == (5, 2, 5, 0, 3)
+    assert attempt(6, 7, "e") == (6, 2, 5, 1, 3)
+    assert attempt(4, 8, None) == (6, 4, 5, 1, 5)
+    assert query(store, "SELECT retry_count FROM event_state") == [(3,)]
+    assert_rebuild_changes_nothing(store)
