@@ -113,6 +113,7 @@ def test_what_the_driver_raises_reaches_nobody(store, path):
     store.record("a", 1)
     with plain(path) as db:
         db.execute("ALTER TABLE event_log RENAME COLUMN detected_at TO detected")
+        db.execute("ALTER VIEW event_state RENAME TO elsewhere")
     with pytest.raises(StatementError) as refused:
         store.record("b", 2)
     assert isinstance(refused.value.__cause__, psycopg.Error)
