@@ -24,7 +24,8 @@ _ERROR_WORDS = re.compile(
     r"|\w+Error\b",
     re.IGNORECASE,
 )
-_HARMLESS = re.compile(r"\b(?:0|no) (?:\w+ )?(?:errors?|failures?|failed)\b", re.IGNORECASE)
+_NO_ERROR = re.compile(r"\b(?:0|no) (?:\w+ )?(?:errors?|failures?|failed)\b|\bprevious errors?$", re.IGNORECASE)
+"""A count of none, or the closing line of tar and compilers, which only refers to the lines before it."""
 
 
 class Ended(NamedTuple):
@@ -114,7 +115,7 @@ def _error_line(text: str) -> str | None:
     errors = [
         number
         for number, line in enumerate(lines)
-        if not line[0].isspace() and _ERROR_WORDS.search(line) and not _HARMLESS.search(line)
+        if not line[0].isspace() and _ERROR_WORDS.search(line) and not _NO_ERROR.search(line)
     ]
     number = errors[-1] if errors else len(lines) - 1
     if lines[number].endswith(":") and number + 1 < len(lines):

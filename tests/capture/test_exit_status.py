@@ -31,6 +31,8 @@ def message(err, out=b""):
             "Error: Cannot find module",
         ),
         (b"\x1b[31merror\x1b[0m: lint\n10 passed, no errors\n", "error: lint"),
+        (b"tar: x: Cannot stat\ntar: Exiting with failure status due to previous errors\n", "tar: x: Cannot stat"),
+        (b"error: no `x`\nerror: aborting due to 1 previous error\n", "error: no `x`"),
         (b"copying 1 %\rcopying 99 %\r\n", "copying 99 %"),
         (b"ValueError is what I log\nbye\n", "ValueError is what I log"),
         (b"", "exit status 1"),
