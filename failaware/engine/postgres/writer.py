@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from enum import Enum
 from typing import TypeVar
 
 import psycopg
@@ -34,6 +35,15 @@ _ALONG_INDEXES = {
 _IMPATIENT = "SET LOCAL lock_timeout = '20ms'"
 _SYNCHRONOUS = {"FULL": "on", "NORMAL": "off"}
 _INHERITED: list[psycopg.Connection[Row]] = []
+
+
+class _Ending(Enum):
+    """How a transaction failed, which decides how the writer goes on."""
+
+    ERROR = "the job's caller gets the error"
+    WAIT_ENDED = "another thread forks: let it, then run the job again, as if it had not been run"
+    DEADLOCK = "nothing was written, and the other transaction went on: run the job again"
+    LOST = "the connection is gone: open another, and run the job again unless it has committed"
 
 
 class PostgresWriter(StatementWriter):
@@ -115,40 +125,42 @@ class PostgresWriter(StatementWriter):
         self._is_patient = patient
         run = self._run_recording if recording else self._run_folding
         unanswered: list[Callable[[str], T]] = []  # filled by `run`: how to go on if it has committed unanswered
-        attempts, wait_ended = 0, False
+        attempts, ending = 0, _Ending.ERROR
         while attempts < _MAX_ATTEMPTS:
             try:
                 if unanswered and (answer := self._fence()) is not None:
                     return unanswered[0](answer)
                 unanswered.clear()
-                if wait_ended:
+                if ending is _Ending.WAIT_ENDED:
                     self.while_waiting()
                     self._is_patient = patient  # another thread may have used this writer meanwhile
                 return run(job, unanswered)
             except BaseException as error:
-                wait_ended = self._waits.was_canceled and isinstance(error, Exception)
+                ending = self._ending(error)
                 self._roll_back()
-                if not wait_ended:
-                    if not self._is_repeatable(error):
-                        raise
+                if ending is _Ending.ERROR:
+                    if isinstance(error, StoreBusy):
+                        raise self._busy(error) from error
+                    raise
+                if ending is not _Ending.WAIT_ENDED:
                     lost, attempts = error, attempts + 1
-                    if isinstance(error, StoreBusy):  # nothing was written, and another went on
-                        unanswered.clear()
-                        continue
+                if ending is _Ending.DEADLOCK:
+                    unanswered.clear()
+                    continue
                 self._db.close()
-            if unanswered or not wait_ended:
+            if unanswered or ending is _Ending.LOST:
                 self._reopen(unanswered=bool(unanswered))
         raise StoreError(f"{lost}; {UNKNOWN}") if unanswered else lost
 
-    def _is_repeatable(self, error: BaseException) -> bool:
-        """Whether the job of this error is to be repeated: after a lost connection or a deadlock."""
+    def _ending(self, error: BaseException) -> "_Ending":
+        """How a transaction ended that raised this error."""
+        if self._waits.was_canceled and isinstance(error, Exception):
+            return _Ending.WAIT_ENDED
         if not isinstance(error, StoreError):
-            return False
+            return _Ending.ERROR
         if isinstance(error.__cause__, errors.DeadlockDetected):
-            return True
-        if isinstance(error, StoreBusy):
-            raise self._busy(error) from error
-        return self._is_lost(error.__cause__)
+            return _Ending.DEADLOCK
+        return _Ending.LOST if not isinstance(error, StoreBusy) and self._is_lost(error.__cause__) else _Ending.ERROR
 
     def _run_folding(self, job: Callable[[], T], unanswered: list[Callable[[str], T]]) -> T:
         """Under the exclusive lock."""
