@@ -80,6 +80,7 @@ class GroupCommit:
             finally:
                 self._release()
         ticket = _Ticket(job)
+        # Before trying the lock: the thread that holds it looks for tickets after releasing it, so none is overlooked.
         self._waiting.append(ticket)  # type: ignore[arg-type]
         has_turn = self._lock.acquire(blocking=False) or self._its_turn(ticket)
         while has_turn:
@@ -169,10 +170,11 @@ class GroupCommit:
                 ticket.woken.put(None)
 
     def _record_together(self, tickets: list[_Ticket[object]]) -> bool:
-        """Record the events of all tickets in one call, if each has one; false if one of them may be refused."""
-        new = [event for ticket in tickets if isinstance(ticket.job, Recording) for event in ticket.job.new]
-        if not len(new) == len(tickets) == sum(isinstance(ticket.job, Recording) for ticket in tickets):
+        """Record the events of all tickets in one call if each has exactly one; return whether that was done."""
+        jobs = [ticket.job for ticket in tickets if isinstance(ticket.job, Recording) and len(ticket.job.new) == 1]
+        if len(jobs) < len(tickets):
             return False
+        new = [job.new[0] for job in jobs]
         conflicts: dict[int, KeyConflict] = {}
         try:
             ids = self._db.run(lambda: append.record(self._db, new, conflicts=conflicts), recording=True)
