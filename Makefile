@@ -12,7 +12,7 @@ READY := .venv/.ready
 BENCH_READY := .venv/.bench-ready
 
 SIZE ?= small
-WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2)
 SOAK_MINUTES ?= 30
 
 .PHONY: help demo test check bench bench-large soak clean
@@ -46,7 +46,7 @@ $(BENCH_READY): $(READY) requirements-bench.txt
 demo: $(READY)
 	@$(BIN)/failaware demo
 
-# One process more than cores, because many tests wait.
+# Two processes more than cores, because many tests wait.
 # Bytecode is kept even where PYTHONDONTWRITEBYTECODE is set: each of some hundred processes would compile everything.
 test: $(READY)
 	@PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX=$(CURDIR)/.venv/pycache FAILAWARE_TESTS=$(SIZE) \

@@ -63,7 +63,7 @@ def filled_store(place, seed):
 
 
 @given(seeds)
-@settings(max_examples=sized(5, 25), deadline=None)
+@settings(max_examples=sized(3, 25), deadline=None)
 def test_the_same_history_gives_the_same_rows_and_answers(postgres, seed):
     schema = f"both{next(_numbers)}"
     with pytest.MonkeyPatch.context() as patch:

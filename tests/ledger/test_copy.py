@@ -35,7 +35,7 @@ def other(engine, tmp_path, postgres):
 @pytest.fixture
 def filled(path, put_sample):
     """A store with some history, a policy of its own, seals and an erasure."""
-    put_sample(150)
+    put_sample(120)
     with Store.open(path) as store:
         store.rebuild(store.session.policy._replace(repeated_retries=1))
         with Inspector.open(path) as inspector:

@@ -125,7 +125,7 @@ def test_the_facts_behind_the_numbers_can_be_opened(store, inspector, clock):
     assert [inspector.attempt(number).attempt_no for number in attempts.ids] == [2, 1]
 
 
-@pytest.mark.thinned
+@pytest.mark.large
 def test_it_can_be_ended_though_it_reads_on_connections_of_its_own(store, inspector):
     worker = failing(store, times=1)
     store.record_many(("a", n) for n in range(1_500))
