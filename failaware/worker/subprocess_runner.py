@@ -202,11 +202,11 @@ def popen(command: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
     Raises:
         OSError: it cannot be started.
     """
+    path = shutil.which(command[0])  # Python would go on to the next program of this name if the first is such a script
     try:
-        return subprocess.Popen(command, **options)  # noqa: S603 - running the caller's command is its purpose
+        return subprocess.Popen(command, executable=path, **options)  # noqa: S603 - that is its purpose
     except OSError as error:
-        path = shutil.which(command[0]) or command[0]
-        if error.errno != errno.ENOEXEC or _is_binary(path):
+        if path is None or error.errno != errno.ENOEXEC or _is_binary(path):
             raise
     return subprocess.Popen(["/bin/sh", path, *command[1:]], **options)  # noqa: S603 - as above
 

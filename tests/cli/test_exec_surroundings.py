@@ -77,7 +77,9 @@ def test_a_folder_that_is_gone_does_not_keep_the_program_from_running(path, tmp_
 def test_a_script_without_an_interpreter_line_is_run_by_sh_as_cron_would(path, tmp_path, monkeypatch, name):
     (tmp_path / "nightly").write_text('echo "$1" from the script\nexit 4\n')
     (tmp_path / "nightly").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    (tmp_path / "later").mkdir()
+    (tmp_path / "later" / "nightly").symlink_to("/bin/true")
+    monkeypatch.setenv("PATH", f"{tmp_path}:{tmp_path / 'later'}:{os.environ['PATH']}")
     done = run(path, "--", name, "hello", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (4, b"hello from the script\n")
 
