@@ -10,6 +10,7 @@ import pytest
 import zstandard
 
 from failaware.serve import bodies
+from failaware.serve.server import Address, listen
 
 LINE = json.dumps({"type": "backup", "error": {"type": "Full", "message": "no space left"}}).encode()
 RAW = zlib.compressobj(wbits=-15)
@@ -82,3 +83,9 @@ def test_a_body_that_never_comes_is_refused_and_holds_up_nobody(client, monkeypa
         gone.sendall(b"POST /events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nhalf")
     assert client.post("/events", LINE)[0] == 200
     assert len(client.events()) == 2
+
+
+def test_answers_are_not_held_back_for_an_acknowledgment():
+    """asyncio sends small parts at once only on sockets with this protocol number."""
+    with listen(Address("127.0.0.1", 0)) as listening:
+        assert listening.proto == socket.IPPROTO_TCP
