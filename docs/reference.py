@@ -14,6 +14,7 @@ PAGE = ROOT / "docs" / "api.md"
 VERIFY = "failaware.ledger.verify.verify"
 RETURNED_BY_INSPECTOR = ("failaware.read.patterns.Patterns", "failaware.read.inspector.AsOfInspector")
 INTEGRATIONS = (
+    "failaware.integrations.watch.Watch",
     "failaware.integrations.logging.FailureHandler",
     "failaware.integrations.sentry.Transport",
     "failaware.integrations.celery.TaskRecorder",
@@ -44,7 +45,14 @@ Made from the docstrings by `python -m docs.reference`. The names on this page f
 [Semantic Versioning](https://semver.org/); all other names may change in any version. Unless stated otherwise, times
 are whole microseconds since 1970, UTC; the names of such values end in `_at`.
 """
-_OPENED = {"Store", "Inspector", "Patterns", "AsOfInspector", "Transaction"}  # users do not call their constructors
+_OPENED = {
+    "Store",
+    "Inspector",
+    "Patterns",
+    "AsOfInspector",
+    "Transaction",
+    "Watch",
+}  # users do not call their constructors
 _BASES = {
     "Inspector": ("failaware.read.questions.Questions",),
     "Store": ("failaware.recording.Recording",),

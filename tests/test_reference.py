@@ -11,7 +11,7 @@ UNITS = {  # how a number's name ends, and what its docstring, or that of its cl
     r"(_s|seconds|lease|patience|base|cap)$": r"second",
     r"(_bytes)$": r"bytes|UTF-8",
 }
-OPENED = ("Store", "Inspector", "Patterns", "Transaction")  # one does not make them by their names
+OPENED = ("Store", "Inspector", "Patterns", "Transaction", "Watch")  # one does not make them by their names
 
 
 def functions():

@@ -142,12 +142,11 @@ def attempted(
 
         def start(*args: Any, **kwargs: Any) -> AttemptRecorder:
             call_payload = _payload(payload or functools.partial(_arguments, signature), args, kwargs)
+            make_key = functools.partial(key, *args, **kwargs)
             try:
-                return _with_key(begin, call_payload, functools.partial(key, *args, **kwargs))
+                return _with_key(begin, call_payload, make_key)
             except PayloadError as error:
-                return _with_key(
-                    begin, {"arguments": f"not recorded: {error}"}, functools.partial(key, *args, **kwargs)
-                )
+                return _with_key(begin, {"arguments": f"not recorded: {error}"}, make_key)
 
         return functools.wraps(function)(_wrapper(function, start))  # type: ignore[return-value]
 

@@ -5,7 +5,7 @@ DEAD, since APScheduler does not retry.
 """
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from apscheduler import events
 
@@ -27,9 +27,21 @@ _SEEN = (
     | events.EVENT_JOB_MISSED
     | events.EVENT_JOB_MAX_INSTANCES
 )
+_MOST = 10_000  # jobs, and runs that have begun
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
 _NO_RETRY = "APScheduler does not try it again"
 _LATE = Failure("JobMissed", "the run was missed: it could not start within the job's misfire_grace_time", None)
 _MANY = Failure("MaxInstances", "the run was skipped: as many runs of the job as its max_instances had not ended", None)
+
+
+class _Recent(dict[_Key, _Value]):
+    """The newest entries: jobs that run once come and go, and a run may end before its submission is announced."""
+
+    def __setitem__(self, key: _Key, value: _Value) -> None:
+        if key not in self and len(self) >= _MOST:
+            del self[next(iter(self))]
+        super().__setitem__(key, value)
 
 
 class JobRecorder:
@@ -47,8 +59,10 @@ class JobRecorder:
         self._log = TaskLog(store, "apscheduler")
         self._masker = store.session.recorder.masker
         self._scheduler = scheduler
-        self._jobs = {job.id: _about(job) for job in scheduler.get_jobs()}
-        self._started: dict[tuple[str, datetime], int] = {}
+        self._jobs: _Recent[str, tuple[str, dict[str, Any]]] = _Recent()
+        for job in scheduler.get_jobs():
+            self._jobs[job.id] = _about(job)
+        self._started: _Recent[tuple[str, datetime], int] = _Recent()
         scheduler.add_listener(self._seen, _SEEN)
 
     def _seen(self, event: Any) -> None:
@@ -56,8 +70,8 @@ class JobRecorder:
             if (job := self._scheduler.get_job(event.job_id, event.jobstore)) is not None:
                 self._jobs[job.id] = _about(job)
         elif event.code == events.EVENT_JOB_SUBMITTED:
-            now = self._log.now()
-            self._started |= {(event.job_id, time): now for time in event.scheduled_run_times}
+            for time in event.scheduled_run_times:
+                self._started[event.job_id, time] = self._log.now()
         elif event.code == events.EVENT_JOB_MAX_INSTANCES:
             for time in event.scheduled_run_times:
                 self._write(event.job_id, time, _MANY)

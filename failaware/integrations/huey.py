@@ -3,6 +3,8 @@
 A task is one event, keyed by its id: SYNCED if it succeeds, FAILED while huey will retry it, DEAD if huey gives up.
 """
 
+import sys
+from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 
 from huey import signals
@@ -57,7 +59,7 @@ class TaskRecorder:
             self._write(task, self._failed.pop(task.id, _ASKED), retry_at=retry_at, reason=reason)
         elif signal == signals.SIGNAL_ERROR or signal in _ENDS:
             failed = error if error is not None else Failure(*_ENDS[signal], None)
-            if task.retries and signal not in _NEVER_RETRIED:
+            if task.retries and signal not in _NEVER_RETRIED and not _before_it_ran():
                 self._failed[task.id] = failed  # written with SIGNAL_RETRYING, which follows
             else:
                 self._write(task, failed, reason="huey does not try it again")
@@ -67,3 +69,10 @@ class TaskRecorder:
         payload = {"args": task.args, "kwargs": task.kwargs, "priority": task.priority}
         payload = {name: value for name, value in payload.items() if value is not None}
         self._log.write(task.id, task.name, payload, error=failed, started_at=began, **decided)
+
+
+def _before_it_ran() -> bool:
+    """Whether a hook canceled the task before it ran; huey sends the same signal as when the task cancels itself."""
+    error = sys.exc_info()[1]
+    frames = walk_tb(None if error is None else error.__traceback__)
+    return any(frame.f_code.co_name == "_run_pre_execute" for frame, _ in frames)

@@ -67,18 +67,12 @@ class Watch:
         # Not a handler of the root logger: it would keep `basicConfig` and Python's handler of last resort from
         # working, and `logging.config` would remove it.
         self._call_handlers = logging.Logger.callHandlers
-        logging.Logger.callHandlers = self._logged = _recording(self)  # type: ignore[assignment,method-assign]
+        logging.Logger.callHandlers = self._logged = self._recording()  # type: ignore[assignment,method-assign]
 
     @property
     def dropped(self) -> int:
         """How many failures were lost in this process."""
         return 0 if self._handler is None else self._handler.dropped
-
-    def logged(self, record: logging.LogRecord) -> None:
-        """Record what is logged, if its level is high enough. Never raises."""
-        handler = self._handler
-        if handler is not None and record.levelno >= handler.level:
-            guarded(lambda: handler.handle(record), default=False)
 
     def flush(self) -> None:
         """Wait until all failures are written, for at most 5 seconds."""
@@ -100,6 +94,19 @@ class Watch:
             Watch._current = None
         handler.close()
 
+    def _recording(self) -> Callable[[logging.Logger, logging.LogRecord], None]:
+        """Return the method of loggers that passes records to their handlers, extended by this recording."""
+        before = logging.Logger.callHandlers
+
+        @functools.wraps(before)
+        def call_handlers(logger: logging.Logger, record: logging.LogRecord) -> None:
+            handler = self._handler
+            if handler is not None and record.levelno >= handler.level:
+                guarded(lambda: handler.handle(record), default=False)
+            before(logger, record)
+
+        return call_handlers
+
     def _uncaught(self, kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
         if self._handler is not None and not issubclass(kind, KeyboardInterrupt):
             self._handler.record_uncaught(error, traceback)
@@ -110,18 +117,6 @@ class Watch:
         if self._handler is not None and error is not None and not isinstance(error, SystemExit):
             self._handler.record_uncaught(error, arguments.exc_traceback)
         self._previous_of_threads(arguments)
-
-
-def _recording(watch: Watch) -> Callable[[logging.Logger, logging.LogRecord], None]:
-    """Return the method of loggers that passes records to their handlers, extended by the watch."""
-    before = logging.Logger.callHandlers
-
-    @functools.wraps(before)
-    def call_handlers(logger: logging.Logger, record: logging.LogRecord) -> None:
-        watch.logged(record)
-        before(logger, record)
-
-    return call_handlers
 
 
 class _Handler(FailureHandler):

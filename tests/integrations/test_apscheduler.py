@@ -10,6 +10,7 @@ import pytest
 from apscheduler.executors.pool import ProcessPoolExecutor, ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from failaware.integrations import apscheduler
 from failaware.integrations.apscheduler import JobRecorder
 from tests import processes
 from tests.conftest import assert_rebuild_changes_nothing
@@ -77,3 +78,12 @@ def test_every_run_is_an_event(store, inspector, scheduler):
 def test_a_job_that_was_there_before_has_its_name(store, inspector, scheduler):
     scheduler.modify_job("before", next_run_time=datetime.now(UTC))
     assert runs_of({"before"}, inspector)["before"].event_type == "billing.sync"
+
+
+@pytest.mark.sqlite
+def test_what_is_kept_of_jobs_that_ran_once_is_bounded(store, scheduler, monkeypatch):
+    monkeypatch.setattr(apscheduler, "_MOST", 10)
+    recorder = JobRecorder(store, scheduler)
+    for number in range(25):
+        scheduler.add_job(print, "date", run_date=datetime(2100, 1, 1, tzinfo=UTC), id=str(number))
+    assert list(recorder._jobs) == [str(number) for number in range(15, 25)]

@@ -55,6 +55,15 @@ def expires():
 def revoked():
     pass
 
+@huey.task(name="vetoed", retries=1)
+def vetoed():
+    pass
+
+@huey.pre_execute()
+def veto(task):
+    if task.name == "vetoed":
+        raise CancelExecution()
+
 @huey.task(name="last")
 def last():
     import signal, threading
@@ -62,7 +71,7 @@ def last():
 """
 SEND = """
 from tasks import *
-charge(17, api_token="abcdef123456"), recovers(), works(), asks(), cancels(), expires()
+charge(17, api_token="abcdef123456"), recovers(), works(), asks(), cancels(), vetoed(), expires()
 task = revoked.s()
 huey.revoke(task)
 huey.enqueue(task)
@@ -86,6 +95,7 @@ def test_a_consumer_records_every_task_with_every_try(tmp_path, store, path, ins
         "cancels": ["FAILED"],
         "waits": ["FAILED"],
         "revoked": ["FAILED"],
+        "vetoed": ["FAILED"],
         "last": ["SYNCED"],
     }, done.stderr
     charge = events["charge"]

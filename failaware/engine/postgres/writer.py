@@ -51,7 +51,7 @@ class PostgresWriter(StatementWriter):
 
     A transaction that folds starts by taking the exclusive lock: as on SQLite, only one runs at a time across all
     hosts, and rows that the fold has read do not change until it ends. A transaction that only records events runs
-    at the same time as it and others like it, since it changes nobody else's rows.
+    at the same time as it and others like it, since it changes no row of another writer.
     """
 
     def __init__(self, url: str, *, synchronous: str, projection: Projection, go_back: bool = False) -> None:
