@@ -113,7 +113,7 @@ def test_every_file_that_the_page_on_the_architecture_names_exists():
 
 
 def test_every_link_leads_somewhere():
-    for file in [*DOCS.glob("*.md"), *DOCS.parent.glob("*.md")]:
+    for file in [*DOCS.rglob("*.md"), *DOCS.parent.glob("*.md")]:
         for link in re.findall(r"\]\(([^)\s]+)\)", file.read_text(encoding="utf-8")):
             path, _, place = link.partition("#")
             if path.startswith(("http://", "https://")):
