@@ -28,6 +28,7 @@ from tests.sizes import sized
 MINUTE = 60_000_000
 HOUR = 60 * MINUTE
 START = 1_795_000_000_000_000  # 2026-11-18
+NOON = START // (24 * HOUR) * (24 * HOUR) + 12 * HOUR
 
 _schemas = itertools.count(1)
 
@@ -191,19 +192,22 @@ def store(path, clock):
 
 @pytest.fixture(scope="session")
 def samples(tmp_path_factory, worker_id):
-    """Files with so many events of sample data, each made once for all processes of the run; copy before you write."""
+    """Files with so many events of sample data until now, or another time; copy before you write.
+
+    Each is made once for all processes of the run.
+    """
     base = tmp_path_factory.getbasetemp()
     folder = (base if worker_id == "master" else base.parent) / "samples"
     folder.mkdir(exist_ok=True)
 
     @cache
-    def made(events):
-        path = folder / f"{events}.db"
-        with open(folder / f"{events}.lock", "w") as lock:
+    def made(events, now=None):
+        path = folder / f"{events}-{now}.db"
+        with open(path.with_suffix(".lock"), "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not path.exists():
-                seed(folder / f"{events}.part", events=events)
-                (folder / f"{events}.part").rename(path)
+                seed(path.with_suffix(".part"), events=events, now=now)
+                path.with_suffix(".part").rename(path)
         return path
 
     return made

@@ -15,6 +15,7 @@ from failaware.cli.runner import add_options
 from failaware.read.filter import CLUSTER_FIELDS, EVENT_FIELDS
 from tests import processes
 from tests.conftest import plain_sqlite
+from tests.sizes import sized
 from tests.test_readme import run
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -36,7 +37,7 @@ def walk(name, folder, samples):
     outputs = []
     for command in commands(name):
         if command == "failaware seed":
-            shutil.copy(samples(2_000), folder / "failaware.db")
+            shutil.copy(samples(sized(600, 2_000)), folder / "failaware.db")
             outputs.append("")
             continue
         shell = ["bash", "-o", "pipefail", "-c", command]
@@ -129,13 +130,13 @@ def test_every_link_leads_somewhere():
 def test_every_query_of_the_page_on_the_schema_finds_something(samples):
     queries = re.findall(r"^```sql\n(.*?)^```", page("schema.md"), re.MULTILINE | re.DOTALL)
     assert len(queries) == 4
-    with plain_sqlite(samples(2_000)) as db:
+    with plain_sqlite(samples(sized(600, 2_000))) as db:
         for query in queries:
             assert db.execute(query).fetchall() != [], query
 
 
 def test_the_page_on_the_schema_names_every_table_and_view(samples):
-    with plain_sqlite(samples(2_000)) as db:
+    with plain_sqlite(samples(sized(600, 2_000))) as db:
         names = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")}
     named = set(re.findall(r"`([a-z_]+)`", page("schema.md")))
     assert {name for name in names if not name.startswith("sqlite_")} <= named

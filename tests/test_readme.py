@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests import processes
+
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 
 
@@ -21,7 +23,7 @@ def run(command, cwd):
     elif words[0] == "python":
         words[0] = sys.executable
     env = {name: value for name, value in os.environ.items() if name != "FAILAWARE_DB"}
-    return subprocess.run(words, cwd=cwd, env=env, capture_output=True, text=True, timeout=60, check=False)
+    return processes.run(words, cwd=cwd, env=env, capture_output=True, text=True, timeout=60, check=False)
 
 
 def test_the_walk(tmp_path):

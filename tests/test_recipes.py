@@ -2,20 +2,20 @@
 
 import json
 import re
+import shlex
 import shutil
 
 from failaware import Inspector, Store
+from tests.derive.versions import copy_of_the_code, python
 from tests.ledger.test_copy import other  # noqa: F401 - a fixture
 from tests.test_docs import DOCS, page
-from tests.test_readme import run
 
 
 def applied(name, heading, folder):
     """A copy of the code in a folder, changed as a page says under a heading."""
     section = page(name).partition(f"### {heading}\n")[2].partition("\n### ")[0]
     (diff,) = re.findall(r"^```diff\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
-    for part in ("failaware", "tui", "sample_data"):
-        shutil.copytree(DOCS.parent / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+    copy_of_the_code(folder)
     (folder / "tests").mkdir()
     shutil.copy(DOCS.parent / "tests" / "test_house.py", folder / "tests")
     for file in re.split(r"^--- .*\n\+\+\+ b/", diff, flags=re.MULTILINE)[1:]:
@@ -29,6 +29,11 @@ def applied(name, heading, folder):
             text = (folder / path).read_text(encoding="utf-8")
             assert text.count(before) == 1, (path, before)
             (folder / path).write_text(text.replace(before, after), encoding="utf-8")
+
+
+def run(command, folder):
+    words = shlex.split(command)
+    return python(folder, *(words[1:] if words[0] == "python" else ["-m", *words]), may_raise="shop.py" in words)
 
 
 def test_a_severity_rule_is_added_as_the_page_says(tmp_path, samples):

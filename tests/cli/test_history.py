@@ -5,19 +5,15 @@ import json
 import pytest
 
 from failaware import Store
-from sample_data import seed
 from tests.cli.test_commands import REPORTS, failaware
-from tests.conftest import HOUR, plain_sqlite
+from tests.conftest import HOUR, NOON, plain_sqlite
 
-NOW = 1_795_046_400_000_000  # 2026-11-19 00:00Z
 DAY = 24 * HOUR
 
 
 @pytest.fixture(scope="module")
-def sample(tmp_path_factory):
-    path = tmp_path_factory.mktemp("history") / "s.db"
-    seed(path, events=300, now=NOW)
-    return path
+def sample(samples):
+    return samples(600, NOON)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @pytest.fixture
 def seeded(path, put_sample):
-    put_sample(300)
+    put_sample(120)
     return path
 
 
@@ -33,7 +33,7 @@ def test_event_detected_has_every_event_as_it_stands(seeded):
     result = rows(seeded, "SELECT * FROM event_detected ORDER BY event_id DESC")
     with Inspector.open(seeded) as inspector:
         events = inspector.events(limit=1_000)
-        assert len(result) == len(events) == 300
+        assert len(result) == len(events) == 120
         for row, event in zip(result, events, strict=True):
             detail = inspector.event(event.event_id)
             state = row["event_id"], row["event_type"], row["sync_status"], bool(row["dismissed"])

@@ -61,7 +61,7 @@ def test_a_store_made_from_an_export_is_the_same(seed):
 @pytest.fixture
 def lines(path, put_sample):
     """An export of some size."""
-    put_sample(300)
+    put_sample(120)
     with Store.open(path) as store:
         store.rebuild(store.session.policy._replace(repeated_retries=1))
     return export(path)

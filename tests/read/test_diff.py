@@ -8,8 +8,7 @@ from hypothesis import given, settings
 
 from failaware import Handlers, Inspector, Retry, Store, Worker
 from failaware.rules import default_policy
-from sample_data import seed
-from tests.conftest import HOUR, START
+from tests.conftest import HOUR, NOON, START
 from tests.oracle.history import FACTS, FORWARD_S, History, policies, random_history, seeds, store_in
 from tests.sizes import sized
 
@@ -106,15 +105,12 @@ def test_each_list_is_cut_by_itself_and_counted(store, inspector, clock):
     assert (len(result.moves), result.more) == (1, 0)
 
 
-NOW = 1_795_000_000_000_000 // DAY * DAY + 12 * HOUR  # noon: the outage of that night was from 2:00 to 3:30
-NIGHT = NOW - 10 * HOUR
+NIGHT = NOON - 10 * HOUR  # the outage of that night was from 2:00 to 3:30
 
 
 @pytest.fixture(scope="module")
-def sample(tmp_path_factory):
-    path = tmp_path_factory.mktemp("sample") / "s.db"
-    seed(path, events=600, now=NOW)
-    with Inspector.open(path, clock=lambda: NOW) as inspector:
+def sample(samples):
+    with Inspector.open(samples(600, NOON), clock=lambda: NOON) as inspector:
         yield inspector
 
 
@@ -128,10 +124,10 @@ def test_the_outage_of_each_night_is_seen_in_the_diff(sample):
     assert payments
     assert {one.change for one in payments} <= {"new", "worse"}
     with sample.as_of(NIGHT + 3 * HOUR) as then:  # what was still retried has ended by then
-        later = then.diff(NOW)
+        later = then.diff(NOON)
     assert not [one for one in later.events if one.title == "payment.capture" and one.change != "gone"]
     with sample.as_of(NIGHT - 5 * DAY) as then:
-        whole = then.diff(NOW)
+        whole = then.diff(NOON)
     (mine,) = [one for one in whole.clusters if one.entity_id == gateway.cluster_id]
     assert (mine.change, mine.after) == ("new", "CRITICAL")
 
@@ -154,7 +150,7 @@ def test_the_column_that_was_renamed_is_new_since_then(sample):
     began = schema.first_failed_at
     with sample.as_of(began - 1) as then:
         assert then.clusters("type:crm.contact.update") == []
-        diff = then.diff(NOW)
+        diff = then.diff(NOON)
     assert [one.change for one in diff.clusters if one.entity_id == schema.cluster_id] == ["new"]
     last = sample.explain(f"cluster/{schema.cluster_id}", facts=True).since
     assert last.at >= began
