@@ -5,6 +5,17 @@ has failed. Events for quick handlers are claimed many at a time, since a transa
 the handler. If the worker is lost, it is unknown which of them had begun: none is charged an attempt, and next time the
 start of each is written first. The start of an event's last possible attempt is always written first: the attempt is
 neither made twice, nor used up by a worker that dies before it.
+
+Example: concurrency 2, 40 events `mail`, and an event `report` whose last attempt lost its worker (a poison candidate).
+
+  claim   claimed         why
+  1-8     2 mail, begun   two handlers are free, and it is not known yet whether mail is quick
+  9       16 mail         all 16 attempts so far took 1 ms, so mail is quick; no lease is marked as begun
+  10      nothing         14 of them wait for a handler
+  11      report, begun   all attempts have ended, and it has been due for a second; nothing else is claimed meanwhile
+  12      32 mail         the report took 5 s, so for 5 s no other poison candidate runs
+
+`tests/worker/test_dispatch.py` has this example.
 """
 
 from collections import deque
@@ -44,7 +55,7 @@ class Dispatch:
         self._of_type: dict[str, Slots] = {}
         self._pace: dict[str, Pace] = {}  # by the handler's pattern
         self._turn = 0
-        self._suspects_from = 0
+        self._next_poison_turn = 0
         self._poison_type: str | None = None
         self._isolates = False  # a poison candidate runs, and nothing else may
         self._holds_back = False  # nothing is claimed until all attempts have ended, to run a poison candidate alone
@@ -138,7 +149,7 @@ class Dispatch:
             by_pattern.setdefault(result.handler.pattern, []).append(result.took_s)
             if result.claimed.poison_candidate:  # other events then get as much time as it took, and at least a second
                 took_us = result.finished_at - result.started_at
-                self._suspects_from = result.finished_at + min(max(took_us, _POISON_WAITS_US), _MAX_PAUSE_US)
+                self._next_poison_turn = result.finished_at + min(max(took_us, _POISON_WAITS_US), _MAX_PAUSE_US)
         for pattern, times in by_pattern.items():
             self._pace_of(pattern).learn(len(times), sum(times) / len(times))
 
@@ -211,7 +222,7 @@ class Dispatch:
         if not claim_round.poison_candidates:
             return claim_round.batch
         poison_candidate = min(claim_round.poison_candidates, key=lambda claimed: claimed.due_at)
-        now, next_turn = claim_round.now, self._suspects_from
+        now, next_turn = claim_round.now, self._next_poison_turn
         in_turn = now >= next_turn or next_turn > now + _MAX_PAUSE_US  # the clock may have gone backwards
         if not self.running and (in_turn or not claim_round.batch):
             return [poison_candidate._replace(noted=True, begun=True)]
