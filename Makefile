@@ -2,6 +2,7 @@
 # make demo     sample failures, alive, in the inspector (reports when there is no terminal)
 # make test     the test suite; SIZE=full runs what is random or repeated as often as .ci/run does (a quarter of an hour)
 # make check    format, lint, types
+# make environments   what the tests of arq need beside .venv; without it they are skipped
 # make bench    every performance goal, beside plain sqlite3 and other queues (minutes; bench-large: 10,000,000 attempts)
 # make soak     half an hour of kills, power cuts, failing disks, damage and bad input (SOAK_MINUTES=)
 # make clean    remove what the others made
@@ -15,7 +16,7 @@ SIZE ?= small
 WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2)
 SOAK_MINUTES ?= 30
 
-.PHONY: help demo test check bench bench-large soak clean
+.PHONY: help demo test check environments bench bench-large soak clean
 
 help:
 	@sed -n 's/^# \(make.*\)/\1/p' Makefile
@@ -33,6 +34,23 @@ $(READY): pyproject.toml requirements-dev.txt
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e . ; \
 	fi
 	@touch $(READY)
+
+# Libraries whose dependencies contradict those of .venv have an environment for each of these files.
+ENVIRONMENTS := arq
+.venv-%/.ready: requirements-%.txt
+	@echo "making .venv-$*, once" >&2
+	@if command -v uv >/dev/null 2>&1; then \
+	  uv venv --quiet --clear --python $(PYTHON) .venv-$* && \
+	  uv pip install --quiet --python .venv-$*/bin/python -r $< && \
+	  uv pip install --quiet --python .venv-$*/bin/python --no-deps -e . ; \
+	else \
+	  $(PYTHON) -m venv --clear .venv-$* && \
+	  .venv-$*/bin/python -m pip install --quiet --disable-pip-version-check -r $< && \
+	  .venv-$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e . ; \
+	fi
+	@touch $@
+
+environments: $(ENVIRONMENTS:%=.venv-%/.ready)
 
 # The queues that the benchmarks compare with.
 $(BENCH_READY): $(READY) requirements-bench.txt
@@ -67,4 +85,4 @@ soak: $(READY)
 	@$(BIN)/python -m tests.soak --minutes $(SOAK_MINUTES)
 
 clean:
-	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-* dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

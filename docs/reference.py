@@ -21,6 +21,8 @@ INTEGRATIONS = (
     "failaware.integrations.rq.Recorded",
     "failaware.integrations.dramatiq.Recorder",
     "failaware.integrations.huey.TaskRecorder",
+    "failaware.integrations.arq.JobRecorder",
+    "failaware.integrations.taskiq.Recorder",
     "failaware.integrations.apscheduler.JobRecorder",
 )
 _MODULES_OF_VALUES = (
@@ -60,7 +62,7 @@ _BASES = {
 _CALLED_BY_OTHERS = {  # only the observed library calls these
     *("emit", "capture_envelope", "record_lost_event", "is_healthy"),
     *("before_process_message", "after_process_message", "after_skip_message", "before_enqueue"),
-    *("after_ack", "after_nack"),
+    *("after_ack", "after_nack", "pre_execute", "post_send", "on_error", "post_execute"),
 }
 _WORD = re.compile(r"[A-Za-z_]\w*")
 

@@ -80,7 +80,18 @@ ENTRY_POINTS = {
     *("failaware.__main__", "tui.app", "sample_data.scenarios.lost_worker"),
     *(
         f"failaware.integrations.{name}"
-        for name in ("apscheduler", "celery", "dramatiq", "huey", "logging", "pytest", "rq", "sentry")
+        for name in (
+            "apscheduler",
+            "arq",
+            "celery",
+            "dramatiq",
+            "huey",
+            "logging",
+            "pytest",
+            "rq",
+            "sentry",
+            "taskiq",
+        )
     ),
 }
 

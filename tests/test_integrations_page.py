@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import processes
+from tests import environments, processes
 from tests.conftest import plain_sqlite
 from tests.integrations.redis import redis_server
 
@@ -20,7 +20,8 @@ PAGES = {path.stem: path.read_text(encoding="utf-8") for path in sorted((ROOT / 
 INDEX = (ROOT / "docs" / "integrations.md").read_text(encoding="utf-8")
 INPUTS = ROOT / "sample_data" / "inputs"
 BLOCK = re.compile(r"(?:^`(?P<file>[\w.]+)`:\n\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```", re.MULTILINE | re.DOTALL)
-QUEUES = {"celery": "redis+socket://{}", "rq": "unix://{}"}
+QUEUES = {"arq": "unix://{}", "celery": "redis+socket://{}", "rq": "unix://{}", "taskiq": "unix://{}"}
+ENVIRONMENTS = {"arq"}  # pages whose library has an environment of its own
 RUN = [name for name in PAGES if name != "follow"]
 PASSING = (
     (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ", "…"),  # what differs from run to run
@@ -39,9 +40,11 @@ def plain(text):
     return text.strip()
 
 
-def environment():
+def environment(name=None):
+    """The variables for the commands of a page."""
+    python = environments.interpreter(name) if name in ENVIRONMENTS else sys.executable
     env = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "FAILAWARE"))}
-    return {**env, "TZ": "UTC", "PATH": f"{Path(sys.executable).parent}:{env['PATH']}"}
+    return {**env, "TZ": "UTC", "PATH": f"{Path(python).parent}:{env['PATH']}"}
 
 
 @contextmanager
@@ -54,17 +57,17 @@ def server(name, folder):
         yield lambda text: re.sub(r"redis://localhost:6379(?:/0)?", QUEUES[name].format(socket), text)
 
 
-def run(command, folder):
+def run(command, folder, env):
     return processes.run(
-        ["bash", "-c", command], cwd=folder, env=environment(), capture_output=True, text=True, timeout=120, check=False
+        ["bash", "-c", command], cwd=folder, env=env, capture_output=True, text=True, timeout=120, check=False
     )
 
 
-def until(expected, command, folder):
+def until(expected, command, folder, env):
     """Run a command until it says so: what was started in the background may not be so far yet."""
     deadline = time.monotonic() + 60
     while True:
-        done = run(command, folder)
+        done = run(command, folder, env)
         output = done.stdout + done.stderr
         if plain(expected) in plain(output) and done.returncode == 0:
             return output
@@ -73,17 +76,17 @@ def until(expected, command, folder):
         time.sleep(0.2)
 
 
-def run_lines(lines, folder, background):
+def run_lines(lines, folder, env, background):
     output = ""
     for line in lines:
         command, _, expected = line.partition("  # ")
         if command.endswith(" &"):
             words = ["bash", "-c", "exec " + command.removesuffix(" &")]
             background.append(
-                processes.Popen(words, cwd=folder, env=environment(), stdout=subprocess.DEVNULL, start_new_session=True)
+                processes.Popen(words, cwd=folder, env=env, stdout=subprocess.DEVNULL, start_new_session=True)
             )
         else:
-            output = until(expected, command.strip(), folder)
+            output = until(expected, command.strip(), folder, env)
     return output
 
 
@@ -91,7 +94,7 @@ def run_lines(lines, folder, background):
 @pytest.mark.parametrize("name", RUN)
 def test_the_snippets_of(name, tmp_path):
     (tmp_path / "sample_data").symlink_to(ROOT / "sample_data")
-    background, output, seen = [], "", 0
+    env, background, output, seen = environment(name), [], "", 0
     with server(name, tmp_path) as at_home:
         try:
             for block in BLOCK.finditer(PAGES[name]):
@@ -99,7 +102,7 @@ def test_the_snippets_of(name, tmp_path):
                 if block["language"] == "python":
                     (tmp_path / block["file"]).write_text(text)
                 elif block["language"] == "sh":
-                    output = run_lines(text.splitlines(), tmp_path, background)
+                    output = run_lines(text.splitlines(), tmp_path, env, background)
                 elif block["language"] == "text":
                     shown = plain(output)
                     assert [line for line in text.splitlines() if plain(line) not in shown] == []
@@ -132,7 +135,7 @@ def test_the_snippet_of_follow(tmp_path):
     copy, begin, move, write, kill, write_more, go_on = BLOCK.search(PAGES["follow"])["text"].splitlines()
     steps = ["set -me", copy, begin, "python until.py 3", move, write, "python until.py 4", kill, write_more]
     steps += [f"{go_on} & last=$!", "python until.py 5", "kill -INT $last", "wait $last"]
-    done = run("\n".join(steps), tmp_path)
+    done = run("\n".join(steps), tmp_path, environment())
     assert (done.returncode, done.stdout.splitlines()[-1:]) == (0, ["1 recorded, 0 rejected"]), done
     with plain_sqlite(tmp_path / "failaware.db") as db:
         payloads = db.execute("SELECT event_payload FROM event_log ORDER BY event_id").fetchall()
