@@ -28,12 +28,7 @@ import failaware
 _PR_SET_PDEATHSIG = 1
 _LENGTH = 8  # bytes that say how long a request is
 _IMPORTED = ("asyncio", "concurrent.futures", "logging", "psycopg", "rich.console", "rich.table", "sentry_sdk")
-_THEIRS = (
-    "failaware.integrations.celery",
-    "failaware.integrations.pytest",
-    "failaware.integrations.rq",
-    "failaware.integrations.sentry",
-)
+_THEIRS = {f"failaware.integrations.{name}" for name in ("arq", "celery", "django", "pytest", "rq", "sentry", "taskiq")}
 
 
 def serve(connection: socket.socket) -> dict:
@@ -164,7 +159,7 @@ def _end(status):
 def _main():
     with socket.socket(fileno=int(sys.argv[1])) as connection:
         ours = (module.name for module in pkgutil.walk_packages(failaware.__path__, "failaware."))
-        for name in (*_IMPORTED, *(name for name in ours if name not in (*_THEIRS, "failaware.__main__"))):
+        for name in (*_IMPORTED, *(name for name in ours if name not in {*_THEIRS, "failaware.__main__"})):
             importlib.import_module(name)
         request = serve(connection)
     _end(_run(request["command"]))
