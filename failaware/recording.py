@@ -79,7 +79,7 @@ class Recording:
             StoreError: the store cannot be written; nothing was recorded.
         """
         return self._recorded(
-            *self._new(event_type, payload, occurred_at, key=key, source=source, fingerprint=fingerprint)
+            *self._new(event_type, payload, key=key, source=source, occurred_at=occurred_at, fingerprint=fingerprint)
         )
 
     async def arecord(
@@ -107,7 +107,9 @@ class Recording:
         Raises:
             PayloadError, KeyConflict, UsageError, StoreError: as `record`.
         """
-        new, stored = self._new(event_type, payload, occurred_at, key=key, source=source, fingerprint=fingerprint)
+        new, stored = self._new(
+            event_type, payload, key=key, source=source, occurred_at=occurred_at, fingerprint=fingerprint
+        )
         return await in_thread(partial(self._recorded, new, stored))
 
     def record_many(self, events: Iterable[tuple[str, Any] | Mapping[str, Any]]) -> list[Event]:
@@ -275,10 +277,24 @@ class Recording:
         return partial(self.session.write, job)
 
     def _new(
-        self, event_type: str, payload: Any, occurred_at: datetime | int | None, **about: str | None
+        self,
+        event_type: str,
+        payload: Any,
+        *,
+        key: str | None,
+        source: str | None,
+        occurred_at: datetime | int | None,
+        fingerprint: str | None,
     ) -> tuple[NewEvent, Any]:
-        moment = in_microseconds(occurred_at)
-        return self.session.recorder.event(event_type, payload, now=self.session.clock(), occurred_at=moment, **about)
+        return self.session.recorder.event(
+            event_type,
+            payload,
+            now=self.session.clock(),
+            key=key,
+            source=source,
+            occurred_at=None if occurred_at is None else in_microseconds(occurred_at),
+            fingerprint=fingerprint,
+        )
 
     def _recorded(self, new: NewEvent, stored: Any) -> Event:
         ((event_id, known),) = self.session.record([new])

@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache, partial
 from typing import Any
 
 from failaware.capture.guarded import guarded, is_a, plain, raised_by_signal, short_name, text_of
@@ -63,11 +64,10 @@ class Recorder:
             PayloadError: the payload is not JSON, or exceeds the limit.
             UsageError: a name or a time has the wrong type or size.
         """
-        event_type = _name("event type", event_type)
-        key, source, fingerprint = (
-            None if name is None else _name(label, name)
-            for label, name in (("key", key), ("source", source), ("fingerprint", fingerprint))
-        )
+        event_type = _check_type(event_type) if type(event_type) is str else _name("event type", event_type)
+        key = None if key is None else _name("key", key)
+        source = None if source is None else _name("source", source)
+        fingerprint = None if fingerprint is None else _name("fingerprint", fingerprint)
         text, recorded = _to_json(payload) if raw is None else raw, payload
         self._check_size(text)  # before masking, which is slow
         may_hold = self.masker.may_hold(text) or (raw is not None and "\\u" in raw)  # an escape may be part of a name
@@ -89,10 +89,10 @@ class Recorder:
             event_type,
             _writable(text),
             None if key is None else self.masked_key(key),
-            self.masked(source),
+            None if source is None else self.masked(source),
             occurred,
             now,
-            self.masked(fingerprint),
+            None if fingerprint is None else self.masked(fingerprint),
         ), recorded
 
     def _check_size(self, text: str) -> None:
@@ -116,9 +116,9 @@ class Recorder:
         json.loads(raw, object_pairs_hook=pairs)
         return hidden
 
-    def masked(self, text: str | None) -> str | None:
+    def masked(self, text: str) -> str:
         """Return a text with its secrets masked."""
-        return None if text is None else self.masker.mask_text(text)[0]
+        return self.masker.mask_text(text)[0]
 
     def decision_text(self, label: str, text: str) -> str:
         """Return a text of a decision with its secrets masked; `label` is the argument's name.
@@ -280,12 +280,18 @@ def _in_range(at: int, name: str) -> int:
 def _name(label: str, value: object) -> str:
     if not is_a(value, str):
         raise UsageError(f"the {label} must be a string, not {short_name(type(value))}")
-    name = plain(value)  # type: ignore[arg-type]
+    return _check_name(label, plain(value))  # type: ignore[arg-type]
+
+
+def _check_name(label: str, name: str) -> str:
     if not name or len(name) > _MAX_NAME:
         raise UsageError(f"the {label} must have 1 to {_MAX_NAME} characters, not {len(name):,}")
     if invisible := misfit(name):
         raise UsageError(f"the {label} {name[:40]!r} contains {invisible}, which is not visible; leave it out")
     return name
+
+
+_check_type = lru_cache(maxsize=1_024)(partial(_check_name, "event type"))  # most programs have few
 
 
 def _to_json(payload: Any) -> str:

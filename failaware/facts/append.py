@@ -63,6 +63,8 @@ def record(
         ids = db.append_events([_event_row(event) for event in new], refuse=conflicts is None)
     except KeyTaken as taken:
         raise _conflict(*taken.args) from None
+    if min(ids) > 0:
+        return [(number, False) for number in ids]
     types: dict[int, str] = dict(_for_each(db, _TYPES, [-number for number in ids if number < 0]))
     for position, (number, event) in enumerate(zip(ids, new, strict=True)):
         if number < 0 and types[-number] != event.event_type:

@@ -5,6 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from queue import SimpleQueue
 from threading import Condition, RLock, get_ident
 from typing import Generic, TypeVar
@@ -148,7 +149,7 @@ class GroupCommit:
     def _commit_alone(self, job: Callable[[Writer], T], thread: int, *, patient: bool) -> T:
         self._owner = thread
         try:
-            return self._db.run(lambda: job(self._db), recording=isinstance(job, Recording), patient=patient)
+            return self._db.run(partial(job, self._db), recording=isinstance(job, Recording), patient=patient)
         finally:
             self._owner = None
             self.commits += 1

@@ -104,7 +104,7 @@ class Collected:
         recorder = self.recorder
         text = raw.rstrip(b"\r\n").decode("utf-8", "backslashreplace")
         masked = _masked(bounded(text, 4 * _MAX_RAW), recorder)  # masking is slow; the result is cut below
-        problem = bounded(recorder.masked(error) or "", MAX_REASON)
+        problem = bounded(recorder.masked(error), MAX_REASON)
         raw_text = bounded(storable(masked), _MAX_RAW)
         return NewReject(storable(self._origin), line_no, raw_text, storable(problem), self.now)
 

@@ -19,13 +19,14 @@ _INSIDE_TOKEN = re.compile(
     r".*(?:[\w.+/-]|\+\d\d )", re.DOTALL
 )  # what is before the digits; +49 begins a telephone number
 _ISSUED = re.compile("|".join(_LENGTHS))
-_DIGITS = bytes(ord("0") if 48 <= byte < 58 else ord(".") for byte in range(256))
-"""Translates every digit to 0, and everything else to a dot."""
+_DIGITS = bytes(ord("0") if 48 <= byte < 58 else ord("-") if byte in b" -" else ord(".") for byte in range(256))
+"""Translates every digit to 0, every separator to a dash, and everything else to a dot."""
 
 
 def has_many_digits(latin: bytes) -> bool:
-    """Whether a text, in Latin-1, has as many digits in a row as a card number, blanks and dashes ignored."""
-    return b"0" * 13 in latin.translate(_DIGITS, b" -")
+    """Whether a text, in Latin-1, has as many digits in a row as a card number, or two groups of four and more."""
+    digits = latin.translate(_DIGITS)
+    return b"0000000000000" in digits or b"0000-0000" in digits
 
 
 def card_numbers(text: str) -> Iterator[tuple[int, int]]:

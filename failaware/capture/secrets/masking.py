@@ -6,6 +6,7 @@ Secrets are recognized by a name (`named_values`, `reported_values`, `command_ar
 
 import re
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from failaware.capture.secrets.card_numbers import card_numbers, has_many_digits
@@ -203,7 +204,7 @@ class Masker:
         return " " not in name and self.is_secret_name(name) and not flag and _can_be_secret(value)
 
 
-def _is_hinted(text: str, lower: str, words: set[str]) -> bool:
+def _is_hinted(text: str, lower: str, words: AbstractSet[str]) -> bool:
     """Whether the text contains a hint of a secret; `words` are those of all hints that it contains."""
     if words and not words.isdisjoint(_HINTS):
         return True
@@ -212,7 +213,7 @@ def _is_hinted(text: str, lower: str, words: set[str]) -> bool:
     return not text.isascii() and ANNOUNCING_ANYWHERE.search(lower) is not None
 
 
-def _arguments(text: str, lower: str, words: set[str]) -> list[tuple[int, int]]:
+def _arguments(text: str, lower: str, words: AbstractSet[str]) -> list[tuple[int, int]]:
     """Return where secret arguments of commands begin and end."""
     return [] if words.isdisjoint(ARGUMENT_HINTS) else secret_arguments(text, lower)
 

@@ -9,10 +9,10 @@ import atexit
 import os
 import time
 from collections.abc import Callable, Iterable
-from functools import partial
+from collections.abc import Set as AbstractSet
 
-Search = Callable[[str], list[tuple[int, int, int]]]
-"""Returns the number, start and end of each word in a text.
+Search = Callable[[str, bool], list[tuple[int, int, int]]]
+"""Returns the number, start and end of each word in a text; the second argument says whether words may overlap.
 
 Raises:
     UnicodeEncodeError: the text has a lone surrogate, which has no UTF-8.
@@ -22,9 +22,10 @@ Raises:
 _WAIT_S = 1.0  # for searches at the end of the interpreter; one takes microseconds
 _searching: list[None] = []  # an entry for each thread that is in the library
 _ended = False
+_NONE: frozenset[str] = frozenset()
 
 
-def words_in(words: Iterable[str]) -> Callable[[str], set[str]]:
+def words_in(words: Iterable[str]) -> Callable[[str], AbstractSet[str]]:
     """Return a function that returns which of these words a text contains; they may overlap in it."""
     every = sorted(set(words))
     search = _automaton(every)
@@ -35,10 +36,13 @@ def words_in(words: Iterable[str]) -> Callable[[str], set[str]]:
     if search is None:
         return one_by_one
 
-    def in_one_pass(text: str) -> set[str]:
+    def in_one_pass(text: str) -> AbstractSet[str]:
         _searching.append(None)  # before looking at `_ended`: `_end` has then seen it, or this thread sees the end
         try:
-            return one_by_one(text) if _ended else {every[number] for number, _, _ in search(text)}
+            if _ended:
+                return one_by_one(text)
+            matches = search(text, True)
+            return {every[match[0]] for match in matches} if matches else _NONE
         except UnicodeEncodeError:
             return one_by_one(text)
         finally:
@@ -53,7 +57,7 @@ def _automaton(words: list[str]) -> Search | None:
         from ahocorasick_rs import AhoCorasick
     except ImportError:
         return None
-    return partial(AhoCorasick(words).find_matches_as_indexes, overlapping=True)
+    return AhoCorasick(words).find_matches_as_indexes
 
 
 def _end() -> None:

@@ -124,10 +124,10 @@ def _make(db: sqlite3.Connection, path: Path, mark: Derivation) -> None:
         raise
 
 
-def identity(path: Path) -> tuple[int, int] | None:
+def identity(path: str | Path) -> tuple[int, int] | None:
     """Device and inode, which distinguish a file from a later one at the same path; None if there is no file."""
     try:
-        status = path.stat()
+        status = os.stat(path)
     except OSError:
         return None
     return status.st_dev, status.st_ino

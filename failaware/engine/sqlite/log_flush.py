@@ -69,7 +69,11 @@ class FlushUnderLock:
 
     is_doubtful = False
 
-    def before_begin(self) -> None:
+    def needs_lock(self) -> bool:
+        """Whether `before_commit` has something to do."""
+        return False
+
+    def put_in_place(self) -> None:
         """Nothing to do."""
 
     def before_commit(self) -> None:
@@ -110,14 +114,12 @@ class FlushAfterLock:
             raise
         self._commits = 0
 
-    def before_begin(self) -> None:
-        """After a flush that failed, put all that the log holds into the database first.
+    def put_in_place(self) -> None:
+        """After a flush that failed, put all that the log holds into the database, before anything else is written.
 
         Raises:
             StoreError: that was not possible; nothing can be written.
         """
-        if not self.is_doubtful:
-            return
         self._db.execute(f"PRAGMA busy_timeout = {_OTHERS_WAIT_MS}")
         try:
             busy, pages, copied = self._db.execute("PRAGMA wal_checkpoint(FULL)").fetchone()
@@ -130,6 +132,10 @@ class FlushAfterLock:
             )
         self.is_doubtful = False
 
+    def needs_lock(self) -> bool:
+        """Whether the next commit lengthens the log."""
+        return self._commits % _LENGTHENS_AFTER == _LENGTHENS_AFTER - 1
+
     def before_commit(self) -> None:
         """With the lock held: lengthen the log, once the writer has written more than a few times.
 
@@ -137,8 +143,7 @@ class FlushAfterLock:
         not grow. Nobody else writes to the log meanwhile. A reader of the log stops at the first frame that does not
         continue the previous one, and zeros never do.
         """
-        self._commits += 1
-        if self._commits % _LENGTHENS_AFTER:
+        if not self.needs_lock():
             return
         size = os.fstat(self._fd).st_size
         with suppress(OSError):  # it is only for speed
@@ -151,6 +156,7 @@ class FlushAfterLock:
         Raises:
             StoreError: the disk reports an error; the transaction may or may not survive a power cut.
         """
+        self._commits += 1
         try:
             os.fdatasync(self._fd)
         except OSError as error:

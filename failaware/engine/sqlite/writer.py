@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn, TypeVar
 from failaware.engine import derivation
 from failaware.engine.base import Parameters, Row
 from failaware.engine.derivation import Projection
-from failaware.engine.sqlite.appending import EventAppender
+from failaware.engine.sqlite.appending import Appender, alone
 from failaware.engine.sqlite.errors import ITS_ERRORS, in_our_words, is_interrupt, raise_ours
 from failaware.engine.sqlite.files import (
     BUSY_TIMEOUT_S,
@@ -56,7 +56,7 @@ class _Result(NamedTuple):
         return self.rows
 
 
-class SqliteWriter(FileStoreMixin, EventAppender):
+class SqliteWriter(FileStoreMixin, Appender):
     """The writing connection. Any thread may use it, but only one at a time: the caller holds a lock."""
 
     def __init__(self, path: Path, *, synchronous: str, projection: Projection, go_back: bool = False) -> None:
@@ -64,6 +64,7 @@ class SqliteWriter(FileStoreMixin, EventAppender):
             raise UsageError(f"synchronous is 'FULL' or 'NORMAL', not {synchronous!r}")
         need_sqlite()
         self.path = path
+        self._name = str(path)
         self._synchronous = synchronous
         self._suspended = self._closed = self._interrupted = False
         self._opened = self._commits = 0
@@ -71,13 +72,15 @@ class SqliteWriter(FileStoreMixin, EventAppender):
         self._fair_lock = FairLock()
         self.while_waiting: Callable[[], bool] = lambda: False
         self._projection = projection
-        self._mark: object = None  # the store's mark when it was last checked
+        self._marks: list[Row] = []  # the store's mark when it was last checked
         self._log: FlushUnderLock | FlushAfterLock = FlushUnderLock()
         self._reopen()
         try:
             with in_our_words(path):
                 if self._is_outdated(go_back=go_back):
-                    self._transact(lambda: self._bring_up_to_date(go_back=go_back))
+                    self._transact(
+                        lambda: self._bring_up_to_date(go_back=go_back), lambda: self.execute("BEGIN IMMEDIATE")
+                    )
         except BaseException:
             self._close_files()
             raise
@@ -174,44 +177,72 @@ class SqliteWriter(FileStoreMixin, EventAppender):
         except ITS_ERRORS as error:
             self._raise(error)
 
-    def append(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-        """Insert rows."""
-        places = ", ".join("?" * len(columns))
-        self.execute_many(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places})", rows)
-
     def clear(self, *tables: str) -> None:
         """Empty working tables."""
         for table in tables:
             self.execute(f"DELETE FROM {table}")
 
     def run(self, job: Callable[[], T], *, recording: bool = False, patient: bool = True) -> T:  # noqa: ARG002 - of servers
-        """Run a job under the write lock; commit at its end, roll back on any exception."""
+        """Run a job under the write lock; commit at its end, roll back on any exception.
 
-        def checked() -> T:
-            self._check_mark()
-            return job()
+        With `recording`, the transaction begins when the job appends events: one event without a key needs none.
+        """
+        return self._transact(job, self._nothing if recording else self._begin)
 
-        return self._transact(checked)
+    def append_events(self, rows: Sequence[Row], *, refuse: bool) -> list[int]:
+        """Append events; outside a transaction, begin one, or append a single event without a key by one statement."""
+        if not self._db.in_transaction:
+            if len(rows) == 1 and (event_id := self._append_alone(rows[0])):
+                return [event_id]
+            self._begin()
+        return super().append_events(rows, refuse=refuse)
+
+    def _append_alone(self, row: Row) -> int | None:
+        """Append an event by a statement that is its own transaction, if possible; return its id.
+
+        Another version's mark makes a null of a value that must not be null; what is wrong is found once more under the
+        lock.
+        """
+        if row[-1] is not None or not self._marks or self._log.needs_lock():
+            return None
+        sql, values = alone(row, self._marks[0][0])
+        try:
+            return self._fair_lock.run(self._db, sql, values, patience_s=BUSY_TIMEOUT_S, paused=self._paused).lastrowid
+        except sqlite3.IntegrityError:
+            return None
+        except ITS_ERRORS as error:
+            self._raise(error)
+
+    def _nothing(self) -> None:
+        """Begin no transaction."""
+
+    def _begin(self) -> None:
+        self.execute("BEGIN IMMEDIATE")
+        self._check_mark()
 
     def _check_mark(self) -> None:
         """Refuse to write if another version of failaware has derived the store since it was opened."""
-        with in_our_words(self.path):
+        try:
             marks = self._db.execute(derivation.MARK).fetchall()  # in a transaction that has the lock: no need to wait
-        if marks != self._mark:
+        except ITS_ERRORS as error:
+            self._raise(error)
+        if marks != self._marks:
             derivation.check_unchanged(self._projection.mark, marks, str(self.path))
-            self._mark = marks
+            self._marks = marks
 
-    def _transact(self, job: Callable[[], T]) -> T:
+    def _transact(self, job: Callable[[], T], begin: Callable[[], None]) -> T:
         self._use()
         self._fair_lock.yield_to_others()
-        with in_our_words(self.path):
-            self._log.before_begin()
+        if self._log.is_doubtful:
+            with in_our_words(self.path):
+                self._log.put_in_place()
         try:
             # Inside the try: if a signal arrives during the wait, its exception is raised after BEGIN has succeeded.
-            self.execute("BEGIN IMMEDIATE")
+            begin()
             result = job()
-            self._log.before_commit()
-            self.execute("COMMIT")
+            if self._db.in_transaction:
+                self._log.before_commit()
+                self.execute("COMMIT")
         except BaseException:
             with in_our_words(self.path):
                 if self._db.in_transaction:
@@ -226,7 +257,7 @@ class SqliteWriter(FileStoreMixin, EventAppender):
 
     def _check_not_replaced(self) -> None:
         """Refuse to continue if the file was deleted or replaced: the commit is lost, and SQLite does not notice."""
-        if identity(self.path) != self._file:
+        if identity(self._name) != self._file:
             self.suspend()  # the next write opens the new file
             raise StoreMissing(
                 f"{self.path} was deleted or replaced while it was open; what was written since is not in it"
