@@ -45,15 +45,16 @@ class _Conversion:
         """Return the value, or its replacement."""
         if value is None or value is True or value is False:
             return value
-        if is_a(value, str):
+        kind = type(value)
+        if kind is str or is_a(value, str):
             return self._text(plain(value))
+        if kind is dict or kind is list or is_a(value, list, tuple, dict):
+            return self._container(value)
         if is_a(value, int):
             return _integer(int.__int__(value))
         if is_a(value, float):
             number = float.__float__(value)
             return number if math.isfinite(number) else repr(number)
-        if is_a(value, list, tuple, dict):
-            return self._container(value)
         return short_repr(value)
 
     def _text(self, text: str) -> str:
@@ -104,7 +105,7 @@ def _integer(number: int) -> int | str:
 
 def _name(name: object) -> str:
     """Return a dict's key as text."""
-    if is_a(name, str):
+    if type(name) is str or is_a(name, str):
         return plain(name)  # type: ignore[arg-type]
     if is_a(name, int):
         return str(_integer(int.__int__(name)))  # type: ignore[arg-type]

@@ -2,7 +2,7 @@
 
 import asyncio
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from failaware.serve.refusal import Refusal
@@ -16,11 +16,11 @@ _WINDOW = 8 << 20  # bytes that a zstd frame may ask us to keep
 _PIECE = 512  # bytes of zstd at once
 
 
-async def read_body(parts: AsyncIterator[bytes], encoding: str) -> bytes:
+async def read_body(receive: Callable[[], Awaitable[MutableMapping[str, Any]]], encoding: str) -> bytes:
     """Read and decompress a body.
 
     Args:
-        parts: the body as it arrives.
+        receive: returns the next part of the request, as ASGI says.
         encoding: the value of Content-Encoding; empty if there is none.
 
     Raises:
@@ -30,8 +30,13 @@ async def read_body(parts: AsyncIterator[bytes], encoding: str) -> bytes:
     body = bytearray()
     try:
         async with asyncio.timeout(_ARRIVES_WITHIN_S):
-            async for part in parts:
-                body += part
+            is_complete = False
+            while not is_complete:
+                part = await receive()
+                if part["type"] == "http.disconnect":
+                    raise Refusal(400, "the client went away before the body was complete")
+                body += part.get("body", b"")
+                is_complete = not part.get("more_body", False)
                 if len(body) > MAX_BODY:
                     raise Refusal(413, f"the body has more than {MAX_BODY:,} bytes; send less at once")
     except TimeoutError:

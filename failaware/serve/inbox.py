@@ -1,13 +1,18 @@
 """Records what requests bring: one thread writes everything that waits in one transaction, then each is answered.
 
-Example: requests A, B and C arrive while the thread flushes an earlier transaction. When that has ended, the thread
-writes the events of A, B and C in one transaction, and after its flush all three are answered.
+A transaction for twenty requests costs twice as much as one for a single request. So after each transaction, the next
+one waits a millisecond for as many requests as wrote in the last, whose clients may be sending the next ones. Example:
+
+    A        is written at once; B and C arrive meanwhile
+    B, C     are written together; A's client, which was answered, sends D meanwhile, then those of B and C send E and F
+    D, E, F  are written together, because there were three clients: two that were answered and one that waited
 """
 
 import asyncio
 import threading
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple
+from queue import SimpleQueue
+from typing import NamedTuple
 
 from failaware.errors import FailawareError, StoreBusy
 from failaware.ingest.chunk import Collected
@@ -15,12 +20,11 @@ from failaware.model import NewReject
 from failaware.serve.refusal import Refusal
 from failaware.session import Session
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 _MAX_WAITING_BYTES = 64 << 20  # of bodies that wait to be written
 _WRITTEN_WITHIN_S = 25.0  # SDKs give up after 30 s
 _MOST_EVENTS = 1_000  # in one transaction, unless one request has more
+_GATHER_S = 0.001
+_MOST_GATHERED = 64  # more requests in a transaction hardly save anything
 _RETRY_AFTER_S = 5
 
 
@@ -31,14 +35,14 @@ class Written(NamedTuple):
     rejects: list[NewReject]
 
 
-class _Entry:
-    def __init__(self, collected: Collected, size: int, answer: "asyncio.Future[Written]") -> None:
-        self.collected, self.size, self.answer = collected, size, answer
-        self.given_up = False
+class _Entry(NamedTuple):
+    collected: Collected
+    size: int
+    answer: "asyncio.Future[Written]"
 
 
 class Inbox:
-    """Between the requests and the store.
+    """Between the requests and the store. All methods run in the event loop; the thread only writes.
 
     Args:
         session: the store to record in.
@@ -46,11 +50,14 @@ class Inbox:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._entries: deque[_Entry] = deque()
+        self._waiting: deque[_Entry] = deque()
         self._waiting_bytes = 0
-        self._changed = threading.Condition()
-        self._closing = False
+        self._is_writing = False
+        self._gathered = 1
+        """How many requests the next transaction should have."""
+        self._gathering: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
+        self._batches: SimpleQueue[list[_Entry] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._write_all, name="failaware-serve")
         self._thread.start()
 
@@ -65,69 +72,88 @@ class Inbox:
             Refusal: too much waits already, or the store cannot be written; nothing may be lost, it was not recorded or
                 the client was not told that it was.
         """
-        entry = _Entry(collected, size, self._loop.create_future())
-        with self._changed:
-            if self._waiting_bytes + size > _MAX_WAITING_BYTES:
-                raise Refusal(
-                    503, "too much waits for the store to be written; send it again", retry_after_s=_RETRY_AFTER_S
-                )
-            self._waiting_bytes += size
-            self._entries.append(entry)
-            self._changed.notify()
+        if self._waiting_bytes + size > _MAX_WAITING_BYTES:
+            raise Refusal(
+                503, "too much waits for the store to be written; send it again", retry_after_s=_RETRY_AFTER_S
+            )
+        answer: asyncio.Future[Written] = self._loop.create_future()
+        too_late = self._loop.call_later(_WRITTEN_WITHIN_S, _refuse, answer, "the store is locked; send it again")
+        self._waiting.append(_Entry(collected, size, answer))
+        self._waiting_bytes += size
+        self._write_soon()
         try:
-            return await asyncio.wait_for(entry.answer, _WRITTEN_WITHIN_S)
-        except TimeoutError:
-            raise Refusal(503, "the store is locked; send it again", retry_after_s=_RETRY_AFTER_S) from None
+            return await answer
         finally:
-            entry.given_up = True
+            too_late.cancel()
 
     async def close(self) -> None:
         """Write everything that waits, and end the thread."""
-        with self._changed:
-            self._closing = True
-            self._changed.notify()
+        while self._is_writing or self._waiting:
+            self._write_waiting()
+            await asyncio.sleep(_GATHER_S)
+        self._batches.put(None)
         await asyncio.to_thread(self._thread.join)
 
-    def _write_all(self) -> None:
-        while entries := self._take():
-            self._write(entries)
+    def _write_soon(self) -> None:
+        """Write what waits if it is enough, or else in a moment."""
+        if len(self._waiting) >= self._gathered:
+            self._write_waiting()
+        elif self._waiting and self._gathering is None and not self._is_writing:
+            self._gathering = self._loop.call_later(_GATHER_S, self._write_waiting)
 
-    def _take(self) -> list[_Entry]:
-        """Wait for entries; none: it is closing."""
-        with self._changed:
-            while True:
-                entries: list[_Entry] = []
-                events = 0
-                while self._entries and (not entries or events + len(self._entries[0].collected) <= _MOST_EVENTS):
-                    entry = self._entries.popleft()
-                    if entry.given_up:
-                        self._waiting_bytes -= entry.size
-                        continue
-                    entries.append(entry)
-                    events += len(entry.collected)
-                if entries or self._closing:
-                    return entries
-                self._changed.wait()
-
-    def _write(self, entries: list[_Entry]) -> None:
-        """Write entries in one transaction; while the store is locked, those that still wait for it."""
-        try:
-            written = self._ingest(entries)
-        except StoreBusy:
-            with self._changed:
-                self._entries.extendleft(reversed(entries))
+    def _write_waiting(self) -> None:
+        """Let the thread write what waits, unless it writes already."""
+        if self._is_writing:
             return
-        except Exception as error:  # noqa: BLE001 - the thread must go on, and each client be answered
-            reason = str(error) if isinstance(error, FailawareError) else f"{type(error).__name__}: {error}"
-            refusal = Refusal(503, reason, retry_after_s=_RETRY_AFTER_S)
-            self._answer(entries, lambda answer, _position: answer.set_exception(refusal))
-        else:
-            self._answer(entries, lambda answer, position: answer.set_result(written[position]))
+        if self._gathering is not None:
+            self._gathering.cancel()
+            self._gathering = None
+        batch: list[_Entry] = []
+        events = 0
+        while self._waiting and (not batch or events + len(self._waiting[0].collected) <= _MOST_EVENTS):
+            entry = self._waiting.popleft()
+            if entry.answer.done():  # the client was told to send it again, or is gone
+                self._waiting_bytes -= entry.size
+                continue
+            batch.append(entry)
+            events += len(entry.collected)
+        if batch:
+            self._is_writing = True
+            self._batches.put(batch)
 
-    def _ingest(self, entries: list[_Entry]) -> list[Written]:
-        events = [event for entry in entries for event in entry.collected.events]
-        rejects = [reject for entry in entries for reject in entry.collected.rejects]
-        owners = [(entry, index) for entry in entries for index in range(len(entry.collected.events))]
+    def _write_all(self) -> None:
+        while batch := self._batches.get():
+            try:
+                outcome: list[Written] | Exception = self._ingest(batch)
+            except Exception as error:  # noqa: BLE001 - the thread must go on, and each client be answered
+                outcome = error
+            self._loop.call_soon_threadsafe(self._after, batch, outcome)
+
+    def _after(self, batch: list[_Entry], outcome: list[Written] | Exception) -> None:
+        """Answer the requests of a transaction; if the store was locked, let those that still wait be written again."""
+        self._is_writing = False
+        if isinstance(outcome, StoreBusy):
+            self._waiting.extendleft(reversed(batch))
+            self._write_waiting()
+            return
+        self._waiting_bytes -= sum(entry.size for entry in batch)
+        if isinstance(outcome, Exception):
+            is_ours = isinstance(outcome, FailawareError)
+            reason = str(outcome) if is_ours else f"{type(outcome).__name__}: {outcome}"
+            for entry in batch:
+                _refuse(entry.answer, reason)
+        else:
+            for entry, written in zip(batch, outcome, strict=True):
+                if not entry.answer.done():
+                    entry.answer.set_result(written)
+        self._gathered = min(len(batch) + len(self._waiting), _MOST_GATHERED)
+        self._write_soon()
+
+    def _ingest(self, batch: list[_Entry]) -> list[Written]:
+        """Write a batch in one transaction."""
+        events = [event for entry in batch for event in entry.collected.events]
+        rejects = [reject for entry in batch for reject in entry.collected.rejects]
+        owners = [(entry, index) for entry in batch for index in range(len(entry.collected.events))]
         refused: dict[int, NewReject] = {}
 
         def refuse(position: int, error: Exception) -> NewReject:
@@ -137,19 +163,14 @@ class Inbox:
 
         self._session.ingest(events, rejects, refuse=refuse)
         first, written = 0, []
-        for entry in entries:
+        for entry in batch:
             positions = range(first, first := first + len(entry.collected.events))
             bad = [refused[position] for position in positions if position in refused]
             written.append(Written(len(positions) - len(bad), [*entry.collected.rejects, *bad]))
         return written
 
-    def _answer(self, entries: list[_Entry], answer: "Callable[[asyncio.Future[Written], int], None]") -> None:
-        with self._changed:
-            self._waiting_bytes -= sum(entry.size for entry in entries)
 
-        def set_answers() -> None:
-            for position, entry in enumerate(entries):
-                if not entry.answer.done():
-                    answer(entry.answer, position)
-
-        self._loop.call_soon_threadsafe(set_answers)
+def _refuse(answer: "asyncio.Future[Written]", reason: str) -> None:
+    """Let a client send it again."""
+    if not answer.done():
+        answer.set_exception(Refusal(503, reason, retry_after_s=_RETRY_AFTER_S))

@@ -36,11 +36,12 @@ class Request(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """Status, media type and body of an answer."""
+    """Status, media type, body and further headers of an answer."""
 
     status: int
     media_type: str
     body: bytes
+    headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
 def sentry_envelope(

@@ -130,6 +130,7 @@ class Receiving:
                 log_config=None,
                 access_log=False,
                 lifespan="off",
+                ws="none",
                 server_header=False,
                 proxy_headers=False,
                 backlog=_BACKLOG,

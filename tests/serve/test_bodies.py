@@ -1,15 +1,19 @@
 """Bodies: every encoding that clients send, and what is too long, damaged or slow."""
 
 import gzip
+import http.client
 import json
 import socket
+import threading
 import zlib
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import brotli
 import pytest
 import zstandard
 
-from failaware.serve import bodies
+from failaware.serve import bodies, protocols
 from failaware.serve.server import Address, listen
 
 LINE = json.dumps({"type": "backup", "error": {"type": "Full", "message": "no space left"}}).encode()
@@ -89,3 +93,22 @@ def test_answers_are_not_held_back_for_an_acknowledgment():
     """asyncio sends small parts at once only on sockets with this protocol number."""
     with listen(Address("127.0.0.1", 0)) as listening:
         assert listening.proto == socket.IPPROTO_TCP
+
+
+def test_while_a_large_body_is_read_others_are_answered(client, monkeypatch):
+    over, arrived = threading.Event(), threading.Event()
+
+    def read(*_arguments):
+        arrived.set()
+        assert over.wait(30)
+
+    monkeypatch.setattr(protocols, "collect_lines", read)
+    with ThreadPoolExecutor(1) as threads:
+        large = threads.submit(client.post, "/events", " " * 70_000)
+        assert arrived.wait(30)
+        with closing(http.client.HTTPConnection("127.0.0.1", client.port, timeout=30)) as other:
+            other.request("GET", "/health")
+            assert other.getresponse().status == 200
+        assert not large.done()
+        over.set()
+        assert large.result()[0] == 200

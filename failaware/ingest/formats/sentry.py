@@ -11,7 +11,6 @@ from typing import Any
 
 from failaware.capture.exceptions import MAX_MESSAGE, failure
 from failaware.capture.external import event_of, observed
-from failaware.capture.json_values import as_json
 from failaware.capture.record import Recorder, as_name, parse_time
 from failaware.capture.secrets.masking import MASK
 from failaware.errors import UsageError
@@ -72,10 +71,13 @@ def _event_type(event: Mapping[str, Any]) -> str:
     """Return the event type: the endpoint or task unless it is a raw URL, else the logger or the module."""
     by_url = mapping(event, "transaction_info").get("source") == "url"
     named = None if by_url else event.get("transaction")
-    modules = [
-        frame.get("module") for exception in values(event.get("exception"))[-1:] for frame in in_app(exception)[-1:]
-    ]
-    return str(named or event.get("logger") or next(iter(modules), None) or event.get("platform") or "sentry")
+    return str(named or event.get("logger") or _module(event) or event.get("platform") or "sentry")
+
+
+def _module(event: Mapping[str, Any]) -> Any:
+    """Return the module of the program's frame that raised."""
+    raised = values(event.get("exception"))[-1:]
+    return next((frame.get("module") for exception in raised for frame in in_app(exception)[-1:]), None)
 
 
 def _source(event: Mapping[str, Any]) -> str:
@@ -103,12 +105,12 @@ def _payload(event: Mapping[str, Any], failed: Failure) -> dict[str, Any]:
         mechanism = mapping(exceptions[-1], "mechanism")
         payload["mechanism"] = {name: mechanism[name] for name in ("type", "handled") if name in mechanism}
         payload["locals"] = _locals(exceptions[-1])
-    return {name: as_json(value) for name, value in payload.items() if value not in (None, "", {}, [])}
+    return {name: value for name, value in payload.items() if value not in (None, "", {}, [])}
 
 
 def _masked_user(user: Any) -> dict[str, Any] | None:
     """Return the user's id, unless it is an e-mail address; name, e-mail and IP address are masked."""
-    if not isinstance(user, Mapping):
+    if not isinstance(user, dict):
         return None
     return {
         str(name): value if name == "id" and "@" not in str(value) else MASK for name, value in user.items() if value
@@ -191,5 +193,5 @@ def _filled_in(entry: Mapping[str, Any]) -> Any:
     message, params = entry.get("message"), entry.get("params")
     with suppress(Exception):  # the arguments may not fit
         if isinstance(message, str) and params:
-            return message % (params if isinstance(params, Mapping) else tuple(params))
+            return message % (params if isinstance(params, dict) else tuple(params))
     return message

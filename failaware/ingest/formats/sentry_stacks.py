@@ -63,20 +63,20 @@ def in_app(exception: SdkException) -> list[_Frame]:
 def frames(parent: Mapping[str, Any]) -> list[_Frame]:
     """Return the frames of an exception or a thread, the newest last."""
     given = mapping(parent, "stacktrace").get("frames")
-    return [frame for frame in given if isinstance(frame, Mapping)] if isinstance(given, list | tuple) else []
+    return [frame for frame in given if isinstance(frame, dict)] if isinstance(given, list | tuple) else []
 
 
 def values(interface: Any) -> list[Mapping[str, Any]]:
     """Return the values of an SDK interface, which may be a list, a single value, or an object with `values`."""
-    if isinstance(interface, Mapping):
+    if isinstance(interface, dict):
         interface = interface.get("values", [interface])
-    return [item for item in interface if isinstance(item, Mapping)] if isinstance(interface, list | tuple) else []
+    return [item for item in interface if isinstance(item, dict)] if isinstance(interface, list | tuple) else []
 
 
 def mapping(parent: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     """Return a member if it is an object, else an empty one."""
     value = parent.get(name)
-    return value if isinstance(value, Mapping) else _EMPTY
+    return value if isinstance(value, dict) else _EMPTY
 
 
 def _members(exceptions: list[SdkException]) -> list[SdkException]:
