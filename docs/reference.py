@@ -24,6 +24,7 @@ INTEGRATIONS = (
     "failaware.integrations.arq.JobRecorder",
     "failaware.integrations.taskiq.Recorder",
     "failaware.integrations.apscheduler.JobRecorder",
+    "failaware.integrations.django.Failures",
 )
 _MODULES_OF_VALUES = (
     "model.facts",
@@ -63,6 +64,7 @@ _CALLED_BY_OTHERS = {  # only the observed library calls these
     *("emit", "capture_envelope", "record_lost_event", "is_healthy"),
     *("before_process_message", "after_process_message", "after_skip_message", "before_enqueue"),
     *("after_ack", "after_nack", "pre_execute", "post_send", "on_error", "post_execute"),
+    "ready",
 }
 _WORD = re.compile(r"[A-Za-z_]\w*")
 

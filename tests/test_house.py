@@ -84,6 +84,7 @@ ENTRY_POINTS = {
             "apscheduler",
             "arq",
             "celery",
+            "django",
             "dramatiq",
             "huey",
             "logging",

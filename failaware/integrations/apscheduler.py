@@ -57,7 +57,6 @@ class JobRecorder:
 
     def __init__(self, store: "Store", scheduler: "BaseScheduler") -> None:
         self._log = TaskLog(store, "apscheduler")
-        self._masker = store.session.recorder.masker
         self._scheduler = scheduler
         self._jobs: _Recent[str, tuple[str, dict[str, Any]]] = _Recent()
         for job in scheduler.get_jobs():
@@ -83,7 +82,9 @@ class JobRecorder:
         error: BaseException | None = event.exception
         if error is None or error.__traceback__ is not None:
             return error
-        return describe(error, masker=self._masker)._replace(traceback=event.traceback)  # it comes from another process
+        return describe(error, masker=self._log.masker)._replace(
+            traceback=event.traceback
+        )  # it comes from another process
 
     def _write(self, job_id: str, time: datetime, failed: BaseException | Failure | None) -> None:
         name, payload = self._jobs.get(job_id, (job_id, {}))

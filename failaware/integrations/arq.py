@@ -48,7 +48,6 @@ class JobRecorder:
 
     def __init__(self, store: "Store", settings: Any) -> None:
         self._log = TaskLog(store, "arq")
-        self._masker = store.session.recorder.masker
         self._settings, self._after_job_end = settings, getattr(settings, "after_job_end", None)
         self._attempts: dict[str, _Attempt] = {}
         settings.functions = [self._recorded(func(each)) for each in getattr(settings, "functions", ())]
@@ -64,7 +63,7 @@ class JobRecorder:
                 return await function.coroutine(context, *args, **kwargs)
             except BaseException as error:
                 attempt.delay_ms = getattr(error, "defer_score", None) or 0
-                attempt.failure = failure_of(error, self._masker, package="failaware")
+                attempt.failure = failure_of(error, self._log.masker, package="failaware")
                 raise
             finally:
                 attempt.finished_at = self._log.now()

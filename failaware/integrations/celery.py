@@ -60,7 +60,6 @@ class TaskRecorder:
             TaskRecorder._current.close()
         TaskRecorder._current = self
         self._log = TaskLog(store, "celery")
-        self._masker = store.session.recorder.masker
         self._local = threading.local()
         self._deliveries: WeakValueDictionary[str, Any] = WeakValueDictionary()  # in the worker's main process
         self._ended_deliveries: WeakSet[Any] = WeakSet()
@@ -125,7 +124,7 @@ class TaskRecorder:
         kind = name if module in ("builtins", "__main__") else f"{module}.{name}"
         arguments = original.exc_args
         message = text_of(arguments[0] if is_a(arguments, tuple, list) and len(arguments) == 1 else original.text)
-        traceback = describe(original, masker=self._masker).traceback
+        traceback = describe(original, masker=self._log.masker).traceback
         return Failure(kind, message, traceback)
 
     def _revoked(self, sender: Any, request: Any, terminated: bool, signum: Any, expired: bool, **_: Any) -> None:
@@ -201,7 +200,7 @@ class TaskRecorder:
         running = self._running().get(task_id)
         started_at = running.started_at[-1] if running else self._delivered_at(task_id)
         return {
-            "error": failure_of(failed, self._masker, package="celery", raised_at=raised_at),
+            "error": failure_of(failed, self._log.masker, package="celery", raised_at=raised_at),
             "started_at": started_at,
             "finished_at": self._log.now(),
             "retry_at": retry_at,

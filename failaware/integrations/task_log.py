@@ -29,6 +29,7 @@ class TaskLog:
 
     def __init__(self, store: "Store", queue: str) -> None:
         self._store, self._queue = store, queue
+        self.masker = store.session.recorder.masker
 
     def now(self) -> int:
         """Return the time in µs since the epoch."""

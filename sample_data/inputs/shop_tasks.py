@@ -1,0 +1,6 @@
+from django_tasks import task
+
+
+@task
+def charge(order):
+    raise ConnectionError(f"no answer for order {order}")
