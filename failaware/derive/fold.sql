@@ -51,8 +51,7 @@ ON CONFLICT (place) DO UPDATE SET event_id = excluded.event_id WHERE excluded.ev
 
 -- name: collect_touched
 -- Known attempts are counted again only if the last success or the budget changes, or if an attempt is recorded late.
--- From the inside out: f has a row for each new fact, n one for each event, m joins the event's old state s, and the
--- outer SELECT decides what has to be counted again. Example: the facts of one event, each folded on its own.
+-- `merged` joins each event's new facts with its old state; the last SELECT decides what has to be counted again. Example: the facts of one event, each folded on its own.
 --
 --   fact             attempts  last_success  budget_from  failed_attempts  failing_since  decided by
 --   1 fails, 10:01          1             0            0                1  10:01          new facts alone
@@ -67,6 +66,41 @@ ON CONFLICT (place) DO UPDATE SET event_id = excluded.event_id WHERE excluded.ev
 INSERT INTO touched (event_id, event_type, was_status, was_dismissed, was_cluster, was_severity, attempts, retry_count,
                      last_success, budget_from, failed_attempts, first_failed_at, failing_since, last_failed_at,
                      last_failure, changed_at, outcome, retry_at, first_success, late, revised_from)
+WITH new_fact AS (
+  SELECT event_id, attempt_no, finished_at AS at,
+         CASE outcome WHEN 'FAILED' THEN finished_at END AS failed_at,
+         CASE outcome WHEN 'FAILED' THEN attempt_no END AS failed_no,
+         CASE outcome WHEN 'SYNCED' THEN attempt_no END AS success,
+         CASE outcome WHEN 'SYNCED' THEN attempt_no END AS budget
+    FROM new_attempt
+  UNION ALL
+  SELECT event_id, NULL, decided_at, NULL, NULL, NULL, CASE decision WHEN 'REQUEUE' THEN after_attempt END
+    FROM new_decision),
+new_of_event AS (
+  SELECT event_id, max(attempt_no) AS attempts, min(attempt_no) AS first_attempt, max(success) AS success,
+         min(success) AS first_success, max(budget) AS budget, count(failed_at) AS failures,
+         max(failed_no) AS last_failed_no, min(failed_at) AS first_failed_at, max(failed_at) AS last_failed_at,
+         max(at) AS at
+    FROM new_fact GROUP BY event_id),
+merged AS (
+  SELECT s.event_id, s.event_type, s.sync_status, s.dismissed, s.cluster_id, s.severity, s.attempts,
+         s.last_success, s.budget_from, s.failed_attempts, s.failing_since,
+         CASE WHEN n.attempts > s.attempts THEN n.attempts ELSE s.attempts END AS tried,
+         s.retry_count + CASE WHEN s.attempts > s.last_success THEN 1 ELSE 0 END + n.failures AS failures,
+         CASE WHEN n.success > s.last_success THEN n.success ELSE s.last_success END AS success,
+         CASE WHEN n.budget > s.budget_from THEN n.budget ELSE s.budget_from END AS budget,
+         n.failures AS new_failures, n.first_failed_at AS new_first_failed_at,
+         n.first_attempt, n.first_success, n.last_failed_no,
+         CASE WHEN n.first_attempt < s.attempts THEN 1 ELSE 0 END AS late,
+         CASE WHEN s.first_failed_at <= n.first_failed_at OR n.first_failed_at IS NULL THEN s.first_failed_at
+              ELSE n.first_failed_at END AS first_failed_at,
+         CASE WHEN s.last_failed_at >= n.last_failed_at OR n.last_failed_at IS NULL THEN s.last_failed_at
+              ELSE n.last_failed_at END AS last_failed_at,
+         CASE WHEN n.failures = 0 THEN s.last_failure  -- by number: an attempt may be recorded late
+              ELSE (SELECT k.attempt_id FROM known_attempt k WHERE k.event_id = s.event_id AND k.outcome = 'FAILED'
+                     ORDER BY k.attempt_no DESC LIMIT 1) END AS last_failure,
+         CASE WHEN s.changed_at > n.at THEN s.changed_at ELSE n.at END AS changed_at
+    FROM new_of_event n JOIN event_state s ON s.event_id = n.event_id)
 SELECT m.event_id, m.event_type,
        CASE WHEN m.event_id > (SELECT coalesce(max(u.event_id), 0) FROM stored_until u)  -- rarely: most are stored
                  AND EXISTS (SELECT 1 FROM unstored_event u WHERE u.event_id = m.event_id)
@@ -89,39 +123,7 @@ SELECT m.event_id, m.event_type,
        CASE WHEN m.late = 1 THEN 0
             WHEN m.last_success = 0 AND coalesce(m.first_success > m.last_failed_no, true) THEN NULL
             WHEN m.first_success IS NULL THEN m.attempts ELSE m.last_success END
-  FROM (SELECT s.event_id, s.event_type, s.sync_status, s.dismissed, s.cluster_id, s.severity, s.attempts,
-               s.last_success, s.budget_from, s.failed_attempts, s.failing_since,
-               CASE WHEN n.attempts > s.attempts THEN n.attempts ELSE s.attempts END AS tried,
-               s.retry_count + CASE WHEN s.attempts > s.last_success THEN 1 ELSE 0 END + n.failures AS failures,
-               CASE WHEN n.success > s.last_success THEN n.success ELSE s.last_success END AS success,
-               CASE WHEN n.budget > s.budget_from THEN n.budget ELSE s.budget_from END AS budget,
-               n.failures AS new_failures, n.first_failed_at AS new_first_failed_at,
-               n.first_attempt, n.first_success, n.last_failed_no,
-               CASE WHEN n.first_attempt < s.attempts THEN 1 ELSE 0 END AS late,
-               CASE WHEN s.first_failed_at <= n.first_failed_at OR n.first_failed_at IS NULL THEN s.first_failed_at
-                    ELSE n.first_failed_at END AS first_failed_at,
-               CASE WHEN s.last_failed_at >= n.last_failed_at OR n.last_failed_at IS NULL THEN s.last_failed_at
-                    ELSE n.last_failed_at END AS last_failed_at,
-               CASE WHEN n.failures = 0 THEN s.last_failure  -- by number: an attempt may be recorded late
-                    ELSE (SELECT k.attempt_id FROM known_attempt k WHERE k.event_id = s.event_id AND k.outcome = 'FAILED'
-                           ORDER BY k.attempt_no DESC LIMIT 1) END AS last_failure,
-               CASE WHEN s.changed_at > n.at THEN s.changed_at ELSE n.at END AS changed_at
-          FROM (SELECT f.event_id, max(f.attempt_no) AS attempts, min(f.attempt_no) AS first_attempt,
-                       max(f.success) AS success, min(f.success) AS first_success, max(f.budget) AS budget,
-                       count(f.failed_at) AS failures, max(f.failed_no) AS last_failed_no,
-                       min(f.failed_at) AS first_failed_at, max(f.failed_at) AS last_failed_at, max(f.at) AS at
-                  FROM (SELECT event_id, attempt_no, finished_at AS at,
-                               CASE outcome WHEN 'FAILED' THEN finished_at END AS failed_at,
-                               CASE outcome WHEN 'FAILED' THEN attempt_no END AS failed_no,
-                               CASE outcome WHEN 'SYNCED' THEN attempt_no END AS success,
-                               CASE outcome WHEN 'SYNCED' THEN attempt_no END AS budget
-                          FROM new_attempt
-                        UNION ALL
-                        SELECT event_id, NULL, decided_at, NULL, NULL, NULL,
-                               CASE decision WHEN 'REQUEUE' THEN after_attempt END
-                          FROM new_decision) f
-                 GROUP BY f.event_id) n
-          JOIN event_state s ON s.event_id = n.event_id) m
+  FROM merged m
   LEFT JOIN known_attempt a ON a.event_id = m.event_id AND a.attempt_no = m.tried;
 
 -- name: unfingerprinted
@@ -177,62 +179,68 @@ UPDATE failure_cluster SET error_type = ?, template = ? WHERE cluster_id = ?;
 -- An event that never failed is in no cluster (was_cluster 0). CROSS JOIN keeps SQLite from scanning all of event_cluster.
 INSERT INTO entry (event_id, cluster_id, failures, first_failed_at, last_failed_at, first_attempt, recovered_at,
                    recovered, newest, was_failures, was_first, was_recovered_at, was_recovered, changed_from)
-SELECT n.*, CASE WHEN n.was_first IS NULL OR n.was_first <> n.first_failed_at THEN n.first_failed_at
-                 WHEN n.was_recovered_at < n.recovered_at THEN n.was_recovered_at
-                 WHEN n.was_recovered_at > n.recovered_at THEN n.recovered_at END
-  FROM (SELECT g.event_id, g.cluster_id, g.failures, g.first_failed_at, g.last_failed_at, g.first_attempt,
-               CASE WHEN g.was_first_attempt = g.first_attempt
-                     AND (t.first_success IS NULL OR g.was_recovered_at < 9223372036854775807 AND t.late = 0)
-                    THEN g.was_recovered_at
-                    ELSE coalesce((SELECT k.finished_at FROM known_attempt k
-                                    WHERE k.event_id = g.event_id AND k.attempt_no > g.first_attempt
-                                      AND k.outcome = 'SYNCED' ORDER BY k.attempt_no LIMIT 1), 9223372036854775807) END
-                 AS recovered_at,
-               CASE WHEN t.outcome = 'SYNCED' AND NOT EXISTS
-                         (SELECT 1 FROM known_decision d
-                           WHERE d.event_id = g.event_id AND d.after_attempt >= g.first_failed_no
-                             AND d.after_attempt < t.attempts)
-                    THEN 1 ELSE 0 END AS recovered, g.newest, g.was_failures, g.was_first,
-               g.was_recovered_at, g.was_recovered
-          FROM (SELECT m.event_id, m.cluster_id, sum(m.failures) AS failures, min(m.first_failed_at) AS first_failed_at,
-                       max(m.last_failed_at) AS last_failed_at, min(m.first_attempt) AS first_attempt,
-                       min(min(m.first_attempt)) OVER (PARTITION BY m.event_id) AS first_failed_no,
-                       max(m.newest) AS newest, coalesce(max(m.was_failures), 0) AS was_failures,
-                       max(m.was_first) AS was_first, max(m.was_first_attempt) AS was_first_attempt,
-                       max(m.was_recovered_at) AS was_recovered_at, coalesce(max(m.was_recovered), 0) AS was_recovered
-                  FROM (SELECT c.event_id, c.cluster_id, c.failures, c.first_failed_at, c.last_failed_at,
-                               c.first_attempt, NULL AS newest, c.failures AS was_failures,
-                               c.first_failed_at AS was_first, c.first_attempt AS was_first_attempt,
-                               c.recovered_at AS was_recovered_at, c.recovered AS was_recovered
-                          FROM touched t CROSS JOIN event_cluster c
-                         WHERE c.event_id = t.event_id AND t.was_cluster <> 0
-                        UNION ALL
-                        SELECT a.event_id, f.cluster_id, 1, a.finished_at, a.finished_at, a.attempt_no, a.attempt_id,
-                               NULL, NULL, NULL, NULL, NULL
-                          FROM new_attempt a JOIN failure f ON f.attempt_id = a.attempt_id
-                         WHERE a.outcome = 'FAILED') m
-                 GROUP BY m.event_id, m.cluster_id) g
-          JOIN touched t ON t.event_id = g.event_id) n;
+WITH old_or_new AS (
+  SELECT c.event_id, c.cluster_id, c.failures, c.first_failed_at, c.last_failed_at,
+         c.first_attempt, NULL AS newest, c.failures AS was_failures,
+         c.first_failed_at AS was_first, c.first_attempt AS was_first_attempt,
+         c.recovered_at AS was_recovered_at, c.recovered AS was_recovered
+    FROM touched t CROSS JOIN event_cluster c
+   WHERE c.event_id = t.event_id AND t.was_cluster <> 0
+  UNION ALL
+  SELECT a.event_id, f.cluster_id, 1, a.finished_at, a.finished_at, a.attempt_no, a.attempt_id,
+         NULL, NULL, NULL, NULL, NULL
+    FROM new_attempt a JOIN failure f ON f.attempt_id = a.attempt_id
+   WHERE a.outcome = 'FAILED'),
+merged AS (
+  SELECT event_id, cluster_id, sum(failures) AS failures, min(first_failed_at) AS first_failed_at,
+         max(last_failed_at) AS last_failed_at, min(first_attempt) AS first_attempt,
+         min(min(first_attempt)) OVER (PARTITION BY event_id) AS first_failed_no,
+         max(newest) AS newest, coalesce(max(was_failures), 0) AS was_failures,
+         max(was_first) AS was_first, max(was_first_attempt) AS was_first_attempt,
+         max(was_recovered_at) AS was_recovered_at, coalesce(max(was_recovered), 0) AS was_recovered
+    FROM old_or_new GROUP BY event_id, cluster_id),
+with_recovery AS (
+  SELECT m.event_id, m.cluster_id, m.failures, m.first_failed_at, m.last_failed_at, m.first_attempt,
+         CASE WHEN m.was_first_attempt = m.first_attempt
+                   AND (t.first_success IS NULL OR m.was_recovered_at < 9223372036854775807 AND t.late = 0)
+              THEN m.was_recovered_at
+              ELSE coalesce((SELECT k.finished_at FROM known_attempt k
+                              WHERE k.event_id = m.event_id AND k.attempt_no > m.first_attempt
+                                AND k.outcome = 'SYNCED' ORDER BY k.attempt_no LIMIT 1), 9223372036854775807) END
+           AS recovered_at,
+         CASE WHEN t.outcome = 'SYNCED' AND NOT EXISTS
+                   (SELECT 1 FROM known_decision d
+                     WHERE d.event_id = m.event_id AND d.after_attempt >= m.first_failed_no
+                       AND d.after_attempt < t.attempts)
+              THEN 1 ELSE 0 END AS recovered,
+         m.newest, m.was_failures, m.was_first, m.was_recovered_at, m.was_recovered
+    FROM merged m JOIN touched t ON t.event_id = m.event_id)
+SELECT w.*, CASE WHEN w.was_first IS NULL OR w.was_first <> w.first_failed_at THEN w.first_failed_at
+                 WHEN w.was_recovered_at < w.recovered_at THEN w.was_recovered_at
+                 WHEN w.was_recovered_at > w.recovered_at THEN w.recovered_at END
+  FROM with_recovery w;
 
 -- name: revise
 -- Failures after a success, of events that get further attempts although they were SYNCED (a nightly job with a key).
 INSERT INTO revised (event_id, attempt_no, cluster_id, failed_at, recovered_at, changed_from)
+WITH attempted AS (
+  SELECT k.event_id, k.attempt_no, k.attempt_id, k.outcome, k.finished_at, t.revised_from,
+         min(CASE k.outcome WHEN 'SYNCED' THEN k.attempt_no END) OVER (PARTITION BY k.event_id) AS first_success,
+         min(CASE k.outcome WHEN 'SYNCED' THEN k.attempt_no END)
+           OVER (PARTITION BY k.event_id ORDER BY k.attempt_no DESC ROWS UNBOUNDED PRECEDING) AS next_success
+    FROM touched t CROSS JOIN known_attempt k
+   WHERE k.event_id = t.event_id AND k.attempt_no > t.revised_from),
+failed_again AS (
+  SELECT a.event_id, a.attempt_no, f.cluster_id, a.finished_at AS failed_at,
+         coalesce(k.finished_at, 9223372036854775807) AS recovered_at
+    FROM attempted a
+    JOIN failure f ON f.attempt_id = a.attempt_id
+    LEFT JOIN known_attempt k ON k.event_id = a.event_id AND k.attempt_no = a.next_success
+   WHERE a.outcome = 'FAILED' AND (a.revised_from > 0 OR a.attempt_no > a.first_success))
 SELECT n.event_id, n.attempt_no, n.cluster_id, n.failed_at, n.recovered_at,
        CASE WHEN w.recovered_at IS NULL THEN n.failed_at
             WHEN w.recovered_at < n.recovered_at THEN w.recovered_at ELSE n.recovered_at END
-  FROM (SELECT a.event_id, a.attempt_no, f.cluster_id, a.finished_at AS failed_at,
-               coalesce(k.finished_at, 9223372036854775807) AS recovered_at
-          FROM (SELECT k.event_id, k.attempt_no, k.attempt_id, k.outcome, k.finished_at, t.revised_from,
-                       min(CASE k.outcome WHEN 'SYNCED' THEN k.attempt_no END)
-                         OVER (PARTITION BY k.event_id) AS first_success,
-                       min(CASE k.outcome WHEN 'SYNCED' THEN k.attempt_no END)
-                         OVER (PARTITION BY k.event_id ORDER BY k.attempt_no DESC ROWS UNBOUNDED PRECEDING)
-                         AS next_success
-                  FROM touched t CROSS JOIN known_attempt k
-                 WHERE k.event_id = t.event_id AND k.attempt_no > t.revised_from) AS a
-          JOIN failure f ON f.attempt_id = a.attempt_id
-          LEFT JOIN known_attempt k ON k.event_id = a.event_id AND k.attempt_no = a.next_success
-         WHERE a.outcome = 'FAILED' AND (a.revised_from > 0 OR a.attempt_no > a.first_success)) AS n
+  FROM failed_again n
   LEFT JOIN failure_after_success w ON w.event_id = n.event_id AND w.attempt_no = n.attempt_no
  WHERE w.recovered_at IS NULL OR w.recovered_at <> n.recovered_at;
 
