@@ -2,7 +2,7 @@
 # make demo     sample failures, alive, in the inspector (reports when there is no terminal)
 # make test     the test suite; SIZE=full runs what is random or repeated as often as .ci/run does (a quarter of an hour)
 # make check    format, lint, types
-# make environments   what the tests of arq need beside .venv; without it they are skipped
+# make environments   what the tests of arq and of SDKs for JavaScript need beside .venv; without it they are skipped
 # make bench    every performance goal, beside plain sqlite3 and other queues (minutes; bench-large: 10,000,000 attempts)
 # make soak     half an hour of kills, power cuts, failing disks, damage and bad input (SOAK_MINUTES=)
 # make clean    remove what the others made
@@ -50,7 +50,16 @@ ENVIRONMENTS := arq
 	fi
 	@touch $@
 
-environments: $(ENVIRONMENTS:%=.venv-%/.ready)
+# The SDKs for JavaScript that the tests of the receiver run.
+.venv-node/.ready: tests/serve/node/package-lock.json
+	@if command -v npm >/dev/null 2>&1; then \
+	  echo "making .venv-node, once" >&2 && mkdir -p .venv-node && cp tests/serve/node/package*.json .venv-node && \
+	  npm ci --silent --ignore-scripts --prefix .venv-node && touch $@ ; \
+	else \
+	  echo "there is no npm: the tests of SDKs for JavaScript are skipped" >&2 ; \
+	fi
+
+environments: $(ENVIRONMENTS:%=.venv-%/.ready) .venv-node/.ready
 
 # The queues that the benchmarks compare with.
 $(BENCH_READY): $(READY) requirements-bench.txt

@@ -1,10 +1,11 @@
-"""Environments of their own for libraries whose dependencies contradict those of .venv: `make environments`.
+"""Environments of their own, made by `make environments`.
 
-Each has a file `requirements-NAME.txt`, and is in `.venv-NAME`. Where it is absent its tests are skipped, except in
-`.ci/run`, where they fail.
+`.venv-NAME` has the libraries of `requirements-NAME.txt`, whose dependencies contradict those of .venv; `.venv-node`
+has SDKs for JavaScript. Where one is absent its tests are skipped, except in `.ci/run`, where they fail.
 """
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,21 @@ ROOT = Path(__file__).parent.parent
 
 def interpreter(name):
     """The Python of an environment, as a word of a command."""
-    python = ROOT / f".venv-{name}" / "bin" / "python"
-    if not (python.parent.parent / ".ready").exists():
+    return str(_folder(name) / "bin" / "python")
+
+
+def node_modules():
+    """The folder of the packages for Node.js."""
+    if shutil.which("node") is None:
+        pytest.skip("there is no Node.js")
+    return str(_folder("node") / "node_modules")
+
+
+def _folder(name):
+    folder = ROOT / f".venv-{name}"
+    if not (folder / ".ready").exists():
         missing = f"there is no environment .venv-{name}: run `make environments`"
         if "FAILAWARE_ALL_ENVIRONMENTS" in os.environ:
             pytest.fail(missing)
         pytest.skip(missing)
-    return str(python)
+    return folder
