@@ -83,6 +83,13 @@ def fold_events(db: ProjectionWriter, scope: Scope) -> None:
         db.execute(_scoped(scope.ctes, name), scope.parameters)
 
 
+def fold_first_successes(db: ProjectionWriter, scope: Scope) -> None:
+    """As `fold`, for new attempts that succeeded, each the first fact after the event's own: no failure is involved."""
+    for name in ("count_first_successes", "drop_succeeded", "store_first_successes"):
+        db.execute(_scoped(scope.ctes, name), scope.parameters)
+    db.execute(_SQL["drop_empty_counts"])
+
+
 def store_unattempted(db: ProjectionWriter) -> None:
     """Store the events recorded since the last call: count them, and list those without attempts by when they are due.
 

@@ -49,6 +49,34 @@ INSERT INTO stored_until (place, event_id)
 SELECT 1, newest FROM (SELECT max(event_id) AS newest FROM new_event) AS n WHERE newest IS NOT NULL
 ON CONFLICT (place) DO UPDATE SET event_id = excluded.event_id WHERE excluded.event_id > stored_until.event_id;
 
+-- name: count_first_successes
+-- Of new attempts that succeeded, each at an event without a state. Those in stored_unattempted are counted as PENDING.
+INSERT INTO stored_counts (event_type, sync_status, dismissed, cluster_id, severity, events)
+SELECT event_type, sync_status, 0, 0, '', events
+  FROM (SELECT u.event_type, 'PENDING' AS sync_status, -count(*) AS events
+          FROM new_attempt a JOIN stored_unattempted u ON u.event_id = a.event_id
+         GROUP BY u.event_type
+        UNION ALL
+        SELECT e.event_type, 'SYNCED', count(*)
+          FROM new_attempt a JOIN event_log e ON e.event_id = a.event_id
+         GROUP BY e.event_type) AS n
+ WHERE true
+ ORDER BY 1, 2
+ON CONFLICT (event_type, sync_status, dismissed, cluster_id, severity)
+DO UPDATE SET events = stored_counts.events + excluded.events;
+
+-- name: drop_succeeded
+DELETE FROM stored_unattempted WHERE event_id IN (SELECT event_id FROM new_attempt);
+
+-- name: store_first_successes
+-- What collect_touched and update_event_state derive from such an attempt.
+INSERT INTO stored_state (event_id, event_type, sync_status, dismissed, attempts, retry_count, last_success, budget_from,
+                         failed_attempts, cluster_id, changed_at)
+SELECT e.event_id, e.event_type, 'SYNCED', 0, 1, 0, 1, 1, 0, 0,
+       CASE WHEN e.detected_at > a.finished_at THEN e.detected_at ELSE a.finished_at END
+  FROM new_attempt a JOIN event_log e ON e.event_id = a.event_id
+ ORDER BY e.event_id;
+
 -- name: collect_touched
 -- Known attempts are counted again only if the last success or the budget changes, or if an attempt is recorded late.
 -- `merged` joins each event's new facts with its old state; the last SELECT decides what has to be counted again. Example: the facts of one event, each folded on its own.

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from operator import itemgetter
 from typing import Any
 
-from failaware.derive.fold import are_due, fold, store_unattempted
+from failaware.derive.fold import are_due, fold, fold_first_successes, store_unattempted
 from failaware.derive.scope import just_appended
 from failaware.derive.settings import load_key
 from failaware.digest import keyed_digest
@@ -26,6 +26,11 @@ def _filled(facts: FactTable, names: tuple[str, ...]) -> tuple[list[str], Callab
 _event_row = itemgetter(*(NewEvent._fields.index(column.name) for column in EVENT.columns[1:]))
 _ATTEMPT_COLUMNS, _attempt_row = _filled(
     ATTEMPT, ("attempt_id", "attempt_no", "outcome", "traceback", *NewAttempt._fields, *Failure._fields)
+)
+_AT_ONCE_COLUMNS = ("attempt_id", "event_id", "attempt_no", "outcome", "worker", "started_at", "finished_at")
+_LAST_ATTEMPTS = (
+    "SELECT e.event_id, s.attempts FROM event_log e LEFT JOIN stored_state s ON s.event_id = e.event_id "
+    "WHERE e.event_id IN ({})"
 )
 _REJECT_COLUMNS, _reject_row = _filled(REJECT, ("reject_id", *NewReject._fields))
 _NO_FAILURE = (None,) * len(Failure._fields)
@@ -88,32 +93,56 @@ def events(
 
 
 def attempts(db: Writer, new: Sequence[NewAttempt], policy: Policy) -> None:
-    """Append attempts, numbered after their event's last or as given, and end their workers' leases on the events."""
+    """Append attempts, numbered after their event's last or as given, and end their workers' leases on the events.
+
+    Attempts that succeeded at once come first: most do, and need the least work.
+    """
     if not new:
         return
-    first = attempt_id = next_id(db, "attempt_log", "attempt_id")
-    numbers = _attempts_of(db, [attempt.event_id for attempt in new])
+    last = _last_attempts(db, [attempt.event_id for attempt in new])
+    if unknown := [attempt.event_id for attempt in new if attempt.event_id not in last]:
+        raise NotFound(f"there is no event {unknown[0]}; record it first")
+    first = next_id(db, "attempt_log", "attempt_id")
+    at_once: list[NewAttempt] = []
+    others: list[NewAttempt] = []
+    unrepeated = len(last) == len(new)
+    for attempt in new:
+        event_id, failure, *_, number = attempt
+        succeeded = failure is None and last[event_id] is None and (number is None or number == 1)
+        (at_once if succeeded and unrepeated else others).append(attempt)
+    after = first + len(at_once)
+    if at_once:
+        rows = [
+            (attempt_id, event_id, 1, "SYNCED", worker, started_at, finished_at)
+            for attempt_id, (event_id, _, worker, started_at, finished_at, *_) in enumerate(at_once, start=first)
+        ]
+        db.append("attempt_log", _AT_ONCE_COLUMNS, rows)
+        fold_first_successes(db, just_appended(attempts=(first, after - 1)))
+    if others:
+        db.append("attempt_log", _ATTEMPT_COLUMNS, _attempt_rows(db, others, last, after))
+        fold(db, just_appended(attempts=(after, first + len(new) - 1)), policy)
+    db.execute(_END_LEASES, (first, first + len(new) - 1))
+
+
+def _attempt_rows(db: Writer, new: Sequence[NewAttempt], last: dict[int, int | None], first: int) -> list[Row]:
+    """Number attempts at events that had `last` attempts; their ids begin with `first`."""
     tracebacks: dict[str, int] = {}
+    numbers: dict[int, int] = {}
     taken: set[tuple[int, int]] = set()
     rows = []
-    for attempt in new:
+    for attempt_id, attempt in enumerate(new, start=first):
         event_id, failure, wanted = attempt.event_id, attempt.failure, attempt.number
-        if event_id not in numbers:
-            raise NotFound(f"there is no event {event_id}; record it first")
-        last = numbers[event_id]
-        number = wanted or last + 1
-        if wanted and ((event_id, number) in taken or (number <= last and _is_taken(db, event_id, number))):
-            number = last + 1
+        newest = numbers.get(event_id) or last[event_id] or 0
+        number = wanted or newest + 1
+        if wanted and ((event_id, number) in taken or (number <= newest and _is_taken(db, event_id, number))):
+            number = newest + 1
         taken.add((event_id, number))
-        numbers[event_id] = max(last, number)
+        numbers[event_id] = max(newest, number)
         outcome, traceback = "SYNCED" if failure is None else "FAILED", None
         if failure is not None and (text := failure.traceback) is not None:
             traceback = tracebacks[text] = tracebacks.get(text) or _traceback(db, text)
         rows.append(_attempt_row((attempt_id, number, outcome, traceback, *attempt, *(failure or _NO_FAILURE))))
-        attempt_id += 1
-    db.append("attempt_log", _ATTEMPT_COLUMNS, rows)
-    db.execute(_END_LEASES, (first, attempt_id - 1))
-    fold(db, just_appended(attempts=(first, attempt_id - 1)), policy)
+    return rows
 
 
 def observed(
@@ -231,9 +260,9 @@ def next_id(db: Reader, table: str, column: str) -> int:
     return int(db.query(f"SELECT coalesce(max({column}), 0) + 1 FROM {table}")[0][0])
 
 
-def _attempts_of(db: Reader, event_ids: list[int]) -> dict[int, int]:
-    """How many attempts each of these events has had."""
-    return dict(_for_each(db, "SELECT event_id, attempts FROM event_state WHERE event_id IN ({})", event_ids))
+def _last_attempts(db: Reader, event_ids: list[int]) -> dict[int, int | None]:
+    """The number of the last attempt at each of these events; None: the event has no state, only its own fact."""
+    return dict(_for_each(db, _LAST_ATTEMPTS, event_ids))
 
 
 def _is_taken(db: Reader, event_id: int, number: int) -> bool:
