@@ -54,6 +54,8 @@ LAYERS = {  # package: the packages it may import; the longest name that a modul
         "tui",
         "sample_data",
     },
+    "failaware.cli.systemd": VALUES
+    | {"failaware.cli", "failaware.engine", "failaware.store", "failaware.integrations"},
     "failaware.cli.init": VALUES
     | {"failaware.cli", "failaware.engine", "failaware.engine.postgres", "failaware.store"},
     "tui": VALUES | {"failaware.clock", "failaware.derive.stored_version", "failaware.read"},

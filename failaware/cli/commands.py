@@ -48,6 +48,7 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         Command("exec", "run a program, retry it, and record its outcome"),
         Command("serve", "receive failures over HTTP from Sentry's SDKs, OpenTelemetry, CloudEvents, curl"),
         Command("run", "attempt due events with your handlers"),
+        Command("systemd", "record every unit of systemd that fails"),
     ),
     "Decide": (
         Command("requeue", "record the decision to attempt events again", file="decisions"),

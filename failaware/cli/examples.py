@@ -104,6 +104,10 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         Example("failaware serve -- ./backup.sh", "run it, and record what it reports through an SDK"),
         Example("failaware serve --inspect", "record what any program reports, and watch it in the inspector"),
     ),
+    "systemd": (
+        Example("failaware systemd print --db failures.db", "the files that install would write"),
+        Example("failaware systemd install --db failures.db --root image", "write them into the image of a machine"),
+    ),
     "ingest": (
         Example("failaware ingest events.jsonl", "record a file's lines"),
         Example("failaware ingest -", "record lines from standard input"),
