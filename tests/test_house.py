@@ -67,6 +67,7 @@ FOREIGN = {
     "pygments": {"tui"},
     "ahocorasick_rs": {"failaware.capture.secrets.words"},
     "argcomplete": {"failaware.cli.completion"},
+    "jmespath": {"failaware.ingest.expressions"},
     "sqlite3": {"failaware.engine.sqlite", "failaware.schema.ddl"},
     "psycopg": {"failaware.engine"},
     "sqlite_utils": {"failaware.engine.sqlite.migrations"},

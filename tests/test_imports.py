@@ -21,7 +21,7 @@ HEAVY = {
     *("asyncio", "logging", "traceback", "importlib.metadata", "ctypes", "concurrent.futures"),
 }
 HEAVY |= {"sentry_sdk", "celery", "rq", "redis", "pytest", "xml"}
-HEAVY |= {"argcomplete"}
+HEAVY |= {"argcomplete", "jmespath"}
 HEAVY |= {f"failaware.cli.{name}" for name in ("completion", "examples", "help", "pager", "watch", "zone")}
 WITH_PSYCOPG = {"psycopg", "asyncio", "logging", "traceback", "ctypes", "concurrent.futures", "importlib.metadata"}
 WITH_PSYCOPG |= {"subprocess", "difflib", "zoneinfo"}

@@ -20,8 +20,9 @@ TAIL = 16_384
 _LAST_LINES = 60  # lines of a stream's end that are searched for an error
 _ERROR_WORDS = re.compile(
     r"\b(?:error|fatal|fail(?:s|ed|ure)?|panic(?:ked)?|\w*exception|abort(?:ed|ing)?|cannot|can't|could not|denied"
-    r"|refused|not found|no such|invalid|unable|timed out|timeout|critical|caused by|unrecognized|unknown)\b"
-    r"|\w+Error\b",
+    r"|refused|not found|no such|invalid|unable|timed out|timeout|critical|caused by|unrecognized|unknown"
+    r"|killed|segmentation fault|segfault|out of memory|core dumped|uncaught|unhandled|undefined|missing)\b"
+    r"|\w+Error\b|\bERR!",
     re.IGNORECASE,
 )
 _NO_ERROR = re.compile(r"\b(?:0|no) (?:\w+ )?(?:errors?|failures?|failed)\b|\bprevious errors?$", re.IGNORECASE)
@@ -112,15 +113,16 @@ def _error_line(text: str) -> str | None:
     lines = [line for line in text.splitlines() if line.strip()][-_LAST_LINES:]
     if not lines:
         return None
-    errors = [
-        number
-        for number, line in enumerate(lines)
-        if not line[0].isspace() and _ERROR_WORDS.search(line) and not _NO_ERROR.search(line)
-    ]
+    errors = [number for number, line in enumerate(lines) if not line[0].isspace() and looks_like_error(line)]
     number = errors[-1] if errors else len(lines) - 1
     if lines[number].endswith(":") and number + 1 < len(lines):
         return f"{lines[number].strip()} {lines[number + 1].strip()}"
     return lines[number].strip()
+
+
+def looks_like_error(line: str) -> bool:
+    """Whether a line has a word such as failed, denied or cannot, and is not a count of no errors."""
+    return bool(_ERROR_WORDS.search(line)) and not _NO_ERROR.search(line)
 
 
 def _last_traceback(text: str) -> tuple[str, str, str | None] | None:

@@ -56,7 +56,7 @@ def _go(text: str) -> Raised | None:
         (head["type"], _GO_REMARK.sub("", before[head.end() : end]).strip())
         for head, end in zip(heads, ends, strict=False)
     ]
-    return _chained(panics[::-1])
+    return _chained(list(dict.fromkeys(panics[::-1])))  # a panic that was recovered may be raised again
 
 
 def _ruby(text: str) -> Raised | None:

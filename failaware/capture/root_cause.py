@@ -10,7 +10,7 @@ _FROM = "The above exception was the direct cause of the following exception:"
 _MAX_CHAIN = 20
 _RAISED = re.compile(r"(?P<type>[A-Za-z_][\w.]*)(?:: (?P<message>.*))?")
 _CAUSED_BY = re.compile(
-    r"^\s*(?:Caused by:|\[cause\]:|--->) (?P<cause>[\w.$]+(?: \[\w+\])?(?:: .*?)?)(?: \{)?$", re.MULTILINE
+    r"^\s*(?:[Cc]aused by:|\[cause\]:|--->) (?P<cause>[\w.$]+(?: \[\w+\])?(?:: .*?)?)(?: \{)?$", re.MULTILINE
 )
 """How Java, Node.js and .NET write a cause."""
 

@@ -111,6 +111,7 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
     "ingest": (
         Example("failaware ingest events.jsonl", "record a file's lines"),
         Example("failaware ingest -", "record lines from standard input"),
+        Example("failaware ingest --explain events.jsonl", "what would be recorded of the first lines, and why"),
         Example("failaware ingest --follow events.jsonl", "keep recording lines that are appended to it"),
     ),
     "requeue": (

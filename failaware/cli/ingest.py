@@ -1,11 +1,13 @@
-"""`failaware ingest FILE…|-`: record events from JSON Lines, CloudEvents, OpenTelemetry logs and JUnit reports."""
+"""`failaware ingest FILE…|-`: record failures from files and pipes; their formats are detected from the content."""
 
 import argparse
 import os
 from contextlib import suppress
-from typing import NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
+from failaware.cli.answer import Answer
 from failaware.cli.arguments import add_synchronous
+from failaware.cli.line import text
 from failaware.cli.printer import Printer
 from failaware.cli.progress import byte_bar
 from failaware.cli.streams import warn
@@ -13,10 +15,15 @@ from failaware.errors import StoreBusy, UsageError
 from failaware.ingest.chunk import Ingested
 from failaware.ingest.encoding import STANDARD_INPUT
 from failaware.ingest.files import ingest_file, refuse_export
+from failaware.ingest.options import reading_options
+from failaware.ingest.reader import ReadingOptions
 from failaware.ingest.stream import Input, is_stream
 from failaware.store import Store
-from failaware.text import counted, is_url, shown_place
+from failaware.text import counted, is_url, one_line, shown_place
 from failaware.worker.subprocess_runner import SignalForwarder
+
+if TYPE_CHECKING:
+    from failaware.ingest.explain import Explanation
 
 
 class Outcome(NamedTuple):
@@ -32,33 +39,66 @@ class Outcome(NamedTuple):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """FILE…, --follow, --synchronous."""
+    """FILE…, --follow, --map, --only, --anyway, --explain, --template, --synchronous."""
     parser.add_argument(
         "files",
-        nargs="+",
+        nargs="*",
         metavar="FILE",
-        help="JSON Lines, CloudEvents, OTLP/JSON logs, JUnit XML; - is standard input",
+        help="JSON Lines, CloudEvents, OTLP/JSON logs, JUnit XML, logs of many programs; - is standard input",
     )
     parser.add_argument(
         "--follow", action="store_true", help="keep reading lines appended to the files, across rotation and restarts"
     )
+    parser.add_argument(
+        "--map",
+        action="append",
+        default=[],
+        metavar="FILE|FIELD=EXPRESSION",
+        help="how records are read: a format's file or name, or a JMESPath expression for a field; may be repeated",
+    )
+    parser.add_argument("--only", metavar="EXPRESSION", help="record only records for which this JMESPath is true")
+    parser.add_argument("--anyway", action="store_true", help="read on if none of the first 100 lines can be read")
+    parser.add_argument(
+        "--explain", action="store_true", help="show what would be recorded of the first 20 lines, and write nothing"
+    )
+    parser.add_argument("--template", metavar="FORMAT", help="print a format's file, to copy and change for --map")
     add_synchronous(parser)
 
 
-def act(args: argparse.Namespace) -> Outcome:
-    """Ingest them."""
+def act(args: argparse.Namespace) -> "Outcome | Answer[Any, list[Explanation] | str]":
+    """Ingest the files, or explain what would be recorded."""
+    if args.template is not None:
+        from failaware.ingest.format import source_of
+
+        return Answer({"template": source_of(args.template)}, source_of(args.template))
+    if not args.files:
+        raise UsageError("name a file, or - for standard input")
+    args.options = reading_options(args.map, args.only, keep_all=args.anyway)
+    if args.explain:
+        explained = _explanations(args)
+        return Answer(explained, explained)
     signals = SignalForwarder()
     total = Ingested()
     return Outcome(total, _follow(args, signals, total) if args.follow else _once(args, signals, total))
 
 
-def exit_status(outcome: Outcome, _args: argparse.Namespace) -> int:
+def exit_status(outcome: "Outcome | Answer[Any, Any]", _args: argparse.Namespace) -> int:
     """1 when a line was rejected, 2 when a file could not be read to its end, 128 and a signal's number."""
+    if isinstance(outcome, Answer):
+        return 0
     return outcome.status or (1 if outcome.total.rejected else 0)
 
 
-def draw(outcome: Outcome, printer: Printer, _args: argparse.Namespace) -> None:
-    """The counts, and why lines were rejected."""
+def draw(
+    outcome: "Outcome | Answer[Any, list[Explanation] | str]", printer: Printer, _args: argparse.Namespace
+) -> None:
+    """The counts, and why lines were rejected; or an explanation."""
+    if isinstance(outcome, Answer):
+        if isinstance(outcome.more, str):
+            printer.print(*map(text, outcome.more.splitlines()))
+        else:
+            _draw_explanations(outcome.more, printer)
+        return
     total = outcome.total
     known = f", {total.known:,} known by their key" if total.known else ""
     ignored = f", {total.ignored:,} ignored as no failures" if total.ignored else ""
@@ -68,6 +108,30 @@ def draw(outcome: Outcome, printer: Printer, _args: argparse.Namespace) -> None:
         printer.write(f"  {reason}", "yellow")
     if total.rejected:
         printer.write("Rejected input is stored; 'failaware rejects' lists it, with the reasons.", "dim")
+
+
+def _explanations(args: argparse.Namespace) -> "list[Explanation]":
+    """What would become of the first lines of each file."""
+    from failaware.clock import now_us
+    from failaware.ingest.explain import explain
+
+    explained: list[Explanation] = []
+    for name in args.files:
+        with _open(name) as file:
+            origin = STANDARD_INPUT if name == "-" else name
+            explained += explain(Input(file), origin, args.options, now_us)
+    return explained
+
+
+def _draw_explanations(explained: "list[Explanation]", printer: Printer) -> None:
+    for each in explained:
+        why = (
+            f"  because {each.why}" if each.why and each.outcome != "rejected" else f": {each.why}" if each.why else ""
+        )
+        printer.write(f"line {each.line_no}  {each.format}: {each.outcome}{why}", "" if each.fields else "dim")
+        rows = [(field.name, field.expression or "", field.value or "") for field in each.fields]
+        for name, expression, value in rows:
+            printer.write(f"  {name:<16}{one_line(value, 90)}" + (f"   ← {expression}" if expression else ""))
 
 
 def _follow(args: argparse.Namespace, signals: SignalForwarder, total: Ingested) -> int:
@@ -80,7 +144,7 @@ def _follow(args: argparse.Namespace, signals: SignalForwarder, total: Ingested)
     _refuse_exports(args.files)
     with Store.open(args.db, synchronous=args.synchronous) as store, signals.watched():
         warn(f"following {', '.join(args.files)} into {shown_place(args.db)}; Ctrl-C stops")
-        total.add(follow(store.session, args.files, stop=signals.wait, warn=warn))
+        total.add(follow(store.session, args.files, stop=signals.wait, warn=warn, options=args.options))
     return 0
 
 
@@ -92,19 +156,15 @@ def _once(args: argparse.Namespace, signals: SignalForwarder, total: Ingested) -
     _refuse_the_store(args)
     with Store.open(args.db, synchronous=args.synchronous) as store, signals.watched():
         for name in args.files:
-            if status := _ingest(store, name, signals, total):
+            if status := _ingest(store, name, args.options, signals, total):
                 return status
     return 0
 
 
-def _ingest(store: Store, name: str, signals: SignalForwarder, total: Ingested) -> int:
+def _ingest(store: Store, name: str, options: ReadingOptions, signals: SignalForwarder, total: Ingested) -> int:
     """Record one input; the exit status, if it could not be read to its end."""
     shown = "standard input" if name == "-" else name
-    try:
-        file = open(0 if name == "-" else _opened(name), "rb", buffering=0, closefd=name != "-")  # noqa: SIM115
-    except OSError as error:
-        raise UsageError(f"cannot read {shown}: {error.strerror}") from None
-    with file, byte_bar(name, _size(name)) as progress:
+    with _open(name) as file, byte_bar(name, _size(name)) as progress:
         source = Input(file, stop=lambda: signals.wait(0))
 
         def try_again(error: StoreBusy) -> bool:
@@ -114,7 +174,10 @@ def _ingest(store: Store, name: str, signals: SignalForwarder, total: Ingested) 
             return waits
 
         origin = STANDARD_INPUT if name == "-" else name
-        total.add(ingest_file(store.session, source, origin=origin, progress=progress, try_again=try_again))
+        done = ingest_file(
+            store.session, source, origin=origin, options=options, progress=progress, try_again=try_again
+        )
+        total.add(done)
         if source.error is not None:
             warn(f"cannot read {shown} after byte {source.bytes_read:,}: {source.error.strerror}")
             return 2
@@ -122,6 +185,13 @@ def _ingest(store: Store, name: str, signals: SignalForwarder, total: Ingested) 
             warn(f"stopped by {signals.first.name} after byte {source.bytes_read:,} of {shown}")
             return 128 + signals.first
     return 0
+
+
+def _open(name: str) -> IO[bytes]:
+    try:
+        return open(0 if name == "-" else _opened(name), "rb", buffering=0, closefd=name != "-")
+    except OSError as error:
+        raise UsageError(f"cannot read {'standard input' if name == '-' else name}: {error.strerror}") from None
 
 
 def _size(name: str) -> int:

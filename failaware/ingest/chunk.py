@@ -65,7 +65,8 @@ class Collected:
         self.ignored = self.skipped = 0
         """Entries that are not failures, and further lines of a part that is not text."""
         self._clock, self._origin = clock, origin
-        self._sources: list[tuple[int, bytes]] = []  # the line of each event
+        self.sources: list[tuple[int, bytes]] = []
+        """The line of each event: its number, and what was read."""
         self._now: int | None = None
 
     @property
@@ -86,7 +87,7 @@ class Collected:
             self.reject(line_no, raw, reason(error))
             return
         self.events += parsed.events
-        self._sources += [(line_no, raw)] * len(parsed.events)
+        self.sources += [(line_no, raw)] * len(parsed.events)
         self.ignored += parsed.ignored
         for part, problem in parsed.rejected:
             self.reject(line_no, part, problem)
@@ -97,7 +98,7 @@ class Collected:
 
     def refuse(self, index: int, error: Exception) -> NewReject:
         """Return a reject of an event that the store does not take."""
-        return self._reject(*self._sources[index], reason(error))
+        return self._reject(*self.sources[index], reason(error))
 
     def _reject(self, line_no: int, raw: bytes, error: str) -> NewReject:
         """Return a reject of a line: its secrets masked, bounded."""

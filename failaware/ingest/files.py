@@ -8,6 +8,7 @@ from failaware.ingest.chunk import Ingested
 from failaware.ingest.encoding import STANDARD_INPUT, check_text
 from failaware.ingest.formats.junit import ingest_junit
 from failaware.ingest.lines import ingest_pieces
+from failaware.ingest.reader import LineReader, ReadingOptions
 from failaware.ingest.stream import Input, pieces
 from failaware.ledger.restore import is_export
 from failaware.session import Session
@@ -22,6 +23,7 @@ def ingest_file(
     source: Input,
     *,
     origin: str,
+    options: ReadingOptions | None = None,
     progress: Callable[[int], None] = lambda _bytes: None,
     try_again: Callable[[StoreBusy], bool] = lambda _error: False,
 ) -> Ingested:
@@ -38,7 +40,8 @@ def ingest_file(
     if _XML.match(begins):
         return ingest_junit(session, source, origin=origin, try_again=try_again)
     check_text(begins, origin)
-    return ingest_pieces(session, pieces(source), origin=origin, progress=progress, try_again=try_again)
+    reader = LineReader((options or ReadingOptions())._replace(is_stream=source.is_stream))
+    return ingest_pieces(session, pieces(source), origin=origin, reader=reader, progress=progress, try_again=try_again)
 
 
 def refuse_export(begins: bytes, origin: str) -> None:

@@ -21,9 +21,10 @@ from failaware.facts import positions
 from failaware.facts.positions import Position
 from failaware.ingest import followed_file
 from failaware.ingest.chunk import Chunk, Ingested
-from failaware.ingest.encoding import TextRuns, check_text
+from failaware.ingest.encoding import check_text
 from failaware.ingest.followed_file import FollowedFile, hole, whole_lines
-from failaware.ingest.lines import CHUNK, take
+from failaware.ingest.lines import CHUNK
+from failaware.ingest.reader import ReadingOptions
 from failaware.ingest.rotation import (
     SAMPLE,
     begins_with,
@@ -54,6 +55,7 @@ def follow(
     *,
     stop: Callable[[float], bool],
     warn: Callable[[str], None],
+    options: ReadingOptions | None = None,
 ) -> Ingested:
     """Record the content of files and what is appended to them, until stopped; everything read is then recorded.
 
@@ -62,6 +64,7 @@ def follow(
         names: the files; one that does not exist yet is waited for.
         stop: called with a number of seconds: sleeps for so long and returns whether to stop.
         warn: called with a message for the user when a file was truncated or a part of it is missing.
+        options: how the lines are read.
 
     Raises:
         UsageError: a file cannot be read, or another process follows it into the same store.
@@ -69,20 +72,25 @@ def follow(
     """
     total = Ingested()
     followers: list[_Follower] = []
+    options = (options or ReadingOptions())._replace(goes_on=True)
     try:
-        followers.extend(_begun(session, name, total, warn) for name in dict.fromkeys(names))
+        followers.extend(_begun(session, name, total, warn, options) for name in dict.fromkeys(names))
         while True:
             busy = [follower.turn() for follower in followers]
             if stop(0 if any(busy) else POLL_S):
+                for follower in followers:
+                    follower.end()
                 return total
     finally:
         for follower in followers:
             follower.close()
 
 
-def _begun(session: Session, name: str, total: Ingested, warn: Callable[[str], None]) -> "_Follower":
+def _begun(
+    session: Session, name: str, total: Ingested, warn: Callable[[str], None], options: ReadingOptions
+) -> "_Follower":
     try:
-        return _Follower(session, name, total, warn)
+        return _Follower(session, name, total, warn, options)
     except OSError as error:
         raise UsageError(f"cannot read {name}: {error.strerror}") from None
 
@@ -90,8 +98,11 @@ def _begun(session: Session, name: str, total: Ingested, warn: Callable[[str], N
 class _Follower:
     """One path: the file that is there now, and earlier ones that may have more lines."""
 
-    def __init__(self, session: Session, name: str, total: Ingested, warn: Callable[[str], None]) -> None:
+    def __init__(
+        self, session: Session, name: str, total: Ingested, warn: Callable[[str], None], options: ReadingOptions
+    ) -> None:
         self._session, self._name, self._total, self._warn = session, name, total, warn
+        self._options = options
         self._digest = session.recorder.digest
         self._path = os.path.abspath(name)
         self._key = storable(self._path)
@@ -126,6 +137,12 @@ class _Follower:
                 f"cannot read {self._name} after byte {file.position.read_to:,}: {error.strerror}; retrying"
             )
         return False
+
+    def end(self) -> None:
+        """Record the lines that were held for what may follow."""
+        for file in [*self._rest, *([] if self._current is None else [self._current])]:
+            with suppress(OSError):
+                self._read(file, is_last=True)
 
     def _warn_once(self, problem: str) -> None:
         if problem != self._problem:
@@ -196,7 +213,7 @@ class _Follower:
         return start
 
     def _opened(self, fd: int, position: Position) -> FollowedFile:
-        return FollowedFile(fd, position, self._digest)
+        return FollowedFile(fd, position, self._digest, self._options)
 
     def _start(self, identity: str) -> Position:
         return Position(self._key, identity, 0, 0, digest_of(b"", b"", self._digest), 0)
@@ -254,8 +271,12 @@ class _Follower:
                 best, size = fd, status.st_size
         return best
 
-    def _read(self, file: FollowedFile) -> bool:
-        """Record the next whole lines of a file; return False if there are none."""
+    def _read(self, file: FollowedFile, *, is_last: bool = False) -> bool:
+        """Record the next whole lines of a file; return False if there were none.
+
+        The last lines may belong to a record that goes on: they are recorded at the next turn unless something follows,
+        or now with `is_last`.
+        """
         status = os.fstat(file.fd)
         now = (status.st_size, status.st_mtime_ns)
         if now == file.seen:
@@ -267,7 +288,7 @@ class _Follower:
         if not file.is_the_one_read():  # checked after reading: it may have been truncated meanwhile
             self._start_over(file)
             return True
-        if now != file.seen:
+        if now not in (file.seen, file.waited_at):
             file.quiet_since = time.monotonic()
         if not lines:
             file.seen = now
@@ -276,25 +297,47 @@ class _Follower:
             line = Line(file.position.line_no + 1, lines[0][:SHOWN], size)
             self._write(file, [line], lines[0], size, status.st_mtime_ns)
             return True
-        numbered = [Line(line_no, line, len(line)) for line_no, line in enumerate(lines, file.position.line_no + 1)]
-        for start in range(0, len(numbered), CHUNK):
+        ends = is_last or now == file.waited_at
+        file.waited_at = now
+        return self._write_lines(file, lines, status.st_mtime_ns, ends=ends)
+
+    def _write_lines(self, file: FollowedFile, lines: list[bytes], modified_ns: int, *, ends: bool) -> bool:
+        """Record lines, without the last ones if their record may go on, unless it `ends`; return whether any were."""
+        before = file.position.line_no
+        numbered = [Line(line_no, line, len(line)) for line_no, line in enumerate(lines, before + 1)]
+        start = 0
+        while start < len(numbered):
             part = numbered[start : start + CHUNK]
-            data = b"\n".join(line.data for line in part) + b"\n"
-            self._write(file, part, data, len(data), status.st_mtime_ns)
+            chunk = self._chunk(part, file)
+            is_end = start + len(part) == len(numbered)
+            if ends and is_end:
+                file.reader.flush(chunk.collected)
+            done = part[: len(part) - file.reader.held]
+            file.reader.discard_held()
+            if not done:
+                return start > 0
+            data = b"\n".join(line.data for line in done) + b"\n"
+            self._write_chunk(file, chunk, file.after(data, size=len(data), lines=len(done), modified_ns=modified_ns))
+            start += len(done)
         return True
 
     def _write(self, file: FollowedFile, lines: list[Line], data: bytes, size: int, modified_ns: int) -> None:
         """Record lines and the position after them, `size` bytes later; `data` are the last of these bytes."""
+        chunk = self._chunk(lines, file)
+        file.reader.flush(chunk.collected)
+        self._write_chunk(file, chunk, file.after(data, size=size, lines=len(lines), modified_ns=modified_ns))
+
+    def _write_chunk(self, file: FollowedFile, chunk: Chunk, after: Position) -> None:
         before = file.position
-        after = file.after(data, size=size, lines=len(lines), modified_ns=modified_ns)
-        self._ingest(lines, file.text, lambda db: positions.move(db, after, before=before.read_to))
+        chunk.write(lambda db: positions.move(db, after, before=before.read_to))
         file.position = after
 
-    def _ingest(self, lines: list[Line], text: TextRuns, along: Callable[[Writer], None]) -> None:
+    def _chunk(self, lines: list[Line], file: FollowedFile) -> Chunk:
+        """Return the events of lines."""
         chunk = Chunk(self._session, self._name, self._total)
         for line in lines:
-            take(chunk.collected, line, text, limit=followed_file.MAX_LINE)
-        chunk.write(along)
+            file.reader.take(chunk.collected, line, limit=followed_file.MAX_LINE)
+        return chunk
 
     def _start_over(self, file: FollowedFile) -> None:
         """Start over in a truncated file; a copy may have the lines that were not read yet."""
@@ -326,8 +369,9 @@ class _Follower:
         if b"\n" in last:
             return  # it has grown meanwhile
         size = os.fstat(file.fd).st_size - file.position.read_to
-        lines = [Line(file.position.line_no + 1, last, size)] if last else []
-        self._ingest(lines, file.text, lambda db: positions.forget(db, file.position))
+        chunk = self._chunk([Line(file.position.line_no + 1, last, size)] if last else [], file)
+        file.reader.flush(chunk.collected)
+        chunk.write(lambda db: positions.forget(db, file.position))
         os.close(file.fd)
         self._rest.remove(file)
 

@@ -4,7 +4,7 @@ import os
 import time
 
 from failaware.facts.positions import Position
-from failaware.ingest.encoding import TextRuns
+from failaware.ingest.reader import LineReader, ReadingOptions
 from failaware.ingest.rotation import SAMPLE, Digest, begins_with, digest_of, ends
 from failaware.ingest.stream import MAX_LINE as _LIMIT
 from failaware.ingest.stream import SHOWN
@@ -18,9 +18,10 @@ _WINDOW = 1_048_576  # bytes read at once
 class FollowedFile:
     """An open file and the position in it."""
 
-    def __init__(self, fd: int, position: Position, digest: Digest) -> None:
+    def __init__(self, fd: int, position: Position, digest: Digest, options: ReadingOptions) -> None:
         self.fd, self.position = fd, position
-        self.text = TextRuns()
+        self.reader = LineReader(options)
+        self.waited_at: tuple[int, int] | None = None  # size and time when all lines were held for what may follow
         self.seen: tuple[int, int] | None = None  # size and time when there was nothing more to read
         self.quiet_since = time.monotonic()
         self._digest = digest

@@ -62,6 +62,11 @@ class Input:
         if self._poll is not None:
             self._poll.register(file, select.POLLIN | select.POLLHUP)
 
+    @property
+    def is_stream(self) -> bool:
+        """Whether it can be read only once."""
+        return self._fd is not None and is_stream(self._fd)
+
     def begins(self, most: int = 65_536) -> bytes:
         """Return the input up to the end of its first line that is not blank, at most `most` bytes."""
         ahead = b"".join(self._ahead)

@@ -16,7 +16,7 @@ import pytest
 from failaware import UsageError
 from failaware.cli.main import main
 from failaware.errors import StoreBusy
-from failaware.ingest import batches, lines, stream
+from failaware.ingest import batches, lines, reader, stream
 from failaware.ingest.files import ingest_file
 from failaware.ingest.lines import ingest_pieces
 from failaware.ingest.stream import Input, pieces
@@ -105,7 +105,7 @@ def test_what_comes_all_the_time_is_written_within_half_a_second(store, monkeypa
 @pytest.fixture
 def small(monkeypatch):
     """Limits that a test can reach."""
-    for module in (lines, batches, stream):
+    for module in (reader, batches, stream):
         monkeypatch.setattr(module, "MAX_LINE", 1_000)
     for module in (batches, stream):
         monkeypatch.setattr(module, "SHOWN", 100)
@@ -168,7 +168,7 @@ def test_line_ends_marks_and_holes_do_no_harm(store, data, recorded):
 
 
 @pytest.mark.parametrize(
-    "data", [b"\0" * 5_000, GOOD.strip() + b"\r" + GOOD.strip(), b"<34>1 2026-11-20T10:00:00Z host app - - - boom"]
+    "data", [b"\0" * 5_000, GOOD.strip() + b"\r" + GOOD.strip(), b"<34>Nov 20 10:00:00 host app: boom"]
 )
 def test_what_is_no_line_is_one_reject_that_names_no_other_format(store, data):
     done = ingest(store, data)

@@ -1,0 +1,114 @@
+"""Finds tracebacks among lines: where one begins in a text, and which lines that follow still belong to it."""
+
+import re
+
+from failaware.capture.root_cause import TRACEBACK
+
+_MAX_UP = 20  # lines before the first frame in which the exception's own line is looked for
+_FRAME = re.compile(r"^[ \t]+at \S", re.MULTILINE)
+_ERROR_NAME = re.compile(
+    r"(?:^|(?<=[\s:(]))(?:Uncaught |Unhandled exception[.:] ?)?(?P<type>(?:[A-Za-z_$][\w$]*[.$])*[A-Z][\w$]*"
+    r"(?:Error|Exception|Throwable|Failure|Fault))(?= \[\w+\]:|:|$)",
+    re.MULTILINE,
+)
+_BEGINS = re.compile(
+    rf"(?:^|(?<=[ \t])){re.escape(TRACEBACK)}$"
+    rf"|^  \+ Exception Group {re.escape(TRACEBACK)}$"
+    r"|^(?:panic|fatal error): (?=(?:.*\n)*?goroutine \d+)"
+    r"|^thread '[^'\n]*'(?: \(\d+\))? panicked at "
+    r"|^(?:PHP )?(?:Fatal error: +)?Uncaught [A-Z][\w\\]*(?=.*(?:\n.*){0,20}?\n#0 )"
+    r"|^[^\s:][^:\n]*:\d+:in [`'][^\n]*\([A-Z]\w*(?:::[A-Z]\w*)*\)$",
+    re.MULTILINE,
+)
+_HINTS = (TRACEBACK, "panic", "fatal error: ", "Uncaught ", ":in `", ":in '")
+_ALWAYS = re.compile(
+    r"[ \t]|Caused by: |Suppressed: |\.\.\. \d+ more|Stack trace:|#\d+ |stack backtrace:|note: run with|\[signal "
+    r"|goroutine \d+ |created by |exit status \d|Node\.js v\d|[}\])]+[,;]?\s*$"
+    r"|The above exception was |During handling of |Next [A-Z]|Traceback \(most recent|[^\s:]+:\d+:in [`']"
+)
+_AFTER_BLANK = re.compile(
+    r"The above exception was |During handling of |Traceback \(most recent|goroutine \d+ |Next [A-Z]|#0 "
+    r"|Node\.js v\d|exit status \d|note: |[ \t]+(?:at |\[cause\]|Caused by)"
+)
+_HEAD = re.compile(
+    rf"{re.escape(TRACEBACK)}|  \+ Exception Group|(?P<block>panic: |fatal error: |goroutine \d+ \[)"
+    r"|(?P<message>thread '[^']*'(?: \(\d+\))? panicked at |Exception in thread \")"
+    r"|(?P<source>(?:/|file:|node:|[A-Z]:\\)\S*:\d+$)"
+)
+
+
+def split_traceback(text: str) -> tuple[str, str]:
+    """Return the text before a traceback, and the traceback with what follows; an empty one if there is none."""
+    if "\n" not in text:
+        return text, ""
+    start = None
+    if any(hint in text for hint in _HINTS):
+        begins = _BEGINS.search(text)
+        start = None if begins is None else begins.start()
+    if start is None:
+        start = _start_above_frames(text)
+    return (text, "") if start is None else (text[:start].rstrip(), text[start:])
+
+
+def _start_above_frames(text: str) -> int | None:
+    """Return where the exception is named above the first line that begins with "at"."""
+    frame = _FRAME.search(text) if "at " in text else None
+    if frame is None or not frame.start():
+        return None
+    above = text[: frame.start() - 1].split("\n")[-_MAX_UP:]
+    start = frame.start() - 1 - len("\n".join(above))
+    named = _ERROR_NAME.search(text, start, frame.start())
+    if named is not None:
+        return named.start()
+    return frame.start() - 1 - len(above[-1])  # a type with another name
+
+
+class TraceLines:
+    """Decides, line by line, which lines belong to a text that may be a traceback.
+
+    Args:
+        first: the first line of the text.
+    """
+
+    def __init__(self, first: str) -> None:
+        self._is_blank = False  # the line before
+        self._has_frames = False
+        self._named = False  # the line that names the exception has come
+        self._kind = ""
+        self._begin(first)
+
+    def _begin(self, line: str) -> None:
+        head = _HEAD.match(line)
+        self._kind = "" if head is None else head.lastgroup or "python"
+        self._has_frames = self._named = False
+
+    @property
+    def is_traceback(self) -> bool:
+        """Whether the lines so far are of a traceback rather than any text."""
+        return self._kind != "" or self._has_frames
+
+    def takes(self, line: str) -> bool:
+        """Whether the next line belongs to the text too."""
+        is_blank = not line.strip()
+        taken = is_blank or (_AFTER_BLANK.match(line) if self._is_blank else self._goes_on(line))
+        if self._is_blank and not taken:
+            taken = self._kind == "source" and not self._has_frames
+        if taken and not is_blank:
+            self._follow(line)
+        self._is_blank = is_blank
+        return bool(taken)
+
+    def _goes_on(self, line: str) -> bool:
+        if _ALWAYS.match(line):
+            return True
+        if self._kind == "python":
+            return not self._named
+        return self._kind == "block" or (self._kind in ("message", "source") and not self._has_frames)
+
+    def _follow(self, line: str) -> None:
+        if line.startswith((TRACEBACK, "goroutine ", "panic: ")):
+            self._begin(line)
+        elif self._kind == "python" and line[:1] not in " \t":
+            self._named = True
+        if line.lstrip().startswith(("at ", "from ", "#0 ", "note: ", "File ")) or self._kind == "block":
+            self._has_frames = True

@@ -1,0 +1,140 @@
+"""Joins lines of text to records, such as a log line with its traceback, for each stream of an input separately.
+
+Joined records come in the order of their first lines: one that is complete waits for those that began before its end.
+So the lines before the first open record are done with, and a follower can store the position there.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from failaware.capture.stack_lines import TraceLines
+from failaware.ingest.mapped import Record
+from failaware.ingest.recognize import Match
+
+_MAX_LINES = 1_000  # of one record, and of the input while a record is open
+_MAX_SIZE = 262_144  # characters of one record
+_MAX_STREAMS = 1_000
+
+
+class Origin(NamedTuple):
+    """Where a line of text is: its number in the input, and the stream and the time that a container's log gives.
+
+    `name` identifies the stream; "" is the input itself. `position` counts the lines of the input. `about` is what the
+    container's log says of the program: type, source, stream.
+    """
+
+    position: int
+    line_no: int
+    raw: bytes
+    name: str = ""
+    stream: str = ""
+    time: Any = None
+    about: Mapping[str, Any] = {}
+
+    @property
+    def is_wrapped(self) -> bool:
+        """Whether the line comes out of a record of another format."""
+        return self.name != ""
+
+
+class Joined:
+    """Lines of one record: of a format, whose first line is `match`, or of no known format."""
+
+    def __init__(self, line: str, origin: Origin, match: Match | None) -> None:
+        self.match, self.origin = match, origin
+        self.lines, self.raws, self.numbers = [line], [origin.raw], [origin.line_no]
+        self.last_index = origin.position
+        self.added_at = time.monotonic()
+        self._size = len(line)
+        self._trace = TraceLines(line) if match is None else None
+
+    def takes(self, line: str) -> bool:
+        """Whether the next line, which begins no record of a format, belongs to this one."""
+        if len(self.lines) >= _MAX_LINES or self._size + len(line) > _MAX_SIZE:
+            return False
+        if self.match is not None:
+            return not self.match.format.one_line
+        return self._trace is not None and self._trace.takes(line)
+
+    def add(self, line: str, origin: Origin) -> None:
+        """Add a line."""
+        self.lines.append(line)
+        self.raws.append(origin.raw)
+        self.numbers.append(origin.line_no)
+        self.last_index = origin.position
+        self.added_at = time.monotonic()
+        self._size += len(line)
+
+    @property
+    def text(self) -> str:
+        """The lines, without blank ones at the end."""
+        return "\n".join(self.lines).rstrip()
+
+
+class Queued(NamedTuple):
+    """A record of one line that waits for records that began before it."""
+
+    origin: Origin
+    record: Record
+
+    @property
+    def last_index(self) -> int:
+        """The index of its line."""
+        return self.origin.position
+
+
+class Joiner:
+    """The records of an input that are not complete."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, Joined] = {}
+        self._complete: list[Joined | Queued] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._open or self._complete)
+
+    @property
+    def first_index(self) -> int | None:
+        """The index of the first line that belongs to a record that was not returned yet."""
+        return min((each.origin.position for each in (*self._open.values(), *self._complete)), default=None)
+
+    def open(self, name: str) -> Joined | None:
+        """Return the open record of a stream."""
+        return self._open.get(name)
+
+    def begin(self, line: str, origin: Origin, match: Match | None) -> None:
+        """Begin a record; the one before in its stream is complete."""
+        self.close(origin.name)
+        self._open[origin.name] = Joined(line, origin, match)
+        if len(self._open) > _MAX_STREAMS:
+            self.close(next(iter(self._open)))
+
+    def queue(self, record: Record, origin: Origin) -> None:
+        """Add a record that is complete."""
+        self._complete.append(Queued(origin, record))
+
+    def close(self, name: str) -> None:
+        """Complete the record of a stream, if one is open."""
+        joined = self._open.pop(name, None)
+        if joined is not None:
+            self._complete.append(joined)
+
+    def close_before(self, moment: float) -> None:
+        """Complete the records to which nothing was added since a time of time.monotonic()."""
+        for name in [name for name, joined in self._open.items() if joined.added_at < moment]:
+            self.close(name)
+
+    def taken(self, index: int) -> Iterator[Joined | Queued]:
+        """Yield the complete records that began before every open one; `index` is that of the current line."""
+        for name in [name for name, joined in self._open.items() if index - joined.origin.position >= _MAX_LINES]:
+            self.close(name)
+        oldest = min((joined.origin.position for joined in self._open.values()), default=index + 1)
+        self._complete.sort(key=lambda joined: joined.origin.position)
+        while self._complete and self._complete[0].last_index < oldest:
+            yield self._complete.pop(0)
+
+    def discard(self) -> None:
+        """Forget everything that is not complete; its lines will be read again."""
+        self._open.clear()
+        self._complete.clear()

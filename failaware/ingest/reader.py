@@ -1,0 +1,272 @@
+"""Reads the lines of one input: finds the format of each record, and joins lines that are one record.
+
+JSON objects of our own format and of `FORMATS` are parsed by themselves; other objects and lines of text are recognized
+by the data files of `formats/`. Records that contain a line of another program are unwrapped, and that line is read as
+if it were in the input.
+"""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from failaware.capture.external import ParsedInput
+from failaware.capture.stack_lines import split_traceback
+from failaware.errors import UsageError
+from failaware.ingest.batches import elements
+from failaware.ingest.chunk import Collected
+from failaware.ingest.encoding import TextRuns
+from failaware.ingest.expressions import is_true
+from failaware.ingest.format import Format, known_format, known_formats
+from failaware.ingest.functions import text as as_text
+from failaware.ingest.joining import Joined, Joiner, Origin, Queued
+from failaware.ingest.json_lines import has_content, is_ours, parse_line
+from failaware.ingest.mapped import Mapper, Record
+from failaware.ingest.parts import Accumulated, PartialLines
+from failaware.ingest.recognize import Recognizer
+from failaware.ingest.stream import MAX_LINE, Line
+from failaware.ingest.wrong_input import WrongInput
+
+_TEXT = "text"  # the format of texts that no other one fits
+_MAPPED = "mapped"  # the format of JSON objects for which the user gives all expressions
+
+
+class ReadingOptions(NamedTuple):
+    """How an input is read.
+
+    Args:
+        first: a format that the user gives; it is tried before those that are known.
+        expressions: expressions that the user gives; they replace those of every format, and apply to JSON objects of
+            no known format too.
+        only: a condition of every record that is recorded.
+        keep_all: whether each line of a wrong input is a reject.
+        is_stream: whether the input cannot be read again.
+        goes_on: whether more may be added to the input; then a wrong one is read on.
+        observe: called with each record, before it is mapped.
+    """
+
+    first: Format | None = None
+    expressions: Mapping[str, str] = {}
+    only: str | None = None
+    keep_all: bool = False
+    is_stream: bool = False
+    goes_on: bool = False
+    observe: Callable[[Record], None] | None = None
+
+
+class LineReader:
+    """Reads one input."""
+
+    def __init__(self, options: ReadingOptions | None = None) -> None:
+        self._options = options = options or ReadingOptions()
+        self._runs = TextRuns()
+        self._mapper = Mapper(options.expressions, options.only, is_stream=options.is_stream)
+        self._joiner, self._partial, self._accumulated = Joiner(), PartialLines(), Accumulated()
+        self._wrong = WrongInput(keep_all=options.keep_all, ends=not (options.is_stream or options.goes_on))
+        self._index = 0
+
+    @cached_property
+    def _recognizer(self) -> Recognizer:
+        """Made when it is needed: most inputs of our own format have no other."""
+        any_object = Format(_MAPPED, _MAPPED, frozenset(), (), {}) if self._options.expressions else None
+        return Recognizer(known_formats(), first=self._options.first, last=any_object)
+
+    @property
+    def has_given_up(self) -> bool:
+        """Whether the input is not worth reading on: nothing in it was understood."""
+        return self._wrong.has_given_up
+
+    @property
+    def held(self) -> int:
+        """How many of the last lines were not added yet, since they may belong to a record that goes on."""
+        firsts = [first for first in (self._joiner.first_index, self._partial.first_index) if first is not None]
+        return self._index + 1 - min(firsts) if firsts else 0
+
+    def discard_held(self) -> None:
+        """Forget the lines that are held; they will be read again."""
+        self._index -= self.held
+        self._joiner.discard()
+        self._partial.discard()
+
+    def take(self, collected: Collected, line: Line, *, limit: int | None = None) -> None:
+        """Add the events of a line, which may be an array, and of records that it ends. `limit` is in bytes."""
+        self._index += 1
+        before = self._wrong.before(collected)
+        self._take(collected, line, limit or MAX_LINE)
+        if self._joiner:
+            self._add_joined(collected)
+        self._wrong.after(collected, before)
+
+    def flush(self, collected: Collected, *, older_than_s: float | None = None) -> None:
+        """Add the records that are still open; with `older_than_s` only those that nothing was added to for so long."""
+        if not self._joiner:
+            return
+        before = self._wrong.before(collected)
+        self._joiner.close_before(float("inf") if older_than_s is None else time.monotonic() - older_than_s)
+        self._add_joined(collected)
+        self._wrong.after(collected, before)
+
+    def _take(self, collected: Collected, line: Line, limit: int) -> None:
+        if line.size > limit:
+            collected.reject(line.line_no, line.data, f"the line has {line.size:,} bytes; the limit is {limit:,}")
+            return
+        problem = self._runs.problem(line.data)
+        if problem:
+            collected.reject(line.line_no, line.data, problem)
+        elif problem is not None:
+            collected.skipped += has_content(line.data)
+        else:
+            for part in elements(line.data) or [line.data]:
+                self._take_part(collected, part, line.line_no)
+
+    def _take_part(self, collected: Collected, part: bytes, line_no: int) -> None:
+        plain = part.lstrip(b"\0").removeprefix(b"\xef\xbb\xbf")
+        origin = Origin(self._index, line_no, part)
+        if plain.lstrip()[:1] == b"{":
+            values = _object(plain)
+            if values is not None:
+                self._joiner.close("")
+            if values is not None and self._take_object(collected, values, origin):
+                return
+            if values is not None or not self._joiner.open(""):
+                collected.take(line_no, part, lambda: self._not_known(collected, part, values))
+                return
+        self._take_text(collected, plain.decode("utf-8", "backslashreplace").rstrip("\r\n"), origin)
+
+    def _take_object(self, collected: Collected, values: dict[str, Any], origin: Origin) -> bool:
+        """Add a JSON object; return False if no format fits."""
+        is_mapped = self._options.first is not None or (self._options.expressions and "type" not in values)
+        found = None if is_ours(values) and not is_mapped else self._recognizer.of_object(values)
+        if found is None:
+            return False
+        mapping = self._mapper.of(found)
+        each = mapping.format.expression("each")
+        if each is not None:
+            self._take_each(collected, each(values), origin)
+        elif "unwrap.text" in found.expressions:
+            self._unwrap(collected, found, values, origin)
+        elif "join.by" in found.expressions:
+            joined = self._accumulated.add(mapping.format, values, origin.raw)
+            if joined is None:
+                collected.ignored += 1
+            else:
+                self._add(collected, Record(found, joined.values, joined.raw, origin.line_no))
+        else:
+            record = Record(found, values, origin.raw, origin.line_no, origin.stream, origin.time)
+            if self._joiner:
+                self._joiner.queue(record, origin)
+            else:
+                self._add(collected, record)
+        return True
+
+    def _take_each(self, collected: Collected, items: Any, origin: Origin) -> None:
+        for item in items if isinstance(items, list) else [items]:
+            part = json.dumps(item, ensure_ascii=False).encode("utf-8", "backslashreplace")
+            if isinstance(item, dict) and self._take_object(collected, item, origin._replace(raw=part)):
+                continue
+            collected.ignored += 1
+
+    def _unwrap(self, collected: Collected, wrapper: Format, values: dict[str, Any], origin: Origin) -> None:
+        """Read the line that a record of a container's log contains."""
+        unwrap = self._mapper.of(wrapper).unwrap
+        content = {name: evaluate(values) for name, evaluate in unwrap.items()}
+        line, stream = as_text(content.get("text")) or "", as_text(content.get("stream")) or ""
+        name = f"{wrapper.name}:{stream}"
+        if is_true(content.get("partial")):
+            self._partial.add(name, line, origin)
+            return
+        line, raw, _ = self._partial.completed(name, line, origin)
+        about = {key: content[key] for key in ("type", "source", "stream") if content.get(key)}
+        inner = Origin(origin.position, origin.line_no, raw, name, stream, content.get("time") or origin.time, about)
+        for part in line.rstrip("\r\n").split("\n"):
+            self._take_text(collected, part, inner)
+
+    def _take_text(self, collected: Collected, line: str, origin: Origin) -> None:
+        """Add a line of text to the record of its stream, or begin another record."""
+        if origin.is_wrapped and line[:1] == "{" and self._take_inner_object(collected, line, origin):
+            return
+        is_blank = not line.strip()
+        joined = self._joiner.open(origin.name)
+        match = None if is_blank or line[:1] in " \t" else self._recognizer.of_line(line)
+        if match is not None and "unwrap.text" in match.format.expressions:
+            self._unwrap(collected, match.format, match.values, origin)
+        elif match is not None:
+            self._joiner.begin(line, origin, match)
+        elif joined is not None and joined.takes(line):
+            joined.add(line, origin)
+        elif is_blank:
+            self._joiner.close(origin.name)
+            self._add_blank(collected, origin)
+        else:
+            self._joiner.begin(line, origin, None)
+
+    def _add_blank(self, collected: Collected, origin: Origin) -> None:
+        """Report a line of NULs; other blank lines do not count."""
+        if not origin.is_wrapped and b"\0" in origin.raw:
+            raw = origin.raw
+            collected.take(origin.line_no, raw, lambda: parse_line(raw, collected.recorder, collected.now))
+
+    def _take_inner_object(self, collected: Collected, line: str, origin: Origin) -> bool:
+        """Add a JSON object that a container's log contains; False: it is any text."""
+        values = _object(line.encode("utf-8", "backslashreplace"))
+        if values is None:
+            return False
+        if "type" in values and is_ours(values):
+            raw = line.encode("utf-8", "backslashreplace")
+            collected.take(origin.line_no, raw, lambda: parse_line(raw, collected.recorder, collected.now))
+            return True
+        self._joiner.close(origin.name)
+        return self._take_object(collected, values, origin)
+
+    def _add_joined(self, collected: Collected) -> None:
+        """Add the joined records that are complete."""
+        for joined in self._joiner.taken(self._index):
+            record = joined.record if isinstance(joined, Queued) else self._record(joined)
+            if record is not None:
+                self._add(collected, record)
+                continue
+            assert isinstance(joined, Joined)
+            for number, raw, line in zip(joined.numbers, joined.raws, joined.lines, strict=True):
+                if line.strip():
+                    collected.take(number, raw, lambda raw=raw: self._not_known(collected, raw, None))  # type: ignore[misc]
+
+    def _record(self, joined: Joined) -> Record | None:
+        """Return the record of joined lines; None if they are any text of the input itself."""
+        origin, raw = joined.origin, b"\n".join(raw.rstrip(b"\r\n") for raw in joined.raws)
+        if joined.match is not None:
+            values = {**origin.about, **joined.match.values}
+            rest = joined.text.partition("\n")[2]
+            if rest:
+                values["message"] = f"{values.get('message', '')}\n{rest}"
+            return Record(joined.match.format, values, raw, origin.line_no, origin.stream, origin.time)
+        if not origin.is_wrapped and not split_traceback(joined.text)[1]:
+            return None
+        values = {**origin.about, "message": joined.text}
+        return Record(known_format(_TEXT), values, raw, origin.line_no, origin.stream, origin.time)
+
+    def _add(self, collected: Collected, record: Record) -> None:
+        if self._options.observe is not None:
+            self._options.observe(record)
+        collected.take(
+            record.line_no, record.raw, lambda: self._mapper.parse(record, collected.recorder, collected.now)
+        )
+
+    def _not_known(self, collected: Collected, part: bytes, values: dict[str, Any] | None) -> ParsedInput:
+        """Parse a line as our own format; if it is not, say what it looks like."""
+        try:
+            return parse_line(part, collected.recorder, collected.now)
+        except UsageError as error:
+            if values is not None and is_ours(values):
+                raise
+            similar = self._recognizer.resembles(part.decode("utf-8", "replace"), values)
+            raise UsageError(f"{error}; {similar}; see --map" if similar else str(error)) from None
+
+
+def _object(line: bytes) -> dict[str, Any] | None:
+    """Return the JSON object in a line; None if it is anything else."""
+    try:
+        values = json.loads(line.decode())
+    except (ValueError, RecursionError):
+        return None
+    return values if isinstance(values, dict) else None
