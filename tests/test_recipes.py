@@ -122,10 +122,10 @@ def test_a_format_is_added_as_the_page_says(tmp_path):
     ]
     (tmp_path / "log.jsonl").write_text("\n".join(map(json.dumps, records)))
     counts = json.loads(run("failaware ingest log.jsonl --json", tmp_path).stdout)
-    assert (counts["recorded"], counts["ignored"], counts["rejected"]) == (1, 1, 1)
+    assert (counts["recorded"], counts["ignored"], counts["rejected"]) == (1, 2, 0)
     with Inspector.open(tmp_path / "failaware.db") as inspector:
         (event,) = inspector.events()
-    assert (event.event_type, event.sync_status, event.last_error) == ("log.error", "DEAD", "no stock")
+    assert (event.event_type, event.sync_status, event.last_error) == ("gelf", "DEAD", "no stock")
 
 
 MIGRATE = """

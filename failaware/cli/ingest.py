@@ -26,6 +26,13 @@ if TYPE_CHECKING:
     from failaware.ingest.explain import Explanation
 
 
+_WHY = {
+    "recorded": "recorded, since {why}",
+    "no failure": "no failure, since not: {why}",
+    "rejected": "rejected: {why}",
+}
+
+
 class Outcome(NamedTuple):
     """What became of the records, and the exit status of what ended it early."""
 
@@ -102,7 +109,7 @@ def draw(
     total = outcome.total
     known = f", {total.known:,} known by their key" if total.known else ""
     ignored = f", {total.ignored:,} ignored as no failures" if total.ignored else ""
-    skipped = f", {counted(total.skipped, 'line')} skipped: not text" if total.skipped else ""
+    skipped = f", {counted(total.skipped, 'line')} skipped" if total.skipped else ""
     printer.write(f"{total.recorded:,} recorded{known}{ignored}, {total.rejected:,} rejected{skipped}")
     for reason in total.reasons[:5]:
         printer.write(f"  {reason}", "yellow")
@@ -125,10 +132,8 @@ def _explanations(args: argparse.Namespace) -> "list[Explanation]":
 
 def _draw_explanations(explained: "list[Explanation]", printer: Printer) -> None:
     for each in explained:
-        why = (
-            f"  because {each.why}" if each.why and each.outcome != "rejected" else f": {each.why}" if each.why else ""
-        )
-        printer.write(f"line {each.line_no}  {each.format}: {each.outcome}{why}", "" if each.fields else "dim")
+        why = _WHY.get(each.outcome, f"{each.outcome}: {{why}}").format(why=each.why) if each.why else each.outcome
+        printer.write(f"line {each.line_no}  {each.format}: {why}", "" if each.fields else "dim")
         rows = [(field.name, field.expression or "", field.value or "") for field in each.fields]
         for name, expression, value in rows:
             printer.write(f"  {name:<16}{one_line(value, 90)}" + (f"   ← {expression}" if expression else ""))

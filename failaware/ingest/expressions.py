@@ -6,7 +6,6 @@ Its interpreter takes 5 to 20 µs for an expression, a closure about 1 µs; a fo
 import operator
 from collections.abc import Callable
 from functools import lru_cache
-from inspect import CO_VARARGS
 from typing import Any, Protocol, cast
 
 from failaware.errors import UsageError
@@ -15,6 +14,7 @@ from failaware.ingest.functions import FUNCTIONS
 Evaluate = Callable[[Any], Any]
 
 _ORDER = {"lt": operator.lt, "lte": operator.le, "gt": operator.gt, "gte": operator.ge}
+_VARARGS = 0x04  # inspect.CO_VARARGS, without loading inspect
 _NUMBERS = (int, float)
 _TYPES = {str: "string", int: "number", float: "number", bool: "boolean", list: "array", type(None): "null"}
 
@@ -148,7 +148,7 @@ def _call(node: _Node) -> Evaluate:
     if function is None:
         return _interpreted(node)
     code, arguments = function.__code__, _children(node)
-    count, takes_any = code.co_argcount, bool(code.co_flags & CO_VARARGS)
+    count, takes_any = code.co_argcount, bool(code.co_flags & _VARARGS)
     if not takes_any and not count - len(function.__defaults__ or ()) <= len(arguments) <= count:
         raise UsageError(f"the function {node['value']}() takes {count} arguments, not {len(arguments)}")
     if len(arguments) == 1:

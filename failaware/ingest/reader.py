@@ -1,8 +1,8 @@
 """Reads the lines of one input: finds the format of each record, and joins lines that are one record.
 
-JSON objects of our own format and of `FORMATS` are parsed by themselves; other objects and lines of text are recognized
-by the data files of `formats/`. Records that contain a line of another program are unwrapped, and that line is read as
-if it were in the input.
+JSON objects of our own format and of `FORMATS` have a parser each; other objects and lines of text are recognized by
+the data files of `formats/`. Records that contain a line of another program are unwrapped, and that line is read as if
+it were in the input.
 """
 
 import json
@@ -137,23 +137,23 @@ class LineReader:
     def _take_object(self, collected: Collected, values: dict[str, Any], origin: Origin) -> bool:
         """Add a JSON object; return False if no format fits."""
         is_mapped = self._options.first is not None or (self._options.expressions and "type" not in values)
-        found = None if is_ours(values) and not is_mapped else self._recognizer.of_object(values)
-        if found is None:
+        matched = None if is_ours(values) and not is_mapped else self._recognizer.of_object(values)
+        if matched is None:
             return False
-        mapping = self._mapper.of(found)
+        mapping = self._mapper.of(matched)
         each = mapping.format.expression("each")
         if each is not None:
             self._take_each(collected, each(values), origin)
-        elif "unwrap.text" in found.expressions:
-            self._unwrap(collected, found, values, origin)
-        elif "join.by" in found.expressions:
+        elif "unwrap.text" in matched.expressions:
+            self._unwrap(collected, matched, values, origin)
+        elif "join.by" in matched.expressions:
             joined = self._accumulated.add(mapping.format, values, origin.raw)
             if joined is None:
                 collected.ignored += 1
             else:
-                self._add(collected, Record(found, joined.values, joined.raw, origin.line_no))
+                self._add(collected, Record(matched, joined.values, joined.raw, origin.line_no))
         else:
-            record = Record(found, values, origin.raw, origin.line_no, origin.stream, origin.time)
+            record = Record(matched, values, origin.raw, origin.line_no, origin.stream, origin.time)
             if self._joiner:
                 self._joiner.queue(record, origin)
             else:

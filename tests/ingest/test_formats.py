@@ -7,7 +7,10 @@ from typing import NamedTuple
 
 import pytest
 
+from docs import formats
 from failaware.ingest.files import ingest_file
+from failaware.ingest.format import _SETTINGS
+from failaware.ingest.functions import FUNCTIONS
 from failaware.ingest.stream import Input
 from tests.conftest import query
 
@@ -30,6 +33,14 @@ EXPECTED = {
     name: [Expected(**event) for event in events]
     for name, events in tomllib.loads((Path(__file__).parent / "expected_formats.toml").read_text()).items()
 }
+
+
+def test_the_page_lists_the_formats_as_they_are():
+    """`python -m docs.formats` writes it."""
+    text = formats.PAGE.read_text(encoding="utf-8")
+    assert formats.page() == text
+    assert [name for name in FUNCTIONS if f"| `{name}(" not in text] == []
+    assert [name for name in _SETTINGS if f"`{name}`" not in text and f"`[{name}]`" not in text] == []
 
 
 def moment(at):
@@ -66,7 +77,7 @@ def differences(row, expected):
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_a_producer_is_recognized_and_its_failures_recorded(store, name, monkeypatch):
+def test_a_producer_is_recognized_and_its_failures_recorded(store, name):
     done = ingest(store, INPUTS / name)
     rows = query(store, EVENTS)
     assert (done.recorded, done.rejected) == (len(EXPECTED[name]), 0), (done, [row[:3] for row in rows])
