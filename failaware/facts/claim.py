@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from failaware.derive.fold import store_unattempted
 from failaware.engine import Reader, Row, Writer
@@ -67,7 +67,7 @@ UNION ALL
 SELECT s.event_type, 1, min(l.leased_until)
   FROM lease l JOIN event_state s ON s.event_id = l.event_id GROUP BY s.event_type
 """
-_decode = json.JSONDecoder().decode
+_raw_decode = json.JSONDecoder().raw_decode
 
 
 class Claimed(NamedTuple):
@@ -215,6 +215,15 @@ def next_due(db: Reader, handles: Callable[[str], bool]) -> int | None:
     """When the next unleased event with a handler is due or the next lease of one expires (µs); None: never."""
     times = (at + after for event_type, after, at in db.query(_NEXT_DUE) if at is not None and handles(event_type))
     return min(times, default=None)
+
+
+def _decode(text: str) -> Any:
+    """As `json.loads`, which takes twice as long because it looks for white space around the value."""
+    try:
+        value, end = _raw_decode(text)
+    except ValueError:
+        end = -1
+    return value if end == len(text) else json.loads(text)
 
 
 def _claimed(row: Row) -> Claimed:

@@ -69,7 +69,7 @@ class Seal(NamedTuple):
 def make_seal(before: Head, facts: FactTable, ids: tuple[int, int], at: int, digests: dict[int, bytes]) -> Seal:
     """The next seal after `before`, over the facts with these digests."""
     first, last = ids
-    kept = b"".join(digests.get(number, NOTHING) for number in range(first, last + 1))
+    kept = b"".join([digests.get(number, NOTHING) for number in range(first, last + 1)])
     seal = Seal(before.seal_id + 1, facts.table, first, last, at, "", kept)
     return seal._replace(digest=seal_digest(before, seal))
 
@@ -92,14 +92,14 @@ def digests(db: Reader, facts: FactTable, first: int, last: int) -> dict[int, by
         )
     }
     key, kept = load_key(db), {}
-    for number, row, *texts in db.query(
+    for number, row, text, added in db.query(
         f"SELECT f.{facts.key}, {db.dialect.bytes_of(_row(facts, db.dialect))}, {_texts(facts, db.dialect)} "
         f"FROM {facts.source} WHERE f.{facts.key} BETWEEN ? AND ? ORDER BY f.{facts.key}",
         (first, last),
     ):
-        text = _joined(*texts)
-        digest = b"" if text is None else erased.get(number) or keyed_digest(key, text)
-        kept[number] = sha256(row + digest).digest()[:KEPT]
+        if text is not None or added:
+            row += erased.get(number) or keyed_digest(key, _joined(text, added))  # noqa: PLW2901
+        kept[number] = sha256(row).digest()[:KEPT]
     return kept
 
 
@@ -128,8 +128,8 @@ def _texts(facts: FactTable, dialect: Dialect) -> str:
     return f"{dialect.bytes_of(text)}, {dialect.bytes_of(' || '.join(added) or 'NULL')}"
 
 
-def _joined(first: bytes | None, added: bytes | None) -> bytes | None:
-    return (first or b"") + b"\0" + added if added else first
+def _joined(first: bytes | None, added: bytes | None) -> bytes:
+    return (first or b"") + b"\0" + added if added else first or b""
 
 
 def _bytes_of(digest: str) -> bytes:
@@ -150,4 +150,4 @@ def text_digests(db: Reader, facts: FactTable, ids: list[int]) -> dict[int, byte
         f"WHERE x.of_table = '{facts.table}' AND x.row_id = f.{facts.key})"
     )
     key = load_key(db)
-    return {number: keyed_digest(key, _joined(*texts) or b"") for number, *texts in rows}
+    return {number: keyed_digest(key, _joined(*texts)) for number, *texts in rows}

@@ -3,7 +3,7 @@
 import importlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from types import ModuleType
@@ -15,6 +15,7 @@ from failaware.text import misfit
 from failaware.worker.outcome import is_async, is_generator
 from failaware.worker.retry import Retry
 
+_TYPES = 1_000  # whose handlers are remembered
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -38,6 +39,7 @@ class Handlers:
 
     def __init__(self) -> None:
         self._by_pattern: dict[str, Handler] = {}
+        self._by_type: dict[str, Handler] = {}  # as far as they were looked for
 
     def on(self, pattern: str, *, retry: Retry | None = None, transaction: bool = False) -> Callable[[F], F]:
         """Register the decorated function, sync or async, for events of a type.
@@ -73,21 +75,23 @@ class Handlers:
             if waits and transaction:
                 raise HandlerError(f"{_name(function)} is async; a handler with transaction=True is a plain function")
             self._by_pattern[pattern] = Handler(pattern, function, retry or Retry(), waits, transaction)
+            self._by_type = {}
             return function
 
         return register
 
     def find(self, event_type: str) -> Handler | None:
         """Return the handler for an event type, or None."""
-        exact = self._by_pattern.get(event_type)
-        if exact is not None:
-            return exact
-        prefix = event_type
-        while "." in prefix:
-            prefix = prefix.rpartition(".")[0]
-            if (handler := self._by_pattern.get(prefix + ".*")) is not None:
+        known = self._by_type.get(event_type)
+        if known is not None:
+            return known
+        for pattern in _patterns_of(event_type):
+            if (handler := self._by_pattern.get(pattern)) is not None:
+                if len(self._by_type) >= _TYPES:
+                    self._by_type.clear()
+                self._by_type[event_type] = handler
                 return handler
-        return self._by_pattern.get("*")
+        return None
 
     def handles(self, event_type: str) -> bool:
         """Whether there is a handler for this event type."""
@@ -95,6 +99,16 @@ class Handlers:
 
     def __len__(self) -> int:
         return len(self._by_pattern)
+
+
+def _patterns_of(event_type: str) -> Iterator[str]:
+    """The patterns that an event type matches, the most specific first."""
+    yield event_type
+    prefix = event_type
+    while "." in prefix:
+        prefix = prefix.rpartition(".")[0]
+        yield prefix + ".*"
+    yield "*"
 
 
 def load_handlers(place: str) -> Handlers:

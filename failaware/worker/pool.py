@@ -35,7 +35,8 @@ class Pool:
         self._results: deque[HandlerResult | Claimed] = deque()
         self._wanted = 0
         self._enough = Event()
-        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._jobs: deque[Job] = deque()
+        self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()  # a thread that finds no job waits for an item
         self._clock, self._masker, self._concurrency = clock, masker, concurrency
         self._stopping = False
         self._threads: list[Thread] = []
@@ -51,19 +52,24 @@ class Pool:
                 f"only {len(self._threads):,} of {concurrency:,} threads can be started here; use a lower concurrency"
             ) from error
 
-    def submit(self, claimed: Claimed, handler: Handler) -> None:
-        """Start an attempt; `gather` returns its result."""
-        if not handler.is_async:
-            self._jobs.put((claimed, handler))
-            return
-        if self._async is None:
-            self._async = _AsyncPool(self._concurrency, self._clock, self._masker, self._put)
-        self._async.submit((claimed, handler))
+    def submit(self, jobs: list[Job]) -> None:
+        """Start attempts; `gather` returns their results.
+
+        Threads are woken once, not for each job: a thread switch costs more than a quick handler.
+        """
+        plain = [job for job in jobs if not job[1].is_async]
+        self._jobs.extend(plain)
+        for _ in range(min(len(plain), len(self._threads))):
+            self._wake.put(None)
+        if len(plain) < len(jobs):
+            if self._async is None:
+                self._async = _AsyncPool(self._concurrency, self._clock, self._masker, self._put)
+            self._async.submit([job for job in jobs if job[1].is_async])
 
     def gather(self, wanted: int, timeout_s: float) -> list[HandlerResult | Claimed]:
         """Return `wanted` results as soon as there are so many, or the results so far after `timeout_s` seconds.
 
-        The caller is woken once, not for each result: a thread switch costs more than a quick handler.
+        The caller is woken once, too.
         """
         self._enough.clear()
         self._wanted = wanted
@@ -73,11 +79,7 @@ class Pool:
 
     def recall(self) -> list[Claimed]:
         """Return the events whose attempts have not begun, and do not start them."""
-        recalled: list[Claimed] = []
-        with suppress(queue.Empty):
-            while (job := self._jobs.get_nowait()) is not None:
-                recalled.append(job[0])
-        return recalled + ([] if self._async is None else self._async.recall())
+        return _drained(self._jobs) + ([] if self._async is None else self._async.recall())
 
     def stop(self) -> None:
         """Start no further attempt: events whose attempts have not begun come back through `gather` as claimed.
@@ -87,7 +89,7 @@ class Pool:
         if not self._stopping:
             self._stopping = True
             for _ in self._threads:
-                self._jobs.put(None)
+                self._wake.put(None)
             if self._async is not None:
                 self._async.stop()
 
@@ -104,8 +106,14 @@ class Pool:
             self._enough.set()
 
     def _work(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            claimed, handler = job
+        while True:
+            try:
+                claimed, handler = self._jobs.popleft()
+            except IndexError:
+                if self._stopping:
+                    return
+                self._wake.get()
+                continue
             if self._stopping:
                 self._put(claimed)
                 continue
@@ -141,18 +149,14 @@ class _AsyncPool:
         self._thread = Thread(target=self._run, daemon=True, name="failaware-async")
         self._thread.start()
 
-    def submit(self, job: Job) -> None:
-        """Start an attempt."""
-        self._jobs.append(job)
+    def submit(self, jobs: list[Job]) -> None:
+        """Start attempts."""
+        self._jobs.extend(jobs)
         self._soon(self._start_more)
 
     def recall(self) -> list[Claimed]:
         """Return the events whose attempts have not begun, and do not start them."""
-        recalled = []
-        with suppress(IndexError):
-            while True:
-                recalled.append(self._jobs.popleft()[0])
-        return recalled
+        return _drained(self._jobs)
 
     def stop(self) -> None:
         """Start no further attempt; the thread ends when nothing runs."""
@@ -226,3 +230,12 @@ class _AsyncPool:
             self._put(failed(*self._running.popitem()[1], error))
         for claimed in self.recall():
             self._put(claimed)
+
+
+def _drained(jobs: deque[Job]) -> list[Claimed]:
+    """Remove the jobs that no thread has taken."""
+    drained = []
+    with suppress(IndexError):
+        while True:
+            drained.append(jobs.popleft()[0])
+    return drained

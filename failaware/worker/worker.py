@@ -263,11 +263,12 @@ class Worker:
             self._give_to_handlers(self._dispatch.add(batch, self._session.clock()), pool)
 
     def _give_to_handlers(self, started: list[Claimed], pool: Pool) -> None:
-        for claimed in started:
-            handler = self._dispatch.handler(claimed.event.event_type)
+        jobs = [(claimed, self._dispatch.handler(claimed.event.event_type)) for claimed in started]
+        pool.submit([job for job in jobs if not job[1].transactional])
+        for claimed, handler in jobs:
             if not handler.transactional:
-                pool.submit(claimed, handler)
-            elif self._stop.is_set():
+                continue
+            if self._stop.is_set():
                 self._dispatch.remove(claimed.event.event_id)  # not begun: released with the leases
             else:
                 self._inline = True
