@@ -14,7 +14,7 @@ from contextlib import closing
 
 import pytest
 
-from failaware import Inspector
+from failaware import Inspector, Store
 from failaware.serve import inbox
 from tests import processes
 from tests.conftest import plain
@@ -107,46 +107,87 @@ class Program:
         return self.process.returncode
 
 
-def test_killed_and_restarted_in_a_burst_it_loses_nothing_that_it_acknowledged(path):
-    acknowledged, rng = set(), random.Random(5)
-    program = Program(path)
-    port, count = program.port, sized(60, 500)
-    over = threading.Event()
+def request(n):
+    """Path, body and key of a request: lines with a key, or an envelope with an id."""
+    if n % 2:
+        return "/events", body(n), f"k{n}"
+    header, event = {"event_id": f"{n:032x}"}, {"event_id": f"{n:032x}", "level": "error", "message": f"failure {n}"}
+    return "/api/1/envelope/", f'{json.dumps(header)}\n{{"type":"event"}}\n{json.dumps(event)}\n', f"sentry:{n:032x}"
 
-    def send(client):
-        with connected(port) as connection:
-            for key in range(client * count, (client + 1) * count):
-                while not over.is_set() and not is_acknowledged(connection, key):  # a client that tries again
+
+class Burst:
+    """Clients that send, each on one connection, and send again what was not acknowledged."""
+
+    def __init__(self, port, clients, count):
+        self.acknowledged, self._port, self._is_over = set(), port, threading.Event()
+        self._threads = [
+            threading.Thread(target=self._send, args=(range(client * count, (client + 1) * count),))
+            for client in range(clients)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def _send(self, numbers):
+        with connected(self._port) as connection:
+            for n in numbers:
+                while not self._is_over.is_set() and not self._is_acknowledged(connection, *request(n)):
                     connection.close()
                     time.sleep(0.02)
 
-    def is_acknowledged(connection, key):
+    def _is_acknowledged(self, connection, path, content, key):
         try:
-            connection.request("POST", "/events", body(key))
+            connection.request("POST", path, content)
             response = connection.getresponse()
             response.read()
         except (OSError, http.client.HTTPException):
             return False
         if response.status == 200:
-            acknowledged.add(f"k{key}")
+            self.acknowledged.add(key)
         return response.status == 200
 
-    clients = [threading.Thread(target=send, args=(client,)) for client in range(sized(6, 20))]
-    for client in clients:
-        client.start()
+    def join(self):
+        for thread in self._threads:
+            thread.join(120)
+
+    def end(self):
+        self._is_over.set()
+        self.join()
+
+
+def locked(path, seconds):
+    """A thread that holds the store's lock for a while."""
+
+    def hold():
+        with Store.open(path) as store:
+            store.session.write(lambda _db: time.sleep(seconds), alone=True)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    return thread
+
+
+def test_in_a_burst_nothing_acknowledged_is_lost_and_nothing_recorded_twice(path):
+    """The store is locked for a while, and the receiver is killed and started again, then and later."""
+    clients, count, rng = sized(6, 20), sized(60, 500), random.Random(5)
+    program = Program(path)
+    port = program.port
+    burst = Burst(port, clients, count)
     try:
-        for _ in range(sized(3, 8)):
+        for seconds in (sized(0.5, 5), *[0] * sized(2, 7)):
+            lock = locked(path, seconds)
             time.sleep(rng.uniform(0.1, 0.5))
-            program.end(rng.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM]))
+            program.end(rng.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM]) if not seconds else signal.SIGKILL)
             program = Program(path, port)
-        for client in clients:
-            client.join(120)
+            lock.join()
+        burst.join()
     finally:
-        over.set()
+        burst.end()
         program.end(signal.SIGTERM)
     stored = keys(path)
-    assert acknowledged <= set(stored)
-    assert len(acknowledged) == len(stored) == len(clients) * count
+    assert sorted(stored) == sorted(request(n)[2] for n in range(clients * count))
+    assert burst.acknowledged == set(stored)
+    with Inspector.open(path) as inspector:
+        assert inspector.health().total_events == len(stored)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
