@@ -1,4 +1,4 @@
-"""Records a file whose format is detected from its content, not its name: JUnit XML, or lines."""
+"""Records a file whose format is detected from its content: JUnit XML, OpenTelemetry's protobuf, or lines."""
 
 import re
 from collections.abc import Callable
@@ -8,6 +8,7 @@ from failaware.ingest.chunk import Ingested
 from failaware.ingest.encoding import STANDARD_INPUT, check_text
 from failaware.ingest.formats.junit import ingest_junit
 from failaware.ingest.lines import ingest_pieces
+from failaware.ingest.protobuf_file import ingest_protobuf, is_protobuf
 from failaware.ingest.reader import LineReader, ReadingOptions
 from failaware.ingest.stream import Input, pieces
 from failaware.ledger.restore import is_export
@@ -39,6 +40,8 @@ def ingest_file(
     refuse_export(begins, origin)
     if _XML.match(begins):
         return ingest_junit(session, source, origin=origin, try_again=try_again)
+    if is_protobuf(begins):
+        return ingest_protobuf(session, source, origin=origin, progress=progress, try_again=try_again)
     check_text(begins, origin)
     reader = LineReader((options or ReadingOptions())._replace(is_stream=source.is_stream))
     return ingest_pieces(session, pieces(source), origin=origin, reader=reader, progress=progress, try_again=try_again)

@@ -30,12 +30,40 @@ def decode(body: bytes, signal: str) -> dict[str, Any]:
     Raises:
         UsageError: it is not such a message.
     """
-    request: Any = _REQUESTS[signal]()
+    return _as_json(_message(body, signal))
+
+
+def decode_any(body: bytes) -> dict[str, Any]:
+    """Return a message of any signal as OTLP/JSON has it.
+
+    The signals have the same outer structure: which one it is, the innermost records show. Those of another signal are
+    read without an error, but lack what every record has, since their fields have other types.
+
+    Raises:
+        UsageError: it is not such a message.
+    """
+    traces = _message(body, "traces")
+    spans = [span for each in traces.resource_spans for scope in each.scope_spans for span in scope.spans]
+    if spans and all(len(span.trace_id) == 16 and len(span.span_id) == 8 for span in spans):
+        return _as_json(traces)
+    logs = _message(body, "logs")
+    records = [record for each in logs.resource_logs for scope in each.scope_logs for record in scope.log_records]
+    if any(record.time_unix_nano or record.observed_time_unix_nano or record.severity_number for record in records):
+        return _as_json(logs)
+    return {"resourceMetrics": [{} for _ in traces.resource_spans]}
+
+
+def _message(body: bytes, signal: str) -> Any:
+    message: Any = _REQUESTS[signal]()
     try:
-        request.ParseFromString(body)
+        message.ParseFromString(body)
     except DecodeError as error:
-        raise UsageError(f"the body is not an OTLP request of {signal} in protobuf: {error}") from error
-    content: dict[str, Any] = MessageToDict(request, use_integers_for_enums=True)
+        raise UsageError(f"this is not an OTLP request of {signal} in protobuf: {error}") from error
+    return message
+
+
+def _as_json(message: Any) -> dict[str, Any]:
+    content: dict[str, Any] = MessageToDict(message, use_integers_for_enums=True)
     _ids_as_hex(content)
     return content
 
