@@ -196,6 +196,34 @@ def test_a_group_is_told_by_its_members(inspector, store, run):
     assert "  +---------------- 2 ----------------\n  | KeyError: 'b'\n" in attempt.traceback
 
 
+NESTED = """
+init()
+def raised():
+    with_cause, within = ValueError("from key"), ValueError("while handling")
+    with_cause.__cause__, within.__context__ = KeyError("root"), KeyError("not the cause")
+    return ExceptionGroup("out", [ExceptionGroup("in", [ValueError("a"), TypeError("b")]), with_cause, within])
+try:
+    with store.attempt("here"):
+        raise raised()
+except ExceptionGroup as error:
+    sentry_sdk.capture_exception(error)
+"""
+
+
+def test_members_of_nested_groups_are_causes_as_in_an_attempt(inspector, run):
+    run(NESTED)
+    by_sdk, here = (inspector.event(event.event_id).attempts[0] for event in inspector.events())
+    assert (
+        by_sdk.cause == here.cause == "ValueError: a\n+ TypeError: b\n+ KeyError: 'root'\n+ ValueError: while handling"
+    )
+    assert (
+        "  | ExceptionGroup: in\n  |   +---------------- 1 ----------------\n  |   | ValueError: a\n"
+        in by_sdk.traceback
+    )
+    direct = "  | KeyError: 'root'\n  | \n  | The above exception was the direct cause of the following exception:\n"
+    assert direct in by_sdk.traceback
+
+
 def test_the_programs_own_fingerprint_counts(store, run):
     run(
         "init()\nfor name in 'ab':\n    with sentry_sdk.new_scope() as scope:\n"

@@ -15,9 +15,10 @@ _Frame = Mapping[str, Any]
 _EMPTY: Mapping[str, Any] = {}
 
 _LED_TO = "\nThe above exception led to the following exception:\n\n"
+_CONTEXT = "__context__"
 _JOINTS = {
     "__cause__": "\nThe above exception was the direct cause of the following exception:\n\n",
-    "__context__": "\nDuring handling of the above exception, another exception occurred:\n\n",
+    _CONTEXT: "\nDuring handling of the above exception, another exception occurred:\n\n",
 }
 _OF_GROUPS = ("exceptions[", "errors[")  # how the members of Python's groups and JavaScript's AggregateError are named
 _WITH_MODULE = ("python", "java")
@@ -26,7 +27,8 @@ _PYTHON = "python"
 
 def traceback(exceptions: list[SdkException], platform: str) -> str:
     """Return the traceback, with ERROR_HERE for the type and message of the last exception."""
-    return "".join(_python(exceptions) if platform == _PYTHON else _newest_first(exceptions, platform))
+    root = _tree(exceptions)
+    return "".join(_python(root, ERROR_HERE) if platform == _PYTHON else _newest_first(root, ERROR_HERE, platform))
 
 
 def stack(parent: Mapping[str, Any], platform: str) -> str:
@@ -35,16 +37,10 @@ def stack(parent: Mapping[str, Any], platform: str) -> str:
 
 
 def cause(exceptions: list[SdkException], platform: str) -> str | None:
-    """Return the root cause of a chain, or the members of a group.
-
-    Only in a group do SDKs distinguish `raise … from …` from an error while handling another one; elsewhere the
-    first exception is the cause.
-    """
-    members = _members(exceptions)
-    if members:
-        return MEMBER.join(dict.fromkeys(_type_and_message(member, platform) for member in members))
-    causes = [exception for exception in exceptions if not is_mechanism_named(type_of(exception, platform))]
-    return _type_and_message(causes[0], platform) if causes and causes[0] is not exceptions[-1] else None
+    """Return the root cause of a chain, or those of the members of a group."""
+    root = _tree(exceptions)
+    causes = [node.exception for node in _roots(root, platform) if node is not root]
+    return MEMBER.join(dict.fromkeys(_type_and_message(each, platform) for each in causes)) or None
 
 
 def type_of(exception: SdkException, platform: str) -> str:
@@ -79,31 +75,82 @@ def mapping(parent: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else _EMPTY
 
 
-def _members(exceptions: list[SdkException]) -> list[SdkException]:
-    """Return the exceptions of a group, in its order."""
-    sources = [str(mapping(exception, "mechanism").get("source", "")) for exception in exceptions]
-    pairs = zip(exceptions, sources, strict=True)
-    return [exception for exception, source in pairs if source.startswith(_OF_GROUPS)][::-1]
+class _Node:
+    """An exception with its cause and, if it is a group, its members."""
+
+    __slots__ = ("cause", "exception", "members", "source")
+
+    def __init__(self, exception: SdkException, source: str) -> None:
+        self.exception, self.source = exception, source
+        self.cause: _Node | None = None
+        self.members: list[_Node] = []
+
+    def chain(self) -> list["_Node"]:
+        """The exception, its cause, the cause of that, and so on."""
+        chain = [self]
+        while (cause := chain[-1].cause) is not None:
+            chain.append(cause)
+        return chain
+
+
+def _tree(exceptions: list[SdkException]) -> _Node:
+    """Return the exception that was raised last, which is the last one of the list.
+
+    Before it in the list is its cause, before that the cause of that, and so on. A member of a group has the number of
+    the group, and its own causes are before it.
+    """
+    root = previous = _Node(exceptions[-1], "")
+    nodes: dict[int | None, _Node] = {_number(root, "exception_id"): root}
+    for exception in exceptions[-2::-1]:
+        node = _Node(exception, str(mapping(exception, "mechanism").get("source") or ""))
+        if node.source.startswith(_OF_GROUPS):
+            nodes.get(_number(node, "parent_id"), root).members.append(node)
+        else:
+            previous.cause = node
+        if (number := _number(node, "exception_id")) is not None:
+            nodes[number] = node
+        previous = node
+    return root
+
+
+def _number(node: _Node, name: str) -> int | None:
+    number = mapping(node.exception, "mechanism").get(name)
+    return number if isinstance(number, int) else None
+
+
+def _roots(node: _Node, platform: str) -> Iterator[_Node]:
+    """Yield the root cause of an exception; of a group, those of its members.
+
+    An error while handling another one is not its effect. SDKs distinguish it from `raise … from …` only in a group.
+    """
+    chain = node.chain()
+    length = next((n for n, link in enumerate(chain) if link.source == _CONTEXT), len(chain))
+    for root in chain[length - 1 :: -1]:
+        if root.members:
+            for member in root.members:
+                yield from _roots(member, platform)
+        elif is_mechanism_named(type_of(root.exception, platform)):
+            continue
+        else:
+            yield root
+        return
 
 
 def _type_and_message(exception: SdkException, platform: str) -> str:
     return ": ".join(part for part in (type_of(exception, platform), str(exception.get("value") or "")) if part)
 
 
-def _python(exceptions: list[SdkException]) -> Iterator[str]:
-    """Yield the traceback as Python prints it."""
-    *before, last = exceptions
-    members = _members(exceptions)
-    for exception in [] if members else before:
-        source = mapping(exception, "mechanism").get("source")
-        yield from _python_stack(exception)
-        yield _type_and_message(exception, _PYTHON) + "\n" + _JOINTS.get(str(source), _LED_TO)
-    yield from _python_stack(last)
-    yield ERROR_HERE + "\n"
-    for number, member in enumerate(members, start=1):
-        yield f"  +---------------- {number} ----------------\n"
-        for line in ("".join(_python_stack(member)) + _type_and_message(member, _PYTHON)).splitlines():
-            yield f"  | {line}\n"
+def _python(node: _Node, title: str) -> Iterator[str]:
+    """Yield the traceback as Python prints it; `title` is the type and message of the exception itself."""
+    for link in reversed(node.chain()):
+        yield from _python_stack(link.exception)
+        yield (title if link is node else _type_and_message(link.exception, _PYTHON)) + "\n"
+        for number, member in enumerate(link.members, start=1):
+            yield f"  +---------------- {number} ----------------\n"
+            for line in "".join(_python(member, _type_and_message(member.exception, _PYTHON))).splitlines():
+                yield f"  | {line}\n"
+        if link is not node:
+            yield _JOINTS.get(link.source, _LED_TO)
 
 
 def _python_stack(parent: Mapping[str, Any]) -> Iterator[str]:
@@ -117,15 +164,13 @@ def _python_stack(parent: Mapping[str, Any]) -> Iterator[str]:
             yield f"    {source}\n"
 
 
-def _newest_first(exceptions: list[SdkException], platform: str) -> Iterator[str]:
+def _newest_first(node: _Node, title: str, platform: str) -> Iterator[str]:
     """Yield the traceback as other languages print it: what was caught last, then its causes."""
-    *before, last = exceptions
-    yield ERROR_HERE + "\n"
-    yield from _frames_newest_first(last, platform)
-    members = _members(exceptions)
-    for exception in members or before[::-1]:
-        yield ("Member: " if members else "Caused by: ") + _type_and_message(exception, platform) + "\n"
-        yield from _frames_newest_first(exception, platform)
+    for link in node.chain():
+        yield (title if link is node else f"Caused by: {_type_and_message(link.exception, platform)}") + "\n"
+        yield from _frames_newest_first(link.exception, platform)
+        for member in link.members:
+            yield from _newest_first(member, f"Member: {_type_and_message(member.exception, platform)}", platform)
 
 
 def _frames_newest_first(parent: Mapping[str, Any], platform: str) -> Iterator[str]:
