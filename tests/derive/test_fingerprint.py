@@ -1,15 +1,18 @@
 """Similar failures share a cluster, others do not; the same text is the same cluster anywhere."""
 
+import re
 import sys
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from failaware.derive import FINGERPRINT_VERSION
+from failaware.derive.grouping import fingerprint as fingerprints
 from failaware.derive.grouping.fingerprint import cluster_id, fingerprint, template
 from tests import processes
+from tests.sizes import sized
 
 MEET = [
     # numbers, and the words that follow them
@@ -296,3 +299,36 @@ def test_hostile_text_of_any_size_takes_no_time(piece):
         template(hostile)
         quickest = min(quickest, time.process_time() - began)
     assert quickest < 0.1, "20 ms on an idle machine"
+
+
+numbers = st.integers(0, 9_999_999).map(str) | st.sampled_from(["007", "000", "404", "503", "999", "12", "0"])
+PLAIN = (
+    "gateway refused order status code exited with error returned Not Found ms MB Nov Monday user from on server line "
+    "attempt of http SQLSTATE LINE files were rows was signal TLS after PM"
+)
+plain_words = st.sampled_from(PLAIN.split())
+plain_tokens = st.tuples(
+    st.sampled_from(["", "", "("]), numbers | plain_words, st.sampled_from(["", "", ")", ",", ":", "."])
+)
+
+
+@given(st.lists(plain_tokens.map("".join), min_size=1, max_size=7).map(" ".join), st.randoms(use_true_random=False))
+@settings(max_examples=sized(200, 5_000), deadline=None)
+def test_a_message_with_other_digits_has_the_template_that_it_has_alone(message, random):
+    template(message)
+    other = re.sub(r"\d", lambda _: random.choice("0123456789"), message)
+    known = template(other)
+    fingerprints._of_shape.clear()
+    assert template(other) == known
+
+
+def test_of_a_message_of_words_and_numbers_only_the_first_is_masked(monkeypatch):
+    assert template("gateway 3 refused order 1234 after 57 ms") == "gateway <n> refused order <n> after <duration>"
+    monkeypatch.setattr(fingerprints, "_masked", None)
+    assert template("gateway 4 refused order 9999 after 11 ms") == "gateway <n> refused order <n> after <duration>"
+
+
+@pytest.mark.parametrize("end", ["x9", "'", "/", "\n"])
+def test_the_end_of_a_long_message_counts(end):
+    message = "gateway 3 " * 60
+    assert template(message + end) == fingerprints._fixpoint(fingerprints._masked(message + end))

@@ -41,6 +41,12 @@ _PADDING = re.compile(r"(?<=>)={1,2}(?![\w=<'\"])")
 _HIDDEN = {ord(digit): chr(0x10080 + int(digit)) for digit in "0123456789"}
 """Digits of recognized names are replaced by unused letters while other masks run, which would mask them as numbers."""
 _SHOWN = {ord(letter): chr(digit) for digit, letter in _HIDDEN.items()}
+_PLAIN = re.compile(r"(?:\(?(?:[A-Za-z]++(?:-[A-Za-z]++)*+|\d{1,7}+)\)?[.,:;!?]?(?: |\Z))++")
+_MAX_PLAIN = 500  # characters
+_THREE_DIGITS = re.compile(r"\b\d{3}\b")
+_ANY_DIGIT = dict.fromkeys(map(ord, "0123456789"), "_")
+_MAX_SHAPES = 4_096
+_of_shape: dict[str, str] = {}
 _BLANKS = re.compile(r"[ \t\r\f\v\xa0]{2,}|[\t\r\f\v\xa0]")
 
 
@@ -61,7 +67,7 @@ def template(message: str | None, error_type: str | None = None) -> str:
 
     Masking is repeated until nothing changes: a template is its own template.
     """
-    return _fixpoint(_masked(message)) if message and message.strip() else error_type or _NO_MESSAGE
+    return _fixpoint(_values_masked(message)) if message and message.strip() else error_type or _NO_MESSAGE
 
 
 @lru_cache(maxsize=4_096)
@@ -94,6 +100,29 @@ def _fixpoint(text: str) -> str:
             return text
         text = again
     return "<text>"
+
+
+def _values_masked(message: str) -> str:
+    """The message after one round of masking.
+
+    If it has only words and whole numbers, the digits do not matter: it is masked as the first message that differs in
+    them only. Where a number is kept, as in `status 503`, they do.
+    """
+    if len(message) > _MAX_PLAIN or not _PLAIN.fullmatch(message):
+        return _masked(message)
+    shape = _THREE_DIGITS.sub(_is_status_code, message).translate(_ANY_DIGIT)
+    text = _of_shape.get(shape)
+    if text is None:
+        text = _masked(message)
+        if _DIGIT.search(text) is None:
+            if len(_of_shape) >= _MAX_SHAPES:
+                _of_shape.clear()
+            _of_shape[shape] = text
+    return text
+
+
+def _is_status_code(match: re.Match[str]) -> str:
+    return "A__" if match[0][0] in "12345" else "B__"
 
 
 def _masked(message: str) -> str:
