@@ -115,7 +115,16 @@ def sent(client, platform, frames, exceptions=None, **more):
             {"module": "Shop.Cart", "function": "Pay", "filename": "Cart.cs", "lineno": 7},
             "   at Shop.Cart.Pay in Cart.cs:line 7",
         ),
+        (
+            "csharp",
+            {"module": "Shop.Cart", "function": "async Task Cart.PayAsync(Order order)", "abs_path": "C:\\Cart.cs"},
+            "   at async Task Cart.PayAsync(Order order) in C:\\Cart.cs:line ?",
+        ),
+        ("php", {"abs_path": "/a/index.php", "lineno": 7}, "  /a/index.php(7): {main}"),
+        ("elixir", {"function": "Cart.pay/2", "filename": "lib/cart.ex", "lineno": 7}, "    lib/cart.ex:7: Cart.pay/2"),
         ("rust", {"function": "pay", "filename": "pay.rs", "lineno": 7}, "    at pay (pay.rs:7)"),
+        ("native", {"function": "core::panic", "instruction_addr": "0x1"}, "    at core::panic"),
+        ("javascript", {"function": "?", "filename": "http://h/main.js", "lineno": 7}, "    at http://h/main.js:7"),
     ],
 )
 def test_frames_are_in_the_notation_of_their_language(client, platform, frame, line):
@@ -133,6 +142,29 @@ def test_the_frames_of_the_program_come_before_those_of_libraries(client):
         "    at parse (<anonymous>)",
         "    at main (/lib/run.js:1)",
     ]
+
+
+def test_packages_of_a_web_page_are_libraries_although_its_sdk_does_not_know_it(client):
+    package = {"function": "call", "filename": "http://h/node_modules/vue/vue.js", "lineno": 1, "in_app": True}
+    own = {"function": "total", "filename": "http://h/src/Cart.vue", "lineno": 2, "in_app": True, "module": "Cart"}
+    event = sent(client, "javascript", [own, package])
+    assert event.event_type == "Cart"
+    assert event.attempts[-1].traceback.splitlines()[1:] == [
+        "    at total (http://h/src/Cart.vue:2)",
+        "    … and 1 frame of libraries:",
+        "    at call (http://h/node_modules/vue/vue.js:1)",
+    ]
+
+
+def test_the_members_of_an_aggregate_exception_of_dotnet_and_the_message_of_ruby(client):
+    members = [
+        {"type": "FormatException", "value": "b", "mechanism": {"source": "InnerExceptions[1]", "parent_id": 0}},
+        {"type": "IOException", "value": "a", "mechanism": {"source": "InnerExceptions[0]", "parent_id": 0}},
+        {"type": "AggregateException", "value": "2 errors", "mechanism": {"exception_id": 0}},
+    ]
+    assert sent(client, "csharp", [], members).attempts[-1].cause == "IOException: a\n+ FormatException: b"
+    raised = [{"type": "KeyError", "value": "key not found: 1 (KeyError)"}]
+    assert sent(client, "ruby", [], raised).attempts[-1].error_message == "key not found: 1"
 
 
 def test_causes_and_aggregate_errors_are_causes(client):

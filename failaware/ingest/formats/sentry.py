@@ -20,6 +20,7 @@ from failaware.ingest.formats.sentry_stacks import (
     frames,
     in_app,
     mapping,
+    message_of,
     stack,
     traceback,
     type_of,
@@ -147,7 +148,7 @@ def _exception_failure(exceptions: list[SdkException], event: Mapping[str, Any],
     last, platform = exceptions[-1], _platform(event)
     return failure(
         type_of(last, platform),
-        str(last.get("value") or ""),
+        message_of(last, platform),
         traceback(exceptions, platform),
         cause=cause(exceptions, platform),
         fingerprint=_fingerprint(event),

@@ -4,11 +4,13 @@ Python prints the frame that raised last, other languages first. There, the fram
 before those of libraries, which are listed after a line that says so.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from failaware.capture.root_cause import is_mechanism_named
 from failaware.model import ERROR_HERE, MEMBER
+from failaware.text import counted
 
 SdkException = Mapping[str, Any]
 _Frame = Mapping[str, Any]
@@ -20,7 +22,7 @@ _JOINTS = {
     "__cause__": "\nThe above exception was the direct cause of the following exception:\n\n",
     _CONTEXT: "\nDuring handling of the above exception, another exception occurred:\n\n",
 }
-_OF_GROUPS = ("exceptions[", "errors[")  # how the members of Python's groups and JavaScript's AggregateError are named
+_OF_GROUP = re.compile(r"\w+\[\d+\]")  # the name of a member: exceptions[0], errors[0], InnerExceptions[0]
 _WITH_MODULE = ("python", "java")
 _PYTHON = "python"
 
@@ -52,8 +54,14 @@ def type_of(exception: SdkException, platform: str) -> str:
 
 def in_app(exception: SdkException) -> list[_Frame]:
     """Return the frames of the program itself, or all of them if none is marked, the newest last."""
-    own = [frame for frame in frames(exception) if frame.get("in_app")]
-    return own or frames(exception)
+    given = frames(exception)
+    return [frame for frame in given if _is_own(frame)] or given
+
+
+def message_of(exception: SdkException, platform: str) -> str:
+    """Return the message; Ruby's has the type at its end, since its SDK sends what Ruby prints."""
+    message = str(exception.get("value") or "")
+    return message.replace(f" ({exception.get('type')})", "", 1) if platform == "ruby" else message
 
 
 def frames(parent: Mapping[str, Any]) -> list[_Frame]:
@@ -103,7 +111,7 @@ def _tree(exceptions: list[SdkException]) -> _Node:
     nodes: dict[int | None, _Node] = {_number(root, "exception_id"): root}
     for exception in exceptions[-2::-1]:
         node = _Node(exception, str(mapping(exception, "mechanism").get("source") or ""))
-        if node.source.startswith(_OF_GROUPS):
+        if _OF_GROUP.fullmatch(node.source):
             nodes.get(_number(node, "parent_id"), root).members.append(node)
         else:
             previous.cause = node
@@ -137,7 +145,7 @@ def _roots(node: _Node, platform: str) -> Iterator[_Node]:
 
 
 def _type_and_message(exception: SdkException, platform: str) -> str:
-    return ": ".join(part for part in (type_of(exception, platform), str(exception.get("value") or "")) if part)
+    return ": ".join(part for part in (type_of(exception, platform), message_of(exception, platform)) if part)
 
 
 def _python(node: _Node, title: str) -> Iterator[str]:
@@ -176,14 +184,19 @@ def _newest_first(node: _Node, title: str, platform: str) -> Iterator[str]:
 def _frames_newest_first(parent: Mapping[str, Any], platform: str) -> Iterator[str]:
     write = _NOTATIONS.get(platform, _javascript)
     newest_first = frames(parent)[::-1]
-    own = [frame for frame in newest_first if frame.get("in_app")]
+    own = [frame for frame in newest_first if _is_own(frame)]
     for frame in own:
         yield write(frame)
-    libraries = [frame for frame in newest_first if not frame.get("in_app")]
+    libraries = [frame for frame in newest_first if not _is_own(frame)]
     if own and libraries:
-        yield f"    … and {len(libraries)} frames of libraries:\n"
+        yield f"    … and {counted(len(libraries), 'frame')} of libraries:\n"
     for frame in libraries:
         yield write(frame)
+
+
+def _is_own(frame: _Frame) -> bool:
+    """Whether a frame is the program's own; in a browser, SDKs do not know the packages among its files."""
+    return bool(frame.get("in_app")) and "/node_modules/" not in str(frame.get("filename"))
 
 
 def _file(frame: _Frame) -> str:
@@ -197,8 +210,10 @@ def _place(frame: _Frame) -> str:
 
 
 def _javascript(frame: _Frame) -> str:
-    function = frame.get("function")
-    return f"    at {function} ({_place(frame)})\n" if function else f"    at {_place(frame)}\n"
+    function, place = frame.get("function"), _place(frame)
+    if function in (None, "", "?"):
+        return f"    at {place}\n"
+    return f"    at {function} ({place})\n" if place != "?" else f"    at {function}\n"
 
 
 def _java(frame: _Frame) -> str:
@@ -213,17 +228,23 @@ def _go(frame: _Frame) -> str:
 
 
 def _ruby(frame: _Frame) -> str:
-    return f"\tfrom {_file(frame)}:{frame.get('lineno') or '?'}:in '{frame.get('function') or '?'}'\n"
+    return f"\tfrom {_file(frame)}:{frame.get('lineno') or '?'}:in '{frame.get('function') or '<main>'}'\n"
 
 
 def _php(frame: _Frame) -> str:
-    return f"  {_file(frame)}({frame.get('lineno') or '?'}): {frame.get('function') or '?'}()\n"
+    function = frame.get("function")
+    return f"  {_file(frame)}({frame.get('lineno') or '?'}): {f'{function}()' if function else '{main}'}\n"
+
+
+def _elixir(frame: _Frame) -> str:
+    return f"    {_place(frame)}: {frame.get('function') or '?'}\n"
 
 
 def _dotnet(frame: _Frame) -> str:
-    name = ".".join(str(frame[part]) for part in ("module", "function") if frame.get(part))
+    function = str(frame.get("function") or "?")  # newer SDKs send its whole signature, with its class
+    name = function if "(" in function or not frame.get("module") else f"{frame['module']}.{function}"
     known = frame.get("filename") or frame.get("abs_path")
     return f"   at {name}" + (f" in {_file(frame)}:line {frame.get('lineno') or '?'}\n" if known else "\n")
 
 
-_NOTATIONS = {"java": _java, "go": _go, "ruby": _ruby, "php": _php, "csharp": _dotnet}
+_NOTATIONS = {"java": _java, "go": _go, "ruby": _ruby, "php": _php, "csharp": _dotnet, "elixir": _elixir}
