@@ -62,6 +62,7 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
     "fingerprint": (
         Example("failaware fingerprint 'order 4711 timed out after 5.0 s'", "its template, and the masked parts"),
         Example("failaware fingerprint --error KeyError \"'customer'\"", "a message of an error type"),
+        Example("failaware fingerprint --explain 'order 4711 timed out after 5.0 s'", "also each rule that fired"),
     ),
     "timeline": (
         Example("failaware timeline", "failures of the last two days, by hour and cluster"),

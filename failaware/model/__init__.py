@@ -5,6 +5,7 @@ and twenty times faster to define than frozen dataclasses, which matters for the
 """
 
 from failaware.model.answers import (
+    AppliedRule,
     Behind,
     Cluster,
     EventDetail,
@@ -45,6 +46,7 @@ __all__ = [
     "MEMBER",
     "NEVER",
     "UNNUMBERED",
+    "AppliedRule",
     "Attempt",
     "Behind",
     "Cluster",

@@ -153,13 +153,24 @@ class MaskedPart(NamedTuple):
     text: str
 
 
+class AppliedRule(NamedTuple):
+    """A masking rule that fired on a message, and the parts of the text that it changed."""
+
+    rule: str
+    parts: tuple[MaskedPart, ...]
+
+
 class GroupedBy(NamedTuple):
-    """Why a failure is in its cluster: `by` what it was grouped, the text, its template and the variable parts."""
+    """Why a failure is in its cluster: `by` what it was grouped, the text, its template and the variable parts.
+
+    `rules` are the masking rules that fired, in order; only `failaware fingerprint --explain` lists them.
+    """
 
     by: str
     text: str
     template: str
     masked: tuple[MaskedPart, ...]
+    rules: tuple[AppliedRule, ...] = ()
 
 
 class Behind(NamedTuple):

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from failaware import Handlers, Permanent, Retry, RetryAfter, Worker
 from failaware.capture.exceptions import describe
 from failaware.cli.main import main
-from failaware.derive.grouping.fingerprint import template
-from failaware.derive.grouping.groups import GroupingRules, Subject, group, masked_parts
+from failaware.derive.grouping.fingerprint import fired, template
+from failaware.derive.grouping.groups import GroupingRules, Subject, applied_rules, group, masked_parts
 from failaware.errors import UsageError
-from failaware.model import MaskedPart
+from failaware.model import AppliedRule, MaskedPart
 from tests.conftest import assert_rebuild_changes_nothing
+from tests.derive.families import written
 
 NONE = GroupingRules()
 
@@ -272,6 +273,7 @@ def test_explain_shows_message_and_template_and_each_masked_part(store, path, ca
                 {"placeholder": "<ip>", "text": "10.0.0.1:8443"},
                 {"placeholder": "<duration>", "text": "5.02 s"},
             ],
+            "rules": [],
         }
 
 
@@ -293,6 +295,8 @@ def test_hostile_text_is_explained_in_no_time(piece):
     began = time.process_time()
     masked_parts(text, name)
     assert time.process_time() - began < 0.2, "5 ms on an idle machine"
+    applied_rules(text)
+    assert time.process_time() - began < 1, "40 ms on an idle machine"
 
 
 def test_the_end_of_a_long_message_is_explained_too():
@@ -306,3 +310,36 @@ def test_masked_parts_come_from_the_message_and_stand_in_the_template(text):
     for part in masked_parts(text, name):
         assert part.text in text
         assert part.placeholder in name
+
+
+def test_an_explanation_lists_each_rule_that_fired_in_order(capsys):
+    text = "connect to 10.0.0.1:8443 for user 'ada' timed out: 3 files were read"
+    assert applied_rules(text) == (
+        AppliedRule("quoted value", (MaskedPart("<text>", "ada"),)),
+        AppliedRule("ip", (MaskedPart("<ip>", "10.0.0.1:8443"),)),
+        AppliedRule("word with a digit", (MaskedPart("<n>", "3"),)),
+        AppliedRule("plural", (MaskedPart("file", "files were"),)),
+    )
+    assert main(["fingerprint", "--explain", text]) == 0
+    assert [line.split() for line in capsys.readouterr().out.splitlines()[-3:-1]] == [
+        ["ip", "10.0.0.1:8443", "→", "<ip>"],
+        ["word", "with", "a", "digit", "3", "→", "<n>"],
+    ]
+    assert main(["fingerprint", text]) == 0
+    assert "fired" not in capsys.readouterr().out
+    assert main(["fingerprint", "--explain", "disk is full"]) == 0
+    assert capsys.readouterr().out.endswith("no rule fired\n")
+
+
+def test_an_explanation_shows_what_a_long_message_loses():
+    rule = applied_rules("start " + "word " * 1_000 + "end")[0]
+    assert rule.rule == "length"
+    assert [part.placeholder for part in rule.parts] == [""]
+
+
+@given(
+    st.text(min_size=1, max_size=300).filter(str.strip) | st.sampled_from([s.message for s in written() if s.message])
+)
+def test_the_rules_that_fired_lead_to_the_template(text):
+    *_, (_, _, last) = fired(text)
+    assert (last or "<text>") == template(text)

@@ -9,8 +9,9 @@ process, for one FINGERPRINT_VERSION. A message and its template:
 
 import hashlib
 import re
-from collections.abc import Callable
-from functools import lru_cache
+from collections.abc import Callable, Iterator
+from functools import lru_cache, partial
+from typing import NamedTuple
 
 from failaware.derive.grouping import templating, words
 from failaware.derive.grouping.bodies import reduced_bodies
@@ -20,24 +21,15 @@ _MAX_LINES = 12
 _MAX_ROUNDS = 4
 _NO_MESSAGE = "(no message)"
 _GAP = " … "
+_END = (_MAX_MESSAGE - len(_GAP)) // 2
 
-_PLACEHOLDER = r"<[a-z0-9]{1,12}>"
-ANY_PLACEHOLDER = re.compile(_PLACEHOLDER)
+ANY_PLACEHOLDER = re.compile(templating.PLACEHOLDER)
 """The placeholder of a variable part in a template."""
 _DIGIT = re.compile(r"\d")
 _KEY_VALUE = re.compile(r"(?<![\w.=-])(?P<key>[A-Za-z_][\w.-]{0,60}+)=(?P<value>(?!['\"`=(\[{<])[^\s,;)\]}'\"]++)")
 _WORD = re.compile(r"\b(?=[^\W\d]*+(?:[-.][^\W\d]*+){0,12}+\d)\w++(?:[-.+]\w++)*+(?:/\d++(?!\w))*+")
 _HEX = re.compile(r"(?=.*\d)[0-9a-fA-F]{7,}")
-_FOR_FROM = re.compile(r"(?<= for )(?!<)[^\s<]+(?= from <)")
-_SIGN = re.compile(r"[-+#~*](?=<[a-z]+>)(?<![\w>)\]].)")
-_REPEATED = re.compile(rf"({_PLACEHOLDER})(?:(?:[\s,;|/:+×x-]|\.\.){{1,3}}{_PLACEHOLDER})+")
-_PLURAL = re.compile(
-    r"(?<=> )(?!(?:does|has|was|this|its)\b)((?:[a-z]+ )?[a-z]{2,30}?)(?:(?<=[^suiae])s|(?<=e)s|\(s\))\b(?! of )"
-    r"(?: (?:are|were|have)\b)?"
-)
-_VERB = re.compile(r"(?<=<n> )([a-z]{2,30}) (?:is|are|was|were|has|have)\b")
 _TUPLE_CODE = re.compile(r"\(\d{3,5}, $")
-_PADDING = re.compile(r"(?<=>)={1,2}(?![\w=<'\"])")
 _HIDDEN = {ord(digit): chr(0x10080 + int(digit)) for digit in "0123456789"}
 """Digits of recognized names are replaced by unused letters while other masks run, which would mask them as numbers."""
 _SHOWN = {ord(letter): chr(digit) for digit, letter in _HIDDEN.items()}
@@ -53,13 +45,12 @@ _BLANKS = re.compile(r"[ \t\r\f\v\xa0]{2,}|[\t\r\f\v\xa0]")
 _Step = tuple[str, Callable[[str], object] | None, Callable[[str, str], str], str]
 
 
-def _steps(table: tuple[templating.Mask, ...]) -> tuple[_Step, ...]:
-    """A table prepared for `_apply`; looking attributes up for each message would take 5 % of the time."""
-    return tuple((mask.needs, mask.first and mask.first.search, mask.pattern.sub, mask.placeholder) for mask in table)
+class _Stage(NamedTuple):
+    """A stage of masking: a function of a text, named for people; `masks` are its single rules, if it has several."""
 
-
-_ADDRESSES, _LIBRARY, _MASKS = _steps(templating.ADDRESSES), _steps(templating.LIBRARY), _steps(templating.MASKS)
-_MASKS_WITHOUT_DIGIT = _steps(tuple(mask for mask in templating.MASKS if not mask.digits))
+    name: str
+    run: Callable[[str], str]
+    masks: tuple[templating.Mask, ...] = ()
 
 
 def template(message: str | None, error_type: str | None = None) -> str:
@@ -128,31 +119,33 @@ def _is_status_code(match: re.Match[str]) -> str:
 def _masked(message: str) -> str:
     """One round of masking."""
     text = cut(message)
-    if text[:1] in {"'", '"'} and (whole := words.WHOLE_QUOTED.fullmatch(text)) and whole["value"].count(" ") > 2:
-        text = whole["value"]  # a KeyError shows its message as a literal
-    text = _apply(_ADDRESSES, text)
-    if "{" in text:
-        text = reduced_bodies(text)
-    text = _apply(_LIBRARY, text)
-    if "\n" in text:
-        text = _lines(text)
-    if "=" in text:
-        text = _KEY_VALUE.sub(_key_value, text)
-    if "'" in text or '"' in text or "`" in text:
-        text = words.QUOTED.sub(_quoted, text)
-    has_digit = _DIGIT.search(text) is not None
-    text = _apply(_MASKS if has_digit else _MASKS_WITHOUT_DIGIT, text)
-    return _finished(_WORD.sub(_word, text) if has_digit else text)
+    for run in _EARLY:
+        text = run(text)
+    return _finished(text)
 
 
 @lru_cache(maxsize=4_096)
 def _finished(text: str) -> str:
-    """The steps after the values are masked; cached, because few different texts remain."""
-    if words.CASE_CHANGE.search(text):
-        text = words.MIXED_CASE.sub(_mixed, text)
-    if "<" in text:
-        text = _tidied(text)
+    """The stages after the values are masked; cached, because few different texts remain."""
+    for run in _LATE:
+        text = run(text)
     return cut(_shown(text)) or "<text>"
+
+
+def fired(message: str) -> Iterator[tuple[str, str, str]]:
+    """Each rule that changes the message on the way to its template: its name, and the text before and after it."""
+    for _ in range(_MAX_ROUNDS):
+        text = cut(message)
+        if text != message:
+            yield "length", message[_END:-_END], ""
+        for stage in (*_EARLY_STAGES, *_LATE_STAGES):
+            single = [_Stage(mask.kind, partial(_apply, _steps((mask,)))) for mask in stage.masks]
+            for rule in single or [stage]:
+                before, text = text, rule.run(text)
+                yield rule.name, _shown(before), _shown(text)
+        if message == (message := _masked(message)):
+            return
+    yield "no stable form", message, "<text>"
 
 
 def _shown(text: str) -> str:
@@ -174,15 +167,43 @@ def cut(message: str) -> str:
     """The part of a message that is used: at most 2,000 characters, its two ends."""
     if len(message) <= _MAX_MESSAGE:
         return message
-    half = (_MAX_MESSAGE - len(_GAP)) // 2
-    return message[:half] + _GAP + message[-half:]
+    return message[:_END] + _GAP + message[-_END:]
+
+
+def _unquoted(text: str) -> str:
+    """The text in a literal, as which a KeyError shows its message."""
+    if text[:1] in {"'", '"'} and (whole := words.WHOLE_QUOTED.fullmatch(text)) and whole["value"].count(" ") > 2:
+        return whole["value"]
+    return text
 
 
 def _lines(text: str) -> str:
     """The first lines, without lines that only repeat a value."""
+    if "\n" not in text:
+        return text
     first, *others = text.replace("\r\n", "\n").split("\n")
     rest = words.ECHO_LINE.sub("", "\n".join(others))
     return "\n".join((first, *[line for line in rest.split("\n") if line.strip()][: _MAX_LINES - 1]))
+
+
+def _key_values(text: str) -> str:
+    return _KEY_VALUE.sub(_key_value, text) if "=" in text else text
+
+
+def _quoted_texts(text: str) -> str:
+    return words.QUOTED.sub(_quoted, text) if "'" in text or '"' in text or "`" in text else text
+
+
+def _values(text: str) -> str:
+    return _apply(_MASKS if _DIGIT.search(text) else _MASKS_WITHOUT_DIGIT, text)
+
+
+def _words_with_digits(text: str) -> str:
+    return _WORD.sub(_word, text) if _DIGIT.search(text) else text
+
+
+def _random_words(text: str) -> str:
+    return words.MIXED_CASE.sub(_mixed, text) if words.CASE_CHANGE.search(text) else text
 
 
 def _key_value(match: re.Match[str]) -> str:
@@ -319,15 +340,28 @@ def _is_random(word: str) -> bool:
     return len(pieces) > 2 and sum(map(len, pieces)) < 3 * len(pieces)
 
 
-def _tidied(text: str) -> str:
-    """Remove what masked values leave: signs, repetitions, the plural after a number."""
-    if " for " in text:
-        text = _FOR_FROM.sub("<user>", text)
-    text = _SIGN.sub("", text)
-    if "=" in text:
-        text = _PADDING.sub("", text)
-    if text.count("<") > 1:
-        text = _REPEATED.sub(r"\1", text)
-    if "> " in text:
-        text = _VERB.sub(r"\1", _PLURAL.sub(r"\1", text))
-    return text
+def _steps(table: tuple[templating.Mask, ...]) -> tuple[_Step, ...]:
+    """A table prepared for `_apply`; looking attributes up for each message would take 5 % of the time."""
+    return tuple((mask.needs, mask.first and mask.first.search, mask.pattern.sub, mask.placeholder) for mask in table)
+
+
+_MASKS = _steps(templating.MASKS)
+_MASKS_WITHOUT_DIGIT = _steps(tuple(mask for mask in templating.MASKS if not mask.digits))
+_EARLY_STAGES = (
+    _Stage("whole text quoted", _unquoted),
+    _Stage("address", partial(_apply, _steps(templating.ADDRESSES)), templating.ADDRESSES),
+    _Stage("body", reduced_bodies),
+    _Stage("library", partial(_apply, _steps(templating.LIBRARY)), templating.LIBRARY),
+    _Stage("echoed line", _lines),
+    _Stage("key=value", _key_values),
+    _Stage("quoted value", _quoted_texts),
+    _Stage("value", _values, templating.MASKS),
+    _Stage("word with a digit", _words_with_digits),
+)
+"""The stages that mask values, in order."""
+_LATE_STAGES = (
+    _Stage("random letters", _random_words),
+    _Stage("remainder", partial(_apply, _steps(templating.REMAINDERS)), templating.REMAINDERS),
+)
+"""The stages that remove what masked values leave."""
+_EARLY, _LATE = (tuple(stage.run for stage in stages) for stages in (_EARLY_STAGES, _LATE_STAGES))

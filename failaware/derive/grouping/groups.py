@@ -11,9 +11,9 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from failaware.derive.grouping.expressions import problem, search
-from failaware.derive.grouping.fingerprint import ANY_PLACEHOLDER, cluster_id, cut, fingerprint, template
+from failaware.derive.grouping.fingerprint import ANY_PLACEHOLDER, cluster_id, cut, fingerprint, fired, template
 from failaware.errors import UsageError
-from failaware.model import MEMBER, MaskedPart
+from failaware.model import MEMBER, AppliedRule, MaskedPart
 from failaware.schema.catalogue import ERASED
 from failaware.text import counted
 
@@ -150,6 +150,12 @@ def masked_parts(text: str, name: str) -> tuple[MaskedPart, ...]:
         if kind != "equal" and was != now:
             parts.append(MaskedPart(now, was))
     return tuple(parts)
+
+
+def applied_rules(message: str) -> tuple[AppliedRule, ...]:
+    """The rules that fired on a message, in order, with the parts of the text that each of them changed."""
+    changed = ((rule, masked_parts(before, after)) for rule, before, after in fired(message) if before != after)
+    return tuple(AppliedRule(rule, parts) for rule, parts in changed if parts)
 
 
 def _says_too_little(message: str | None, name: str) -> bool:

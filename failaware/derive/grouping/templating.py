@@ -1,12 +1,16 @@
 """The masks of the fingerprint: the parts of a message that are replaced by placeholders.
 
-MASKS are values recognizable by their form, LIBRARY those in the messages of particular libraries. Order matters: each
-mask runs on the result of those before it. Every pattern is linear: quantifiers are possessive, bounded, or followed by
-something they cannot match. `words.py` has the words around values that cannot be recognized by their form.
+MASKS are values recognizable by their form, LIBRARY those in the messages of particular libraries, REMAINDERS what
+masked values leave. Order matters: each mask runs on the result of those before it. Every pattern is linear:
+quantifiers are possessive, bounded, or followed by something they cannot match. `words.py` has the words around values
+that cannot be recognized by their form.
 """
 
 import re
 from dataclasses import dataclass
+
+PLACEHOLDER = r"<[a-z0-9]{1,12}>"
+"""A regular expression for any placeholder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,3 +256,21 @@ LIBRARY = (
     Mask("pod", re.compile(r"\bpod [\w.-]{1,253}?_(\w[\w-]*)\([^)]*\)"), r"pod <pod>_\1", "pod "),
 )
 """Values in the messages of particular libraries, mostly repeated input."""
+
+REMAINDERS = (
+    Mask("between for and from", re.compile(r"(?<= for )(?!<)[^\s<]+(?= from <)"), "<user>", " for "),
+    Mask("sign", re.compile(r"[-+#~*](?=<[a-z]+>)(?<![\w>)\]].)"), "", "<"),
+    Mask("padding", re.compile(r"(?<=>)={1,2}(?![\w=<'\"])"), "", "="),
+    Mask("repetition", re.compile(rf"({PLACEHOLDER})(?:(?:[\s,;|/:+×x-]|\.\.){{1,3}}{PLACEHOLDER})+"), r"\1", "<"),
+    Mask(
+        "plural",
+        re.compile(
+            r"(?<=> )(?!(?:does|has|was|this|its)\b)((?:[a-z]+ )?[a-z]{2,30}?)(?:(?<=[^suiae])s|(?<=e)s|\(s\))\b"
+            r"(?! of )(?: (?:are|were|have)\b)?"
+        ),
+        r"\1",
+        "> ",
+    ),
+    Mask("verb", re.compile(r"(?<=<n> )([a-z]{2,30}) (?:is|are|was|were|has|have)\b"), r"\1", "<n> "),
+)
+"""What masked values leave: signs, repetitions, the plural after a number."""
