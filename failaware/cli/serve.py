@@ -95,31 +95,35 @@ def run(args: argparse.Namespace) -> int:
         with receiving(store.session, listening, access, notices) as receiver:
             status = _meanwhile(args, signals, address, receiver)
         notices.close()
-    if not args.inspect:
-        _tell(receiver.counters, args.db)
+    _tell(receiver.counters, args.db)
     return status
 
 
 def _meanwhile(args: argparse.Namespace, signals: SignalForwarder, address: "Address", receiver: "Receiving") -> int:
     """What goes on while it receives; returns the exit status."""
+    if args.program:
+        return _run_program(args.program, signals, _environment(address, args.key))
+    _tell_where(args, address)
     if args.inspect:
         from tui.app import run_inspector
 
         return run_inspector(args.db)
-    if args.program:
-        return _run_program(args.program, signals, _environment(address, args.key))
-    warn(f"receiving on {address.url} into {shown_place(args.db)}; Ctrl-C stops")
-    key = args.key or None
-    for line in (
-        f"Sentry SDKs:    SENTRY_DSN={address.dsn('KEY' if key else '')}",
-        f"OpenTelemetry:  OTEL_EXPORTER_OTLP_ENDPOINT={address.url}  (HTTP, JSON or protobuf)",
-        f'anything else:  curl {address.url}/events -d \'{{"type": "backup", "error": {{"message": "disk full"}}}}\'',
-    ):
-        sys.stderr.write(f"  {line}\n")
     while not signals.wait(_LOOKS_S):
         if receiver.error is not None:
             raise FailawareError(f"the receiver has ended: {receiver.error}") from receiver.error
     return 0
+
+
+def _tell_where(args: argparse.Namespace, address: "Address") -> None:
+    """Say where it receives; below the inspector, this can be read when it has been closed."""
+    end = "" if args.inspect else "; Ctrl-C stops"
+    warn(f"receiving on {address.url} into {shown_place(args.db)}{end}")
+    for line in (
+        f"Sentry SDKs:    SENTRY_DSN={address.dsn('KEY' if args.key else '')}",
+        f"OpenTelemetry:  OTEL_EXPORTER_OTLP_ENDPOINT={address.url}  (HTTP, JSON or protobuf)",
+        f'anything else:  curl {address.url}/events -d \'{{"type": "backup", "error": {{"message": "disk full"}}}}\'',
+    ):
+        sys.stderr.write(f"  {line}\n")
 
 
 def _run_program(command: list[str], signals: SignalForwarder, environment: dict[str, str]) -> int:

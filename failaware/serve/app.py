@@ -73,6 +73,7 @@ class Receiver:
             "/api/{project}/store/": ("sentry", protocols.sentry_store),
             "/v1/logs": ("otlp", partial(protocols.otlp_request, "logs")),
             "/v1/traces": ("otlp", partial(protocols.otlp_request, "traces")),
+            "/v1/metrics": ("otlp", protocols.otlp_metrics),
             "/events": ("", protocols.events),
             "/stream": ("sentry", protocols.sentry_envelope),  # spotlight
         }
@@ -84,12 +85,13 @@ class Receiver:
                     for path, how in post.items()
                 ),
                 *(Route(path, _Endpoint(self._access, answer), methods=["GET"]) for path, answer in get.items()),
-            ]
+            ],
+            default=_Endpoint(self._access, partial(self._post, "other", protocols.nothing)),
         )
 
     async def _post(self, protocol: str, reader: _Reader, scope: Scope, receive: Receive, headers: _Headers) -> Answer:
         protocol = protocol or ("cloudevents" if protocols.is_cloudevent(Request("", headers, b"")) else "lines")
-        self._counters.add(protocol, requests=1)
+        self._counters.add(protocol, received=1)
         try:
             return await self._recorded(protocol, reader, scope, receive, headers)
         except (Refusal, UsageError) as refusal:

@@ -3,10 +3,11 @@
 from collections import Counter
 from typing import NamedTuple
 
-PROTOCOLS = ("sentry", "otlp", "lines", "cloudevents")
+PROTOCOLS = ("sentry", "otlp", "lines", "cloudevents", "other")
+"""`other` are requests to a path that does not exist."""
 
 _METRICS = (
-    ("requests", "requests received"),
+    ("received", "requests received"),
     ("recorded", "events that are on disk, also those that were recorded before and are known by their key"),
     ("skipped", "entries that are not failures"),
     ("rejected", "entries that could not be read; kept as rejects"),

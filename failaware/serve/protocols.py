@@ -100,6 +100,27 @@ def otlp_request(
     return collected, partial(_otlp_answer, signal, is_protobuf=is_protobuf)
 
 
+def otlp_metrics(request: Request, recorder: Recorder, clock: Clock) -> tuple[Collected, Callable[[Written], Answer]]:
+    """Skip metrics, which SDKs with one endpoint for every signal send here as well."""
+    collected = Collected(recorder, clock, "serve:otlp")
+    collected.ignored += 1
+    is_protobuf = request.media_type == _PROTOBUF
+    return collected, lambda _written: Answer(200, _PROTOBUF, b"") if is_protobuf else _json(200, {})
+
+
+def nothing(request: Request, _recorder: Recorder, _clock: Clock) -> tuple[Collected, Callable[[Written], Answer]]:
+    """Refuse a request to another path.
+
+    Raises:
+        Refusal: always.
+    """
+    raise Refusal(
+        404,
+        f"there is nothing at {request.path[:100]!r}; send to /events, /v1/logs, /v1/traces or, by Sentry's SDKs, "
+        "/api/1/envelope/",
+    )
+
+
 def _otlp_answer(signal: str, written: Written, *, is_protobuf: bool) -> Answer:
     rejected = len(written.rejects)
     reason = written.rejects[0].error if rejected else ""

@@ -12,6 +12,7 @@ import uvicorn
 from failaware.errors import UsageError
 from failaware.serve.access import Access
 from failaware.serve.app import Arrival, Receiver
+from failaware.serve.connection import Connection
 from failaware.serve.counters import Counters
 from failaware.serve.inbox import Inbox
 from failaware.session import Session
@@ -127,6 +128,7 @@ class Receiving:
             receiver = Receiver(self._session, self._access, inbox, self.counters, self._notice)
             config = uvicorn.Config(
                 receiver.application(),
+                http=Connection,
                 log_config=None,
                 access_log=False,
                 lifespan="off",

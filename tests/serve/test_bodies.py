@@ -13,8 +13,9 @@ import brotli
 import pytest
 import zstandard
 
-from failaware.serve import bodies, protocols
+from failaware.serve import bodies, connection, protocols
 from failaware.serve.server import Address, listen
+from tests.serve.conftest import receiver
 
 LINE = json.dumps({"type": "backup", "error": {"type": "Full", "message": "no space left"}}).encode()
 RAW = zlib.compressobj(wbits=-15)
@@ -112,3 +113,39 @@ def test_while_a_large_body_is_read_others_are_answered(client, monkeypatch):
         assert not large.done()
         over.set()
         assert large.result()[0] == 200
+
+
+def answered(port, parts):
+    """What is answered before the connection is closed."""
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as raw:
+        try:
+            for part in parts:
+                raw.sendall(part)
+        except OSError:
+            pass
+        received = b""
+        try:
+            while data := raw.recv(65_536):
+                received += data
+        except ConnectionResetError:
+            pass
+        return received
+
+
+@pytest.mark.parametrize("begin", [b"GET /", b"GET /health HTTP/1.1\r\nHost: localhost\r\nX: "])
+def test_a_head_that_does_not_end_is_bounded(client, begin):
+    assert answered(client.port, [begin, *[b"a" * 10_000] * 100]) in (
+        b"",
+        b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n",
+    )
+    assert client.ask("GET", "/health")[0] == 200
+
+
+WHOLE, PART = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n", b"GET /health HTTP/1.1\r\nHost: "
+
+
+@pytest.mark.parametrize(("sent", "answers"), [(b"", 0), (PART, 0), (WHOLE + PART, 1)])
+def test_a_head_that_comes_too_slowly_ends_the_connection(path, sent, answers, monkeypatch):
+    monkeypatch.setattr(connection, "_HEAD_WITHIN_S", 0.1)
+    with receiver(path) as client:
+        assert answered(client.port, [sent]).count(b"200 OK") == answers

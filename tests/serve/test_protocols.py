@@ -405,5 +405,19 @@ def test_metrics_and_health(client):
     assert text.endswith(b"# EOF\n")
     status, headers, answer = client.ask("GET", "/health")
     assert (status, answer, headers["x-powered-by"]) == (200, {"status": "ok"}, "spotlight-by-sentry")
-    assert client.ask("GET", "/nothing")[0] == 404
     assert client.ask("GET", "/events")[0] == 405
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_path_that_does_not_exist_is_told_of_and_counted(client, method):
+    status, _, answer = client.ask(method, "/event", '{"type": "a"}' if method == "POST" else None)
+    assert status == 404
+    assert "nothing at '/event'; send to /events" in answer["detail"]
+    assert client.counters.counts["refused", "other"] == client.counters.counts["received", "other"] == 1
+    assert "nothing at '/event'" in client.arrivals[-1].refusal
+
+
+@pytest.mark.parametrize(("body", "headers", "answer"), [("{}", {}, {}), (b"", PROTOBUF, b"")])
+def test_metrics_are_skipped_since_sdks_send_every_signal_to_one_endpoint(client, body, headers, answer):
+    assert client.post("/v1/metrics", body, **headers) == (200, answer)
+    assert client.counters.counts["skipped", "otlp"] == 1

@@ -1,0 +1,56 @@
+"""A connection of the HTTP server whose request heads are bounded: the server itself bounds neither size nor time."""
+
+import asyncio
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+_HEAD_WITHIN_S = 30.0
+_MAX_HEAD = 1 << 16  # bytes, besides those that arrive at once
+_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+
+
+class Connection(HttpToolsProtocol):
+    """Closes itself if the head of a request does not end."""
+
+    _is_in_head = True
+    _size = 0
+    _too_late: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Wait for the first request."""
+        super().connection_made(transport)
+        self._too_late = self.loop.call_later(_HEAD_WITHIN_S, transport.close)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End the wait."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Read a part of a request. What arrived before the head began, such as another body, does not count."""
+        was_in_head = self._is_in_head
+        super().data_received(data)
+        if not self._is_in_head:
+            return
+        self._size = self._size + len(data) if was_in_head else 0
+        if self._size > _MAX_HEAD and not self.transport.is_closing():
+            self.transport.write(_TOO_LARGE)
+            self.transport.close()
+        elif self._too_late is None:
+            self._too_late = self.loop.call_later(_HEAD_WITHIN_S, self.transport.close)
+
+    def on_message_begin(self) -> None:
+        """Begin a head."""
+        self._is_in_head = True
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """End the head."""
+        self._is_in_head, self._size = False, 0
+        self._stop_waiting()
+        super().on_headers_complete()
+
+    def _stop_waiting(self) -> None:
+        if self._too_late is not None:
+            self._too_late.cancel()
+            self._too_late = None
