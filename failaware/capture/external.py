@@ -1,5 +1,6 @@
 """Attempts made elsewhere: an event together with the attempts that another program made at it."""
 
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ from failaware.capture.record import Recorder
 from failaware.capture.root_cause import TRACEBACK, root_cause
 from failaware.capture.secrets.masking import Masker
 from failaware.errors import FailawareError, PayloadError
-from failaware.model import UNNUMBERED, EventWithAttempts, Failure, NewAttempt, NewEvent
+from failaware.model import ERROR_HERE, UNNUMBERED, EventWithAttempts, Failure, NewAttempt, NewEvent
 
 ELSEWHERE = "observed elsewhere; no worker retries it"
 
@@ -45,7 +46,8 @@ def failure_of_text(error_type: str, message: str, traceback: str, recorder: Rec
     parsed = None if error_type and message else read_any_traceback(traceback)
     if parsed is None:
         first = next((line for line in traceback.splitlines() if line.strip() and line != TRACEBACK), "")
-        message, members, cause = message or ("" if error_type else first.strip()), traceback, root_cause(traceback)
+        message, cause = message or ("" if error_type else first.strip()), root_cause(traceback)
+        members = traceback.replace(f"{error_type}: {message}", ERROR_HERE, 1) if error_type and message else traceback
     else:
         error_type, message, cause = error_type or parsed.error_type, message or parsed.message, parsed.cause
         members = parsed.traceback if (error_type, message) == (parsed.error_type, parsed.message) else traceback
@@ -112,12 +114,18 @@ def attempt(
     return NewAttempt(UNNUMBERED, failure, worker, started_at, started_at + max(0, took), None, why)
 
 
-def event_of(recorder: Recorder, event_type: str, payload: dict[str, Any], **about: Any) -> NewEvent:
+def event_of(
+    recorder: Recorder, event_type: str, payload: dict[str, Any], *, is_json: bool = False, **about: Any
+) -> NewEvent:
     """Return an event with any payload: a failure must not be lost because of its payload.
 
-    Values that are not JSON are converted by `as_json`. If the payload is too large, its largest members are left out
-    and listed under `left_out`. The other arguments and errors are those of `Recorder.event`.
+    Values that are not JSON are converted by `as_json`, which takes time; with `is_json` only if it is necessary. If
+    the payload is too large, its largest members are left out and listed under `left_out`. The other arguments and
+    errors are those of `Recorder.event`.
     """
+    if is_json:
+        with suppress(PayloadError):
+            return recorder.event(event_type, payload, **about)[0]
     members: dict[str, Any] = as_json(payload)
     left_out: list[str] = []
     while True:

@@ -14,6 +14,7 @@ _CAUSED_BY = re.compile(
 )
 """How Java, Node.js and .NET write a cause."""
 
+_LOGURU_FRAME = "> File "  # how loguru marks the frame that logged
 _REMOTE = {"RemoteTraceback", "_RemoteTraceback"}  # multiprocessing, concurrent.futures, billiard, loky
 _QUOTE, _REMOTE_TEXT = '"""', 'RemoteTraceback: \n"""\n'
 _CANCELLED = {
@@ -83,7 +84,7 @@ def _joined(cause: tuple[str, str] | None) -> str | None:
 def raised(traceback: str, *, is_alone: bool = False) -> tuple[str, str] | None:
     """Return type and message of one traceback: the text after its frames, up to an empty line unless `is_alone`."""
     lines = traceback.strip().splitlines()[1:]
-    after_frames = list(dropwhile(lambda line: line[:1] in ("", " "), lines))
+    after_frames = list(dropwhile(lambda line: line[:1] in ("", " ") or line.startswith(_LOGURU_FRAME), lines))
     match = _RAISED.fullmatch(after_frames[0]) if after_frames else None
     if match is None:
         return None

@@ -24,15 +24,16 @@ _HINTS = (TRACEBACK, "panic", "fatal error: ", "Uncaught ", ":in `", ":in '")
 _ALWAYS = re.compile(
     r"[ \t]|Caused by: |Suppressed: |\.\.\. \d+ more|Stack trace:|#\d+ |stack backtrace:|note: run with|\[signal "
     r"|goroutine \d+ |created by |exit status \d|Node\.js v\d|[}\])]+[,;]?\s*$"
-    r"|The above exception was |During handling of |Next [A-Z]|Traceback \(most recent|[^\s:]+:\d+:in [`']"
+    r"|The above exception was |During handling of |Next [A-Z]|[^\s:]+:\d+:in [`']"
 )
 _AFTER_BLANK = re.compile(
-    r"The above exception was |During handling of |Traceback \(most recent|goroutine \d+ |Next [A-Z]|#0 "
+    r"The above exception was |During handling of |goroutine \d+ |Next [A-Z]|#0 "
     r"|Node\.js v\d|exit status \d|note: |[ \t]+(?:at |\[cause\]|Caused by)"
 )
+_CHAINED = ("The above exception was ", "During handling of ")  # between the exceptions of a chain
 _HEAD = re.compile(
     rf"{re.escape(TRACEBACK)}|  \+ Exception Group|(?P<block>panic: |fatal error: |goroutine \d+ \[)"
-    r"|(?P<message>thread '[^']*'(?: \(\d+\))? panicked at |Exception in thread \")"
+    r"|(?P<message>thread '[^']*'(?: \(\d+\))? panicked at |Exception (?:in|ignored) |Task exception was never )"
     r"|(?P<source>(?:/|file:|node:|[A-Z]:\\)\S*:\d+$)"
 )
 
@@ -75,6 +76,7 @@ class TraceLines:
         self._has_frames = False
         self._named = False  # the line that names the exception has come
         self._kind = ""
+        self._is_chained = False  # the last line announces another exception
         self._begin(first)
 
     def _begin(self, line: str) -> None:
@@ -89,8 +91,10 @@ class TraceLines:
 
     def takes(self, line: str) -> bool:
         """Whether the next line belongs to the text too."""
+        if line.startswith(TRACEBACK) and not (self._is_chained or (self._kind == "message" and not self._has_frames)):
+            return False
         is_blank = not line.strip()
-        taken = is_blank or (_AFTER_BLANK.match(line) if self._is_blank else self._goes_on(line))
+        taken = is_blank or self._is_chained or (_AFTER_BLANK.match(line) if self._is_blank else self._goes_on(line))
         if self._is_blank and not taken:
             taken = self._kind == "source" and not self._has_frames
         if taken and not is_blank:
@@ -106,6 +110,7 @@ class TraceLines:
         return self._kind == "block" or (self._kind in ("message", "source") and not self._has_frames)
 
     def _follow(self, line: str) -> None:
+        self._is_chained = line.startswith(_CHAINED)
         if line.startswith((TRACEBACK, "goroutine ", "panic: ")):
             self._begin(line)
         elif self._kind == "python" and line[:1] not in " \t":

@@ -22,6 +22,7 @@ _UNREADABLE = (  # the first bytes of a file, what it is, and what to do
     (b"{\0", "UTF-16", "iconv -f UTF-16LE -t UTF-8 {name} | failaware ingest -"),
     (b"\0{", "UTF-16", "iconv -f UTF-16BE -t UTF-8 {name} | failaware ingest -"),
 )
+_MARKS = tuple(mark for mark, _, _ in _UNREADABLE if len(mark) > 1)
 _HOLE = re.compile(rb"(?:^|(?<=\n))\0+")  # NULs between lines are left by truncations and power failures
 _CHECKED = 1_024  # bytes
 _SURELY_TEXT = 16  # bytes
@@ -59,8 +60,10 @@ class TextRuns:
         if not self._is_text:
             self._is_text = _resumes(line)
             return None if self._is_text else ""
-        kind = next((kind for mark, kind, _ in _UNREADABLE if len(mark) > 1 and line.startswith(mark)), None)
-        if kind is None and not _is_binary(line[:_CHECKED]):
+        kind = None
+        if line.startswith(_MARKS):
+            kind = next(kind for mark, kind, _ in _UNREADABLE if len(mark) > 1 and line.startswith(mark))
+        elif not _is_binary(line[:_CHECKED]):
             return None
         self._is_text = False
         return f"from here the input is {kind or 'binary'}, not text in UTF-8; skipped up to the next line of text"

@@ -138,9 +138,13 @@ class _Follower:
             )
         return False
 
+    def _files(self) -> list[FollowedFile]:
+        return [*self._rest, *([] if self._current is None else [self._current])]
+
     def end(self) -> None:
-        """Record the lines that were held for what may follow."""
-        for file in [*self._rest, *([] if self._current is None else [self._current])]:
+        """Record the lines that were held for what may follow, if nothing follows for a moment."""
+        time.sleep(POLL_S if any(file.waited_at for file in self._files()) else 0)
+        for file in self._files():
             with suppress(OSError):
                 self._read(file, is_last=True)
 
@@ -151,7 +155,7 @@ class _Follower:
 
     def close(self) -> None:
         """Close the files."""
-        for file in [*self._rest, *([] if self._current is None else [self._current])]:
+        for file in self._files():
             os.close(file.fd)
 
     def _positions(self) -> dict[str, Position]:
@@ -291,7 +295,7 @@ class _Follower:
         if now not in (file.seen, file.waited_at):
             file.quiet_since = time.monotonic()
         if not lines:
-            file.seen = now
+            file.seen, file.waited_at = now, None
             return False
         if size > followed_file.MAX_LINE:
             line = Line(file.position.line_no + 1, lines[0][:SHOWN], size)

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
+from json import loads as decode
 from typing import Any
 
 from failaware.capture.exit_status import looks_like_error
@@ -25,7 +26,7 @@ _RANKS = {
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _ZONE = re.compile(r"\s+(?:([+-]\d\d):?(\d\d)|(UTC|GMT|Z))\Z", re.IGNORECASE)
 _STYLES = (  # of Apache and asctime(), access logs, e-mail and HTTP; fromisoformat reads the others
-    *("%a %b %d %H:%M:%S.%f %Y", "%a %b %d %H:%M:%S %Y", "%d/%b/%Y:%H:%M:%S%z"),
+    *("%a %b %d %H:%M:%S.%f %Y", "%a %b %d %H:%M:%S %Y", "%d/%b/%Y:%H:%M:%S%z", "%d/%b/%Y %H:%M:%S"),
     *("%a, %d %b %Y %H:%M:%S%z", "%d-%b-%Y %H:%M:%S%z", "%d-%b-%Y %H:%M:%S"),
 )
 _NONE: tuple[Any, ...] = (None, "", False)
@@ -90,6 +91,18 @@ def first_word(text: Any) -> str | None:
 def traceback(text: Any) -> str | None:
     """The traceback in a text of several lines, in any of the supported languages; null if there is none."""
     return split_traceback(text)[1] or None if isinstance(text, str) else None
+
+
+def json(text: Any) -> Any:
+    """The value of a JSON text; null if it is not one."""
+    with suppress(ValueError, RecursionError):
+        return decode(text) if isinstance(text, str) else None
+    return None
+
+
+def first_line(text: Any) -> str | None:
+    """The first line of a text."""
+    return text.partition("\n")[0] if isinstance(text, str) else None
 
 
 def text(value: Any) -> str | None:
@@ -172,6 +185,21 @@ def _number(text: str) -> float | None:
     return float(text) if "." in text else int(text)
 
 
-_ALL = (rank, time, first_word, traceback, stack, text, words, unescaped, modulo, go_failure, is_error, upper)
+_ALL = (
+    rank,
+    time,
+    first_word,
+    first_line,
+    json,
+    traceback,
+    stack,
+    text,
+    words,
+    unescaped,
+    modulo,
+    go_failure,
+    is_error,
+    upper,
+)
 FUNCTIONS: dict[str, Callable[..., Any]] = {function.__name__: function for function in _ALL}
 """The functions by name."""

@@ -5,6 +5,7 @@ So the lines before the first open record are done with, and a follower can stor
 """
 
 import time
+from bisect import insort
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -112,27 +113,36 @@ class Joiner:
 
     def queue(self, record: Record, origin: Origin) -> None:
         """Add a record that is complete."""
-        self._complete.append(Queued(origin, record))
+        self._add(Queued(origin, record))
 
     def close(self, name: str) -> None:
         """Complete the record of a stream, if one is open."""
         joined = self._open.pop(name, None)
         if joined is not None:
-            self._complete.append(joined)
+            self._add(joined)
 
     def close_before(self, moment: float) -> None:
         """Complete the records to which nothing was added since a time of time.monotonic()."""
         for name in [name for name, joined in self._open.items() if joined.added_at < moment]:
             self.close(name)
 
-    def taken(self, index: int) -> Iterator[Joined | Queued]:
-        """Yield the complete records that began before every open one; `index` is that of the current line."""
-        for name in [name for name, joined in self._open.items() if index - joined.origin.position >= _MAX_LINES]:
-            self.close(name)
-        oldest = min((joined.origin.position for joined in self._open.values()), default=index + 1)
-        self._complete.sort(key=lambda joined: joined.origin.position)
+    def taken(self, position: int) -> Iterator[Joined | Queued]:
+        """Yield the complete records that began before every open one; `position` is that of the current line."""
+        oldest = position + 1
+        for name, joined in list(self._open.items()) if self._open else ():
+            if position - joined.origin.position >= _MAX_LINES:
+                self.close(name)
+            elif joined.origin.position < oldest:
+                oldest = joined.origin.position
         while self._complete and self._complete[0].last_index < oldest:
             yield self._complete.pop(0)
+
+    def _add(self, record: Joined | Queued) -> None:
+        """Add a complete record in the order of first lines; usually it is the last one."""
+        if self._complete and self._complete[-1].origin.position > record.origin.position:
+            insort(self._complete, record, key=lambda each: each.origin.position)
+        else:
+            self._complete.append(record)
 
     def discard(self) -> None:
         """Forget everything that is not complete; its lines will be read again."""

@@ -100,6 +100,7 @@ class Mapper:
             recorder,
             as_name(_name("type", fields) or mapping.format.name, recorder),
             _payload(record, mapping.format, fields, message, has_traceback=failed.traceback is not None),
+            is_json=True,
             now=now,
             key=self._key(_name("key", fields), record, recorder, is_timed=occurred_at is not None),
             source=as_name(_name("source", fields) or mapping.format.name, recorder),

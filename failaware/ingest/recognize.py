@@ -33,7 +33,7 @@ class Recognizer:
         self._first, self._last = first, last
         self._json = sorted((each for each in formats if each.keys), key=lambda each: (-len(each.keys), each.name))
         given = [] if first is None else [first]
-        self._text = [(each, pattern) for each in (*given, *formats) for pattern in each.patterns]
+        self._text = [each for each in (*given, *formats) if each.patterns]
         self._by_keys: dict[tuple[str, ...], list[tuple[Format, Evaluate | None]]] = {}
 
     def of_object(self, values: Mapping[str, Any]) -> Format | None:
@@ -58,22 +58,25 @@ class Recognizer:
 
     def of_line(self, line: str) -> Match | None:
         """Return the format of a line of text that begins a record, and its parts."""
-        for position, (each, pattern) in enumerate(self._text):
-            match = pattern.match(line)
-            if match is not None:
-                if position:
-                    self._text.insert(0, self._text.pop(position))  # the next line is probably of the same format
+        for position, each in enumerate(self._text):
+            for pattern in each.patterns:
+                match = pattern.match(line)
+                if match is None:
+                    continue
+                if position and each is not self._first:
+                    start = int(self._text[0] is self._first)  # the user's own format is always tried before
+                    self._text.insert(start, self._text.pop(position))  # the next line is probably of the same format
                 return Match(each, {name: value for name, value in match.groupdict().items() if value is not None})
         return None
 
     def resembles(self, line: str, values: Mapping[str, Any] | None) -> str | None:
         """Return what a line that no format fits looks like, and what it lacks."""
         if values is None:
-            texts = (each for each, _ in self._text if each.resembles is not None and each.resembles.match(line))
+            texts = (each for each in self._text if each.resembles is not None and each.resembles.match(line))
             similar = next(texts, None)
             return None if similar is None else f"it looks like {similar.title}, but not like a line of it"
         shares = [(len(each.keys & values.keys()) / len(each.keys), each) for each in self._json]
-        share, similar = max(shares, key=lambda pair: (pair[0], len(pair[1].keys)), default=(0, None))
+        share, similar = max(shares, key=lambda pair: (pair[0] < 1, pair[0], len(pair[1].keys)), default=(0, None))
         if similar is None or share < 0.5:
             return None
         missing = ", ".join(sorted(f"'{key}'" for key in similar.keys - values.keys()))

@@ -1,6 +1,8 @@
 """What is recorded of other producers: of samples that they wrote, or that were written after their schema."""
 
+import json
 import tomllib
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -8,10 +10,14 @@ from typing import NamedTuple
 import pytest
 
 from docs import formats
+from failaware.ingest.chunk import Collected
+from failaware.ingest.expressions import compiled, is_true
 from failaware.ingest.files import ingest_file
-from failaware.ingest.format import _SETTINGS
+from failaware.ingest.format import _SETTINGS, known_formats
 from failaware.ingest.functions import FUNCTIONS
-from failaware.ingest.stream import Input
+from failaware.ingest.lines import ingest_lines
+from failaware.ingest.reader import LineReader, ReadingOptions
+from failaware.ingest.stream import Input, Line
 from tests.conftest import query
 
 INPUTS = Path(__file__).parent.parent.parent / "sample_data" / "inputs"
@@ -89,3 +95,85 @@ def test_a_producer_is_recognized_and_its_failures_recorded(store, name):
 def test_a_second_read_adds_nothing(store, name):
     first, second = ingest(store, INPUTS / name), ingest(store, INPUTS / name)
     assert (second.recorded, second.known, second.rejected) == (0, first.recorded, 0)
+
+
+LINES = [line for name in EXPECTED for line in (INPUTS / name).read_text(encoding="utf-8").splitlines()]
+
+
+def test_each_line_of_the_samples_has_one_format():
+    """Recognition must not depend on the order of the formats or of the lines."""
+    for line in LINES:
+        with suppress(ValueError):
+            values = json.loads(line)
+            fits = [each for each in known_formats() if each.keys and each.keys <= values.keys()]
+            fits = [each for each in fits if is_true(compiled(each.expressions.get("when", "`true`"))(values))]
+            most = max(len(each.keys) for each in fits)
+            assert len([each for each in fits if len(each.keys) == most]) == 1, (line, [each.name for each in fits])
+            continue
+        fits = [each.name for each in known_formats() if any(pattern.match(line) for pattern in each.patterns)]
+        assert len(fits) <= 1, (line, fits)
+
+
+@pytest.mark.parametrize(
+    ("line", "event_type", "message"),
+    [
+        ("[2026-11-29 10:00:00 +0000] [17] [ERROR] Error handling /pay", "python", "Error handling /pay"),
+        ("ERROR:    Exception in ASGI application", "python", "Exception in ASGI application"),
+        ("ERROR:shop.orders:no stock", "shop.orders", "no stock"),
+        ("[2026-11-29 10:00:02,123: ERROR/ForkPoolWorker-1] Task failed", "python", "Task failed"),
+        ("[2026-11-29T10:00:03.123+0000] {taskinstance.py:1935} ERROR - Task failed", "python", "Task failed"),
+        ("2026-11-29T10:00:04.12Z [error    ] payment failed     [shop.pay] order=17", "shop.pay", "payment failed"),
+        ("[2026-11-29 10:00:05,123] ERROR in app: Exception on / [GET]", "app", "Exception on / [GET]"),
+        ("2026-11-29T10:00:06.113+01:00 ERROR 17 --- [shop] [nio-1] c.a.Shop     : no stock", "c.a.Shop", "no stock"),
+        ("2026-11-29 10:00:07,113 [main] ERROR com.acme.Shop - failed", "com.acme.Shop", "failed"),
+        ("ERROR 2026-11-29 10:00:08,403 views 4857 140319 no stock", "views", "no stock"),
+        ("[29/Nov/2026 10:00:09] ERROR [django.request:241] Internal Server Error: /x", "django.request",
+         "Internal Server Error: /x"),
+        ("2026/11/29 10:00:10 ERROR no stock order=17", "python", "no stock order=17"),
+        ("2026-11-29 10:00:11,123 | ERROR | shop | no stock", "shop", "no stock"),
+        ("2026-11-29 10:00:12,123 ERROR [shop] [app.py:17] - no stock", "shop", "no stock"),
+        ("2026-11-29 10:00:13,123 shop ERROR no stock", "shop", "no stock"),
+        ("2026-11-29 10:00:14.123 | ERROR    | shop.cart:pay:17 - no stock", "shop.cart", "no stock"),
+    ],
+)  # fmt: skip
+def test_the_layouts_of_python_are_read(store, line, event_type, message):
+    for first in ("", LINES[-1], "2026/11/29 10:00:10 [error] 1#1: nginx"):
+        reader, collected = LineReader(), Collected(store.session.recorder, store.session.clock, "file")
+        for number, each in enumerate((first, line), start=1):
+            reader.take(collected, Line(number, each.encode(), len(each)))
+        reader.flush(collected)
+        event = collected.events[-1]
+        assert (event.event.event_type, event.attempts[0].failure.error_message) == (event_type, message)
+
+
+def test_a_line_that_resembles_a_format_is_a_reject_that_says_so(store):
+    done = ingest_lines(
+        store.session, [b'{"level": 50, "pid": 1, "hostname": "x"}', b"<34>Nov 20 10:00:00 host app: x"], origin="x"
+    )
+    assert done.rejected == 2
+    assert "it looks like pino (Node.js), but has no 'time'" in done.reasons[0]
+    assert "it looks like syslog" in done.reasons[1]
+
+
+def test_equal_failures_of_one_moment_are_two_and_a_second_read_adds_nothing(store, tmp_path):
+    line = '{"level":50,"time":1795950785329,"pid":1,"hostname":"h","name":"n","msg":"no stock","order":%d}\n'
+    (tmp_path / "log").write_text(line % 1 + line % 2 + "2026/11/29 10:00:00 [error] 1#1: no stock\n" * 2)
+    first, second = ingest(store, tmp_path / "log"), ingest(store, tmp_path / "log")
+    assert (first.recorded, second.recorded, second.known) == (4, 0, 4)
+
+
+def test_an_odd_record_is_recorded_or_a_reject_but_never_an_error_of_ours(store):
+    odd = (None, True, 1.5, "", [], {}, [{}], {"a": 1}, "2026", "x" * 70_000, "\x00\x1b")
+    lines = [
+        json.dumps({**dict.fromkeys(each.keys, "error"), "level": "error", key: value}).encode()
+        for each in known_formats()
+        for key in (*each.keys, "level", "err", "exception", "record", "stack")
+        for value in odd
+    ]
+    reader = LineReader(ReadingOptions(keep_all=True))
+    collected = Collected(store.session.recorder, store.session.clock, "file")
+    for number, line in enumerate(lines, start=1):
+        reader.take(collected, Line(number, line, len(line)))
+    reader.flush(collected)
+    assert [reject.error for reject in collected.rejects if "bug in failaware" in reject.error] == []
+    store.session.ingest(collected.events, [], refuse=lambda position, error: pytest.fail(str(error)))
