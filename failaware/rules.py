@@ -18,7 +18,8 @@ from failaware.model import Severity
 class Rule(NamedTuple):
     """One rule: if `condition` is true of the evidence, the entity has this `severity`.
 
-    `sentence` is the reason, with the evidence in braces; `{events:event}` is "1 event" or "2 events". An event's
+    `sentence` is the reason, with the evidence in braces; `{events:event}` is "1 event" or "2 events"; the
+    plural is formed with s. An event's
     sentence may use `failed_attempts` and `because`, which is its retry reason, if any, after a colon.
     """
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import sqlite3
+import time
 from collections import Counter
 from contextlib import contextmanager
 from functools import cache
@@ -192,16 +193,17 @@ def store(path, clock):
 
 @pytest.fixture(scope="session")
 def samples(tmp_path_factory, worker_id):
-    """Files with so many events of sample data until now, or another time; copy before you write.
+    """Files with so many events of sample data until the last midnight (UTC), or another time; copy before you write.
 
-    Each is made once for all processes of the run.
+    Each is made once for all processes of the run. What a sample holds depends on the hour of the day that it ends at.
     """
     base = tmp_path_factory.getbasetemp()
     folder = (base if worker_id == "master" else base.parent) / "samples"
     folder.mkdir(exist_ok=True)
+    midnight = time.time_ns() // 1_000 // (24 * HOUR) * (24 * HOUR)
 
     @cache
-    def made(events, now=None):
+    def made(events, now=midnight):
         path = folder / f"{events}-{now}.db"
         with open(path.with_suffix(".lock"), "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)

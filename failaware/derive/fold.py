@@ -62,7 +62,11 @@ DERIVED = tables_of("derived.sql")
 
 
 def fold(db: ProjectionWriter, scope: Scope, policy: Policy) -> None:
-    """Update the derived tables, which are up to date except for the facts of the scope."""
+    """Update the derived tables, which are up to date except for the facts of the scope.
+
+    The top of fold.sql has an example. Relapses and episodes depend on all members of a cluster: those of the changed
+    part are subtracted while the old members are there, and added with the new ones.
+    """
     if scope.events:
         fold_events(db, scope)
     if scope.attempts or scope.decisions:

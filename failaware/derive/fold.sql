@@ -90,11 +90,12 @@ SELECT e.event_id, e.event_type, 'SYNCED', 0, 1, 0, 1, 1, 0, 0,
 --   6 fails, 10:07          6             2            5                1  10:03          new facts added to the old state
 --   4 succeeds, late        6             4            5                1  10:05          known attempts after 4, since
 --                                                                                         success > last_success
--- retry_count ends as 3: the failures before the last one. tests/derive/test_fold.py has this example.
+-- The last column is about failed_attempts; of a success, about failing_since. retry_count ends as 3: the failures before
+-- the last one. tests/derive/test_fold.py has this example.
 INSERT INTO touched (event_id, event_type, was_status, was_dismissed, was_cluster, was_severity, attempts, retry_count,
                      last_success, budget_from, failed_attempts, first_failed_at, failing_since, last_failed_at,
                      last_failure, changed_at, outcome, retry_at, first_success, late, revised_from)
-WITH new_fact AS (
+WITH fact AS (
   SELECT event_id, attempt_no, finished_at AS at,
          CASE outcome WHEN 'FAILED' THEN finished_at END AS failed_at,
          CASE outcome WHEN 'FAILED' THEN attempt_no END AS failed_no,
@@ -104,12 +105,12 @@ WITH new_fact AS (
   UNION ALL
   SELECT event_id, NULL, decided_at, NULL, NULL, NULL, CASE decision WHEN 'REQUEUE' THEN after_attempt END
     FROM new_decision),
-new_of_event AS (
+facts_of_event AS (
   SELECT event_id, max(attempt_no) AS attempts, min(attempt_no) AS first_attempt, max(success) AS success,
          min(success) AS first_success, max(budget) AS budget, count(failed_at) AS failures,
          max(failed_no) AS last_failed_no, min(failed_at) AS first_failed_at, max(failed_at) AS last_failed_at,
          max(at) AS at
-    FROM new_fact GROUP BY event_id),
+    FROM fact GROUP BY event_id),
 merged AS (
   SELECT s.event_id, s.event_type, s.sync_status, s.dismissed, s.cluster_id, s.severity, s.attempts,
          s.last_success, s.budget_from, s.failed_attempts, s.failing_since,
@@ -128,7 +129,7 @@ merged AS (
               ELSE (SELECT k.attempt_id FROM known_attempt k WHERE k.event_id = s.event_id AND k.outcome = 'FAILED'
                      ORDER BY k.attempt_no DESC LIMIT 1) END AS last_failure,
          CASE WHEN s.changed_at > n.at THEN s.changed_at ELSE n.at END AS changed_at
-    FROM new_of_event n JOIN event_state s ON s.event_id = n.event_id)
+    FROM facts_of_event n JOIN event_state s ON s.event_id = n.event_id)
 SELECT m.event_id, m.event_type,
        CASE WHEN m.event_id > (SELECT coalesce(max(u.event_id), 0) FROM stored_until u)  -- rarely: most are stored
                  AND EXISTS (SELECT 1 FROM unstored_event u WHERE u.event_id = m.event_id)
@@ -205,6 +206,17 @@ UPDATE failure_cluster SET error_type = ?, template = ? WHERE cluster_id = ?;
 
 -- name: entries
 -- An event that never failed is in no cluster (was_cluster 0). CROSS JOIN keeps SQLite from scanning all of event_cluster.
+-- The old recovered_at stays if the first failure is the same, and no success is new, or it had recovered and no attempt
+-- came late; otherwise it is looked up. Example: the attempts at one event, each recorded and folded on its own.
+--
+--   attempt          failures  first_attempt  recovered_at  recovered  changed_from
+--   2 fails, 10:02          1              2  -                     0  10:02: the event is new to the cluster
+--   4 succeeds, 10:04       1              2  10:04                 1  10:04: it has recovered
+--   5 fails, 10:05          2              2  10:04                 0  null
+--   3 succeeds, 10:06       2              2  10:06                 0  10:04: attempt 3, recorded late, comes before 4
+--   1 fails, 10:07          3              1  10:06                 0  null: the earliest failure is still that of 10:02
+--
+-- tests/derive/test_fold.py has this example.
 INSERT INTO entry (event_id, cluster_id, failures, first_failed_at, last_failed_at, first_attempt, recovered_at,
                    recovered, newest, was_failures, was_first, was_recovered_at, was_recovered, changed_from)
 WITH old_or_new AS (
@@ -303,6 +315,7 @@ SELECT h.cluster_id, h.hour FROM changed_timeline c JOIN cluster_hour h ON h.clu
 -- An entry is a relapse if every earlier event of the cluster had recovered by then: all their first recoveries are
 -- earlier, and no event that failed again after a success is still failing at that time. Only entries at or after the
 -- earliest change can become or stop being relapses; `until` is the latest first recovery of all entries before it.
+-- Both comparisons together: later than the greater of `until` and `earlier`, either of which may be null.
 -- :sign subtracts them before the change (-1) and adds them after it (1). CROSS JOIN makes SQLite read the entries in
 -- the order that the window function needs, without sorting or buffering.
 WITH change AS MATERIALIZED (

@@ -14,7 +14,7 @@ from failaware.errors import KeyConflict, NotFound, UsageError
 from failaware.facts import claim
 from failaware.model import DecisionKind, Event, EventWithAttempts, Failure, NewAttempt, NewEvent, NewReject
 from failaware.rules import Policy
-from failaware.schema.catalogue import ATTEMPT, DECISION, EVENT, REJECT, TRACEBACK, FactTable
+from failaware.schema.catalogue import ATTEMPT, EVENT, REJECT, TRACEBACK, FactTable
 
 
 def _filled(facts: FactTable, names: tuple[str, ...]) -> tuple[list[str], Callable[[Row], Row]]:
@@ -33,6 +33,7 @@ _LAST_ATTEMPTS = (
     "WHERE e.event_id IN ({})"
 )
 _REJECT_COLUMNS, _reject_row = _filled(REJECT, ("reject_id", *NewReject._fields))
+_DECISION = ("decision_id", "event_id", "decision", "after_attempt", "decided_by", "reason", "decided_at")
 _NO_FAILURE = (None,) * len(Failure._fields)
 _STATE = (
     "SELECT sync_status, dismissed, attempts, due_at, EXISTS "
@@ -193,7 +194,7 @@ def decisions(
             _check_decision(kind, event_id, status, dismissed=bool(dismissed))
         rows.append((decision_id, event_id, kind.value, attempts_made, by, reason, now))
     if rows:
-        db.append("decision_log", DECISION.column_names, rows)
+        db.append("decision_log", _DECISION, rows)
         for event_id in event_ids:
             claim.reclaim(db, event_id)  # from the task queue that would have retried it
         fold(db, just_appended(decisions=(first, first + len(rows) - 1)), policy)

@@ -6,7 +6,7 @@ in the store.
 
 For example, events 1, 2 and 4 of 5 are SYNCED and old, with attempts 1, 2 and 5. `ranges` then has the ranges 1-2 and
 4-4 of event_log, and 1-2 and 5-5 of attempt_log, which `moved_log` keeps. A traceback that event 3 shares is copied,
-but not deleted.
+but not deleted. Decisions go with their event; an event that was erased, or decided on after the date, stays.
 """
 
 import os

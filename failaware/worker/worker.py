@@ -4,9 +4,11 @@ Handlers run on the pool's threads, outside any transaction; the thread that cal
 example, two handlers that take 50 ms each, and four events that are due:
 
     transaction 1                 claim events 1 and 2, which begin
-    transaction 2, 1 has ended    append its attempt; claim 3, which begins, and 4, which waits for a free handler
+    transaction 2, 1 has ended    append its attempt; claim 3, which begins, and 4, as a handler ends soon (pace.py)
     transaction 3, 2 has ended    append its attempt; mark the lease of 4 as begun, which then begins
     transaction 4, 3 has ended    append its attempt; nothing else is due
+
+Leases are renewed by the same thread, between transactions.
 """
 
 import time

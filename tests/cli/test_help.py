@@ -15,9 +15,11 @@ from failaware.cli.commands import COMMANDS
 from failaware.cli.examples import EXAMPLES
 from failaware.cli.help import topics
 from failaware.errors import FailawareError
+from failaware.rules import RULES
 from failaware.text import cells
 from tests import processes
 from tests.cli.test_commands import failaware
+from tests.test_readme import README
 
 TOPICS = Path(sys.modules["failaware.cli.help"].__file__).with_name("topics")
 ENDLESS = (
@@ -224,3 +226,13 @@ class TestExitStatus:
         assert failaware("exec", "--", "no-such-program-here", cwd=tmp_path).returncode == 127
         assert failaware("exec", "--timeout", "0.2s", "--", "sleep", "20", cwd=tmp_path).returncode == 124
         assert failaware("exec", "--", "sh", "-c", "kill -9 $$", cwd=tmp_path).returncode == 128 + 9
+
+
+def test_every_rule_of_severities_is_in_the_topic_and_in_the_readme():
+    names = [rule.name for rule in RULES]
+    topic = (TOPICS / "severities.txt").read_text(encoding="utf-8")
+    assert re.findall(r"^  (\S+) +(?:CRITICAL|HIGH|MEDIUM|LOW)", topic, re.MULTILINE) == names
+    number = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")[len(names)]
+    assert f"{number} rules derive" in topic
+    section = README.partition("## How severity is derived")[2].partition("\n## ")[0]
+    assert re.findall(r"^\| `(\S+)` \|", section, re.MULTILINE) == names

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from failaware import Store, UsageError
 from failaware.derive import fold
 from failaware.facts import append
-from failaware.model import DecisionKind, Failure, NewAttempt
+from failaware.model import NEVER, DecisionKind, Failure, NewAttempt
 from failaware.rules import default_policy
 from tests.conftest import COUNTED, HOUR, MINUTE, START, assert_rebuild_changes_nothing, query
 from tests.oracle import facts
@@ -226,4 +226,23 @@ def test_the_example_in_the_projection(store, clock):
     assert attempt(6, 7, "e") == (6, 2, 5, 1, 3)
     assert attempt(4, 8, None) == (6, 4, 5, 1, 5)
     assert query(store, "SELECT retry_count FROM event_state") == [(3,)]
+    assert_rebuild_changes_nothing(store)
+
+
+def test_the_example_of_entries_in_the_projection(store, clock):
+    """That of `entries` in fold.sql, which lists these columns after each fact."""
+    columns = "failures, first_attempt, recovered_at, recovered"
+    began = clock()
+
+    def after(number, minute, error):
+        clock.now = began + minute * 60_000_000
+        store.report_attempt("a", key="k", number=number, error=error, started_at=clock.now)
+        ((*numbers, at, recovered),) = query(store, f"SELECT {columns} FROM event_cluster")
+        return (*numbers, None if at == NEVER else (at - began) // 60_000_000, recovered)
+
+    assert after(2, 2, "e") == (1, 2, None, 0)
+    assert after(4, 4, None) == (1, 2, 4, 1)
+    assert after(5, 5, "e") == (2, 2, 4, 0)
+    assert after(3, 6, None) == (2, 2, 6, 0)
+    assert after(1, 7, "e") == (3, 1, 6, 0)
     assert_rebuild_changes_nothing(store)

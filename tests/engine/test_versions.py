@@ -9,11 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from failaware import Inspector, Store
+from failaware.engine.postgres import lock, schema
 from failaware.engine.postgres.place import parse
+from failaware.engine.sql import digest_of
 from failaware.errors import StoreOlder
 from failaware.ledger.sealing import seal_all
 from failaware.ledger.verify import verify
 from failaware.schema import versions
+from failaware.schema.guards import guard_statements
 from tests import processes
 from tests.conftest import derived, plain, query
 from tests.test_same_on_both import facts
@@ -21,6 +24,15 @@ from tests.test_same_on_both import facts
 STEP = versions.Step("own_word", ("ALTER TABLE event_log ADD COLUMN fingerprint TEXT",))
 """As if this column of today's had come with one version more."""
 STEPS = (*versions.STEPS, STEP)
+
+
+CREATED_ONLY_BY_A_STEP = (6, "b7479360ffbe36bd751e0617")
+
+
+def test_changed_functions_and_guards_come_with_a_step():
+    """Existing stores get them only when they are migrated: add an empty step, and note the digest of all of them."""
+    created = [*guard_statements(), *schema._helpers("s"), *schema.guard_statements("s", "s"), *lock.TABLES]
+    assert (versions.current(), digest_of(created)) == CREATED_ONLY_BY_A_STEP
 
 
 def make_older(path):
