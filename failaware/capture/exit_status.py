@@ -1,7 +1,7 @@
 """Turns the end of a program into a failure: its exit status or signal, and the last of its output.
 
-The type and message are those of a Python traceback at the end of standard error; otherwise the message is the last
-line that looks like an error.
+The type and message are those of the last traceback in standard error, of any language that is supported; otherwise
+the message is the last line that looks like an error.
 """
 
 import re
@@ -9,8 +9,9 @@ import signal
 from typing import NamedTuple
 
 from failaware.capture.exceptions import failure
-from failaware.capture.root_cause import TRACEBACK, cause_before, raised
+from failaware.capture.raised_text import read_any_traceback
 from failaware.capture.secrets.masking import Masker
+from failaware.capture.stack_lines import last_traceback
 from failaware.model import Failure
 from failaware.text import without_escapes
 
@@ -58,7 +59,7 @@ class Ended(NamedTuple):
 def describe_end(end: Ended, *, masker: Masker) -> Failure | None:
     """Return the failure of a run, or None if it succeeded.
 
-    The error type is that of a Python traceback, or ExitStatus, Killed, TimedOut or NotStarted.
+    The error type is that of a traceback in the output, or ExitStatus, Killed, TimedOut or NotStarted.
     """
     if end.exit_status == 0:
         return None
@@ -75,7 +76,7 @@ def _summary(end: Ended, err: str) -> tuple[str, str, str | None]:
         return "TimedOut", f"not done within {end.limit}: {_status_text(end)}", None
     if end.status < 0:
         return "Killed", _status_text(end), None
-    from_traceback = _last_traceback(err)
+    from_traceback = _last_traceback(err) or (None if err else _last_traceback(_decoded(end.out)))
     if from_traceback is not None:
         return from_traceback
     line = _error_line(err) or _error_line(_decoded(end.out))
@@ -126,9 +127,7 @@ def looks_like_error(line: str) -> bool:
 
 
 def _last_traceback(text: str) -> tuple[str, str, str | None] | None:
-    """Return error type, message and root cause of the traceback at the end of standard error, if there is one."""
-    start = text.rfind(TRACEBACK)
-    if start < 0 or (start and text[start - 1] != "\n"):
-        return None
-    last = raised(text[start:])
-    return None if last is None else (*last, cause_before(text, start))
+    """Return error type, message and root cause of the last traceback in a stream, if there is one."""
+    traceback = last_traceback(text)
+    parsed = None if traceback is None else read_any_traceback(traceback)
+    return None if parsed is None else (parsed.error_type, parsed.message, parsed.cause)

@@ -16,7 +16,7 @@ _BEGINS = re.compile(
     rf"|^  \+ Exception Group {re.escape(TRACEBACK)}$"
     r"|^(?:panic|fatal error): (?=(?:.*\n)*?goroutine \d+)"
     r"|^thread '[^'\n]*'(?: \(\d+\))? panicked at "
-    r"|^(?:PHP )?(?:Fatal error: +)?Uncaught [A-Z][\w\\]*(?=.*(?:\n.*){0,20}?\n#0 )"
+    r"|^(?:PHP )?(?:Fatal error: +)?Uncaught [A-Za-z_][\w\\]*(?=.*(?:\n.*){0,20}?\n#0 )"
     r"|^[^\s:][^:\n]*:\d+:in [`'][^\n]*\([A-Z]\w*(?:::[A-Z]\w*)*\)$",
     re.MULTILINE,
 )
@@ -49,6 +49,23 @@ def split_traceback(text: str) -> tuple[str, str]:
     if start is None:
         start = _start_above_frames(text)
     return (text, "") if start is None else (text[:start].rstrip(), text[start:])
+
+
+def last_traceback(text: str) -> str | None:
+    """Return the last traceback in a text of several; lines may follow it."""
+    segments: list[list[str]] = []
+    lines: TraceLines | None = None
+    for line in text.split("\n"):
+        if lines is not None and lines.takes(line):
+            segments[-1].append(line)
+        else:
+            lines = TraceLines(line)
+            segments.append([line])
+    for segment in reversed(segments):
+        traceback = split_traceback("\n".join(segment).rstrip())[1] if len(segment) > 1 else ""
+        if traceback:
+            return traceback
+    return None
 
 
 def _start_above_frames(text: str) -> int | None:

@@ -21,15 +21,6 @@ def message(err, out=b""):
             b"Exception in thread main: x\n\tat a.b(c:1)\nCaused by: java.io.IOException: full\n\tat d\n",
             "Caused by: java",
         ),
-        (
-            b"thread 'main' panicked at src/main.rs:2:5:\nno luck\nnote: run with x\n",
-            "panicked at src/main.rs:2:5: no luck",
-        ),
-        (b"panic: out of range\n\ngoroutine 1 [running]:\nmain.main()\n", "panic: out of range"),
-        (
-            b"Error: Cannot find module 'x'\n    at Function._resolve (error:1)\n\nNode.js v18\n",
-            "Error: Cannot find module",
-        ),
         (b"\x1b[31merror\x1b[0m: lint\n10 passed, no errors\n", "error: lint"),
         (b"tar: x: Cannot stat\ntar: Exiting with failure status due to previous errors\n", "tar: x: Cannot stat"),
         (b"error: no `x`\nerror: aborting due to 1 previous error\n", "error: no `x`"),
@@ -50,6 +41,53 @@ def test_a_traceback_speaks_although_lines_follow_it():
     err = b'INFO\nTraceback (most recent call last):\n  File "x", line 1, in y\n    z()\nshop.Empty: no stock\n\nbye\n'
     failure = describe_end(Ended(1, 0, 1, b"", err), masker=Masker())
     assert (failure.error_type, failure.error_message) == ("shop.Empty", "no stock")
+
+
+NODE = b"""node:internal/modules/cjs/loader:1143
+  throw err;
+  ^
+
+Error: Cannot find module '/x.js'
+    at Module._resolveFilename (node:internal/modules/cjs/loader:1140:15) {
+  code: 'MODULE_NOT_FOUND',
+  [cause]: TypeError: no
+      at pay (/app/pay.js:1:1)
+}
+
+Node.js v18.19.0
+"""
+JAVA = b"""Exception in thread "main" a.NoStock: x
+\tat a.b(c:1)
+Caused by: java.io.IOException: full
+\tat d
+"""
+PHP = b"""PHP Fatal error:  Uncaught a\\NoStock: no in /a.php:2
+Stack trace:
+#0 {main}
+  thrown in /a.php on line 2
+"""
+
+
+@pytest.mark.parametrize(
+    ("err", "raised"),
+    [
+        (NODE, ("Error", "Cannot find module '/x.js'", "TypeError: no")),
+        (b"Error: no\n    at Function._resolve (error:1)\n\nNode.js v18\n", ("Error", "no", None)),
+        (b"thread 'main' panicked at src/main.rs:2:5:\nno luck\nnote: run with x\n", ("panic", "no luck", None)),
+        (b"panic: out of range\n\ngoroutine 1 [running]:\nmain.main()\n", ("panic", "out of range", None)),
+        (JAVA, ("a.NoStock", "x", "java.io.IOException: full")),
+        (PHP, ("a\\NoStock", "no", None)),
+        (b"a.rb:2:in `f': no (Shop::NoStock)\n\tfrom a.rb:4:in `<main>'\n", ("Shop::NoStock", "no", None)),
+        (
+            b"Unhandled exception. A.NoStockException: no\n   at A.B() in /x.cs:line 3\n",
+            ("A.NoStockException", "no", None),
+        ),
+    ],
+)
+@pytest.mark.parametrize("after", [b"", b"\nmake: *** [Makefile:2: all] Error 1\n"])
+def test_a_traceback_of_any_language_gives_type_message_and_cause(err, raised, after):
+    failure = describe_end(Ended(1, 0, 1, b"", b"checking: no error\n" + err + after), masker=Masker())
+    assert (failure.error_type, failure.error_message, failure.cause) == raised
 
 
 def test_success_is_no_failure_but_one_that_took_too_long_is():
