@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache, partial
+from itertools import accumulate
 from typing import Any
 
 from failaware.capture.guarded import guarded, is_a, plain, raised_by_signal, short_name, text_of
@@ -33,6 +34,9 @@ _DAY = 86_400_000_000
 _EARLIEST = microseconds(datetime(1, 1, 1, tzinfo=UTC)) - _DAY  # a time zone may shift the date by a day
 _LATEST = microseconds(datetime(9999, 12, 31, tzinfo=UTC)) + 2 * _DAY
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"')
+_NO_BRACKET = re.compile(r"[^\[\]{}]++")
+_LEVEL = {"[": 1, "{": 1, "]": -1, "}": -1}
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=None).encode
 
 
@@ -71,13 +75,12 @@ class Recorder:
         text, recorded = _to_json(payload) if raw is None else raw, payload
         self._check_size(text)  # before masking, which is slow
         may_hold = self.masker.may_hold(text) or (raw is not None and "\\u" in raw)  # an escape may be part of a name
-        may_be_deep = text.count("[") + text.count("{") > _MAX_DEPTH
-        if may_hold or may_be_deep:
+        if text.count("[") + text.count("{") > _MAX_DEPTH:
+            _check_depth(text)
+        if may_hold:
             decoded = payload if raw is not None else _decoded(text)  # the caller's objects are read only once
-            if may_be_deep:
-                _check_depth(decoded)
-            masked, hits = self.masker.mask_value(decoded) if may_hold else (decoded, 0)
-            if hits or (raw is not None and may_hold and self._hides_a_secret(raw)):
+            masked, hits = self.masker.mask_value(decoded)
+            if hits or (raw is not None and self._hides_a_secret(raw)):
                 if raw is None:
                     text, recorded = _to_json(masked), masked
                 else:
@@ -325,19 +328,10 @@ def _decoded(text: str) -> Any:
         raise PayloadError("the payload is nested too deeply to be JSON here; flatten it") from None
 
 
-def _check_depth(payload: Any) -> None:
-    level = [payload]
-    for _ in range(_MAX_DEPTH + 1):
-        level = [inner for item in level for inner in _inside(item)]
-        if not level:
-            return
-    raise PayloadError(f"the payload is nested too deeply: the limit is {_MAX_DEPTH} levels; flatten it")
-
-
-def _inside(item: Any) -> Iterable[Any]:
-    if isinstance(item, dict):
-        return item.values()
-    return item if isinstance(item, list | tuple) else ()
+def _check_depth(text: str) -> None:
+    brackets = _NO_BRACKET.sub("", _STRING.sub("", text))
+    if max(accumulate(map(_LEVEL.__getitem__, brackets)), default=0) > _MAX_DEPTH:
+        raise PayloadError(f"the payload is nested too deeply: the limit is {_MAX_DEPTH} levels; flatten it")
 
 
 def _writable(text: str) -> str:

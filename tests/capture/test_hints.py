@@ -1,13 +1,14 @@
 """Words are found in one pass over a text, with and without the library for it."""
 
+import json
 import subprocess
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from failaware.capture.secrets import formats, masking, words
+from failaware.capture.secrets import formats, hints, masking, names, words
 from tests.sizes import sized
 
 WORDS = ("-----", " -", "pass", "passcode", "code", "?code", "@", "$", "a", "ab", "пароль")
@@ -56,7 +57,7 @@ def test_once_the_interpreter_ends_the_library_is_not_entered_and_a_stopped_thre
 
 
 def test_words_of_arguments_are_in_lower_case():
-    assert all(word == word.lower() for word in (*masking.ARGUMENT_HINTS, *masking._HINTS, *masking._HINTS_WITH))
+    assert all(word == word.lower() for word in (*masking.ARGUMENT_HINTS, *hints.HINTS))
 
 
 BARE = {  # a text with each format and nothing else that announces a secret
@@ -94,3 +95,42 @@ def test_a_secret_is_recognized_by_its_format_alone(name):
     (format_,) = (each for each in formats.FORMATS if each.name == name)
     assert [*formats.formatted_secrets(text, text.lower())]
     assert format_.pattern.search(text)
+
+
+PARTS = (
+    "api access secret private session id key keys code codes card number credit recovery backup pass word phrase auth "
+    "token tokens 2 fa mfa login one time reset seed data user old hash value primary author inside keyboard cookies"
+)
+parts = st.sampled_from([*PARTS.split(), *sorted(names.SECRETS | names.PLURALS), *sorted(names.UNMISTAKABLE)])
+written = st.tuples(parts, st.sampled_from([str.lower, str.capitalize, str.upper])).map(lambda part: part[1](part[0]))
+secret_names = st.tuples(st.lists(written, min_size=1, max_size=4), st.sampled_from(["_", "-", ".", " ", ""])).map(
+    lambda name: name[1].join(name[0])
+)
+
+
+@given(secret_names)
+@settings(max_examples=sized(300, 5_000))
+def test_every_name_of_a_secret_is_a_hint(name):
+    if names.is_secret_name(name) or names.is_secret_list_name(name):
+        assert masking.Masker().may_hold(json.dumps({"inside": "the author", name: "x"}))
+
+
+def test_ordinary_words_contain_hints_and_are_no_names_of_secrets():
+    for word in hints._ORDINARY:
+        assert any(part in word for part in hints._LETTERS)
+        assert not any(names.is_secret_name(form) for form in (word, word.upper(), word.capitalize(), f"my_{word}"))
+        assert not masking.Masker().may_hold(f'{{"my_{word}":1,"of":"{word.upper()}, of"}}')
+
+
+@pytest.mark.parametrize(
+    "text", ["primary_key", "postal code", "session_length", "playing card", "https://a.b/c, a@b.c"]
+)
+def test_a_word_that_is_a_hint_only_next_to_others(text):
+    assert not masking.Masker().may_hold(json.dumps({text: text}))
+
+
+@pytest.mark.parametrize("before", ["\n", "\t", "\r", "", " ", "x ", "\\n"])
+def test_a_token_after_an_escape_is_a_hint(before):
+    assert masking.Masker().may_hold(json.dumps(f"line{before} ghp_abcdefghijklmnopqrstuvwxyz0123456789"))
+    if before in {"\n", "\t", "\r"}:
+        assert masking.Masker().may_hold(json.dumps(f"line{before}ghp_abcdefghijklmnopqrstuvwxyz0123456789"))

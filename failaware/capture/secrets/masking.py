@@ -12,9 +12,8 @@ from typing import Any
 from failaware.capture.secrets.card_numbers import card_numbers, has_many_digits
 from failaware.capture.secrets.command_arguments import HINTS as ARGUMENT_HINTS
 from failaware.capture.secrets.command_arguments import secret_arguments, secret_elements
-from failaware.capture.secrets.formats import HINTS as FORMAT_HINTS
-from failaware.capture.secrets.formats import HINTS_WITH as FORMAT_HINTS_WITH
 from failaware.capture.secrets.formats import formatted_secrets
+from failaware.capture.secrets.hints import HINTS, is_hinted
 from failaware.capture.secrets.named_values import ANNOUNCING, ANNOUNCING_ANYWHERE, MASK, named_values
 from failaware.capture.secrets.names import is_secret_list_name, is_secret_name, plain
 from failaware.capture.secrets.reported_values import reported_values
@@ -23,26 +22,12 @@ from failaware.capture.secrets.words import words_in
 
 __all__ = ["MASK", "Masker"]
 
-_NAME_HINTS = (
-    *("pass", "secret", "auth", "cred", "otp", "phrase", "sid", "card", "session", "psk", "token", "cookie", "key"),
-    *("pw", "jwt", "kennwort", "woord", "cvc", "cvv", "senha", "contrasen", 'pin"', "pin:", "pin="),
-)
-_HINTS = frozenset((*_NAME_HINTS, *FORMAT_HINTS))
-_HINTS_WITH = {
-    **FORMAT_HINTS_WITH,
-    "code": (
-        *("recovery", "backup", "verification", "security", "access", "fa", "sms", "login", "time", "?code", "&code"),
-        *("confirmation", "activation", "reset", "pincode"),
-    ),
-}
-"""Every ASCII text with a secret contains one of the first, or one of the second together with one of its words.
-
-Tokens, card numbers and arguments are found without them.
-"""
-_words_in = words_in((*_HINTS, *_HINTS_WITH, *ARGUMENT_HINTS))
+_words_in = words_in((*HINTS, *ARGUMENT_HINTS))
 _SHORT = 16
 _SHORT_WORD = re.compile(r"(?!\d{13})[\w.-]*")
 """Most names and many values: too short for a provider's token, and without a separator."""
+_ESCAPE = re.compile(r"\\[nrt]")
+"""In JSON, its letter would seem to belong to the word after it."""
 _SEPARATOR = re.compile(r"[\s=:,<>\[(\"'%]")
 """One of these is between the name of a secret and the secret."""
 _WITH_DIGIT = re.compile(r"(?=\D*\d)(?=.*[^\W\d])[^\s\[\]]+")
@@ -78,10 +63,14 @@ class Masker:
             return False
         lower = _lower(text)
         words = _words_in(lower)
-        if self._extra or _is_hinted(text, lower, words):
+        if self._extra or is_hinted(text, lower, words):
             return True
         latin = text.encode("latin-1", "replace")
-        return has_many_digits(latin) or bool(tokens(text, latin)) or bool(_arguments(text, lower, words))
+        if has_many_digits(latin) or tokens(text, latin) or _arguments(text, lower, words):
+            return True
+        return "\\" in text and bool(
+            tokens(unescaped := _ESCAPE.sub(" ", text), unescaped.encode("latin-1", "replace"))
+        )
 
     def mask_text(self, text: str) -> tuple[str, int]:
         """Return the text with its secrets masked, and how many there were."""
@@ -102,7 +91,7 @@ class Masker:
         words = _words_in(lower)
         latin = text.encode("latin-1", "replace")
         spans = tokens(text, latin)
-        if self._extra or _is_hinted(text, lower, words):
+        if self._extra or is_hinted(text, lower, words):
             if _SEPARATOR.search(text) or not text.isascii():
                 announcing = self._announcing if text.isascii() else self._announcing_anywhere
                 spans += named_values(text, announcing.finditer(lower), self.is_secret_name)
@@ -202,15 +191,6 @@ class Masker:
         """Whether an element names the next one, as in ["Cookie", …] and ["mysql", "--password", …]."""
         flag = isinstance(value, str) and value.startswith("-")
         return " " not in name and self.is_secret_name(name) and not flag and _can_be_secret(value)
-
-
-def _is_hinted(text: str, lower: str, words: AbstractSet[str]) -> bool:
-    """Whether the text contains a hint of a secret; `words` are those of all hints that it contains."""
-    if words and not words.isdisjoint(_HINTS):
-        return True
-    if any(any(map(lower.__contains__, _HINTS_WITH[word])) for word in words if word in _HINTS_WITH):
-        return True
-    return not text.isascii() and ANNOUNCING_ANYWHERE.search(lower) is not None
 
 
 def _arguments(text: str, lower: str, words: AbstractSet[str]) -> list[tuple[int, int]]:

@@ -130,6 +130,8 @@ def _any_prefix() -> str:
 
 
 _PREFIX = re.compile(rf"(?<![A-Za-z0-9_])(?:{_any_prefix()})")
+_PLAIN_ROW = re.compile(r"(?:[0-9a-f]|-(?!us))++")
+"""A digest or a UUID: one prefix has only such characters, and capital letters follow it."""
 _IN_ROW = bytes(
     ord("x") if chr(byte).isascii() and (chr(byte).isalnum() or byte in b"-_") else 32 for byte in range(256)
 )
@@ -145,6 +147,7 @@ def tokens(text: str, latin: bytes) -> list[tuple[int, int]]:
     spans = [
         (prefix.start(), rest.end())
         for start, end in _rows(row, latin.translate(_AROUND))
+        if not _PLAIN_ROW.fullmatch(text, start, end)
         for prefix in _PREFIX.finditer(text, start, end)
         if (rest := _BY_PREFIX[prefix[0]].rest.match(text, prefix.end()))
     ]

@@ -1,0 +1,140 @@
+"""Whether a text may contain a secret at all: most do not, and are not searched further.
+
+A secret is recognized by its name or by its format. Every text with such a secret contains one of the words below.
+Where such a word is only a part of an ordinary word, as in `inside` or `author`, it is no hint.
+"""
+
+import re
+from collections.abc import Set as AbstractSet
+
+from failaware.capture.secrets.formats import HINTS as FORMAT_HINTS
+from failaware.capture.secrets.formats import HINTS_WITH as FORMAT_HINTS_WITH
+from failaware.capture.secrets.named_values import ANNOUNCING_ANYWHERE
+from failaware.capture.secrets.names import SECRETS, UNMISTAKABLE
+
+_LETTERS = (  # within one word
+    *("pass", "secret", "auth", "cred", "otp", "phrase", "sid", "card", "session", "psk", "token", "cookie", "key"),
+    *("pw", "jwt", "kennwort", "woord", "cvc", "cvv", "senha", "contrasen", "code", "mnemonic", "bearer", "heslo"),
+    *("haslo", "losenord", "parola", "matkhau", "sifre", "salasana", "jelszo"),
+)
+_CERTAIN = frozenset(
+    ('pin"', "pin:", "pin=", "?code", "&code", "ccnumber", "cc_number", "cc-number", "cc number", *FORMAT_HINTS)
+)
+HINTS = frozenset((*_LETTERS, *_CERTAIN, *FORMAT_HINTS_WITH))
+"""Every ASCII text with a secret contains one of these, in lower case.
+
+Tokens, card numbers and arguments of commands are found without them.
+"""
+
+_ORDINARY = frozenset(
+    """
+    author authors authored authoring authority authorities authentic authenticity
+    side sides inside outside aside reside resides resident residents residence residential residual
+    residue subside subsidy subsidiary president presidents presidential consider considers considered considering
+    consideration considerable considerably upside downside wayside seaside riverside roadside offside onside
+    preside dissident insider outsider sidebar sidewalk siding sidecar sideways alongside hillside ringside bedside
+    passenger passengers passage passages passed passes passing passive passively passion passport passports
+    compass encompass encompasses bypass bypassed bypasses surpass surpassed trespass overpass underpass
+    keyboard keyboards keyed keynote keystone keystroke keyhole keyring turkey turkeys monkey monkeys donkey donkeys
+    hockey jockey whiskey turnkey
+    cards cardboard cardiac cardinal cardinality cardio cardigan discard discards discarded discarding scorecard
+    wildcard wildcards postcard postcards cardholder
+    sessions possession possessions obsession
+    credit credits credited crediting creditor creditors accredited incredible incredibly sacred credible credibility
+    hotpot footpath footprint footpad
+    cookies
+    postcode postcodes zipcode zipcodes barcode barcodes unicode decode decoded decoder decodes encode encoded
+    encoder encodes codec codecs codepage qrcode geocode geocoded opcode shortcode transcode
+    transcoded countrycode
+    """.split()  # noqa: SIM905
+)
+"""Words that contain some of these letters, but are no part of the name of a secret, with any word next to them."""
+
+_ONLY_LETTERS = bytes(byte if chr(byte).isascii() and chr(byte).islower() else 32 for byte in range(256))
+_NO_LETTERS = "".join(chr(byte) for byte in range(128) if not chr(byte).islower())
+_NEAR = 44  # characters: three letters of the word before or after, and what is between
+_MAX_HARMLESS = 8_192
+_harmless: set[str] = set()
+"""Words that were looked at and are no hints."""
+
+
+def _neighbors(word: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """How the words end that make this word the name of a secret before it, and how those after it begin."""
+    before, after = set[str](), set[str]()
+    for name in (*SECRETS, *UNMISTAKABLE):
+        if word in name:
+            left, _, right = name.partition(word)
+            before.add(left[-3:].lstrip("0123456789"))
+            after.add("" if right == "s" else right[:3])
+    return tuple(filter(None, before)), tuple(filter(None, after))
+
+
+_NEIGHBORS = {word: _neighbors(word) for word in ("key", "session", "code", "card")}
+"""Words that are hints only next to others, in one word with them or not: `key` in `api_key`, not in `primary_key`."""
+
+_AT = re.compile(r"(?://|thin:)[^\s\"'<>]{1,1100}@")
+"""What is before an @ in a URL or an address with a password, in one row."""
+
+
+def is_hinted(text: str, lower: str, words: AbstractSet[str]) -> bool:
+    """Whether the text contains a hint of a secret.
+
+    Args:
+        text: any text.
+        lower: the same in lower case.
+        words: those of HINTS that it contains.
+    """
+    if words and not words.isdisjoint(HINTS):
+        if not words.isdisjoint(_CERTAIN):
+            return True
+        names = words & _NAMES
+        if names and _has_name(text, lower, names):
+            return True
+        if any(_has_partner(lower, word) for word in words if word in FORMAT_HINTS_WITH):
+            return True
+    return not text.isascii() and ANNOUNCING_ANYWHERE.search(lower) is not None
+
+
+_NAMES = frozenset(_LETTERS)
+
+
+def _has_partner(lower: str, word: str) -> bool:
+    if word == "@":
+        return _AT.search(lower) is not None
+    return any(map(lower.__contains__, FORMAT_HINTS_WITH[word]))
+
+
+def _has_name(text: str, lower: str, words: AbstractSet[str]) -> bool:
+    """Whether one of these words may be a part of the name of a secret."""
+    if not text.isascii():
+        return True
+    if any(_is_near(lower, word) for word in words if word in _NEIGHBORS):
+        return True
+    if words <= _NEIGHBORS.keys():
+        return False
+    new = set(lower.encode().translate(_ONLY_LETTERS).decode().split()) - _harmless
+    if any(map(_is_hint, new)):
+        return True
+    if len(_harmless) > _MAX_HARMLESS:
+        _harmless.clear()
+    _harmless.update(new)
+    return False
+
+
+def _is_near(lower: str, word: str) -> bool:
+    """Whether a word is next to one of its neighbors."""
+    before, after = _NEIGHBORS[word]
+    start = lower.find(word)
+    while start >= 0:
+        end = start + len(word)
+        end += lower.startswith("s", end)
+        if lower[max(0, start - _NEAR) : start].rstrip(_NO_LETTERS).endswith(before):
+            return True
+        if after and lower[end : end + _NEAR].lstrip(_NO_LETTERS).startswith(after):
+            return True
+        start = lower.find(word, end)
+    return False
+
+
+def _is_hint(word: str) -> bool:
+    return word not in _ORDINARY and any(part in word for part in _LETTERS if part not in _NEIGHBORS)
