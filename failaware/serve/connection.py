@@ -5,7 +5,7 @@ import asyncio
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 _HEAD_WITHIN_S = 30.0
-_MAX_HEAD = 1 << 16  # bytes; those that arrive at once are not counted
+_MAX_HEAD = 1 << 16  # bytes, in addition to those that arrive at once
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
