@@ -29,6 +29,7 @@ from failaware.ingest.formats.sentry_stacks import (
 from failaware.model import ERROR_HERE, EventWithAttempts, Failure, NewEvent
 from failaware.text import bounded, microseconds
 
+_MODULE = "<module>"  # the function of a frame whose variables are all definitions of its module
 _FAILURES = {"error", "fatal", "critical"}
 _FIELDS = ("level", "logger", "transaction", "environment", "release", "dist", "server_name", "tags", "user", "request")
 _EARLIEST, _LATEST = (microseconds(datetime(year, 1, 1, tzinfo=UTC)) for year in (1, 9999))
@@ -78,7 +79,7 @@ def _event_type(event: Mapping[str, Any]) -> str:
 def _module(event: Mapping[str, Any]) -> Any:
     """Return the module of the program's frame that raised."""
     raised = values(event.get("exception"))[-1:]
-    return next((frame.get("module") for exception in raised for frame in in_app(exception)[-1:]), None)
+    return next((frame.get("module") for exception in raised for frame in in_app(frames(exception))[-1:]), None)
 
 
 def _source(event: Mapping[str, Any]) -> str:
@@ -120,10 +121,12 @@ def _masked_user(user: Any) -> dict[str, Any] | None:
 
 def _locals(exception: SdkException) -> dict[str, Any] | None:
     """Return the variables of the program's frame that raised, or of the nearest one that has any."""
-    for frame in [*reversed(in_app(exception)), *reversed(frames(exception))]:
-        variables = mapping(frame, "vars")
-        if variables and frame.get("function") != "<module>":  # a module's variables are all its definitions
-            return {"in": f"{frame.get('filename')}:{frame.get('lineno')} {frame.get('function')}", **variables}
+    with_variables = [frame for frame in frames(exception) if frame.get("vars")]
+    for frame in in_app([frame for frame in with_variables if frame.get("function") != _MODULE])[-1:]:
+        return {
+            "in": f"{frame.get('filename')}:{frame.get('lineno')} {frame.get('function')}",
+            **mapping(frame, "vars"),
+        }
     return None
 
 

@@ -52,9 +52,8 @@ def type_of(exception: SdkException, platform: str) -> str:
     return name if plain else f"{module}.{name}"
 
 
-def in_app(exception: SdkException) -> list[_Frame]:
-    """Return the frames of the program itself, or all of them if none is marked, the newest last."""
-    given = frames(exception)
+def in_app(given: list[_Frame]) -> list[_Frame]:
+    """Return the frames of the program itself, or all of them if none is marked."""
     return [frame for frame in given if _is_own(frame)] or given
 
 
@@ -183,11 +182,12 @@ def _newest_first(node: _Node, title: str, platform: str) -> Iterator[str]:
 
 def _frames_newest_first(parent: Mapping[str, Any], platform: str) -> Iterator[str]:
     write = _NOTATIONS.get(platform, _javascript)
-    newest_first = frames(parent)[::-1]
-    own = [frame for frame in newest_first if _is_own(frame)]
+    own: list[_Frame] = []
+    libraries: list[_Frame] = []
+    for frame in reversed(frames(parent)):
+        (own if _is_own(frame) else libraries).append(frame)
     for frame in own:
         yield write(frame)
-    libraries = [frame for frame in newest_first if not _is_own(frame)]
     if own and libraries:
         yield f"    … and {counted(len(libraries), 'frame')} of libraries:\n"
     for frame in libraries:
