@@ -46,10 +46,10 @@ class Access(NamedTuple):
         """
         if not self.key:
             return
-        for given in (headers.get("authorization", "").removeprefix("Bearer "), headers.get("x-failaware-key", "")):
-            if self._is_key(given):
-                return
-        if self._is_key(_sentry_key(headers.get("x-sentry-auth", ""), query)):
+        scheme, _, credentials = headers.get("authorization", "").partition(" ")
+        bearer = credentials.strip() if scheme.lower() == "bearer" else ""
+        sentry = headers.get("x-sentry-auth") or headers.get("authorization", "")
+        if any(map(self._is_key, (bearer, headers.get("x-failaware-key", ""), _sentry_key(sentry, query)))):
             return
         if envelope is not None and self._is_key(key_of_dsn(header(envelope).get("dsn"))):
             return

@@ -20,6 +20,7 @@ _CE_PREFIX = "ce-"
 _BATCH, _STRUCTURED = "application/cloudevents-batch", "application/cloudevents"
 _PROTOBUF = "application/x-protobuf"
 _SHOWN = 5  # reasons in an answer
+_MAX_ENTRIES = 20_000  # events and rejects of a request: they are in memory at once, and in one transaction
 
 
 class Request(NamedTuple):
@@ -44,11 +45,25 @@ class Answer(NamedTuple):
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
+class _Entries(Collected):
+    """The events and rejects of a request."""
+
+    def take(self, line_no: int, raw: bytes, read: Callable[[], ParsedInput]) -> None:
+        """Add what `read` returns.
+
+        Raises:
+            Refusal: that is too much.
+        """
+        super().take(line_no, raw, read)
+        if len(self) > _MAX_ENTRIES:
+            raise Refusal(413, f"the request has more than {_MAX_ENTRIES:,} events; send fewer at once")
+
+
 def sentry_envelope(
     request: Request, recorder: Recorder, clock: Clock
 ) -> tuple[Collected, Callable[[Written], Answer]]:
     """The events of an envelope; other items are skipped."""
-    collected = Collected(recorder, clock, "serve:sentry")
+    collected = _Entries(recorder, clock, "serve:sentry")
     event_id = envelope.header(request.body).get("event_id")
     for number, item in enumerate(envelope.items(request.body), start=1):
         if item.kind != "event":
@@ -60,7 +75,7 @@ def sentry_envelope(
 
 def sentry_store(request: Request, recorder: Recorder, clock: Clock) -> tuple[Collected, Callable[[Written], Answer]]:
     """The event of a request of older SDKs: one JSON object."""
-    collected = Collected(recorder, clock, "serve:sentry")
+    collected = _Entries(recorder, clock, "serve:sentry")
     return collected, partial(_sentry_answer, _collect_sentry(collected, 1, request.body))
 
 
@@ -88,7 +103,7 @@ def otlp_request(
     signal: str, request: Request, recorder: Recorder, clock: Clock
 ) -> tuple[Collected, Callable[[Written], Answer]]:
     """The failures of an OTLP request; `signal` is logs or traces."""
-    collected = Collected(recorder, clock, "serve:otlp")
+    collected = _Entries(recorder, clock, "serve:otlp")
     is_protobuf = request.media_type == _PROTOBUF
     if is_protobuf:
         from failaware.ingest.formats import otlp_protobuf
@@ -102,7 +117,7 @@ def otlp_request(
 
 def otlp_metrics(request: Request, recorder: Recorder, clock: Clock) -> tuple[Collected, Callable[[Written], Answer]]:
     """Skip metrics, which SDKs with one endpoint for every signal send here as well."""
-    collected = Collected(recorder, clock, "serve:otlp")
+    collected = _Entries(recorder, clock, "serve:otlp")
     collected.ignored += 1
     is_protobuf = request.media_type == _PROTOBUF
     return collected, lambda _written: Answer(200, _PROTOBUF, b"") if is_protobuf else _json(200, {})
@@ -136,7 +151,7 @@ def events(request: Request, recorder: Recorder, clock: Clock) -> tuple[Collecte
     """JSON Lines, one JSON object or array, or CloudEvents in any of their modes."""
     binary = f"{_CE_PREFIX}specversion" in request.headers
     is_cloudevent = binary or request.media_type.startswith(_STRUCTURED)
-    collected = Collected(recorder, clock, "serve:cloudevents" if is_cloudevent else "serve:lines")
+    collected = _Entries(recorder, clock, "serve:cloudevents" if is_cloudevent else "serve:lines")
     if binary:
         collected.take(1, request.body, lambda: _binary_cloudevent(request, recorder, collected.now))
     else:

@@ -55,13 +55,20 @@ def test_a_key_is_taken_wherever_a_client_can_put_it(path):
     with receiver(path, access) as client:
         for target in ("/events", "/v1/logs", "/v1/traces", "/api/1/envelope/", "/api/1/store/", "/metrics"):
             method = "GET" if target == "/metrics" else "POST"
-            for headers in ({}, {"authorization": "Bearer wrong"}, {"x_sentry_auth": "Sentry sentry_key=wrong"}):
+            for headers in (
+                {},
+                {"authorization": "Bearer wrong"},
+                {"authorization": KEY},
+                {"x_sentry_auth": "Sentry sentry_key=wrong"},
+            ):
                 body = ENVELOPE % "http://wrong@h/1" if "api" in target else LINE
                 assert client.ask(method, target, body if method == "POST" else None, **headers)[0] == 401
         for number, (target, body, headers) in enumerate(
             [
                 ("/events", LINE, {"authorization": f"Bearer {KEY}"}),
+                ("/events", LINE, {"authorization": f"bearer  {KEY}"}),
                 ("/events", LINE, {"x_failaware_key": KEY}),
+                ("/api/1/envelope/", ENVELOPE % "", {"authorization": f"Sentry sentry_key={KEY}, sentry_version=7"}),
                 ("/api/1/envelope/", ENVELOPE % "", {"x_sentry_auth": f"Sentry sentry_version=7, sentry_key={KEY}"}),
                 (f"/api/1/envelope/?sentry_key={KEY}", ENVELOPE % "", {}),
                 ("/api/1/envelope/", ENVELOPE % f"http://{KEY}@localhost/1", {}),

@@ -149,3 +149,12 @@ def test_a_head_that_comes_too_slowly_ends_the_connection(path, sent, answers, m
     monkeypatch.setattr(connection, "_HEAD_WITHIN_S", 0.1)
     with receiver(path) as client:
         assert answered(client.port, [sent]).count(b"200 OK") == answers
+
+
+def test_a_request_with_too_many_events_is_refused_and_none_is_recorded(client, monkeypatch):
+    monkeypatch.setattr(protocols, "_MAX_ENTRIES", 3)
+    assert client.post("/events", [{"type": "a"}] * 3)[0] == 200
+    for line in (b'{"type": "a"}\n', b"nonsense\n"):
+        status, answer = client.post("/events", line * 4)
+        assert (status, answer) == (413, {"detail": "the request has more than 3 events; send fewer at once"})
+    assert len(client.events()) == 3
