@@ -8,6 +8,11 @@ For example, the overview follows "numbers" and "list". A worker commits: the ch
 within 0.1 s, and both questions wait to be answered again. Meanwhile the cursor moves, which asks for "page" once: it
 is answered first. Each answer is posted to its screen as `Answered`. If the screen is closed during a long query, the
 query is interrupted.
+
+A second example: the user travels to yesterday. `_kept` derives the store as of then, and `_past`, which answers while
+one travels, is the same object. Back in the present `_past` is None; `_kept` stays, with the facts that it has fetched,
+and the next travel moves it. If a screen is left while its question is answered, `_asked` becomes None and `_left` true:
+the query is interrupted, and its answer dropped.
 """
 
 import threading

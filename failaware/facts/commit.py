@@ -56,6 +56,13 @@ class GroupCommit:
       A   releases the lock and wakes B, the first that waits
       B   takes all three tickets and runs their jobs, each in a savepoint; C's raises, and is rolled back alone
       B   commits, and wakes C and D: C raises its error, B and D return their results
+
+    A second example: A waits for the store's lock, which another host holds, when B forks.
+
+      B   `before_fork`: `end_wait` cancels A's wait, and B waits for the threads' lock
+      A   `_make_way`, called by the writer: gives the threads' lock to B until it has forked
+      B   `suspend` closes the connection, forks, and goes on (`after_fork_in_parent`); the child opens its own
+      A   gets the lock back, opens a connection, and begins its job again
     """
 
     def __init__(self, db: Writer) -> None:

@@ -7,6 +7,8 @@ For example, `app.log` has inode 7 and is read up to byte 120. A rotation rename
 still adds 30 bytes, and creates `app.log` with inode 9. At the next turn the path has another inode: inode 9 is read
 from its beginning, and inode 7 from byte 120 on, until it has not grown for 5 seconds. If the follower was killed in
 between, the stored position (inode 7, byte 120) and the digest of these 120 bytes find `app.log.1` at the next start.
+If `app.log` is truncated instead (`copytruncate`), it is shorter than 120 bytes, or its first 120 bytes have another
+digest: it is read from its beginning. NUL bytes that such a rotation leaves in front of the next line are skipped.
 """
 
 import os

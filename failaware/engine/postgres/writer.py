@@ -121,6 +121,9 @@ class PostgresWriter(StatementWriter):
           7        waits for the lock; another thread forks       empty        closes the connection, lets it fork
           8        the server restarts before it gets the COMMIT  5            reconnects; fence(8) is null: runs again
           9        commits, but the answer is lost                5            reconnects; fence(9) is '': returns 5
+
+        `unanswered` is noted when a commit can have been sent: for a job that folds just before COMMIT, and for one that
+        only records before its one statement, which commits by itself.
         """
         self._is_patient = patient
         run = self._run_recording if recording else self._run_folding
