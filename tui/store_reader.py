@@ -11,7 +11,7 @@ query is interrupted.
 
 A second example: the user travels to yesterday. `_kept` derives the store as of then, and `_past`, which answers while
 one travels, is the same object. Back in the present `_past` is None; `_kept` stays, with the facts that it has fetched,
-and the next travel moves it. If a screen is left while its question is answered, `_asked` becomes None and `_left` true:
+and the next travel moves it. If a screen is left while its question is answered, `_asked` becomes None, `_left` true:
 the query is interrupted, and its answer dropped.
 """
 

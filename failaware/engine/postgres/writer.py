@@ -122,7 +122,7 @@ class PostgresWriter(StatementWriter):
           8        the server restarts before it gets the COMMIT  5            reconnects; fence(8) is null: runs again
           9        commits, but the answer is lost                5            reconnects; fence(9) is '': returns 5
 
-        `unanswered` is noted when a commit can have been sent: for a job that folds just before COMMIT, and for one that
+        `unanswered` is noted when a commit can have been sent: for a job that folds, just before COMMIT; for one that
         only records before its one statement, which commits by itself.
         """
         self._is_patient = patient
