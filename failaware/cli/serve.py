@@ -19,6 +19,7 @@ from failaware.worker.subprocess_runner import SignalForwarder, popen
 if TYPE_CHECKING:
     from failaware.serve.access import Access
     from failaware.serve.counters import Counters
+    from failaware.serve.notices import Notices
     from failaware.serve.server import Address, Receiving
 
 _ADDRESS = re.compile(r"(?:(?P<host>\[[^\]]+\]|[^:\[\]]*):)?(?P<port>\d{1,5})")
@@ -93,13 +94,15 @@ def run(args: argparse.Namespace) -> int:
         if not args.inspect:
             stack.enter_context(signals.watched())
         with receiving(store.session, listening, access, notices) as receiver:
-            status = _meanwhile(args, signals, address, receiver)
-        notices.close()
+            status = _meanwhile(args, signals, address, receiver, notices)
+        notices.tell_counts()
     _tell(receiver.counters, args.db)
     return status
 
 
-def _meanwhile(args: argparse.Namespace, signals: SignalForwarder, address: "Address", receiver: "Receiving") -> int:
+def _meanwhile(
+    args: argparse.Namespace, signals: SignalForwarder, address: "Address", receiver: "Receiving", notices: "Notices"
+) -> int:
     """What goes on while it receives; returns the exit status."""
     if args.program:
         return _run_program(args.program, signals, _environment(address, args.key))
@@ -109,6 +112,7 @@ def _meanwhile(args: argparse.Namespace, signals: SignalForwarder, address: "Add
 
         return run_inspector(args.db)
     while not signals.wait(_LOOKS_S):
+        notices.tell_counts()
         if receiver.error is not None:
             raise FailawareError(f"the receiver has ended: {receiver.error}") from receiver.error
     return 0

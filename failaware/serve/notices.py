@@ -45,8 +45,8 @@ class Notices:
             if arrival.collected.ignored:
                 self._untold[arrival.protocol, "skipped: no failures"] += arrival.collected.ignored
 
-    def close(self) -> None:
-        """Tell of what has no line yet."""
+    def tell_counts(self) -> None:
+        """Tell of what has no line of its own."""
         with self._lock:
             self._summarize()
 

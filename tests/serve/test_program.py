@@ -107,3 +107,14 @@ def test_each_failure_is_a_line_and_what_is_skipped_is_counted(path):
     assert text.count("backup  Error: disk\\x1b[2J full") == 2
     assert "\x1b" not in text
     assert text.splitlines()[-1].endswith("2 rejected, 0 requests refused")
+
+
+def test_what_is_skipped_is_told_within_a_second_or_two(path):
+    command = [sys.executable, "-m", "failaware", "--db", str(path), *SERVE]
+    process = processes.Popen(command, stderr=subprocess.PIPE, text=True)
+    lines = iter(process.stderr.readline, "")
+    url = next(lines).split()[3]
+    processes.run(["curl", "-s", f"{url}/v1/metrics", "-d", "{}"], check=True, capture_output=True, timeout=30)
+    assert next(line for line in lines if "skipped" in line).split()[1:] == ["otlp", "1", "skipped:", "no", "failures"]
+    process.terminate()
+    process.communicate(timeout=30)
