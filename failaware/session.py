@@ -99,6 +99,7 @@ class Session:
         *,
         along: Callable[[Writer], None] | None = None,
         refuse: Callable[[int, Exception], NewReject] | None = None,
+        once: bool = False,
     ) -> Appended:
         """Record a batch of prepared events with the attempts that were made elsewhere.
 
@@ -107,12 +108,13 @@ class Session:
             rejects: input that could not be parsed.
             along: writes more in the same transaction, such as how far a file has been read.
             refuse: makes a reject of an event that cannot be recorded, given its position and the error.
+            once: whether a reject that the store has for the same line of the same origin is not kept again.
 
         Raises:
             StoreError: the store cannot be written; nothing was recorded.
             UsageError: an event cannot be recorded, and there is no `refuse`; nothing was recorded.
         """
-        batch = Batch(observed, rejects, along, refuse)
+        batch = Batch(observed, rejects, along, refuse, once)
         try:
             return self.write(lambda db: batch.append(db, self.policy))
         except StoreError:

@@ -248,8 +248,12 @@ def was_attempted_by(db: Reader, key: str | None, worker: str) -> bool:
     return bool(db.query(attempt, (key, worker)))
 
 
-def rejects(db: Writer, new: Sequence[NewReject]) -> None:
-    """Append input that could not be parsed, with the reason."""
+def rejects(db: Writer, new: Sequence[NewReject], *, once: bool = False) -> None:
+    """Append input that could not be parsed, with the reason; with `once` only if the same line is not there yet."""
+    if new and once:
+        sql = "SELECT origin, line_no, raw, error FROM reject_log WHERE line_no IN ({})"
+        known = set(_for_each(db, sql, list({reject.line_no for reject in new})))
+        new = [reject for reject in new if reject[:4] not in known]
     if new:
         first = next_id(db, "reject_log", "reject_id")
         rows = [_reject_row((number, *reject)) for number, reject in enumerate(new, start=first)]

@@ -23,6 +23,8 @@ class Appended(NamedTuple):
 class Batch(NamedTuple):
     """Events, rejects, `along`, which runs in the same transaction, and `refuse`, which turns an event into a reject.
 
+    With `once`, a reject of the same line of the same origin is kept once.
+
     See `Store.ingest`.
     """
 
@@ -30,6 +32,7 @@ class Batch(NamedTuple):
     rejects: Sequence[NewReject]
     along: Callable[[Writer], None] | None
     refuse: Callable[[int, Exception], NewReject] | None
+    once: bool = False
 
     def append(self, db: Writer, policy: Policy) -> Appended:
         """Append the whole batch. Only an event whose key belongs to another type becomes a reject.
@@ -60,7 +63,7 @@ class Batch(NamedTuple):
 
     def _finish(self, db: Writer, known: int, failed: dict[int, Exception]) -> Appended:
         refused = [self.refuse(position, error) for position, error in failed.items()] if self.refuse else []
-        append.rejects(db, [*self.rejects, *refused])
+        append.rejects(db, [*self.rejects, *refused], once=self.once)
         if self.along is not None:
             self.along(db)
         return Appended(known, refused)

@@ -12,6 +12,7 @@ from failaware.capture.external import ParsedInput, reason
 from failaware.capture.record import Recorder
 from failaware.engine import Writer
 from failaware.errors import StoreBusy
+from failaware.ingest.encoding import STANDARD_INPUT
 from failaware.model import EventWithAttempts, NewReject
 from failaware.session import Session
 from failaware.text import bounded, storable
@@ -136,7 +137,9 @@ class Chunk:
         collected = self.collected
         events, rejects = collected.events, collected.rejects
         if len(collected) or along is not None:
-            known, refused = self._session.ingest(events, rejects, along=along, refuse=collected.refuse)
+            known, refused = self._session.ingest(
+                events, rejects, along=along, refuse=collected.refuse, once=self._origin != STANDARD_INPUT
+            )
             self._total.known += known
             self._total.recorded += len(events) - known - len(refused)
             self._total.rejected += len(rejects) + len(refused)

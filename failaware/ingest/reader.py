@@ -29,6 +29,7 @@ from failaware.ingest.stream import MAX_LINE, Line
 from failaware.ingest.wrong_input import WrongInput
 
 _TEXT = "text"  # the format of texts that no other one fits
+_BLANKS = " \t\n\r\x0b\x0c"  # as bytes.strip has it; other control characters are content
 _MAPPED = "mapped"  # the format of JSON objects for which the user gives all expressions
 
 
@@ -186,7 +187,7 @@ class LineReader:
         """Add a line of text to the record of its stream, or begin another record."""
         if origin.is_wrapped and line[:1] == "{" and self._take_inner_object(collected, line, origin):
             return
-        is_blank = not line.strip()
+        is_blank = not line.strip(_BLANKS)
         joined = self._joiner.open(origin.name)
         match = None if is_blank or line[:1] in " \t" else self._recognizer.of_line(line)
         if match is not None and "unwrap.text" in match.format.expressions:
@@ -228,7 +229,7 @@ class LineReader:
                 continue
             assert isinstance(joined, Joined)
             for number, raw, line in zip(joined.numbers, joined.raws, joined.lines, strict=True):
-                if line.strip():
+                if line.strip(_BLANKS):
                     collected.take(number, raw, lambda raw=raw: self._not_known(collected, raw, None))  # type: ignore[misc]
 
     def _record(self, joined: Joined) -> Record | None:

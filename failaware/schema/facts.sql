@@ -59,6 +59,7 @@ CREATE TABLE reject_log (              -- input that could not be parsed is kept
   error       TEXT NOT NULL,
   rejected_at INTEGER NOT NULL
 ) STRICT;
+CREATE INDEX reject_of_line ON reject_log (line_no);
 
 CREATE TABLE erasure_log (             -- what an ERASE decision removed from a fact; its digest stays
   erasure_id  INTEGER PRIMARY KEY,

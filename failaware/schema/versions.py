@@ -54,6 +54,7 @@ STEPS: tuple[Step, ...] = (
     Step("begun_leases", ("ALTER TABLE lease ADD COLUMN begun INTEGER NOT NULL DEFAULT 1",)),
     Step("retry_reason", ("ALTER TABLE attempt_log RENAME COLUMN because TO retry_reason",)),
     Step("event_ids_from_a_sequence_on_postgresql", ()),
+    Step("reject_of_line", ("CREATE INDEX reject_of_line ON reject_log (line_no)",)),
 )
 """In order. Never change a released step: existing stores have already applied it."""
 

@@ -26,7 +26,7 @@ STEP = versions.Step("own_word", ("ALTER TABLE event_log ADD COLUMN fingerprint 
 STEPS = (*versions.STEPS, STEP)
 
 
-CREATED_ONLY_BY_A_STEP = (6, "b7479360ffbe36bd751e0617")
+CREATED_ONLY_BY_A_STEP = (7, "b7479360ffbe36bd751e0617")
 
 
 def test_changed_functions_and_guards_come_with_a_step():
@@ -129,6 +129,7 @@ def make_version_1(path):
         for view in ("event_detected", "failures", "clusters", "severities", "failure_severity", "known_cluster"):
             db.execute(f"DROP VIEW {view}")
         db.execute("DELETE FROM setting WHERE name = 'key'")
+        db.execute("DROP INDEX reject_of_line")
         db.execute("ALTER TABLE archive_log DROP COLUMN digest")
         db.execute("ALTER TABLE lease DROP COLUMN begun")
         db.execute("ALTER TABLE attempt_log RENAME COLUMN retry_reason TO because")

@@ -145,6 +145,16 @@ def test_a_wrong_file_is_one_reject_unless_it_is_read_anyway(store, ingest, tmp_
     assert ingest(tmp_path / "x.log", "--anyway")[1].out.startswith("0 recorded, 300 rejected")
 
 
+def test_the_same_line_of_the_same_file_is_one_reject(store, ingest, tmp_path):
+    for text in ("a\nb\n", "a\nb\nc\n", "a\nx\n"):
+        (tmp_path / "x.log").write_text(text)
+        assert ingest(tmp_path / "x.log")[0] == 1
+    assert query(store, "SELECT line_no, raw FROM reject_log") == [(1, "a"), (2, "b"), (3, "c"), (2, "x")]
+    (tmp_path / "y.log").write_text("a\n")
+    ingest(tmp_path / "y.log")
+    assert query(store, "SELECT count(*) FROM reject_log") == [(5,)]
+
+
 def test_wrong_lines_after_a_right_one_are_rejects(store, ingest, tmp_path):
     (tmp_path / "x.log").write_text('{"type": "a"}\n' + WRONG)
     assert ingest(tmp_path / "x.log")[1].out.startswith("1 recorded, 300 rejected")
