@@ -5,6 +5,8 @@ Not imported by `failaware.model`, since few commands need them. Times are µs s
 
 from typing import NamedTuple
 
+from failaware.model import Attempt
+
 NAMES = {
     "FIRST": "none: it was their first attempt",
     "SYNCED": "SYNCED",
@@ -175,6 +177,38 @@ class Impact(NamedTuple):
     dead: Figure
     waiting: Figure
     oldest_age: Figure
+
+
+class Trend(NamedTuple):
+    """Failures of a cluster in each of the last 24 clock hours, oldest first; the last one is the current hour so far.
+
+    `last_hour` is the number in the last 60 minutes, with the share of the previous clock hour that lies within them.
+    `change` is "new" if the cluster first failed within 24 hours, "rising" if `last_hour` is at least 3 and twice the
+    mean of the day, else None.
+    """
+
+    cluster_id: int
+    hours: tuple[int, ...]
+    last_hour: int
+    change: str | None
+
+
+class MaskedValues(NamedTuple):
+    """What failures have in the place of one placeholder: each value and how many of them have it, most frequent first.
+
+    `placeholder` is "" for text that the template leaves out.
+    """
+
+    placeholder: str
+    values: tuple[tuple[str, int], ...]
+
+
+class NewestFailures(NamedTuple):
+    """The newest failed attempt of a cluster, and the masked values of its newest failures, of which there are `of`."""
+
+    attempt: Attempt
+    of: int
+    masked: tuple[MaskedValues, ...]
 
 
 class HourSeverity(NamedTuple):

@@ -92,10 +92,11 @@ def hours(db: Reader, *, since: int, cluster_id: int | None) -> list[HourCount]:
     return [HourCount(cluster, hour * HOUR, failures, events) for cluster, hour, failures, events in rows]
 
 
-def hours_by_severity(db: Reader) -> list[HourSeverity]:
-    """All failures by hour and by the severity of their clusters, oldest first."""
+def hours_by_severity(db: Reader, *, since: int) -> list[HourSeverity]:
+    """Failures by hour and by the severity of their clusters, oldest first."""
     rows = db.query(
-        "SELECT h.hour, c.severity, sum(h.failures) FROM cluster_hour h "
-        "JOIN failure_cluster c ON c.cluster_id = h.cluster_id GROUP BY 1, 2 ORDER BY 1, coalesce(c.severity, '')"
+        "SELECT h.hour, c.severity, sum(h.failures) FROM cluster_hour h JOIN failure_cluster c "
+        "ON c.cluster_id = h.cluster_id WHERE h.hour >= ? GROUP BY 1, 2 ORDER BY 1, coalesce(c.severity, '')",
+        (since // HOUR,),
     )
     return [HourSeverity(hour * HOUR, severity, failures) for hour, severity, failures in rows]

@@ -1,20 +1,23 @@
 """Explain: each rule evaluated for one entity, with the numbers it used. The conditions are those of the fold."""
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from failaware.derive.settings import load_grouping, load_policy
 from failaware.derive.severity import CLUSTER_EVIDENCE, EVENT_EVIDENCE
 from failaware.derive.stored_version import derivation
-from failaware.engine import Reader
+from failaware.engine import Reader, Row
 from failaware.errors import FilterError, NotFound
 from failaware.model import NEVER, Explanation, GroupedBy, RuleCheck
 from failaware.rules import rules_of
 
+if TYPE_CHECKING:
+    from failaware.derive.grouping.groups import GroupingRules
+
 _ENTITY = re.compile(r"(event|cluster)/(\d{1,19})")
 _EXAMPLE = {
-    "event": "(SELECT last_failure FROM stored_state WHERE event_id = ?)",
-    "cluster": "(SELECT example_attempt FROM failure_cluster WHERE cluster_id = ?)",
+    "event": "= (SELECT last_failure FROM stored_state WHERE event_id = :id)",
+    "cluster": "= (SELECT example_attempt FROM failure_cluster WHERE cluster_id = :id)",
 }
 _SUBJECT = """
   SELECT e.event_type, a.error_type, a.error_message, a.cause, coalesce(a.fingerprint, e.fingerprint), t.text,
@@ -24,7 +27,7 @@ _SUBJECT = """
     JOIN event_log e ON e.event_id = a.event_id
     JOIN failure f ON f.attempt_id = a.attempt_id
     LEFT JOIN traceback_log t ON t.traceback_id = a.traceback
-   WHERE a.attempt_id = """
+   WHERE a.attempt_id """
 _NAME = re.compile(r":?\b[a-z_]+\b")
 _EVIDENCE = {
     "event": f"SELECT {EVENT_EVIDENCE} FROM event_state WHERE event_id = :id",
@@ -45,28 +48,31 @@ def explain(db: Reader, entity: str) -> Explanation:
             "SELECT severity, rule, reason FROM failure_severity WHERE entity_type = ? AND entity_id = ?",
             (entity_type, entity_id),
         )
-        grouped = _grouped(db, entity_type, entity_id)
+        groups = grouped(db, _EXAMPLE[entity_type], {"id": entity_id})
         derived = derivation(db)
     severity, rule, reason = verdict[0] if verdict else (None, None, None)
-    return Explanation(entity_type, entity_id, severity, rule, reason, checks, *derived, grouped)
+    return Explanation(entity_type, entity_id, severity, rule, reason, checks, *derived, groups[0] if groups else None)
 
 
-def _grouped(db: Reader, entity_type: str, entity_id: int) -> GroupedBy | None:
+def grouped(db: Reader, of: str, parameters: dict[str, Any]) -> list[GroupedBy]:
+    """How failed attempts were grouped; `of` is a condition on attempt_id, such as `= :id`."""
+    rules = load_grouping(db)
+    return [_grouped(row, rules) for row in db.query(_SUBJECT + of, parameters)]
+
+
+def _grouped(row: Row, rules: "GroupingRules") -> GroupedBy:
     from failaware.derive.grouping.groups import Subject, erased_group, group, masked_parts, overflow
 
-    rows = db.query(_SUBJECT + _EXAMPLE[entity_type], (entity_id,))
-    if not rows:
-        return None
-    event_type, error_type, message, cause, given, traceback, cluster_id, erased = rows[0]
-    rules = load_grouping(db)
+    event_type, error_type, message, cause, given, traceback, cluster_id, erased = row
     beyond = overflow(event_type, rules)
     if cluster_id == beyond.cluster_id:
         return GroupedBy(beyond.by, message or "", beyond.template, ())
     if erased:
         erased_by = erased_group(cluster_id, event_type, error_type, rules)
         return GroupedBy(erased_by.by, erased_by.text, erased_by.template, ())
-    grouped = group(Subject(event_type, error_type, message, cause, given, lambda: traceback), rules)
-    return GroupedBy(grouped.by, grouped.text, grouped.template, masked_parts(grouped.text, grouped.template))
+    of_failure = group(Subject(event_type, error_type, message, cause, given, lambda: traceback), rules)
+    masked = masked_parts(of_failure.text, of_failure.template)
+    return GroupedBy(of_failure.by, of_failure.text, of_failure.template, masked)
 
 
 def _check(db: Reader, entity_type: str, entity_id: int, policy: dict[str, int]) -> list[RuleCheck]:

@@ -11,7 +11,7 @@ from string import ascii_lowercase, ascii_uppercase
 from typing import Any, Literal, NamedTuple
 
 from failaware.errors import FilterError
-from failaware.model import NEVER, Severity, SyncStatus
+from failaware.model import HOUR, NEVER, Severity, SyncStatus
 from failaware.read.time_expressions import parse_moment
 
 Order = Literal["newest", "oldest"]
@@ -185,6 +185,16 @@ def _time(column: str, compare: str) -> Field:
     return lambda condition, value, now: f"{column} {compare} {condition.bind(parse_moment(value, now=now))}"
 
 
+def _failed_within(condition: Condition, value: str, now: int) -> str:
+    """A failure in the hours from that of FROM to the one that ends at or after TO; either may be left out."""
+    begin, dots, end = value.partition("..")
+    if not dots or value == dots:
+        raise FilterError(f"'{value}' is not a period; write FROM..TO, such as 6h..2h or 'yesterday 14:00..today'")
+    hours = [f"h.hour >= {condition.bind(parse_moment(begin, now=now) // HOUR)}"] if begin else []
+    hours += [f"h.hour < {condition.bind(-(-parse_moment(end, now=now) // HOUR))}"] if end else []
+    return f"EXISTS (SELECT 1 FROM cluster_hour h WHERE h.cluster_id = cluster.cluster_id AND {' AND '.join(hours)})"
+
+
 def _severity(column: str) -> Field:
     return lambda condition, value, _now: f"{column} IN ({', '.join(map(condition.bind, _levels(value)))})"
 
@@ -319,8 +329,11 @@ CLUSTER_FIELDS: dict[str, Field] = {
     "failures": _number("failures"),
     "since": _time("last_failed_at", ">="),
     "until": _time("first_failed_at", "<="),
+    "failed": _failed_within,
 }
-"""The filter fields of clusters. `since` compares with the newest failure, `until` with the first."""
+"""The filter fields of clusters. `since` compares with the newest failure, `until` with the first, `failed` with all,
+by whole hours.
+"""
 
 
 _VALUES: dict[str, tuple[str, ...]] = {

@@ -11,7 +11,16 @@ from failaware.read.checked import validated
 
 if TYPE_CHECKING:
     from failaware.model import HourCount
-    from failaware.model.patterns import HourSeverity, Impact, Recovered, RetrySchedule, Run, Transitions
+    from failaware.model.patterns import (
+        HourSeverity,
+        Impact,
+        NewestFailures,
+        Recovered,
+        RetrySchedule,
+        Run,
+        Transitions,
+        Trend,
+    )
 
 
 class Patterns:
@@ -86,8 +95,26 @@ class Patterns:
         return clusters.hours(self.db, since=since, cluster_id=cluster_id)
 
     @validated
-    def hours(self) -> "list[HourSeverity]":
-        """All failures by hour and by the current severity of their clusters, oldest first."""
+    def hours(self, *, since: int = 0) -> "list[HourSeverity]":
+        """All failures since a moment (µs) by hour and by the current severity of their clusters, oldest first."""
         from failaware.read import clusters
 
-        return clusters.hours_by_severity(self.db)
+        return clusters.hours_by_severity(self.db, since=since)
+
+    @validated
+    def trends(self) -> "list[Trend]":
+        """The failures of the last day by hour of each cluster that failed in it, by id; which are new, or rising."""
+        from failaware.read import trends
+
+        return trends.trends(self.db, now=self._now())
+
+    @validated
+    def newest(self, cluster_id: int, *, limit: int = 20) -> "NewestFailures":
+        """The newest failed attempt of a cluster, and the masked values of its `limit` newest failures.
+
+        Raises:
+            NotFound: no such id.
+        """
+        from failaware.read import newest
+
+        return newest.newest(self.db, cluster_id, limit=limit)

@@ -92,6 +92,21 @@ class Documents:
         ]
         return sorted(hours, key=lambda hour: (hour["hour_at"], hour["cluster_id"]))
 
+    def trends(self):
+        """Of the failures of the last 24 clock hours and of the last 60 minutes."""
+        trends = []
+        for name, cluster in self.oracle.clusters.items():
+            hours = [cluster.hours.get(self.now // HOUR - ago, (0, 0))[0] for ago in range(23, -1, -1)]
+            within = 1 - (self.now % HOUR) / HOUR
+            last_hour = int(hours[-1] + hours[-2] * within + 0.5)
+            new = self.now - cluster.first_failed_at < 24 * HOUR
+            rising = last_hour >= 3 and last_hour >= 2 * sum(hours) / 24
+            if sum(hours) or new:
+                change = "new" if new else "rising" if rising else None
+                row = {"cluster_id": self.ids[name], "hours": hours, "last_hour": last_hour, "change": change}
+                trends.append(row)
+        return sorted(trends, key=lambda trend: trend["cluster_id"])
+
     def events(self, holds=lambda _: True):
         """Newest first."""
         return [self._event(state) for _, state in sorted(self.states.items(), reverse=True) if holds(state)]

@@ -2,6 +2,7 @@
 
 from fnmatch import fnmatchcase
 
+from tests.oracle.clusters import HOUR
 from tests.oracle.reports import RANKS
 
 LEVELS = ("LOW", "MEDIUM", "HIGH", "CRITICAL")
@@ -51,7 +52,7 @@ def words_of_clusters(random, oracle, ids):
     """One word of a filter of clusters, and what it says of a cluster."""
     operator, number = random.choice(list(OPERATORS)), random.randint(0, 3)
     moment = oracle.now - random.choice([0, 60, 3_600, 40_000]) * 1_000_000
-    severity = random.choice(LEVELS)
+    severity, later = random.choice(LEVELS), moment + random.choice([1, HOUR, 5 * HOUR])
     words = [
         ("status:UNRESOLVED", lambda c: bool(c.unresolved)),
         ("status:RESOLVED", lambda c: not c.unresolved),
@@ -65,7 +66,10 @@ def words_of_clusters(random, oracle, ids):
         ("error:VALUE", lambda c: "value" in f"{c.error_type}\n{c.template}".lower()),
         (f"since:{iso(moment)}", lambda c: c.last_failed_at >= moment),
         (f"until:{iso(moment)}", lambda c: c.first_failed_at <= moment),
-    ]
+        (f"failed:{iso(moment)}..", lambda c: any(hour >= moment // HOUR for hour in c.hours)),
+        (f"failed:{iso(moment)}..{iso(later)}",
+         lambda c: any(moment // HOUR <= hour < -(-later // HOUR) for hour in c.hours)),
+    ]  # fmt: skip
     return negated(random, random.choice(words))
 
 

@@ -1,0 +1,30 @@
+"""The newest failures of a cluster: the last failed attempt, and what the placeholders of the template stand for."""
+
+from collections import Counter, defaultdict
+
+from failaware.engine import Reader
+from failaware.errors import NotFound
+from failaware.model.patterns import MaskedValues, NewestFailures
+from failaware.read.events import attempt
+from failaware.read.explain import grouped
+
+_NEWEST = "SELECT attempt_id FROM failure WHERE cluster_id = :cluster ORDER BY attempt_id DESC LIMIT :limit"
+
+
+def newest(db: Reader, cluster_id: int, *, limit: int) -> NewestFailures:
+    """The newest failed attempt and the masked values of the newest failures, or NotFound."""
+    with db.snapshot():
+        ids = [attempt_id for (attempt_id,) in db.query(_NEWEST, {"cluster": cluster_id, "limit": max(limit, 1)})]
+        if not ids:
+            raise NotFound(f"there is no cluster {cluster_id}; 'failaware clusters' lists them")
+        groups = grouped(db, f"IN ({_NEWEST})", {"cluster": cluster_id, "limit": max(limit, 1)})
+        last = attempt(db, ids[0])
+    counts: defaultdict[tuple[int, str], Counter[str]] = defaultdict(Counter)
+    for group in groups:
+        for place, part in enumerate(group.masked):
+            counts[place, part.placeholder][part.text] += 1
+    masked = tuple(
+        MaskedValues(placeholder, tuple(sorted(values.items(), key=lambda of: (-of[1], of[0]))))
+        for (_, placeholder), values in sorted(counts.items())
+    )
+    return NewestFailures(last, len(ids), masked)
