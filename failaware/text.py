@@ -195,9 +195,9 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-def sparkline(values: Sequence[int]) -> str:
-    """Draw one character per value, scaled to the largest; a dot for zero."""
-    top = max(values, default=0)
+def sparkline(values: Sequence[int], top: int = 0) -> str:
+    """Draw one character per value, scaled to the largest or to a larger `top`; a dot for zero."""
+    top = max(top, *values, 0)
     return "".join("·" if not value else _BLOCKS[(value * (len(_BLOCKS) - 1) + top - 1) // top] for value in values)
 
 

@@ -1,29 +1,37 @@
 """The columns of the lists: what a cell shows of an item, and its width. Harmless text; no widget."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date
 from typing import Any, NamedTuple
 
-from failaware.model import Attempt, Cluster, EventSummary
-from failaware.text import distance, one_line, sparkline
+from failaware.model import Attempt, Cluster, EventSummary, Severity
+from failaware.model.patterns import Trend
+from failaware.text import distance, moment, one_line, sparkline
 
 from .palette import short_symbol, symbol
 
 Cell = tuple[str, str]
-_NO_HOURS = [0] * 24
+_NO_HOURS = (0,) * 24
 _LONG = 400  # cells; more than any terminal shows
 
 
 class Context(NamedTuple):
-    """What cells need in addition to their item: the time, and the failures by hour of each cluster."""
+    """What cells need in addition to their item: the time, the trend of each cluster, and the scale of all trends.
+
+    `top` is the number of failures in an hour that has the highest bar; 0 scales each trend to its own highest hour.
+    """
 
     now: int
-    hours: dict[int, list[int]]
+    trends: Mapping[int, Trend]
+    top: int = 0
 
 
 class Column(NamedTuple):
-    """A column; `width` 0 takes the remaining cells.
+    """A column; `width` 0 takes the remaining cells, and `fit` makes it as narrow as its title and cells allow.
 
-    Shown in lists of `from_width` cells or more, and fewer than `to_width`.
+    Shown in lists of `from_width` cells or more, and fewer than `to_width`. In a list with two lines for each item,
+    `above` is the cell of the first line; it extends over the following columns that have none. `bright_end` is the
+    style of the last character.
     """
 
     title: str
@@ -32,6 +40,9 @@ class Column(NamedTuple):
     right: bool = False
     from_width: int = 0
     to_width: int = 1_000_000
+    above: Callable[[Any, Context], Cell] | None = None
+    fit: bool = False
+    bright_end: str = ""
 
 
 def cause(error_type: str | None, template: str) -> str:
@@ -82,24 +93,77 @@ def _took(attempt: Attempt) -> str:
     return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
 
 
-def _eighths(cluster: Cluster, context: Context) -> Cell:
-    hours = context.hours.get(cluster.cluster_id, _NO_HOURS)
-    return sparkline([sum(hours[at : at + 3]) for at in range(0, 24, 3)]), ""
+def clock_time(at: int, now: int) -> str:
+    """When it was, in few cells: 14:28 today, Tue 14:40 in the last week, 20 Nov this year, else the date."""
+    day, today = moment(at), moment(now)
+    if day[:10] == today[:10]:
+        return day[11:16]
+    try:
+        then = date.fromisoformat(day[:10])
+        days = (date.fromisoformat(today[:10]) - then).days
+    except ValueError:  # a year that Python has no date for
+        return day[:10]
+    if 0 < days < 7:
+        return f"{then:%a} {day[11:16]}"
+    return f"{then.day} {then:%b}" if day[:4] == today[:4] else day[:10]
+
+
+def _trend(cluster: Cluster, context: Context) -> Trend:
+    return context.trends.get(cluster.cluster_id) or Trend(cluster.cluster_id, _NO_HOURS, 0, None)
+
+
+def _change(cluster: Cluster, context: Context) -> Cell:
+    return _trend(cluster, context).change or "", "mark"
+
+
+def _last_hour(cluster: Cluster, context: Context) -> Cell:
+    trend = _trend(cluster, context)
+    return f"{trend.last_hour:,}", "mark" if trend.change == "rising" else "" if trend.last_hour else "dim"
+
+
+def _peak(cluster: Cluster, context: Context) -> Cell:
+    return f"{max(_trend(cluster, context).hours):,}", "dim"
+
+
+def recovery_rate(cluster: Cluster) -> str:
+    """The share of its events that recovered, rounded down: 100 % are all of them."""
+    return f"{100 * cluster.recovered // max(cluster.events, 1)} %"
+
+
+def _bars(each: int) -> Callable[[Cluster, Context], Cell]:
+    """The trend, with so many hours in a bar."""
+
+    def cell(cluster: Cluster, context: Context) -> Cell:
+        hours = _trend(cluster, context).hours
+        return sparkline([sum(hours[at : at + each]) for at in range(0, 24, each)], context.top * each), "dim"
+
+    return cell
 
 
 CLUSTER_COLUMNS = (
-    Column("severity", 8, _standing),
-    Column("cluster", 7, lambda c, _: (str(c.cluster_id)[:7], "dim"), from_width=130),
-    Column("event type", 18, lambda c, _: (one_line(c.event_type, 60), "strong"), from_width=90),
-    Column("failure", 0, lambda c, _: (one_line(failure_name(c), _LONG), ""), from_width=90),
-    Column("failure", 0, lambda c, _: (one_line(f"{c.event_type}  {failure_name(c)}", _LONG), ""), to_width=90),
-    Column("events", 6, _number("events"), right=True, from_width=70),
-    Column("unresolved", 10, _number("unresolved"), right=True),
-    Column("dead", 5, _number("dead"), right=True, from_width=120),
-    Column("failures", 8, _number("failures"), right=True, from_width=130),
-    Column("last", 10, _ago("last_failed_at"), from_width=50),
-    Column("24 h", 8, _eighths, from_width=86, to_width=150),
-    Column("last 24 h", 24, lambda c, at: (sparkline(at.hours.get(c.cluster_id, _NO_HOURS)), ""), from_width=150),
+    Column("severity", 8, _change, above=_standing, fit=True),
+    Column(
+        "what failed",
+        0,
+        lambda c, _: (one_line(c.event_type, 200), "dim"),
+        above=lambda c, _: (one_line(failure_name(c), _LONG), "strong" if c.unresolved else ""),
+    ),
+    Column("unresolved", 14, _number("unresolved"), right=True, fit=True),
+    Column("dead", 14, _number("dead"), right=True, from_width=84, fit=True),
+    Column("events", 14, _number("events"), right=True, from_width=124, fit=True),
+    Column("recovered", 9, lambda c, _: (recovery_rate(c), "SYNCED" if c.recovered else "dim"), True, from_width=64),
+    Column("now/h", 14, _last_hour, right=True, from_width=44, fit=True),
+    Column("peak/h", 14, _peak, right=True, from_width=110, fit=True),
+    Column("24 h", 8, _bars(3), from_width=64, to_width=110, bright_end="FAILED"),
+    Column("last 24 h", 24, _bars(1), from_width=110, bright_end="FAILED"),
+    Column(
+        "since",
+        10,
+        lambda c, at: (clock_time(c.first_failed_at, at.now), "dim"),
+        right=True,
+        from_width=50,
+        above=_ago("last_failed_at"),
+    ),
 )
 EVENT_COLUMNS = (
     Column("event", 9, lambda e, _: (str(e.event_id), ""), right=True),
@@ -130,7 +194,7 @@ ATTEMPT_COLUMNS = (
     ),
 )
 CLUSTER_SORTS: tuple[tuple[str, Callable[[Cluster], Any] | None], ...] = (
-    ("severity, then last failure", None),
+    ("severity, new or rising first", None),
     ("last failure", lambda c: -c.last_failed_at),
     ("first failure, newest first", lambda c: -c.first_failed_at),
     ("unresolved events", lambda c: -c.unresolved),
@@ -138,4 +202,16 @@ CLUSTER_SORTS: tuple[tuple[str, Callable[[Cluster], Any] | None], ...] = (
     ("failures", lambda c: -c.failures),
     ("event type", lambda c: c.event_type),
 )
-"""Orders of the cluster list; the first is the core's own."""
+"""Orders of the cluster list; the first is `worst_first`."""
+
+
+def worst_first(clusters: Iterable[Cluster], trends: Mapping[int, Trend]) -> list[Cluster]:
+    """By severity; then what is new or rising and unresolved; then by the number of unresolved events; then newest."""
+
+    def order(cluster: Cluster) -> tuple[int, bool, int, int, int]:
+        rank = -1 if cluster.severity is None else Severity(cluster.severity).rank
+        trend = trends.get(cluster.cluster_id)
+        urgent = bool(cluster.unresolved and trend is not None and trend.change)
+        return -rank, not urgent, -cluster.unresolved, -cluster.last_failed_at, cluster.cluster_id
+
+    return sorted(clusters, key=order)

@@ -212,9 +212,9 @@ def event_facts(event: EventDetail, runs: tuple[Run, ...], now: int) -> list[Lin
     )
     for name, value in facts:
         if isinstance(value, int):
-            lines += timed(partial(_moment_fact, name, value), now, _fact_paint)
+            lines += timed(partial(_moment_fact, name, value), now, fact_paint)
         elif value is not None:
-            lines += lines_of(f"{name:<10} {value}", _fact_paint)
+            lines += lines_of(f"{name:<10} {value}", fact_paint)
     for decision in event.decisions:
         lines += timed(partial(_decision, decision), now, styled("mark"))
     return lines
@@ -245,7 +245,8 @@ def _course(name: str, at: int, now: int) -> str:
     return f"{name:<7} {when(at, now)}"
 
 
-def _fact_paint(text: str) -> list[Part]:
+def fact_paint(text: str) -> list[Part]:
+    """A name of up to ten characters, and what is said of it."""
     return [(text[:11], "dim"), (text[11:], "")]
 
 
@@ -278,8 +279,8 @@ def why(explanation: Explanation, cluster: Cluster | None, now: int) -> list[Lin
         lines.append(Line(f"      {visible(numbers)}", dim))
     if explanation.grouped:
         lines += [Line("", plain), Line(f"Grouped by {explanation.grouped.by}", strong)]
-        lines += lines_of(f"message    {explanation.grouped.text}", _fact_paint)
-        lines += lines_of(f"template   {explanation.grouped.template}", _fact_paint)
+        lines += lines_of(f"message    {explanation.grouped.text}", fact_paint)
+        lines += lines_of(f"template   {explanation.grouped.template}", fact_paint)
         for part in explanation.grouped.masked:
             lines += lines_of(f"  {part.placeholder or 'left out':<12} {part.text}", dim)
     if explanation.behind:

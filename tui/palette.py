@@ -21,6 +21,7 @@ _DARK = {
     "dim": "#8a929a",
     "strong": "bold",
     "mark": "bold #f0b429",
+    "selected": "bold reverse",
     "key": "#56b4e9",
     "string": "#2bc79b",
     "number": "#f0b429",
@@ -56,7 +57,6 @@ SYMBOLS = {
     "DISMISSED": "– DISMISSED",
 }
 LEVELS = ("CRITICAL", "HIGH", "MEDIUM", "LOW")
-STATES = ("PENDING", "FAILED", "DEAD", "SYNCED", "DISMISSED")
 
 
 @cache

@@ -1,6 +1,7 @@
 """Trends: the failures of each cluster in the last day by hour, and which clusters are new or rising."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 
 from failaware.engine import Reader
 from failaware.model import HOUR
@@ -22,7 +23,10 @@ def trends(db: Reader, *, now: int) -> list[Trend]:
             "SELECT cluster_id, hour, failures FROM cluster_hour WHERE hour >= ? AND hour < ? ORDER BY cluster_id",
             (first - 1, first + DAY),
         )
-        recent = db.query("SELECT cluster_id FROM failure_cluster WHERE first_failed_at > ?", (now - DAY * HOUR,))
+        recent = db.query(
+            "SELECT cluster_id FROM failure_cluster WHERE first_failed_at > ? AND first_failed_at <= ?",
+            (now - DAY * HOUR, now),
+        )
     new = {cluster_id for (cluster_id,) in recent}
     hours_of: defaultdict[int, list[int]] = defaultdict(lambda: [0] * (DAY + 1))
     for cluster_id, hour, failures in counts:
@@ -34,7 +38,12 @@ def trends(db: Reader, *, now: int) -> list[Trend]:
     ]
 
 
+def in_last_hour(hours: Sequence[int], now: int) -> int:
+    """The failures of the last 60 minutes: those of the current clock hour, and a share of the previous one's."""
+    return hours[-1] + (hours[-2] * (HOUR - now % HOUR) + HOUR // 2) // HOUR
+
+
 def _trend(cluster_id: int, hours: tuple[int, ...], now: int, *, is_new: bool) -> Trend:
-    last_hour = hours[-1] + (hours[-2] * (HOUR - now % HOUR) + HOUR // 2) // HOUR
+    last_hour = in_last_hour(hours, now)
     is_rising = last_hour >= RISING_LEAST and last_hour * DAY >= RISING_TIMES * sum(hours)
     return Trend(cluster_id, hours, last_hour, "new" if is_new else "rising" if is_rising else None)

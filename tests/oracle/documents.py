@@ -99,7 +99,7 @@ class Documents:
             hours = [cluster.hours.get(self.now // HOUR - ago, (0, 0))[0] for ago in range(23, -1, -1)]
             within = 1 - (self.now % HOUR) / HOUR
             last_hour = int(hours[-1] + hours[-2] * within + 0.5)
-            new = self.now - cluster.first_failed_at < 24 * HOUR
+            new = 0 <= self.now - cluster.first_failed_at < 24 * HOUR
             rising = last_hour >= 3 and last_hour >= 2 * sum(hours) / 24
             if sum(hours) or new:
                 change = "new" if new else "rising" if rising else None

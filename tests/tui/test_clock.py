@@ -52,9 +52,9 @@ async def test_what_a_minute_changes_is_asked_again(waiting, path, clock):
 
 async def test_the_chart_goes_on_by_the_hour(waiting, path, clock):
     async with inspecting(path, (160, 45), clock) as pilot:
-        await shows(pilot, "1 failure in 24 h")
+        await shows(pilot, "1 in 24 h")
         clock.advance(25 * 3600)
-        await shows(pilot, "0 failures in 24 h")
+        await shows(pilot, "0 in 24 h")
 
 
 @pytest.mark.thinned

@@ -22,7 +22,7 @@ async def test_every_level_now_and_in_the_past_and_what_the_primary_writes_on_a_
         with a_standby_of(server) as standby:
             async with inspecting(standby.url("s"), (160, 45)) as pilot:
                 await loaded(pilot, 1)
-                await shows(pilot, "● live as postgres, on a standby", "DEAD      3", "order <n> is")
+                await shows(pilot, "● live as postgres, on a standby", "DEAD 3", "order <n> is")
                 await pilot.press("enter")
                 await loaded(pilot, 3)
                 await filtered(pilot, "status:DEAD")

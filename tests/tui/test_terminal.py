@@ -159,7 +159,7 @@ def test_a_signal_leaves_the_terminal_and_the_disk_in_order(failing, path, tmp_p
     temporary.mkdir()
     terminal = Terminal("--db", str(path), *words, TMPDIR=str(temporary))
     try:
-        terminal.shows("▲▲ CRIT")
+        terminal.shows("Clusters")
         terminal.process.send_signal(number)
         assert terminal.process.wait(timeout=20) == 128 + number
         terminal.read()
@@ -178,7 +178,7 @@ def test_a_terminal_that_is_closed_ends_it(failing, path, tmp_path, words):
     temporary.mkdir()
     terminal = Terminal("--db", str(path), *words, TMPDIR=str(temporary))
     try:
-        terminal.shows("▲▲ CRIT")
+        terminal.shows("Clusters")
         terminal.hang_up()
         assert terminal.process.wait(timeout=20) == 128 + signal.SIGHUP
         assert not list(temporary.iterdir())

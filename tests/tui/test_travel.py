@@ -48,7 +48,7 @@ async def test_into_the_past_along_it_and_back_to_now(later, path, clock):
         now = inspector.health()
     async with inspecting(path, (120, 36), clock) as pilot:
         await loaded(pilot, 2)
-        await shows(pilot, f"DEAD      {now.dead}")
+        await shows(pilot, f"DEAD {now.dead}")
         await pilot.press("a")
         await past(pilot)
         at = (clock.now - HOUR) // HOUR * HOUR
@@ -58,14 +58,14 @@ async def test_into_the_past_along_it_and_back_to_now(later, path, clock):
         await press_and_wait(pilot, "shift+left", at - 25 * HOUR)
         await shows(pilot, "AS OF 2026-11-18 11:00:00Z", "0 events")
         await press_and_wait(pilot, "greater_than_sign", START)
-        await shows(pilot, "1 event,")
+        await shows(pilot, "1 event\n")
         await press_and_wait(pilot, "greater_than_sign", START + 10 * MINUTE)
         await press_and_wait(pilot, "less_than_sign", START)
         await press_and_wait(pilot, "right", FULL + HOUR)
-        await shows(pilot, "DISMISSED 5", "DEAD      0")
+        await shows(pilot, "DISMISSED 5", "DEAD 0")
         await pilot.press("a")
         await until(pilot, lambda: pilot.app.moment.at is None)
-        await shows(pilot, f"DEAD      {now.dead}", "● live")
+        await shows(pilot, f"DEAD {now.dead}", "● live")
         await gone(pilot, "AS OF")
 
 
@@ -153,7 +153,7 @@ async def test_a_store_that_is_replaced_is_shown_as_of_now(later, path, clock, t
             store.record("other", 1)
         os.replace(tmp_path / "new.db", path)
         await until(pilot, lambda: pilot.app.moment.at is None)
-        await shows(pilot, "● live", "1 event,")
+        await shows(pilot, "● live", "1 event\n")
 
 
 @pytest.mark.thinned

@@ -1,85 +1,88 @@
 """The overview: is it getting worse, and where?"""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
+from textual import events
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal
 from textual.widget import Widget
 
-from failaware.model import HOUR, Cluster, Explanation, Health, HourCount, SeverityCounts
+from failaware.model import HOUR, Cluster, Health
+from failaware.model.patterns import HourSeverity, Trend
 from failaware.read.inspector import Inspector
-from failaware.text import counted
+from failaware.text import counted, one_line
 
-from .. import documents
+from .. import preview
 from ..change_markers import MEANING, ChangeTracker
-from ..columns import CLUSTER_COLUMNS, CLUSTER_SORTS, Context
-from ..filters import with_value
-from ..palette import LEVELS, STATES
+from ..columns import CLUSTER_COLUMNS, CLUSTER_SORTS, Context, worst_first
+from ..documents import Line
+from ..palette import LEVELS
 from ..routes import ToEvents
 from ..store_reader import Ask
 from ..widgets.filter_bar import FilterBar
-from ..widgets.lines import CounterTile, FailureBars, StyledText, brief, health_parts, severity_notes, state_counts
+from ..widgets.histogram import Histogram
+from ..widgets.lines import COUNTED_EVENTS, CounterTile, HealthLine, StyledText, event_counts
 from ..widgets.rows import Rows
 from ..widgets.text_view import TextView
 from ..window import Window
-from .listing import Listing
+from .period import PeriodListing
 
-HOURS = 24
+_PREVIEW_LINES = 20  # of the terminal, from which a preview has room
 _CLUSTERS = 1_000
 
 
 class Numbers(NamedTuple):
-    """Health and severities of the whole store."""
+    """Health of the whole store."""
 
     now: int
     health: Health
-    severity: SeverityCounts
 
 
 class Picture(NamedTuple):
-    """The clusters at one moment."""
+    """The clusters at one moment, worst first, and all failures by hour, oldest first."""
 
     now: int
     clusters: list[Cluster]
-    hours: dict[int, list[int]]
+    trends: dict[int, Trend]
+    hours: list[int]
     anything: bool
 
 
 def numbers(inspector: Inspector) -> Numbers:
-    """Read health and severities."""
+    """Read the health."""
     with inspector.snapshot():
-        return Numbers(inspector.now(), inspector.health(), inspector.severity())
+        return Numbers(inspector.now(), inspector.health())
 
 
-def look(inspector: Inspector, where: str) -> Picture:
-    """The clusters now."""
+def look(inspector: Inspector, where: str, period: int) -> Picture:
+    """The clusters now, and the failures of as many hours."""
     now = inspector.now()
     with inspector.snapshot():
         clusters = inspector.clusters(where, limit=_CLUSTERS)
-        timeline = inspector.patterns.timeline(since=now - (HOURS - 1) * HOUR)
+        trends = {trend.cluster_id: trend for trend in inspector.patterns.trends()}
+        first = now // HOUR - (period - 1)
+        hours = by_hour(inspector.patterns.hours(since=first * HOUR), first, period)
         anything = bool(clusters) or inspector.count_events(at_most=1) > 0
-        return Picture(now, clusters, by_hour(timeline, now), anything)
+        return Picture(now, worst_first(clusters, trends), trends, hours, anything)
 
 
-def by_hour(timeline: list[HourCount], now: int) -> dict[int, list[int]]:
-    """The failures of each cluster in each of the last hours; under 0 those of all."""
-    first = now // HOUR - (HOURS - 1)
-    hours: defaultdict[int, list[int]] = defaultdict(lambda: [0] * HOURS)
-    for hour in timeline:
-        position = hour.hour_at // HOUR - first
-        if 0 <= position < HOURS:
-            hours[hour.cluster_id][position] += hour.failures
-            hours[0][position] += hour.failures
-    return dict(hours)
+def by_hour(failures: list[HourSeverity], first: int, period: int) -> list[int]:
+    """The failures in each hour of a period that begins with the hour `first` (since the epoch)."""
+    hours = [0] * period
+    for hour in failures:
+        if 0 <= (position := hour.hour_at // HOUR - first) < period:
+            hours[position] += hour.failures
+    return hours
 
 
-class Overview(Listing):
+class Overview(PeriodListing):
     """Health, severities, and the clusters, worst first."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("e", "events", "Events"),
+        Binding("S", "scale", "Common scale", show=False),
         Binding("M", "seen", "Mark all seen", show=False),
     ]
     statuses = ("UNRESOLVED", "DEAD", "FAILED", "RESOLVED")
@@ -92,20 +95,15 @@ class Overview(Listing):
         self._sort = 0
         self._picture: Picture | None = None
         self._numbers: Numbers | None = None
+        self._common_scale = False
 
     def body(self) -> Iterator[Widget]:
         """Numbers above, clusters below, the selected one next to them."""
-        yield StyledText(id="brief")
-        with Horizontal(id="summary"):
-            with Vertical(id="severities", classes="pane"):
-                for level in LEVELS:
-                    yield CounterTile(level)
-            with Vertical(id="states", classes="pane"):
-                for state in STATES:
-                    yield CounterTile(state)
-            with Vertical(id="outstanding", classes="pane"):
-                yield StyledText(id="health")
-                yield FailureBars(id="bars")
+        with Horizontal(id="numbers"):
+            for name, where in COUNTED_EVENTS.items():
+                yield CounterTile(name, where)
+        yield HealthLine(id="health")
+        yield Histogram()
         yield FilterBar(of_clusters=True)
         with Horizontal(id="main"):
             yield Rows(CLUSTER_COLUMNS, self._window, key="cluster_id", id="clusters")
@@ -113,41 +111,40 @@ class Overview(Listing):
         yield StyledText(id="empty")
 
     def on_mount(self) -> None:
-        """Names of the panes."""
-        for name, title in (("#severities", "Severity"), ("#states", "Events"), ("#outstanding", "Health")):
-            self.query_one(name).border_title = title
-        self.query_one("#detail").border_title = "Why"
+        """Ready for the keys."""
         self.listed.focus()
 
+    def on_resize(self, event: events.Resize) -> None:
+        """A terminal of few lines has no room for the preview."""
+        self.set_class(event.size.height < _PREVIEW_LINES, "-low")
+
     def questions(self) -> dict[str, Ask]:
-        """Health, the clusters, and the explanation of the selected cluster."""
-        where = self.bar.text
-        asks: dict[str, Ask] = {"numbers": numbers, "list": lambda inspector: look(inspector, where)}
+        """Health, the clusters, and the preview of the selected cluster."""
+        where, period = self.bar.text, self.period
+        asks: dict[str, Ask] = {"numbers": numbers, "list": lambda inspector: look(inspector, where, period)}
         if (cluster := self.listed.current) is not None:
-            asks["detail"] = self._why(cluster.cluster_id)  # type: ignore[attr-defined]
+            asks["detail"] = self._preview(cluster.cluster_id)  # type: ignore[attr-defined]
         return asks
 
-    def _why(self, cluster_id: int) -> Ask:
-        def ask(inspector: Inspector) -> list[documents.Line]:
-            with inspector.snapshot():
-                explanation: Explanation = inspector.explain(f"cluster/{cluster_id}")
-                return documents.why(explanation, inspector.cluster(cluster_id), inspector.now())
+    def _preview(self, cluster_id: int) -> Ask:
+        def ask(inspector: Inspector) -> list[Line]:
+            trends = {} if self._picture is None else self._picture.trends
+            return preview.lines(preview.read(inspector, cluster_id, trends.get(cluster_id)))
 
         return ask
 
     def answered_numbers(self, numbers: Numbers) -> None:
-        """The panes above."""
+        """The lines above."""
         self._numbers = numbers
-        self.query_one("#health", StyledText).say(health_parts(numbers.health, numbers.now))
-        notes, states = severity_notes(numbers.severity), state_counts(numbers.health)
-        self.query_one("#brief", StyledText).say(brief(numbers.severity, numbers.health))
-        for count in self.query(CounterTile):
-            count.tell(*(notes[count.counts] if count.counts in notes else (states[count.counts],)))
+        self.query_one(HealthLine).tell(numbers.health, numbers.now)
+        counts = event_counts(numbers.health)
+        for tile in self.query(CounterTile):
+            tile.tell(counts[tile.counts])
 
     def _pass_time(self, now: int) -> None:
-        """The panes say how long ago something was, too; once a retry falls due, the numbers are others."""
+        """The health says how long ago something was, too; once a retry falls due, the numbers are others."""
         if (known := self._numbers) is not None:
-            self.query_one("#health", StyledText).say(health_parts(known.health, now))
+            self.query_one(HealthLine).tell(known.health, now)
             due = known.health.next_due
             if due is not None and known.now < due.value <= now and not self.inspector_app.is_paused:
                 self.inspector_app.reader.once(self, "numbers", numbers)
@@ -155,7 +152,7 @@ class Overview(Listing):
     def answered_list(self, picture: Picture) -> None:
         """The clusters."""
         self._picture = picture
-        self.query_one(FailureBars).tell(picture.hours.get(0, [0] * HOURS))
+        self.query_one(Histogram).tell(picture.hours, picture.now)
         self.bar.types = tuple(sorted({*self.bar.types, *(cluster.event_type for cluster in picture.clusters)}))
         if self.bar.text:
             self.bar.note(counted(len(picture.clusters), "cluster"))
@@ -171,13 +168,20 @@ class Overview(Listing):
         past = self.inspector_app.moment.at is not None  # what one sees there is not what one last saw
         marks = {} if past else self._changes.marks(picture.clusters)
         rows = self.listed
-        rows.show(Context(picture.now, picture.hours), marks)
+        top = max((max(trend.hours) for trend in picture.trends.values()), default=0) if self._common_scale else 0
+        rows.show(Context(picture.now, picture.trends, top), marks)
         more = "the worst " if len(clusters) == _CLUSTERS else ""
-        rows.border_title = f"Clusters  {more}{len(clusters):,} · by {name}"
+        rows.border_title = f"Clusters  {more}{len(clusters):,}{_severities(clusters)} · by {name}"
         rows.border_subtitle = self._what_changed(marks)
         if not clusters:
             self.forget_detail()
+        self._name_preview()
         self.show_empty("" if clusters else self._empty(picture))
+
+    def _name_preview(self) -> None:
+        cluster: Any = self.listed.current
+        name = "" if cluster is None else f"{one_line(cluster.event_type, 40)} {str(cluster.cluster_id)[:7]}"
+        self.query_one("#detail").border_title = name
 
     @staticmethod
     def _what_changed(marks: dict[int, str]) -> str:
@@ -200,8 +204,9 @@ class Overview(Listing):
         )
 
     def on_rows_moved(self, message: "Rows.Moved") -> None:
-        """Another cluster: explain it, and once it was looked at it is no longer new."""
-        self.inspector_app.reader.follow(self, "detail", self._why(message.key))
+        """Another cluster: preview it, and once it was looked at it is no longer new."""
+        self._name_preview()
+        self.inspector_app.reader.follow(self, "detail", self._preview(message.key))
         self.set_timer(1.0, lambda: self._has_been_seen(message.key))
 
     def _has_been_seen(self, key: int) -> None:
@@ -216,11 +221,13 @@ class Overview(Listing):
         self.inspector_app.open(ToEvents(cluster_id=message.key, event_type=message.item.event_type))
 
     def on_counter_tile_asked(self, message: CounterTile.Asked) -> None:
-        """A number was clicked: clusters of that severity, or the events in that state."""
-        if message.name in LEVELS:
-            self.bar.put(with_value(self.bar.typed, "severity", message.name))
-        else:
-            self.inspector_app.open(ToEvents(where=f"status:{message.name}"))
+        """A number was chosen: the events that it counts."""
+        self.inspector_app.open(ToEvents(where=message.where))
+
+    def action_scale(self) -> None:
+        """All trends on one scale, or each on its own."""
+        self._common_scale = not self._common_scale
+        self._arrange()
 
     def action_events(self) -> None:
         """Down into all events."""
@@ -241,3 +248,10 @@ class Overview(Listing):
         """There is nothing above: the key leads out of the filter alone."""
         nowhere = action == "back" and not self.is_filtered
         return False if nowhere else super().check_action(action, parameters)
+
+
+def _severities(clusters: list[Cluster]) -> str:
+    """How many clusters have each severity, worst first."""
+    counts = Counter(cluster.severity for cluster in clusters)
+    numbers = ", ".join(f"{counts[level]:,} {level}" for level in LEVELS if counts[level])
+    return f": {numbers}" if numbers else ""

@@ -10,6 +10,7 @@ from failaware.model import HOUR
 
 from ..routes import ToChanges
 from ..store_reader import TimeTravelRequest
+from ..widgets.histogram import Histogram
 from ..widgets.time_strip import TimeStrip, look
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ class TimeTravelMixin(Screen[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """The keys of the time strip are there while it is; elsewhere they keep their other meaning."""
-        if action in _IN_THE_PAST and (self.inspector_app.moment.at is None or isinstance(self.focused, Input)):
+        keys_are_others = isinstance(self.focused, Input | Histogram)
+        if action in _IN_THE_PAST and (self.inspector_app.moment.at is None or keys_are_others):
             return False
         return super().check_action(action, parameters)
 

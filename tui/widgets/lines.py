@@ -1,16 +1,18 @@
-"""Status lines: breadcrumbs, the store's state, health, severities, failures of the day."""
+"""Status lines: breadcrumbs, the store's state, the events by state, health."""
 
 from collections.abc import Iterable
+from typing import ClassVar
 
 from rich.text import Text
 from textual import events
+from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widgets import Static
 
-from failaware.model import Health, SeverityCounts
-from failaware.text import cells, counted, cut, distance, one_line, sparkline
+from failaware.model import Health
+from failaware.text import cells, counted, cut, distance, one_line
 
-from ..palette import LEVELS, STATES, short_symbol, style, symbol
+from ..palette import style, symbol
 
 _AHEAD_US = 60_000_000
 _QUIET_US = 60_000_000
@@ -90,89 +92,99 @@ class TopLine(StyledText):
             self.depth = depth
 
 
-class CounterTile(StyledText, can_focus=False):
-    """One number with its name; a click asks for what it counts."""
+class CounterTile(StyledText, can_focus=True):
+    """A number of events, which opens them: by a click, or by Enter."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "open", "Open", key_display="⏎"),
+        Binding("right,l", "app.focus_next", "Next number", show=False),
+        Binding("left", "app.focus_previous", "Previous number", show=False),
+    ]
 
     class Asked(Message):
-        """Show what this counts."""
+        """List the events of this filter."""
 
-        def __init__(self, name: str) -> None:
+        def __init__(self, where: str) -> None:
             super().__init__()
-            self.name = name
+            self.where = where
 
-    def __init__(self, name: str) -> None:
-        super().__init__(classes="count")
+    def __init__(self, name: str, where: str) -> None:
+        super().__init__(classes=f"count of-{name}")
         self.counts = name
+        self.where = where
 
-    def tell(self, number: int, note: str = "") -> None:
-        """The number now, or in the words of the note."""
-        meaning = self.counts if number else "dim"
-        self.say([(f"{symbol(self.counts):<11} ", meaning), (note or f"{number:,}", f"{meaning} strong")])
+    def tell(self, number: int) -> None:
+        """The number now; a number that is rarely above 0 is shown only then."""
+        if self.counts == "DISMISSED":
+            self.display = bool(number)
+        words = {"all": counted(number, "event"), "UNRESOLVED": f"{number:,} unresolved"}
+        meaning = {"all": "", "UNRESOLVED": "strong"}.get(self.counts, self.counts)
+        text = words.get(self.counts, f"{symbol(self.counts)} {number:,}")
+        self.say([(f" {text} ", meaning if number else "dim")])
 
     def on_click(self) -> None:
-        """Ask."""
-        self.post_message(self.Asked(self.counts))
+        """List them."""
+        self.action_open()
+
+    def action_open(self) -> None:
+        """List them."""
+        self.post_message(self.Asked(self.where))
 
 
-def severity_notes(counts: SeverityCounts) -> dict[str, tuple[int, str]]:
-    """For each severity the number of entities, and how many are clusters and events."""
-    notes = {}
-    for level in LEVELS:
-        clusters, events_there = counts.clusters[level], counts.events[level]
-        kinds = [counted(clusters, "cluster")] if clusters else []
-        kinds += [counted(events_there, "event")] if events_there else []
-        notes[level] = (clusters + events_there, ", ".join(kinds) or "none")
-    return notes
+COUNTED_EVENTS = {
+    "UNRESOLVED": "status:UNRESOLVED",
+    "FAILED": "status:FAILED -status:DISMISSED",
+    "DEAD": "status:DEAD -status:DISMISSED",
+    "PENDING": "status:PENDING -status:DISMISSED",
+    "SYNCED": "status:SYNCED -status:DISMISSED",
+    "DISMISSED": "status:DISMISSED",
+    "all": "",
+}
+"""What the header counts: events by state, each with the filter that lists them."""
 
 
-def brief(counts: SeverityCounts, health: Health) -> list[tuple[str, str]]:
-    """Severities and states in two lines, for a terminal too small for panes."""
-    parts: list[tuple[str, str]] = []
-    for level, (number, _) in severity_notes(counts).items():
-        parts.append((f" {short_symbol(level).replace('  ', ' ')} {number:,}  ", level if number else "dim"))
-    parts.append(("\n", ""))
-    for state, number in state_counts(health).items():
-        if number or state != "DISMISSED":
-            parts.append((f" {symbol(state)} {number:,} ", state if number else "dim"))
-    return parts
+def event_counts(health: Health) -> dict[str, int]:
+    """The numbers of the header."""
+    return {
+        "UNRESOLVED": health.failed + health.dead,
+        "FAILED": health.failed,
+        "DEAD": health.dead,
+        "PENDING": health.pending,
+        "SYNCED": health.synced,
+        "DISMISSED": health.dismissed,
+        "all": health.total_events,
+    }
 
 
-def state_counts(health: Health) -> dict[str, int]:
-    """Events by state."""
-    numbers = (health.pending, health.failed, health.dead, health.synced, health.dismissed)
-    return dict(zip(STATES, numbers, strict=True))
+class HealthLine(StyledText):
+    """Whether events are worked on, the age of the oldest unresolved one, and the newest fact; as much as fits."""
+
+    def tell(self, health: Health, now: int) -> None:
+        """The health as it is now (µs)."""
+        shown: list[tuple[str, str]] = [(" ", "")]
+        for part in health_parts(health, now):
+            more = [part] if len(shown) == 1 else [(" · ", "dim"), part]
+            if sum(cells(text) for text, _ in (*shown, *more)) <= self.size.width:
+                shown += more
+        self.say(shown)
 
 
 def health_parts(health: Health, now: int) -> list[tuple[str, str]]:
-    """Health figures, one per line."""
+    """What the line of health says, most important first."""
     last = health.last_fact_at
-    parts = [(counted(health.total_events, "event"), "strong")]
-    if last is not None:
-        ahead = last > now + _AHEAD_US
-        last_fact = f", last fact {distance(last, now)}"
-        parts.append((f"{last_fact} (a clock is ahead)" if ahead else last_fact, "mark" if ahead else "dim"))
-    if health.oldest_unresolved:
-        parts.append((f"\noldest unresolved {distance(health.oldest_unresolved.value, now)}", ""))
+    parts: list[tuple[str, str]] = []
     if health.due_now:
         quiet = not health.running and last is not None and last < now - _QUIET_US
         progress = "no worker is taking them" if quiet else f"{health.running:,} running"
-        parts.append((f"\n{health.due_now:,} due now, {progress}", "mark" if quiet else ""))
+        parts.append((f"{health.due_now:,} due now, {progress}", "mark" if quiet else ""))
     elif health.next_due:
-        parts.append((f"\nnext attempt {distance(health.next_due.value, now)}", ""))
+        parts.append((f"next attempt {distance(health.next_due.value, now)}", ""))
+    if health.oldest_unresolved:
+        parts.append((f"oldest unresolved {distance(health.oldest_unresolved.value, now)}", ""))
     if health.rejects:
-        parts.append((f"\n{counted(health.rejects, 'line')} rejected on ingest", "mark"))
+        parts.append((f"{counted(health.rejects, 'line')} rejected on ingest", "mark"))
+    if last is not None:
+        ahead = last > now + _AHEAD_US
+        last_fact = f"last fact {distance(last, now)}"
+        parts.append((f"{last_fact} (a clock is ahead)" if ahead else last_fact, "mark" if ahead else "dim"))
     return parts
-
-
-class FailureBars(StyledText):
-    """Failures by hour over the last day."""
-
-    def tell(self, hours: list[int]) -> None:
-        """The hours, oldest first."""
-        peak = max(hours, default=0)
-        self.say(
-            [
-                (f"{counted(sum(hours), 'failure')} in 24 h, peak {peak:,}/h\n", "dim"),
-                (sparkline(hours), "FAILED"),
-            ]
-        )

@@ -3,6 +3,7 @@
 Textual's own DataTable measures every cell and repaints all of itself for one that changed.
 """
 
+from collections.abc import Iterator
 from typing import Any, ClassVar, Generic, TypeVar
 
 from rich.segment import Segment
@@ -16,12 +17,13 @@ from textual.strip import Strip
 
 from failaware.text import cells, cut
 
-from ..columns import Column, Context
+from ..columns import Cell, Column, Context
 from ..palette import style
 from ..window import Need, Window
 
 Item = TypeVar("Item")
 _GUTTER = 4
+_NARROW = 90  # cells of a list with two lines for each item, below which one blank is between columns
 
 
 class _AboutRow(Message):
@@ -33,7 +35,10 @@ class _AboutRow(Message):
 
 
 class Rows(ScrollView, Generic[Item], can_focus=True):
-    """A list with titles, one line for each item; the cursor stays on its item when others come or go."""
+    """A list with titles; the cursor stays on its item when others come or go.
+
+    An item has one line, or two where a column has a cell `above` the other.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down,j", "move(1)", "Down", show=False),
@@ -75,8 +80,10 @@ class Rows(ScrollView, Generic[Item], can_focus=True):
         self.marks: dict[int, str] = {}
         self.context = Context(0, {})
         self._key_name = key
+        self._lines_each = 2 if any(column.above for column in columns) else 1
         self._asked: Need | None = None
         self._painted: dict[int, str] = {}
+        self._fits: dict[str, int] = {}  # the widths of the columns that are as wide as their content, by title
 
     @property
     def current(self) -> Item | None:
@@ -88,20 +95,31 @@ class Rows(ScrollView, Generic[Item], can_focus=True):
         self.context = context
         self.marks = self.marks if marks is None else marks
         self._asked = None
-        offset = self.cursor - self.scroll_offset.y
+        offset = self.cursor * self._lines_each - self.scroll_offset.y
         before = self.current_key
         known = self._position()
         position = self.cursor if known is None else known
         self.cursor = max(min(position, self.window.size - 1), 0)
         self._note_here()
         self._shown = [getattr(item, self._key_name) for item in self.window.items]
-        self.virtual_size = Size(self.size.width, self.window.size + 1)
-        if known is not None and self.cursor - offset != self.scroll_offset.y and self.scroll_offset.y:
-            self.scroll_to(y=max(self.cursor - offset, 0), animate=False)
+        self._fits = {column.title: self._fit_of(column) for column in self.columns if column.fit}
+        self._measure()
+        line = self.cursor * self._lines_each - offset
+        if known is not None and line != self.scroll_offset.y and self.scroll_offset.y:
+            self.scroll_to(y=max(line, 0), animate=False)
         self.refresh()
         self._want()
         if self.current_key is not None and (self.current_key != before):
             self.post_message(self.Moved(self.current_key))
+
+    def _measure(self) -> None:
+        self.virtual_size = Size(self.size.width, self.window.size * self._lines_each + 1)
+
+    def _fit_of(self, column: Column) -> int:
+        """The width of the widest cell, or of the title."""
+        shown = [part for part in (column.cell, column.above) if part is not None]
+        texts = (part(item, self.context)[0] for item in self.window.items for part in shown)
+        return max(len(column.title), *map(cells, texts), 0)
 
     def _position(self) -> int | None:
         """The position of the row under the cursor; if it is gone, of the next one shown before, or the previous."""
@@ -122,7 +140,7 @@ class Rows(ScrollView, Generic[Item], can_focus=True):
         """Shift the cursor with all positions."""
         if by:
             self.cursor += by
-            self.scroll_to(y=self.scroll_offset.y + by, animate=False)
+            self.scroll_to(y=self.scroll_offset.y + by * self._lines_each, animate=False)
 
     def tick(self, now: int) -> None:
         """Time has passed: repaint the lines that say so."""
@@ -135,7 +153,7 @@ class Rows(ScrollView, Generic[Item], can_focus=True):
 
     def on_resize(self) -> None:
         """Other columns."""
-        self.virtual_size = Size(self.size.width, self.window.size + 1)
+        self._measure()
         self._want()
 
     def on_click(self, event: events.Click) -> None:
@@ -143,7 +161,7 @@ class Rows(ScrollView, Generic[Item], can_focus=True):
         offset = event.get_content_offset(self)
         if offset is None or offset.y < 1:
             return
-        position = self.scroll_offset.y + offset.y - 1
+        position = (self.scroll_offset.y + offset.y - 1) // self._lines_each
         if self.window.at(position) is None:
             return
         if position == self.cursor:
@@ -162,7 +180,7 @@ class Rows(ScrollView, Generic[Item], can_focus=True):
 
     def action_page(self, pages: float) -> None:
         """The cursor by pages."""
-        self._go(self.cursor + int((self.size.height - 2) * pages))
+        self._go(self.cursor + int((self.size.height - 1 - self._lines_each) // self._lines_each * pages))
 
     def action_end(self, which: int) -> None:
         """To the first or the last row."""
@@ -187,25 +205,30 @@ class Rows(ScrollView, Generic[Item], can_focus=True):
         if position == self.cursor:
             return
         old, self.cursor = self.cursor, position
-        top, height = self.scroll_offset.y, self.size.height - 1
-        if position < top:
-            self.scroll_to(y=position, animate=False, immediate=True)
-        elif position >= top + height:
-            self.scroll_to(y=position - height + 1, animate=False, immediate=True)
+        self._bring_into_sight(position * self._lines_each)
         for row in (old, position):
-            self.refresh(Region(0, row - self.scroll_offset.y + 1, self.size.width, 1))
+            y = row * self._lines_each - self.scroll_offset.y + 1
+            self.refresh(Region(0, y, self.size.width, self._lines_each))
         self._note_here()
         if self.current_key is not None:
             self.post_message(self.Moved(self.current_key))
         self._want()
+
+    def _bring_into_sight(self, line: int) -> None:
+        """Scroll as little as needed for the item whose first line this is."""
+        top, height = self.scroll_offset.y, self.size.height - 1
+        if line < top:
+            self.scroll_to(y=line, animate=False, immediate=True)
+        elif line + self._lines_each > top + height:
+            self.scroll_to(y=line + self._lines_each - height, animate=False, immediate=True)
 
     def _note_here(self) -> None:
         item = self.current
         self.current_key = None if item is None else getattr(item, self._key_name)
 
     def _want(self) -> None:
-        top = self.scroll_offset.y
-        need = self.window.need(top, top + max(self.size.height - 1, 1))
+        top = self.scroll_offset.y // self._lines_each
+        need = self.window.need(top, top + max((self.size.height - 1) // self._lines_each, 1))
         if need is not None and need != self._asked:
             self._asked = need
             self.post_message(self.Lacking(need))
@@ -214,8 +237,14 @@ class Rows(ScrollView, Generic[Item], can_focus=True):
         """The columns that fit, with their widths."""
         width = self.size.width
         chosen = [column for column in self.columns if column.from_width <= width < column.to_width]
-        rest = width - _GUTTER - sum(column.width + 2 for column in chosen)
-        return tuple((column, column.width or max(rest, 8)) for column in chosen)
+        widths = [min(column.width, self._fits.get(column.title, column.width)) for column in chosen]
+        rest = width - _GUTTER - (2 - self._gap) - sum(cells_wide + self._gap for cells_wide in widths)
+        return tuple((column, cells_wide or max(rest, 8)) for column, cells_wide in zip(chosen, widths, strict=True))
+
+    @property
+    def _gap(self) -> int:
+        """The blank cells between columns."""
+        return 1 if self._lines_each > 1 and self.size.width < _NARROW else 2
 
     def render_line(self, y: int) -> Strip:
         """One line of the screen."""
@@ -228,9 +257,9 @@ class Rows(ScrollView, Generic[Item], can_focus=True):
         ground = self.rich_style
         if y == 0:
             title = style("dim", self.app.current_theme.dark)
-            parts = [(_fit(c.title, w, c.right) + "  ", title) for c, w in self._fitting()]
+            parts = [(_fit(c.title, w, c.right) + " " * self._gap, title) for c, w in self._fitting()]
             return self._strip([(" " * _GUTTER, title), *parts], ground, width)
-        position = self.scroll_offset.y + y - 1
+        position, part = divmod(self.scroll_offset.y + y - 1, self._lines_each)
         if position >= self.window.size:
             return Strip.blank(width, ground)
         item = self.window.at(position)
@@ -238,14 +267,30 @@ class Rows(ScrollView, Generic[Item], can_focus=True):
         chosen = position == self.cursor
         if item is None:
             return self._strip([(" " * _GUTTER + "· · ·", style("dim", dark))], ground, width)
-        mark = self.marks.get(getattr(item, self._key_name), " ")
+        mark = " " if part else self.marks.get(getattr(item, self._key_name), " ")
         parts = [(f"{'▌' if chosen else ' '} {mark} ", style("mark", dark))]
-        for column, cells_wide in self._fitting():
-            text, meaning = column.cell(item, self.context)
-            parts.append((_fit(text, cells_wide, column.right) + "  ", style(meaning, dark)))
+        for text, meaning in self._cells(item, first=part < self._lines_each - 1):
+            parts.append((text, style(meaning, dark)))
         if chosen:
             ground += Style(reverse=True) if self.app.no_color else self._cursor_style()
         return self._strip(parts, ground, width)
+
+    def _cells(self, item: Item, *, first: bool) -> Iterator[Cell]:
+        """The cells of a line of an item, with blanks between them; `first` of two lines."""
+        columns = self._fitting()
+        at = 0
+        while at < len(columns):
+            column, cells_wide = columns[at]
+            at += 1
+            while first and at < len(columns) and columns[at][0].above is None:
+                cells_wide += columns[at][1] + self._gap
+                at += 1
+            text, meaning = (column.above if first and column.above else column.cell)(item, self.context)
+            text = _fit(text, cells_wide, column.right)
+            if column.bright_end:
+                yield text[:-1], meaning
+                text, meaning = text[-1:], column.bright_end
+            yield text + " " * self._gap, meaning
 
     def _cursor_style(self) -> Style:
         name = "rows--cursor" if self.has_focus else "rows--cursor-blurred"
