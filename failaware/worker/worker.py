@@ -36,7 +36,7 @@ from failaware.worker.unfinished import lost_attempt, stopped_attempt
 
 _POLL_S = 0.1  # how often an idle worker checks whether it has to stop, or missed a notification
 _PAUSE_S, _PAUSES = 0.001, 50  # polling after a notification: it comes before the commit is visible
-BATCH = 200
+BATCH = 500
 """The default limit of a batch."""
 GRACE_S = 5.0
 """The default time of handlers after SIGTERM, in seconds."""

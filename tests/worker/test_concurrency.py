@@ -10,6 +10,7 @@ import time
 import pytest
 
 from failaware import Handlers, Permanent, Store, Worker
+from failaware.worker.worker import BATCH
 from tests import processes
 from tests.conftest import query
 from tests.worker.helpers import eventually, handlers_of, run
@@ -228,10 +229,10 @@ def test_batches_grow_while_handlers_are_quick_and_shrink_when_they_are_not(stor
         return batch
 
     worker._dispatch.claim = spy
-    store.record_many(("a", n) for n in range(600))
+    store.record_many(("a", n) for n in range(1_500))
     worker.run(until_idle=True, patience=0)
     assert claimed[:16] == [1] * 16, "not before they have been seen to be quick"
-    assert max(claimed) == 200
+    assert max(claimed) == BATCH
     claimed.clear()
     store.record_many(("a", "slow") for n in range(20))
     worker.run(until_idle=True, patience=0)
