@@ -256,16 +256,7 @@ class Recording:
         if unknown := about.keys() - ReportedAttempt.__annotations__.keys():
             raise UsageError(f"an attempt has no {', '.join(sorted(unknown))}")
         recorder, now, queue = self.session.recorder, self.session.clock(), about.get("delegated_to")
-        source, key = about.get("source") or queue, about.get("key")
-        event = event_of(
-            recorder,
-            as_name(event_type, recorder),
-            dict(payload or {}),
-            now=now,
-            key=None if key is None else as_name(key, recorder),
-            source=None if source is None else as_name(source, recorder),
-            occurred_at=_moment(about.get("started_at"), "started_at"),
-        )
+        event = reported_event(event_type, payload, about, recorder, now=now)
         attempt = _reported_attempt(about, recorder, began=event.occurred_at, now=now)
 
         def job(db: Writer) -> int:
@@ -332,6 +323,22 @@ class Recording:
 
     def _first_event(self, event_id: int) -> Event:
         return self.session.read(lambda db: append.recorded(db, event_id))
+
+
+def reported_event(
+    event_type: str, payload: Mapping[str, Any] | None, about: ReportedAttempt, recorder: Recorder, *, now: int
+) -> NewEvent:
+    """Return the event of a reported attempt; `now` in µs."""
+    source, key = about.get("source") or about.get("delegated_to"), about.get("key")
+    return event_of(
+        recorder,
+        as_name(event_type, recorder),
+        dict(payload or {}),
+        now=now,
+        key=None if key is None else as_name(key, recorder),
+        source=None if source is None else as_name(source, recorder),
+        occurred_at=_moment(about.get("started_at"), "started_at"),
+    )
 
 
 def _event(event_id: int, new: NewEvent, payload: Any) -> Event:

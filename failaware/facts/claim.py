@@ -8,14 +8,17 @@ from typing import Any, NamedTuple
 
 from failaware.derive.fold import store_unattempted
 from failaware.engine import Reader, Row, Writer
-from failaware.model import NEVER, Event
+from failaware.model import NEVER, Event, Failure, NewAttempt
 
 WORKER_LOST = "WorkerLost"
 """The error type of the attempt that records a worker's death."""
 
-PROGRAM = "#exec"
-"""Suffix of the worker name of `failaware exec`; no worker retries an event that it was running."""
+LEASE_US = 60_000_000
+RENEW_S = 20.0
+"""The length of the lease of an attempt that another program makes, and how often the program renews it."""
 
+_ELSEWHERE = 2  # value of lease.begun
+_NO_RETRY = "its caller is lost; no worker retries it"
 _FREE = "(l.event_id IS NULL OR (l.begun = 0 AND l.leased_until < :now))"
 _DUE_OF = f"""
 SELECT d.due_at, e.event_id, e.event_type, e.event_payload, k.key, e.source, e.occurred_at, e.detected_at, d.attempts,
@@ -67,6 +70,10 @@ UNION ALL
 SELECT s.event_type, 1, min(l.leased_until)
   FROM lease l JOIN event_state s ON s.event_id = l.event_id GROUP BY s.event_type
 """
+_EXPIRED = """
+SELECT l.event_id, s.event_type, s.attempts - s.budget_from, l.leased_by, l.leased_until, l.begun, s.due_at
+  FROM lease l JOIN event_state s ON s.event_id = l.event_id WHERE l.leased_until < ?
+"""
 _raw_decode = json.JSONDecoder().raw_decode
 
 
@@ -96,6 +103,18 @@ class LostLease:
     attempts: int
     leased_by: str
     leased_until: int
+    begun: int
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether the attempt was made by `exec` or a worker of a task queue, which alone may retry."""
+        return self.begun == _ELSEWHERE
+
+    def attempt(self) -> NewAttempt:
+        """Return the attempt that another program lost; it ended when its lease expired, which may be long ago."""
+        failure = Failure(WORKER_LOST, f"{self.leased_by} was lost during this attempt, or before the next one", None)
+        began, ended = self.leased_until - LEASE_US, self.leased_until
+        return NewAttempt(self.event_id, failure, self.leased_by, began, ended, None, _NO_RETRY)
 
 
 def waiting_types(db: Writer, handles: Callable[[str], bool]) -> list[str]:
@@ -108,23 +127,33 @@ def waiting_types(db: Writer, handles: Callable[[str], bool]) -> list[str]:
     return [event_type for (event_type,) in db.query(sql) if handles(event_type)]
 
 
-def lost(db: Writer, handles: Callable[[str], bool], now: int, *, by: str = "") -> list[LostLease]:
-    """End the expired leases of workers whose names end with `by`; return those with an attempt that had begun.
+def lost(db: Writer, handles: Callable[[str], bool], now: int) -> list[LostLease]:
+    """End the expired leases of workers; return those with an attempt that had begun.
 
     An event that, as far as is known, only waited for a free handler is due again without a failed attempt. Its expired
     lease stays, so that the next worker records when its attempt begins: if the event kills that worker too, the lost
     attempt is certain.
     """
-    rows = db.query(
-        "SELECT l.event_id, s.event_type, s.attempts - s.budget_from, l.leased_by, l.leased_until, l.begun, s.due_at "
-        "FROM lease l JOIN event_state s ON s.event_id = l.event_id WHERE l.leased_until < ?",
-        (now,),
-    )
-    expired = [row for row in rows if handles(row[1]) and row[3].endswith(by)]
+    rows = db.query(_EXPIRED, (now,))
+    return _ended(db, [row for row in rows if handles(row[1])], now)
+
+
+def is_lost_elsewhere(db: Reader, now: int) -> bool:
+    """Whether a lease of `exec` or of a worker of a task queue has expired."""
+    return bool(db.query(f"{_EXPIRED} AND l.begun = {_ELSEWHERE} LIMIT 1", (now,)))
+
+
+def lost_elsewhere(db: Writer, now: int) -> list[NewAttempt]:
+    """End the expired leases of `exec` and of workers of task queues; return their lost attempts."""
+    rows = db.query(f"{_EXPIRED} AND l.begun = {_ELSEWHERE}", (now,))
+    return [lease.attempt() for lease in _ended(db, rows, now)]
+
+
+def _ended(db: Writer, expired: list[Row], now: int) -> list[LostLease]:
     ended = [(row[0],) for row in expired if row[5] or row[6] is None or row[6] > now]
     if ended:
         db.execute_many("DELETE FROM lease WHERE event_id = ?", ended)
-    return [LostLease(*row[:5]) for row in expired if row[5] and row[6] is not None]
+    return [LostLease(*row[:6]) for row in expired if row[5] and row[6] is not None]
 
 
 def due(db: Reader, event_type: str, *, now: int, limit: int, poison_candidates: bool = True) -> list[Claimed]:
@@ -163,11 +192,11 @@ def end(db: Writer, event_ids: Iterable[int], worker: str) -> None:
 
 
 def hold(db: Writer, event_id: int, worker: str, *, now: int, until: int) -> None:
-    """Lease an event that this worker is already running, or renew the lease; another worker's valid lease is kept."""
+    """Lease an event to a program that is already running it, or renew the lease; another's valid lease is kept."""
     db.execute(
-        "INSERT INTO lease (event_id, leased_until, leased_by) VALUES (:event, :until, :worker) "
-        "ON CONFLICT (event_id) "
-        "DO UPDATE SET leased_until = excluded.leased_until, leased_by = excluded.leased_by, begun = 1 "
+        f"INSERT INTO lease (event_id, leased_until, leased_by, begun) VALUES (:event, :until, :worker, {_ELSEWHERE}) "
+        "ON CONFLICT (event_id) DO UPDATE "
+        "SET leased_until = excluded.leased_until, leased_by = excluded.leased_by, begun = excluded.begun "
         "WHERE lease.leased_by = excluded.leased_by OR lease.leased_until < :now",
         {"event": event_id, "until": until, "worker": worker, "now": now},
     )
@@ -175,14 +204,18 @@ def hold(db: Writer, event_id: int, worker: str, *, now: int, until: int) -> Non
 
 def delegate(db: Writer, event_id: int, queue: str) -> None:
     """Delegate an event to a task queue while it is FAILED: the queue retries it, and no worker claims it."""
+    release_elsewhere(db, event_id)
     if db.query("SELECT 1 FROM stored_state WHERE event_id = ? AND sync_status = 'FAILED'", (event_id,)):
         hold(db, event_id, queue, now=0, until=NEVER)
-    else:
-        reclaim(db, event_id)
+
+
+def release_elsewhere(db: Writer, event_id: int) -> None:
+    """End the delegation of an event, or the lease of an attempt at it that another program made."""
+    db.execute(f"DELETE FROM lease WHERE event_id = ? AND begun = {_ELSEWHERE}", (event_id,))
 
 
 def reclaim(db: Writer, event_id: int) -> None:
-    """End a delegation: the queue is done with the event, or a person made a decision on it."""
+    """End a delegation: a person made a decision on the event."""
     db.execute("DELETE FROM lease WHERE event_id = ? AND leased_until = ?", (event_id, NEVER))
 
 

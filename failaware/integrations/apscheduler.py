@@ -4,6 +4,7 @@ A run is one event, keyed by the job's id and the time for which it was schedule
 DEAD, since APScheduler does not retry.
 """
 
+import threading
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -62,6 +63,8 @@ class JobRecorder:
         for job in scheduler.get_jobs():
             self._jobs[job.id] = _about(job)
         self._started: _Recent[tuple[str, datetime], int] = _Recent()
+        self._lock = threading.Lock()  # a run ends in another thread than its submission is announced in
+        self._ended: _Recent[tuple[str, datetime], bool] = _Recent()
         scheduler.add_listener(self._seen, _SEEN)
 
     def _seen(self, event: Any) -> None:
@@ -70,13 +73,25 @@ class JobRecorder:
                 self._jobs[job.id] = _about(job)
         elif event.code == events.EVENT_JOB_SUBMITTED:
             for time in event.scheduled_run_times:
-                self._started[event.job_id, time] = self._log.now()
+                self._submitted(event.job_id, time)
         elif event.code == events.EVENT_JOB_MAX_INSTANCES:
             for time in event.scheduled_run_times:
                 self._write(event.job_id, time, _MANY)
         else:
             failed = _LATE if event.code == events.EVENT_JOB_MISSED else self._failure(event)
+            with self._lock:
+                if (event.job_id, event.scheduled_run_time) not in self._started:
+                    self._ended[event.job_id, event.scheduled_run_time] = True
+                self._log.end(_run_id(event.job_id, event.scheduled_run_time))
             self._write(event.job_id, event.scheduled_run_time, failed)
+
+    def _submitted(self, job_id: str, time: datetime) -> None:
+        with self._lock:
+            if self._ended.pop((job_id, time), False):  # before its submission was announced
+                return
+            self._started[job_id, time] = now = self._log.now()
+            name, payload = self._jobs.get(job_id, (job_id, {}))
+            self._log.start(_run_id(job_id, time), name, _payload(payload, job_id, time), started_at=now)
 
     def _failure(self, event: Any) -> BaseException | Failure | None:
         error: BaseException | None = event.exception
@@ -89,10 +104,18 @@ class JobRecorder:
     def _write(self, job_id: str, time: datetime, failed: BaseException | Failure | None) -> None:
         name, payload = self._jobs.get(job_id, (job_id, {}))
         began = self._started.pop((job_id, time), None)
-        payload = {**payload, "job": job_id, "scheduled_for": time.isoformat()}
-        self._log.write(f"{job_id}:{time.isoformat()}", name, payload, error=failed, started_at=began, reason=_NO_RETRY)
+        payload = _payload(payload, job_id, time)
+        self._log.write(_run_id(job_id, time), name, payload, error=failed, started_at=began, reason=_NO_RETRY)
 
 
 def _about(job: Any) -> tuple[str, dict[str, Any]]:
     """Return a job's name and its payload."""
     return job.name, {"args": job.args, "kwargs": job.kwargs, "trigger": str(job.trigger)}
+
+
+def _run_id(job_id: str, time: datetime) -> str:
+    return f"{job_id}:{time.isoformat()}"
+
+
+def _payload(about: dict[str, Any], job_id: str, time: datetime) -> dict[str, Any]:
+    return {**about, "job": job_id, "scheduled_for": time.isoformat()}

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from failaware.store import Store
 
 _JOB_TIMEOUT_S, _MAX_TRIES = 300, 5  # arq's defaults
+_ATTEMPT = "failaware_attempt"  # a key of the job's context
 _CANCELLED = "asyncio.exceptions.CancelledError"  # of a job that arq ends
 
 
@@ -49,7 +50,6 @@ class JobRecorder:
     def __init__(self, store: "Store", settings: Any) -> None:
         self._log = TaskLog(store, "arq")
         self._settings, self._after_job_end = settings, getattr(settings, "after_job_end", None)
-        self._attempts: dict[str, _Attempt] = {}
         settings.functions = [self._recorded(func(each)) for each in getattr(settings, "functions", ())]
         settings.cron_jobs = [self._recorded(each) for each in getattr(settings, "cron_jobs", None) or ()]
         settings.after_job_end = self._finished
@@ -58,8 +58,10 @@ class JobRecorder:
         @wraps(function.coroutine)
         async def run(context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
             attempt = _Attempt(function, {"args": args, "kwargs": kwargs}, self._log.now())
-            self._attempts[context["job_id"]] = attempt
+            context[_ATTEMPT] = attempt  # arq passes the same dict to its hooks
+            start = partial(self._log.start, context["job_id"], function.name, attempt.payload)
             try:
+                await in_thread(partial(start, started_at=attempt.started_at))
                 return await function.coroutine(context, *args, **kwargs)
             except BaseException as error:
                 attempt.delay_ms = getattr(error, "defer_score", None) or 0
@@ -72,7 +74,7 @@ class JobRecorder:
 
     async def _finished(self, context: dict[str, Any]) -> None:
         job_id, number = context["job_id"], context["job_try"]
-        attempt = self._attempts.pop(job_id, None)
+        attempt = context.get(_ATTEMPT)
         if attempt is not None:
             kept = attempt.failure is not None and await context["redis"].exists(job_key_prefix + job_id)
             await in_thread(partial(self._write, attempt, job_id, number, kept=bool(kept)))

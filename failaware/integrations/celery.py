@@ -92,8 +92,11 @@ class TaskRecorder:
     def _received(self, request: Any, **_: Any) -> None:
         self._deliveries[request.id] = request
 
-    def _began(self, task_id: str, **_: Any) -> None:
-        self._running().setdefault(task_id, _Running()).started_at.append(self._log.now())
+    def _began(self, task_id: str, task: Any, **_: Any) -> None:
+        now, running = self._log.now(), self._running().setdefault(task_id, _Running())
+        if not running.started_at:
+            self._log.start(task_id, task.name, _payload(task.request), started_at=now)
+        running.started_at.append(now)
 
     def _succeeded(self, sender: Any, **_: Any) -> None:
         self._note(sender, sender.request, self._attempt(sender.request.id, None))
@@ -143,7 +146,7 @@ class TaskRecorder:
         running = self._running().get(task_id)
         if running is None:  # it began before this recorder was created
             return
-        if state == "IGNORED" and _get(task.request, "retries"):  # no attempt follows the earlier ones
+        if state == "IGNORED":  # no attempt follows
             self._note(sender, task.request, self._attempt(task_id, None))
         error = sys.exc_info()[1] if state is None else None
         if isinstance(error, Exception):  # of an eager task: it propagates to the caller without a signal
@@ -174,16 +177,7 @@ class TaskRecorder:
         return first
 
     def _write(self, task: Any, request: Any, attempts: list["ReportedAttempt"]) -> None:
-        route = _get(request, "delivery_info") or {}
-        payload = {
-            "args": _get(request, "args"),
-            "kwargs": _get(request, "kwargs"),
-            "queue": route.get("routing_key"),
-            "hostname": _get(request, "hostname"),
-            "root_id": _get(request, "root_id"),
-            "parent_id": _get(request, "parent_id"),
-        }
-        payload = {name: value for name, value in payload.items() if value is not None}
+        payload = _payload(request)
         for attempt in attempts:
             self._log.write(str(_get(request, "id")), task.name, payload, **attempt)
 
@@ -220,6 +214,19 @@ def _get(request: Any, name: str) -> Any:
         return request.get(name)
     value = guarded(lambda: getattr(request, name, None), None)  # arguments are decoded on access
     return value if value is not None else getattr(request, "request_dict", {}).get(name)
+
+
+def _payload(request: Any) -> dict[str, Any]:
+    route = _get(request, "delivery_info") or {}
+    payload = {
+        "args": _get(request, "args"),
+        "kwargs": _get(request, "kwargs"),
+        "queue": route.get("routing_key"),
+        "hostname": _get(request, "hostname"),
+        "root_id": _get(request, "root_id"),
+        "parent_id": _get(request, "parent_id"),
+    }
+    return {name: value for name, value in payload.items() if value is not None}
 
 
 def _failure_of(reason: Any) -> Failure:

@@ -45,13 +45,20 @@ class Failures(AppConfig):  # type: ignore[misc, unused-ignore]
         """Django: all apps are loaded."""
         for name in _SIGNALS:
             with suppress(ImportError):
-                import_module(name).task_finished.connect(self._task_finished)
+                signals = import_module(name)
+                signals.task_started.connect(self._task_started)
+                signals.task_finished.connect(self._task_finished)
         if not hasattr(BaseCommand.execute, "__wrapped__"):
             BaseCommand.execute = self._recorded(BaseCommand.execute)
 
     @cached_property
     def _log(self) -> TaskLog:
         return TaskLog(Store.open(settings.FAILAWARE), "django")
+
+    def _task_started(self, task_result: Any, **_: Any) -> None:
+        now = int(datetime.now(UTC).timestamp() * 1_000_000)
+        name = task_result.task.module_path
+        _safely(lambda: self._log.start(str(task_result.id), name, _payload(task_result), started_at=now))
 
     def _task_finished(self, task_result: Any, **_: Any) -> None:
         error = sys.exc_info()[1] if task_result.status == "FAILED" else None
@@ -64,7 +71,7 @@ class Failures(AppConfig):  # type: ignore[misc, unused-ignore]
         self._log.write(
             str(result.id),
             result.task.module_path,
-            {"args": result.args, "kwargs": result.kwargs, "queue": result.task.queue_name, "backend": result.backend},
+            _payload(result),
             error=failure,
             started_at=_aware(result.last_attempted_at),
             finished_at=_aware(result.finished_at),
@@ -108,6 +115,11 @@ class Failures(AppConfig):  # type: ignore[misc, unused-ignore]
         while traceback is not None and traceback.tb_frame.f_globals.get("__name__") != module:
             traceback = traceback.tb_next
         return describe(error, masker=self._log.masker, traceback=traceback or error.__traceback__)
+
+
+def _payload(result: Any) -> dict[str, Any]:
+    queue = result.task.queue_name
+    return {"args": result.args, "kwargs": result.kwargs, "queue": queue, "backend": result.backend}
 
 
 def _safely(write: Callable[[], None]) -> None:

@@ -52,8 +52,9 @@ class Recorder(Middleware):
 
     def before_process_message(self, _broker: Any, message: Any) -> None:
         """Note when an attempt begins."""
-        number = message.options.get("retries", 0) + 1
-        self._thread.attempt = _Attempt(message.message_id, number, self._log.now())
+        number, now = message.options.get("retries", 0) + 1, self._log.now()
+        self._thread.attempt = _Attempt(message.message_id, number, now)
+        self._log.start(message.message_id, message.actor_name, _payload(message), started_at=now)
 
     def after_process_message(
         self, _broker: Any, message: Any, *, result: Any = None, exception: BaseException | None = None
@@ -91,14 +92,17 @@ class Recorder(Middleware):
         if attempt.retry_in_ms is not None:
             retry_at = self._log.now() + attempt.retry_in_ms * 1_000
             reason = f"dramatiq tries again in {attempt.retry_in_ms / 1_000:g} s: retry {attempt.number}"
-        payload = {"args": message.args, "kwargs": message.kwargs, "queue": message.queue_name}
         self._log.write(
             message.message_id,
             message.actor_name,
-            payload,
+            _payload(message),
             error=attempt.error,
             started_at=attempt.started_at,
             number=attempt.number,
             retry_at=retry_at,
             reason=reason,
         )
+
+
+def _payload(message: Any) -> dict[str, Any]:
+    return {"args": message.args, "kwargs": message.kwargs, "queue": message.queue_name}

@@ -49,7 +49,8 @@ class TaskRecorder:
 
     def _signaled(self, signal: str, task: "Task", error: BaseException | None = None) -> None:
         if signal == signals.SIGNAL_EXECUTING:
-            self._started[task.id] = self._log.now()
+            self._started[task.id] = now = self._log.now()
+            self._log.start(task.id, task.name, _payload(task), started_at=now)
         elif signal == signals.SIGNAL_COMPLETE:
             self._write(task, None)
         elif signal == signals.SIGNAL_RETRYING:
@@ -66,9 +67,12 @@ class TaskRecorder:
 
     def _write(self, task: "Task", failed: BaseException | Failure | None, **decided: Any) -> None:
         began = self._started.pop(task.id, None)
-        payload = {"args": task.args, "kwargs": task.kwargs, "priority": task.priority}
-        payload = {name: value for name, value in payload.items() if value is not None}
-        self._log.write(task.id, task.name, payload, error=failed, started_at=began, **decided)
+        self._log.write(task.id, task.name, _payload(task), error=failed, started_at=began, **decided)
+
+
+def _payload(task: "Task") -> dict[str, Any]:
+    payload = {"args": task.args, "kwargs": task.kwargs, "priority": task.priority}
+    return {name: value for name, value in payload.items() if value is not None}
 
 
 def _before_it_ran() -> bool:

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any, Unpack
 from failaware.capture.record import as_name
 from failaware.errors import KeyConflict
 from failaware.facts import append
+from failaware.identity import this_process
+from failaware.integrations.task_starts import TaskStarts
+from failaware.recording import ReportedAttempt, reported_event
 
 if TYPE_CHECKING:
-    from failaware.recording import ReportedAttempt
     from failaware.store import Store
 
 _log = logging.getLogger("failaware")
@@ -29,11 +31,32 @@ class TaskLog:
 
     def __init__(self, store: "Store", queue: str) -> None:
         self._store, self._queue = store, queue
+        self._starts = TaskStarts(store, queue)
         self.masker = store.session.recorder.masker
 
     def now(self) -> int:
         """Return the time in µs since the epoch."""
         return self._store.session.clock()
+
+    def start(self, task_id: str, name: str, payload: Mapping[str, Any], *, started_at: int) -> None:
+        """Record that an attempt at a task begins (µs), so that a killed worker is seen. Errors are logged."""
+        recorder, about = self._store.session.recorder, self._about(task_id)
+        try:
+            about["started_at"] = started_at
+            self._starts.begin(task_id, reported_event(name, payload, about, recorder, now=started_at))
+        except Exception as error:  # noqa: BLE001 - the task and its queue must not be affected
+            _log.error("the start of task %s[%s] is not recorded: %s", name, task_id, error)
+
+    def end(self, task_id: str) -> None:
+        """Note that an attempt has ended; `write` does it too."""
+        self._starts.end(task_id)
+
+    def _about(self, task_id: str) -> ReportedAttempt:
+        return {
+            "key": f"{self._queue}:{task_id}",
+            "delegated_to": self._queue,
+            "worker": f"{this_process()}#{self._queue}",
+        }
 
     def write(
         self,
@@ -42,7 +65,7 @@ class TaskLog:
         payload: Mapping[str, Any],
         *,
         unless_attempted_by: str | None = None,
-        **attempt: "Unpack[ReportedAttempt]",
+        **attempt: Unpack[ReportedAttempt],
     ) -> None:
         """Record an attempt at a task. Errors are logged, never raised.
 
@@ -53,13 +76,13 @@ class TaskLog:
             unless_attempted_by: the name of a worker process that is gone: if it recorded an attempt, write nothing.
             attempt: further arguments of `Store.report_attempt`.
         """
-        key = f"{self._queue}:{task_id}"
-        attempt["delegated_to"] = self._queue
+        self._starts.end(task_id)
+        key, attempt = f"{self._queue}:{task_id}", self._about(task_id) | attempt
         try:
             if unless_attempted_by is not None and self._was_attempted_by(key, unless_attempted_by):
                 return
             try:
-                self._store.report_attempt(name, payload, **attempt | {"key": key})
+                self._store.report_attempt(name, payload, **attempt)
             except KeyConflict:  # a task that replaced another one has the same id
                 self._store.report_attempt(name, payload, **attempt | {"key": f"{key} {name}"})
         except Exception as error:  # noqa: BLE001 - the task and its queue must not be affected

@@ -3,6 +3,7 @@
 A task is one event, keyed by its id: SYNCED if it succeeds, FAILED while taskiq will retry it, DEAD if it will not.
 """
 
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -25,11 +26,16 @@ _REQUEUED = Failure("Requeued", "the task put itself into the queue again", None
 class _Attempt:
     """An attempt at a task that has not ended yet; `delay_s` is set when its next attempt is sent."""
 
+    task_id: str
     number: int
     requeues: Any
     started_at: int
     error: BaseException | Failure | None = None
     delay_s: float | None = None
+
+
+_current: ContextVar[_Attempt | None] = ContextVar("attempt", default=None)
+"""The attempt of an asyncio task, in which taskiq runs one: the next attempt at a task may begin before it ends."""
 
 
 class Recorder(TaskiqMiddleware):  # type: ignore[misc, unused-ignore]
@@ -45,28 +51,30 @@ class Recorder(TaskiqMiddleware):  # type: ignore[misc, unused-ignore]
     def __init__(self, store: "Store") -> None:
         super().__init__()
         self._log = TaskLog(store, "taskiq")
-        self._attempts: dict[str, _Attempt] = {}
 
-    def pre_execute(self, message: Any) -> Any:
-        """Note when an attempt begins."""
-        number = int(message.labels.get("_retries", 0)) + 1
-        self._attempts[message.task_id] = _Attempt(number, message.labels.get(_REQUEUES), self._log.now())
+    async def pre_execute(self, message: Any) -> Any:
+        """Record that an attempt begins."""
+        number, now = int(message.labels.get("_retries", 0)) + 1, self._log.now()
+        _current.set(_Attempt(message.task_id, number, message.labels.get(_REQUEUES), now))
+        start = partial(self._log.start, message.task_id, message.task_name, _payload(message), started_at=now)
+        await in_thread(start)
         return message
 
     def post_send(self, message: Any) -> None:
         """Note that the next attempt of a task is sent while one has not ended."""
-        if (attempt := self._attempts.get(message.task_id)) is not None:
+        attempt = _current.get()
+        if attempt is not None and attempt.task_id == message.task_id:
             attempt.delay_s = float(message.labels.get("delay") or 0)
 
     def on_error(self, message: Any, result: Any, exception: BaseException) -> None:
         """Note how an attempt failed."""
-        del result
-        if (attempt := self._attempts.get(message.task_id)) is not None:
+        del message, result
+        if (attempt := _current.get()) is not None:
             attempt.error = exception
 
     async def post_execute(self, message: Any, result: Any) -> None:
         """Write the attempt."""
-        attempt = self._attempts.pop(message.task_id, None)
+        attempt = _current.get()
         if attempt is None:
             return
         if isinstance(attempt.error, NoResultError):  # raised by the task
@@ -85,10 +93,14 @@ class Recorder(TaskiqMiddleware):  # type: ignore[misc, unused-ignore]
         self._log.write(
             message.task_id,
             message.task_name,
-            {"args": message.args, "kwargs": message.kwargs, "labels": message.labels},
+            _payload(message),
             error=attempt.error,
             started_at=attempt.started_at,
             number=attempt.number,
             retry_at=retry_at,
             reason=reason,
         )
+
+
+def _payload(message: Any) -> dict[str, Any]:
+    return {"args": message.args, "kwargs": message.kwargs, "labels": message.labels}

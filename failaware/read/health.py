@@ -4,18 +4,17 @@ from collections import Counter
 
 from failaware.derive.stored_version import derivation
 from failaware.engine import Reader
-from failaware.model import NEVER, EventRef, Health, Severity, SyncStatus
+from failaware.model import EventRef, Health, Severity, SyncStatus
 
 _COUNTS = """
   SELECT event_type, sync_status, dismissed, CASE cluster_id WHEN 0 THEN 0 ELSE 1 END AS failed, sum(events)
     FROM stored_counts GROUP BY 1, 2, 3, 4
 """
-# Leases without an end belong to a task queue, and `#exec` leases to a program: neither attempts other events.
-_LEASED = f"""
+# A lease with begun = 2 belongs to `exec` or a task queue, which do not attempt other events.
+_LEASED = """
   SELECT s.event_type, CASE s.cluster_id WHEN 0 THEN 0 ELSE 1 END AS failed,
          sum(CASE WHEN s.sync_status = 'PENDING' AND s.dismissed = 0 THEN 1 ELSE 0 END),
-         sum(CASE WHEN l.leased_until >= :now AND l.leased_until < {NEVER} AND l.leased_by NOT LIKE '%#exec'
-                  THEN 1 ELSE 0 END)
+         sum(CASE WHEN l.leased_until >= :now AND l.begun < 2 THEN 1 ELSE 0 END)
     FROM lease l JOIN event_state s ON s.event_id = l.event_id GROUP BY 1, 2
 """
 _DUE = """

@@ -3,7 +3,8 @@ CREATE TABLE lease (
   event_id     INTEGER PRIMARY KEY,
   leased_until INTEGER NOT NULL,
   leased_by    TEXT NOT NULL,
-  begun        INTEGER NOT NULL DEFAULT 1  -- 1: the attempt has begun; 0: it waits for a free handler, or has begun
+  begun        INTEGER NOT NULL DEFAULT 1  -- 1: the attempt has begun; 0: it waits for a free handler, or has begun;
+                                           -- 2: another program makes it, and no worker retries it
 ) STRICT;
 
 CREATE TABLE followed (                -- how far `ingest --follow` has read; updated together with the facts read

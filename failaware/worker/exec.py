@@ -23,10 +23,7 @@ from failaware.store import Store
 from failaware.worker.pump import Reserve
 from failaware.worker.retry import Outcome, Retry, decide
 from failaware.worker.subprocess_runner import SignalForwarder, run_once
-from failaware.worker.unfinished import lost_attempt
 
-_LEASE_US = 60_000_000
-_RENEW_S = 20.0
 _PATIENCE_S = 2.0  # longest wait for the event to be written before the program starts
 
 
@@ -99,7 +96,7 @@ class _Record:
         self.event_id: int | None = None
         self._event, self._key = plan.event, plan.key
         self._open_store, self._clock, self._warn = open_store, clock, warn
-        self._worker = f"{this_process()}#{token_hex(4)}{claim.PROGRAM}"  # host and pid return in containers
+        self._worker = f"{this_process()}#{token_hex(4)}#exec"  # host and pid return in containers
         self._masker = Masker()
         self._store: Store | None = None
         self._unwritten: list[NewAttempt] = []
@@ -150,7 +147,7 @@ class _Record:
                     return
                 self._catch_up()
             self._begun.set()
-            self._over.wait(_RENEW_S)
+            self._over.wait(claim.RENEW_S)
 
     def _catch_up(self) -> None:
         """Write the unwritten attempts and renew the lease, in one transaction."""
@@ -171,14 +168,12 @@ class _Record:
             now = session.clock()  # leases use the store's clock
             event_id = self.event_id
             if event_id is None:
-                lost = claim.lost(db, lambda _type: True, now, by=claim.PROGRAM)
-                attempts = [lost_attempt(lease, Retry(), now=now, lease_us=_LEASE_US) for lease in lost]
-                append.attempts(db, attempts, session.policy)
+                append.attempts(db, claim.lost_elsewhere(db, now), session.policy)
                 key = None if self._key is None else session.recorder.masked_key(self._key)
                 ((event_id, _),) = append.events(db, [self._event._replace(key=key)])
             append.attempts(db, [attempt._replace(event_id=event_id) for attempt in self._unwritten], session.policy)
             if not self._over.is_set():
-                claim.hold(db, event_id, self._worker, now=now, until=now + _LEASE_US)
+                claim.hold(db, event_id, self._worker, now=now, until=now + claim.LEASE_US)
             return event_id
 
         return job

@@ -2,27 +2,20 @@
 
 from failaware.facts import claim
 from failaware.model import Failure, NewAttempt
-from failaware.worker.retry import Outcome, Retry, decide
+from failaware.worker.retry import Retry, decide
 
 WORKER_STOPPED = "WorkerStopped"
 """The error type of an attempt whose handler did not end in time after its worker got SIGTERM."""
 
 
 def lost_attempt(lease: claim.LostLease, retry: Retry, *, now: int, lease_us: int) -> NewAttempt:
-    """Return the failed attempt of an expired lease, with the retry decision of this policy.
-
-    The program of a lost `failaware exec` is not run again. Its attempt ends when its lease expired, which may be long
-    ago.
-    """
-    if lease.leased_by.endswith(claim.PROGRAM):
-        message = "failaware exec was lost while its program ran, or waited for its next attempt"
-        outcome, ended = Outcome(None, "its caller is lost; no worker retries it"), lease.leased_until
-    else:
-        message, ended = "the worker was lost during this attempt", now
-        outcome = decide(retry, event_id=lease.event_id, attempts=lease.attempts + 1, failed_at=now)
-    failure = Failure(claim.WORKER_LOST, message, None)
+    """Return the failed attempt of an expired lease, with the retry decision of this policy if a worker made it."""
+    if lease.elsewhere:
+        return lease.attempt()
+    outcome = decide(retry, event_id=lease.event_id, attempts=lease.attempts + 1, failed_at=now)
+    failure = Failure(claim.WORKER_LOST, "the worker was lost during this attempt", None)
     began = min(lease.leased_until - lease_us, now)
-    return NewAttempt(lease.event_id, failure, lease.leased_by, began, ended, outcome.retry_at, outcome.retry_reason)
+    return NewAttempt(lease.event_id, failure, lease.leased_by, began, now, outcome.retry_at, outcome.retry_reason)
 
 
 def stopped_attempt(

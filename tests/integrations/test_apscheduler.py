@@ -1,6 +1,9 @@
 """Jobs of APScheduler: each run is one event."""
 
 import json
+import os
+import subprocess
+import sys
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -14,11 +17,32 @@ from failaware.integrations import apscheduler
 from failaware.integrations.apscheduler import JobRecorder
 from tests import processes
 from tests.conftest import assert_rebuild_changes_nothing
+from tests.integrations.killed import assert_lost, lease_of
+
+DIES = """
+import os, sys
+from apscheduler.schedulers.blocking import BlockingScheduler
+from failaware import Store
+from failaware.integrations.apscheduler import JobRecorder
+
+def dies():
+    sys.stdin.readline()  # the scheduler announces a run while it runs
+    os.kill(os.getpid(), 9)
+
+scheduler = BlockingScheduler()
+JobRecorder(Store.open(sys.argv[1]), scheduler)
+scheduler.add_job(dies)
+scheduler.start()
+"""
 
 
 def fails(order, api_token=None):
     del api_token
     raise LookupError(f"order {order} has no address")
+
+
+def dies():
+    os.kill(os.getpid(), 9)
 
 
 @pytest.fixture
@@ -41,7 +65,7 @@ def runs_of(jobs, inspector):
     while not jobs <= runs.keys() and time.monotonic() < deadline:
         time.sleep(0.02)
         events = [inspector.event(each.event_id) for each in inspector.events()]
-        runs = {event.key.split(":")[1]: event for event in events}
+        runs = {event.key.split(":")[1]: event for event in events if event.attempts}
     return runs
 
 
@@ -75,6 +99,13 @@ def test_every_run_is_an_event(store, inspector, scheduler):
 
 
 @pytest.mark.sqlite
+def test_a_run_whose_process_of_a_pool_is_killed_is_running_as_apscheduler_announces_no_end(inspector, scheduler):
+    scheduler.add_job(dies, id="dies", executor="children")
+    begun = lease_of(inspector, "dies")
+    assert (begun.sync_status, begun.leased_by.endswith("#apscheduler")) == ("PENDING", True)
+
+
+@pytest.mark.sqlite
 def test_a_job_that_was_there_before_has_its_name(store, inspector, scheduler):
     scheduler.modify_job("before", next_run_time=datetime.now(UTC))
     assert runs_of({"before"}, inspector)["before"].event_type == "billing.sync"
@@ -87,3 +118,13 @@ def test_what_is_kept_of_jobs_that_ran_once_is_bounded(store, scheduler, monkeyp
     for number in range(25):
         scheduler.add_job(print, "date", run_date=datetime(2100, 1, 1, tzinfo=UTC), id=str(number))
     assert list(recorder._jobs) == [str(number) for number in range(15, 25)]
+
+
+@pytest.mark.sqlite
+def test_a_run_whose_process_is_killed_is_recorded(tmp_path, store, path, inspector, clock):
+    program = [sys.executable, "-c", DIES, str(path)]
+    with processes.Popen(program, stdin=subprocess.PIPE, cwd=tmp_path) as scheduler:
+        lease_of(inspector, "dies", scheduler)
+        scheduler.communicate(b"now\n", timeout=60)
+    assert scheduler.returncode == -9
+    assert_lost(store, inspector, clock, "dies", "apscheduler")

@@ -8,6 +8,7 @@ import pytest
 
 from tests import environments
 from tests.conftest import assert_rebuild_changes_nothing, query
+from tests.integrations.killed import assert_lost
 from tests.integrations.redis import redis_server
 
 JOBS = """
@@ -47,6 +48,9 @@ async def stops(ctx):
         os.kill(os.getpid(), signal.SIGTERM)
         await asyncio.sleep(60)
 
+async def dies(ctx):
+    os.kill(os.getpid(), signal.SIGKILL)
+
 async def nightly(ctx):
     raise LookupError("no ledger")
 
@@ -57,7 +61,7 @@ async def on_shutdown(ctx):
     print(len(ended))
 
 class Settings:
-    functions = [charge, recovers, func(exhausts, max_tries=2), works, func(hangs, timeout=0.1), stops]
+    functions = [charge, recovers, func(exhausts, max_tries=2), works, func(hangs, timeout=0.1), stops, dies]
     cron_jobs = [cron(nightly, hour=3, run_at_startup=True)]
     redis_settings = RedisSettings(unix_socket_path=os.environ["SOCKET"])
     max_tries = 3
@@ -92,7 +96,7 @@ def arq(path, tmp_path):
             done = subprocess.run(
                 [python, *words], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60, check=False
             )
-            assert done.returncode == status, done.stderr
+            assert status in {None, done.returncode}, done.stderr
             return done
 
         yield run
@@ -141,10 +145,17 @@ def test_a_worker_records_every_job_with_every_try(arq, store, inspector):
 @pytest.mark.sqlite
 def test_a_job_of_a_stopped_worker_is_run_again_by_the_next_one(arq, inspector):
     arq("-c", SEND, "stops")
-    arq("-m", "arq", "--burst", "jobs.Settings")
+    arq("-m", "arq", "--burst", "jobs.Settings", status=None)  # arq may fail while it stops
     event = events_of(inspector)["stops"]
     assert (event.sync_status, event.leased_by) == ("FAILED", "arq")
     arq("-m", "arq", "--burst", "jobs.Settings")
     event = events_of(inspector)["stops"]
     assert [each.error_type for each in event.attempts] == ["WorkerStopped", None]
     assert event.sync_status == "SYNCED"
+
+
+@pytest.mark.sqlite
+def test_a_job_whose_worker_is_killed_is_recorded(arq, store, inspector, clock):
+    arq("-c", SEND, "dies")
+    arq("-m", "arq", "--burst", "jobs.Settings", status=-9)
+    assert_lost(store, inspector, clock, "dies", "arq")

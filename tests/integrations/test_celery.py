@@ -11,6 +11,7 @@ import pytest
 from failaware import Handlers, Worker
 from tests import processes
 from tests.conftest import assert_rebuild_changes_nothing, query
+from tests.integrations.killed import assert_lost
 from tests.integrations.redis import redis_server
 
 APP = """
@@ -169,8 +170,12 @@ except KeyError:
 WAITING = """
 with start_worker(app, pool="solo", perform_ping_check=False):
     waits.delay()
-    while not store.session.read(lambda db: db.query("SELECT 1 FROM lease")):
+    while not store.session.read(lambda db: db.query("SELECT 1 FROM attempt_log")):
         time.sleep(0.01)
+"""
+KILLED = """
+with start_worker(app, pool="solo", perform_ping_check=False):
+    dies.delay().get(timeout=30)
 """
 OVERTAKING = """
 @celery.signals.task_retry.connect(weak=False)
@@ -192,7 +197,8 @@ unwanted = sleeps.delay()
 while not os.path.exists("asleep"):
     time.sleep(0.01)
 unwanted.revoke(terminate=True, signal="SIGKILL")
-while not store.session.read(lambda db: db.query("SELECT 1 FROM event_log WHERE event_type = 'shop.sleeps'")):
+revoked = "SELECT 1 FROM attempt_log WHERE error_type = 'Revoked'"
+while not store.session.read(lambda db: db.query(revoked)):
     time.sleep(0.01)
 """
 
@@ -202,7 +208,7 @@ def run(path, tmp_path):
     return partial(_run, tmp_path, path)
 
 
-def _run(tmp_path, path, program, *args, **env):
+def _run(tmp_path, path, program, *args, status=0, **env):
     (tmp_path / "shop.py").write_text(APP)
     (tmp_path / "main.py").write_text("from shop import *\n" + program)
     done = processes.run(
@@ -214,7 +220,7 @@ def _run(tmp_path, path, program, *args, **env):
         timeout=120,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == status, done.stderr
     return done
 
 
@@ -378,3 +384,8 @@ def test_what_cannot_be_recorded_is_logged_and_the_task_goes_on(store, run):
     done = run("store.close()\nassert charge.apply((18,), {'succeeds_at': 0}).get() == 'charged'")
     assert "is not recorded: " in done.stderr
     assert query(store, "SELECT count(*) FROM event_log") == [(0,)]
+
+
+def test_a_task_whose_worker_is_killed_is_recorded(store, inspector, clock, run):
+    run(KILLED, status=-9)
+    assert_lost(store, inspector, clock, "shop.dies", "celery")

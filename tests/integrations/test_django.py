@@ -9,6 +9,7 @@ import pytest
 
 from tests import processes
 from tests.conftest import assert_rebuild_changes_nothing
+from tests.integrations.killed import assert_lost
 
 SETTINGS = """
 import os
@@ -194,3 +195,11 @@ def test_what_cannot_be_recorded_is_logged_and_changes_nothing(manage, tmp_path)
     assert "a task or a command of Django is not recorded: " in done.stderr
     assert done.stderr.endswith("CommandError: no warehouse\n")
     manage("sync_stock", "once", text="now", STORE=missing)
+
+
+@pytest.mark.sqlite
+def test_a_task_whose_worker_is_killed_is_recorded(manage, store, inspector, clock):
+    manage("migrate", "-v", "0")
+    manage("shell", "-v", "0", "-c", "from shop.tasks import *\ndies.enqueue()\n")
+    manage("db_worker", "--batch", "--no-startup-delay", status=-9)
+    assert_lost(store, inspector, clock, "shop.tasks.dies", "django")

@@ -10,6 +10,7 @@ import pytest
 
 from tests import processes
 from tests.conftest import assert_rebuild_changes_nothing, query
+from tests.integrations.killed import assert_lost, lease_of
 from tests.integrations.redis import redis_server
 
 ACTORS = """
@@ -51,6 +52,10 @@ def throws():
 def hangs():
     for _ in range(200):
         time.sleep(0.05)
+
+@dramatiq.actor
+def dies():
+    os.kill(os.getpid(), 9)
 
 @dramatiq.actor(max_age=1)
 def old():
@@ -106,3 +111,19 @@ def test_a_worker_records_every_message_with_every_attempt(tmp_path, store, path
     assert by_type["old"].attempts[0].error_type == "SkipMessage"
     assert query(store, "SELECT count(*) FROM lease") == [(0,)]
     assert_rebuild_changes_nothing(store)
+
+
+@pytest.mark.large
+@pytest.mark.sqlite
+def test_a_message_whose_worker_is_killed_is_recorded(tmp_path, store, path, inspector, clock):
+    (tmp_path / "actors.py").write_text(ACTORS)
+    with redis_server() as socket:
+        env = os.environ | {"STORE": str(path), "PYTHONPATH": str(tmp_path), "SOCKET": socket}
+        options = {"cwd": tmp_path, "env": env}
+        processes.run([sys.executable, "-c", "from actors import *; dies.send()"], check=True, timeout=60, **options)
+        worker = [sys.executable, "-m", "dramatiq", "actors", "-p", "1", "-t", "1"]
+        with subprocess.Popen(worker, stderr=subprocess.DEVNULL, **options) as running:
+            lease_of(inspector, "dies", running)
+            running.terminate()
+            running.wait(timeout=60)
+    assert_lost(store, inspector, clock, "dies", "dramatiq")

@@ -8,9 +8,10 @@ import pytest
 
 from tests import processes
 from tests.conftest import assert_rebuild_changes_nothing, query
+from tests.integrations.killed import assert_lost
 
 TASKS = """
-import os
+import os, signal, time
 from huey import SqliteHuey
 from huey.exceptions import CancelExecution, RetryTask
 from failaware import Store
@@ -64,18 +65,30 @@ def veto(task):
     if task.name == "vetoed":
         raise CancelExecution()
 
+@huey.task(name="hangs", timeout=0.1, context=True)
+def hangs(task=None):
+    while True:
+        time.sleep(0.02)
+        task.check_timeout()
+
+@huey.task(name="dies")
+def dies():
+    os.kill(os.getpid(), 9)
+
 @huey.task(name="last")
 def last():
-    import signal, threading
-    os.kill(os.getpid(), signal.SIGTERM)
+    if huey.pending_count() or huey.scheduled_count():
+        last.schedule(delay=0.1)
+    else:
+        os.kill(os.getpid(), signal.SIGTERM)
 """
 SEND = """
 from tasks import *
-charge(17, api_token="abcdef123456"), recovers(), works(), asks(), cancels(), vetoed(), expires()
+charge(17, api_token="abcdef123456"), recovers(), works(), asks(), cancels(), vetoed(), expires(), hangs()
 task = revoked.s()
 huey.revoke(task)
 huey.enqueue(task)
-last.schedule(delay=2)
+last()
 """
 
 
@@ -96,6 +109,7 @@ def test_a_consumer_records_every_task_with_every_try(tmp_path, store, path, ins
         "waits": ["FAILED"],
         "revoked": ["FAILED"],
         "vetoed": ["FAILED"],
+        "hangs": ["FAILED"],
         "last": ["SYNCED"],
     }, done.stderr
     charge = events["charge"]
@@ -111,6 +125,17 @@ def test_a_consumer_records_every_task_with_every_try(tmp_path, store, path, ins
     assert events["asks"].attempts[0].error_type == "RetryTask"
     assert events["cancels"].attempts[0].error_type == "CancelExecution"
     assert events["waits"].attempts[0].error_type == "Expired"
+    assert events["hangs"].attempts[0].error_type == "TaskTimeout"
     assert events["revoked"].attempts[0].error_type == "Revoked"
     assert query(store, "SELECT count(*) FROM lease") == [(0,)]
     assert_rebuild_changes_nothing(store)
+
+
+@pytest.mark.sqlite
+def test_a_task_whose_consumer_is_killed_is_recorded(tmp_path, store, path, inspector, clock):
+    (tmp_path / "tasks.py").write_text(TASKS)
+    options = {"cwd": tmp_path, "env": os.environ | {"STORE": str(path), "PYTHONPATH": str(tmp_path)}, "timeout": 60}
+    processes.run([sys.executable, "-c", "from tasks import *; dies()"], check=True, **options)
+    consumer = [sys.executable, "-m", "huey.bin.huey_consumer", "tasks.huey", "-d", "0.05"]
+    assert processes.run(consumer, capture_output=True, check=False, **options).returncode == -9
+    assert_lost(store, inspector, clock, "dies", "huey")

@@ -10,6 +10,7 @@ import pytest
 
 from tests import processes
 from tests.conftest import assert_rebuild_changes_nothing, query
+from tests.integrations.killed import assert_lost, lease_of
 from tests.integrations.redis import redis_server
 
 TASKS = """
@@ -124,3 +125,20 @@ def test_a_worker_records_every_task_with_every_try(tmp_path, store, path, inspe
     assert events["requeues"].attempts[0].error_type == "Requeued"
     assert query(store, "SELECT count(*) FROM lease") == [(0,)]
     assert_rebuild_changes_nothing(store)
+
+
+@pytest.mark.large
+@pytest.mark.sqlite
+def test_a_task_whose_worker_is_killed_is_recorded(tmp_path, store, path, inspector, clock):
+    (tmp_path / "tasks.py").write_text(TASKS.replace("RETRYING", SIMPLE))
+    with redis_server() as socket:
+        env = os.environ | {"STORE": str(path), "PYTHONPATH": str(tmp_path), "SOCKET": socket}
+        options = {"cwd": tmp_path, "env": env}
+        send = "import asyncio\nfrom tasks import *\nasyncio.run(dies.kiq())"
+        processes.run([sys.executable, "-c", send], check=True, timeout=60, **options)
+        worker = [sys.executable, "-m", "taskiq", "worker", "tasks:broker", "--workers", "1"]
+        with subprocess.Popen(worker, stderr=subprocess.DEVNULL, **options) as running:
+            lease_of(inspector, "dies", running)
+            running.terminate()
+            running.wait(timeout=60)
+    assert_lost(store, inspector, clock, "dies", "taskiq")

@@ -86,9 +86,8 @@ def failing(store, event_type):
 def test_nobody_is_taken_for_a_worker_that_is_none(store, inspector, path, clock, leased_by):
     until = {"celery": NEVER, "gone:1": clock.now - 1}.get(leased_by, clock.now + HOUR)
     store.record_many([("order.import", n) for n in range(500)] + [("shop.charge", 1)])
-    store.session.write(
-        lambda db: db.append("lease", ("event_id", "leased_until", "leased_by"), [(501, until, leased_by)])
-    )
+    row = (501, until, leased_by, 1 if leased_by == "gone:1" else 2)
+    store.session.write(lambda db: db.append("lease", ("event_id", "leased_until", "leased_by", "begun"), [row]))
     health = inspector.health()
     assert (health.running, health.waiting, health.attended) == (1, (("order.import", 500),), ())
     assert "Waiting for their first attempt: order.import (500)." in report(path)
