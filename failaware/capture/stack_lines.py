@@ -16,7 +16,7 @@ _BEGINS = re.compile(
     rf"|^  \+ Exception Group {re.escape(TRACEBACK)}$"
     r"|^(?:panic|fatal error): (?=(?:.*\n)*?goroutine \d+)"
     r"|^thread '[^'\n]*'(?: \(\d+\))? panicked at "
-    r"|^(?:PHP )?(?:Fatal error: +)?Uncaught [A-Za-z_][\w\\]*(?=.*(?:\n.*){0,20}?\n#0 )"
+    r"|(?:^(?:PHP )?(?:Fatal error: +)?|(?<=Fatal error:  ))Uncaught [A-Za-z_][\w\\]*(?=.*(?:\n.*){0,20}?\n#0 )"
     r"|^[^\s:][^:\n]*:\d+:in [`'][^\n]*\([A-Z]\w*(?:::[A-Z]\w*)*\)$",
     re.MULTILINE,
 )

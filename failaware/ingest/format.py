@@ -45,9 +45,12 @@ _SETTINGS |= {
     "omit": list,
     "levels": dict,
     "unique": bool,
-    "one_line": bool,
+    "lines": str,
     **dict.fromkeys(_TABLES, dict),
 }
+LINES = ("any", "stack", "one")
+"""Which lines belong to a record of text after its first one: all that begin no record, those of a stack, none."""
+
 _CONDITIONS: tuple[str, ...] = ("failure", "when", "each")
 _SUFFIX = ".toml"
 
@@ -67,7 +70,7 @@ class Format(NamedTuple):
     omit: tuple[str, ...] = ()
     levels: Mapping[str, str] = {}
     unique: bool = False
-    one_line: bool = False
+    lines: str = "any"
 
     def expression(self, name: str) -> Evaluate | None:
         """Return the compiled expression of this name; None if the format has none."""
@@ -120,8 +123,15 @@ def read_format(text: str, origin: str) -> Format:
         omit=tuple(map(str, values.get("omit", []))),
         levels={str(level): str(name) for level, name in values.get("levels", {}).items()},
         unique=values.get("unique", False),
-        one_line=values.get("one_line", False),
+        lines=_lines(values, origin),
     ).checked()
+
+
+def _lines(values: Mapping[str, Any], origin: str) -> str:
+    lines = str(values.get("lines", LINES[0]))
+    if lines not in LINES:
+        raise UsageError(f"{origin}: 'lines' must be {' or '.join(LINES)}, not '{lines}'")
+    return lines
 
 
 def _flat(table: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

@@ -12,7 +12,7 @@ from failaware.capture.record import parse_time
 from failaware.capture.root_cause import TRACEBACK
 from failaware.capture.stack_lines import split_traceback
 from failaware.errors import UsageError
-from failaware.text import microseconds
+from failaware.text import microseconds, without_escapes
 
 _RANKS = {
     **dict.fromkeys(("trace", "finest", "finer", "verbose", "silly"), 5),
@@ -27,10 +27,11 @@ _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _ZONE = re.compile(r"\s+(?:([+-]\d\d):?(\d\d)|(UTC|GMT|Z))\Z", re.IGNORECASE)
 _STYLES = (  # of Apache and asctime(), access logs, e-mail and HTTP; fromisoformat reads the others
     *("%a %b %d %H:%M:%S.%f %Y", "%a %b %d %H:%M:%S %Y", "%d/%b/%Y:%H:%M:%S%z", "%d/%b/%Y %H:%M:%S"),
-    *("%a, %d %b %Y %H:%M:%S%z", "%d-%b-%Y %H:%M:%S%z", "%d-%b-%Y %H:%M:%S"),
+    *("%a, %d %b %Y %H:%M:%S%z", "%d-%b-%Y %H:%M:%S%z", "%a %b %d %Y %H:%M:%S GMT%z", "%d-%b-%Y %H:%M:%S"),
 )
 _NONE: tuple[Any, ...] = (None, "", False)
 _ESCAPED = re.compile(r"#(0[01]\d)")
+_ESCAPED_STACK = re.compile(r"\\n(?:Stack trace:|  File \"|\\tat |    at )")
 _GO_PLACE = re.compile(r"\s*[\w.-]+\.go:\d+:")
 _GO_FRAME = re.compile(r"=== |PASS$|FAIL$|exit status|coverage: |ok  |FAIL\t\S+\t[\d.]+s$|\?")
 _BELOW_ERROR = re.compile(
@@ -47,7 +48,7 @@ def rank(level: Any) -> Any:
     A number, also one in a string, is returned as it is; null for other values.
     """
     if isinstance(level, str):
-        known = _RANKS.get(level.strip().lower())
+        known = _RANKS.get(level.lower()) or _RANKS.get(without_escapes(level).strip().lower())
         return known if known is not None else _number(level)
     return level if isinstance(level, int | float) and not isinstance(level, bool) else None
 
@@ -153,8 +154,11 @@ def modulo(number: Any, divisor: Any) -> Any:
 
 
 def unescaped(text: Any) -> str | None:
-    """A text in which the control characters that syslog daemons escape, such as #012, are themselves again."""
-    return _ESCAPED.sub(lambda code: chr(int(code[1], 8)), text) if isinstance(text, str) else None
+    """A text in which the line ends that syslog daemons (#012) and Apache escape are line ends again."""
+    if not isinstance(text, str):
+        return None
+    plain: str = _ESCAPED.sub(lambda code: chr(int(code[1], 8)), text)
+    return plain.replace("\\n", "\n").replace("\\t", "\t") if _ESCAPED_STACK.search(plain) else plain
 
 
 def go_failure(output: Any) -> str | None:
@@ -164,7 +168,7 @@ def go_failure(output: Any) -> str | None:
     if places:
         place = lines[places[-1]].strip()
         more = [line.strip() for line in lines[places[-1] + 1 :] if line.strip().startswith("Error:")]
-        return f"{place} {more[0]}" if place.endswith(":") and more else place
+        return " ".join(f"{place} {more[0]}".split()) if place.endswith(":") and more else place
     return next((line.strip() for line in reversed(lines) if line.strip() and not _GO_FRAME.match(line)), None)
 
 

@@ -48,15 +48,15 @@ class Joined:
         self.last_index = origin.position
         self.added_at = time.monotonic()
         self._size = len(line)
-        self._trace = TraceLines(line) if match is None else None
+        kept = "stack" if match is None else match.format.lines
+        self._takes_any = kept == "any"
+        self._trace = TraceLines(line) if kept == "stack" else None
 
     def takes(self, line: str) -> bool:
         """Whether the next line, which begins no record of a format, belongs to this one."""
         if len(self.lines) >= _MAX_LINES or self._size + len(line) > _MAX_SIZE:
             return False
-        if self.match is not None:
-            return not self.match.format.one_line
-        return self._trace is not None and self._trace.takes(line)
+        return self._takes_any or (self._trace is not None and self._trace.takes(line))
 
     def add(self, line: str, origin: Origin) -> None:
         """Add a line."""

@@ -11,6 +11,7 @@ from failaware.ingest.expressions import is_true
 from failaware.ingest.format import FIELDS, UNWRAP, Format
 from failaware.ingest.functions import text, time
 from failaware.model import EventWithAttempts, Failure
+from failaware.text import without_escapes
 
 _UNTYPED = "ERROR"  # the error type of a record without a type and a level
 _JOINED_WITH = {"type": ".", "key": ":", "source": "/"}
@@ -140,8 +141,10 @@ def _failure(fields: Mapping[str, Any], of: Format, recorder: Recorder) -> tuple
     if not stack:
         before, stack = split_traceback(message)
         message, before = ("", before) if stack else (message, None)
+    elif "\n" in message:
+        message = split_traceback(message)[0] or message  # the same stack may be part of the message
     level = text(fields.get("level"))
-    untyped = of.levels.get(level, level).upper() if level else _UNTYPED
+    untyped = without_escapes(of.levels.get(level, level)).upper() if level else _UNTYPED
     error_type = text(fields.get("error.type")) or ""
     return failure_of_text(error_type, message.strip(), stack, recorder, untyped=untyped), before
 

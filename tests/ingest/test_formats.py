@@ -177,3 +177,15 @@ def test_an_odd_record_is_recorded_or_a_reject_but_never_an_error_of_ours(store)
     reader.flush(collected)
     assert [reject.error for reject in collected.rejects if "bug in failaware" in reject.error] == []
     store.session.ingest(collected.events, [], refuse=lambda position, error: pytest.fail(str(error)))
+
+
+VARIANTS = tomllib.loads((Path(__file__).parent / "variants.toml").read_text())
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_rarer_forms_are_read_too(store, tmp_path, name):
+    (tmp_path / name).write_text(VARIANTS[name]["text"])
+    done = ingest(store, tmp_path / name)
+    rows = query(store, EVENTS)
+    assert [[row[0], row[1], row[2], row[6] or ""] for row in rows] == VARIANTS[name]["events"]
+    assert (done.rejected, ingest(store, tmp_path / name).recorded) == (0, 0)
