@@ -1,7 +1,8 @@
 """Records what requests bring: one thread writes everything that waits in one transaction, then each is answered.
 
 A transaction for twenty requests costs twice as much as one for a single request. So after each transaction, the next
-one waits a millisecond for as many requests as wrote in the last, whose clients may be sending the next ones. Example:
+one waits for as many requests as wrote in the last, whose clients may be sending the next ones, until none has arrived
+for a millisecond. Example:
 
     A        is written at once; B and C arrive meanwhile
     B, C     are written together; A's client, which was answered, sends D meanwhile, then those of B and C send E and F
@@ -99,7 +100,17 @@ class Inbox:
         if len(self._waiting) >= self._gathered:
             self._write_waiting()
         elif self._waiting and self._gathering is None and not self._is_writing:
-            self._gathering = self._loop.call_later(_GATHER_S, self._write_waiting)
+            self._gather()
+
+    def _gather(self) -> None:
+        self._gathering = self._loop.call_later(_GATHER_S, self._end_gathering, len(self._waiting))
+
+    def _end_gathering(self, waiting_before: int) -> None:
+        """Write, unless requests are still arriving."""
+        if len(self._waiting) > waiting_before:
+            self._gather()
+        else:
+            self._write_waiting()
 
     def _write_waiting(self) -> None:
         """Let the thread write what waits, unless it writes already."""

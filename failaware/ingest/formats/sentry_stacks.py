@@ -205,8 +205,8 @@ def _file(frame: _Frame) -> str:
 
 def _place(frame: _Frame) -> str:
     """The file, with the line and the column as far as they are known."""
-    numbers = [frame[name] for name in ("lineno", "colno") if frame.get(name)]
-    return ":".join(map(str, (_file(frame), *numbers)))
+    line, column = frame.get("lineno"), frame.get("colno")
+    return _file(frame) + (f":{line}" if line else "") + (f":{column}" if column else "")
 
 
 def _javascript(frame: _Frame) -> str:
