@@ -20,7 +20,13 @@ PAGES = {path.stem: path.read_text(encoding="utf-8") for path in sorted((ROOT / 
 INDEX = (ROOT / "docs" / "integrations.md").read_text(encoding="utf-8")
 INPUTS = ROOT / "sample_data" / "inputs"
 BLOCK = re.compile(r"(?:^`(?P<file>[\w.]+)`:\n\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```", re.MULTILINE | re.DOTALL)
-QUEUES = {"arq": "unix://{}", "celery": "redis+socket://{}", "rq": "unix://{}", "taskiq": "unix://{}"}
+QUEUES = {
+    "arq": "unix://{}",
+    "celery": "redis+socket://{}",
+    "dramatiq": "unix://{}",
+    "rq": "unix://{}",
+    "taskiq": "unix://{}",
+}
 ENVIRONMENTS = {"arq"}  # pages whose library has an environment of its own
 RUN = [name for name in PAGES if name != "follow"]
 PASSING = (
