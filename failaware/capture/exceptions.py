@@ -144,6 +144,8 @@ def _fingerprint(error: BaseException) -> str | None:
 
 def _cause(error: BaseException) -> str | None:
     """Return the root causes of an explicit chain (`raise … from …`) or a group; None if it has neither."""
+    if _cause_of(error) is None and not is_a(error, BaseExceptionGroup):
+        return None  # as of most
     roots = _roots(error)
     causes = [_remote_cause(root) or (None if root is error else _type_and_message(root)) for root in roots]
     return MEMBER.join(dict.fromkeys(cause for cause in causes if cause)) or None

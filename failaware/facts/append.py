@@ -104,14 +104,8 @@ def attempts(db: Writer, new: Sequence[NewAttempt], policy: Policy) -> None:
     if unknown := [attempt.event_id for attempt in new if attempt.event_id not in last]:
         raise NotFound(f"there is no event {unknown[0]}; record it first")
     first = next_id(db, "attempt_log", "attempt_id")
-    at_once: list[NewAttempt] = []
-    others: list[NewAttempt] = []
-    unrepeated = len(last) == len(new)
-    for attempt in new:
-        event_id, failure, *_, number = attempt
-        succeeded = failure is None and last[event_id] is None and (number is None or number == 1)
-        (at_once if succeeded and unrepeated else others).append(attempt)
-    after = first + len(at_once)
+    at_once, later, failed = _sorted(new, last)
+    after, others = first + len(at_once), later + failed
     if at_once:
         rows = [
             (attempt_id, event_id, 1, "SYNCED", worker, started_at, finished_at)
@@ -120,9 +114,30 @@ def attempts(db: Writer, new: Sequence[NewAttempt], policy: Policy) -> None:
         db.append("attempt_log", _AT_ONCE_COLUMNS, rows)
         fold_first_successes(db, just_appended(attempts=(first, after - 1)))
     if others:
-        db.append("attempt_log", _ATTEMPT_COLUMNS, _attempt_rows(db, others, last, after))
+        rows = _attempt_rows(db, others, last, after)
+        for same in filter(None, (rows[: len(later)], rows[len(later) :])):  # most columns are null in a success
+            db.append("attempt_log", _ATTEMPT_COLUMNS, same)
         fold(db, just_appended(attempts=(after, first + len(new) - 1)), policy)
     db.execute(_END_LEASES, (first, first + len(new) - 1))
+
+
+def _sorted(
+    new: Sequence[NewAttempt], last: dict[int, int | None]
+) -> tuple[list[NewAttempt], list[NewAttempt], list[NewAttempt]]:
+    """Attempts that succeeded at once, other successes, and failures; all in the last if an event has two of them."""
+    at_once: list[NewAttempt] = []
+    later: list[NewAttempt] = []
+    failed: list[NewAttempt] = []
+    if len(last) < len(new):
+        return at_once, later, list(new)
+    for attempt in new:
+        if attempt.failure is not None:
+            failed.append(attempt)
+        elif last[attempt.event_id] is None and (attempt.number is None or attempt.number == 1):
+            at_once.append(attempt)
+        else:
+            later.append(attempt)
+    return at_once, later, failed
 
 
 def _attempt_rows(db: Writer, new: Sequence[NewAttempt], last: dict[int, int | None], first: int) -> list[Row]:

@@ -51,6 +51,8 @@ class Retry:
 
     def delay(self, event_id: int, n: int) -> float:
         """Return the delay after the n-th failed attempt, in seconds."""
+        if not self.base:
+            return 0.0
         return min(self.cap, self.uncapped(n)) * (1 + self.jitter * _spread(event_id, n))
 
     def uncapped(self, n: int) -> float:
