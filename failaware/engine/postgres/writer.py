@@ -123,7 +123,7 @@ class PostgresWriter(StatementWriter):
           9        commits, but the answer is lost                5            reconnects; fence(9) is '': returns 5
 
         `unanswered` is noted when a commit can have been sent: for a job that folds, just before COMMIT; for one that
-        only records before its one statement, which commits by itself.
+        only records before its one statement, which commits without a COMMIT.
         """
         self._is_patient = patient
         run = self._run_recording if recording else self._run_folding
