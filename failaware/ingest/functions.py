@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from json import loads as decode
 from typing import Any
 
@@ -29,6 +29,7 @@ _STYLES = (  # of Apache and asctime(), access logs, e-mail and HTTP; fromisofor
     *("%a %b %d %H:%M:%S.%f %Y", "%a %b %d %H:%M:%S %Y", "%d/%b/%Y:%H:%M:%S%z", "%d/%b/%Y %H:%M:%S"),
     *("%a, %d %b %Y %H:%M:%S%z", "%d-%b-%Y %H:%M:%S%z", "%a %b %d %Y %H:%M:%S GMT%z", "%d-%b-%Y %H:%M:%S"),
 )
+_WITHOUT_YEAR = re.compile(r"[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d")
 _NONE: tuple[Any, ...] = (None, "", False)
 _ESCAPED = re.compile(r"#(0[01]\d)")
 _ESCAPED_STACK = re.compile(r"\\n(?:Stack trace:|  File \"|\\tat |    at )")
@@ -77,9 +78,22 @@ def _read_moment(text: str) -> datetime:
     text = _ZONE.sub(lambda zone: "+00:00" if zone[3] else f"{zone[1]}:{zone[2]}", text)
     with suppress(ValueError):
         return datetime.fromisoformat(text.replace("/", "-").upper())
+    if _WITHOUT_YEAR.fullmatch(text):
+        return _last(text)
     for style in _STYLES:
         with suppress(ValueError):
             return datetime.strptime(text, style)  # noqa: DTZ007
+    raise ValueError(text)
+
+
+def _last(text: str) -> datetime:
+    """Return the last moment of this date and time of day, in the local zone; tomorrow at most, as clocks differ."""
+    now = datetime.now()  # noqa: DTZ005
+    for year in (now.year, now.year - 1):
+        with suppress(ValueError):  # 29 February
+            moment = datetime.strptime(f"{year} {text}", "%Y %b %d %H:%M:%S")  # noqa: DTZ007
+            if moment < now + timedelta(days=1):
+                return moment
     raise ValueError(text)
 
 

@@ -1,11 +1,14 @@
 """Expressions give what jmespath's own interpreter gives, faster; and functions of ours accept any value."""
 
+from datetime import UTC, datetime
+
 import jmespath
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from failaware.errors import UsageError
+from failaware.ingest import functions
 from failaware.ingest.expressions import compiled
 from failaware.ingest.functions import FUNCTIONS
 from tests.sizes import sized
@@ -124,3 +127,26 @@ def test_a_time_without_a_zone_is_local(monkeypatch):
 )
 def test_levels_have_ranks(level, rank):
     assert FUNCTIONS["rank"](level) == rank
+
+
+def test_a_date_without_a_year_is_the_last_one(monkeypatch):
+    class Now(datetime):
+        @classmethod
+        def now(cls):
+            return cls(2028, 3, 1, 0, 0, 5)
+
+    monkeypatch.setattr(functions, "datetime", Now)
+    moments = {
+        text: datetime.fromtimestamp(functions.time(text) / 1_000_000, UTC)
+        .astimezone()
+        .replace(tzinfo=None)
+        .isoformat(sep=" ")
+        for text in ("Feb 29 23:59:59", "Mar  1 00:00:10", "Dec 31 10:00:00", "Mar  9 00:00:00")
+    }
+    assert list(moments.values()) == [
+        "2028-02-29 23:59:59",
+        "2028-03-01 00:00:10",  # another machine's clock may be ahead
+        "2027-12-31 10:00:00",
+        "2027-03-09 00:00:00",
+    ]
+    assert functions.time("Feb 30 00:00:00") is None

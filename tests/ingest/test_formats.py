@@ -147,9 +147,7 @@ def test_the_layouts_of_python_are_read(store, line, event_type, message):
 
 
 def test_a_line_that_resembles_a_format_is_a_reject_that_says_so(store):
-    done = ingest_lines(
-        store.session, [b'{"level": 50, "pid": 1, "hostname": "x"}', b"<34>Nov 20 10:00:00 host app: x"], origin="x"
-    )
+    done = ingest_lines(store.session, [b'{"level": 50, "pid": 1, "hostname": "x"}', b"<34>2 x"], origin="x")
     assert done.rejected == 2
     assert "it looks like pino (Node.js), but has no 'time'" in done.reasons[0]
     assert "it looks like syslog" in done.reasons[1]
