@@ -2,10 +2,12 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -118,3 +120,17 @@ def test_what_is_skipped_is_told_within_a_second_or_two(path):
     assert next(line for line in lines if "skipped" in line).split()[1:] == ["otlp", "1", "skipped:", "no", "failures"]
     process.terminate()
     process.communicate(timeout=30)
+
+
+@pytest.mark.large
+def test_it_takes_little_memory_while_it_waits(path):
+    command = [sys.executable, "-m", "failaware", "--db", str(path), "serve", "--listen", "0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        url = process.stderr.readline().split()[3]
+        processes.run(
+            ["curl", "-s", f"{url}/events", "-d", '{"type": "a"}'], check=True, capture_output=True, timeout=30
+        )
+        status = Path(f"/proc/{process.pid}/status").read_text()
+        process.terminate()
+        process.communicate(timeout=30)
+    assert int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) < 60 * 1_024
