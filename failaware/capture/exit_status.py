@@ -28,6 +28,11 @@ _ERROR_WORDS = re.compile(
 )
 _NO_ERROR = re.compile(r"\b(?:0|no) (?:\w+ )?(?:errors?|failures?|failed)\b|\bprevious errors?$", re.IGNORECASE)
 """A count of none, or the closing line of tar and compilers, which only refers to the lines before it."""
+_CLOSING = re.compile(
+    r"Error is not recoverable: exiting now$|\(see previous errors\)|^make(?:\[\d+\])?: \*\*\* .*\bError \d+$"
+    r"|Could not read from remote repository\.$|A complete log of this run can be found in|^npm ERR! (?:code|errno) "
+)
+"""Closing lines of tar, rsync, make, git over SSH and npm: they only refer to an error before them."""
 
 
 class Ended(NamedTuple):
@@ -115,7 +120,8 @@ def _error_line(text: str) -> str | None:
     if not lines:
         return None
     errors = [number for number, line in enumerate(lines) if not line[0].isspace() and looks_like_error(line)]
-    number = errors[-1] if errors else len(lines) - 1
+    telling = [number for number in errors if not _CLOSING.search(lines[number])]
+    number = (telling or errors or [len(lines) - 1])[-1]
     if lines[number].endswith(":") and number + 1 < len(lines):
         return f"{lines[number].strip()} {lines[number + 1].strip()}"
     return lines[number].strip()

@@ -24,6 +24,33 @@ def message(err, out=b""):
         (b"\x1b[31merror\x1b[0m: lint\n10 passed, no errors\n", "error: lint"),
         (b"tar: x: Cannot stat\ntar: Exiting with failure status due to previous errors\n", "tar: x: Cannot stat"),
         (b"error: no `x`\nerror: aborting due to 1 previous error\n", "error: no `x`"),
+        (
+            b"tar: /no: Cannot open: Permission denied\ntar: Error is not recoverable: exiting now\n",
+            "Permission denied",
+        ),
+        (b"tar: Error is not recoverable: exiting now\n", "not recoverable"),
+        (
+            (
+                b'rsync: [sender] change_dir "/x" failed: No such file or directory (2)\n'
+                b"rsync error: some files were not transferred (see previous errors) (code 23) at main.c(1338)\n"
+            ),
+            "change_dir",
+        ),
+        (
+            b"cc: error: no input files\nmake[1]: *** [Makefile:2: a] Error 1\nmake: *** [Makefile:5: all] Error 2\n",
+            "cc: error",
+        ),
+        (
+            (
+                b"ssh: connect to host h port 22: Connection refused\nfatal: Could not read from remote repository.\n\n"
+                b"Please make sure you have the correct access rights\nand the repository exists.\n"
+            ),
+            "port 22: Connection refused",
+        ),
+        (
+            b"npm ERR! code E404\nnpm ERR! 404 Not Found\nnpm ERR! A complete log of this run can be found in: /x",
+            "404 Not Found",
+        ),
         (b"copying 1 %\rcopying 99 %\r\n", "copying 99 %"),
         (b"ValueError is what I log\nbye\n", "ValueError is what I log"),
         (b"", "exit status 1"),

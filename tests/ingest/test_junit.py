@@ -271,3 +271,44 @@ def test_comments_blanks_and_instructions_before_an_xml_declaration_are_skipped(
 @pytest.mark.parametrize("xml", [b"<!-- a --><?xml version='1.0'?>", b"<!-- a --><?xml version='1.0'?><<testsuite/>"])
 def test_a_declaration_after_a_comment_does_not_make_a_report_of_what_is_none(store, xml):
     assert ingest(store, xml).rejected == 1
+
+
+GO = """<failure message="Failed" type="">=== RUN   TestDiscount
+    cart_test.go:4: got 9, want 8
+--- FAIL: TestDiscount (0.00s)
+</failure>"""
+PHPUNIT = """<error type="RuntimeException">CartTest::testThrows
+RuntimeException: order 17 has no address
+
+/x/CartTest.php:5</error>"""
+JAVA = """<error>java.lang.IllegalStateException: declined
+	at a.B.c(B.java:1)
+Caused by: java.io.IOException: disk full
+	at a.D.e(D.java:2)
+</error>"""
+NODE = """<failure message="failed">order is charged
+TypeError: card is declined
+    at pay (/srv/shop/p.js:2:23)
+</failure>"""
+PYTHON = """<error message="">Traceback (most recent call last):
+  File "/srv/shop.py", line 2, in pay
+    raise ConnectionError("no answer")
+ConnectionError: no answer
+</error>"""
+
+
+@pytest.mark.parametrize(
+    ("problem", "raised"),
+    [
+        (GO, ("failure", "cart_test.go:4: got 9, want 8", None)),
+        (PHPUNIT, ("RuntimeException", "order 17 has no address", None)),
+        (JAVA, ("java.lang.IllegalStateException", "declined", "java.io.IOException: disk full")),
+        (NODE, ("TypeError", "card is declined", None)),
+        (PYTHON, ("ConnectionError", "no answer", None)),
+    ],
+)
+def test_what_failed_is_read_from_the_text_where_the_attributes_do_not_say_it(store, inspector, problem, raised):
+    test = f'<testcase name="testThrows" classname="CartTest">{problem}</testcase>'
+    ingest(store, f'<testsuite name="a" timestamp="2026-11-20T10:00:00">{test}</testsuite>'.encode())
+    (attempt,) = inspector.event(1).attempts
+    assert (attempt.error_type, attempt.error_message, attempt.cause) == raised

@@ -4,21 +4,19 @@ A report is parsed as a stream, with expat. A document type is refused, and with
 other files.
 """
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from xml.parsers import expat
 
-from failaware.capture.exceptions import failure
 from failaware.capture.external import ParsedInput, attempt, event_of
 from failaware.capture.record import Recorder, as_name
-from failaware.capture.root_cause import root_cause
 from failaware.errors import StoreBusy, UsageError
 from failaware.ingest.chunk import Chunk, Ingested
+from failaware.ingest.formats.junit_failure import failure_of_test
 from failaware.ingest.stream import Input
-from failaware.model import ERROR_HERE, EventWithAttempts, Failure, NewAttempt
+from failaware.model import EventWithAttempts, Failure, NewAttempt
 from failaware.session import Session
 from failaware.text import bounded, microseconds
 
@@ -37,9 +35,6 @@ _MAX_OUTPUT = 16_384  # characters kept of a test's output
 _FINAL = ("failure", "error")
 _PROBLEMS = (*_FINAL, "flakyFailure", "flakyError", "rerunFailure", "rerunError")
 _TEXTS = {*_PROBLEMS, "system-out", "system-err", "stackTrace"}
-_TYPED = re.compile(r"([A-Za-z_][\w.]*(?:Error|Exception|Failed|Exit|Interrupt|Timeout|Warning)): ?(.*)", re.DOTALL)
-_ENDING = re.compile(r"^\S+:\d+: ([A-Za-z_][\w.]*)\Z", re.MULTILINE)  # of a failure as pytest writes it
-_PHASE = re.compile(r'\Afailed on (?:setup|teardown) with "(.*)"\Z', re.DOTALL)  # as pytest puts it
 
 
 class _NoReport(Exception):
@@ -342,30 +337,17 @@ def _attempts(test: _Test, began: int, recorder: Recorder) -> Iterator[NewAttemp
     took = _span(test.attributes.get("time"))
     final = [problem for problem in test.problems if problem[0] in _FINAL]
     again = [problem for problem in test.problems if problem[0] not in _FINAL]
-    failures = [_failure([problem], recorder) for problem in again]
+    failures = [failure_of_test(test.attributes, [problem], recorder) for problem in again]
     if final:
-        failures.insert(0, _failure(final, recorder))  # Surefire puts the first run there, and then the reruns
+        failures.insert(
+            0, failure_of_test(test.attributes, final, recorder)
+        )  # Surefire puts the first run there, and then the reruns
     outcomes: list[Failure | None] = [*failures] if final else [*failures, None]
     for number, failed in enumerate(outcomes, start=1):
         one = attempt(failed, worker=worker, started_at=began, took=took)
         if number < len(outcomes):
             one = one._replace(retry_at=one.finished_at, retry_reason="run again at once")
         yield one
-
-
-def _failure(problems: list[tuple[str, dict[str, str], str]], recorder: Recorder) -> Failure:
-    """Return the failure of one run: a test may fail, and then fail in its teardown."""
-    kind, attributes, text = problems[0]
-    message = attributes.get("message") or next(iter(text.splitlines()), "")
-    message = _PHASE.sub(r"\1", message)
-    typed = _TYPED.fullmatch(message)
-    ending = _ENDING.search(text.rstrip())
-    error_type = attributes.get("type") or (typed[1] if typed else ending[1] if ending else kind)
-    if typed and typed[1].rpartition(".")[2] == error_type.rpartition(".")[2]:
-        message = typed[2]
-    stack = "\n\n".join(text for _, _, text in problems if text)
-    traceback = stack.replace(f"{error_type}: {message}", ERROR_HERE, 1) if message else stack
-    return failure(error_type, message, traceback or None, cause=root_cause(stack), masker=recorder.masker)
 
 
 def _time(text: str | None) -> int | None:
