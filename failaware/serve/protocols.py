@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from failaware.capture.external import ParsedInput
 from failaware.capture.record import Recorder
+from failaware.errors import UsageError
 from failaware.ingest.chunk import Collected
 from failaware.ingest.formats import cloudevents, otlp, sentry
 from failaware.ingest.lines import collect_lines
@@ -86,6 +87,8 @@ def _collect_sentry(collected: Collected, number: int, content: bytes) -> Any:
     def read() -> ParsedInput:
         nonlocal event
         event = json.loads(content)
+        if not isinstance(event, dict):
+            raise UsageError("the event must be a JSON object")
         observed = sentry.parse(event, collected.recorder, collected.now)
         return ParsedInput([], ignored=1) if observed is None else ParsedInput([observed])
 

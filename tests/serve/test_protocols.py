@@ -65,6 +65,12 @@ def test_what_is_no_envelope_is_refused_with_a_reason(client, body):
     assert client.events() == []
 
 
+@pytest.mark.parametrize("event", ["[]", "1", "null", '"text"'])
+def test_an_event_that_is_no_object_is_a_reject_with_the_reason(client, event):
+    assert client.post("/api/1/store/", event) == (400, {"detail": "the event must be a JSON object"})
+    assert client.counters.counts["rejected", "sentry"] == 1
+
+
 FRAMES = [
     {"function": "main", "filename": "run.js", "abs_path": "/lib/run.js", "lineno": 1, "in_app": False},
     {
