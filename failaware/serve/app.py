@@ -94,10 +94,14 @@ class Receiver:
         self._counters.add(protocol, received=1)
         try:
             return await self._recorded(protocol, reader, scope, receive, headers)
-        except (Refusal, UsageError) as refusal:
+        except Exception as error:  # noqa: BLE001 - the client must be answered
+            known = isinstance(error, Refusal | UsageError)
+            refusal = (
+                error if known else Refusal(500, f"this may be a bug in failaware: {type(error).__name__}: {error}")
+            )
             self._counters.add(protocol, refused=1)
             self._notice(Arrival(protocol, None, 0, str(refusal)))
-            raise
+            raise refusal from None
 
     async def _recorded(
         self, protocol: str, reader: _Reader, scope: Scope, receive: Receive, headers: _Headers

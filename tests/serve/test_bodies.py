@@ -158,3 +158,15 @@ def test_a_request_with_too_many_events_is_refused_and_none_is_recorded(client, 
         status, answer = client.post("/events", line * 4)
         assert (status, answer) == (413, {"detail": "the request has more than 3 events; send fewer at once"})
     assert len(client.events()) == 3
+
+
+def test_a_bug_of_ours_is_an_answer_and_is_told(client, monkeypatch):
+    def read(*_arguments):
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(protocols, "collect_lines", read)
+    status, answer = client.post("/events", LINE)
+    assert (status, answer["detail"]) == (500, "this may be a bug in failaware: ZeroDivisionError: a bug")
+    assert client.arrivals[-1].refusal == answer["detail"]
+    assert client.counters.counts["refused", "lines"] == 1
+    assert client.ask("GET", "/health")[0] == 200
