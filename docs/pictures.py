@@ -14,12 +14,12 @@ from tui.widgets.rows import Rows
 HERE = Path(__file__).parent / "pictures"
 _FONTS = re.compile(r"@font-face \{.*?\}", re.DOTALL)  # web fonts would be downloaded
 _PICTURES = (
-    ("overview", (140, 40), "textual-dark", ()),
-    ("cluster", (80, 24), "textual-dark", ("enter",)),
-    ("event", (100, 30), "textual-dark", ("enter", "enter")),
-    ("why", (100, 30), "textual-light", ("w",)),
-    ("past", (120, 32), "textual-dark", ("a", "shift+left", "shift+left", "left")),
-    ("impact", (100, 24), "textual-dark", ("slash", *"error:refused", "enter", "i")),
+    ("overview", (140, 40), "failaware-dark", ()),
+    ("cluster", (80, 24), "failaware-dark", ("enter",)),
+    ("event", (100, 30), "failaware-dark", ("enter", "enter")),
+    ("why", (100, 30), "failaware-light", ("w",)),
+    ("past", (120, 32), "failaware-dark", ("a", "shift+left", "shift+left", "left")),
+    ("impact", (100, 24), "failaware-dark", ("slash", *"error:refused", "enter", "i")),
 )
 
 
@@ -42,6 +42,7 @@ def main():
     """Write all pictures, from one store."""
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
+        os.environ["XDG_CONFIG_HOME"] = folder  # a theme that is set here is not the user's choice
         seed("demo.db", events=2_000, seed=7)
         with Inspector.open("demo.db") as inspector:
             assert inspector.clusters()

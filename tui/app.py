@@ -1,5 +1,6 @@
 """The app: from the overview down to one attempt, live and read-only."""
 
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +15,7 @@ from failaware.text import one_line, shown_place, span
 from .actions import AppActions
 from .last_look import keep_look, last_look
 from .messages import Answered, StoreIs, StoreState, Travelled
+from .palette import THEMES
 from .routes import Route, ToAttempt, ToChanges, ToDue, ToEvent, ToEvents, ToImpact, ToRecovered, ToWhy
 from .screens.base import BaseScreen
 from .screens.diff import DiffScreen
@@ -24,6 +26,7 @@ from .screens.impact import ImpactScreen
 from .screens.overview import Overview
 from .screens.recovered import RecoveredScreen
 from .screens.why import WhyScreen
+from .settings import keep_theme, kept_theme
 from .signals import ended_by_signals
 from .store_reader import StoreReader
 from .widgets.lines import TopLine
@@ -69,6 +72,18 @@ class InspectorApp(AppActions):
         self.last_look = last_look(place)
         self.reader = StoreReader(place, self, clock)
         self.moment = Moment(self.reader.now)
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = self._theme_before = self._first_theme()
+
+    def _first_theme(self) -> str:
+        """The theme of the environment, else the one that was chosen last, else ours; with 16 colors the terminal's."""
+        if self.no_color:
+            return THEMES[0].name  # the terminal's own colors would all become black
+        chosen = os.environ.get("TEXTUAL_THEME") or kept_theme()
+        if chosen in self.available_themes:
+            return str(chosen)
+        return "ansi-dark" if self.console.color_system == "standard" else THEMES[0].name
 
     @property
     def shown_place(self) -> str:
@@ -85,6 +100,8 @@ class InspectorApp(AppActions):
     def on_unmount(self) -> None:
         """Stop reading, also in the middle of a long query."""
         self.reader.stop()
+        if self.theme != self._theme_before:
+            keep_theme(self.theme)
         if self._is(StoreIs.LIVE):
             keep_look(self.place, self.reader.now())
 

@@ -20,6 +20,9 @@ EVIL = "\x1b]0;owned\x07\x1b[31m [bold]not markup[/bold] [/foo] \u202egnirts \u2
 def plain_terminal(monkeypatch, tmp_path):
     monkeypatch.setenv("TZ", "UTC")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("TEXTUAL_THEME", raising=False)
     monkeypatch.delenv("NO_COLOR", raising=False)
     time.tzset()
 

@@ -98,7 +98,7 @@ async def test_light_and_dark_themes_have_styles_of_their_own(full, path, clock)
         await loaded(pilot, 2)
         dark = [segment.style for segment in rows(pilot).render_line(1)]
         text = screen_text(pilot.app)
-        pilot.app.theme = "textual-light"
+        pilot.app.theme = "failaware-light"
         await pilot.pause()
         assert [segment.style for segment in rows(pilot).render_line(1)] != dark
         assert screen_text(pilot.app) == text

@@ -99,7 +99,7 @@ def failing(path):
 def test_a_tour_on_a_terminal_while_another_process_writes(failing, path, env):
     terminal = Terminal("--db", str(path), "tui", **env)
     try:
-        terminal.shows("shop.order", "DEAD")
+        terminal.shows("shop.order", "DEAD", "next step")
         terminal.press("\r")
         terminal.shows("Events", "no way")
         terminal.press("\r")

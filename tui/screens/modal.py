@@ -11,7 +11,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from ..change_markers import MEANING
-from ..palette import style
+from ..palette import shade, style
 
 _TWO_COLUMNS = 76  # cells of the terminal from which two columns of keys fit
 
@@ -28,18 +28,18 @@ class KeysScreen(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         """A table of keys."""
-        dark = self.app.current_theme.dark
+        look = shade(self.app)
         text = Text()
         columns = 2 if self.app.size.width >= _TWO_COLUMNS else 1
         rows = -(-len(self._keys) // columns)
         for at in range(rows):
             for key, description in self._keys[at::rows]:
-                text.append(f"{key:>14}  ", style("key", dark))
+                text.append(f"{key:>14}  ", style("key", look))
                 text.append(f"{description:<18}")
             text.append("\n")
-        text.append("\nMarks: ", style("strong", dark))
+        text.append("\nMarks: ", style("strong", look))
         text.append("   ".join(f"{mark} {meaning}" for mark, meaning in MEANING.items()) + "\n")
-        text.append(f"\n{self._about}", style("dim", dark))
+        text.append(f"\n{self._about}", style("dim", look))
         with VerticalScroll(id="keys"):
             yield Static(text, markup=False)
 
@@ -55,10 +55,10 @@ class CopyScreen(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         """The choices."""
-        dark = self.app.current_theme.dark
-        text = Text("Copy\n\n", style("strong", dark))
+        look = shade(self.app)
+        text = Text("Copy\n\n", style("strong", look))
         for key, (name, value) in self._choices.items():
-            text.append(f" {key}  ", style("key", dark))
+            text.append(f" {key}  ", style("key", look))
             text.append(f"{name}, {len(value):,} characters\n")
         yield Static(text, id="copy", markup=False)
 

@@ -12,7 +12,7 @@ from textual.widgets import Static
 from failaware.model import Health
 from failaware.text import cells, counted, cut, distance, one_line
 
-from ..palette import style, symbol
+from ..palette import shade, style, symbol
 
 _AHEAD_US = 60_000_000
 _QUIET_US = 60_000_000
@@ -37,8 +37,8 @@ class StyledText(Static):
         self.app.theme_changed_signal.subscribe(self, lambda _theme: self._paint())
 
     def _paint(self) -> None:
-        dark = self.app.current_theme.dark
-        self.update(Text.assemble(*((text, style(meaning, dark)) for text, meaning in self.parts)))
+        look = shade(self.app)
+        self.update(Text.assemble(*((text, style(meaning, look)) for text, meaning in self.parts)))
 
 
 class TopLine(StyledText):

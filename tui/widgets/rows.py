@@ -18,7 +18,7 @@ from textual.strip import Strip
 from failaware.text import cells, cut
 
 from ..columns import Cell, Column, Context
-from ..palette import style
+from ..palette import shade, style
 from ..window import Need, Window
 
 Item = TypeVar("Item")
@@ -237,7 +237,10 @@ class Rows(ScrollView, Generic[Item], can_focus=True):
         """The columns that fit, with their widths."""
         width = self.size.width
         chosen = [column for column in self.columns if column.from_width <= width < column.to_width]
-        widths = [min(column.width, self._fits.get(column.title, column.width)) for column in chosen]
+        widths = [
+            min(column.width, self._fits.get(column.title, len(column.title))) if column.fit else column.width
+            for column in chosen
+        ]
         rest = width - _GUTTER - (2 - self._gap) - sum(cells_wide + self._gap for cells_wide in widths)
         return tuple((column, cells_wide or max(rest, 8)) for column, cells_wide in zip(chosen, widths, strict=True))
 
@@ -256,23 +259,23 @@ class Rows(ScrollView, Generic[Item], can_focus=True):
         width = self.size.width
         ground = self.rich_style
         if y == 0:
-            title = style("dim", self.app.current_theme.dark)
+            title = style("dim", shade(self.app))
             parts = [(_fit(c.title, w, c.right) + " " * self._gap, title) for c, w in self._fitting()]
             return self._strip([(" " * _GUTTER, title), *parts], ground, width)
         position, part = divmod(self.scroll_offset.y + y - 1, self._lines_each)
         if position >= self.window.size:
             return Strip.blank(width, ground)
         item = self.window.at(position)
-        dark = self.app.current_theme.dark
+        look = shade(self.app)
         chosen = position == self.cursor
         if item is None:
-            return self._strip([(" " * _GUTTER + "· · ·", style("dim", dark))], ground, width)
+            return self._strip([(" " * _GUTTER + "· · ·", style("dim", look))], ground, width)
         mark = " " if part else self.marks.get(getattr(item, self._key_name), " ")
-        parts = [(f"{'▌' if chosen else ' '} {mark} ", style("mark", dark))]
+        parts = [(f"{'▌' if chosen else ' '} {mark} ", style("mark", look))]
         for text, meaning in self._cells(item, first=part < self._lines_each - 1):
-            parts.append((text, style(meaning, dark)))
+            parts.append((text, style(meaning, look)))
         if chosen:
-            ground += Style(reverse=True) if self.app.no_color else self._cursor_style()
+            ground += self._cursor_style() if look in {"dark", "light"} else Style(reverse=True)
         return self._strip(parts, ground, width)
 
     def _cells(self, item: Item, *, first: bool) -> Iterator[Cell]:
@@ -293,10 +296,9 @@ class Rows(ScrollView, Generic[Item], can_focus=True):
             yield text + " " * self._gap, meaning
 
     def _cursor_style(self) -> Style:
-        name = "rows--cursor" if self.has_focus else "rows--cursor-blurred"
-        return Style(bgcolor=self.get_component_rich_style(name).bgcolor)
+        return Style(bgcolor=self.get_component_rich_style("rows--cursor").bgcolor)
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"rows--cursor", "rows--cursor-blurred"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"rows--cursor"}
 
     @staticmethod
     def _strip(parts: list[tuple[str, Style]], ground: Style, width: int) -> Strip:

@@ -14,7 +14,7 @@ from textual.strip import Strip
 from failaware.text import cells
 
 from ..documents import Line
-from ..palette import style
+from ..palette import shade, style
 
 
 class TextView(ScrollView, can_focus=True):
@@ -103,7 +103,7 @@ class TextView(ScrollView, can_focus=True):
         number = bisect_right(self._ends, row)
         if number >= len(self.lines):
             return Strip.blank(width, ground)
-        dark = self.app.current_theme.dark
+        look = shade(self.app)
         line = self.lines[number]
         start, end = self._span(number, row - (self._ends[number - 1] if number else 0))
         segments, at = [Segment(self._indent(number, start), ground)], 0
@@ -111,7 +111,7 @@ class TextView(ScrollView, can_focus=True):
             shown = text[max(start - at, 0) : max(end - at, 0)]
             at += len(text)
             if shown:
-                segments.append(Segment(shown, ground + style(meaning, dark)))
+                segments.append(Segment(shown, ground + style(meaning, look)))
         strip = Strip(segments).adjust_cell_length(width, ground)
         if (selection := self.text_selection) is not None and selection.get_span(row) is not None:
             strip = strip.apply_style(self.screen.get_component_rich_style("screen--selection"))
