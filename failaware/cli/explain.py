@@ -64,3 +64,5 @@ def draw_grouping(grouped: GroupedBy, printer: Printer) -> None:
     printer.write(f"  template  {bounded(grouped.template, _SHOWN)}")
     for part in grouped.masked[:40]:
         printer.write(f"  {part.placeholder or '(left out)':<12} {bounded(part.text, 200)}", "dim")
+    if grouped.learned:
+        printer.write(f"  {'learned':<12} {bounded(', '.join(grouped.learned), _SHOWN)}", "dim")

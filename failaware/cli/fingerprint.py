@@ -24,7 +24,7 @@ def act(args: argparse.Namespace) -> GroupedBy:
     text = sys.stdin.buffer.read().decode("utf-8", "backslashreplace") if args.text == "-" else args.text
     name = template(text, args.error)
     rules = applied_rules(text) if args.explain else ()
-    return GroupedBy("the message", text, name, masked_parts(text, name), rules)
+    return GroupedBy("the message", text, name, masked_parts(text, name), rules=rules)
 
 
 def draw(grouped: GroupedBy, printer: Printer, args: argparse.Namespace) -> None:

@@ -44,6 +44,7 @@ _TABLES = (
     "CREATE TEMP TABLE moment (at INTEGER, event_log INTEGER, attempt_log INTEGER, decision_log INTEGER)",
     "CREATE TEMP TABLE known_at (log INTEGER, at INTEGER, id INTEGER, PRIMARY KEY (log, at, id)) WITHOUT ROWID",
     "CREATE TEMP TABLE step (log INTEGER, id INTEGER, PRIMARY KEY (log, id)) WITHOUT ROWID",
+    "CREATE TEMP TABLE assigned (fingerprint_id INTEGER PRIMARY KEY, cluster_id INTEGER)",  # at the previous move
     "CREATE TEMP TABLE late (event_id INTEGER PRIMARY KEY)",  # visible only after others with higher ids were
 )
 _FETCHED = {
@@ -56,6 +57,8 @@ _FETCHED = {
     "erasure_log": "erasure_id",
 }
 """The tables fetched from a server, with the id by which later fetches continue."""
+_PRESENT = ("fingerprint", "template_slot")
+"""The derived tables that are those of the present."""
 
 _ENDS = "SELECT " + ", ".join(f"(SELECT coalesce(max({log.key}), 0) FROM main.{log.table})" for log in LOGS)
 _NEWEST = "SELECT " + ", ".join(
@@ -67,6 +70,10 @@ _CHANGES = """
          (SELECT coalesce(max(moved_id), 0) FROM {store}moved_log)
 """
 """The newest erasure and archive, which change facts appended before."""
+_MERGED = """
+  SELECT 1 FROM assigned a JOIN main.fingerprint f ON f.fingerprint_id = a.fingerprint_id
+   WHERE f.cluster_id <> a.cluster_id LIMIT 1
+"""
 _STEP = of_ids(*(f"IN (SELECT id FROM step WHERE log = {number})" for number in range(len(LOGS))))
 
 
@@ -85,13 +92,16 @@ class PointInTime:
         for table, known in _VIEWS.items():
             db.execute(f"CREATE TEMP VIEW {table} AS SELECT f.* FROM main.{table} f WHERE {known}")
         # The clusters of a type depend on the order in which facts were appended, not on that of their times.
-        db.execute("DROP VIEW known_cluster")
-        db.execute("CREATE TEMP VIEW known_cluster AS SELECT cluster_id, event_type FROM main.failure_cluster")
+        for view, table in (("known_fingerprint", "fingerprint"), ("known_slot", "template_slot")):
+            db.execute(f"DROP VIEW {view}")
+            db.execute(f"CREATE TEMP VIEW {view} AS SELECT * FROM main.{table}")
 
     def move(self, at: int, progress: Progress = lambda _done, _total: None) -> None:
         """Go to a moment (µs). Going back, an erasure, an archive or new rules derive everything again."""
         was, seen = self._at, self._bounds
-        changed = self._fetch(progress)
+        changed = self._fetch(progress) or bool(self._db.query(_MERGED))
+        self._db.execute("DELETE FROM assigned")
+        self._db.execute("INSERT INTO assigned SELECT fingerprint_id, cluster_id FROM main.fingerprint")
         self._at, self._bounds = at, list(self._db.query(_ENDS)[0])
         self._db.execute("DELETE FROM moment")
         self._db.execute("INSERT INTO moment VALUES (?, ?, ?, ?)", (at, *self._bounds))
@@ -122,7 +132,7 @@ class PointInTime:
             if changed:
                 copy_rules(db)
                 db.execute("INSERT INTO setting (name, value) VALUES ('as of', '')")
-                db.forget(*_FETCHED, "failure_cluster")
+                db.forget(*_FETCHED, *_PRESENT)
                 db.clear("known_at")
                 self._listed = [0] * len(LOGS)
                 self._settled = 0
@@ -137,8 +147,9 @@ class PointInTime:
                     db.fetch(table, f"{key} > ?", (last,), progress=_within(progress, done, total))
                     done += end - last
             if total:
-                db.forget("failure_cluster")
-                db.fetch("failure_cluster")
+                db.forget(*_PRESENT)
+                for table in _PRESENT:
+                    db.fetch(table)
         return changed
 
     def _fetch_late(self) -> None:

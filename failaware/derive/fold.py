@@ -4,15 +4,16 @@ A scope (`scope.py`) is put in front of each statement of `fold.sql`; there is n
 It needs a Writer inside a transaction, or a private copy of a store.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from functools import cache, lru_cache, partial
 
-from failaware.derive.grouping.groups import Group, GroupingRules, Subject, erased_group, group, overflow
+from failaware.derive.assign import PAGE, Finder, assign_clusters
+from failaware.derive.grouping.groups import GroupingRules, Subject, group
 from failaware.derive.scope import NONE_FAILS_AGAIN, STATEMENTS, Scope, just_appended
 from failaware.derive.settings import load_grouping, load_policy, note_derivation, save_grouping, save_policy
 from failaware.derive.severity import CLUSTER_EVIDENCE, CLUSTER_NUMBERS, case, cluster_reason
-from failaware.engine import ProjectionWriter, Reader, Row
+from failaware.engine import ProjectionWriter, Reader
 from failaware.engine.pages import pages
 from failaware.engine.settled import settled_event
 from failaware.errors import StoreBusy
@@ -27,7 +28,6 @@ _SQL["update_event_state"] = _SQL["update_event_state"].format(
 )
 _SQL["count_relapses"] = _SQL["count_relapses"].format(none_fails_again=NONE_FAILS_AGAIN)
 
-_PAGE = 5_000  # failures fingerprinted, or cluster severities updated, at a time
 _REBUILD_PAGES = {
     "event": 20_000,
     "attempt": 20_000,
@@ -70,6 +70,8 @@ def fold(db: ProjectionWriter, scope: Scope, policy: Policy) -> None:
     if scope.events:
         fold_events(db, scope)
     if scope.attempts or scope.decisions:
+        if scope.attempts and (merged := assign_clusters(db, scope)):
+            _count_merged(db, merged)
         entered = _collect_touched(db, scope)
         if entered:
             _adjust_relapses(db, sign=-1)
@@ -141,6 +143,8 @@ def rebuild(
             db.execute(_scoped(scope.ctes, "count_new_events"), scope.parameters)
             db.execute(_scoped(scope.ctes, "raise_stored_until"), scope.parameters)
             continue
+        if scope.attempts:
+            assign_clusters(db, scope)
         entered = _collect_touched(db, scope)
         if entered:
             _upsert_members(db, scope)
@@ -186,8 +190,6 @@ def _empty_work_tables(db: ProjectionWriter, *, entered: bool) -> None:
 def _collect_touched(db: ProjectionWriter, scope: Scope) -> bool:
     """Collect the new values of each touched event and its cluster members; return whether any of them has failed."""
     db.execute(_scoped(scope.ctes, "collect_touched"), scope.parameters)
-    if scope.attempts:
-        _fingerprint(db, scope)
     ((failed, revised),) = db.query("SELECT count(*), count(revised_from) FROM touched WHERE last_failure IS NOT NULL")
     if failed:
         db.execute(_scoped(scope.ctes, "entries"), scope.parameters)
@@ -224,6 +226,16 @@ def _adjust_all_relapses(db: ProjectionWriter) -> None:
         _empty_work_tables(db, entered=True)
 
 
+def _count_merged(db: ProjectionWriter, merged: Collection[int]) -> None:
+    """Count the relapses and episodes of merged clusters, whose counts are 0."""
+    db.execute_many("INSERT INTO merging (old_id, new_id) VALUES (?, ?)", [(number, number) for number in merged])
+    db.execute(_SQL["merged_timelines"])
+    db.execute(_SQL["all_hours"])
+    db.execute(_SQL["count_relapses"], {"sign": 1})
+    db.execute(_SQL["count_episodes"], {"sign": 1})
+    db.clear("merging", "changed_timeline", "changed_hour")
+
+
 def _update_event_states(db: ProjectionWriter, scope: Scope, policy: Policy) -> None:
     db.execute(_scoped(scope.ctes, "update_event_state"), {**scope.parameters, **policy.parameters()})
     db.execute(_SQL["drop_unattempted"])
@@ -250,98 +262,33 @@ def held_by_traceback(db: ProjectionWriter, traceback: int) -> list[tuple[int, i
     held: list[tuple[int, int]] = []
     after, full = 0, True
     while full:
-        rows = db.query(_SQL["with_traceback"], {"traceback": traceback, "after": after, "page": _PAGE})
+        rows = db.query(_SQL["with_traceback"], {"traceback": traceback, "after": after, "page": PAGE})
         held += [(row[0], row[8]) for row in rows if leaves(*row[2:7])]
-        full = len(rows) == _PAGE
+        full = len(rows) == PAGE
         after = rows[-1][0] if rows else after
     return held
 
 
 def rename_clusters(db: ProjectionWriter, cluster_ids: list[int], policy: Policy) -> None:
-    """Name clusters again after an erasure, by their first failure that was not erased."""
-    find = _grouper(db)
+    """Name clusters again after an erasure, by their first failure that was not erased.
+
+    Without the words that were erased, a variable may not have been learned: then everything is derived again.
+    """
+    if any(db.query(_SQL["is_merged"], (cluster_id,)) for cluster_id in cluster_ids):
+        rebuild(db, policy)
+        return
+    finder = Finder(db)
     for cluster_id in cluster_ids:
-        named = find(db.query(_SQL["named_by"], {"cluster": cluster_id})[0])
+        named = finder.find(db.query(_SQL["named_by"], {"cluster": cluster_id})[0])
         db.execute(_SQL["rename_cluster"], (named.error_type, named.template, cluster_id))
+        if named.template == ERASED:
+            db.execute(_SQL["forget_template"], (named.error_type, cluster_id))
+            db.execute(_SQL["forget_words"], (cluster_id,))
+        else:
+            db.execute(_SQL["rename_template"], (named.template, cluster_id))
     db.execute_many("INSERT INTO entry (cluster_id) VALUES (?)", [(cluster_id,) for cluster_id in cluster_ids])
     _update_cluster_severities(db, "entry", policy)
     _empty_work_tables(db, entered=True)
-
-
-def _fingerprint(db: ProjectionWriter, scope: Scope) -> None:
-    """Assign a cluster to every new failure."""
-    after, find = 0, None
-    full = True
-    while full:
-        rows = db.query(_scoped(scope.ctes, "unfingerprinted"), {**scope.parameters, "after": after, "page": _PAGE})
-        failures: list[tuple[int, int]] = []
-        clusters: dict[int, tuple[int, str, str | None, str, int]] = {}
-        for row in rows:
-            find = find or _grouper(db)
-            cluster = find(row)
-            failures.append((row[0], cluster.cluster_id))
-            named = clusters.get(cluster.cluster_id)
-            # The first failure names the cluster, in a batch too; an erased one only until another is there.
-            if named is None or (named[3] == ERASED and cluster.template != ERASED):
-                clusters[cluster.cluster_id] = (
-                    *(cluster.cluster_id, row[2], cluster.error_type, cluster.template),
-                    row[0],
-                )
-        full = len(rows) == _PAGE
-        if not rows:
-            break
-        db.execute_many(_SQL["new_failure"], failures)
-        db.execute_many(_SQL["new_cluster"], [clusters[cluster_id] for cluster_id in sorted(clusters)])
-        after = rows[-1][0]
-
-
-def _grouper(db: ProjectionWriter) -> Callable[[Row], Group]:
-    """A function that finds the cluster of a row of `unfingerprinted` or `named_by`."""
-    rules = load_grouping(db)
-    admit = _admission(db, rules)
-
-    @lru_cache(maxsize=256)
-    def text_of(traceback: int | None) -> str | None:
-        rows = db.query("SELECT text FROM traceback_log WHERE traceback_id = ?", (traceback,))
-        return rows[0][0] if rows else None
-
-    def find(row: Row) -> Group:
-        _, traceback, event_type, error_type, message, cause, given, erased = row
-        if erased is not None:
-            cluster = erased_group(erased, event_type, error_type, rules)
-        else:
-            subject = Subject(event_type, error_type, message, cause, given, partial(text_of, traceback))
-            cluster = group(subject, rules)
-        return admit(event_type, cluster)
-
-    return find
-
-
-def _admission(db: ProjectionWriter, rules: GroupingRules) -> Callable[[str, Group], Group]:
-    """A function that replaces a cluster by its type's overflow cluster once the type has as many as the rules allow.
-
-    It is called in the order in which attempts were appended, and admitted clusters stay admitted, so how facts are
-    batched does not matter.
-    """
-    admitted: set[int] = set()
-    remaining: dict[str, int] = {}
-
-    def admit(event_type: str, cluster: Group) -> Group:
-        beyond = overflow(event_type, rules)
-        if cluster.cluster_id in admitted or cluster.cluster_id == beyond.cluster_id:
-            return cluster
-        if not db.query("SELECT 1 FROM known_cluster WHERE cluster_id = ?", (cluster.cluster_id,)):
-            if event_type not in remaining:
-                count = "SELECT count(*) FROM known_cluster WHERE event_type = ? AND cluster_id <> ?"
-                ((known,),) = db.query(count, (event_type, beyond.cluster_id))
-                remaining[event_type] = rules.clusters_per_type - known
-            if remaining[event_type] <= 0:
-                return beyond
-            remaining[event_type] -= 1
-        admitted.add(cluster.cluster_id)
-        return cluster
-
-    return admit
 
 
 def _update_cluster_severities(db: ProjectionWriter, among: str, policy: Policy) -> None:
@@ -352,14 +299,14 @@ def _update_cluster_severities(db: ProjectionWriter, among: str, policy: Policy)
     sql = f"SELECT {severity}, {rule}, * FROM ({evidence}) AS evidence ORDER BY cluster_id"
     after, full = 0, True
     while full:
-        rows = db.query(sql, {**policy.parameters(), "after": after, "page": _PAGE})
+        rows = db.query(sql, {**policy.parameters(), "after": after, "page": PAGE})
         verdicts = []
         for row in rows:
             numbers = dict(zip(CLUSTER_NUMBERS, row[2:], strict=True))
             reason = cluster_reason(row[1], numbers) if row[1] else None
             verdicts.append((row[0], row[1], reason, numbers["cluster_id"]))
         db.execute_many(_SQL["update_cluster_severity"], verdicts)
-        full = len(rows) == _PAGE
+        full = len(rows) == PAGE
         after = verdicts[-1][-1] if verdicts else after
 
 

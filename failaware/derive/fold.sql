@@ -453,3 +453,122 @@ DELETE FROM stored_counts WHERE events = 0;
 
 -- name: update_cluster_severity
 UPDATE failure_cluster SET severity = ?, rule = ?, reason = ? WHERE cluster_id = ?;
+
+-- name: new_fingerprint
+INSERT INTO fingerprint (fingerprint_id, event_type, error_type, cluster_id, admitted, variables, template)
+VALUES (:id, :event_type, :error_type, :id, :admitted, :variables, :template)
+ON CONFLICT (fingerprint_id) DO UPDATE SET
+  error_type = excluded.error_type, template = excluded.template, variables = excluded.variables;
+
+-- name: new_slot_word
+INSERT INTO template_slot (slot_id, word, fingerprint_id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING;
+
+-- name: merge_failures
+-- Merging two clusters: all rows of the earlier facts as if there had always been one.
+-- CROSS JOIN makes SQLite start from the few clusters.
+UPDATE failure SET cluster_id = (SELECT new_id FROM merging WHERE old_id = failure.cluster_id)
+ WHERE cluster_id IN (SELECT old_id FROM merging WHERE old_id <> new_id);
+
+-- name: merge_revised
+UPDATE failure_after_success
+   SET cluster_id = (SELECT new_id FROM merging WHERE old_id = failure_after_success.cluster_id)
+ WHERE cluster_id IN (SELECT old_id FROM merging WHERE old_id <> new_id);
+
+-- name: merge_states
+UPDATE stored_state SET cluster_id = (SELECT new_id FROM merging WHERE old_id = stored_state.cluster_id)
+ WHERE event_id IN (SELECT e.event_id FROM merging m CROSS JOIN event_cluster e
+                     WHERE e.cluster_id = m.old_id AND m.old_id <> m.new_id)
+   AND cluster_id IN (SELECT old_id FROM merging WHERE old_id <> new_id);
+
+-- name: merge_members
+-- The recovery of an event is the one after its first attempt that failed in any of the clusters.
+INSERT INTO event_cluster (event_id, cluster_id, failures, first_failed_at, last_failed_at, first_attempt, recovered_at,
+                           recovered)
+WITH merged AS (
+  SELECT e.event_id, m.new_id, sum(e.failures) AS failures, min(e.first_failed_at) AS first_failed_at,
+         max(e.last_failed_at) AS last_failed_at, min(e.first_attempt) AS first_attempt, max(e.recovered) AS recovered
+    FROM merging m CROSS JOIN event_cluster e WHERE e.cluster_id = m.old_id
+   GROUP BY e.event_id, m.new_id)
+SELECT n.event_id, n.new_id, n.failures, n.first_failed_at, n.last_failed_at, n.first_attempt, f.recovered_at,
+       n.recovered
+  FROM merged n CROSS JOIN event_cluster f
+ WHERE f.event_id = n.event_id AND f.first_attempt = n.first_attempt
+ ORDER BY 1, 2
+ON CONFLICT (event_id, cluster_id) DO UPDATE SET
+  failures = excluded.failures, first_failed_at = excluded.first_failed_at, last_failed_at = excluded.last_failed_at,
+  first_attempt = excluded.first_attempt, recovered_at = excluded.recovered_at, recovered = excluded.recovered;
+
+-- name: drop_merged_members
+DELETE FROM event_cluster WHERE cluster_id IN (SELECT old_id FROM merging WHERE old_id <> new_id);
+
+-- name: merge_hours
+INSERT INTO cluster_hour (cluster_id, hour, failures, events)
+SELECT m.new_id, h.hour, sum(h.failures), 0
+  FROM merging m CROSS JOIN cluster_hour h
+ WHERE h.cluster_id = m.old_id
+ GROUP BY m.new_id, h.hour ORDER BY 1, 2
+ON CONFLICT (cluster_id, hour) DO UPDATE SET failures = excluded.failures, events = 0;
+
+-- name: drop_merged_hours
+DELETE FROM cluster_hour WHERE cluster_id IN (SELECT old_id FROM merging WHERE old_id <> new_id);
+
+-- name: count_merged_entries
+UPDATE cluster_hour SET events = n.events
+  FROM (SELECT m.old_id AS cluster_id, e.first_failed_at / 3600000000 AS hour, count(*) AS events
+          FROM merging m CROSS JOIN event_cluster e
+         WHERE e.cluster_id = m.old_id AND m.old_id = m.new_id
+         GROUP BY m.old_id, e.first_failed_at / 3600000000) AS n
+ WHERE cluster_hour.cluster_id = n.cluster_id AND cluster_hour.hour = n.hour;
+
+-- name: merge_counts
+INSERT INTO stored_counts (event_type, sync_status, dismissed, cluster_id, severity, events)
+SELECT s.event_type, s.sync_status, s.dismissed, m.new_id, s.severity, sum(s.events)
+  FROM merging m CROSS JOIN stored_counts s
+ WHERE s.cluster_id = m.old_id AND m.old_id <> m.new_id
+ GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5
+ON CONFLICT (event_type, sync_status, dismissed, cluster_id, severity)
+DO UPDATE SET events = stored_counts.events + excluded.events;
+
+-- name: drop_merged_counts
+DELETE FROM stored_counts WHERE cluster_id IN (SELECT old_id FROM merging WHERE old_id <> new_id);
+
+-- name: merge_clusters
+-- Relapses and episodes are counted again afterwards; the severity is that of the fold that merges.
+INSERT INTO failure_cluster (cluster_id, event_type, error_type, template, failures, events, recovered, episodes,
+                             relapses, first_failed_at, last_failed_at, example_attempt, changed_at)
+SELECT n.new_id, p.event_type, p.error_type, p.template, n.failures,
+       (SELECT count(*) FROM event_cluster e WHERE e.cluster_id = n.new_id),
+       (SELECT coalesce(sum(e.recovered), 0) FROM event_cluster e WHERE e.cluster_id = n.new_id), 0, 0,
+       n.first_failed_at, n.last_failed_at, n.example_attempt, n.changed_at
+  FROM (SELECT m.new_id, sum(c.failures) AS failures,
+               min(c.first_failed_at) AS first_failed_at, max(c.last_failed_at) AS last_failed_at,
+               max(c.example_attempt) AS example_attempt, max(c.changed_at) AS changed_at
+          FROM merging m CROSS JOIN failure_cluster c WHERE c.cluster_id = m.old_id
+         GROUP BY m.new_id) AS n
+  JOIN fingerprint p ON p.fingerprint_id = n.new_id
+ WHERE true
+ON CONFLICT (cluster_id) DO UPDATE SET
+  error_type = excluded.error_type, template = excluded.template, failures = excluded.failures,
+  events = excluded.events, recovered = excluded.recovered, episodes = 0, relapses = 0,
+  first_failed_at = excluded.first_failed_at, last_failed_at = excluded.last_failed_at,
+  example_attempt = excluded.example_attempt, changed_at = excluded.changed_at;
+
+-- name: drop_merged_clusters
+DELETE FROM failure_cluster WHERE cluster_id IN (SELECT old_id FROM merging WHERE old_id <> new_id);
+
+-- name: merged_timelines
+INSERT INTO changed_timeline (cluster_id, changed_from)
+SELECT c.cluster_id, c.first_failed_at FROM merging m JOIN failure_cluster c ON c.cluster_id = m.new_id
+ WHERE m.old_id = m.new_id AND c.first_failed_at IS NOT NULL;
+
+-- name: is_merged
+SELECT 1 FROM fingerprint WHERE cluster_id = ? LIMIT 1 OFFSET 1;
+
+-- name: rename_template
+UPDATE fingerprint SET template = ? WHERE fingerprint_id = ? AND template IS NOT NULL;
+
+-- name: forget_template
+UPDATE fingerprint SET error_type = ?, template = NULL, variables = 0 WHERE fingerprint_id = ?;
+
+-- name: forget_words
+DELETE FROM template_slot WHERE fingerprint_id = ?;

@@ -163,13 +163,15 @@ class AppliedRule(NamedTuple):
 class GroupedBy(NamedTuple):
     """Why a failure is in its cluster: `by` what it was grouped, the text, its template and the variable parts.
 
-    `rules` are the masking rules that fired, in order; only `failaware fingerprint --explain` lists them.
+    `learned` are the words in place of the learned variables of the template. `rules` are the masking rules that fired,
+    in order; only `failaware fingerprint --explain` lists them.
     """
 
     by: str
     text: str
     template: str
     masked: tuple[MaskedPart, ...]
+    learned: tuple[str, ...] = ()
     rules: tuple[AppliedRule, ...] = ()
 
 

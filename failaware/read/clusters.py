@@ -18,6 +18,12 @@ _COLUMNS = """
     FROM ({evidence}) n JOIN failure_cluster c ON c.cluster_id = n.cluster_id
 """
 
+_BEGINNING = "SELECT cluster_id FROM failure_cluster WHERE CAST(cluster_id AS TEXT) LIKE ? LIMIT 2"
+_MERGED_FROM = """
+  SELECT DISTINCT k.cluster_id FROM known_fingerprint k JOIN failure_cluster c ON c.cluster_id = k.cluster_id
+   WHERE CAST(k.fingerprint_id AS TEXT) LIKE ? LIMIT 2
+"""
+
 
 def worst(db: Reader, where: str, *, now: int, limit: int) -> list[Cluster]:
     """The clusters that match a filter, worst first, then the unresolved ones, then by newest failure."""
@@ -37,9 +43,9 @@ def matching(db: Reader, where: str, *, now: int) -> tuple[str, dict[str, Any]]:
 
 
 def one(db: Reader, cluster_id: int) -> Cluster:
-    """One cluster, or NotFound."""
+    """One cluster, or NotFound; an old id is that of the cluster into which it was merged."""
     evidence = CLUSTER_EVIDENCE.format(of="cluster_id = :cluster")
-    rows = db.query(_COLUMNS.format(evidence=evidence), {"cluster": cluster_id})
+    rows = db.query(_COLUMNS.format(evidence=evidence), {"cluster": current_id(db, cluster_id)})
     if not rows:
         raise NotFound(f"there is no cluster {cluster_id}; 'failaware clusters' lists them")
     return Cluster(*rows[0])
@@ -76,9 +82,17 @@ def id_in_filter(db: Reader, digits: str) -> int:
 
 
 def _ids_beginning_with(db: Reader, digits: str) -> list[int]:
-    """The ids that begin with these digits, at most two."""
-    sql = "SELECT cluster_id FROM failure_cluster WHERE CAST(cluster_id AS TEXT) LIKE ? LIMIT 2"
-    return [cluster_id for (cluster_id,) in db.query(sql, (f"{digits}%",))]
+    """The ids that begin with these digits, at most two; without any, those of clusters merged from such ids."""
+    for sql in (_BEGINNING, _MERGED_FROM):
+        if rows := db.query(sql, (f"{digits}%",)):
+            return [cluster_id for (cluster_id,) in rows]
+    return []
+
+
+def current_id(db: Reader, cluster_id: int) -> int:
+    """The id of the cluster that one with this id was merged into, if it was; else the id itself."""
+    rows = db.query("SELECT cluster_id FROM known_fingerprint WHERE fingerprint_id = ?", (cluster_id,))
+    return rows[0][0] if rows else cluster_id
 
 
 def hours(db: Reader, *, since: int, cluster_id: int | None) -> list[HourCount]:
@@ -87,7 +101,7 @@ def hours(db: Reader, *, since: int, cluster_id: int | None) -> list[HourCount]:
     rows = db.query(
         f"SELECT cluster_id, hour, failures, events FROM cluster_hour WHERE hour >= :since {condition} "
         "ORDER BY hour, cluster_id",
-        {"since": since // HOUR, "cluster": cluster_id},
+        {"since": since // HOUR, "cluster": cluster_id and current_id(db, cluster_id)},
     )
     return [HourCount(cluster, hour * HOUR, failures, events) for cluster, hour, failures, events in rows]
 

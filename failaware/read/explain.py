@@ -9,6 +9,7 @@ from failaware.derive.stored_version import derivation
 from failaware.engine import Reader, Row
 from failaware.errors import FilterError, NotFound
 from failaware.model import NEVER, Explanation, GroupedBy, RuleCheck
+from failaware.read.clusters import current_id
 from failaware.rules import rules_of
 
 if TYPE_CHECKING:
@@ -28,6 +29,11 @@ _SUBJECT = """
     JOIN failure f ON f.attempt_id = a.attempt_id
     LEFT JOIN traceback_log t ON t.traceback_id = a.traceback
    WHERE a.attempt_id """
+_LEARNED = """
+  SELECT DISTINCT w.word FROM known_slot s JOIN known_slot w ON w.slot_id = s.slot_id
+    JOIN known_fingerprint k ON k.fingerprint_id = w.fingerprint_id
+   WHERE s.fingerprint_id = ? AND s.word = '<*>' AND w.word <> '<*>' AND k.cluster_id = s.fingerprint_id ORDER BY w.word
+"""
 _NAME = re.compile(r":?\b[a-z_]+\b")
 _EVIDENCE = {
     "event": f"SELECT {EVENT_EVIDENCE} FROM event_state WHERE event_id = :id",
@@ -43,6 +49,7 @@ def explain(db: Reader, entity: str) -> Explanation:
     entity_type, entity_id = match[1], int(match[2])
     with db.snapshot():
         policy = load_policy(db).parameters()
+        entity_id = current_id(db, entity_id) if entity_type == "cluster" else entity_id
         checks = tuple(_check(db, entity_type, entity_id, policy))
         verdict = db.query(
             "SELECT severity, rule, reason FROM failure_severity WHERE entity_type = ? AND entity_id = ?",
@@ -57,10 +64,10 @@ def explain(db: Reader, entity: str) -> Explanation:
 def grouped(db: Reader, of: str, parameters: dict[str, Any]) -> list[GroupedBy]:
     """How failed attempts were grouped; `of` is a condition on attempt_id, such as `= :id`."""
     rules = load_grouping(db)
-    return [_grouped(row, rules) for row in db.query(_SUBJECT + of, parameters)]
+    return [_grouped(db, row, rules) for row in db.query(_SUBJECT + of, parameters)]
 
 
-def _grouped(row: Row, rules: "GroupingRules") -> GroupedBy:
+def _grouped(db: Reader, row: Row, rules: "GroupingRules") -> GroupedBy:
     from failaware.derive.grouping.groups import Subject, erased_group, group, masked_parts, overflow
 
     event_type, error_type, message, cause, given, traceback, cluster_id, erased = row
@@ -71,8 +78,11 @@ def _grouped(row: Row, rules: "GroupingRules") -> GroupedBy:
         erased_by = erased_group(cluster_id, event_type, error_type, rules)
         return GroupedBy(erased_by.by, erased_by.text, erased_by.template, ())
     of_failure = group(Subject(event_type, error_type, message, cause, given, lambda: traceback), rules)
-    masked = masked_parts(of_failure.text, of_failure.template)
-    return GroupedBy(of_failure.by, of_failure.text, of_failure.template, masked)
+    name = of_failure.template
+    if cluster_id != of_failure.cluster_id:
+        ((name,),) = db.query("SELECT template FROM known_fingerprint WHERE fingerprint_id = ?", (cluster_id,))
+    learned = tuple(word for (word,) in db.query(_LEARNED, (cluster_id,)))
+    return GroupedBy(of_failure.by, of_failure.text, name, masked_parts(of_failure.text, name), learned=learned)
 
 
 def _check(db: Reader, entity_type: str, entity_id: int, policy: dict[str, int]) -> list[RuleCheck]:

@@ -22,6 +22,7 @@ def impact(db: Reader, cluster_id: int, *, now: int) -> Impact:
     """The five figures at `now`, or NotFound."""
     with db.snapshot():
         cluster = one(db, cluster_id)
+        cluster_id = cluster.cluster_id
         states: dict[str, int] = dict(db.query(_STATES, (cluster_id,)))
         oldest = db.query(_OLDEST, {"cluster": cluster_id, "never": NEVER})
     ever, last = f"cluster:{cluster_id}", f"last:{cluster_id}"

@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from failaware.engine import Reader
 from failaware.errors import NotFound
 from failaware.model.patterns import MaskedValues, NewestFailures
+from failaware.read.clusters import current_id
 from failaware.read.events import attempt
 from failaware.read.explain import grouped
 
@@ -14,6 +15,7 @@ _NEWEST = "SELECT attempt_id FROM failure WHERE cluster_id = :cluster ORDER BY a
 def newest(db: Reader, cluster_id: int, *, limit: int) -> NewestFailures:
     """The newest failed attempt and the masked values of the newest failures, or NotFound."""
     with db.snapshot():
+        cluster_id = current_id(db, cluster_id)
         ids = [attempt_id for (attempt_id,) in db.query(_NEWEST, {"cluster": cluster_id, "limit": max(limit, 1)})]
         if not ids:
             raise NotFound(f"there is no cluster {cluster_id}; 'failaware clusters' lists them")

@@ -105,7 +105,7 @@ def _names(clusters: dict[int, tuple[str | None, str]]) -> dict[int, str]:
 def transitions(db: Reader, cluster_id: int) -> Transitions:
     """What happened before the events of a cluster first failed with it and after they last did, or NotFound."""
     with db.snapshot():
-        one(db, cluster_id)
+        cluster_id = one(db, cluster_id).cluster_id
         rows = db.query(_TRANSITIONS, {"cluster": cluster_id})
     sides: dict[str, list[Transition]] = {"before": [], "after": []}
     for side, *transition in rows:

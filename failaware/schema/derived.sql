@@ -118,10 +118,31 @@ CREATE TABLE failure_cluster (
   changed_at      INTEGER NOT NULL     -- time of the newest fact of any of its events
 ) STRICT;
 
-CREATE INDEX cluster_of_type ON failure_cluster (event_type);
+CREATE TABLE fingerprint (             -- one row per template, and per pattern with learned variables
+  fingerprint_id INTEGER PRIMARY KEY,  -- the id of a cluster of its own
+  event_type     TEXT NOT NULL,
+  error_type     TEXT,
+  cluster_id     INTEGER NOT NULL,     -- its cluster: itself, or one of the patterns that it belongs to
+  admitted       INTEGER NOT NULL,     -- 1: counts for the limit of the event type
+  variables      INTEGER NOT NULL,     -- variable parts of the template
+  template       TEXT                  -- null: not learned from (a name, or erased)
+) STRICT;
+CREATE INDEX fingerprint_of_cluster ON fingerprint (cluster_id);
+CREATE INDEX fingerprint_admitted ON fingerprint (event_type) WHERE admitted = 1;
 
-CREATE VIEW known_cluster AS           -- the existing clusters; under time travel, those of the present
-SELECT cluster_id, event_type FROM failure_cluster;
+CREATE VIEW known_fingerprint AS       -- the existing ones; under time travel, those of the present
+SELECT fingerprint_id, event_type, error_type, cluster_id, admitted, variables, template FROM fingerprint;
+
+CREATE TABLE template_slot (           -- the words at each position that may be variable
+  slot_id        INTEGER NOT NULL,     -- of all templates that agree in every other word
+  word           TEXT NOT NULL,
+  fingerprint_id INTEGER NOT NULL,
+  PRIMARY KEY (slot_id, word)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX slot_of_fingerprint ON template_slot (fingerprint_id);
+
+CREATE VIEW known_slot AS              -- as above
+SELECT slot_id, word, fingerprint_id FROM template_slot;
 
 CREATE TABLE cluster_hour (
   cluster_id INTEGER NOT NULL,

@@ -27,3 +27,6 @@ CREATE TEMP TABLE changed_timeline (cluster_id INTEGER PRIMARY KEY, changed_from
 
 -- The hours that gain or lose entries.
 CREATE TEMP TABLE changed_hour (cluster_id INTEGER, hour INTEGER, PRIMARY KEY (cluster_id, hour));
+
+-- The clusters that become one: each old id with the id that it gets, and the latter with itself.
+CREATE TEMP TABLE merging (old_id INTEGER PRIMARY KEY, new_id INTEGER);

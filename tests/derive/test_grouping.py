@@ -273,6 +273,7 @@ def test_explain_shows_message_and_template_and_each_masked_part(store, path, ca
                 {"placeholder": "<ip>", "text": "10.0.0.1:8443"},
                 {"placeholder": "<duration>", "text": "5.02 s"},
             ],
+            "learned": [],
             "rules": [],
         }
 

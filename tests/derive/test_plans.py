@@ -13,7 +13,7 @@ pytestmark = pytest.mark.sqlite("its query plans; PostgreSQL plans by statistics
 ONLY_IN_A_REBUILD = {"all_courses", "all_hours"}
 STORED = (
     r"event_log|event_key|attempt_log|decision_log|lease|stored_state|stored_unattempted|stored_counts|event_state"
-    r"|unstored_event|failure|event_cluster|failure_cluster|cluster_hour|failure_after_success"
+    r"|unstored_event|failure|fingerprint|template_slot|event_cluster|failure_cluster|cluster_hour|failure_after_success"
 )
 
 

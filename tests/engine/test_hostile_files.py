@@ -54,7 +54,7 @@ def test_a_computed_column_is_refused(filled):
         Inspector.open(filled)
 
 
-@pytest.mark.parametrize("view", ["known_cluster", "failure_severity"])
+@pytest.mark.parametrize("view", ["known_fingerprint", "failure_severity"])
 def test_another_view_under_the_name_of_one_of_ours_is_refused(filled, view):
     with plain_sqlite(filled) as db:
         db.execute(f"DROP VIEW {view}")

@@ -12,6 +12,7 @@ from failaware.derive.grouping.groups import GroupingRules
 from failaware.ledger.copy import copy_facts
 from failaware.ledger.transfer import finish
 from failaware.ledger.verify import verify
+from failaware.model import GroupedBy
 from failaware.schema.catalogue import ERASED
 from tests.conftest import assert_rebuild_changes_nothing, derived, plain, plain_sqlite, query
 
@@ -190,7 +191,7 @@ def test_explain_says_of_an_erased_failure_that_it_stays_where_it_was(store, ins
     store.dismiss([event_id], because="gone")
     store.erase([event_id], because="gdpr")
     after = inspector.explain(f"event/{event_id}").grouped
-    assert after == ("what it was before it was erased", ERASED, ERASED, ())
+    assert after == GroupedBy("what it was before it was erased", ERASED, ERASED, ())
 
 
 def test_a_cluster_of_which_all_is_erased_is_named_by_its_first_failure(store, path):

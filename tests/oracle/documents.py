@@ -196,7 +196,7 @@ class Documents:
         """Why a failure is in its cluster."""
         by = attempt.group
         return {"by": by.by, "text": attempt.message or "" if "clusters_per_type" in by.by else by.text,
-                "template": by.template, "rules": []}  # fmt: skip
+                "template": by.template, "learned": list(by.learned), "rules": []}  # fmt: skip
 
     def behind(self, entity):
         """The newest ten facts behind each number that is not 0."""

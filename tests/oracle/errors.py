@@ -2,6 +2,8 @@
 
 from failaware import Permanent
 
+HOSTS = ("amber", "birch", "cedar", "delta")
+
 
 def value(number):
     raise ValueError(f"bad value {number}")
@@ -29,6 +31,10 @@ def check_total(_number):
 
 def check_stock(_number):
     raise AssertionError
+
+
+def route(number):
+    raise ConnectionError(f"no route to {HOSTS[number % 4]} from here")
 
 
 def sync(number):
@@ -59,7 +65,7 @@ def says_where(number):
 
 
 ERRORS = (
-    *(value, value, peer, peer, disk, token, only_a_number),
+    *(value, value, peer, peer, disk, token, only_a_number, route, route, route),
     *(check_total, check_stock, sync, two, one, says_what, says_where),
 )
 """Functions of a number, each of which raises."""

@@ -19,6 +19,7 @@ class Group(NamedTuple):
     template: str
     by: str
     text: str
+    learned: tuple = ()
 
 
 class Rules(NamedTuple):
@@ -26,12 +27,14 @@ class Rules(NamedTuple):
 
     rules: tuple = ()
     clusters_per_type: int = 1_000
+    variable_after: int = 8
 
     def to_toml(self):
         """The file."""
         tables = ["[[rule]]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in rule.items())
                   for rule in self.rules]  # fmt: skip
-        return "\n".join([f"clusters_per_type = {self.clusters_per_type}", *tables])
+        limits = [f"{name} = {getattr(self, name)}" for name in ("clusters_per_type", "variable_after")]
+        return "\n".join([*limits, *tables])
 
 
 def template(message, error_type):
@@ -103,18 +106,88 @@ def own_place(text):
 
 
 def group_all(failures, rules, kept):
-    """The group of each failure, by attempt. Of an event type, the clusters whose failures were appended first."""
+    """The group of each failure, by attempt. Of an event type, the templates whose failures were appended first."""
     rules = rules or Rules()
-    groups, clusters = {}, {}
+    groups, types = {}, {}
     for event, attempt in sorted(failures, key=lambda failure: failure[1].attempt_id):
         chosen = kept.get(attempt.attempt_id) or group(event, attempt, rules, text=attempt.text)
-        known = clusters.setdefault(event.event_type, set())
-        if chosen.name[2] == OVERFLOW or (chosen.name not in known and len(known) >= rules.clusters_per_type):
-            chosen = overflow(event, rules)
-        else:
-            known.add(chosen.name)
-        groups[attempt.attempt_id] = chosen
-    return groups
+        known = types.setdefault(event.event_type, Known(rules))
+        groups[attempt.attempt_id] = chosen if known.admit(chosen) else overflow(event, rules)
+    return {number: types[chosen.name[0]].final(chosen) for number, chosen in groups.items()}
+
+
+class Known:
+    """The templates of an event type, and what was learned from them."""
+
+    def __init__(self, rules):
+        self.rules, self.admitted, self.joined, self.texts = rules, set(), {}, {}
+
+    def admit(self, chosen):
+        """Whether a failure has a cluster of its own or one that was learned; if not, it goes to the overflow."""
+        _, error_type, name = chosen.name
+        if name == OVERFLOW:
+            return False
+        texts = self.texts.setdefault(error_type, set())
+        learnable = self.rules.variable_after and chosen.by in ("the message", "the root cause") and "\n" not in name
+        learnable = learnable and " in check_" not in name
+        leaders, slots = closure(texts, self.rules.variable_after)
+        if chosen.name not in self.admitted | set(self.joined) and plain(name) not in leaders:
+            if len(self.admitted) >= self.rules.clusters_per_type:
+                fit = [s for s in slots_of(plain(name)) if len(slots.get(s, ())) >= self.rules.variable_after]
+                if not fit or not learnable:
+                    return False
+                self.joined[chosen.name] = leaders[min(slots[fit[0]])]
+                return True
+            self.admitted.add(chosen.name)
+        if learnable and chosen.name in self.admitted:
+            texts.add(plain(name))
+        return True
+
+    def final(self, chosen):
+        """A group by the name of the cluster that it became a part of."""
+        event_type, error_type, name = chosen.name
+        leaders, slots = closure(self.texts.get(error_type, ()), self.rules.variable_after)
+        text = self.joined.get(chosen.name, plain(name))
+        leader = leaders.get(text, text)
+        leader = leaders.get(leader, leader)
+        if leader == plain(name) and not any(other != leader for other, of in leaders.items() if of == leader):
+            return chosen
+        words = {member[i] for i, *slot in slots_of(leader) for member in slots.get((i, *slot), ())
+                 if leader[i] == "<*>"} - {"<*>"}  # fmt: skip
+        name = chosen.template if ERASED in chosen.template else " ".join(leader)
+        return chosen._replace(name=(event_type, error_type, leader), template=name, learned=sorted(words))
+
+
+def plain(name):
+    """The words of a template; all placeholders are the same."""
+    return tuple(re.sub(r"<\w+>", "<*>", name).split(" ")) if isinstance(name, str) else name
+
+
+def slots_of(words):
+    """Each position at which the value of a word may vary, with what is before and after it."""
+    for i, word in enumerate(words):
+        others = words[:i], words[i + 1 :]
+        if re.fullmatch(r"[a-z]+|<\*>", word) and sum(other.isalpha() for half in others for other in half) > 1:
+            yield i, *others
+
+
+def closure(texts, enough):
+    """Every pattern and the one that its cluster is named by; the patterns of each slot."""
+    patterns, slots = set(texts), {}
+    while enough:
+        slots = {}
+        for pattern in patterns:
+            for slot in slots_of(pattern):
+                slots.setdefault(slot, set()).add(pattern)
+        general = {(*before, "<*>", *after) for (_, before, after), same in slots.items() if len(same) >= enough}
+        if general <= patterns:
+            break
+        patterns |= general
+    leaders = {pattern: pattern for pattern in patterns}
+    for same in [same for same in slots.values() if enough and len(same) >= enough] * len(patterns):
+        first = max((leaders[pattern] for pattern in same), key=lambda words: words.count("<*>"))
+        leaders |= dict.fromkeys(same, first)
+    return leaders, slots
 
 
 def overflow(event, rules):

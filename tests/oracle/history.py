@@ -183,7 +183,7 @@ class History:
 
     def set_grouping(self):
         chosen = tuple(rule for rule in RULES if self.random.random() < 0.3)
-        self.rules = Rules(chosen, self.random.choice([1, 2, 4, 1_000]))
+        self.rules = Rules(chosen, self.random.choice([1, 2, 4, 1_000]), self.random.choice([0, 2, 3, 8]))
         self.store.rebuild(grouping=GroupingRules.from_toml(self.rules.to_toml()))
 
     def reject(self):

@@ -25,9 +25,9 @@ def word(number):
 
 
 def lines(first, count):
-    """Failures, each of a word of its own."""
+    """Failures, each of a word of its own, with too few other words for a learned variable."""
     for number in range(first, first + count):
-        yield b'{"type": "import", "error": {"type": "E", "message": "no %s here"}}' % word(number).encode()
+        yield b'{"type": "import", "error": {"type": "E", "message": "no %s"}}' % word(number).encode()
 
 
 def storm(path, seconds=float("inf"), most=sys.maxsize, page=10_000):

@@ -21,7 +21,10 @@ DEFAULT = "{{ default }}"
 """In a given fingerprint, replaced by the template."""
 
 CLUSTERS_PER_TYPE = 1_000
-"""The default maximum of clusters for an event type."""
+"""The default maximum of templates for an event type; each is a cluster, or a part of one with learned variables."""
+
+VARIABLE_AFTER = 8
+"""The default number of different words at one position of otherwise equal templates that make it a variable."""
 
 _OVERFLOW = "\x00overflow"  # no stored text contains a NUL
 _BY_TEMPLATE, _BY_CALLER = "the message", "fingerprint= as given"
@@ -48,7 +51,7 @@ class Subject(NamedTuple):
 class Group(NamedTuple):
     """A failure's cluster: its id, the error type and template that name it, and what decided (`by`).
 
-    `text` is the text from which the template was made.
+    `text` is the text from which the template was made. Only `learnable` templates may get learned variables.
     """
 
     cluster_id: int
@@ -56,6 +59,7 @@ class Group(NamedTuple):
     template: str
     by: str
     text: str
+    learnable: bool = False
 
 
 class GroupingRule(NamedTuple):
@@ -82,12 +86,14 @@ class GroupingRule(NamedTuple):
 class GroupingRules(NamedTuple):
     """The rules in order; the first that holds decides. `toml` is their source text.
 
-    An event type has at most `clusters_per_type` clusters; failures outside these share one more.
+    An event type has at most `clusters_per_type` clusters; failures outside these share one more. A position of a
+    template is a variable once `variable_after` words occurred there; 0: never.
     """
 
     rules: tuple[GroupingRule, ...] = ()
     toml: str = ""
     clusters_per_type: int = CLUSTERS_PER_TYPE
+    variable_after: int = VARIABLE_AFTER
 
     @classmethod
     def from_toml(cls, text: str, *, origin: str = "the grouping file", stored: bool = False) -> "GroupingRules":
@@ -97,7 +103,7 @@ class GroupingRules(NamedTuple):
 
         Raises:
             UsageError: not TOML, an unknown key, a wrong type, an invalid expression, not exactly one action, or
-                clusters_per_type below 1.
+                clusters_per_type below 1, variable_after 1 or below 0.
         """
         import tomllib
 
@@ -108,12 +114,15 @@ class GroupingRules(NamedTuple):
         most, tables = given.pop("clusters_per_type", CLUSTERS_PER_TYPE), given.pop("rule", [])
         if type(most) is not int or most < 1:
             raise UsageError(f"{origin}: clusters_per_type is a whole number, 1 or more, not {most!r}")
+        words = given.pop("variable_after", VARIABLE_AFTER)
+        if type(words) is not int or words < 0 or words == 1:
+            raise UsageError(f"{origin}: variable_after is a whole number, 2 or more, or 0 for never, not {words!r}")
         if given or not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-            raise UsageError(f"{origin}: it has clusters_per_type, [[rule]] tables and nothing else")
+            raise UsageError(f"{origin}: it has clusters_per_type, variable_after, [[rule]] tables and nothing else")
         rules = tuple(
             _rule(table, f"{origin}: rule {number}", stored=stored) for number, table in enumerate(tables, start=1)
         )
-        return cls(rules, text, most)
+        return cls(rules, text, most, words)
 
 
 def group(subject: Subject, rules: GroupingRules) -> Group:
@@ -171,7 +180,7 @@ def _by_message(subject: Subject) -> Group:
     if place is not None:
         name = f"{name} in {place}"
         number = cluster_id(subject.event_type, subject.error_type, name)
-    return Group(number, subject.error_type, name, _BY_TEMPLATE, subject.message or "")
+    return Group(number, subject.error_type, name, _BY_TEMPLATE, subject.message or "", learnable=place is None)
 
 
 def _by_cause(subject: Subject, cause: str) -> Group:
@@ -179,7 +188,9 @@ def _by_cause(subject: Subject, cause: str) -> Group:
     members = sorted({_typed_template(member) for member in cause.split(MEMBER)})
     error_type, name = members[0] if len(members) == 1 else (subject.error_type, "\n".join(map(": ".join, members)))
     number = cluster_id(subject.event_type, error_type, name)
-    return Group(number, error_type, name, "the root cause", cause if len(members) > 1 else cause.partition(": ")[2])
+    alone = len(members) == 1
+    text = cause.partition(": ")[2] if alone else cause
+    return Group(number, error_type, name, "the root cause", text, learnable=alone)
 
 
 def _typed_template(cause: str) -> tuple[str, str]:
