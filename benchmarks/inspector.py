@@ -106,7 +106,7 @@ def facts(path, events, seed=7):
         )
         db.executemany(
             "INSERT INTO attempt_log (attempt_id, event_id, attempt_no, outcome, error_type, error_message, worker, "
-            "started_at, finished_at, retry_at, because) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "started_at, finished_at, retry_at, retry_reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             attempts,
         )
         db.executemany(

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from failaware.model import Attempt, Cluster, EventSummary, Severity
-from failaware.model.patterns import Trend
+from failaware.model.patterns import EventSeverity, Trend
 from failaware.text import distance, moment, one_line, sparkline
 
-from .palette import short_symbol, symbol
+from .palette import short_symbol, short_word, symbol
 
 Cell = tuple[str, str]
 _NO_HOURS = (0,) * 24
@@ -16,13 +17,15 @@ _LONG = 400  # cells; more than any terminal shows
 
 
 class Context(NamedTuple):
-    """What cells need in addition to their item: the time, the trend of each cluster, and the scale of all trends.
+    """What cells need in addition to their item: the time, and for clusters their trends.
 
-    `top` is the number of failures in an hour that has the highest bar; 0 scales each trend to its own highest hour.
+    `worst` is the worst severity of the events of a cluster. `top` is the number of failures in an hour that has the
+    highest bar; 0 scales each trend to its own highest hour.
     """
 
     now: int
     trends: Mapping[int, Trend]
+    worst: Mapping[int, EventSeverity] = MappingProxyType({})
     top: int = 0
 
 
@@ -74,7 +77,13 @@ def _severity(item: Cluster | EventSummary, _context: Context) -> Cell:
 
 
 def _standing(cluster: Cluster, context: Context) -> Cell:
-    return _severity(cluster, context) if cluster.unresolved else ("resolved", "dim")
+    """The cluster's severity; without one, the worst of its events and how many have it, such as 1×HIGH."""
+    if not cluster.unresolved:
+        return "resolved", "dim"
+    worst = context.worst.get(cluster.cluster_id)
+    if cluster.severity is None and worst is not None:
+        return f"{worst.events:,}×{short_word(worst.severity)}", worst.severity
+    return _severity(cluster, context)
 
 
 def _event_state(event: EventSummary, _context: Context) -> Cell:
@@ -205,13 +214,29 @@ CLUSTER_SORTS: tuple[tuple[str, Callable[[Cluster], Any] | None], ...] = (
 """Orders of the cluster list; the first is `worst_first`."""
 
 
-def worst_first(clusters: Iterable[Cluster], trends: Mapping[int, Trend]) -> list[Cluster]:
-    """By severity; then what is new or rising and unresolved; then by the number of unresolved events; then newest."""
+def worst_of(severities: Iterable[EventSeverity]) -> dict[int, EventSeverity]:
+    """The worst severity of the events of each cluster."""
+    return {each.cluster_id: each for each in sorted(severities, key=lambda each: Severity(each.severity).rank)}
 
-    def order(cluster: Cluster) -> tuple[int, bool, int, int, int]:
-        rank = -1 if cluster.severity is None else Severity(cluster.severity).rank
+
+def worst_first(
+    clusters: Iterable[Cluster], trends: Mapping[int, Trend], worst: Mapping[int, EventSeverity]
+) -> list[Cluster]:
+    """By severity, that of its events if it has none; then what is new or rising; then most unresolved; then newest."""
+
+    def order(cluster: Cluster) -> tuple[int, bool, bool, int, int, int]:
+        events = worst.get(cluster.cluster_id)
+        severity = cluster.severity or (events.severity if events else None)
+        rank = -1 if severity is None else Severity(severity).rank
         trend = trends.get(cluster.cluster_id)
         urgent = bool(cluster.unresolved and trend is not None and trend.change)
-        return -rank, not urgent, -cluster.unresolved, -cluster.last_failed_at, cluster.cluster_id
+        return (
+            -rank,
+            cluster.severity is None,
+            not urgent,
+            -cluster.unresolved,
+            -cluster.last_failed_at,
+            cluster.cluster_id,
+        )
 
     return sorted(clusters, key=order)

@@ -168,7 +168,12 @@ def style(meaning: str, shade: Shade) -> Style:
 
 def short_symbol(level: str | None) -> str:
     """Shape and short word of a severity."""
-    return symbol(level).replace("CRITICAL", "CRIT").replace("MEDIUM", "MED")
+    return short_word(symbol(level))
+
+
+def short_word(text: str) -> str:
+    """With the short words of severities."""
+    return text.replace("CRITICAL", "CRIT").replace("MEDIUM", "MED")
 
 
 def symbol(name: str | None) -> str:

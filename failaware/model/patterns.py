@@ -193,6 +193,14 @@ class Trend(NamedTuple):
     change: str | None
 
 
+class EventSeverity(NamedTuple):
+    """How many unresolved events whose last failure is in this cluster have one severity of their own."""
+
+    cluster_id: int
+    severity: str
+    events: int
+
+
 class MaskedValues(NamedTuple):
     """What failures have in the place of one placeholder: each value and how many of them have it, most frequent first.
 

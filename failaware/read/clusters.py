@@ -6,7 +6,7 @@ from failaware.derive.severity import CLUSTER_EVIDENCE
 from failaware.engine import Reader
 from failaware.errors import FilterError, NotFound
 from failaware.model import HOUR, NEVER, Cluster, HourCount
-from failaware.model.patterns import HourSeverity
+from failaware.model.patterns import EventSeverity, HourSeverity
 from failaware.read.filter import CLUSTER_FIELDS, parse
 
 RANK = "CASE severity WHEN 'CRITICAL' THEN 4 WHEN 'HIGH' THEN 3 WHEN 'MEDIUM' THEN 2 WHEN 'LOW' THEN 1 ELSE 0 END"
@@ -104,6 +104,15 @@ def hours(db: Reader, *, since: int, cluster_id: int | None) -> list[HourCount]:
         {"since": since // HOUR, "cluster": cluster_id and current_id(db, cluster_id)},
     )
     return [HourCount(cluster, hour * HOUR, failures, events) for cluster, hour, failures, events in rows]
+
+
+def event_severities(db: Reader) -> list[EventSeverity]:
+    """Unresolved events by cluster and their own severity."""
+    rows = db.query(
+        "SELECT cluster_id, severity, sum(events) FROM stored_counts WHERE severity <> '' GROUP BY 1, 2 "
+        "HAVING sum(events) > 0 ORDER BY 1, 2"
+    )
+    return [EventSeverity(cluster_id, severity, int(events)) for cluster_id, severity, events in rows]
 
 
 def hours_by_severity(db: Reader, *, since: int) -> list[HourSeverity]:

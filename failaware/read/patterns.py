@@ -12,6 +12,7 @@ from failaware.read.checked import validated
 if TYPE_CHECKING:
     from failaware.model import HourCount
     from failaware.model.patterns import (
+        EventSeverity,
         HourSeverity,
         Impact,
         NewestFailures,
@@ -107,6 +108,13 @@ class Patterns:
         from failaware.read import trends
 
         return trends.trends(self.db, now=self._now())
+
+    @validated
+    def event_severities(self) -> "list[EventSeverity]":
+        """The number of unresolved events by the cluster of their last failure and their own severity."""
+        from failaware.read import clusters
+
+        return clusters.event_severities(self.db)
 
     @validated
     def newest(self, cluster_id: int, *, limit: int = 20) -> "NewestFailures":

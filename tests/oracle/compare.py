@@ -65,6 +65,7 @@ def compare(inspector, documents, random):
     same("events", plain(inspector.events(limit=ALL)), documents.events())
     same("clusters", plain(inspector.clusters(limit=ALL)), documents.clusters())
     same("timeline", plain(patterns.timeline()), documents.timeline())
+    same("event severities", plain(patterns.event_severities()), documents.event_severities())
     same("trends", plain(patterns.trends()), documents.trends())
     same("recovered", plain(patterns.recovered()), documents.recovered())
     same("due", plain(patterns.calendar()), documents.due())

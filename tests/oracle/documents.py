@@ -92,6 +92,12 @@ class Documents:
         ]
         return sorted(hours, key=lambda hour: (hour["hour_at"], hour["cluster_id"]))
 
+    def event_severities(self):
+        """Of the unresolved events, by the cluster that they failed with last."""
+        counts = Counter((self.ids[s.cluster], s.severity) for s in self.oracle.states.values() if s.severity)
+        rows = [dict(zip(("cluster_id", "severity", "events"), (*of, n), strict=True)) for of, n in counts.items()]
+        return sorted(rows, key=lambda row: (row["cluster_id"], row["severity"]))
+
     def trends(self):
         """Of the failures of the last 24 clock hours and of the last 60 minutes."""
         trends = []

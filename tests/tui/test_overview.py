@@ -1,14 +1,16 @@
 """The overview: the worst first, numbers that open what they count, a histogram that filters, a preview in words."""
 
+import contextlib
+
 import pytest
 
 from failaware import Inspector
 from failaware.model import Cluster
-from failaware.model.patterns import Trend
+from failaware.model.patterns import EventSeverity, Trend
 from failaware.text import cells
 from tests.conftest import HOUR, START
 from tests.sizes import sized
-from tui.columns import clock_time, worst_first
+from tui.columns import clock_time, worst_first, worst_of
 from tui.screens.events import EventsScreen
 from tui.widgets.histogram import DAY, Bars, Histogram
 from tui.widgets.lines import COUNTED_EVENTS, CounterTile, event_counts
@@ -61,8 +63,20 @@ def test_within_a_severity_new_or_rising_clusters_come_first_then_many_unresolve
         cluster(6, unresolved=1, last=7),
         cluster(7, None, unresolved=3),
         cluster(8, None, unresolved=0),
+        cluster(9, "MEDIUM"),
     ]
-    assert [c.cluster_id for c in worst_first(reversed(listed), trends)] == [1, 3, 5, 4, 2, 6, 7, 8]
+    events = worst_of([EventSeverity(7, "LOW", 2), EventSeverity(7, "HIGH", 1), EventSeverity(7, "MEDIUM", 3)])
+    assert events == {7: EventSeverity(7, "HIGH", 1)}
+    assert [c.cluster_id for c in worst_first(reversed(listed), trends, events)] == [1, 3, 5, 4, 2, 6, 7, 9, 8]
+
+
+async def test_a_cluster_without_a_severity_shows_the_worst_of_its_events(full, path, clock):
+    store, _ = full
+    with contextlib.suppress(OSError), store.attempt("disk", 1):
+        raise OSError("full")
+    async with inspecting(path, clock=clock) as pilot:
+        await loaded(pilot, 3)
+        await shows(pilot, "1×HIGH")
 
 
 @pytest.mark.parametrize("width", [60, 80, 100, 140, 160, 200])

@@ -10,13 +10,13 @@ from textual.containers import Horizontal
 from textual.widget import Widget
 
 from failaware.model import HOUR, Cluster, Health
-from failaware.model.patterns import HourSeverity, Trend
+from failaware.model.patterns import EventSeverity, HourSeverity, Trend
 from failaware.read.inspector import Inspector
 from failaware.text import counted, one_line
 
 from .. import preview
 from ..change_markers import MEANING, ChangeTracker
-from ..columns import CLUSTER_COLUMNS, CLUSTER_SORTS, Context, worst_first
+from ..columns import CLUSTER_COLUMNS, CLUSTER_SORTS, Context, worst_first, worst_of
 from ..documents import Line
 from ..palette import LEVELS
 from ..routes import ToEvents
@@ -46,6 +46,7 @@ class Picture(NamedTuple):
     now: int
     clusters: list[Cluster]
     trends: dict[int, Trend]
+    worst: dict[int, EventSeverity]
     hours: list[int]
     anything: bool
 
@@ -62,10 +63,11 @@ def look(inspector: Inspector, where: str, period: int) -> Picture:
     with inspector.snapshot():
         clusters = inspector.clusters(where, limit=_CLUSTERS)
         trends = {trend.cluster_id: trend for trend in inspector.patterns.trends()}
+        worst = worst_of(inspector.patterns.event_severities())
         first = now // HOUR - (period - 1)
         hours = by_hour(inspector.patterns.hours(since=first * HOUR), first, period)
         anything = bool(clusters) or inspector.count_events(at_most=1) > 0
-        return Picture(now, worst_first(clusters, trends), trends, hours, anything)
+        return Picture(now, worst_first(clusters, trends, worst), trends, worst, hours, anything)
 
 
 def by_hour(failures: list[HourSeverity], first: int, period: int) -> list[int]:
@@ -169,7 +171,7 @@ class Overview(PeriodListing):
         marks = {} if past else self._changes.marks(picture.clusters)
         rows = self.listed
         top = max((max(trend.hours) for trend in picture.trends.values()), default=0) if self._common_scale else 0
-        rows.show(Context(picture.now, picture.trends, top), marks)
+        rows.show(Context(picture.now, picture.trends, picture.worst, top), marks)
         more = "the worst " if len(clusters) == _CLUSTERS else ""
         rows.border_title = f"Clusters  {more}{len(clusters):,}{_severities(clusters)} · by {name}"
         rows.border_subtitle = self._what_changed(marks)
