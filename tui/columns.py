@@ -117,6 +117,14 @@ def clock_time(at: int, now: int) -> str:
     return f"{then.day} {then:%b}" if day[:4] == today[:4] else day[:10]
 
 
+def day_name(text: str) -> str:
+    """The name of the day of a time that is written as `moment` writes it."""
+    try:
+        return f"{date.fromisoformat(text[:10]):%a}"
+    except ValueError:  # a year that Python has no date for
+        return text[5:10]
+
+
 def _trend(cluster: Cluster, context: Context) -> Trend:
     return context.trends.get(cluster.cluster_id) or Trend(cluster.cluster_id, _NO_HOURS, 0, None)
 

@@ -12,7 +12,7 @@ from tui.last_look import keep_look, last_look
 from tui.screens.diff import DiffScreen
 from tui.screens.events import EventsScreen
 from tui.widgets.text_view import TextView
-from tui.widgets.time_strip import History, Scale, TimeStrip, bars
+from tui.widgets.time_strip import History, Scale, TimeStrip, _axis, bars
 
 from .helpers import SIZES, gone, inspecting, loaded, rows, screen_text, shows, until
 
@@ -234,3 +234,16 @@ def test_a_scale_has_room_for_all_of_the_history_and_ends_with_now():
         for cell in range(100):
             assert scale.cell(scale.moment(cell) - 1) == cell or hours < 100 or scale.hours % 100
         assert bars(history, scale, ("all",)) == {}
+
+
+@pytest.mark.parametrize(
+    ("hours", "width", "expected"),
+    [
+        (72, 72, "2026-11-15 12:00                    Tue            ▲        Wed      now"),
+        (240, 60, "2026-11-08 12:00     11-12 11-13 11-14 11-15 11-16    ▲  now"),
+        (5, 10, "▲      now"),
+    ],
+)
+def test_the_strip_names_the_days_at_their_midnights(hours, width, expected):
+    history = History(FULL - (hours - 1) * HOUR, FULL + 5, [])
+    assert _axis(Scale.of(history, width), FULL - 20 * HOUR) == " " * 10 + expected

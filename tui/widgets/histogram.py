@@ -1,6 +1,5 @@
 """The histogram of failed attempts over the last 24 hours or 7 days; a part of it can be selected as a filter."""
 
-from datetime import date
 from typing import ClassVar, NamedTuple
 
 from textual import events
@@ -11,7 +10,7 @@ from failaware.model import HOUR
 from failaware.read.trends import in_last_hour
 from failaware.text import cells, counted, cut, moment
 
-from ..columns import clock_time
+from ..columns import clock_time, day_name
 from .lines import StyledText
 
 DAY, WEEK = 24, 168
@@ -61,7 +60,7 @@ class Bars(NamedTuple):
         for bar in range(len(self.counts)):
             at = moment(self.begin(bar))
             is_midnight = at[:10] != before[:10]
-            text = _day_name(at) if is_midnight else at[11:16]
+            text = day_name(at) if is_midnight else at[11:16]
             wanted = is_midnight or (len(self.counts) * self.hours <= DAY and int(at[11:13]) % _TICK_H == 0)
             before, position = at, bar * self.cells
             if wanted and (not line or position > cells(line)) and position + len(text) <= self.width:
@@ -225,11 +224,3 @@ class Histogram(StyledText, can_focus=True):
         number = counted(sum(bars.counts[first : last + 1]), "failed attempt")
         text = f"{clock_time(bars.begin(first), self._now)} to {end}: {number}"
         return [(text, "mark"), (f"  {_KEYS}"[: max(self.size.width - cells(text), 0)], "dim")]
-
-
-def _day_name(text: str) -> str:
-    """The name of the day of a time that is written as `moment` writes it."""
-    try:
-        return f"{date.fromisoformat(text[:10]):%a}"
-    except ValueError:  # a year that Python has no date for
-        return text[5:10]

@@ -11,6 +11,7 @@ from failaware.model.patterns import HourSeverity
 from failaware.read.inspector import Inspector
 from failaware.text import cells, cut, distance, moment, sparkline
 
+from ..columns import day_name
 from ..messages import Answered
 from .lines import StyledText
 
@@ -18,6 +19,7 @@ ROWS = ("CRITICAL", "HIGH", "other")
 """Clusters by their severity now; `other` are resolved, or have no severity."""
 
 _NAME = 9  # cells of a row's name
+_WEEK = 168  # hours, up to which days have names
 _KEYS = "←→ hour   shift+←→ day   < > change   space play   a now"
 _SHORT_KEYS = "←→ <> space a:now"
 
@@ -139,10 +141,21 @@ class TimeStrip(StyledText):
 
 
 def _axis(scale: Scale, at: int) -> str:
-    """The position of the moment, between the first hour and now."""
+    """The position of the moment, the first hour and now; and between them the days, at their midnights."""
+    line = [" "] * scale.width
     position = scale.cell(at)
-    first, last = moment(scale.first * HOUR)[:16], "now"
-    left = cut(first, position) if position < len(first) + 1 else first
-    line = " " * (_NAME + 1) + left.ljust(position) + "▲"
-    available = scale.width - position - 1
-    return line + (last.rjust(available) if available > len(last) else "")
+    _put(line, position, "▲")
+    _put(line, scale.width - len("now"), "now")
+    _put(line, 0, moment(scale.first * HOUR)[:16])
+    for hour in range(scale.first + 1, scale.first + scale.hours):
+        day = moment(hour * HOUR)
+        if day[:10] != moment((hour - 1) * HOUR)[:10]:
+            _put(line, scale.cell(hour * HOUR), day_name(day) if scale.hours <= _WEEK else day[5:10])
+    return " " * (_NAME + 1) + "".join(line).rstrip()
+
+
+def _put(line: list[str], at: int, text: str) -> None:
+    """Write a text into a line, if it is free there and next to it."""
+    end = at + len(text)
+    if at >= 0 and end <= len(line) and not "".join(line[max(at - 1, 0) : end + 1]).strip():
+        line[at:end] = text
