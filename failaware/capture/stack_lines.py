@@ -5,22 +5,26 @@ import re
 from failaware.capture.root_cause import TRACEBACK
 
 _MAX_UP = 20  # lines before the first frame in which the exception's own line is looked for
+_MAX_HEAD = 16_384  # and characters
+_MAX_READ = 1_048_576  # characters of a text
 _FRAME = re.compile(r"^[ \t]+at \S", re.MULTILINE)
 _ERROR_NAME = re.compile(
-    r"(?:^|(?<=[\s:(]))(?:Uncaught |Unhandled exception[.:] ?)?(?P<type>(?:[A-Za-z_$][\w$]*[.$])*[A-Z][\w$]*"
+    r"(?:^|(?<=[\s:(]))(?:Uncaught |Unhandled exception[.:] ?)?(?P<type>[A-Za-z_$][\w.$]*"
     r"(?:Error|Exception|Throwable|Failure|Fault))(?= \[\w+\]:|:|$)",
     re.MULTILINE,
 )
 _BEGINS = re.compile(
     rf"(?:^|(?<=[ \t])){re.escape(TRACEBACK)}$"
     rf"|^  \+ Exception Group {re.escape(TRACEBACK)}$"
-    r"|^(?:panic|fatal error): (?=(?:.*\n)*?goroutine \d+)"
     r"|^thread '[^'\n]*'(?: \(\d+\))? panicked at "
-    r"|(?:^(?:PHP )?(?:Fatal error: +)?|(?<=Fatal error:  ))Uncaught [A-Za-z_][\w\\]*(?=.*(?:\n.*){0,20}?\n#0 )"
     r"|^[^\s:][^:\n]*:\d+:in [`'][^\n]*\([A-Z]\w*(?:::[A-Z]\w*)*\)$",
     re.MULTILINE,
 )
-_HINTS = (TRACEBACK, "panic", "fatal error: ", "Uncaught ", ":in `", ":in '")
+_HINTS = (TRACEBACK, "panicked at ", ":in `", ":in '")
+_GOROUTINE = re.compile(r"^goroutine \d+ .*\[", re.MULTILINE)
+_PANIC = re.compile(r"^(?:panic|fatal error): ", re.MULTILINE)
+_PHP_FRAME = re.compile(r"^#0 ", re.MULTILINE)
+_PHP_HEAD = re.compile(r"(?:^(?:PHP )?(?:Fatal error: +)?|(?<=Fatal error:  ))Uncaught [A-Za-z_]", re.MULTILINE)
 _ALWAYS = re.compile(
     r"[ \t]|Caused by: |Suppressed: |\.\.\. \d+ more|Stack trace:|#\d+ |stack backtrace:|note: run with|\[signal "
     r"|goroutine \d+ |created by |exit status \d|Node\.js v\d|[}\])]+[,;]?\s*$"
@@ -42,13 +46,27 @@ def split_traceback(text: str) -> tuple[str, str]:
     """Return the text before a traceback, and the traceback with what follows; an empty one if there is none."""
     if "\n" not in text:
         return text, ""
-    start = None
-    if any(hint in text for hint in _HINTS):
-        begins = _BEGINS.search(text)
-        start = None if begins is None else begins.start()
+    read = text[:_MAX_READ]
+    starts = [_start_of_python_or_ruby(read), _start_before(_GOROUTINE, _PANIC, read, "goroutine ")]
+    starts.append(_start_before(_PHP_FRAME, _PHP_HEAD, read, "\n#0 "))
+    start = min((start for start in starts if start is not None), default=None)
     if start is None:
-        start = _start_above_frames(text)
+        start = _start_above_frames(read)
     return (text, "") if start is None else (text[:start].rstrip(), text[start:])
+
+
+def _start_of_python_or_ruby(text: str) -> int | None:
+    begins = _BEGINS.search(text) if any(hint in text for hint in _HINTS) else None
+    return None if begins is None else begins.start()
+
+
+def _start_before(stack: re.Pattern[str], head: re.Pattern[str], text: str, hint: str) -> int | None:
+    """Return where the first line that names an error begins, not far before a stack."""
+    first = stack.search(text) if hint in text else None
+    if first is None:
+        return None
+    named = head.search(text, max(0, first.start() - _MAX_HEAD), first.start())
+    return None if named is None else named.start()
 
 
 def last_traceback(text: str) -> str | None:
@@ -73,7 +91,7 @@ def _start_above_frames(text: str) -> int | None:
     frame = _FRAME.search(text) if "at " in text else None
     if frame is None or not frame.start():
         return None
-    above = text[: frame.start() - 1].split("\n")[-_MAX_UP:]
+    above = text[max(0, frame.start() - _MAX_HEAD) : frame.start() - 1].split("\n")[-_MAX_UP:]
     start = frame.start() - 1 - len("\n".join(above))
     named = _ERROR_NAME.search(text, start, frame.start())
     if named is not None:

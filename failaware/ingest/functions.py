@@ -40,6 +40,7 @@ _BELOW_ERROR = re.compile(
     r"|\(\w+:\d+\) \[?\w*Warning",
     re.IGNORECASE,
 )
+_MAX_SEARCHED = 2_000  # characters of a text in which words of an error are looked for
 _FIRST_WORD = re.compile(r"\s*(?:Uncaught )?([A-Za-z_$][\w.$\\]*)")
 
 
@@ -188,7 +189,7 @@ def go_failure(output: Any) -> str | None:
 
 def is_error(text: Any) -> bool:
     """Whether a text without a level has words of an error, such as failed, denied, cannot, panic."""
-    return isinstance(text, str) and not _BELOW_ERROR.match(text) and looks_like_error(text)
+    return isinstance(text, str) and not _BELOW_ERROR.match(text) and looks_like_error(text[:_MAX_SEARCHED])
 
 
 def upper(text: Any) -> str | None:

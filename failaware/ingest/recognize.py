@@ -11,6 +11,7 @@ from failaware.ingest.expressions import Evaluate, is_true
 from failaware.ingest.format import Format
 
 _MAX_CACHED = 1_000  # different lists of keys
+_MAX_LINE = 65_536  # characters of a line of text that are read
 
 
 class Match(NamedTuple):
@@ -58,6 +59,7 @@ class Recognizer:
 
     def of_line(self, line: str) -> Match | None:
         """Return the format of a line of text that begins a record, and its parts."""
+        line = line[:_MAX_LINE]
         for position, each in enumerate(self._text):
             for pattern in each.patterns:
                 match = pattern.match(line)
