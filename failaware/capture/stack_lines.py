@@ -9,7 +9,7 @@ _MAX_HEAD = 16_384  # and characters
 _MAX_READ = 1_048_576  # characters of a text
 _FRAME = re.compile(r"^[ \t]+at \S", re.MULTILINE)
 _ERROR_NAME = re.compile(
-    r"(?:^|(?<=[\s:(]))(?:Uncaught |Unhandled exception[.:] ?)?(?P<type>[A-Za-z_$][\w.$]*"
+    r"(?:^|(?<=[\s:(]))(?:Uncaught |Unhandled exception[.:] ?)?(?P<type>(?:[\w.$]*[.$])?(?:[A-Z][\w$]*?)?"
     r"(?:Error|Exception|Throwable|Failure|Fault))(?= \[\w+\]:|:|$)",
     re.MULTILINE,
 )

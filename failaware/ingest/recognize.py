@@ -11,7 +11,7 @@ from failaware.ingest.expressions import Evaluate, is_true
 from failaware.ingest.format import Format
 
 _MAX_CACHED = 1_000  # different lists of keys
-_MAX_LINE = 65_536  # characters of a line of text that are read
+_MAX_HEAD = 2_048  # characters of a line of text in which a pattern is looked for; the message may be longer
 
 
 class Match(NamedTuple):
@@ -59,16 +59,19 @@ class Recognizer:
 
     def of_line(self, line: str) -> Match | None:
         """Return the format of a line of text that begins a record, and its parts."""
-        line = line[:_MAX_LINE]
+        head, rest = line[:_MAX_HEAD], line[_MAX_HEAD:]
         for position, each in enumerate(self._text):
             for pattern in each.patterns:
-                match = pattern.match(line)
+                match = pattern.match(head)
                 if match is None:
                     continue
                 if position and each is not self._first:
                     start = int(self._text[0] is self._first)  # the user's own format is always tried before
                     self._text.insert(start, self._text.pop(position))  # the next line is probably of the same format
-                return Match(each, {name: value for name, value in match.groupdict().items() if value is not None})
+                values = {name: value for name, value in match.groupdict().items() if value is not None}
+                if rest and "message" in values and match.end("message") == len(head):
+                    values["message"] += rest
+                return Match(each, values)
         return None
 
     def resembles(self, line: str, values: Mapping[str, Any] | None) -> str | None:

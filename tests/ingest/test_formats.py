@@ -1,6 +1,7 @@
 """What is recorded of other producers: of samples that they wrote, or that were written after their schema."""
 
 import json
+import time
 import tomllib
 from contextlib import suppress
 from datetime import datetime
@@ -187,3 +188,26 @@ def test_rarer_forms_are_read_too(store, tmp_path, name):
     rows = query(store, EVENTS)
     assert [[row[0], row[1], row[2], row[6] or ""] for row in rows] == VARIANTS[name]["events"]
     assert (done.rejected, ingest(store, tmp_path / name).recorded) == (0, 0)
+
+
+@pytest.mark.thinned
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("panic: x\n" * 9_000, "Uncaught A" * 9_000 + "\n", "PHP Fatal error:  Uncaught A" * 9_000 + "\n"),
+        *("AError: " * 9_000 + "\n at x", "A.a" * 50_000 + "\n at x", "a:1:in `" * 9_000 + "\n", "A" * 200_000 + "\n"),
+        "2026/11/29 12:00:00 [error] 1#1: " + ', request: "x", upstream: "y' * 9_000,
+        "[Sun Nov 29 12:00:00 2026] [a:error] (1)" + "a: " * 9_000 + ", referer: ",
+        *("<1>1 a b c d e " + '["' * 9_000, "2026-11-29 12:00:00 ERROR " + "a." * 9_000, "::error a" * 9_000),
+        *("2026-11-29 12:00:00 [error] " + "a   [b" * 9_000, "2026-11-29 12:00:00" + " :|-" * 9_000),
+    ],
+)
+def test_no_text_takes_long(store, text):
+    """Each of them took minutes with a pattern that was not bounded."""
+    began = time.process_time()
+    raw = text.encode()
+    reader, collected = LineReader(), Collected(store.session.recorder, store.session.clock, "file")
+    for part in (json.dumps({"level": "error", "message": text}).encode(), *raw.splitlines()[:300]):
+        reader.take(collected, Line(1, part, len(part)))
+    reader.flush(collected)
+    assert time.process_time() - began < 30
