@@ -11,6 +11,7 @@ import gzip
 import io
 import re
 import sys
+import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -18,7 +19,11 @@ from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
 
+from failaware import Store
 from failaware.derive.grouping import fingerprint
+from failaware.derive.grouping.groups import GroupingRules
+from failaware.facts import append
+from failaware.model import Failure, NewAttempt
 from tests.derive.families import Sample, raised, written
 
 Grouping = Callable[[Sequence[Sample]], list[Hashable]]
@@ -58,6 +63,21 @@ def by_fingerprint(samples: Iterable[Sample]) -> list[Hashable]:
     return [(sample.error_type, fingerprint.template(sample.message, sample.error_type)) for sample in samples]
 
 
+def by_cluster(samples: Iterable[Sample]) -> list[Hashable]:
+    """Group as a store does: by fingerprint, and by the variables that are learned from all of them."""
+    samples = list(samples)
+    with tempfile.TemporaryDirectory() as folder, Store.open(Path(folder) / "store.db", synchronous="NORMAL") as store:
+        store.rebuild(grouping=GroupingRules.from_toml(f"clusters_per_type = {len(samples)}"))
+        events = store.record_many(("sample", None) for _ in samples)
+        attempts = [
+            NewAttempt(event.event_id, Failure(sample.error_type or "E", sample.message, None), "w", 0, 0, None, None)
+            for event, sample in zip(events, samples, strict=True)
+        ]
+        store.session.write(lambda db: append.attempts(db, attempts, store.session.policy))
+        rows = store.session.read(lambda db: db.query("SELECT cluster_id FROM failure ORDER BY attempt_id"))
+    return [cluster_id for (cluster_id,) in rows]
+
+
 def _by_text(samples: Iterable[Sample]) -> list[Hashable]:
     return [(sample.error_type, sample.message) for sample in samples]
 
@@ -76,6 +96,7 @@ def _by_drain(samples: Iterable[Sample]) -> list[Hashable]:
 
 PEERS: dict[str, Grouping] = {
     "failaware": by_fingerprint,
+    "in a store": by_cluster,
     "same text": _by_text,
     "digits masked": _by_digits,
     "Drain3": _by_drain,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from failaware import Inspector, Store
+from failaware import Inspector, Store, UsageError
 from failaware.derive.grouping.groups import GroupingRules
 from failaware.facts import append
 from failaware.ledger.verify import verify
@@ -146,6 +146,32 @@ def test_beyond_the_limit_a_template_that_fits_a_variable_joins_its_cluster(path
             "<*> refuse": 6, "disk is fu": 1, "[overflow]": 1
         }  # fmt: skip
         assert_rebuild_changes_nothing(store)
+
+
+@pytest.mark.parametrize("given", ["1", "-1", "true", "'8'", "2.5"])
+def test_the_number_of_words_is_a_whole_number(given):
+    with pytest.raises(UsageError, match="variable_after is a whole number, 2 or more, or 0 for never"):
+        GroupingRules.from_toml(f"variable_after = {given}")
+
+
+def test_new_rules_learn_or_unlearn_what_is_in_the_store(path):
+    with learning(path, after=0) as store:
+        fail(store, [(f"{host} refused by peer", 0, False) for host in HOSTS])
+        assert len(query(store, "SELECT 1 FROM failure_cluster")) == len(HOSTS)
+        for after, clusters in ((3, 1), (8, len(HOSTS)), (5, 1), (0, len(HOSTS))):
+            store.rebuild(grouping=GroupingRules.from_toml(f"variable_after = {after}"))
+            assert len(query(store, "SELECT 1 FROM failure_cluster")) == clusters
+
+
+@pytest.mark.parametrize(
+    "rule",
+    ['message = "refused"\napart = true', 'message = "(?P<host>^.)"\nsplit = "host"', 'error = "E"\ngroup = "{}"'],
+)
+def test_clusters_of_rules_are_left_alone(path, rule):
+    with learning(path) as store:
+        store.rebuild(grouping=GroupingRules.from_toml(f"variable_after = 2\n[[rule]]\n{rule}"))
+        fail(store, [(f"{host} refused by peer", 0, False) for host in HOSTS])
+        assert len(query(store, "SELECT 1 FROM failure_cluster")) == (1 if "group" in rule else len(HOSTS))
 
 
 @pytest.mark.parametrize(
