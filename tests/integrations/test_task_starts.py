@@ -1,0 +1,44 @@
+"""The start of a queue's task is recorded, without holding up the task."""
+
+import time
+
+import pytest
+
+from failaware.integrations.task_log import TaskLog
+from tests.conftest import assert_rebuild_changes_nothing, plain_sqlite, query
+
+
+@pytest.fixture
+def log(store):
+    return TaskLog(store, "mailer")
+
+
+def test_a_task_that_runs_is_leased_to_its_process_and_its_end_ends_the_lease(log, store, inspector, clock):
+    log.start("1", "mail.send", {"to": "a@b"}, started_at=clock.now)
+    begun = inspector.event(1)
+    assert (begun.sync_status, begun.attempts, begun.key) == ("PENDING", (), "mailer:1")
+    assert begun.leased_by.endswith("#mailer")
+    log.write("1", "mail.send", {}, error=OSError("not yet"), retry_at=clock.now + 1)
+    assert (inspector.event(1).sync_status, inspector.event(1).leased_by) == ("FAILED", "mailer")
+    log.start("1", "mail.send", {}, started_at=clock.now)
+    assert inspector.event(1).leased_by.endswith("#mailer")
+    log.write("1", "mail.send", {})
+    assert (inspector.event(1).sync_status, inspector.event(1).leased_by) == ("SYNCED", None)
+    assert_rebuild_changes_nothing(store)
+
+
+@pytest.mark.sqlite
+def test_a_locked_store_does_not_hold_up_tasks_and_what_ended_meanwhile_is_not_leased(log, store, path, clock):
+    with plain_sqlite(path) as other:
+        other.execute("BEGIN IMMEDIATE")
+        began = time.monotonic()
+        for number in range(100):
+            log.start(str(number), "mail.send", {}, started_at=clock.now)
+            log.end(str(number))
+        log.start("runs", "mail.send", {}, started_at=clock.now)
+        assert time.monotonic() - began < 10  # it would be 20 s if each had waited 0.2 s
+        other.execute("ROLLBACK")
+    deadline = time.monotonic() + 60
+    while not query(store, "SELECT 1 FROM lease") and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert query(store, "SELECT key FROM event_key") == [("mailer:runs",)]
