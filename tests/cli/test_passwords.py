@@ -15,7 +15,8 @@ from tests.worker.helpers import eventually
 
 SECRET = "hunter2secret"
 NOWHERE = f"postgresql://me:{SECRET}@127.0.0.1:1/nowhere?connect_timeout=2&sslpassword={SECRET}"
-WORDS = {  # of the commands that take any
+WORDS = {
+    "systemd": ["record", "shop.service"],  # of the commands that take any
     "cluster": ["1"], "event": ["1"], "attempt": ["1"], "explain": ["event/1"], "diff": ["1h"], "fingerprint": ["text"],
     "requeue": ["1", "--because", "r"], "dismiss": ["1", "--because", "r"], "erase": ["1", "--because", "r"],
     "ingest": [os.devnull], "restore": [os.devnull],

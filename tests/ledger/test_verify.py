@@ -157,7 +157,7 @@ def test_a_gap_in_what_is_not_sealed_yet(tamper, store):
 
 
 def test_a_gap_in_other_facts_that_are_not_sealed_yet(tamper, store):
-    ingest_lines(store.session, [b"{", b"[", b"}"], origin="file")
+    ingest_lines(store.session, [b"{", b"[", b"}"], origin="another file")
     assert tamper("DELETE FROM reject_log WHERE reject_id = 5") == {"reject_log 5": "is missing"}
 
 

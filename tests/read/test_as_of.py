@@ -153,7 +153,7 @@ def test_a_change_of_private_tables_that_is_interrupted_is_told_as_that(store, i
 
 def test_rejects_are_counted_as_of_a_moment_where_the_clock_went_back(store, inspector, clock):
     for seconds in (60, -120, 0):  # the second is the oldest
-        ingest_lines(store.session, [b"{"], origin="file")
+        ingest_lines(store.session, [b"{"], origin=f"file of {clock()}")
         clock.advance(seconds)
     with inspector.as_of(START - 60_000_000) as then:
         assert then.health().rejects == len(then.rejects()) == 1
