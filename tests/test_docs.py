@@ -127,6 +127,12 @@ def test_every_link_leads_somewhere():
                 assert place in names, (file.name, link)
 
 
+def test_pictures_show_no_path_of_the_machine_that_made_them():
+    for picture in (DOCS / "pictures").glob("*.svg"):
+        shown = re.sub(r"<[^>]*>|&#160;", " ", picture.read_text(encoding="utf-8"))
+        assert set(re.findall(r"(?<![\w~.:/])/(?!tmp/shop/)\w[\w.-]*/[\w./-]+", shown)) == set(), picture.name
+
+
 def test_every_query_of_the_page_on_the_schema_finds_something(samples):
     queries = re.findall(r"^```sql\n(.*?)^```", page("schema.md"), re.MULTILINE | re.DOTALL)
     assert len(queries) == 4
