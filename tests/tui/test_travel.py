@@ -7,6 +7,7 @@ import re
 import pytest
 
 from failaware import Inspector, Store
+from failaware.text import moment
 from tests.conftest import HOUR, MINUTE, START
 from tui.last_look import keep_look, last_look
 from tui.screens.diff import DiffScreen
@@ -247,3 +248,14 @@ def test_a_scale_has_room_for_all_of_the_history_and_ends_with_now():
 def test_the_strip_names_the_days_at_their_midnights(hours, width, expected):
     history = History(FULL - (hours - 1) * HOUR, FULL + 5, [])
     assert _axis(Scale.of(history, width), FULL - 20 * HOUR) == " " * 10 + expected
+
+
+def test_decades_take_no_longer_than_a_day_on_the_strip(monkeypatch):
+    """It is arranged again each second."""
+    calls = []
+    monkeypatch.setattr("tui.widgets.time_strip.moment", lambda at: calls.append(at) or moment(at))
+    now = FULL
+    for hours in (24, 400_000):
+        calls.clear()
+        _axis(Scale.of(History(now - hours * HOUR, now, []), 100), now)
+        assert len(calls) <= 102, hours

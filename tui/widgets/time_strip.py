@@ -1,6 +1,7 @@
 """The time strip: failures by hour and severity over the whole history, and the moment as of which all is shown."""
 
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import NamedTuple
 
 from textual import events
@@ -147,10 +148,10 @@ def _axis(scale: Scale, at: int) -> str:
     _put(line, position, "▲")
     _put(line, scale.width - len("now"), "now")
     _put(line, 0, moment(scale.first * HOUR)[:16])
-    for hour in range(scale.first + 1, scale.first + scale.hours):
-        day = moment(hour * HOUR)
-        if day[:10] != moment((hour - 1) * HOUR)[:10]:
-            _put(line, scale.cell(hour * HOUR), day_name(day) if scale.hours <= _WEEK else day[5:10])
+    last_hours = [moment(scale.moment(cell) - HOUR) for cell in range(scale.width)]  # not all: they may be decades
+    for cell, (before, day) in enumerate(pairwise(last_hours), start=1):
+        if day[:10] != before[:10]:
+            _put(line, cell, day_name(day) if scale.hours <= _WEEK else day[5:10])
     return " " * (_NAME + 1) + "".join(line).rstrip()
 
 
