@@ -130,7 +130,7 @@ class Documents:
 
     def event(self, state):
         event = state.event
-        until, by = self.oracle.facts.leases.get(event.event_id, (None, None))
+        until, by, _ = self.oracle.facts.leases.get(event.event_id, (None,) * 3)
         return {
             "event_id": event.event_id, "event_type": event.event_type, "key": event.key, "source": event.source,
             "event_payload": event.event_payload, "occurred_at": event.occurred_at, "detected_at": event.detected_at,

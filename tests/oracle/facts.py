@@ -120,6 +120,6 @@ def read(db, policy, now, rules=None, kept=None):
         dict(zip(columns, row, strict=True))
         for row in db.query(f"SELECT {', '.join(columns)} FROM reject_log ORDER BY 1")
     ]
-    leases = {e: (until, by) for e, until, by in db.query("SELECT event_id, leased_until, leased_by FROM lease")}
+    leases = {e: lease for e, *lease in db.query("SELECT event_id, leased_until, leased_by, begun FROM lease")}
     ((archived,),) = db.query("SELECT coalesce(sum(events), 0) FROM archive_log")
     return Facts(now, policy, events, attempts, decisions, rejects, leases, archived, rules)

@@ -155,7 +155,12 @@ class History:
         def job(db):
             due = claim.due(db, self.random.choice(TYPES), now=self.clock.now, limit=2)
             begun = [claimed._replace(begun=self.random.random() < 0.5) for claimed in due]
-            claim.lease(db, begun, worker=name, until=self.clock.now + 90_000_000)
+            until = self.clock.now + 90_000_000
+            if name.endswith("#exec"):
+                for claimed in due:
+                    claim.hold(db, claimed.event.event_id, name, now=self.clock.now, until=until)
+            else:
+                claim.lease(db, begun, worker=name, until=until)
 
         self.store.session.write(job)
 

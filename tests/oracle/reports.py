@@ -4,7 +4,6 @@ from collections import Counter, defaultdict
 from statistics import median
 
 from tests.oracle.clusters import Cluster
-from tests.oracle.facts import NEVER
 from tests.oracle.states import State
 
 MINUTE = 60_000_000
@@ -30,8 +29,7 @@ class Oracle:
         idle = [
             s for s in self.states.values() if s.shown_status == "PENDING" and s.event.event_id not in self.facts.leases
         ]
-        workers = [e for e, (until, by) in self.facts.leases.items()
-                   if self.now <= until < NEVER and not by.endswith("#exec")]  # fmt: skip
+        workers = [e for e, (until, _, begun) in self.facts.leases.items() if self.now <= until and begun < 2]
         oldest = self.oldest(unresolved)
         return {
             "total_events": len(self.states),
