@@ -272,6 +272,7 @@ def test_what_is_lost_is_reported_once_with_the_reason(store, monkeypatch, capsy
     handler.close()
     assert capsys.readouterr().err == f"failaware: 2 log records could not be kept: {error}\n"
     monkeypatch.undo()
+    handler._background._close_timeout_s = 30
     handler.handle(record("three"))
     handler.close()
     assert (messages(store), capsys.readouterr().err) == (["three"], "")
