@@ -83,6 +83,10 @@ class StoreBusy(StoreError):
     """Another process locks the store for longer than the timeout."""
 
 
+class StoreFull(StoreError):
+    """The disk or the store has no room for a write, or a value is too large; nothing of it was written."""
+
+
 class StatementError(StoreError):
     """The database rejected a statement; `__cause__` is the driver's error."""
 

@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 from weakref import WeakSet
 
 from failaware.engine import Writer
-from failaware.errors import KeyConflict, StoreError
+from failaware.errors import KeyConflict, StoreError, StoreFull
 from failaware.facts import append
 from failaware.model import NewEvent
 
@@ -186,9 +186,9 @@ class GroupCommit:
         conflicts: dict[int, KeyConflict] = {}
         try:
             ids = self._db.run(lambda: append.record(self._db, new, conflicts=conflicts), recording=True)
-        except StoreError:
-            raise
-        except Exception:  # noqa: BLE001 - an invalid event, whose caller will get the error
+        except Exception as error:  # an invalid event, or one that is too large, whose caller will get the error
+            if isinstance(error, StoreError) and not isinstance(error, StoreFull):
+                raise
             return False
         for position, ticket in enumerate(tickets):
             ticket.result, ticket.error = [ids[position]], conflicts.get(position)

@@ -17,6 +17,7 @@ from failaware.errors import StoreBusy, StoreCorrupt, StoreError, StoreForeign, 
 from failaware.schema import versions
 from tests import processes
 from tests.conftest import assert_rebuild_changes_nothing, plain_sqlite, query
+from tests.worker.helpers import eventually
 
 pytestmark = pytest.mark.sqlite("its files; what a server says is in test_postgres")
 
@@ -201,8 +202,12 @@ def test_a_full_disk_refuses_what_does_not_fit_and_nothing_else(store):
     store.record("a", 1)
     ((pages,),) = query(store, "PRAGMA page_count")
     query(store, f"PRAGMA max_page_count = {pages + 3}")
+    commits = store.session._commits
     with ThreadPoolExecutor(6) as pool:  # threads that share a transaction with the one that does not fit
+        commits._lock.acquire()
         jobs = [pool.submit(store.record, "a", "x" * (500_000 if n == 3 else 5)) for n in range(6)]
+        eventually(lambda: len(commits._waiting) == 6)
+        commits._release()
     refused = [job.exception() for job in jobs if job.exception()]
     assert len(refused) == 1
     assert isinstance(refused[0], StoreError)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
-from failaware.errors import StatementError, StoreBusy, StoreCorrupt, StoreError, StoreForeign, UsageError
+from failaware.errors import StatementError, StoreBusy, StoreCorrupt, StoreError, StoreForeign, StoreFull, UsageError
 from failaware.schema.ddl import CONTRADICTS, is_derived
 
 _DAMAGED = (
@@ -33,11 +33,11 @@ _BY_CODE: dict[int, tuple[type[StoreError], str]] = {
         "{path} cannot be opened: {error}; is the folder there and writable?",
     ),
     sqlite3.SQLITE_FULL: (
-        StoreError,
+        StoreFull,
         "{path}: the disk is full; the write was rolled back; free some space and try again",
     ),
     sqlite3.SQLITE_TOOBIG: (
-        StoreError,
+        StoreFull,
         "{path}: a value has more than 128 MiB, which a store neither takes nor gives",
     ),
     sqlite3.SQLITE_IOERR: (StoreError, "{path}: the disk reports an I/O error ({error})"),
