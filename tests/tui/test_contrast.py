@@ -159,7 +159,7 @@ def test_the_terminal_of_16_colors_and_the_choice_of_a_theme(path, monkeypatch, 
         assert InspectorApp(str(path)).theme == "failaware-dark"
     file.write_text("theme = [")
     keep_theme("nord")
-    assert file.read_text() == "theme = [", "a file with a mistake is the person's to mend"
+    assert file.read_text() == "theme = [", "a file with a mistake is left to its owner"
     monkeypatch.setattr("rich.console.Console.color_system", property(lambda _: "standard"))
     assert InspectorApp(str(path)).theme == "ansi-dark"
 
