@@ -26,6 +26,7 @@ STEP = versions.Step("own_word", ("ALTER TABLE event_log ADD COLUMN fingerprint 
 STEPS = (*versions.STEPS, STEP)
 
 
+VIEWS = ["event_detected", "failures", "clusters", "severities", "failure_severity", "known_fingerprint", "known_slot"]
 CREATED_ONLY_BY_A_STEP = (7, "b7479360ffbe36bd751e0617")
 
 
@@ -38,16 +39,7 @@ def test_changed_functions_and_guards_come_with_a_step():
 def make_older(path):
     """Take away what the version before did not have: guards and views go with it, as they would have been others."""
     with plain(path, guarded=False) as db:
-        views = [
-            "event_detected",
-            "failures",
-            "clusters",
-            "severities",
-            "failure_severity",
-            "known_fingerprint",
-            "known_slot",
-        ]
-        for view in views:
+        for view in VIEWS:
             db.execute(f"DROP VIEW {view}")
         db.execute("DROP TABLE cluster_hour")
         db.execute("CREATE TABLE cluster_hour (as_it_was INTEGER)")
@@ -134,15 +126,7 @@ def test_a_new_store_has_taken_every_step(path, monkeypatch):
 def make_version_1(path):
     """A store as version 1 made it: no key, no digest of an archive, and an erasure keeps no other event's cluster."""
     with plain(path, guarded=False) as db:
-        for view in (
-            "event_detected",
-            "failures",
-            "clusters",
-            "severities",
-            "failure_severity",
-            "known_fingerprint",
-            "known_slot",
-        ):
+        for view in VIEWS:
             db.execute(f"DROP VIEW {view}")
         db.execute("DELETE FROM setting WHERE name = 'key'")
         db.execute("DROP INDEX reject_of_line")
