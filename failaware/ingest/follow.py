@@ -26,6 +26,7 @@ from failaware.ingest.chunk import Chunk, Ingested
 from failaware.ingest.encoding import check_text
 from failaware.ingest.followed_file import FollowedFile, hole, whole_lines
 from failaware.ingest.lines import CHUNK
+from failaware.ingest.protobuf_file import is_protobuf
 from failaware.ingest.reader import ReadingOptions
 from failaware.ingest.rotation import (
     SAMPLE,
@@ -210,7 +211,13 @@ class _Follower:
                 f"{self._name} is not a regular file and cannot be followed; leave out --follow to record a pipe"
             )
         if not self._started and identity_of(status) not in known:
-            check_text(os.pread(fd, SAMPLE, 0), self._name)
+            begins = os.pread(fd, SHOWN, 0)
+            if is_protobuf(begins):
+                raise UsageError(
+                    f"{self._name} has OpenTelemetry's messages as protobuf or zstd, and --follow reads lines; run "
+                    f"'failaware ingest {self._name}' from time to time, which skips what is known"
+                )
+            check_text(begins, self._name)
 
     def _begin(self, identity: str) -> Position:
         """Store the position in a new file before reading: it may be rotated while it is not followed."""

@@ -1,12 +1,15 @@
-"""Reads OpenTelemetry's requests as protobuf from a file, each after its length, as file exporters write them.
+"""Reads OpenTelemetry's requests from a file of messages, each after its length, as file exporters write them.
 
 The collector writes a length as four bytes, the most significant one first; OpenTelemetry's specification says a
-varint. A file does not say which signal a message has: `otlp_protobuf.decode_any` recognizes it.
+varint. A message is protobuf, which does not say which signal it has (`otlp_protobuf.decode_any` recognizes it), or a
+frame of zstd, which contains protobuf or JSON.
 """
 
 import importlib
+import json
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
 
 from failaware.capture.external import ParsedInput
 from failaware.errors import StoreBusy, UsageError
@@ -21,13 +24,15 @@ _NOT_IN_TEXT = frozenset(range(9))
 _CHECKED = 256  # bytes
 _PREFIX = 4  # bytes of the collector's lengths
 _MAX_VARINT = 5  # bytes of a varint
+_ZSTD = b"\x28\xb5\x2f\xfd"  # the first bytes of a frame
+_NEEDED = ("failaware.ingest.formats.otlp_protobuf", "zstandard")  # of the extra `serve`
 
 _ReadLength = Callable[[bytes, int], "tuple[int, int] | None"]
 """Returns the length at a place, and the place after it; None if it is not complete."""
 
 
 def is_protobuf(begins: bytes) -> bool:
-    """Whether an input begins with a length and a message of OpenTelemetry."""
+    """Whether an input begins with a length and a message of OpenTelemetry, or one that is compressed."""
     return not _NOT_IN_TEXT.isdisjoint(begins[:_CHECKED]) and _length_reader(begins) is not None
 
 
@@ -46,7 +51,8 @@ def ingest_protobuf(
         StoreError: the store cannot be written; what was recorded before remains.
     """
     try:
-        importlib.import_module("failaware.ingest.formats.otlp_protobuf")
+        for module in _NEEDED:
+            importlib.import_module(module)
     except ImportError as error:
         raise UsageError(
             f"{origin} is OpenTelemetry as protobuf, which needs a package that is not installed ({error.name}); "
@@ -72,7 +78,32 @@ def ingest_protobuf(
 def _parsed(message: bytes, collected: Collected) -> ParsedInput:
     from failaware.ingest.formats.otlp_protobuf import decode_any
 
-    return otlp.parse(decode_any(message), "", collected.recorder, collected.now)
+    if message.startswith(_ZSTD):
+        message = _decompressed(message)
+    request = _object(message) if message.startswith(b"{") else decode_any(message)
+    return otlp.parse(request, "", collected.recorder, collected.now)
+
+
+def _decompressed(message: bytes) -> bytes:
+    from zstandard import ZstdError
+
+    from failaware.ingest.zstd import decompress
+
+    try:
+        content = decompress(message, MAX_LINE)
+    except (ValueError, ZstdError) as error:
+        raise UsageError(f"the message is not valid zstd: {error}") from error
+    if len(content) > MAX_LINE:
+        raise UsageError(f"the message has more than {MAX_LINE:,} bytes after decompression")
+    return content
+
+
+def _object(message: bytes) -> dict[str, Any]:
+    try:
+        request: dict[str, Any] = json.loads(message)
+    except ValueError as error:
+        raise UsageError(f"the message is not valid JSON: {error}") from error
+    return request
 
 
 def _messages(source: Input) -> Iterator[bytes | str | None]:
@@ -104,10 +135,12 @@ def _length_reader(begins: bytes) -> _ReadLength | None:
 
 
 def _is_message(begins: bytes, prefix: tuple[int, int] | None) -> bool:
-    """Whether after a length comes a resource, no longer than the message, that begins as one does."""
+    """Whether after a length comes zstd, or a resource, no longer than the message, that begins as one does."""
     if prefix is None:
         return False
     length, start = prefix
+    if begins.startswith(_ZSTD, start):
+        return True
     resource = _varint(begins, start + 1)
     if begins[start : start + 1] != _RESOURCE or resource is None:
         return False

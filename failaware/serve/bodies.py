@@ -12,8 +12,6 @@ MAX_BODY = 20 << 20
 
 _ARRIVES_WITHIN_S = 30.0
 _GZIP_OR_ZLIB, _RAW_DEFLATE = 47, -15  # window bits of zlib
-_WINDOW = 8 << 20  # bytes that a zstd frame may ask us to keep
-_PIECE = 512  # bytes of zstd at once
 
 
 async def read_body(receive: Callable[[], Awaitable[MutableMapping[str, Any]]], encoding: str) -> bytes:
@@ -100,19 +98,6 @@ def _brotli(body: bytes) -> bytes:
 
 
 def _zstd(body: bytes) -> bytes:
-    """Decompress frames in small pieces, because a piece may be thirty thousand times as long after decompression."""
-    import zstandard
+    from failaware.ingest.zstd import decompress
 
-    content, place = bytearray(), 0
-    frame = None
-    while place < len(body) and len(content) <= MAX_BODY:
-        frame = frame or zstandard.ZstdDecompressor(max_window_size=_WINDOW).decompressobj()
-        piece = body[place : place + _PIECE]
-        content += frame.decompress(piece)
-        place += len(piece)
-        if frame.eof:
-            place -= len(frame.unused_data)
-            frame = None
-    if frame is not None and len(content) <= MAX_BODY:
-        raise ValueError("it ends too early")
-    return bytes(content)
+    return decompress(body, MAX_BODY)

@@ -6,14 +6,17 @@ import subprocess
 import sys
 
 import pytest
+import zstandard
 from google.protobuf.json_format import ParseDict
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from failaware.errors import UsageError
 from failaware.ingest.files import ingest_file
+from failaware.ingest.follow import follow
 from failaware.ingest.protobuf_file import is_protobuf
-from failaware.ingest.stream import Input
+from failaware.ingest.stream import MAX_LINE, Input
 from tests import processes
 from tests.cli.test_commands import failaware
 
@@ -85,11 +88,50 @@ def test_messages_of_every_signal(store, inspector, framed, part):
     assert (payload["trace_id"], payload["span"]["duration_ms"]) == ("5b8efff798038103d269b633813fc60c", 2_000)
 
 
+def as_json(n):
+    record = {
+        "timeUnixNano": str(1795900000000000000 + n),
+        "severityNumber": 17,
+        "body": {"stringValue": "card declined"},
+    }
+    content = {"resource": SERVICE, "scopeLogs": [{"scope": {"name": "shop.payment"}, "logRecords": [record]}]}
+    return json.dumps({"resourceLogs": [content]}).encode()
+
+
 def test_the_same_record_as_json_is_known(store):
     assert ingested(store, four_bytes(logs(1))).recorded == 1
-    record = {"timeUnixNano": "1795900000000000001", "severityNumber": 17, "body": {"stringValue": "card declined"}}
-    content = {"resource": SERVICE, "scopeLogs": [{"scope": {"name": "shop.payment"}, "logRecords": [record]}]}
-    assert ingested(store, json.dumps({"resourceLogs": [content]}).encode()).known == 1
+    assert ingested(store, as_json(1)).known == 1
+
+
+@pytest.mark.parametrize("part", [1 << 20, 100])
+def test_messages_that_the_collector_has_compressed(store, part):
+    content = b"".join(four_bytes(zstandard.compress(message)) for message in (logs(1), traces(2), as_json(3)))
+    total = ingested(store, content, part)
+    assert (total.recorded, total.rejected, total.ignored) == (3, 0, 1)
+    assert ingested(store, as_json(1)).known == 1
+    assert ingested(store, four_bytes(logs(3))).known == 1
+
+
+def test_a_compressed_message_that_is_damaged_or_too_long_does_not_affect_the_others(store):
+    compressed = zstandard.compress(logs(1))
+    damaged = compressed[:-3], compressed[:6] + b"\xff" * 40, zstandard.compress(b"{" + b" " * (MAX_LINE + 1))
+    damaged = (*damaged, zstandard.compress(b"{]"))
+    total = ingested(store, b"".join(map(four_bytes, (zstandard.compress(logs(2)), *damaged, compressed))))
+    assert (total.recorded, total.rejected) == (2, 4)
+    early, broken, long, not_json = total.reasons
+    assert early.endswith("2: the message is not valid zstd: it ends too early")
+    assert "3: the message is not valid zstd: " in broken
+    assert f"more than {MAX_LINE:,} bytes after decompression" in long
+    assert "5: the message is not valid JSON: " in not_json
+
+
+@pytest.mark.sqlite("a file is enough here")
+@pytest.mark.parametrize("content", [logs(1), zstandard.compress(as_json(1))])
+def test_a_followed_file_must_have_lines(store, tmp_path, content):
+    file = tmp_path / "otel.pb"
+    file.write_bytes(four_bytes(content))
+    with pytest.raises(UsageError, match=r"run 'failaware ingest .*' from time to time, which skips what is known"):
+        follow(store.session, [str(file)], stop=lambda _seconds: True, warn=print)
 
 
 def test_a_damaged_message_does_not_affect_the_others(store, inspector):
