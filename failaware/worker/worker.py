@@ -44,6 +44,10 @@ _MOST, _LONGEST_S = 10_000, 1e9  # limits: of handlers at once and events in a b
 _SEAL_CHECK_US = 1_000_000  # how often an idle worker checks whether facts have to be sealed
 
 
+class _NotRepeatable(Exception):
+    """A handler's transaction was ended: no StoreError, after which the job and so the handler would run again."""
+
+
 class Worker:
     """Attempts due events with their handlers until it is stopped.
 
@@ -301,7 +305,7 @@ class Worker:
             try:
                 self._record(finished)
             except Exception:  # noqa: BLE001 - the store cannot be used at all: the first error says why
-                raise error from None
+                raise (error.__cause__ if isinstance(error, _NotRepeatable) and error.__cause__ else error) from None
         self._dispatch.learn(finished)
         self._dispatch.remove(claimed.event.event_id)
 
@@ -311,7 +315,7 @@ class Worker:
         """Call the handler, and add its result to `finished`.
 
         Raises:
-            TransactionEnded: the transaction was ended meanwhile; nothing more must be written in it.
+            _NotRepeatable: the transaction was ended meanwhile; nothing more must be written in it.
         """
         attempt = Attempt(claimed, handler, self._session.clock, self._session.recorder.masker)
         error: BaseException | None = None
@@ -326,7 +330,7 @@ class Worker:
         except TransactionEnded as ended:
             if error is None:
                 finished.append(attempt.ended(ended))
-            raise
+            raise _NotRepeatable from ended
         except BaseException as raised:  # noqa: BLE001 - releasing the savepoint, or rolling back to it, may fail too
             if error is None:
                 finished.append(attempt.ended(from_handler(raised)))

@@ -219,3 +219,23 @@ def test_the_time_is_the_servers(server):
         assert abs(store.session.clock() - db.execute(now).fetchone()[0]) < 1_000_000
         an_hour_fast = store.session._db.clock(lambda: now_us() + HOUR)  # this machine's own
         assert abs(an_hour_fast() - query(store, now)[0][0]) < 1_000_000
+
+
+@pytest.mark.postgres
+def test_a_writer_that_was_stopped_in_its_transaction_begins_it_again(path):
+    """Its process was suspended, or the machine was busy, for longer than the server waits for a statement."""
+    runs = []
+
+    def job(db):
+        runs.append(db.query("SELECT 7"))
+        db.query("SELECT 7")  # the time counts after a statement that was sent alone
+        if len(runs) == 1:
+            time.sleep(0.4)
+        db.query("SELECT 8")
+        return db.query("SELECT count(*) FROM event_log")
+
+    with Store.open(path + "&options=-c idle_in_transaction_session_timeout%3D200ms") as store:
+        store.record("a")
+        assert store.session.write(job) == [(1,)]
+        assert len(runs) == 2
+        assert store.record("a").event_id == 2

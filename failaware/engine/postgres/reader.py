@@ -33,7 +33,12 @@ RECONNECT_S = 30.0  # for a server that restarts; after one timeout, calls do no
 _DRIFT_US = 5_000  # difference from the server's clock up to which the known offset is kept
 PAUSES_S = (0.02, 1.0)  # between two connection attempts: the first and the longest
 _ROWS_AT_ONCE = 100 if psycopg.pq.version() >= 170_000 else 1  # when streaming; an older libpq supports only 1
-_GOES_AWAY = (errors.AdminShutdown, errors.CrashShutdown, errors.CannotConnectNow)
+_GOES_AWAY = (
+    errors.AdminShutdown,
+    errors.CrashShutdown,
+    errors.CannotConnectNow,
+    errors.IdleInTransactionSessionTimeout,
+)
 
 
 class _Connection(psycopg.Connection[Row]):
@@ -176,13 +181,11 @@ class PostgresReader:
     def _is_lost(self, error: BaseException | None) -> bool:
         """Return whether the server has gone away; its message may arrive before the connection is seen to be closed.
 
-        If the server ended a transaction for being idle, the connection is lost as well, but the server is available,
-        and a retry would only be idle again. In a pipeline, psycopg may raise an error from leaving the pipeline, with
-        the server's error as its context.
+        It also closes the connection of a transaction that was idle for too long, because this process was stopped or
+        the machine was busy. In a pipeline, psycopg may raise an error from leaving the pipeline, with the server's
+        error as its context.
         """
         while isinstance(error, psycopg.Error):
-            if isinstance(error, errors.IdleInTransactionSessionTimeout):
-                return False
             if isinstance(error, _GOES_AWAY):
                 return True
             error = error.__context__
