@@ -123,7 +123,7 @@ class Recording:
         recorded: list[Event] = []
         source = iter(events)
         while chunk := list(islice(source, _CHUNK)):
-            recorded += self._record_chunk([self._new_event(item) for item in chunk])
+            recorded += self._record_chunk(self._new_events(chunk))
         return recorded
 
     def _record_chunk(self, new: list[tuple[NewEvent, Any]]) -> list[Event]:
@@ -312,6 +312,11 @@ class Recording:
         """Raise KeyConflict if the event's key belongs to another type."""
         if event.key is not None:
             self.session.read(lambda db: append.check_key(db, event))
+
+    def _new_events(self, items: list[tuple[str, Any] | Mapping[str, Any]]) -> list[tuple[NewEvent, Any]]:
+        if all(type(item) is tuple and len(item) == 2 for item in items):
+            return self.session.recorder.events(items, now=self.session.clock())  # type: ignore[arg-type]
+        return [self._new_event(item) for item in items]
 
     def _new_event(self, item: tuple[str, Any] | Mapping[str, Any]) -> tuple[NewEvent, Any]:
         if isinstance(item, Mapping):

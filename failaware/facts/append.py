@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from itertools import repeat
 from operator import itemgetter
 from typing import Any
 
@@ -70,7 +71,7 @@ def record(
     except KeyTaken as taken:
         raise _conflict(*taken.args) from None
     if min(ids) > 0:
-        return [(number, False) for number in ids]
+        return list(zip(ids, repeat(False)))
     types: dict[int, str] = dict(_for_each(db, _TYPES, [-number for number in ids if number < 0]))
     for position, (number, event) in enumerate(zip(ids, new, strict=True)):
         if number < 0 and types[-number] != event.event_type:

@@ -134,3 +134,40 @@ def test_a_token_after_an_escape_is_a_hint(before):
     assert masking.Masker().may_hold(json.dumps(f"line{before} ghp_abcdefghijklmnopqrstuvwxyz0123456789"))
     if before in {"\n", "\t", "\r"}:
         assert masking.Masker().may_hold(json.dumps(f"line{before}ghp_abcdefghijklmnopqrstuvwxyz0123456789"))
+
+
+SECRETS = [
+    *BARE.values(),
+    "api_key: x1y2z3w4",
+    "ghp_abcdefghijklmnopqrstuvwxyz0123456789",
+    "4111 1111 1111 1111",
+    "пароль",
+]
+HARMLESS = [
+    "mysql -u ann",
+    "-p",
+    "left at the gate",
+    "api",
+    "key",
+    "ghp_",
+    "4111 1111",
+    "Zo\u00eb",
+    "\u0130",
+    "x" * 16,
+    "",
+]
+
+
+@given(st.lists(st.sampled_from([*SECRETS, *HARMLESS, "mysql -u ann -ps3cr3t"]), min_size=1, max_size=5))
+@settings(max_examples=sized(300, 10_000))
+def test_what_one_text_may_hold_is_seen_when_many_are_searched_together(among):
+    masker = masking.Masker()
+    payloads = [json.dumps(text, ensure_ascii=False) for text in among]
+    if masker.none_holds(payloads):
+        assert not any(map(masker.may_hold, payloads))
+
+
+def test_texts_without_a_hint_are_searched_together_and_hold_nothing():
+    assert masking.Masker().none_holds(["[1,2]", '"the primary key"', '{"author":"Ann"}'])
+    assert masking.Masker(enabled=False).none_holds(SECRETS)
+    assert not masking.Masker(["order"]).none_holds(["1"])

@@ -4,8 +4,8 @@ import itertools
 
 import pytest
 
-from failaware.errors import StoreError
-from failaware.model import NewReject
+from failaware.errors import StoreError, UsageError
+from failaware.model import NEVER, NewReject
 from tests.conftest import plain_sqlite
 
 pytestmark = pytest.mark.sqlite("statements of its writer")
@@ -62,3 +62,12 @@ def test_rows_are_inserted_whatever_is_null_in_them(store, path, count, size):
         assert db.execute("SELECT line_no FROM reject_log ORDER BY reject_id").fetchall() == [
             (n,) for n in range(count)
         ]
+
+
+def test_an_event_after_the_last_id_is_refused(store, path):
+    with plain_sqlite(path) as db:
+        db.execute("INSERT INTO event_log VALUES (?, 'a', null, '1', 0, 0, null)", (NEVER - 1,))
+    with pytest.raises(UsageError, match="there is none after it"):
+        store.record_many([("a", 1), ("a", 2)])
+    with plain_sqlite(path) as db:
+        assert db.execute("SELECT count(*) FROM event_log").fetchall() == [(1,)]

@@ -13,6 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from failaware import Handlers, Store, UsageError, Worker
+from failaware.capture import record
+from failaware.capture.secrets.masking import MASK
 from failaware.errors import PayloadError
 from failaware.facts import append
 from failaware.model import EventWithAttempts, Failure, NewAttempt
@@ -79,6 +81,18 @@ def test_what_is_no_event_is_refused_by_record_many_in_words(store, item):
     with pytest.raises(UsageError):
         store.record_many([("a", 1), item])
     assert query(store, "SELECT count(*) FROM event_log") == [(0,)]
+
+
+def test_record_many_masks_each_payload_with_a_secret_among_others(store):
+    payloads = [{"n": n, "note": "left at the gate"} for n in range(70)]
+    payloads[33] |= {"password": "s3cr3t"}
+    payloads[40] = "x" * 3_000
+    payloads[41] = [[[n] for n in range(150)], "Zo\u00eb", "\ud800"]
+    events = store.record_many([("a", payload) for payload in payloads])
+    assert events[33].payload == {**payloads[33], "password": MASK}
+    assert [event.payload for event in (*events[:33], *events[34:])] == [*payloads[:33], *payloads[34:]]
+    stored = [json.loads(text) for (text,) in query(store, "SELECT event_payload FROM event_log ORDER BY event_id")]
+    assert stored == [event.payload for event in events]
 
 
 def test_chunks_before_one_that_is_refused_are_recorded_whole(store):
@@ -155,6 +169,16 @@ def nested(levels):
 def test_a_payload_nested_too_deeply_is_refused(store, levels):
     with pytest.raises(PayloadError, match="nested too deeply"):
         store.record("a", nested(levels))
+
+
+@pytest.mark.parametrize("payload", [{"n": {1, 2}}, "x" * 2_000_000, nested(250)])
+def test_record_many_refuses_a_payload_among_others_as_record_does(store, payload):
+    with pytest.raises(PayloadError) as alone:
+        store.record("a", payload)
+    with pytest.raises(PayloadError) as among:
+        store.record_many([("a", 1), ("a", payload), ("a", 2)])
+    assert str(among.value) == str(alone.value)
+    assert query(store, "SELECT count(*) FROM event_log") == [(0,)]
 
 
 def test_any_payload_that_was_taken_can_be_worked_on_however_deep_the_stack(store, inspector):
@@ -370,3 +394,9 @@ def test_a_signal_while_waiting_for_a_commit_holds_up_nobody_else(path):
     with Store.open(path) as store:
         payloads = {payload for (payload,) in query(store, "SELECT event_payload FROM event_log")}
     assert payloads == {"0", "1", "2", "3", '"after"'}
+
+
+def test_without_the_encoder_in_c_the_same_json_is_written(monkeypatch):
+    monkeypatch.setattr(json.encoder, "c_make_encoder", None)
+    payload = {"a": [1, 1.5, None, True, "Zoë"]}
+    assert record._one_shot()(payload) == record._encode(payload) == '{"a":[1,1.5,null,true,"Zoë"]}'

@@ -63,10 +63,27 @@ class Masker:
             return False
         lower = _lower(text)
         words = _words_in(lower)
+        return self._may_hold(text, lower, words) or bool(_arguments(text, lower, words))
+
+    def none_holds(self, texts: list[str]) -> bool:
+        """Whether it is certain that none of these texts may contain a secret, searching them all at once.
+
+        What `may_hold` finds in one of them is in all of them together, except for arguments of commands, which may be
+        taken for those of a command in another text. The price of a search is mostly that of each call.
+        """
+        if not self._enabled:
+            return True
+        text = "\n".join(texts)
+        lower = _lower(text)
+        words = _words_in(lower)
+        return words.isdisjoint(ARGUMENT_HINTS) and not self._may_hold(text, lower, words)
+
+    def _may_hold(self, text: str, lower: str, words: AbstractSet[str]) -> bool:
+        """As `may_hold`, except for arguments of commands."""
         if self._extra or is_hinted(text, lower, words):
             return True
         latin = text.encode("latin-1", "replace")
-        if has_many_digits(latin) or tokens(text, latin) or _arguments(text, lower, words):
+        if has_many_digits(latin) or tokens(text, latin):
             return True
         return "\\" in text and bool(
             tokens(unescaped := _ESCAPE.sub(" ", text), unescaped.encode("latin-1", "replace"))

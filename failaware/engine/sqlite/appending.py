@@ -1,4 +1,7 @@
-"""Appending to a file. Ids of events follow the newest, under the write lock; keys are looked up before."""
+"""Appending to a file. Ids of events follow the newest, under the write lock; keys are looked up before.
+
+An event's INSERT does not give its id: SQLite takes the one after the newest, and the guard need not look for that.
+"""
 
 from collections.abc import Sequence
 from functools import cache
@@ -8,9 +11,11 @@ from typing import Any
 
 from failaware.engine import derivation
 from failaware.engine.base import ProjectionWriter, Row
+from failaware.errors import UsageError
+from failaware.model import NEVER
 from failaware.schema.catalogue import EVENT, EVENT_KEY
 
-_COLUMNS = EVENT.column_names
+_COLUMNS = EVENT.column_names[1:]
 _REQUIRED = tuple(column.name for column in EVENT.columns[1:] if not column.nullable)
 _NEWEST = "SELECT coalesce(max(event_id), 0) FROM event_log"
 _INSERT_KEY = f"INSERT INTO event_key ({', '.join(EVENT_KEY.column_names)}) VALUES (?, ?)"
@@ -44,7 +49,13 @@ class Appender:
     def append_events(self: ProjectionWriter, rows: Sequence[Row], *, refuse: bool) -> list[int]:  # noqa: ARG002
         """Append events; the caller checks the types of known ones. The newest row is never archived."""
         event_id = int(self.query(_NEWEST)[0][0])
-        by_key = _known(self, [row[-1] for row in rows if row[-1] is not None])
+        if event_id > NEVER - len(rows):  # SQLite would look for an id that is free
+            raise UsageError(f"{event_id} is the id of an event, and there is none after it; record in a new store")
+        given = [row[-1] for row in rows if row[-1] is not None]
+        if not given:
+            Appender.append(self, "event_log", _COLUMNS, [row[:-1] for row in rows])
+            return list(range(event_id + 1, event_id + 1 + len(rows)))
+        by_key = _known(self, given)
         ids, new, keys = [], [], []
         for row in rows:
             key = row[-1]
@@ -53,7 +64,7 @@ class Appender:
                 continue
             event_id += 1
             ids.append(event_id)
-            new.append((event_id, *row[:-1]))
+            new.append(row[:-1])
             if key is not None:
                 by_key[key] = event_id
                 keys.append((key, event_id))
@@ -71,7 +82,7 @@ def alone(row: Row, mark: str) -> tuple[str, list[object]]:
     values = [value for value in row if value is not None]
     if len(values) == len(_REQUIRED):
         return _alone(_REQUIRED), [mark, *values]
-    filled = tuple(name for name, value in zip(_COLUMNS[1:], row, strict=False) if value is not None)
+    filled = tuple(name for name, value in zip(_COLUMNS, row, strict=False) if value is not None)
     return _alone(filled), [mark, *values]
 
 
