@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "files",
         nargs="*",
         metavar="FILE",
-        help="JSON Lines, CloudEvents, OTLP/JSON logs, JUnit XML, logs of many programs; - is standard input",
+        help="JSON Lines, CloudEvents, OTLP/JSON logs, JUnit XML, CTRF, logs of many programs; - is standard input",
     )
     parser.add_argument(
         "--follow", action="store_true", help="keep reading lines appended to the files, across rotation and restarts"

@@ -62,7 +62,9 @@ def explain(
     mapper = Mapper(options.expressions, options.only, is_stream=source.is_stream)
     explained = [_explained(record, mapper, recorder, collected.now) for record in records]
     ours = [number for number, _ in collected.sources if number not in {record.line_no for record in records}]
-    explained += [Explanation(number, "failaware's own, CloudEvents or OTLP", RECORDED, None, []) for number in ours]
+    explained += [
+        Explanation(number, "failaware's own, CloudEvents, CTRF or OTLP", RECORDED, None, []) for number in ours
+    ]
     observed = {record.line_no for record in records}
     explained += [
         Explanation(reject.line_no, "unknown", REJECTED, reject.error, [])

@@ -34,6 +34,7 @@ _NONE: tuple[Any, ...] = (None, "", False)
 _ESCAPED = re.compile(r"#(0[01]\d)")
 _ESCAPED_STACK = re.compile(r"\\n(?:Stack trace:|  File \"|\\tat |    at )")
 _GO_PLACE = re.compile(r"\s*[\w.-]+\.go:\d+:")
+_TESTIFY = re.compile(r"Error:[ \t]+.*(?:(?<=:)(?:\n[ \t]+(?![A-Z][\w ]*:)\S.*){1,2})?")  # with what follows a colon
 _GO_FRAME = re.compile(r"=== |PASS$|FAIL$|exit status|coverage: |ok  |FAIL\t\S+\t[\d.]+s$|\?")
 _BELOW_ERROR = re.compile(
     r"(?:[\[(]?[\d:/.,TZ+ -]{8,}[\])]?[ :|-]*)?(?:level=|[\[(<])?(?:trace|debug|info|notice|warn|warning)\b"
@@ -182,8 +183,8 @@ def go_failure(output: Any) -> str | None:
     places = [number for number, line in enumerate(lines) if _GO_PLACE.match(line)]
     if places:
         place = lines[places[-1]].strip()
-        more = [line.strip() for line in lines[places[-1] + 1 :] if line.strip().startswith("Error:")]
-        return " ".join(f"{place} {more[0]}".split()) if place.endswith(":") and more else place
+        more = _TESTIFY.search("\n".join(lines[places[-1] + 1 :])) if place.endswith(":") else None
+        return " ".join(f"{place} {more[0]}".split()) if more else place
     return next((line.strip() for line in reversed(lines) if line.strip() and not _GO_FRAME.match(line)), None)
 
 

@@ -3,8 +3,8 @@
 A line may also have a `"fingerprint"`, and `"error": {"type": …, "message": …, "traceback": …}` if it failed elsewhere.
 The payload is kept as its raw JSON text. A line that cannot be parsed becomes a reject, with the reason.
 
-The format of each line is detected from its content: it may also be a CloudEvent, an OTLP/JSON request, or an array of
-any of these. At the beginning of a file, arrays and objects may have many lines.
+The format of each line is detected from its content: it may also be a CloudEvent, an OTLP/JSON request, a report in
+CTRF, or an array of any of these. At the beginning of a file, arrays and objects may have many lines.
 """
 
 import re
@@ -13,13 +13,14 @@ from typing import Any
 from failaware.capture.external import ParsedInput, failure_of_text, observed
 from failaware.capture.record import Recorder
 from failaware.errors import UsageError
-from failaware.ingest.formats import cloudevents, otlp
+from failaware.ingest.formats import cloudevents, ctrf, otlp
 from failaware.json_text import members
 from failaware.model import EventWithAttempts, Failure
 
 FORMATS = (
     (cloudevents.matches, cloudevents.parse),
     (otlp.matches, otlp.parse),
+    (ctrf.matches, ctrf.parse),
 )
 """Other formats of JSON objects: what detects and what parses them. An object that none matches is our own format."""
 

@@ -3,6 +3,7 @@
 import io
 import json
 import sys
+import time
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -132,8 +133,9 @@ def test_a_test_that_fails_in_run_after_run_is_one_recurring_cluster(store):
 
 def test_without_a_time_of_the_suite_the_same_report_is_still_known(store):
     case = '<testcase name="t" time="0.5"><failure>boom</failure></testcase>'
-    assert ingest(store, suites(case, case)).recorded == 2
-    assert ingest(store, suites(case, case)).known == 2
+    other = case.replace('"t"', '"u"')
+    assert ingest(store, suites(case, other)).recorded == 2
+    assert ingest(store, suites(case, other)).known == 2
     assert ingest(store, suites(case.replace("0.5", "0.6"))).recorded == 1
 
 
@@ -149,7 +151,7 @@ def test_without_a_time_of_the_suite_the_same_report_is_still_known(store):
         (b"<testsuite>" * 200, "nested too deeply"),
         (b"<\xff\xfe>", "not well-formed"),
         (b'<?xml version="1.0" encoding="ebcdic"?><testsuite/>', "encoding is not supported"),
-        (b'<?xml version="1.0" encoding="gbk"?><testsuite/>', "convert it to UTF-8"),
+        (b'<?xml version="1.0" encoding="johab"?><testsuite/>', "convert it to UTF-8"),
         (b'<?xml version="1.0" encoding="punycode"?><testsuite/>', "encoding is not supported"),
     ],
 )
@@ -160,7 +162,8 @@ def test_what_is_no_report_is_a_reject_with_the_reason(store, xml, says):
 
 
 def test_every_test_of_a_report_has_a_key_of_its_own(store):
-    cases = [f'<testcase name="{name}"/>' for name in ("a", "a", "a 2", "a 2")]
+    """The same test, run again, has the same line, if the report has one."""
+    cases = [f'<testcase name="{name}" line="{line}"/>' for line, name in enumerate(("a", "a", "a 2", "a 2"))]
     report = suites(*cases, attributes='timestamp="2026-11-20T10:00:00Z"')
     assert ingest(store, report).recorded == 4
     assert (ingest(store, report).known, ingest(store, report).rejected) == (4, 0)
@@ -193,6 +196,56 @@ def test_what_stands_before_a_mistake_is_recorded(store):
     assert (done.recorded, done.rejected) == (2, 1)
     ((line_no, raw),) = query(store, "SELECT line_no, raw FROM reject_log")
     assert (line_no, raw.endswith('<testcase name="c"')) == (3, True)
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["iso-8859-1", "windows-1252", "iso-8859-15", "koi8-r", "shift_jis", "euc-jp", "gbk", "gb18030", "big5", "euc-kr"],
+)
+def test_other_encodings_are_read_too(store, inspector, monkeypatch, code):
+    monkeypatch.setattr("failaware.ingest.formats.junit._PART", 7)
+    text = "Größe €" if code in ("windows-1252", "iso-8859-15") else "Größe" if code == "iso-8859-1" else "дом 単"
+    text = text.encode(code, "ignore").decode(code)
+    xml = f'<?xml version="1.0" encoding="{code}"?><testsuite><testcase name="{text}"/></testsuite>'
+    assert ingest(store, xml.encode(code)).recorded == 1
+    assert inspector.event(1).event_type == text
+
+
+def test_control_characters_of_what_a_test_printed_are_no_error(store, inspector):
+    failed = '<failure message="&#x1b;[31mboom&#27;[0m&#0;">\x1b[31mtrace\x08</failure>'
+    assert ingest(store, suites(f'<testcase name="t">{failed}</testcase>')).rejected == 0
+    assert inspector.event(1).attempts[0].error_message == "?[31mboom?[0m?"
+
+
+@pytest.mark.parametrize(
+    ("zone", "suite", "case", "minutes_ago"),
+    [
+        ("UTC", "a", "", 60),
+        ("Asia/Tokyo", "a", "", 60),  # as UTC it would be in the future
+        ("America/New_York", "pytest", "", 60),
+        ("America/New_York", "a", 'status="run"', 60),
+        ("America/New_York", "a", "", 60 + 5 * 60),  # jest and bats write UTC
+    ],
+)
+def test_a_time_without_a_zone_is_never_in_the_future(store, monkeypatch, zone, suite, case, minutes_ago):
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    now = store.session.clock() // 1_000_000
+    local = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(now - 3_600))
+    xml = f'<testsuite name="{suite}" timestamp="{local}"><testcase name="t" {case}/></testsuite>'
+    ingest(store, xml.encode())
+    ((occurred_at,),) = query(store, "SELECT occurred_at FROM event_log")
+    monkeypatch.undo()
+    time.tzset()
+    assert now - occurred_at // 1_000_000 == minutes_ago * 60
+
+
+def test_a_test_may_have_a_time_of_its_own(store):
+    case = '<testcase name="t" timestamp="2026-11-17T10:00:00.5+01:00"/><testcase name="u"/>'
+    suite = f'<testsuites timestamp="Mon, 16 Nov 2026 14:17:46 GMT"><testsuite>{case}</testsuite></testsuites>'
+    ingest(store, suite.encode())
+    times = query(store, "SELECT occurred_at FROM event_log ORDER BY event_id")
+    assert times == [(1_794_906_000_500_000,), (1_794_838_666_000_000,)]
 
 
 @pytest.mark.parametrize("code", ["utf-8", "utf-8-sig", "utf-16"])
@@ -271,6 +324,24 @@ def test_comments_blanks_and_instructions_before_an_xml_declaration_are_skipped(
 @pytest.mark.parametrize("xml", [b"<!-- a --><?xml version='1.0'?>", b"<!-- a --><?xml version='1.0'?><<testsuite/>"])
 def test_a_declaration_after_a_comment_does_not_make_a_report_of_what_is_none(store, xml):
     assert ingest(store, xml).rejected == 1
+
+
+def test_a_test_that_was_run_again_is_one_event(store):
+    """Also after other tests; one with the same name in another suite is another test."""
+    fail, other = '<testcase name="t"><failure message="boom"/></testcase>', '<testcase name="u"/>'
+    first = f'<testsuite name="s">{fail}{other}{fail}<testcase name="t"/></testsuite>'
+    report = f'<testsuites>{first}<testsuite name="s2">{fail}</testsuite></testsuites>'.encode()
+    assert (ingest(store, report).recorded, ingest(store, report).known) == (3, 3)
+    sql = "SELECT s.sync_status, e.event_type FROM event_state s JOIN event_log e USING (event_id) ORDER BY event_id"
+    assert query(store, sql) == [("SYNCED", "t"), ("SYNCED", "u"), ("DEAD", "t")]
+    assert query(store, "SELECT event_id FROM attempt_log ORDER BY attempt_id") == [(1,), (1,), (1,), (2,), (3,)]
+    assert_rebuild_changes_nothing(store)
+
+
+def test_of_a_very_large_suite_not_all_tests_are_held(store, monkeypatch):
+    monkeypatch.setattr("failaware.ingest.formats.junit._MAX_HELD", 10)
+    report = suites(*(f'<testcase name="t{number % 15}"/>' for number in range(30)))
+    assert (ingest(store, report).recorded, ingest(store, report).known) == (30, 30)
 
 
 GO = """<failure message="Failed" type="">=== RUN   TestDiscount

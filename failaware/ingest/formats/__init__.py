@@ -1,1 +1,1 @@
-"""Parsers of other formats: CloudEvents, OpenTelemetry, JUnit. No clock."""
+"""Parsers of other formats: CloudEvents, OpenTelemetry, JUnit XML, CTRF. No clock."""
