@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 _HARMFUL = (
     "\x00-\x1f\x7f-\x9f"  # C0, DEL, C1: escape sequences begin here
@@ -229,6 +230,7 @@ def _code(match: re.Match[str]) -> str:
     return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
 
 
+@lru_cache(4096)
 def _cells(character: str) -> int:
     if unicodedata.category(character) in {"Mn", "Me"}:  # accents and variation selectors
         return 0

@@ -1,5 +1,6 @@
 """The app: from the overview down to one attempt, live and read-only."""
 
+import gc
 import os
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,16 +17,9 @@ from .actions import AppActions
 from .last_look import keep_look, last_look
 from .messages import Answered, StoreIs, StoreState, Travelled
 from .palette import THEMES
-from .routes import Route, ToAttempt, ToChanges, ToDue, ToEvent, ToEvents, ToImpact, ToRecovered, ToWhy
+from .routes import Route
 from .screens.base import BaseScreen
-from .screens.diff import DiffScreen
-from .screens.due import DueScreen
-from .screens.event import AttemptScreen, EventScreen
-from .screens.events import EventsScreen
-from .screens.impact import ImpactScreen
 from .screens.overview import Overview
-from .screens.recovered import RecoveredScreen
-from .screens.why import WhyScreen
 from .settings import keep_theme, kept_theme
 from .signals import ended_by_signals
 from .store_reader import StoreReader
@@ -178,35 +172,21 @@ class InspectorApp(AppActions):
 
     def open(self, route: Route) -> None:
         """Open the screen that a route leads to."""
-        screens: dict[type, Callable[..., BaseScreen]] = {
-            ToEvents: EventsScreen,
-            ToEvent: EventScreen,
-            ToAttempt: AttemptScreen,
-            ToImpact: ImpactScreen,
-            ToDue: DueScreen,
-            ToRecovered: RecoveredScreen,
-            ToChanges: DiffScreen,
-            ToWhy: WhyScreen,
-        }
-        self.push_screen(screens[type(route)](**route._asdict()))
+        from .screens.opened import screen_of  # not before: the first paint does not wait for other screens
+
+        self.push_screen(screen_of(route))
 
     def open_sibling(self, way: int) -> None:
         """The next or previous event of the list below the event that is shown."""
-        below = self.screen_stack[-2]
-        if isinstance(below, EventsScreen) and (event_id := below.sibling(way)) is not None:
-            self.switch_screen(EventScreen(event_id))
+        from .screens.opened import sibling_of
+
+        if (sibling := sibling_of(self.screen_stack[-2], way)) is not None:
+            self.switch_screen(sibling)
 
     def on_top_line_crumb(self, message: TopLine.Crumb) -> None:
         """Up to a level."""
         while len([level for level in self.screen_stack if isinstance(level, BaseScreen)]) - 1 > message.depth:
             self.pop_screen()
-
-    def action_why(self) -> None:
-        """Explain the severity of the selection."""
-        level = self._level
-        subject = level.subject() if level is not None else None
-        if subject is not None and not isinstance(level, WhyScreen):
-            self.open(ToWhy(*subject))
 
     def action_reload(self) -> None:
         """Refresh now."""
@@ -222,6 +202,7 @@ class InspectorApp(AppActions):
 def run_inspector(place: str, *, inline: bool = False, mouse: bool = True) -> int:
     """Run the app on the terminal; returns the exit status: 0, or 128 and the number of the signal that ended it."""
     app = InspectorApp(place)
+    gc.freeze()  # the garbage collector need not go through all modules again and again
     with ended_by_signals(app) as ended:
         app.run(inline=inline, mouse=mouse)
     return 128 + ended[0] if ended else 0

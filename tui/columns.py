@@ -1,7 +1,8 @@
 """The columns of the lists: what a cell shows of an item, and its width. Harmless text; no widget."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -30,11 +31,11 @@ class Context(NamedTuple):
 
 
 class Column(NamedTuple):
-    """A column; `width` 0 takes the remaining cells, and `fit` makes it as narrow as its title and cells allow.
+    """A column; `width` 0 takes the remaining cells. With `widest`, it is as narrow as that text and its title allow.
 
     Shown in lists of `from_width` cells or more, and fewer than `to_width`. In a list with two lines for each item,
     `above` is the cell of the first line; it extends over the following columns that have none. `bright_end` is the
-    style of the last character.
+    style of the last character. What a `timed` column shows depends on the time.
     """
 
     title: str
@@ -44,8 +45,9 @@ class Column(NamedTuple):
     from_width: int = 0
     to_width: int = 1_000_000
     above: Callable[[Any, Context], Cell] | None = None
-    fit: bool = False
+    widest: Callable[[Sequence[Any], Context], str] | None = None
     bright_end: str = ""
+    timed: bool = False
 
 
 def cause(error_type: str | None, template: str) -> str:
@@ -62,6 +64,14 @@ def failure_name(cluster: Cluster) -> str:
 
 def _number(name: str) -> Callable[[Any, Context], Cell]:
     return lambda item, _context: (f"{getattr(item, name):,}", "" if getattr(item, name) else "dim")
+
+
+def _largest(name: str) -> Callable[[Sequence[Any], Context], str]:
+    return lambda items, _context: f"{max(map(attrgetter(name), items), default=0):,}"
+
+
+def _largest_trend(number: Callable[[Trend], int]) -> Callable[[Sequence[Any], Context], str]:
+    return lambda _clusters, context: f"{max(map(number, context.trends.values()), default=0):,}"
 
 
 def _ago(name: str) -> Callable[[Any, Context], Cell]:
@@ -158,19 +168,19 @@ def _bars(each: int) -> Callable[[Cluster, Context], Cell]:
 
 
 CLUSTER_COLUMNS = (
-    Column("severity", 8, _change, above=_standing, fit=True),
+    Column("severity", 8, _change, above=_standing),
     Column(
         "what failed",
         0,
         lambda c, _: (one_line(c.event_type, 200), "dim"),
         above=lambda c, _: (one_line(failure_name(c), _LONG), "strong" if c.unresolved else ""),
     ),
-    Column("unresolved", 14, _number("unresolved"), right=True, fit=True),
-    Column("dead", 14, _number("dead"), right=True, from_width=84, fit=True),
-    Column("events", 14, _number("events"), right=True, from_width=124, fit=True),
+    Column("unresolved", 14, _number("unresolved"), right=True, widest=_largest("unresolved")),
+    Column("dead", 14, _number("dead"), right=True, from_width=84, widest=_largest("dead")),
+    Column("events", 14, _number("events"), right=True, from_width=124, widest=_largest("events")),
     Column("recovered", 9, lambda c, _: (recovery_rate(c), "SYNCED" if c.recovered else "dim"), True, from_width=64),
-    Column("now/h", 14, _last_hour, right=True, from_width=44, fit=True),
-    Column("peak/h", 14, _peak, right=True, from_width=110, fit=True),
+    Column("now/h", 14, _last_hour, right=True, from_width=44, widest=_largest_trend(lambda trend: trend.last_hour)),
+    Column("peak/h", 14, _peak, right=True, from_width=110, widest=_largest_trend(lambda trend: max(trend.hours))),
     Column("24 h", 8, _bars(3), from_width=64, to_width=110, bright_end="FAILED"),
     Column("last 24 h", 24, _bars(1), from_width=110, bright_end="FAILED"),
     Column(
@@ -180,6 +190,7 @@ CLUSTER_COLUMNS = (
         right=True,
         from_width=50,
         above=_ago("last_failed_at"),
+        timed=True,
     ),
 )
 EVENT_COLUMNS = (
@@ -188,8 +199,8 @@ EVENT_COLUMNS = (
     Column("severity", 8, _severity, from_width=60),
     Column("event type", 18, lambda e, _: (one_line(e.event_type, 60), "strong"), from_width=90),
     Column("attempts", 8, _number("attempts"), right=True),
-    Column("detected", 10, _ago("detected_at"), from_width=70),
-    Column("next", 9, _ago("due_at"), from_width=96),
+    Column("detected", 10, _ago("detected_at"), from_width=70, timed=True),
+    Column("next", 9, _ago("due_at"), from_width=96, timed=True),
     Column("last error", 0, _last_error),
 )
 CLUSTER_EVENT_COLUMNS = (
@@ -201,7 +212,7 @@ CLUSTER_EVENT_COLUMNS = (
 ATTEMPT_COLUMNS = (
     Column("no.", 4, lambda a, _: (str(a.attempt_no), ""), right=True),
     Column("outcome", 9, lambda a, _: (symbol(a.outcome), a.outcome)),
-    Column("finished", 10, _ago("finished_at")),
+    Column("finished", 10, _ago("finished_at"), timed=True),
     Column("took", 8, lambda a, _: (_took(a), "dim"), right=True, from_width=56),
     Column("worker", 18, lambda a, _: (one_line(a.worker, 60), "dim"), from_width=110),
     Column(

@@ -149,14 +149,20 @@ SYMBOLS = {
 LEVELS = ("CRITICAL", "HIGH", "MEDIUM", "LOW")
 
 
+_SHADES: dict[str, Shade] = {}  # by theme: looking up the theme itself is slow, and done for every line that is painted
+_OWN_SHADES: tuple[Shade, Shade] = ("dark", "light")
+_ANSI_SHADES: tuple[Shade, Shade] = ("ansi", "ansi-light")
+
+
 def shade(app: Any) -> Shade:
     """The styles that an app's theme and terminal need."""
-    theme: Theme = app.current_theme
     if app.no_color:
         return "plain"
-    if theme.ansi:
-        return "ansi" if theme.dark else "ansi-light"
-    return "dark" if theme.dark else "light"
+    if (known := _SHADES.get(app.theme)) is None:
+        theme: Theme = app.current_theme
+        dark, light = _ANSI_SHADES if theme.ansi else _OWN_SHADES
+        known = _SHADES[app.theme] = dark if theme.dark else light
+    return known
 
 
 @cache

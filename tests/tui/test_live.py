@@ -7,8 +7,10 @@ import os
 import subprocess
 import sys
 import time
+from io import StringIO
 
 import pytest
+from rich.console import Console
 
 from failaware import Store
 from tests import processes
@@ -65,6 +67,23 @@ async def test_the_cursor_stays_on_its_cluster_and_what_changed_is_marked(full, 
         await until(pilot, lambda: other not in rows(pilot).marks)  # looked at for a second
         await pilot.press("M")
         await until(pilot, lambda: not rows(pilot).marks)
+
+
+async def test_only_the_lines_that_changed_are_painted(full, path, clock, monkeypatch):
+    store, _worker = full
+    async with inspecting(path, (160, 30), clock) as pilot:
+        await loaded(pilot, 2)
+        listed, painted = rows(pilot), []
+        before = listed.window.items[1]
+        screen_text(pilot.app)
+        monkeypatch.setattr(listed, "refresh", lambda *regions, **_: painted.extend(regions))
+        pilot.app.screen.tick(clock.now)
+        assert not painted  # as nothing has changed
+        store.dismiss([4], because="a test")
+        await until(pilot, lambda: listed.window.items[1] != before)
+        assert {region.y for region in painted} <= {3, 4}  # the second item's
+        console = Console(color_system="truecolor", force_terminal=True, file=StringIO(), width=500)
+        assert sum(len(listed.render_line(region.y).render(console).encode()) for region in painted) <= 500
 
 
 async def test_new_events_wait_above_while_one_reads_further_down(full, path, clock):

@@ -186,6 +186,19 @@ async def test_the_keys_that_apply_here_and_the_palette(full, path, clock):
         await until(pilot, lambda: isinstance(pilot.app.screen, EventsScreen))
 
 
+async def test_the_last_line_has_help_and_quit_at_any_width_and_a_click_presses_a_key(full, path, clock):
+    async with inspecting(path, (60, 18), clock) as pilot:
+        await loaded(pilot, 2)
+        for width in (60, 24):
+            await pilot.resize_terminal(width, 18)
+            await until(pilot, lambda: len(screen_text(pilot.app).splitlines()[-1]) <= pilot.app.size.width)
+            assert screen_text(pilot.app).splitlines()[-1].endswith("? Help  q Quit")
+        await pilot.resize_terminal(60, 18)
+        await shows(pilot, "⏎ Open  / Filter  e Events")
+        await pilot.click("#key-line", offset=(22, 0))
+        await until(pilot, lambda: isinstance(pilot.app.screen, EventsScreen))
+
+
 @pytest.mark.thinned
 @pytest.mark.tour
 async def test_text_can_be_copied_and_commands_are_never_run(full, path, clock):

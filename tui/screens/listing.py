@@ -65,8 +65,9 @@ class Listing(FilteredScreen):
 
     def show_empty(self, why: str) -> None:
         """Show why the list is empty; "" if it is not."""
-        self.query_one("#empty", StyledText).say([(why, "")])
-        self.query_one("#empty").display = bool(why)
+        line = self.query_one("#empty", StyledText)
+        line.say([(why, "")] if why else [])
+        line.show_if(bool(why))
 
     def subject(self) -> tuple[str, int] | None:
         """The item under the cursor."""

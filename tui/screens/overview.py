@@ -208,8 +208,12 @@ class Overview(PeriodListing):
     def on_rows_moved(self, message: "Rows.Moved") -> None:
         """Another cluster: preview it, and once it was looked at it is no longer new."""
         self._name_preview()
-        self.inspector_app.reader.follow(self, "detail", self._preview(message.key))
+        self.call_after_refresh(self._follow_preview)  # the paint does not wait for it
         self.set_timer(1.0, lambda: self._has_been_seen(message.key))
+
+    def _follow_preview(self) -> None:
+        if self.is_current and (key := self.listed.current_key) is not None:
+            self.inspector_app.reader.follow(self, "detail", self._preview(key))
 
     def _has_been_seen(self, key: int) -> None:
         rows = self.listed

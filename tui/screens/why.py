@@ -77,6 +77,10 @@ class WhyScreen(BaseScreen):
             explanation = explanation._replace(behind=facts.behind, since=facts.since)
         self.query_one(TextView).show(documents.why(explanation, self._why.cluster, self._why.now))
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """This is the explanation."""
+        return False if action == "why" else super().check_action(action, parameters)
+
     def subject(self) -> tuple[str, int] | None:
         """What is explained."""
         return self._kind, self._entity

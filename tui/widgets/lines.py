@@ -32,13 +32,19 @@ class StyledText(Static):
             self.parts = parts
             self._paint()
 
+    def show_if(self, shown: bool) -> None:
+        """Show or hide it; as it is, that costs nothing."""
+        if self.display != shown:
+            self.display = shown
+
     def on_mount(self) -> None:
         """Follow the theme."""
         self.app.theme_changed_signal.subscribe(self, lambda _theme: self._paint())
 
     def _paint(self) -> None:
         look = shade(self.app)
-        self.update(Text.assemble(*((text, style(meaning, look)) for text, meaning in self.parts)))
+        text = Text.assemble(*((text, style(meaning, look)) for text, meaning in self.parts))
+        self.update(text, layout=self.styles.auto_dimensions)  # else the whole screen is arranged again for each text
 
 
 class TopLine(StyledText):
@@ -116,7 +122,7 @@ class CounterTile(StyledText, can_focus=True):
     def tell(self, number: int) -> None:
         """The number now; a number that is rarely above 0 is shown only then."""
         if self.counts == "DISMISSED":
-            self.display = bool(number)
+            self.show_if(bool(number))
         words = {"all": counted(number, "event"), "UNRESOLVED": f"{number:,} unresolved"}
         meaning = {"all": "", "UNRESOLVED": "strong"}.get(self.counts, self.counts)
         text = words.get(self.counts, f"{symbol(self.counts)} {number:,}")

@@ -82,8 +82,10 @@ class Rows(ScrollView, Generic[Item], can_focus=True):
         self._key_name = key
         self._lines_each = 2 if any(column.above for column in columns) else 1
         self._asked: Need | None = None
-        self._painted: dict[int, str] = {}
+        self._painted: dict[int, Strip] = {}
         self._fits: dict[str, int] = {}  # the widths of the columns that are as wide as their content, by title
+        self._fitting: list[tuple[Column, int]] = []
+        self._gap = 2
 
     @property
     def current(self) -> Item | None:
@@ -102,24 +104,23 @@ class Rows(ScrollView, Generic[Item], can_focus=True):
         self.cursor = max(min(position, self.window.size - 1), 0)
         self._note_here()
         self._shown = [getattr(item, self._key_name) for item in self.window.items]
-        self._fits = {column.title: self._fit_of(column) for column in self.columns if column.fit}
+        self._fits = {
+            column.title: max(cells(column.widest(self.window.items, context)), len(column.title))
+            for column in self.columns
+            if column.widest is not None
+        }
         self._measure()
         line = self.cursor * self._lines_each - offset
         if known is not None and line != self.scroll_offset.y and self.scroll_offset.y:
             self.scroll_to(y=max(line, 0), animate=False)
-        self.refresh()
+        self._refresh_changed()
         self._want()
         if self.current_key is not None and (self.current_key != before):
             self.post_message(self.Moved(self.current_key))
 
     def _measure(self) -> None:
+        self._arrange()
         self.virtual_size = Size(self.size.width, self.window.size * self._lines_each + 1)
-
-    def _fit_of(self, column: Column) -> int:
-        """The width of the widest cell, or of the title."""
-        shown = [part for part in (column.cell, column.above) if part is not None]
-        texts = (part(item, self.context)[0] for item in self.window.items for part in shown)
-        return max(len(column.title), *map(cells, texts), 0)
 
     def _position(self) -> int | None:
         """The position of the row under the cursor; if it is gone, of the next one shown before, or the previous."""
@@ -144,12 +145,28 @@ class Rows(ScrollView, Generic[Item], can_focus=True):
 
     def tick(self, now: int) -> None:
         """Time has passed: repaint the lines that say so."""
-        self.context = self.context._replace(now=now)
-        painted = dict(self._painted)
+        before, self.context = self.context, self.context._replace(now=now)
         for y in range(1, self.size.height):
-            text = self._line(y).text
-            if painted.get(y) != text:
-                self.refresh(Region(0, y, self.size.width, 1))
+            if self._times(y, before) != self._times(y, self.context):
+                self._refresh_line(y)
+
+    def _times(self, y: int, context: Context) -> list[Cell]:
+        """The cells of a line that depend on the time."""
+        position, part = divmod(self.scroll_offset.y + y - 1, self._lines_each)
+        item, first = self.window.at(position), part < self._lines_each - 1
+        if item is None:
+            return []
+        cells_of = (column.above if first else column.cell for column, _ in self._fitting if column.timed)
+        return [cell(item, context) for cell in cells_of if cell is not None]
+
+    def _refresh_changed(self) -> None:
+        """Repaint the lines that are not as they were painted: over a slow connection each byte counts."""
+        for y in range(self.size.height):
+            if self._painted.get(y) != self._line(y):
+                self._refresh_line(y)
+
+    def _refresh_line(self, y: int, lines: int = 1) -> None:
+        self.refresh(Region(0, y, self.size.width, lines))
 
     def on_resize(self) -> None:
         """Other columns."""
@@ -208,7 +225,7 @@ class Rows(ScrollView, Generic[Item], can_focus=True):
         self._bring_into_sight(position * self._lines_each)
         for row in (old, position):
             y = row * self._lines_each - self.scroll_offset.y + 1
-            self.refresh(Region(0, y, self.size.width, self._lines_each))
+            self._refresh_line(y, self._lines_each)
         self._note_here()
         if self.current_key is not None:
             self.post_message(self.Moved(self.current_key))
@@ -233,26 +250,23 @@ class Rows(ScrollView, Generic[Item], can_focus=True):
             self._asked = need
             self.post_message(self.Lacking(need))
 
-    def _fitting(self) -> tuple[tuple[Column, int], ...]:
-        """The columns that fit, with their widths."""
+    def _arrange(self) -> None:
+        """Choose the columns that fit, with their widths, and the blank cells between columns."""
         width = self.size.width
+        self._gap = 1 if self._lines_each > 1 and width < _NARROW else 2
         chosen = [column for column in self.columns if column.from_width <= width < column.to_width]
         widths = [
-            min(column.width, self._fits.get(column.title, len(column.title))) if column.fit else column.width
+            min(column.width, self._fits.get(column.title, len(column.title))) if column.widest else column.width
             for column in chosen
         ]
         rest = width - _GUTTER - (2 - self._gap) - sum(cells_wide + self._gap for cells_wide in widths)
-        return tuple((column, cells_wide or max(rest, 8)) for column, cells_wide in zip(chosen, widths, strict=True))
-
-    @property
-    def _gap(self) -> int:
-        """The blank cells between columns."""
-        return 1 if self._lines_each > 1 and self.size.width < _NARROW else 2
+        self._fitting = [
+            (column, cells_wide or max(rest, 8)) for column, cells_wide in zip(chosen, widths, strict=True)
+        ]
 
     def render_line(self, y: int) -> Strip:
         """One line of the screen."""
-        strip = self._line(y)
-        self._painted[y] = strip.text
+        strip = self._painted[y] = self._line(y)
         return strip
 
     def _line(self, y: int) -> Strip:
@@ -260,7 +274,7 @@ class Rows(ScrollView, Generic[Item], can_focus=True):
         ground = self.rich_style
         if y == 0:
             title = style("dim", shade(self.app))
-            parts = [(_fit(c.title, w, c.right) + " " * self._gap, title) for c, w in self._fitting()]
+            parts = [(_fit(c.title, w, c.right) + " " * self._gap, title) for c, w in self._fitting]
             return self._strip([(" " * _GUTTER, title), *parts], ground, width)
         position, part = divmod(self.scroll_offset.y + y - 1, self._lines_each)
         if position >= self.window.size:
@@ -280,7 +294,7 @@ class Rows(ScrollView, Generic[Item], can_focus=True):
 
     def _cells(self, item: Item, *, first: bool) -> Iterator[Cell]:
         """The cells of a line of an item, with blanks between them; `first` of two lines."""
-        columns = self._fitting()
+        columns = self._fitting
         at = 0
         while at < len(columns):
             column, cells_wide = columns[at]

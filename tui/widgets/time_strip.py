@@ -102,7 +102,7 @@ class TimeStrip(StyledText):
     def show_moment(self, at: int | None, note: str) -> None:
         """Set the moment and a note about it; None is now, and hides the strip."""
         self._at, self._note = at, note
-        self.display = at is not None
+        self.show_if(at is not None)
         self._arrange()
 
     def on_answered(self, message: Answered) -> None:

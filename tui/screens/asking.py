@@ -1,0 +1,64 @@
+"""Questions to the reader, while a screen is in sight, and their answers."""
+
+from rich.text import Text
+
+from failaware.text import one_line
+
+from ..messages import Answered
+from ..store_reader import Ask
+from .time_travel import TimeTravelMixin
+
+
+class AskingScreen(TimeTravelMixin):
+    """A subclass says what it asks in `questions`, and shows answers in `answered_NAME`."""
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self.troubles: dict[str, str] = {}
+
+    def tell_state(self) -> None:
+        """Show the state of the store, and the troubles."""
+        raise NotImplementedError
+
+    def questions(self) -> dict[str, Ask]:
+        """What to ask the store, by name, now and after each change."""
+        raise NotImplementedError
+
+    def on_screen_resume(self) -> None:
+        """In sight: ask."""
+        self.ask()
+        self.tell_state()
+
+    def on_screen_suspend(self) -> None:
+        """Out of sight: cost nothing."""
+        self.inspector_app.reader.leave(self)
+
+    def on_unmount(self) -> None:
+        """Gone."""
+        self.inspector_app.reader.leave(self)
+
+    def ask(self) -> None:
+        """Ask everything again."""
+        for name, ask in self.questions().items():
+            self.inspector_app.reader.follow(self, name, ask)
+
+    def on_answered(self, message: Answered) -> None:
+        """Hand the answer to its method."""
+        if not self.is_attached:
+            return
+        was = dict(self.troubles)
+        self.troubles.pop(message.name, None)
+        if message.trouble:
+            self.troubles[message.name] = message.problem
+        if was != self.troubles:
+            self.tell_state()
+        if message.trouble:
+            return
+        if message.problem:
+            self.troubled(message.name, message.problem)
+        else:
+            getattr(self, f"answered_{message.name}")(message.answer)
+
+    def troubled(self, _name: str, problem: str) -> None:
+        """An answer that is a problem: say it."""
+        self.notify(Text(one_line(problem)).plain, severity="warning", markup=False)
