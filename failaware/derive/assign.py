@@ -1,7 +1,7 @@
 """Assign a cluster to each new failure, in the order in which they were appended, and learn variables on the way.
 
-A new template may complete a variable (grouping/learned.py); then clusters become one, and the rows of earlier facts
-are moved, before the fold reads them.
+A new template may complete a variable (grouping/learned.py); then clusters become one, before the fold reads the rows
+of earlier facts. These stay where they are: the cluster of a row is that of the part under which it is stored.
 """
 
 from collections.abc import Iterable
@@ -19,8 +19,8 @@ PAGE = 5_000
 """Failures assigned at a time."""
 
 _MERGE = (
-    *("merge_failures", "merge_revised", "merge_states", "merge_members", "drop_merged_members", "merge_hours"),
-    *("drop_merged_hours", "count_merged_entries", "merge_counts", "drop_merged_counts", "merge_clusters"),
+    *("merge_parts", "merge_members", "merge_hours", "drop_merged_hours", "correct_merged_hours"),
+    *("drop_merged_members", "update_merged_members", "merge_counts", "drop_merged_counts", "merge_clusters"),
     "drop_merged_clusters",
 )
 _KNOWN = "SELECT admitted, template FROM known_fingerprint WHERE fingerprint_id = ?"
@@ -60,13 +60,14 @@ def assign_clusters(db: ProjectionWriter, scope: Scope) -> frozenset[int]:
         db.execute_many(
             STATEMENTS["new_failure"], [(row[0], each.cluster_id) for row, each in zip(rows, groups, strict=True)]
         )
+        db.execute_many(STATEMENTS["new_part"], [(number, number) for number in sorted(clusters)])
         db.execute_many(STATEMENTS["new_cluster"], [clusters[number] for number in sorted(clusters)])
         after, full = rows[-1][0], len(rows) == PAGE
     return frozenset(merged)
 
 
 def merge(db: ProjectionWriter, merged: dict[int, int]) -> set[int]:
-    """Move the rows of clusters to those that they belong to now; return the ids of these."""
+    """Merge clusters into those that they belong to now; return the ids of these."""
     stored = "SELECT 1 FROM failure_cluster WHERE cluster_id = ?"
     merged = {old: new for old, new in merged.items() if db.query(stored, (old,))}  # others have no rows yet
     if merged:
@@ -75,9 +76,10 @@ def merge(db: ProjectionWriter, merged: dict[int, int]) -> set[int]:
             "INSERT INTO merging (old_id, new_id) VALUES (?, ?)",
             [*merged.items(), *((number, number) for number in new)],
         )
+        db.execute_many(STATEMENTS["new_part"], [(number, number) for number in sorted(new)])
         for name in _MERGE:
             db.execute(STATEMENTS[name])
-        db.clear("merging")
+        db.clear("merging", "merged_member")
     return set(merged.values())
 
 

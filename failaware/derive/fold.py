@@ -26,7 +26,11 @@ _SQL = dict(STATEMENTS)
 _SQL["update_event_state"] = _SQL["update_event_state"].format(
     event_severity=case("event", "severity"), event_rule=case("event", "name")
 )
-_SQL["count_relapses"] = _SQL["count_relapses"].format(none_fails_again=NONE_FAILS_AGAIN)
+_RELAPSES = partial(_SQL["count_relapses"].format, none_fails_again=NONE_FAILS_AGAIN)
+_SQL["count_relapses"] = _RELAPSES(parts="", part="c.part_id")
+_SQL["count_merged_relapses"] = _RELAPSES(
+    parts="CROSS JOIN cluster_part p", part="p.part_id AND p.cluster_id = c.cluster_id AND c.part_id IS NULL"
+)
 
 _REBUILD_PAGES = {
     "event": 20_000,
@@ -59,6 +63,17 @@ FOLDED = ("event_log", "traceback_log", "attempt_log", "decision_log", "erasure_
 
 DERIVED = tables_of("derived.sql")
 """The derived tables, which only the fold writes."""
+
+COMPARED = {
+    "stored_state": ("attempted_event", ("event_id",)),
+    "stored_failure": ("failure", ("attempt_id",)),
+    "stored_member": ("event_cluster", ("event_id", "cluster_id")),
+    "stored_refailure": ("failure_after_success", ("event_id", "attempt_no")),
+}
+"""Derived tables whose rows are stored under a part of a cluster: views that have the cluster instead, and keys.
+
+The part depends on when clusters were merged, so two stores with the same facts may differ in it.
+"""
 
 
 def fold(db: ProjectionWriter, scope: Scope, policy: Policy) -> None:
@@ -211,7 +226,13 @@ def _adjust_relapses(db: ProjectionWriter, *, sign: int) -> None:
     if sign < 0:
         db.execute(_SQL["changed_timelines"])
         db.execute(_SQL["changed_hours"])
+    _count_relapses(db, sign)
+
+
+def _count_relapses(db: ProjectionWriter, sign: int) -> None:
     db.execute(_SQL["count_relapses"], {"sign": sign})
+    if db.query("SELECT 1 FROM changed_timeline WHERE part_id IS NULL LIMIT 1"):
+        db.execute(_SQL["count_merged_relapses"], {"sign": sign})
     db.execute(_SQL["count_episodes"], {"sign": sign})
 
 
@@ -231,8 +252,7 @@ def _count_merged(db: ProjectionWriter, merged: Collection[int]) -> None:
     db.execute_many("INSERT INTO merging (old_id, new_id) VALUES (?, ?)", [(number, number) for number in merged])
     db.execute(_SQL["merged_timelines"])
     db.execute(_SQL["all_hours"])
-    db.execute(_SQL["count_relapses"], {"sign": 1})
-    db.execute(_SQL["count_episodes"], {"sign": 1})
+    _count_relapses(db, 1)
     db.clear("merging", "changed_timeline", "changed_hour")
 
 

@@ -71,7 +71,7 @@ DELETE FROM stored_unattempted WHERE event_id IN (SELECT event_id FROM new_attem
 -- name: store_first_successes
 -- What collect_touched and update_event_state derive from such an attempt.
 INSERT INTO stored_state (event_id, event_type, sync_status, dismissed, attempts, retry_count, last_success, budget_from,
-                         failed_attempts, cluster_id, changed_at)
+                         failed_attempts, part_id, changed_at)
 SELECT e.event_id, e.event_type, 'SYNCED', 0, 1, 0, 1, 1, 0, 0,
        CASE WHEN e.detected_at > a.finished_at THEN e.detected_at ELSE a.finished_at END
   FROM new_attempt a JOIN event_log e ON e.event_id = a.event_id
@@ -163,11 +163,15 @@ SELECT a.attempt_id, a.traceback, e.event_type, a.error_type, a.error_message, a
          WHERE x.of_table IN ('attempt_log', 'failure') AND x.row_id = a.attempt_id)
   FROM new_attempt a JOIN event_log e ON e.event_id = a.event_id
  WHERE a.outcome = 'FAILED' AND a.attempt_id > :after
-   AND NOT EXISTS (SELECT 1 FROM failure f WHERE f.attempt_id = a.attempt_id)
+   AND NOT EXISTS (SELECT 1 FROM stored_failure f WHERE f.attempt_id = a.attempt_id)
  ORDER BY a.attempt_id LIMIT :page;
 
 -- name: new_failure
-INSERT INTO failure (attempt_id, cluster_id) VALUES (?, ?);
+INSERT INTO stored_failure (attempt_id, part_id) VALUES (?, ?);
+
+-- name: new_part
+-- A cluster begins as a part of its own.
+INSERT INTO cluster_part (part_id, cluster_id) VALUES (?, ?) ON CONFLICT DO NOTHING;
 
 -- name: new_cluster
 -- The last parameter is the failure that gives the name. Failures do not come in the order of their ids under time travel:
@@ -217,30 +221,35 @@ UPDATE failure_cluster SET error_type = ?, template = ? WHERE cluster_id = ?;
 --   1 fails, 10:07          3              1  10:06                 0  null: the earliest failure is still that of 10:02
 --
 -- tests/derive/test_fold.py has this example.
-INSERT INTO entry (event_id, cluster_id, failures, first_failed_at, last_failed_at, first_attempt, recovered_at,
-                   recovered, newest, was_failures, was_first, was_recovered_at, was_recovered, changed_from)
+INSERT INTO entry (event_id, cluster_id, part_id, failures, first_failed_at, last_failed_at, first_attempt, recovered_at,
+                   recovered, several, newest, was_failures, was_first, was_recovered_at, was_recovered, was_several,
+                   changed_from)
 WITH old_or_new AS (
-  SELECT c.event_id, c.cluster_id, c.failures, c.first_failed_at, c.last_failed_at,
-         c.first_attempt, NULL AS newest, c.failures AS was_failures,
+  SELECT c.event_id, p.cluster_id, c.part_id AS old_part, NULL AS new_part, c.failures, c.first_failed_at,
+         c.last_failed_at, c.first_attempt, NULL AS newest, c.failures AS was_failures,
          c.first_failed_at AS was_first, c.first_attempt AS was_first_attempt,
-         c.recovered_at AS was_recovered_at, c.recovered AS was_recovered
-    FROM touched t CROSS JOIN event_cluster c
-   WHERE c.event_id = t.event_id AND t.was_cluster <> 0
+         c.recovered_at AS was_recovered_at, c.recovered AS was_recovered, c.several AS was_several
+    FROM touched t CROSS JOIN stored_member c CROSS JOIN cluster_part p
+   WHERE c.event_id = t.event_id AND t.was_cluster <> 0 AND p.part_id = c.part_id
   UNION ALL
-  SELECT a.event_id, f.cluster_id, 1, a.finished_at, a.finished_at, a.attempt_no, a.attempt_id,
-         NULL, NULL, NULL, NULL, NULL
-    FROM new_attempt a JOIN failure f ON f.attempt_id = a.attempt_id
+  SELECT a.event_id, p.cluster_id, NULL, f.part_id, 1, a.finished_at, a.finished_at, a.attempt_no, a.attempt_id,
+         NULL, NULL, NULL, NULL, NULL, NULL
+    FROM new_attempt a
+    JOIN stored_failure f ON f.attempt_id = a.attempt_id
+    JOIN cluster_part p ON p.part_id = f.part_id
    WHERE a.outcome = 'FAILED'),
 merged AS (
-  SELECT event_id, cluster_id, sum(failures) AS failures, min(first_failed_at) AS first_failed_at,
+  SELECT event_id, cluster_id, coalesce(max(old_part), max(new_part)) AS part_id, sum(failures) AS failures, min(first_failed_at) AS first_failed_at,
          max(last_failed_at) AS last_failed_at, min(first_attempt) AS first_attempt,
          min(min(first_attempt)) OVER (PARTITION BY event_id) AS first_failed_no,
          max(newest) AS newest, coalesce(max(was_failures), 0) AS was_failures,
          max(was_first) AS was_first, max(was_first_attempt) AS was_first_attempt,
-         max(was_recovered_at) AS was_recovered_at, coalesce(max(was_recovered), 0) AS was_recovered
+         CASE WHEN count(*) OVER (PARTITION BY event_id) > 1 THEN 1 ELSE 0 END AS several,
+         max(was_recovered_at) AS was_recovered_at, coalesce(max(was_recovered), 0) AS was_recovered,
+         coalesce(max(was_several), 0) AS was_several
     FROM old_or_new GROUP BY event_id, cluster_id),
 with_recovery AS (
-  SELECT m.event_id, m.cluster_id, m.failures, m.first_failed_at, m.last_failed_at, m.first_attempt,
+  SELECT m.event_id, m.cluster_id, m.part_id, m.failures, m.first_failed_at, m.last_failed_at, m.first_attempt,
          CASE WHEN m.was_first_attempt = m.first_attempt
                    AND (t.first_success IS NULL OR m.was_recovered_at < 9223372036854775807 AND t.late = 0)
               THEN m.was_recovered_at
@@ -253,7 +262,7 @@ with_recovery AS (
                      WHERE d.event_id = m.event_id AND d.after_attempt >= m.first_failed_no
                        AND d.after_attempt < t.attempts)
               THEN 1 ELSE 0 END AS recovered,
-         m.newest, m.was_failures, m.was_first, m.was_recovered_at, m.was_recovered
+         m.several, m.newest, m.was_failures, m.was_first, m.was_recovered_at, m.was_recovered, m.was_several
     FROM merged m JOIN touched t ON t.event_id = m.event_id)
 SELECT w.*, CASE WHEN w.was_first IS NULL OR w.was_first <> w.first_failed_at THEN w.first_failed_at
                  WHEN w.was_recovered_at < w.recovered_at THEN w.was_recovered_at
@@ -281,17 +290,18 @@ SELECT n.event_id, n.attempt_no, n.cluster_id, n.failed_at, n.recovered_at,
        CASE WHEN w.recovered_at IS NULL THEN n.failed_at
             WHEN w.recovered_at < n.recovered_at THEN w.recovered_at ELSE n.recovered_at END
   FROM failed_again n
-  LEFT JOIN failure_after_success w ON w.event_id = n.event_id AND w.attempt_no = n.attempt_no
+  LEFT JOIN stored_refailure w ON w.event_id = n.event_id AND w.attempt_no = n.attempt_no
  WHERE w.recovered_at IS NULL OR w.recovered_at <> n.recovered_at;
 
 -- name: keep_revised
-INSERT INTO failure_after_success (event_id, attempt_no, cluster_id, failed_at, recovered_at)
+INSERT INTO stored_refailure (event_id, attempt_no, part_id, failed_at, recovered_at)
 SELECT event_id, attempt_no, cluster_id, failed_at, recovered_at FROM revised WHERE true ORDER BY 1, 2
 ON CONFLICT (event_id, attempt_no) DO UPDATE SET recovered_at = excluded.recovered_at;
 
 -- name: changed_timelines
-INSERT INTO changed_timeline (cluster_id, changed_from)
-SELECT cluster_id, min(changed_from)
+INSERT INTO changed_timeline (cluster_id, changed_from, part_id)
+SELECT cluster_id, min(changed_from), (SELECT CASE WHEN min(p.part_id) = max(p.part_id) THEN min(p.part_id) END 
+          FROM cluster_part p WHERE p.cluster_id = moved.cluster_id)
   FROM (SELECT cluster_id, changed_from FROM entry WHERE changed_from IS NOT NULL
         UNION ALL SELECT cluster_id, changed_from FROM revised) AS moved
  GROUP BY cluster_id;
@@ -303,8 +313,11 @@ UNION
 SELECT cluster_id, was_first / 3600000000 FROM entry WHERE was_first <> first_failed_at;
 
 -- name: all_timelines
-INSERT INTO changed_timeline (cluster_id, changed_from)
-SELECT cluster_id, first_failed_at FROM failure_cluster
+INSERT INTO changed_timeline (cluster_id, changed_from, part_id)
+SELECT cluster_id, first_failed_at,
+       (SELECT CASE WHEN min(p.part_id) = max(p.part_id) THEN min(p.part_id) END
+          FROM cluster_part p WHERE p.cluster_id = c.cluster_id)
+  FROM failure_cluster c
  WHERE cluster_id > :after ORDER BY cluster_id LIMIT :page;
 
 -- name: all_hours
@@ -315,26 +328,38 @@ SELECT h.cluster_id, h.hour FROM changed_timeline c JOIN cluster_hour h ON h.clu
 -- An entry is a relapse if every earlier event of the cluster had recovered by then: all their first recoveries are
 -- earlier, and no event that failed again after a success is still failing at that time. Only entries at or after the
 -- earliest change can become or stop being relapses; `until` is the latest first recovery of all entries before it.
+-- `blocked_from` is when the first event entered that never recovered: nothing after it is a relapse.
 -- Both comparisons together: later than the greater of `until` and `earlier`, either of which may be null.
 -- :sign subtracts them before the change (-1) and adds them after it (1). CROSS JOIN makes SQLite read the entries in
--- the order that the window function needs, without sorting or buffering.
+-- the order that the window function needs, without sorting or buffering; those of several parts are sorted.
 WITH change AS MATERIALIZED (
   SELECT cluster_id,
-         (SELECT p.recovered_at FROM event_cluster p
-           WHERE p.cluster_id = c.cluster_id AND p.first_failed_at < c.changed_from
-           ORDER BY p.recovered_at DESC LIMIT 1) AS until
+         CASE WHEN EXISTS (SELECT 1 FROM failure_after_success r WHERE r.cluster_id = c.cluster_id) THEN 1 ELSE 0 END
+           AS fails_again,
+         coalesce((SELECT min((SELECT min(e.first_failed_at) FROM stored_member e
+                                WHERE e.part_id = p.part_id AND e.recovered_at = 9223372036854775807))
+                     FROM cluster_part p WHERE p.cluster_id = c.cluster_id), 9223372036854775807) AS blocked_from,
+         (SELECT max((SELECT e.recovered_at FROM stored_member e
+                       WHERE e.part_id = p.part_id AND e.first_failed_at < c.changed_from
+                       ORDER BY e.recovered_at DESC LIMIT 1))
+            FROM cluster_part p
+           WHERE p.cluster_id = c.cluster_id  -- if all entries are from then on, none is looked for among them
+             AND EXISTS (SELECT 1 FROM stored_member e
+                          WHERE e.part_id = p.part_id AND e.first_failed_at < c.changed_from)) AS until
     FROM changed_timeline c)
 UPDATE failure_cluster SET relapses = failure_cluster.relapses + :sign * n.relapses
   FROM (SELECT entered.cluster_id, count(*) AS relapses
           FROM (SELECT c.cluster_id, e.event_id, e.first_failed_at,
                        max(e.recovered_at) OVER (PARTITION BY c.cluster_id ORDER BY e.first_failed_at, e.event_id
                                                  ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS earlier
-                  FROM changed_timeline c CROSS JOIN event_cluster e
-                 WHERE e.cluster_id = c.cluster_id AND e.first_failed_at >= c.changed_from) AS entered
+                  FROM changed_timeline c {parts} CROSS JOIN stored_member e
+                 WHERE e.part_id = {part} AND e.first_failed_at >= c.changed_from
+                   AND e.first_failed_at <= (SELECT b.blocked_from FROM change b WHERE b.cluster_id = c.cluster_id)
+               ) AS entered
          CROSS JOIN change
          WHERE change.cluster_id = entered.cluster_id AND coalesce(until, earlier) IS NOT NULL
            AND first_failed_at > coalesce(until, earlier) AND first_failed_at > coalesce(earlier, until)
-           AND {none_fails_again}
+           AND (change.fails_again = 0 OR {none_fails_again})
          GROUP BY entered.cluster_id) AS n
  WHERE failure_cluster.cluster_id = n.cluster_id;
 
@@ -367,14 +392,16 @@ ON CONFLICT (cluster_id, hour) DO UPDATE SET
   failures = cluster_hour.failures + excluded.failures, events = cluster_hour.events + excluded.events;
 
 -- name: upsert_members
-INSERT INTO event_cluster (event_id, cluster_id, failures, first_failed_at, last_failed_at, first_attempt, recovered_at,
-                           recovered)
-SELECT event_id, cluster_id, failures, first_failed_at, last_failed_at, first_attempt, recovered_at, recovered FROM entry
- WHERE changed_from IS NOT NULL OR failures > was_failures OR recovered <> was_recovered
- ORDER BY event_id, cluster_id
-ON CONFLICT (event_id, cluster_id) DO UPDATE SET
+INSERT INTO stored_member (event_id, part_id, failures, first_failed_at, last_failed_at, first_attempt, recovered_at,
+                           recovered, several)
+SELECT event_id, part_id, failures, first_failed_at, last_failed_at, first_attempt, recovered_at, recovered, several
+  FROM entry
+ WHERE changed_from IS NOT NULL OR failures > was_failures OR recovered <> was_recovered OR several <> was_several
+ ORDER BY event_id, part_id
+ON CONFLICT (event_id, part_id) DO UPDATE SET
   failures = excluded.failures, first_failed_at = excluded.first_failed_at, last_failed_at = excluded.last_failed_at,
-  first_attempt = excluded.first_attempt, recovered_at = excluded.recovered_at, recovered = excluded.recovered;
+  first_attempt = excluded.first_attempt, recovered_at = excluded.recovered_at, recovered = excluded.recovered,
+  several = excluded.several;
 
 -- name: count_entries
 -- changed_at is the time of the newest fact of any of the cluster's events; example_attempt is its newest failure.
@@ -400,10 +427,10 @@ UPDATE failure_cluster AS c
 -- only because of a decision, and is then due from that decision on. A dismissal ends with the next success: a failure
 -- after that is a new one.
 INSERT INTO stored_state (event_id, event_type, sync_status, dismissed, attempts, retry_count, last_success, budget_from,
-                         failed_attempts, last_failure, cluster_id, first_failed_at, failing_since, last_failed_at,
+                         failed_attempts, last_failure, part_id, first_failed_at, failing_since, last_failed_at,
                          due_at, severity, rule, changed_at)
 SELECT event_id, event_type, sync_status, dismissed, attempts, retry_count, last_success, budget_from, failed_attempts,
-       last_failure, cluster_id, first_failed_at, failing_since, last_failed_at, due_at, {event_severity}, {event_rule},
+       last_failure, part_id, first_failed_at, failing_since, last_failed_at, due_at, {event_severity}, {event_rule},
        changed_at
   FROM (SELECT l.*, CASE WHEN l.dismissed = 1 THEN NULL WHEN l.sync_status = 'PENDING' THEN l.decided_at
                          WHEN l.sync_status = 'FAILED' THEN l.retry_at END AS due_at
@@ -414,16 +441,16 @@ SELECT event_id, event_type, sync_status, dismissed, attempts, retry_count, last
                             WHEN t.retry_at IS NOT NULL THEN 'FAILED' ELSE 'DEAD' END AS sync_status,
                        CASE WHEN d.decision = 'DISMISS' AND coalesce(t.outcome, '') <> 'SYNCED'
                              AND t.last_success <= d.after_attempt THEN 1 ELSE 0 END AS dismissed,
-                       coalesce(f.cluster_id, 0) AS cluster_id
+                       coalesce(f.part_id, 0) AS part_id
                   FROM touched t
                   LEFT JOIN known_decision d ON d.decision_id =
                     (SELECT max(k.decision_id) FROM known_decision k WHERE k.event_id = t.event_id)
-                  LEFT JOIN failure f ON f.attempt_id = t.last_failure) AS l) AS n
+                  LEFT JOIN stored_failure f ON f.attempt_id = t.last_failure) AS l) AS n
  WHERE true
 ON CONFLICT (event_id) DO UPDATE SET
   sync_status = excluded.sync_status, dismissed = excluded.dismissed, attempts = excluded.attempts,
   retry_count = excluded.retry_count, last_success = excluded.last_success, budget_from = excluded.budget_from,
-  failed_attempts = excluded.failed_attempts, last_failure = excluded.last_failure, cluster_id = excluded.cluster_id,
+  failed_attempts = excluded.failed_attempts, last_failure = excluded.last_failure, part_id = excluded.part_id,
   first_failed_at = excluded.first_failed_at, failing_since = excluded.failing_since,
   last_failed_at = excluded.last_failed_at, due_at = excluded.due_at, severity = excluded.severity,
   rule = excluded.rule, changed_at = excluded.changed_at;
@@ -441,8 +468,10 @@ SELECT event_type, sync_status, dismissed, cluster_id, severity, sum(events)
                was_severity AS severity, -1 AS events
           FROM touched WHERE was_status IS NOT NULL
         UNION ALL
-        SELECT s.event_type, s.sync_status, s.dismissed, s.cluster_id, coalesce(s.severity, ''), 1
-          FROM touched t JOIN stored_state s ON s.event_id = t.event_id) AS n
+        SELECT s.event_type, s.sync_status, s.dismissed, coalesce(p.cluster_id, 0), coalesce(s.severity, ''), 1
+          FROM touched t
+          JOIN stored_state s ON s.event_id = t.event_id
+          LEFT JOIN cluster_part p ON p.part_id = s.part_id) AS n
  WHERE true
  GROUP BY 1, 2, 3, 4, 5 HAVING sum(events) <> 0 ORDER BY 1, 2, 3, 4, 5
 ON CONFLICT (event_type, sync_status, dismissed, cluster_id, severity)
@@ -463,62 +492,66 @@ ON CONFLICT (fingerprint_id) DO UPDATE SET
 -- name: new_slot_word
 INSERT INTO template_slot (slot_id, word, fingerprint_id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING;
 
--- name: merge_failures
--- Merging two clusters: all rows of the earlier facts as if there had always been one.
+-- name: merge_parts
+-- Merging clusters: their totals become one, as if there had always been one cluster. Rows per event and attempt stay
+-- under the parts, except those of events that failed in several of the clusters.
 -- CROSS JOIN makes SQLite start from the few clusters.
-UPDATE failure SET cluster_id = (SELECT new_id FROM merging WHERE old_id = failure.cluster_id)
+UPDATE cluster_part SET cluster_id = (SELECT new_id FROM merging WHERE old_id = cluster_part.cluster_id)
  WHERE cluster_id IN (SELECT old_id FROM merging WHERE old_id <> new_id);
-
--- name: merge_revised
-UPDATE failure_after_success
-   SET cluster_id = (SELECT new_id FROM merging WHERE old_id = failure_after_success.cluster_id)
- WHERE cluster_id IN (SELECT old_id FROM merging WHERE old_id <> new_id);
-
--- name: merge_states
-UPDATE stored_state SET cluster_id = (SELECT new_id FROM merging WHERE old_id = stored_state.cluster_id)
- WHERE event_id IN (SELECT e.event_id FROM merging m CROSS JOIN event_cluster e
-                     WHERE e.cluster_id = m.old_id AND m.old_id <> m.new_id)
-   AND cluster_id IN (SELECT old_id FROM merging WHERE old_id <> new_id);
 
 -- name: merge_members
 -- The recovery of an event is the one after its first attempt that failed in any of the clusters.
-INSERT INTO event_cluster (event_id, cluster_id, failures, first_failed_at, last_failed_at, first_attempt, recovered_at,
-                           recovered)
-WITH merged AS (
-  SELECT e.event_id, m.new_id, sum(e.failures) AS failures, min(e.first_failed_at) AS first_failed_at,
-         max(e.last_failed_at) AS last_failed_at, min(e.first_attempt) AS first_attempt, max(e.recovered) AS recovered
-    FROM merging m CROSS JOIN event_cluster e WHERE e.cluster_id = m.old_id
-   GROUP BY e.event_id, m.new_id)
-SELECT n.event_id, n.new_id, n.failures, n.first_failed_at, n.last_failed_at, n.first_attempt, f.recovered_at,
-       n.recovered
-  FROM merged n CROSS JOIN event_cluster f
- WHERE f.event_id = n.event_id AND f.first_attempt = n.first_attempt
- ORDER BY 1, 2
-ON CONFLICT (event_id, cluster_id) DO UPDATE SET
-  failures = excluded.failures, first_failed_at = excluded.first_failed_at, last_failed_at = excluded.last_failed_at,
-  first_attempt = excluded.first_attempt, recovered_at = excluded.recovered_at, recovered = excluded.recovered;
-
--- name: drop_merged_members
-DELETE FROM event_cluster WHERE cluster_id IN (SELECT old_id FROM merging WHERE old_id <> new_id);
+INSERT INTO merged_member (event_id, cluster_id, part_id, failures, first_failed_at, last_failed_at, first_attempt,
+                           recovered_at, recovered, rows_before)
+SELECT n.event_id, n.cluster_id, e.part_id, n.failures, n.first_failed_at, n.last_failed_at, n.first_attempt,
+       e.recovered_at, n.recovered, n.rows_before
+  FROM (SELECT e.event_id, p.cluster_id, sum(e.failures) AS failures, min(e.first_failed_at) AS first_failed_at,
+               max(e.last_failed_at) AS last_failed_at, min(e.first_attempt) AS first_attempt,
+               max(e.recovered) AS recovered, count(*) AS rows_before
+          FROM merging m CROSS JOIN cluster_part p CROSS JOIN stored_member e
+         WHERE m.old_id = m.new_id AND p.cluster_id = m.new_id AND e.part_id = p.part_id AND e.several = 1
+         GROUP BY e.event_id, p.cluster_id HAVING count(*) > 1) AS n
+ CROSS JOIN stored_member e CROSS JOIN cluster_part p
+ WHERE e.event_id = n.event_id AND e.first_attempt = n.first_attempt
+   AND p.part_id = e.part_id AND p.cluster_id = n.cluster_id;
 
 -- name: merge_hours
 INSERT INTO cluster_hour (cluster_id, hour, failures, events)
-SELECT m.new_id, h.hour, sum(h.failures), 0
+SELECT m.new_id, h.hour, sum(h.failures), sum(h.events)
   FROM merging m CROSS JOIN cluster_hour h
  WHERE h.cluster_id = m.old_id
  GROUP BY m.new_id, h.hour ORDER BY 1, 2
-ON CONFLICT (cluster_id, hour) DO UPDATE SET failures = excluded.failures, events = 0;
+ON CONFLICT (cluster_id, hour) DO UPDATE SET failures = excluded.failures, events = excluded.events;
 
 -- name: drop_merged_hours
 DELETE FROM cluster_hour WHERE cluster_id IN (SELECT old_id FROM merging WHERE old_id <> new_id);
 
--- name: count_merged_entries
-UPDATE cluster_hour SET events = n.events
-  FROM (SELECT m.old_id AS cluster_id, e.first_failed_at / 3600000000 AS hour, count(*) AS events
-          FROM merging m CROSS JOIN event_cluster e
-         WHERE e.cluster_id = m.old_id AND m.old_id = m.new_id
-         GROUP BY m.old_id, e.first_failed_at / 3600000000) AS n
+-- name: correct_merged_hours
+-- An event entered the merged cluster once, with its first failure.
+UPDATE cluster_hour SET events = cluster_hour.events + n.events
+  FROM (SELECT cluster_id, hour, sum(events) AS events
+          FROM (SELECT m.cluster_id, m.first_failed_at / 3600000000 AS hour, 1 AS events FROM merged_member m
+                UNION ALL
+                SELECT m.cluster_id, e.first_failed_at / 3600000000, -1
+                  FROM merged_member m CROSS JOIN stored_member e CROSS JOIN cluster_part p
+                 WHERE e.event_id = m.event_id AND p.part_id = e.part_id AND p.cluster_id = m.cluster_id) AS entered
+         GROUP BY cluster_id, hour) AS n
  WHERE cluster_hour.cluster_id = n.cluster_id AND cluster_hour.hour = n.hour;
+
+-- name: drop_merged_members
+DELETE FROM stored_member
+ WHERE (event_id, part_id) IN
+       (SELECT e.event_id, e.part_id
+          FROM merged_member m CROSS JOIN stored_member e CROSS JOIN cluster_part p
+         WHERE e.event_id = m.event_id AND p.part_id = e.part_id AND p.cluster_id = m.cluster_id
+           AND e.part_id <> m.part_id);
+
+-- name: update_merged_members
+UPDATE stored_member
+   SET failures = m.failures, first_failed_at = m.first_failed_at, last_failed_at = m.last_failed_at,
+       recovered = m.recovered
+  FROM merged_member m
+ WHERE stored_member.event_id = m.event_id AND stored_member.part_id = m.part_id;
 
 -- name: merge_counts
 INSERT INTO stored_counts (event_type, sync_status, dismissed, cluster_id, severity, events)
@@ -536,15 +569,15 @@ DELETE FROM stored_counts WHERE cluster_id IN (SELECT old_id FROM merging WHERE 
 -- Relapses and episodes are counted again afterwards; the severity is that of the fold that merges.
 INSERT INTO failure_cluster (cluster_id, event_type, error_type, template, failures, events, recovered, episodes,
                              relapses, first_failed_at, last_failed_at, example_attempt, changed_at)
-SELECT n.new_id, p.event_type, p.error_type, p.template, n.failures,
-       (SELECT count(*) FROM event_cluster e WHERE e.cluster_id = n.new_id),
-       (SELECT coalesce(sum(e.recovered), 0) FROM event_cluster e WHERE e.cluster_id = n.new_id), 0, 0,
-       n.first_failed_at, n.last_failed_at, n.example_attempt, n.changed_at
-  FROM (SELECT m.new_id, sum(c.failures) AS failures,
+SELECT n.new_id, p.event_type, p.error_type, p.template, n.failures, n.events - coalesce(s.events, 0),
+       n.recovered - coalesce(s.recovered, 0), 0, 0, n.first_failed_at, n.last_failed_at, n.example_attempt, n.changed_at
+  FROM (SELECT m.new_id, sum(c.failures) AS failures, sum(c.events) AS events, sum(c.recovered) AS recovered,
                min(c.first_failed_at) AS first_failed_at, max(c.last_failed_at) AS last_failed_at,
                max(c.example_attempt) AS example_attempt, max(c.changed_at) AS changed_at
           FROM merging m CROSS JOIN failure_cluster c WHERE c.cluster_id = m.old_id
          GROUP BY m.new_id) AS n
+  LEFT JOIN (SELECT cluster_id, sum(rows_before - 1) AS events, sum((rows_before - 1) * recovered) AS recovered
+               FROM merged_member GROUP BY cluster_id) AS s ON s.cluster_id = n.new_id
   JOIN fingerprint p ON p.fingerprint_id = n.new_id
  WHERE true
 ON CONFLICT (cluster_id) DO UPDATE SET
@@ -557,8 +590,11 @@ ON CONFLICT (cluster_id) DO UPDATE SET
 DELETE FROM failure_cluster WHERE cluster_id IN (SELECT old_id FROM merging WHERE old_id <> new_id);
 
 -- name: merged_timelines
-INSERT INTO changed_timeline (cluster_id, changed_from)
-SELECT c.cluster_id, c.first_failed_at FROM merging m JOIN failure_cluster c ON c.cluster_id = m.new_id
+INSERT INTO changed_timeline (cluster_id, changed_from, part_id)
+SELECT c.cluster_id, c.first_failed_at,
+       (SELECT CASE WHEN min(p.part_id) = max(p.part_id) THEN min(p.part_id) END
+          FROM cluster_part p WHERE p.cluster_id = c.cluster_id)
+  FROM merging m JOIN failure_cluster c ON c.cluster_id = m.new_id
  WHERE m.old_id = m.new_id AND c.first_failed_at IS NOT NULL;
 
 -- name: is_merged

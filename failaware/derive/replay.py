@@ -27,10 +27,11 @@ _CLUSTERS = """
   INSERT INTO failure_cluster (cluster_id, event_type, error_type, template, failures, events, recovered, episodes,
                                relapses, changed_at)
   SELECT cluster_id, event_type, error_type, template, 0, 0, 0, 0, 0, 0 FROM main.failure_cluster
-   WHERE cluster_id IN (SELECT cluster_id FROM failure)
+   WHERE cluster_id IN (SELECT part_id FROM stored_failure)
 """
+_PARTS = "INSERT INTO cluster_part SELECT DISTINCT part_id, part_id FROM stored_failure"
 _FAILURES = """
-  INSERT INTO failure SELECT f.attempt_id, f.cluster_id FROM main.failure f
+  INSERT INTO stored_failure SELECT f.attempt_id, f.cluster_id FROM main.failure f
     JOIN main.attempt_log a ON a.attempt_id = f.attempt_id WHERE a.event_id IN (SELECT event_id FROM member)
 """
 
@@ -82,13 +83,15 @@ class Replay:
         db, (entity_type, entity_id) = self._db, self._entity
         with db.store.snapshot():
             copy_rules(db)
+            db.fetch("cluster_part")
             if entity_type == "cluster":
-                db.fetch("event_cluster", "cluster_id = ?", (entity_id,))
+                parts = "part_id IN (SELECT part_id FROM cluster_part WHERE cluster_id = ?)"
+                db.fetch("stored_member", parts, (entity_id,))
             events = f"event_id IN ({_MEMBERS[entity_type].format(of='')})"
             for log in LOGS:
                 db.fetch(log.table, events, (entity_id,))
             for table, key, of in (
-                ("failure", "attempt_id", "attempt_log"),
+                ("stored_failure", "attempt_id", "attempt_log"),
                 ("failure_cluster", "cluster_id", "event_cluster"),
             ):
                 db.fetch(table, f"{key} IN (SELECT {key} FROM {of} WHERE {events})", (entity_id,))
@@ -97,6 +100,7 @@ class Replay:
         """Start over with the first `facts` facts, folded at once."""
         self._db.clear(*DERIVED, *(log.table for log in LOGS))
         self._db.execute(_FAILURES)
+        self._db.execute(_PARTS)
         self._db.execute(_CLUSTERS)
         for number, log in enumerate(LOGS):
             self._db.execute(

@@ -5,7 +5,7 @@ Derived tables are compared only if this version of failaware derived both.
 
 from collections.abc import Iterator, Sequence
 
-from failaware.derive.fold import DERIVED
+from failaware.derive.fold import COMPARED, DERIVED
 from failaware.derive.stored_version import derivation
 from failaware.engine import Reader, Row
 from failaware.engine.derivation import CURRENT
@@ -14,12 +14,12 @@ from failaware.schema.ddl import columns_and_keys
 
 _PAGE = 5_000
 _COMPLETE = {
-    "stored_state": "event_state",
     "stored_unattempted": "unattempted_event",
     "stored_counts": "(SELECT event_type, sync_status, dismissed, cluster_id, severity, sum(events) AS events "
     "FROM event_counts GROUP BY event_type, sync_status, dismissed, cluster_id, severity) AS event_counts",
 }
 """What is compared instead of a table: two stores may have stored different numbers of their newest events."""
+_NOT_COMPARED = {"stored_until", "cluster_part"}
 
 
 def derived_alike(*stores: Reader) -> bool:
@@ -29,10 +29,12 @@ def derived_alike(*stores: Reader) -> bool:
 
 def differences(one: Reader, other: Reader) -> Iterator[str]:
     """Yield a sentence on the first difference of each table; nothing if the stores are equal."""
-    derived = [table for table in DERIVED if table != "stored_until"] if derived_alike(one, other) else []
+    derived = [table for table in DERIVED if table not in _NOT_COMPARED] if derived_alike(one, other) else []
     for table in (*FACTS, *derived):
-        columns, keys = columns_and_keys(table)
-        for row, twin in _pairs(one, other, _COMPLETE.get(table, table), columns, keys):
+        shown, view_keys = COMPARED.get(table, (_COMPLETE.get(table, table), None))
+        columns, keys = columns_and_keys(shown if view_keys else table)
+        keys = list(view_keys or keys)
+        for row, twin in _pairs(one, other, shown, columns, keys):
             if row != twin:
                 differing = row or twin or ()
                 number = ", ".join(str(differing[columns.index(key)]) for key in keys)

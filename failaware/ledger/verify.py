@@ -4,13 +4,13 @@ Nothing is written to the store. It is read in one snapshot, which delays checkp
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from failaware.derive.fold import DERIVED, FOLDED, rebuild, stored_until
+from failaware.derive.fold import COMPARED, DERIVED, FOLDED, rebuild, stored_until
 from failaware.derive.settings import copy_rules, load_policy
 from failaware.derive.stored_version import derivation
 from failaware.engine import PrivateCopy, open_private_copy
@@ -37,6 +37,11 @@ _DIFFERENT = """
 """
 _MISSING = """
   SELECT {keys} FROM temp.{table} n WHERE NOT EXISTS (SELECT 1 FROM main.{table} o WHERE {same})
+   ORDER BY {keys} LIMIT {most}
+"""
+_LOST = """
+  SELECT {keys} FROM main.{table} o
+   WHERE o.part_id <> 0 AND NOT EXISTS (SELECT 1 FROM main.cluster_part p WHERE p.part_id = o.part_id)
    ORDER BY {keys} LIMIT {most}
 """
 _ERASED = """
@@ -233,13 +238,24 @@ class _Verifier:
         until = stored_until(self._db)
         rebuild(self._db, load_policy(self._db), partial(self._progress, "derived"), until=until)
         for table in DERIVED:
-            self._compare(table)
+            if table in COMPARED:
+                self._compare(table, *COMPARED[table])
+                self._find_lost(table)
+            elif table != "cluster_part":
+                self._compare(table)
 
-    def _compare(self, table: str) -> None:
-        """Compare a derived table with its fresh derivation, by key."""
-        columns, keys = columns_and_keys(table)
+    def _find_lost(self, table: str) -> None:
+        """Find the rows that no view shows, since they are stored under a part that does not exist."""
+        _, keys = columns_and_keys(table)
+        for row in self._db.query(_LOST.format(table=table, keys=", ".join(keys), most=_LISTED + 1)):
+            self._find("derived", f"{table} {', '.join(map(str, row))}", "does not belong to a cluster")
+
+    def _compare(self, table: str, view: str = "", keys: Sequence[str] = ()) -> None:
+        """Compare a derived table, or a view of it with these keys, with its fresh derivation."""
+        columns, table_keys = columns_and_keys(view or table)
+        keys = keys or table_keys
         names = {
-            "table": table,
+            "table": view or table,
             "keys": ", ".join(keys),
             "order": ", ".join(f"o.{key}" for key in keys),
             "same": " AND ".join(f"o.{key} = n.{key}" for key in keys),

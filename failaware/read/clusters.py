@@ -95,6 +95,12 @@ def current_id(db: Reader, cluster_id: int) -> int:
     return rows[0][0] if rows else cluster_id
 
 
+def parts_of(db: Reader, cluster_id: int) -> list[int]:
+    """The ids under which the rows of a cluster's events and failures are stored: more than one if it was merged."""
+    rows = db.query("SELECT part_id FROM cluster_part WHERE cluster_id = ? ORDER BY part_id", (cluster_id,))
+    return [part_id for (part_id,) in rows]
+
+
 def hours(db: Reader, *, since: int, cluster_id: int | None) -> list[HourCount]:
     """Failures by hour and cluster, oldest first."""
     condition = "AND cluster_id = :cluster" if cluster_id is not None else ""

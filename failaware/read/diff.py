@@ -16,7 +16,7 @@ CHANGES = ("new", "back", "worse", "better", "gone")
 _FAILED = {
     "event": (
         "SELECT s.event_id AS id, s.severity, s.rule, CASE WHEN s.severity IS NULL THEN 0 ELSE 1 END AS unresolved "
-        "FROM stored_state s WHERE s.cluster_id > 0"
+        "FROM stored_state s WHERE s.part_id > 0"
     ),
     "cluster": (
         "SELECT c.cluster_id AS id, c.severity, c.rule, CASE WHEN n.unresolved > 0 THEN 1 ELSE 0 END AS unresolved "

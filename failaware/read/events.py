@@ -1,12 +1,13 @@
 """Events: a filtered page, one event in detail, and attempts."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from failaware.engine import Reader, Row
 from failaware.errors import NotFound
 from failaware.model import ERROR_HERE, Attempt, Decision, EventDetail, EventSummary
-from failaware.read.clusters import id_in_filter
+from failaware.read.clusters import id_in_filter, parts_of
 from failaware.read.filter import EVENT_FIELDS, EVENT_WALKS, Condition, Order, WalksOf, parse
 
 _JOINS = """
@@ -40,10 +41,11 @@ _ATTEMPT = f"""
          replace(t.text, '{ERROR_HERE}',
                  a.error_type || CASE a.error_message WHEN '' THEN '' ELSE ': ' || a.error_message END),
          a.worker,
-         a.started_at, a.finished_at, a.retry_at, a.retry_reason, f.cluster_id, a.cause, a.fingerprint
+         a.started_at, a.finished_at, a.retry_at, a.retry_reason, p.cluster_id, a.cause, a.fingerprint
     FROM attempt_log a
     LEFT JOIN traceback_log t ON t.traceback_id = a.traceback
-    LEFT JOIN failure f ON f.attempt_id = a.attempt_id
+    LEFT JOIN stored_failure f ON f.attempt_id = a.attempt_id
+    LEFT JOIN cluster_part p ON p.part_id = f.part_id
 """
 
 
@@ -78,7 +80,14 @@ def count(db: Reader, where: str, *, now: int, at_most: int) -> int:
 
 
 def _condition(db: Reader, where: str, now: int, *, walks: Mapping[str, WalksOf] = EVENT_WALKS) -> Condition:
-    return parse(where, EVENT_FIELDS, now=now, cluster=lambda digits: id_in_filter(db, digits), walks=walks)
+    return parse(
+        where,
+        EVENT_FIELDS,
+        now=now,
+        cluster=lambda digits: id_in_filter(db, digits),
+        walks=walks,
+        parts=partial(parts_of, db),
+    )
 
 
 def _selects(condition: Condition, beyond: str = "") -> list[str]:

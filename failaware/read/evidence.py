@@ -4,17 +4,20 @@ from failaware.derive.scope import NONE_FAILS_AGAIN
 from failaware.derive.severity import CLUSTER_EVIDENCE
 from failaware.engine import Reader
 from failaware.model import Behind
+from failaware.read.clusters import parts_of
 
 _LISTED = 10
 _UNRESOLVED = """
   SELECT s.event_id AS id, s.last_failed_at AS place
-    FROM event_cluster m JOIN stored_state s ON s.event_id = m.event_id
-   WHERE m.cluster_id = :id AND s.cluster_id = :id AND s.severity IS NOT NULL
+    FROM event_cluster m
+    JOIN stored_state s ON s.event_id = m.event_id
+    JOIN cluster_part l ON l.part_id = s.part_id
+   WHERE m.cluster_id = :id AND l.cluster_id = :id AND s.severity IS NOT NULL
 """
-_ENTRIES = "SELECT event_id AS id, first_failed_at AS place FROM event_cluster WHERE cluster_id = :id"
+_ENTRIES = "SELECT event_id AS id, first_failed_at AS place FROM stored_member WHERE part_id IN ({parts})"
 _EPISODES = """
-  SELECT (SELECT m.event_id FROM event_cluster m
-           WHERE m.cluster_id = h.cluster_id AND m.first_failed_at >= h.hour * 3600000000
+  SELECT (SELECT m.event_id FROM stored_member m
+           WHERE m.part_id IN ({parts}) AND m.first_failed_at >= h.hour * 3600000000
            ORDER BY m.first_failed_at, m.event_id LIMIT 1) AS id, h.hour AS place
     FROM cluster_hour h
    WHERE h.cluster_id = :id AND h.events > 0
@@ -23,12 +26,13 @@ _EPISODES = """
 """
 _RELAPSES = f"""
   SELECT event_id AS id, first_failed_at AS place
-    FROM (SELECT cluster_id, event_id, first_failed_at,
+    FROM (SELECT CAST(:id AS BIGINT) AS cluster_id, event_id, first_failed_at,
                  max(recovered_at) OVER (ORDER BY first_failed_at, event_id
                                          ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS earlier
-            FROM event_cluster WHERE cluster_id = :id) AS entered
+            FROM stored_member WHERE part_id IN ({{parts}})) AS entered
    WHERE first_failed_at > earlier AND {NONE_FAILS_AGAIN}
 """
+_FAILURES = "SELECT attempt_id AS id, attempt_id AS place FROM stored_failure WHERE part_id IN ({parts})"
 _FACTS = {
     "event": {
         "attempts": ("attempt", "SELECT attempt_id AS id, attempt_no AS place FROM attempt_log WHERE event_id = :id"),
@@ -45,7 +49,7 @@ _FACTS = {
         "recovered": ("event", _ENTRIES + " AND recovered = 1"),
         "episodes": ("event", _EPISODES),
         "relapses": ("event", _RELAPSES),
-        "failures": ("attempt", "SELECT attempt_id AS id, attempt_id AS place FROM failure WHERE cluster_id = :id"),
+        "failures": ("attempt", _FAILURES),
     },
 }
 """For each number, the kind of its facts and SQL for their ids in order. An episode is its first event."""
@@ -65,10 +69,13 @@ def facts_behind(db: Reader, entity_type: str, entity_id: int) -> tuple[Behind, 
     """The newest facts behind each nonzero number of an event or a cluster."""
     of = {"id": entity_id}
     facts = _FACTS[entity_type]
+    parts = ", ".join(map(str, parts_of(db, entity_id))) if entity_type == "cluster" else ""
     numbers = dict(zip(facts, db.query(_NUMBERS[entity_type], of)[0], strict=True))
     evidence = []
     for number, (kind, sql) in facts.items():
         if numbers[number]:
-            rows = db.query(f"SELECT id FROM ({sql}) AS fact ORDER BY place DESC, id DESC LIMIT {_LISTED}", of)
+            rows = db.query(
+                f"SELECT id FROM ({sql.format(parts=parts)}) AS fact ORDER BY place DESC, id DESC LIMIT {_LISTED}", of
+            )
             evidence.append(Behind(number, numbers[number], kind, tuple(row[0] for row in rows)))
     return tuple(evidence)

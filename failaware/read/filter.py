@@ -6,7 +6,7 @@ words must match. Field names come from a fixed table, and values are only ever 
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from string import ascii_lowercase, ascii_uppercase
 from typing import Any, Literal, NamedTuple
 
@@ -38,8 +38,11 @@ _UNATTEMPTED = """(
          NULL AS severity, CAST(NULL AS BIGINT) AS last_failure, detected_at AS changed_at
     FROM {}) s"""
 _ALONG_UNATTEMPTED = tuple(Walk(_UNATTEMPTED.format(table)) for table in ("stored_unattempted", "unstored_event"))
-_ALONG_STATES = (Walk("stored_state s"), *_ALONG_UNATTEMPTED)
+_ALONG_STATES = (Walk("attempted_event s"), *_ALONG_UNATTEMPTED)
 """Every event with its state, from narrow tables: a condition on it takes longer to check in `event_state`."""
+
+
+PartsOf = Callable[[int], Sequence[int]]
 
 
 class Condition:
@@ -49,10 +52,11 @@ class Condition:
     is in two of them. For example, `severity:HIGH,CRITICAL type:payment.*` has two walks, `s.severity = 'HIGH'` and
     `s.severity = 'CRITICAL'`, each in the order of ids along an index, and `sql` has the condition on the type. A page
     of 50 reads until it has 50 rows of all walks, and merges them. `fields` are those of the filter's words; without
-    any, the only walk has ids and no state.
+    any, the only walk has ids and no state. `parts` gives the parts of a cluster, each of which is a walk.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, parts: PartsOf = lambda _: ()) -> None:
+        self.parts = parts
         self.sql = "true"
         self.walks: tuple[Walk, ...] = (Walk("event_log s"),)
         self.fields: set[str] = set()
@@ -84,23 +88,24 @@ def parse(
     now: int,
     cluster: Callable[[str], int],
     walks: Mapping[str, WalksOf] | None = None,
+    parts: PartsOf = lambda _: (),
 ) -> Condition:
-    """Parse a filter; `cluster` completes the first digits of a cluster id.
+    """Parse a filter; `cluster` completes the first digits of a cluster id, whose parts `parts` gives.
 
     Raises:
         FilterError: a field is unknown, or a value is invalid for its field.
     """
-    condition = Condition()
+    condition = Condition(parts)
     words = list(_words(text.strip(), fields, cluster))
-    parts = []
+    conditions = []
     if words:
         condition.walks, condition.fields = _ALONG_STATES, {word.field for word in words}
     indexed = _indexed_word(condition, words, walks or {})
     for word in words:
         if word is not indexed:
             either = " OR ".join(fields[word.field](condition, value, now) for value in word.values)
-            parts.append(f"NOT coalesce(({either}), false)" if word.negated else f"({either})")
-    condition.sql = " AND ".join(parts) or "true"
+            conditions.append(f"NOT coalesce(({either}), false)" if word.negated else f"({either})")
+    condition.sql = " AND ".join(conditions) or "true"
     return condition
 
 
@@ -263,20 +268,29 @@ def _along_cluster(condition: Condition, values: list[str]) -> tuple[Walk, ...]:
     """One cluster only: an event may be in several. CROSS JOIN keeps SQLite from scanning all events."""
     if len(values) > 1 or not _is_id(values[0]) or int(values[0]) > NEVER:
         return ()
-    condition_sql = f"m.cluster_id = {condition.bind(int(values[0]))} AND s.event_id = m.event_id"
-    return (Walk("event_cluster m CROSS JOIN stored_state s", condition_sql, "m.event_id"),)
+    parts = condition.parts(int(values[0]))
+    if len(parts) > _MOST_WALKS:
+        return ()
+    return tuple(
+        Walk(
+            "stored_member m CROSS JOIN attempted_event s",
+            f"m.part_id = {part} AND s.event_id = m.event_id",
+            "m.event_id",
+        )
+        for part in map(condition.bind, parts or (0,))
+    )
 
 
 def _along_last_cluster(condition: Condition, values: list[str]) -> tuple[Walk, ...]:
     return tuple(
-        walk._replace(condition=f"{walk.condition} AND s.cluster_id = m.cluster_id")
+        walk._replace(condition=f"{walk.condition} AND s.cluster_id = {condition.bind(int(values[0]))}")
         for walk in _along_cluster(condition, values)
     )
 
 
 def _along_severities(condition: Condition, values: list[str]) -> tuple[Walk, ...]:
     wanted = dict.fromkeys(level for value in values for level in _levels(value))
-    return tuple(Walk("stored_state s", f"s.severity = {condition.bind(level)}") for level in wanted)
+    return tuple(Walk("attempted_event s", f"s.severity = {condition.bind(level)}") for level in wanted)
 
 
 def _along_statuses(condition: Condition, values: list[str]) -> tuple[Walk, ...]:
@@ -285,10 +299,10 @@ def _along_statuses(condition: Condition, values: list[str]) -> tuple[Walk, ...]
     if wanted == {"UNRESOLVED"}:
         return _along_severities(condition, [f"{Severity.LOW}+"])
     if wanted == {"DISMISSED"}:
-        return (Walk("stored_state s", "s.dismissed = 1"),)
+        return (Walk("attempted_event s", "s.dismissed = 1"),)
     if not wanted <= set(SyncStatus):
         return ()
-    attempted = (Walk("stored_state s", f"s.sync_status = '{status}'") for status in sorted(wanted))
+    attempted = (Walk("attempted_event s", f"s.sync_status = '{status}'") for status in sorted(wanted))
     return (*attempted, *(_ALONG_UNATTEMPTED if "PENDING" in wanted else ()))
 
 

@@ -13,7 +13,8 @@ _OLDEST = """
           UNION
           SELECT event_id FROM failure_after_success WHERE cluster_id = :cluster AND recovered_at = :never) AS m
    CROSS JOIN stored_state s
-   WHERE s.event_id = m.event_id AND s.cluster_id = :cluster AND s.severity IS NOT NULL
+   CROSS JOIN cluster_part p
+   WHERE s.event_id = m.event_id AND p.part_id = s.part_id AND p.cluster_id = :cluster AND s.severity IS NOT NULL
    ORDER BY 1, 2 LIMIT 1
 """
 

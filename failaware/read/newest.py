@@ -5,21 +5,22 @@ from collections import Counter, defaultdict
 from failaware.engine import Reader
 from failaware.errors import NotFound
 from failaware.model.patterns import MaskedValues, NewestFailures
-from failaware.read.clusters import current_id
+from failaware.read.clusters import current_id, parts_of
 from failaware.read.events import attempt
 from failaware.read.explain import grouped
 
-_NEWEST = "SELECT attempt_id FROM failure WHERE cluster_id = :cluster ORDER BY attempt_id DESC LIMIT :limit"
+_NEWEST = "SELECT attempt_id FROM stored_failure WHERE part_id IN ({parts}) ORDER BY attempt_id DESC LIMIT :limit"
 
 
 def newest(db: Reader, cluster_id: int, *, limit: int) -> NewestFailures:
     """The newest failed attempt and the masked values of the newest failures, or NotFound."""
     with db.snapshot():
         cluster_id = current_id(db, cluster_id)
-        ids = [attempt_id for (attempt_id,) in db.query(_NEWEST, {"cluster": cluster_id, "limit": max(limit, 1)})]
+        newest_ids = _NEWEST.format(parts=", ".join(map(str, parts_of(db, cluster_id))) or "0")
+        ids = [attempt_id for (attempt_id,) in db.query(newest_ids, {"limit": max(limit, 1)})]
         if not ids:
             raise NotFound(f"there is no cluster {cluster_id}; 'failaware clusters' lists them")
-        groups = grouped(db, f"IN ({_NEWEST})", {"cluster": cluster_id, "limit": max(limit, 1)})
+        groups = grouped(db, f"IN ({newest_ids})", {"limit": max(limit, 1)})
         last = attempt(db, ids[0])
     counts: defaultdict[tuple[int, str], Counter[str]] = defaultdict(Counter)
     for group in groups:

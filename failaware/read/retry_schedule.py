@@ -15,11 +15,14 @@ BURST_LEAST, BURST_TIMES, AROUND = 10, 4, 10
 
 # Reads the index of due events for each type, which skips events that are due later.
 _DUE = """
-  SELECT s.event_type, CASE WHEN s.due_at <= :now THEN -1 ELSE s.due_at / :minute - :first END, s.cluster_id, count(*)
-    FROM (SELECT DISTINCT event_type FROM stored_counts WHERE sync_status = 'FAILED' AND dismissed = 0) t
-   CROSS JOIN stored_state s
-   WHERE s.event_type = t.event_type AND s.due_at IS NOT NULL AND s.due_at < :until AND s.sync_status = 'FAILED'
-   GROUP BY 1, 2, 3
+  SELECT d.event_type, d.minute, p.cluster_id, d.events
+    FROM (SELECT s.event_type, CASE WHEN s.due_at <= :now THEN -1 ELSE s.due_at / :minute - :first END AS minute,
+                 s.part_id, count(*) AS events
+            FROM (SELECT DISTINCT event_type FROM stored_counts WHERE sync_status = 'FAILED' AND dismissed = 0) t
+           CROSS JOIN stored_state s
+           WHERE s.event_type = t.event_type AND s.due_at IS NOT NULL AND s.due_at < :until AND s.sync_status = 'FAILED'
+           GROUP BY 1, 2, 3) AS d
+    JOIN cluster_part p ON p.part_id = d.part_id
 """
 _STATES = "SELECT sync_status, event_type, sum(events) FROM event_counts WHERE dismissed = 0 GROUP BY 1, 2"
 

@@ -11,8 +11,9 @@ _STATE = "SELECT sync_status, dismissed FROM event_state WHERE event_id = ?"
 _ATTEMPTS = """
   SELECT a.attempt_no, a.outcome, a.finished_at, c.cluster_id, c.error_type, c.template
     FROM attempt_log a
-    LEFT JOIN failure f ON f.attempt_id = a.attempt_id
-    LEFT JOIN failure_cluster c ON c.cluster_id = f.cluster_id
+    LEFT JOIN stored_failure f ON f.attempt_id = a.attempt_id
+    LEFT JOIN cluster_part p ON p.part_id = f.part_id
+    LEFT JOIN failure_cluster c ON c.cluster_id = p.cluster_id
    WHERE a.event_id = ? ORDER BY a.attempt_no
 """
 _DECISIONS = (
@@ -28,9 +29,9 @@ WITH member AS MATERIALIZED (
          CASE WHEN s.dismissed = 1 THEN 'DISMISSED' WHEN s.sync_status = 'PENDING' THEN 'REQUEUED'
               WHEN s.sync_status = 'FAILED' THEN 'RETRYING' ELSE s.sync_status END AS state,
          CASE WHEN s.attempts = m.failures + CASE s.sync_status WHEN 'SYNCED' THEN 1 ELSE 0 END
-               AND s.cluster_id = m.cluster_id THEN 1 ELSE 0 END AS plain
-    FROM event_cluster m CROSS JOIN stored_state s
-   WHERE m.cluster_id = :cluster AND s.event_id = m.event_id),
+               AND p.cluster_id = m.cluster_id THEN 1 ELSE 0 END AS plain
+    FROM event_cluster m CROSS JOIN stored_state s CROSS JOIN cluster_part p
+   WHERE m.cluster_id = :cluster AND s.event_id = m.event_id AND p.part_id = s.part_id),
 mixed AS MATERIALIZED (
   SELECT m.event_id, m.state, m.attempts, min(a.attempt_no) AS first_no, max(a.attempt_no) AS last_no
     FROM member m
@@ -43,18 +44,20 @@ counted AS (
     FROM member WHERE plain = 1 GROUP BY state
   UNION ALL SELECT 'before', 'FIRST', 0, count(*) FROM member WHERE plain = 1
   UNION ALL
-  SELECT 'after', coalesce(a.outcome, m.state), coalesce(f.cluster_id, 0), count(*)
+  SELECT 'after', coalesce(a.outcome, m.state), coalesce(p.cluster_id, 0), count(*)
     FROM mixed m
     LEFT JOIN attempt_log a ON a.event_id = m.event_id AND a.attempt_no =
       (SELECT min(k.attempt_no) FROM attempt_log k WHERE k.event_id = m.event_id AND k.attempt_no > m.last_no)
-    LEFT JOIN failure f ON f.attempt_id = a.attempt_id
+    LEFT JOIN stored_failure f ON f.attempt_id = a.attempt_id
+    LEFT JOIN cluster_part p ON p.part_id = f.part_id
    GROUP BY 2, 3
   UNION ALL
-  SELECT 'before', coalesce(a.outcome, 'FIRST'), coalesce(f.cluster_id, 0), count(*)
+  SELECT 'before', coalesce(a.outcome, 'FIRST'), coalesce(p.cluster_id, 0), count(*)
     FROM mixed m
     LEFT JOIN attempt_log a ON a.event_id = m.event_id AND a.attempt_no =
       (SELECT max(k.attempt_no) FROM attempt_log k WHERE k.event_id = m.event_id AND k.attempt_no < m.first_no)
-    LEFT JOIN failure f ON f.attempt_id = a.attempt_id
+    LEFT JOIN stored_failure f ON f.attempt_id = a.attempt_id
+    LEFT JOIN cluster_part p ON p.part_id = f.part_id
    GROUP BY 2, 3)
 SELECT n.side, n.kind, n.events, c.cluster_id, c.error_type, c.template
   FROM (SELECT side, kind, cluster_id, sum(events) AS events FROM counted GROUP BY side, kind, cluster_id) n

@@ -71,10 +71,10 @@ def private_schema(*, facts: bool) -> Iterator[str]:
 
 
 def fetched_schema() -> Iterator[str]:
-    """The local tables for rows fetched from a server: fact tables with indexes, derived tables without."""
+    """The local tables for rows fetched from a server: fact tables with indexes, derived tables without, and views."""
     yield from permanent_tables()
     for statement in derived_tables():
-        if _TABLE.search(statement):
+        if not statement.startswith("CREATE INDEX"):
             yield statement
 
 

@@ -5,6 +5,12 @@
 -- stored_counts; above it, at most some hundred events are neither (unstored_event). The views event_state, event_counts
 -- and unattempted_event are complete.
 
+CREATE TABLE cluster_part (            -- one row per cluster, and per cluster that was merged into another
+  part_id    INTEGER PRIMARY KEY,      -- rows per event or attempt have the id under which they were stored, so that
+  cluster_id INTEGER NOT NULL          -- a merge does not touch them: their cluster is this one
+) STRICT;
+CREATE INDEX part_of_cluster ON cluster_part (cluster_id);
+
 CREATE TABLE stored_state (            -- the state of each event with an attempt or a decision
   event_id        INTEGER PRIMARY KEY,
   event_type      TEXT NOT NULL,
@@ -16,7 +22,7 @@ CREATE TABLE stored_state (            -- the state of each event with an attemp
   budget_from     INTEGER NOT NULL,    -- the last attempt before the current budget: the last SYNCED or requeued one
   failed_attempts INTEGER NOT NULL,    -- failed attempts since then
   last_failure    INTEGER,             -- attempt_log.attempt_id
-  cluster_id      INTEGER NOT NULL,    -- of the last failure; 0: never failed
+  part_id         INTEGER NOT NULL,    -- cluster_part.part_id of the last failure; 0: never failed
   first_failed_at INTEGER,
   failing_since   INTEGER,             -- the first failure since the last SYNCED attempt
   last_failed_at  INTEGER,
@@ -63,41 +69,63 @@ SELECT e.event_id, e.event_type, coalesce(s.sync_status, 'PENDING') AS sync_stat
        coalesce(s.dismissed, 0) AS dismissed, coalesce(s.attempts, 0) AS attempts,
        coalesce(s.retry_count, 0) AS retry_count, coalesce(s.last_success, 0) AS last_success,
        coalesce(s.budget_from, 0) AS budget_from, coalesce(s.failed_attempts, 0) AS failed_attempts,
-       s.last_failure, coalesce(s.cluster_id, 0) AS cluster_id, s.first_failed_at, s.failing_since, s.last_failed_at,
+       s.last_failure, coalesce(p.cluster_id, 0) AS cluster_id, s.first_failed_at, s.failing_since, s.last_failed_at,
        CASE WHEN s.event_id IS NULL THEN e.detected_at ELSE s.due_at END AS due_at, s.severity, s.rule,
        coalesce(s.changed_at, e.detected_at) AS changed_at, e.source, e.occurred_at, e.detected_at
-  FROM event_log e LEFT JOIN stored_state s ON s.event_id = e.event_id;
+  FROM event_log e
+  LEFT JOIN stored_state s ON s.event_id = e.event_id
+  LEFT JOIN cluster_part p ON p.part_id = s.part_id;
 
-CREATE TABLE failure (                 -- one row per failed attempt
+CREATE VIEW attempted_event AS         -- stored_state, with the cluster of the last failure
+SELECT s.event_id, s.event_type, s.sync_status, s.dismissed, s.attempts, s.retry_count, s.last_success, s.budget_from,
+       s.failed_attempts, s.last_failure, CASE s.part_id WHEN 0 THEN 0 ELSE p.cluster_id END AS cluster_id,
+       s.first_failed_at, s.failing_since, s.last_failed_at, s.due_at, s.severity, s.rule, s.changed_at
+  FROM stored_state s LEFT JOIN cluster_part p ON p.part_id = s.part_id;
+
+CREATE TABLE stored_failure (          -- one row per failed attempt
   attempt_id INTEGER PRIMARY KEY,
-  cluster_id INTEGER NOT NULL
+  part_id    INTEGER NOT NULL
 ) STRICT;
-CREATE INDEX failure_of_cluster ON failure (cluster_id, attempt_id);
+CREATE INDEX failure_of_part ON stored_failure (part_id, attempt_id);
 
-CREATE TABLE event_cluster (           -- one row per event and cluster that it failed in
+CREATE VIEW failure AS
+SELECT f.attempt_id, p.cluster_id FROM stored_failure f JOIN cluster_part p ON p.part_id = f.part_id;
+
+CREATE TABLE stored_member (           -- one row per event and cluster that it failed in
   event_id        INTEGER NOT NULL,
-  cluster_id      INTEGER NOT NULL,
+  part_id         INTEGER NOT NULL,
   failures        INTEGER NOT NULL,
   first_failed_at INTEGER NOT NULL,    -- when the event entered the cluster
   last_failed_at  INTEGER NOT NULL,
   first_attempt   INTEGER NOT NULL,    -- the lowest number of an attempt that failed in it
   recovered_at    INTEGER NOT NULL,    -- end of the next successful attempt; 2^63 - 1: none
   recovered       INTEGER NOT NULL,    -- 1: its last attempt succeeded, without a decision since its first failure
-  PRIMARY KEY (event_id, cluster_id)
+  several         INTEGER NOT NULL,    -- 1: the event may have failed in other clusters too, with which this one may merge
+  PRIMARY KEY (event_id, part_id)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX event_cluster_entry ON event_cluster (cluster_id, first_failed_at);
-CREATE INDEX event_cluster_member ON event_cluster (cluster_id, event_id);
-CREATE INDEX event_cluster_open ON event_cluster (cluster_id, recovered_at);
+CREATE INDEX event_cluster_entry ON stored_member (part_id, first_failed_at, event_id, recovered_at);
+CREATE INDEX event_cluster_member ON stored_member (part_id, event_id);
+CREATE INDEX event_cluster_open ON stored_member (part_id, recovered_at, first_failed_at);
+CREATE INDEX event_cluster_several ON stored_member (part_id) WHERE several = 1;
 
-CREATE TABLE failure_after_success (   -- one row per failed attempt at an event that had been SYNCED before
+CREATE VIEW event_cluster AS
+SELECT e.event_id, p.cluster_id, e.failures, e.first_failed_at, e.last_failed_at, e.first_attempt, e.recovered_at,
+       e.recovered
+  FROM stored_member e JOIN cluster_part p ON p.part_id = e.part_id;
+
+CREATE TABLE stored_refailure (        -- one row per failed attempt at an event that had been SYNCED before
   event_id     INTEGER NOT NULL,
   attempt_no   INTEGER NOT NULL,
-  cluster_id   INTEGER NOT NULL,
+  part_id      INTEGER NOT NULL,
   failed_at    INTEGER NOT NULL,
   recovered_at INTEGER NOT NULL,       -- as in event_cluster
   PRIMARY KEY (event_id, attempt_no)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX failure_after_success_open ON failure_after_success (cluster_id, recovered_at);
+CREATE INDEX failure_after_success_open ON stored_refailure (part_id, recovered_at);
+
+CREATE VIEW failure_after_success AS
+SELECT r.event_id, r.attempt_no, p.cluster_id, r.failed_at, r.recovered_at
+  FROM stored_refailure r JOIN cluster_part p ON p.part_id = r.part_id;
 
 CREATE TABLE failure_cluster (
   cluster_id      INTEGER PRIMARY KEY,

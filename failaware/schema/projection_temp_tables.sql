@@ -13,20 +13,27 @@ CREATE TEMP TABLE touched (
 -- changed_from is null if neither the time of entry nor that of recovery changes; otherwise it is the earliest time at
 -- which the cluster's timeline changes.
 CREATE TEMP TABLE entry (
-  event_id INTEGER, cluster_id INTEGER, failures INTEGER, first_failed_at INTEGER, last_failed_at INTEGER,
-  first_attempt INTEGER, recovered_at INTEGER, recovered INTEGER, newest INTEGER, was_failures INTEGER,
-  was_first INTEGER, was_recovered_at INTEGER, was_recovered INTEGER, changed_from INTEGER);
+  event_id INTEGER, cluster_id INTEGER, part_id INTEGER, failures INTEGER, first_failed_at INTEGER, last_failed_at INTEGER,
+  first_attempt INTEGER, recovered_at INTEGER, recovered INTEGER, several INTEGER, newest INTEGER, was_failures INTEGER,
+  was_first INTEGER, was_recovered_at INTEGER, was_recovered INTEGER, was_several INTEGER, changed_from INTEGER);
 
 -- The rows of failure_after_success that are new or change; changed_from as above.
 CREATE TEMP TABLE revised (
   event_id INTEGER, attempt_no INTEGER, cluster_id INTEGER, failed_at INTEGER, recovered_at INTEGER,
   changed_from INTEGER);
 
--- The clusters whose timeline changes, and the time from which it does.
-CREATE TEMP TABLE changed_timeline (cluster_id INTEGER PRIMARY KEY, changed_from INTEGER);
+-- The clusters whose timeline changes, and the time from which it does; the only part of the cluster, or null.
+CREATE TEMP TABLE changed_timeline (cluster_id INTEGER PRIMARY KEY, changed_from INTEGER, part_id INTEGER);
 
 -- The hours that gain or lose entries.
 CREATE TEMP TABLE changed_hour (cluster_id INTEGER, hour INTEGER, PRIMARY KEY (cluster_id, hour));
 
 -- The clusters that become one: each old id with the id that it gets, and the latter with itself.
 CREATE TEMP TABLE merging (old_id INTEGER PRIMARY KEY, new_id INTEGER);
+
+-- The events that failed in several of the clusters that become one: their only row in stored_member, and how many there
+-- were.
+CREATE TEMP TABLE merged_member (
+  event_id INTEGER, cluster_id INTEGER, part_id INTEGER, failures INTEGER, first_failed_at INTEGER,
+  last_failed_at INTEGER, first_attempt INTEGER, recovered_at INTEGER, recovered INTEGER, rows_before INTEGER,
+  PRIMARY KEY (event_id, cluster_id));

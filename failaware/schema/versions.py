@@ -59,6 +59,10 @@ STEPS: tuple[Step, ...] = (
 """In order. Never change a released step: existing stores have already applied it."""
 
 
+FORMER_TABLES = ("failure", "event_cluster", "failure_after_success")
+"""Derived tables of older versions that are views now."""
+
+
 def current() -> int:
     """The schema version that this failaware creates and reads."""
     return 1 + len(STEPS)

@@ -101,6 +101,48 @@ def test_old_ids_lead_to_the_merged_cluster_and_it_names_the_words(path):
                 assert (why.entity_id, why.grouped.learned) == (number, HOSTS)
 
 
+def test_all_reports_read_the_parts_of_a_merged_cluster(path):
+    """Rows that were stored before the merge, and those of events that failed in several of the clusters."""
+    with learning(path) as store:
+        before = [(f"{host} refused by peer", 1, False) for host in HOSTS[:2] * 3]
+        fail(store, before, events=4)
+        fail(store, [(f"{host} refused by peer", 2, True) for host in HOSTS], events=3)
+        numbers = query(store, "SELECT count(DISTINCT cluster_id), count(DISTINCT part_id) FROM cluster_part")
+        assert numbers == [(1, 3)]
+    with Inspector.open(path) as inspector:
+        (cluster,) = inspector.clusters()
+        assert (cluster.events, cluster.failures, cluster.recovered) == (7, 11, 3)
+        where = f"cluster:{cluster.cluster_id}"
+        assert [event.event_id for event in inspector.events(where)] == [7, 6, 5, 4, 3, 2, 1]
+        assert [event.event_id for event in inspector.events(where, limit=3, before=5)] == [4, 3, 2]
+        assert [event.event_id for event in inspector.events(f"last:{cluster.cluster_id} status:DEAD,FAILED")] == [
+            4,
+            3,
+            2,
+            1,
+        ]
+        assert inspector.count_events(f"last:{cluster.cluster_id}") == inspector.count_events(where) == 7
+        facts = {
+            fact.number: fact.ids for fact in inspector.explain(f"cluster/{cluster.cluster_id}", facts=True).behind
+        }
+        assert set(facts["events"]) == set(range(1, 8))
+        assert len(facts["failures"]) == 10
+        assert inspector.patterns.newest(cluster.cluster_id).attempt.event_id in {6, 7}
+        assert sum(hour.events for hour in inspector.patterns.timeline()) == 7
+
+
+@pytest.mark.sqlite("its count of changed rows")
+def test_a_merge_writes_as_many_rows_for_any_number_of_events(path):
+    def changed(events):
+        with learning(Path(f"{path}{events}")) as store:
+            fail(store, [(f"{host} refused by peer", 1, False) for host in HOSTS[:2] * events])
+            before = store.session.write(lambda db: db.query("SELECT total_changes()"))[0][0]
+            fail(store, [("delta refused by peer", 1, False)])
+            return store.session.write(lambda db: db.query("SELECT total_changes()"))[0][0] - before
+
+    assert changed(2) == changed(40)
+
+
 @given(histories, st.lists(st.integers(0, 320), min_size=1, max_size=4))
 @settings(max_examples=sized(8, 40), deadline=None)
 def test_the_past_has_the_clusters_of_the_present_however_it_is_reached(history, stops):

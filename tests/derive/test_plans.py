@@ -13,7 +13,7 @@ pytestmark = pytest.mark.sqlite("its query plans; PostgreSQL plans by statistics
 ONLY_IN_A_REBUILD = {"all_courses", "all_hours"}
 STORED = (
     r"event_log|event_key|attempt_log|decision_log|lease|stored_state|stored_unattempted|stored_counts|event_state"
-    r"|unstored_event|failure|fingerprint|template_slot|event_cluster|failure_cluster|cluster_hour|failure_after_success"
+    r"|unstored_event|stored_failure|fingerprint|template_slot|stored_member|failure_cluster|cluster_hour|stored_refailure|cluster_part"
 )
 
 
@@ -52,7 +52,10 @@ def test_no_statement_of_the_fold_goes_through_a_stored_table(store, name):
 def test_the_course_of_a_cluster_is_followed_in_the_order_of_an_index(store):
     """However many events it has: neither sorted nor kept."""
     steps = plan(store, fold._SQL["count_relapses"], Parameters())
-    assert "SEARCH e USING INDEX event_cluster_entry (cluster_id=? AND first_failed_at>?)" in steps
+    assert (
+        "SEARCH e USING COVERING INDEX event_cluster_entry (part_id=? AND first_failed_at>? AND first_failed_at<?)"
+        in steps
+    )
     assert "CO-ROUTINE entered" in steps
     assert "USE TEMP B-TREE FOR ORDER BY" not in steps
 

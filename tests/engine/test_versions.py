@@ -41,6 +41,9 @@ def make_older(path):
     with plain(path, guarded=False) as db:
         for view in VIEWS:
             db.execute(f"DROP VIEW {view}")
+        for table in versions.FORMER_TABLES:
+            db.execute(f"DROP VIEW {table}")
+            db.execute(f"CREATE TABLE {table} (as_it_was INTEGER)")
         db.execute("DROP TABLE cluster_hour")
         db.execute("CREATE TABLE cluster_hour (as_it_was INTEGER)")
         db.execute("ALTER TABLE event_log DROP COLUMN fingerprint")

@@ -215,11 +215,17 @@ def test_guards_that_are_gone_or_others_that_came(tamper, engine):
         ("UPDATE stored_state SET severity = 'LOW' WHERE event_id = 6", "stored_state 6", "severity is 'LOW'"),
         ("DELETE FROM stored_state WHERE event_id = 6", "stored_state 6", "is missing"),
         ("UPDATE failure_cluster SET failures = failures + 1", "failure_cluster", "failures is"),
-        ("DELETE FROM failure WHERE attempt_id = 2", "failure 2", "is missing"),
-        ("INSERT INTO failure VALUES (1, 5)", "failure 1", "does not follow from the facts"),
+        ("DELETE FROM stored_failure WHERE attempt_id = 2", "stored_failure 2", "is missing"),
+        (
+            "INSERT INTO stored_failure SELECT 1, part_id FROM cluster_part",
+            "stored_failure 1",
+            "does not follow from the facts",
+        ),
+        ("INSERT INTO stored_failure VALUES (1, 5)", "stored_failure 1", "does not belong to a cluster"),
+        ("DELETE FROM cluster_part", "stored_state 6", "cluster_id is None"),
         ("UPDATE stored_counts SET events = events + 1", "stored_counts a, ", "a fresh derivation gives"),
         ("UPDATE cluster_hour SET events = 0", "cluster_hour", "events is 0"),
-        ("UPDATE event_cluster SET recovered_at = 5 WHERE event_id = 6", "event_cluster 6", "recovered_at is 5"),
+        ("UPDATE stored_member SET recovered_at = 5 WHERE event_id = 6", "stored_member 6", "recovered_at is 5"),
     ],
 )
 def test_a_derived_row_that_does_not_follow_from_the_facts(sealed, path, statement, where, problem):

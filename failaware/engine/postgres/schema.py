@@ -90,11 +90,22 @@ def missing_locks(schema: str) -> Iterator[str]:
     yield f"{lock.BEGIN}; {lock.acquire(schema)}; {functions}; COMMIT"
 
 
+_DROP_TABLE = """
+DO $$ BEGIN
+  IF EXISTS (SELECT 1 FROM pg_catalog.pg_tables WHERE schemaname = '{schema}' AND tablename = '{table}') THEN
+    DROP TABLE {schema}.{table} CASCADE;
+  END IF;
+END $$
+"""
+
+
 def bringing_up_to_date(schema: str, version: int) -> Iterator[str]:
     """All statements that migrate an older store's schema; the derived tables are empty afterwards."""
     functions = *_helpers(schema), *guard_statements(schema, schema)
     for name in _FUNCTION.findall("\n".join(functions)):
         yield f"DROP FUNCTION IF EXISTS {name} CASCADE"  # includes a guard's trigger
+    for table in versions.FORMER_TABLES:
+        yield _DROP_TABLE.format(schema=schema, table=table)
     yield from versions.drop_statements()
     for step in versions.since(version):
         for sql in step.statements:

@@ -24,7 +24,8 @@ def bring_up_to_date(connection: Connection) -> None:
     """Apply the pending steps; the derived tables are empty afterwards. The caller has opened a transaction."""
     db = Database(connection, execute_plugins=False)
     guards = _TRIGGER.findall("\n".join(guard_statements()))
-    _all((*(f"DROP TRIGGER IF EXISTS {guard}" for guard in guards), *versions.drop_statements()))(db)
+    former = (f"DROP TABLE {name}" for name in versions.FORMER_TABLES if name in db.table_names())
+    _all((*former, *(f"DROP TRIGGER IF EXISTS {guard}" for guard in guards), *versions.drop_statements()))(db)
     _apply(db, {step.name: step.statements for step in versions.STEPS})
     _all(recreated_objects())(db)
 
