@@ -87,6 +87,36 @@ MEET = [
             "For more information check: https://developer.mozilla.org/en-US/docs/Web/HTTP/Status/404"
         ),
     ),
+    # quotes of other programs
+    ("invalid date ‘vesper pebble’", "invalid date 'tomorrow'"),
+    ("invalid number “n/a” here", 'invalid number "12,5" here'),
+    ("sed: unknown command: `f'", "sed: unknown command: `m'"),
+    ("invalid character 'k' after top-level value", "invalid character '7' after top-level value"),
+    ("Reverse for 'x' with arguments '('ab 1',)' not found", "Reverse for 'x' with arguments '('cd 2',)' not found"),
+    ('could not translate host name "dune"', 'could not translate host name "db-1.example"'),
+    ('parsing "null": invalid syntax', 'parsing "1,5": invalid syntax'),
+    # source that a compiler repeats
+    (
+        "Unexpected token (1:5)\n\n> 1 | let a = ;\n    |     ^",
+        "Unexpected token (1:9)\n\n> 1 | let total = ;\n    |         ^",
+    ),
+    (
+        "no such column\n  select amber\n         ^--- error here",
+        "no such column\n  select b, c\n            ^--- error here",
+    ),
+    ("Unclosed group near index 4\nabc(\n    ^", "Unclosed group near index 2\nx(\n  ^"),
+    # hosts, paths and users by the words around them
+    ("dial tcp: lookup amber on 10.0.0.2:53: no such host", "dial tcp: lookup db-7.internal: no such host"),
+    ("getaddrinfo ENOTFOUND amber", "getaddrinfo ENOTFOUND db-7.example.org"),
+    (
+        "Could not resolve hostname amber: Name or service not known",
+        "Could not resolve hostname b.internal: Name or service not known",
+    ),
+    ("connect to amber-5:80 failed", "connect to birch-17:443 failed"),
+    ("cat: amber: No such file or directory", "cat: b/c.txt: No such file or directory"),
+    ("The user with name yrossi cannot be found", "The user with name zoe3 cannot be found"),
+    # a number after `got` is a status where the message speaks of HTTP
+    ("expected a list, got 266", "expected a list, got 17"),
     ("lost token JfvzFGhbOQzT", "lost token yHUmXSgrnDkA"),
     ("disk full on beta9", "disk full on delta1"),
     ("key sk-live-****************ab12 revoked", "key sk-live-********zz99 revoked"),
@@ -131,6 +161,14 @@ APART = [
     ("expected int32", "expected int64"),
     ("no such region us-east-1", "no such region eu-west-1"),
     ("stage merge1 stalled", "stage merge2 stalled"),
+    ("'maple' is not a registered tag library", "'wren' is not a registered tag library"),
+    ("wrong number of arguments for 'get' command", "wrong number of arguments for 'incr' command"),
+    ("unknown predicate `-newer'", "unknown predicate `-older'"),
+    ("ParseIntError { kind: InvalidDigit }", "ParseIntError { kind: PosOverflow }"),
+    ("['Enter a valid email address.']", "['Ensure this value has at most 3 characters.']"),
+    ("server got 404 from upstream", "server got 503 from upstream"),
+    ("cannot open: No such file or directory", "cannot stat: No such file or directory"),
+    ("cannot compare 'int' with 'null'", "cannot compare 'int' with 'str'"),
     # operations and messages within messages
     ("GET /a/b HTTP/1.1 refused", "POST /a/b HTTP/1.1 refused"),
     ('answer {"id": 7, "error": "denied"}', 'answer {"id": 7, "error": "expired"}'),
@@ -206,7 +244,7 @@ def test_a_json_body_is_told_by_what_loggers_put_into_it(field):
 
 def test_the_rules_of_this_version_do_not_change():
     """Cluster ids are stored in erasures: another id for the same failure is another version."""
-    assert FINGERPRINT_VERSION == 5
+    assert FINGERPRINT_VERSION == 6
     assert fingerprint("t", "E", "user 7 not found") == (7_012_072_384_738_728_021, "user <n> not found")
 
 
@@ -286,6 +324,15 @@ def test_other_processes_find_the_same_cluster():
         "A1",
         "ab cd ",
         "P1D",
+        "‘",
+        "`'",
+        "^\n",
+        "1 |\n",
+        "a\n ^",
+        "-",
+        "a: ",
+        "lookup a",
+        "--------\n",
         "2026-",
         "user a",
         "\x00",

@@ -217,7 +217,20 @@ def test_clusters_of_rules_are_left_alone(path, rule):
 
 
 @pytest.mark.parametrize(
-    "form", ["no column '{}' in orders", "no column {} in orders", "{} refused", "got {}1 of the peers here"]
+    "form",
+    ["no mode '{}' in the peers here", "no file extension: {}", "{} is refused, since {} is not a peer of these"],
+)
+def test_a_word_in_quotes_after_a_colon_or_in_several_places_is_learned(path, form):
+    with learning(path) as store:
+        fail(store, [(form.replace("{}", word), 0, False) for word in HOSTS])
+        templates = query(store, "SELECT template FROM failure_cluster")
+        assert templates == [(form.replace("{}", "<*>"),)]
+
+
+@pytest.mark.parametrize(
+    "form",
+    ["no column '{}' in orders", "no column {} in orders", "{} refused", "got {}1 of the peers here"]
+    + ["order: '{}' is required here", "the '{}' field of this order is wrong"],
 )
 def test_names_and_short_texts_are_not_learned(path, form):
     with learning(path) as store:

@@ -10,7 +10,7 @@ _COMPLAINTS = re.compile(
 _BODY_TOKEN = re.compile(r"""[{}]|"(?:[^"\\]|\\.)*+"|'(?:[^'\\]|\\.)*+'(?!\w)""", re.DOTALL)
 _BODY_FIELD = re.compile(
     r"""(?P<k>['"]?)\b(?:code|type|errors?|status|reason|message|details?|title|description|method|selector|state|"""
-    r"""severity|grpc_status|grpc_message|error_code|errorCode|status_?[cC]ode|msg|loc|field|param)(?P=k): ?"""
+    r"""severity|kind|grpc_status|grpc_message|error_code|errorCode|status_?[cC]ode|msg|loc|field|param)(?P=k): ?"""
     r"""(?:\([^()\n]{0,200}\)|\[[^\[\]\n]{0,200}\]|"(?:[^"\\]|\\.)*+"|'(?:[^'\\]|\\.)*+'|[\w.-]++)"""
 )
 """The fields of a JSON or dict body that identify the failure; all others are data."""

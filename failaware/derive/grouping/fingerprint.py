@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache, partial
 from typing import NamedTuple
 
-from failaware.derive.grouping import templating, words
+from failaware.derive.grouping import quoted, templating, words
 from failaware.derive.grouping.bodies import reduced_bodies
 
 _MAX_MESSAGE = 2_000  # characters: the two ends of a longer message are used
@@ -23,16 +23,10 @@ _NO_MESSAGE = "(no message)"
 _GAP = " … "
 _END = (_MAX_MESSAGE - len(_GAP)) // 2
 
-ANY_PLACEHOLDER = re.compile(templating.PLACEHOLDER)
-"""The placeholder of a variable part in a template."""
 _DIGIT = re.compile(r"\d")
 _KEY_VALUE = re.compile(r"(?<![\w.=-])(?P<key>[A-Za-z_][\w.-]{0,60}+)=(?P<value>(?!['\"`=(\[{<])[^\s,;)\]}'\"]++)")
 _WORD = re.compile(r"\b(?=[^\W\d]*+(?:[-.][^\W\d]*+){0,12}+\d)\w++(?:[-.+]\w++)*+(?:/\d++(?!\w))*+")
 _HEX = re.compile(r"(?=.*\d)[0-9a-fA-F]{7,}")
-_TUPLE_CODE = re.compile(r"\(\d{3,5}, $")
-_HIDDEN = {ord(digit): chr(0x10080 + int(digit)) for digit in "0123456789"}
-"""Digits of recognized names are replaced by unused letters while other masks run, which would mask them as numbers."""
-_SHOWN = {ord(letter): chr(digit) for digit, letter in _HIDDEN.items()}
 _PLAIN = re.compile(r"(?:\(?(?:[A-Za-z]++(?:-[A-Za-z]++)*+|\d{1,7}+)\)?[.,:;!?]?(?: |\Z))++")
 _MAX_PLAIN = 500  # characters
 _THREE_DIGITS = re.compile(r"\b\d{3}\b")
@@ -67,7 +61,7 @@ def cluster_id(event_type: str, error_type: str | None, template: str) -> int:
 
     All placeholders are equal: a UUID in one failure and a number in the next give the same cluster.
     """
-    identity = "\x00".join((event_type, error_type or "", ANY_PLACEHOLDER.sub("<*>", template)))
+    identity = "\x00".join((event_type, error_type or "", quoted.ANY_PLACEHOLDER.sub("<*>", template)))
     digest = hashlib.sha256(identity.encode("utf-8", "backslashreplace")).digest()
     return int.from_bytes(digest[:8], "big") >> 1 or 1
 
@@ -151,7 +145,7 @@ def fired(message: str) -> Iterator[tuple[str, str, str]]:
 def _shown(text: str) -> str:
     """The text for display: hidden digits restored, single blanks, no empty lines."""
     if not text.isascii():
-        text = text.translate(_SHOWN)
+        text = text.translate(quoted.SHOWN)
     text = _BLANKS.sub(" ", text).strip()
     return "\n".join(filter(None, map(str.strip, text.split("\n")))) if "\n" in text else text
 
@@ -191,7 +185,7 @@ def _key_values(text: str) -> str:
 
 
 def _quoted_texts(text: str) -> str:
-    return words.QUOTED.sub(_quoted, text) if "'" in text or '"' in text or "`" in text else text
+    return words.QUOTED.sub(quoted.masked, text) if "'" in text or '"' in text or "`" in text else text
 
 
 def _values(text: str) -> str:
@@ -208,69 +202,6 @@ def _random_words(text: str) -> str:
 
 def _key_value(match: re.Match[str]) -> str:
     return match[0] if match["key"].lower() in words.IDENTITY_KEYS else f"{match['key']}=<value>"
-
-
-def _quoted(match: re.Match[str]) -> str:
-    """Keep a quoted name (column 'abc'), mask a quoted value (got 'abc'); its form and the words around it decide."""
-    value, quote, text = match["value"], match["q"], match.string
-    if ANY_PLACEHOLDER.fullmatch(value):
-        return f"{quote}{value}{quote}"
-    before = text[max(0, match.start() - 30) : match.start()]
-    cue, between = _cue(before)
-    if _is_message(value, cue, between, before):
-        return f"{quote}{words.QUOTED.sub(_quoted, value)}{quote}"
-    if words.SOURCE_FILE.fullmatch(value):
-        return match[0]
-    alone = len(match[0]) == len(text)
-    if (
-        words.STATUS_LINE.fullmatch(value)
-        or (cue in words.SCHEMA_CUES and words.SCHEMA_NAME.fullmatch(value))
-        or (alone and words.KEY_NAME.fullmatch(value))
-    ):
-        return match[0].translate(_HIDDEN)
-    if before[-1:] not in {"b", "@"} and _is_name(value, cue, between, text[match.end() : match.end() + 40]):
-        return match[0]
-    return f"{quote}<text>{quote}"
-
-
-def _cue(before: str) -> tuple[str, str]:
-    """The last word before a value, in the singular, and the text between them."""
-    bare = before.rstrip(" :=#([-'\"`")
-    last = bare.removesuffix("(s)").rsplit(None, 1)[-1:]
-    word = last[0].lower() if last else ""
-    word = word[max(word.rfind("("), word.rfind("["), word.rfind("{")) + 1 :].lstrip("'\"`")
-    return word, before[len(bare) :]
-
-
-def _is_message(value: str, cue: str, between: str, before: str) -> bool:
-    """Whether the quoted text is itself a message, by the text before it or by its words."""
-    if words.REQUEST_LINE.match(value) or before.endswith("panicked at "):
-        return True
-    if before.endswith(("(", ", ")) and words.SENTENCE.match(value):
-        return True
-    if between.endswith("("):
-        return between == "(" and (not cue or before[-2:-1].isalnum())
-    if before.endswith(", "):
-        return _TUPLE_CODE.search(before) is not None
-    if before.endswith(": ["):
-        return " " in value
-    return cue.rstrip("s") in words.MESSAGE_CUES and (":" in between or "=" in between)
-
-
-def _is_name(value: str, cue: str, between: str, after: str) -> bool:
-    if not words.SIMPLE_NAME.fullmatch(value):
-        return False
-    named = cue in words.NAME_CUES or cue.removesuffix("s") in words.NAME_CUES or between.startswith("['")
-    has_digit = _DIGIT.search(value) is not None
-    if words.TYPE_NAME.fullmatch(value) or words.KEEP_WORD.fullmatch(value):
-        return True
-    if has_digit:
-        return named and (words.NUMBERED_NAME.fullmatch(value) is not None or value.isupper())
-    if named or words.NAME_AFTER.match(after):
-        return True
-    if "/" in value or "\\" in value or words.VALUE_AFTER.match(after):
-        return not value.isalnum() and len(value) == 1
-    return cue not in words.VALUE_CUES and not (cue and ":" in between and not cue.endswith("error"))
 
 
 def _word(match: re.Match[str]) -> str:
@@ -299,13 +230,15 @@ def _is_one_of_many(word: str, match: re.Match[str]) -> bool:
 def _is_code(word: str, match: re.Match[str]) -> bool:
     text, start, end = match.string, match.start(), match.end()
     before = text[max(0, start - 24) : start]
-    cue, between = _cue(before)
+    cue, between = quoted.cue_before(before)
     if between and cue in words.CODE_CUES:
         return True
     if cue == "with" and "exited" in before:
         return True
     is_status = len(word) == 3 and word[0] in "12345"
     if is_status and (cue in words.STATUS_CUES or words.CODE_AFTER.match(text, end)):
+        return True
+    if is_status and cue in words.WEAK_STATUS_CUES and words.HTTP.search(text):
         return True
     if between.endswith("(") and words.TUPLE_AFTER.match(text, end):
         return True
@@ -348,6 +281,7 @@ def _steps(table: tuple[templating.Mask, ...]) -> tuple[_Step, ...]:
 _MASKS = _steps(templating.MASKS)
 _MASKS_WITHOUT_DIGIT = _steps(tuple(mask for mask in templating.MASKS if not mask.digits))
 _EARLY_STAGES = (
+    _Stage("quotes", quoted.plain_quotes),
     _Stage("whole text quoted", _unquoted),
     _Stage("address", partial(_apply, _steps(templating.ADDRESSES)), templating.ADDRESSES),
     _Stage("body", reduced_bodies),

@@ -11,7 +11,8 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from failaware.derive.grouping.expressions import problem, search
-from failaware.derive.grouping.fingerprint import ANY_PLACEHOLDER, cluster_id, cut, fingerprint, fired, template
+from failaware.derive.grouping.fingerprint import cluster_id, cut, fingerprint, fired, template
+from failaware.derive.grouping.quoted import ANY_PLACEHOLDER
 from failaware.errors import UsageError
 from failaware.model import MEMBER, AppliedRule, MaskedPart
 from failaware.schema.catalogue import ERASED

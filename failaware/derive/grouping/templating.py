@@ -83,8 +83,54 @@ _PEOPLE = tuple(
     )
 )
 
+_CALL = r"(?:f?open\w*|read\w*|write|stat|connect|mkdir|unlink|rename|exec\w*|chdir|bind|socket|[Cc]annot \w+|line)"
+_OS_ERRORS = tuple(
+    Mask(
+        "path",
+        re.compile(
+            rf"(?<=[:\w] )(?!{_CALL}[: ])[\w.@%+~=#$,*&?!/-]{{1,200}}+"
+            rf"(?=: (?:[Cc]annot [a-z]{{1,12}}: )?(?:{errors})| \((?:{errors}))"
+        ),
+        "<path>",
+        needs,
+        digits=False,
+    )
+    for needs, errors in (
+        ("irectory", "[Nn]o such file|[Ii]s a directory|[Nn]ot a directory|[Dd]irectory not empty"),
+        ("ermission denied", "[Pp]ermission denied"),
+        ("ile exists", "[Ff]ile exists"),
+    )
+)
+_LOOKUPS = tuple(
+    Mask(
+        "host",
+        re.compile(
+            rf"\b({before}) (?!failed|error|name\b|<)[\w-]{{1,63}}+(?:\.[\w-]{{1,63}}+){{0,8}}(?: on \S{{1,60}})?"
+            r"(?=[:,;)]|$| ssl:| port )"
+        ),
+        r"\1 <host>",
+        needs,
+        digits=False,
+    )
+    for needs, before in (
+        ("lookup ", "lookup"),
+        ("ENOTFOUND", "ENOTFOUND"),
+        ("EAI_AGAIN", "EAI_AGAIN"),
+        ("host", "[Rr]esolv(?:e|ing)(?: the)? host(?: ?name)?:?|to host|[Uu]nknown host:?"),
+    )
+)
+
 MASKS = (
     *_PEOPLE,
+    Mask(
+        "user",
+        re.compile(r"\b([Uu]ser|[Aa]ccount|[Cc]ustomer|[Cc]lient) with (name|id|email|login) [^\s<'\"]+"),
+        r"\1 with \2 <user>",
+        " with ",
+        digits=False,
+    ),
+    *_OS_ERRORS,
+    *_LOOKUPS,
     Mask("secret", re.compile(r"(?<![\w*-])(?:[\w-]++\*{3,}+[\w-]*|\*{3,}+[\w-]+)"), "<secret>", "***", digits=False),
     Mask(
         "base64",
@@ -155,7 +201,7 @@ MASKS = (
         first=re.compile(r":(?::|[0-9a-fA-F]{1,4}:)"),
     ),
     Mask("date", re.compile(rf"{_YMD}(?![\w/])"), "<date>"),
-    Mask("time", re.compile(rf"{_D}{_CLOCK}(?![\w:])"), "<time>", ":", first=_COLON_DIGIT),
+    Mask("time", re.compile(rf"{_D}(?<![a-z]-\d){_CLOCK}(?![\w:])"), "<time>", ":", first=_COLON_DIGIT),
     Mask(
         "host",
         re.compile(rf"(?<![\w.]){_LABELS}{{1,8}}[a-zA-Z][\w-]{{0,62}}+(?<!\.java):\d{{1,5}}{_E}"),
@@ -173,7 +219,7 @@ MASKS = (
     ),
     Mask(
         "host",
-        re.compile(r"\b(?:localhost|[a-z][a-z0-9-]{1,40}+):\d{2,5}(?![\w:]|\.\w)"),
+        re.compile(r"\b(?:localhost|[a-z][a-z0-9-]{1,40}+):\d{2,5}(?!\w|:\S|\.\w)"),
         "<host>",
         ":",
         first=_COLON_DIGIT,
@@ -206,6 +252,7 @@ ADDRESSES = (
 
 LIBRARY = (
     Mask("postgresql", re.compile(r"(?m)^LINE \d+:.*(?:\n[ \t]*\^[ \t^~]*$)?"), "", "LINE "),
+    Mask("statement", re.compile(r"^-{8,}\n[^\x00]{0,1900}?\n-{8,}\s+"), "", "-----"),
     Mask("sqlalchemy", re.compile(r"(?s)\n\[SQL: .*|\n\(Background on this error at: .*"), "", "\n"),
     Mask("spring", re.compile(r"\] \[(?:insert|update|delete|select) .*", re.DOTALL), "]", "] ["),
     Mask("jsonschema", re.compile(r"(?s)\n\s*On instance(?=[\[:]).*"), "", "On instance"),
@@ -252,6 +299,13 @@ LIBRARY = (
         re.compile(r"(?m)^[\w.-]{1,253}+(?=: (?:Name or service|Temporary failure in name|nodename nor))"),
         "<host>",
         "name",
+    ),
+    Mask("character", re.compile(r"\('.{1,2}' \(code \d+(?: / 0x[0-9a-fA-F]+)?\)\)"), "(<text>)", " (code "),
+    Mask(
+        "php",
+        re.compile(r"(time string )\([^\n]{0,200}?\)( at position \d+ )\(.\)"),
+        r"\1(<text>)\2(<text>)",
+        "time string",
     ),
     Mask("pod", re.compile(r"\bpod [\w.-]{1,253}?_(\w[\w-]*)\([^)]*\)"), r"pod <pod>_\1", "pod "),
 )

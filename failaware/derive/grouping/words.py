@@ -7,12 +7,20 @@ import re
 
 from failaware.derive.grouping.templating import SOURCE_FILE_SUFFIX
 
-ECHO_LINE = re.compile(r"""(?m)^[ \t]*(?:b?'[^'\n]*'|"[^"\n]*"|[\^~][ \t^~]*)[ \t]*$""")
-"""A line that only repeats a value or points at one."""
+_SENTENCE = r"""["'](?:[A-Za-z][\w.']*+ +){4}"""
+_MARKER = r"[ \t|-]*+[\^~][ \t^~|-]*+(?:error here|\(line: \d+\))?[ \t]*+"
+ECHO_LINE = re.compile(
+    rf"""(?m)^(?:[ \t]*+(?:(?!{_SENTENCE})(?:b?'[^'\n]*'|"[^"\n]*")|(?:>[ \t]*+)?\d+[ \t]*+\|[^\n]*|\|)[ \t]*+|"""
+    rf"""{_MARKER}|[^\n]*\n{_MARKER})$"""
+)
+"""A line that only repeats a value, or the source with a mark below the position that it complains about."""
 
 QUOTED = re.compile(
-    r"""(?P<q>['"`])(?:(?<![\w\\].)|(?<=\bb.))(?P<value>(?:(?!(?P=q))[^\n\\]|\\.){0,500}+)(?P=q)(?P<cut>\.{3}|…)?(?!\w)"""
+    r"""(?P<q>['"`])(?:(?<![\w\\)\]}].)|(?<=\bb.))(?P<value>(?:(?!(?P=q))[^\n\\]|\\.){0,500}+)(?P=q)(?P<cut>\.{3}|…)?(?!\w)"""
 )
+
+GNU_QUOTED = re.compile(r"(?<![\w`])`([^`'\n]{1,200}+)'(?!\w)")
+"""A text between a grave accent and an apostrophe, as GNU programs and Ruby quote."""
 
 
 def _words(text: str) -> frozenset[str]:
@@ -35,10 +43,16 @@ VALUE_CUES = _words(
     """
     got value input string text file filename path directory folder literal token user username given received was entry
     for to id host hostname server url email address add find instead found actual customer account tenant date number
-    line near parse parsing assert == != at as data content resolve lookup reach open
+    line near parse parsing assert == != at as data content resolve lookup reach open escape zone timezone locale
+    scheme weekday month frequency amount price quantity phone duration interval timestamp
     """
 )
 """Words before a quoted value; values are masked."""
+NULLS = _words("null none undefined - -- . ? *")
+"""Texts that somebody entered, unless one of TYPE_CUES precedes."""
+TYPE_CUES = _words("got actual found instead to for was given")
+NAMED_VALUES = _words("host server file user domain node")
+"""Words before `name` whose names are values."""
 
 MESSAGE_CUES = _words(
     """
@@ -67,17 +81,18 @@ WHOLE_QUOTED = re.compile(r"""(?P<q>['"])(?P<value>(?:(?!(?P=q))[^\\]|\\.)++)(?P
 """A message that is one quoted literal."""
 SOURCE_FILE = re.compile(rf"(?:<path>/)?[^\s<>]*[\w-]\.{SOURCE_FILE_SUFFIX}")
 NAME_AFTER = re.compile(
-    r" (?:is (?:a )?(?:required|missing|not (?:defined|allowed|permitted|configured|registered))|has no|was unexpected|"
-    r"must be set|object )|: invalid identifier"
+    r" (?:(?:command|method|function|operation|field|column|parameter|argument|option|attribute|property|table)\b|"
+    r"is (?:a )?(?:required|missing|not (?:defined|allowed|permitted|configured|(?:a )?registered))|has no|"
+    r"was unexpected|must be set|object )|: invalid identifier"
 )
 VALUE_AFTER = re.compile(
-    r" (?:does not appear to be|is not (?:a valid|valid|of type|one of|in |an? )|"
+    r" (?:value (?:has|must|is)\b|does not appear to be|is not (?:a valid|valid|of type|one of|in |an? )|"
     r"is (?:too|invalid|greater|less|shorter|longer)\b|under radix|"
     r"d(?:oes|o|id) not match|could not be (?:parsed|converted|decoded)|cannot be (?:parsed|converted)|"
     r"was not in a correct|has non-|was not present|should be|must be|to an? \w)"
 )
 SIMPLE_NAME = re.compile(
-    r"(?:\.{0,2}/)?[$@A-Za-z_][\w$-]*+(?:(?:::|->|[./:\\#-])[\w$-]++)*+(?:\(\))?|\.?[^\w\s]{1,3}|%[\w%/:., -]+"
+    r"(?:\.{0,2}/|--?)?[$@A-Za-z_][\w$-]*+(?:(?:::|->|[./:\\#-])[\w$-]++)*+(?:\(\))?|\.?[^\w\s]{1,3}|%[\w%/:., -]+"
 )
 TYPE_NAME = re.compile(
     r"(?:None(?:Type)?|u?int(?:eger)?\d*|str(?:ing)?|float\d*|number|bool(?:ean)?|list|dict|tuple|set|bytes|object|array|"
@@ -92,10 +107,11 @@ CODE_CUES = _words(
 )
 """Words before a number that is a code."""
 
-STATUS_CUES = _words(
-    "returned return response result with got many received occurred <url> <path> http/1.1 http/1.0 http/2 unexpected"
-)
+STATUS_CUES = _words("returned return response <url> <path> http/1.1 http/1.0 http/2")
 """Words before a number that is a code if it is an HTTP status."""
+WEAK_STATUS_CUES = _words("result with got many received occurred unexpected")
+"""The same, if the message speaks of HTTP."""
+HTTP = re.compile(r"(?i)http|status|respon|request|<url>|server|\b(?:get|post|put|patch|delete) ")
 
 PROTOCOL_BEFORE = re.compile(r"(?i)(?:http|tls|ssl|smtp|mqtt|amqp|rtsp|sip|spdy)[/ ]?v?$")
 MAIL_STATUS_BEFORE = re.compile(r"\b[245]\d\d[ -]$")
