@@ -13,8 +13,9 @@ OURS = ("failaware", "tui", "sample_data")
 VALUES = {
     *(
         f"failaware.{name}"
-        for name in ("digest", "errors", "identity", "json_text", "model", "place", "rules", "text", "version", "warn")
-    )
+        for name in ("digest", "errors", "identity", "json_text", "model", "place", "rules", "text", "user_settings")
+    ),
+    *("failaware.version", "failaware.warn"),
 }
 LAYERS = {  # package: the packages it may import; the longest name that a module's begins with is its package
     **dict.fromkeys(VALUES, VALUES),
@@ -43,8 +44,9 @@ LAYERS = {  # package: the packages it may import; the longest name that a modul
     "failaware.serve": UNDER_STORE - {"failaware.ledger"} | {"failaware.clock", "failaware.store", "failaware.ingest"},
     "failaware.read": VALUES
     | {f"failaware.{name}" for name in ("clock", "engine", "derive", "derive.stored_version", "ledger")},
+    "failaware.federation": VALUES | {f"failaware.{name}" for name in ("clock", "engine", "derive", "read")},
     "failaware.cli": VALUES
-    | {f"failaware.{name}" for name in ("clock", "capture", "derive", "facts", "ledger", "store")}
+    | {f"failaware.{name}" for name in ("clock", "capture", "derive", "facts", "federation", "ledger", "store")}
     | {
         "failaware.derive.stored_version",
         "failaware.worker",
@@ -58,7 +60,7 @@ LAYERS = {  # package: the packages it may import; the longest name that a modul
     | {"failaware.cli", "failaware.engine", "failaware.store", "failaware.integrations"},
     "failaware.cli.init": VALUES
     | {"failaware.cli", "failaware.engine", "failaware.engine.postgres", "failaware.store"},
-    "tui": VALUES | {"failaware.clock", "failaware.derive.stored_version", "failaware.read"},
+    "tui": VALUES | {f"failaware.{name}" for name in ("clock", "derive.stored_version", "federation", "read")},
     "sample_data": set(),  # the public names only: from failaware import …
 }
 FOREIGN = {

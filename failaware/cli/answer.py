@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from textwrap import indent
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from failaware.model.stores import StoreId
+
 Document = TypeVar("Document")
 More = TypeVar("More")
 
@@ -43,6 +45,8 @@ def _json(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, StoreId):
+        return str(value)
     if hasattr(value, "_asdict"):
         value = value._asdict()
     if isinstance(value, dict):

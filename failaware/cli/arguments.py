@@ -20,7 +20,7 @@ def add_limit(parser: argparse.ArgumentParser, listed: str = "at most N of them"
 
 def add_before(parser: argparse.ArgumentParser, listed: str) -> None:
     """--before of a list that is read page by page."""
-    parser.add_argument("--before", type=positive, metavar="ID", help=f"the next page: only {listed} before this one")
+    parser.add_argument("--before", type=fact_id, metavar="ID", help=f"the next page: only {listed} before this one")
 
 
 def add_decision(parser: argparse.ArgumentParser) -> None:
@@ -51,6 +51,14 @@ def positive(value: str) -> int:
     if not value.isascii() or not value.isdigit() or not int(value):
         raise argparse.ArgumentTypeError(f"'{value}' is not a whole number of 1 or more")
     return int(value)
+
+
+def fact_id(value: str) -> str:
+    """For argparse: the number of a fact, or that of one of several stores, 42@shop; `Inspector.id_of` reads it."""
+    number, at, store = value.partition("@")
+    if not number.isascii() or not number.isdigit() or not int(number) or (at and not store):
+        raise argparse.ArgumentTypeError(f"'{value}' is not a whole number of 1 or more, nor NUMBER@STORE")
+    return value
 
 
 def _reason(value: str) -> str:

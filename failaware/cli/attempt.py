@@ -2,7 +2,7 @@
 
 import argparse
 
-from failaware.cli.arguments import positive
+from failaware.cli.arguments import fact_id
 from failaware.cli.event import draw_attempt
 from failaware.cli.printer import Printer
 from failaware.model import Attempt
@@ -11,12 +11,12 @@ from failaware.read.inspector import Inspector
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """ID."""
-    parser.add_argument("id", type=positive, help="the attempt's number")
+    parser.add_argument("id", type=fact_id, help="the attempt's number; of one of several stores 42@shop")
 
 
 def ask(inspector: Inspector, args: argparse.Namespace) -> Attempt:
     """The attempt."""
-    return inspector.attempt(args.id)
+    return inspector.attempt(inspector.id_of(args.id))
 
 
 def draw(attempt: Attempt, printer: Printer, _args: argparse.Namespace) -> None:

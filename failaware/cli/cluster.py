@@ -1,19 +1,19 @@
 """`failaware cluster ID`: why its severity, its hours, its events, an example of the failure."""
 
 import argparse
-import os
-import shlex
 from typing import Any, NamedTuple
 
 from failaware.cli.event import draw_attempt
 from failaware.cli.events import draw_events
 from failaware.cli.line import cause, failure, severity, short, text
 from failaware.cli.printer import Printer
+from failaware.cli.stores import command_for
 from failaware.cli.timeline import draw_hours
 from failaware.model import HOUR, Attempt, Cluster, EventSummary, HourCount
 from failaware.model.patterns import NAMES, Impact, Transition, Transitions
+from failaware.model.stores import ClusterOfStores
 from failaware.read.inspector import Inspector
-from failaware.text import counted, shown_place, span, when
+from failaware.text import counted, span, when
 
 _DAYS = 7
 _EVENTS = 10
@@ -59,6 +59,7 @@ def ask(inspector: Inspector, args: argparse.Namespace) -> Answer:
 def draw(answer: Answer, printer: Printer, args: argparse.Namespace) -> None:
     """From its severity down to an example."""
     _draw_head(answer.cluster, printer)
+    _draw_stores(answer.cluster, printer)
     printer.heading("Its impact, and what lists the events")
     _draw_impact(answer.impact, printer, args)
     transitions = answer.transitions
@@ -89,6 +90,16 @@ def _draw_head(cluster: Cluster, printer: Printer) -> None:
     printer.write(f"last  {when(cluster.last_failed_at, printer.now)}")
 
 
+def _draw_stores(cluster: Cluster, printer: Printer) -> None:
+    """Its parts, if it is one of several stores: episodes and relapses do not add up."""
+    if not isinstance(cluster, ClusterOfStores):
+        return
+    printer.heading("In each store")
+    rows = [(one.store, *(f"{n:,}" for n in one[2:7]), when(one.last_failed_at, printer.now)) for one in cluster.stores]
+    columns = ("store", "events", "unresolved", "failures", "episodes", "relapses", "last seen")
+    printer.rows(columns, rows, right=columns[1:-1])
+
+
 def _draw_impact(impact: Impact, printer: Printer, args: argparse.Namespace) -> None:
     """A line each; a terminal wraps long commands, which can then be copied whole."""
     oldest = impact.oldest_age
@@ -96,13 +107,7 @@ def _draw_impact(impact: Impact, printer: Printer, args: argparse.Namespace) -> 
     counts = {"events": impact.events, "attempts": impact.attempts, "dead": impact.dead, "waiting": impact.waiting}
     values = [(name, f"{figure.value:,}", figure.where) for name, figure in counts.items()]
     for name, value, where in [*values, ("oldest", age, oldest.where)]:
-        printer.print(text(f"{name:<10}{value:>9}  ") + text(_command(args, f"events {where}"), "dim"))
-
-
-def _command(args: argparse.Namespace, words: str) -> str:
-    """The command that a person would type next, for the same store."""
-    default = os.environ.get("FAILAWARE_DB", "failaware.db")
-    return f"failaware {words}" if args.db == default else f"failaware --db {shlex.quote(shown_place(args.db))} {words}"
+        printer.print(text(f"{name:<10}{value:>9}  ") + text(command_for(args, f"events {where}"), "dim"))
 
 
 def _draw_transitions(transitions: tuple[Transition, ...], printer: Printer) -> None:

@@ -8,6 +8,7 @@ from failaware.cli.line import failure, severity, short, text
 from failaware.cli.printer import Printer
 from failaware.cli.timeline import strips_of
 from failaware.model import HOUR, Cluster, HourCount
+from failaware.model.stores import ClusterOfStores, names_of
 from failaware.read.inspector import Inspector
 from failaware.text import distance
 
@@ -40,6 +41,7 @@ def draw(answer: ClustersByHour, printer: Printer, args: argparse.Namespace) -> 
     cells = _HOURS if printer.width >= _WIDE else _HOURS // 2
     strips = strips_of(answer.more, printer.now, hours=_HOURS, width=cells)
     columns = ("severity", "cluster", "events", "unresolved", "failures", f"last {_HOURS} h", "last seen")
+    several = any(isinstance(cluster, ClusterOfStores) for cluster in clusters)
     rows = [
         (
             severity(cluster.severity),
@@ -49,11 +51,13 @@ def draw(answer: ClustersByHour, printer: Printer, args: argparse.Namespace) -> 
             f"{cluster.failures:,}",
             strips.get(cluster.cluster_id, "·" * cells),
             distance(cluster.last_failed_at, printer.now),
+            *((names_of(cluster),) if several else ()),
             failure(cluster.event_type, cluster.error_type, cluster.template),
         )
         for cluster in clusters
     ]
-    printer.rows(columns, rows, right={"events", "unresolved", "failures"}, last="failure")
+    shown = (*columns, "stores") if several else columns
+    printer.rows(shown, rows, right={"events", "unresolved", "failures"}, last="failure")
     if any(cluster.unresolved and not cluster.severity for cluster in clusters):
         note = "no cluster rule matches, as with a single event; 'failaware events' shows its severity"
         printer.print(text(f"—  {note}", "dim"))

@@ -4,6 +4,7 @@ import argparse
 import os
 import re
 from collections.abc import Generator
+from typing import Any
 
 from failaware.cli.argparser import Parser
 from failaware.cli.commands import COMMANDS, GROUPS, command_in
@@ -29,19 +30,24 @@ def parse(argv: list[str]) -> argparse.Namespace:
     """
     argv, program = _apart(argv)
     argv = _plain_spelling(argv)
-    parser = parser_of(command_in(argv))
+    stores: list[str] = []
+    parser = parser_of(command_in(argv), stores)
     args, unwanted = parser.parse_known_args(argv)
     if unwanted:
         getattr(args, "parser", parser).refuse(unwanted, parser)
     if args.command is None:
         parser.print_help()
         parser.exit()
-    args.program = program
+    args.program, args.dbs = program, stores or [args.db]
     return args
 
 
-def parser_of(wanted: str | None) -> Parser:
-    """The parser of the whole line, in which only the wanted command is spelled out; all of them, if it is None."""
+def parser_of(wanted: str | None, stores: list[str] | None = None) -> Parser:
+    """The parser of the whole line, in which only the wanted command is spelled out; all of them, if it is None.
+
+    `stores` gets all values of `--db`.
+    """
+    stores = [] if stores is None else stores
     parser = Parser(
         prog="failaware",
         description="Failures are immutable facts. Severity is derived. Decisions remain human.",
@@ -49,7 +55,7 @@ def parser_of(wanted: str | None) -> Parser:
         formatter_class=_GroupedHelp,
     )
     parser.add_argument("--version", action="version", version=f"failaware {__version__}", help="print the version")
-    _add_db(parser, os.environ.get("FAILAWARE_DB", "failaware.db"))
+    _add_db(parser, os.environ.get("FAILAWARE_DB", "failaware.db"), stores)
     _add_reading(parser, default=False)
     choices = parser.add_subparsers(
         prog="failaware", title="commands", metavar="COMMAND", dest="command", parser_class=Parser
@@ -61,7 +67,7 @@ def parser_of(wanted: str | None) -> Parser:
             command.name, help=command.help, description=f"{command.help[0].upper()}{command.help[1:]}."
         )
         if command.name == wanted:  # the others' modules stay unloaded
-            _add_db(sub, argparse.SUPPRESS)
+            _add_db(sub, argparse.SUPPRESS, stores)
             if command.read:
                 _add_reading(sub, default=argparse.SUPPRESS)
             module = command.load()
@@ -87,12 +93,23 @@ class _GroupedHelp(argparse.RawDescriptionHelpFormatter):
             self._dedent()
 
 
-def _add_db(parser: argparse.ArgumentParser, default: str) -> None:
+class _AddStore(argparse.Action):
+    """Sets `db`, and adds it to the list of all stores, before and after the command."""
+
+    def __call__(self, _parser: object, namespace: argparse.Namespace, value: Any, _option: object = None) -> None:
+        setattr(namespace, self.dest, value)
+        self.const.append(value)
+
+
+def _add_db(parser: argparse.ArgumentParser, default: str, stores: list[str]) -> None:
     parser.add_argument(
         "--db",
         metavar="PATH",
+        action=_AddStore,
+        const=stores,
         default=default,
-        help="the store: a file, or postgresql://user@host/database (default: $FAILAWARE_DB or failaware.db)",
+        help="the store: a file, postgresql://user@host/database, for reports also ssh://host/path or @group; "
+        "repeat it for several (default: $FAILAWARE_DB or failaware.db)",
     )
 
 

@@ -41,6 +41,7 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         Command("due", "retries due within the hour, by minute, with retry storms marked", read=True),
         Command("diff", "what is new, back, worse, better or gone between two moments", read=True),
         Command("rejects", "input that could not be parsed, with the reason", read=True),
+        Command("answer", "answer another failaware over ssh: --db ssh://host/path starts it", file="answering"),
         Command("tui", "open the inspector: browse everything, live and read-only"),
     ),
     "Record and retry": (

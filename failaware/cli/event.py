@@ -3,7 +3,7 @@
 import argparse
 from typing import Any, NamedTuple
 
-from failaware.cli.arguments import positive
+from failaware.cli.arguments import fact_id
 from failaware.cli.line import block, severity, status, text
 from failaware.cli.printer import Printer
 from failaware.json_text import indented
@@ -29,13 +29,14 @@ class Answer(NamedTuple):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """ID."""
-    parser.add_argument("id", type=positive, help="the event's number")
+    parser.add_argument("id", type=fact_id, help="the event's number; of one of several stores 42@shop")
 
 
 def ask(inspector: Inspector, args: argparse.Namespace) -> Answer:
     """The event, as of one moment."""
+    event_id = inspector.id_of(args.id)
     with inspector.snapshot():
-        return Answer(inspector.event(args.id), inspector.patterns.runs(args.id))
+        return Answer(inspector.event(event_id), inspector.patterns.runs(event_id))
 
 
 def draw(answer: Answer, printer: Printer, _args: argparse.Namespace) -> None:

@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def ask(inspector: Inspector, args: argparse.Namespace) -> Iterator[EventSummary]:
     """Page by page, to keep memory constant for any number of events."""
-    limit, before = args.limit, args.before
+    limit, before = args.limit, args.before and inspector.id_of(args.before)
     while limit > 0:
         page = inspector.events(" ".join(args.filter), limit=min(limit, _PAGE), before=before)
         yield from page

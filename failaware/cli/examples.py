@@ -84,6 +84,10 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         Example("failaware policy", "the thresholds in force, as a policy file"),
         Example("failaware policy --json", "for a script"),
     ),
+    "answer": (
+        Example("failaware answer < /dev/null", "greets, or says why the store cannot be read"),
+        Example("failaware answer --db failaware.db < /dev/null", "as ssh runs it on another host"),
+    ),
     "tui": (
         Example("failaware tui", "browse everything; ? lists the keys, q quits"),
         Example("failaware tui --inline", "below the prompt"),

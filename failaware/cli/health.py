@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 from failaware.cli.answer import Answer
 from failaware.cli.line import Line, status, text
 from failaware.cli.printer import Printer
+from failaware.cli.stores import shown
 from failaware.derive.stored_version import outdated
 from failaware.model import EventRef, Health
 from failaware.read.inspector import Inspector
-from failaware.text import counted, shown_place, when
+from failaware.text import counted, when
 
 
 class _More(NamedTuple):
@@ -21,12 +22,14 @@ class _More(NamedTuple):
 def ask(inspector: Inspector, _args: argparse.Namespace) -> Answer[dict[str, Any], _More]:
     """The health, and when commits are flushed to disk."""
     health = inspector.health()
-    return Answer({**health._asdict(), "flush": inspector.db.flush_mode()}, _More(health, inspector.db.role()))
+    return Answer(
+        {**health._asdict(), "flush": inspector.connections.flush_mode()}, _More(health, inspector.connections.role())
+    )
 
 
 def draw(answer: Answer[dict[str, Any], _More], printer: Printer, args: argparse.Namespace) -> None:
     """Counts by state, then what needs attention."""
-    (health, role_name), place = answer.more, shown_place(args.db)
+    (health, role_name), place = answer.more, shown(args)
     role = text(f"  {role_name}", "dim") if role_name else Line()
     printer.print(text(place, "bold") + text(f"  {counted(health.total_events, 'event')}") + role)
     if not health.total_events:

@@ -5,7 +5,6 @@ import re
 
 from failaware.cli.line import block
 from failaware.cli.printer import Printer
-from failaware.derive.settings import load_policy
 from failaware.read.inspector import Inspector
 from failaware.rules import RULES, Policy, default_policy
 
@@ -19,7 +18,7 @@ def add_arguments(_parser: argparse.ArgumentParser) -> None:
 
 def ask(inspector: Inspector, _args: argparse.Namespace) -> Policy:
     """The policy in force."""
-    return load_policy(inspector.db)
+    return inspector.policy()
 
 
 def draw(policy: Policy, printer: Printer, _args: argparse.Namespace) -> None:

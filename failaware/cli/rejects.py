@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def ask(inspector: Inspector, args: argparse.Namespace) -> list[Reject]:
     """A page of them."""
-    return inspector.rejects(limit=args.limit, before=args.before)
+    return inspector.rejects(limit=args.limit, before=args.before and inspector.id_of(args.before))
 
 
 def draw(rejects: list[Reject], printer: Printer, args: argparse.Namespace) -> None:

@@ -8,6 +8,7 @@ A command's module has `add_arguments(parser)` and one of
 
 For the first two, `draw(answer, printer, args)` prints the answer for people, and `exit_status(answer, args)`, where
 there is one, says how the command ends. A report that takes fewer options names those in `OPTIONS`.
+Reports read several stores; of the other commands those that define `SEVERAL`.
 """
 
 import argparse
@@ -18,13 +19,16 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any
 
+from failaware.cli import stores
 from failaware.cli.answer import print_json
 from failaware.cli.arguments import add_json
 from failaware.cli.printer import Printer
+from failaware.cli.streams import warn
 from failaware.read.inspector import Inspector
 from failaware.text import when
 
 _ALL = ("json", "watch", "as_of")
+_INCOMPLETE = 4  # the exit status
 _OWN_ZONE = {"run", "exec", "serve"}  # they run user code, which keeps its own time zone
 
 
@@ -66,6 +70,8 @@ def run(args: argparse.Namespace) -> int:
         from failaware.cli.timezone import choose
 
         choose(zone)
+    if not hasattr(args.module, "ask") and not hasattr(args.module, "SEVERAL"):
+        stores.need_one(args)
     once = partial(_once, args.module, args)
     if getattr(args, "watch", None) is not None:
         from failaware.cli.watch import watch
@@ -86,14 +92,26 @@ def _once(module: Any, args: argparse.Namespace) -> int:
         answer = module.act(args)
         _print(module, args, answer, now=0)
     else:
-        with Inspector.open(args.db) as current, _as_of(current, args) as inspector:
+        with stores.opened(args) as current, _as_of(current, args) as inspector:
             answer = module.ask(inspector, args)
             if inspector is not current and not args.json:
                 Printer().write(f"as of {when(inspector.now(), current.now())}", "reverse")
             if not args.json and isinstance(answer, Iterator):
                 answer = list(answer)
             _print(module, args, answer, now=inspector.now())
+            if not _note(current, args):
+                return _INCOMPLETE
     return int(module.exit_status(answer, args)) if hasattr(module, "exit_status") else 0
+
+
+def _note(inspector: Inspector, args: argparse.Namespace) -> bool:
+    """Print what the answer does not show; return whether it is about all stores."""
+    for note in inspector.connections.notes():
+        if args.json:
+            warn(note)
+        else:
+            Printer().write(f"{note}.", "yellow")
+    return inspector.connections.is_complete()
 
 
 def _print(module: Any, args: argparse.Namespace, answer: Any, now: int) -> None:

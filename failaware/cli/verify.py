@@ -2,13 +2,16 @@
 
 import argparse
 
+from failaware.cli import stores
 from failaware.cli.line import text
 from failaware.cli.printer import Printer
 from failaware.cli.progress import bars
 from failaware.derive.stored_version import outdated
+from failaware.errors import UsageError
 from failaware.ledger.verify import PARTS, UNVERIFIED, Finding, Verification, verify
 from failaware.text import counted, moment
 
+SEVERAL = True  # stores
 _OTHER_VERSION = 3  # the exit status
 _PARTS = {
     "schema": "schema: tables, indexes, constraints and guards are unchanged, and the file is not damaged",
@@ -31,22 +34,46 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def act(args: argparse.Namespace) -> Verification:
-    """Verify."""
+def act(args: argparse.Namespace) -> Verification | dict[str, Verification]:
+    """Verify; of several stores one after the other, by their names."""
+    if not stores.are_several(args):
+        return _verified(args.db, args)
+    places = stores.places_of(args)
+    if remote := [place.name for place in places if place.is_remote]:
+        raise UsageError(f"{', '.join(remote)}: a store on another host is verified there: ssh HOST failaware verify")
+    if args.noted is not None:
+        raise UsageError("--noted is a seal of one store; name it with one --db")
+    return {place.name: _verified(place.place, args) for place in places}
+
+
+def _verified(place: str, args: argparse.Namespace) -> Verification:
     with bars(*PARTS) as progress:
-        return verify(args.db, noted=args.noted, facts_only=args.facts_only, progress=progress)
+        return verify(place, noted=args.noted, facts_only=args.facts_only, progress=progress)
 
 
-def exit_status(verification: Verification, args: argparse.Namespace) -> int:
+def exit_status(answer: Verification | dict[str, Verification], args: argparse.Namespace) -> int:
     """1 when something does not verify, 3 when all does but what another version has derived."""
-    return 1 if verification.findings else _OTHER_VERSION if _older(verification, args) else 0
+    verifications = list(answer.values()) if isinstance(answer, dict) else [answer]
+    if any(verification.findings for verification in verifications):
+        return 1
+    return _OTHER_VERSION if any(_older(verification, args) for verification in verifications) else 0
 
 
 def _older(verification: Verification, args: argparse.Namespace) -> str:
     return "" if args.facts_only else outdated(verification.derivation, verification.derived_by)
 
 
-def draw(verification: Verification, printer: Printer, args: argparse.Namespace) -> None:
+def draw(answer: Verification | dict[str, Verification], printer: Printer, args: argparse.Namespace) -> None:
+    """Each store, if there are several."""
+    if not isinstance(answer, dict):
+        _draw_store(answer, printer, args)
+        return
+    for name, verification in answer.items():
+        printer.heading(name)
+        _draw_store(verification, printer, args)
+
+
+def _draw_store(verification: Verification, printer: Printer, args: argparse.Namespace) -> None:
     """Each part with its findings, then what was erased and archived."""
     for part in verification.parts:
         _draw_part(part, [finding for finding in verification.findings if finding.part == part], printer)

@@ -11,13 +11,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 
+from failaware.cli import stores
 from failaware.cli.pager import CapturedTerminal
 from failaware.cli.signals import unwinding
 from failaware.cli.streams import is_unread
 from failaware.clock import now_us
 from failaware.errors import FailawareError, StoreError, UsageError
-from failaware.read.inspector import Inspector
-from failaware.text import moment, shown_place, visible
+from failaware.text import moment, visible
 
 _AGES_S = 10  # how old the "3 min ago" of a terminal may be
 
@@ -36,7 +36,7 @@ def watch(args: argparse.Namespace, draw: Callable[[], int]) -> int:
     live = sys.stdout.isatty() and not args.json
     try:
         with unwinding(), _screen(args) if live else _pipe() as show:
-            for n, _ in enumerate(_changes(args.db, args.watch, live=live)):
+            for n, _ in enumerate(_changes(args, live=live)):
                 show(_report(draw, first=n == 0, live=live))
     except KeyboardInterrupt:
         pass
@@ -56,26 +56,26 @@ def _report(draw: Callable[[], int], *, first: bool, live: bool) -> str:
     return captured.getvalue()
 
 
-def _changes(place: str, every: float, *, live: bool) -> Iterator[None]:
+def _changes(args: argparse.Namespace, *, live: bool) -> Iterator[None]:
     """Now, and whenever a report would say something else; a store that was replaced is opened again."""
     opened = False
     while not is_unread():
         try:
-            with Inspector.open(place) as inspector:
+            with stores.opened(args) as inspector:
                 opened = True
                 seen = None
                 while not is_unread():
-                    change_token = inspector.db.change_token()
+                    change_token = inspector.connections.change_token()
                     about = (change_token, shutil.get_terminal_size(), int(time.monotonic() / _AGES_S))
                     if seen != (about if live else about[:1]):
                         seen = about if live else about[:1]
                         yield
-                    time.sleep(every)
+                    time.sleep(args.watch)
         except StoreError:
             if not opened:
                 raise
             yield
-            time.sleep(every)
+            time.sleep(args.watch)
 
 
 @contextmanager
@@ -93,7 +93,7 @@ def _screen(args: argparse.Namespace) -> Iterator[Show]:
             def show(report: str) -> None:
                 nonlocal last
                 last = report
-                head = Text(f"{moment(now_us())}, Ctrl-C ends  {visible(shown_place(args.db))}\n", "dim", no_wrap=True)
+                head = Text(f"{moment(now_us())}, Ctrl-C ends  {visible(stores.shown(args))}\n", "dim", no_wrap=True)
                 live.update(head + Text.from_ansi(report), refresh=True)
 
             yield show

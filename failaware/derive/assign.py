@@ -108,7 +108,7 @@ class Finder:
         else:
             subject = Subject(event_type, error_type, message, cause, given, partial(self._text_of, traceback))
             own = group(subject, self._rules)
-        return self._admitted(event_type, own)
+        return self.admitted(event_type, own)
 
     def final(self, own: Group) -> Group:
         """A group with the id and name of the cluster that it belongs to, after all merges."""
@@ -131,7 +131,8 @@ class Finder:
         rows = self._db.query("SELECT text FROM traceback_log WHERE traceback_id = ?", (traceback,))
         return rows[0][0] if rows else None
 
-    def _admitted(self, event_type: str, own: Group) -> Group:
+    def admitted(self, event_type: str, own: Group) -> Group:
+        """The group itself, or the overflow cluster if its event type has too many; learns from its template."""
         beyond = overflow(event_type, self._rules)
         if own.cluster_id in self._known or own.cluster_id == beyond.cluster_id:
             return own

@@ -94,7 +94,7 @@ def fold(db: ProjectionWriter, scope: Scope, policy: Policy) -> None:
             _adjust_relapses(db, sign=1)
         _update_event_states(db, scope, policy)
         if entered:
-            _update_cluster_severities(db, "entry", policy)
+            update_cluster_severities(db, "entry", policy)
         _empty_work_tables(db, entered=entered)
 
 
@@ -169,7 +169,7 @@ def rebuild(
         unattempted = just_appended(events=(first, last))
         db.execute(_scoped(unattempted.ctes, "store_unattempted"), unattempted.parameters)
     _adjust_all_relapses(db)
-    _update_cluster_severities(db, "failure_cluster", policy)
+    update_cluster_severities(db, "failure_cluster", policy)
 
 
 def derive_again(db: ProjectionWriter, policy: Policy | None = None, grouping: GroupingRules | None = None) -> None:
@@ -307,11 +307,11 @@ def rename_clusters(db: ProjectionWriter, cluster_ids: list[int], policy: Policy
         else:
             db.execute(_SQL["rename_template"], (named.template, cluster_id))
     db.execute_many("INSERT INTO entry (cluster_id) VALUES (?)", [(cluster_id,) for cluster_id in cluster_ids])
-    _update_cluster_severities(db, "entry", policy)
+    update_cluster_severities(db, "entry", policy)
     _empty_work_tables(db, entered=True)
 
 
-def _update_cluster_severities(db: ProjectionWriter, among: str, policy: Policy) -> None:
+def update_cluster_severities(db: ProjectionWriter, among: str, policy: Policy) -> None:
     """Write the severity of each cluster in the table `among`, with its rule and reason."""
     rule, severity = case("cluster", "name"), case("cluster", "severity")
     page = f"SELECT DISTINCT cluster_id FROM {among} WHERE cluster_id > :after ORDER BY cluster_id LIMIT :page"

@@ -1,6 +1,7 @@
 """The settings kept in a store: policy, grouping rules, key, whether sealing is suspended, whether it is an archive."""
 
 import re
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -70,8 +71,13 @@ def stored_rules(db: Reader) -> list[Row]:
 
 def copy_rules(db: PrivateCopy) -> None:
     """Copy the store's policy and grouping rules into a private copy."""
+    replace_rules(db, stored_rules(db.store))
+
+
+def replace_rules(db: ProjectionWriter, rules: Iterable[Sequence[object]]) -> None:
+    """Replace all settings of private tables by these rules, from `stored_rules`."""
     db.clear("setting")
-    db.execute_many("INSERT INTO setting (name, value) VALUES (?, ?)", stored_rules(db.store))
+    db.execute_many("INSERT INTO setting (name, value) VALUES (?, ?)", rules)
 
 
 def load_key(db: Reader) -> bytes | None:

@@ -2,7 +2,7 @@
 
 May touch: sqlite3, psycopg, the database's file, the schema. Knows nothing about what the rows mean. The only entry
 points are `open_reader`, whose handle can only query, `open_private_copy`, which reads a store and derives into private
-tables, and `open_writer`. A place is a SQLite file or the URL of a PostgreSQL database.
+tables, `open_empty_tables`, and `open_writer`. A place is a SQLite file or the URL of a PostgreSQL database.
 """
 
 from pathlib import Path
@@ -23,6 +23,7 @@ __all__ = [
     "Watch",
     "Writer",
     "is_postgres",
+    "open_empty_tables",
     "open_private_copy",
     "open_reader",
     "open_writer",
@@ -65,6 +66,13 @@ def open_private_copy(place: str | Path, *, facts: bool = False) -> PrivateCopy:
 
         return PrivateCopyFromServer(PostgresReader(str(place), reads_derived=False), facts=facts)
     return PrivateCopyOfFile(Path(place), facts=facts)
+
+
+def open_empty_tables() -> ProjectionWriter:
+    """Open private, empty tables that belong to no store and disappear when they are closed."""
+    from failaware.engine.sqlite.private_copy import EmptyTables
+
+    return EmptyTables()
 
 
 def open_writer(place: str | Path, *, synchronous: str, projection: Projection, go_back: bool = False) -> Writer:

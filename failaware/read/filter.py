@@ -16,7 +16,9 @@ from failaware.read.time_expressions import parse_moment
 
 Order = Literal["newest", "oldest"]
 
-_WORD = re.compile(r'(?P<not>[-!])?(?:(?P<field>[A-Za-z_]+):)?(?P<value>"[^"]*"|[^\s"]+)(?=\s|$)')
+WORD = re.compile(r'(?P<not>[-!])?(?:(?P<field>[A-Za-z_]+):)?(?P<value>"[^"]*"|[^\s"]+)(?=\s|$)')
+"""A word of a filter: `not`, `field` and `value`."""
+
 _LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
 _MOST_WALKS = 16  # per filter: SQLite combines at most 500 queries
 _MOST_VALUES = 200  # per filter: SQLite limits the depth of a condition to 1,000
@@ -112,7 +114,7 @@ def parse(
 def _words(text: str, fields: Mapping[str, Field], cluster: Callable[[str], int]) -> Iterator[_Word]:
     position = count = 0
     while position < len(text):
-        match = _WORD.match(text, position)
+        match = WORD.match(text, position)
         if not match:
             raise FilterError(f"the filter is invalid at '{text[position : position + 20]}'; close the quote")
         name = (match["field"] or "error").lower()

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from failaware.engine import Reader
+from failaware.errors import FilterError
 from failaware.model import (
     NEVER,
     Attempt,
@@ -158,6 +159,24 @@ class Questions:
     def _known_until(self) -> int:
         """Facts recorded later than this (µs) are ignored."""
         return NEVER
+
+    def id_of(self, text: str) -> int:
+        """The id of an event, attempt or reject that a `text` names: `42`, or of one of several stores `42@shop`.
+
+        Raises:
+            FilterError: it names a store, but only one was opened.
+        """
+        if not text.isdecimal():
+            raise FilterError(
+                f"'{text[:60]}' names one of several stores; write the number alone, as there is one store"
+            )
+        return int(text)
+
+    def policy(self) -> "Policy":
+        """The thresholds of the severity rules in force."""
+        from failaware.derive.settings import load_policy
+
+        return load_policy(self.db)
 
     @validated
     def rejects(self, *, limit: int = 50, before: int | None = None) -> list[Reject]:

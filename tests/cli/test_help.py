@@ -174,13 +174,16 @@ class TestExitStatus:
 
     def test_the_topic_names_them(self):
         text = (TOPICS / "exit-status.txt").read_text(encoding="utf-8")
-        assert re.findall(r"^  (\d+) ", text, re.MULTILINE) == ["0", "1", "2", "3", "130", "143"]
+        assert re.findall(r"^  (\d+) ", text, re.MULTILINE) == ["0", "1", "2", "3", "4", "130", "143"]
         base = FailawareError
         while base := next(iter(base.__subclasses__()), None):
             assert base.exit_status == 2
 
     def test_0_a_report_of_bad_things(self, sample):
         assert failaware("severity", cwd=sample).returncode == 0
+
+    def test_4_one_of_several_stores_does_not_answer(self, sample):
+        assert failaware("--db", "failaware.db", "--db", "none.db", "health", cwd=sample).returncode == 4
 
     def test_1_anything_at_the_level(self, sample):
         assert failaware("severity", "--exit-code", "HIGH", cwd=sample).returncode == 1

@@ -158,6 +158,40 @@ class PrivateCopyFromServer(_PrivateTables):
         self.store.close()
 
 
+class EmptyTables(_PrivateTables):
+    """Private tables of no store, facts included: for rows of several stores."""
+
+    path = "the temporary tables of several stores"
+
+    def __init__(self) -> None:
+        self._db = connect_temporary()
+        self._make_tables(facts=True)
+
+    def change_token(self) -> object:
+        """Nobody else writes here."""
+        return 0
+
+    def clock(self, machine: Callable[[], int]) -> Callable[[], int]:
+        """The machine's."""
+        return machine
+
+    def flush_mode(self) -> str:
+        """Nothing is flushed."""
+        return ""
+
+    def role(self) -> str:
+        """Empty: there is no server."""
+        return ""
+
+    def size(self) -> int:
+        """No facts are held."""
+        return 0
+
+    def defects(self) -> Iterator[tuple[str, str]]:
+        """None are looked for."""
+        return iter(())
+
+
 def _counted(rows: Iterable[Row], progress: Callable[[int], None]) -> Iterator[Row]:
     number = 0
     for number, row in enumerate(rows, 1):

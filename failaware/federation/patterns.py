@@ -1,0 +1,119 @@
+"""Reports over time of several stores."""
+
+from typing import TYPE_CHECKING, Any
+
+from failaware.errors import NotFound
+from failaware.federation import sums
+from failaware.federation.parts import Call, call
+from failaware.model import HOUR, NEVER, HourCount
+from failaware.model.patterns import (
+    EventSeverity,
+    HourSeverity,
+    Impact,
+    NewestFailures,
+    Recovered,
+    RecoveredCluster,
+    RetrySchedule,
+    Run,
+    Transitions,
+    Trend,
+)
+from failaware.model.stores import number_of
+from failaware.read import clusters, impact, trends
+from failaware.read.patterns import Patterns
+
+if TYPE_CHECKING:
+    from failaware.federation.inspector import Federation
+    from failaware.federation.part import Part
+
+_VALUES = 200  # of a filter
+
+
+class FederatedPatterns(Patterns):
+    """Reached as `inspector.patterns`."""
+
+    def __init__(self, federation: "Federation") -> None:
+        """Created by Federation."""
+        self._federation = federation
+
+    def runs(self, event_id: int) -> tuple[Run, ...]:
+        """The history of one event."""
+        runs: tuple[Run, ...] = self._federation.one(event_id, "runs", number_of(event_id))
+        return runs
+
+    def transitions(self, cluster_id: int) -> Transitions:
+        """The sums of what happened before and after the cluster in each store."""
+        of, answers = self._of_cluster(cluster_id, "transitions")
+        own: list[Transitions] = answers
+        before, after = ([side for one in own for side in (getattr(one, name),)] for name in ("before", "after"))
+        return Transitions(of, sums.transitions(before), sums.transitions(after))
+
+    def recovered(self, where: str = "") -> Recovered:
+        """The sums of what recovered; a median only where one store has recovered events."""
+        federation = self._federation
+        union, rest = federation.chosen(where)
+        known = {one.cluster_id: one for one in clusters.worst(union.db, rest, now=federation.now(), limit=NEVER)}
+        calls: dict[Part, Call] = {}
+        for part in federation.parts.all:
+            own = [each for number in known for each in union.members(part, number)]
+            if own:
+                narrow = f"cluster:{','.join(map(str, own))}" if rest and len(own) <= _VALUES else rest
+                calls[part] = call("recovered", narrow)
+        answers: list[Recovered] = federation.mapped(federation.ask_each(calls)) if calls else []
+
+        def named(cluster_id: int) -> RecoveredCluster:
+            fields: dict[str, Any] = {name: getattr(known[cluster_id], name) for name in RecoveredCluster._fields[:-1]}
+            return RecoveredCluster(**fields, recovery=sums.NO_STATS)
+
+        return sums.recovered(answers, named)
+
+    def calendar(self) -> RetrySchedule:
+        """The sums of the retries due, by minute."""
+        return sums.calendar(self._federation.mapped(self._federation.ask("calendar")), self._federation.now())
+
+    def impact(self, cluster_id: int) -> Impact:
+        """The figures of the joined cluster; the oldest event is that of one store."""
+        of, own = self._of_cluster(cluster_id, "impact")
+        ages = [one.oldest_age for one in own if one.oldest_age.value is not None]
+        joined = impact.impact(self._federation.union.db, of, now=self._federation.now())
+        return joined._replace(oldest_age=max(ages, key=lambda age: age.value)) if ages else joined
+
+    def timeline(self, *, since: int = 0, cluster_id: int | None = None) -> list[HourCount]:
+        """The sums of the failures by hour and joined cluster."""
+        self._read_hours(since)
+        return clusters.hours(self._federation.union.db, since=since, cluster_id=cluster_id)
+
+    def hours(self, *, since: int = 0) -> list[HourSeverity]:
+        """The sums of the failures by hour and severity of the joined clusters."""
+        self._read_hours(since)
+        return clusters.hours_by_severity(self._federation.union.db, since=since)
+
+    def trends(self) -> list[Trend]:
+        """The failures of the last day of each joined cluster."""
+        now = self._federation.now()
+        self._read_hours(max(now - (trends.DAY + 1) * HOUR, 0))
+        return trends.trends(self._federation.union.db, now=now)
+
+    def event_severities(self) -> list[EventSeverity]:
+        """The unresolved events of each joined cluster by their own severity."""
+        return clusters.event_severities(self._federation.join().db)
+
+    def newest(self, cluster_id: int, *, limit: int = 20) -> NewestFailures:
+        """The newest failure of any store; the values are those of the `limit` newest failures of each."""
+        _, own = self._of_cluster(cluster_id, "newest", limit=limit)
+        return sums.newest(own)
+
+    def _read_hours(self, since: int) -> None:
+        federation = self._federation
+        union = federation.join()
+        federation.read_hours(union, federation.parts.all, since=since)
+
+    def _of_cluster(self, cluster_id: int, question: str, **named: Any) -> tuple[int, list[Any]]:
+        """The id of the joined cluster, and the answers of the stores that it is in."""
+        federation = self._federation
+        union = federation.join()
+        of = clusters.current_id(union.db, cluster_id)
+        answers = federation.ask_members(of, lambda own: call(question, own, **named))
+        if not answers:
+            raise NotFound(f"there is no cluster {cluster_id}; 'failaware clusters' lists them")
+        return of, [answer for _, answer in answers]

@@ -1,0 +1,171 @@
+"""The clusters of several stores: the rows of each, joined in private tables that the usual statements answer from.
+
+For example, two stores have 5 words each at one place of a template: neither has learned that it varies, but together
+they have 10. The templates of both are learned from again, and the clusters become one, with the sums of their numbers.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from failaware.derive.assign import Finder
+from failaware.derive.fold import update_cluster_severities
+from failaware.derive.grouping.groups import Group
+from failaware.derive.settings import load_policy, replace_rules
+from failaware.engine import open_empty_tables
+from failaware.federation.ids import Names
+from failaware.federation.part import Part
+from failaware.model import HourCount
+from failaware.model.stores import Aggregates, InStore
+from failaware.read.aggregates import CLUSTERS, COUNTS, TEMPLATES
+
+_SUMMED = ("failures", "events", "recovered")
+_HIGHEST = ("episodes", "relapses", "last_failed_at", "changed_at")
+_HOUR = 3_600_000_000
+
+_Row = dict[str, Any]
+
+
+class Union:
+    """The joined clusters as of the last `update`."""
+
+    def __init__(self) -> None:
+        self.db = open_empty_tables()
+        """Private tables with the joined clusters, for the modules of `read`."""
+        self.stores: dict[int, tuple[InStore, ...]] = {}
+        """The parts of each cluster, most failures first."""
+        self.policies_differ = False
+        self._aggregates: dict[Part, Aggregates] = {}
+        self._final: dict[int, int] = {}
+        self._members: dict[tuple[Part, int], list[int]] = {}
+
+    def update(self, aggregates: Mapping[Part, Aggregates]) -> None:
+        """Join these; nothing is done if they are those of the last call."""
+        same = aggregates.keys() == self._aggregates.keys()
+        if same and all(self._aggregates[part] is own for part, own in aggregates.items()):
+            return
+        with self.db.snapshot():
+            if [own.templates for own in aggregates.values()] != [own.templates for own in self._aggregates.values()]:
+                self._learn(aggregates)
+            self._aggregates = dict(aggregates)
+            self._join()
+
+    def names(self, part: Part) -> Names:
+        """The ids of a part in all its answers."""
+        return Names(part.number, part.name, self._final)
+
+    def members(self, part: Part, cluster_id: int) -> list[int]:
+        """The ids of a part's own clusters that belong to a cluster of all."""
+        return self._members.get((part, cluster_id), [])
+
+    def set_hours(self, hours: Mapping[Part, Iterable[HourCount]]) -> None:
+        """Replace the failures by hour."""
+        sums: defaultdict[tuple[int, int], list[int]] = defaultdict(lambda: [0, 0])
+        for counts in hours.values():
+            for count in counts:
+                of = sums[self._final.get(count.cluster_id, count.cluster_id), count.hour_at // _HOUR]
+                of[0] += count.failures
+                of[1] += count.events
+        self.db.clear("cluster_hour")
+        self.db.execute_many("INSERT INTO cluster_hour VALUES (?, ?, ?, ?)", [(*of, *sums[of]) for of in sums])
+
+    def _learn(self, aggregates: Mapping[Part, Aggregates]) -> None:
+        """Find the cluster of each template among those of all stores."""
+        self.db.clear("fingerprint", "template_slot")
+        replace_rules(self.db, next(iter(aggregates.values())).settings.items() if aggregates else ())
+        learned: defaultdict[tuple[str, str | None], dict[int, _Row]] = defaultdict(dict)
+        sets: defaultdict[tuple[str, str | None], list[set[int]]] = defaultdict(list)
+        rows: dict[int, _Row] = {}
+        for own in aggregates.values():
+            of_part: defaultdict[tuple[str, str | None], set[int]] = defaultdict(set)
+            for row in (dict(zip(TEMPLATES, values, strict=True)) for values in own.templates):
+                rows.setdefault(row["fingerprint_id"], row)
+                if row["template"] is not None and row["admitted"]:
+                    key = row["event_type"], row["error_type"]
+                    learned[key][row["fingerprint_id"]] = row
+                    of_part[key].add(row["fingerprint_id"])
+            for key, ids in of_part.items():
+                sets[key].append(ids)
+        finder: Finder | None = None
+        for key, templates in learned.items():
+            if any(ids != sets[key][0] for ids in sets[key]):
+                finder = finder or Finder(self.db)
+                for number, row in sorted(templates.items()):
+                    finder.admitted(key[0], Group(number, key[1], row["template"], "", "", learnable=True))
+        known = {number for (number,) in self.db.query("SELECT fingerprint_id FROM fingerprint")}
+        self.db.execute_many(
+            f"INSERT INTO fingerprint ({', '.join(TEMPLATES)}) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [tuple(row.values()) for number, row in rows.items() if number not in known],
+        )
+        again: dict[int, int] = dict(self.db.query("SELECT fingerprint_id, cluster_id FROM fingerprint"))
+        self._final = {number: again.get(cluster_id, cluster_id) for number, cluster_id in again.items()}
+
+    def _join(self) -> None:
+        joined: defaultdict[int, list[tuple[Part, _Row]]] = defaultdict(list)
+        counts: defaultdict[tuple[Any, ...], int] = defaultdict(int)
+        self._members = {}
+        for part, own in self._aggregates.items():
+            for values in own.clusters:
+                row = dict(zip(CLUSTERS, values, strict=True))
+                final = self._final.get(row["cluster_id"], row["cluster_id"])
+                joined[final].append((part, row))
+                self._members.setdefault((part, final), []).append(row["cluster_id"])
+            for values in own.counts:
+                event_type, status, dismissed, cluster_id, severity, events = values
+                final = self._final.get(cluster_id, cluster_id)
+                counts[event_type, status, dismissed, final, severity] += events
+        unresolved = _unresolved(self._aggregates)
+        self.stores = {final: _in_stores(rows, unresolved) for final, rows in joined.items()}
+        settings = [own.settings for own in self._aggregates.values()]
+        self.policies_differ = any(each != settings[0] for each in settings)
+        db = self.db
+        db.clear("failure_cluster", "stored_counts", "cluster_hour")
+        replace_rules(db, settings[0].items() if settings else ())
+        db.execute_many(
+            f"INSERT INTO failure_cluster ({', '.join(CLUSTERS)}) VALUES ({', '.join('?' * len(CLUSTERS))})",
+            [tuple(self._sum(final, rows)[name] for name in CLUSTERS) for final, rows in joined.items()],
+        )
+        db.execute_many(
+            f"INSERT INTO stored_counts ({', '.join(COUNTS)}) VALUES (?, ?, ?, ?, ?, ?)",
+            [(*of, events) for of, events in counts.items()],
+        )
+        update_cluster_severities(db, "failure_cluster", load_policy(db))
+
+    def _sum(self, final: int, rows: list[tuple[Part, _Row]]) -> _Row:
+        """One row of several: sums, minima and maxima, and the name that the first failure gave."""
+        _, first = min(rows, key=lambda of: (of[1]["cluster_id"] != final, of[1]["first_failed_at"]))
+        part, newest = max(rows, key=lambda of: (of[1]["last_failed_at"], -of[0].number))
+        one = dict(first)
+        if first["cluster_id"] != final:
+            names = self.db.query("SELECT template FROM fingerprint WHERE fingerprint_id = ?", (final,))
+            one["template"] = (names and names[0][0]) or first["template"]
+        one["cluster_id"] = final
+        one["first_failed_at"] = min(row["first_failed_at"] for _, row in rows)
+        one |= {name: sum(row[name] for _, row in rows) for name in _SUMMED}
+        one |= {name: max(row[name] for _, row in rows) for name in _HIGHEST}
+        one["example_attempt"] = int(self.names(part).of(newest["example_attempt"]))
+        return one
+
+
+def _unresolved(aggregates: Mapping[Part, Aggregates]) -> dict[tuple[Part, int], int]:
+    """The unresolved events of each part's own clusters."""
+    counts: defaultdict[tuple[Part, int], int] = defaultdict(int)
+    for part, own in aggregates.items():
+        for row in (dict(zip(COUNTS, values, strict=True)) for values in own.counts):
+            if row["severity"]:
+                counts[part, row["cluster_id"]] += row["events"]
+    return counts
+
+
+def _in_stores(rows: list[tuple[Part, _Row]], unresolved: Mapping[tuple[Part, int], int]) -> tuple[InStore, ...]:
+    parts = [
+        InStore(
+            part.name,
+            row["cluster_id"],
+            row["events"],
+            unresolved.get((part, row["cluster_id"]), 0),
+            *(row[name] for name in ("failures", "episodes", "relapses", "last_failed_at")),
+        )
+        for part, row in rows
+    ]
+    return tuple(sorted(parts, key=lambda one: (-one.failures, one.store)))

@@ -1,0 +1,41 @@
+"""What a store contributes to the clusters of several stores: its clusters, counts, templates and rules."""
+
+from failaware.derive.settings import stored_rules
+from failaware.engine import Reader
+from failaware.model.stores import Aggregates
+
+CLUSTERS = (
+    *("cluster_id", "event_type", "error_type", "template", "failures", "events", "recovered", "episodes", "relapses"),
+    *("first_failed_at", "last_failed_at", "example_attempt", "changed_at"),
+)
+COUNTS = ("event_type", "sync_status", "dismissed", "cluster_id", "severity", "events")
+TEMPLATES = ("fingerprint_id", "event_type", "error_type", "cluster_id", "admitted", "variables", "template")
+
+
+def aggregates(db: Reader) -> Aggregates:
+    """The rows as of one moment."""
+    with db.snapshot():
+        return Aggregates(
+            tuple(map(tuple, db.query(f"SELECT {', '.join(CLUSTERS)} FROM failure_cluster ORDER BY cluster_id"))),
+            tuple(map(tuple, db.query(f"SELECT {', '.join(COUNTS)} FROM stored_counts WHERE events > 0"))),
+            tuple(map(tuple, db.query(f"SELECT {', '.join(TEMPLATES)} FROM known_fingerprint ORDER BY 1"))),
+            dict(stored_rules(db)),
+        )
+
+
+def boundary(db: Reader, table: str, at: int, *, inclusive: bool) -> int:
+    """The lowest id whose time is later than `at` (µs), or `inclusive`: not earlier; without any, one above all ids.
+
+    Ids are in the order of their times, except for events recorded at the same time and after a clock was set back.
+    """
+    key, time = {"event_log": ("event_id", "detected_at"), "reject_log": ("reject_id", "rejected_at")}[table]
+    ((last,),) = db.query(f"SELECT coalesce(max({key}), 0) FROM {table}")
+    low, high = 1, last + 1
+    while low < high:
+        middle = (low + high) // 2
+        rows = db.query(f"SELECT {key}, {time} FROM {table} WHERE {key} >= ? ORDER BY {key} LIMIT 1", (middle,))
+        if not rows or rows[0][1] > at or (inclusive and rows[0][1] == at):
+            high = middle
+        else:
+            low = rows[0][0] + 1
+    return low
