@@ -41,16 +41,16 @@ class AppActions(App[None]):
 
     def action_copy_command(self, decision: str) -> None:
         """Copy the command that records a decision about the selection, without running it."""
-        subject = self._level.subject() if self._level is not None else None
-        if subject is None:
+        subjects = self._level.subjects() if self._level is not None else []
+        if not subjects:
             self.notify("Nothing to decide about.", markup=False)
             return
-        command = decision_command(self.full_place, decision, subject)
+        command = decision_command(self.full_place, decision, subjects)
         self._copy(f"the command; add the reason before you run it: {one_line(command)}", command)
 
     def _copy(self, name: str, text: str) -> None:
         self.copy_to_clipboard(text)
-        self.notify(f"Copied {name} ({counted(len(text), 'character')})", markup=False)
+        self.notify(f"Sent to the terminal's clipboard: {name} ({counted(len(text), 'character')})", markup=False)
 
     def copy_to_clipboard(self, text: str) -> None:
         """Copy the text, with control characters escaped: a terminal could execute them when they are pasted."""

@@ -2,11 +2,13 @@
 
 import gc
 import os
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
+from textual import events
 from textual.binding import Binding, BindingType
 from textual.css.query import NoMatches
 
@@ -25,6 +27,7 @@ from .signals import ended_by_signals
 from .store_reader import StoreReader
 from .widgets.lines import TopLine
 
+_LOOKS_S = 60  # after the last key, or movement of the mouse
 _QUIET_US = 60_000_000  # after so long without a fact it is said
 
 
@@ -62,6 +65,7 @@ class InspectorApp(AppActions):
         self.animation_level = "none"
         self._state: StoreState | None = None  # until the reader has said anything
         self.is_paused = False
+        self._input_at = -_LOOKS_S * 1.0
         self._last_fact_at: int | None = None
         self.last_look = last_look(place)
         self.reader = StoreReader(place, self, clock)
@@ -69,6 +73,17 @@ class InspectorApp(AppActions):
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = self._theme_before = self._first_theme()
+
+    @property
+    def is_looked_at(self) -> bool:
+        """Whether a person pressed a key, or moved the mouse, a short while ago."""
+        return time.monotonic() - self._input_at < _LOOKS_S
+
+    async def on_event(self, event: events.Event) -> None:
+        """Note when a person does something."""
+        if isinstance(event, events.Key | events.MouseEvent):
+            self._input_at = time.monotonic()
+        await super().on_event(event)
 
     def _first_theme(self) -> str:
         """The theme of the environment, else the one that was chosen last, else ours; with 16 colors the terminal's."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from operator import attrgetter
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from failaware.model import Attempt, Cluster, EventSummary, Severity
 from failaware.model.patterns import EventSeverity, Trend
@@ -12,6 +12,7 @@ from failaware.text import distance, moment, one_line, sparkline
 
 from .palette import short_symbol, short_word, symbol
 
+Item = TypeVar("Item")
 Cell = tuple[str, str]
 _NO_HOURS = (0,) * 24
 _LONG = 400  # cells; more than any terminal shows
@@ -168,7 +169,7 @@ def _bars(each: int) -> Callable[[Cluster, Context], Cell]:
 
 
 CLUSTER_COLUMNS = (
-    Column("severity", 8, _change, above=_standing),
+    Column("severity", 9, _change, above=_standing),
     Column(
         "what failed",
         0,
@@ -178,7 +179,7 @@ CLUSTER_COLUMNS = (
     Column("unresolved", 14, _number("unresolved"), right=True, widest=_largest("unresolved")),
     Column("dead", 14, _number("dead"), right=True, from_width=84, widest=_largest("dead")),
     Column("events", 14, _number("events"), right=True, from_width=124, widest=_largest("events")),
-    Column("recovered", 9, lambda c, _: (recovery_rate(c), "SYNCED" if c.recovered else "dim"), True, from_width=64),
+    Column("recovered", 10, lambda c, _: (recovery_rate(c), "SYNCED" if c.recovered else "dim"), True, from_width=80),
     Column("now/h", 14, _last_hour, right=True, from_width=44, widest=_largest_trend(lambda trend: trend.last_hour)),
     Column("peak/h", 14, _peak, right=True, from_width=110, widest=_largest_trend(lambda trend: max(trend.hours))),
     Column("24 h", 8, _bars(3), from_width=64, to_width=110, bright_end="FAILED"),
@@ -221,14 +222,34 @@ ATTEMPT_COLUMNS = (
         lambda a, _: (one_line(f"{a.error_type}: {a.error_message}" if a.error_type else "", _LONG), ""),
     ),
 )
-CLUSTER_SORTS: tuple[tuple[str, Callable[[Cluster], Any] | None], ...] = (
-    ("severity, new or rising first", None),
-    ("last failure", lambda c: -c.last_failed_at),
-    ("first failure, newest first", lambda c: -c.first_failed_at),
-    ("unresolved events", lambda c: -c.unresolved),
-    ("dead events", lambda c: -c.dead),
-    ("failures", lambda c: -c.failures),
-    ("event type", lambda c: c.event_type),
+
+
+class Sort(NamedTuple):
+    """An order of a list: its name, what sorts (None: as the items come), and the titles that are clicked for it."""
+
+    name: str
+    key: Callable[[Any, Context], Any] | None
+    titles: tuple[str, ...] = ()
+
+
+def in_order(items: Sequence[Item], sort: Sort, context: Context, *, backwards: bool) -> list[Item]:
+    """The items, sorted, or the other way round."""
+    key = sort.key
+    ordered = list(items) if key is None else sorted(items, key=lambda item: key(item, context))
+    return ordered[::-1] if backwards else ordered
+
+
+CLUSTER_SORTS = (
+    Sort("severity, new or rising first", None, ("severity",)),
+    Sort("last failure", lambda c, _: -c.last_failed_at),
+    Sort("first failure, newest first", lambda c, _: -c.first_failed_at, ("since",)),
+    Sort("unresolved events", lambda c, _: -c.unresolved, ("unresolved",)),
+    Sort("dead events", lambda c, _: -c.dead, ("dead",)),
+    Sort("events", lambda c, _: -c.events, ("events",)),
+    Sort("failures in the last hour", lambda c, at: -_trend(c, at).last_hour, ("now/h",)),
+    Sort("highest hour", lambda c, at: -max(_trend(c, at).hours), ("peak/h", "24 h", "last 24 h")),
+    Sort("share that recovered", lambda c, _: -c.recovered / max(c.events, 1), ("recovered",)),
+    Sort("event type", lambda c, _: c.event_type, ("what failed",)),
 )
 """Orders of the cluster list; the first is `worst_first`."""
 

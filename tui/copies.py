@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+from collections.abc import Sequence
 
 from failaware.model import Attempt, Cluster, EventDetail, EventSummary
 from failaware.model.patterns import RecoveredCluster
@@ -48,16 +49,18 @@ def pasteable(text: str) -> str:
     return _OBEYED.sub(lambda match: _escape(ord(match[0])), _LINE_END.sub("\n", text))
 
 
-def decision_command(place: str, decision: str, subject: tuple[str, int]) -> str:
+def decision_command(place: str, decision: str, subjects: Sequence[tuple[str, int]]) -> str:
     """The command that records a decision, without its reason: as it is the command line refuses it.
 
     Args:
         place: the store, as a full path or a URL; a password in it is left out.
         decision: requeue or dismiss.
-        subject: 'cluster' or 'event', and its id.
+        subjects: what it is about, all of one kind: 'cluster' or 'event', and its id.
     """
-    kind, number = subject
-    of = f"--cluster {number}" if kind == "cluster" else str(number)
+    numbers = [str(number) for _, number in subjects]
+    of = " ".join(numbers)
+    if subjects[0][0] == "cluster":
+        of = f"--cluster {of}" if len(numbers) == 1 else f"--where last:{','.join(numbers)}"
     return f"failaware --db {quoted(_without_password(place))} {decision} {of} --because ''"
 
 

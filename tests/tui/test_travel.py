@@ -112,7 +112,7 @@ async def test_time_goes_on_by_itself_and_ends_with_now(later, path, clock):
         await pilot.press("a")
         await past(pilot)
         at = pilot.app.moment.at
-        await pilot.press("space")
+        await pilot.press("P")
         await shows(pilot, "playing")
         await until(pilot, lambda: pilot.app.moment.at is None)
         assert at < clock.now

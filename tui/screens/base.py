@@ -94,6 +94,11 @@ class BaseScreen(AskingScreen):
         """What is here to explain or to decide about: 'cluster' or 'event', and its id; None if there is nothing."""
         return None
 
+    def subjects(self) -> list[tuple[str, int]]:
+        """What a copied command decides about: the subject, or several of its kind."""
+        subject = self.subject()
+        return [] if subject is None else [subject]
+
     def copies(self) -> dict[str, tuple[str, str]]:
         """What `y` offers: by key its name and its text."""
         return {}

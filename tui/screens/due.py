@@ -56,7 +56,7 @@ class DueScreen(BaseScreen):
         rows = self.query_one(Rows)
         rows.show(Context(calendar.now, {}))
         rows.border_title = f"Retries due  from {moment(calendar.first_minute_at)[11:16]} on, for an hour"
-        rows.border_subtitle = counted(len(calendar.bursts), "retry storm") if calendar.bursts else "no retry storm"
+        rows.note = counted(len(calendar.bursts), "retry storm") if calendar.bursts else "no retry storm"
         pending = f"{counted(calendar.pending, 'event')} PENDING, due now. " if calendar.pending else ""
         self.query_one("#note", StyledText).say([(f"{pending}Retry storm: {_RULE}", "dim")])
         self._show_minutes()

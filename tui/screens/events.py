@@ -171,7 +171,7 @@ class EventsScreen(Listing):
         more = "+" if page.total >= _COUNTED and self.bar.text else ""
         rows.border_title = f"Events  {page.total:,}{more} · {'oldest' if self._oldest_first else 'newest'} first"
         many = "+" if hidden >= 100 else ""
-        rows.border_subtitle = f"{hidden}{many} new above (.)" if hidden else ""
+        rows.note = f"{hidden}{many} new above (.)" if hidden else ""
         if self.bar.text:
             self.bar.note(f"{counted(page.total, 'event')}{more}")
         self._cluster = page.cluster
@@ -219,7 +219,7 @@ class EventsScreen(Listing):
         self.listed.action_move(way)
         return None if self.listed.current_key == before else self.listed.current_key
 
-    def action_sort(self) -> None:
+    def action_sort(self, by: int = 1) -> None:  # noqa: ARG002 - there are two
         """The other order."""
         self._oldest_first = not self._oldest_first
         self.from_top()

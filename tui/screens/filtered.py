@@ -78,8 +78,10 @@ class FilteredScreen(BaseScreen):
             self.bar.put(with_value(self.bar.typed, "type", wanted))
 
     def action_back(self) -> None:
-        """First out of the filter, back to that with which the list was opened; then up."""
-        if self.is_filtered:
+        """First no row is marked; then out of the filter, back to that with which the list was opened; then up."""
+        if self.listed.chosen:
+            self.listed.unmark()
+        elif self.is_filtered:
             self.bar.put(self.bar.given)
             self.listed.focus()
         else:

@@ -9,17 +9,16 @@ from ..documents import Line
 from ..routes import ToDue, ToImpact, ToRecovered
 from ..widgets.lines import StyledText
 from ..widgets.text_view import TextView
-from .filtered import FilteredScreen
+from .sorted import SortedScreen
 
 
-class Listing(FilteredScreen):
+class Listing(SortedScreen):
     """A list of clusters or events with a filter; `lists` says which."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("o", "sort", "Sort", show=False),
         Binding("v", "detail", "Detail", show=False),
-        Binding("n", "to_mark(1)", "Next change", show=False),
-        Binding("N", "to_mark(-1)", "Previous change", show=False),
+        Binding("right_curly_bracket", "to_mark(1)", "Next change", show=False, key_display="}"),
+        Binding("left_curly_bracket", "to_mark(-1)", "Previous change", show=False, key_display="{"),
         Binding("i", "over_time('impact')", "Impact", show=False),
         Binding("d", "over_time('due')", "Due retries", show=False),
         Binding("H", "over_time('recovered')", "Recovered", show=False),
@@ -30,7 +29,8 @@ class Listing(FilteredScreen):
     """The cluster that the whole list is about."""
 
     def action_take_in(self) -> None:
-        """To the top."""
+        """Sort the list now, and go to its top."""
+        self.rearrange()
         self.listed.action_end(-1)
 
     def action_to_mark(self, way: int) -> None:
@@ -69,10 +69,16 @@ class Listing(FilteredScreen):
         line.say([(why, "")] if why else [])
         line.show_if(bool(why))
 
+    def subjects(self) -> list[tuple[str, int]]:
+        """The marked rows, or the item under the cursor."""
+        return [(self.lists, key) for key in self.listed.chosen] or super().subjects()
+
     def subject(self) -> tuple[str, int] | None:
         """The item under the cursor."""
         return None if self.listed.current_key is None else (self.lists, self.listed.current_key)
 
     def copies(self) -> dict[str, tuple[str, str]]:
-        """The texts of the item under the cursor."""
+        """The texts of the item under the cursor, or the ids of the marked rows."""
+        if chosen := self.listed.chosen:
+            return {"i": (f"{len(chosen):,} ids", "\n".join(map(str, chosen)))}
         return copies_of(self.listed.current)

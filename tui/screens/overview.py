@@ -84,20 +84,22 @@ class Overview(PeriodListing):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("e", "events", "Events"),
-        Binding("S", "scale", "Common scale", show=False),
+        Binding("equals_sign", "scale", "Common scale", show=False, key_display="="),
         Binding("M", "seen", "Mark all seen", show=False),
     ]
     statuses = ("UNRESOLVED", "DEAD", "FAILED", "RESOLVED")
+    sorts = CLUSTER_SORTS
     crumb = "failaware"
 
     def __init__(self) -> None:
         super().__init__(id="overview")
         self._window: Window[Cluster] = Window(lambda cluster: cluster.cluster_id)
         self._changes = ChangeTracker()
-        self._sort = 0
+        self._places: dict[int, int] = {}  # of the clusters in the list, by their ids
         self._picture: Picture | None = None
         self._numbers: Numbers | None = None
         self._common_scale = False
+        self._is_pinned = False  # whether the list is not in the order that was chosen, since a person looks at it
 
     def body(self) -> Iterator[Widget]:
         """Numbers above, clusters below, the selected one next to them."""
@@ -147,6 +149,8 @@ class Overview(PeriodListing):
         """The health says how long ago something was, too; once a retry falls due, the numbers are others."""
         if (known := self._numbers) is not None:
             self.query_one(HealthLine).tell(known.health, now)
+            if self._is_pinned and not self.inspector_app.is_looked_at:
+                self._arrange()
             due = known.health.next_due
             if due is not None and known.now < due.value <= now and not self.inspector_app.is_paused:
                 self.inspector_app.reader.once(self, "numbers", numbers)
@@ -164,21 +168,32 @@ class Overview(PeriodListing):
         picture = self._picture
         if picture is None:
             return
-        name, sort = CLUSTER_SORTS[self._sort]
-        clusters = picture.clusters if sort is None else sorted(picture.clusters, key=sort)
-        self._window.hold(clusters)
         past = self.inspector_app.moment.at is not None  # what one sees there is not what one last saw
         marks = {} if past else self._changes.marks(picture.clusters)
         rows = self.listed
         top = max((max(trend.hours) for trend in picture.trends.values()), default=0) if self._common_scale else 0
-        rows.show(Context(picture.now, picture.trends, picture.worst, top), marks)
-        more = "the worst " if len(clusters) == _CLUSTERS else ""
-        rows.border_title = f"Clusters  {more}{len(clusters):,}{_severities(clusters)} · by {name}"
-        rows.border_subtitle = self._what_changed(marks)
+        context = Context(picture.now, picture.trends, picture.worst, top)
+        clusters, waiting = self._in_their_places(self.sorted_items(picture.clusters, context), past=past)
+        self._window.hold(clusters)
+        rows.show(context, marks)
+        more = "the worst " if len(picture.clusters) == _CLUSTERS else ""
+        rows.border_title = f"Clusters  {more}{len(clusters):,}{_severities(picture.clusters)} · by {self.order_name}"
+        rows.note = "  ".join(part for part in (waiting, self._what_changed(marks)) if part)
         if not clusters:
             self.forget_detail()
         self._name_preview()
         self.show_empty("" if clusters else self._empty(picture))
+
+    def _in_their_places(self, clusters: list[Cluster], *, past: bool) -> tuple[list[Cluster], str]:
+        """The sorted clusters; while a person looks, as they were, with a note of what waits until they are sorted."""
+        looks = self._places and not past and self.inspector_app.is_looked_at
+        held = [cluster for cluster in clusters if cluster.cluster_id in self._places] if looks else clusters
+        if looks:
+            held = sorted(held, key=lambda cluster: self._places[cluster.cluster_id])
+        self._places = {cluster.cluster_id: place for place, cluster in enumerate(held)}
+        self._is_pinned = held != clusters
+        new = len(clusters) - len(held)
+        return held, f"{new:,} new (.)" if new else "another order (.)" if self._is_pinned else ""
 
     def _name_preview(self) -> None:
         cluster: Any = self.listed.current
@@ -230,6 +245,16 @@ class Overview(PeriodListing):
         """A number was chosen: the events that it counts."""
         self.inspector_app.open(ToEvents(where=message.where))
 
+    def rearrange(self) -> None:
+        """Sort the list now."""
+        self._places = {}
+        self._arrange()
+
+    def from_top(self) -> None:
+        """Another filter."""
+        self._places = {}
+        super().from_top()
+
     def action_scale(self) -> None:
         """All trends on one scale, or each on its own."""
         self._common_scale = not self._common_scale
@@ -238,11 +263,6 @@ class Overview(PeriodListing):
     def action_events(self) -> None:
         """Down into all events."""
         self.inspector_app.open(ToEvents())
-
-    def action_sort(self) -> None:
-        """The next order."""
-        self._sort = (self._sort + 1) % len(CLUSTER_SORTS)
-        self._arrange()
 
     def action_seen(self) -> None:
         """All has been looked at."""

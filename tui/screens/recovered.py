@@ -33,13 +33,13 @@ class RecoveredScreen(Listing):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("r", "again", "Refresh", show=False)]
     statuses = ("UNRESOLVED", "DEAD", "FAILED", "RESOLVED")
+    sorts = RECOVERED_SORTS
     crumb = "recovered"
 
     def __init__(self, where: str = "") -> None:
         super().__init__()
         self._where = where
         self._window: Window[RecoveredCluster] = Window(lambda row: row.cluster_id)
-        self._sort = 0
         self._reading: Reading | None = None
 
     def body(self) -> Iterator[Widget]:
@@ -77,18 +77,18 @@ class RecoveredScreen(Listing):
             self.bar.note(counted(len(clusters), "cluster"))
         self.query_one("#head", StyledText).say(recovery(reading.recovered.total))
         self.show_empty("" if clusters else "No failed event has recovered.")
-        self._arrange()
+        self.rearrange()
 
-    def _arrange(self) -> None:
+    def rearrange(self) -> None:
+        """Show the list in the order that was chosen."""
         if self._reading is None:
             return
-        name, sort = RECOVERED_SORTS[self._sort]
-        clusters = self._reading.recovered.clusters
-        self._window.hold(clusters if sort is None else sorted(clusters, key=sort))
+        clusters, context = self._reading.recovered.clusters, Context(self._reading.now, {})
+        self._window.hold(self.sorted_items(clusters, context))
         rows = self.listed
-        rows.show(Context(self._reading.now, {}))
-        rows.border_title = f"Recovered  {counted(len(clusters), 'cluster')} · by {name}"
-        rows.border_subtitle = f"read at {moment(self._reading.now)[11:19]} · r refreshes"
+        rows.show(context)
+        rows.border_title = f"Recovered  {counted(len(clusters), 'cluster')} · by {self.order_name}"
+        rows.note = f"read at {moment(self._reading.now)[11:19]} · r refreshes"
 
     def on_rows_opened(self, message: Rows.Opened) -> None:
         """Down into a cluster."""
@@ -104,11 +104,6 @@ class RecoveredScreen(Listing):
     def action_again(self) -> None:
         """Read again."""
         self.ask()
-
-    def action_sort(self) -> None:
-        """The next order."""
-        self._sort = (self._sort + 1) % len(RECOVERED_SORTS)
-        self._arrange()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """This list has no marks and no pane, and does not lead to itself."""

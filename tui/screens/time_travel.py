@@ -31,7 +31,7 @@ class TimeTravelMixin(Screen[None]):
         Binding("shift+right", "step(24)", "Day forward", show=False, priority=True),
         Binding("less_than_sign", "change(-1)", "Previous fact", show=False),
         Binding("greater_than_sign", "change(1)", "Next fact", show=False),
-        Binding("space", "play", "Play", show=False, priority=True),
+        Binding("P", "play", "Play", show=False),
     ]
 
     @property

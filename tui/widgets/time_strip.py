@@ -21,8 +21,8 @@ ROWS = ("CRITICAL", "HIGH", "other")
 
 _NAME = 9  # cells of a row's name
 _WEEK = 168  # hours, up to which days have names
-_KEYS = "←→ hour   shift+←→ day   < > change   space play   a now"
-_SHORT_KEYS = "←→ <> space a:now"
+_KEYS = "←→ hour   shift+←→ day   < > change   P play   a now"
+_SHORT_KEYS = "←→ <> P a:now"
 
 
 class History(NamedTuple):
