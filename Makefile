@@ -2,7 +2,7 @@
 # make demo     sample failures, alive, in the inspector (reports when there is no terminal)
 # make test     the test suite; SIZE=full runs what is random or repeated as often as .ci/run does (a quarter of an hour)
 # make check    format, lint, types
-# make environments   what the tests of arq and of SDKs for JavaScript need beside .venv; without it they are skipped
+# make environments   what the tests of Airflow, arq, Prefect and SDKs for JavaScript need beside .venv (minutes); without it they are skipped
 # make bench    every performance goal, beside plain sqlite3 and other queues (minutes; bench-large: 10,000,000 attempts)
 # make soak     half an hour of kills, power cuts, failing disks, damage and bad input (SOAK_MINUTES=)
 # make clean    remove what the others made
@@ -36,7 +36,7 @@ $(READY): pyproject.toml requirements-dev.txt
 	@touch $(READY)
 
 # Libraries whose dependencies contradict those of .venv have an environment for each of these files.
-ENVIRONMENTS := arq
+ENVIRONMENTS := airflow arq prefect
 .venv-%/.ready: requirements-%.txt
 	@echo "making .venv-$*, once" >&2
 	@if command -v uv >/dev/null 2>&1; then \

@@ -24,6 +24,8 @@ INTEGRATIONS = (
     "failaware.integrations.arq.JobRecorder",
     "failaware.integrations.taskiq.Recorder",
     "failaware.integrations.apscheduler.JobRecorder",
+    "failaware.integrations.airflow.Recorder",
+    "failaware.integrations.prefect.Recorder",
     "failaware.integrations.django.Failures",
 )
 _MODULES_OF_VALUES = (

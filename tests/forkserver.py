@@ -28,7 +28,8 @@ import failaware
 _PR_SET_PDEATHSIG = 1
 _LENGTH = 8  # bytes that say how long a request is
 _IMPORTED = ("asyncio", "concurrent.futures", "logging", "psycopg", "rich.console", "rich.table", "sentry_sdk")
-_THEIRS = {f"failaware.integrations.{name}" for name in ("arq", "celery", "django", "pytest", "rq", "sentry", "taskiq")}
+_NAMES = ("airflow", "arq", "celery", "django", "prefect", "pytest", "rq", "sentry", "taskiq")
+_THEIRS = {f"failaware.integrations.{name}" for name in _NAMES}
 
 
 def serve(connection: socket.socket) -> dict:

@@ -86,6 +86,7 @@ ENTRY_POINTS = {
     *(
         f"failaware.integrations.{name}"
         for name in (
+            "airflow",
             "apscheduler",
             "arq",
             "celery",
@@ -93,6 +94,7 @@ ENTRY_POINTS = {
             "dramatiq",
             "huey",
             "logging",
+            "prefect",
             "pytest",
             "rq",
             "sentry",

@@ -13,6 +13,7 @@ import pytest
 
 from tests import environments, processes
 from tests.conftest import plain_sqlite
+from tests.integrations.prefect_server import prefect_server
 from tests.integrations.redis import redis_server
 
 ROOT = Path(__file__).parent.parent
@@ -27,7 +28,7 @@ QUEUES = {
     "rq": "unix://{}",
     "taskiq": "unix://{}",
 }
-ENVIRONMENTS = {"arq"}  # pages whose library has an environment of its own
+ENVIRONMENTS = {"airflow", "arq", "prefect"}  # pages whose library has an environment of its own
 RUN = [name for name in PAGES if name != "follow"]
 PASSING = (
     (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ", "…"),  # what differs from run to run
@@ -54,13 +55,16 @@ def environment(name=None):
 
 
 @contextmanager
-def server(name, folder):
-    """What replaces the address of a Redis in a page that needs one."""
-    if name not in QUEUES:
-        yield lambda text: text
-        return
-    with redis_server() as socket:
-        yield lambda text: re.sub(r"redis://localhost:6379(?:/0)?", QUEUES[name].format(socket), text)
+def server(name):
+    """Start what a page needs: yields what replaces its address in a text of the page, and variables."""
+    if name in QUEUES:
+        with redis_server() as socket:
+            yield lambda text: re.sub(r"redis://localhost:6379(?:/0)?", QUEUES[name].format(socket), text), {}
+    elif name == "prefect":
+        with prefect_server() as settings:
+            yield str, settings
+    else:
+        yield str, {"AIRFLOW__CORE__LOAD_EXAMPLES": "False"} if name == "airflow" else {}
 
 
 def run(command, folder, env):
@@ -101,7 +105,8 @@ def run_lines(lines, folder, env, background):
 def test_the_snippets_of(name, tmp_path):
     (tmp_path / "sample_data").symlink_to(ROOT / "sample_data")
     env, background, output, seen = environment(name), [], "", 0
-    with server(name, tmp_path) as at_home:
+    with server(name) as (at_home, variables):
+        env |= variables
         try:
             for block in BLOCK.finditer(PAGES[name]):
                 text = at_home(block["text"])

@@ -203,9 +203,10 @@ def hold(db: Writer, event_id: int, worker: str, *, now: int, until: int) -> Non
 
 
 def delegate(db: Writer, event_id: int, queue: str) -> None:
-    """Delegate an event to a task queue while it is FAILED: the queue retries it, and no worker claims it."""
+    """Delegate an event to a task queue while it is PENDING or FAILED: the queue runs it, and no worker claims it."""
     release_elsewhere(db, event_id)
-    if db.query("SELECT 1 FROM stored_state WHERE event_id = ? AND sync_status = 'FAILED'", (event_id,)):
+    ended = "SELECT 1 FROM stored_state WHERE event_id = ? AND sync_status NOT IN ('PENDING', 'FAILED')"
+    if not db.query(ended, (event_id,)):
         hold(db, event_id, queue, now=0, until=NEVER)
 
 

@@ -5,8 +5,9 @@ the queue: no failaware worker claims it.
 """
 
 import logging
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Unpack
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast
 
 from failaware.capture.record import as_name
 from failaware.errors import KeyConflict
@@ -19,6 +20,21 @@ if TYPE_CHECKING:
     from failaware.store import Store
 
 _log = logging.getLogger("failaware")
+_Hook = TypeVar("_Hook", bound=Callable[..., Any])
+
+
+def logged(hook: _Hook) -> _Hook:
+    """Decorate what a queue calls: errors, such as a store that cannot be opened, are logged and never raised."""
+
+    @wraps(hook)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return hook(*args, **kwargs)
+        except Exception as error:  # noqa: BLE001 - the task and its queue must not be affected
+            _log.error("an attempt of a task is not recorded: %s", error)
+            return None
+
+    return cast("_Hook", call)
 
 
 class TaskLog:
@@ -50,6 +66,10 @@ class TaskLog:
     def end(self, task_id: str) -> None:
         """Note that an attempt has ended; `write` does it too."""
         self._starts.end(task_id)
+
+    def defer(self, task_id: str) -> None:
+        """Note that an attempt goes on later, maybe in another process; until then the event is delegated."""
+        self._starts.defer(task_id)
 
     def _about(self, task_id: str) -> ReportedAttempt:
         return {

@@ -14,7 +14,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 from weakref import ref
 
-from failaware.errors import KeyConflict
+from failaware.errors import KeyConflict, StoreError
 from failaware.facts import append, claim
 from failaware.identity import this_process
 from failaware.model import NewEvent
@@ -55,6 +55,17 @@ class TaskStarts:
         """Note that the attempt has ended, before it is recorded."""
         if (process := self._processes.get(os.getpid())) is not None:
             process.running.pop(task_id, None)
+
+    def defer(self, task_id: str) -> None:
+        """Note that the attempt goes on later, maybe in another process: until then, its event has no process.
+
+        Errors are ignored: then the attempt counts as lost a minute later.
+        """
+        process = self._processes.get(os.getpid())
+        start = None if process is None else process.running.pop(task_id, None)
+        if start is not None and (event_id := start.event_id) is not None:
+            with suppress(StoreError):
+                self._store.session.write(lambda db: claim.delegate(db, event_id, self._queue))
 
 
 class _Process:

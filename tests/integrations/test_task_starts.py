@@ -27,6 +27,21 @@ def test_a_task_that_runs_is_leased_to_its_process_and_its_end_ends_the_lease(lo
     assert_rebuild_changes_nothing(store)
 
 
+def test_a_task_that_is_deferred_waits_for_its_queue_and_goes_on_elsewhere(log, store, inspector, clock):
+    log.start("1", "sensor.poke", {}, started_at=clock.now)
+    log.defer("1")
+    log.defer("unknown")
+    assert (inspector.event(1).sync_status, inspector.event(1).leased_by) == ("PENDING", "mailer")
+    clock.advance(3_600)
+    TaskLog(store, "next").start("2", "next", {}, started_at=clock.now)
+    assert inspector.event(1).attempts == ()  # no worker was lost
+    log.start("1", "sensor.poke", {}, started_at=clock.now)
+    log.write("1", "sensor.poke", {})
+    assert (inspector.event(1).sync_status, inspector.event(1).leased_by) == ("SYNCED", None)
+    assert len(inspector.event(1).attempts) == 1
+    assert_rebuild_changes_nothing(store)
+
+
 @pytest.mark.sqlite
 def test_a_locked_store_does_not_hold_up_tasks_and_what_ended_meanwhile_is_not_leased(log, store, path, clock):
     with plain_sqlite(path) as other:
