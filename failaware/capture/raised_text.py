@@ -24,6 +24,7 @@ _BEFORE = r'(?:Exception in thread "[^"\n]{0,200}" |Uncaught (?:\(in promise\) )
 _HEAD = re.compile(
     _BEFORE + r"(?P<type>[A-Za-z_$][\w$]*(?:[.+/][A-Za-z_$][\w$]*)*)(?: \[\w+\])?(?:: (?P<message>.*))?", re.DOTALL
 )
+_WRAPPED_BY, _NEWLINE = "\nWrapped by: ", "\n"
 _NAMED = re.compile(r"Error|Exception|Throwable|Failure|Fault|Panic")
 _ALONE = re.compile(
     r"(?P<type>[A-Za-z_][\w.]*(?:Error|Exception|Exit|Interrupt|Warning))(?:: (?P<message>.*))?", re.DOTALL
@@ -100,6 +101,11 @@ def _read_frames(text: str) -> RaisedText | None:
     if head is None:
         return None
     message = (head["message"] or "").partition("\n ---> ")[0].strip()
+    if _WRAPPED_BY in message:  # logback, with the root cause first
+        outer = _HEAD.fullmatch(message.rpartition(_WRAPPED_BY)[2])
+        if outer is not None:
+            cause = f"{head['type']}: {message.partition(_NEWLINE)[0]}"
+            return _begun_by(text, outer["type"], (outer["message"] or "").strip(), cause)
     return _begun_by(text, head["type"], message, root_cause(text))
 
 

@@ -13,6 +13,7 @@ _ERROR_NAME = re.compile(
     r"(?:Error|Exception|Throwable|Failure|Fault))(?= \[\w+\]:|:|$)",
     re.MULTILINE,
 )
+_QUALIFIED = re.compile(r"^[A-Za-z_]\w*(?:[.$]\w+)*[.$][A-Z]\w*: ", re.MULTILINE)  # any class of Java
 _BEGINS = re.compile(
     rf"(?:^|(?<=[ \t])){re.escape(TRACEBACK)}$"
     rf"|^  \+ Exception Group {re.escape(TRACEBACK)}$"
@@ -34,10 +35,12 @@ _AFTER_BLANK = re.compile(
     r"The above exception was |During handling of |goroutine \d+ |Next [A-Z]|#0 "
     r"|Node\.js v\d|exit status \d|note: |[ \t]+(?:at |\[cause\]|Caused by)"
 )
+_GO_LINE = re.compile(r"goroutine \d+ |\S+\(.*\)$|created by |r\w+ +0x|[cdefgs]s +0x|\.\.\.|PASS$|FAIL\b|ok ")
 _CHAINED = ("The above exception was ", "During handling of ")  # between the exceptions of a chain
 _HEAD = re.compile(
     rf"{re.escape(TRACEBACK)}|  \+ Exception Group|(?P<block>panic: |fatal error: |goroutine \d+ \[)"
-    r"|(?P<message>thread '[^']*'(?: \(\d+\))? panicked at |Exception (?:in|ignored) |Task exception was never )"
+    r"|(?P<message>thread '[^']*'(?: \(\d+\))? panicked at |Exception (?:in|ignored) "
+    r"|mod_wsgi [^:]*: Exception occurred |Task exception was never )"
     r"|(?P<source>(?:/|file:|node:|[A-Z]:\\)\S*:\d+$)"
 )
 
@@ -93,7 +96,7 @@ def _start_above_frames(text: str) -> int | None:
         return None
     above = text[max(0, frame.start() - _MAX_HEAD) : frame.start() - 1].split("\n")[-_MAX_UP:]
     start = frame.start() - 1 - len("\n".join(above))
-    named = _ERROR_NAME.search(text, start, frame.start())
+    named = _ERROR_NAME.search(text, start, frame.start()) or _QUALIFIED.search(text, start, frame.start())
     if named is not None:
         return named.start()
     return frame.start() - 1 - len(above[-1])  # a type with another name
@@ -112,12 +115,24 @@ class TraceLines:
         self._named = False  # the line that names the exception has come
         self._kind = ""
         self._is_chained = False  # the last line announces another exception
+        self._has_goroutine = False
         self._begin(first)
 
     def _begin(self, line: str) -> None:
         head = _HEAD.match(line)
         self._kind = "" if head is None else head.lastgroup or "python"
         self._has_frames = self._named = False
+        self._has_goroutine = line.startswith("goroutine ")
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether no line is missing: a traceback of Python ends with a line that names the exception."""
+        return self._kind != "python" or (self._named and not self._is_chained)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the last line ends a traceback of Python, after which only a chain goes on."""
+        return self._kind == "python" and self._named
 
     @property
     def is_traceback(self) -> bool:
@@ -142,7 +157,9 @@ class TraceLines:
             return True
         if self._kind == "python":
             return not self._named
-        return self._kind == "block" or (self._kind in ("message", "source") and not self._has_frames)
+        if self._kind == "block":
+            return not self._has_goroutine or _GO_LINE.match(line) is not None
+        return self._kind in ("message", "source") and not self._has_frames
 
     def _follow(self, line: str) -> None:
         self._is_chained = line.startswith(_CHAINED)

@@ -65,7 +65,7 @@ class Collected:
         self.rejects: list[NewReject] = []
         self.ignored = self.skipped = 0
         """Entries that are not failures, and further lines of a part that is not text."""
-        self._clock, self._origin = clock, origin
+        self._clock, self.origin = clock, origin
         self.sources: list[tuple[int, bytes]] = []
         """The line of each event: its number, and what was read."""
         self._now: int | None = None
@@ -108,7 +108,7 @@ class Collected:
         masked = _masked(bounded(text, 4 * _MAX_RAW), recorder)  # masking is slow; the result is cut below
         problem = bounded(recorder.masked(error), MAX_REASON)
         raw_text = bounded(storable(masked), _MAX_RAW)
-        return NewReject(storable(self._origin), line_no, raw_text, storable(problem), self.now)
+        return NewReject(storable(self.origin), line_no, raw_text, storable(problem), self.now)
 
 
 class Chunk:

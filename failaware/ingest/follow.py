@@ -25,6 +25,7 @@ from failaware.ingest import followed_file
 from failaware.ingest.chunk import Chunk, Ingested
 from failaware.ingest.encoding import check_text
 from failaware.ingest.followed_file import FollowedFile, hole, whole_lines
+from failaware.ingest.joining import INCOMPLETE_S
 from failaware.ingest.lines import CHUNK
 from failaware.ingest.protobuf_file import is_protobuf
 from failaware.ingest.reader import ReadingOptions
@@ -310,11 +311,13 @@ class _Follower:
             line = Line(file.position.line_no + 1, lines[0][:SHOWN], size)
             self._write(file, [line], lines[0], size, status.st_mtime_ns)
             return True
-        ends = is_last or now == file.waited_at
+        ends = now == file.waited_at
         file.waited_at = now
-        return self._write_lines(file, lines, status.st_mtime_ns, ends=ends)
+        return self._write_lines(file, lines, status.st_mtime_ns, ends=ends, is_last=is_last)
 
-    def _write_lines(self, file: FollowedFile, lines: list[bytes], modified_ns: int, *, ends: bool) -> bool:
+    def _write_lines(
+        self, file: FollowedFile, lines: list[bytes], modified_ns: int, *, ends: bool, is_last: bool
+    ) -> bool:
         """Record lines, without the last ones if their record may go on, unless it `ends`; return whether any were."""
         before = file.position.line_no
         numbered = [Line(line_no, line, len(line)) for line_no, line in enumerate(lines, before + 1)]
@@ -323,7 +326,8 @@ class _Follower:
             part = numbered[start : start + CHUNK]
             chunk = self._chunk(part, file)
             is_end = start + len(part) == len(numbered)
-            if ends and is_end:
+            is_quiet = time.monotonic() - file.quiet_since >= POLL_S + INCOMPLETE_S
+            if is_end and (is_last or (ends and (is_quiet or not file.reader.is_incomplete))):
                 file.reader.flush(chunk.collected)
             done = part[: len(part) - file.reader.held]
             file.reader.discard_held()

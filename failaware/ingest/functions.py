@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
+from itertools import product
 from json import loads as decode
 from typing import Any
 
@@ -27,14 +28,17 @@ _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _ZONE = re.compile(r"\s+(?:([+-]\d\d):?(\d\d)|(UTC|GMT|Z))\Z", re.IGNORECASE)
 _STYLES = (  # of Apache and asctime(), access logs, e-mail and HTTP; fromisoformat reads the others
     *("%a %b %d %H:%M:%S.%f %Y", "%a %b %d %H:%M:%S %Y", "%d/%b/%Y:%H:%M:%S%z", "%d/%b/%Y %H:%M:%S"),
+    *("%d/%m/%Y %H:%M:%S", "%d.%m.%Y %H:%M:%S", "%m/%d/%Y %H:%M:%S", "%m/%d/%Y, %I:%M:%S %p", "%m/%d/%Y, %H:%M:%S"),
     *("%a, %d %b %Y %H:%M:%S%z", "%d-%b-%Y %H:%M:%S%z", "%a %b %d %Y %H:%M:%S GMT%z", "%d-%b-%Y %H:%M:%S"),
 )
-_WITHOUT_YEAR = re.compile(r"[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d")
+_WITHOUT_YEAR = re.compile(r"(?:[A-Z][a-z]{2} [ \d]\d|\d{4}) \d\d:\d\d:\d\d(?:\.\d+)?")
+_STYLES_WITHOUT_YEAR = ("%Y %b %d %H:%M:%S", "%Y %b %d %H:%M:%S.%f", "%Y %m%d %H:%M:%S.%f", "%Y %m%d %H:%M:%S")
+_CONTAINER = re.compile(r"/pods/[^/]+/([^/]+)/[^/]+$|/containers/[^/]*_([^/_]+)-[0-9a-f]{64}\.log$")
 _NONE: tuple[Any, ...] = (None, "", False)
 _ESCAPED = re.compile(r"#(0[01]\d)")
 _ESCAPED_STACK = re.compile(r"\\n(?:Stack trace:|  File \"|\\tat |    at )")
 _GO_PLACE = re.compile(r"\s*[\w.-]+\.go:\d+:")
-_TESTIFY = re.compile(r"Error:[ \t]+.*(?:(?<=:)(?:\n[ \t]+(?![A-Z][\w ]*:)\S.*){1,2})?")  # with what follows a colon
+_TESTIFY = re.compile(r"Error:[ \t]+[^\n]*?(?::[ \t]*(?:\n[ \t]+(?![A-Z][\w ]*:)\S[^\n]*){1,2}|(?=\n)|\Z)")
 _GO_FRAME = re.compile(r"=== |PASS$|FAIL$|exit status|coverage: |ok  |FAIL\t\S+\t[\d.]+s$|\?")
 _BELOW_ERROR = re.compile(
     r"(?:[\[(]?[\d:/.,TZ+ -]{8,}[\])]?[ :|-]*)?(?:level=|[\[(<])?(?:trace|debug|info|notice|warn|warning)\b"
@@ -91,9 +95,9 @@ def _read_moment(text: str) -> datetime:
 def _last(text: str) -> datetime:
     """Return the last moment of this date and time of day, in the local zone; tomorrow at most, as clocks differ."""
     now = datetime.now()  # noqa: DTZ005
-    for year in (now.year, now.year - 1):
+    for year, style in product((now.year, now.year - 1), _STYLES_WITHOUT_YEAR):
         with suppress(ValueError):  # 29 February
-            moment = datetime.strptime(f"{year} {text}", "%Y %b %d %H:%M:%S")  # noqa: DTZ007
+            moment = datetime.strptime(f"{year} {text}", style)  # noqa: DTZ007
             if moment < now + timedelta(days=1):
                 return moment
     raise ValueError(text)
@@ -193,6 +197,19 @@ def is_error(text: Any) -> bool:
     return isinstance(text, str) and not _BELOW_ERROR.match(text) and looks_like_error(text[:_MAX_SEARCHED])
 
 
+def with_error(message: Any, error: Any) -> Any:
+    """The message, followed by an error that is a text, as loggers of Go and Node.js have it in a field of its own."""
+    if not isinstance(error, str) or not error or not isinstance(message, str | None):
+        return message
+    return f"{message}: {error}" if message and not message.endswith(error) else message or error
+
+
+def container(path: Any) -> str | None:
+    """The container that a log of Kubernetes is of, from its path in /var/log/pods or /var/log/containers."""
+    match = _CONTAINER.search(path) if isinstance(path, str) else None
+    return (match[1] or match[2]) if match else None
+
+
 def upper(text: Any) -> str | None:
     """A text in upper case; null of anything else."""
     return text.upper() if isinstance(text, str) else None
@@ -218,6 +235,8 @@ _ALL = (
     unescaped,
     modulo,
     go_failure,
+    with_error,
+    container,
     is_error,
     upper,
 )

@@ -9,6 +9,7 @@ from bisect import insort
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from failaware.capture.root_cause import TRACEBACK
 from failaware.capture.stack_lines import TraceLines
 from failaware.ingest.mapped import Record
 from failaware.ingest.recognize import Match
@@ -16,6 +17,8 @@ from failaware.ingest.recognize import Match
 _MAX_LINES = 1_000  # of one record, and of the input while a record is open
 _MAX_SIZE = 262_144  # characters of one record
 _MAX_STREAMS = 1_000
+INCOMPLETE_S = 0.4
+"""How much longer a record is held whose end has not come: a writer may flush a traceback in parts."""
 
 
 class Origin(NamedTuple):
@@ -51,12 +54,19 @@ class Joined:
         kept = "stack" if match is None else match.format.lines
         self._takes_any = kept == "any"
         self._trace = TraceLines(line) if kept == "stack" else None
+        self._is_blank = False  # the last line
 
     def takes(self, line: str) -> bool:
         """Whether the next line, which begins no record of a format, belongs to this one."""
         if len(self.lines) >= _MAX_LINES or self._size + len(line) > _MAX_SIZE:
             return False
-        return self._takes_any or (self._trace is not None and self._trace.takes(line))
+        if not self._takes_any:
+            return self._trace is not None and self._trace.takes(line)
+        if self._trace is None:
+            self._trace = TraceLines(line) if line.startswith(TRACEBACK) else None
+            return True
+        was_blank, self._is_blank = self._is_blank, not line.strip()
+        return self._trace.takes(line) or not (was_blank and self._trace.has_ended)
 
     def add(self, line: str, origin: Origin) -> None:
         """Add a line."""
@@ -66,6 +76,11 @@ class Joined:
         self.last_index = origin.position
         self.added_at = time.monotonic()
         self._size += len(line)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether no line is known to be missing."""
+        return self._trace is None or self._trace.is_complete
 
     @property
     def text(self) -> str:
@@ -121,10 +136,16 @@ class Joiner:
         if joined is not None:
             self._add(joined)
 
+    @property
+    def is_incomplete(self) -> bool:
+        """Whether a traceback is open whose end has not come."""
+        return any(not joined.is_complete for joined in self._open.values())
+
     def close_before(self, moment: float) -> None:
-        """Complete the records to which nothing was added since a time of time.monotonic()."""
-        for name in [name for name, joined in self._open.items() if joined.added_at < moment]:
-            self.close(name)
+        """Complete the records to which nothing was added since a time of time.monotonic(), or longer if incomplete."""
+        for name, joined in list(self._open.items()):
+            if joined.added_at < (moment if joined.is_complete else moment - INCOMPLETE_S):
+                self.close(name)
 
     def taken(self, position: int) -> Iterator[Joined | Queued]:
         """Yield the complete records that began before every open one; `position` is that of the current line."""

@@ -53,14 +53,14 @@ def ingest_pieces(
     count, size, began = 0, 0, 0.0
     for line in unfolded(parts):
         if line is None:
-            reader.flush(chunk.collected)
+            reader.flush(chunk.collected, older_than_s=0)
         else:
             began = began if count else time.monotonic()
             reader.take(chunk.collected, line)
             count, size = count + 1, size + line.size
         is_due = count > 0 and (line is None or time.monotonic() - began >= DELAY_S)
         if is_due or count >= CHUNK or size >= CHUNK_BYTES or (line is None and len(chunk.collected)):
-            reader.flush(chunk.collected, older_than_s=DELAY_S)
+            reader.flush(chunk.collected, older_than_s=0 if line is None else DELAY_S)
             chunk.write_when_free(try_again)
             progress(size)
             count, size = 0, 0

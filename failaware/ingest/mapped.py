@@ -1,5 +1,6 @@
 """Makes an event with one attempt, DEAD, of a record that a format describes; other records are no failures."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -15,6 +16,8 @@ from failaware.text import without_escapes
 
 _UNTYPED = "ERROR"  # the error type of a record without a type and a level
 _JOINED_WITH = {"type": ".", "key": ":", "source": "/"}
+_MOST_DELAY = 60_000_000  # µs between a record and when a container's log has it
+_ZONED = re.compile(r"(?:Z|[+-]\d\d:?\d\d|UTC|GMT|\d{9,})\s*$")  # or a number since 1970
 _MAX_KEYS = 10_000  # of which the number of equal ones is known
 
 
@@ -96,7 +99,7 @@ class Mapper:
         mapping = self.of(record.format)
         fields = {name: evaluate(record.values) for name, evaluate in mapping.fields.items()}
         failed, message = _failure(fields, mapping.format, recorder)
-        occurred_at = time(fields.get("occurred_at")) or time(record.time)
+        occurred_at = _time(fields.get("occurred_at"), record.time)
         event = event_of(
             recorder,
             as_name(_name("type", fields) or mapping.format.name, recorder),
@@ -136,7 +139,7 @@ class _Mapping:
 
 def _failure(fields: Mapping[str, Any], of: Format, recorder: Recorder) -> tuple[Failure, str | None]:
     """Return the failure; and the message before a traceback, if they were one text."""
-    message, stack = text(fields.get("error.message")) or "", text(fields.get("error.traceback")) or ""
+    message, stack = without_escapes(text(fields.get("error.message")) or ""), text(fields.get("error.traceback")) or ""
     before = None
     if not stack:
         before, stack = split_traceback(message)
@@ -144,9 +147,28 @@ def _failure(fields: Mapping[str, Any], of: Format, recorder: Recorder) -> tuple
     elif "\n" in message:
         message = split_traceback(message)[0] or message  # the same stack may be part of the message
     level = text(fields.get("level"))
-    untyped = without_escapes(of.levels.get(level, level)).upper() if level else _UNTYPED
+    untyped = without_escapes(_level_name(level, of.levels)).upper() if level else _UNTYPED
     error_type = text(fields.get("error.type")) or ""
     return failure_of_text(error_type, message.strip(), stack, recorder, untyped=untyped), before
+
+
+def _time(given: Any, outer: Any) -> int | None:
+    """Return when a record was made. A time without a zone may be that of a container, whose log has the moment."""
+    moment, written = time(given), time(outer)
+    if moment is None or written is None:
+        return moment or written
+    is_local = isinstance(given, str) and not _ZONED.search(given) and abs(moment - written) > _MOST_DELAY
+    return written if is_local else moment
+
+
+def _level_name(level: str, names: Mapping[str, str]) -> str:
+    """Return the name of a level; of a number without one, such as pino's own levels, that of the next lower number."""
+    name = names.get(level)
+    if name is None and names and level.isdigit():
+        name = next(
+            (names[number] for number in sorted(names, key=int, reverse=True) if int(number) <= int(level)), None
+        )
+    return name or level
 
 
 def _name(field: str, fields: Mapping[str, Any]) -> str | None:

@@ -19,6 +19,7 @@ from failaware.ingest.chunk import Collected
 from failaware.ingest.encoding import TextRuns
 from failaware.ingest.expressions import is_true
 from failaware.ingest.format import Format, known_format, known_formats
+from failaware.ingest.functions import is_error
 from failaware.ingest.functions import text as as_text
 from failaware.ingest.joining import Joined, Joiner, Origin, Queued
 from failaware.ingest.json_lines import has_content, is_ours, parse_line
@@ -27,6 +28,7 @@ from failaware.ingest.parts import Accumulated, PartialLines
 from failaware.ingest.recognize import Recognizer
 from failaware.ingest.stream import MAX_LINE, Line
 from failaware.ingest.wrong_input import WrongInput
+from failaware.text import without_escapes
 
 _TEXT = "text"  # the format of texts that no other one fits
 _BLANKS = " \t\n\r\x0b\x0c"  # as bytes.strip has it; other control characters are content
@@ -66,6 +68,7 @@ class LineReader:
         self._joiner, self._partial, self._accumulated = Joiner(), PartialLines(), Accumulated()
         self._wrong = WrongInput(keep_all=options.keep_all, ends=not (options.is_stream or options.goes_on))
         self._index = 0
+        self._has_text_format = False  # then other lines are what a program prints next to its log
 
     @cached_property
     def _recognizer(self) -> Recognizer:
@@ -83,6 +86,11 @@ class LineReader:
         """How many of the last lines were not added yet, since they may belong to a record that goes on."""
         firsts = [first for first in (self._joiner.first_index, self._partial.first_index) if first is not None]
         return self._index + 1 - min(firsts) if firsts else 0
+
+    @property
+    def is_incomplete(self) -> bool:
+        """Whether a traceback is held whose end has not come."""
+        return self._joiner.is_incomplete
 
     def discard_held(self) -> None:
         """Forget the lines that are held; they will be read again."""
@@ -171,6 +179,7 @@ class LineReader:
     def _unwrap(self, collected: Collected, wrapper: Format, values: dict[str, Any], origin: Origin) -> None:
         """Read the line that a record of a container's log contains."""
         unwrap = self._mapper.of(wrapper).unwrap
+        values["file"] = collected.origin
         content = {name: evaluate(values) for name, evaluate in unwrap.items()}
         line, stream = as_text(content.get("text")) or "", as_text(content.get("stream")) or ""
         name = f"{wrapper.name}:{stream}"
@@ -185,6 +194,7 @@ class LineReader:
 
     def _take_text(self, collected: Collected, line: str, origin: Origin) -> None:
         """Add a line of text to the record of its stream, or begin another record."""
+        line = without_escapes(line) if "\x1b" in line else line
         if origin.is_wrapped and line[:1] == "{" and self._take_inner_object(collected, line, origin):
             return
         is_blank = not line.strip(_BLANKS)
@@ -193,6 +203,7 @@ class LineReader:
         if match is not None and "unwrap.text" in match.format.expressions:
             self._unwrap(collected, match.format, match.values, origin)
         elif match is not None:
+            self._has_text_format = self._has_text_format or not origin.is_wrapped
             self._joiner.begin(line, origin, match)
         elif joined is not None and joined.takes(line):
             joined.add(line, origin)
@@ -228,6 +239,9 @@ class LineReader:
                 self._add(collected, record)
                 continue
             assert isinstance(joined, Joined)
+            if self._has_text_format and not is_error(joined.text):
+                collected.ignored += 1
+                continue
             for number, raw, line in zip(joined.numbers, joined.raws, joined.lines, strict=True):
                 if line.strip(_BLANKS):
                     collected.take(number, raw, lambda raw=raw: self._not_known(collected, raw, None))  # type: ignore[misc]

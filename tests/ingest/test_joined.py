@@ -36,6 +36,9 @@ ConnectionError: no answer
 HEADED = "2026-11-29 10:00:0%d,123 ERROR shop: charging failed\n" + PYTHON.replace("\nDuring", "KeyError: 1\n\nDuring")
 
 
+FRAMES_END = (HEADED % 1).index("    raise ConnectionError")
+
+
 def failures(store):
     return query(store, "SELECT error_type, error_message FROM attempt_log ORDER BY attempt_id")
 
@@ -227,3 +230,52 @@ def test_a_follower_that_is_killed_loses_and_doubles_nothing(store, tmp_path, mo
         (16, 16)
     ]
     assert {error_type for error_type, _ in failures(store)} == {"ConnectionError"}
+
+
+def test_a_traceback_that_a_writer_flushes_in_parts_is_one_failure(store, monkeypatch):
+    """The pauses are longer than what ends a record that is complete."""
+    now = [0.0]
+    monkeypatch.setattr(joining.time, "monotonic", lambda: now[0])
+    begin, end = (HEADED % 1)[:FRAMES_END], (HEADED % 1)[FRAMES_END:]
+
+    def parts():
+        for part in (begin, end, HEADED % 2):
+            yield from pieces(Input(io.BytesIO(part.encode())))
+            now[0] += 0.3
+            yield None
+
+    ingest_pieces(store.session, parts(), origin="pipe", reader=LineReader(ReadingOptions(is_stream=True)))
+    assert failures(store) == [("ConnectionError", "no answer")] * 2
+
+
+def test_a_traceback_whose_end_never_comes_is_written_too(store, monkeypatch):
+    now, seen = [0.0], []
+    monkeypatch.setattr(joining.time, "monotonic", lambda: now[0])
+
+    def parts():
+        yield from pieces(Input(io.BytesIO((HEADED % 1)[:FRAMES_END].encode())))
+        for _ in range(4):
+            now[0] += 0.2
+            seen.append(len(failures(store)))
+            yield None
+
+    ingest_pieces(store.session, parts(), origin="pipe", reader=LineReader(ReadingOptions(is_stream=True)))
+    assert seen == [0, 0, 0, 1]
+
+
+def test_what_a_program_prints_after_a_traceback_does_not_belong_to_it(store):
+    done = ingest(store, f"{HEADED % 1}\nStarting again\n{HEADED % 2}\n\nError: cannot bind\ndone\n")
+    assert failures(store) == [("ConnectionError", "no answer")] * 2
+    assert (done.ignored, done.reasons[0].partition(": ")[0]) == (2, "file:29")  # what looks like an error is a reject
+
+
+def test_a_failure_in_a_container_has_the_name_of_the_container(store):
+    text = "".join(
+        f"2026-11-29T12:00:00.00000000{n}Z stderr F {line}\n" for n, line in enumerate(PYTHON.split("\n")[5:])
+    )
+    names = ("pods/shop_web-1_0f2a/api/0.log", f"containers/web-1_shop_api-{'0f' * 32}.log", "x.log")
+    for name in names:
+        ingest_file(store.session, Input(io.BytesIO(text.encode())), origin=f"/var/log/{name}")
+        text = text.replace("answer", "other answer")
+    types = query(store, "SELECT event_type FROM event_log ORDER BY event_id")
+    assert types == [("api",), ("api",), ("container",)]

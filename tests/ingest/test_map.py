@@ -117,7 +117,7 @@ def test_explain_shows_what_would_be_recorded_and_why_and_writes_nothing(tmp_pat
     assert main(["--db", "none.db", "ingest", "--explain", str(INPUTS / "pino.jsonl")]) == 0
     shown = capsys.readouterr().out
     assert "line 1  pino (Node.js): no failure, since not: type(level) == 'number'" in shown
-    assert "  error.message   card of order 17 is declined   ← err.message || msg" in shown
+    assert "  error.message   card of order 17 is declined   ← err.message || err.msg || error.message" in shown
     assert os.listdir(tmp_path) == []
 
 
