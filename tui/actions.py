@@ -1,15 +1,16 @@
 """The app's actions on the screen on top: copy, help, command palette."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from textual.app import App, SystemCommand
 from textual.screen import Screen
 
 from failaware.text import counted, one_line
 
-from .copies import decision_command, pasteable
+from .copies import decision_commands, pasteable
 from .screens.base import BaseScreen
 from .screens.modal import CopyScreen, KeysScreen
+from .store_reader import StoreReader
 
 _ABOUT = (
     "The inspector only reads. To decide, copy the command with c or C and run it in a shell.\n"
@@ -22,8 +23,9 @@ _NOT_OURS = {"Scroll Left", "Scroll Right", "Page Left", "Page Right", "palette"
 class AppActions(App[None]):
     """An app whose screens say what can be copied and what a decision would be about."""
 
-    full_place = ""
-    """The store's full path, or its URL."""
+    places: Mapping[str, str]
+    """The full path of each store by its name, or its URL; of a single store by an empty name."""
+    reader: StoreReader
 
     @property
     def _level(self) -> BaseScreen | None:
@@ -45,7 +47,7 @@ class AppActions(App[None]):
         if not subjects:
             self.notify("Nothing to decide about.", markup=False)
             return
-        command = decision_command(self.full_place, decision, subjects)
+        command = decision_commands(self.places, decision, subjects, self.reader.parts_of)
         self._copy(f"the command; add the reason before you run it: {one_line(command)}", command)
 
     def _copy(self, name: str, text: str) -> None:

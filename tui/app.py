@@ -3,7 +3,7 @@
 import gc
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
@@ -12,10 +12,11 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.css.query import NoMatches
 
-from failaware.place import resolve
+from failaware.federation import StorePlace
 from failaware.text import one_line, shown_place, span
 
 from .actions import AppActions
+from .copies import full_place
 from .last_look import keep_look, last_look
 from .messages import Answered, StoreIs, StoreState, Travelled
 from .palette import THEMES
@@ -58,17 +59,20 @@ class InspectorApp(AppActions):
         Binding("ctrl+q", "quit", "Quit", show=False, priority=True),
     ]
 
-    def __init__(self, place: str, *, clock: Callable[[], int] | None = None) -> None:
+    def __init__(
+        self, place: str, *, stores: Sequence[StorePlace] = (), clock: Callable[[], int] | None = None
+    ) -> None:
+        """An app for the store at `place`, or for several `stores`, which it names so."""
         super().__init__()
         self.place = place
-        self.full_place = str(resolve(place))
+        self.places = {store.name: full_place(store.place) for store in stores} or {"": full_place(place)}
         self.animation_level = "none"
         self._state: StoreState | None = None  # until the reader has said anything
         self.is_paused = False
         self._input_at = -_LOOKS_S * 1.0
         self._last_fact_at: int | None = None
         self.last_look = last_look(place)
-        self.reader = StoreReader(place, self, clock)
+        self.reader = StoreReader(place, self, clock, stores)
         self.moment = Moment(self.reader.now)
         for theme in THEMES:
             self.register_theme(theme)
@@ -93,6 +97,11 @@ class InspectorApp(AppActions):
         if chosen in self.available_themes:
             return str(chosen)
         return "ansi-dark" if self.console.color_system == "standard" else THEMES[0].name
+
+    @property
+    def has_several(self) -> bool:
+        """Whether several stores are asked as one."""
+        return "" not in self.places
 
     @property
     def shown_place(self) -> str:
@@ -214,9 +223,9 @@ class InspectorApp(AppActions):
         self._tell_level()
 
 
-def run_inspector(place: str, *, inline: bool = False, mouse: bool = True) -> int:
+def run_inspector(place: str, *, stores: Sequence[StorePlace] = (), inline: bool = False, mouse: bool = True) -> int:
     """Run the app on the terminal; returns the exit status: 0, or 128 and the number of the signal that ended it."""
-    app = InspectorApp(place)
+    app = InspectorApp(place, stores=stores)
     gc.freeze()  # the garbage collector need not go through all modules again and again
     with ended_by_signals(app) as ended:
         app.run(inline=inline, mouse=mouse)

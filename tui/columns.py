@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from failaware.model import Attempt, Cluster, EventSummary, Severity
 from failaware.model.patterns import EventSeverity, Trend
+from failaware.model.stores import names_of
 from failaware.text import distance, moment, one_line, sparkline
 
 from .palette import short_symbol, short_word, symbol
@@ -194,6 +195,13 @@ CLUSTER_COLUMNS = (
         timed=True,
     ),
 )
+CLUSTERS_OF_STORES = (
+    *CLUSTER_COLUMNS[:2],
+    Column("stores", 16, lambda c, _: (one_line(names_of(c), 60), "dim"), from_width=84),
+    *CLUSTER_COLUMNS[2:],
+)
+"""The columns where several stores are asked as one."""
+
 EVENT_COLUMNS = (
     Column("event", 9, lambda e, _: (str(e.event_id), ""), right=True),
     Column("status", 11, _event_state),

@@ -3,10 +3,13 @@
 import os
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+from failaware.federation.ssh import target_of
 from failaware.model import Attempt, Cluster, EventDetail, EventSummary
 from failaware.model.patterns import RecoveredCluster
+from failaware.model.stores import InStore, StoreId, number_of
+from failaware.place import resolve
 from failaware.text import is_url, shown_place
 
 from .documents import as_json
@@ -49,6 +52,37 @@ def pasteable(text: str) -> str:
     return _OBEYED.sub(lambda match: _escape(ord(match[0])), _LINE_END.sub("\n", text))
 
 
+def full_place(place: str) -> str:
+    """The place for a command that is run in any folder."""
+    return str(resolve(place))
+
+
+def decision_commands(
+    places: Mapping[str, str],
+    decision: str,
+    subjects: Sequence[tuple[str, int]],
+    parts_of: Callable[[int], Sequence[InStore]],
+) -> str:
+    """The command that records a decision; with several stores one for each that has something of the subjects.
+
+    Args:
+        places: the stores by their names; a single one has an empty name.
+        decision: as for `decision_command`.
+        subjects: as for `decision_command`.
+        parts_of: the parts of a cluster in the stores.
+    """
+    if "" in places:
+        return decision_command(places[""], decision, subjects)
+    own: dict[str, list[tuple[str, int]]] = {}
+    for kind, number in subjects:
+        if isinstance(number, StoreId):
+            own.setdefault(number.store, []).append((kind, number_of(number)))
+        else:
+            for part in parts_of(number):
+                own.setdefault(part.store, []).append((kind, part.cluster_id))
+    return " && ".join(decision_command(places[store], decision, of) for store, of in own.items())
+
+
 def decision_command(place: str, decision: str, subjects: Sequence[tuple[str, int]]) -> str:
     """The command that records a decision, without its reason: as it is the command line refuses it.
 
@@ -61,6 +95,10 @@ def decision_command(place: str, decision: str, subjects: Sequence[tuple[str, in
     of = " ".join(numbers)
     if subjects[0][0] == "cluster":
         of = f"--cluster {of}" if len(numbers) == 1 else f"--where last:{','.join(numbers)}"
+    if place.startswith("ssh://"):
+        host, path = target_of(place)
+        there = f"failaware --db {shlex.quote(path)} {decision} {of} --because ''"
+        return " ".join(["ssh", *map(quoted, host), quoted(there)])
     return f"failaware --db {quoted(_without_password(place))} {decision} {of} --because ''"
 
 

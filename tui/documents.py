@@ -12,6 +12,7 @@ from typing import NamedTuple
 from failaware.json_text import indented
 from failaware.model import Attempt, Cluster, Decision, EventDetail, Explanation
 from failaware.model.patterns import Run
+from failaware.model.stores import written
 from failaware.text import arrows, bounded, counted, distance, json_harmless, one_line, visible, when
 
 from .columns import failure_name
@@ -78,7 +79,7 @@ def timed(text_at: Callable[[int], str], now: int, paint: Paint = plain) -> list
 
 def as_json(item: NamedTuple) -> str:
     """A row as one line of JSON, by column, with escapes for what a terminal would obey."""
-    return json_harmless(json.dumps(item._asdict(), ensure_ascii=False, default=str))
+    return json_harmless(json.dumps(written(item._asdict()), ensure_ascii=False, default=str))
 
 
 def payload(raw: str) -> list[Line]:

@@ -4,7 +4,8 @@ import contextlib
 import os
 import re
 import tomllib
-from pathlib import Path
+
+from failaware.user_settings import settings_file
 
 _THEME = re.compile(r"^theme\s*=.*$", re.MULTILINE)
 
@@ -12,14 +13,14 @@ _THEME = re.compile(r"^theme\s*=.*$", re.MULTILINE)
 def kept_theme() -> str | None:
     """The name of the theme that was chosen last; None if none was, or the file cannot be read."""
     with contextlib.suppress(OSError, ValueError):
-        theme = tomllib.loads(_file().read_text(encoding="utf-8")).get("theme")
+        theme = tomllib.loads(settings_file().read_text(encoding="utf-8")).get("theme")
         return theme if isinstance(theme, str) else None
     return None
 
 
 def keep_theme(name: str) -> None:
     """Write the name of the theme, and leave the rest of the file as it is; a file that is not TOML is left alone."""
-    file = _file()
+    file = settings_file()
     with contextlib.suppress(OSError, ValueError):
         text = file.read_text(encoding="utf-8") if file.exists() else ""
         tomllib.loads(text)
@@ -30,8 +31,3 @@ def keep_theme(name: str) -> None:
         unfinished = file.with_name(f"{file.name}.{os.getpid()}")
         unfinished.write_text(changed, encoding="utf-8")
         unfinished.replace(file)
-
-
-def _file() -> Path:
-    home = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
-    return Path(home).expanduser() / "failaware" / "inspector.toml"

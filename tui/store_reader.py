@@ -17,14 +17,16 @@ the query is interrupted, and its answer dropped.
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from textual.message import Message
 
 from failaware.clock import now_us
-from failaware.derive.stored_version import derivation, outdated
+from failaware.derive.stored_version import outdated
 from failaware.errors import FailawareError, FilterError, NotFound, StoreMissing
+from failaware.federation import StorePlace, open_stores
+from failaware.model.stores import InStore
 from failaware.read.inspector import Inspector
 
 from .messages import Answered, StoreIs, StoreState, Travelled
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
 POLL_S = 0.1
 _BUSY_S = 1.0
+_PATIENCE_S = 0.8  # for one of several stores to be opened; later it is shown when it is
 _AGAIN_S = 0.5
 _LATER_S = 1.0
 _PROGRESS_S = 0.25
@@ -68,9 +71,12 @@ class TimeTravelRequest(NamedTuple):
 class StoreReader(threading.Thread):
     """Reads one store until it is stopped; opens it when it appears, and again when it was replaced."""
 
-    def __init__(self, place: str, app: Listener, clock: Callable[[], int] | None) -> None:
+    def __init__(
+        self, place: str, app: Listener, clock: Callable[[], int] | None, stores: Sequence[StorePlace] = ()
+    ) -> None:
         super().__init__(daemon=True, name="failaware-reader")
         self._place = place
+        self._stores = stores
         self._app = app
         self._clock = clock
         self._now = clock or now_us  # until a store says otherwise
@@ -92,6 +98,11 @@ class StoreReader(threading.Thread):
     def now(self) -> int:
         """The time (µs) of the store that was opened last."""
         return self._now()
+
+    def parts_of(self, cluster_id: int) -> Sequence[InStore]:
+        """The parts of a cluster of several stores; none of one store."""
+        inspector = self._inspector
+        return () if inspector is None else inspector.connections.parts_of(cluster_id)
 
     def once(self, listener: Listener, name: str, ask: Ask) -> None:
         """Answer this once, as soon as the store can be read."""
@@ -160,7 +171,7 @@ class StoreReader(threading.Thread):
         """Read, until stopped."""
         while not self._stopping:
             try:
-                with Inspector.open(self._place, clock=self._clock, busy_timeout_s=_BUSY_S) as inspector:
+                with self._open() as inspector:
                     with self._lock:
                         self._inspector, self._now = inspector, inspector.now
                     self._serve(inspector)
@@ -172,12 +183,17 @@ class StoreReader(threading.Thread):
                     self._inspector = None
             self._rest(_AGAIN_S)
 
+    def _open(self) -> Inspector:
+        if not self._stores:
+            return Inspector.open(self._place, clock=self._clock, busy_timeout_s=_BUSY_S)
+        return open_stores(self._stores, clock=self._clock, patience_s=_PATIENCE_S)
+
     def _serve(self, inspector: Inspector) -> None:
         """Answer until the store is gone, or replaced."""
         note = self._tell_live(inspector, None)
         self._seen_before = True
         self.refresh()
-        seen = inspector.db.change_token(), inspector.now() // _MINUTE_US
+        seen = inspector.connections.change_token(), inspector.now() // _MINUTE_US
         while not self._stopping:
             self._go(inspector)
             question = self._next()
@@ -186,7 +202,7 @@ class StoreReader(threading.Thread):
                 self._answer(past or inspector, question)
                 continue
             self._take_up_again()
-            newest = inspector.db.change_token(), inspector.now() // _MINUTE_US
+            newest = inspector.connections.change_token(), inspector.now() // _MINUTE_US
             if newest != seen and not self._paused:
                 seen = newest
                 note = self._tell_live(inspector, note)
@@ -194,9 +210,11 @@ class StoreReader(threading.Thread):
 
     def _tell_live(self, inspector: Inspector, before: str | None) -> str:
         """Say that the store is read, and by which version it was derived; only when that has changed."""
-        note = outdated(*derivation(inspector.db))
+        connections = inspector.connections
+        notes = [outdated(*connections.derivation()), *connections.notes()]
+        note = ". ".join(filter(None, notes))
         if note != before:
-            self._app.post_message(StoreState(StoreIs.LIVE, inspector.db.role(), note))
+            self._app.post_message(StoreState(StoreIs.LIVE, connections.role(), note))
         return note
 
     def _go(self, inspector: Inspector) -> None:

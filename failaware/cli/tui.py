@@ -3,7 +3,10 @@
 import argparse
 import sys
 
+from failaware.cli import stores
 from failaware.errors import UsageError
+
+SEVERAL = True  # stores
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,4 +21,6 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("the inspector needs a terminal; 'failaware health' and the other reports work without one")
     from tui.app import run_inspector
 
-    return run_inspector(args.db, inline=args.inline, mouse=not args.no_mouse)
+    places = stores.places_of(args) if stores.are_several(args) else []
+    place = stores.shown(args) if places else args.db
+    return run_inspector(place, stores=places, inline=args.inline, mouse=not args.no_mouse)

@@ -1,8 +1,11 @@
 """What is known of all stores: whether they changed, as whom they are read, and which are left out."""
 
+from collections.abc import Sequence
+
 from failaware.engine.derivation import CURRENT
 from failaware.federation.parts import Parts, call
 from failaware.federation.union import Union
+from failaware.model.stores import InStore
 from failaware.read.connections import ConnectionRegistry
 
 
@@ -33,6 +36,10 @@ class StoreConnections(ConnectionRegistry):
         """The first one that is not current."""
         states = [(state, by) for *_, state, by in self._states()]
         return next((own for own in states if own[0] != CURRENT), states[0])
+
+    def parts_of(self, cluster_id: int) -> Sequence[InStore]:
+        """The parts of a cluster as of the last question about clusters."""
+        return self._union.stores.get(cluster_id, ())
 
     def is_complete(self) -> bool:
         """Whether none is left out."""

@@ -20,7 +20,17 @@ _OPTIONS = ("-T", "-o", "BatchMode=yes", "-o", f"ConnectTimeout={_CONNECT_S}", "
 
 
 def ssh_command(place: str) -> list[str]:
-    """The command that asks the store at ssh://[user@]host[:port]/path; `/~/` begins at the home folder there.
+    """The command that asks the store at ssh://[user@]host[:port]/path.
+
+    Raises:
+        UsageError: as `target_of`.
+    """
+    words, path = target_of(place)
+    return ["ssh", *_OPTIONS, *words, f"failaware --db {shlex.quote(path)} answer"]
+
+
+def target_of(place: str) -> tuple[list[str], str]:
+    """The words of ssh that name the host, and the path there; `/~/` begins at the home folder.
 
     Raises:
         UsageError: the place is not written so.
@@ -36,8 +46,7 @@ def ssh_command(place: str) -> list[str]:
     path = path.removeprefix("/~/")
     user = f"{parts.username}@" if parts.username else ""
     to_port = ["-p", str(port)] if port else []
-    remote = f"failaware --db {shlex.quote(path)} answer"
-    return ["ssh", *_OPTIONS, *to_port, "--", user + host, remote]
+    return [*to_port, "--", user + host], path
 
 
 class RemoteStore:

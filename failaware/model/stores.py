@@ -40,6 +40,31 @@ def part_of(store_id: int) -> int:
     return store_id >> _BITS
 
 
+def written(value: Any) -> Any:
+    """A value for JSON, in which the ids of several stores are written `42@shop`."""
+    if isinstance(value, StoreId):
+        return str(value)
+    if isinstance(value, dict):
+        return {name: written(item) for name, item in value.items()}
+    return [written(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def from_here(event_id: int) -> int:
+    """The cursor of a page with the newest first that begins with this event."""
+    if not isinstance(event_id, StoreId):
+        return event_id + 1
+    above = StoreId(number_of(event_id) + 1, part_of(event_id), event_id.store)
+    above.cursor = event_id.cursor
+    return above
+
+
+def is_newer(event_id: int, than: int) -> bool:
+    """Whether an event comes before another one in a list with the newest first."""
+    if not isinstance(than, StoreId):
+        return event_id > than
+    return event_id != than and number_of(event_id) >= than.cursor.get(part_of(event_id), 0)
+
+
 class InStore(NamedTuple):
     """The part of a cluster that is in one store, with its own episodes and relapses, which do not add up."""
 

@@ -2,8 +2,14 @@
 
 from pathlib import Path
 from threading import Lock
+from typing import TYPE_CHECKING
 
 from failaware.engine import PrivateCopy, Reader, open_private_copy
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from failaware.model.stores import InStore
 
 
 class ConnectionRegistry:
@@ -40,6 +46,10 @@ class ConnectionRegistry:
         from failaware.derive.stored_version import derivation
 
         return derivation(self._db)
+
+    def parts_of(self, _cluster_id: int) -> "Sequence[InStore]":
+        """The parts of a cluster of several stores."""
+        return ()
 
     def is_complete(self) -> bool:
         """Whether all of several stores have answered."""

@@ -55,9 +55,9 @@ async def filtered(pilot, text):
 
 
 @asynccontextmanager
-async def inspecting(path, size=(100, 30), clock=None):
+async def inspecting(path, size=(100, 30), clock=None, stores=()):
     """The app on a store, with its first screen there."""
-    app = InspectorApp(str(path), **({"clock": clock} if clock else {}))
+    app = InspectorApp(str(path), stores=stores, **({"clock": clock} if clock else {}))
     async with app.run_test(size=size, notifications=True) as pilot:
         await until(pilot, lambda: isinstance(app.screen, BaseScreen))
         yield pilot

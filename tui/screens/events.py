@@ -7,6 +7,7 @@ from textual.containers import Horizontal
 from textual.widget import Widget
 
 from failaware.model import Cluster, EventSummary
+from failaware.model.stores import from_here, is_newer
 from failaware.read.inspector import Inspector
 from failaware.text import counted
 
@@ -138,7 +139,7 @@ class EventsScreen(Listing):
 
     def _without_newer(self, events: list[EventSummary]) -> list[EventSummary]:
         """Those that do not wait above: an answer may be older than the question that leaves them out."""
-        return [event for event in events if event.event_id <= self._newest_seen] if self._pinned else events
+        return [e for e in events if not is_newer(e.event_id, self._newest_seen)] if self._pinned else events
 
     def _show(self, page: Page) -> None:
         rows = self.listed
@@ -146,7 +147,8 @@ class EventsScreen(Listing):
         self._window.count(page.total - hidden)
         rows.show(Context(page.now, {}), self._marks(page.rows))
         if not self._newest_seen and self._window.items and not self._in_the_past:
-            self._newest_seen = max(event.event_id for event in self._window.items)
+            ends = self._window.items[0].event_id, self._window.items[-1].event_id
+            self._newest_seen = ends[1] if is_newer(ends[1], ends[0]) else ends[0]
             self.inspector_app.reader.expect(self, "list", self._page(self._window.again()))
         if rows.current is None:
             self.forget_detail()
@@ -237,6 +239,6 @@ def _rows(inspector: Inspector, where: str, need: Need, oldest_first: bool, newe
     if (need.way == "up") != oldest_first:
         order = ("oldest", "newest")
     skip = need.position if need.key is None and need.way == "down" else 0
-    before = newest + 1 if newest and need.key is None and need.way == "down" else need.key
+    before = from_here(newest) if newest and need.key is None and need.way == "down" else need.key
     rows = inspector.events(where, limit=need.limit, before=before, order=order[0], skip=skip)
     return rows[::-1] if need.way == "up" else rows

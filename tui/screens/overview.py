@@ -16,7 +16,7 @@ from failaware.text import counted, one_line
 
 from .. import preview
 from ..change_markers import MEANING, ChangeTracker
-from ..columns import CLUSTER_COLUMNS, CLUSTER_SORTS, Context, worst_first, worst_of
+from ..columns import CLUSTER_COLUMNS, CLUSTER_SORTS, CLUSTERS_OF_STORES, Context, worst_first, worst_of
 from ..documents import Line
 from ..palette import LEVELS
 from ..routes import ToEvents
@@ -110,7 +110,8 @@ class Overview(PeriodListing):
         yield Histogram()
         yield FilterBar(of_clusters=True)
         with Horizontal(id="main"):
-            yield Rows(CLUSTER_COLUMNS, self._window, key="cluster_id", id="clusters")
+            columns = CLUSTERS_OF_STORES if self.inspector_app.has_several else CLUSTER_COLUMNS
+            yield Rows(columns, self._window, key="cluster_id", id="clusters")
             yield TextView(id="detail")
         yield StyledText(id="empty")
 
