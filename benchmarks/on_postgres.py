@@ -130,18 +130,15 @@ class Copied:
         self.db.execute(f"SET synchronous_commit = {'on' if synchronous == 'FULL' else 'off'}")
 
     def record_many(self, payloads):
-        """Events, then states."""
+        """Events, then those that are due."""
         rows = [(n, as_json(payload)) for n, payload in enumerate(payloads, start=1)]
         with self.db.cursor() as cursor:
             with cursor.copy("COPY event_log FROM STDIN") as copy:
                 for n, payload in rows:
                     copy.write_row((n, EVENT_TYPE, None, payload, 0, 0, None))
-            with cursor.copy(
-                "COPY event_state (event_id, event_type, sync_status, dismissed, attempts, budget_from, cluster_id, "
-                "due_at, changed_at) FROM STDIN"
-            ) as copy:
+            with cursor.copy("COPY stored_unattempted FROM STDIN") as copy:
                 for n, _ in rows:
-                    copy.write_row((n, EVENT_TYPE, "PENDING", 0, 0, 0, 0, 0, 0))
+                    copy.write_row((n, EVENT_TYPE, 0))
         self.db.commit()
 
     def close(self):

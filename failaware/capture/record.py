@@ -35,9 +35,8 @@ _EARLIEST = microseconds(datetime(1, 1, 1, tzinfo=UTC)) - _DAY  # a time zone ma
 _LATEST = microseconds(datetime(9999, 12, 31, tzinfo=UTC)) + 2 * _DAY
 _SEARCHED_TOGETHER, _SHORT = 32, 2_048  # payloads, and the characters of the longest one
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"')
-_NO_BRACKET = re.compile(r"[^\[\]{}]++")
-_LEVEL = {"[": 1, "{": 1, "]": -1, "}": -1}
+_SQUARE, _NO_BRACKETS = bytes.maketrans(b"{}", b"[]"), bytes(set(range(256)) - set(b"[]{}"))
+_USUAL_LEVELS, _OPENING = 10, ord("[")
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
@@ -91,23 +90,18 @@ class Recorder:
         for start in range(0, len(pairs), _SEARCHED_TOGETHER):
             some = pairs[start : start + _SEARCHED_TOGETHER]
             texts = [_to_json(payload) for _, payload in some]
-            are_plain = self._are_plain(texts)
+            check = _unchecked if self._are_plain(texts) else self._checked
             for (event_type, payload), text in zip(some, texts, strict=True):
-                checked, recorded = (
-                    (_writable(text), payload) if are_plain else self._checked(text, payload, is_raw=False)
-                )
+                checked, recorded = check(text, payload)
                 events.append((NewEvent(_event_type(event_type), checked, None, None, now, now), recorded))
         return events
 
     def _are_plain(self, texts: list[str]) -> bool:
         """Whether no text is long, deep, or may hold a secret."""
-        return (
-            max(map(len, texts)) <= min(_SHORT, self._max_bytes // 4)
-            and all(len(text) <= _MAX_DEPTH or not _may_be_deep(text) for text in texts)
-            and self.masker.none_holds(texts)
-        )
+        is_short = max(map(len, texts)) <= min(_SHORT, self._max_bytes // 4)
+        return is_short and not any(map(_may_be_deep, texts)) and self.masker.none_holds(texts)
 
-    def _checked(self, text: str, payload: Any, *, is_raw: bool) -> tuple[str, Any]:
+    def _checked(self, text: str, payload: Any, *, is_raw: bool = False) -> tuple[str, Any]:
         """Return the JSON text to write and the payload, both with secrets masked.
 
         Raises:
@@ -383,13 +377,22 @@ def _decoded(text: str) -> Any:
 
 
 def _may_be_deep(text: str) -> bool:
-    return text.count("[") + text.count("{") > _MAX_DEPTH
+    return len(text) > _MAX_DEPTH and text.count("[") + text.count("{") > _MAX_DEPTH
 
 
 def _check_depth(text: str) -> None:
-    brackets = _NO_BRACKET.sub("", _STRING.sub("", text))
-    if max(accumulate(map(_LEVEL.__getitem__, brackets)), default=0) > _MAX_DEPTH:
+    """Remove the innermost brackets, level by level; after a few levels, go through the rest one by one."""
+    outside = "".join(text.replace("\\\\", "").replace('\\"', "").split('"')[::2])  # of strings
+    brackets = outside.encode("ascii", "replace").translate(_SQUARE, _NO_BRACKETS)
+    for _ in range(_USUAL_LEVELS):
+        brackets = brackets.replace(b"[]", b"")
+    deepest = max(accumulate(1 if bracket == _OPENING else -1 for bracket in brackets), default=0)
+    if deepest > _MAX_DEPTH - _USUAL_LEVELS:
         raise PayloadError(f"the payload is nested too deeply: the limit is {_MAX_DEPTH} levels; flatten it")
+
+
+def _unchecked(text: str, payload: Any) -> tuple[str, Any]:
+    return _writable(text), payload
 
 
 def _writable(text: str) -> str:

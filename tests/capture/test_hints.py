@@ -1,14 +1,16 @@
 """Words are found in one pass over a text, with and without the library for it."""
 
 import json
+import re
 import subprocess
 import sys
+from unittest import mock
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from failaware.capture.secrets import formats, hints, masking, names, words
+from failaware.capture.secrets import formats, hints, masking, names, tokens, words
 from tests.sizes import sized
 
 WORDS = ("-----", " -", "pass", "passcode", "code", "?code", "@", "$", "a", "ab", "пароль")
@@ -171,3 +173,54 @@ def test_texts_without_a_hint_are_searched_together_and_hold_nothing():
     assert masking.Masker().none_holds(["[1,2]", '"the primary key"', '{"author":"Ann"}'])
     assert masking.Masker(enabled=False).none_holds(SECRETS)
     assert not masking.Masker(["order"]).none_holds(["1"])
+
+
+NAMES = [
+    *("token_count", "prompt_tokens", "max_tokens", "secret_length", "password_type", "session_limit", "api_key_count"),
+    *("token", "tokens", "key", "api", "session", "id", "author", "uk_tokens", "token_idx", "code", "recovery", "card"),
+]
+BETWEEN = ["=", ": ", " ", '": "', "\n", "_", ".", " is ", "\\n", "' for key '", ", ", "1"]
+VALUES_ = ["x1y2z3w4v5u6t7", "12", "abc", "'a1-b2-c3'", "550e8400-e29b-41d4-a716-446655440000"]
+
+
+@given(st.lists(st.tuples(*map(st.sampled_from, (NAMES, BETWEEN, [*NAMES, *VALUES_], BETWEEN))), max_size=4))
+@settings(max_examples=sized(200, 2_000))
+def test_a_payload_in_which_something_would_be_masked_has_a_hint(parts_of_text):
+    text = "".join("".join(part) for part in parts_of_text)
+    payload = {"text": text, **{name: value for name, _, value, _ in parts_of_text}}
+    with mock.patch.object(masking, "is_hinted", return_value=True):
+        _, hits = masking.Masker().mask_value(payload)
+    assert not hits or masking.Masker().may_hold(json.dumps(payload))
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [{"token_count": 12}, {"usage": {"prompt_tokens": 8, "total_tokens": 20}}, {"text": "max_tokens, password_length"}],
+)
+def test_a_name_of_a_number_is_no_hint(payload):
+    assert not masking.Masker().may_hold(json.dumps(payload))
+
+
+ROWS = [
+    "550e8400-e29b-41d4-a716-446655440000",
+    "0" * 40,
+    "v1.0-",
+    "=",
+    "/",
+    ".",
+    " ",
+    '"',
+    "x",
+    "-us1",
+    "sk-",
+    "a1" * 60,
+]
+
+
+@given(st.lists(st.sampled_from([*ROWS, "ghp_" + "a1" * 20, "AKIA" + "A1" * 8]), max_size=6).map("".join))
+@settings(max_examples=sized(200, 2_000))
+def test_digests_and_uuids_are_passed_over_only_where_no_token_is(text):
+    latin = text.encode("latin-1", "replace")
+    with mock.patch.object(tokens, "_LONG_ROW", re.compile(b".+", re.DOTALL)):
+        every = tokens.tokens(f"{text} x", latin + b" x")
+    assert tokens.tokens(f"{text} x", latin + b" x") == every

@@ -1,5 +1,6 @@
 """What is recorded is kept as it was given, once, or refused in one sentence."""
 
+import functools
 import itertools
 import json
 import subprocess
@@ -7,6 +8,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from enum import StrEnum
+from unittest import mock
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -179,6 +181,26 @@ def test_record_many_refuses_a_payload_among_others_as_record_does(store, payloa
         store.record_many([("a", 1), ("a", payload), ("a", 2)])
     assert str(among.value) == str(alone.value)
     assert query(store, "SELECT count(*) FROM event_log") == [(0,)]
+
+
+BRACKETS = st.recursive(
+    st.sampled_from(["", "[", "}", '"[', '\\"]', "\\", "\\\\", "[[[", '{"', 1]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(['"', "[", "\\"]), inner, max_size=3),
+    max_leaves=20,
+)
+
+
+@given(BRACKETS, st.integers(12, 20))
+def test_brackets_in_texts_do_not_count_as_levels(inner, levels):
+    def depth(value):
+        items = value.values() if isinstance(value, dict) else value
+        return 1 + max(map(depth, items), default=0) if isinstance(value, list | dict) else 0
+
+    payload = functools.reduce(lambda value, _: [value], range(levels), inner)
+    with mock.patch.object(record, "_MAX_DEPTH", depth(payload)):
+        record._check_depth(json.dumps(payload))
+    with mock.patch.object(record, "_MAX_DEPTH", depth(payload) - 1), pytest.raises(PayloadError):
+        record._check_depth(json.dumps(payload))
 
 
 def test_any_payload_that_was_taken_can_be_worked_on_however_deep_the_stack(store, inspector):

@@ -6,11 +6,13 @@ Where such a word is only a part of an ordinary word, as in `inside` or `author`
 
 import re
 from collections.abc import Set as AbstractSet
+from functools import lru_cache
 
 from failaware.capture.secrets.formats import HINTS as FORMAT_HINTS
 from failaware.capture.secrets.formats import HINTS_WITH as FORMAT_HINTS_WITH
 from failaware.capture.secrets.named_values import ANNOUNCING_ANYWHERE
-from failaware.capture.secrets.names import SECRETS, UNMISTAKABLE
+from failaware.capture.secrets.names import SECRETS, UNMISTAKABLE, is_secret_list_name, is_secret_name
+from failaware.capture.secrets.words import words_in
 
 _LETTERS = (  # within one word
     *("pass", "secret", "auth", "cred", "otp", "phrase", "sid", "card", "session", "psk", "token", "cookie", "key"),
@@ -51,8 +53,13 @@ _ORDINARY = frozenset(
 """Words that contain some of these letters, but are no part of the name of a secret, with any word next to them."""
 
 _ONLY_LETTERS = bytes(byte if chr(byte).isascii() and chr(byte).islower() else 32 for byte in range(256))
-_NO_LETTERS = "".join(chr(byte) for byte in range(128) if not chr(byte).islower())
-_NEAR = 44  # characters: three letters of the word before or after, and what is between
+_ONLY_NAMES = bytes(
+    byte if chr(byte).isascii() and (chr(byte).isalnum() or chr(byte) in "_-.") else 32 for byte in range(256)
+)
+_COUNTED = re.compile(
+    r"[a-z]{1,20}(?:_[a-z]{1,20}){0,4}_(?:counts?|limits?|usage|used|length|size|type|price|cost|budget|total|tokens)"
+)
+"""A name of a number, such as `token_count` or `prompt_tokens`."""
 _MAX_HARMLESS = 8_192
 _harmless: set[str] = set()
 """Words that were looked at and are no hints."""
@@ -71,6 +78,16 @@ def _neighbors(word: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 _NEIGHBORS = {word: _neighbors(word) for word in ("key", "session", "code", "card")}
 """Words that are hints only next to others, in one word with them or not: `key` in `api_key`, not in `primary_key`."""
+
+_next_to_each_other = words_in(
+    f"{left}{word}{right}"
+    for word, (before, after) in _NEIGHBORS.items()
+    for left, right in (
+        *((left, "") for left in before),
+        *(("", plural + right) for plural in ("", "s") for right in after),
+    )
+)
+"""Finds these words next to their neighbors, in a text without the characters between its letters."""
 
 _AT = re.compile(r"(?://|thin:)[^\s\"'<>]{1,1100}@")
 """What is before an @ in a URL or an address with a password, in one row."""
@@ -100,7 +117,7 @@ _NAMES = frozenset(_LETTERS)
 
 def _has_partner(lower: str, word: str) -> bool:
     if word == "@":
-        return _AT.search(lower) is not None
+        return ("//" in lower or "thin:" in lower) and _AT.search(lower) is not None
     return any(map(lower.__contains__, FORMAT_HINTS_WITH[word]))
 
 
@@ -108,33 +125,34 @@ def _has_name(text: str, lower: str, words: AbstractSet[str]) -> bool:
     """Whether one of these words may be a part of the name of a secret."""
     if not text.isascii():
         return True
-    if any(_is_near(lower, word) for word in words if word in _NEIGHBORS):
+    letters = lower.encode().translate(_ONLY_LETTERS).decode().split()
+    if not words.isdisjoint(_NEIGHBORS) and _next_to_each_other("".join(letters)):
         return True
     if words <= _NEIGHBORS.keys():
         return False
-    new = set(lower.encode().translate(_ONLY_LETTERS).decode().split()) - _harmless
-    if any(map(_is_hint, new)):
+    new = set(letters) - _harmless
+    hints = set(filter(_is_hint, new))
+    if hints and not _are_counted(text, hints):
         return True
     if len(_harmless) > _MAX_HARMLESS:
         _harmless.clear()
-    _harmless.update(new)
+    _harmless.update(new - hints)
     return False
 
 
-def _is_near(lower: str, word: str) -> bool:
-    """Whether a word is next to one of its neighbors."""
-    before, after = _NEIGHBORS[word]
-    start = lower.find(word)
-    while start >= 0:
-        end = start + len(word)
-        end += lower.startswith("s", end)
-        if lower[max(0, start - _NEAR) : start].rstrip(_NO_LETTERS).endswith(before):
-            return True
-        if after and lower[end : end + _NEAR].lstrip(_NO_LETTERS).startswith(after):
-            return True
-        start = lower.find(word, end)
-    return False
+def _are_counted(text: str, hints: set[str]) -> bool:
+    """Whether each name with one of these words is that of a number; the letter of an escape would belong to a name."""
+    if "\\" in text:
+        return False
+    names = set(text.encode().translate(_ONLY_NAMES).decode().split())
+    return all(_is_counted(name) for name in names for hint in hints if hint in name or hint in name.lower())
 
 
+@lru_cache(maxsize=1_024)
+def _is_counted(name: str) -> bool:
+    return _COUNTED.fullmatch(name) is not None and not is_secret_name(name) and not is_secret_list_name(name)
+
+
+@lru_cache(maxsize=1_024)
 def _is_hint(word: str) -> bool:
     return word not in _ORDINARY and any(part in word for part in _LETTERS if part not in _NEIGHBORS)

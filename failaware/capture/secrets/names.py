@@ -88,7 +88,7 @@ _PASSES = _words(
 _TOKENS_OF_TEXT = _words(
     """
     page next prev previous continuation sync resume cursor eos bos pad unk mask sep cls stop end start special max min
-    first last input output prompt num unexpected
+    first last input output prompt completion total num unexpected
     """
 )
 _DOUBTS = _words("has is no existing needs requires invalid missing expired wrong unexpected use with grant")

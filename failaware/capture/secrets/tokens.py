@@ -137,6 +137,8 @@ _IN_ROW = bytes(
 )
 _AROUND = bytes(120 if _IN_ROW[byte] == 120 or byte in b".:/$~+=" else 32 for byte in range(256))
 _ROW = b"x" * 16
+_KINDS = bytes(ord("h") if chr(byte) in "0123456789abcdef-" else _AROUND[byte] for byte in range(256))
+_LONG_ROW = re.compile(b"[hx]{16,}")
 
 
 def tokens(text: str, latin: bytes) -> list[tuple[int, int]]:
@@ -144,9 +146,10 @@ def tokens(text: str, latin: bytes) -> list[tuple[int, int]]:
     row = latin.translate(_IN_ROW)
     if _ROW not in row:
         return []
+    has_prefix = any(row.strip(b"h") for row in _LONG_ROW.findall(latin.translate(_KINDS)))  # not a digest or a UUID
     spans = [
         (prefix.start(), rest.end())
-        for start, end in _rows(row, latin.translate(_AROUND))
+        for start, end in (_rows(row, latin.translate(_AROUND)) if has_prefix else ())
         if not _PLAIN_ROW.fullmatch(text, start, end)
         for prefix in _PREFIX.finditer(text, start, end)
         if (rest := _BY_PREFIX[prefix[0]].rest.match(text, prefix.end()))
