@@ -1,6 +1,7 @@
 """What belongs together: by the message, by the root cause, by the place in the code, by the user's word."""
 
 import json
+import re
 import time
 
 import pytest
@@ -122,6 +123,85 @@ def test_a_library_frame_is_not_the_place():
     )
     assigned = group(Subject("job", "Timeout", "", traceback=lambda: traceback), NONE)
     assert assigned.template == "Timeout in charge (billing.py)"
+
+
+TRACEBACKS = {
+    "python": """Traceback (most recent call last):
+  File "/{folder}/cart.py", line {line}, in checkout
+    charge()
+  File "/{folder}/billing.py", line {line}, in charge
+    get()
+  File "/venv/lib/python3.11/site-packages/httpx-{line}/_api.py", line {line}, in get
+E: message""",
+    "javascript": """Error: message
+    at get (/{folder}/node_modules/got@{line}/index.js:{line}:3)
+    at charge (/{folder}/billing.py:{line}:13)
+    at async checkout (/{folder}/cart.py:{line}:3)
+    at process.processTicksAndRejections (node:internal/process/task_queues:{line}:5)""",
+    "ruby": """/var/lib/gems/3.{line}.0/gems/faraday-2.{line}/lib/get.rb:{line}:in `get': message (E)
+\tfrom /{folder}/billing.py:{line}:in `charge'
+\tfrom /{folder}/cart.py:{line}:in `checkout'""",
+    "go": """goroutine 1 [running]:
+panic({{0x1, 0x{line}}})
+\t/usr/local/go/src/runtime/panic.go:{line} +0x1d
+charge(0xc0000{line}, 0x11)
+\t/{folder}/billing.py:{line} +0x1d
+checkout(...)
+\t/{folder}/cart.py:{line}""",
+    "java": """java.lang.IllegalStateException: message
+\tat java.base/java.util.ArrayList.get(ArrayList.java:{line})
+\tat shop.billing.py.charge(Billing.java:{line})
+\tat shop.cart.py$$EnhancerBySpringCGLIB$${line}.checkout(<generated>)
+\tat org.springframework.web.Servlet.doGet(Servlet.java:{line})""",
+}
+
+
+@pytest.mark.parametrize("language", TRACEBACKS)
+def test_own_frames_decide_where_the_message_says_nothing(language):
+    def assigned(message, rules=NONE, **place):
+        return group(Subject("job", "E", message, traceback=lambda: TRACEBACKS[language].format(**place)), rules)
+
+    here, elsewhere = {"folder": "app", "line": 7}, {"folder": "srv/release-9", "line": 12}
+    for message in ("", "An unexpected error occurred.", "Internal Server Error", "17"):
+        own = assigned(message, **here)
+        assert own == assigned(message, **elsewhere)
+        assert re.search(r" in charge \((shop\.)?billing\.py\)$", own.template)
+        assert own.by == "the place in the code, since the message says nothing"
+    assert assigned("disk full", **here).template == "disk full"
+    by_frames = GroupingRules.from_toml("frames_first = true")
+    first = assigned("disk full", by_frames, **here)
+    assert first == assigned("disk full", by_frames, **elsewhere)
+    assert first.cluster_id == assigned("no route", by_frames, **here).cluster_id
+    assert re.sub(r"shop\.", "", first.template) == "in charge (billing.py) < checkout (cart.py)"
+
+
+def test_frames_first_leaves_what_you_say_and_failures_without_a_traceback_alone():
+    rules = GroupingRules.from_toml('frames_first = true\n[[rule]]\nmessage = "slow"\ngroup = "slow"')
+    with_frames = Subject("job", "E", "too slow", traceback=lambda: TRACEBACKS["python"].format(folder="a", line=1))
+    assert group(with_frames, rules).template == "slow"
+    assert group(with_frames._replace(fingerprint="mine"), rules).template == "mine"
+    assert group(Subject("job", "E", "disk full"), rules) == group(Subject("job", "E", "disk full"), NONE)
+    assert group(Subject("job", "E", "x", cause="OSError: disk full"), rules).template == "disk full"
+    with pytest.raises(UsageError, match="frames_first is true or false, not 1"):
+        GroupingRules.from_toml("frames_first = 1")
+
+
+def test_the_place_of_a_root_cause_is_where_it_was_raised():
+    text = TRACEBACKS["python"].format(folder="a", line=1) + (
+        "\n\nThe above exception was the direct cause of the following exception:\n\n"
+        'Traceback (most recent call last):\n  File "/a/main.py", line 3, in main\n⟨error⟩'
+    )
+    cause = Subject("job", "Wrapped", "job failed", cause="TimeoutError: ", traceback=lambda: text)
+    assert group(cause, NONE).template == "TimeoutError in charge (billing.py)"
+
+
+@pytest.mark.parametrize(
+    "line", ["\n", " ", " at a.b(", " at" + ":1" * 250 + "\n", 'File "', "(" * 300 + "\n", "a(" * 200]
+)
+def test_frames_of_a_hostile_text_are_read_in_bounded_time(line):
+    began = time.process_time()
+    group(Subject("job", "E", "", traceback=lambda: line * (200_000 // len(line))), NONE)
+    assert time.process_time() - began < 0.5
 
 
 RULES = """

@@ -94,7 +94,7 @@ def default(event, attempt, text):
         )
     name = template(message, error_type)
     if not re.search(r"[^\W\d_]", message) and (place := own_place(text)):
-        name = f"{name} in {place}"
+        name, by = f"{name} in {place}", "the place in the code, since the message says nothing"
     return Group((event.event_type, error_type, name), error_type, name, by, message)
 
 

@@ -7,12 +7,13 @@ import re
 from collections.abc import Callable
 from difflib import SequenceMatcher
 from fnmatch import fnmatchcase
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 from failaware.derive.grouping.expressions import problem, search
 from failaware.derive.grouping.fingerprint import cluster_id, cut, fingerprint, fired, template
+from failaware.derive.grouping.frames import chain, innermost
 from failaware.derive.grouping.quoted import ANY_PLACEHOLDER
+from failaware.derive.grouping.words import SAYING_NOTHING
 from failaware.errors import UsageError
 from failaware.model import MEMBER, AppliedRule, MaskedPart
 from failaware.schema.catalogue import ERASED
@@ -29,11 +30,12 @@ VARIABLE_AFTER = 8
 
 _OVERFLOW = "\x00overflow"  # no stored text contains a NUL
 _BY_TEMPLATE, _BY_CALLER = "the message", "fingerprint= as given"
+_BY_PLACE, _BY_FRAMES = "the place in the code, since the message says nothing", "the frames of the user's own code"
+_BY_CAUSE = "the root cause"
 _ACTIONS = ("group", "split", "apart")
 _MATCHES = ("type", "error", "message", "traceback")
-_SAYS_SOMETHING = re.compile(r"[^\W\d_]")
-_FRAME = re.compile(r'^  File "(?P<file>[^"\n]+)", line \d+, in (?P<function>[^\n]+)$', re.MULTILINE)
-_LIBRARY = re.compile(r"site-packages|dist-packages|[/\\]lib[/\\]python\d|^<frozen ")
+_WORD = re.compile(r"[^\W\d_]+|\d+")
+_ROOT = "\n\nThe above exception was the direct cause of"  # the traceback of the root cause comes before it
 _TOKEN = re.compile(rf"{ANY_PLACEHOLDER.pattern}|\w+|\s+|[^\w\s]")
 _MAX_PART = 200  # characters of the part by which a cluster is split
 
@@ -87,6 +89,7 @@ class GroupingRule(NamedTuple):
 class GroupingRules(NamedTuple):
     """The rules in order; the first that holds decides. `toml` is their source text.
 
+    With `frames_first`, failures with a traceback are grouped by the frames of the user's own code.
     An event type has at most `clusters_per_type` clusters; failures outside these share one more. A position of a
     template is a variable once `variable_after` words occurred there; 0: never.
     """
@@ -95,6 +98,7 @@ class GroupingRules(NamedTuple):
     toml: str = ""
     clusters_per_type: int = CLUSTERS_PER_TYPE
     variable_after: int = VARIABLE_AFTER
+    frames_first: bool = False
 
     @classmethod
     def from_toml(cls, text: str, *, origin: str = "the grouping file", stored: bool = False) -> "GroupingRules":
@@ -104,7 +108,7 @@ class GroupingRules(NamedTuple):
 
         Raises:
             UsageError: not TOML, an unknown key, a wrong type, an invalid expression, not exactly one action, or
-                clusters_per_type below 1, variable_after 1 or below 0.
+                clusters_per_type below 1, variable_after 1 or below 0, frames_first neither true nor false.
         """
         import tomllib
 
@@ -118,22 +122,26 @@ class GroupingRules(NamedTuple):
         words = given.pop("variable_after", VARIABLE_AFTER)
         if type(words) is not int or words < 0 or words == 1:
             raise UsageError(f"{origin}: variable_after is a whole number, 2 or more, or 0 for never, not {words!r}")
+        frames_first = given.pop("frames_first", False)
+        if type(frames_first) is not bool:
+            raise UsageError(f"{origin}: frames_first is true or false, not {frames_first!r}")
         if given or not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-            raise UsageError(f"{origin}: it has clusters_per_type, variable_after, [[rule]] tables and nothing else")
+            settings = "clusters_per_type, variable_after, frames_first"
+            raise UsageError(f"{origin}: it has {settings}, [[rule]] tables and nothing else")
         rules = tuple(
             _rule(table, f"{origin}: rule {number}", stored=stored) for number, table in enumerate(tables, start=1)
         )
-        return cls(rules, text, most, words)
+        return cls(rules, text, most, words, frames_first)
 
 
 def group(subject: Subject, rules: GroupingRules) -> Group:
     """The cluster of a failure by the caller's fingerprint, else the first rule that holds, else its message."""
     if subject.fingerprint:
-        return _named(subject, subject.fingerprint, _BY_CALLER)
+        return _named(subject, subject.fingerprint, _BY_CALLER, rules)
     for rule in rules.rules:
         if match := rule.holds(subject):
-            return _by_rule(subject, rule, match)
-    return _by_message(subject)
+            return _by_rule(subject, rule, match, rules)
+    return _usual(subject, rules)
 
 
 def erased_group(cluster_id: int, event_type: str, error_type: str | None, rules: GroupingRules) -> Group:
@@ -169,19 +177,34 @@ def applied_rules(message: str) -> tuple[AppliedRule, ...]:
 
 
 def _says_too_little(message: str | None, name: str) -> bool:
-    """Whether the template has no words, so the place in the code decides as well."""
-    return not message or not message.strip() or not _SAYS_SOMETHING.search(ANY_PLACEHOLDER.sub("", name))
+    """Whether a template has no words, or only such as `an error occurred`: the place in the code decides as well."""
+    if not message or not message.strip():
+        return True
+    words = _WORD.findall(ANY_PLACEHOLDER.sub("", name).lower())
+    return SAYING_NOTHING.issuperset(words) or all(word.isdecimal() for word in words)
 
 
-def _by_message(subject: Subject) -> Group:
+def _usual(subject: Subject, rules: GroupingRules) -> Group:
+    """The cluster by frames, if the rules want them first; else by root cause or message."""
+    if rules.frames_first and (frames := chain(subject.traceback() or "")):
+        name = f"in {frames}"
+        number = cluster_id(subject.event_type, subject.error_type, name)
+        return Group(number, subject.error_type, name, _BY_FRAMES, subject.message or "")
     if subject.cause:
         return _by_cause(subject, subject.cause)
     number, name = fingerprint(subject.event_type, subject.error_type, subject.message)
-    place = _own_place(subject.traceback() or "") if _says_too_little(subject.message, name) else None
-    if place is not None:
-        name = f"{name} in {place}"
-        number = cluster_id(subject.event_type, subject.error_type, name)
-    return Group(number, subject.error_type, name, _BY_TEMPLATE, subject.message or "", learnable=place is None)
+    own = Group(number, subject.error_type, name, _BY_TEMPLATE, subject.message or "", learnable=True)
+    return _placed(subject, own, subject.traceback) if _says_too_little(subject.message, name) else own
+
+
+def _placed(subject: Subject, own: Group, traceback: Callable[[], str | None]) -> Group:
+    """With the user's innermost function, if the traceback has one."""
+    place = innermost(traceback() or "")
+    if place is None:
+        return own
+    name = f"{own.template} in {place}"
+    number = cluster_id(subject.event_type, own.error_type, name)
+    return own._replace(cluster_id=number, template=name, by=_BY_PLACE, learnable=False)
 
 
 def _by_cause(subject: Subject, cause: str) -> Group:
@@ -191,7 +214,10 @@ def _by_cause(subject: Subject, cause: str) -> Group:
     number = cluster_id(subject.event_type, error_type, name)
     alone = len(members) == 1
     text = cause.partition(": ")[2] if alone else cause
-    return Group(number, error_type, name, "the root cause", text, learnable=alone)
+    own = Group(number, error_type, name, _BY_CAUSE, text, learnable=alone)
+    if not alone or not _says_too_little(text, name):
+        return own
+    return _placed(subject, own, lambda: (subject.traceback() or "").partition(_ROOT)[0])
 
 
 def _typed_template(cause: str) -> tuple[str, str]:
@@ -199,35 +225,24 @@ def _typed_template(cause: str) -> tuple[str, str]:
     return error_type, template(message, error_type)
 
 
-def _by_rule(subject: Subject, rule: GroupingRule, match: re.Match[str] | bool) -> Group:
+def _by_rule(subject: Subject, rule: GroupingRule, match: re.Match[str] | bool, rules: GroupingRules) -> Group:
     by = f"rule '{rule.name}'"
     if rule.group is not None:
-        return _named(subject, rule.group, by)
+        return _named(subject, rule.group, by, rules)
     if rule.apart:
         text = subject.message or subject.error_type or ""
         return Group(cluster_id(subject.event_type, subject.error_type, text), subject.error_type, cut(text), by, text)
     part = match[rule.split] if isinstance(match, re.Match) and rule.split else None
-    return _named(subject, f"{DEFAULT} [{rule.split}={(part or '')[:_MAX_PART]}]", by)
+    return _named(subject, f"{DEFAULT} [{rule.split}={(part or '')[:_MAX_PART]}]", by, rules)
 
 
-def _named(subject: Subject, name: str, by: str) -> Group:
+def _named(subject: Subject, name: str, by: str, rules: GroupingRules) -> Group:
     """A cluster with a given name, for any error type; with DEFAULT, a part of the usual cluster."""
     if DEFAULT not in name:
         return Group(cluster_id(subject.event_type, None, f"={name}"), None, name, by, subject.message or "")
-    usual = _by_message(subject)
+    usual = _usual(subject, rules)
     name = name.replace(DEFAULT, usual.template)
     return Group(cluster_id(subject.event_type, usual.error_type, f"={name}"), usual.error_type, name, by, usual.text)
-
-
-@lru_cache(maxsize=1_024)
-def _own_place(traceback: str) -> str | None:
-    """`function (file)` of the innermost frame outside libraries, or of the innermost frame if there is none."""
-    frames = list(_FRAME.finditer(traceback))
-    own = [frame for frame in frames if not _LIBRARY.search(frame["file"])] or frames
-    if not own:
-        return None
-    file = re.split(r"[/\\]", own[-1]["file"])[-1]
-    return f"{own[-1]['function']} ({file})"
 
 
 def _rule(table: dict[str, Any], where: str, *, stored: bool) -> GroupingRule:

@@ -27,6 +27,16 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
+SAYING_NOTHING = _words(
+    """
+    a again an and been call critical details during encountered error errors exception execution fail failed fails
+    failure fatal fault for general generic had happened has have in information internal is job later log logs message
+    more no occurred oops operation please process processing request see server something sorry task the there try
+    uncaught undefined unexpected unhandled unknown unspecified was went were while whoops wrong
+    """
+)
+"""A message made only of these words says nothing about what failed."""
+
 NAME_CUES = _words(
     """
     column table view relation constraint index key field attribute parameter param argument arg option flag module
