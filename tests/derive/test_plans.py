@@ -69,7 +69,7 @@ def test_judging_goes_by_the_clusters_that_are_asked_for(store):
         return original(statement, parameters)
 
     store.session._db.query = spy
-    store.session.write(lambda db: fold._update_cluster_severities(db, "entry", default_policy()))
+    store.session.write(lambda db: fold.update_cluster_severities(db, "entry", default_policy()))
     for step in plan(store, *sql[0]):
         assert not re.match(r"SCAN (c|event_counts|failure_cluster)\b", step), step
 

@@ -293,7 +293,7 @@ def test_killed_in_the_middle_the_next_one_does_it(path, put_sample):
 
 def test_what_fails_in_the_middle_leaves_it_as_it_was(held, path, monkeypatch):
     leave_as_another(path)
-    monkeypatch.setattr("failaware.derive.fold._update_cluster_severities", lambda *_: 1 / 0)
+    monkeypatch.setattr("failaware.derive.fold.update_cluster_severities", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         Store.open(path)
     monkeypatch.undo()
