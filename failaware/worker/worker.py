@@ -38,7 +38,7 @@ _POLL_S = 0.1  # how often an idle worker checks whether it has to stop, or miss
 _PAUSE_S, _PAUSES = 0.001, 50  # polling after a notification: it comes before the commit is visible
 BATCH = 500
 """The default limit of a batch."""
-GRACE_S = 5.0
+GRACE_S = 3.0
 """The default time of handlers after SIGTERM, in seconds."""
 _MOST, _LONGEST_S = 10_000, 1e9  # limits: of handlers at once and events in a batch; of lease, grace and patience
 _SEAL_CHECK_US = 1_000_000  # how often an idle worker checks whether facts have to be sealed
