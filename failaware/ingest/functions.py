@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import product
+from json import dumps as encode
 from json import loads as decode
 from typing import Any
 
@@ -127,11 +128,13 @@ def first_line(text: Any) -> str | None:
 
 
 def text(value: Any) -> str | None:
-    """A text: of an array of bytes (journald) its characters, of another array its lines; null of null."""
+    """A text: of an array of bytes (journald) its characters, of another array its lines, of an object its JSON."""
     if isinstance(value, list):
         if value and all(type(byte) is int and 0 <= byte < 256 for byte in value):
             return bytes(value).decode("utf-8", "backslashreplace")
         return "\n".join(str(part) for part in value if part is not None)
+    if isinstance(value, dict):
+        return encode(value, ensure_ascii=False, separators=(",", ":"))
     return None if value is None else str(value)
 
 
@@ -210,6 +213,13 @@ def container(path: Any) -> str | None:
     return (match[1] or match[2]) if match else None
 
 
+def unquoted(text: Any) -> str | None:
+    """A text in which the line ends and percent signs that GitHub Actions quotes (%0A) are plain again."""
+    if not isinstance(text, str):
+        return None
+    return text.replace("%0D", "\r").replace("%0A", "\n").replace("%25", "%")
+
+
 def upper(text: Any) -> str | None:
     """A text in upper case; null of anything else."""
     return text.upper() if isinstance(text, str) else None
@@ -236,6 +246,7 @@ _ALL = (
     modulo,
     go_failure,
     with_error,
+    unquoted,
     container,
     is_error,
     upper,

@@ -4,6 +4,7 @@ Joined records come in the order of their first lines: one that is complete wait
 So the lines before the first open record are done with, and a follower can store the position there.
 """
 
+import re
 import time
 from bisect import insort
 from collections.abc import Iterator, Mapping
@@ -16,6 +17,8 @@ from failaware.ingest.recognize import Match
 
 _MAX_LINES = 1_000  # of one record, and of the input while a record is open
 _MAX_SIZE = 262_144  # characters of one record
+_DATED = re.compile(r"\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d")  # such a line begins a record
+_MORE_MESSAGE = re.compile(r"[\[(]|[\w.\[\]-]+$")  # of SQLAlchemy, pydantic
 _MAX_STREAMS = 1_000
 INCOMPLETE_S = 0.4
 """How much longer a record is held whose end has not come: a writer may flush a traceback in parts."""
@@ -60,13 +63,17 @@ class Joined:
         """Whether the next line, which begins no record of a format, belongs to this one."""
         if len(self.lines) >= _MAX_LINES or self._size + len(line) > _MAX_SIZE:
             return False
+        if _DATED.match(line):
+            return False
         if not self._takes_any:
             return self._trace is not None and self._trace.takes(line)
         if self._trace is None:
             self._trace = TraceLines(line) if line.startswith(TRACEBACK) else None
             return True
         was_blank, self._is_blank = self._is_blank, not line.strip()
-        return self._trace.takes(line) or not (was_blank and self._trace.has_ended)
+        if self._trace.takes(line) or not self._trace.has_ended:
+            return True
+        return not was_blank and _MORE_MESSAGE.match(line) is not None
 
     def add(self, line: str, origin: Origin) -> None:
         """Add a line."""
