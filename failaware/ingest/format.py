@@ -13,8 +13,8 @@ The values of `failure`, `when` and `[map]` are JMESPath expressions. docs/integ
 
 import re
 import tomllib
-from collections.abc import Mapping
-from functools import cache
+from collections.abc import Callable, Mapping
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -55,6 +55,22 @@ _CONDITIONS: tuple[str, ...] = ("failure", "when", "each")
 _SUFFIX = ".toml"
 
 
+class Pattern:
+    """A regular expression for the beginning of a line, compiled when it is first used: a file of JSON needs none."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    @cached_property
+    def match(self) -> Callable[[str], re.Match[str] | None]:
+        """Match the beginning of a line.
+
+        Raises:
+            re.error: it is not a regular expression.
+        """
+        return re.compile(self._text, re.DOTALL | re.VERBOSE).match
+
+
 class Format(NamedTuple):
     """A format. Expressions are kept as text in `expressions`, by name, such as `failure` or `map.type`.
 
@@ -64,9 +80,9 @@ class Format(NamedTuple):
     name: str
     title: str
     keys: frozenset[str]
-    patterns: tuple[re.Pattern[str], ...]
+    patterns: tuple[Pattern, ...]
     expressions: Mapping[str, str]
-    resembles: re.Pattern[str] | None = None
+    resembles: Pattern | None = None
     omit: tuple[str, ...] = ()
     levels: Mapping[str, str] = {}
     unique: bool = False
@@ -82,13 +98,18 @@ class Format(NamedTuple):
         return self._replace(expressions={**self.expressions, **more}) if more else self
 
     def checked(self) -> Self:
-        """Compile every expression.
+        """Compile every expression and pattern; of a known format, they are compiled when they are used.
 
         Raises:
-            UsageError: one is not JMESPath.
+            UsageError: one is not JMESPath, or not a regular expression.
         """
         for text in self.expressions.values():
             compiled(text)
+        try:
+            for pattern in (*self.patterns, *([] if self.resembles is None else [self.resembles])):
+                _ = pattern.match
+        except re.error as error:
+            raise UsageError(f"{self.name}: a pattern is not a regular expression: {error}") from None
         return self
 
 
@@ -96,7 +117,7 @@ def read_format(text: str, origin: str) -> Format:
     """Return the format of a TOML text; `origin` names it in errors.
 
     Raises:
-        UsageError: it is not TOML, has unknown fields, or an expression or a pattern is not valid.
+        UsageError: it is not TOML, or has unknown fields.
     """
     try:
         values = tomllib.loads(text)
@@ -124,7 +145,7 @@ def read_format(text: str, origin: str) -> Format:
         levels={str(level): str(name) for level, name in values.get("levels", {}).items()},
         unique=values.get("unique", False),
         lines=_lines(values, origin),
-    ).checked()
+    )
 
 
 def _lines(values: Mapping[str, Any], origin: str) -> str:
@@ -142,11 +163,10 @@ def _flat(table: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
     return entries
 
 
-def _pattern(text: Any, origin: str) -> re.Pattern[str]:
-    try:
-        return re.compile(text, re.DOTALL | re.VERBOSE)
-    except (re.error, TypeError) as error:
-        raise UsageError(f"{origin}: a pattern is not a regular expression: {error}") from None
+def _pattern(text: Any, origin: str) -> Pattern:
+    if not isinstance(text, str):
+        raise UsageError(f"{origin}: a pattern is not a regular expression: {text}")
+    return Pattern(text)
 
 
 def names() -> list[str]:
@@ -190,7 +210,7 @@ def load_format(name: str) -> Format:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise UsageError(f"cannot read the format {name}: {reason}; known formats are {', '.join(names())}") from None
-    return read_format(text, name)
+    return read_format(text, name).checked()
 
 
 def _folder() -> Path:

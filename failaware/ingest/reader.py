@@ -199,7 +199,7 @@ class LineReader:
             return
         is_blank = not line.strip(_BLANKS)
         joined = self._joiner.open(origin.name)
-        match = None if is_blank or line[:1] in " \t" else self._recognizer.of_line(line)
+        match = None if is_blank or line[:1] in " \t" else self._recognizer.of_line(line, is_wrapped=origin.is_wrapped)
         if match is not None and "unwrap.text" in match.format.expressions:
             self._unwrap(collected, match.format, match.values, origin)
         elif match is not None:

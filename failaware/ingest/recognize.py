@@ -34,7 +34,8 @@ class Recognizer:
         self._first, self._last = first, last
         self._json = sorted((each for each in formats if each.keys), key=lambda each: (-len(each.keys), each.name))
         given = [] if first is None else [first]
-        self._text = [each for each in (*given, *formats) if each.patterns]
+        text = [each for each in (*given, *formats) if each.patterns]
+        self._text = {is_wrapped: list(text) for is_wrapped in (False, True)}
         self._by_keys: dict[tuple[str, ...], list[tuple[Format, Evaluate | None]]] = {}
 
     def of_object(self, values: Mapping[str, Any]) -> Format | None:
@@ -57,17 +58,21 @@ class Recognizer:
         formats += [] if self._last is None else [self._last]
         return [(each, each.expression("when")) for each in formats]
 
-    def of_line(self, line: str) -> Match | None:
-        """Return the format of a line of text that begins a record, and its parts."""
+    def of_line(self, line: str, *, is_wrapped: bool = False) -> Match | None:
+        """Return the format of a line of text that begins a record, and its parts.
+
+        Lines of the input, and those in records of a container's log, usually have one format each.
+        """
         head, rest = line[:_MAX_HEAD], line[_MAX_HEAD:]
-        for position, each in enumerate(self._text):
+        formats = self._text[is_wrapped]
+        for position, each in enumerate(formats):
             for pattern in each.patterns:
                 match = pattern.match(head)
                 if match is None:
                     continue
                 if position and each is not self._first:
-                    start = int(self._text[0] is self._first)  # the user's own format is always tried before
-                    self._text.insert(start, self._text.pop(position))  # the next line is probably of the same format
+                    start = int(formats[0] is self._first)  # the user's own format is always tried before
+                    formats.insert(start, formats.pop(position))  # the next line is probably of the same format
                 values = {name: value for name, value in match.groupdict().items() if value is not None}
                 if rest and "message" in values and match.end("message") == len(head):
                     values["message"] += rest
@@ -77,7 +82,7 @@ class Recognizer:
     def resembles(self, line: str, values: Mapping[str, Any] | None) -> str | None:
         """Return what a line that no format fits looks like, and what it lacks."""
         if values is None:
-            texts = (each for each in self._text if each.resembles is not None and each.resembles.match(line))
+            texts = (each for each in self._text[False] if each.resembles is not None and each.resembles.match(line))
             similar = next(texts, None)
             return None if similar is None else f"it looks like {similar.title}, but not like a line of it"
         shares = [(len(each.keys & values.keys()) / len(each.keys), each) for each in self._json]

@@ -98,6 +98,11 @@ def test_a_second_read_adds_nothing(store, name):
     assert (second.recorded, second.known, second.rejected) == (0, first.recorded, 0)
 
 
+@pytest.mark.parametrize("known", known_formats(), ids=lambda known: known.name)
+def test_the_expressions_and_patterns_of_a_format_are_valid(known):
+    assert known.checked() is known
+
+
 LINES = [line for name in EXPECTED for line in (INPUTS / name).read_text(encoding="utf-8").splitlines()]
 
 
