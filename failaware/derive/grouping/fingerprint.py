@@ -24,8 +24,12 @@ _GAP = " … "
 _END = (_MAX_MESSAGE - len(_GAP)) // 2
 
 _DIGIT = re.compile(r"\d")
-_KEY_VALUE = re.compile(r"(?<![\w.=-])(?P<key>[A-Za-z_][\w.-]{0,60}+)=(?P<value>(?!['\"`=(\[{<])[^\s,;)\]}'\"]++)")
+_KEY_VALUE = re.compile(
+    r"(?<![\w.=-])(?P<key>[A-Za-z_][\w.-]{0,60}+)=(?P<value>(?!['\"`=(\[{<])[^\s,;)\]}'\"]++|(?![^\s]))"
+)
+_EMPTY_KEY = re.compile(r"[a-z][a-z_.]{0,20}")
 _WORD = re.compile(r"\b(?=[^\W\d]*+(?:[-.][^\W\d]*+){0,12}+\d)\w++(?:[-.+]\w++)*+(?:/\d++(?!\w))*+")
+_LONG_HEX = re.compile(r"(?=.*[a-f])[0-9a-f]{8,}")
 _HEX = re.compile(r"(?=.*\d)[0-9a-fA-F]{7,}")
 _PLAIN = re.compile(r"(?:\(?(?:[A-Za-z]++(?:-[A-Za-z]++)*+|\d{1,7}+)\)?[.,:;!?]?(?: |\Z))++")
 _MAX_PLAIN = 500  # characters
@@ -176,7 +180,7 @@ def _lines(text: str) -> str:
     if "\n" not in text:
         return text
     first, *others = text.replace("\r\n", "\n").split("\n")
-    rest = words.ECHO_LINE.sub("", "\n".join(others))
+    rest = words.SOURCE_MARK.sub("", words.ECHO_LINE.sub("", "\n".join(others)))
     return "\n".join((first, *[line for line in rest.split("\n") if line.strip()][: _MAX_LINES - 1]))
 
 
@@ -201,7 +205,9 @@ def _random_words(text: str) -> str:
 
 
 def _key_value(match: re.Match[str]) -> str:
-    return match[0] if match["key"].lower() in words.IDENTITY_KEYS else f"{match['key']}=<value>"
+    if match["key"].lower() in words.IDENTITY_KEYS or not (match["value"] or _EMPTY_KEY.fullmatch(match["key"])):
+        return match[0]
+    return f"{match['key']}=<value>"
 
 
 def _word(match: re.Match[str]) -> str:
@@ -249,6 +255,8 @@ def _is_code(word: str, match: re.Match[str]) -> bool:
 def _kind(word: str) -> str:
     if words.KEEP_WORD.match(word) or words.CODE_WORD.fullmatch(word):
         return word
+    if _LONG_HEX.fullmatch(word):
+        return "<hash>"
     if words.NUMBERED_NAME.fullmatch(word) and not words.MACHINE.fullmatch(word) and not _counts_inside(word):
         return word
     if not any(letter.isalpha() for letter in word):

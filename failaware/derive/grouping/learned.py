@@ -20,9 +20,9 @@ from failaware.derive.grouping import templating, words
 VARIABLE = "<*>"
 """A learned variable in a template; in a pattern, any placeholder."""
 
-_MOST_TOKENS = 60  # a longer template is not learned from: the cost is that of its tokens squared
+_MOST_TOKENS = 100  # a longer template is not learned from: the cost is that of its tokens squared
 _FEWEST_WORDS = 2  # that must remain next to a variable: `connection <*>` would unite refused and reset
-_TOKEN = re.compile(rf"<\*>|{templating.PLACEHOLDER}|[\w.-]+|\s+|[^\w\s]")
+_TOKEN = re.compile(rf"<\*>|{templating.PLACEHOLDER}|\.?\w+(?:[.-]+\w+)*|\s+|[^\w\s]")
 _PLACE = re.compile(rf"<\*>|{templating.PLACEHOLDER}|\.?[^\W\d_][^\W\d]*(?:[.-][^\W\d]+)*")
 _QUOTES = frozenset("'\"`")
 _NAMED = words.NAME_CUES - frozenset(["of", "from", "reading", "reason", "object", "exec", "tag"])

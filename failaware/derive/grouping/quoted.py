@@ -9,6 +9,7 @@ ANY_PLACEHOLDER = re.compile(templating.PLACEHOLDER)
 HIDDEN = {ord(digit): chr(0x10080 + int(digit)) for digit in "0123456789"}
 """Digits of recognized names are replaced by unused letters while other masks run, which would mask them as numbers."""
 SHOWN = {ord(letter): chr(digit) for digit, letter in HIDDEN.items()}
+_ARGUMENT = frozenset(("argument", "arguments"))
 _DIGIT = re.compile(r"\d")
 _TUPLE_CODE = re.compile(r"\(\d{3,5}, $")
 _QUOTES = str.maketrans("‘’‚“”„«»", '\'\'\'"""""')
@@ -28,6 +29,9 @@ def masked(match: re.Match[str]) -> str:
         return f"{quote}{value}{quote}"
     before = text[max(0, match.start() - 30) : match.start()]
     cue, between = cue_before(before)
+    after = text[match.end() : match.end() + 40]
+    if cue == "argument" and words.VALUE_AFTER.match(after):
+        cue = "value"
     if _is_message(value, cue, between, before):
         return f"{quote}{words.QUOTED.sub(masked, value)}{quote}"
     if words.SOURCE_FILE.fullmatch(value):
@@ -39,7 +43,7 @@ def masked(match: re.Match[str]) -> str:
         or (alone and words.KEY_NAME.fullmatch(value))
     ):
         return match[0].translate(HIDDEN)
-    if before[-1:] not in {"b", "@"} and _is_name(value, cue, between, text[match.end() : match.end() + 40]):
+    if before[-1:] not in {"b", "@"} and _is_name(value, cue, between, after):
         return match[0]
     return f"{quote}<text>{quote}"
 
@@ -50,7 +54,11 @@ def cue_before(before: str) -> tuple[str, str]:
     last = bare.removesuffix("(s)").rsplit(None, 1)[-1:]
     word = last[0].lower() if last else ""
     word = word[max(word.rfind("("), word.rfind("["), word.rfind("{")) + 1 :].lstrip("'\"`")
-    if word == "name" and (noun := bare.rsplit(None, 2)[-2:-1]) and noun[0].lower() in words.NAMED_VALUES:
+    if word in _ARGUMENT and words.ENTERED_ARGUMENT.search(bare):
+        word = "value"
+    elif word == "found" and bare.endswith("key not found"):
+        word = "key"
+    elif word == "name" and (noun := bare.rsplit(None, 2)[-2:-1]) and noun[0].lower() in words.NAMED_VALUES:
         word = noun[0].lower()
     return word, before[len(bare) :]
 
@@ -80,6 +88,8 @@ def _is_name(value: str, cue: str, between: str, after: str) -> bool:
         return True
     if _DIGIT.search(value):
         return named and (words.NUMBERED_NAME.fullmatch(value) is not None or value.isupper())
+    if words.CLAIM_AFTER.match(after):
+        return cue not in words.VALUE_CUES
     return named or words.NAME_AFTER.match(after) is not None or _may_be_name(value, cue, between, after)
 
 

@@ -88,7 +88,7 @@ _OS_ERRORS = tuple(
     Mask(
         "path",
         re.compile(
-            rf"(?<=[:\w] )(?!{_CALL}[: ])[\w.@%+~=#$,*&?!/-]{{1,200}}+"
+            rf"(?<=[:\w] )(?!-|{_CALL}[: ]|\S*\.{SOURCE_FILE_SUFFIX}:)[\w.@%+~=#$,*&?!/-]{{1,200}}+"
             rf"(?=: (?:[Cc]annot [a-z]{{1,12}}: )?(?:{errors})| \((?:{errors}))"
         ),
         "<path>",
@@ -131,6 +131,15 @@ MASKS = (
     ),
     *_OS_ERRORS,
     *_LOOKUPS,
+    Mask("boolean", re.compile(r"(?<=[:=])( ?)[Tt]rue\b"), r"\1<bool>", "rue", digits=False),
+    Mask("boolean", re.compile(r"(?<=[:=])( ?)[Ff]alse\b"), r"\1<bool>", "alse", digits=False),
+    Mask(
+        "user",
+        re.compile(r"(?<= for user )(?!<)[\w.@+-]{1,80}+(?=$|[;,)]|\.(?:\s|$))"),
+        "<user>",
+        " for user ",
+        digits=False,
+    ),
     Mask("secret", re.compile(r"(?<![\w*-])(?:[\w-]++\*{3,}+[\w-]*|\*{3,}+[\w-]+)"), "<secret>", "***", digits=False),
     Mask(
         "base64",
@@ -187,6 +196,7 @@ MASKS = (
         first=re.compile(r"::[0-9a-fA-F]*:?\d"),
     ),
     Mask("ip", re.compile(rf"{_D}{_IPV4}{_PORT}(?:/\d{{1,2}})?(?!\w)(?!\.\d)"), "<ip>", "."),
+    Mask("host", re.compile(r"(?<![\w/.<>-])[\w.-]{1,80}+/(?=<ip>)"), "", "/<ip>"),
     Mask("mac", re.compile(rf"\b(?:{_HH}:){{5}}{_HH}{_E}"), "<mac>", ":", first=re.compile(f":{_HH}:")),
     Mask("mac", re.compile(rf"\b(?:{_HH}-){{5}}{_HH}{_E}"), "<mac>", "-"),
     Mask(
@@ -219,15 +229,26 @@ MASKS = (
     ),
     Mask(
         "host",
-        re.compile(r"\b(?:localhost|[a-z][a-z0-9-]{1,40}+):\d{2,5}(?!\w|:\S|\.\w)"),
-        "<host>",
+        re.compile(
+            r"((?:(?<!\S)(?:to|at|from|on|via|host|server|broker|peer|address|proxy|upstream|dial|tcp|node|with|"
+            r"[A-Za-z]{0,7}connect[a-z]{0,4}|Old:|New:) )['\"(\[]?|(?<!\w)(?=localhost:|[a-z]{1,30}[0-9-]))"
+            r"[a-z][a-z0-9-]{1,40}+:\d{2,5}(?!\w|:\S|\.\w)"
+        ),
+        r"\1<host>",
         ":",
-        first=_COLON_DIGIT,
+        first=re.compile(r"[a-z0-9-]:\d\d"),
     ),
     Mask("address", re.compile(r"\b0[xX][0-9a-fA-F]+\b"), "<address>", "0", first=re.compile("0[xX]")),
     Mask("duration", re.compile(rf"{_D}(?:{_HMS}|{_REST} ?{_TIME_UNIT}){_E}"), "<duration>"),
     Mask("duration", re.compile(r"\bP(?=\d|T\d)(?:\d+[YMWD])*+(?:T(?:[\d.]+[HMS])+)?+(?!\w)"), "<duration>", "P"),
-    Mask("size", re.compile(rf"{_N} ?(?:[kKMGTPE]i?[Bb]?(?:ps)?|[Bb]ytes?|B|octets?|bits?)(?:/s)?{_E}"), "<size>"),
+    Mask(
+        "quantity",
+        re.compile(
+            rf"{_N}(?: ?(?:[kKMGTPE]i?[Bb]?(?:ps)?|[Bb]ytes?|B|octets?|[kMG]?bits?|[kMGT]?Hz|[mk]?V|[mk]W|dBm?|ppm|"
+            rf"rpm|RPM)(?:/s)?{_E}|[CF]{_E}| ?°[CF]?| C(?=[,.;)]|$))"
+        ),
+        "<size>",
+    ),
     Mask("percent", re.compile(rf"{_N} ?%"), "<percent>", "%"),
 )
 """Values recognizable by their form, the most specific first."""
@@ -253,7 +274,8 @@ ADDRESSES = (
 LIBRARY = (
     Mask("postgresql", re.compile(r"(?m)^LINE \d+:.*(?:\n[ \t]*\^[ \t^~]*$)?"), "", "LINE "),
     Mask("statement", re.compile(r"^-{8,}\n[^\x00]{0,1900}?\n-{8,}\s+"), "", "-----"),
-    Mask("sqlalchemy", re.compile(r"(?s)\n\[SQL: .*|\n\(Background on this error at: .*"), "", "\n"),
+    Mask("sqlalchemy", re.compile(r"(?s)\n\[?SQL: .*|\n\(Background on this error at: .*"), "", "\n"),
+    Mask("usage", re.compile(r"(?s)\n\s*+[Uu]sage: (?!.*(?:error|ERROR):).*"), "", "sage: "),
     Mask("spring", re.compile(r"\] \[(?:insert|update|delete|select) .*", re.DOTALL), "]", "] ["),
     Mask("jsonschema", re.compile(r"(?s)\n\s*On instance(?=[\[:]).*"), "", "On instance"),
     Mask(
@@ -266,10 +288,13 @@ LIBRARY = (
     Mask("detail", re.compile(r"(?m)(^[ \t]+[A-Z][\w ]{0,30}:)(?: {2,}|\t)\S[^\n]*"), r"\1 <value>", "\n"),
     Mask(
         "remainder",
-        re.compile(r"(?m)(data remains|\b(?:unable to|cannot|could not) (?:parse|decode|convert)): \S[^\n]*$"),
+        re.compile(
+            r"(?m)(data remains|[Uu]nknown string format|\b(?:unable to|cannot|could not) (?:parse|decode|convert)): "
+            r"\S[^\n]*$"
+        ),
         r"\1: <text>",
         ": ",
-        first=re.compile(r"(?:remains|parse|decode|convert): "),
+        first=re.compile(r"(?:remains|parse|decode|convert|format): "),
     ),
     Mask(
         "remainder",
@@ -313,9 +338,27 @@ LIBRARY = (
 
 REMAINDERS = (
     Mask("between for and from", re.compile(r"(?<= for )(?!<)[^\s<]+(?= from <)"), "<user>", " for "),
-    Mask("sign", re.compile(r"[-+#~*](?=<[a-z]+>)(?<![\w>)\]].)"), "", "<"),
+    Mask("sign", re.compile(r"[-+#~*<](?=<[a-z]+>)(?<![\w>)\]].)"), "", "<"),
     Mask("padding", re.compile(r"(?<=>)={1,2}(?![\w=<'\"])"), "", "="),
     Mask("repetition", re.compile(rf"({PLACEHOLDER})(?:(?:[\s,;|/:+×x-]|\.\.){{1,3}}{PLACEHOLDER})+"), r"\1", "<"),
+    Mask("list", re.compile(r"(?<=[\s:=])\[ ?\]"), "[<list>]", "["),
+    Mask(
+        "list",
+        re.compile(
+            rf"\[(?:[\w.-]{{1,80}}+, ?){{0,8}}+{PLACEHOLDER}(?:, ?(?:{PLACEHOLDER}|[\w.-]{{1,80}}+)){{0,30}}+\]"
+        ),
+        "[<list>]",
+        "[",
+    ),
+    Mask("restatement", re.compile(rf"({PLACEHOLDER}) \({PLACEHOLDER}\)(?! of)"), r"\1", "> (<"),
+    Mask(
+        "list",
+        re.compile(
+            rf"(?<![\w<.-])(?:[\w.-]{{1,80}}+,){{0,8}}+{PLACEHOLDER}(?:,(?:{PLACEHOLDER}|[\w.-]{{1,80}}+)(?=[,\s\])]|$)){{1,30}}+"
+        ),
+        "<list>",
+        ",",
+    ),
     Mask(
         "plural",
         re.compile(

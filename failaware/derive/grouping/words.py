@@ -14,6 +14,8 @@ ECHO_LINE = re.compile(
     rf"""{_MARKER}|[^\n]*\n{_MARKER})$"""
 )
 """A line that only repeats a value, or the source with a mark below the position that it complains about."""
+SOURCE_MARK = re.compile(r"(?m)^[ \t]*+\|[ \t|]*+[\^~-]++[ \t^~|-]*+")
+"""The mark before a remark on a source line."""
 
 QUOTED = re.compile(
     r"""(?P<q>['"`])(?:(?<![\w\\)\]}].)|(?<=\bb.))(?P<value>(?:(?!(?P=q))[^\n\\]|\\.){0,500}+)(?P=q)(?P<cut>\.{3}|…)?(?!\w)"""
@@ -44,7 +46,7 @@ NAME_CUES = _words(
     role sequence operator encoding codec format command step stage phase job task queue exchange topic model enum
     keyword placeholder setting secret bean service component plugin driver object of collection bucket label header
     import from symbol reading reason exec command vhost constructor validating tag extension engine dialect feature
-    permission scope metric provider backend algorithm hook failed
+    permission scope metric provider backend algorithm hook failed helper filter macro directive predicate
     """
 )
 """Words before a quoted name, in the singular; names are kept."""
@@ -63,6 +65,8 @@ NULLS = _words("null none undefined - -- . ? *")
 TYPE_CUES = _words("got actual found instead to for was given")
 NAMED_VALUES = _words("host server file user domain node")
 """Words before `name` whose names are values."""
+ENTERED_ARGUMENT = re.compile(r"(?i)(?:invalid|extra|ambiguous|unrecognized|bad|illegal) arguments?$")
+"""Words before an argument that somebody entered rather than one of a function."""
 
 MESSAGE_CUES = _words(
     """
@@ -91,17 +95,22 @@ WHOLE_QUOTED = re.compile(r"""(?P<q>['"])(?P<value>(?:(?!(?P=q))[^\\]|\\.)++)(?P
 """A message that is one quoted literal."""
 SOURCE_FILE = re.compile(rf"(?:<path>/)?[^\s<>]*[\w-]\.{SOURCE_FILE_SUFFIX}")
 NAME_AFTER = re.compile(
-    r" (?:(?:command|method|function|operation|field|column|parameter|argument|option|attribute|property|table)\b|"
+    r" (?:(?:command|method|function|operation|field|column|parameter|argument|option|attribute|property|table|flag|"
+    r"header|variable|setting)\b|"
     r"is (?:a )?(?:required|missing|not (?:defined|allowed|permitted|configured|(?:a )?registered))|has no|"
     r"was unexpected|must be set|object )|: invalid identifier"
 )
 VALUE_AFTER = re.compile(
-    r" (?:value (?:has|must|is)\b|does not appear to be|is not (?:a valid|valid|of type|one of|in |an? )|"
+    r" (?:value (?:has|must|is)\b|does not appear to be|"
+    r"is(?: not|n't) (?:a valid|valid|numeric|of type|one of|in |an? )|"
     r"is (?:too|invalid|greater|less|shorter|longer)\b|under radix|"
     r"d(?:oes|o|id) not match|could not be (?:parsed|converted|decoded)|cannot be (?:parsed|converted)|"
-    r"was not in a correct|has non-|was not present|should be|must be|to an? \w)"
+    r"was not in a correct|has non-|was not present|to an? \w)"
 )
+CLAIM_AFTER = re.compile(r" (?:should|must) (?:be|match|have)\b")
+"""After a value if a word such as `value` precedes, otherwise after the name of a field."""
 SIMPLE_NAME = re.compile(
+    r"-\w, --\w[\w-]*+(?: <[\w-]{1,30}>)?|"
     r"(?:\.{0,2}/|--?)?[$@A-Za-z_][\w$-]*+(?:(?:::|->|[./:\\#-])[\w$-]++)*+(?:\(\))?|\.?[^\w\s]{1,3}|%[\w%/:., -]+"
 )
 TYPE_NAME = re.compile(
@@ -160,7 +169,7 @@ MACHINE_BEFORE = re.compile(
     r"(?i)\b(?:on|host|hostname|server|node|machine|peer|replica|broker|instance|connect(?:ing|ed)? to) $"
 )
 MACHINE = re.compile(
-    r"(?i)(?:.*[._-])?(?:worker|node|host|db|server|pod|replica|shard|broker|thread|cache|web|app|api|vm|instance|user)\d"
+    r"(?i)(?:.*[._-])?(?:worker|node|host|db|server|pod|replica|shard|broker|thread|cache|web|app|api|vm|instance|user|cpu|gpu|core|disk|eth|card|slot|bank|fan|partition|executor|consumer)\d"
 )
 """A numbered machine or process; its number is a value."""
 
