@@ -3,7 +3,7 @@
 import gc
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
@@ -57,6 +57,7 @@ class InspectorApp(AppActions):
         Binding("question_mark", "keys", "Help", key_display="?"),
         Binding("q", "quit", "Quit"),
         Binding("ctrl+q", "quit", "Quit", show=False, priority=True),
+        Binding("ctrl+z", "suspend_process", "Suspend", show=False, priority=True),
     ]
 
     def __init__(
@@ -69,6 +70,8 @@ class InspectorApp(AppActions):
         self.animation_level = "none"
         self._state: StoreState | None = None  # until the reader has said anything
         self.is_paused = False
+        self.searches: list[str] = []
+        self.answers: dict[Hashable, object] = {}  # to questions that take long, by what was asked
         self._input_at = -_LOOKS_S * 1.0
         self._last_fact_at: int | None = None
         self.last_look = last_look(place)

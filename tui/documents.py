@@ -10,7 +10,7 @@ from functools import cache, partial
 from typing import NamedTuple
 
 from failaware.json_text import indented
-from failaware.model import Attempt, Cluster, Decision, EventDetail, Explanation
+from failaware.model import Attempt, Behind, Cluster, Decision, EventDetail, Explanation
 from failaware.model.patterns import Run
 from failaware.model.stores import written
 from failaware.text import arrows, bounded, counted, distance, json_harmless, one_line, visible, when
@@ -34,12 +34,14 @@ _MARKERS = re.compile(r"^\s*\^*[~^]+\s*$")
 class Line(NamedTuple):
     """One line: its text, and what colors it without changing it; `plain` is no color at all.
 
-    Where the text says how long ago something was, `at_time` makes it for any other time (µs).
+    Where the text says how long ago something was, `at_time` makes it for any other time (µs). A line that names an
+    'event', an 'attempt' or a 'cluster' opens it: `names` is that word and the id.
     """
 
     text: str
     paint: Paint
     at_time: Callable[[int], str] | None = None
+    names: tuple[str, int] | None = None
 
 
 def plain(text: str) -> list[Part]:
@@ -260,6 +262,19 @@ def _no_rule(cluster: Cluster | None) -> str:
     return "No rule matches: none of its events is unresolved."
 
 
+def _facts(fact: Behind) -> list[Line]:
+    """A number, and a line for each of its newest facts; those that are an event or an attempt open it."""
+    more = f", the newest {len(fact.ids)}" if fact.value > len(fact.ids) else ""
+    opens = fact.kind in {"event", "attempt"}
+    return [
+        Line(f"  {fact.number:<10} {fact.value:>7,}{more}", plain),
+        *(
+            Line(f"{' ' * 22}{fact.kind} {number}", dim, names=(fact.kind, number) if opens else None)
+            for number in fact.ids
+        ),
+    ]
+
+
 def why(explanation: Explanation, cluster: Cluster | None, now: int) -> list[Line]:
     """Each rule in order with the numbers it looked at, and how the failures were grouped."""
     name = f"{explanation.entity_type} {explanation.entity_id}"
@@ -268,8 +283,9 @@ def why(explanation: Explanation, cluster: Cluster | None, now: int) -> list[Lin
         lines += lines_of(f"{explanation.rule}: {explanation.reason}")
     else:
         lines += lines_of(_no_rule(cluster), dim)
-    if explanation.since:
-        lines += lines_of(f"since  {explanation.since.sentence}", styled("mark"))
+    if (since := explanation.since) is not None:
+        names = None if since.event_id is None else ("event", since.event_id)
+        lines += [line._replace(names=names) for line in lines_of(f"since  {since.sentence}", styled("mark"))]
     lines += [Line("", plain), Line("Rules, in order; the first match decides", strong)]
     for check in explanation.checks:
         won = check.held and check.rule == explanation.rule
@@ -287,8 +303,7 @@ def why(explanation: Explanation, cluster: Cluster | None, now: int) -> list[Lin
     if explanation.behind:
         lines += [Line("", plain), Line("The facts behind the numbers, newest first", strong)]
         for fact in explanation.behind:
-            ids = ", ".join(map(str, fact.ids)) + (", …" if fact.value > len(fact.ids) else "")
-            lines += lines_of(f"  {fact.number:<10} {fact.value:>7,}  {fact.kind} {ids}", plain)
+            lines += _facts(fact)
     if cluster:
         lines += [Line("", plain), Line("History", strong)]
         for name, at in (("  first", cluster.first_failed_at), ("  last", cluster.last_failed_at)):

@@ -42,6 +42,15 @@ class Answered(Message):
         self.trouble = trouble
 
 
+class Progress(Message):
+    """How far the answer to a question is, from 0 to 1."""
+
+    def __init__(self, name: str, share: float) -> None:
+        super().__init__()
+        self.name = name
+        self.share = share
+
+
 class Travelled(Message):
     """The reader answers as of this moment from now on (µs; None: as of now), or is on its way there (`busy`).
 

@@ -53,6 +53,19 @@ class Listener(Protocol):
         """Take the message; safe from any thread."""
 
 
+def reporting(report: Callable[[float], object]) -> Callable[[int, int], None]:
+    """Takes how much is done, and of how much, and reports the share a few times a second."""
+    reported = time.monotonic()
+
+    def take(done: int, total: int) -> None:
+        nonlocal reported
+        if time.monotonic() - reported >= _PROGRESS_S:
+            reported = time.monotonic()
+            report(min(done / total, 1.0) if total else 0.0)
+
+    return take
+
+
 class _Question(NamedTuple):
     listener: Listener
     name: str
@@ -244,15 +257,7 @@ class StoreReader(threading.Thread):
 
     def _progress_to(self, at: int) -> Callable[[int, int], None]:
         """Reports how far it is on the way to a moment, a few times a second."""
-        reported = time.monotonic()
-
-        def report(done: int, total: int) -> None:
-            nonlocal reported
-            if time.monotonic() - reported >= _PROGRESS_S:
-                reported = time.monotonic()
-                self._app.post_message(Travelled(at, busy=True, share=min(done / total, 1.0) if total else 0.0))
-
-        return report
+        return reporting(lambda share: self._app.post_message(Travelled(at, busy=True, share=share)))
 
     def _come_back(self) -> None:
         if self._past is not None:

@@ -10,7 +10,8 @@ from textual.app import App
 import tui.app
 from failaware.text import cells
 from tui import documents
-from tui.widgets.text_view import TextView, breaks
+from tui.widgets.text_view import TextView
+from tui.widgets.wrapped_text import breaks
 
 from .helpers import screen_text
 

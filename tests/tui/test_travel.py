@@ -223,7 +223,7 @@ async def test_why_says_since_when_and_from_which_facts(later, path, clock):
         await until(pilot, lambda: any("behind the numbers" in line.text for line in view.lines))
         text = "\n".join(line.text for line in view.lines)
         assert "→ CRITICAL at 2026-11-19 13:" in text
-        assert re.search(r"events +4 +event 10, ", text)
+        assert re.search(r"events +4\n +event 10\n", text)
 
 
 def test_a_scale_has_room_for_all_of_the_history_and_ends_with_now():

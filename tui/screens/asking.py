@@ -1,11 +1,13 @@
 """Questions to the reader, while a screen is in sight, and their answers."""
 
+from collections.abc import Callable
+
 from rich.text import Text
 
 from failaware.text import one_line
 
-from ..messages import Answered
-from ..store_reader import Ask
+from ..messages import Answered, Progress
+from ..store_reader import Ask, reporting
 from .time_travel import TimeTravelMixin
 
 
@@ -58,6 +60,18 @@ class AskingScreen(TimeTravelMixin):
             self.troubled(message.name, message.problem)
         else:
             getattr(self, f"answered_{message.name}")(message.answer)
+
+    def progress_of(self, name: str) -> Callable[[int, int], None]:
+        """Takes, on the reader's thread, how far the answer to a question is."""
+        return reporting(lambda share: self.post_message(Progress(name, share)))
+
+    def on_progress(self, message: Progress) -> None:
+        """Show it."""
+        if self.is_attached:
+            self.progressed(message.name, message.share)
+
+    def progressed(self, name: str, share: float) -> None:
+        """The answer to this question is so far; a subclass that asks what takes long shows it."""
 
     def troubled(self, _name: str, problem: str) -> None:
         """An answer that is a problem: say it."""

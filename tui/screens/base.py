@@ -15,10 +15,10 @@ from ..widgets.lines import StyledText, TopLine
 from ..widgets.rows import Rows
 from ..widgets.text_view import TextView
 from ..widgets.time_strip import TimeStrip
-from .asking import AskingScreen
+from .navigation import NavigationScreen
 
 
-class BaseScreen(AskingScreen):
+class BaseScreen(NavigationScreen):
     """One level of the way down, with its frame, and the keys that every level has."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -29,7 +29,7 @@ class BaseScreen(AskingScreen):
         Binding("w", "why", "Why"),
         Binding("r", "app.reload", "Refresh", show=False),
         Binding("p", "app.pause", "Pause", show=False),
-        Binding("ctrl+p,colon", "app.command_palette", "Palette", show=False),
+        Binding("ctrl+p", "app.command_palette", "Palette", show=False),
     ]
     AUTO_FOCUS = "Rows, TextView"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (96, "-medium"), (140, "-wide")]  # noqa: RUF012 - Textual declares it so
@@ -76,8 +76,10 @@ class BaseScreen(AskingScreen):
         """For what else a screen says about the time."""
 
     def action_back(self) -> None:
-        """One level up."""
-        if len(self.app.screen_stack) > 2:  # the app's own empty screen lies below the overview
+        """First all panes again; then one level up."""
+        if self.maximized is not None:
+            self.minimize()
+        elif len(self.app.screen_stack) > 2:  # the app's own empty screen lies below the overview
             self.app.pop_screen()
 
     def action_why(self) -> None:

@@ -10,7 +10,7 @@ from failaware.model import HOUR
 from failaware.model.differences import Changed, Diff
 from failaware.read.diff import CHANGES
 from failaware.read.inspector import Inspector
-from failaware.text import counted, one_line, when
+from failaware.text import counted, moment, one_line, when
 
 from ..documents import Line, dim, plain, strong, styled, timed
 from ..palette import short_symbol
@@ -40,6 +40,14 @@ class Period(NamedTuple):
         return now - self.ago if self.since is None else self.since
 
 
+class Reading(NamedTuple):
+    """What changed over a period until a moment (µs), as a text."""
+
+    period: Period
+    text: list[Line]
+    now: int
+
+
 def periods(last_look: int | None) -> list[Period]:
     """What one can choose from, what is asked first at the beginning."""
     fixed = [Period("a day ago", 24 * HOUR), Period("a week ago", 168 * HOUR), Period("an hour ago", HOUR)]
@@ -49,7 +57,10 @@ def periods(last_look: int | None) -> list[Period]:
 class DiffScreen(BaseScreen):
     """Changes over a period; computed once per period, not live."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("D", "period", "Other period")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("D", "period", "Other period"),
+        Binding("r", "again", "Refresh", show=False),
+    ]
     crumb = "what changed"
 
     def __init__(self, since: int | None) -> None:
@@ -68,26 +79,45 @@ class DiffScreen(BaseScreen):
         """What changed."""
         period = self._periods[0]
 
-        def ask(inspector: Inspector) -> list[Line]:
+        def ask(inspector: Inspector) -> Reading:
             now = inspector.now()
-            with inspector.as_of(min(period.begin(now), now)) as then:
-                return lines(then.diff(now, limit=_LISTED), now)
+            with inspector.as_of(min(period.begin(now), now), progress=self.progress_of("diff")) as then:
+                return Reading(period, lines(then.diff(now, limit=_LISTED), now), now)
 
         return {"diff": ask}
 
     def ask(self) -> None:
-        """Ask once, not at each change: every answer replays the facts."""
+        """Ask once, not at each change, and not again what was asked before: every answer replays the facts."""
         view = self.query_one(TextView)
         view.border_title = f"What changed since {self._periods[0].name}"
+        known = self.inspector_app.answers.get(self._question(self._periods[0]))
+        if isinstance(known, Reading):
+            self.answered_diff(known)
+            return
         view.border_subtitle = "replaying …"
         for name, ask in self.questions().items():
             self.inspector_app.reader.once(self, name, ask)
 
-    def answered_diff(self, text: list[Line]) -> None:
-        """Show it."""
-        view = self.query_one(TextView)
-        view.border_subtitle = f"D: since {self._periods[1].name}"
-        view.show(text)
+    def _question(self, period: Period) -> tuple[object, ...]:
+        return ("diff", period, self.inspector_app.moment.at)
+
+    def progressed(self, _name: str, share: float) -> None:
+        """It takes a while."""
+        self.query_one(TextView).border_subtitle = f"replaying {share:.0%} …"
+
+    def answered_diff(self, reading: Reading) -> None:
+        """Show it, unless another period was asked for meanwhile."""
+        self.inspector_app.answers[self._question(reading.period)] = reading
+        if reading.period == self._periods[0]:
+            view = self.query_one(TextView)
+            at = moment(reading.now)[11:19]
+            view.border_subtitle = f"read at {at} · r refreshes · D: since {self._periods[1].name}"
+            view.show(reading.text)
+
+    def action_again(self) -> None:
+        """Replay again."""
+        self.inspector_app.answers.pop(self._question(self._periods[0]), None)
+        self.ask()
 
     def action_period(self) -> None:
         """Further back, or nearer."""
@@ -135,6 +165,7 @@ def _changes(kind: str, changed: tuple[Changed, ...], counts: dict[str, int]) ->
                 if one.before != one.after and change != "new":
                     severities = f"{short_symbol(one.before)} → {severities}"
                 name = str(one.entity_id)[:8] if kind == "cluster" else str(one.entity_id)
-                yield Line(f"  {severities:<17} {kind} {name}  {one.how}  {one_line(one.title, 200)}", styled(meaning))
+                text = f"  {severities:<17} {kind} {name}  {one.how}  {one_line(one.title, 200)}"
+                yield Line(text, styled(meaning), names=(kind, one.entity_id))
             if counts[change] > len(listed):
                 yield Line(f"  and {counts[change] - len(listed):,} more: failaware diff", dim)

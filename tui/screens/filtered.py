@@ -79,7 +79,9 @@ class FilteredScreen(BaseScreen):
 
     def action_back(self) -> None:
         """First no row is marked; then out of the filter, back to that with which the list was opened; then up."""
-        if self.listed.chosen:
+        if self.maximized is not None:
+            self.minimize()
+        elif self.listed.chosen:
             self.listed.unmark()
         elif self.is_filtered:
             self.bar.put(self.bar.given)

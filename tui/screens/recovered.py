@@ -26,6 +26,7 @@ class Reading(NamedTuple):
 
     recovered: Recovered
     now: int
+    where: str
 
 
 class RecoveredScreen(Listing):
@@ -41,6 +42,7 @@ class RecoveredScreen(Listing):
         self._where = where
         self._window: Window[RecoveredCluster] = Window(lambda row: row.cluster_id)
         self._reading: Reading | None = None
+        self._waited = 0  # seconds
 
     def body(self) -> Iterator[Widget]:
         """All together above, the clusters below."""
@@ -60,17 +62,21 @@ class RecoveredScreen(Listing):
         return {}
 
     def ask(self) -> None:
-        """Ask once."""
+        """Ask once; what was read before is kept until a refresh."""
         where = self.bar.text
+        known = self.inspector_app.answers.get(self._question(where))
+        if isinstance(known, Reading):
+            self.answered_list(known)
+            return
 
         def read(inspector: Inspector) -> Reading:
-            return Reading(inspector.patterns.recovered(where), inspector.now())
+            return Reading(inspector.patterns.recovered(where), inspector.now(), where)
 
         self.inspector_app.reader.once(self, "list", read)
 
     def answered_list(self, reading: Reading) -> None:
         """Show it."""
-        self._reading = reading
+        self.inspector_app.answers[self._question(reading.where)] = self._reading = reading
         clusters = reading.recovered.clusters
         self.bar.types = tuple(sorted({*self.bar.types, *(row.event_type for row in clusters)}))
         if self.bar.text:
@@ -94,15 +100,18 @@ class RecoveredScreen(Listing):
         """Down into a cluster."""
         self.inspector_app.open(ToEvents(cluster_id=message.key, event_type=message.item.event_type))
 
-    def on_screen_resume(self) -> None:
-        """Keep what was read until a refresh."""
+    def _question(self, where: str) -> tuple[object, ...]:
+        return ("recovered", where, self.inspector_app.moment.at)
+
+    def _pass_time(self, now: int) -> None:  # noqa: ARG002
+        """Say for how long it has been read."""
         if self._reading is None:
-            super().on_screen_resume()
-        else:
-            self.inspector_app.tell_state(self)
+            self._waited += 1
+            self.query_one("#head", StyledText).say([(f"Reading what recovered … {self._waited} s", "dim")])
 
     def action_again(self) -> None:
         """Read again."""
+        self.inspector_app.answers.pop(self._question(self.bar.text), None)
         self.ask()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:

@@ -1,24 +1,25 @@
-"""A long text that scrolls: it wraps at the width, and paints the lines in sight only."""
+"""A text with its keys: it is searched, and lines that name an event or a cluster open it.
 
-from bisect import bisect_right
-from itertools import accumulate
+Enter opens the highlighted line, and moving goes from one to the next.
+"""
+
+import re
+from bisect import bisect_left, bisect_right
 from typing import ClassVar
 
-from rich.segment import Segment
+from textual import events
 from textual.binding import Binding, BindingType
-from textual.geometry import Size
-from textual.scroll_view import ScrollView
-from textual.selection import Selection
-from textual.strip import Strip
+from textual.content import Content
+from textual.message import Message
 
-from failaware.text import cells
+from failaware.text import cut
 
-from ..documents import Line
-from ..palette import shade, style
+from ..documents import Line, Part
+from .wrapped_text import WrappedText
 
 
-class TextView(ScrollView, can_focus=True):
-    """Lines, each with what paints it."""
+class TextView(WrappedText):
+    """The text with its keys."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down,j", "scroll_down", "Down", show=False),
@@ -27,148 +28,136 @@ class TextView(ScrollView, can_focus=True):
         Binding("pageup,ctrl+b", "page_up", "Page up", show=False),
         Binding("home,g", "scroll_home", "First", show=False),
         Binding("end,G", "scroll_end", "Last", show=False),
+        Binding("slash", "search", "Search", key_display="/"),
+        Binding("enter,l", "open", "Open", key_display="⏎"),
     ]
-    ALLOW_SELECT = True
+
+    class SearchAsked(Message):
+        """Ask what to search for."""
+
+        def __init__(self, view: "TextView") -> None:
+            super().__init__()
+            self.view = view
+
+    class Opened(Message):
+        """Open what a line names: 'event', 'attempt' or 'cluster', and its id."""
+
+        def __init__(self, names: tuple[str, int]) -> None:
+            super().__init__()
+            self.names = names
 
     def __init__(self, *, id: str) -> None:  # noqa: A002
         super().__init__(id=id)
-        self.lines: list[Line] = []
-        self._timed: list[int] = []  # the numbers of those that say how long ago something was
-        self._ends: list[int] = []  # for each line the number of rows up to its end
-        self._breaks: dict[int, tuple[int, ...]] = {}  # of each line that takes several rows, where they begin
-        self._wrapped_at = 0
-        self._height = 0
-
-    def show(self, lines: list[Line]) -> None:
-        """Show this text; one that has grown or changed leaves the scroll where it is, or at the end."""
-        before, self.lines = self.lines, list(lines)
-        self._timed = [number for number, line in enumerate(lines) if line.at_time is not None]
-        if [line[:2] for line in before] != [line[:2] for line in lines]:
-            self._changed()
-
-    def tick(self, now: int) -> None:
-        """Time has passed (now is in µs): show the lines that say so as they are now."""
-        before = [self.lines[number].text for number in self._timed]
-        for number in self._timed:
-            line = self.lines[number]
-            self.lines[number] = line._replace(text=line.at_time(now) if line.at_time else line.text)
-        if before != [self.lines[number].text for number in self._timed]:
-            self._changed()
+        self._needle = ""
+        self._matches: list[tuple[int, int]] = []  # the lines and positions where the text has it
+        self._match = 0
+        self._links: list[int] = []  # the numbers of the lines that open something
+        self._link = 0
 
     def _changed(self) -> None:
-        at_end = self._is_at_end()
-        self._wrap()
-        if at_end:
-            self.action_scroll_end()
+        self._links = [number for number, line in enumerate(self.lines) if line.names is not None]
+        self._link = min(self._link, max(len(self._links) - 1, 0))
+        self._find()
+        super()._changed()
+        self.refresh_bindings()
 
-    def on_resize(self) -> None:
-        """Wrap again; a view that is at the end, or scrolling there, stays there."""
-        at_end = self._is_at_end()
-        self._height = self.scrollable_content_region.height
-        if self.scrollable_content_region.width != self._wrapped_at:
-            self._wrap()
-        if at_end:
-            self.action_scroll_end()
+    @property
+    def is_searched(self) -> bool:
+        """Whether something is searched in this text."""
+        return bool(self._needle)
 
-    def _is_at_end(self) -> bool:
-        """Whether the last row is in sight, or will be; by the height of before, or by that which it has already."""
-        rows = self._ends[-1] if self._ends else 0
-        return (
-            0 < self._height < rows <= self.scroll_target_y + max(self._height, self.scrollable_content_region.height)
-        )
+    def search(self, needle: str) -> bool:
+        """Go to the first match from the top of what is in sight; False if there is none. Case does not matter."""
+        self._needle = needle
+        self._find()
+        first = bisect_right(self._ends, self.scroll_offset.y)
+        self._match = bisect_left(self._matches, (first, 0)) - 1
+        self.action_next_match(1)
+        return bool(self._matches)
 
-    def action_scroll_end(self) -> None:
-        """To the last row at once: on the way there would be thousands."""
-        self.scroll_end(animate=False)
+    def _find(self) -> None:
+        needle = re.compile(re.escape(self._needle), re.IGNORECASE) if self._needle else None
+        self._matches = [
+            (number, match.start())
+            for number, line in enumerate(self.lines if needle else ())
+            for match in (needle.finditer(line.text) if needle else ())
+        ]
 
-    def _wrap(self) -> None:
-        width = self._wrapped_at = max(self.scrollable_content_region.width, 1)
-        self._breaks = {
-            number: breaks(line.text, width)
-            for number, line in enumerate(self.lines)
-            if len(line.text) * 2 > width and cells(line.text) > width  # a character takes two cells at most
-        }
-        rows = [1] * len(self.lines)
-        for number, starts in self._breaks.items():
-            rows[number] = len(starts)
-        self._ends = list(accumulate(rows))
-        self.virtual_size = Size(width, self._ends[-1] if self._ends else 0)
+    def action_search(self) -> None:
+        """Ask what to search for."""
+        self.post_message(self.SearchAsked(self))
+
+    def action_next_match(self, way: int) -> None:
+        """To the next match, or the one before; after the last one comes the first."""
+        if self._matches:
+            self._match = (self._match + way) % len(self._matches)
+            self._show_line(*self._matches[self._match])
+        place = f"{self._match + 1}/{len(self._matches)} n N" if self._matches else "not found"
+        self.border_subtitle = Content(f"'{cut(self._needle, 20)}' {place}")
         self.refresh()
 
-    def render_line(self, y: int) -> Strip:
-        """One row of the screen."""
-        width = self.size.width
-        ground = self.rich_style
-        row = self.scroll_offset.y + y
-        number = bisect_right(self._ends, row)
-        if number >= len(self.lines):
-            return Strip.blank(width, ground)
-        look = shade(self.app)
-        line = self.lines[number]
-        start, end = self._span(number, row - (self._ends[number - 1] if number else 0))
-        segments, at = [Segment(self._indent(number, start), ground)], 0
-        for text, meaning in line.paint(line.text):
-            shown = text[max(start - at, 0) : max(end - at, 0)]
-            at += len(text)
-            if shown:
-                segments.append(Segment(shown, ground + style(meaning, look)))
-        strip = Strip(segments).adjust_cell_length(width, ground)
-        if (selection := self.text_selection) is not None and selection.get_span(row) is not None:
-            strip = strip.apply_style(self.screen.get_component_rich_style("screen--selection"))
-        return strip.apply_offsets(0, row)
+    def _show_line(self, number: int, at: int = 0) -> None:
+        """Bring a character into sight."""
+        row = (self._ends[number - 1] if number else 0) + bisect_right(self._breaks.get(number, (0,)), at) - 1
+        top, height = self.scroll_offset.y, self.scrollable_content_region.height
+        if not top <= row < top + height:
+            self.scroll_to(y=max(row - height // 3, 0), animate=False)
 
-    def _span(self, number: int, part: int) -> tuple[int, int]:
-        """The characters of a line that this row shows."""
-        starts = self._breaks.get(number, (0,))
-        return starts[part], starts[part + 1] if part + 1 < len(starts) else len(self.lines[number].text)
+    def action_scroll_down(self) -> None:
+        """To the next line that opens something, if that is near; else by one line."""
+        self._to_link(1) or super().action_scroll_down()
 
-    def _indent(self, number: int, start: int) -> str:
-        """What is before the characters of a row that begins at `start` of its line."""
-        return " " * indent(self.lines[number].text, self._wrapped_at) if start else ""
+    def action_scroll_up(self) -> None:
+        """To the line before that opens something, if that is near; else by one line."""
+        self._to_link(-1) or super().action_scroll_up()
 
-    def get_selection(self, selection: Selection) -> tuple[str, str] | None:
-        """The selected text, by the rows as they are wrapped."""
-        rows = []
-        for number, line in enumerate(self.lines):
-            for part in range(len(self._breaks.get(number, (0,)))):
-                start, end = self._span(number, part)
-                rows.append(self._indent(number, start) + line.text[start:end])
-        return selection.extract("\n".join(rows)), "\n"
-
-    def selection_updated(self, selection: Selection | None) -> None:  # noqa: ARG002
-        """Paint it."""
+    def _to_link(self, way: int) -> bool:
+        """Highlight the next line that opens something, unless it is more than a page away."""
+        link = self._link + way
+        if not 0 <= link < len(self._links):
+            return False
+        row, height = self._ends[self._links[link]] - 1, self.scrollable_content_region.height
+        if not self.scroll_offset.y - height <= row < self.scroll_offset.y + 2 * height:
+            return False
+        self._link = link
+        self._show_line(self._links[link])
         self.refresh()
+        return True
+
+    def action_open(self) -> None:
+        """Open what the highlighted line names."""
+        if self._links and (names := self.lines[self._links[self._link]].names) is not None:
+            self.post_message(self.Opened(names))
+
+    def on_click(self, event: events.Click) -> None:
+        """Open what the line names that was clicked."""
+        if (offset := event.get_content_offset(self)) is not None:
+            number = bisect_right(self._ends, self.scroll_offset.y + offset.y)
+            if number in self._links:
+                self._link = self._links.index(number)
+                self.action_open()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        """Enter opens only where lines name something."""
+        return bool(self._links) if action == "open" else True
+
+    def _painted(self, number: int, line: Line) -> list[Part]:
+        """The parts of a line, with what is searched for, and the line that Enter opens, highlighted."""
+        parts = line.paint(line.text)
+        if self._links and number == self._links[self._link] and self.has_focus:
+            return [(text, f"{meaning} selected") for text, meaning in parts]
+        first = bisect_left(self._matches, (number, 0))
+        for place in range(first, bisect_left(self._matches, (number + 1, 0))):
+            start = self._matches[place][1]
+            parts = highlighted(parts, start, start + len(self._needle), "selected" if place == self._match else "mark")
+        return parts
 
 
-def indent(text: str, width: int) -> int:
-    """By how many cells the further rows of a wrapped line are indented: as the line, at most by half of the width."""
-    return min(len(text) - len(text.lstrip(" ")), width // 2)
-
-
-def breaks(text: str, width: int) -> tuple[int, ...]:
-    """Where each row of a wrapped line begins: after a blank where one is near, and never within a wide character."""
-    starts = [0]
-    further = width - indent(text, width)
-    while True:
-        start = starts[-1]
-        available = further if start else width
-        end = start + _fitting(text[start : start + available + 1], available)
-        if end >= len(text):
-            return tuple(starts)
-        blank = text.rfind(" ", start + available // 2, end + 1)
-        following = blank + 1 if blank > start else end
-        if following >= len(text):  # only the blank is beyond the edge
-            return tuple(starts)
-        starts.append(following)
-
-
-def _fitting(text: str, width: int) -> int:
-    """How many characters of the text fit; at least one."""
-    if text.isascii():
-        return min(len(text), width) or 1
-    used = 0
-    for position, character in enumerate(text):
-        used += cells(character)
-        if used > width:
-            return max(position, 1)
-    return len(text) or 1
+def highlighted(parts: list[Part], start: int, end: int, meaning: str) -> list[Part]:
+    """The parts of a line, of which the characters from `start` to `end` are painted by a meaning of their own."""
+    pieces, at = [], 0
+    for text, before in parts:
+        left, right = max(start - at, 0), max(end - at, 0)
+        pieces += [(text[:left], before), (text[left:right], meaning), (text[right:], before)]
+        at += len(text)
+    return [(text, look) for text, look in pieces if text]

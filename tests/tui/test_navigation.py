@@ -1,0 +1,142 @@
+"""Search in texts, going to an id, zoom, and lines that open what they name."""
+
+import pytest
+
+from tui.documents import Line, plain, strong
+from tui.messages import Progress
+from tui.screens.diff import DiffScreen
+from tui.screens.event import EventScreen
+from tui.screens.events import EventsScreen
+from tui.screens.overview import Overview
+from tui.screens.prompt import PromptScreen
+from tui.screens.why import WhyScreen
+from tui.store_reader import reporting
+from tui.widgets.text_view import TextView, highlighted
+
+from .helpers import gone, inspecting, loaded, rows, shows, until
+
+
+async def typed(pilot, key, text):
+    """Answer the prompt that a key opens."""
+    await pilot.press(key)
+    await until(pilot, lambda: isinstance(pilot.app.screen, PromptScreen))
+    await pilot.press(*("space" if letter == " " else letter for letter in text), "enter")
+    await until(pilot, lambda: not isinstance(pilot.app.screen, PromptScreen))
+
+
+def selected(view):
+    """The texts that are highlighted, of all rows in sight."""
+    return [
+        segment.text
+        for y in range(view.size.height)
+        for segment in view.render_line(y)
+        if segment.style is not None and segment.style.reverse and segment.text.strip()
+    ]
+
+
+async def test_a_text_is_searched_and_a_pane_is_zoomed(full, path, clock):
+    async with inspecting(path, (140, 40), clock) as pilot:
+        await loaded(pilot, 2)
+        await shows(pilot, "next step")
+        await pilot.press("n")
+        await shows(pilot, "No text is searched")
+        view = pilot.app.screen.query_one("#detail", TextView)
+        view.focus()
+        pilot.app.screen.answered_detail = lambda lines: None  # the preview is not shown again
+        text = [Line("x", plain)] * 100 + [Line("a Needle, and a needle", strong)] + [Line("y", plain)] * 100
+        view.show([*text, Line("needle " + "z" * 300, plain)])
+        await typed(pilot, "slash", "needle")
+        await shows(pilot, "'needle' 1/3 n N", "a Needle, and a needle")
+        assert selected(view) == ["Needle"]
+        await pilot.press("n")
+        assert selected(view) == ["needle"]
+        await pilot.press("n")
+        await shows(pilot, "'needle' 3/3", "needle zzz")
+        await pilot.press("n", "N")
+        await shows(pilot, "'needle' 3/3")
+        await typed(pilot, "slash", "nowhere")
+        await shows(pilot, "'nowhere' not found")
+        await pilot.press("slash", "up", "up")
+        await until(pilot, lambda: pilot.app.focused.value == "needle")
+        await pilot.press("escape")
+        await pilot.press("z")
+        await gone(pilot, "Clusters")
+        assert view.size.width > 130
+        await pilot.press("escape")
+        await shows(pilot, "Clusters")
+        assert isinstance(pilot.app.screen, Overview)
+
+
+async def test_any_event_and_cluster_is_reached_by_its_id(full, path, clock):
+    async with inspecting(path, (120, 30), clock) as pilot:
+        await loaded(pilot, 2)
+        cluster = rows(pilot).window.items[1].cluster_id
+        await typed(pilot, "colon", "event 2")
+        await until(pilot, lambda: getattr(pilot.app.screen, "event_id", None) == 2)
+        await typed(pilot, "colon", f"cluster {str(cluster)[:7]}")
+        await until(pilot, lambda: getattr(pilot.app.screen, "cluster_id", None) == cluster)
+        await typed(pilot, "colon", "event 4711")
+        await shows(pilot, "4711")
+        assert isinstance(pilot.app.screen, EventsScreen)
+        await typed(pilot, "colon", "nonsense")
+        await shows(pilot, "'nonsense' is no place.")
+
+
+async def test_lines_of_an_explanation_and_of_changes_open_what_they_name(full, path, clock):
+    async with inspecting(path, (120, 40), clock) as pilot:
+        app = pilot.app
+        await loaded(pilot, 2)
+        await pilot.press("w")
+        await until(pilot, lambda: isinstance(app.screen, WhyScreen))
+        view = app.screen.query_one(TextView)
+        await shows(pilot, "The facts behind the numbers")
+        names = [line.names for line in view.lines if line.names]
+        assert {kind for kind, _ in names} == {"event", "attempt"}
+        await pilot.press(*["j"] * names.index(("event", 3)), "enter")
+        await until(pilot, lambda: getattr(app.screen, "event_id", None) == 3)
+        await pilot.press("escape", "escape")
+        await until(pilot, lambda: isinstance(app.screen, Overview))
+        await pilot.press("D")
+        await until(pilot, lambda: isinstance(app.screen, DiffScreen))
+        await shows(pilot, "2 clusters new", "read at")
+        view = app.screen.query_one(TextView)
+        number = next(number for number, line in enumerate(view.lines) if line.names and line.names[0] == "event")
+        await pilot.click(view, offset=(5, view._ends[number]))
+        await until(pilot, lambda: isinstance(app.screen, EventScreen))
+
+
+async def test_what_takes_long_says_how_far_it_is_and_is_not_asked_again(full, path, clock, monkeypatch):
+    async with inspecting(path, (120, 40), clock) as pilot:
+        await loaded(pilot, 2)
+        asked = []
+        once = pilot.app.reader.once
+        monkeypatch.setattr(pilot.app.reader, "once", lambda *question: asked.append(question[1]) or once(*question))
+        for _ in range(2):
+            await pilot.press("D")
+            await shows(pilot, "2 clusters new", "r refreshes")
+            await pilot.press("escape")
+        assert asked == ["diff"]
+        await pilot.press("D", "r")
+        await until(pilot, lambda: asked == ["diff", "diff"])
+        pilot.app.screen.post_message(Progress("diff", 0.4))
+        await shows(pilot, "replaying 40% …")
+        for _ in range(2):
+            await pilot.press("escape", "H")
+            await shows(pilot, "No failed event has recovered.")
+        assert asked.count("list") == 1
+
+
+def test_progress_is_a_share(monkeypatch):
+    monkeypatch.setattr("tui.store_reader._PROGRESS_S", 0)
+    shares = []
+    report = reporting(shares.append)
+    for done, total in ((0, 0), (1, 4), (5, 4)):
+        report(done, total)
+    assert shares == [0, 0.25, 1]
+
+
+@pytest.mark.parametrize(("start", "end"), [(0, 2), (2, 6), (5, 7), (6, 6)])
+def test_highlighting_keeps_the_text(start, end):
+    parts = highlighted([("abc", "dim"), ("defg", "strong")], start, end, "selected")
+    assert "".join(text for text, _ in parts) == "abcdefg"
+    assert "".join(text for text, meaning in parts if meaning == "selected") == "abcdefg"[start:end]

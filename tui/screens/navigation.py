@@ -1,0 +1,102 @@
+"""Keys of every screen that lead somewhere: search in texts, go to an id, zoom, open what a line names."""
+
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+
+from failaware.model import Cluster
+from failaware.read.inspector import Inspector
+from failaware.text import one_line
+
+from ..routes import Route, ToChanges, ToDue, ToEvent, ToEvents, ToRecovered
+from ..store_reader import Ask
+from ..widgets.rows import Rows
+from ..widgets.text_view import TextView
+from .asking import AskingScreen
+from .prompt import PromptScreen
+
+_PLACES: dict[str, Route] = {"events": ToEvents(), "due": ToDue(), "recovered": ToRecovered()}
+_WORDS = ("event ", "cluster ", *_PLACES, "changes", "help", "quit")
+
+
+class NavigationScreen(AskingScreen):
+    """A screen whose texts can be searched, and from which one can go to any event or cluster."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("n", "match(1)", "Next match", show=False),
+        Binding("N", "match(-1)", "Previous match", show=False),
+        Binding("z", "zoom", "Zoom", show=False),
+        Binding("colon", "go_to", "Go to", show=False, key_display=":"),
+    ]
+    ALLOW_IN_MAXIMIZED_VIEW = "#top, #trouble, #time, #key-line"
+
+    def on_text_view_search_asked(self, message: TextView.SearchAsked) -> None:
+        """Type what to search for in a text."""
+        view = message.view
+
+        def search(needle: str | None) -> None:
+            if needle and not view.search(needle):
+                self.notify(f"'{one_line(needle, 40)}' is not in this text.", timeout=2, markup=False)
+
+        self.app.push_screen(PromptScreen("search this text", before=self.inspector_app.searches), search)
+
+    def action_match(self, way: int) -> None:
+        """The next match in the text that was searched."""
+        views = [view for view in self.query(TextView) if view.is_searched]
+        view = next((view for view in views if view.has_focus), views[0] if views else None)
+        if view is None:
+            self.notify("No text is searched: go to one (Tab) and press /.", timeout=2, markup=False)
+        else:
+            view.action_next_match(way)
+
+    def action_zoom(self) -> None:
+        """Only the pane with the focus; or all again."""
+        pane = self.focused if isinstance(self.focused, Rows | TextView) else next(iter(self.query(Rows)), None)
+        if self.maximized is not None:
+            self.minimize()
+        elif pane is not None:
+            self.maximize(pane)
+
+    def action_go_to(self) -> None:
+        """Type where to go."""
+        prompt = PromptScreen("event 42 · cluster 4195 · " + " · ".join(_WORDS[2:]), words=_WORDS)
+        self.app.push_screen(prompt, self._go_to)
+
+    def _go_to(self, words: str | None) -> None:
+        kind, _, number = (words or "").partition(" ")
+        if kind.isdigit():
+            kind, number = "event", kind
+        if kind in {"event", "cluster"} and number.strip().isdigit():
+            self.go_to(kind, int(number))
+        elif kind in _PLACES:
+            self.inspector_app.open(_PLACES[kind])
+        elif kind == "changes":
+            self.inspector_app.open(ToChanges(self.inspector_app.last_look))
+        elif kind in {"help", "quit"}:
+            self.call_later(self.app.run_action, "keys" if kind == "help" else "quit")
+        elif words:
+            self.notify(f"'{one_line(words, 40)}' is no place. Type event 42 or cluster 4195.", markup=False)
+
+    def go_to(self, kind: str, number: int) -> None:
+        """Open an event, that of an attempt, or a cluster by the first digits of its id; if there is none, say so."""
+        self.inspector_app.reader.once(self, "target", _target(kind, number))
+
+    def answered_target(self, target: Cluster | int) -> None:
+        """There is one."""
+        if isinstance(target, int):
+            self.inspector_app.open(ToEvent(target))
+        else:
+            self.inspector_app.open(ToEvents(cluster_id=target.cluster_id, event_type=target.event_type))
+
+    def on_text_view_opened(self, message: TextView.Opened) -> None:
+        """A line that names an event or a cluster."""
+        self.go_to(*message.names)
+
+
+def _target(kind: str, number: int) -> Ask:
+    def ask(inspector: Inspector) -> Cluster | int:
+        if kind == "cluster":
+            return inspector.cluster(str(number))
+        return inspector.attempt(number).event_id if kind == "attempt" else inspector.event(number).event_id
+
+    return ask
