@@ -1,12 +1,42 @@
 """A connection of the HTTP server whose request heads are bounded: the server itself bounds neither size nor time."""
 
 import asyncio
+from typing import cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 _HEAD_WITHIN_S = 30.0
 _MAX_HEAD = 1 << 16  # bytes, in addition to those that arrive at once
+_END_OF_HEAD, _CONTINUE = b"\r\n\r\n", b"HTTP/1.1 100 "
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+
+
+class _Joined:
+    """A transport that sends the head of an answer with its body: two packets take both sides longer than one."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._head = b""
+        self.is_closing, self.get_extra_info = transport.is_closing, transport.get_extra_info
+        self.pause_reading, self.resume_reading = transport.pause_reading, transport.resume_reading
+
+    def write(self, data: bytes) -> None:
+        """Send data; keep a head until its body, or `flush`."""
+        if data.endswith(_END_OF_HEAD) and not data.startswith(_CONTINUE):
+            self._head = data
+            return
+        self._transport.write(self._head + data)
+        self._head = b""
+
+    def close(self) -> None:
+        """Close the connection after what was written."""
+        self.flush()
+        self._transport.close()
+
+    def flush(self) -> None:
+        """Send a head that has no body."""
+        if self._head:
+            self.write(b"")
 
 
 class Connection(HttpToolsProtocol):
@@ -18,7 +48,8 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first request."""
-        super().connection_made(transport)
+        self._joined = _Joined(transport)
+        super().connection_made(cast("asyncio.Transport", self._joined))
         self._too_late = self.loop.call_later(_HEAD_WITHIN_S, transport.close)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -49,6 +80,11 @@ class Connection(HttpToolsProtocol):
         self._is_in_head, self._size = False, 0
         self._stop_waiting()
         super().on_headers_complete()
+
+    def on_response_complete(self) -> None:
+        """End an answer; one to HEAD has no body."""
+        self._joined.flush()
+        super().on_response_complete()
 
     def _stop_waiting(self) -> None:
         if self._too_late is not None:

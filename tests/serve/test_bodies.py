@@ -132,6 +132,15 @@ def answered(port, parts):
         return received
 
 
+def test_the_head_and_the_body_of_an_answer_are_sent_together(client):
+    with socket.create_connection(("127.0.0.1", client.port)) as raw:
+        for method, body in ((b"GET", b'{"status": "ok"}'), (b"HEAD", b""), (b"GET", b'{"status": "ok"}')):
+            raw.sendall(method + b" /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            head, _, rest = raw.recv(65_536).partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+            assert rest == body
+
+
 @pytest.mark.parametrize("begin", [b"GET /", b"GET /health HTTP/1.1\r\nHost: localhost\r\nX: "])
 def test_a_head_that_does_not_end_is_bounded(client, begin):
     assert answered(client.port, [begin, *[b"a" * 10_000] * 100]) in (

@@ -66,6 +66,7 @@ def _event(event: Mapping[str, Any], failed: Failure, recorder: Recorder, now: i
         key=as_name(f"sentry:{event_id}", recorder) if isinstance(event_id, str) and event_id else None,
         source=as_name(_source(event), recorder),
         occurred_at=_time(event.get("timestamp")),
+        is_json=True,  # as a rule; an SDK of Python may pass objects
     )
 
 

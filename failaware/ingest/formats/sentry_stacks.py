@@ -182,21 +182,19 @@ def _newest_first(node: _Node, title: str, platform: str) -> Iterator[str]:
 
 def _frames_newest_first(parent: Mapping[str, Any], platform: str) -> Iterator[str]:
     write = _NOTATIONS.get(platform, _javascript)
-    own: list[_Frame] = []
-    libraries: list[_Frame] = []
+    own: list[str] = []
+    libraries: list[str] = []
     for frame in reversed(frames(parent)):
-        (own if _is_own(frame) else libraries).append(frame)
-    for frame in own:
-        yield write(frame)
+        (own if _is_own(frame) else libraries).append(write(frame))
+    yield from own
     if own and libraries:
         yield f"    … and {counted(len(libraries), 'frame')} of libraries:\n"
-    for frame in libraries:
-        yield write(frame)
+    yield from libraries
 
 
 def _is_own(frame: _Frame) -> bool:
     """Whether a frame is the program's own; in a browser, SDKs do not know the packages among its files."""
-    return bool(frame.get("in_app")) and "/node_modules/" not in str(frame.get("filename"))
+    return bool(frame.get("in_app") and "/node_modules/" not in str(frame.get("filename")))
 
 
 def _file(frame: _Frame) -> str:
