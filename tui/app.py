@@ -203,13 +203,6 @@ class InspectorApp(AppActions):
 
         self.push_screen(screen_of(route))
 
-    def open_sibling(self, way: int) -> None:
-        """The next or previous event of the list below the event that is shown."""
-        from .screens.opened import sibling_of
-
-        if (sibling := sibling_of(self.screen_stack[-2], way)) is not None:
-            self.switch_screen(sibling)
-
     def on_top_line_crumb(self, message: TopLine.Crumb) -> None:
         """Up to a level."""
         while len([level for level in self.screen_stack if isinstance(level, BaseScreen)]) - 1 > message.depth:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
+from functools import partial
 from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
@@ -9,13 +10,14 @@ from typing import Any, NamedTuple, TypeVar
 from failaware.model import Attempt, Cluster, EventSummary, Severity
 from failaware.model.patterns import EventSeverity, Trend
 from failaware.model.stores import names_of
-from failaware.text import distance, moment, one_line, sparkline
+from failaware.text import cells, distance, moment, one_line, span, sparkline
 
 from .palette import short_symbol, short_word, symbol
 
 Item = TypeVar("Item")
 Cell = tuple[str, str]
 _NO_HOURS = (0,) * 24
+_LATE_US = 60_000_000  # after so long a retry is called overdue
 _LONG = 400  # cells; more than any terminal shows
 
 
@@ -23,13 +25,14 @@ class Context(NamedTuple):
     """What cells need in addition to their item: the time, and for clusters their trends.
 
     `worst` is the worst severity of the events of a cluster. `top` is the number of failures in an hour that has the
-    highest bar; 0 scales each trend to its own highest hour.
+    highest bar; 0 scales each trend to its own highest hour. `values` are masked values by event and placeholder.
     """
 
     now: int
     trends: Mapping[int, Trend]
     worst: Mapping[int, EventSeverity] = MappingProxyType({})
     top: int = 0
+    values: Mapping[int, Mapping[str, str]] = MappingProxyType({})
 
 
 class Column(NamedTuple):
@@ -37,7 +40,8 @@ class Column(NamedTuple):
 
     Shown in lists of `from_width` cells or more, and fewer than `to_width`. In a list with two lines for each item,
     `above` is the cell of the first line; it extends over the following columns that have none. `bright_end` is the
-    style of the last character. What a `timed` column shows depends on the time.
+    style of the last character. What a `timed` column shows depends on the time. Where the columns do not fit, those
+    with a `drop` are left out, the highest first.
     """
 
     title: str
@@ -50,6 +54,7 @@ class Column(NamedTuple):
     widest: Callable[[Sequence[Any], Context], str] | None = None
     bright_end: str = ""
     timed: bool = False
+    drop: int = 0
 
 
 def cause(error_type: str | None, template: str) -> str:
@@ -66,6 +71,10 @@ def failure_name(cluster: Cluster) -> str:
 
 def _number(name: str) -> Callable[[Any, Context], Cell]:
     return lambda item, _context: (f"{getattr(item, name):,}", "" if getattr(item, name) else "dim")
+
+
+def _longest(cell: Callable[[Any, Context], Cell]) -> Callable[[Sequence[Any], Context], str]:
+    return lambda items, context: max((cell(item, context)[0] for item in items), key=cells, default="")
 
 
 def _largest(name: str) -> Callable[[Sequence[Any], Context], str]:
@@ -98,9 +107,25 @@ def _standing(cluster: Cluster, context: Context) -> Cell:
     return _severity(cluster, context)
 
 
+def _event_id(event: EventSummary, _context: Context) -> Cell:
+    return str(event.event_id), ""
+
+
+def _event_type(event: EventSummary, _context: Context) -> Cell:
+    return one_line(event.event_type, 200), "strong"
+
+
 def _event_state(event: EventSummary, _context: Context) -> Cell:
     state = "DISMISSED" if event.dismissed else event.sync_status
     return symbol(state), state
+
+
+def _due(event: EventSummary, context: Context) -> Cell:
+    """When it is attempted again; overdue if nobody did."""
+    if not event.due_at or event.dismissed:
+        return "—", "dim"
+    late = context.now - event.due_at
+    return (f"overdue {span(late)}", "mark") if late >= _LATE_US else (distance(event.due_at, context.now), "dim")
 
 
 def _last_error(event: EventSummary, _context: Context) -> Cell:
@@ -109,7 +134,8 @@ def _last_error(event: EventSummary, _context: Context) -> Cell:
     return one_line(f"{event.last_error_type.rpartition('.')[2]}: {event.last_error or ''}", _LONG), ""
 
 
-def _took(attempt: Attempt) -> str:
+def took(attempt: Attempt) -> str:
+    """How long an attempt took."""
     seconds = max(attempt.finished_at - attempt.started_at, 0) / 1_000_000
     return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
 
@@ -202,34 +228,43 @@ CLUSTERS_OF_STORES = (
 )
 """The columns where several stores are asked as one."""
 
-EVENT_COLUMNS = (
-    Column("event", 9, lambda e, _: (str(e.event_id), ""), right=True),
-    Column("status", 11, _event_state),
-    Column("severity", 8, _severity, from_width=60),
-    Column("event type", 18, lambda e, _: (one_line(e.event_type, 60), "strong"), from_width=90),
-    Column("attempts", 8, _number("attempts"), right=True),
-    Column("detected", 10, _ago("detected_at"), from_width=70, timed=True),
-    Column("next", 9, _ago("due_at"), from_width=96, timed=True),
-    Column("last error", 0, _last_error),
-)
-CLUSTER_EVENT_COLUMNS = (
-    *(column for column in EVENT_COLUMNS if column.title not in {"event type", "last error"}),
-    Column("last error", 0, lambda e, _: (one_line(e.last_error or "", _LONG), "")),
-)
-"""Within a cluster all events are of one type, and their errors mostly too."""
+_EVENT = Column("event", 12, _event_id, right=True, widest=_longest(_event_id))
+_STATUS = Column("status", 11, _event_state, widest=_longest(_event_state))
+_EVENT_SEVERITY = Column("severity", 8, _severity, widest=_longest(_severity), drop=8)
+_TYPE = Column("event type", 32, _event_type, widest=_longest(_event_type))
+_ATTEMPTS = Column("attempts", 8, _number("attempts"), right=True, drop=5)
+_FAILED = Column("last failed", 11, _ago("last_failed_at"), timed=True, drop=3)
+_NEXT = Column("next attempt", 14, _due, timed=True, drop=7)
+_LAST_ERROR = Column("last error", 0, _last_error)
 
-ATTEMPT_COLUMNS = (
-    Column("no.", 4, lambda a, _: (str(a.attempt_no), ""), right=True),
-    Column("outcome", 9, lambda a, _: (symbol(a.outcome), a.outcome)),
-    Column("finished", 10, _ago("finished_at"), timed=True),
-    Column("took", 8, lambda a, _: (_took(a), "dim"), right=True, from_width=56),
-    Column("worker", 18, lambda a, _: (one_line(a.worker, 60), "dim"), from_width=110),
-    Column(
-        "error",
-        0,
-        lambda a, _: (one_line(f"{a.error_type}: {a.error_message}" if a.error_type else "", _LONG), ""),
-    ),
+EVENT_COLUMNS = (
+    _EVENT,
+    _STATUS,
+    _EVENT_SEVERITY,
+    _TYPE._replace(from_width=70),
+    _TYPE._replace(width=12, to_width=70, drop=2),
+    _ATTEMPTS._replace(drop=9),
+    _FAILED,
+    _NEXT,
+    _LAST_ERROR,
 )
+_VALUES_DROP = (0, 4, 6)
+"""When the columns of masked values are dropped; there are as many at most."""
+
+
+def cluster_event_columns(placeholders: Iterable[str]) -> tuple[Column, ...]:
+    """The columns of a cluster's events, with one for each placeholder; all are of one type, and fail alike."""
+    masked = [
+        Column(name, 24, partial(_masked, name), widest=_longest(partial(_masked, name)), drop=drop)
+        for name, drop in zip(placeholders, _VALUES_DROP, strict=False)
+    ]
+    last_error = _LAST_ERROR._replace(drop=9 if masked else 0)
+    return (_EVENT, _STATUS, _EVENT_SEVERITY, _ATTEMPTS, _FAILED, _NEXT, *masked, last_error)
+
+
+def _masked(name: str, event: EventSummary, context: Context) -> Cell:
+    """What the event's newest failure in the cluster has in place of a placeholder; not known at first."""
+    return one_line(context.values.get(event.event_id, {}).get(name, ""), 60), "key"
 
 
 class Sort(NamedTuple):

@@ -6,16 +6,14 @@ Highlighting happens line by line when a line is painted, so its cost follows th
 import json
 import re
 from collections.abc import Callable
-from functools import cache, partial
+from functools import cache
 from typing import NamedTuple
 
 from failaware.json_text import indented
-from failaware.model import Attempt, Behind, Cluster, Decision, EventDetail, Explanation
-from failaware.model.patterns import Run
+from failaware.model import Behind, Cluster, Explanation
 from failaware.model.stores import written
-from failaware.text import arrows, bounded, counted, distance, json_harmless, one_line, visible, when
+from failaware.text import bounded, counted, json_harmless, visible
 
-from .columns import failure_name
 from .palette import symbol
 
 Part = tuple[str, str]
@@ -176,78 +174,6 @@ def _trace_line(text: str, in_library: bool) -> Line:
     return Line(text, code_paint if text.startswith("    ") else strong if not text.startswith(" ") else plain)
 
 
-def attempt(shown: Attempt, now: int, *, fold: bool) -> list[Line]:
-    """One attempt: how it ended, what was decided after it, and where it failed."""
-    lines = []
-    if shown.error_type is not None:
-        lines += lines_of(f"{shown.error_type}: {shown.error_message}", styled("strong"))
-    if shown.cause:
-        lines += lines_of(f"root cause: {shown.cause}", styled("key"))
-    lines += timed(lambda at: f"{when(shown.finished_at, at)}   by {shown.worker}", now, dim)
-    if shown.retry_reason and shown.retry_at:
-        lines += timed(lambda at: f"next attempt {when(shown.retry_at, at)}: {shown.retry_reason}", now, dim)
-    elif shown.retry_reason:
-        lines += lines_of(f"no further attempt: {shown.retry_reason}", dim)
-    lines.append(Line("", plain))
-    if shown.traceback:
-        return lines + traceback(shown.traceback, fold=fold).lines
-    return [*lines, Line("It succeeded." if shown.outcome == "SYNCED" else "No traceback was kept.", dim)]
-
-
-def event_facts(event: EventDetail, runs: tuple[Run, ...], now: int) -> list[Line]:
-    """The facts of an event without its payload and attempts."""
-    state = "DISMISSED" if event.dismissed else event.sync_status
-    lines = [Line(symbol(state), styled(state))]
-    if event.severity:
-        lines.append(Line(f"{symbol(event.severity)}  {event.rule}", styled(event.severity)))
-        lines += lines_of(event.reason or "", plain)
-    if len(runs) > 1:
-        lines.append(Line(arrows([run.words for run in runs]), strong))
-    facts = (
-        ("type", event.event_type),
-        ("key", event.key),
-        ("source", event.source),
-        ("cluster", str(event.cluster_id) if event.cluster_id else None),
-        ("occurred", event.occurred_at),
-        ("detected", event.detected_at),
-        ("due", event.due_at or None),
-        ("leased by", event.leased_by),
-    )
-    for name, value in facts:
-        if isinstance(value, int):
-            lines += timed(partial(_moment_fact, name, value), now, fact_paint)
-        elif value is not None:
-            lines += lines_of(f"{name:<10} {value}", fact_paint)
-    for decision in event.decisions:
-        lines += timed(partial(_decision, decision), now, styled("mark"))
-    return lines
-
-
-def _moment_fact(name: str, at: int, now: int) -> str:
-    return f"{name:<10} {when(at, now)}"
-
-
-def _decision(decision: Decision, now: int) -> str:
-    when_and_why = f"{when(decision.decided_at, now)}: {decision.reason}"
-    return f"{decision.decision} by {decision.decided_by}, {when_and_why}"
-
-
-def cluster_head(cluster: Cluster, now: int) -> list[Part]:
-    """What a cluster is, and why it is as bad as it is."""
-    parts = [(f"{symbol(cluster.severity)}  ", cluster.severity or "dim"), (one_line(cluster.event_type, 80), "strong")]
-    parts.append((f"\n{one_line(failure_name(cluster), 600)}", ""))
-    if cluster.reason:
-        parts.append((f"\n{cluster.rule}: {one_line(cluster.reason, 600)}", "dim"))
-    times = f"first {distance(cluster.first_failed_at, now)}, last {distance(cluster.last_failed_at, now)}"
-    numbers = f"{counted(cluster.events, 'event')}, {cluster.dead:,} dead, {cluster.retrying:,} retrying"
-    parts.append((f"\n{numbers}, {cluster.recovered:,} recovered; {times}", "dim"))
-    return parts
-
-
-def _course(name: str, at: int, now: int) -> str:
-    return f"{name:<7} {when(at, now)}"
-
-
 def fact_paint(text: str) -> list[Part]:
     """A name of up to ten characters, and what is said of it."""
     return [(text[:11], "dim"), (text[11:], "")]
@@ -275,7 +201,7 @@ def _facts(fact: Behind) -> list[Line]:
     ]
 
 
-def why(explanation: Explanation, cluster: Cluster | None, now: int) -> list[Line]:
+def why(explanation: Explanation, cluster: Cluster | None) -> list[Line]:
     """Each rule in order with the numbers it looked at, and how the failures were grouped."""
     name = f"{explanation.entity_type} {explanation.entity_id}"
     lines = [Line(f"{symbol(explanation.severity)}   {name}", styled(explanation.severity or "strong"))]
@@ -304,16 +230,4 @@ def why(explanation: Explanation, cluster: Cluster | None, now: int) -> list[Lin
         lines += [Line("", plain), Line("The facts behind the numbers, newest first", strong)]
         for fact in explanation.behind:
             lines += _facts(fact)
-    if cluster:
-        lines += [Line("", plain), Line("History", strong)]
-        for name, at in (("  first", cluster.first_failed_at), ("  last", cluster.last_failed_at)):
-            lines += timed(partial(_course, name, at), now)
-        lines.append(
-            Line(
-                f"  {counted(cluster.events, 'event')}, {counted(cluster.failures, 'failure')}, "
-                f"{cluster.recovered:,} recovered, {counted(cluster.episodes, 'episode')}, "
-                f"{counted(cluster.relapses, 'relapse')}",
-                plain,
-            )
-        )
     return lines

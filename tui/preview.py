@@ -34,9 +34,9 @@ def read(inspector: Inspector, cluster_id: int, trend: Trend | None) -> Preview:
 def lines(preview: Preview) -> list[Line]:
     """The preview as a text; what matters most comes first, since a small terminal shows five lines."""
     cluster, newest, trend, now = preview
-    text = [Line(_standing(cluster), styled(cluster.severity or "strong"))]
+    text = [Line(_severity(cluster) + standing(cluster), styled(cluster.severity or "strong"))]
     text += timed(lambda at: _since(cluster, at), now, fact_paint)
-    text += lines_of(f"trend      {_trend(trend)}", fact_paint)
+    text += lines_of(f"trend      {trend_words(trend)}", fact_paint)
     text += lines_of(f"next step  {_next_step(cluster)}", fact_paint)
     text += lines_of(
         f"recovered  {recovery_rate(cluster)}: {cluster.recovered:,} of {counted(cluster.events, 'event')}", fact_paint
@@ -57,15 +57,19 @@ def lines(preview: Preview) -> list[Line]:
     return text
 
 
-def _standing(cluster: Cluster) -> str:
+def _severity(cluster: Cluster) -> str:
+    return f"{symbol(cluster.severity)}  " if cluster.severity and cluster.unresolved else ""
+
+
+def standing(cluster: Cluster) -> str:
+    """How many of its events are unresolved, and their states."""
     events = counted(cluster.events, "event")
     if not cluster.unresolved:
         return f"Resolved: none of its {events} is unresolved"
     states = [
         f"{number:,} {state}" for state, number in (("DEAD", cluster.dead), ("FAILED", cluster.retrying)) if number
     ]
-    severity = f"{symbol(cluster.severity)}  " if cluster.severity else ""
-    return f"{severity}{cluster.unresolved:,} of {events} unresolved: {', '.join(states)}"
+    return f"{cluster.unresolved:,} of {events} unresolved: {', '.join(states)}"
 
 
 def _since(cluster: Cluster, now: int) -> str:
@@ -74,7 +78,8 @@ def _since(cluster: Cluster, now: int) -> str:
     return f"since      {first}{again}, last failure {distance(cluster.last_failed_at, now)}"
 
 
-def _trend(trend: Trend | None) -> str:
+def trend_words(trend: Trend | None) -> str:
+    """The failures of the last hour and day; whether it is new or rising."""
     if trend is None or not sum(trend.hours):
         return "no failure in the last 24 h"
     words = {"new": "new in the last 24 h: ", "rising": "rising: "}.get(trend.change or "", "")

@@ -4,30 +4,12 @@ from typing import NamedTuple
 
 
 class ToEvents(NamedTuple):
-    """The events of a cluster, of a filter, or all."""
+    """The events of a cluster, of a filter, or all; on a tab other than `failure` this tab has all of the screen."""
 
     cluster_id: int | None = None
     event_type: str | None = None
     where: str = ""
-
-
-class ToEvent(NamedTuple):
-    """One event."""
-
-    event_id: int
-
-
-class ToAttempt(NamedTuple):
-    """One attempt at an event, by its number."""
-
-    event_id: int
-    attempt_no: int
-
-
-class ToImpact(NamedTuple):
-    """The impact of a cluster."""
-
-    cluster_id: int
+    tab: str = "failure"
 
 
 class ToDue(NamedTuple):
@@ -46,11 +28,4 @@ class ToChanges(NamedTuple):
     since: int | None
 
 
-class ToWhy(NamedTuple):
-    """Why an event or a cluster has its severity."""
-
-    entity_type: str
-    entity_id: int
-
-
-Route = ToEvents | ToEvent | ToAttempt | ToImpact | ToDue | ToRecovered | ToChanges | ToWhy
+Route = ToEvents | ToDue | ToRecovered | ToChanges

@@ -1,5 +1,6 @@
 """Reports over time of several stores."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from failaware.errors import NotFound
@@ -10,6 +11,7 @@ from failaware.model.patterns import (
     EventSeverity,
     HourSeverity,
     Impact,
+    MaskedEvent,
     NewestFailures,
     Recovered,
     RecoveredCluster,
@@ -88,11 +90,11 @@ class FederatedPatterns(Patterns):
         self._read_hours(since)
         return clusters.hours_by_severity(self._federation.union.db, since=since)
 
-    def trends(self) -> list[Trend]:
-        """The failures of the last day of each joined cluster."""
+    def trends(self, *, cluster_id: int | None = None) -> list[Trend]:
+        """The failures of the last day of each joined cluster, or of one."""
         now = self._federation.now()
         self._read_hours(max(now - (trends.DAY + 1) * HOUR, 0))
-        return trends.trends(self._federation.union.db, now=now)
+        return trends.trends(self._federation.union.db, now=now, cluster_id=cluster_id)
 
     def event_severities(self) -> list[EventSeverity]:
         """The unresolved events of each joined cluster by their own severity."""
@@ -103,17 +105,23 @@ class FederatedPatterns(Patterns):
         _, own = self._of_cluster(cluster_id, "newest", limit=limit)
         return sums.newest(own)
 
+    def masked(self, cluster_id: int, event_ids: Sequence[int]) -> list[MaskedEvent]:
+        """The masked values of each event, by its store."""
+        _, answers = self._of_cluster(cluster_id, "masked", [number_of(event_id) for event_id in event_ids])
+        own: list[list[MaskedEvent]] = answers
+        return [masked for of_store in own for masked in of_store if masked.event_id in event_ids]
+
     def _read_hours(self, since: int) -> None:
         federation = self._federation
         union = federation.join()
         federation.read_hours(union, federation.parts.all, since=since)
 
-    def _of_cluster(self, cluster_id: int, question: str, **named: Any) -> tuple[int, list[Any]]:
+    def _of_cluster(self, cluster_id: int, question: str, *args: Any, **named: Any) -> tuple[int, list[Any]]:
         """The id of the joined cluster, and the answers of the stores that it is in."""
         federation = self._federation
         union = federation.join()
         of = clusters.current_id(union.db, cluster_id)
-        answers = federation.ask_members(of, lambda own: call(question, own, **named))
+        answers = federation.ask_members(of, lambda own: call(question, own, *args, **named))
         if not answers:
             raise NotFound(f"there is no cluster {cluster_id}; 'failaware clusters' lists them")
         return of, [answer for _, answer in answers]

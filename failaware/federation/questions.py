@@ -10,7 +10,7 @@ from typing import Any
 from failaware.errors import StoreError, UsageError
 from failaware.model import Attempt, EventDetail, EventSummary, Explanation, Health, HourCount, Reject
 from failaware.model.differences import Diff, WhatIf
-from failaware.model.patterns import Impact, NewestFailures, Recovered, RetrySchedule, Run, Transitions
+from failaware.model.patterns import Impact, MaskedEvent, NewestFailures, Recovered, RetrySchedule, Run, Transitions
 from failaware.model.stores import Aggregates
 from failaware.read import aggregates
 from failaware.read.inspector import AsOfInspector, Inspector
@@ -26,6 +26,7 @@ _PATTERNS: dict[str, Any] = {
     "impact": Impact,
     "timeline": list[HourCount],
     "newest": NewestFailures,
+    "masked": list[MaskedEvent],
 }
 _INSPECTOR: dict[str, Any] = {
     "health": Health,

@@ -5,7 +5,7 @@ Not imported by `failaware.model`, since few commands need them. Times are µs s
 
 from typing import NamedTuple
 
-from failaware.model import Attempt
+from failaware.model import Attempt, MaskedPart
 
 NAMES = {
     "FIRST": "none: it was their first attempt",
@@ -217,6 +217,13 @@ class NewestFailures(NamedTuple):
     attempt: Attempt
     of: int
     masked: tuple[MaskedValues, ...]
+
+
+class MaskedEvent(NamedTuple):
+    """What the newest failure of an event in a cluster has in place of the template's placeholders."""
+
+    event_id: int
+    masked: tuple[MaskedPart, ...]
 
 
 class HourSeverity(NamedTuple):

@@ -1,12 +1,13 @@
 """Explain: each rule evaluated for one entity, with the numbers it used. The conditions are those of the fold."""
 
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from failaware.derive.settings import load_grouping, load_policy
 from failaware.derive.severity import CLUSTER_EVIDENCE, EVENT_EVIDENCE
 from failaware.derive.stored_version import derivation
-from failaware.engine import Reader, Row
+from failaware.engine import Reader
 from failaware.errors import FilterError, NotFound
 from failaware.model import NEVER, Explanation, GroupedBy, RuleCheck
 from failaware.read.clusters import current_id
@@ -22,8 +23,9 @@ _EXAMPLE = {
 }
 _SUBJECT = """
   SELECT e.event_type, a.error_type, a.error_message, a.cause, coalesce(a.fingerprint, e.fingerprint), t.text,
-         f.cluster_id,
-         EXISTS (SELECT 1 FROM erasure_log x WHERE x.of_table IN ('attempt_log', 'failure') AND x.row_id = a.attempt_id)
+         f.cluster_id, EXISTS (SELECT 1 FROM erasure_log x
+                                WHERE x.of_table IN ('attempt_log', 'failure') AND x.row_id = a.attempt_id),
+         a.attempt_id
     FROM attempt_log a
     JOIN event_log e ON e.event_id = a.event_id
     JOIN failure f ON f.attempt_id = a.attempt_id
@@ -58,16 +60,18 @@ def explain(db: Reader, entity: str) -> Explanation:
         groups = grouped(db, _EXAMPLE[entity_type], {"id": entity_id})
         derived = derivation(db)
     severity, rule, reason = verdict[0] if verdict else (None, None, None)
-    return Explanation(entity_type, entity_id, severity, rule, reason, checks, *derived, groups[0] if groups else None)
+    return Explanation(
+        entity_type, entity_id, severity, rule, reason, checks, *derived, next(iter(groups.values()), None)
+    )
 
 
-def grouped(db: Reader, of: str, parameters: dict[str, Any]) -> list[GroupedBy]:
-    """How failed attempts were grouped; `of` is a condition on attempt_id, such as `= :id`."""
+def grouped(db: Reader, of: str, parameters: dict[str, Any]) -> dict[int, GroupedBy]:
+    """How failed attempts were grouped, by attempt_id; `of` is a condition on it, such as `= :id`."""
     rules = load_grouping(db)
-    return [_grouped(db, row, rules) for row in db.query(_SUBJECT + of, parameters)]
+    return {attempt_id: _grouped(db, row, rules) for *row, attempt_id in db.query(_SUBJECT + of, parameters)}
 
 
-def _grouped(db: Reader, row: Row, rules: "GroupingRules") -> GroupedBy:
+def _grouped(db: Reader, row: Sequence[Any], rules: "GroupingRules") -> GroupedBy:
     from failaware.derive.grouping.groups import Subject, erased_group, group, masked_parts, overflow
 
     event_type, error_type, message, cause, given, traceback, cluster_id, erased = row

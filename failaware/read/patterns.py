@@ -3,7 +3,7 @@
 Methods import their modules when called.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from failaware.engine import Reader
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         EventSeverity,
         HourSeverity,
         Impact,
+        MaskedEvent,
         NewestFailures,
         Recovered,
         RetrySchedule,
@@ -103,11 +104,14 @@ class Patterns:
         return clusters.hours_by_severity(self.db, since=since)
 
     @validated
-    def trends(self) -> "list[Trend]":
-        """The failures of the last day by hour of each cluster that failed in it, by id; which are new, or rising."""
+    def trends(self, *, cluster_id: int | None = None) -> "list[Trend]":
+        """The failures of the last day by hour of each cluster that failed in it, by id; which are new, or rising.
+
+        With `cluster_id`, only of this cluster.
+        """
         from failaware.read import trends
 
-        return trends.trends(self.db, now=self._now())
+        return trends.trends(self.db, now=self._now(), cluster_id=cluster_id)
 
     @validated
     def event_severities(self) -> "list[EventSeverity]":
@@ -126,3 +130,15 @@ class Patterns:
         from failaware.read import newest
 
         return newest.newest(self.db, cluster_id, limit=limit)
+
+    @validated
+    def masked(self, cluster_id: int, event_ids: "Sequence[int]") -> "list[MaskedEvent]":
+        """What the newest failure of each event in a cluster has in place of the template's placeholders.
+
+        Args:
+            cluster_id: the cluster.
+            event_ids: the events; those that did not fail with the cluster are left out.
+        """
+        from failaware.read import newest
+
+        return newest.masked(self.db, cluster_id, event_ids)

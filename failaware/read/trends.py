@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from failaware.engine import Reader
 from failaware.model import HOUR
 from failaware.model.patterns import Trend
+from failaware.read.clusters import current_id
 
 DAY = 24
 """Clock hours of a trend, including the current one."""
@@ -14,27 +15,29 @@ RISING_LEAST, RISING_TIMES = 3, 2
 """A cluster is rising with RISING_LEAST failures in the last hour, and RISING_TIMES the mean of the day."""
 
 
-def trends(db: Reader, *, now: int) -> list[Trend]:
-    """The trends of the clusters that failed in the last 24 hours, by cluster id."""
+def trends(db: Reader, *, now: int, cluster_id: int | None = None) -> list[Trend]:
+    """The trends of the clusters, or of the one, that failed in the last 24 hours, by cluster id."""
     first = now // HOUR - (DAY - 1)
     with db.snapshot():
+        only = "" if cluster_id is None else f"AND cluster_id = {current_id(db, cluster_id)}"
         # From an hour before: a cluster may be new, and have failed in the part of that hour that is within 24 hours.
         counts = db.query(
-            "SELECT cluster_id, hour, failures FROM cluster_hour WHERE hour >= ? AND hour < ? ORDER BY cluster_id",
+            "SELECT cluster_id, hour, failures FROM cluster_hour "
+            f"WHERE hour >= ? AND hour < ? {only} ORDER BY cluster_id",
             (first - 1, first + DAY),
         )
         recent = db.query(
-            "SELECT cluster_id FROM failure_cluster WHERE first_failed_at > ? AND first_failed_at <= ?",
+            f"SELECT cluster_id FROM failure_cluster WHERE first_failed_at > ? AND first_failed_at <= ? {only}",
             (now - DAY * HOUR, now),
         )
-    new = {cluster_id for (cluster_id,) in recent}
+    new = {number for (number,) in recent}
     hours_of: defaultdict[int, list[int]] = defaultdict(lambda: [0] * (DAY + 1))
-    for cluster_id, hour, failures in counts:
-        hours_of[cluster_id][hour - first + 1] += failures
+    for number, hour, failures in counts:
+        hours_of[number][hour - first + 1] += failures
     return [
-        _trend(cluster_id, tuple(hours[1:]), now, is_new=cluster_id in new)
-        for cluster_id, hours in hours_of.items()
-        if any(hours[1:]) or cluster_id in new
+        _trend(number, tuple(hours[1:]), now, is_new=number in new)
+        for number, hours in hours_of.items()
+        if any(hours[1:]) or number in new
     ]
 
 

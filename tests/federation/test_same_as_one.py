@@ -111,6 +111,11 @@ def compare_clusters(history, whole, several):
         one, answer = whole.patterns.impact(cluster_id), several.patterns.impact(cluster_id)
         assert [figure.value for figure in one[1:]] == [figure.value for figure in answer[1:]]
         same(history, whole.patterns.transitions(cluster_id), several.patterns.transitions(cluster_id))
+        same(history, whole.patterns.trends(cluster_id=cluster_id), several.patterns.trends(cluster_id=cluster_id))
+        ids = [event.event_id for event in whole.events(f"cluster:{cluster_id}", limit=9)]
+        expected = [history.in_whole(one) for one in whole.patterns.masked(cluster_id, ids)]
+        masked = several.patterns.masked(cluster_id, [history.id_of(event_id) for event_id in ids])
+        assert sorted(map(str, map(history.in_whole, masked))) == sorted(map(str, expected))
 
 
 def compare_pages(history, whole, several, where):

@@ -111,3 +111,24 @@ def test_the_newest_failures_and_what_their_placeholders_stand_for(fail, inspect
     ]
     with pytest.raises(NotFound, match="there is no cluster 99"):
         inspector.patterns.newest(99)
+
+
+def test_the_masked_values_of_single_events(fail, inspector, store):
+    fail("pay", "timed out after {} ms at 10.0.0.1", 3)
+    fail("pay", "refused")
+    cluster = next(cluster for cluster in inspector.clusters() if cluster.events == 3)
+    masked = inspector.patterns.masked(cluster.cluster_id, [1, 3, 4, 99])
+    assert masked == [
+        (1, (("<duration>", "0 ms"), ("<ip>", "10.0.0.1"))),
+        (3, (("<duration>", "2 ms"), ("<ip>", "10.0.0.1"))),
+    ]
+    assert inspector.patterns.masked(cluster.cluster_id, []) == []
+    assert inspector.patterns.masked(cluster.cluster_id, [99]) == []
+
+
+def test_the_trend_of_one_cluster_is_that_of_all(fail, inspector):
+    fail("pay", "refused", 2)
+    fail("mail", "lost")
+    trends = inspector.patterns.trends()
+    assert [inspector.patterns.trends(cluster_id=trend.cluster_id) for trend in trends] == [[trend] for trend in trends]
+    assert inspector.patterns.trends(cluster_id=99) == []

@@ -9,8 +9,10 @@ from textual.events import Paste
 from tui.app import InspectorApp
 from tui.screens.base import BaseScreen
 from tui.widgets.rows import Rows
+from tui.widgets.text_view import TextView
 
 SIZES = [(160, 45), (100, 30), (80, 24)]
+ALL_SIZES = [(200, 50), *SIZES, (60, 18)]
 _RAW = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u200b-\u200f\ud800-\udfff]")
 
 
@@ -66,6 +68,16 @@ async def inspecting(path, size=(100, 30), clock=None, stores=()):
 def rows(pilot):
     """The list on the screen."""
     return pilot.app.screen.query_one(Rows)
+
+
+def side_text(pilot):
+    """The text of the side, as it is shown and further down."""
+    return "\n".join(line.text for line in pilot.app.screen.query_one(TextView).lines)
+
+
+def numbers(pilot):
+    """The numbers of an impact."""
+    return pilot.app.screen.query_one("#drill-downs", Rows)
 
 
 async def loaded(pilot, count):

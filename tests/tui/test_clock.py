@@ -3,10 +3,7 @@
 import pytest
 
 from failaware import Handlers, Permanent, Retry, Store, Worker
-from tui.screens.event import AttemptScreen, EventScreen
 from tui.screens.events import EventsScreen
-from tui.screens.impact import ImpactScreen
-from tui.screens.why import WhyScreen
 
 from .helpers import filtered, gone, inspecting, loaded, rows, shows, until
 
@@ -61,16 +58,20 @@ async def test_the_chart_goes_on_by_the_hour(waiting, path, clock):
 @pytest.mark.parametrize(
     ("make", "before", "after"),
     [
-        (lambda _: EventsScreen(), "(now)", "(2 min ago)"),
+        (lambda _: EventsScreen(), "(now), took", "(2 min ago), took"),
         (
             lambda cluster_id: EventsScreen(cluster_id=cluster_id),
-            "first now, last now",
-            "first 2 min ago, last 2 min ago",
+            "· last now",
+            "· last 2 min ago",
         ),
-        (lambda _: EventScreen(1), "11:07:10Z  (in 30 s)", "11:07:10Z  (1 min ago)"),
-        (lambda _: AttemptScreen(1, 1), "(in 30 s)", "next attempt 2026-11-18 11:07:10Z  (1 min ago)"),
-        (lambda cluster_id: WhyScreen("cluster", cluster_id), "(now)", "(2 min ago)"),
-        (ImpactScreen, "0 ms", "2 min"),
+        (lambda _: EventsScreen(where="id:1"), "(in 30 s)", "next attempt 2026-11-18 11:07:10Z  (1 min ago)"),
+        (lambda _: EventsScreen(where="id:1"), "in 30 s  ", "overdue 90 s"),
+        (
+            lambda cluster: EventsScreen(cluster_id=cluster, tab="history"),
+            "last       2026-11-18 11:06:40Z  (now)",
+            "(2 min ago)",
+        ),
+        (lambda cluster: EventsScreen(cluster_id=cluster, tab="impact"), "0 ms", "2 min"),
     ],
 )
 async def test_texts_say_how_long_ago_it_was(waiting, path, clock, make, before, after):

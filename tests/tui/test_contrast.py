@@ -9,7 +9,7 @@ from rich.console import Console
 
 from tests.sizes import sized
 from tui.palette import LEVELS, style
-from tui.screens.event import EventScreen
+from tui.screens.events import EventsScreen
 
 from .helpers import filtered, inspecting, loaded, rows, screen_text, shows
 
@@ -132,9 +132,11 @@ async def tour(path, clock, systems, theme):
             while rows(pilot).current.sync_status != status:
                 await pilot.press("j")
             readable(app)
-        app.push_screen(EventScreen(1))
-        await shows(pilot, '"currency"', "3 attempts")
-        readable(app)
+        app.push_screen(EventsScreen(where="id:1"))
+        for tab, text in (("1", "3 attempts"), ("2", '"currency"'), ("w", "Rules, in order"), ("5", "What happened")):
+            await pilot.press(tab)
+            await shows(pilot, text)
+            readable(app)
         await pilot.press("question_mark")
         await shows(pilot, "severity rose")
         readable(app)

@@ -5,15 +5,13 @@ import pytest
 from tui.documents import Line, plain, strong
 from tui.messages import Progress
 from tui.screens.diff import DiffScreen
-from tui.screens.event import EventScreen
 from tui.screens.events import EventsScreen
 from tui.screens.overview import Overview
 from tui.screens.prompt import PromptScreen
-from tui.screens.why import WhyScreen
 from tui.store_reader import reporting
 from tui.widgets.text_view import TextView, highlighted
 
-from .helpers import gone, inspecting, loaded, rows, shows, until
+from .helpers import gone, inspecting, loaded, rows, shows, side_text, until
 
 
 async def typed(pilot, key, text):
@@ -72,7 +70,7 @@ async def test_any_event_and_cluster_is_reached_by_its_id(full, path, clock):
         await loaded(pilot, 2)
         cluster = rows(pilot).window.items[1].cluster_id
         await typed(pilot, "colon", "event 2")
-        await until(pilot, lambda: getattr(pilot.app.screen, "event_id", None) == 2)
+        await until(pilot, lambda: isinstance(pilot.app.screen, EventsScreen) and rows(pilot).current_key == 2)
         await typed(pilot, "colon", f"cluster {str(cluster)[:7]}")
         await until(pilot, lambda: getattr(pilot.app.screen, "cluster_id", None) == cluster)
         await typed(pilot, "colon", "event 4711")
@@ -87,13 +85,13 @@ async def test_lines_of_an_explanation_and_of_changes_open_what_they_name(full, 
         app = pilot.app
         await loaded(pilot, 2)
         await pilot.press("w")
-        await until(pilot, lambda: isinstance(app.screen, WhyScreen))
-        view = app.screen.query_one(TextView)
-        await shows(pilot, "The facts behind the numbers")
+        await until(pilot, lambda: isinstance(app.screen, EventsScreen))
+        why, view = app.screen, app.screen.query_one(TextView)
+        await until(pilot, lambda: "The facts behind" in side_text(pilot) and "   event " in side_text(pilot))
         names = [line.names for line in view.lines if line.names]
         assert {kind for kind, _ in names} == {"event", "attempt"}
         await pilot.press(*["j"] * names.index(("event", 3)), "enter")
-        await until(pilot, lambda: getattr(app.screen, "event_id", None) == 3)
+        await until(pilot, lambda: app.screen is not why and rows(pilot).current_key == 3)
         await pilot.press("escape", "escape")
         await until(pilot, lambda: isinstance(app.screen, Overview))
         await pilot.press("D")
@@ -102,7 +100,7 @@ async def test_lines_of_an_explanation_and_of_changes_open_what_they_name(full, 
         view = app.screen.query_one(TextView)
         number = next(number for number, line in enumerate(view.lines) if line.names and line.names[0] == "event")
         await pilot.click(view, offset=(5, view._ends[number]))
-        await until(pilot, lambda: isinstance(app.screen, EventScreen))
+        await until(pilot, lambda: isinstance(app.screen, EventsScreen))
 
 
 async def test_what_takes_long_says_how_far_it_is_and_is_not_asked_again(full, path, clock, monkeypatch):

@@ -5,15 +5,13 @@ import pytest
 from failaware import Handlers, Inspector, Permanent, Retry, Store, Worker
 from tui.patterns import drill_downs, due_rows
 from tui.screens.due import DueScreen
-from tui.screens.event import EventScreen
 from tui.screens.events import EventsScreen
-from tui.screens.impact import ImpactScreen
 from tui.screens.overview import Overview
 from tui.screens.recovered import RecoveredScreen
 from tui.widgets.text_view import TextView
 
 from .conftest import EVIL
-from .helpers import SIZES, filtered, gone, inspecting, loaded, rows, screen_text, shows, until
+from .helpers import SIZES, filtered, gone, inspecting, loaded, numbers, rows, screen_text, shows, until
 
 
 @pytest.fixture
@@ -101,6 +99,7 @@ async def test_each_number_opens_exactly_its_events(history, path, clock):
         cluster = rows(pilot).current_key
         await pilot.press("i")
         await shows(pilot, "before", "after", "PermissionError")
+        impact = pilot.app.screen
         with Inspector.open(path, clock=clock) as inspector:
             patterns = inspector.patterns
             numbers = drill_downs(patterns.impact(cluster), patterns.transitions(cluster))
@@ -114,11 +113,11 @@ async def test_each_number_opens_exactly_its_events(history, path, clock):
         assert len(expected) == 7  # and what was SYNCED, and what is retried
         for place, ids in expected.items():
             await pilot.press("g", *"j" * place, "enter")
-            await until(pilot, lambda: isinstance(pilot.app.screen, EventsScreen))
+            await until(pilot, lambda: isinstance(pilot.app.screen, EventsScreen) and pilot.app.screen is not impact)
             await loaded(pilot, len(ids))
             assert [event.event_id for event in rows(pilot).window.items] == ids
             await pilot.press("escape")
-            await until(pilot, lambda: isinstance(pilot.app.screen, ImpactScreen))
+            await until(pilot, lambda: pilot.app.screen is impact)
 
 
 @pytest.mark.large
@@ -127,17 +126,17 @@ async def test_what_came_after_leads_to_that_cluster_and_nothing_to_nothing(hist
         await to_cluster(pilot, "late")
         await pilot.press("i")
         await shows(pilot, "after", "PermissionError")
-        shown_rows = rows(pilot).window.items
+        impact, shown_rows = pilot.app.screen, numbers(pilot).window.items
         at = next(drill_down.place for drill_down in shown_rows if "PermissionError" in drill_down.name)
         first_attempt = next(drill_down.place for drill_down in shown_rows if "first attempt" in drill_down.name)
         await pilot.press("g", *"j" * first_attempt, "enter")
         await shows(pilot, "This number has no events to show")
         await pilot.press("g", *"j" * at, "enter")
-        await until(pilot, lambda: isinstance(pilot.app.screen, EventsScreen))
+        await until(pilot, lambda: pilot.app.screen is not impact)
         await loaded(pilot, 1)
         await shows(pilot, "PermissionError: denied", "› payment #")
         await pilot.press("y", "escape", "escape")
-        await until(pilot, lambda: isinstance(pilot.app.screen, ImpactScreen))
+        await until(pilot, lambda: pilot.app.screen is impact)
         await pilot.press("g", "j", "j", "y", "f")
         assert pilot.app.clipboard.endswith(" status:DEAD -status:DISMISSED")
 
@@ -151,7 +150,7 @@ async def test_the_impact_is_live(history, path, clock):
         store.dismiss([4], because="no more")
         await shows(pilot, "DISMISSED by a person", "age of the oldest unresolved event")
         await gone(pilot, "still FAILED: another attempt is due")
-        await until(pilot, lambda: rows(pilot).window.items[3].value == "0")
+        await until(pilot, lambda: numbers(pilot).window.items[3].value == "0")
 
 
 @pytest.mark.large
@@ -162,7 +161,9 @@ async def test_impact_from_lists_of_events(history, path, clock):
         await pilot.press("enter")
         await loaded(pilot, 4)
         await pilot.press("G", "i")  # event 1, whose last failure is of another cluster
-        await until(pilot, lambda: isinstance(pilot.app.screen, ImpactScreen))
+        await shows(pilot, "events failed with it")
+        assert pilot.app.screen.subject() == ("event", 1)
+        await pilot.press("tab")
         assert pilot.app.screen.subject() == ("cluster", cluster)
         await pilot.press("escape", "escape")
         await until(pilot, lambda: isinstance(pilot.app.screen, Overview))
@@ -170,15 +171,15 @@ async def test_impact_from_lists_of_events(history, path, clock):
         await pilot.press("e")
         await loaded(pilot, 17)
         await pilot.press("i")
-        await shows(pilot, "No cluster is selected")
+        await shows(pilot, "It has no cluster: it never failed.")
 
 
 async def test_an_event_says_how_its_error_changed(history, path, clock):
     async with inspecting(path, (160, 45), clock) as pilot:
         await until(pilot, lambda: bool(rows(pilot).window.items))
-        pilot.app.push_screen(EventScreen(1))
+        pilot.app.push_screen(EventsScreen(where="id:1", tab="history"))
         await shows(pilot, "TimeoutError ×2 → PermissionError ×2 → Permanent ×1 → DEAD")
-        pilot.app.push_screen(EventScreen(3))
+        pilot.app.push_screen(EventsScreen(where="id:3", tab="history"))
         await shows(pilot, "TimeoutError ×1 → Permanent ×1 → requeued by ada → SYNCED")
 
 

@@ -8,19 +8,18 @@ from failaware import Store
 from failaware.facts import append
 from failaware.model import Failure, NewAttempt
 from tests.sizes import sized
-from tui.screens.event import AttemptScreen, EventScreen
 from tui.screens.events import EventsScreen
 from tui.screens.overview import Overview
-from tui.screens.why import WhyScreen
-from tui.widgets.text_view import TextView
 
-from .helpers import SIZES, gone, inspecting, loaded, rows, screen_text, shows, until
+from .helpers import ALL_SIZES, SIZES, gone, inspecting, loaded, rows, screen_text, shows, side_text, until
 
 
 @pytest.mark.thinned
 @pytest.mark.tour
 @pytest.mark.parametrize("size", sized([SIZES[0], SIZES[2], (40, 12)], [*SIZES, (60, 18), (40, 12)]))
-async def test_down_to_an_attempt_and_back_with_the_cursor_where_it_was(full, path, clock, size):
+async def test_one_enter_to_the_traceback_a_second_one_in_full_and_back_with_the_cursor_where_it_was(
+    full, path, clock, size
+):
     async with inspecting(path, size, clock) as pilot:
         app = pilot.app
         await loaded(pilot, 2)
@@ -29,18 +28,15 @@ async def test_down_to_an_attempt_and_back_with_the_cursor_where_it_was(full, pa
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, EventsScreen))
         await loaded(pilot, 2)
+        if size[1] >= 18:
+            await shows(pilot, "Traceback (most")
         await pilot.press("down")
         event = rows(pilot).current_key
         await pilot.press("enter")
-        await until(pilot, lambda: isinstance(app.screen, EventScreen))
-        await loaded(pilot, 1)
-        await pilot.press("enter")
-        await until(pilot, lambda: isinstance(app.screen, AttemptScreen))
-        await until(pilot, lambda: bool(app.screen.query_one(TextView).lines))
+        await shows(pilot, "Traceback (most", f"event {event}")
+        assert not app.screen.listed.display
         await pilot.press("escape")
-        assert isinstance(app.screen, EventScreen)
-        await pilot.press("left")
-        await until(pilot, lambda: isinstance(app.screen, EventsScreen) and rows(pilot).current_key == event)
+        await until(pilot, lambda: rows(pilot).has_focus and rows(pilot).current_key == event)
         await pilot.press("backspace")
         await until(pilot, lambda: isinstance(app.screen, Overview) and rows(pilot).current_key == cluster)
         await pilot.press("escape")
@@ -49,7 +45,7 @@ async def test_down_to_an_attempt_and_back_with_the_cursor_where_it_was(full, pa
 
 @pytest.mark.thinned
 @pytest.mark.sqlite("its path is in the picture")
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", ALL_SIZES)
 async def test_pictures_of_the_main_screens(full, path, clock, picture, size, monkeypatch):
     monkeypatch.chdir(path.parent)
 
@@ -58,27 +54,30 @@ async def test_pictures_of_the_main_screens(full, path, clock, picture, size, mo
 
     async with inspecting(path.name, size, clock) as pilot:
         await loaded(pilot, 2)
-        await shows(pilot, "▲", "payment.capture")
-        await shows(pilot, "next step")
+        await shows(pilot, "▲", "payment.ca")
+        if size[1] >= 20:
+            await shows(pilot, "next step")
         picture(pilot.app, name("overview"))
         while rows(pilot).current.event_type != "payment.capture":
             await pilot.press("j")
         await pilot.press("enter")
-        await shows(pilot, "newest first", "pay")
         await loaded(pilot, 3)
         await pilot.press("G")
-        if size[0] >= 96:
-            await shows(pilot, "no further attempt")
+        await shows(pilot, "10.0.0.3", "3/3", "event 1 · attempt 3 of 3, the newest failed one")
         picture(pilot.app, name("cluster"))
-        await pilot.press("enter")
-        await shows(pilot, "3 attempts", '"currency"', "pay-1")
-        picture(pilot.app, name("event"))
-        await pilot.press("w")
-        await shows(pilot, "Rules, in order", "dead → HIGH: matched, decides")
-        picture(pilot.app, name("why"))
-        await pilot.press("escape", "enter")
-        await shows(pilot, "Attempt 3 of 3", "/srv/shop/handlers.py")
-        picture(pilot.app, name("attempt"))
+        for key, tab, text in (
+            ("enter", "event", "in payment"),
+            ("2", "payload", '"currency"'),
+            ("w", "why", "The facts behind"),
+            ("5", "history", "attempt 1 FAILED"),
+        ):
+            await pilot.press(key)
+            await until(pilot, lambda text=text: text in side_text(pilot))
+            picture(pilot.app, name(tab))
+        await pilot.press("1", "escape", "escape", "e")
+        await loaded(pilot, 9)
+        await shows(pilot, "mail", "event 9")
+        picture(pilot.app, name("events"))
 
 
 @pytest.mark.parametrize("size", sized(SIZES[1:2], SIZES))
@@ -114,45 +113,34 @@ async def test_every_level_is_reached_by_mouse(full, path, clock):
         await pilot.click("#clusters", offset=(20, 5))  # its second line
         await until(pilot, lambda: isinstance(app.screen, EventsScreen))
         await loaded(pilot, 2)
+        await shows(pilot, "attempt 1 of 1")
+        await pilot.click("#side", offset=(18, 0))
+        await shows(pilot, '"evil":')
         await pilot.click("#events", offset=(20, 2))
-        await until(pilot, lambda: isinstance(app.screen, EventScreen))
-        await loaded(pilot, 1)
-        await pilot.click("#attempts", offset=(20, 2))
-        await until(pilot, lambda: isinstance(app.screen, AttemptScreen))
+        await until(pilot, lambda: app.screen.is_zoomed)
         await pilot.click("#top", offset=(3, 0))
         await until(pilot, lambda: isinstance(app.screen, Overview))
 
 
-@pytest.mark.large
-async def test_the_attempts_of_an_event_one_after_the_other(full, path, clock):
+async def test_other_attempts_and_other_events_from_the_text_in_full(full, path, clock):
     async with inspecting(path, (100, 30), clock) as pilot:
         await loaded(pilot, 2)
-        pilot.app.push_screen(EventScreen(1))
-        await loaded(pilot, 3)
-        await pilot.press("enter")
-        await shows(pilot, "Attempt 3 of 3", "no further attempt", "gateway 10.0.0.1 timed out")
-        await pilot.press("K")
-        await shows(pilot, "Attempt 2 of 3", "next attempt")
-        await pilot.press("K", "K", "K")
-        await shows(pilot, "Attempt 1 of 3")
-        await pilot.press("J")
-        await shows(pilot, "Attempt 2 of 3", "› attempt 2")
-
-
-@pytest.mark.large
-async def test_the_next_event_of_the_list_one_came_from(full, path, clock):
-    async with inspecting(path, clock=clock) as pilot:
+        pilot.app.push_screen(EventsScreen(where="id:1,2"))
         await loaded(pilot, 2)
-        await pilot.press("e")
-        await loaded(pilot, 9)
-        await pilot.press("enter")
-        await shows(pilot, "› event 9")
-        await pilot.press("right_square_bracket")
-        await shows(pilot, "› event 8")
+        await pilot.press("G", "enter")
+        await shows(pilot, "attempt 3 of 3, the newest failed one", "no further attempt", "gateway 10.0.0.1 timed out")
+        await pilot.press("K")
+        await shows(pilot, "attempt 2 of 3", "next attempt")
+        await pilot.press("K")
+        await shows(pilot, "attempt 1 of 3")
+        await pilot.press("K", "J")
+        await shows(pilot, "attempt 2 of 3")
         await pilot.press("left_square_bracket")
-        await shows(pilot, "› event 9")
+        await shows(pilot, "› event 2", "gateway 10.0.0.2 timed out", "attempt 1 of 1")
+        await pilot.press("right_square_bracket")
+        await shows(pilot, "› event 1", "attempt 3 of 3, the newest failed one")
         await pilot.press("left_square_bracket", "escape")
-        await until(pilot, lambda: isinstance(pilot.app.screen, EventsScreen) and rows(pilot).current_key == 9)
+        await until(pilot, lambda: rows(pilot).has_focus and rows(pilot).current_key == 2)
 
 
 @pytest.mark.thinned
@@ -160,14 +148,20 @@ async def test_the_next_event_of_the_list_one_came_from(full, path, clock):
 async def test_why_from_every_level(full, path, clock):
     async with inspecting(path, clock=clock) as pilot:
         await loaded(pilot, 2)
-        for down in ("", "enter", "enter"):
-            if down:
-                await pilot.press(down)
-                await until(pilot, lambda: not isinstance(pilot.app.screen, Overview | WhyScreen))
-                await until(pilot, lambda: rows(pilot).current_key is not None)
-            await pilot.press("w")
+        await pilot.press("w")
+        await shows(pilot, "Rules, in order; the first match decides", "› why")
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Overview))
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, EventsScreen))
+        await until(pilot, lambda: rows(pilot).current_key is not None)
+        for key in ("w", "enter"):  # of the list, and in full
+            await pilot.press(key)
             await shows(pilot, "Rules, in order; the first match decides")
-            await pilot.press("escape")
+        assert "   cluster " in side_text(pilot)
+        assert f"   event {rows(pilot).current_key}" in side_text(pilot)
+        await pilot.press("w")
+        await shows(pilot, "Traceback")
 
 
 @pytest.mark.large
@@ -214,8 +208,8 @@ async def test_text_can_be_copied_and_commands_are_never_run(full, path, clock):
         assert app.clipboard == f"failaware --db {shlex.quote(str(path))} dismiss --cluster {cluster} --because ''"
         await pilot.press("y", "i")
         assert app.clipboard == str(cluster)
-        app.push_screen(EventScreen(1))
-        await loaded(pilot, 3)
+        app.push_screen(EventsScreen(where="id:1"))
+        await shows(pilot, "attempt 3 of 3")
         await pilot.press("c")
         assert app.clipboard == f"failaware --db {shlex.quote(str(path))} requeue 1 --because ''"
         await pilot.press("y", "p")
@@ -251,7 +245,7 @@ async def test_frames_of_libraries_are_folded_by_a_key(path, clock):
         store.session.write(lambda db: append.attempts(db, [failed], store.session.policy))
     async with inspecting(path, clock=clock) as pilot:
         await loaded(pilot, 1)
-        pilot.app.push_screen(AttemptScreen(1, 1))
+        pilot.app.push_screen(EventsScreen(where="id:1"))
         await shows(pilot, "1 library frame folded")
         await pilot.press("f")
         await shows(pilot, "/usr/lib/python3.11/ssl.py", "line 5, in read")

@@ -10,7 +10,7 @@ from failaware import Handlers, Permanent, Store, Worker
 from tests.derive.versions import leave_as_another
 from tui.app import InspectorApp
 from tui.messages import StoreIs, StoreState
-from tui.screens.event import EventScreen
+from tui.screens.events import EventsScreen
 from tui.widgets.text_view import TextView
 
 from .helpers import gone, inspecting, loaded, rows, screen_text, shows, until
@@ -143,10 +143,10 @@ async def test_hostile_text_is_shown_as_harmless_text(full, path, clock):
         await loaded(pilot, 2)
         await pilot.press("j")
         await shows(pilot, "[bold]not markup[/bold] [/foo]")  # until() checks that no control comes through
-        pilot.app.push_screen(EventScreen(4))
-        await shows(pilot, "[/foo]", "\\u202e")
-        await pilot.press("enter")
-        await shows(pilot, "[bold]not markup[/bold]", "\\x1b]0;owned")
+        pilot.app.push_screen(EventsScreen(where="id:4"))
+        await shows(pilot, "[/foo]", "[bold]not markup[/bold]", "\\x1b]0;owned")
+        await pilot.press("2")
+        await shows(pilot, "\\u202e")
         await pilot.press("y", "m")
         assert "\\x1b]0;owned\\x07\\x1b[31m [bold]not markup[/bold]" in pilot.app.clipboard
         assert "\x1b" not in screen_text(pilot.app)
@@ -165,14 +165,16 @@ async def test_a_payload_and_a_traceback_beyond_measure(path, clock):
         store.session.write(lambda db: append.attempts(db, [attempt], store.session.policy))
     async with inspecting(path, clock=clock) as pilot:
         await loaded(pilot, 1)
-        pilot.app.push_screen(EventScreen(1))
+        pilot.app.push_screen(EventsScreen(where="id:1"))
+        await pilot.press("2")
         await shows(pilot, "characters, shown as they are")
-        await pilot.press("enter")
+        await pilot.press("1", "enter")
         await shows(pilot, "/srv/app.py", "RecursionError")
+        await until(pilot, lambda: pilot.app.screen.side.text.has_focus)
         view = pilot.app.screen.query_one(TextView)
         await pilot.press("G")
         await until(pilot, lambda: view.scroll_offset.y > 5_000)
-        await shows(pilot, "RecursionError: too deep")
+        await shows(pilot, "RecursionError: too deep", "1 attempt")
         await pilot.resize_terminal(80, 24)  # by which the text has other rows
         await shows(pilot, "RecursionError: too deep")
         await pilot.press("y", "t")
@@ -182,8 +184,8 @@ async def test_a_payload_and_a_traceback_beyond_measure(path, clock):
 async def test_an_event_that_is_not_there(full, path, clock):
     async with inspecting(path, clock=clock) as pilot:
         await loaded(pilot, 2)
-        pilot.app.push_screen(EventScreen(999))
-        await shows(pilot, "there is no event 999")
+        pilot.app.push_screen(EventsScreen(where="id:999"))
+        await shows(pilot, "No event matches this filter.")
         await pilot.press("escape")
         assert rows(pilot).id == "clusters"
 
@@ -229,8 +231,6 @@ async def test_times_that_python_has_no_date_for_are_shown(path, clock, monkeypa
         await pilot.press("a", "i")
         await shows(pilot, "events failed with it")
         await pilot.press("escape", "enter")
-        await shows(pilot, "0001-01-01", "Newest attempt")
-        await pilot.press("enter")
+        await shows(pilot, "attempt    1, 0001-01-01", "attempt 1 of 1")
+        await pilot.press("5")
         await shows(pilot, "occurred   0001-01-01")
-        await pilot.press("enter")
-        await shows(pilot, "Attempt 1 of 1", "0001-01-01")

@@ -100,7 +100,7 @@ async def test_every_screen_is_of_that_moment(later, path, clock):
         await loaded(pilot, 3)  # the fourth came later
         await shows(pilot, "AS OF 2026-11-18 12:00:00Z")
         await pilot.press("enter")
-        await shows(pilot, "dismissed", "AS OF")
+        await shows(pilot, "DISMISS by", "AS OF")
         await press_and_wait(pilot, "less_than_sign", START + 19 * MINUTE + 30 * 1_000_000 + 2 * MINUTE)
         await pilot.press("escape", "escape")
         await shows(pilot, "Clusters", "AS OF")
@@ -219,7 +219,7 @@ async def test_why_says_since_when_and_from_which_facts(later, path, clock):
         while rows(pilot).current.event_type != "payment.capture":
             await pilot.press("j")
         await pilot.press("w")
-        view = pilot.app.screen.query_one("#why", TextView)
+        view = pilot.app.screen.query_one(TextView)
         await until(pilot, lambda: any("behind the numbers" in line.text for line in view.lines))
         text = "\n".join(line.text for line in view.lines)
         assert "→ CRITICAL at 2026-11-19 13:" in text

@@ -9,7 +9,6 @@ from textual.widget import Widget
 
 from failaware.text import visible
 
-from ..routes import ToWhy
 from ..widgets.key_line import KeyLine
 from ..widgets.lines import StyledText, TopLine
 from ..widgets.rows import Rows
@@ -26,7 +25,6 @@ class BaseScreen(NavigationScreen):
         Binding("y", "app.copy", "Copy", show=False),
         Binding("c", "app.copy_command('requeue')", "Copy requeue", show=False),
         Binding("C", "app.copy_command('dismiss')", "Copy dismiss", show=False),
-        Binding("w", "why", "Why"),
         Binding("r", "app.reload", "Refresh", show=False),
         Binding("p", "app.pause", "Pause", show=False),
         Binding("ctrl+p", "app.command_palette", "Palette", show=False),
@@ -81,16 +79,6 @@ class BaseScreen(NavigationScreen):
             self.minimize()
         elif len(self.app.screen_stack) > 2:  # the app's own empty screen lies below the overview
             self.app.pop_screen()
-
-    def action_why(self) -> None:
-        """Explain the severity of the selection."""
-        if (subject := self.subject()) is not None:
-            self.inspector_app.open(ToWhy(*subject))
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Where there is nothing to explain, no key does."""
-        unexplained = action == "why" and type(self).subject is BaseScreen.subject
-        return False if unexplained else super().check_action(action, parameters)
 
     def subject(self) -> tuple[str, int] | None:
         """What is here to explain or to decide about: 'cluster' or 'event', and its id; None if there is nothing."""

@@ -1,27 +1,29 @@
 """Events: those of a cluster, or all; any number of them, of which only what is in sight is fetched."""
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from textual.containers import Horizontal
 from textual.widget import Widget
 
 from failaware.model import Cluster, EventSummary
+from failaware.model.patterns import MaskedEvent, Trend
 from failaware.model.stores import from_here, is_newer
 from failaware.read.inspector import Inspector
 from failaware.text import counted
 
-from .. import documents
 from ..change_markers import GREW
-from ..columns import CLUSTER_EVENT_COLUMNS, EVENT_COLUMNS, Context
-from ..routes import ToEvent
+from ..columns import EVENT_COLUMNS, Context, cluster_event_columns
+from ..details import FAILURE
+from ..masked_values import MaskedColumns
 from ..store_reader import Ask
+from ..widgets.cluster_head import ClusterHead
 from ..widgets.filter_bar import FilterBar
 from ..widgets.lines import StyledText
 from ..widgets.rows import Rows
-from ..widgets.text_view import TextView
+from ..widgets.side import Side
 from ..window import Need, Window
-from .listing import Listing
+from .detail import DetailScreen
 
 _COUNTED = 10_000
 _FAILED = ("FAILED", "DEAD")
@@ -36,42 +38,48 @@ class Page(NamedTuple):
     fresh: int
     now: int
     cluster: Cluster | None
+    trend: Trend | None
 
 
-class EventsScreen(Listing):
-    """A list of events, newest first, and the newest attempt at the one under the cursor."""
+class EventsScreen(DetailScreen):
+    """A list of events, newest first, and the one under the cursor in detail."""
 
-    lists = "event"
     statuses = ("UNRESOLVED", "DEAD", "FAILED", "PENDING", "SYNCED", "DISMISSED")
 
-    def __init__(self, *, cluster_id: int | None = None, event_type: str | None = None, where: str = "") -> None:
-        super().__init__()
-        self.cluster_id = cluster_id
+    def __init__(
+        self, *, cluster_id: int | None = None, event_type: str | None = None, where: str = "", tab: str = FAILURE
+    ) -> None:
+        super().__init__(cluster_id=cluster_id, tab=tab)
         self._where = where
         self._window: Window[EventSummary] = Window(lambda event: event.event_id)
         self._oldest_first = False
         self._attempts_seen: dict[int, int] = {}
         self._newest_seen = 0  # newer events wait above; 0 while none has been shown
-        self._cluster: Cluster | None = None
+        self._page: Page | None = None
+        self._masked = MaskedColumns()
         self._event_type = event_type
-        self.crumb = "events" if cluster_id is None else f"{event_type} #{str(cluster_id)[:7]}"
+
+    @property
+    def crumb(self) -> str:  # type: ignore[override]
+        """The list, and the event where the list is not in sight."""
+        listed = "events" if self.cluster_id is None else f"{self._event_type} #{str(self.cluster_id)[:7]}"
+        return " › ".join(filter(None, (listed, self.name_in_full())))
 
     def body(self) -> Iterator[Widget]:
         """The cluster above, its events below, the selected one next to them."""
-        yield StyledText(id="head")
+        yield ClusterHead(id="head")
         yield FilterBar(of_clusters=False, text=self._where)
-        columns = EVENT_COLUMNS if self.cluster_id is None else CLUSTER_EVENT_COLUMNS
+        columns = EVENT_COLUMNS if self.cluster_id is None else cluster_event_columns(())
         with Horizontal(id="main"):
             yield Rows(columns, self._window, key="event_id", id="events")
-            yield TextView(id="detail")
+            yield Side()
         yield StyledText(id="empty")
 
     def on_mount(self) -> None:
-        """Titles."""
+        """A cluster has a head."""
         self.query_one("#head").display = self.cluster_id is not None
-        self.query_one("#detail").border_title = "Newest attempt"
+        self.set_class(self.cluster_id is not None, "-of-cluster")
         self.bar.types = () if self._event_type is None else (self._event_type,)
-        self.listed.focus()
 
     @property
     def _filter(self) -> str:
@@ -79,11 +87,13 @@ class EventsScreen(Listing):
         return of + self.bar.text
 
     def questions(self) -> dict[str, Ask]:
-        """What is in the window, again; and the newest attempt at the event under the cursor."""
-        asks = {"list": self._page(self._window.again())}
-        if self.listed.current_key is not None:
-            asks["detail"] = self._newest_attempt(self.listed.current_key)
-        return asks
+        """What is in the window, again."""
+        return {"list": self._page_ask(self._window.again())}
+
+    def ask(self) -> None:
+        """The list, and the side."""
+        super().ask()
+        self.ask_detail()
 
     @property
     def _in_the_past(self) -> bool:
@@ -94,7 +104,7 @@ class EventsScreen(Listing):
         """Whether new events wait above: what one looks at, and acts on, stays where it is."""
         return bool(self._newest_seen) and not self._oldest_first and not self._in_the_past
 
-    def _page(self, need: Need) -> Ask:
+    def _page_ask(self, need: Need) -> Ask:
         where, cluster_id, oldest_first = self._filter, self.cluster_id, self._oldest_first
         all_of_it = not self.bar.text
         newest = self._newest_seen if self._pinned else 0
@@ -112,17 +122,8 @@ class EventsScreen(Listing):
                 fresh = 0
                 if newest and not oldest_first:
                     fresh = len(inspector.events(where, order="oldest", before=newest, limit=100))
-                return Page(need, rows, total, fresh, inspector.now(), cluster)
-
-        return ask
-
-    @staticmethod
-    def _newest_attempt(event_id: int) -> Ask:
-        def ask(inspector: Inspector) -> list[documents.Line]:
-            event = inspector.event(event_id)
-            if not event.attempts:
-                return [documents.Line("No attempt yet.", documents.dim)]
-            return documents.attempt(event.attempts[-1], inspector.now(), fold=True)
+                trends = [] if cluster is None else inspector.patterns.trends(cluster_id=cluster.cluster_id)
+                return Page(need, rows, total, fresh, inspector.now(), cluster, trends[0] if trends else None)
 
         return ask
 
@@ -142,17 +143,36 @@ class EventsScreen(Listing):
         return [e for e in events if not is_newer(e.event_id, self._newest_seen)] if self._pinned else events
 
     def _show(self, page: Page) -> None:
-        rows = self.listed
         hidden = page.fresh if self._pinned else 0
         self._window.count(page.total - hidden)
-        rows.show(Context(page.now, {}), self._marks(page.rows))
+        self._page = page
+        self.listed.show(Context(page.now, {}, values=self._masked.values), self._marks(page.rows))
         if not self._newest_seen and self._window.items and not self._in_the_past:
             ends = self._window.items[0].event_id, self._window.items[-1].event_id
             self._newest_seen = ends[1] if is_newer(ends[1], ends[0]) else ends[0]
-            self.inspector_app.reader.expect(self, "list", self._page(self._window.again()))
-        if rows.current is None:
+            self.inspector_app.reader.expect(self, "list", self._page_ask(self._window.again()))
+        if self.listed.current is None:
             self.forget_detail()
         self._titles(page, hidden)
+        self._ask_values()
+
+    def _ask_values(self) -> None:
+        """Ask for the masked values of the events in sight that are not known yet; they come after the list."""
+        cluster_id, in_sight = self.cluster_id, cast("list[EventSummary]", self.listed.in_sight())
+        missing = [] if cluster_id is None else self._masked.missing(in_sight)
+        if missing and cluster_id is not None:
+            ids = [event.event_id for event in missing]
+            self.inspector_app.reader.once(
+                self, "values", lambda inspector: (missing, inspector.patterns.masked(cluster_id, ids))
+            )
+
+    def answered_values(self, answer: tuple[list[EventSummary], list[MaskedEvent]]) -> None:
+        """Show them in columns of their own."""
+        self._masked.take(*answer)
+        self.listed.columns = cluster_event_columns(self._masked.varying())
+        self.listed.show(self.listed.context._replace(values=self._masked.values))
+        if self._page is not None:
+            self._say_head(self._page.now)
 
     def _marks(self, events: list[EventSummary]) -> dict[int, str]:
         """The marks on the list, of which these events have been read again; in the past there are none."""
@@ -176,19 +196,21 @@ class EventsScreen(Listing):
         rows.note = f"{hidden}{many} new above (.)" if hidden else ""
         if self.bar.text:
             self.bar.note(f"{counted(page.total, 'event')}{more}")
-        self._cluster = page.cluster
         self._say_head(page.now)
         empty = "" if self._window.items else "No event matches this filter."
         empty += " Escape clears it." if empty and self.is_filtered else ""
         self.show_empty(empty)
 
     def _say_head(self, now: int) -> None:
-        if self._cluster is not None:
-            self.query_one("#head", StyledText).say(documents.cluster_head(self._cluster, now))
+        page = self._page
+        if page is not None and page.cluster is not None:
+            self.query_one(ClusterHead).tell(page.cluster, page.trend, self._masked.constant(), now)
 
     def _pass_time(self, now: int) -> None:
-        """The head says how long ago something was, too."""
+        """The head says how long ago something was, too; rows that came into sight by the mouse get their values."""
+        super()._pass_time(now)
         self._say_head(now)
+        self._ask_values()
 
     def from_top(self) -> None:
         """Drop all pages and ask for the first."""
@@ -201,25 +223,21 @@ class EventsScreen(Listing):
 
     def on_rows_lacking(self, message: Rows.Lacking) -> None:
         """Fetch the page, and from now on follow what is then held."""
-        self.inspector_app.reader.once(self, "page", self._page(message.need))
+        self.inspector_app.reader.once(self, "page", self._page_ask(message.need))
 
     def on_rows_moved(self, message: Rows.Moved) -> None:
         """Another event."""
         rows = self.listed
         rows.marks = {key: mark for key, mark in rows.marks.items() if key != message.key}
-        self.inspector_app.reader.follow(self, "detail", self._newest_attempt(message.key))
+        self.select()
+        self._ask_values()
         # At the next change: what is held by then.
-        self.inspector_app.reader.expect(self, "list", self._page(self._window.again()))
+        self.inspector_app.reader.expect(self, "list", self._page_ask(self._window.again()))
 
-    def on_rows_opened(self, message: Rows.Opened) -> None:
-        """Down into an event."""
-        self.inspector_app.open(ToEvent(message.key))
-
-    def sibling(self, way: int) -> int | None:
-        """The event after or before the one under the cursor; the cursor goes there."""
-        before = self.listed.current_key
-        self.listed.action_move(way)
-        return None if self.listed.current_key == before else self.listed.current_key
+    def on_rows_opened(self, _message: Rows.Opened) -> None:
+        """All of the screen for the event."""
+        if not self.is_zoomed:
+            self.action_in_full()
 
     def action_sort(self, by: int = 1) -> None:  # noqa: ARG002 - there are two
         """The other order."""

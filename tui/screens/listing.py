@@ -1,12 +1,12 @@
 """What the list screens share: keys that act on the list, and a pane that shows the item under the cursor."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual.binding import Binding, BindingType
 
 from ..copies import copies_of
 from ..documents import Line
-from ..routes import ToDue, ToImpact, ToRecovered
+from ..routes import ToDue, ToEvents, ToRecovered
 from ..widgets.lines import StyledText
 from ..widgets.text_view import TextView
 from .sorted import SortedScreen
@@ -19,6 +19,7 @@ class Listing(SortedScreen):
         Binding("v", "detail", "Detail", show=False),
         Binding("right_curly_bracket", "to_mark(1)", "Next change", show=False, key_display="}"),
         Binding("left_curly_bracket", "to_mark(-1)", "Previous change", show=False, key_display="{"),
+        Binding("w", "over_time('why')", "Why"),
         Binding("i", "over_time('impact')", "Impact", show=False),
         Binding("d", "over_time('due')", "Due retries", show=False),
         Binding("H", "over_time('recovered')", "Recovered", show=False),
@@ -43,14 +44,15 @@ class Listing(SortedScreen):
         self.toggle_class("-no-detail")
 
     def action_over_time(self, report: str) -> None:
-        """What the facts show over time: of the cluster that is here, or of all."""
-        cluster_id = self.cluster_id or getattr(self.listed.current, "cluster_id", None)
+        """Why the cluster that is here has its severity, and its impact; or what the facts show of all."""
+        cluster: Any = self.listed.current
         if report == "due":
             self.inspector_app.open(ToDue())
         elif report == "recovered":
             self.inspector_app.open(ToRecovered(self.bar.text if self.bar.of_clusters else ""))
-        elif cluster_id is not None:
-            self.inspector_app.open(ToImpact(cluster_id))
+        elif cluster is not None:
+            route = ToEvents(cluster_id=cluster.cluster_id, event_type=cluster.event_type, tab=report)
+            self.inspector_app.open(route)
         else:
             self.notify("No cluster is selected.", timeout=2, markup=False)
 

@@ -8,7 +8,7 @@ from failaware.model import Cluster
 from failaware.read.inspector import Inspector
 from failaware.text import one_line
 
-from ..routes import Route, ToChanges, ToDue, ToEvent, ToEvents, ToRecovered
+from ..routes import Route, ToChanges, ToDue, ToEvents, ToRecovered
 from ..store_reader import Ask
 from ..widgets.rows import Rows
 from ..widgets.text_view import TextView
@@ -84,7 +84,7 @@ class NavigationScreen(AskingScreen):
     def answered_target(self, target: Cluster | int) -> None:
         """There is one."""
         if isinstance(target, int):
-            self.inspector_app.open(ToEvent(target))
+            self.inspector_app.open(ToEvents(where=f"id:{target}"))
         else:
             self.inspector_app.open(ToEvents(cluster_id=target.cluster_id, event_type=target.event_type))
 

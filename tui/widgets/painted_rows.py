@@ -21,6 +21,8 @@ from ..window import Need, Window
 
 Item = TypeVar("Item")
 GUTTER = 4
+_NEAR = 5  # items above and below those in sight
+_LEAST = 20  # cells of the column that takes the rest, below which others are dropped
 _NARROW = 90  # cells of a list with two lines for each item, below which one blank is between columns
 
 
@@ -95,6 +97,11 @@ class PaintedRows(ScrollView, Generic[Item], can_focus=True):
     def current(self) -> Item | None:
         """The item under the cursor."""
         return self.window.at(self.cursor)
+
+    def in_sight(self) -> list[Item]:
+        """The items that are held and in sight, or nearly."""
+        first = max(self.scroll_offset.y // self._lines_each - _NEAR - self.window.start, 0)
+        return self.window.items[first : first + self.size.height // self._lines_each + 2 * _NEAR]
 
     def show(self, context: Context, marks: dict[int, str] | None = None) -> None:
         """Paint the items of the window; the cursor stays on its item, and the item on its line of the screen."""
@@ -199,11 +206,16 @@ class PaintedRows(ScrollView, Generic[Item], can_focus=True):
         width = self.size.width
         self._gap = 1 if self._lines_each > 1 and width < _NARROW else 2
         chosen = [column for column in self.columns if column.from_width <= width < column.to_width]
-        widths = [
-            min(column.width, self._fits.get(column.title, len(column.title))) if column.widest else column.width
-            for column in chosen
-        ]
-        rest = width - GUTTER - (2 - self._gap) - sum(cells_wide + self._gap for cells_wide in widths)
+        while True:
+            widths = [
+                min(column.width, self._fits.get(column.title, len(column.title))) if column.widest else column.width
+                for column in chosen
+            ]
+            rest = width - GUTTER - (2 - self._gap) - sum(cells_wide + self._gap for cells_wide in widths)
+            droppable = max(chosen, key=lambda column: column.drop)
+            if not droppable.drop or rest >= (_LEAST if 0 in widths else 0):
+                break
+            chosen.remove(droppable)
         self._fitting = [
             (column, cells_wide or max(rest, 8)) for column, cells_wide in zip(chosen, widths, strict=True)
         ]

@@ -11,6 +11,7 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.message import Message
+from textual.widget import Widget
 
 from failaware.text import cut
 
@@ -48,6 +49,8 @@ class TextView(WrappedText):
 
     def __init__(self, *, id: str) -> None:  # noqa: A002
         super().__init__(id=id)
+        self.frame: Widget = self
+        """The widget whose border shows the place among the matches."""
         self._needle = ""
         self._matches: list[tuple[int, int]] = []  # the lines and positions where the text has it
         self._match = 0
@@ -93,7 +96,7 @@ class TextView(WrappedText):
             self._match = (self._match + way) % len(self._matches)
             self._show_line(*self._matches[self._match])
         place = f"{self._match + 1}/{len(self._matches)} n N" if self._matches else "not found"
-        self.border_subtitle = Content(f"'{cut(self._needle, 20)}' {place}")
+        self.frame.border_subtitle = Content(f"'{cut(self._needle, 20)}' {place}")
         self.refresh()
 
     def _show_line(self, number: int, at: int = 0) -> None:
