@@ -54,12 +54,6 @@ class DetailScreen(SideListing):
         key = self.listed.current_key if self.is_attached else None
         return self.tab if self._opened_in_full or key is None else f"event {key}"
 
-    def select(self) -> None:
-        """Another event: its attempts are others."""
-        self.attempt_no = None
-        self.ask_detail()
-        self.tell_state()
-
     def action_attempt(self, way: int) -> None:
         """The next or previous attempt at the event."""
         detail = self.detail

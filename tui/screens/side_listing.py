@@ -160,6 +160,12 @@ class SideListing(Listing):
         else:
             super().troubled(name, problem)
 
+    def select(self) -> None:
+        """Another event: its attempts are others."""
+        self.attempt_no = None
+        self.ask_detail()
+        self.tell_state()
+
     def show_tab(self, tab: str) -> None:
         """Show this tab."""
         self.tab = tab

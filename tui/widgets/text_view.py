@@ -5,18 +5,20 @@ Enter opens the highlighted line, and moving goes from one to the next.
 
 import re
 from bisect import bisect_left, bisect_right
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.message import Message
-from textual.widget import Widget
 
 from failaware.text import cut
 
 from ..documents import Line, Part
 from .wrapped_text import WrappedText
+
+if TYPE_CHECKING:
+    from textual.widget import Widget
 
 
 class TextView(WrappedText):
