@@ -1,5 +1,6 @@
 """All parts, asked at once: who answers in time, who does not, and why."""
 
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -66,16 +67,19 @@ class Parts:
     def _collect(self, asked: dict[Future[Any], Part], began: float) -> dict[Part, Any]:
         waiting = set(asked)
         wrong: FailawareError | None = None
-        answers = {}
+        answers: dict[Part, Any] = {}
+        answered_at = began
         while waiting:
-            ends = {future: self._deadline(asked[future], began) for future in waiting}
+            only_unopened = bool(answers) and not any(asked[future].is_open for future in waiting)
+            hurry = answered_at + self._patience_s / 4 if only_unopened else math.inf
+            ends = {future: min(self._deadline(asked[future], began), hurry) for future in waiting}
             left = min(ends.values()) - time.monotonic()
             done, _ = wait(waiting, max(left, 0.0), FIRST_COMPLETED)
             for future in done:
                 part = asked[future]
                 try:
                     answers[part] = future.result()
-                    part.problem = None
+                    part.problem, answered_at = None, time.monotonic()
                 except StoreError as error:
                     part.problem = f"does not answer: {error}"
                 except FailawareError as error:

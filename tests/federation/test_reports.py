@@ -122,7 +122,7 @@ def test_a_store_that_hangs_delays_the_others_once_and_is_back_when_it_answers(s
         assert federation.health().total_events == 4
         assert time.monotonic() - began < 5
         (note,) = federation.connections.notes()
-        assert note.startswith("two has not answered for 0.2 s")
+        assert note.startswith("two has not answered for ")
         token = federation.connections.change_token()
         answers.set()
         until = time.monotonic() + 20
