@@ -203,7 +203,7 @@ class StoreReader(threading.Thread):
 
     def _serve(self, inspector: Inspector) -> None:
         """Answer until the store is gone, or replaced."""
-        note = self._tell_live(inspector, None)
+        shown = self._tell_live(inspector, None)
         self._seen_before = True
         self.refresh()
         seen = inspector.connections.change_token(), inspector.now() // _MINUTE_US
@@ -218,17 +218,17 @@ class StoreReader(threading.Thread):
             newest = inspector.connections.change_token(), inspector.now() // _MINUTE_US
             if newest != seen and not self._paused:
                 seen = newest
-                note = self._tell_live(inspector, note)
+                shown = self._tell_live(inspector, shown)
                 self._ask_again(live_only=self._past is not None)
 
-    def _tell_live(self, inspector: Inspector, before: str | None) -> str:
-        """Say that the store is read, and by which version it was derived; only when that has changed."""
+    def _tell_live(self, inspector: Inspector, before: tuple[str, str] | None) -> tuple[str, str]:
+        """Say as whom the store is read, and by which version it was derived; only when that has changed."""
         connections = inspector.connections
         notes = [outdated(*connections.derivation()), *connections.notes()]
-        note = ". ".join(filter(None, notes))
-        if note != before:
-            self._app.post_message(StoreState(StoreIs.LIVE, connections.role(), note))
-        return note
+        state = connections.role(), ". ".join(filter(None, notes))
+        if state != before:
+            self._app.post_message(StoreState(StoreIs.LIVE, *state))
+        return state
 
     def _go(self, inspector: Inspector) -> None:
         """Travel, if that was asked for."""

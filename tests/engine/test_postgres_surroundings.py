@@ -219,6 +219,30 @@ def test_a_standby_knows_which_events_may_still_become_visible(tmp_path):
             assert copy_store(standby.url("s"), tmp_path / "copy.db", progress=lambda *_: None).differences == ()
 
 
+@pytest.mark.large
+def test_health_says_how_far_a_standby_is_behind():
+    with (
+        a_server() as server,
+        Store.open(server.url("s")) as store,
+        a_standby_of(server) as standby,
+        Inspector.open(standby.url("s")) as reader,
+        plain(standby.url("s")) as replay,
+    ):
+        eventually(lambda: reader.db.role() == "as postgres, on a standby, up to date with its primary")
+        replay.execute("SELECT pg_wal_replay_pause()")
+        eventually(lambda: replay.execute("SELECT pg_get_wal_replay_pause_state()").fetchone() == ("paused",))
+        store.record("a", 1)
+        eventually(lambda: reader.db.role().endswith("s behind its primary"))
+        assert reader.health().total_events == 0
+        replay.execute("SELECT pg_wal_replay_resume()")
+        eventually(lambda: reader.health().total_events == 1)
+        shown = cli("--db", standby.url("s"), "health").stdout
+        assert "as postgres, on a standby, " in shown
+        server.stop("fast")
+        eventually(lambda: reader.db.role().endswith("which receives nothing from its primary"))
+        server.start()
+
+
 @contextmanager
 def pgbouncer(server, mode):
     """A pooler before the server: the part of its URL that says where."""

@@ -25,6 +25,7 @@ from failaware.engine.sql import Dialect
 from failaware.errors import StoreError, StoreMissing
 from failaware.schema import versions
 from failaware.schema.ddl import derived_objects
+from failaware.text import span
 
 T = TypeVar("T")
 
@@ -39,6 +40,23 @@ _GOES_AWAY = (
     errors.CannotConnectNow,
     errors.IdleInTransactionSessionTimeout,
 )
+
+_NOT_CONNECTED = -1  # in the place of a delay
+_ROLE = f"""
+  SELECT current_user::text, has_table_privilege('event_log', 'INSERT'),
+         CASE WHEN NOT pg_is_in_recovery() THEN NULL
+              WHEN NOT EXISTS (SELECT 1 FROM pg_stat_wal_receiver) THEN {_NOT_CONNECTED}
+              WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0
+              ELSE greatest(extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) * 1000000, 1)
+         END::bigint
+"""
+"""The role, whether it may write, and the replay delay of a standby (µs)."""
+
+
+def _standby(delay: int) -> str:
+    if delay == _NOT_CONNECTED:
+        return "which receives nothing from its primary"
+    return f"{span(delay)} behind its primary" if delay else "up to date with its primary"
 
 
 class _Connection(psycopg.Connection[Row]):
@@ -250,12 +268,10 @@ class PostgresReader:
         return "by the server"
 
     def role(self) -> str:
-        """The current role, and whether it may write."""
-        ((user, writes, on_standby),) = self.query(
-            "SELECT current_user::text, has_table_privilege('event_log', 'INSERT'), pg_is_in_recovery()"
-        )
-        if on_standby:
-            return f"as {user}, on a standby"
+        """The current role, and whether it may write; of a standby, how far its replay is behind."""
+        ((user, writes, delay),) = self.query(_ROLE)
+        if delay is not None:
+            return f"as {user}, on a standby, {_standby(delay)}"
         return f"as {user}, who could write" if writes else f"as {user}, who can only read"
 
     def size(self) -> int:
