@@ -30,6 +30,7 @@ _ALWAYS = re.compile(
     r"[ \t]|Caused by: |Suppressed: |\.\.\. \d+ more|Stack trace:|#\d+ |stack backtrace:|note: run with|\[signal "
     r"|goroutine \d+ |created by |exit status \d|Node\.js v\d|[}\])]+[,;]?\s*$"
     r"|The above exception was |During handling of |Next [A-Z]|[^\s:]+:\d+:in [`']"
+    r"|\(Background on this error|\[(?:SQL|parameters): |For further information visit "  # SQLAlchemy, pydantic
 )
 _AFTER_BLANK = re.compile(
     r"The above exception was |During handling of |goroutine \d+ |Next [A-Z]|#0 "

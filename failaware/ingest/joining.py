@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from failaware.capture.root_cause import TRACEBACK
 from failaware.capture.stack_lines import TraceLines
+from failaware.ingest.functions import time as moment_of
 from failaware.ingest.mapped import Record
 from failaware.ingest.recognize import Match
 
@@ -19,6 +20,7 @@ _MAX_LINES = 1_000  # of one record, and of the input while a record is open
 _MAX_SIZE = 262_144  # characters of one record
 _DATED = re.compile(r"\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d")  # such a line begins a record
 _MORE_MESSAGE = re.compile(r"[\[(]|[\w.\[\]-]+$")  # of SQLAlchemy, pydantic
+_MAX_PAUSE = 5_000_000  # µs between the lines of one record in a container's log
 _MAX_STREAMS = 1_000
 INCOMPLETE_S = 0.4
 """How much longer a record is held whose end has not come: a writer may flush a traceback in parts."""
@@ -53,20 +55,24 @@ class Joined:
         self.lines, self.raws, self.numbers = [line], [origin.raw], [origin.line_no]
         self.last_index = origin.position
         self.added_at = time.monotonic()
+        self._written = origin.time
         self._size = len(line)
         kept = "stack" if match is None else match.format.lines
         self._takes_any = kept == "any"
         self._trace = TraceLines(line) if kept == "stack" else None
         self._is_blank = False  # the last line
 
-    def takes(self, line: str) -> bool:
+    def takes(self, line: str, origin: Origin) -> bool:
         """Whether the next line, which begins no record of a format, belongs to this one."""
-        if len(self.lines) >= _MAX_LINES or self._size + len(line) > _MAX_SIZE:
-            return False
-        if _DATED.match(line):
+        is_full = len(self.lines) >= _MAX_LINES or self._size + len(line) > _MAX_SIZE
+        if is_full or _DATED.match(line) or _is_later(origin.time, self._written):
             return False
         if not self._takes_any:
             return self._trace is not None and self._trace.takes(line)
+        return self._takes_of_any(line)
+
+    def _takes_of_any(self, line: str) -> bool:
+        """Whether a record that takes all lines goes on: after a traceback of Python, only the rest of its message."""
         if self._trace is None:
             self._trace = TraceLines(line) if line.startswith(TRACEBACK) else None
             return True
@@ -82,6 +88,7 @@ class Joined:
         self.numbers.append(origin.line_no)
         self.last_index = origin.position
         self.added_at = time.monotonic()
+        self._written = origin.time
         self._size += len(line)
 
     @property
@@ -93,6 +100,14 @@ class Joined:
     def text(self) -> str:
         """The lines, without blank ones at the end."""
         return "\n".join(self.lines).rstrip()
+
+
+def _is_later(written: Any, before: Any) -> bool:
+    """Whether the time of a line in a container's log is later than that of the line before by more than a pause."""
+    if written is None or before is None or (isinstance(written, str) and written[:19] == str(before)[:19]):
+        return False  # usually it is the same second
+    moment, earlier = moment_of(written), moment_of(before)
+    return moment is not None and earlier is not None and moment - earlier > _MAX_PAUSE
 
 
 class Queued(NamedTuple):

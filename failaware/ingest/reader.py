@@ -205,7 +205,7 @@ class LineReader:
         elif match is not None:
             self._has_text_format = self._has_text_format or not origin.is_wrapped
             self._joiner.begin(line, origin, match)
-        elif joined is not None and joined.takes(line):
+        elif joined is not None and joined.takes(line, origin):
             joined.add(line, origin)
         elif is_blank:
             self._joiner.close(origin.name)

@@ -183,12 +183,16 @@ def test_an_odd_record_is_recorded_or_a_reject_but_never_an_error_of_ours(store)
     store.session.ingest(collected.events, [], refuse=lambda position, error: pytest.fail(str(error)))
 
 
-VARIANTS = tomllib.loads((Path(__file__).parent / "variants.toml").read_text())
+VARIANTS = {
+    name: variant
+    for file in ("variants.toml", "more_variants.toml")
+    for name, variant in tomllib.loads((Path(__file__).parent / file).read_text(encoding="utf-8")).items()
+}
 
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_rarer_forms_are_read_too(store, tmp_path, name):
-    (tmp_path / name).write_text(VARIANTS[name]["text"])
+    (tmp_path / name).write_text(VARIANTS[name]["text"], encoding="utf-8")
     done = ingest(store, tmp_path / name)
     rows = query(store, EVENTS)
     assert [[row[0], row[1], row[2], row[6] or ""] for row in rows] == VARIANTS[name]["events"]
