@@ -278,6 +278,41 @@ def test_a_pooler_never_shows_another_store(path, postgres, mode):
                     other.session._db.end_wait()
                 assert query(other, "SELECT count(*) FROM event_log") == [(3,)]
             return
-        for opener in (Store.open, Inspector.open):
-            with pytest.raises(StoreError, match=r"pooler in transaction mode|statement pooling mode"):
-                opener(url)
+        with pytest.raises(StoreError, match=r"in transaction mode, .* it can only be read|statement pooling mode"):
+            Store.open(url)
+        if mode == "statement":
+            with pytest.raises(StoreError, match="statement pooling mode"):
+                Inspector.open(url)
+
+
+@pytest.mark.skipif(PGBOUNCER is None, reason="needs PgBouncer")
+@pytest.mark.parametrize("mode", ["transaction", "session"])
+def test_reports_are_the_same_through_a_pooler_also_while_other_stores_are_read(path, postgres, mode):
+    other = f"{path}x"
+    with Store.open(path) as store, Store.open(other) as another:
+        store.record("a", 1)
+        with suppress(ValueError), store.attempt("a", key="k"):
+            raise ValueError("no")
+        before = store.session.clock()
+        store.dismiss([2], because="seen")
+        another.record("of another store")
+        with pgbouncer(postgres, mode) as place:
+            answers = []
+            urls = [each.replace(f"host={postgres.folder}", place) for each in (path, other)]
+            for url in (path, urls[0]):
+                with Inspector.open(url) as inspector, Inspector.open(urls[1]) as aside:
+                    for _ in range(3):
+                        assert aside.health().waiting == (("of another store", 1),)
+                        assert inspector.health().total_events == 2
+                    with inspector.as_of(before) as then:
+                        explained = inspector.explain("event/2", facts=True), then.explain("event/2", facts=True)
+                        events = inspector.events("status:DEAD"), inspector.event(2), inspector.clusters()
+                        answers.append((inspector.health(), events, then.health(), explained, then.diff(NEVER)))
+            assert answers[0] == answers[1]
+            findings = verify(urls[0]).findings
+            assert [finding.part for finding in findings] == (["schema"] if mode == "transaction" else [])
+            for command in (["health"], ["clusters"], ["events", "--as-of", "1h"], ["diff", "1h"]):
+                assert cli("--db", urls[0], *command).returncode == 0
+            with psycopg.connect(urls[0].partition("&schema")[0].partition("?schema")[0], autocommit=True) as session:
+                assert session.execute("SHOW search_path").fetchone() == ('"$user", public',)
+    postgres.drop(other.rpartition("schema=")[2])

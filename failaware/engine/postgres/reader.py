@@ -41,6 +41,7 @@ _GOES_AWAY = (
     errors.IdleInTransactionSessionTimeout,
 )
 
+_BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _NOT_CONNECTED = -1  # in the place of a delay
 _ROLE = f"""
   SELECT current_user::text, has_table_privilege('event_log', 'INSERT'),
@@ -123,8 +124,14 @@ class PostgresReader:
         self._db.adapters.register_dumper(int, Int8BinaryDumper)
         self._db.adapters.register_loader("numeric", _IntegerLoader)
         self._cursor = RawCursor(self._db)
-        self._session.set_up(self._place.conninfo, self._schema, self._settings)
+        self._session.set_up(self._place.conninfo, self._schema, self._settings, read_only=self.READ_ONLY)
+        if not self._session.is_shared:
+            self._check_version()
+            return
+        self.raw(_BEGIN)
+        self._session.enter()
         self._check_version()
+        self.raw("COMMIT")
 
     def _check_version(self) -> None:
         version = self.stored_version()
@@ -215,12 +222,12 @@ class PostgresReader:
         if self._in_transaction:
             yield
             return
-        self._with_reconnect(lambda: self.raw("BEGIN ISOLATION LEVEL REPEATABLE READ"))
+        self._with_reconnect(lambda: self.raw(_BEGIN if self.READ_ONLY else _BEGIN.removesuffix(" READ ONLY")))
         self._in_transaction = True
         try:
             if self._session.pooled:
                 with in_our_words(self.path):
-                    self._session.check_same()
+                    self._session.enter()
             yield
         finally:
             self._in_transaction = False
@@ -282,6 +289,10 @@ class PostgresReader:
         """Yield how the schema differs from the expected one; the server checks its own files."""
         if self.query("SELECT pg_is_in_recovery()") == [(True,)]:
             raise StoreError(f"{self.path} is a standby, where the schema cannot be compared; ask its primary")
+        if self._session.is_shared:
+            raise StoreError(
+                f"{self.path} is behind a pooler, where the schema cannot be compared; ask the server itself"
+            )
         other = PostgresReader(self.url, reads_derived=False)
         try:
             with in_our_words(self.path):

@@ -1,7 +1,8 @@
 """Settings of a server session, and detection of connection poolers that share sessions.
 
 A pooler in transaction mode (PgBouncer) runs each transaction in any free server session: settings such as the search
-path, temporary tables and prepared statements would be another program's.
+path, temporary tables and prepared statements would be another program's. Readers then apply their settings in each
+transaction. Writers are refused.
 """
 
 import secrets
@@ -38,8 +39,8 @@ _REQUIRED = {
 _MARK = "failaware.session"
 _ROUNDS = 3  # checks whether a second connection gets the same session
 _POOLED = (
-    "{place} is behind a pooler in transaction mode, where one program's session is given to others; "
-    "connect to the server itself, or through a pooler in session mode"
+    "{place} is behind a pooler in transaction mode, where one program's session is given to others: it can only be "
+    "read; to write, connect to the server itself, or through a pooler in session mode"
 )
 
 
@@ -56,7 +57,8 @@ class Session:
         self._search_path = ""
         self._mark = secrets.token_hex(8)
         self.pooled = False
-        """Whether a pooler is in between: then each transaction checks that it runs in the same session."""
+        """Whether a pooler is in between: then `enter` must follow the beginning of each transaction."""
+        self._local = ""  # applies the settings to one transaction
         if db.info.server_version < OLDEST:
             raise StoreError(f"{place} runs PostgreSQL {db.info.server_version // 10_000}; 14 is the oldest")
         encoding = db.info.parameter_status("server_encoding")
@@ -66,11 +68,16 @@ class Session:
                 "create one with 'createdb --encoding=UTF8 --template=template0'"
             )
 
-    def set_up(self, conninfo: str, schema: str, settings: dict[str, str]) -> None:
+    @property
+    def is_shared(self) -> bool:
+        """Whether a pooler in transaction mode is in between: nothing may outlive a transaction."""
+        return bool(self._local)
+
+    def set_up(self, conninfo: str, schema: str, settings: dict[str, str], *, read_only: bool) -> None:
         """Apply the settings: the URL's options override `settings`, which override `_CHOSEN`.
 
         Raises:
-            StoreError: a pooler in transaction mode is in between.
+            StoreError: a pooler in transaction mode is in between, and the handle is not `read_only`.
         """
         self._search_path = schema
         given = self._db.info.get_parameters().get("options", "")
@@ -80,11 +87,16 @@ class Session:
         direct = f"SELECT {names} WHERE pg_backend_pid() = {self._db.info.backend_pid}"
         if not self._rows(direct):  # the server process is not the one that the connection reported
             self.pooled = True
-            self._refuse_shared(conninfo)
-            self._rows(f"SELECT {names}")
+            if not self._gets_shared(conninfo):
+                self._rows(f"SELECT {names}")
+            elif read_only:
+                self._local = f"SELECT {names.replace(', false)', ', true)')}"
+                self._db.prepare_threshold = None
+            else:
+                raise StoreError(_POOLED.format(place=self._place))
 
-    def _refuse_shared(self, conninfo: str) -> None:
-        """Check whether a second connection gets this connection's idle session, or vice versa."""
+    def _gets_shared(self, conninfo: str) -> bool:
+        """Whether a second connection gets this connection's idle session, or vice versa."""
         self._rows(f"SELECT set_config('{_MARK}', '{self._mark}', false)")
         current_mark = f"SELECT current_setting('{_MARK}', true)"
         with psycopg.connect(conninfo, autocommit=True) as other:
@@ -92,15 +104,19 @@ class Session:
                 other.execute(b"BEGIN")
                 shared = RawCursor(other).execute(current_mark.encode()).fetchall() == [(self._mark,)]
                 if shared or self._rows(current_mark) != [(self._mark,)]:
-                    raise StoreError(_POOLED.format(place=self._place))
+                    return True
                 other.execute(b"COMMIT")
+        return False
 
-    def check_same(self) -> None:
-        """Check that a transaction behind a pooler runs in the session that was set up.
+    def enter(self) -> None:
+        """Apply the settings to a transaction that has begun behind a pooler, or check that it is in our session.
 
         Raises:
             StoreError: it runs in another session.
         """
+        if self._local:
+            self._rows(self._local)
+            return
         identity = f"SELECT current_setting('{_MARK}', true), current_setting('search_path')"
         if self._rows(identity) != [(self._mark, self._search_path)]:
             raise StoreError(_POOLED.format(place=self._place))

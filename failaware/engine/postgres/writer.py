@@ -210,7 +210,7 @@ class PostgresWriter(StatementWriter):
             call = recording.call(self._schema, rows, ticket, self._mark, refuse=refuse)
         if self._session.pooled:
             self.raw(lock.BEGIN)
-            self._session.check_same()
+            self._session.enter()
         answers = self._run(*call).fetchall()
         if self._session.pooled:
             self.raw("COMMIT")
@@ -223,7 +223,7 @@ class PostgresWriter(StatementWriter):
         if self._session.pooled:
             self._send()
             with self._in_our_words():
-                self._session.check_same()
+                self._session.enter()
         if not self._is_patient:
             self._pipeline.add(_IMPATIENT)
         self._began = self._pipeline.add(lock.begin_write(self._schema), self._tickets.next())
