@@ -25,6 +25,7 @@ from failaware.derive.grouping.groups import GroupingRules
 from failaware.facts import append
 from failaware.model import Failure, NewAttempt
 from tests.derive.families import Sample, raised, written
+from tests.derive.observed import observed
 
 Grouping = Callable[[Sequence[Sample]], list[Hashable]]
 
@@ -127,6 +128,7 @@ def main(paths: Sequence[str]) -> None:
     corpora = {Path(path).name: _read(Path(path)) for path in paths} or {
         "families, written": list(written()),
         "families, raised": list(raised()),
+        "families, observed": list(observed()),
     }
     print(f"{'corpus':<26} {'grouping':<14} {'GA':>6} {'FGA':>6} {'apart':>6} {'messages/s':>12}")
     for name, samples in corpora.items():

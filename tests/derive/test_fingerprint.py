@@ -133,6 +133,10 @@ MEET = [
     ('invalid argument "amber" for "--size" flag', 'invalid argument "1 GB" for "--size" flag'),
     ("option '-n, --num <n>' argument 'maple' is invalid", "option '-n, --num <n>' argument '1,5' is invalid"),
     ('Argument "umber" isn\'t numeric in addition', 'Argument "1,5" isn\'t numeric in addition'),
+    ("getaddrinfo for amber failed: unknown", "getaddrinfo for db-7.example.org failed: unknown"),
+    ("'amber' should be instance of 'int'", "'1,5' should be instance of 'int'"),
+    ("a price of $12.50", "a price of -€3"),
+    ("\x1b[31mred\x1b[0m alert", "red alert"),
     # a number after `got` is a status where the message speaks of HTTP
     ("expected a list, got 266", "expected a list, got 17"),
     ("lost token JfvzFGhbOQzT", "lost token yHUmXSgrnDkA"),
@@ -188,6 +192,7 @@ APART = [
     ("cannot open: No such file or directory", "cannot stat: No such file or directory"),
     ("option '-n, --num <n>' is invalid", "option '-m, --max <n>' is invalid"),
     ('invalid argument "1 GB" for "--size" flag', 'invalid argument "1 GB" for "--swap" flag'),
+    ("expected int @ data['port']", "expected int @ data['host']"),
     ('"age" must be a number', '"size" must be a number'),
     ('key not found: "SHOP_TOKEN"', 'key not found: "SHOP_NAME"'),
     ("ld: cannot find -lamber: No such file or directory", "ld: cannot find -lbirch: No such file or directory"),
@@ -268,7 +273,7 @@ def test_a_json_body_is_told_by_what_loggers_put_into_it(field):
 
 def test_the_rules_of_this_version_do_not_change():
     """Cluster ids are stored in erasures: another id for the same failure is another version."""
-    assert FINGERPRINT_VERSION == 7
+    assert FINGERPRINT_VERSION == 8
     assert fingerprint("t", "E", "user 7 not found") == (7_012_072_384_738_728_021, "user <n> not found")
 
 

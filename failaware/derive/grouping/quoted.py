@@ -30,7 +30,7 @@ def masked(match: re.Match[str]) -> str:
     before = text[max(0, match.start() - 30) : match.start()]
     cue, between = cue_before(before)
     after = text[match.end() : match.end() + 40]
-    if cue == "argument" and words.VALUE_AFTER.match(after):
+    if (cue == "argument" and words.VALUE_AFTER.match(after)) or (cue == "format" and ":" in between):
         cue = "value"
     if _is_message(value, cue, between, before):
         return f"{quote}{words.QUOTED.sub(masked, value)}{quote}"
@@ -81,7 +81,7 @@ def _is_message(value: str, cue: str, between: str, before: str) -> bool:
 def _is_name(value: str, cue: str, between: str, after: str) -> bool:
     if not words.SIMPLE_NAME.fullmatch(value) or _is_entered(value, cue, between, after):
         return False
-    named = cue in words.NAME_CUES or cue.removesuffix("s") in words.NAME_CUES or between.startswith("['")
+    named = cue in words.NAME_CUES or cue.removesuffix("s") in words.NAME_CUES or between == "["
     if len(value) == 1 and value.isalnum():
         return named and ":" not in between
     if words.TYPE_NAME.fullmatch(value) or words.KEEP_WORD.fullmatch(value):

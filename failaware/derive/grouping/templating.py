@@ -106,7 +106,7 @@ _LOOKUPS = tuple(
         "host",
         re.compile(
             rf"\b({before}) (?!failed|error|name\b|<)[\w-]{{1,63}}+(?:\.[\w-]{{1,63}}+){{0,8}}(?: on \S{{1,60}})?"
-            r"(?=[:,;)]|$| ssl:| port )"
+            r"(?=[:,;)]|$| ssl:| port | failed)"
         ),
         r"\1 <host>",
         needs,
@@ -114,6 +114,7 @@ _LOOKUPS = tuple(
     )
     for needs, before in (
         ("lookup ", "lookup"),
+        ("getaddrinfo for", "getaddrinfo for"),
         ("ENOTFOUND", "ENOTFOUND"),
         ("EAI_AGAIN", "EAI_AGAIN"),
         ("host", "[Rr]esolv(?:e|ing)(?: the)? host(?: ?name)?:?|to host|[Uu]nknown host:?"),
@@ -254,6 +255,7 @@ MASKS = (
 """Values recognizable by their form, the most specific first."""
 
 ADDRESSES = (
+    Mask("color", re.compile(r"\x1b\[[\d;]{0,20}[A-Za-z]"), "", "\x1b", digits=False),
     Mask(
         "url",
         re.compile(r"\b[a-zA-Z][a-zA-Z0-9+.-]{0,20}+://[^\s'\"`<>|)\]}]+(?<![.,;:!?])"),
@@ -338,7 +340,7 @@ LIBRARY = (
 
 REMAINDERS = (
     Mask("between for and from", re.compile(r"(?<= for )(?!<)[^\s<]+(?= from <)"), "<user>", " for "),
-    Mask("sign", re.compile(r"[-+#~*<](?=<[a-z]+>)(?<![\w>)\]].)"), "", "<"),
+    Mask("sign", re.compile(r"[-+#~*<$€£](?=<[a-z]+>)(?<![\w>)\]].)"), "", "<"),
     Mask("padding", re.compile(r"(?<=>)={1,2}(?![\w=<'\"])"), "", "="),
     Mask("repetition", re.compile(rf"({PLACEHOLDER})(?:(?:[\s,;|/:+×x-]|\.\.){{1,3}}{PLACEHOLDER})+"), r"\1", "<"),
     Mask("list", re.compile(r"(?<=[\s:=])\[ ?\]"), "[<list>]", "["),

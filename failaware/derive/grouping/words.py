@@ -105,9 +105,9 @@ VALUE_AFTER = re.compile(
     r"is(?: not|n't) (?:a valid|valid|numeric|of type|one of|in |an? )|"
     r"is (?:too|invalid|greater|less|shorter|longer)\b|under radix|"
     r"d(?:oes|o|id) not match|could not be (?:parsed|converted|decoded)|cannot be (?:parsed|converted)|"
-    r"was not in a correct|has non-|was not present|to an? \w)"
+    r"was not in a correct|has non-|was not present|should be|to an? \w)"
 )
-CLAIM_AFTER = re.compile(r" (?:should|must) (?:be|match|have)\b")
+CLAIM_AFTER = re.compile(r" must (?:be|match|have)\b")
 """After a value if a word such as `value` precedes, otherwise after the name of a field."""
 SIMPLE_NAME = re.compile(
     r"-\w, --\w[\w-]*+(?: <[\w-]{1,30}>)?|"
