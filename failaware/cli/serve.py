@@ -13,7 +13,7 @@ from failaware.cli.arguments import add_synchronous
 from failaware.cli.streams import warn
 from failaware.errors import FailawareError, UsageError
 from failaware.store import Store
-from failaware.text import shown_place
+from failaware.text import counted, shown_place
 from failaware.worker.subprocess_runner import SignalForwarder, popen
 
 if TYPE_CHECKING:
@@ -199,5 +199,5 @@ _silent: Callable[[str], None] = lambda _text: None  # noqa: E731 - named next t
 def _tell(counters: "Counters", place: str) -> None:
     warn(
         f"{counters.of('recorded'):,} recorded into {shown_place(place)}, {counters.of('skipped'):,} skipped as no "
-        f"failures, {counters.of('rejected'):,} rejected, {counters.of('refused'):,} requests refused"
+        f"failures, {counters.of('rejected'):,} rejected, {counted(counters.of('refused'), 'request')} refused"
     )

@@ -1,6 +1,7 @@
 """JSON Lines: one event a line, `{"type": …, "payload": …, "key": …, "source": …, "occurred_at": …}`.
 
-A line may also have a `"fingerprint"`, and `"error": {"type": …, "message": …, "traceback": …}` if it failed elsewhere.
+A line may also have a `"fingerprint"`, and `"error": {"type": …, "message": …, "traceback": …}` if it failed elsewhere,
+or a text: a message, or a whole traceback.
 The payload is kept as its raw JSON text. A line that cannot be parsed becomes a reject, with the reason.
 
 The format of each line is detected from its content: it may also be a CloudEvent, an OTLP/JSON request, a report in
@@ -10,7 +11,7 @@ CTRF, or an array of any of these. At the beginning of a file, arrays and object
 import re
 from typing import Any
 
-from failaware.capture.external import ParsedInput, failure_of_text, observed
+from failaware.capture.external import ParsedInput, failure_of, failure_of_text, observed
 from failaware.capture.record import Recorder
 from failaware.errors import UsageError
 from failaware.ingest.formats import cloudevents, ctrf, otlp
@@ -77,8 +78,10 @@ def _event(values: dict[str, Any], raw_payload: str, recorder: Recorder, now: in
 def _failure(error: Any, recorder: Recorder) -> Failure | None:
     if error is None:
         return None
+    if isinstance(error, str):
+        return failure_of(error, recorder.masker)
     if not isinstance(error, dict) or not set(error) <= {"type", "message", "traceback"}:
-        raise UsageError('the field \'error\' must be {"type": …, "message": …, "traceback": …}')
+        raise UsageError('the field \'error\' must be {"type": …, "message": …, "traceback": …} or a text')
     if not all(isinstance(part, str | None) for part in error.values()):
         raise UsageError("type, message and traceback of 'error' must be strings")
     return failure_of_text(

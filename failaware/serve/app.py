@@ -4,7 +4,6 @@ Requests are handled as ASGI has them: objects for each request and its answer w
 """
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import NamedTuple
@@ -178,4 +177,4 @@ class _Endpoint:
 def _refused(error: Refusal | UsageError) -> Answer:
     status, retry_after_s = (error.status, error.retry_after_s) if isinstance(error, Refusal) else (400, None)
     later = () if retry_after_s is None else ((b"retry-after", b"%d" % retry_after_s),)
-    return Answer(status, "application/json", json.dumps({"detail": str(error)}).encode(), later)
+    return protocols.as_answer(status, {"detail": str(error)})._replace(headers=later)

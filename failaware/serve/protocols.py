@@ -98,8 +98,8 @@ def _collect_sentry(collected: Collected, number: int, content: bytes) -> Any:
 
 def _sentry_answer(event_id: Any, written: Written) -> Answer:
     if written.rejects and not written.recorded:
-        return _json(400, {"detail": written.rejects[0].error})
-    return _json(200, {"id": event_id} if isinstance(event_id, str) else {})
+        return as_answer(400, {"detail": written.rejects[0].error})
+    return as_answer(200, {"id": event_id} if isinstance(event_id, str) else {})
 
 
 def otlp_request(
@@ -123,7 +123,7 @@ def otlp_metrics(request: Request, recorder: Recorder, clock: Clock) -> tuple[Co
     collected = _Entries(recorder, clock, "serve:otlp")
     collected.ignored += 1
     is_protobuf = request.media_type == _PROTOBUF
-    return collected, lambda _written: Answer(200, _PROTOBUF, b"") if is_protobuf else _json(200, {})
+    return collected, lambda _written: Answer(200, _PROTOBUF, b"") if is_protobuf else as_answer(200, {})
 
 
 def nothing(request: Request, _recorder: Recorder, _clock: Clock) -> tuple[Collected, Callable[[Written], Answer]]:
@@ -147,7 +147,7 @@ def _otlp_answer(signal: str, written: Written, *, is_protobuf: bool) -> Answer:
 
         return Answer(200, _PROTOBUF, otlp_protobuf.answer(signal, rejected, reason))
     counted = {"rejectedLogRecords" if signal == "logs" else "rejectedSpans": str(rejected), "errorMessage": reason}
-    return _json(200, {"partialSuccess": counted} if rejected else {})
+    return as_answer(200, {"partialSuccess": counted} if rejected else {})
 
 
 def events(request: Request, recorder: Recorder, clock: Clock) -> tuple[Collected, Callable[[Written], Answer]]:
@@ -192,7 +192,7 @@ def _binary_cloudevent(request: Request, recorder: Recorder, now: int) -> Parsed
 def _events_answer(written: Written, *, accepted: int) -> Answer:
     reasons = [f"{reject.line_no}: {reject.error}" for reject in written.rejects[:_SHOWN]]
     status = accepted if written.recorded or not written.rejects else 400
-    return _json(status, {"recorded": written.recorded, "rejected": len(written.rejects), "reasons": reasons})
+    return as_answer(status, {"recorded": written.recorded, "rejected": len(written.rejects), "reasons": reasons})
 
 
 def _json_object(body: bytes) -> dict[str, Any]:
@@ -205,5 +205,7 @@ def _json_object(body: bytes) -> dict[str, Any]:
     return content
 
 
-def _json(status: int, content: dict[str, Any]) -> Answer:
-    return Answer(status, "application/json", json.dumps(content).encode())
+def as_answer(status: int, content: dict[str, Any]) -> Answer:
+    """Return an answer of JSON, which people read too."""
+    text = json.dumps(content, ensure_ascii=False)
+    return Answer(status, "application/json", text.encode("utf-8", "backslashreplace"))

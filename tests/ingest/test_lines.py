@@ -122,7 +122,7 @@ def test_the_root_cause_is_read_out_of_a_traceback(store, inspector, traceback, 
         ('{"type": "a", "payload": NaN}', "NaN is not JSON"),
         ('{"type": "a", "occurred_at": "yesterday"}', "ISO 8601"),
         ('{"type": "a", "occurred_at": "2026-11-20T10:00:00"}', "time zone"),
-        ('{"type": "a", "error": "boom"}', "'error' must be"),
+        ('{"type": "a", "error": 5}', "'error' must be"),
         ('{"type": "a", "error": {"type": 1}}', "must be strings"),
         ('{"type": "a", "key": 5}', "key must be a string"),
         (b'{"type": "\xff"}', "not UTF-8"),
@@ -138,6 +138,22 @@ def test_a_bad_line_is_kept_with_the_reason_and_the_good_ones_are_recorded(store
     assert (origin, line_no) == ("test", 2)
     assert says in error
     assert raw[:9] == (line if isinstance(line, str) else line.decode("utf-8", "backslashreplace"))[:9]
+
+
+@pytest.mark.parametrize(
+    ("error", "failed"),
+    [
+        ("disk full", ("Error", "disk full")),
+        (
+            'Traceback (most recent call last):\n  File "a.py", line 1, in b\nOSError: disk full',
+            ("OSError", "disk full"),
+        ),
+    ],
+)
+def test_an_error_may_be_a_text(store, inspector, error, failed):
+    assert ingest(store, json.dumps({"type": "backup", "error": error})).recorded == 1
+    event = inspector.event(1)
+    assert (event.sync_status, event.attempts[0].error_type, event.attempts[0].error_message) == ("DEAD", *failed)
 
 
 def test_a_byte_order_mark_and_windows_line_ends_do_no_harm(store):

@@ -9,6 +9,8 @@ from google.protobuf.json_format import ParseDict
 from opentelemetry.proto.collector.logs.v1 import logs_service_pb2 as logs
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as traces
 
+from tests import processes
+
 PROTOBUF = {"content_type": "application/x-protobuf"}
 EVENT = {
     "event_id": "9ec79c33ec9942ab8353589fcb2e04dc",
@@ -208,6 +210,13 @@ def test_what_an_sdk_says_of_its_surroundings_is_kept_under_its_names(client):
     assert payload.items() >= about.items()
     assert payload["contexts"]["trace"]["trace_id"] == "5b8e"
     assert event.source == "sentry:staging shop@1.2"
+    assert event.attempts[0].worker == "web-1"
+
+
+def test_the_reasons_of_an_answer_are_readable(client):
+    url = f"http://127.0.0.1:{client.port}/events"
+    done = processes.run(["curl", "-s", url, "-d", '{"type": "a", "error": 5}'], capture_output=True, text=True)
+    assert """{\\"type\\": …, \\"message\\": …, \\"traceback\\": …} or a text""" in done.stdout
 
 
 LOGS = {

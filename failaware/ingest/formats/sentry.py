@@ -53,7 +53,8 @@ def _is_failure(event: Mapping[str, Any]) -> bool:
 def _observed(event: Mapping[str, Any], recorder: Recorder, now: int) -> EventWithAttempts:
     exceptions = _exceptions(event)
     failed = _exception_failure(exceptions, event, recorder) if exceptions else _message_failure(event, recorder)
-    return observed(_event(event, failed, recorder, now), failed)
+    worker = as_name(str(event.get("server_name") or "observed"), recorder)
+    return observed(_event(event, failed, recorder, now), failed, worker=worker)
 
 
 def _event(event: Mapping[str, Any], failed: Failure, recorder: Recorder, now: int) -> NewEvent:
