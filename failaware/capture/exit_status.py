@@ -29,10 +29,24 @@ _ERROR_WORDS = re.compile(
 _NO_ERROR = re.compile(r"\b(?:0|no) (?:\w+ )?(?:errors?|failures?|failed)\b|\bprevious errors?$", re.IGNORECASE)
 """A count of none, or the closing line of tar and compilers, which only refers to the lines before it."""
 _CLOSING = re.compile(
-    r"Error is not recoverable: exiting now$|\(see previous errors\)|^make(?:\[\d+\])?: \*\*\* .*\bError \d+$"
-    r"|Could not read from remote repository\.$|A complete log of this run can be found in|^npm ERR! (?:code|errno) "
+    r"Error is not recoverable: exiting now$|previous errors?$|\(see previous errors\)|^rsync error: unexplained error"
+    r"|^make(?:\[\d+\])?: \*\*\* .*\bError \d+$|Could not read from remote repository\.$|^collect2: error: ld returned"
+    r"|^error: (?:could not compile|aborting due to)|^For more information about this error|^\d+ errors?$"
+    r"|^\s*dmesg\(1\) may have more|^Unable to load certificate$|^error Command failed with exit code"
+    r"|^Some challenges have failed|^(?:\[ERROR\] )?(?:-> )?\[Help \d+\]|^\[ERROR\]\s*$"
+    r"|^\[ERROR\] (?:To see the full|Re-run Maven|For more information)"
 )
-"""Closing lines of tar, rsync, make, git over SSH and npm: they only refer to an error before them."""
+"""Closing lines of tar, rsync, make, git over SSH, compilers, Maven, mount, yarn and certbot: they refer to others."""
+
+_FIRST_ERROR = re.compile(
+    r"^\* What went wrong:\n(?P<gradle>.+)$"
+    r"|^(?P<line>\S+?:\d+(?::\d+)?: (?:fatal )?error: .*|error\[E\d+\]: .*|\S+\(\d+,\d+\): error .*|\S+\.go:\d+:\d+: .*"
+    r"|.*: undefined reference to .*|\[ERROR\] \S+\.(?:java|kt):\[\d+,\d+\] .*|\s+\d+:\d+\s+error\s+\S.*"
+    r"|npm (?:ERR!|error) (?!code |errno |syscall |path |command |A complete log)\S.*|CONFLICT \(.*"
+    r"|(?:FAILED|ERROR) \S+::.*|\s+Detail: .*)$",
+    re.MULTILINE,
+)
+"""What compilers, npm, Gradle, git merge, pytest and certbot write first; hints and consequences follow."""
 
 
 class Ended(NamedTuple):
@@ -115,13 +129,20 @@ def _decoded(tail: bytes) -> str:
 
 
 def _error_line(text: str) -> str | None:
-    """Return the last line that looks like an error, or the last line; with the next one if it ends in a colon."""
+    """Return the last line that looks like an error, or the last line; with the next one if it ends in a colon.
+
+    Of programs that write their first error first, it is that.
+    """
+    first = _FIRST_ERROR.search(text)
+    if first is not None:
+        return (first["gradle"] or first["line"]).strip()
     lines = [line for line in text.splitlines() if line.strip()][-_LAST_LINES:]
     if not lines:
         return None
     errors = [number for number, line in enumerate(lines) if not line[0].isspace() and looks_like_error(line)]
-    telling = [number for number in errors if not _CLOSING.search(lines[number])]
-    number = (telling or errors or [len(lines) - 1])[-1]
+    others = [number for number, line in enumerate(lines) if not _CLOSING.search(line)]
+    telling = [number for number in errors if number in others]
+    number = (telling or others or [len(lines) - 1])[-1]
     if lines[number].endswith(":") and number + 1 < len(lines):
         return f"{lines[number].strip()} {lines[number + 1].strip()}"
     return lines[number].strip()

@@ -1,5 +1,8 @@
 """What of a program's output says why it failed."""
 
+import tomllib
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -128,3 +131,15 @@ def test_success_is_no_failure_but_one_that_took_too_long_is():
 def test_any_bytes_and_any_end_are_described(tail, status):
     end = Ended(status, 0, 1, tail, b"Traceback (most recent call last):\n" + tail)
     assert (describe_end(end, masker=Masker()) is None) == (status == 0)
+
+
+OUTPUTS = tomllib.loads((Path(__file__).parent / "outputs.toml").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_the_line_that_says_why_a_program_failed(name):
+    output = OUTPUTS[name]
+    assert (
+        message(output["err"].encode(), output.get("out", "").encode()).removeprefix("exit status 1: ")
+        == output["says"]
+    )
