@@ -21,7 +21,8 @@ class Rows(PaintedRows[Item]):
         Binding("ctrl+u", "page(-0.5)", "Half a page up", show=False),
         Binding("home,g", "end(-1)", "First", show=False),
         Binding("end,G", "end(1)", "Last", show=False),
-        Binding("enter,l,right", "open", "Open", key_display="⏎"),
+        Binding("enter", "open", "Open", key_display="⏎"),
+        Binding("l,right", "open", "Open", show=False),
         Binding("space", "choose", "Mark", show=False),
         Binding("left", "screen.back", "Back", show=False),
     ]

@@ -32,7 +32,8 @@ class TextView(WrappedText):
         Binding("home,g", "scroll_home", "First", show=False),
         Binding("end,G", "scroll_end", "Last", show=False),
         Binding("slash", "search", "Search", key_display="/"),
-        Binding("enter,l", "open", "Open", key_display="⏎"),
+        Binding("enter", "open", "Open", key_display="⏎"),
+        Binding("l", "open", "Open", show=False),
     ]
 
     class SearchAsked(Message):
