@@ -230,11 +230,11 @@ CLUSTERS_OF_STORES = (
 
 _EVENT = Column("event", 12, _event_id, right=True, widest=_longest(_event_id))
 _STATUS = Column("status", 11, _event_state, widest=_longest(_event_state))
-_EVENT_SEVERITY = Column("severity", 8, _severity, widest=_longest(_severity), drop=8)
+_EVENT_SEVERITY = Column("severity", 8, _severity, widest=_longest(_severity), drop=9)
 _TYPE = Column("event type", 32, _event_type, widest=_longest(_event_type))
 _ATTEMPTS = Column("attempts", 8, _number("attempts"), right=True, drop=5)
 _FAILED = Column("last failed", 11, _ago("last_failed_at"), timed=True, drop=3)
-_NEXT = Column("next attempt", 14, _due, timed=True, drop=7)
+_NEXT = Column("next attempt", 14, _due, timed=True, drop=8)
 _LAST_ERROR = Column("last error", 0, _last_error)
 
 EVENT_COLUMNS = (
@@ -243,12 +243,12 @@ EVENT_COLUMNS = (
     _EVENT_SEVERITY,
     _TYPE._replace(from_width=70),
     _TYPE._replace(width=12, to_width=70, drop=2),
-    _ATTEMPTS._replace(drop=9),
+    _ATTEMPTS._replace(drop=10),
     _FAILED,
     _NEXT,
     _LAST_ERROR,
 )
-_VALUES_DROP = (0, 4, 6)
+_VALUES_DROP = (0, 6, 7)
 """When the columns of masked values are dropped; there are as many at most."""
 
 
@@ -258,7 +258,7 @@ def cluster_event_columns(placeholders: Iterable[str]) -> tuple[Column, ...]:
         Column(name, 24, partial(_masked, name), widest=_longest(partial(_masked, name)), drop=drop)
         for name, drop in zip(placeholders, _VALUES_DROP, strict=False)
     ]
-    last_error = _LAST_ERROR._replace(drop=9 if masked else 0)
+    last_error = _LAST_ERROR._replace(drop=10 if masked else 0)
     return (_EVENT, _STATUS, _EVENT_SEVERITY, _ATTEMPTS, _FAILED, _NEXT, *masked, last_error)
 
 

@@ -14,6 +14,7 @@ from .documents import Line, dim, fact_paint, lines_of, plain, strong, styled, t
 from .palette import symbol
 
 _LONG = 110  # characters of the payload, and of an error, in a line
+_MESSAGE, _MESSAGE_LINES = 200, 2  # characters of a line of a message, and lines, before a traceback
 _ATTEMPTS = 30  # listed at most
 _DAY = 24
 _BAR = 40  # cells of the longest bar
@@ -33,7 +34,7 @@ def chosen(attempts: tuple[Attempt, ...], cluster_id: int | None, attempt_no: in
 
 def failure(event: EventDetail, shown: Attempt | None, now: int, *, fold: bool) -> list[Line]:
     """An attempt, what became of the event, the traceback, the payload in a line, and all attempts."""
-    lines = lines_of(_error(shown), styled("strong")) if shown is not None and shown.error_type else []
+    lines = _message(shown) if shown is not None and shown.error_type else []
     if shown is None:
         lines.append(Line("No attempt yet.", dim))
     else:
@@ -48,6 +49,16 @@ def failure(event: EventDetail, shown: Attempt | None, now: int, *, fold: bool) 
         lines += [Line("", plain), Line(counted(len(event.attempts), "attempt"), strong)]
         lines += _attempts(event.attempts, shown, now)
     return lines
+
+
+def _message(shown: Attempt) -> list[Line]:
+    """The error; of a long one that the traceback ends with only the beginning, so that the traceback is in sight."""
+    lines = lines_of(_error(shown), styled("strong"))
+    repeated = bool(shown.traceback) and (shown.error_message or "") in (shown.traceback or "")
+    first = [line._replace(text=one_line(line.text, _MESSAGE)) for line in lines[:_MESSAGE_LINES]]
+    if not repeated or [line.text for line in first] == [line.text for line in lines]:
+        return lines
+    return [*first, Line("… the whole message is at the end of the traceback", dim)]
 
 
 def _error(attempt: Attempt) -> str:
@@ -105,7 +116,6 @@ def history(event: EventDetail, runs: tuple[Run, ...], now: int) -> list[Line]:
         ("type", event.event_type),
         ("key", event.key),
         ("source", event.source),
-        ("cluster", str(event.cluster_id) if event.cluster_id else None),
         ("occurred", event.occurred_at),
         ("detected", event.detected_at),
         ("due", event.due_at or None),
@@ -116,6 +126,9 @@ def history(event: EventDetail, runs: tuple[Run, ...], now: int) -> list[Line]:
             lines += timed(partial(_moment_fact, name, value), now, fact_paint)
         elif value is not None:
             lines += lines_of(f"{name:<10} {value}", fact_paint)
+    if event.cluster_id is not None:
+        of_cluster = f"{'cluster':<10} {event.cluster_id}"
+        lines.append(Line(of_cluster, fact_paint, names=("cluster", event.cluster_id)))
     lines += [Line("", plain), Line("What happened, oldest first", strong)]
     happened: list[tuple[int, str, str]] = [(event.detected_at, "recorded", "")]
     happened += [(attempt.finished_at, *_attempt_words(attempt)) for attempt in event.attempts]

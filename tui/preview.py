@@ -65,7 +65,7 @@ def standing(cluster: Cluster) -> str:
     """How many of its events are unresolved, and their states."""
     events = counted(cluster.events, "event")
     if not cluster.unresolved:
-        return f"Resolved: none of its {events} is unresolved"
+        return f"Resolved: 0 of {events} unresolved"
     states = [
         f"{number:,} {state}" for state, number in (("DEAD", cluster.dead), ("FAILED", cluster.retrying)) if number
     ]

@@ -22,7 +22,7 @@ from ..window import Need, Window
 Item = TypeVar("Item")
 GUTTER = 4
 _NEAR = 5  # items above and below those in sight
-_LEAST = 20  # cells of the column that takes the rest, below which others are dropped
+_LEAST = 32  # cells of the column that takes the rest, below which others are dropped; in a narrow list fewer
 _NARROW = 90  # cells of a list with two lines for each item, below which one blank is between columns
 
 
@@ -213,7 +213,7 @@ class PaintedRows(ScrollView, Generic[Item], can_focus=True):
             ]
             rest = width - GUTTER - (2 - self._gap) - sum(cells_wide + self._gap for cells_wide in widths)
             droppable = max(chosen, key=lambda column: column.drop)
-            if not droppable.drop or rest >= (_LEAST if 0 in widths else 0):
+            if not droppable.drop or rest >= (min(_LEAST, 4 + width // 4) if 0 in widths else 0):
                 break
             chosen.remove(droppable)
         self._fitting = [

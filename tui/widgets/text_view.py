@@ -98,9 +98,14 @@ class TextView(WrappedText):
         if self._matches:
             self._match = (self._match + way) % len(self._matches)
             self._show_line(*self._matches[self._match])
-        place = f"{self._match + 1}/{len(self._matches)} n N" if self._matches else "not found"
-        self.frame.border_subtitle = Content(f"'{cut(self._needle, 20)}' {place}")
+        self.frame.border_subtitle = Content(self.match_place)
         self.refresh()
+
+    @property
+    def match_place(self) -> str:
+        """What is searched, and the place of the match among all; "" if nothing is."""
+        place = f"{self._match + 1}/{len(self._matches)} n N" if self._matches else "not found"
+        return f"'{cut(self._needle, 20)}' {place}" if self._needle else ""
 
     def _show_line(self, number: int, at: int = 0) -> None:
         """Bring a character into sight."""
