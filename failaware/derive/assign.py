@@ -116,6 +116,8 @@ class Finder:
             rows = self._db.query(_FINAL, (own.cluster_id,))
             self._finals[own.cluster_id] = rows[0] if rows else (own.cluster_id, None)  # the overflow cluster
         cluster, name = self._finals[own.cluster_id]
+        if (cluster, name) == (own.cluster_id, own.template):
+            return own
         return own._replace(
             cluster_id=cluster, template=own.template if own.template == ERASED else name or own.template
         )
@@ -133,8 +135,10 @@ class Finder:
 
     def admitted(self, event_type: str, own: Group) -> Group:
         """The group itself, or the overflow cluster if its event type has too many; learns from its template."""
+        if own.cluster_id in self._known:
+            return own
         beyond = overflow(event_type, self._rules)
-        if own.cluster_id in self._known or own.cluster_id == beyond.cluster_id:
+        if own.cluster_id == beyond.cluster_id:
             return own
         known = self._db.query(_KNOWN, (own.cluster_id,))
         learnable = own.learnable and self._rules.variable_after > 0
