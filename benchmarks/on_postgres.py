@@ -284,9 +284,11 @@ def lines(rounds, note):
         bad = compared(
             "process, failing", lambda name, system: process(system, "FULL", count_for(name, _QUICK // 2), failing=True)
         )
-    yield Line(8, "PostgreSQL: record vs. a plain INSERT", one["failaware"] / one["psycopg"], 0.8)
+    yield Line(8, "PostgreSQL: record vs. a plain INSERT", one["failaware"] / one["psycopg"], 0.9)
     yield Line(8, "PostgreSQL: record vs. pgqueuer", one["failaware"] / one["pgqueuer"], 1.0)
     yield Line(8, "PostgreSQL: bulk vs. COPY of the same rows", many["failaware"] / many["COPY"], 0.6)
+    yield Line(8, "PostgreSQL: bulk vs. pgqueuer", many["failaware"] / many["pgqueuer"], 1.0)
+    yield Line(8, "PostgreSQL: bulk vs. procrastinate", many["failaware"] / many["procrastinate"], 1.0)
     yield Line(8, "PostgreSQL: process vs. psycopg by hand", good["failaware"] / good["psycopg"], 0.5)
     yield Line(8, "PostgreSQL: process vs. pgqueuer", good["failaware"] / good["pgqueuer"], 2.0)
     yield Line(8, "PostgreSQL: 30 % failing vs. pgqueuer", bad["failaware"] / bad["pgqueuer"], 3.0)
