@@ -14,11 +14,15 @@ from failaware import Inspector, Store
 from failaware.cli.main import main
 from failaware.errors import FilterError, NotFound, StoreError
 from failaware.federation import open_stores
+from failaware.federation.inspector import Federation, FederationAsOf
 from failaware.federation.part import Part
+from failaware.federation.patterns import FederatedPatterns
 from failaware.federation.places import StorePlace
 from failaware.federation.questions import ANSWERS, Questions
 from failaware.federation.wire import decoded, line, parsed
 from failaware.model.stores import StoreId
+from failaware.read.inspector import AsOfInspector
+from failaware.read.patterns import Patterns
 from tests.conftest import Clock
 
 WORDS = ("amber", "birch", "cedar", "dahlia", "elder", "fern", "ginkgo", "hazel", "iris", "juniper")
@@ -197,6 +201,7 @@ def test_every_answer_survives_the_wire(stores):
             **{question: [1] for question in ("runs", "event", "attempt")},
             **{question: [cluster_id] for question in ("transitions", "impact", "newest")},
             "explain": ["event/1"],
+            "masked": [cluster_id, [1]],
             "aggregates": [-1],
             "boundary": ["event_log", 0, False],
             "what_if_toml": ["multiple_events = 1", 10],
@@ -209,6 +214,18 @@ def test_every_answer_survives_the_wire(stores):
                 assert decoded(parsed(line({"answer": answer}))["answer"], kind) == answer, question
         diff = questions.ask(1, "diff", [2**61], {}, lambda *_: None)
         assert decoded(parsed(line({"answer": diff}))["answer"], ANSWERS["diff"]) == diff
+
+
+def test_no_question_is_left_to_a_single_store():
+    """A method that Federation lacks would read a connection that it does not have."""
+    own = {name for kind in Federation.__mro__ if "federation" in kind.__module__ for name in vars(kind)}
+    for kind, answered, inherited in (
+        (Inspector, own, {"open"}),
+        (Patterns, set(vars(FederatedPatterns)), set()),
+        (AsOfInspector, {*own, *vars(FederationAsOf)}, {"open"}),
+    ):
+        asked = {name for each in kind.__mro__[:-1] for name in vars(each) if not name.startswith("_")}
+        assert asked - answered - inherited == set()
 
 
 @pytest.mark.parametrize("value", [["x"], [1, 2], {"event_id": 1}, None, [[1, None, 3]], "42"])

@@ -41,6 +41,9 @@ async def test_several_stores_are_one_list_and_what_does_not_answer_is_a_line(st
         assert [str(event.event_id) for event in rows(pilot).window.items] == ["2@two", "1@two", "2@one", "1@one"]
         await pilot.press("enter")
         await shows(pilot, "2@two", "ValueError")
+        await pilot.press("colon", *"1", "at", *"one", "enter")
+        await shows(pilot, "id:1@one")
+        await loaded(pilot, 1)
 
 
 async def test_new_events_of_any_store_wait_above(stores, clock):

@@ -64,10 +64,10 @@ class NavigationScreen(AskingScreen):
 
     def _go_to(self, words: str | None) -> None:
         kind, _, number = (words or "").partition(" ")
-        if kind.isdigit():
+        if kind.partition("@")[0].isdigit():
             kind, number = "event", kind
-        if kind in {"event", "cluster"} and number.strip().isdigit():
-            self.go_to(kind, int(number))
+        if kind in {"event", "cluster"} and number.strip().partition("@")[0].isdigit():
+            self.go_to(kind, number.strip())
         elif kind in _PLACES:
             self.inspector_app.open(_PLACES[kind])
         elif kind == "changes":
@@ -77,7 +77,7 @@ class NavigationScreen(AskingScreen):
         elif words:
             self.notify(f"'{one_line(words, 40)}' is no place. Type event 42 or cluster 4195.", markup=False)
 
-    def go_to(self, kind: str, number: int) -> None:
+    def go_to(self, kind: str, number: str) -> None:
         """Open an event, that of an attempt, or a cluster by the first digits of its id; if there is none, say so."""
         self.inspector_app.reader.once(self, "target", _target(kind, number))
 
@@ -90,13 +90,14 @@ class NavigationScreen(AskingScreen):
 
     def on_text_view_opened(self, message: TextView.Opened) -> None:
         """A line that names an event or a cluster."""
-        self.go_to(*message.names)
+        self.go_to(message.names[0], str(message.names[1]))
 
 
-def _target(kind: str, number: int) -> Ask:
+def _target(kind: str, number: str) -> Ask:
     def ask(inspector: Inspector) -> Cluster | int:
         if kind == "cluster":
-            return inspector.cluster(str(number))
-        return inspector.attempt(number).event_id if kind == "attempt" else inspector.event(number).event_id
+            return inspector.cluster(number)
+        fact = inspector.id_of(number)
+        return inspector.attempt(fact).event_id if kind == "attempt" else inspector.event(fact).event_id
 
     return ask
