@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from failaware.errors import FilterError, NotFound
+from failaware.federation import pages
 from failaware.federation.asked import Asked
 from failaware.federation.filters import filters_for
 from failaware.federation.ids import digits
-from failaware.federation.pages import EVENTS, REJECTS, Listing, before_of, bounds_from, merged
+from failaware.federation.pages import EVENTS, REJECTS, Listing, Start, bounds_from, merged
 from failaware.federation.part import Part
 from failaware.federation.parts import Call, call
 from failaware.model import Attempt, EventDetail, EventSummary, Explanation, Reject
@@ -38,14 +39,21 @@ class MergedEvents(Asked):
     ) -> list[EventSummary]:
         """A page of the events of all stores, by the time of detection; `before` is the last id of the page before."""
         filters = self._filters(where)
-        oldest = order == "oldest"
-        bounds = self._bounds(before, EVENTS, oldest=oldest)
-        calls = {
-            part: call("events", text, limit=limit + skip, before=before_of(bounds, part, oldest=oldest), order=order)
-            for part, text in filters.items()
-        }
-        rows = self.ask_each(calls)
-        return merged(EVENTS, rows, self.union.names, bounds, limit=limit + skip, oldest=oldest)[skip:]
+        start = Start(filters, self._bounds(before, EVENTS, oldest=order == "oldest"), oldest=order == "oldest")
+
+        def read(offsets: Mapping[Part, int], most: int) -> dict[Part, list[EventSummary]]:
+            return self.ask_each(
+                {
+                    part: call("events", filters[part], limit=most, before=start.before(part), order=order, skip=offset)
+                    for part, offset in offsets.items()
+                }
+            )
+
+        def times(offsets: dict[Part, int]) -> dict[Part, int]:
+            return {part: rows[0].detected_at for part, rows in read(offsets, 1).items() if rows}
+
+        rest = pages.skip(start, skip, times)
+        return merged(EVENTS, read(start.offsets, limit + rest), self.union.names, start, limit=limit + rest)[rest:]
 
     def count_events(self, where: str = "", *, at_most: int = 10_000) -> int:
         """The number of events that match, up to `at_most`."""
@@ -65,14 +73,9 @@ class MergedEvents(Asked):
 
     def rejects(self, *, limit: int = 50, before: int | None = None) -> list[Reject]:
         """A page of the rejects of all stores, newest first."""
-        bounds = self._bounds(before, REJECTS, oldest=False)
-        rows = self.ask_each(
-            {
-                part: call("rejects", limit=limit, before=before_of(bounds, part, oldest=False))
-                for part in self.parts.all
-            }
-        )
-        return merged(REJECTS, rows, self.union.names, bounds, limit=limit, oldest=False)
+        start = Start(self.parts.all, self._bounds(before, REJECTS, oldest=False), oldest=False)
+        rows = self.ask_each({part: call("rejects", limit=limit, before=start.before(part)) for part in self.parts.all})
+        return merged(REJECTS, rows, self.union.names, start, limit=limit)
 
     def part(self, store_id: int) -> Part:
         """The store of an id."""
