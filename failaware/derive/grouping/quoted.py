@@ -97,6 +97,8 @@ def _may_be_name(value: str, cue: str, between: str, after: str) -> bool:
     """Whether nothing around a text speaks of a value."""
     if "/" in value or "\\" in value or words.VALUE_AFTER.match(after):
         return not value.isalnum() and len(value) == 1
+    if between == "=" and cue not in words.IDENTITY_KEYS:
+        return False
     return cue not in words.VALUE_CUES and not (cue and ":" in between and not cue.endswith("error"))
 
 
