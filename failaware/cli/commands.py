@@ -45,7 +45,7 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         Command("tui", "open the inspector: browse everything, live and read-only"),
     ),
     "Record and retry": (
-        Command("ingest", "record events from JSON Lines, CloudEvents, OpenTelemetry logs, JUnit reports"),
+        Command("ingest", "record failures from logs, test reports, JSON Lines, CloudEvents, OpenTelemetry"),
         Command("exec", "run a program, retry it, and record its outcome"),
         Command("serve", "receive failures over HTTP from Sentry's SDKs, OpenTelemetry, CloudEvents, curl"),
         Command("run", "attempt due events with your handlers"),

@@ -1,6 +1,6 @@
 """Explains what would be recorded of the first lines of an input, and why; nothing is written."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from failaware.capture.external import reason
@@ -9,7 +9,8 @@ from failaware.capture.secrets.masking import Masker
 from failaware.ingest.batches import unfolded
 from failaware.ingest.chunk import Collected
 from failaware.ingest.encoding import check_text
-from failaware.ingest.format import Format
+from failaware.ingest.files import is_xml
+from failaware.ingest.formats.junit import collect_junit
 from failaware.ingest.mapped import Mapper, Record
 from failaware.ingest.reader import LineReader, ReadingOptions
 from failaware.ingest.stream import Input, pieces
@@ -18,6 +19,7 @@ from failaware.text import moment_utc
 
 RECORDED, IGNORED, REJECTED = "recorded", "no failure", "rejected"
 _FIRST = 20  # lines
+_OURS = "failaware's own, CloudEvents, CTRF or OTLP"  # formats without a data file
 
 
 class Field(NamedTuple):
@@ -41,14 +43,17 @@ class Explanation(NamedTuple):
 def explain(
     source: Input, origin: str, options: ReadingOptions, clock: Callable[[], int], *, lines: int = _FIRST
 ) -> list[Explanation]:
-    """Return what would become of the first lines of an input.
+    """Return what would become of the first lines of an input, or of the first tests of a JUnit report.
 
     Raises:
         UsageError: the input is not text in UTF-8.
     """
-    check_text(source.begins(), origin)
     recorder = Recorder(Masker())
     collected = Collected(recorder, clock, origin)
+    if is_xml(source.begins()):
+        collect_junit(collected, source)
+        return _without_records(collected, "a JUnit report", set())[:lines]
+    check_text(source.begins(), origin)
     records: list[Record] = []
     reader = LineReader(options._replace(observe=records.append, keep_all=True))
     count = 0
@@ -61,17 +66,22 @@ def explain(
     reader.flush(collected)
     mapper = Mapper(options.expressions, options.only, is_stream=source.is_stream)
     explained = [_explained(record, mapper, recorder, collected.now) for record in records]
-    ours = [number for number, _ in collected.sources if number not in {record.line_no for record in records}]
-    explained += [
-        Explanation(number, "failaware's own, CloudEvents, CTRF or OTLP", RECORDED, None, []) for number in ours
+    explained += _without_records(collected, _OURS, {record.line_no for record in records})
+    return sorted(explained, key=lambda each: each.line_no)
+
+
+def _without_records(collected: Collected, form: str, explained: set[int]) -> list[Explanation]:
+    """Explain the lines of formats without a data file, and rejects."""
+    recorded = [
+        Explanation(line_no, form, RECORDED, None, _fields(event, {}))
+        for (line_no, _), event in zip(collected.sources, collected.events, strict=True)
+        if line_no not in explained
     ]
-    observed = {record.line_no for record in records}
-    explained += [
+    return recorded + [
         Explanation(reject.line_no, "unknown", REJECTED, reject.error, [])
         for reject in collected.rejects
-        if reject.line_no not in observed
+        if reject.line_no not in explained
     ]
-    return sorted(explained, key=lambda each: each.line_no)
 
 
 def _explained(record: Record, mapper: Mapper, recorder: Recorder, now: int) -> Explanation:
@@ -80,23 +90,22 @@ def _explained(record: Record, mapper: Mapper, recorder: Recorder, now: int) -> 
     try:
         if not mapper.is_failure(record):
             return Explanation(record.line_no, described.title, IGNORED, condition, [])
-        fields = _fields(mapper.event(record, recorder, now), described)
+        fields = _fields(mapper.event(record, recorder, now), described.expressions)
     except Exception as error:  # noqa: BLE001 - the same errors are rejects
         return Explanation(record.line_no, described.title, REJECTED, reason(error), [])
     return Explanation(record.line_no, described.title, RECORDED, condition, fields)
 
 
-def _fields(observed: EventWithAttempts, described: Format) -> list[Field]:
-    event, failure = observed.event, observed.attempts[0].failure
-    assert failure is not None
-    values = {
-        "type": event.event_type,
-        "error.type": failure.error_type,
-        "error.message": failure.error_message,
-        "error.traceback": failure.traceback and f"{len(failure.traceback.splitlines())} lines",
-        "cause": failure.cause,
-        "occurred_at": moment_utc(event.occurred_at),
-        "source": event.source,
-        "key": event.key,
-    }
-    return [Field(name, value, described.expressions.get(f"map.{name}")) for name, value in values.items() if value]
+def _fields(observed: EventWithAttempts, expressions: Mapping[str, str]) -> list[Field]:
+    event = observed.event
+    failure = observed.attempts[-1].failure if observed.attempts else None
+    values = {"type": event.event_type}
+    if failure is not None:
+        values |= {
+            "error.type": failure.error_type,
+            "error.message": failure.error_message,
+            "error.traceback": f"{len(failure.traceback.splitlines())} lines" if failure.traceback else "",
+            "cause": failure.cause or "",
+        }
+    values |= {"occurred_at": moment_utc(event.occurred_at), "source": event.source or "", "key": event.key or ""}
+    return [Field(name, value, expressions.get(f"map.{name}")) for name, value in values.items() if value]

@@ -38,13 +38,18 @@ def ingest_file(
     """
     begins = source.begins()
     refuse_export(begins, origin)
-    if _XML.match(begins):
+    if is_xml(begins):
         return ingest_junit(session, source, origin=origin, try_again=try_again)
     if is_protobuf(begins):
         return ingest_protobuf(session, source, origin=origin, progress=progress, try_again=try_again)
     check_text(begins, origin)
     reader = LineReader((options or ReadingOptions())._replace(is_stream=source.is_stream))
     return ingest_pieces(session, pieces(source), origin=origin, reader=reader, progress=progress, try_again=try_again)
+
+
+def is_xml(begins: bytes) -> bool:
+    """Whether an input that begins like this is XML."""
+    return _XML.match(begins) is not None
 
 
 def refuse_export(begins: bytes, origin: str) -> None:

@@ -275,6 +275,8 @@ class LineReader:
             if values is not None and is_ours(values):
                 raise
             similar = self._recognizer.resembles(part.decode("utf-8", "replace"), values)
+            if similar is None and not part.lstrip().startswith((b"{", b"[")):
+                raise UsageError(f"{error}, or of a log of a known format") from None
             raise UsageError(f"{error}; {similar}; see --map" if similar else str(error)) from None
 
 

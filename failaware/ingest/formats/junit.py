@@ -9,9 +9,9 @@ from typing import Any
 from xml.parsers import expat
 
 from failaware.capture.external import ParsedInput, event_of
-from failaware.capture.record import as_name
+from failaware.capture.record import Recorder, as_name
 from failaware.errors import StoreBusy
-from failaware.ingest.chunk import Chunk, Ingested
+from failaware.ingest.chunk import Chunk, Collected, Ingested
 from failaware.ingest.formats.junit_bytes import ReportBytes
 from failaware.ingest.formats.junit_case import FINAL, MAX_TEXT, PROBLEMS, Case
 from failaware.ingest.formats.reported_test import attempts
@@ -54,8 +54,19 @@ def ingest_junit(
         StoreError: the store cannot be written; the tests before are recorded.
     """
     total = Ingested()
+    chunk = Chunk(session, origin, total)
+    _read(source, _Reports(lambda: chunk.collected, lambda: chunk.write_when_free(try_again)))
+    return total
+
+
+def collect_junit(collected: Collected, source: Input) -> None:
+    """Add the events of a report without writing them."""
+    _read(source, _Reports(lambda: collected, lambda: None))
+
+
+def _read(source: Input, reports: "_Reports") -> None:
     prepared = ReportBytes(source.begins())
-    reader, reports = _Reader(prepared.encoding), _Reports(session, origin, total, try_again)
+    reader = _Reader(prepared.encoding)
     part = b""
     try:
         while (data := source.read()) != b"":
@@ -71,7 +82,6 @@ def ingest_junit(
         reports.reject(reader.line_no, part, f"not a JUnit report: {error}")
     reports.release()
     reports.write()
-    return total
 
 
 class _Reader:
@@ -248,11 +258,14 @@ class _Reports:
     """Turns tests into facts and writes them in batches.
 
     The tests of a suite are held until its end, since the same test may be run again; of a large suite, not all.
+
+    Args:
+        collected: returns what was collected and is not written.
+        write: writes it.
     """
 
-    def __init__(self, session: Session, origin: str, total: Ingested, try_again: Callable[[StoreBusy], bool]) -> None:
-        self._recorder, self._try_again = session.recorder, try_again
-        self._chunk = Chunk(session, origin, total)
+    def __init__(self, collected: Callable[[], Collected], write: Callable[[], None]) -> None:
+        self._collected, self.write = collected, write
         self._keys: set[str] = set()
         self._held: dict[tuple[str | None, ...], Case] = {}
         self._suite: dict[str, str] = {}
@@ -265,7 +278,7 @@ class _Reports:
                 self.release()
                 self._suite = case.suite
             if case.skipped and not case.problems:
-                self._chunk.collected.ignored += 1
+                self._collected().ignored += 1
                 continue
             self._held_size += case.size
             first = self._held.setdefault(case.identity, case)
@@ -276,22 +289,19 @@ class _Reports:
         """Turn the tests that are held into facts; write full batches."""
         for case in self._held.values():
             raw = bounded(repr(case.attributes), MAX_TEXT).encode("utf-8", "backslashreplace")
-            self._chunk.collected.take(case.line_no, raw, lambda case=case: ParsedInput([self._observed(case)]))  # type: ignore[misc]
-            if len(self._chunk.collected) >= _BATCH:
+            self._collected().take(case.line_no, raw, lambda case=case: ParsedInput([self._observed(case)]))  # type: ignore[misc]
+            if len(self._collected()) >= _BATCH:
                 self.write()
         self._held, self._held_size = {}, 0
 
     def reject(self, line_no: int, raw: bytes, error: str) -> None:
         """Add input that could not be parsed."""
-        self._chunk.collected.reject(line_no, raw, error)
-
-    def write(self) -> None:
-        """Record the tests that are not recorded yet."""
-        self._chunk.write_when_free(self._try_again)
+        self._collected().reject(line_no, raw, error)
 
     def _observed(self, case: Case) -> EventWithAttempts:
         case.check_size()
-        suite, recorder, now = case.suite, self._recorder, self._chunk.collected.now
+        collected = self._collected()
+        suite, recorder, now = case.suite, collected.recorder, collected.now
         run = suite.get("timestamp", "")
         if "." not in run:  # in one second there may be several runs
             run = f"{run} {recorder.digest(repr(case.content))[:16]}".strip()
@@ -300,18 +310,18 @@ class _Reports:
             as_name(case.name, recorder),
             case.payload,
             now=now,
-            key=self._own_key(f"junit:{suite.get('name', '')} {run} {case.name}"),
+            key=self._own_key(f"junit:{suite.get('name', '')} {run} {case.name}", recorder),
             source=as_name(f"junit:{suite.get('name', '')}", recorder),
             occurred_at=case.time(now),
         )
         worker = as_name(suite.get("hostname") or "observed", recorder)
         return EventWithAttempts(event, tuple(attempts(case.runs(recorder), began=event.occurred_at, worker=worker)))
 
-    def _own_key(self, key: str) -> str:
+    def _own_key(self, key: str, recorder: Recorder) -> str:
         """Return a key that is unique in the report: a test may run with several parameters under one name."""
-        own, number = as_name(key, self._recorder), 1
+        own, number = as_name(key, recorder), 1
         while own in self._keys:
             number += 1
-            own = as_name(f"{key} {number}", self._recorder)
+            own = as_name(f"{key} {number}", recorder)
         self._keys.add(own)
         return own
