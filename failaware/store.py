@@ -8,12 +8,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from failaware.capture.record import MAX_PAYLOAD_BYTES, event_numbers, in_microseconds, parse_time
+from failaware.derive import proposed
 from failaware.derive.fold import derive_again
 from failaware.derive.grouping.groups import GroupingRules
 from failaware.derive.settings import archive_of
 from failaware.engine import Writer
 from failaware.errors import StoreError, UsageError
-from failaware.facts import append
+from failaware.facts import append, corrections
 from failaware.identity import whoami
 from failaware.ledger.erase import Erasure, erase
 from failaware.ledger.sealing import seal_what_is_due
@@ -135,6 +136,52 @@ class Store(Recording):
         removed, wiped = self.session.write_wiping(job)
         return Erasure(*removed, wiped=wiped)
 
+    def merge_clusters(self, cluster_ids: Iterable[int], *, because: str, by: str | None = None) -> list[int]:
+        """Record the decision that clusters are one: all their events, past and future, belong to the first of them.
+
+        Returns the ids of the corrections, one for each other cluster; `undo_correction` undoes them.
+
+        Args:
+            cluster_ids: two clusters or more, of one event type; the first keeps its id and name.
+            because: the reason, in words.
+            by: who decides; by default the current user, as user@host.
+
+        Raises:
+            NotFound, UsageError: a cluster does not exist, or they cannot be merged; nothing was recorded.
+        """
+        ids = list(cluster_ids)
+        return self._correct(lambda db: proposed.merges(db, ids), because, by)
+
+    def split_cluster(self, cluster_id: int, *, split_by: str, because: str, by: str | None = None) -> list[int]:
+        """Record the decision that a cluster is several: one for each value of a placeholder, or for each place.
+
+        Everything is derived again. Returns the id of the correction.
+
+        Args:
+            cluster_id: the cluster, of one template.
+            split_by: a placeholder as the template has it, such as `<host>`; `<*>` for the words that were learned; or
+                `frame` for the innermost function of the user's own code.
+            because: the reason, in words.
+            by: who decides; by default the current user, as user@host.
+
+        Raises:
+            NotFound, UsageError: the cluster does not exist, or cannot be split in this way; nothing was recorded.
+        """
+        return self._correct(lambda db: proposed.split(db, cluster_id, split_by), because, by)
+
+    def undo_correction(self, correction_id: int, *, because: str, by: str | None = None) -> list[int]:
+        """Record the decision to undo a merge or a split. Everything is derived again. Returns its id.
+
+        Args:
+            correction_id: the id that `merge_clusters` or `split_cluster` returned.
+            because: the reason, in words.
+            by: who decides; by default the current user, as user@host.
+
+        Raises:
+            NotFound, UsageError: there is no such correction, or it is undone already; nothing was recorded.
+        """
+        return self._correct(lambda db: proposed.undo(db, correction_id), because, by)
+
     def rebuild(self, policy: Policy | None = None, *, grouping: GroupingRules | None = None) -> None:
         """Derive everything again from the facts. A policy or grouping rules also apply from now on.
 
@@ -213,6 +260,12 @@ class Store(Recording):
 
     def _who(self, by: str | None) -> str:
         return self.session.recorder.decision_text("by", whoami() if by is None else by)
+
+    def _correct(self, rows: Callable[[Writer], list[proposed.Row]], because: str, by: str | None) -> list[int]:
+        who, now, reason = self._who(by), self.session.clock(), self.session.recorder.reason(because)
+        return self.session.write(
+            lambda db: corrections.append(db, rows(db), by=who, reason=reason, now=now, policy=self.session.policy)
+        )
 
     def _decide(self, kind: DecisionKind, event_ids: Iterable[int], because: str, by: str | None) -> None:
         ids, who, now = event_numbers(event_ids), self._who(by), self.session.clock()

@@ -26,7 +26,7 @@ def add_before(parser: argparse.ArgumentParser, listed: str) -> None:
 def add_decision(parser: argparse.ArgumentParser) -> None:
     """--because and --by of a command that records a decision."""
     help_text = "the reason, stored with the decision"
-    parser.add_argument("--because", type=_reason, required=True, metavar="TEXT", help=help_text)
+    parser.add_argument("--because", type=reason, required=True, metavar="TEXT", help=help_text)
     parser.add_argument("--by", metavar="WHO", help="who decided (default: you, as user@host)")
 
 
@@ -61,7 +61,8 @@ def fact_id(value: str) -> str:
     return value
 
 
-def _reason(value: str) -> str:
+def reason(value: str) -> str:
+    """For argparse: a reason, which has words."""
     if not has_words(value):
         raise argparse.ArgumentTypeError("give the reason in words")
     return value

@@ -54,6 +54,10 @@ GROUPS: dict[str, tuple[Command, ...]] = {
     "Decide": (
         Command("requeue", "record the decision to attempt events again", file="decisions"),
         Command("dismiss", "record the decision that events need nothing more", file="decisions"),
+        Command("merge", "record the decision that clusters are one"),
+        Command("split", "record the decision that a cluster is several"),
+        Command("undo", "record the decision that a merge or split no longer applies"),
+        Command("corrections", "clusters that were merged or split, by whom and why", read=True),
         Command("erase", "remove an event's payload and errors that must not be kept"),
     ),
     "Tune": (

@@ -130,6 +130,22 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
             "all unresolved events that match a filter",
         ),
     ),
+    "merge": (
+        Example("failaware merge 9929 1754 --preview", "which clusters and severities would change"),
+        Example("failaware merge 9929 1754 --because 'both are the gateway'", "one cluster, named as the first"),
+    ),
+    "split": (
+        Example("failaware split 9929 --by '<host>' --because 'each host has its owner'", "a cluster for each host"),
+        Example("failaware split 9929 --by frame --preview", "what a cluster for each place in the code would change"),
+    ),
+    "undo": (
+        Example("failaware undo 3 --preview", "what would change without a merge or split"),
+        Example("failaware undo 3 --because 'they differ after all'", "a merge or split no longer applies"),
+    ),
+    "corrections": (
+        Example("failaware corrections", "what was merged and split, by whom and why"),
+        Example("failaware corrections --json --limit 500", "the newest 500 as JSON"),
+    ),
     "archive": (
         Example(
             "failaware archive --before 90d --to 2026-q3.db --because 'kept for a quarter'",

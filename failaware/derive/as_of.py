@@ -4,14 +4,16 @@ An event is known from its detection, an attempt from its end, a decision from w
 before their event. Facts are also bounded by id, which excludes those appended after the last `move`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from failaware.derive.corrections import Corrections, load_corrections
 from failaware.derive.fold import Progress, fold, rebuild, stored_until
 from failaware.derive.scope import of_ids
 from failaware.derive.settings import copy_rules, load_policy, stored_rules
 from failaware.engine import PrivateCopy, Row
 from failaware.model import NEVER
+from failaware.schema.catalogue import CORRECTION
 
 
 class Log(NamedTuple):
@@ -39,12 +41,14 @@ _VIEWS = {
     "attempt_log": f"f.finished_at <= {_NOW} AND f.attempt_id <= {_LAST.format('attempt_log')} {_OF_KNOWN_EVENT}",
     "decision_log": f"f.decided_at <= {_NOW} AND f.decision_id <= {_LAST.format('decision_log')} {_OF_KNOWN_EVENT}",
     "reject_log": f"f.rejected_at <= {_NOW}",
+    "correction_log": f"f.decided_at <= {_NOW}",
 }
 _TABLES = (
     "CREATE TEMP TABLE moment (at INTEGER, event_log INTEGER, attempt_log INTEGER, decision_log INTEGER)",
     "CREATE TEMP TABLE known_at (log INTEGER, at INTEGER, id INTEGER, PRIMARY KEY (log, at, id)) WITHOUT ROWID",
     "CREATE TEMP TABLE step (log INTEGER, id INTEGER, PRIMARY KEY (log, id)) WITHOUT ROWID",
     "CREATE TEMP TABLE assigned (fingerprint_id INTEGER PRIMARY KEY, cluster_id INTEGER)",  # at the previous move
+    "CREATE TEMP TABLE proposed AS SELECT * FROM main.correction_log WHERE false",
     "CREATE TEMP TABLE late (event_id INTEGER PRIMARY KEY)",  # visible only after others with higher ids were
 )
 _FETCHED = {
@@ -55,6 +59,7 @@ _FETCHED = {
     "decision_log": "decision_id",
     "reject_log": "reject_id",
     "erasure_log": "erasure_id",
+    "correction_log": "correction_id",
 }
 """The tables fetched from a server, with the id by which later fetches continue."""
 _PRESENT = ("fingerprint", "template_slot")
@@ -80,8 +85,11 @@ _STEP = of_ids(*(f"IN (SELECT id FROM step WHERE log = {number})" for number in 
 class PointInTime:
     """A store's facts up to a moment, and their derived tables. Moving forward folds only the facts in between."""
 
-    def __init__(self, db: PrivateCopy) -> None:
-        """Create the tables in `db`, an empty private copy of the store; call `move` next."""
+    def __init__(self, db: PrivateCopy, proposed: Sequence[Row] = ()) -> None:
+        """Create the tables in `db`, an empty private copy of the store; call `move` next.
+
+        `proposed` are corrections in addition to those of the store: rows of correction_log.
+        """
         self._db = db
         self._at: int | None = None
         self._bounds = self._listed = [0] * len(LOGS)
@@ -89,12 +97,12 @@ class PointInTime:
         self._basis: tuple[Row, list[Row]] | None = None
         for statement in _TABLES:
             db.execute(statement)
+        db.execute_many(f"INSERT INTO proposed VALUES ({', '.join('?' * len(CORRECTION.columns))})", proposed)
         for table, known in _VIEWS.items():
-            db.execute(f"CREATE TEMP VIEW {table} AS SELECT f.* FROM main.{table} f WHERE {known}")
-        # The clusters of a type depend on the order in which facts were appended, not on that of their times.
-        for view, table in (("known_fingerprint", "fingerprint"), ("known_slot", "template_slot")):
-            db.execute(f"DROP VIEW {view}")
-            db.execute(f"CREATE TEMP VIEW {view} AS SELECT * FROM main.{table}")
+            also = " UNION ALL SELECT * FROM proposed" if table == "correction_log" else ""
+            db.execute(f"CREATE TEMP VIEW {table} AS SELECT f.* FROM main.{table} f WHERE {known}{also}")
+        self._corrections: Corrections | None = None
+        self._learned_in = ""
 
     def move(self, at: int, progress: Progress = lambda _done, _total: None) -> None:
         """Go to a moment (µs). Going back, an erasure, an archive or new rules derive everything again."""
@@ -105,6 +113,7 @@ class PointInTime:
         self._at, self._bounds = at, list(self._db.query(_ENDS)[0])
         self._db.execute("DELETE FROM moment")
         self._db.execute("INSERT INTO moment VALUES (?, ?, ?, ?)", (at, *self._bounds))
+        changed = self._correct() or changed
         if was is None or at < was or changed:
             rebuild(self._db, load_policy(self._db), progress, until=NEVER)
             return
@@ -122,6 +131,22 @@ class PointInTime:
                 between,
             )
         fold(self._db, _STEP, load_policy(self._db))
+
+    def _correct(self) -> bool:
+        """Follow the corrections in force at the moment; return whether they differ from those of the last move.
+
+        The clusters of a type depend on the order in which facts were appended, not on that of their times. So what
+        was learned is that of the present, unless a split was decided or undone since.
+        """
+        corrections = load_corrections(self._db)
+        learned_in = "main" if corrections.splits == load_corrections(self._db, "main.").splits else "temp"
+        if learned_in != self._learned_in:
+            for view, table in (("learned_fingerprint", "fingerprint"), ("known_slot", "template_slot")):
+                self._db.execute(f"DROP VIEW {view}")
+                self._db.execute(f"CREATE TEMP VIEW {view} AS SELECT * FROM {learned_in}.{table}")
+        changed = corrections != self._corrections or learned_in != self._learned_in
+        self._corrections, self._learned_in = corrections, learned_in
+        return changed
 
     def _fetch(self, progress: Progress) -> bool:
         """Fetch new facts; return true if older facts or the rules have changed."""

@@ -7,9 +7,10 @@ of earlier facts. These stay where they are: the cluster of a row is that of the
 from collections.abc import Iterable
 from functools import cache, lru_cache, partial
 
+from failaware.derive.corrections import load_corrections, merged_clusters, renamed
 from failaware.derive.grouping.fingerprint import cluster_id
 from failaware.derive.grouping.groups import Group, GroupingRules, Subject, erased_group, group, overflow
-from failaware.derive.grouping.learned import Slot, slots, variables
+from failaware.derive.grouping.learned import VARIABLE, Slot, slots, variables
 from failaware.derive.scope import STATEMENTS, Scope
 from failaware.derive.settings import load_grouping
 from failaware.engine import ProjectionWriter, Row
@@ -96,7 +97,8 @@ class Finder:
         self._rules: GroupingRules = load_grouping(db)
         self._remaining: dict[str, int] = {}
         self._known: set[int] = set()
-        self._merged: dict[int, int] = {}
+        self._merged: set[int] = set()
+        self._merges = load_corrections(db).merges
         self._finals: dict[int, tuple[int, str | None]] = {}
         self._text_of = lru_cache(maxsize=256)(self._read_text)
 
@@ -118,16 +120,18 @@ class Finder:
         cluster, name = self._finals[own.cluster_id]
         if (cluster, name) == (own.cluster_id, own.template):
             return own
-        return own._replace(
-            cluster_id=cluster, template=own.template if own.template == ERASED else name or own.template
-        )
+        if own.template == ERASED or name is None:  # without a name of its own, a failure of that fingerprint gives it
+            name = own.template if cluster == own.cluster_id else ERASED
+        return own._replace(cluster_id=cluster, template=name)
 
     def take_merged(self) -> dict[int, int]:
-        """The clusters merged since the last call: old id -> new id."""
-        merged, self._merged = self._merged, {}
-        if merged:
+        """The clusters merged since the last call, by what was learned or by corrections: old id -> new id."""
+        moved, self._merged = self._merged, set()
+        if self._merges:
+            moved |= merged_clusters(self._db, self._merges)
+        if moved:
             self._finals.clear()
-        return merged
+        return renamed(self._db, moved)
 
     def _read_text(self, traceback: int | None) -> str | None:
         rows = self._db.query("SELECT text FROM traceback_log WHERE traceback_id = ?", (traceback,))
@@ -179,6 +183,8 @@ class Finder:
                 same = self._members(slot)
                 if len(same) >= self._rules.variable_after:
                     general = cluster_id(event_type, own.error_type, slot.general)
+                    if (general, VARIABLE) in self._rules.splits:
+                        continue
                     known = self._db.query(_KNOWN, (general,))
                     if not known or known[0][1] is None:
                         self._add(event_type, own.error_type, general, slot.general, admitted=0)
@@ -195,7 +201,7 @@ class Finder:
         (new, _), *others = sorted(classes, key=lambda row: (-row[1], row[0]))
         for old, _ in others:
             self._db.execute("UPDATE fingerprint SET cluster_id = ? WHERE cluster_id = ?", (new, old))
-            self._merged = {was: new if now == old else now for was, now in self._merged.items()} | {old: new}
+            self._merged.add(old)
 
     def _fits(self, event_type: str, own: Group) -> bool:
         """Whether a template that is not admitted has a learned variable; if so, note its cluster."""

@@ -8,7 +8,8 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from functools import cache, lru_cache, partial
 
-from failaware.derive.assign import PAGE, Finder, assign_clusters
+from failaware.derive.assign import PAGE, Finder, assign_clusters, merge
+from failaware.derive.corrections import load_corrections, merged_clusters, renamed
 from failaware.derive.grouping.groups import GroupingRules, Subject, group
 from failaware.derive.scope import NONE_FAILS_AGAIN, STATEMENTS, Scope, just_appended
 from failaware.derive.settings import load_grouping, load_policy, note_derivation, save_grouping, save_policy
@@ -58,7 +59,7 @@ _TIMELINES = 50  # clusters whose whole timeline is computed at a time
 Progress = Callable[[int, int], None]
 """Called with the number of facts done and the total."""
 
-FOLDED = ("event_log", "traceback_log", "attempt_log", "decision_log", "erasure_log")
+FOLDED = ("event_log", "traceback_log", "attempt_log", "decision_log", "erasure_log", "correction_log")
 """The fact tables that the fold reads."""
 
 DERIVED = tables_of("derived.sql")
@@ -153,6 +154,7 @@ def rebuild(
     for table in DERIVED:
         db.execute(f"DELETE FROM {table}")
     note_derivation(db)
+    merged_clusters(db, load_corrections(db).merges)  # under time travel, the fingerprints are there
     for scope in _pages(db, until, progress):
         if scope.events:
             db.execute(_scoped(scope.ctes, "count_new_events"), scope.parameters)
@@ -170,6 +172,16 @@ def rebuild(
         db.execute(_scoped(unattempted.ctes, "store_unattempted"), unattempted.parameters)
     _adjust_all_relapses(db)
     update_cluster_severities(db, "failure_cluster", policy)
+
+
+def correct(db: ProjectionWriter, policy: Policy) -> None:
+    """Merge the clusters that a correction just appended merges."""
+    merged = merge(db, renamed(db, merged_clusters(db, load_corrections(db).merges)))
+    if merged:
+        _count_merged(db, merged)
+        db.execute_many("INSERT INTO entry (cluster_id) VALUES (?)", [(cluster_id,) for cluster_id in merged])
+        update_cluster_severities(db, "entry", policy)
+        _empty_work_tables(db, entered=True)
 
 
 def derive_again(db: ProjectionWriter, policy: Policy | None = None, grouping: GroupingRules | None = None) -> None:
@@ -294,7 +306,7 @@ def rename_clusters(db: ProjectionWriter, cluster_ids: list[int], policy: Policy
 
     Without the words that were erased, a variable may not have been learned: then everything is derived again.
     """
-    if any(db.query(_SQL["is_merged"], (cluster_id,)) for cluster_id in cluster_ids):
+    if any(db.query(_SQL["is_merged"], {"cluster": cluster_id}) for cluster_id in cluster_ids):
         rebuild(db, policy)
         return
     finder = Finder(db)

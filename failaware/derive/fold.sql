@@ -569,7 +569,9 @@ DELETE FROM stored_counts WHERE cluster_id IN (SELECT old_id FROM merging WHERE 
 -- Relapses and episodes are counted again afterwards; the severity is that of the fold that merges.
 INSERT INTO failure_cluster (cluster_id, event_type, error_type, template, failures, events, recovered, episodes,
                              relapses, first_failed_at, last_failed_at, example_attempt, changed_at)
-SELECT n.new_id, p.event_type, p.error_type, p.template, n.failures, n.events - coalesce(s.events, 0),
+SELECT n.new_id, p.event_type, p.error_type,
+       coalesce(p.template, (SELECT o.template FROM failure_cluster o WHERE o.cluster_id = n.new_id), '[erased]'),
+       n.failures, n.events - coalesce(s.events, 0),
        n.recovered - coalesce(s.recovered, 0), 0, 0, n.first_failed_at, n.last_failed_at, n.example_attempt, n.changed_at
   FROM (SELECT m.new_id, sum(c.failures) AS failures, sum(c.events) AS events, sum(c.recovered) AS recovered,
                min(c.first_failed_at) AS first_failed_at, max(c.last_failed_at) AS last_failed_at,
@@ -598,7 +600,8 @@ SELECT c.cluster_id, c.first_failed_at,
  WHERE m.old_id = m.new_id AND c.first_failed_at IS NOT NULL;
 
 -- name: is_merged
-SELECT 1 FROM fingerprint WHERE cluster_id = ? LIMIT 1 OFFSET 1;
+SELECT 1 WHERE (SELECT count(*) FROM fingerprint WHERE cluster_id = :cluster) > 1
+            OR (SELECT count(*) FROM cluster_part WHERE cluster_id = :cluster) > 1;
 
 -- name: rename_template
 UPDATE fingerprint SET template = ? WHERE fingerprint_id = ? AND template IS NOT NULL;

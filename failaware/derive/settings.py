@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from failaware.derive.corrections import load_corrections
 from failaware.derive.version import our_derivation
 from failaware.engine import PrivateCopy, ProjectionWriter, Reader, Row, derivation
 from failaware.errors import StoreCorrupt, UsageError
@@ -43,8 +44,8 @@ def save_policy(db: ProjectionWriter, policy: Policy) -> None:
 
 
 def load_grouping(db: Reader) -> "GroupingRules":
-    """The store's grouping rules; empty if it has none."""
-    return _parsed_grouping(_setting(db, _GROUPING) or "")
+    """The store's grouping rules, with the splits that a person decided."""
+    return _parsed_grouping(_setting(db, _GROUPING) or "")._replace(splits=load_corrections(db).splits)
 
 
 @lru_cache(maxsize=8)

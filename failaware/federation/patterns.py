@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from failaware.errors import NotFound
+from failaware.errors import NotFound, UsageError
 from failaware.federation import sums
 from failaware.federation.parts import Call, call
 from failaware.model import HOUR, NEVER, HourCount
+from failaware.model.differences import ClusterChange, Correction
 from failaware.model.patterns import (
     EventSeverity,
     HourSeverity,
@@ -31,12 +32,23 @@ if TYPE_CHECKING:
 _VALUES = 200  # of a filter
 
 
+_OF_ONE_STORE = "corrections belong to one store; name it alone with --db"
+
+
 class FederatedPatterns(Patterns):
     """Reached as `inspector.patterns`."""
 
     def __init__(self, federation: "Federation") -> None:
         """Created by Federation."""
         self._federation = federation
+
+    def corrections(self, *, limit: int = 50) -> list[Correction]:  # noqa: ARG002
+        """Not of several stores: each has its own."""
+        raise UsageError(_OF_ONE_STORE)
+
+    def preview_correction(self, **_given: Any) -> tuple[ClusterChange, ...]:
+        """Not of several stores."""
+        raise UsageError(_OF_ONE_STORE)
 
     def runs(self, event_id: int) -> tuple[Run, ...]:
         """The history of one event."""

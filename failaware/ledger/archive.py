@@ -26,7 +26,7 @@ from failaware.ledger.sealing import seal_all, seal_archive
 from failaware.ledger.transfer import Fact, finish, newest, read, take_over
 from failaware.ledger.verify import verify
 from failaware.rules import Policy
-from failaware.schema.catalogue import ARCHIVE, ARCHIVED, EXPORTED, FACTS, SEAL, SETTING, FactTable
+from failaware.schema.catalogue import ARCHIVE, ARCHIVED, CORRECTION, EXPORTED, FACTS, SEAL, SETTING, FactTable
 from failaware.schema.ddl import columns_and_keys
 from failaware.session import Session
 
@@ -206,7 +206,12 @@ def fill(source: Reader, target: Session, archive: Archive, chosen: Chosen, prog
             take_over(target, kind, facts)
             done += len(facts)
             progress(done, total)
-    new: dict[FactTable, list[Fact]] = {ARCHIVE: [archive], ARCHIVED: [*_moved(source, archive, chosen)], SEAL: []}
+    new: dict[FactTable, list[Fact]] = {
+        CORRECTION: [],
+        ARCHIVE: [archive],
+        ARCHIVED: [*_moved(source, archive, chosen)],
+        SEAL: [],
+    }
     for kind, added in new.items():
         for facts in (*_facts(source, kind, _all(source, kind)), added):
             if facts:

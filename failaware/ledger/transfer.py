@@ -23,7 +23,7 @@ from failaware.engine import Reader, Writer
 from failaware.errors import UsageError
 from failaware.ledger.id_ranges import archived_ranges
 from failaware.ledger.proof import Proof
-from failaware.schema.catalogue import EVENT, EXPORTED, SETTING, FactTable, selected
+from failaware.schema.catalogue import CORRECTION, EVENT, EXPORTED, SETTING, FactTable, selected
 from failaware.session import Session
 
 Fact = tuple[Any, ...]
@@ -58,6 +58,8 @@ def _restore(db: Writer, kind: FactTable, facts: Sequence[Fact]) -> int:
         new = facts[known:]
         if kind is EVENT:
             store_unattempted(db)
+        elif kind is CORRECTION and db.query("SELECT 1 FROM attempt_log LIMIT 1"):
+            rebuild(db, load_policy(db))
         elif kind.name in _FOLDED:
             fold(db, just_appended(**{_FOLDED[kind.name]: (new[0][0], new[-1][0])}), load_policy(db))
     return known

@@ -5,6 +5,40 @@ from typing import NamedTuple
 from failaware.model.answers import Health, SeverityCounts
 
 
+class Correction(NamedTuple):
+    """A person's decision on clusters: MERGE, SPLIT or UNDO.
+
+    `cluster_id` is merged into `into_cluster`, or split by `split_by`. `undoes` is the correction that it undoes, and
+    `undone_by` the one by which it was undone.
+    """
+
+    correction_id: int
+    correction: str
+    cluster_id: int
+    into_cluster: int | None
+    split_by: str | None
+    undoes: int | None
+    decided_by: str
+    reason: str
+    decided_at: int
+    undone_by: int | None
+
+
+class ClusterChange(NamedTuple):
+    """What a correction would change in one cluster; one with 0 events before or after is not there then."""
+
+    cluster_id: int
+    event_type: str
+    error_type: str | None
+    template: str
+    events_before: int
+    events_after: int
+    failures_before: int
+    failures_after: int
+    severity_before: str | None
+    severity_after: str | None
+
+
 class Move(NamedTuple):
     """An event or a cluster whose severity differs under another policy; `title` describes it.
 

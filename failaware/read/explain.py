@@ -36,6 +36,10 @@ _LEARNED = """
     JOIN known_fingerprint k ON k.fingerprint_id = w.fingerprint_id
    WHERE s.fingerprint_id = ? AND s.word = '<*>' AND w.word <> '<*>' AND k.cluster_id = s.fingerprint_id ORDER BY w.word
 """
+_NAME_LEARNED = """
+  SELECT c.template FROM learned_fingerprint k JOIN learned_fingerprint c ON c.fingerprint_id = k.cluster_id
+   WHERE k.fingerprint_id = ?
+"""
 _NAME = re.compile(r":?\b[a-z_]+\b")
 _EVIDENCE = {
     "event": f"SELECT {EVENT_EVIDENCE} FROM event_state WHERE event_id = :id",
@@ -82,9 +86,8 @@ def _grouped(db: Reader, row: Sequence[Any], rules: "GroupingRules") -> GroupedB
         erased_by = erased_group(cluster_id, event_type, error_type, rules)
         return GroupedBy(erased_by.by, erased_by.text, erased_by.template, ())
     of_failure = group(Subject(event_type, error_type, message, cause, given, lambda: traceback), rules)
-    name = of_failure.template
-    if cluster_id != of_failure.cluster_id:
-        ((name,),) = db.query("SELECT template FROM known_fingerprint WHERE fingerprint_id = ?", (cluster_id,))
+    names = db.query(_NAME_LEARNED, (of_failure.cluster_id,))
+    name = (names and names[0][0]) or of_failure.template
     learned = tuple(word for (word,) in db.query(_LEARNED, (cluster_id,)))
     return GroupedBy(of_failure.by, of_failure.text, name, masked_parts(of_failure.text, name), learned=learned)
 

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 from failaware.engine import Reader
 from failaware.read.checked import validated
+from failaware.read.connections import ConnectionRegistry
 
 if TYPE_CHECKING:
     from failaware.model import HourCount
+    from failaware.model.differences import ClusterChange, Correction
     from failaware.model.patterns import (
         EventSeverity,
         HourSeverity,
@@ -28,9 +30,10 @@ if TYPE_CHECKING:
 class Patterns:
     """Reached as `inspector.patterns`. Times and durations are in µs."""
 
-    def __init__(self, db: Reader, clock: Callable[[], int]) -> None:
-        """Created by Inspector with its own reader and clock."""
+    def __init__(self, db: Reader, connections: ConnectionRegistry, clock: Callable[[], int]) -> None:
+        """Created by Inspector with its own reader, connections and clock."""
         self.db = db
+        self._connections = connections
         self._now = clock
 
     @validated
@@ -43,6 +46,36 @@ class Patterns:
         from failaware.read import transitions
 
         return transitions.runs(self.db, event_id)
+
+    @validated
+    def corrections(self, *, limit: int = 50) -> "list[Correction]":
+        """The newest `limit` decisions of people that merged or split clusters, or undid that, newest first."""
+        from failaware.read import corrections
+
+        return corrections.newest(self.db, limit=limit)
+
+    @validated
+    def preview_correction(
+        self,
+        *,
+        merge: "Sequence[int]" = (),
+        split: tuple[int, str] | None = None,
+        undo: int | None = None,
+        progress: Callable[[int, int], None] = lambda _done, _total: None,
+    ) -> "tuple[ClusterChange, ...]":
+        """The clusters that a correction would change: `merge` these, `split` one by a placeholder, or `undo` one.
+
+        The store is derived twice in private tables, which takes a second for about 40,000 attempts. The arguments
+        are those of `Store.merge_clusters`, `split_cluster` and `undo_correction`; give one of them. `progress` is
+        called with the number of facts done and in total.
+
+        Raises:
+            NotFound, UsageError: it cannot be recorded; the message says why.
+        """
+        from failaware.read import corrections
+
+        rows = corrections.proposed(self.db, merge=merge, split=split, undo=undo)
+        return corrections.preview(self.db, self._connections, rows, now=self._now(), progress=progress)
 
     @validated
     def transitions(self, cluster_id: int) -> "Transitions":

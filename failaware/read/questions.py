@@ -42,7 +42,7 @@ class Questions:
         """All connections, including `db`: `connections.interrupt()` stops a running query from another thread."""
         self.now = clock
         """Returns the time of this inspector's clock (µs)."""
-        self.patterns = Patterns(db, clock)
+        self.patterns = Patterns(db, connections, clock)
         """Reports over time."""
 
     @validated

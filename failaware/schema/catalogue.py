@@ -190,6 +190,22 @@ ERASURE = FactTable(
     unique=(("of_table", "row_id"),),
 )
 
+CORRECTION = FactTable(
+    "correction",
+    "correction_log",
+    (
+        Column("correction_id", ID),
+        Column("correction", words=("MERGE", "SPLIT", "UNDO")),
+        Column("cluster_id", CLUSTER),
+        Column("into_cluster", CLUSTER, nullable=True),
+        Column("split_by", nullable=True),
+        Column("undoes", ID, nullable=True),
+        Column("decided_by"),
+        Column("reason"),
+        Column("decided_at", TIME),
+    ),
+)
+
 ARCHIVE = FactTable(
     "archive",
     "archive_log",
@@ -235,11 +251,11 @@ SEAL = FactTable(
 SETTING = FactTable("setting", "setting", (Column("name"), Column("value")))
 """Not a fact table: the policy and the grouping rules used to derive, and the key of the digests."""
 
-SEALED = (EVENT, TRACEBACK, ATTEMPT, DECISION, REJECT, ERASURE, ARCHIVE, ARCHIVED)
+SEALED = (EVENT, TRACEBACK, ATTEMPT, DECISION, REJECT, ERASURE, ARCHIVE, ARCHIVED, CORRECTION)
 """The sealed tables, in sealing order; the key of an event is sealed with it."""
 
 FACTS = {facts.table: facts for facts in (EVENT, EVENT_KEY, *SEALED[1:], SEAL)}
 """Each fact table by its name."""
 
-EXPORTED = (EVENT, TRACEBACK, DECISION, ERASURE, ATTEMPT, REJECT, ARCHIVE, ARCHIVED, SEAL)
+EXPORTED = (EVENT, TRACEBACK, DECISION, ERASURE, CORRECTION, ATTEMPT, REJECT, ARCHIVE, ARCHIVED, SEAL)
 """In export order: a fact refers only to facts before it."""

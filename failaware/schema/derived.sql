@@ -158,8 +158,18 @@ CREATE TABLE fingerprint (             -- one row per template, and per pattern 
 CREATE INDEX fingerprint_of_cluster ON fingerprint (cluster_id);
 CREATE INDEX fingerprint_admitted ON fingerprint (event_type) WHERE admitted = 1;
 
-CREATE VIEW known_fingerprint AS       -- the existing ones; under time travel, those of the present
+CREATE TABLE corrected_cluster (       -- one row per learned cluster that a person merged into another
+  learned_id INTEGER PRIMARY KEY,
+  cluster_id INTEGER NOT NULL
+) STRICT;
+
+CREATE VIEW learned_fingerprint AS     -- the existing ones; under time travel, those of the present
 SELECT fingerprint_id, event_type, error_type, cluster_id, admitted, variables, template FROM fingerprint;
+
+CREATE VIEW known_fingerprint AS       -- the same, with the clusters as corrected
+SELECT f.fingerprint_id, f.event_type, f.error_type, coalesce(c.cluster_id, f.cluster_id) AS cluster_id, f.admitted,
+       f.variables, f.template
+  FROM learned_fingerprint f LEFT JOIN corrected_cluster c ON c.learned_id = f.cluster_id;
 
 CREATE TABLE template_slot (           -- the words at each position that may be variable
   slot_id        INTEGER NOT NULL,     -- of all templates that agree in every other word

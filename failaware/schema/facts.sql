@@ -51,6 +51,18 @@ CREATE TABLE decision_log (
 ) STRICT;
 CREATE INDEX decision_of ON decision_log (event_id, decision_id);
 
+CREATE TABLE correction_log (            -- a person's decision on clusters, for all their events
+  correction_id INTEGER PRIMARY KEY,     -- append order
+  correction    TEXT NOT NULL CHECK (correction IN ('MERGE', 'SPLIT', 'UNDO')),
+  cluster_id    INTEGER NOT NULL,        -- the cluster that is merged into another, or split
+  into_cluster  INTEGER,                 -- of a merge
+  split_by      TEXT,                    -- of a split: a placeholder, or 'frame'
+  undoes        INTEGER,                 -- of an UNDO: correction_log.correction_id
+  decided_by    TEXT NOT NULL,
+  reason        TEXT NOT NULL,
+  decided_at    INTEGER NOT NULL
+) STRICT;
+
 CREATE TABLE reject_log (              -- input that could not be parsed is kept, not dropped
   reject_id   INTEGER PRIMARY KEY,
   origin      TEXT NOT NULL,

@@ -55,6 +55,22 @@ STEPS: tuple[Step, ...] = (
     Step("retry_reason", ("ALTER TABLE attempt_log RENAME COLUMN because TO retry_reason",)),
     Step("event_ids_from_a_sequence_on_postgresql", ()),
     Step("reject_of_line", ("CREATE INDEX reject_of_line ON reject_log (line_no)",)),
+    Step(
+        "corrections",
+        (
+            """CREATE TABLE correction_log (
+  correction_id INTEGER PRIMARY KEY,
+  correction    TEXT NOT NULL CHECK (correction IN ('MERGE', 'SPLIT', 'UNDO')),
+  cluster_id    INTEGER NOT NULL,
+  into_cluster  INTEGER,
+  split_by      TEXT,
+  undoes        INTEGER,
+  decided_by    TEXT NOT NULL,
+  reason        TEXT NOT NULL,
+  decided_at    INTEGER NOT NULL
+) STRICT""",
+        ),
+    ),
 )
 """In order. Never change a released step: existing stores have already applied it."""
 

@@ -33,6 +33,7 @@ def full(store, path):
         db.execute("INSERT INTO erasure_log VALUES (1, 1, 'attempt_log', 99, '', NULL)")
         db.execute("INSERT INTO archive_log VALUES (1, 'old.db', 1, 5, 'me', 'old', 7, NULL)")
         db.execute("INSERT INTO moved_log VALUES (1, 1, 'reject_log', 77, 88)")
+        db.execute("INSERT INTO correction_log VALUES (1, 'MERGE', 5, 6, NULL, NULL, 'me', 'one', 7)")
         db.execute("DROP TRIGGER seal_log_refuses_delete")
         db.execute("DELETE FROM seal_log WHERE seal_id > 1")  # the idle worker has sealed
         db.execute(next(statement for statement in guard_statements() if "seal_log_refuses_delete" in statement))
@@ -72,6 +73,8 @@ def test_no_key_not_even_a_hidden_one_lets_a_fact_be_replaced(full, table):
         fresh = {name: {"INTEGER": 99, "BLOB": b""}.get(kind, "other") for _, name, kind, *_ in columns}
         if "outcome" in fresh:
             fresh["outcome"] = "FAILED"
+        if "correction" in fresh:
+            fresh["correction"] = "MERGE"
         if "decision" in fresh:
             fresh["decision"] = "DISMISS"
         if "of_table" in fresh:

@@ -117,6 +117,10 @@ ROWS = {
     "erasure_log": [(1, 1, "traceback_log", 1, "ab" * 32, None), (2, 1, "failure", 1, "", -(2**62))],
     "archive_log": [(1, "old.db", 1, 5, "me", "old", 7, None), (2, "new.db", 1, 5, "me", "old", 7, "cd" * 32)],
     "moved_log": [(1, 1, "reject_log", 77, 88)],
+    "correction_log": [
+        (1, "MERGE", -5, 2**62, None, None, "ann", "one", 9),
+        (2, "UNDO", -5, None, None, 1, "ann", "two", 9),
+    ],
 }
 KNOWN = {
     "event_log": ["7db44c38be1d20cd8482ba249f48ca74", "1a4b7676adc6d55e32ab8faa78b0065d"],
@@ -132,6 +136,7 @@ KNOWN = {
     "erasure_log": ["f4c71391ac5a77f34a238136f13d1b5e", "6ed46cf56cee4eb6966f5cee256626b4"],
     "archive_log": ["6b7dd8882d01fa83749a844bb0a07763", "31bcfec4643a5be0da95d374f6629c0c"],
     "moved_log": ["19dfe6417569e4e5548d035686b9cec3"],
+    "correction_log": ["b656d87cd42c4a5b865e9f05c660ee0b", "b44cd3af8c277f7679752a529ec99c5a"],
 }
 WITHOUT_KEY = "29c2791e4719a7113e609bbfb2514846841052784293ab6c4cd16ec287b7ed20"
 
@@ -154,4 +159,5 @@ def test_the_digest_of_each_kind_of_fact_never_changes(store, path, key):
     if key:
         assert result == KNOWN
     else:
+        del result["correction_log"]  # it came later, and has no texts
         assert hashlib.sha256(repr(result).encode()).hexdigest() == WITHOUT_KEY

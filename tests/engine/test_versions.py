@@ -26,8 +26,17 @@ STEP = versions.Step("own_word", ("ALTER TABLE event_log ADD COLUMN fingerprint 
 STEPS = (*versions.STEPS, STEP)
 
 
-VIEWS = ["event_detected", "failures", "clusters", "severities", "failure_severity", "known_fingerprint", "known_slot"]
-CREATED_ONLY_BY_A_STEP = (7, "b7479360ffbe36bd751e0617")
+VIEWS = [
+    "event_detected",
+    "failures",
+    "clusters",
+    "severities",
+    "failure_severity",
+    "known_fingerprint",
+    "learned_fingerprint",
+]
+VIEWS += ["known_slot"]
+CREATED_ONLY_BY_A_STEP = (8, "1fe96edfdfeeb01b1ce33633")
 
 
 def test_changed_functions_and_guards_come_with_a_step():
@@ -133,6 +142,7 @@ def make_version_1(path):
             db.execute(f"DROP VIEW {view}")
         db.execute("DELETE FROM setting WHERE name = 'key'")
         db.execute("DROP INDEX reject_of_line")
+        db.execute("DROP TABLE correction_log")
         db.execute("ALTER TABLE archive_log DROP COLUMN digest")
         db.execute("ALTER TABLE lease DROP COLUMN begun")
         db.execute("ALTER TABLE attempt_log RENAME COLUMN retry_reason TO because")

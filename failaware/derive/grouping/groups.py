@@ -37,6 +37,9 @@ _MATCHES = ("type", "error", "message", "traceback")
 _WORD = re.compile(r"[^\W\d_]+|\d+")
 _ROOT = "\n\nThe above exception was the direct cause of"  # the traceback of the root cause comes before it
 _TOKEN = re.compile(rf"{ANY_PLACEHOLDER.pattern}|\w+|\s+|[^\w\s]")
+FRAME = "frame"
+"""Splits a cluster by the innermost function of the user's own code."""
+
 _MAX_PART = 200  # characters of the part by which a cluster is split
 
 
@@ -92,6 +95,7 @@ class GroupingRules(NamedTuple):
     With `frames_first`, failures with a traceback are grouped by the frames of the user's own code.
     An event type has at most `clusters_per_type` clusters; failures outside these share one more. A position of a
     template is a variable once `variable_after` words occurred there; 0: never.
+    `splits` are clusters that a person split, and by what: a placeholder of the template, or FRAME.
     """
 
     rules: tuple[GroupingRule, ...] = ()
@@ -99,6 +103,7 @@ class GroupingRules(NamedTuple):
     clusters_per_type: int = CLUSTERS_PER_TYPE
     variable_after: int = VARIABLE_AFTER
     frames_first: bool = False
+    splits: tuple[tuple[int, str], ...] = ()
 
     @classmethod
     def from_toml(cls, text: str, *, origin: str = "the grouping file", stored: bool = False) -> "GroupingRules":
@@ -135,7 +140,26 @@ class GroupingRules(NamedTuple):
 
 
 def group(subject: Subject, rules: GroupingRules) -> Group:
-    """The cluster of a failure by the caller's fingerprint, else the first rule that holds, else its message."""
+    """The cluster of a failure by the caller's fingerprint, else the first rule that holds, else its message.
+
+    If a person split that cluster, it is a part of it.
+    """
+    own = _whole(subject, rules)
+    return next((_split(subject, own, by) for number, by in rules.splits if number == own.cluster_id), own)
+
+
+def _split(subject: Subject, own: Group, by: str) -> Group:
+    """The part of a cluster that a person split, by the values of a placeholder or by the place in the code."""
+    if by == FRAME:
+        value = innermost(subject.traceback() or "") or ""
+    else:
+        value = " ".join(part.text for part in masked_parts(own.text, own.template) if part.placeholder == by)
+    name = f"{own.template} [{by}={value[:_MAX_PART]}]"
+    number = cluster_id(subject.event_type, own.error_type, f"={name}")
+    return own._replace(cluster_id=number, template=name, by=f"{own.by}, split by {by}", learnable=False)
+
+
+def _whole(subject: Subject, rules: GroupingRules) -> Group:
     if subject.fingerprint:
         return _named(subject, subject.fingerprint, _BY_CALLER, rules)
     for rule in rules.rules:
