@@ -51,7 +51,9 @@ def answers(place, end):
 
 def filled_store(place, seed):
     """What a store holds that has lived through a history, and what its reports say."""
-    history = History(place, Random(seed), moves=(*FACT_MOVES, "erase"))  # a lease is no fact: as of now there is none
+    history = History(
+        place, Random(seed), moves=(*FACT_MOVES, "erase", "correct")
+    )  # a lease is no fact: as of now there is none
     history.worker._name = lambda: "host:1"  # which counts the workers of this process
     with history.store as store:
         query(store, "UPDATE setting SET value = ? WHERE name = 'key' RETURNING name", ("5e" * 32,))

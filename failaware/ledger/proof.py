@@ -78,7 +78,7 @@ _UNRESOLVED = """
   SELECT event_id FROM {store}event_state WHERE sync_status <> 'SYNCED' AND dismissed = 0 ORDER BY event_id LIMIT {most}
 """
 _CHANGED = "was changed since it was sealed"
-_COPIES = ("traceback_log", "archive_log", "moved_log", "erasure_log")
+_COPIES = ("traceback_log", "archive_log", "moved_log", "erasure_log", "correction_log")
 """Tables of which an archive may hold rows that are not archived."""
 
 

@@ -24,7 +24,7 @@ from failaware.model import NewReject
 from failaware.schema.catalogue import FACTS
 from tests import processes
 from tests.conftest import HOUR, START, assert_rebuild_changes_nothing, plain, query
-from tests.oracle.history import ERASING, History, seeds
+from tests.oracle.history import CORRECTING, History, seeds
 from tests.sizes import sized
 
 _numbers = itertools.count(1)
@@ -321,7 +321,7 @@ def test_after_any_history_the_two_are_what_the_one_was_on_postgres(postgres, se
 
 
 def live_and_archive(path, file, seed):
-    history = History(path, Random(seed), moves=ERASING)
+    history = History(path, Random(seed), moves=CORRECTING)
     with history.store as store:
         history.live(12)
         seal_all(store.session, history.clock())

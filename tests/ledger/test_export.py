@@ -23,7 +23,7 @@ from failaware.ledger.verify import verify
 from failaware.schema.catalogue import FACTS
 from tests import processes
 from tests.conftest import derived, plain, plain_sqlite, query
-from tests.oracle.history import ERASING, History, seeds
+from tests.oracle.history import CORRECTING, History, seeds
 from tests.sizes import sized
 
 
@@ -45,7 +45,7 @@ def taken(lines, path):
 @settings(max_examples=sized(10, 40), deadline=None)
 def test_a_store_made_from_an_export_is_the_same(seed):
     with tempfile.TemporaryDirectory() as folder:
-        history = History(Path(folder) / "a.db", Random(seed), moves=ERASING)
+        history = History(Path(folder) / "a.db", Random(seed), moves=CORRECTING)
         with history.store as store:
             history.live(12)
             seal_all(store.session, history.clock.now)

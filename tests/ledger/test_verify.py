@@ -38,6 +38,9 @@ def sealed(store, path):
     store.dismiss([2], because="seen")
     ingest_lines(store.session, [b"{", b"[", b"}"], origin="file")
     store.erase([4], because="asked to")
+    ((cluster,),) = query(store, "SELECT cluster_id FROM failure_cluster")
+    (split,) = store.split_cluster(cluster, split_by="frame", because="two places")
+    store.undo_correction(split, because="one place")
     with plain(path) as db:
         db.execute("INSERT INTO archive_log VALUES (1, 'old.db', 0, 5, 'me', 'old', 7, NULL)")
         db.execute("INSERT INTO moved_log VALUES (1, 1, 'reject_log', 1000077, 1000088)")

@@ -30,6 +30,9 @@ FACTS = (
 """What adds facts and nothing else: what is said of them then is what the past says."""
 
 ERASING = (*FACTS, "try_task", "try_task", "erase")
+CORRECTING = (*ERASING, "correct", "correct")
+"""With corrections of clusters, which the oracle does not know."""
+
 EVERYTHING = (*ERASING, *["try_task"] * 3, "erase", "flap", "burst", "lease", "set_policy", "set_grouping")
 
 seeds = st.integers(0, 2**32 - 1)
@@ -172,6 +175,19 @@ class History:
         event_id, shared, before = self.event_id(), self.random.random() < 0.5, self.facts()
         self._decide(event_id, "erase", shared_tracebacks=shared)
         self.kept = kept_by_erasure(before, self.facts(), self.rules, self.kept)
+
+    def correct(self):
+        """Merge two clusters, split one, or undo that, if it is possible."""
+        clusters = [number for (number,) in query(self.store, "SELECT cluster_id FROM failure_cluster ORDER BY 1")]
+        merge = self.random.choices(clusters or [1], k=2)
+        split_by = self.random.choice(["frame", "<n>", "<*>"])
+        reason = {"because": "dice", "by": "dice"}
+        with suppress(UsageError, NotFound):
+            self.random.choice([
+                lambda: self.store.merge_clusters(merge, **reason),
+                lambda: self.store.split_cluster(merge[0], split_by=split_by, **reason),
+                lambda: self.store.undo_correction(self.random.randint(1, 3), **reason),
+            ])()  # fmt: skip
 
     def _decide(self, event_id, kind, **options):
         before = self.facts()
