@@ -2,20 +2,23 @@
 
 from collections.abc import Iterable, Mapping
 
-from textual.app import App, SystemCommand
+from textual.app import App, SuspendNotSupported, SystemCommand
 from textual.screen import Screen
 
-from failaware.text import counted, one_line
+from failaware.text import counted, moment, one_line
 
 from .copies import decision_commands, pasteable
+from .output import Shown, edit, export
 from .screens.base import BaseScreen
 from .screens.modal import CopyScreen, KeysScreen
+from .screens.prompt import PromptScreen
 from .store_reader import StoreReader
 
 _ABOUT = (
     "The inspector only reads. To decide, copy the command with c or C and run it in a shell.\n"
     "Filters: status:DEAD severity:HIGH+ type:payment.* -error:timeout since:2h"
 )
+_IN_NAMES = str.maketrans(" :", "--")
 _NOT_OURS = {"Scroll Left", "Scroll Right", "Page Left", "Page Right", "palette"}
 """Bindings that Textual gives every widget and that have no effect here."""
 
@@ -58,6 +61,40 @@ class AppActions(App[None]):
         """Copy the text, with control characters escaped: a terminal could execute them when they are pasted."""
         super().copy_to_clipboard(pasteable(text))
 
+    def action_export(self) -> None:
+        """Write what is shown to a file."""
+        if (level := self._level) is not None:
+            shown = level.shown()
+            path = f"failaware-{moment(self.reader.now())[:19].translate(_IN_NAMES)}.{'txt' if shown.text else 'csv'}"
+            asks = "write this text to" if shown.text else "write these rows to (.csv or .json)"
+            self.push_screen(PromptScreen(asks, text=path), lambda name: self._export(shown, name) if name else None)
+
+    def _export(self, shown: Shown, name: str) -> None:
+        try:
+            where = export(shown, name)
+        except (OSError, ValueError) as error:
+            problem = "there is a file of this name" if isinstance(error, FileExistsError) else str(error)
+            self.notify(one_line(f"Nothing was written: {problem}."), severity="warning", markup=False)
+        else:
+            rest = f" of {shown.size:,}; failaware events writes all" if shown.size > len(shown.items) else ""
+            what = "the text" if shown.text else f"{counted(len(shown.items), 'row')}{rest}"
+            self.notify(one_line(f"Wrote {what} to {where}"), markup=False)
+
+    def action_edit(self) -> None:
+        """Open the text that is shown in the editor of the environment."""
+        text = self._level.shown(text_only=True).text if self._level is not None else ""
+        if not text:
+            self.notify("There is no text to open.", markup=False)
+            return
+        try:
+            with self.suspend():
+                problem = edit(text)
+            self.refresh()
+        except SuspendNotSupported:
+            problem = "this terminal cannot be given to another program"
+        if problem:
+            self.notify(one_line(f"No editor: {problem}."), severity="warning", markup=False)
+
     def action_keys(self) -> None:
         """Show the keys of this screen."""
         keys: dict[str, list[str]] = {}
@@ -68,12 +105,14 @@ class AppActions(App[None]):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The palette: every key of the screen as a command, and the theme."""
-        for _, binding, enabled, _tip in screen.active_bindings.values():
-            if enabled and binding.description and binding.action != "app.command_palette":
-                action = binding.action
+        known = {"app.command_palette"}
+        for node, binding, enabled, _tip in screen.active_bindings.values():
+            if enabled and binding.description not in _NOT_OURS | {""} and binding.action not in known:
+                known.add(binding.action)
+                action, of = binding.action, node
                 yield SystemCommand(
                     binding.description,
                     f"key {self.get_key_display(binding)}",
-                    lambda action=action: self.call_later(screen.run_action, action),
+                    lambda action=action, of=of: self.call_later(self.run_action, action, of),
                 )
         yield SystemCommand("Theme", "light, dark, or the terminal's own colors", self.action_change_theme)

@@ -5,25 +5,28 @@ import os
 import time
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.css.query import NoMatches
+from textual.widgets import Input
 
 from failaware.federation import StorePlace
 from failaware.text import one_line, shown_place, span
 
 from .actions import AppActions
 from .copies import full_place
+from .keymap import Keymap
 from .last_look import keep_look, last_look
 from .messages import Answered, StoreIs, StoreState, Travelled
 from .palette import THEMES
 from .routes import Route
 from .screens.base import BaseScreen
 from .screens.overview import Overview
-from .settings import keep_theme, kept_theme
+from .settings import keep, kept
 from .signals import ended_by_signals
 from .store_reader import StoreReader
 from .widgets.lines import TopLine
@@ -72,6 +75,7 @@ class InspectorApp(AppActions):
         self.is_paused = False
         self.searches: list[str] = []
         self.answers: dict[Hashable, object] = {}  # to questions that take long, by what was asked
+        self.keymap = Keymap(kept("keys"))
         self._input_at = -_LOOKS_S * 1.0
         self._last_fact_at: int | None = None
         self.last_look = last_look(place)
@@ -87,16 +91,25 @@ class InspectorApp(AppActions):
         return time.monotonic() - self._input_at < _LOOKS_S
 
     async def on_event(self, event: events.Event) -> None:
-        """Note when a person does something."""
+        """Note when a person does something, and take the keys that the person has changed for those that we know."""
         if isinstance(event, events.Key | events.MouseEvent):
             self._input_at = time.monotonic()
+        if isinstance(event, events.Key) and not event.is_forwarded and not isinstance(self.focused, Input):
+            default = self.keymap.default(event.key)
+            if default != event.key:
+                event = events.Key(default, None)
         await super().on_event(event)
+
+    def get_key_display(self, binding: Binding) -> str:
+        """The key that the person has chosen."""
+        key = self.keymap.shown(binding.key)
+        return super().get_key_display(binding if key is None else replace(binding, key=key, key_display=None))
 
     def _first_theme(self) -> str:
         """The theme of the environment, else the one that was chosen last, else ours; with 16 colors the terminal's."""
         if self.no_color:
             return THEMES[0].name  # the terminal's own colors would all become black
-        chosen = os.environ.get("TEXTUAL_THEME") or kept_theme()
+        chosen = os.environ.get("TEXTUAL_THEME") or kept("theme")
         if chosen in self.available_themes:
             return str(chosen)
         return "ansi-dark" if self.console.color_system == "standard" else THEMES[0].name
@@ -122,7 +135,7 @@ class InspectorApp(AppActions):
         """Stop reading, also in the middle of a long query."""
         self.reader.stop()
         if self.theme != self._theme_before:
-            keep_theme(self.theme)
+            keep("theme", self.theme)
         if self._is(StoreIs.LIVE):
             keep_look(self.place, self.reader.now())
 

@@ -21,7 +21,7 @@ def keep_look(place: str, at: int) -> None:
     looks = {name: look for name, look in _all().items() if is_url(name) or Path(name).exists()}
     looks.pop(_name(place), None)
     looks = dict([*looks.items(), (_name(place), at)][-_MOST:])
-    file = _file()
+    file = state_file("looks.json")
     with contextlib.suppress(OSError):
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         unfinished = file.with_name(f"{file.name}.{os.getpid()}")
@@ -31,15 +31,16 @@ def keep_look(place: str, at: int) -> None:
 
 def _all() -> dict[str, object]:
     with contextlib.suppress(OSError, ValueError):
-        looks = json.loads(_file().read_text(encoding="utf-8"))
+        looks = json.loads(state_file("looks.json").read_text(encoding="utf-8"))
         if isinstance(looks, dict):
             return looks
     return {}
 
 
-def _file() -> Path:
+def state_file(name: str) -> Path:
+    """A file in the user's folder for state."""
     home = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    return Path(home).expanduser() / "failaware" / "looks.json"
+    return Path(home).expanduser() / "failaware" / name
 
 
 def _name(place: str) -> str:

@@ -144,23 +144,23 @@ async def tour(path, clock, systems, theme):
 
 def test_the_terminal_of_16_colors_and_the_choice_of_a_theme(path, monkeypatch, tmp_path):
     from tui.app import InspectorApp
-    from tui.settings import keep_theme, kept_theme
+    from tui.settings import keep, kept
 
     file = tmp_path / "config" / "failaware" / "inspector.toml"
-    assert (kept_theme(), InspectorApp(str(path)).theme) == (None, "failaware-dark")
-    keep_theme("nord")
-    assert (kept_theme(), InspectorApp(str(path)).theme) == ("nord", "nord")
+    assert (kept("theme"), InspectorApp(str(path)).theme) == (None, "failaware-dark")
+    keep("theme", "nord")
+    assert (kept("theme"), InspectorApp(str(path)).theme) == ("nord", "nord")
     monkeypatch.setenv("TEXTUAL_THEME", "gruvbox")
     assert InspectorApp(str(path)).theme == "gruvbox"
     monkeypatch.delenv("TEXTUAL_THEME")
     file.write_text('# mine\ntheme = "nord"\nother = 1\n')
-    keep_theme("failaware-light")
+    keep("theme", "failaware-light")
     assert file.read_text() == '# mine\ntheme = "failaware-light"\nother = 1\n'
     for broken in ("theme = [", "theme = 3\n", 'theme = "no such"\n'):
         file.write_text(broken)
         assert InspectorApp(str(path)).theme == "failaware-dark"
     file.write_text("theme = [")
-    keep_theme("nord")
+    keep("theme", "nord")
     assert file.read_text() == "theme = [", "a file with a mistake is left to its owner"
     monkeypatch.setattr("rich.console.Console.color_system", property(lambda _: "standard"))
     assert InspectorApp(str(path)).theme == "ansi-dark"

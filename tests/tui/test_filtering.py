@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from textual.events import Paste
 
 from failaware.read.filter import CLUSTER_FIELDS, EVENT_FIELDS
-from tui.filters import after, complete, value_of, with_value
+from tui.filters import after, completions, value_of, with_value
 
 from .helpers import filtered, gone, inspecting, loaded, rows, shows, until
 
@@ -112,7 +112,7 @@ async def test_the_clusters_in_other_orders(full, path, clock):
     ],
 )
 def test_completion(text, completed):
-    assert complete(text, clusters=False, types=("a.b",)) == completed
+    assert next(iter(completions(text, clusters=False, types=("a.b",))), None) == completed
 
 
 def test_a_key_goes_through_the_values_and_then_to_none():

@@ -9,6 +9,7 @@ from textual.widget import Widget
 
 from failaware.text import visible
 
+from ..output import Shown
 from ..widgets.key_line import KeyLine
 from ..widgets.lines import StyledText, TopLine
 from ..widgets.rows import Rows
@@ -27,6 +28,8 @@ class BaseScreen(NavigationScreen):
         Binding("C", "app.copy_command('dismiss')", "Copy dismiss", show=False),
         Binding("r", "app.reload", "Refresh", show=False),
         Binding("p", "app.pause", "Pause", show=False),
+        Binding("S", "app.export", "Export", show=False),
+        Binding("E", "app.edit", "Open in $EDITOR", show=False),
         Binding("ctrl+p", "app.command_palette", "Palette", show=False),
     ]
     AUTO_FOCUS = "Rows, TextView"
@@ -83,6 +86,16 @@ class BaseScreen(NavigationScreen):
     def subject(self) -> tuple[str, int] | None:
         """What is here to explain or to decide about: 'cluster' or 'event', and its id; None if there is nothing."""
         return None
+
+    def shown(self, *, text_only: bool = False) -> Shown:
+        """The pane with the focus: its text, or its rows; otherwise the first that has a text."""
+        focused, lists = self.focused, list(self.query(Rows))
+        texts = [view for view in self.query(TextView) if view.lines]
+        if not text_only and lists and not isinstance(focused, TextView):
+            listed = focused if isinstance(focused, Rows) else lists[0]
+            return Shown(items=listed.window.items, size=listed.window.size)
+        view = focused if isinstance(focused, TextView) else texts[0] if texts else None
+        return Shown("" if view is None else "".join(f"{line.text}\n" for line in view.lines))
 
     def subjects(self) -> list[tuple[str, int]]:
         """What a copied command decides about: the subject, or several of its kind."""

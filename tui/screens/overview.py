@@ -20,6 +20,7 @@ from ..columns import CLUSTER_COLUMNS, CLUSTER_SORTS, CLUSTERS_OF_STORES, Contex
 from ..documents import Line
 from ..palette import LEVELS
 from ..routes import ToEvents
+from ..settings import keep, kept
 from ..store_reader import Ask
 from ..widgets.filter_bar import FilterBar
 from ..widgets.histogram import Histogram
@@ -98,7 +99,7 @@ class Overview(PeriodListing):
         self._places: dict[int, int] = {}  # of the clusters in the list, by their ids
         self._picture: Picture | None = None
         self._numbers: Numbers | None = None
-        self._common_scale = False
+        self._common_scale = kept("common_scale") is True
         self._is_pinned = False  # whether the list is not in the order that was chosen, since a person looks at it
 
     def body(self) -> Iterator[Widget]:
@@ -259,6 +260,7 @@ class Overview(PeriodListing):
     def action_scale(self) -> None:
         """All trends on one scale, or each on its own."""
         self._common_scale = not self._common_scale
+        keep("common_scale", self._common_scale)
         self._arrange()
 
     def action_events(self) -> None:

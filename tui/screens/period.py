@@ -7,6 +7,7 @@ from textual.binding import Binding, BindingType
 from failaware.text import moment_utc
 
 from ..filters import value_of, with_value
+from ..settings import keep, kept
 from ..widgets.filter_bar import FilterBar
 from ..widgets.histogram import DAY, WEEK, Histogram
 from .listing import Listing
@@ -21,6 +22,10 @@ class PeriodListing(Listing):
         super().__init__(id=id)
         self.period = DAY
 
+    def on_mount(self) -> None:
+        """Begin with the period that was chosen last."""
+        self.period = WEEK if kept("period") == "7d" else DAY
+
     def on_histogram_selected(self, message: Histogram.Selected) -> None:
         """A part of the histogram was selected: the clusters that failed in it."""
         period = f"{_iso(message.begin)}..{'' if message.end is None else _iso(message.end)}"
@@ -30,6 +35,7 @@ class PeriodListing(Listing):
     def on_histogram_period_asked(self) -> None:
         """The last day, or the last week."""
         self.period = WEEK if self.period == DAY else DAY
+        keep("period", "7d" if self.period == WEEK else "24h")
         self.ask()
 
     def on_histogram_left(self) -> None:

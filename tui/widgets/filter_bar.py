@@ -11,13 +11,15 @@ from textual.widgets import Input
 
 from failaware.text import visible
 
-from ..filters import complete
+from ..filter_history import keep_filter, kept_filters
+from ..filters import completions, is_half_a_field
 from .lines import StyledText
 
 if TYPE_CHECKING:
     from textual.timer import Timer
 
 _REST_S = 0.15
+_SHOWN = 12  # completions
 
 
 class _Completion(Suggester):
@@ -27,7 +29,7 @@ class _Completion(Suggester):
 
     async def get_suggestion(self, value: str) -> str | None:
         """The whole text with its last word completed."""
-        return complete(value, clusters=self._bar.of_clusters, types=self._bar.types)
+        return next(iter(self._bar.completions(value)), None)
 
 
 class FilterBar(Vertical):
@@ -36,6 +38,8 @@ class FilterBar(Vertical):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "clear", "Clear the filter"),
         Binding("tab", "take", "Complete", priority=True),
+        Binding("up", "earlier(1)", "Earlier filter", show=False),
+        Binding("down", "earlier(-1)", "Later filter", show=False),
     ]
 
     class Changed(Message):
@@ -54,6 +58,10 @@ class FilterBar(Vertical):
         self.types: tuple[str, ...] = ()
         self.text = self.given = text
         self._resting: Timer | None = None
+        self._note: tuple[str, str] = ("", "")
+        self._choices: list[str] = []  # what the last word can be completed to; Tab goes from one to the next
+        self._choice = -1
+        self._back = 0  # how far back in the history of filters
 
     def compose(self) -> ComposeResult:
         """The input and its note."""
@@ -84,14 +92,31 @@ class FilterBar(Vertical):
 
     def note(self, text: str, *, wrong: bool = False) -> None:
         """Show how many items match, or what is wrong."""
-        self.query_one("#filter-note", StyledText).say([(visible(text), "mark" if wrong else "dim")])
+        self._note = visible(text), "mark" if wrong else "dim"
+        self._say_note()
+
+    def completions(self, text: str) -> list[str]:
+        """The filters that this may become."""
+        return completions(text, clusters=self.of_clusters, types=self.types)
+
+    def _say_note(self) -> None:
+        parts = [self._note]
+        if self.query_one(Input).has_focus:
+            for place, choice in enumerate(self._choices[:_SHOWN]):
+                last = visible(choice.rsplit(" ", 1)[-1])
+                parts += [("  ", ""), (last, "selected" if place == self._choice else "key")]
+        self.query_one("#filter-note", StyledText).say(parts)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Filter after a moment's rest."""
         event.stop()
         if self._resting is not None:
             self._resting.stop()
-        self._resting = self.set_timer(_REST_S, self._changed)
+        if event.value not in self._choices:
+            self._choices, self._choice = self.completions(event.value), -1
+        self._say_note()
+        if not (event.input.has_focus and is_half_a_field(event.value, clusters=self.of_clusters)):
+            self._resting = self.set_timer(_REST_S, self._changed)
 
     def _changed(self) -> None:
         text = self.query_one(Input).value.strip()
@@ -104,7 +129,19 @@ class FilterBar(Vertical):
         event.stop()
         self._changed()
         self.display = bool(self.text)
+        if self.text:
+            keep_filter(self.text)
+        self._choices, self._back = [], 0
+        self._say_note()
         self.post_message(self.Left())
+
+    def action_earlier(self, by: int) -> None:
+        """A filter that was used before."""
+        history = kept_filters()
+        self._back = min(max(self._back + by, 0), len(history))
+        box = self.query_one(Input)
+        box.value = history[-self._back] if self._back else ""
+        box.action_end()
 
     def action_clear(self) -> None:
         """No filter."""
@@ -113,9 +150,13 @@ class FilterBar(Vertical):
         self.post_message(self.Left())
 
     def action_take(self) -> None:
-        """Take the completion, if there is one; else on to the list."""
+        """Take the first completion, or the next one after that; if there is none, on to the list."""
         box = self.query_one(Input)
-        if box.has_focus and complete(box.value, clusters=self.of_clusters, types=self.types):
-            box.action_cursor_right()
+        if len(self._choices) <= 1 and box.value in self._choices:
+            self._choices, self._choice = self.completions(box.value), -1  # of the value of a field, for example
+        if box.has_focus and self._choices:
+            self._choice = (self._choice + 1) % len(self._choices)
+            box.value = self._choices[self._choice]
+            box.action_end()
         else:
             self.post_message(self.Left())

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from textual import events
 from textual.app import App
+from textual.dom import DOMNode
 from textual.screen import Screen
 
 from failaware.text import cells
@@ -19,11 +20,12 @@ _FIRST = ("open", "back", "filter", "events", "over_time('why')", "tab('why')", 
 
 
 class _Key(NamedTuple):
-    """A key, and what it does; `presses` is its name for Textual."""
+    """A key, and what it does; the action is that of a widget, a screen or the app."""
 
     shown: str
     does: str
-    presses: str
+    action: str
+    node: DOMNode
 
     @property
     def width(self) -> int:
@@ -53,7 +55,7 @@ class KeyLine(StyledText):
         of_app: dict[str, _Key] = {}
         for node, binding, enabled, _tip in screen.active_bindings.values():
             if binding.show and enabled:
-                key = _Key(self.app.get_key_display(binding), binding.description, binding.key)
+                key = _Key(self.app.get_key_display(binding), binding.description, binding.action, node)
                 (of_app if isinstance(node, App) else of_screen).setdefault(binding.action, key)
         last = list(of_app.values())
         left = self.size.width - 1 - sum(key.width for key in last) + _GAP
@@ -67,13 +69,13 @@ class KeyLine(StyledText):
         parts = [part for key in self._keys for part in ((f"{key.shown} ", "mark"), (key.does + " " * _GAP, ""))]
         self.say([(" ", ""), *parts])
 
-    def on_click(self, event: events.Click) -> None:
+    async def on_click(self, event: events.Click) -> None:
         """Press the key that was clicked."""
         end = 1
         for key in self._keys:
             end += key.width
             if event.x < end:
-                self.app.simulate_key(key.presses)
+                await self.app.run_action(key.action, key.node)
                 return
 
 
