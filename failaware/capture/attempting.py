@@ -110,14 +110,14 @@ class AttemptRecorder:
 
 
 async def in_thread(job: Callable[[], T]) -> T:
-    """Run a job in a thread: a locked store must not block the event loop."""
+    """Run a job in a thread: a locked store must not block the event loop. If it is cancelled, the job is run still."""
     import asyncio
 
     try:
         running = asyncio.get_running_loop().run_in_executor(None, contextvars.copy_context().run, job)
     except RuntimeError:  # the loop of another library, or one that is shutting down
         return job()
-    return await running
+    return await asyncio.shield(running)
 
 
 def attempted(

@@ -84,9 +84,9 @@ class Recorder:
                 self._start(attempt)
                 result = function(*args, **kwargs)
             except BaseException as error:
-                self._end(attempt, error)
+                self._write(self._ended(attempt, error))
                 raise
-            self._end(attempt, result)
+            self._write(self._ended(attempt, result))
             return result
 
         return run
@@ -99,9 +99,9 @@ class Recorder:
                 await in_thread(partial(self._start, attempt))
                 result = await function(*args, **kwargs)
             except BaseException as error:
-                await in_thread(partial(self._end, attempt, error))
+                await in_thread(partial(self._write, self._ended(attempt, error)))
                 raise
-            await in_thread(partial(self._end, attempt, result))
+            await in_thread(partial(self._write, self._ended(attempt, result)))
             return result
 
         return run
@@ -148,18 +148,21 @@ class Recorder:
             self._tasks.start(attempt.run_id, attempt.name, attempt.payload, started_at=attempt.started_at)
 
     @logged
-    def _end(self, attempt: _Attempt | None, outcome: Any) -> None:
-        """Write an attempt, unless Prefect asks next whether it is retried."""
+    def _ended(self, attempt: _Attempt | None, outcome: Any) -> _Attempt | None:
+        """Return an attempt that ended if it is to be written now; otherwise, Prefect asks next whether it is retried.
+
+        For an async task this runs in the event loop: after a timeout, Prefect does not wait for a thread.
+        """
         if attempt is None:
-            return
+            return None
         attempt.finished_at = self._tasks.now()
         attempt.failure, is_crash = self._failure(attempt, outcome)
         retries = self._retries.pop(attempt.run_id, 0)
         if attempt.failure is None or is_crash or retries >= attempt.task.retries:
-            self._write(attempt)
-        else:
-            self._retries[attempt.run_id] = retries + 1
-            self._undecided[attempt.run_id] = attempt
+            return attempt
+        self._retries[attempt.run_id] = retries + 1
+        self._undecided[attempt.run_id] = attempt
+        return None
 
     def _failure(self, attempt: _Attempt, outcome: Any) -> tuple[Failure | None, bool]:
         """Return how an attempt failed, and whether it crashed, which Prefect does not retry."""
@@ -192,9 +195,12 @@ class Recorder:
         reason = f"Prefect tries again{f' in {delay:g} s' if delay else ''}: retry {number} of {attempt.task.retries}"
         self._write(attempt, retry_at=attempt.finished_at + int(delay * 1_000_000), reason=reason)
 
+    @logged
     def _write(
-        self, attempt: _Attempt, *, retry_at: int | None = None, reason: str = "Prefect does not try it again"
+        self, attempt: _Attempt | None, *, retry_at: int | None = None, reason: str = "Prefect does not try it again"
     ) -> None:
+        if attempt is None:
+            return
         self._tasks.write(
             attempt.run_id,
             attempt.name,

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -169,3 +170,21 @@ def test_the_async_methods_leave_the_loop_free(path):
         assert (event.event_type, event.key) == ("order", "o1")
         assert isinstance(cancelled, asyncio.CancelledError)
         assert sorted(row[:2] for row in states(store)) == [("mail", "DEAD"), ("order", "PENDING")]
+
+
+def test_what_is_cancelled_before_its_thread_begins_is_recorded(store):
+    release = threading.Event()
+
+    async def program():
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(1))
+        loop.run_in_executor(None, release.wait)
+        task = asyncio.create_task(store.arecord("order"))
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert task.cancelled()
+        release.set()
+
+    asyncio.run(program())
+    assert states(store) == [("order", "PENDING", 0)]

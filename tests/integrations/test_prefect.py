@@ -14,6 +14,7 @@ from tests.integrations.prefect_server import prefect_server
 
 FLOWS = """
 import asyncio, os, signal, sys, time
+import cloudpickle
 from prefect import flow, task
 from prefect.states import Failed
 from failaware.integrations.prefect import Recorder
@@ -88,6 +89,7 @@ async def later():
     await hangs_twice(return_state=True)
     await works(3)
     assert await works.with_options(name="copied")(2) == 2
+    assert await cloudpickle.loads(cloudpickle.dumps(works))(4) == 4  # as it is sent to another process
 
 @flow
 def ends():
@@ -122,6 +124,7 @@ def test_tasks_are_recorded_with_every_try(path, store, inspector, clock, tmp_pa
         ("ends.exits", "DEAD", 1),
         ("later.copied", "SYNCED", 1),
         ("later.hangs_twice", "DEAD", 2),
+        ("later.works", "SYNCED", 1),
         ("later.works", "SYNCED", 1),
         ("shop.charge", "DEAD", 1),
         ("shop.exhausts", "DEAD", 2),
