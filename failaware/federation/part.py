@@ -12,6 +12,7 @@ from failaware.errors import FailawareError, StoreError, StoreMissing
 from failaware.federation.places import StorePlace
 from failaware.federation.questions import Progress, Questions
 
+_REMOTE_POLL_S = 1.0
 _AGAIN_S = 2.0  # after a store could not be opened, the next attempt is made
 
 
@@ -42,6 +43,8 @@ class Part:
         self.is_open = False
         self.generation = 0
         """How often it was opened: handles and tokens are those of one opening."""
+        self.poll_s = _REMOTE_POLL_S if place.is_remote else 0.0
+        """How long to wait between two questions whether it has changed."""
         self._remote, self._clock = place.is_remote, clock
         self._answering: Answering | None = None
         self._tried_at: float | None = None

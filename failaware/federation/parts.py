@@ -14,7 +14,7 @@ from failaware.text import shown_place
 
 _SILENT_S = 10.0  # at least; how long an open store may take to answer, without progress
 _TIMES = 12  # how much longer than for being opened
-_POLL_S = 0.2  # of the change tokens
+_POLL_S = 0.05  # how long one call waits for the change tokens
 
 
 class Call(NamedTuple):
@@ -36,6 +36,10 @@ class Parts:
     def __init__(self, places: Sequence[StorePlace], clock: Callable[[], int] | None, patience_s: float) -> None:
         self.all = [Part(number, place, clock) for number, place in enumerate(places, 1)]
         self._patience_s = patience_s
+        self._polls: dict[Part, Future[Any]] = {}  # of the change tokens that are not known yet
+        self._poll_at: dict[Part, float] = {}
+        self._tokens: dict[Part, object] = {}
+        self._back: dict[Part, str | None] = {}  # the problem of each part when it answered the last time
         self._silent_s = max(_SILENT_S, _TIMES * patience_s)
 
     def ask(
@@ -103,16 +107,24 @@ class Parts:
         return f"none of the stores answers: {problems}"
 
     def tokens(self) -> tuple[object, ...]:
-        """For each part a value that changes when it does, or when it is left out or back."""
-        asked = {part: part.submit(0, "token") for part in self.all if not part.is_busy}
-        wait(asked.values(), _POLL_S)
-        return tuple(self._token(part, asked.get(part)) for part in self.all)
+        """For each part a value that changes when it does, or when it is left out or back.
 
-    @staticmethod
-    def _token(part: Part, future: Future[Any] | None) -> object:
-        if future is None or not future.done() or future.exception() is not None:
-            return "absent" if part.problem else "busy"
-        return part.generation, future.result()
+        A part that takes longer than the others is not waited for: its value changes in a later call.
+        """
+        now = time.monotonic()
+        for part in self.all:
+            if part not in self._polls and not part.is_busy and now >= self._poll_at.get(part, 0.0):
+                self._polls[part] = part.submit(0, "token")
+                self._poll_at[part] = now + part.poll_s
+        wait(self._polls.values(), _POLL_S)
+        for part, future in list(self._polls.items()):
+            if future.done():
+                del self._polls[part]
+                absent = future.cancelled() or future.exception() is not None
+                self._tokens[part] = None if absent else (part.generation, future.result())
+                if not absent:
+                    self._back[part] = part.problem  # ask it again, once for each problem
+        return tuple((part.problem is None, self._tokens.get(part), self._back.get(part)) for part in self.all)
 
     def by_name(self, name: str) -> Part | None:
         """The part with this name."""

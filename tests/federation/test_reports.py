@@ -24,6 +24,7 @@ from failaware.model.stores import StoreId
 from failaware.read.inspector import AsOfInspector
 from failaware.read.patterns import Patterns
 from tests.conftest import Clock
+from tests.worker.helpers import eventually
 
 WORDS = ("amber", "birch", "cedar", "dahlia", "elder", "fern", "ginkgo", "hazel", "iris", "juniper")
 
@@ -135,6 +136,23 @@ def test_a_store_that_hangs_delays_the_others_once_and_is_back_when_it_answers(s
             time.sleep(0.01)
         assert federation.connections.notes() == []
         assert federation.connections.change_token() != token
+
+
+def test_a_store_that_answers_slowly_still_shows_its_changes(stores, monkeypatch):
+    slow = Questions._token
+
+    def token(questions, handle):
+        time.sleep(0.15)
+        return slow(questions, handle)
+
+    monkeypatch.setattr(Questions, "_token", token)
+    with closing(open_stores(stores)) as federation, Store.open(stores[1].place) as store:
+        connections = federation.connections
+        eventually(lambda: all(token is not None for _, token, _ in connections.change_token()))
+        before = connections.change_token()
+        store.record("new")
+        eventually(lambda: connections.change_token() != before)
+        assert connections.notes() == []
 
 
 def test_words_that_only_all_stores_together_show_to_vary_are_one_cluster(tmp_path):
