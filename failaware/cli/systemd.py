@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     for path, text in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    printer.write(f"Written. Each unit that fails becomes an event in {shown_place(args.db)}.")
+    printer.write(f"Written. Each unit that fails becomes an event in {shown_place(str(resolve(args.db)))}.")
     return _reload(args)
 
 

@@ -16,8 +16,9 @@ from failaware.ingest.expressions import compiled, is_true
 from failaware.ingest.files import ingest_file
 from failaware.ingest.format import _SETTINGS, known_formats
 from failaware.ingest.functions import FUNCTIONS
-from failaware.ingest.lines import ingest_lines
+from failaware.ingest.lines import collect_lines, ingest_lines
 from failaware.ingest.reader import LineReader, ReadingOptions
+from failaware.ingest.recognize import Recognizer
 from failaware.ingest.stream import Input, Line
 from tests.conftest import query
 
@@ -220,3 +221,24 @@ def test_no_text_takes_long(store, text):
         reader.take(collected, Line(1, part, len(part)))
     reader.flush(collected)
     assert time.process_time() - began < 30
+
+
+def test_every_format_has_a_sample(store, monkeypatch):
+    used = set()
+    of_object, of_line = Recognizer.of_object, Recognizer.of_line
+
+    def object_format(recognizer, values):
+        matched = of_object(recognizer, values)
+        used.add(matched and matched.name)
+        return matched
+
+    def line_format(recognizer, line, **where):
+        match = of_line(recognizer, line, **where)
+        used.add(match and match.format.name)
+        return match
+
+    monkeypatch.setattr(Recognizer, "of_object", object_format)
+    monkeypatch.setattr(Recognizer, "of_line", line_format)
+    for name in EXPECTED:
+        collect_lines(Collected(store.session.recorder, store.session.clock, name), (INPUTS / name).read_bytes())
+    assert [each.name for each in known_formats() if each.name not in used | {"text"}] == []
