@@ -50,6 +50,7 @@ class EventsScreen(DetailScreen):
         self, *, cluster_id: int | None = None, event_type: str | None = None, where: str = "", tab: str = FAILURE
     ) -> None:
         super().__init__(cluster_id=cluster_id, tab=tab)
+        self.set_class(cluster_id is not None, "-of-cluster")
         self._where = where
         self._window: Window[EventSummary] = Window(lambda event: event.event_id)
         self._oldest_first = False
@@ -76,9 +77,7 @@ class EventsScreen(DetailScreen):
         yield StyledText(id="empty")
 
     def on_mount(self) -> None:
-        """A cluster has a head."""
-        self.query_one("#head").display = self.cluster_id is not None
-        self.set_class(self.cluster_id is not None, "-of-cluster")
+        """Complete the cluster's event type."""
         self.bar.types = () if self._event_type is None else (self._event_type,)
 
     @property
@@ -191,7 +190,9 @@ class EventsScreen(DetailScreen):
     def _titles(self, page: Page, hidden: int) -> None:
         rows = self.listed
         more = "+" if page.total >= _COUNTED and self.bar.text else ""
-        rows.border_title = f"Events  {page.total:,}{more} · {'oldest' if self._oldest_first else 'newest'} first"
+        title = f"Events  {page.total:,}{more} · {'oldest' if self._oldest_first else 'newest'} first"
+        if rows.border_title != title:  # each title repaints the whole list
+            rows.border_title = title
         many = "+" if hidden >= 100 else ""
         rows.note = f"{hidden}{many} new above (.)" if hidden else ""
         if self.bar.text:

@@ -3,7 +3,6 @@
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
-from textual.content import Content
 
 from failaware.model import Explanation
 from failaware.model.patterns import Transitions
@@ -65,7 +64,7 @@ class SideListing(Listing):
         self.detail = None
         self.side.show_numbers(numbers=False)
         self.side.text.show([])
-        self.side.border_subtitle = ""
+        self.side.tell("")
 
     def answered_detail(self, detail: Detail) -> None:  # type: ignore[override]
         """Show it, unless another one has been asked for since."""
@@ -93,7 +92,7 @@ class SideListing(Listing):
             failed = [attempt for attempt in event.attempts if attempt.error_type is not None]
             newest = ", the newest failed one" if failed and shown is failed[-1] and len(event.attempts) > 1 else ""
             name += f" · attempt {shown.attempt_no} of {len(event.attempts)}{newest}"
-        self.side.border_subtitle = Content(" · ".join(filter(None, (self.side.text.match_place, name))))
+        self.side.tell(" · ".join(filter(None, (self.side.text.match_place, name))))
 
     def _answered_why(self, detail: Detail, before: Detail | None) -> None:
         checks = [why.explanation.checks for why in detail.why]

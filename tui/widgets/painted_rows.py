@@ -21,7 +21,7 @@ from ..window import Need, Window
 
 Item = TypeVar("Item")
 GUTTER = 4
-_NEAR = 5  # items above and below those in sight
+_NEAR = 2  # items above and below those in sight
 _LEAST = 32  # cells of the column that takes the rest, below which others are dropped; in a narrow list fewer
 _NARROW = 90  # cells of a list with two lines for each item, below which one blank is between columns
 

@@ -35,6 +35,7 @@ class Side(Vertical):
 
     def __init__(self) -> None:
         super().__init__(id="side")
+        self._named = ""
         self.window: Window[DrillDown] = Window(lambda drill_down: drill_down.place)
 
     def compose(self) -> ComposeResult:
@@ -64,15 +65,21 @@ class Side(Vertical):
 
     def show_numbers(self, *, numbers: bool) -> None:
         """Show the numbers, or the text; the focus goes along."""
-        focused = self.text.has_focus or self.numbers.has_focus
-        self.numbers.display, self.text.display = numbers, not numbers
-        if focused:
-            self.shown.focus()
+        if self.numbers.display != numbers:
+            focused = self.shown.has_focus
+            self.numbers.display, self.text.display = numbers, not numbers
+            if focused:
+                self.shown.focus()
 
     def on_mount(self) -> None:
-        """Text, until something else is said."""
+        """The border is that of both."""
         self.text.frame = self
-        self.show_numbers(numbers=False)
+
+    def tell(self, text: str) -> None:
+        """Say in the border what is shown; the same again costs nothing."""
+        if text != self._named:
+            self._named = text
+            self.border_subtitle = Content(text)
 
     def on_click(self, event: events.Click) -> None:
         """On the name of a tab: that tab."""
