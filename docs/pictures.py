@@ -17,9 +17,7 @@ _SHOP = Path("/tmp/shop")  # noqa: S108 - the frames of the sample data show whe
 _FONTS = re.compile(r"@font-face \{.*?\}", re.DOTALL)  # web fonts would be downloaded
 _PICTURES = (
     ("overview", (140, 40), "failaware-dark", ()),
-    ("cluster", (80, 24), "failaware-dark", ("enter",)),
-    ("event", (100, 30), "failaware-dark", ("enter", "enter")),
-    ("why", (100, 30), "failaware-light", ("w",)),
+    ("cluster", (140, 40), "failaware-dark", ("enter",)),
     ("past", (120, 32), "failaware-dark", ("a", "shift+left", "shift+left", "left")),
     ("impact", (100, 24), "failaware-dark", ("slash", *"error:refused", "enter", "i")),
 )
