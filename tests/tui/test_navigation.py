@@ -9,6 +9,7 @@ from tui.screens.events import EventsScreen
 from tui.screens.overview import Overview
 from tui.screens.prompt import PromptScreen
 from tui.store_reader import reporting
+from tui.widgets.lines import TopLine
 from tui.widgets.text_view import TextView, highlighted
 
 from .helpers import gone, inspecting, loaded, rows, shows, side_text, until
@@ -138,3 +139,18 @@ def test_highlighting_keeps_the_text(start, end):
     parts = highlighted([("abc", "dim"), ("defg", "strong")], start, end, "selected")
     assert "".join(text for text, _ in parts) == "abcdefg"
     assert "".join(text for text, meaning in parts if meaning == "selected") == "abcdefg"[start:end]
+
+
+async def test_a_click_on_any_crumb_leads_there_and_ctrl_z_suspends(full, path, clock):
+    async with inspecting(path, (140, 30), clock) as pilot:
+        await loaded(pilot, 2)
+        assert pilot.app.screen.active_bindings["ctrl+z"].binding.action == "suspend_process"
+        for word in ("event 1", "due", "event 2"):
+            await typed(pilot, "colon", word)
+            await pilot.pause()
+        await until(pilot, lambda: len(pilot.app.screen_stack) == 5)
+        top = pilot.app.screen.query_one(TopLine)
+        assert not top._is_shortened
+        x = 1 + len(" › ".join(top.crumbs[:2]))
+        await pilot.click("#top", offset=(x - 1, 0))
+        await until(pilot, lambda: len(pilot.app.screen_stack) == 3)

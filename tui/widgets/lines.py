@@ -53,6 +53,7 @@ class TopLine(StyledText):
     def __init__(self) -> None:
         super().__init__(id="top")
         self.crumbs: list[str] = []
+        self._is_shortened = False
         self._place = ""
         self._state: tuple[str, str] = ("", "")
 
@@ -75,7 +76,8 @@ class TopLine(StyledText):
         state = f"  {self._state[0]} "
         available = max(self.size.width - cells(state) - 1, 1)
         path = " › ".join(self.crumbs)
-        if cells(path) > available and len(self.crumbs) > 1:
+        self._is_shortened = cells(path) > available and len(self.crumbs) > 1
+        if self._is_shortened:
             path = "‹ " + " › ".join(self.crumbs[-2:])
         path = cut(path, available)
         left = available - cells(path)
@@ -86,9 +88,17 @@ class TopLine(StyledText):
         self.say([(f" {path}", "strong"), (gap, ""), (place, "dim"), (state, self._state[1])])
 
     def on_click(self, event: events.Click) -> None:
-        """One level up, or to the overview on the first crumb."""
-        first = len(self.crumbs[0]) if self.crumbs else 0
-        self.post_message(self.Crumb(0 if event.x <= first else max(len(self.crumbs) - 2, 0)))
+        """To the level whose crumb was clicked."""
+        shown = list(enumerate(self.crumbs))
+        end = 1
+        if self._is_shortened:
+            shown, end = shown[-2:], 3
+        for depth, crumb in shown:
+            end += cells(crumb)
+            if event.x < end:
+                self.post_message(self.Crumb(depth))
+                return
+            end += 3
 
     class Crumb(Message):
         """A crumb was clicked; `depth` is the level it leads to."""
