@@ -218,7 +218,12 @@ def test_clusters_of_rules_are_left_alone(path, rule):
 
 @pytest.mark.parametrize(
     "form",
-    ["no mode '{}' in the peers here", "no file extension: {}", "{} is refused, since {} is not a peer of these"],
+    [
+        "no mode '{}' in the peers here",
+        "no file extension: {}",
+        "unknown archive format '{}'",
+        "{} is refused, since {} is not a peer of these",
+    ],
 )
 def test_a_word_in_quotes_after_a_colon_or_in_several_places_is_learned(path, form):
     with learning(path) as store:

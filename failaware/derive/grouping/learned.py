@@ -25,7 +25,7 @@ _FEWEST_WORDS = 2  # that must remain next to a variable: `connection <*>` would
 _TOKEN = re.compile(rf"<\*>|{templating.PLACEHOLDER}|\.?\w+(?:[.-]+\w+)*|\s+|[^\w\s]")
 _PLACE = re.compile(rf"<\*>|{templating.PLACEHOLDER}|\.?[^\W\d_][^\W\d]*(?:[.-][^\W\d]+)*")
 _QUOTES = frozenset("'\"`")
-_NAMED = words.NAME_CUES - frozenset(["of", "from", "reading", "reason", "object", "exec", "tag"])
+_NAMED = words.NAME_CUES - frozenset(["of", "from", "reading", "reason", "object", "exec", "tag", "format"])
 """Words directly before a name."""
 
 

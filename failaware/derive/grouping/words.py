@@ -65,7 +65,9 @@ NULLS = _words("null none undefined - -- . ? *")
 TYPE_CUES = _words("got actual found instead to for was given")
 NAMED_VALUES = _words("host server file user domain node")
 """Words before `name` whose names are values."""
-ENTERED_ARGUMENT = re.compile(r"(?i)(?:invalid|extra|ambiguous|unrecognized|bad|illegal) arguments?$")
+ENTERED_ARGUMENT = re.compile(
+    r"(?i)(?:invalid|extra|ambiguous|unrecognized|bad|illegal)(?: -{1,2}\w{1,30})? arguments?$"
+)
 """Words before an argument that somebody entered rather than one of a function."""
 
 MESSAGE_CUES = _words(
