@@ -65,7 +65,7 @@ class Patterns:
     ) -> "tuple[ClusterChange, ...]":
         """The clusters that a correction would change: `merge` these, `split` one by a placeholder, or `undo` one.
 
-        The store is derived twice in private tables, which takes a second for about 40,000 attempts. The arguments
+        The store is derived twice in private tables, which takes a second for about 30,000 attempts. The arguments
         are those of `Store.merge_clusters`, `split_cluster` and `undo_correction`; give one of them. `progress` is
         called with the number of facts done and in total.
 
