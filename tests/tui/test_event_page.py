@@ -15,7 +15,7 @@ from tui.masked_values import MaskedColumns, named
 from tui.screens.events import EventsScreen
 from tui.widgets.cluster_head import ClusterHead
 
-from .helpers import inspecting, loaded, rows, screen_text, shows, side_text, until
+from .helpers import gone, inspecting, loaded, rows, screen_text, shows, side_text, until
 
 LONG = "caused by\n" + "\n".join(f"line {n} of a long message, such as those of Java and SQL" for n in range(40))
 
@@ -223,3 +223,15 @@ def test_of_very_many_attempts_the_newest_are_listed(full, path):
     texts = [line.text for line in failure(many, many.attempts[-1], START, fold=True)]
     assert "  … 70 earlier attempts" in texts
     assert texts[-1].startswith("▸ 100")
+
+
+async def test_where_nothing_has_a_severity_no_key_explains_one(full, path, clock):
+    async with inspecting(path, (100, 30), clock) as pilot:
+        await loaded(pilot, 2)
+        await shows(pilot, "w Why")
+        for key, text in (("d", "Retries due"), ("D", "What changed")):
+            await pilot.press(key)
+            await shows(pilot, text)
+            await gone(pilot, "w Why")
+            await pilot.press("w", "escape")
+            await shows(pilot, "w Why")
