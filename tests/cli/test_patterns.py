@@ -36,7 +36,7 @@ def history(tmp_path_factory):
 
     @handlers.on("burst", retry=Retry(max_attempts=9, base=600, jitter=0))
     def burst(event):
-        raise ConnectionError("refused \x1b[31m")
+        raise ConnectionError("refused \x1b]0;owned\x07")
 
     with Store.open(path, clock=clock) as store:
         store.record_many(("payment", n) for n in range(4))
@@ -145,7 +145,7 @@ def test_a_retry_storm_of_now(tmp_path):
 
     @handlers.on("burst", retry=Retry(max_attempts=9, base=600, jitter=0))
     def burst(event):
-        raise ConnectionError("refused \x1b[31m")
+        raise ConnectionError("refused \x1b]0;owned\x07")
 
     with Store.open(path) as store:
         store.record_many([*(("burst", n) for n in range(30)), ("new", 1)])
@@ -153,7 +153,7 @@ def test_a_retry_storm_of_now(tmp_path):
     shown = failaware("due", db=path).stdout
     assert re.search(r"burst +0 +30 +0  ·+█", shown)
     assert re.search(r"retry storm  \d\d:\d\d, in (9|10) min: \d+ retries of burst, usually 0 per minute", shown)
-    assert re.search(r"  \d+ of cluster \d{8}  ConnectionError: refused \\x1b\[", shown)
+    assert re.search(r"  \d+ of cluster \d{8}  ConnectionError: refused \\x1b\]", shown)
     assert "1 event PENDING, due now" in shown
     described = " ".join(failaware("due", "--help").stdout.split())
     assert "at least 10 retries of one event type, and at least 4 times the median of the 10 minutes" in described

@@ -23,7 +23,7 @@ from failaware.ledger.verify import verify
 from failaware.rules import default_policy
 from tests import processes
 from tests.conftest import HOUR, START, Clock
-from tui import documents
+from tui import documents, event_texts, preview
 
 EVENTS = 40
 NOW = START + 30 * HOUR
@@ -106,11 +106,12 @@ def _screens(inspector):
     """What the inspector makes of the answers, to the last line."""
     clusters = inspector.clusters()
     event = inspector.event(3)
-    lines = [line for attempt in event.attempts for line in documents.attempt(attempt, NOW, fold=True)]
-    lines += documents.event_facts(event, inspector.patterns.runs(3), NOW) + documents.payload(event.event_payload)
+    lines = [line for attempt in event.attempts for line in event_texts.failure(event, attempt, NOW, fold=True)]
+    lines += event_texts.history(event, inspector.patterns.runs(3), NOW) + documents.payload(event.event_payload)
     for worst in clusters[:1]:  # damage may have left none, which is a wrong answer like others
-        lines += documents.why(inspector.explain(f"cluster/{worst.cluster_id}"), worst, NOW)
-    return [line.text for line in lines], [documents.cluster_head(cluster, NOW) for cluster in clusters]
+        lines += documents.why(inspector.explain(f"cluster/{worst.cluster_id}"), worst)
+        lines += preview.lines(preview.read(inspector, worst.cluster_id, None))
+    return [line.text for line in lines]
 
 
 def damage(content, rng):

@@ -17,7 +17,7 @@ from failaware.ledger.verify import verify
 from failaware.text import visible
 from tests.conftest import START
 from tests.soak.corruption import printed
-from tui import documents
+from tui import documents, event_texts, preview
 
 NASTY = (
     "\x1b[31mred", "\x1b]52;c;aGk=\x07", "\x1b]8;;http://x.example\x1b\\link\x1b]8;;\x1b\\",
@@ -163,16 +163,15 @@ def _screens(inspector):
     now = inspector.now()
     for cluster in inspector.clusters():
         for shown in [
-            *documents.cluster_head(cluster, now),
-            *documents.why(inspector.explain(f"cluster/{cluster.cluster_id}"), cluster, now),
+            *preview.lines(preview.read(inspector, cluster.cluster_id, None)),
+            *documents.why(inspector.explain(f"cluster/{cluster.cluster_id}"), cluster),
         ]:
             harmless(str(getattr(shown, "text", shown)))
     for summary in inspector.events(limit=100):
         event = inspector.event(summary.event_id)
-        lines = documents.payload(event.event_payload) + documents.event_facts(
-            event, inspector.patterns.runs(event.event_id), now
-        )
-        lines += [shown for attempt in event.attempts for shown in documents.attempt(attempt, now, fold=True)]
+        lines = documents.payload(event.event_payload)
+        lines += event_texts.history(event, inspector.patterns.runs(event.event_id), now)
+        lines += [shown for attempt in event.attempts for shown in event_texts.failure(event, attempt, now, fold=True)]
         for shown in lines:
             harmless(shown.text)
 
