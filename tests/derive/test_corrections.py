@@ -220,3 +220,41 @@ def test_it_does_not_matter_when_the_failures_came(messages, random, one, other)
             fail(late, [(text, 0, False) for text in shuffled])
             assert partition(store) == partition(late)
             assert failures(store) == failures(late)
+
+
+pairs = st.lists(st.tuples(st.integers(0, 99), st.integers(0, 99)), min_size=1, max_size=4)
+
+
+@given(histories, histories, pairs, st.integers(1, 10))
+@settings(max_examples=sized(15, 100), deadline=None)
+def test_merged_clusters_are_the_union_of_what_was_learned(before, after, merges, events):
+    """Counted again from the failures of a store in which nothing was corrected."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with learning(folder / "1.db") as store, learning(folder / "2.db") as plain:
+            for each in (store, plain):
+                fail(each, before, events=events)
+            attempts = [number for (number,) in query(plain, "SELECT attempt_id FROM failure ORDER BY 1")]
+            chosen = [(attempts[one % len(attempts)], attempts[other % len(attempts)]) for one, other in merges]
+            for attempt, into in chosen:
+                of = dict(query(store, "SELECT attempt_id, cluster_id FROM failure"))
+                if of[attempt] != of[into]:
+                    store.merge_clusters([of[into], of[attempt]], **WHY)
+            for each in (store, plain):
+                fail(each, after, events=events)
+            learned = dict(query(plain, "SELECT attempt_id, cluster_id FROM failure"))
+            names = dict(query(plain, "SELECT cluster_id, template FROM failure_cluster"))
+            belongs = {number: number for number in names}
+            for attempt, into in chosen:
+                was, now = belongs[learned[attempt]], belongs[learned[into]]
+                belongs = {number: now if of == was else of for number, of in belongs.items()}
+            rows = query(plain, "SELECT attempt_id, event_id FROM attempt_log WHERE outcome = 'FAILED'")
+            expected = {}
+            for attempt, event in rows:
+                expected.setdefault(belongs[learned[attempt]], []).append(event)
+            assert sorted(query(store, "SELECT cluster_id, template, failures, events FROM failure_cluster")) == sorted(
+                (number, names[number], len(of), len(set(of))) for number, of in expected.items()
+            )
+            assert dict(query(store, "SELECT attempt_id, cluster_id FROM failure")) == {
+                attempt: belongs[of] for attempt, of in learned.items()
+            }
