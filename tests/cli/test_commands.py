@@ -325,14 +325,14 @@ def test_a_failure_alone_is_found_although_no_rule_about_clusters_holds(tmp_path
     assert "no cluster rule matches" in failaware("clusters", db=path).stdout
     with Inspector.open(path) as inspector:
         (cluster,) = inspector.clusters()
-        why = documents.why(inspector.explain(f"cluster/{cluster.cluster_id}"), cluster, START)
+        why = documents.why(inspector.explain(f"cluster/{cluster.cluster_id}"), cluster)
         assert any("each of its unresolved events has its own severity" in line.text for line in why)
     with Store.open(path) as store:
         store.dismiss([1], because="known")
     assert "no cluster rule matches" not in failaware("clusters", db=path).stdout
     with Inspector.open(path) as inspector:
         (cluster,) = inspector.clusters()
-        why = documents.why(inspector.explain(f"cluster/{cluster.cluster_id}"), cluster, START)
+        why = documents.why(inspector.explain(f"cluster/{cluster.cluster_id}"), cluster)
         assert any("none of its events is unresolved" in line.text for line in why)
 
 
