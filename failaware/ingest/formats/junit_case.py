@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from failaware.capture.record import Recorder
@@ -110,7 +111,7 @@ class Case:
         be in the future.
         """
         text = self.attributes.get("timestamp") or self.suite.get("timestamp")
-        local, in_utc = time(text), time(f"{text} UTC")
+        local, in_utc = _readings(text)
         if local is None or in_utc is None:  # it has a zone
             return local
         is_local = self.suite.get("name") == _PYTEST or "status" in self.attributes
@@ -144,6 +145,12 @@ class Case:
     def _run(self, problems: list[Problem], took: int, recorder: Recorder) -> Run:
         output = self.texts.get("system-err") or self.texts.get("system-out") or ""
         return Run(failure_of_test(self.attributes, problems, recorder, output), took)
+
+
+@lru_cache(maxsize=256)
+def _readings(text: str | None) -> tuple[int | None, int | None]:
+    """Return a time, in µs, as a local one and as one in UTC; most tests of a report have that of their suite."""
+    return time(text), time(f"{text} UTC")
 
 
 def _span(seconds: str | None) -> int:
