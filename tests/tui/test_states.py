@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from failaware import Handlers, Permanent, Store, Worker
+from failaware import Handlers, Permanent, Retry, Store, Worker
 from tests.derive.versions import leave_as_another
 from tui.app import InspectorApp
 from tui.messages import StoreIs, StoreState
@@ -234,3 +234,21 @@ async def test_times_that_python_has_no_date_for_are_shown(path, clock, monkeypa
         await shows(pilot, "attempt    1, 0001-01-01", "attempt 1 of 1")
         await pilot.press("5")
         await shows(pilot, "occurred   0001-01-01")
+
+
+async def test_an_event_type_in_a_title_is_no_markup(path, clock):
+    handlers = Handlers()
+
+    @handlers.on("*", retry=Retry(max_attempts=5, base=600, jitter=0))
+    def fails(event):
+        raise TimeoutError("late")
+
+    with Store.open(path, clock=clock) as store:
+        store.record("a[/]b", 1)
+        Worker(store, handlers).run(until_idle=True, patience=0)
+    async with inspecting(path, (160, 45), clock) as pilot:
+        await shows(pilot, "─ a[/]b ")
+        await pilot.press("d")
+        await shows(pilot, "─ a[/]b by minute")
+        await pilot.press("escape", "enter")
+        await shows(pilot, "› a[/]b #", "attempt 1 of 1")

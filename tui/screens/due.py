@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from textual.containers import Vertical
+from textual.content import Content
 from textual.widget import Widget
 
 from failaware.model.patterns import RetrySchedule
@@ -67,7 +68,7 @@ class DueScreen(BaseScreen):
         if row is None or calendar is None:
             view.show([documents.Line("No retry is due.", documents.dim)])
             return
-        view.border_title = f"{one_line(row.due.event_type, 60)} by minute"
+        view.border_title = Content(f"{one_line(row.due.event_type, 60)} by minute")  # a string would be markup
         view.show(due_minutes(row, calendar.first_minute_at, calendar.now))
 
     def on_rows_moved(self, _message: Rows.Moved) -> None:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, NamedTuple
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
+from textual.content import Content
 from textual.widget import Widget
 
 from failaware.model import HOUR, Cluster, Health
@@ -200,7 +201,7 @@ class Overview(PeriodListing):
     def _name_preview(self) -> None:
         cluster: Any = self.listed.current
         name = "" if cluster is None else f"{one_line(cluster.event_type, 40)} {str(cluster.cluster_id)[:7]}"
-        self.query_one("#detail").border_title = name
+        self.query_one("#detail", TextView).border_title = Content(name)  # a string would be markup
 
     @staticmethod
     def _what_changed(marks: dict[int, str]) -> str:
