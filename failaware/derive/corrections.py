@@ -6,10 +6,10 @@ learned clusters that belong to another one. A split is a grouping rule (`groupi
 
 from typing import NamedTuple
 
-from failaware.engine import ProjectionWriter, Reader
+from failaware.engine import ProjectionWriter, Reader, Row
 
 _ACTIVE = """
-  SELECT c.cluster_id, c.into_cluster, c.split_by FROM {of}correction_log c
+  SELECT {columns} FROM {of}correction_log c
    WHERE c.correction <> 'UNDO' AND NOT EXISTS (SELECT 1 FROM {of}correction_log u WHERE u.undoes = c.correction_id)
    ORDER BY c.correction_id
 """
@@ -25,9 +25,14 @@ class Corrections(NamedTuple):
     splits: tuple[tuple[int, str], ...]
 
 
-def load_corrections(db: Reader, of: str = "") -> Corrections:
+def in_force(db: Reader, columns: str, of: str = "") -> list[Row]:
     """Those that are not undone, in the order in which they were decided; `of` is a schema with its dot."""
-    rows = db.query(_ACTIVE.format(of=of))
+    return db.query(_ACTIVE.format(columns=columns, of=of))
+
+
+def load_corrections(db: Reader, of: str = "") -> Corrections:
+    """The merges and splits in force."""
+    rows = in_force(db, "cluster_id, into_cluster, split_by", of)
     return Corrections(
         tuple((cluster_id, into) for cluster_id, into, split_by in rows if split_by is None),
         tuple((cluster_id, split_by) for cluster_id, _, split_by in rows if split_by is not None),

@@ -68,13 +68,12 @@ class Asked(Inspector):
         return {part: self._known[part][1] for part in parts if part in self._known}
 
     def members(self, part: Part, value: str) -> list[int]:
-        """The ids of a store's own clusters for a value of `cluster:`; one that it has no event of, if there are none.
+        """The ids of a store's own clusters for a value of `cluster:`.
 
         Raises:
             FilterError: more than one cluster begins with these digits.
         """
-        cluster_id = id_in_filter(self.union.db, value)
-        return self.union.members(part, cluster_id) or [cluster_id]
+        return self.union.members(part, id_in_filter(self.union.db, value))
 
     def ask_members(self, cluster_id: int, make: Callable[[int], Call]) -> list[tuple[Part, Any]]:
         """Ask each store about each of its own clusters that belong to a joined one; ids are those of all stores."""

@@ -76,8 +76,12 @@ class _Word(NamedTuple):
         if self.field == "id" and any("@" in value for value in self.values):
             own = [str(each[0]) for each in map(digits, self.values) if each is not None and each[1] == part.name]
             own += [value for value in self.values if "@" not in value]
-            return [f"{self.negated}id:{','.join(own)}"] if own else [] if self.negated else [_NONE]
+            return self._one_of(own)
         if self.field in {"cluster", "last"} and all(value.isdecimal() for value in self.values):
             ids = [str(each) for value in self.values for each in members(part, value)]
-            return [f"{self.negated}{self.field}:{','.join(ids)}"]
+            return self._one_of(ids)
         return [self.text]
+
+    def _one_of(self, own: list[str]) -> list[str]:
+        """The words for these values of the store; none of its events has any of them if there are none."""
+        return [f"{self.negated}{self.field}:{','.join(own)}"] if own else [] if self.negated else [_NONE]

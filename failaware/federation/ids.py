@@ -6,12 +6,15 @@ from functools import cache
 from typing import Any, TypeVar
 
 from failaware.model import Behind, Explanation, SeverityChange
-from failaware.model.differences import Changed, Move
+from failaware.model.differences import Changed, Correction, Move
 from failaware.model.patterns import Figure
 from failaware.model.stores import StoreId
 
 T = TypeVar("T")
-_OWN_IDS = {"event_id", "attempt_id", "decision_id", "reject_id", "example_attempt"}
+_OWN_IDS = {
+    *("event_id", "attempt_id", "decision_id", "reject_id", "example_attempt"),
+    *("correction_id", "undoes", "undone_by"),
+}
 _EVENT = re.compile(r"\bevent (\d+)")
 _FIGURE = re.compile(r"^id:(\d+)$")
 
@@ -48,7 +51,7 @@ class Names:
                 continue
             if name in _OWN_IDS:
                 values[position] = self.of(value)
-            elif name == "cluster_id":
+            elif name == "cluster_id" and not isinstance(answer, Correction):  # the fact names the store's own
                 values[position] = self.cluster(value)
             elif isinstance(value, tuple | list):
                 values[position] = self._mapped(value)

@@ -32,9 +32,6 @@ if TYPE_CHECKING:
 _VALUES = 200  # of a filter
 
 
-_OF_ONE_STORE = "corrections belong to one store; name it alone with --db"
-
-
 class FederatedPatterns(Patterns):
     """Reached as `inspector.patterns`."""
 
@@ -42,13 +39,15 @@ class FederatedPatterns(Patterns):
         """Created by Federation."""
         self._federation = federation
 
-    def corrections(self, *, limit: int = 50) -> list[Correction]:  # noqa: ARG002
-        """Not of several stores: each has its own."""
-        raise UsageError(_OF_ONE_STORE)
+    def corrections(self, *, limit: int = 50) -> list[Correction]:
+        """The newest of all stores; their clusters are those that were named in the store."""
+        answers = self._federation.mapped(self._federation.ask("corrections", limit=limit))
+        corrections = [one for own in answers for one in own]
+        return sorted(corrections, key=lambda one: one.decided_at, reverse=True)[:limit]
 
     def preview_correction(self, **_given: Any) -> tuple[ClusterChange, ...]:
-        """Not of several stores."""
-        raise UsageError(_OF_ONE_STORE)
+        """Not of several stores: a correction is recorded in one."""
+        raise UsageError("a correction is recorded in one store; name it alone with --db")
 
     def runs(self, event_id: int) -> tuple[Run, ...]:
         """The history of one event."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from failaware.errors import StoreError, UsageError
 from failaware.model import Attempt, EventDetail, EventSummary, Explanation, Health, HourCount, Reject
-from failaware.model.differences import Diff, WhatIf
+from failaware.model.differences import Correction, Diff, WhatIf
 from failaware.model.patterns import Impact, MaskedEvent, NewestFailures, Recovered, RetrySchedule, Run, Transitions
 from failaware.model.stores import Aggregates
 from failaware.read import aggregates
@@ -19,6 +19,7 @@ from failaware.rules import Policy
 Progress = Callable[[int, int], None]
 
 _PATTERNS: dict[str, Any] = {
+    "corrections": list[Correction],
     "runs": tuple[Run, ...],
     "transitions": Transitions,
     "recovered": Recovered,

@@ -2,22 +2,26 @@
 
 For example, two stores have 5 words each at one place of a template: neither has learned that it varies, but together
 they have 10. The templates of both are learned from again, and the clusters become one, with the sums of their numbers.
+Corrections are facts of all stores: a merge that a person decided in one of them applies to the clusters of all.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from operator import itemgetter
 from typing import Any
 
 from failaware.derive.assign import Finder
+from failaware.derive.corrections import load_corrections, merged_clusters
 from failaware.derive.fold import update_cluster_severities
 from failaware.derive.grouping.groups import Group
+from failaware.derive.grouping.learned import VARIABLE
 from failaware.derive.settings import load_policy, replace_rules
 from failaware.engine import open_empty_tables
 from failaware.federation.ids import Names
 from failaware.federation.part import Part
 from failaware.model import HourCount
 from failaware.model.stores import Aggregates, InStore
-from failaware.read.aggregates import CLUSTERS, COUNTS, TEMPLATES
+from failaware.read.aggregates import CLUSTERS, CORRECTIONS, COUNTS, TEMPLATES
 
 _SUMMED = ("failures", "events", "recovered")
 _HIGHEST = ("episodes", "relapses", "last_failed_at", "changed_at")
@@ -45,7 +49,8 @@ class Union:
         if same and all(self._aggregates[part] is own for part, own in aggregates.items()):
             return
         with self.db.snapshot():
-            if [own.templates for own in aggregates.values()] != [own.templates for own in self._aggregates.values()]:
+            if _learned_from(aggregates) != _learned_from(self._aggregates):
+                self._correct(aggregates)
                 self._learn(aggregates)
             self._aggregates = dict(aggregates)
             self._join()
@@ -69,8 +74,18 @@ class Union:
         self.db.clear("cluster_hour")
         self.db.execute_many("INSERT INTO cluster_hour VALUES (?, ?, ?, ?)", [(*of, *sums[of]) for of in sums])
 
+    def _correct(self, aggregates: Mapping[Part, Aggregates]) -> None:
+        """Read the corrections of all stores, in the order in which they were decided."""
+        rows = sorted((row for own in aggregates.values() for row in own.corrections), key=itemgetter(0))
+        self.db.clear("correction_log")
+        self.db.execute_many(
+            f"INSERT INTO correction_log (correction_id, decided_by, reason, {', '.join(CORRECTIONS)}) "
+            "VALUES (?, '', '', ?, ?, ?, ?, ?)",
+            [(number, *row) for number, row in enumerate(rows, 1)],
+        )
+
     def _learn(self, aggregates: Mapping[Part, Aggregates]) -> None:
-        """Find the cluster of each template among those of all stores."""
+        """Find the cluster of each template among those of all stores, as corrected."""
         self.db.clear("fingerprint", "template_slot")
         replace_rules(self.db, next(iter(aggregates.values())).settings.items() if aggregates else ())
         learned: defaultdict[tuple[str, str | None], dict[int, _Row]] = defaultdict(dict)
@@ -86,19 +101,24 @@ class Union:
                     of_part[key].add(row["fingerprint_id"])
             for key, ids in of_part.items():
                 sets[key].append(ids)
+        merges, splits = load_corrections(self.db)
+        words_split = any(by == VARIABLE for _, by in splits)  # the other stores may have learned that variable
         finder: Finder | None = None
         for key, templates in learned.items():
-            if any(ids != sets[key][0] for ids in sets[key]):
+            if words_split or any(ids != sets[key][0] for ids in sets[key]):
                 finder = finder or Finder(self.db)
                 for number, row in sorted(templates.items()):
                     finder.admitted(key[0], Group(number, key[1], row["template"], "", "", learnable=True))
-        known = {number for (number,) in self.db.query("SELECT fingerprint_id FROM fingerprint")}
+        again: dict[int, int] = dict(self.db.query("SELECT fingerprint_id, cluster_id FROM fingerprint"))
+        own_clusters = {number: row["cluster_id"] for number, row in rows.items()} | again
+        for row in rows.values():
+            row["cluster_id"] = own_clusters.get(row["cluster_id"], row["cluster_id"])
         self.db.execute_many(
             f"INSERT INTO fingerprint ({', '.join(TEMPLATES)}) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [tuple(row.values()) for number, row in rows.items() if number not in known],
+            [tuple(row.values()) for number, row in rows.items() if number not in again],
         )
-        again: dict[int, int] = dict(self.db.query("SELECT fingerprint_id, cluster_id FROM fingerprint"))
-        self._final = {number: again.get(cluster_id, cluster_id) for number, cluster_id in again.items()}
+        merged_clusters(self.db, merges)
+        self._final = dict(self.db.query("SELECT fingerprint_id, cluster_id FROM known_fingerprint"))
 
     def _join(self) -> None:
         joined: defaultdict[int, list[tuple[Part, _Row]]] = defaultdict(list)
@@ -145,6 +165,11 @@ class Union:
         one |= {name: max(row[name] for _, row in rows) for name in _HIGHEST}
         one["example_attempt"] = int(self.names(part).of(newest["example_attempt"]))
         return one
+
+
+def _learned_from(aggregates: Mapping[Part, Aggregates]) -> list[tuple[Any, ...]]:
+    """What decides which templates are one cluster."""
+    return [(own.templates, own.corrections) for own in aggregates.values()]
 
 
 def _unresolved(aggregates: Mapping[Part, Aggregates]) -> dict[tuple[Part, int], int]:

@@ -100,4 +100,5 @@ class Aggregates(NamedTuple):
     clusters: tuple[tuple[Any, ...], ...]
     counts: tuple[tuple[Any, ...], ...]
     templates: tuple[tuple[Any, ...], ...]
+    corrections: tuple[tuple[int, str, int, int | None, str | None], ...]
     settings: dict[str, str]

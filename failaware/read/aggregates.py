@@ -1,5 +1,6 @@
-"""What a store contributes to the clusters of several stores: its clusters, counts, templates and rules."""
+"""What a store contributes to the clusters of several stores: clusters, counts, templates, corrections and rules."""
 
+from failaware.derive.corrections import in_force
 from failaware.derive.settings import stored_rules
 from failaware.engine import Reader
 from failaware.model.stores import Aggregates
@@ -10,6 +11,7 @@ CLUSTERS = (
 )
 COUNTS = ("event_type", "sync_status", "dismissed", "cluster_id", "severity", "events")
 TEMPLATES = ("fingerprint_id", "event_type", "error_type", "cluster_id", "admitted", "variables", "template")
+CORRECTIONS = ("decided_at", "correction", "cluster_id", "into_cluster", "split_by")
 
 
 def aggregates(db: Reader) -> Aggregates:
@@ -18,7 +20,8 @@ def aggregates(db: Reader) -> Aggregates:
         return Aggregates(
             tuple(map(tuple, db.query(f"SELECT {', '.join(CLUSTERS)} FROM failure_cluster ORDER BY cluster_id"))),
             tuple(map(tuple, db.query(f"SELECT {', '.join(COUNTS)} FROM stored_counts WHERE events > 0"))),
-            tuple(map(tuple, db.query(f"SELECT {', '.join(TEMPLATES)} FROM known_fingerprint ORDER BY 1"))),
+            tuple(map(tuple, db.query(f"SELECT {', '.join(TEMPLATES)} FROM learned_fingerprint ORDER BY 1"))),
+            tuple(map(tuple, in_force(db, ", ".join(CORRECTIONS)))),
             dict(stored_rules(db)),
         )
 

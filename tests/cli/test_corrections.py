@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from failaware import Inspector, Store, UsageError
+from failaware import Inspector, Store
 from failaware.cli.main import main
 from tests.derive.test_corrections import clusters, failures
 from tests.derive.test_learned import fail, learning
@@ -64,10 +64,3 @@ def test_what_was_decided_is_listed_and_undone(ids, path, capsys):
 def test_a_reason_or_a_preview(ids, path, capsys, words):
     error = run(capsys, "--db", path, "undo", 1, *words, status=2).err
     assert "give the reason with --because, or --preview to see what would change" in error
-
-
-def test_several_stores_have_no_corrections_in_common(ids, path, capsys, tmp_path):
-    Store.open(tmp_path / "other.db").close()
-    error = run(capsys, "--db", path, "--db", tmp_path / "other.db", "corrections", status=2).err
-    assert "corrections belong to one store; name it alone with --db" in error
-    assert UsageError.__name__ not in error

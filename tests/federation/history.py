@@ -1,6 +1,6 @@
 """One history, recorded twice: into one store, and divided among several, whose events keep the names of the one."""
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from random import Random
 
 from failaware import Inspector, Store, UsageError
@@ -60,7 +60,9 @@ class DividedHistory:
         for _ in range(steps):
             self.clock.advance(self.random.choice(WAITS_S))
             self.moments.append(self.clock.now)
-            getattr(self, self.random.choice(["record", "fail", "fail", "fail", "succeed", "succeed", "decide"]))()
+            weights = {"record": 2, "fail": 6, "succeed": 4, "decide": 2, "merge": 1}
+            (step,) = self.random.choices(list(weights), list(weights.values()))
+            getattr(self, step)()
 
     def _place(self):
         part = self.random.randrange(len(self.stores))
@@ -97,6 +99,17 @@ class DividedHistory:
         except UsageError:  # there is nothing to decide
             return
         self._note(part, "decision_id", "decision_log")
+
+    def merge(self):
+        """A person merges two clusters in one of the stores; the whole may have learned already that they are one."""
+        store = self.random.choice(self.stores)
+        known = query(store, "SELECT event_type, cluster_id FROM failure_cluster ORDER BY 1, 2")
+        pairs = [(one, other) for kind, one in known for of, other in known if kind == of and one != other]
+        if pairs:
+            pair = self.random.choice(pairs)
+            store.merge_clusters(pair, because="one", by="ada")
+            with suppress(UsageError):
+                self.whole.merge_clusters(pair, because="one", by="ada")
 
     def _both(self, part, record):
         in_whole, own = record(self.whole), record(self.stores[part])
