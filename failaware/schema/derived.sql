@@ -88,7 +88,7 @@ CREATE TABLE stored_failure (          -- one row per failed attempt
 ) STRICT;
 CREATE INDEX failure_of_part ON stored_failure (part_id, attempt_id);
 
-CREATE VIEW failure AS
+CREATE VIEW failure AS                 -- stored_failure, with the clusters of the parts
 SELECT f.attempt_id, p.cluster_id FROM stored_failure f JOIN cluster_part p ON p.part_id = f.part_id;
 
 CREATE TABLE stored_member (           -- one row per event and cluster that it failed in
@@ -108,7 +108,7 @@ CREATE INDEX event_cluster_member ON stored_member (part_id, event_id);
 CREATE INDEX event_cluster_open ON stored_member (part_id, recovered_at, first_failed_at);
 CREATE INDEX event_cluster_several ON stored_member (part_id) WHERE several = 1;
 
-CREATE VIEW event_cluster AS
+CREATE VIEW event_cluster AS           -- stored_member, with the clusters of the parts
 SELECT e.event_id, p.cluster_id, e.failures, e.first_failed_at, e.last_failed_at, e.first_attempt, e.recovered_at,
        e.recovered
   FROM stored_member e JOIN cluster_part p ON p.part_id = e.part_id;
@@ -123,7 +123,7 @@ CREATE TABLE stored_refailure (        -- one row per failed attempt at an event
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX failure_after_success_open ON stored_refailure (part_id, recovered_at);
 
-CREATE VIEW failure_after_success AS
+CREATE VIEW failure_after_success AS   -- stored_refailure, with the clusters of the parts
 SELECT r.event_id, r.attempt_no, p.cluster_id, r.failed_at, r.recovered_at
   FROM stored_refailure r JOIN cluster_part p ON p.part_id = r.part_id;
 
