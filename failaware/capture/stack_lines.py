@@ -135,11 +135,6 @@ class TraceLines:
         """Whether the last line ends a traceback of Python, after which only a chain goes on."""
         return self._kind == "python" and self._named
 
-    @property
-    def is_traceback(self) -> bool:
-        """Whether the lines so far are of a traceback rather than any text."""
-        return self._kind != "" or self._has_frames
-
     def takes(self, line: str) -> bool:
         """Whether the next line belongs to the text too."""
         if line.startswith(TRACEBACK) and not (self._is_chained or (self._kind == "message" and not self._has_frames)):

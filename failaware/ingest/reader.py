@@ -243,7 +243,7 @@ class LineReader:
                 collected.ignored += 1
                 continue
             for number, raw, line in zip(joined.numbers, joined.raws, joined.lines, strict=True):
-                if line.strip(_BLANKS):
+                if line.strip(_BLANKS) or b"\0" in raw:
                     collected.take(number, raw, lambda raw=raw: self._not_known(collected, raw, None))  # type: ignore[misc]
 
     def _record(self, joined: Joined) -> Record | None:

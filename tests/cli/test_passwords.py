@@ -19,6 +19,8 @@ WORDS = {
     "systemd": ["record", "shop.service"],  # of the commands that take any
     "cluster": ["1"], "event": ["1"], "attempt": ["1"], "explain": ["event/1"], "diff": ["1h"], "fingerprint": ["text"],
     "requeue": ["1", "--because", "r"], "dismiss": ["1", "--because", "r"], "erase": ["1", "--because", "r"],
+    "merge": ["1", "2", "--because", "r"], "split": ["1", "--by", "frame", "--because", "r"],
+    "undo": ["1", "--because", "r"],
     "ingest": [os.devnull], "restore": [os.devnull],
     "run": ["sample_data.handlers"], "exec": ["--", "true"], "copy": [NOWHERE, f"{NOWHERE}&x="],
     "completion": ["bash"], "help": ["filters"], "archive": ["--before", "1d", "--to", "old.db", "--because", "r"],

@@ -207,6 +207,7 @@ def full(store, path):
     with plain(path) as db:
         db.execute("INSERT INTO reject_log VALUES (1, 'file', 1, '{', 'not JSON', 0)")
         db.execute("INSERT INTO archive_log VALUES (1, 'old.db', 0, 5, 'me', 'old', 7, NULL)")
+        db.execute("INSERT INTO correction_log VALUES (1, 'MERGE', 5, 6, NULL, NULL, 'me', 'one', 7)")
         db.execute("INSERT INTO moved_log VALUES (1, 1, 'reject_log', 77, 88)")
     store.session.write(lambda db: seal_archive(db, store.session.clock()))
     seal_all(store.session, store.session.clock())
