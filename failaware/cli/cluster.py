@@ -95,9 +95,12 @@ def _draw_stores(cluster: Cluster, printer: Printer) -> None:
     if not isinstance(cluster, ClusterOfStores):
         return
     printer.heading("In each store")
-    rows = [(one.store, *(f"{n:,}" for n in one[2:7]), when(one.last_failed_at, printer.now)) for one in cluster.stores]
-    columns = ("store", "events", "unresolved", "failures", "episodes", "relapses", "last seen")
-    printer.rows(columns, rows, right=columns[1:-1])
+    rows = [
+        (one.store, short(one.cluster_id), *(f"{n:,}" for n in one[2:7]), when(one.last_failed_at, printer.now))
+        for one in cluster.stores
+    ]
+    columns = ("store", "cluster", "events", "unresolved", "failures", "episodes", "relapses", "last seen")
+    printer.rows(columns, rows, right=columns[2:-1])
 
 
 def _draw_impact(impact: Impact, printer: Printer, args: argparse.Namespace) -> None:

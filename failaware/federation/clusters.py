@@ -1,5 +1,6 @@
 """Clusters of several stores: those of one event type and template are one, with the sums of their numbers."""
 
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from failaware.derive.settings import load_policy
@@ -105,11 +106,15 @@ class JoinedClusters(Asked):
 
 
 def _behind(own: list[tuple[str, Explanation]]) -> list[Behind]:
-    """The facts of all stores; episodes and relapses store by store."""
+    """The facts of all stores; episodes and relapses store by store, of the cluster of the store that has most."""
     merged: dict[str, Behind] = {}
     for store, explained in own:
         for one in explained.behind:
-            number = f"{one.number} in {store}" if one.number in _PER_STORE else one.number
-            known = merged.get(number, one._replace(number=number, value=0, ids=()))
-            merged[number] = known._replace(value=known.value + one.value, ids=(known.ids + one.ids)[:_FACTS])
+            if one.number in _PER_STORE:
+                of_store = one._replace(number=f"{one.number} in {store}")
+                known = merged.get(of_store.number, of_store)
+                merged[of_store.number] = max(known, of_store, key=attrgetter("value"))
+            else:
+                known = merged.get(one.number, one._replace(value=0, ids=()))
+                merged[one.number] = known._replace(value=known.value + one.value, ids=(known.ids + one.ids)[:_FACTS])
     return list(merged.values())

@@ -10,6 +10,8 @@ from failaware.cli.main import main
 from failaware.errors import NotFound, UsageError
 from failaware.federation import open_stores
 from failaware.federation.places import StorePlace
+from failaware.federation.questions import ANSWERS, Questions
+from failaware.federation.wire import decoded, line, parsed
 from failaware.ledger.verify import verify
 from tests.conftest import Clock
 from tests.derive.test_corrections import clusters
@@ -88,6 +90,21 @@ def test_a_merge_in_one_store_applies_to_all(two, number, reverse):
         two.correct(number, lambda store: store.undo_correction(merge, **WHY))
         assert events(federation) == {FULL: 3, SPACE: 3, NAMED: 2}
     assert not any(verify(place.place).findings for place in two.places)
+
+
+def test_each_cluster_of_a_store_has_a_line_with_its_id(two, capsys):
+    """Episodes of clusters that one store has apart do not add up either."""
+    ids = two.ids()
+    two.correct(0, lambda store: store.merge_clusters([ids[FULL], ids[SPACE]], **WHY))
+    with two.federation() as federation:
+        behind = federation.explain(f"cluster/{ids[FULL]}", facts=True).behind
+        values = {one.number: one.value for one in behind}
+        assert (values["events"], values["episodes in one"], values["episodes in two"]) == (5, 1, 1)
+    assert main([*two.words, "cluster", str(ids[FULL])]) == 0
+    table = capsys.readouterr().out.partition("In each store")[2].splitlines()
+    assert [row.split()[:3] for row in table[2:5]] == [
+        ["one", str(ids[FULL])[:8], "2"], ["two", str(ids[FULL])[:8], "2"], ["two", str(ids[SPACE])[:8], "1"]
+    ]  # fmt: skip
 
 
 def test_the_cluster_that_was_named_first_of_all_stores_keeps_its_id(two):
@@ -181,6 +198,17 @@ def test_corrections_of_all_stores_are_listed_newest_first(two, capsys):
     assert "2@one" in shown
     assert "undo 1@one" in shown
     assert shown.index("2@one") < shown.index("1@two")
+
+
+def test_corrections_survive_the_wire(two):
+    ids = two.ids()
+    two.correct(0, lambda store: store.merge_clusters([ids[FULL], ids[SPACE]], **WHY))
+    two.correct(0, lambda store: store.split_cluster(ids[NAMED], split_by="<n>", **WHY))
+    with closing(Questions(two.places[0].place, None)) as questions:
+        for question, args in (("aggregates", [-1]), ("corrections", [])):
+            answer = questions.ask(0, question, args, {}, lambda *_: None)
+            assert decoded(parsed(line({"answer": answer}))["answer"], ANSWERS[question]) == answer
+        assert len(questions.ask(0, "corrections", [], {}, lambda *_: None)) == 2
 
 
 @pytest.mark.parametrize("words", [["merge", "1", "2"], ["split", "1", "--by", "<n>"], ["undo", "1"]])
