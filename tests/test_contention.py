@@ -53,6 +53,7 @@ def short_log(monkeypatch):
 
 @pytest.mark.parametrize("readers", [(0.06,), (0.06, 0.02, 0.02)])
 @pytest.mark.sqlite("its log")
+@pytest.mark.large
 def test_snapshots_without_a_pause_between_them_do_not_let_the_log_grow(short_log, path, readers):
     """Of one reader, and of several, of which one or the other always reads."""
     log, largest, snapshots, ended = path.with_name("store.db-wal"), 0, [], threading.Event()

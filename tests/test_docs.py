@@ -55,6 +55,7 @@ def test_every_command_of_the_page_on_history_runs(tmp_path, samples):
     assert "erased  event 2000" in everything
 
 
+@pytest.mark.large
 def test_every_filter_of_the_page_on_filters_is_understood(tmp_path, samples):
     _, dead, high, retried, words, clusters, others = walk("filters.md", tmp_path, samples)
     assert "DEAD" in dead

@@ -98,6 +98,7 @@ def finish(store):
     Worker(store, handlers, lease=5).run(until_idle=True)
 
 
+@pytest.mark.large
 def test_whatever_uses_a_store_can_be_killed(tmp_path):
     ground = Ground(tmp_path, random.Random(os.getpid()))
     Store.open(ground.path).close()

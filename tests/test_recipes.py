@@ -5,6 +5,8 @@ import re
 import shlex
 import shutil
 
+import pytest
+
 from failaware import Inspector, Store
 from tests.derive.versions import copy_of_the_code, python
 from tests.ledger.test_copy import other  # noqa: F401 - a fixture
@@ -36,6 +38,7 @@ def run(command, folder):
     return python(folder, *(words[1:] if words[0] == "python" else ["-m", *words]), may_raise="shop.py" in words)
 
 
+@pytest.mark.large
 def test_a_severity_rule_is_added_as_the_page_says(tmp_path, samples):
     applied("architecture.md", "A severity rule", tmp_path)
     shutil.copy(samples(600), tmp_path / "failaware.db")
@@ -59,6 +62,7 @@ def test_a_column_is_added_as_the_page_says(tmp_path, samples):
     assert re.search(r"events  recovered  unresolved", run("failaware clusters", tmp_path).stdout)
 
 
+@pytest.mark.large
 def test_a_report_is_added_as_the_page_says(tmp_path, samples):
     applied("architecture.md", "A report", tmp_path)
     shutil.copy(samples(600), tmp_path / "failaware.db")
@@ -90,6 +94,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.large
 def test_a_screen_is_added_as_the_page_says(tmp_path, samples):
     applied("architecture.md", "A screen of the inspector", tmp_path)
     shutil.copy(samples(600), tmp_path / "failaware.db")
@@ -141,6 +146,7 @@ print("done")
 """
 
 
+@pytest.mark.large
 def test_a_migration_is_added_as_the_page_says(path, other, tmp_path):  # noqa: F811
     with Store.open(path) as store:
         store.record("a", source="shop")

@@ -40,6 +40,7 @@ time.sleep(0.1)
 """
 
 
+@pytest.mark.large
 def test_a_program_that_ends_while_daemon_threads_mask_keeps_its_exit_status():
     for _ in range(sized(3, 30)):
         done = subprocess.run(

@@ -173,6 +173,7 @@ def says(leader, *texts, seconds=60):
         got = got.partition(text)[2]
 
 
+@pytest.mark.large
 def test_an_answer_is_quick(folder):
     """Compared with a program that only loads argparse; a lookup in the store takes 100 ms at most."""
 

@@ -60,6 +60,7 @@ def test_what_the_caller_ignores_the_program_ignores(path, name):
     assert mask & ~(0b11 << 31) == 1 << (getattr(signal, f"SIG{name}") - 1)  # 32 and 33 are the C library's own
 
 
+@pytest.mark.large
 def test_a_folder_that_is_gone_does_not_keep_the_program_from_running(path, tmp_path):
     (tmp_path / "release").mkdir()
     leave = 'cd release; rmdir ../release; exec "$@"'

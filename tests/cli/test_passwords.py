@@ -145,6 +145,7 @@ def test_the_inspector(url, store):
 
 
 @pytest.mark.postgres
+@pytest.mark.large
 def test_the_plugin_of_pytest(url, tmp_path):
     (tmp_path / "test_one.py").write_text("def test(): pass\n")
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:valkey", f"--failaware={url}"]

@@ -84,6 +84,7 @@ def test_what_was_done_keeps_its_status_when_nobody_hears_of_it(tmp_path, where,
 
 @pytest.mark.parametrize("where", ["2>&-", "2>/dev/full"])
 @pytest.mark.parametrize("words", ["events nonsense:x", "no-such-command", "event 4711"])
+@pytest.mark.thinned
 def test_an_error_that_nobody_hears_has_its_status(path, where, words):
     assert shell(f'"$@" {where}', *words.split(), db=path) == (2, b"", "")
 

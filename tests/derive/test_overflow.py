@@ -68,6 +68,7 @@ def test_the_first_clusters_are_kept_and_what_would_be_more_is_one(storm, sizes)
 
 @given(storms, batch_sizes, st.lists(st.integers(0, 45), min_size=1, max_size=4))
 @settings(max_examples=sized(8, 25), deadline=None)
+@pytest.mark.large
 def test_the_past_has_the_clusters_of_the_present_however_it_is_reached(storm, sizes, stops):
     """Times do not follow the order in which facts were appended."""
     with tempfile.TemporaryDirectory() as folder:

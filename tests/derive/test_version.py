@@ -272,6 +272,7 @@ def test_many_at_once_do_it_once(held, path):
 
 
 @pytest.mark.thinned
+@pytest.mark.large
 def test_killed_in_the_middle_the_next_one_does_it(path, put_sample):
     put_sample(sized(120, 600))
     with Store.open(path) as store:

@@ -63,6 +63,7 @@ def test_another_view_under_the_name_of_one_of_ours_is_refused(filled, view):
         Inspector.open(filled)
 
 
+@pytest.mark.large
 def test_a_value_of_any_length_takes_no_memory(filled):
     with plain_sqlite(filled) as db:
         db.execute("INSERT INTO reject_log VALUES (1, 'x', 1, CAST(zeroblob(200000000) AS TEXT), 'e', 1)")

@@ -104,6 +104,7 @@ def test_four_workers_and_four_producers_with_kills_and_restarts_lose_and_double
 
 @pytest.mark.parametrize("way", WRITES)
 @pytest.mark.parametrize("mode", ["immediate", "fast"])
+@pytest.mark.thinned
 def test_a_commit_whose_answer_was_lost_is_recognised(server, way, mode):
     with Store.open(server.url("lost")) as store:
         store.record("z", 1)

@@ -287,6 +287,7 @@ def test_a_pooler_never_shows_another_store(path, postgres, mode):
 
 @pytest.mark.skipif(PGBOUNCER is None, reason="needs PgBouncer")
 @pytest.mark.parametrize("mode", ["transaction", "session"])
+@pytest.mark.large
 def test_reports_are_the_same_through_a_pooler_also_while_other_stores_are_read(path, postgres, mode):
     other = f"{path}x"
     with Store.open(path) as store, Store.open(other) as another:

@@ -53,6 +53,7 @@ def test_what_has_a_name_is_told(sql, named):
     assert (not list(without_alias(sql))) == named
 
 
+@pytest.mark.large
 def test_every_subquery_has_a_name():
     files = {file for path in MODULES.values() for file in path.parent.glob("*.sql")}
     sources = {file.name: [re.sub(r"--.*", "", file.read_text(encoding="utf-8"))] for file in files}

@@ -12,7 +12,7 @@ from failaware.engine.postgres.place import SCHEMA
 from tests.federation.history import SHARED, DividedHistory
 from tests.sizes import sized
 
-SEEDS, STEPS = sized(2, 40), 60
+SEEDS, STEPS = sized(1, 40), 60
 PER_STORE = {"episodes", "relapses", "severity", "rule", "reason"}
 FILTERS = (
     *("", "status:DEAD", "status:UNRESOLVED", "type:shared.*", "-error:route", "severity:HIGH+", "since:3h"),

@@ -201,6 +201,7 @@ log.error("not this one")
 @pytest.mark.thinned
 @pytest.mark.sqlite
 @pytest.mark.parametrize("method", ["forkserver", "spawn"])
+@pytest.mark.large
 def test_what_a_child_that_imports_the_program_logs_last_is_kept(run, store, method):
     run(ADDED + CHILDREN, method)
     assert set(messages(store)) - {"after logging has ended"} == IN_CHILDREN

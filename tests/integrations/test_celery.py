@@ -333,6 +333,7 @@ def test_what_celery_will_retry_is_not_for_our_workers_until_a_person_says_so(st
 
 @pytest.mark.thinned
 @pytest.mark.tour
+@pytest.mark.large
 def test_a_forked_pool_records_too_and_the_main_process_what_its_children_cannot_say(
     path, store, inspector, run, tmp_path
 ):

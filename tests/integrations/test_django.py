@@ -198,6 +198,7 @@ def test_what_cannot_be_recorded_is_logged_and_changes_nothing(manage, tmp_path)
 
 
 @pytest.mark.sqlite
+@pytest.mark.large
 def test_a_task_whose_worker_is_killed_is_recorded(manage, store, inspector, clock):
     manage("migrate", "-v", "0")
     manage("shell", "-v", "0", "-c", "from shop.tasks import *\ndies.enqueue()\n")

@@ -132,6 +132,7 @@ def test_a_consumer_records_every_task_with_every_try(tmp_path, store, path, ins
 
 
 @pytest.mark.sqlite
+@pytest.mark.large
 def test_a_task_whose_consumer_is_killed_is_recorded(tmp_path, store, path, inspector, clock):
     (tmp_path / "tasks.py").write_text(TASKS)
     options = {"cwd": tmp_path, "env": os.environ | {"STORE": str(path), "PYTHONPATH": str(tmp_path)}, "timeout": 60}

@@ -159,6 +159,7 @@ def test_reruns_are_attempts_at_the_same_event(path, run):
     assert result["test_bad"].sync_status == "DEAD"
 
 
+@pytest.mark.large
 def test_a_file_that_cannot_be_collected_is_a_failure(path, run):
     run(
         f"--failaware={path}",
@@ -189,6 +190,7 @@ def test_a_run_that_is_killed_leaves_what_it_did(path, run):
     assert {name: event.sync_status for name, event in recorded(path).items()} == {"test_first": "SYNCED"}
 
 
+@pytest.mark.thinned
 def test_without_the_option_nothing_is_recorded_and_a_bad_path_is_one_sentence(path, tmp_path, run):
     run(status=0, test_ok="def test(): pass\n")
     assert not (tmp_path / "store.db").exists()
@@ -238,6 +240,7 @@ def test_replaces_open_and_str():
 
 
 @pytest.mark.sqlite
+@pytest.mark.large
 def test_tests_that_change_the_process_are_recorded_once(path, run):
     began = time.time()
     assert "INTERNALERROR" not in run(f"--failaware={path.name}", test_hostile=HOSTILE)
@@ -255,6 +258,7 @@ def test_tests_that_change_the_process_are_recorded_once(path, run):
 @pytest.mark.thinned
 @pytest.mark.sqlite
 @pytest.mark.parametrize("warnings", [(), ("-Werror",)], ids=["default", "errors"])
+@pytest.mark.large
 def test_a_store_that_others_may_read_is_a_line_at_the_end(path, run, warnings):
     run(f"--failaware={path}", status=0, test_ok="def test(): pass\n")
     path.chmod(0o640)

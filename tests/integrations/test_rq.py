@@ -178,6 +178,7 @@ def test_what_rq_will_retry_is_not_for_our_workers(rq, store, inspector, clock):
     assert tried == []
 
 
+@pytest.mark.large
 def test_a_job_that_was_left_by_a_dead_worker_is_a_failure_too(rq, store, inspector):
     rq("-c", SEND, "{socket}", "Simple")
     abandon = """
@@ -202,6 +203,7 @@ workers.Simple([queue], connection=redis).clean_registries()
     assert inspector.event(1).sync_status == "DEAD"
 
 
+@pytest.mark.large
 def test_a_job_that_was_stopped_is_dead_whatever_retries_it_had(rq, store, inspector):
     stop = """
 import subprocess, sys, time, jobs
@@ -225,6 +227,7 @@ worker.wait(timeout=60)
 
 @pytest.mark.thinned
 @pytest.mark.tour
+@pytest.mark.large
 def test_what_cannot_be_recorded_is_logged_and_the_worker_goes_on(rq, store, tmp_path):
     (tmp_path / "workers.py").write_text(WORKER + "\nForking.store.close()\n")
     rq("-c", SEND, "{socket}", "Simple")

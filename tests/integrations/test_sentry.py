@@ -188,6 +188,7 @@ def test_what_is_no_failure_is_left_out(store, run):
     assert query(store, "SELECT count(*) FROM event_log") == [(1,)]
 
 
+@pytest.mark.large
 def test_a_group_is_told_by_its_members(inspector, store, run):
     group = "ExceptionGroup('2 of 3', [ValueError('no a'), KeyError('b')])"
     run(f"init()\ntry:\n    raise {group}\nexcept ExceptionGroup:\n    sentry_sdk.capture_exception()\n")
@@ -210,6 +211,7 @@ except ExceptionGroup as error:
 """
 
 
+@pytest.mark.large
 def test_members_of_nested_groups_are_causes_as_in_an_attempt(inspector, run):
     run(NESTED)
     by_sdk, here = (inspector.event(event.event_id).attempts[0] for event in inspector.events())
@@ -224,6 +226,7 @@ def test_members_of_nested_groups_are_causes_as_in_an_attempt(inspector, run):
     assert direct in by_sdk.traceback
 
 
+@pytest.mark.large
 def test_the_programs_own_fingerprint_counts(store, run):
     run(
         "init()\nfor name in 'ab':\n    with sentry_sdk.new_scope() as scope:\n"
@@ -404,6 +407,7 @@ def test_what_is_no_id_makes_no_key(store, transport):
     assert query(store, "SELECT count(*) FROM attempt_log") == [(2,)]
 
 
+@pytest.mark.large
 def test_the_end_of_the_program_waits_for_the_last_error(path, store, run):
     with Store.open(path):
         done = run("init()\nsentry_sdk.capture_message('last words', level='error')\nsys.exit(0)")
@@ -436,6 +440,7 @@ def tracker():
     server.server_close()
 
 
+@pytest.mark.large
 def test_also_hands_everything_to_the_tracker_that_was_used_before(tmp_path, tracker):
     dsn, bodies = tracker
     program = """

@@ -103,6 +103,7 @@ def worked(command, inspector, expected, **options):
 @pytest.mark.thinned
 @pytest.mark.sqlite
 @pytest.mark.parametrize(("retrying", "delay"), [(SIMPLE, ""), (SMART, " in 0.01 s")])
+@pytest.mark.large
 def test_a_worker_records_every_task_with_every_try(tmp_path, store, path, inspector, retrying, delay):
     (tmp_path / "tasks.py").write_text(TASKS.replace("RETRYING", retrying))
     with redis_server() as socket:

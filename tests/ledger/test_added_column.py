@@ -171,6 +171,7 @@ def test_all_that_the_page_says_follows_from_one_line(path, tmp_path, run):
 
 
 @pytest.mark.thinned
+@pytest.mark.large
 def test_a_column_that_the_catalogue_lacks_is_neither_copied_unnoticed_nor_deleted(tmp_path, run):
     applied("architecture.md", "A column of a fact", tmp_path)
     replace(tmp_path / "failaware" / "schema" / "catalogue.py", 'Column("host", nullable=True, added=True),', "")

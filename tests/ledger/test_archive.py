@@ -266,6 +266,7 @@ def test_what_someone_decides_meanwhile_stays(full, path, clock, tmp_path, monke
 
 
 @pytest.mark.thinned
+@pytest.mark.large
 def test_killed_at_any_moment_nothing_is_lost(full, path, tmp_path):
     """Facts are in the store, or in an archive that is whole, or in both; run again, it ends."""
     full.record_many(("bulk", {"n": n}) for n in range(sized(1_500, 3_000)))

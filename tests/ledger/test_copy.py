@@ -72,6 +72,7 @@ def test_a_copy_goes_on_with_what_came_since_and_there_and_back_is_nothing_new(f
 
 
 @pytest.mark.thinned
+@pytest.mark.large
 def test_one_that_is_killed_again_and_again_is_finished_by_the_next(filled, other):
     command = [sys.executable, "-m", "failaware", "copy", str(filled), str(other)]
     for delay in (0.25, 0.3, 0.35, 0.4):
@@ -83,6 +84,7 @@ def test_one_that_is_killed_again_and_again_is_finished_by_the_next(filled, othe
     assert verify(other).findings == ()
 
 
+@pytest.mark.thinned
 def test_a_target_that_is_not_the_same_is_told(filled, other):
     assert copy(filled, other).returncode == 0
     with plain(other) as db:

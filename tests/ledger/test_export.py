@@ -97,6 +97,7 @@ with Store.open(sys.argv[1], synchronous="NORMAL") as store, open(sys.argv[2], "
 
 
 @pytest.mark.thinned
+@pytest.mark.large
 def test_one_that_was_killed_in_the_middle_is_finished_by_the_next(lines, tmp_path):
     (tmp_path / "x").write_bytes(b"".join(lines))
     kills = 0

@@ -56,6 +56,7 @@ def filled_store(folder, seed):
 
 @given(seeds, st.randoms())
 @settings(max_examples=sized(15, 60), deadline=None)
+@pytest.mark.large
 def test_the_reports_say_what_they_said(seed, random):
     with tempfile.TemporaryDirectory() as folder:
         path, answers_then = filled_store(folder, seed)

@@ -54,6 +54,7 @@ def test_a_program_with_the_sdk_of_sentry_reports_unchanged(path):
         assert (event.last_error_type, event.last_error) == ("KeyError", "'amount'")
 
 
+@pytest.mark.large
 def test_a_program_that_reports_elsewhere_goes_on_doing_so_and_reports_here_too(path):
     done = python(path, SENTRY, SENTRY_DSN="http://key@127.0.0.1:9/1")
     assert done.returncode == 0

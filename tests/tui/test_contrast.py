@@ -85,7 +85,7 @@ def faint(app, system):
 @pytest.mark.parametrize(
     ("theme", "systems"),
     sized(
-        [("failaware-dark", [ANY, "256"]), ("failaware-light", [ANY, "256"]), ("ansi-dark", ["standard"])],
+        [("failaware-dark", [ANY, "256"])],
         [("failaware-dark", [ANY, "256"]), ("failaware-light", [ANY, "256"]), ("ansi-dark", ["standard", "256"])],
     ),
 )
@@ -95,6 +95,7 @@ async def test_every_text_can_be_read_on_its_background(full, path, clock, monke
 
 
 @pytest.mark.sqlite
+@pytest.mark.large
 async def test_without_color_every_text_can_be_read_and_the_worst_is_bold(full, path, clock, monkeypatch):
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("TEXTUAL_THEME", "ansi-dark")

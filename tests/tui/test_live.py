@@ -281,6 +281,7 @@ async def test_keys_act_on_the_event_that_one_sees_however_many_come(full, path,
         await shows(pilot, f"› event {here}")
 
 
+@pytest.mark.large
 async def test_the_cursor_goes_to_the_nearest_row_when_its_event_leaves_the_filter(path, clock):
     with Store.open(path, clock=clock) as store:
         for number in range(60):

@@ -141,6 +141,7 @@ def test_highlighting_keeps_the_text(start, end):
     assert "".join(text for text, meaning in parts if meaning == "selected") == "abcdefg"[start:end]
 
 
+@pytest.mark.large
 async def test_a_click_on_any_crumb_leads_there_and_ctrl_z_suspends(full, path, clock):
     async with inspecting(path, (140, 30), clock) as pilot:
         await loaded(pilot, 2)

@@ -104,6 +104,7 @@ def test_a_setting_is_one_line_and_the_rest_of_the_file_stays(tmp_path):
     assert file.read_text() == "period = \"7d\"\n# mine\ncommon_scale = false\n[keys]\ne = 'x'\n"
 
 
+@pytest.mark.large
 async def test_a_field_half_typed_searches_nothing_and_tab_goes_through_what_fits(full, path, clock):
     async with inspecting(path, (120, 40), clock) as pilot:
         await loaded(pilot, 2)

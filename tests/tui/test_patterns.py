@@ -93,6 +93,7 @@ async def test_small_terminals_show_the_row_under_the_cursor(history, path, cloc
 
 @pytest.mark.thinned
 @pytest.mark.tour
+@pytest.mark.large
 async def test_each_number_opens_exactly_its_events(history, path, clock):
     async with inspecting(path, clock=clock) as pilot:
         await to_cluster(pilot, "late")

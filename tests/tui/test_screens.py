@@ -81,6 +81,7 @@ async def test_pictures_of_the_main_screens(full, path, clock, picture, size, mo
 
 
 @pytest.mark.parametrize("size", sized(SIZES[1:2], SIZES))
+@pytest.mark.large
 async def test_nothing_is_said_by_colour_alone(full, path, clock, monkeypatch, size):
     async with inspecting(path, size, clock) as pilot:
         await loaded(pilot, 2)
@@ -145,6 +146,7 @@ async def test_other_attempts_and_other_events_from_the_text_in_full(full, path,
 
 @pytest.mark.thinned
 @pytest.mark.tour
+@pytest.mark.large
 async def test_why_from_every_level(full, path, clock):
     async with inspecting(path, clock=clock) as pilot:
         await loaded(pilot, 2)

@@ -125,6 +125,7 @@ async def test_a_damaged_page_is_said_and_the_rest_goes_on(full, path, clock):
         await shows(pilot, "› events", "damaged")
 
 
+@pytest.mark.large
 async def test_facts_from_a_clock_that_is_ahead_are_said(full, path, clock):
     clock.now -= 3_600_000_000
     async with inspecting(path, (160, 45), clock) as pilot:

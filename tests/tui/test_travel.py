@@ -132,6 +132,7 @@ async def test_keys_of_the_strip_are_the_filters_while_it_is_typed(later, path, 
         assert pilot.app.screen.bar.typed == "evi al"
 
 
+@pytest.mark.large
 async def test_a_click_on_the_strip_goes_there(later, path, clock):
     async with inspecting(path, (120, 36), clock) as pilot:
         await loaded(pilot, 2)
@@ -144,6 +145,7 @@ async def test_a_click_on_the_strip_goes_there(later, path, clock):
 
 
 @pytest.mark.sqlite("its file")
+@pytest.mark.large
 async def test_a_store_that_is_replaced_is_shown_as_of_now(later, path, clock, tmp_path):
     later[0].close()  # it leaves no write-ahead log behind, which would be taken for the new one's
     async with inspecting(path, (120, 36), clock) as pilot:
