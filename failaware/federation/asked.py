@@ -8,7 +8,7 @@ from failaware.federation.part import Part
 from failaware.federation.parts import Call, Parts, call
 from failaware.federation.questions import Progress
 from failaware.federation.union import Union
-from failaware.model.stores import StoreId, number_of, part_of
+from failaware.model.stores import Aggregates, StoreId, number_of, part_of
 from failaware.read.clusters import id_in_filter
 from failaware.read.inspector import Inspector
 
@@ -60,8 +60,25 @@ class Asked(Inspector):
             if aggregates is not None:
                 known[part] = (part.generation, token), aggregates
         self._known = known
-        self.union.update({part: known[part][1] for part in answers})
+        self._join({part: known[part][1] for part in answers})
         return self.union
+
+    def _join(self, aggregates: Mapping[Part, Aggregates]) -> None:
+        """Join these; leave out other hosts whose rows contradict each other or those of the stores here."""
+        try:
+            self.union.update(aggregates)
+        except Exception as error:
+            joined = {part: own for part, own in aggregates.items() if not part.is_remote}
+            if not joined or len(joined) == len(aggregates):
+                raise
+            for part in aggregates.keys() - joined.keys():
+                try:
+                    Union().update({**joined, part: aggregates[part]})
+                except Exception:  # noqa: BLE001 - what they are depends on what the other host has invented
+                    part.problem = f"does not answer: its clusters are not as failaware makes them ({error})"
+                else:
+                    joined[part] = aggregates[part]
+            self.union.update({part: joined[part] for part in aggregates if part in joined})
 
     def aggregates(self, parts: Sequence[Part]) -> dict[Part, Any]:
         """What these parts contributed to the last `join`."""

@@ -78,7 +78,7 @@ class _Word(NamedTuple):
             own += [value for value in self.values if "@" not in value]
             return self._one_of(own)
         if self.field in {"cluster", "last"} and all(value.isdecimal() for value in self.values):
-            ids = [str(each) for value in self.values for each in members(part, value)]
+            ids = [str(each) for value in self.values for each in ([0] if value == "0" else members(part, value))]
             return self._one_of(ids)
         return [self.text]
 

@@ -45,7 +45,7 @@ class Part:
         """How often it was opened: handles and tokens are those of one opening."""
         self.poll_s = _REMOTE_POLL_S if place.is_remote else 0.0
         """How long to wait between two questions whether it has changed."""
-        self._remote, self._clock = place.is_remote, clock
+        self.is_remote, self._clock = place.is_remote, clock
         self._answering: Answering | None = None
         self._tried_at: float | None = None
         self._refused = ""  # why it could not be opened then
@@ -116,7 +116,7 @@ class Part:
         return self._answering
 
     def _open(self) -> Answering:
-        if self._remote:
+        if self.is_remote:
             from failaware.federation.ssh import RemoteStore
 
             return RemoteStore(self.place)

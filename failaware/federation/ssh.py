@@ -80,8 +80,7 @@ class RemoteStore:
         """
         self._send({"of": handle, "ask": question, "args": args, "named": named})
         while "progress" in (message := parsed(self._line())):
-            done, total = message["progress"]
-            progress(int(done), int(total))
+            progress(*decoded(message["progress"], tuple[int, int]))
         if "error" in message:
             kind = getattr(failaware.errors, str(message["error"]), StoreError)
             if not (isinstance(kind, type) and issubclass(kind, FailawareError)) or kind is StoreMissing:

@@ -19,7 +19,7 @@ from failaware.derive.settings import load_policy, replace_rules
 from failaware.engine import open_empty_tables
 from failaware.federation.ids import Names
 from failaware.federation.part import Part
-from failaware.model import HourCount
+from failaware.model import NEVER, HourCount
 from failaware.model.stores import Aggregates, InStore
 from failaware.read.aggregates import CLUSTERS, CORRECTIONS, COUNTS, TEMPLATES
 
@@ -48,8 +48,9 @@ class Union:
         same = aggregates.keys() == self._aggregates.keys()
         if same and all(self._aggregates[part] is own for part, own in aggregates.items()):
             return
+        before, self._aggregates = self._aggregates, {}  # if this fails, what is joined is not known
         with self.db.snapshot():
-            if _learned_from(aggregates) != _learned_from(self._aggregates):
+            if _learned_from(aggregates) != _learned_from(before):
                 self._correct(aggregates)
                 self._learn(aggregates)
             self._aggregates = dict(aggregates)
@@ -72,7 +73,8 @@ class Union:
                 of[0] += count.failures
                 of[1] += count.events
         self.db.clear("cluster_hour")
-        self.db.execute_many("INSERT INTO cluster_hour VALUES (?, ?, ?, ?)", [(*of, *sums[of]) for of in sums])
+        rows = [(*of, *(max(min(number, NEVER), -NEVER) for number in sums[of])) for of in sums]
+        self.db.execute_many("INSERT INTO cluster_hour VALUES (?, ?, ?, ?)", rows)
 
     def _correct(self, aggregates: Mapping[Part, Aggregates]) -> None:
         """Read the corrections of all stores, in the order in which they were decided."""
@@ -93,7 +95,7 @@ class Union:
         rows: dict[int, _Row] = {}
         for own in aggregates.values():
             of_part: defaultdict[tuple[str, str | None], set[int]] = defaultdict(set)
-            for row in (dict(zip(TEMPLATES, values, strict=True)) for values in own.templates):
+            for row in (_row(TEMPLATES, values) for values in own.templates):
                 rows.setdefault(row["fingerprint_id"], row)
                 if row["template"] is not None and row["admitted"]:
                     key = row["event_type"], row["error_type"]
@@ -126,12 +128,12 @@ class Union:
         self._members = {}
         for part, own in self._aggregates.items():
             for values in own.clusters:
-                row = dict(zip(CLUSTERS, values, strict=True))
-                final = self._final.get(row["cluster_id"], row["cluster_id"])
+                row = _row(CLUSTERS, values)
+                own_id: int = row["cluster_id"]
+                final = self._final.get(own_id, own_id)
                 joined[final].append((part, row))
-                self._members.setdefault((part, final), []).append(row["cluster_id"])
-            for values in own.counts:
-                event_type, status, dismissed, cluster_id, severity, events = values
+                self._members.setdefault((part, final), []).append(own_id)
+            for event_type, status, dismissed, cluster_id, severity, events in own.counts:
                 final = self._final.get(cluster_id, cluster_id)
                 counts[event_type, status, dismissed, final, severity] += events
         unresolved = _unresolved(self._aggregates)
@@ -167,6 +169,10 @@ class Union:
         return one
 
 
+def _row(columns: tuple[str, ...], values: tuple[Any, ...]) -> _Row:
+    return dict(zip(columns, values, strict=True))
+
+
 def _learned_from(aggregates: Mapping[Part, Aggregates]) -> list[tuple[Any, ...]]:
     """What decides which templates are one cluster."""
     return [(own.templates, own.corrections) for own in aggregates.values()]
@@ -176,7 +182,7 @@ def _unresolved(aggregates: Mapping[Part, Aggregates]) -> dict[tuple[Part, int],
     """The unresolved events of each part's own clusters."""
     counts: defaultdict[tuple[Part, int], int] = defaultdict(int)
     for part, own in aggregates.items():
-        for row in (dict(zip(COUNTS, values, strict=True)) for values in own.counts):
+        for row in (_row(COUNTS, values) for values in own.counts):
             if row["severity"]:
                 counts[part, row["cluster_id"]] += row["events"]
     return counts

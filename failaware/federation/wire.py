@@ -4,6 +4,7 @@ The other end may be hostile: what arrives becomes values of the types that an a
 """
 
 import json
+import re
 from functools import cache
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin, get_type_hints
@@ -16,6 +17,8 @@ PROTOCOL = 1
 LONGEST_LINE = 256 << 20
 """Bytes of one line."""
 
+_LEAST, _MOST = -(1 << 63), (1 << 63) - 1
+_UNWRITABLE = re.compile("[\ud800-\udfff]")
 _SCALARS = (int, str, float, bool, NoneType)
 
 
@@ -57,6 +60,8 @@ def _decoded(value: Any, kind: Any) -> Any:
         allowed = _SCALARS if kind is Any else (NoneType if kind is None else kind,)
         if type(value) not in allowed:
             raise TypeError(f"{type(value).__name__} instead of {getattr(kind, '__name__', kind)}")
+        if (type(value) is int and not _LEAST <= value <= _MOST) or (type(value) is str and _UNWRITABLE.search(value)):
+            raise ValueError("a number of more than 64 bits, or half a character")
         return value
     if origin is UnionType:
         return _one_of(value, inner)

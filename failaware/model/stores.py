@@ -21,7 +21,7 @@ class StoreId(int):
 
     def __new__(cls, number: int, part: int, store: str) -> Self:
         """The id `number` of the store with this name, which is the `part`th, from 1."""
-        self = super().__new__(cls, part << _BITS | number)
+        self = super().__new__(cls, part << _BITS | number_of(number))  # a false number is still one of that store
         self.store = store
         self.cursor = {}
         return self
@@ -95,10 +95,13 @@ def names_of(cluster: Cluster) -> str:
 
 
 class Aggregates(NamedTuple):
-    """What one store contributes to the clusters of several: rows of its tables, and its settings by name."""
+    """What one store contributes to the clusters of several: rows of its tables, and its settings by name.
 
-    clusters: tuple[tuple[Any, ...], ...]
-    counts: tuple[tuple[Any, ...], ...]
-    templates: tuple[tuple[Any, ...], ...]
+    The columns are those of `failaware.read.aggregates`.
+    """
+
+    clusters: tuple[tuple[int, str, str | None, str, int, int, int, int, int, int, int, int, int], ...]
+    counts: tuple[tuple[str, str, int, int, str, int], ...]
+    templates: tuple[tuple[int, str, str | None, int, int, int, str | None], ...]
     corrections: tuple[tuple[int, str, int, int | None, str | None], ...]
     settings: dict[str, str]

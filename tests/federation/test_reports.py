@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import sys
 import threading
 import time
@@ -12,8 +13,8 @@ import pytest
 
 from failaware import Inspector, Store
 from failaware.cli.main import main
-from failaware.errors import FilterError, NotFound, StoreError
-from failaware.federation import open_stores
+from failaware.errors import FailawareError, FilterError, NotFound, StoreError
+from failaware.federation import open_stores, ssh
 from failaware.federation.inspector import Federation, FederationAsOf
 from failaware.federation.part import Part
 from failaware.federation.patterns import FederatedPatterns
@@ -24,6 +25,7 @@ from failaware.model.stores import StoreId
 from failaware.read.inspector import AsOfInspector
 from failaware.read.patterns import Patterns
 from tests.conftest import Clock
+from tests.sizes import sized
 from tests.worker.helpers import eventually
 
 WORDS = ("amber", "birch", "cedar", "dahlia", "elder", "fern", "ginkgo", "hazel", "iris", "juniper")
@@ -193,6 +195,58 @@ def test_a_store_on_another_host_answers_as_if_it_were_here(stores, away, capsys
             there.events("sttus:DEAD")
     status, out, _ = printed(capsys, "--db", away(stores[1].place), "events", "--json")
     assert (status, json.loads(out)[0]["event_id"]) == (0, "2@web1")
+
+
+HOSTILE = (0, -1, 2**53, 2**63 - 1, 2**63, 2**70, -(2**70), None, True, 1.5, "", "\ud800", "\x00", "1", [], {})
+
+
+def falsified(answer, rng):
+    """The answer with some of its values replaced."""
+    if isinstance(answer, list):
+        return [falsified(item, rng) for item in answer]
+    if isinstance(answer, dict):
+        return {name: falsified(item, rng) for name, item in answer.items()}
+    return rng.choice(HOSTILE) if rng.random() < 0.05 else answer
+
+
+@pytest.mark.parametrize("seed", range(sized(8, 80)))
+def test_whatever_another_host_answers_the_stores_here_are_shown(stores, away, monkeypatch, seed):
+    rng = random.Random(seed)
+    parsed = ssh.parsed
+
+    def hostile(text):
+        message = parsed(text)
+        kind = next((name for name in ("answer", "progress") if name in message), None)
+        return message if kind is None else message | {kind: falsified(message[kind], rng)}
+
+    monkeypatch.setattr(ssh, "parsed", hostile)
+    mixed = [stores[0], StorePlace("web1", away(stores[1].place))]
+    with closing(open_stores(mixed)) as federation, Inspector.open(stores[0].place) as here:
+        for ask in QUESTIONS:
+            ask(federation)
+        with suppress(FailawareError):  # of a cluster that the other host has invented, or does not explain
+            federation.explain(f"cluster/{federation.clusters()[0].cluster_id}")
+        shown = {cluster.cluster_id: cluster.events for cluster in federation.clusters()}
+        for cluster in here.clusters():
+            assert shown[federation.cluster(cluster.cluster_id).cluster_id] >= cluster.events
+        assert {str(event.event_id) for event in federation.events("store:one")} == {
+            f"{event.event_id}@one" for event in here.events()
+        }
+
+
+QUESTIONS = (
+    lambda i: i.health(),
+    lambda i: i.severity(),
+    lambda i: i.clusters("failed:24h.."),
+    lambda i: i.events(),
+    lambda i: i.events("status:DEAD", order="oldest"),
+    lambda i: i.count_events(),
+    lambda i: i.patterns.timeline(),
+    lambda i: i.patterns.trends(),
+    lambda i: i.patterns.corrections(),
+    lambda i: i.connections.notes(),
+    lambda i: i.connections.change_token(),
+)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from tests.sizes import sized
 SEEDS, STEPS = sized(1, 40), 60
 PER_STORE = {"episodes", "relapses", "severity", "rule", "reason"}
 FILTERS = (
+    "-last:0",
     *("", "status:DEAD", "status:UNRESOLVED", "type:shared.*", "-error:route", "severity:HIGH+", "since:3h"),
     *("status:SYNCED source:web", "retries:>0", 'error:"no route"', "status:DISMISSED type:alone.1"),
 )
