@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 
 class Example(NamedTuple):
-    """A command line, and the question it answers. 9929 is a cluster, 42 an event."""
+    """A command line, and the question it answers. 9929, 8127 and 1754 are clusters, 42 is an event."""
 
     words: str
     answers: str
@@ -85,8 +85,8 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         Example("failaware policy --json", "for a script"),
     ),
     "answer": (
-        Example("failaware answer < /dev/null", "greets, or says why the store cannot be read"),
-        Example("failaware answer --db failaware.db < /dev/null", "as ssh runs it on another host"),
+        Example("failaware answer", "greets, or says why the store cannot be read"),
+        Example("failaware answer --db failaware.db", "as ssh runs it on another host"),
     ),
     "tui": (
         Example("failaware tui", "browse everything; ? lists the keys, q quits"),
@@ -131,12 +131,12 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         ),
     ),
     "merge": (
-        Example("failaware merge 9929 1754 --preview", "which clusters and severities would change"),
-        Example("failaware merge 9929 1754 --because 'both are the gateway'", "one cluster, named as the first"),
+        Example("failaware merge 8127 1754 --preview", "which clusters and severities would change"),
+        Example("failaware merge 8127 1754 --because 'both are the gateway'", "one cluster, named as the first"),
     ),
     "split": (
-        Example("failaware split 9929 --by '<host>' --because 'each host has its owner'", "a cluster for each host"),
-        Example("failaware split 9929 --by frame --preview", "what a cluster for each place in the code would change"),
+        Example("failaware split 8127 --by '<host>' --because 'each host has its owner'", "a cluster for each host"),
+        Example("failaware split 8127 --by frame --preview", "what a cluster for each place in the code would change"),
     ),
     "undo": (
         Example("failaware undo 3 --preview", "what would change without a merge or split"),

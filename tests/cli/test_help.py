@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from failaware import Inspector
+from failaware import Inspector, Store
 from failaware.cli.commands import COMMANDS
 from failaware.cli.examples import EXAMPLES
 from failaware.cli.help import topics
@@ -29,6 +29,7 @@ ENDLESS = (
     "failaware run shop",
     "--inspect",
 )  # of these the help or another test is enough
+SAME = ("refused by the bank", "denied by the bank", "not accepted by the bank", "sent back by the bank")
 ONE_IS_FINE = ("--exit-code",)
 
 SHOP = """
@@ -44,6 +45,12 @@ def sample(tmp_path_factory, samples):
     """Sample data, with the files that examples name."""
     folder = tmp_path_factory.mktemp("help")
     shutil.copy(samples(600), folder / "failaware.db")
+    with Store.open(folder / "failaware.db") as store:
+        for error in ("no answer from pay1.example.org", "pay2.example.org has closed the connection", *SAME):
+            store.report_attempt("payment.refund", {"error": error}, error=f"ConnectionError: {error}")
+        with Inspector.open(folder / "failaware.db") as inspector:
+            same = [inspector.clusters(f'type:payment.refund error:"{error}"')[0].cluster_id for error in SAME]
+        store.merge_clusters(same, because="they are one")  # corrections 1 to 3
     (folder / "shop.py").write_text(SHOP)
     (folder / "strict.toml").write_text("multiple_events = 3\n")
     (folder / "grouping.toml").write_text("")
@@ -56,11 +63,15 @@ def sample(tmp_path_factory, samples):
 
 @pytest.fixture(scope="module")
 def stands_for(sample):
-    """The meaning of 42 and 9929: an event that is unresolved, and a cluster's first digits."""
+    """42 is an event that is unresolved; 9929, 8127 and 1754 begin the ids of clusters, the last two of one type."""
     with Inspector.open(sample / "failaware.db") as inspector:
         event = inspector.events("status:DEAD", limit=1)[0].event_id
         cluster = str(inspector.clusters("status:unresolved", limit=1)[0].cluster_id)[:8]
-    words = {"42": event, "event/42": f"event/{event}", "9929": cluster}
+        one, other = (
+            str(inspector.clusters(f'type:payment.refund error:"{text}"')[0].cluster_id)[:8]
+            for text in ("no answer", "has closed")
+        )
+    words = {"42": event, "event/42": f"event/{event}", "9929": cluster, "8127": one, "1754": other}
     return words | {"cluster/9929": f"cluster/{cluster}", "last:9929": f"last:{cluster}"}
 
 

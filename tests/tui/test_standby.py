@@ -43,7 +43,7 @@ async def test_every_level_now_and_in_the_past_and_what_the_primary_writes_on_a_
                 await shows(pilot, "AS OF", "Events")
                 await until(pilot, lambda: len(rows(pilot).window.items) > 0)
                 await pilot.press("enter")
-                await shows(pilot, "AS OF", "events › event 1", "○ PENDING")
+                await shows(pilot, "AS OF", "events › event 1", "No attempt yet")
                 await pilot.press("a")
                 await until(pilot, lambda: pilot.app.moment.at is None)
                 await shows(pilot, "● live")
