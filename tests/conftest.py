@@ -82,8 +82,9 @@ def clock():
 # What is the same on both engines once a store is open: `make test` runs only the tests marked as tour on PostgreSQL.
 _TOURED = ("tests/tui/", "tests/integrations/", "tests/capture/", "tests/cli/test_exec")
 
-# What depends on the engine case by case: `make test` runs all cases on PostgreSQL; elsewhere, each test's first one.
-_EACH_CASE = (
+# What depends on the engine case by case: `make test` runs each test's first case on PostgreSQL, and every fourth after
+# it; elsewhere only the first one.
+_BY_CASE = (
     "tests/engine/",
     "tests/derive/test_again",
     "tests/derive/test_expressions",
@@ -99,6 +100,7 @@ _EACH_CASE = (
 _COPIED = ("tests/derive/", "tests/serve/", "tests/worker/")
 
 _THINNED_TO = 10  # one case of so many, of tests marked as thinned
+_ON_POSTGRES = 4  # one of so many, of what depends on the engine
 
 
 def pytest_generate_tests(metafunc):
@@ -120,10 +122,11 @@ def pytest_collection_modifyitems(config, items):
         test = item.nodeid.partition("[")[0]
         leave_out = item.get_closest_marker("large") is not None
         if item.get_closest_marker("thinned"):
-            leave_out = cases[test] % _THINNED_TO != 0
-            cases[test] += 1
+            leave_out = leave_out or cases[test] % _THINNED_TO != 0
+            cases[test] += not item.get_closest_marker("large")
         elif _thinned_on_postgres(item):
-            leave_out = leave_out or cases_on_postgres[test] > 0
+            every = _ON_POSTGRES if item.nodeid.startswith(_BY_CASE) else len(items)
+            leave_out = leave_out or cases_on_postgres[test] % every != 0
             cases_on_postgres[test] += 1
         (left_out if leave_out else kept).append(item)
     items[:] = sorted(kept, key=lambda item: item.nodeid.count("/"))  # the longest are in files of the top folder
@@ -132,7 +135,7 @@ def pytest_collection_modifyitems(config, items):
 
 def _thinned_on_postgres(item):
     on_postgres = hasattr(item, "callspec") and item.callspec.params.get("engine") == "postgres"
-    return on_postgres and not item.nodeid.startswith(_EACH_CASE) and not item.get_closest_marker("postgres")
+    return on_postgres and not item.get_closest_marker("postgres")
 
 
 @pytest.fixture(scope="session")

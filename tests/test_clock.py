@@ -11,6 +11,7 @@ DAY = 86_400.0
 
 @pytest.mark.parametrize("jump", [-400 * DAY, -1.0, 1.0, 400 * DAY])
 @pytest.mark.parametrize("transactional", [False, True])
+@pytest.mark.thinned
 def test_the_clock_jumps_while_handlers_run(path, clock, jump, transactional):
     handlers = Handlers()
 

@@ -200,6 +200,7 @@ def test_a_clock_that_jumps_leaves_order_durations_and_due_times_sane(store, ins
     assert_rebuild_changes_nothing(store)
 
 
+@pytest.mark.large
 def test_whoever_stops_reading_a_report_is_no_error(path):
     with Store.open(path) as store:
         store.record_many(("a", n) for n in range(5_000))

@@ -190,5 +190,6 @@ def test_a_file_whose_name_is_no_utf8_is_ingested(path, tmp_path):
         assert query(store, "SELECT origin FROM reject_log")[0][0].endswith("/\\udcff.jsonl")
 
 
+@pytest.mark.large
 def test_a_storm_of_unlike_messages_leaves_a_store_that_can_be_read(path):
     assert storm.storm(path, most=3_000, page=1_000)["clusters"] == CLUSTERS_PER_TYPE + 1

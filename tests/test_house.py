@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import _EACH_CASE, _TOURED
+from tests.conftest import _BY_CASE, _TOURED
 
 ROOT = Path(__file__).resolve().parent.parent
 OURS = ("failaware", "tui", "sample_data")
@@ -203,7 +203,7 @@ def test_each_statement_of_the_fold_is_used():
         assert f'"{name}"' in source, name
 
 
-@pytest.mark.parametrize("prefix", [*_TOURED, *_EACH_CASE])
+@pytest.mark.parametrize("prefix", [*_TOURED, *_BY_CASE])
 def test_what_conftest_says_of_the_engines_is_about_tests_that_are_there(prefix):
     assert list(ROOT.glob(f"{prefix}*")), prefix
 

@@ -57,6 +57,7 @@ def test_json_reports_load_neither_rich_nor_what_writes(store, path, engine):
 
 
 @pytest.mark.parametrize("command", [["severity"], ["clusters"], ["events"], ["event", "1"], ["timeline"]])
+@pytest.mark.thinned
 def test_reports_into_a_pipe_load_neither_rich_nor_what_writes(store, path, engine, command):
     store.record("a", 1)
     modules = loaded(f"from failaware.cli.main import main; main(['--db', {str(path)!r}, *{command!r}])")

@@ -101,7 +101,9 @@ def run_lines(lines, folder, env, background):
 
 
 @pytest.mark.thinned
-@pytest.mark.parametrize("name", RUN)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.large) if name in ("airflow", "prefect") else name for name in RUN]
+)
 def test_the_snippets_of(name, tmp_path):
     (tmp_path / "sample_data").symlink_to(ROOT / "sample_data")
     env, background, output, seen = environment(name), [], "", 0

@@ -15,6 +15,7 @@ pytestmark = pytest.mark.sqlite("its disk")
 
 
 @pytest.mark.parametrize("seed", range(sized(1, 6)))
+@pytest.mark.large
 def test_a_full_store_loses_nothing_that_it_acknowledged(tmp_path, seed):
     counts = try_life(tmp_path, random.Random(seed), synchronous="FULL", steps=25, every=40)
     assert counts["power cuts"] > 5

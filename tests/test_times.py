@@ -69,6 +69,7 @@ def test_every_report_shows_any_time_in_every_zone(odd, path, zone, capfd):
 
 
 @pytest.mark.postgres
+@pytest.mark.large
 def test_every_report_shows_any_time_on_postgres(odd, path, capfd):
     shown(path, capfd, REPORTS[:13])
 
@@ -122,6 +123,7 @@ def test_near_times_are_local_and_far_ones_are_in_utc(zone):
 
 
 @pytest.mark.parametrize("text", ["0001-01-01", "0001-01-01T23:59", "9999-12-31", "9999-12-31T23:59:59.999999"])
+@pytest.mark.thinned
 def test_the_ends_of_the_calendar_are_times_in_every_zone(store, path, zone, text, capfd):
     at = parse_moment(text, now=0)
     assert abs(at - microseconds(datetime.fromisoformat(text))) <= 86_400_000_000

@@ -126,6 +126,7 @@ def test_a_store_that_is_closed_changes_nothing(store, path):
 
 
 @pytest.mark.parametrize("name", MISBEHAVING)
+@pytest.mark.thinned
 def test_an_exception_that_misbehaves_is_recorded_and_propagates_unchanged(store, name):
     error, caught = MISBEHAVING[name](), None
     try:

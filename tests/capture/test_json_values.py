@@ -200,6 +200,7 @@ def test_a_value_is_kept_as_what_json_can_hold(name):
 
 
 @pytest.mark.parametrize("name", READABLE)
+@pytest.mark.thinned
 def test_a_value_without_end_has_one(name):
     began = time.process_time()
     text = json.dumps(as_json(value_of(name)), allow_nan=False)
@@ -251,6 +252,7 @@ SHARED = {
 
 
 @pytest.mark.parametrize("name", SHARED)
+@pytest.mark.thinned
 def test_a_repr_that_would_grow_without_end_is_not_made(name):
     began = time.monotonic()
     assert as_json(doubled(SHARED[name])) == f"<{name}: too large to show>"

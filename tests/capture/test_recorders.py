@@ -13,6 +13,7 @@ from tests.conftest import query
 
 @pytest.mark.tour
 @pytest.mark.parametrize("kind", ["plain", "async", "transaction"])
+@pytest.mark.thinned
 def test_a_worker_records_any_exception_and_goes_on(store, kind):
     handlers = Handlers()
 
@@ -36,6 +37,7 @@ def test_a_worker_records_any_exception_and_goes_on(store, kind):
 
 @pytest.mark.sqlite
 @pytest.mark.parametrize("name", MISBEHAVING)
+@pytest.mark.thinned
 def test_a_logged_exception_is_kept_whatever_it_is(store, name):
     handler = FailureHandler(store)
     error = MISBEHAVING[name]()

@@ -65,6 +65,7 @@ def caught(call, *args):
     [(run, work) for run in (executor, pool) for work in (broken, chained, grouped)]
     + [(pool_in_a_pool, broken), (pool_in_a_pool, chained)],
 )
+@pytest.mark.thinned
 def test_what_a_pool_of_processes_raises_is_what_was_raised_in_it(run, work):
     inside, outside = caught(run, work), caught(work, 4711)
     here, there = describe(inside), describe(outside)

@@ -65,6 +65,7 @@ REPORTS = [
 
 
 @pytest.mark.parametrize("report", REPORTS)
+@pytest.mark.thinned
 def test_every_report_prints_harmless_text_and_one_json_document(full, report):
     path, cluster = full
     words = report.replace("ID", str(cluster)).split()

@@ -34,6 +34,7 @@ def ignoring(name):
 
 
 @pytest.mark.parametrize("status", [0, 7])
+@pytest.mark.large
 def test_a_caller_that_ignores_its_children_hears_how_the_program_ended(path, status):
     assert run(path, *shell(f"exit {status}"), preexec_fn=ignoring("CHLD")).returncode == status
     assert event(path).sync_status == ("DEAD" if status else "SYNCED")
@@ -98,6 +99,7 @@ def _again(folder):
 
 
 @pytest.mark.parametrize("redirection", [">{0} 2>&1", ">>{0} 2>>{0}"])
+@pytest.mark.large
 def test_lines_of_both_streams_keep_their_order_in_one_file(path, tmp_path, redirection):
     script = "for i in 1 2 3 4 5; do echo out $i; echo err $i >&2; done; exit 3"
     into = redirection.format(tmp_path / "log")
@@ -113,6 +115,7 @@ def test_streams_that_lose_no_order_are_kept_apart(path):
 
 
 @pytest.mark.parametrize("given", [{}, {"LC_CTYPE": "C"}, {"LC_CTYPE": "C.UTF-8"}, {"LANG": "C", "X": ""}])
+@pytest.mark.thinned
 def test_the_environment_is_the_callers(path, given):
     environment = {"PATH": os.environ["PATH"], **given}
     done = run(path, "--", "env", env=environment)
@@ -137,6 +140,7 @@ def test_a_full_disk_does_not_end_the_program(path):
 
 
 @pytest.mark.parametrize("files", range(6, 16, sized(3, 1)))
+@pytest.mark.thinned
 def test_few_descriptors_do_not_keep_the_program_from_running(path, files):
     def limit():
         resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))

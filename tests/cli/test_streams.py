@@ -50,11 +50,13 @@ WORK = [
 @pytest.mark.thinned
 @pytest.mark.parametrize(("words", "status"), WORK)
 @pytest.mark.parametrize("closed", [">&-", "<&- >&- 2>&-"])
+@pytest.mark.large
 def test_a_closed_output_is_silence(path, words, status, closed):
     assert shell(f'"$@" {closed}', *words.split(), db=path) == (status, b"", "")
 
 
 @pytest.mark.parametrize(("words", "status"), WORK)
+@pytest.mark.thinned
 def test_a_reader_that_has_enough_changes_no_exit_status(path, words, status):
     code, _, error = shell('{ "$@"; echo "status $?" >&2; } | :', *words.split(), db=path)
     assert (code, error) == (0, f"status {status}\n")
@@ -139,6 +141,7 @@ def test_a_watch_ends_when_its_reader_does(path):
         *("fingerprint \udcff", "exec --type \udcff -- true", "exec --key \udcff -- true"),
     ],
 )
+@pytest.mark.thinned
 def test_bytes_that_are_no_text_are_a_sentence(path, words, capfd):
     from failaware.cli.main import main
 

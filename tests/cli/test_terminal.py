@@ -124,6 +124,7 @@ def test_wide_characters_line_up(place):
         ({"TZ": "UTC", "FAILAWARE_TZ": "Asia/Kolkata"}, ["--utc"], r"\d{2}:\d{2}:\d{2}Z"),
     ],
 )
+@pytest.mark.thinned
 def test_zones(place, env, words, shown):
     for command in (["health"], ["event", "1"]):
         assert re.search(shown, failaware(*command, *words, db=place, **env).stdout)
@@ -138,6 +139,7 @@ def test_a_zone_also_reads_and_json_knows_none(place):
 
 
 @pytest.mark.parametrize("name", ["Nowhere/Land", "../../etc/passwd", "/etc/passwd", "Asia"])
+@pytest.mark.thinned
 def test_an_unknown_zone_is_one_sentence(place, name):
     done = failaware("health", db=place, FAILAWARE_TZ=name)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)

@@ -192,6 +192,7 @@ def correct(store, act, one, other):
     st.integers(0, 50),
 )
 @settings(max_examples=sized(15, 100), deadline=None)
+@pytest.mark.large
 def test_it_does_not_matter_when_the_failures_came(messages, random, one, other):
     shuffled = random.sample(messages, len(messages))
     with tempfile.TemporaryDirectory() as name:
@@ -227,6 +228,7 @@ pairs = st.lists(st.tuples(st.integers(0, 99), st.integers(0, 99)), min_size=1, 
 
 @given(histories, histories, pairs, st.integers(1, 10))
 @settings(max_examples=sized(15, 100), deadline=None)
+@pytest.mark.large
 def test_merged_clusters_are_the_union_of_what_was_learned(before, after, merges, events):
     """Counted again from the failures of a store in which nothing was corrected."""
     with tempfile.TemporaryDirectory() as name:

@@ -61,6 +61,7 @@ def test_any_batches_lead_to_what_a_rebuild_derives(history, sizes, events):
 
 @given(st.lists(texts, min_size=1, max_size=25), st.randoms(), batch_sizes)
 @settings(max_examples=sized(25, 200), deadline=None)
+@pytest.mark.large
 def test_the_order_does_not_matter(messages, random, sizes):
     shuffled = random.sample(messages, len(messages))
     with tempfile.TemporaryDirectory() as name:

@@ -165,6 +165,7 @@ def digests(tmp_path_factory):
 
 
 @pytest.mark.parametrize("what", CHANGES)
+@pytest.mark.thinned
 def test_what_makes_another_version(digests, what):
     assert digests[what] != digests["nothing"]
 

@@ -95,6 +95,7 @@ def marks(values):
 
 @pytest.mark.skipif(shutil.which("sqlite3") is None, reason="no sqlite3 shell")
 @pytest.mark.parametrize("table", FACTS)
+@pytest.mark.thinned
 def test_the_sqlite3_shell_is_refused_too(full, table):
     for statement in (f"DELETE FROM {table}", f"INSERT OR REPLACE INTO {table} SELECT * FROM {table}"):
         done = processes.run(["sqlite3", full, statement], capture_output=True, text=True, check=False)

@@ -107,6 +107,7 @@ def test_a_fork_waits_for_the_commit_of_another_thread(store):
     assert query(store, "SELECT value FROM setting WHERE name = 'note'") == [("x",)]
 
 
+@pytest.mark.large
 def test_forks_while_threads_record_neither_hang_nor_lose(store):
     done = threading.Event()
     recorded = []

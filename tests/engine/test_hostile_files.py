@@ -39,6 +39,7 @@ def replace(path, table, sql):
 
 
 @pytest.mark.parametrize("table", TABLES)
+@pytest.mark.thinned
 def test_a_view_in_place_of_a_table_is_refused(filled, table, capsys):
     replace(filled, table, f"CREATE VIEW {table} AS {ENDLESS}{{columns}} FROM c")
     for command in ("health", "verify", "events", "export", "severity"):

@@ -70,6 +70,7 @@ def test_a_value_of_a_wrong_type_is_named():
 @pytest.mark.parametrize("name", FUNCTIONS)
 @given(values=st.lists(VALUES, min_size=2, max_size=2))
 @settings(max_examples=sized(20, 200), deadline=None)
+@pytest.mark.thinned
 def test_a_function_accepts_any_value(name, values):
     function = FUNCTIONS[name]
     count = function.__code__.co_argcount - len(function.__defaults__ or ())

@@ -380,6 +380,7 @@ def test_a_rotated_file_that_one_look_at_the_folder_misses_is_found(path, file, 
 
 
 @pytest.mark.thinned
+@pytest.mark.large
 def test_killed_again_and_again_it_loses_and_doubles_nothing(path, file):
     """Lines without keys, written in pieces, while the file is renamed and truncated and the follower killed."""
     rng = random.Random(7)

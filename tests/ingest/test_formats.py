@@ -167,6 +167,7 @@ def test_equal_failures_of_one_moment_are_two_and_a_second_read_adds_nothing(sto
     assert (first.recorded, second.recorded, second.known) == (4, 0, 4)
 
 
+@pytest.mark.large
 def test_an_odd_record_is_recorded_or_a_reject_but_never_an_error_of_ours(store):
     odd = (None, True, 1.5, "", [], {}, [{}], {"a": 1}, "2026", "x" * 70_000, "\x00\x1b")
     lines = [

@@ -82,6 +82,7 @@ def report(tmp_path_factory):
     return (folder / "report.xml").read_bytes()
 
 
+@pytest.mark.large
 def test_the_report_of_pytest_is_read_test_by_test(store, inspector, report):
     done = ingest(store, report)
     assert (done.recorded, done.ignored, done.rejected) == (4, 1, 0)
@@ -305,6 +306,7 @@ def test_reports_that_follow_each_other_are_all_recorded(store, monkeypatch, enc
     "between", ["<!-- a.xml > -->\n", "\n<?made by?>\n", "\n<!-- <?xml ?> --> <!-- b -->", "\n \n"]
 )
 @pytest.mark.parametrize("part", [1, 7, 1_000_000])
+@pytest.mark.thinned
 def test_comments_blanks_and_instructions_before_an_xml_declaration_are_skipped(
     store, monkeypatch, encoding, between, part
 ):

@@ -44,6 +44,7 @@ def recorded(path):
 
 @pytest.mark.thinned
 @pytest.mark.parametrize("form", ["lines", "cloudevents", "otlp"])
+@pytest.mark.large
 def test_a_killed_ingest_that_is_run_again_loses_and_doubles_nothing(path, tmp_path, form):
     file = tmp_path / "events.jsonl"
     file.write_text("".join(json.dumps(line(form, number)) + "\n" for number in range(LINES)))

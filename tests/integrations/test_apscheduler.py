@@ -99,6 +99,7 @@ def test_every_run_is_an_event(store, inspector, scheduler):
 
 
 @pytest.mark.sqlite
+@pytest.mark.large
 def test_a_run_whose_process_of_a_pool_is_killed_is_running_as_apscheduler_announces_no_end(inspector, scheduler):
     scheduler.add_job(dies, id="dies", executor="children")
     begun = lease_of(inspector, "dies")

@@ -143,6 +143,7 @@ def test_a_worker_records_every_job_with_every_try(arq, store, inspector):
 
 
 @pytest.mark.sqlite
+@pytest.mark.large
 def test_a_job_of_a_stopped_worker_is_run_again_by_the_next_one(arq, inspector, tmp_path):
     alone = JOBS.replace("    cron_jobs = [cron(nightly, hour=3, run_at_startup=True)]\n", "")
     assert alone != JOBS  # a second job that is canceled as it begins would make arq end without waiting for the first
@@ -158,6 +159,7 @@ def test_a_job_of_a_stopped_worker_is_run_again_by_the_next_one(arq, inspector, 
 
 
 @pytest.mark.sqlite
+@pytest.mark.large
 def test_a_job_whose_worker_is_killed_is_recorded(arq, store, inspector, clock):
     arq("-c", SEND, "dies")
     arq("-m", "arq", "--burst", "jobs.Settings", status=-9)

@@ -295,6 +295,7 @@ def test_a_closed_standard_error_hurts_nobody(store, monkeypatch):
 
 @pytest.mark.thinned
 @pytest.mark.tour
+@pytest.mark.large
 def test_two_processes_use_one_handler(path, run):
     run(
         ADDED

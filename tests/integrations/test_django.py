@@ -129,6 +129,7 @@ def events_of(inspector):
 @pytest.mark.thinned
 @pytest.mark.sqlite
 @pytest.mark.parametrize("zones", ["", "1"])
+@pytest.mark.large
 def test_a_worker_records_every_task(manage, store, inspector, zones):
     manage("migrate", "-v", "0", ZONES=zones)
     manage("shell", "-v", "0", "-c", SEND, ZONES=zones)

@@ -146,6 +146,7 @@ def pytest_runtest_makereport():
     assert_rebuild_changes_nothing(store)
 
 
+@pytest.mark.large
 def test_reruns_are_attempts_at_the_same_event(path, run):
     flaky = (
         "from pathlib import Path\ndef test_flaky():\n    mark = Path('mark')\n    mark.touch() if not mark.exists() "
@@ -182,6 +183,7 @@ def test_a_test_that_takes_its_worker_with_it_is_a_failure(path, run):
     assert result["test_lives"].sync_status == "SYNCED"
 
 
+@pytest.mark.large
 def test_a_run_that_is_killed_leaves_what_it_did(path, run):
     killed = (
         "import os, signal\ndef test_first():\n    pass\ndef test_killed():\n    os.kill(os.getpid(), signal.SIGKILL)\n"

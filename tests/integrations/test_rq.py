@@ -147,6 +147,7 @@ def test_a_worker_records_every_job_with_every_try(rq, store, inspector, kind):
 
 @pytest.mark.thinned
 @pytest.mark.parametrize("kind", ["Forking", "Simple"])
+@pytest.mark.large
 def test_a_job_is_recorded_whatever_it_raises(rq, store, inspector, kind):
     send = SEND.partition("queue.enqueue")[0] + (
         "value = {}\nvalue['self'] = value\n"

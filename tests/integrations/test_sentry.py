@@ -146,6 +146,7 @@ def test_an_exception_is_kept_with_its_chain_frames_tags_contexts_and_a_masked_u
     [(FLASK, "checkout"), (FASTAPI, "/checkout/{order}"), (CELERY, "shop.checkout")],
     ids=["flask", "fastapi", "celery"],
 )
+@pytest.mark.large
 def test_what_the_frameworks_report_is_kept_once_by_endpoint_or_task(inspector, store, program, where, run):
     run(program)
     (event,) = inspector.events()
@@ -163,6 +164,7 @@ def test_what_the_frameworks_report_is_kept_once_by_endpoint_or_task(inspector, 
         assert payload["extra"]["celery-job"]["task_name"] == "shop.checkout"
 
 
+@pytest.mark.large
 def test_what_is_logged_is_kept_and_gathered_by_its_format(inspector, store, run):
     run(LOGGING)
     assert query(store, "SELECT event_type FROM event_log") == [("shop.checkout",)] * 2
@@ -174,6 +176,7 @@ def test_what_is_logged_is_kept_and_gathered_by_its_format(inspector, store, run
 
 
 @pytest.mark.tour
+@pytest.mark.large
 def test_what_is_no_failure_is_left_out(store, run):
     run(
         "init(traces_sample_rate=1.0)\n"

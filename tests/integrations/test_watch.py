@@ -51,6 +51,7 @@ def watch(store):
         "import logging\nlogging.basicConfig(format='mine %(message)s')\nlogging.error('configured')\n",
     ],
 )
+@pytest.mark.thinned
 def test_a_program_ends_as_it_would_without_it(tmp_path, body):
     with_it = run(tmp_path, body)
     without = run(tmp_path, body, begin="\nimport failaware, sys\nwatched = 1\n")

@@ -198,6 +198,7 @@ def test_an_archive_that_somebody_else_invents_is_found(full, path, clock, later
 
 
 @pytest.mark.parametrize("way", ["restore", "copy"])
+@pytest.mark.thinned
 def test_an_archive_comes_back_from_its_export_and_its_copy_as_an_archive(
     full, path, clock, tmp_path, monkeypatch, way
 ):

@@ -62,6 +62,7 @@ def test_a_copy_is_the_same_store_and_lives_on(filled, other):
 
 
 @pytest.mark.thinned
+@pytest.mark.large
 def test_a_copy_goes_on_with_what_came_since_and_there_and_back_is_nothing_new(filled, other, tmp_path):
     assert copy(filled, other).returncode == 0
     with Store.open(filled) as store:
@@ -106,6 +107,7 @@ def test_a_target_with_facts_of_its_own_is_refused(filled, other):
         seal_all(store.session, store.session.clock())  # it goes on sealing
 
 
+@pytest.mark.large
 def test_writers_may_go_on_meanwhile(filled, other):
     program = "import sys, time\nfrom failaware import Store\nstore = Store.open(sys.argv[1], synchronous='NORMAL')\n"
     program += "print('ready', flush=True)\nwhile True: store.record('meanwhile'); time.sleep(0.005)"

@@ -157,6 +157,7 @@ def bare(message=""):
 
 @pytest.mark.parametrize("rules", ["", '[[rule]]\ntraceback = "bare"\ngroup = "legacy"\n'])
 @pytest.mark.parametrize("again", [False, True])
+@pytest.mark.thinned
 def test_other_events_stay_in_the_cluster_that_a_shared_traceback_gave_them(store, path, tmp_path, clock, rules, again):
     """By its own word, or by the place in the code where a message says nothing."""
     store.rebuild(grouping=GroupingRules.from_toml(rules))

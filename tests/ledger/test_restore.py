@@ -97,6 +97,7 @@ WAYS = {
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("follow", [False, True])
+@pytest.mark.thinned
 def test_ingest_takes_no_export_however_it_is_written(path, tmp_path, exported, capsys, way, follow):
     (tmp_path / "x").write_bytes(WAYS[way]("".join(f"{line}\n" for line in exported).encode()))
     Store.open(path).close()
@@ -109,6 +110,7 @@ def test_ingest_takes_no_export_however_it_is_written(path, tmp_path, exported, 
 
 
 @pytest.mark.parametrize("way", [way for way in WAYS if way != "as an array"])
+@pytest.mark.thinned
 def test_restore_takes_it_however_its_lines_are_written(path, tmp_path, exported, way, capsys):
     (tmp_path / "x").write_bytes(WAYS[way]("".join(f"{line}\n" for line in exported).encode()))
     assert main(["--db", str(path), "restore", str(tmp_path / "x")]) == 0
@@ -131,6 +133,7 @@ def test_an_export_that_came_through_a_pipe_waits_for_a_store_that_is_locked(pat
 
 @pytest.mark.sqlite("what matters is the pipe")
 @pytest.mark.parametrize(("command", "status"), [("ingest", 2), ("restore", 0)])
+@pytest.mark.large
 def test_a_pipe_whose_first_bytes_come_by_themselves(path, exported, command, status):
     run = [sys.executable, "-m", "failaware", "--db", str(path), command, "-"]
     with subprocess.Popen(run, stdin=subprocess.PIPE, stderr=subprocess.PIPE, stdout=subprocess.PIPE) as process:
@@ -159,6 +162,7 @@ FORGED = {
 
 
 @pytest.mark.parametrize("what", ["event", "decision", "attempt", "seal", "reject"])
+@pytest.mark.thinned
 def test_nothing_is_added_to_a_store_that_is_lived_in(store, path, tmp_path, exported, capsys, what):
     store.record("pay", {"order": 1})
     seal_all(store.session, store.session.clock())
@@ -205,6 +209,7 @@ def test_no_odd_value_in_any_field_is_believed(empty, exported, kind, field):
 
 @pytest.mark.sqlite("one engine is enough")
 @pytest.mark.parametrize("change", ["missing", "twice", "swapped", "no end", "after the end", "another first", "extra"])
+@pytest.mark.thinned
 def test_an_export_that_is_not_whole_leaves_nothing(empty, exported, change):
     for number in range(1, len(exported) - 1):
         lines = [*exported]

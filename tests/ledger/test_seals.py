@@ -115,6 +115,7 @@ for n in range(40):
 """
 
 
+@pytest.mark.large
 def test_many_processes_seal_one_chain(path):
     Store.open(path).close()
     running = [processes.Popen([sys.executable, "-c", SEALER, str(path)]) for _ in range(4)]

@@ -251,6 +251,7 @@ def test_a_derived_row_that_does_not_follow_from_the_facts(sealed, path, stateme
         ("UPDATE stored_counts SET events = 301", "stored_counts a, ", "events is 301, a fresh derivation gives 300"),
     ],
 )
+@pytest.mark.thinned
 def test_events_without_attempts(store, path, statement, where, problem):
     store.record_many(("a", n) for n in range(300))
     for n in range(5):

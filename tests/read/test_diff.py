@@ -68,6 +68,7 @@ def test_it_says_what_two_reports_show(seed):
 
 @given(seeds, policies)
 @settings(max_examples=sized(12, 50), deadline=None)
+@pytest.mark.large
 def test_what_if_says_what_a_rebuild_would_do(seed, policy):
     with random_history(seed) as (history, inspector):
         before = standing(inspector)

@@ -83,6 +83,7 @@ def test_the_sentence_names_the_fact(store, inspector, clock):
         assert then.explain("event/1", facts=True).since.sentence == reported[-1]
 
 
+@pytest.mark.large
 def test_of_very_many_facts_it_says_how_far_back_it_looked(store, inspector, clock, monkeypatch):
     monkeypatch.setattr(module, "_WINDOWS", (4, 8, 16))
     worker = failing(store, times=1)

@@ -62,6 +62,7 @@ COURSES = (
 
 
 @pytest.mark.parametrize("history", COURSES)
+@pytest.mark.thinned
 def test_the_reports_say_what_the_oracle_says_of_a_course(history):
     with stored(history, START + HOUR) as (inspector, documents):
         compare(inspector, documents, Random(0))

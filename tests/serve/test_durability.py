@@ -166,6 +166,7 @@ def locked(path, seconds):
     return thread
 
 
+@pytest.mark.large
 def test_in_a_burst_nothing_acknowledged_is_lost_and_nothing_recorded_twice(path):
     """The store is locked for a while, and the receiver is killed and started again, then and later."""
     clients, count, rng = sized(6, 20), sized(60, 500), random.Random(5)
@@ -191,6 +192,7 @@ def test_in_a_burst_nothing_acknowledged_is_lost_and_nothing_recorded_twice(path
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.thinned
 def test_it_stops_cleanly_and_requests_under_way_are_answered(path, number):
     program = Program(path)
     answers = []

@@ -111,6 +111,7 @@ async def test_the_tabs_are_chosen_by_keys_and_the_mouse_and_only_one_is_read(fu
         await shows(pilot, "Traceback")
 
 
+@pytest.mark.large
 async def test_an_event_leads_to_its_cluster(full, path, clock):
     async with inspecting(path, (100, 30), clock) as pilot:
         await loaded(pilot, 2)

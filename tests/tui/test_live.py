@@ -198,6 +198,7 @@ async def test_quitting_in_a_long_query_takes_no_time(path, clock, on_own_connec
 
 @pytest.mark.thinned
 @pytest.mark.parametrize("on_own_connection", [False, True])
+@pytest.mark.large
 async def test_a_long_query_of_a_screen_that_was_left_does_not_delay_others(full, path, clock, on_own_connection):
     endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
     async with inspecting(path, clock=clock) as pilot:

@@ -17,6 +17,7 @@ from tui.widgets.text_view import TextView
 from .helpers import filtered, gone, inspecting, loaded, rows, screen_text, shows, until
 
 
+@pytest.mark.large
 async def test_rows_and_texts_are_written_to_new_files_and_opened_in_the_editor(
     full, path, clock, monkeypatch, tmp_path
 ):

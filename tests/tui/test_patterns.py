@@ -60,6 +60,7 @@ async def to_cluster(pilot, word):
 @pytest.mark.thinned
 @pytest.mark.sqlite("its path is in the picture")
 @pytest.mark.parametrize("size", SIZES)
+@pytest.mark.large
 async def test_pictures(history, path, clock, picture, size, monkeypatch):
     monkeypatch.chdir(path.parent)
 

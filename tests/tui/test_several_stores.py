@@ -82,6 +82,7 @@ async def test_a_copied_decision_names_the_store_of_its_event_and_all_of_a_clust
         assert query(store, "SELECT event_id FROM decision_log") == [(3,)]
 
 
+@pytest.mark.large
 async def test_time_travel_moves_all_stores(stores, clock):
     clock.advance(7_200)
     async with inspecting("one, two", (160, 45), clock=clock, stores=stores[:2]) as pilot:

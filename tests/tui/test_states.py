@@ -27,6 +27,7 @@ async def test_a_missing_store_is_waited_for_and_an_empty_one_says_how_to_begin(
 
 
 @pytest.mark.sqlite("its file")
+@pytest.mark.large
 async def test_a_store_deleted_or_replaced_while_open(full, path, tmp_path, clock):
     store, _ = full
     store.close()

@@ -106,6 +106,7 @@ async def test_every_screen_is_of_that_moment(later, path, clock):
         await shows(pilot, "Clusters", "AS OF")
 
 
+@pytest.mark.large
 async def test_time_goes_on_by_itself_and_ends_with_now(later, path, clock):
     async with inspecting(path, (120, 36), clock) as pilot:
         await loaded(pilot, 2)
@@ -162,6 +163,7 @@ async def test_a_store_that_is_replaced_is_shown_as_of_now(later, path, clock, t
 @pytest.mark.thinned
 @pytest.mark.sqlite("its path is in the picture")
 @pytest.mark.parametrize("size", SIZES)
+@pytest.mark.large
 async def test_pictures_of_the_past_and_of_what_changed(later, path, clock, picture, size, monkeypatch):
     monkeypatch.chdir(path.parent)
     keep_look(path.name, START + HOUR)
@@ -197,6 +199,7 @@ async def test_what_changed_since_another_time(later, path, clock):
         assert not isinstance(pilot.app.screen, DiffScreen)
 
 
+@pytest.mark.large
 async def test_when_one_looked_last_is_kept_with_the_user_and_not_in_the_store(later, path, clock, engine, tmp_path):
     content = path.read_bytes() if engine == "sqlite" else None
     assert last_look(str(path)) is None
@@ -215,6 +218,7 @@ async def test_when_one_looked_last_is_kept_with_the_user_and_not_in_the_store(l
     assert last_look(str(path)) is None
 
 
+@pytest.mark.large
 async def test_why_says_since_when_and_from_which_facts(later, path, clock):
     async with inspecting(path, (120, 50), clock) as pilot:
         await loaded(pilot, 2)

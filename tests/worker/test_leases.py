@@ -282,6 +282,7 @@ Worker(Store.open(sys.argv[1]), handlers, lease=lease).run(until_idle=True, pati
     ("kind", "workers", "attempts"),
     [("plain", 1, 1), ("async", 1, 3), ("transactional", 1, 3), ("plain", 3, 3)],
 )
+@pytest.mark.thinned
 def test_an_event_that_kills_its_worker_at_once_is_dead_after_one_kill_more_than_its_attempts(
     path, kind, workers, attempts
 ):
