@@ -24,6 +24,7 @@ pytestmark = pytest.mark.sqlite("its disk and its file")
 
 
 @pytest.mark.parametrize("seed", range(sized(2, 4)))
+@pytest.mark.large
 def test_a_disk_that_fails_now_and_then(path, seed):
     counts = try_life(path, random.Random(seed), synchronous=("FULL", "NORMAL")[seed % 2], steps=60)
     assert counts["errors raised"] >= 5
@@ -114,6 +115,7 @@ def test_a_store_that_cannot_be_read_says_so_and_can_be_read_again(path):
         assert len(inspector.events(limit=2_000)) == 2_000
 
 
+@pytest.mark.large
 def test_a_disk_that_fails_while_a_writer_reads_rows_is_one_of_our_errors(path):
     handlers, raised = Handlers(), []
 

@@ -69,6 +69,7 @@ def test_it_fails_as_promised(seeded):
 
 @pytest.mark.thinned
 @pytest.mark.parametrize(("hour", "number"), [(2, 7), (3, 5), (9, 4), (21, 1)])
+@pytest.mark.large
 def test_whenever_it_ends_nothing_promised_is_left_to_luck(tmp_path, hour, number):
     now = START // DAY * DAY + hour * HOUR + 17 * MINUTE + 123
     assert seed(tmp_path / "few.db", events=150, seed=number, now=now).events == 150

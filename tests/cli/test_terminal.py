@@ -94,6 +94,7 @@ REPORTS = ["health", "severity", "clusters", "events", "event 1", "timeline", "r
 
 @pytest.mark.thinned
 @pytest.mark.parametrize("columns", [60, 80, 120, 200])
+@pytest.mark.large
 def test_reports_fit_and_lose_no_number(place, columns):
     for report in REPORTS:
         terminal = Terminal("--no-pager", *report.split(), db=place, size=(50, columns))
@@ -152,6 +153,7 @@ def test_the_zone_of_a_program_that_is_run_is_its_own(place):
 
 
 @pytest.mark.parametrize(("env", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)])
+@pytest.mark.thinned
 def test_colours_on_a_terminal(place, env, coloured):
     terminal = Terminal("severity", db=place, **env)
     assert terminal.ends() == 0

@@ -167,6 +167,7 @@ def plain(cluster):
 
 @given(histories, st.data(), batch_sizes)
 @settings(max_examples=sized(10, 60), deadline=None)
+@pytest.mark.large
 def test_an_erasure_leaves_what_a_rebuild_derives(history, data, sizes):
     with tempfile.TemporaryDirectory() as folder, learning(Path(folder) / "s.db") as store:
         fail(store, [(text, minutes, True) for text, minutes, _ in history], sizes)

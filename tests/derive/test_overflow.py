@@ -122,6 +122,7 @@ def test_an_export_comes_back_with_the_same_clusters(path, tmp_path):
         assert derived(other) == before
 
 
+@pytest.mark.large
 def test_other_rules_make_room(path):
     with limited(path) as store:
         fail(store, [(word, 0) for word in WORDS])

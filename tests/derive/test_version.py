@@ -236,6 +236,7 @@ def test_derived_rows_that_differ_under_our_own_mark_are_corruption(held, path, 
 # Who writes derives it again.
 
 
+@pytest.mark.large
 def test_it_is_derived_again_by_who_opens_it_for_writing(held, path):
     leave_as_another(path)
     with Store.open(path) as store:
@@ -425,6 +426,7 @@ def test_a_role_that_writes_derives_again_and_one_that_reads_only_says_it(held, 
 # Where a store goes on.
 
 
+@pytest.mark.large
 def test_copies_and_exports_are_derived_where_they_are_made(held, path, tmp_path, capsys):
     leave_as_another(path)
     file, other = tmp_path / "facts.jsonl", tmp_path / "other.db"

@@ -221,6 +221,7 @@ def locked(path, engine):
 
 @pytest.mark.thinned
 @pytest.mark.parametrize("reentered", [False, True])
+@pytest.mark.large
 def test_a_fork_does_not_wait_for_a_store_that_another_program_has_locked(path, engine, reentered):
     """What the waiting thread writes is not lost, and the child has a store that works."""
     with Store.open(path, synchronous="NORMAL") as store:

@@ -94,6 +94,7 @@ def test_a_producer_is_recognized_and_its_failures_recorded(store, name):
 
 
 @pytest.mark.parametrize("name", EXPECTED)
+@pytest.mark.thinned
 def test_a_second_read_adds_nothing(store, name):
     first, second = ingest(store, INPUTS / name), ingest(store, INPUTS / name)
     assert (second.recorded, second.known, second.rejected) == (0, first.recorded, 0)
@@ -193,6 +194,7 @@ VARIANTS = {
 
 
 @pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.thinned
 def test_rarer_forms_are_read_too(store, tmp_path, name):
     (tmp_path / name).write_text(VARIANTS[name]["text"], encoding="utf-8")
     done = ingest(store, tmp_path / name)

@@ -193,6 +193,7 @@ def test_a_run_that_is_killed_leaves_what_it_did(path, run):
 
 
 @pytest.mark.thinned
+@pytest.mark.large
 def test_without_the_option_nothing_is_recorded_and_a_bad_path_is_one_sentence(path, tmp_path, run):
     run(status=0, test_ok="def test(): pass\n")
     assert not (tmp_path / "store.db").exists()
@@ -300,6 +301,7 @@ SEVERAL = "import pytest\n@pytest.mark.parametrize('n', range(5))\ndef test(n): 
     ],
 )
 @pytest.mark.sqlite
+@pytest.mark.large
 def test_what_cannot_be_written_is_tried_again_and_reported_and_the_run_goes_on(path, run, failures, more, tests, end):
     output = run(f"--failaware={path}", "-Werror", conftest=FAILING.format(failures), test_several=SEVERAL + more)
     assert f"{5 + bool(more) - 1} passed" in output

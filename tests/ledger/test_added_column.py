@@ -148,6 +148,7 @@ def run(path, other, tmp_path):  # noqa: F811
 
 
 @pytest.mark.thinned
+@pytest.mark.large
 def test_all_that_the_page_says_follows_from_one_line(path, tmp_path, run):
     with Store.open(path) as store:
         store.record("a", 1, key="k1")

@@ -24,6 +24,7 @@ def waiting(path, clock):
 
 
 @pytest.mark.tour
+@pytest.mark.large
 async def test_the_header_says_that_nobody_works_once_writers_have_stopped(waiting, path, clock):
     async with inspecting(path, (160, 45), clock) as pilot:
         await shows(pilot, "last fact now", "next attempt in 30 s", "● live")

@@ -122,6 +122,7 @@ async def test_paused_nothing_moves_until_one_goes_on(full, path, clock):
 
 @pytest.mark.thinned
 @pytest.mark.tour
+@pytest.mark.large
 async def test_a_list_of_any_length_holds_only_a_part_of_it(path, clock):
     with Store.open(path, clock=clock) as store:
         store.record_many(("bulk", n) for n in range(20_000))

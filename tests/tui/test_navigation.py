@@ -104,6 +104,7 @@ async def test_lines_of_an_explanation_and_of_changes_open_what_they_name(full, 
         await until(pilot, lambda: isinstance(app.screen, EventsScreen))
 
 
+@pytest.mark.large
 async def test_what_takes_long_says_how_far_it_is_and_is_not_asked_again(full, path, clock, monkeypatch):
     async with inspecting(path, (120, 40), clock) as pilot:
         await loaded(pilot, 2)

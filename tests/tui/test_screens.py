@@ -200,6 +200,7 @@ async def test_the_last_line_has_help_and_quit_at_any_width_and_a_click_presses_
 
 @pytest.mark.thinned
 @pytest.mark.tour
+@pytest.mark.large
 async def test_text_can_be_copied_and_commands_are_never_run(full, path, clock):
     store, _ = full
     before = store.session.read(lambda db: db.query("SELECT count(*) FROM decision_log"))

@@ -61,6 +61,7 @@ async def test_new_events_of_any_store_wait_above(stores, clock):
         assert str(rows(pilot).window.items[0].event_id) == "4@one"
 
 
+@pytest.mark.large
 async def test_a_copied_decision_names_the_store_of_its_event_and_all_of_a_cluster(stores, clock):
     async with inspecting("one, two", (160, 45), clock=clock, stores=stores[:2]) as pilot:
         await loaded(pilot, 3)

@@ -186,6 +186,7 @@ async def test_pictures_of_the_past_and_of_what_changed(later, path, clock, pict
         picture(pilot.app, name("changed"))
 
 
+@pytest.mark.large
 async def test_what_changed_since_another_time(later, path, clock):
     async with inspecting(path, (120, 36), clock) as pilot:
         await loaded(pilot, 2)
