@@ -27,7 +27,8 @@ _MERGE = (
 _KNOWN = "SELECT admitted, template FROM known_fingerprint WHERE fingerprint_id = ?"
 _ADMITTED = "SELECT count(*) FROM known_fingerprint WHERE event_type = ? AND admitted = 1"
 _FINAL = """
-  SELECT k.cluster_id, c.template FROM known_fingerprint k JOIN known_fingerprint c ON c.fingerprint_id = k.cluster_id
+  SELECT k.cluster_id, c.template, c.error_type
+    FROM known_fingerprint k JOIN known_fingerprint c ON c.fingerprint_id = k.cluster_id
    WHERE k.fingerprint_id = ?
 """
 _CLASSES = """
@@ -99,7 +100,7 @@ class Finder:
         self._known: set[int] = set()
         self._merged: set[int] = set()
         self._merges = load_corrections(db).merges
-        self._finals: dict[int, tuple[int, str | None]] = {}
+        self._finals: dict[int, tuple[int, str | None, str | None]] = {}
         self._text_of = lru_cache(maxsize=256)(self._read_text)
 
     def find(self, row: Row) -> Group:
@@ -116,13 +117,15 @@ class Finder:
         """A group with the id and name of the cluster that it belongs to, after all merges."""
         if own.cluster_id not in self._finals:
             rows = self._db.query(_FINAL, (own.cluster_id,))
-            self._finals[own.cluster_id] = rows[0] if rows else (own.cluster_id, None)  # the overflow cluster
-        cluster, name = self._finals[own.cluster_id]
+            self._finals[own.cluster_id] = rows[0] if rows else (own.cluster_id, None, None)  # the overflow cluster
+        cluster, name, error_type = self._finals[own.cluster_id]
         if (cluster, name) == (own.cluster_id, own.template):
             return own
         if own.template == ERASED or name is None:  # without a name of its own, a failure of that fingerprint gives it
             name = own.template if cluster == own.cluster_id else ERASED
-        return own._replace(cluster_id=cluster, template=name)
+        if cluster == own.cluster_id:
+            error_type = own.error_type
+        return own._replace(cluster_id=cluster, error_type=error_type, template=name)
 
     def take_merged(self) -> dict[int, int]:
         """The clusters merged since the last call, by what was learned or by corrections: old id -> new id."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 from failaware import Handlers, Inspector, Store, UsageError, Worker
 from failaware.derive.grouping.groups import GroupingRules
@@ -42,6 +42,7 @@ def taken(lines, path):
 
 
 @given(seeds)
+@example(354_201)  # clusters of different error types are merged
 @settings(max_examples=sized(10, 40), deadline=None)
 def test_a_store_made_from_an_export_is_the_same(seed):
     with tempfile.TemporaryDirectory() as folder:

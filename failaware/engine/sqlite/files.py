@@ -3,6 +3,7 @@
 import os
 import sqlite3
 import stat
+import time
 from pathlib import Path
 from urllib.parse import quote
 
@@ -107,10 +108,24 @@ def _create_private(path: Path) -> None:
         raise StoreError(f"cannot make {path}: {error.strerror}; name a place that you may write to") from None
 
 
+def _use_log(db: sqlite3.Connection) -> None:
+    """Set the write-ahead log; while another process does so, SQLite says that the file is locked without waiting."""
+    until = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(0.005)
+        else:
+            return
+
+
 def _make(db: sqlite3.Connection, path: Path, mark: Derivation) -> None:
     from failaware.engine.sqlite.migrations import make
 
-    db.execute("PRAGMA journal_mode = WAL")
+    _use_log(db)
     db.execute("BEGIN IMMEDIATE")
     try:
         if _version(db, path) == 0:  # no other process created it while this one waited for the lock
