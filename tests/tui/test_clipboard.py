@@ -83,9 +83,9 @@ async def test_a_copied_command_names_the_store_from_anywhere_and_decides_nothin
     assert command[0] == "failaware"
     assert main(command[1:]) == 2
     assert "give the reason in words" in capsys.readouterr().err
-    assert main([*command[1:-1], "mended"]) == 0
+    assert main([*command[1:-1], "repaired"]) == 0
     with Store.open(folder / path.name) as store:
-        assert query(store, "SELECT event_id, reason FROM decision_log") == [(1, "mended")]
+        assert query(store, "SELECT event_id, reason FROM decision_log") == [(1, "repaired")]
 
 
 async def test_one_command_decides_about_all_rows_that_are_marked(full, path, clock, capsys):

@@ -124,7 +124,7 @@ async def test_an_event_that_succeeded_did_not_fail_again(path, clock):
             worker.run(until_idle=True, patience=0)
             await shows(pilot, "■ DEAD")
             assert rows(pilot).marks == {4: "▲"}
-            store.requeue([4], because="mended")
+            store.requeue([4], because="repaired")
             await until(pilot, lambda: not rows(pilot).marks)
             fails[0] = False
             worker.run(until_idle=True, patience=0)

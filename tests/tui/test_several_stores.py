@@ -78,7 +78,7 @@ async def test_a_copied_decision_names_the_store_of_its_event_and_all_of_a_clust
         assert pilot.app.clipboard == f"failaware --db {stores[1].place} requeue 3 --because ''"
         await pilot.press("y", "i")
         assert pilot.app.clipboard == "3@two"
-    assert main(["--db", stores[1].place, "requeue", "3", "--because", "mended"]) == 0
+    assert main(["--db", stores[1].place, "requeue", "3", "--because", "repaired"]) == 0
     with Store.open(stores[1].place) as store:
         assert query(store, "SELECT event_id FROM decision_log") == [(3,)]
 
