@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from failaware.store import Store
 
 _JOB_TIMEOUT_S, _MAX_TRIES = 300, 5  # arq's defaults
-_ATTEMPT = "failaware_attempt"  # a key of the job's context
+_STARTED_AT, _ATTEMPT = "failaware_started_at", "failaware_attempt"  # keys of the job's context
 _CANCELLED = "asyncio.exceptions.CancelledError"  # of a job that arq ends
 
 
@@ -38,7 +38,7 @@ class _Attempt:
 class JobRecorder:
     """Records the jobs of a worker: `JobRecorder(store, WorkerSettings)`, after the class `WorkerSettings`.
 
-    It wraps the functions and cron jobs of the settings, and calls their `after_job_end`. An attempt is written when
+    It wraps the functions and cron jobs of the settings, and calls their `on_job_start` and `after_job_end`. An attempt is written when
     arq has finished it, without blocking the event loop. If it cannot be written, an error is logged to the logger
     `failaware`, and the job is not affected.
 
@@ -49,15 +49,23 @@ class JobRecorder:
 
     def __init__(self, store: "Store", settings: Any) -> None:
         self._log = TaskLog(store, "arq")
-        self._settings, self._after_job_end = settings, getattr(settings, "after_job_end", None)
+        self._settings = settings
+        self._on_job_start = getattr(settings, "on_job_start", None)
+        self._after_job_end = getattr(settings, "after_job_end", None)
         settings.functions = [self._recorded(func(each)) for each in getattr(settings, "functions", ())]
         settings.cron_jobs = [self._recorded(each) for each in getattr(settings, "cron_jobs", None) or ()]
-        settings.after_job_end = self._finished
+        settings.on_job_start, settings.after_job_end = self._starts, self._finished
+
+    async def _starts(self, context: dict[str, Any]) -> None:
+        if self._on_job_start is not None:
+            await self._on_job_start(context)
+        # The time limit begins before the job's function runs, so a time taken there could be within the limit.
+        context[_STARTED_AT] = self._log.now()
 
     def _recorded(self, function: Any) -> Any:
         @wraps(function.coroutine)
         async def run(context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-            attempt = _Attempt(function, {"args": args, "kwargs": kwargs}, self._log.now())
+            attempt = _Attempt(function, {"args": args, "kwargs": kwargs}, context[_STARTED_AT])
             context[_ATTEMPT] = attempt  # arq passes the same dict to its hooks
             start = partial(self._log.start, context["job_id"], function.name, attempt.payload)
             try:

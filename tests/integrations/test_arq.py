@@ -12,7 +12,7 @@ from tests.integrations.killed import assert_lost
 from tests.integrations.redis import redis_server
 
 JOBS = """
-import asyncio, os, signal
+import asyncio, os, signal, time
 from arq import Retry, cron, func
 from arq.connections import RedisSettings
 from failaware import Store
@@ -43,6 +43,9 @@ async def works(ctx):
 async def hangs(ctx):
     await asyncio.sleep(60)
 
+async def waits(ctx):
+    await asyncio.sleep(60)
+
 async def stops(ctx):
     if ctx["job_try"] == 1:
         os.kill(os.getpid(), signal.SIGTERM)
@@ -54,18 +57,23 @@ async def dies(ctx):
 async def nightly(ctx):
     raise LookupError("no ledger")
 
-ended = []
+started, ended = [], []
+async def on_job_start(ctx):
+    started.append(ctx["job_id"])
+    if ctx["job_id"] == "waits":  # the loop is busy as the time limit begins
+        asyncio.get_running_loop().call_soon(time.sleep, 0.05)
 async def after_job_end(ctx):
     ended.append(ctx["job_id"])
 async def on_shutdown(ctx):
-    print(len(ended))
+    print(len(started), len(ended))
 
 class Settings:
-    functions = [charge, recovers, func(exhausts, max_tries=2), works, func(hangs, timeout=0.1), stops, dies]
+    functions = [charge, recovers, func(exhausts, max_tries=2), works, func(hangs, timeout=0.1), func(waits, timeout=0.1), stops, dies]
     cron_jobs = [cron(nightly, hour=3, run_at_startup=True)]
     redis_settings = RedisSettings(unix_socket_path=os.environ["SOCKET"])
     max_tries = 3
     poll_delay = 0.02
+    on_job_start = on_job_start
     after_job_end = after_job_end
     on_shutdown = on_shutdown
 
@@ -108,7 +116,7 @@ def events_of(inspector):
 
 @pytest.mark.sqlite
 def test_a_worker_records_every_job_with_every_try(arq, store, inspector):
-    arq("-c", SEND, "charge", "recovers", "exhausts", "works", "hangs")
+    arq("-c", SEND, "charge", "recovers", "exhausts", "works", "hangs", "waits")
     done = arq("-m", "arq", "--burst", "jobs.Settings")
     events = events_of(inspector)
     assert {name: [each.outcome for each in event.attempts] for name, event in events.items()} == {
@@ -117,6 +125,7 @@ def test_a_worker_records_every_job_with_every_try(arq, store, inspector):
         "exhausts": ["FAILED", "FAILED"],
         "works": ["SYNCED"],
         "hangs": ["FAILED"],
+        "waits": ["FAILED"],
         "cron:nightly": ["FAILED"],
     }
     assert {name for name, event in events.items() if event.sync_status == "SYNCED"} == {"recovers", "works"}
@@ -135,9 +144,10 @@ def test_a_worker_records_every_job_with_every_try(arq, store, inspector):
     assert first.retry_at == first.finished_at + 10_000
     last = events["exhausts"].attempts[1]
     assert (last.cause, last.retry_reason) == ("OSError: not yet", "arq gives up after 2 tries")
-    hung = events["hangs"].attempts[0]
-    assert (hung.error_type, hung.error_message) == ("TimeoutError", "the job did not end within its timeout of 0.1 s")
-    assert done.stdout == "8\n"  # the settings' own hook is called after each attempt
+    for hung in (events["hangs"].attempts[0], events["waits"].attempts[0]):
+        assert hung.error_type == "TimeoutError"
+        assert hung.error_message == "the job did not end within its timeout of 0.1 s"
+    assert done.stdout == "9 9\n"  # the settings' own hooks are called at each attempt
     assert query(store, "SELECT count(*) FROM lease") == [(0,)]
     assert_rebuild_changes_nothing(store)
 
