@@ -24,7 +24,7 @@ _MERGE = (
     *("drop_merged_members", "update_merged_members", "merge_counts", "drop_merged_counts", "merge_clusters"),
     "drop_merged_clusters",
 )
-_KNOWN = "SELECT admitted, template FROM known_fingerprint WHERE fingerprint_id = ?"
+_KNOWN = "SELECT admitted, template, error_type FROM known_fingerprint WHERE fingerprint_id = ?"
 _ADMITTED = "SELECT count(*) FROM known_fingerprint WHERE event_type = ? AND admitted = 1"
 _FINAL = """
   SELECT k.cluster_id, c.template, c.error_type
@@ -157,8 +157,10 @@ class Finder:
                 return own if learnable and self._fits(event_type, own) else beyond
             self._remaining[event_type] -= 1
             self._add(event_type, own.error_type, own.cluster_id, None)
-        if learnable and (not known or tuple(known[0]) == (1, None)):  # the other failures of this template were erased
+        if learnable and (not known or tuple(known[0][:2]) == (1, None)):  # the others of this template were erased
             self._learn(event_type, own)
+        elif known and own.template != ERASED and known[0][2] != own.error_type:  # an erased failure came first
+            self._db.execute(STATEMENTS["new_error_type"], (own.error_type, own.cluster_id))
         if own.template != ERASED:
             self._known.add(own.cluster_id)
         return own

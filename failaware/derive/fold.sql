@@ -489,6 +489,9 @@ VALUES (:id, :event_type, :error_type, :id, :admitted, :variables, :template)
 ON CONFLICT (fingerprint_id) DO UPDATE SET
   error_type = excluded.error_type, template = excluded.template, variables = excluded.variables;
 
+-- name: new_error_type
+UPDATE fingerprint SET error_type = ? WHERE fingerprint_id = ? AND template IS NULL;
+
 -- name: new_slot_word
 INSERT INTO template_slot (slot_id, word, fingerprint_id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING;
 

@@ -206,3 +206,15 @@ def test_a_cluster_of_which_all_is_erased_is_named_by_its_first_failure(store, p
     assert query(store, "SELECT error_type, template FROM failure_cluster") == [("OSError", ERASED)]
     assert_rebuild_changes_nothing(store)
     assert verify(path).findings == ()
+
+
+def test_a_failure_that_was_named_by_its_caller_and_erased_leaves_the_fingerprint_to_the_next(store, path):
+    """A name has no error type; an erased failure has the one that its attempt keeps."""
+    for key in ("a", "b"):
+        with suppress(OSError), store.attempt("sync", key=key, fingerprint="the ledger"):
+            raise OSError("no route")
+    store.dismiss([1], because="gone")
+    store.erase([1], because="gdpr")
+    assert query(store, "SELECT error_type FROM fingerprint") == [(None,)]
+    assert_rebuild_changes_nothing(store)
+    assert verify(path).findings == ()
