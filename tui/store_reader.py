@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 POLL_S = 0.1
 _BUSY_S = 1.0
-_PATIENCE_S = 0.8  # for one of several stores to be opened; later it is shown when it is
+_PATIENCE_S = 0.4  # for one of several stores to be opened; later it is shown when it is
 _AGAIN_S = 0.5
 _LATER_S = 1.0
 _PROGRESS_S = 0.25
@@ -288,8 +288,9 @@ class StoreReader(threading.Thread):
                 self._lock.wait(POLL_S)
             if not self._waiting or self._stopping:
                 return None
-            # What was asked once, such as the page under the cursor, goes before what is read again anyway.
-            key = min(self._waiting, key=lambda key: self._waiting[key].again)
+            # What was asked once, such as the page under the cursor, goes before what is read again anyway, and the
+            # present, which the past needs only at its edges, after both.
+            key = min(self._waiting, key=lambda key: (self._waiting[key].again, self._waiting[key].live))
             self._asked = self._waiting.pop(key)
             return self._asked
 

@@ -8,15 +8,19 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 from threading import Timer
 
+from failaware.cli import stores
 from failaware.cli.commandline import parser_of
 from failaware.cli.commands import COMMANDS, command_in
 from failaware.errors import FailawareError
 from failaware.read.inspector import Inspector
 
 _LONG_S = 0.1
+_SEVERAL_S = 0.4  # to open several stores
 _MOST = 50
+_MOST_TYPES = 200
 _FILES = {"FILE", "PATH"}
 _EVENT_FILTERS = {"events", "requeue", "dismiss"}
 
@@ -44,10 +48,18 @@ def answer() -> None:
 
     written = split_line(os.environ.get("COMP_LINE", ""), int(os.environ.get("COMP_POINT", "0")))[3]
     command = command_in(written[1:])
+    dbs = _named_in(written[1:]) or [os.environ.get("FAILAWARE_DB", "failaware.db")]
     parser = parser_of(command)
     for action in _actions(parser):
-        action.completer = _completer(action, command)  # type: ignore[attr-defined] # it is argcomplete's
+        action.completer = _completer(action, command, dbs)  # type: ignore[attr-defined] # it is argcomplete's
     argcomplete.autocomplete(parser, always_complete_options=False, validator=_begins)
+
+
+def _named_in(words: list[str]) -> list[str]:
+    """The values of --db: argcomplete does not run an action of ours."""
+    following = pairwise(words)
+    joined = [word.removeprefix("--db=") for word in words if word.startswith("--db=")]
+    return [value for option, value in following if option == "--db"] + joined
 
 
 def _begins(word: str, prefix: str) -> bool:
@@ -63,13 +75,15 @@ def _actions(parser: argparse.ArgumentParser) -> Iterable[argparse.Action]:
             yield action
 
 
-def _completer(action: argparse.Action, command: str | None) -> Callable[..., Words]:
-    """What a value may be, by the name it has in the help."""
+def _completer(action: argparse.Action, command: str | None, dbs: list[str]) -> Callable[..., Words]:
+    """What a value may be, by the name it has in the help; `dbs` are the stores."""
     from argcomplete.completers import FilesCompleter
 
     ask = _asks(action, command)
     if ask is not None:
-        return _from_store(ask)
+        return _from_store(ask, dbs)
+    if action.dest == "db":
+        return _stores
     if action.metavar in _FILES:
         return FilesCompleter()
     known = list(action.choices or (_explained() if action.dest == "what" else ()))
@@ -91,13 +105,27 @@ def _explained() -> Words:
     return [*(name for name, _ in topics()), *COMMANDS]
 
 
-def _from_store(ask: Ask) -> Callable[..., Words]:
-    """Ask the store that the line names; nothing, if it cannot be read or takes long."""
+def _stores(prefix: str, **unused: object) -> Words:
+    """Files, or groups of stores."""
+    from argcomplete.completers import FilesCompleter
 
-    def complete(prefix: str, parsed_args: argparse.Namespace, **_: object) -> Words:
+    if not prefix.startswith("@"):
+        return list(FilesCompleter()(prefix, **unused))
+    from failaware.federation.places import groups
+
+    try:
+        return [f"@{name}" for name in groups()]
+    except FailawareError:
+        return ()
+
+
+def _from_store(ask: Ask, dbs: list[str]) -> Callable[..., Words]:
+    """Ask the stores that the line names; nothing, if they cannot be read or take long."""
+
+    def complete(prefix: str, **_: object) -> Words:
         try:
-            with Inspector.open(parsed_args.db, busy_timeout_s=_LONG_S) as inspector:
-                limit = Timer(_LONG_S, inspector.db.interrupt)
+            with _opened(argparse.Namespace(db=dbs[-1], dbs=dbs)) as inspector:
+                limit = Timer(_LONG_S, inspector.connections.interrupt)
                 limit.daemon = True
                 limit.start()
                 try:
@@ -110,6 +138,14 @@ def _from_store(ask: Ask) -> Callable[..., Words]:
     return complete
 
 
+def _opened(args: argparse.Namespace) -> Inspector:
+    if not stores.are_several(args):
+        return Inspector.open(args.db, busy_timeout_s=_LONG_S)
+    from failaware.federation import open_stores
+
+    return open_stores(stores.places_of(args), patience_s=_SEVERAL_S, first_s=_SEVERAL_S)
+
+
 def _clusters(inspector: Inspector, _prefix: str) -> Words:
     return [str(cluster.cluster_id) for cluster in inspector.clusters(limit=_MOST)]
 
@@ -118,6 +154,14 @@ def _events(inspector: Inspector, prefix: str) -> Words:
     """The newest that are unresolved: those one asks about; any other, once it is written out."""
     matches = [str(event.event_id) for event in inspector.events("status:unresolved", limit=_MOST)]
     return [number for number in matches if number.startswith(prefix)]
+
+
+def _types(inspector: Inspector) -> Words:
+    """The types of events; of several stores those that have failed."""
+    if inspector.connections.names():
+        return sorted({cluster.event_type for cluster in inspector.clusters(limit=_MOST_TYPES)})
+    sql = "SELECT DISTINCT event_type FROM event_counts ORDER BY 1 LIMIT ?"
+    return [event_type for (event_type,) in inspector.db.query(sql, (_MOST_TYPES,))]
 
 
 def _entities(inspector: Inspector, prefix: str) -> Words:
@@ -134,15 +178,19 @@ def _filter_words(inspector: Inspector, prefix: str, *, clusters: bool) -> Words
     negation = prefix[:1] if prefix[:1] in {"-", "!"} else ""
     field, colon, value = prefix[len(negation) :].partition(":")
     if not colon:
-        return [f"{negation}{name}:" for name in (CLUSTER_FIELDS if clusters else EVENT_FIELDS)]
+        fields = [
+            *(CLUSTER_FIELDS if clusters else EVENT_FIELDS),
+            *(["store"] if inspector.connections.names() else []),
+        ]
+        return [f"{negation}{name}:" for name in fields]
     head = value.rpartition(",")[0]
     head = f"{negation}{field}:{head},".replace(":,", ":") if head else f"{negation}{field}:"
     if field in {"cluster", "last"}:
         matches: Words = _clusters(inspector, value)
+    elif field == "store":
+        matches = inspector.connections.names()
     elif field == "type":
-        matches = [
-            row[0] for row in inspector.db.query("SELECT DISTINCT event_type FROM event_counts ORDER BY 1 LIMIT 200")
-        ]
+        matches = _types(inspector)
     else:
         matches = values_of(field, clusters=clusters)
     return [head + one for one in matches]

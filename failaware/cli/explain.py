@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def ask(inspector: Inspector, args: argparse.Namespace) -> Explanation:
     """The explanation, with the facts behind it."""
     kind, _, digits = args.entity.partition("/")
-    if kind == "cluster" and digits.isdigit():
+    if kind == "cluster" and digits.partition("@")[0].isdecimal():
         return inspector.explain(f"cluster/{inspector.cluster(digits).cluster_id}", facts=True)
     return inspector.explain(args.entity, facts=True)
 

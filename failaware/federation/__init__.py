@@ -18,6 +18,7 @@ def open_stores(
     clock: Callable[[], int] | None = None,
     busy_timeout_s: float = 30.0,
     patience_s: float = 5.0,
+    first_s: float = 12.0,
 ) -> Inspector:
     """Open one or more stores for reading.
 
@@ -27,6 +28,7 @@ def open_stores(
         busy_timeout_s: as for `Inspector.open`.
         patience_s: how many seconds to wait for one of several stores to be opened. Later it is left out, and is back
             once it answers.
+        first_s: how many seconds to wait at least while none of several has answered, as there is nothing to show yet.
 
     Raises:
         StoreError: the store, or every one of several stores, cannot be read.
@@ -35,4 +37,4 @@ def open_stores(
         return Inspector.open(places[0].place, clock=clock, busy_timeout_s=busy_timeout_s)
     from failaware.federation.inspector import Federation
 
-    return Federation.of(places, clock=clock, patience_s=patience_s)
+    return Federation.of(places, clock=clock, patience_s=patience_s, first_s=first_s)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from failaware.errors import FilterError
 from failaware.federation.connections import StoreConnections
 from failaware.federation.part import Part
 from failaware.federation.parts import Call, Parts, call
@@ -80,17 +81,31 @@ class Asked(Inspector):
                     joined[part] = aggregates[part]
             self.union.update({part: joined[part] for part in aggregates if part in joined})
 
-    def aggregates(self, parts: Sequence[Part]) -> dict[Part, Any]:
-        """What these parts contributed to the last `join`."""
-        return {part: self._known[part][1] for part in parts if part in self._known}
-
     def members(self, part: Part, value: str) -> list[int]:
         """The ids of a store's own clusters for a value of `cluster:`.
 
         Raises:
-            FilterError: more than one cluster begins with these digits.
+            FilterError: more than one cluster begins with these digits, or there is no such store.
         """
-        return self.union.members(part, id_in_filter(self.union.db, value))
+        return self.union.members(part, self.cluster_id(value))
+
+    def cluster_id(self, value: str) -> int:
+        """The id of the joined cluster that a value of `cluster:` names; `4195@shop` by its id in a store.
+
+        Raises:
+            FilterError: as `members`.
+        """
+        number, at, store = value.partition("@")
+        if not at:
+            return id_in_filter(self.union.db, number)
+        part = self.parts.by_name(store)
+        own = [] if part is None else self.union.own_ids(part)
+        matches = [int(number)] if int(number) in own else [each for each in own if str(each).startswith(number)]
+        if part is None or len(matches) != 1:
+            problem = "more than one cluster begins with" if matches else "there is no cluster"
+            known = f"write DIGITS@STORE, where STORE is one of {self.parts.names()}"
+            raise FilterError(f"{problem} {value[:60]}; {known}")
+        return self.union.names(part).cluster(matches[0])
 
     def ask_members(self, cluster_id: int, make: Callable[[int], Call]) -> list[tuple[Part, Any]]:
         """Ask each store about each of its own clusters that belong to a joined one; ids are those of all stores."""

@@ -10,7 +10,7 @@ from failaware.federation.part import Part
 from failaware.federation.parts import call
 from failaware.federation.union import Union
 from failaware.model import Behind, Cluster, Explanation, SeverityCounts
-from failaware.model.stores import ClusterOfStores
+from failaware.model.stores import Aggregates, ClusterOfStores
 from failaware.read import clusters, explain, severity
 
 if TYPE_CHECKING:
@@ -34,10 +34,12 @@ class JoinedClusters(Asked):
         return [self.with_stores(one, union) for one in clusters.worst(union.db, rest, now=self.now(), limit=limit)]
 
     def cluster(self, cluster_id: int | str) -> Cluster:
-        """One joined cluster, by its id or the first digits of its id."""
+        """One joined cluster, by its id or the first digits of its id; `4195@shop` by those of its id in one store."""
         union = self.join()
-        number = clusters.resolve(union.db, cluster_id) if isinstance(cluster_id, str) else cluster_id
-        return self.with_stores(clusters.one(union.db, number), union)
+        if isinstance(cluster_id, str):
+            is_own = "@" in cluster_id and cluster_id.partition("@")[0].isdecimal()
+            cluster_id = self.cluster_id(cluster_id) if is_own else clusters.resolve(union.db, cluster_id)
+        return self.with_stores(clusters.one(union.db, cluster_id), union)
 
     def chosen(self, where: str) -> tuple[Union, str]:
         """The clusters of the stores that a filter of clusters chooses, and the filter without `store:`.
@@ -46,16 +48,13 @@ class JoinedClusters(Asked):
             FilterError: there is no such store, or it chooses none.
         """
         union = self.join()
-        texts = filters_for(where, self.parts.all, lambda _part, value: [int(value)])
+        texts = filters_for(where, self.parts.all, lambda _part, value: [self.cluster_id(value)])
+        if len(texts) < len(self.parts.all):
+            aggregates, union = union.aggregates, Union()
+            union.update({part: own if part in texts else _without_rows(own) for part, own in aggregates.items()})
         if "failed:" in where.lower():
             self.read_hours(union, list(texts), since=0)
-        if len(texts) == len(self.parts.all):
-            return union, where if not texts else next(iter(texts.values()))
-        some = Union()
-        some.update(self.aggregates(list(texts)))
-        if "failed:" in where.lower():
-            self.read_hours(some, list(texts), since=0)
-        return some, next(iter(texts.values()), "")
+        return union, next(iter(texts.values()), "")
 
     def read_hours(self, union: Union, parts: list[Part], *, since: int) -> None:
         """Read the failures by hour since a moment (µs) into the joined tables."""
@@ -103,6 +102,11 @@ class JoinedClusters(Asked):
             moves=listed,
             more=more,
         )
+
+
+def _without_rows(own: Aggregates) -> Aggregates:
+    """What a store that was not chosen contributes: its templates and corrections, which decide what is one cluster."""
+    return own._replace(clusters=(), counts=())
 
 
 def _behind(own: list[tuple[str, Explanation]]) -> list[Behind]:

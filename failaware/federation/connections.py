@@ -41,6 +41,10 @@ class StoreConnections(ConnectionRegistry):
         """The parts of a cluster as of the last question about clusters."""
         return self._union.stores.get(cluster_id, ())
 
+    def names(self) -> Sequence[str]:
+        """Those of all, also of stores that are left out."""
+        return [part.name for part in self._parts.all]
+
     def is_complete(self) -> bool:
         """Whether none is left out."""
         return not any(part.problem for part in self._parts.all)

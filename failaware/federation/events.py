@@ -30,8 +30,8 @@ class MergedEvents(Asked):
         named = digits(text)
         part = None if named is None else self.parts.by_name(named[1])
         if named is None or part is None:
-            names = ", ".join(part.name for part in self.parts.all)
-            raise FilterError(f"'{text[:60]}' names no store; write NUMBER@STORE, where STORE is one of {names}")
+            problem = f"'{text[:60]}' names no store; write NUMBER@STORE, where STORE is one of {self.parts.names()}"
+            raise FilterError(problem)
         return StoreId(named[0], part.number, part.name)
 
     def events(

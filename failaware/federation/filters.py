@@ -1,7 +1,7 @@
 """A filter over several stores, as a filter for each of them.
 
 `store:` chooses stores and is left out; `id:42@shop` applies to one store; the clusters of `cluster:` and `last:` are
-those of the store that belong to the cluster of all stores.
+those of the store that belong to the cluster of all stores, which `cluster:4195@shop` names by its id in one store.
 """
 
 import re
@@ -17,6 +17,7 @@ from failaware.read.filter import WORD
 Members = Callable[[Part, str], list[int]]
 """The ids of a store's own clusters for a value of `cluster:`."""
 
+_IDS = {"id", "cluster", "last"}
 _NONE = "id:0"
 """Matches no event."""
 
@@ -34,6 +35,7 @@ def filters_for(where: str, parts: Sequence[Part], members: Members) -> dict[Par
         if match is None:
             return {part: " ".join([*words, where[position:]]) for part, words in chosen.items()}
         word = _Word.of(match)
+        _refuse_unknown(word, parts)
         if word.field == "store":
             named = _named(word.values, parts)
             chosen = {part: words for part, words in chosen.items() if (part.name in named) != bool(word.negated)}
@@ -42,6 +44,14 @@ def filters_for(where: str, parts: Sequence[Part], members: Members) -> dict[Par
                 chosen[part] += word.for_part(part, members)
         position = len(where) - len(where[match.end() :].lstrip())
     return {part: " ".join(words) for part, words in chosen.items()}
+
+
+def _refuse_unknown(word: "_Word", parts: Sequence[Part]) -> None:
+    """Refuse an id of a store that there is not."""
+    for value in word.values if word.field in _IDS else ():
+        _, at, store = value.partition("@")
+        if at and all(part.name != store for part in parts):
+            raise FilterError(f"there is no store '{store[:60]}'; there are {', '.join(part.name for part in parts)}")
 
 
 def _named(values: list[str], parts: Sequence[Part]) -> set[str]:
@@ -77,7 +87,7 @@ class _Word(NamedTuple):
             own = [str(each[0]) for each in map(digits, self.values) if each is not None and each[1] == part.name]
             own += [value for value in self.values if "@" not in value]
             return self._one_of(own)
-        if self.field in {"cluster", "last"} and all(value.isdecimal() for value in self.values):
+        if self.field in {"cluster", "last"} and all(value.partition("@")[0].isdecimal() for value in self.values):
             ids = [str(each) for value in self.values for each in ([0] if value == "0" else members(part, value))]
             return self._one_of(ids)
         return [self.text]

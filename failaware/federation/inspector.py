@@ -15,6 +15,7 @@ from failaware.federation.places import StorePlace
 from failaware.federation.questions import Progress
 from failaware.federation.union import Union
 from failaware.model import EventRef, Explanation, Health
+from failaware.model.stores import number_of
 from failaware.read.inspector import AsOfInspector
 
 if TYPE_CHECKING:
@@ -35,13 +36,15 @@ class Federation(MergedEvents, JoinedClusters):
         self.patterns = FederatedPatterns(self)
 
     @classmethod
-    def of(cls, places: Sequence[StorePlace], *, clock: Callable[[], int] | None, patience_s: float) -> "Federation":
+    def of(
+        cls, places: Sequence[StorePlace], *, clock: Callable[[], int] | None, patience_s: float, first_s: float
+    ) -> "Federation":
         """Open all that answer in time.
 
         Raises:
             StoreError: none does.
         """
-        parts = Parts(places, clock, patience_s)
+        parts = Parts(places, clock, patience_s, first_s)
         try:
             parts.ask(dict.fromkeys(parts.all, call("token")))
         except BaseException:
@@ -56,8 +59,12 @@ class Federation(MergedEvents, JoinedClusters):
         return sums.health(self.mapped(self.ask("health")), self._first_detected)
 
     def _first_detected(self, refs: Sequence[EventRef], last: bool) -> EventRef:
-        times = {ref: self.events(f"id:{ref.event_id}", limit=1)[0].detected_at for ref in refs}
-        return (max if last else min)(refs, key=lambda ref: times[ref])
+        """Of events of different stores, the one that was detected first, or last."""
+        own = {self.part(ref.event_id): ref for ref in refs}
+        asked = {part: call("events", f"id:{number_of(ref.event_id)}", limit=1) for part, ref in own.items()}
+        times = {part: rows[0].detected_at for part, rows in self.ask_each(asked).items() if rows}
+        pick = max if last else min
+        return own[pick(times, key=lambda part: (times[part], part.number))] if times else refs[0]
 
     def explain(self, entity: str, *, facts: bool = False) -> Explanation:
         """As for one store: `event/42@shop`, or a joined cluster."""

@@ -33,9 +33,11 @@ def call(question: str, *args: Any, **named: Any) -> Call:
 class Parts:
     """The parts of a federation, and those that did not answer the last question."""
 
-    def __init__(self, places: Sequence[StorePlace], clock: Callable[[], int] | None, patience_s: float) -> None:
+    def __init__(
+        self, places: Sequence[StorePlace], clock: Callable[[], int] | None, patience_s: float, first_s: float
+    ) -> None:
         self.all = [Part(number, place, clock) for number, place in enumerate(places, 1)]
-        self._patience_s = patience_s
+        self._patience_s, self._first_s = patience_s, max(patience_s, first_s)
         self._polls: dict[Part, Future[Any]] = {}  # of the change tokens that are not known yet
         self._poll_at: dict[Part, float] = {}
         self._tokens: dict[Part, object] = {}
@@ -72,11 +74,11 @@ class Parts:
         waiting = set(asked)
         wrong: FailawareError | None = None
         answers: dict[Part, Any] = {}
-        answered_at = began
+        answered_at: float | None = None
         while waiting:
-            only_unopened = bool(answers) and not any(asked[future].is_open for future in waiting)
-            hurry = answered_at + self._patience_s / 4 if only_unopened else math.inf
-            ends = {future: min(self._deadline(asked[future], began), hurry) for future in waiting}
+            is_opened = any(asked[future].is_open for future in waiting)
+            hurry = math.inf if is_opened or answered_at is None else answered_at + self._patience_s / 4
+            ends = {future: min(self._deadline(asked[future], began, answered_at), hurry) for future in waiting}
             left = min(ends.values()) - time.monotonic()
             done, _ = wait(waiting, max(left, 0.0), FIRST_COMPLETED)
             for future in done:
@@ -97,10 +99,13 @@ class Parts:
             raise wrong
         return {part: answers[part] for part in self.all if part in answers}
 
-    def _deadline(self, part: Part, began: float) -> float:
-        if not part.is_open:
-            return began + self._patience_s
-        return max(began, part.alive_at) + self._silent_s
+    def _deadline(self, part: Part, began: float, answered_at: float | None) -> float:
+        """Until when to wait for a part, if the last answer of another one came at `answered_at`."""
+        if part.is_open:
+            return max(began, part.alive_at) + self._silent_s
+        if answered_at is None:
+            return began + self._first_s
+        return max(began + self._patience_s, answered_at + self._patience_s / 4)
 
     def _none(self, parts: Iterable[Part]) -> str:
         problems = "; ".join(f"{part.name} {part.problem}" for part in parts)
@@ -129,6 +134,10 @@ class Parts:
     def by_name(self, name: str) -> Part | None:
         """The part with this name."""
         return next((part for part in self.all if part.name == name), None)
+
+    def names(self) -> str:
+        """Those of all parts, for a sentence."""
+        return ", ".join(part.name for part in self.all)
 
     def notes(self) -> list[str]:
         """A sentence for each part that is left out."""

@@ -44,18 +44,28 @@ def named_places(given: Sequence[str]) -> list[StorePlace]:
     return [StorePlace(name, place) for name, (_, place) in zip(_names(named), named, strict=True)]
 
 
-def _group(name: str) -> list[tuple[str | None, str]]:
+def groups() -> dict[str, Any]:
+    """The groups of stores in the settings, by their names.
+
+    Raises:
+        UsageError: the settings cannot be read.
+    """
     file = settings_file()
     try:
-        groups = tomllib.loads(file.read_text(encoding="utf-8")).get("groups", {})
+        tables = tomllib.loads(file.read_text(encoding="utf-8")).get("groups", {})
     except FileNotFoundError:
-        groups = {}
+        return {}
     except (OSError, ValueError) as error:
-        raise UsageError(f"cannot read the group @{name} from {file}: {error}") from None
-    if not isinstance(groups, dict) or name not in groups:
-        known = ", ".join(f"@{known}" for known in groups) if isinstance(groups, dict) and groups else "none"
-        raise UsageError(f"there is no group @{name} under [groups] in {file}; there are: {known}")
-    return _places_of(name, groups[name], file)
+        raise UsageError(f"cannot read the groups of stores from {file}: {error}") from None
+    return tables if isinstance(tables, dict) else {}
+
+
+def _group(name: str) -> list[tuple[str | None, str]]:
+    file, known = settings_file(), groups()
+    if name not in known:
+        names = ", ".join(f"@{each}" for each in known) or "none"
+        raise UsageError(f"there is no group @{name} under [groups] in {file}; there are: {names}")
+    return _places_of(name, known[name], file)
 
 
 def _places_of(group: str, stores: Any, file: Path) -> list[tuple[str | None, str]]:

@@ -39,21 +39,22 @@ class Union:
         self.stores: dict[int, tuple[InStore, ...]] = {}
         """The parts of each cluster, most failures first."""
         self.policies_differ = False
-        self._aggregates: dict[Part, Aggregates] = {}
+        self.aggregates: dict[Part, Aggregates] = {}
+        """What each part has contributed."""
         self._final: dict[int, int] = {}
         self._members: dict[tuple[Part, int], list[int]] = {}
 
     def update(self, aggregates: Mapping[Part, Aggregates]) -> None:
         """Join these; nothing is done if they are those of the last call."""
-        same = aggregates.keys() == self._aggregates.keys()
-        if same and all(self._aggregates[part] is own for part, own in aggregates.items()):
+        same = aggregates.keys() == self.aggregates.keys()
+        if same and all(self.aggregates[part] is own for part, own in aggregates.items()):
             return
-        before, self._aggregates = self._aggregates, {}  # if this fails, what is joined is not known
+        before, self.aggregates = self.aggregates, {}  # if this fails, what is joined is not known
         with self.db.snapshot():
             if _learned_from(aggregates) != _learned_from(before):
                 self._correct(aggregates)
                 self._learn(aggregates)
-            self._aggregates = dict(aggregates)
+            self.aggregates = dict(aggregates)
             self._join()
 
     def names(self, part: Part) -> Names:
@@ -63,6 +64,10 @@ class Union:
     def members(self, part: Part, cluster_id: int) -> list[int]:
         """The ids of a part's own clusters that belong to a cluster of all."""
         return self._members.get((part, cluster_id), [])
+
+    def own_ids(self, part: Part) -> list[int]:
+        """The ids of all own clusters of a part."""
+        return [row[0] for row in self.aggregates[part].clusters] if part in self.aggregates else []
 
     def set_hours(self, hours: Mapping[Part, Iterable[HourCount]]) -> None:
         """Replace the failures by hour."""
@@ -126,7 +131,7 @@ class Union:
         joined: defaultdict[int, list[tuple[Part, _Row]]] = defaultdict(list)
         counts: defaultdict[tuple[Any, ...], int] = defaultdict(int)
         self._members = {}
-        for part, own in self._aggregates.items():
+        for part, own in self.aggregates.items():
             for values in own.clusters:
                 row = _row(CLUSTERS, values)
                 own_id: int = row["cluster_id"]
@@ -136,9 +141,9 @@ class Union:
             for event_type, status, dismissed, cluster_id, severity, events in own.counts:
                 final = self._final.get(cluster_id, cluster_id)
                 counts[event_type, status, dismissed, final, severity] += events
-        unresolved = _unresolved(self._aggregates)
+        unresolved = _unresolved(self.aggregates)
         self.stores = {final: _in_stores(rows, unresolved) for final, rows in joined.items()}
-        settings = [own.settings for own in self._aggregates.values()]
+        settings = [own.settings for own in self.aggregates.values()]
         self.policies_differ = any(each != settings[0] for each in settings)
         db = self.db
         db.clear("failure_cluster", "stored_counts", "cluster_hour")

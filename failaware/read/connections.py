@@ -51,6 +51,10 @@ class ConnectionRegistry:
         """The parts of a cluster of several stores."""
         return ()
 
+    def names(self) -> "Sequence[str]":
+        """Those of several stores."""
+        return ()
+
     def is_complete(self) -> bool:
         """Whether all of several stores have answered."""
         return True

@@ -194,3 +194,39 @@ def test_an_answer_is_quick(folder):
     }
     plain = fastest([sys.executable, "-c", "import argparse, sqlite3"])
     assert fastest([f"{BIN}/failaware"], **asked) < plain * 3 + 0.1
+
+
+@pytest.fixture(scope="module")
+def group(tmp_path_factory):
+    """A folder with two stores, which the settings there name as one group, and a store that is not there."""
+    folder = tmp_path_factory.mktemp("group")
+    for name in ("shop", "crm"):
+        with Store.open(folder / f"{name}.db") as store:
+            store.report_attempt(f"{name}.order", {}, error="ValueError: no")
+    settings = folder / "failaware" / "inspector.toml"
+    settings.parent.mkdir()
+    settings.write_text(
+        f'[groups.teams]\nshop = "{folder}/shop.db"\ncrm = "{folder}/crm.db"\ngone = "{folder}/gone.db"\n'
+    )
+    return folder
+
+
+@pytest.mark.thinned
+@pytest.mark.parametrize(
+    ("words", "offers"),
+    [
+        ("--db @te", {"teams"}),  # bash itself adds the text before an @
+        ("--db @no", set()),
+        ("--db sho", {"shop.db"}),
+        ("--db @teams events sto", {"store:"}),
+        ("--db @teams clusters !store:", {"shop", "crm", "gone"}),
+        ("--db @teams events store:shop,c", {"shop,crm"}),
+        ("--db @teams event ", {"1@shop", "1@crm"}),
+        ("--db @teams clusters type:", {"shop.order", "crm.order"}),
+        ("--db=shop.db --db crm.db events store:", {"shop", "crm"}),
+        ("--db shop.db events sto", set()),
+        ("--db @nothing event ", set()),
+    ],
+)
+def test_several_stores(group, words, offers):
+    assert bash(f"failaware {words}", group, XDG_CONFIG_HOME=str(group)) == offers

@@ -115,12 +115,13 @@ def test_the_cluster_that_was_named_first_of_all_stores_keeps_its_id(two):
         assert events(federation) == {FULL: 5, NAMED: 2}
 
 
-def test_chosen_stores_have_the_corrections_of_their_own(two):
+def test_the_corrections_of_all_stores_apply_to_chosen_ones(two):
     ids = two.ids()
     two.correct(0, lambda store: store.merge_clusters([ids[FULL], ids[SPACE]], **WHY))
     with two.federation() as federation:
         assert {one.template: one.events for one in federation.clusters("store:one")} == {FULL: 2, NAMED: 1}
-        assert {one.template: one.events for one in federation.clusters("store:two")} == {FULL: 2, SPACE: 1, NAMED: 1}
+        assert {one.template: one.events for one in federation.clusters("store:two")} == {FULL: 3, NAMED: 1}
+        assert len(federation.events(f"store:two cluster:{ids[SPACE]}")) == 3
         assert events(federation) == {FULL: 5, NAMED: 2}
 
 

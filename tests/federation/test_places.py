@@ -48,7 +48,7 @@ def test_a_group_is_a_list_or_a_table_in_the_settings(settings):
         ('[groups]\nus = ["a.db"]', "there are: @us"),
         ("[groups]\neu = []", "must be a list of places"),
         ('[groups]\neu = ["@us"]', "must be a list of places"),
-        ("[groups", "cannot read the group @eu"),
+        ("[groups", "cannot read the groups of stores from"),
         ('groups = "x"', "there are: none"),
     ],
 )

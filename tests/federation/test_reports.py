@@ -24,7 +24,7 @@ from failaware.federation.wire import decoded, line, parsed
 from failaware.model.stores import StoreId
 from failaware.read.inspector import AsOfInspector
 from failaware.read.patterns import Patterns
-from tests.conftest import Clock
+from tests.conftest import HOUR, Clock
 from tests.sizes import sized
 from tests.worker.helpers import eventually
 
@@ -94,12 +94,37 @@ def test_ids_name_their_store(stores, capsys):
         (["event", "2@four"], "STORE is one of one, two, three"),
         (["event", "9@one"], "there is no event 9"),
         (["events", "store:four"], "there is no store 'four'; there are one, two, three"),
+        (["events", "id:1@four"], "there is no store 'four'; there are one, two, three"),
+        (["clusters", "cluster:1@four"], "there is no store 'four'"),
+        (["events", "last:7@one"], "there is no cluster 7@one; write DIGITS@STORE"),
+        (["cluster", "7@four"], "there is no cluster 7@four"),
+        (["explain", "cluster/7@one"], "there is no cluster 7@one"),
+        (["attempt", "1@four"], "STORE is one of one, two, three"),
+        (["events", "--before", "1@four"], "STORE is one of one, two, three"),
         (["dismiss", "1", "--because", "seen"], "dismiss works on one store, not on 3"),
     ):
         status, _, err = printed(capsys, *several(stores), *words)
         assert (status, says in err) == (2, True), err
     status, _, err = printed(capsys, "--db", stores[0].place, "event", "2@one")
     assert (status, "there is one store" in err) == (2, True)
+
+
+def test_a_cluster_is_named_by_its_id_in_a_store(stores, capsys):
+    with Inspector.open(stores[0].place) as inspector:
+        own = str(inspector.clusters("type:pay")[0].cluster_id)
+    for words in (
+        ("cluster", f"{own[:9]}@one", "--json"),
+        ("clusters", f"cluster:{own}@one", "--json"),
+        ("explain", f"cluster/{own}@one", "--json"),
+    ):
+        status, out, _ = printed(capsys, *several(stores), *words)
+        assert (status, own in out) == (0, True)
+    assert (
+        json.loads(printed(capsys, *several(stores), "clusters", f"cluster:{own}@one", "--json")[1])[0]["events"] == 3
+    )
+    for field in ("cluster", "last"):
+        events = json.loads(printed(capsys, *several(stores), "events", f"{field}:{own[:9]}@two", "--json")[1])
+        assert [event["event_id"] for event in events] == ["1@three", "1@two", "1@one"]
 
 
 def test_what_does_not_answer_is_a_line_and_an_exit_status(stores, capsys):
@@ -138,6 +163,40 @@ def test_a_store_that_hangs_delays_the_others_once_and_is_back_when_it_answers(s
             time.sleep(0.01)
         assert federation.connections.notes() == []
         assert federation.connections.change_token() != token
+
+
+def test_stores_that_all_take_long_to_open_are_waited_for(stores, monkeypatch):
+    opened = Part._open
+
+    def slow(part):
+        time.sleep(0.3 + 0.1 * part.number)
+        return opened(part)
+
+    monkeypatch.setattr(Part, "_open", slow)
+    with closing(open_stores(stores, patience_s=0.8)) as federation:
+        assert (federation.health().total_events, federation.connections.notes()) == (6, [])
+    with closing(open_stores(stores[:1] * 2, patience_s=0.01)) as federation:
+        assert federation.health().total_events >= 2
+    with pytest.raises(StoreError, match="none of the stores answers"):
+        open_stores(stores, patience_s=0.01, first_s=0.02)
+
+
+def test_a_number_that_is_the_same_in_all_stores_asks_each_once_more(tmp_path):
+    """Many stores have the same longest number of retries: that of the policy."""
+    places = [StorePlace(f"s{number}", str(tmp_path / f"{number}.db")) for number in range(8)]
+    clock = Clock()
+    for place in places:
+        with Store.open(place.place, synchronous="NORMAL", clock=clock) as store:
+            for _ in range(2):
+                store.report_attempt("pay", {}, key="k", error="ValueError: no", retry_at=clock.now + HOUR)
+    asked = []
+    submit = Part.submit
+    with closing(open_stores(places, clock=clock)) as federation, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            Part, "submit", lambda part, *args, **named: (asked.append(args[1]), submit(part, *args, **named))[1]
+        )
+        assert str(federation.health().most_retried.event_id) == "1@s7"
+    assert (asked.count("health"), asked.count("events")) == (8, 24)
 
 
 def test_a_store_that_answers_slowly_still_shows_its_changes(stores, monkeypatch):

@@ -46,6 +46,47 @@ async def test_several_stores_are_one_list_and_what_does_not_answer_is_a_line(st
         await loaded(pilot, 1)
 
 
+async def typed(pilot, text):
+    await pilot.press("colon", *({" ": "space", "@": "at"}.get(key, key) for key in text), "enter")
+
+
+async def test_one_goes_to_events_and_clusters_by_ids_of_a_store(stores, clock):
+    with Store.open(stores[1].place) as store:
+        ((own,),) = query(store, "SELECT cluster_id FROM failure_cluster WHERE event_type = 'two'")
+    async with inspecting("one, two", (160, 45), clock=clock, stores=stores[:2]) as pilot:
+        await loaded(pilot, 3)
+        await pilot.press("colon")
+        await shows(pilot, "event 42@one · cluster 4195")
+        await pilot.press("escape")
+        await typed(pilot, "event 3@two")
+        await shows(pilot, "id:3@two", "two is broken")
+        await pilot.press("escape", "escape")
+        await typed(pilot, f"cluster {str(own)[:9]}@two")
+        await until(pilot, lambda: getattr(pilot.app.screen, "cluster_id", None) == own)
+        await pilot.press("escape")
+        for words, says in (
+            ("event 3@three", "STORE is one of one, two"),
+            ("event 3", "'3' names no store"),
+            ("event 9@two", "there is no event 9"),
+            ("cluster 4@three", "there is no cluster 4@three; write DIGITS@STORE"),
+        ):
+            await typed(pilot, words)
+            await until(pilot, lambda says=says: any(says in note.message for note in pilot.app._notifications))
+
+
+async def test_the_filter_completes_the_names_of_stores(stores, clock):
+    async with inspecting("one, two", (160, 45), clock=clock, stores=stores[:2]) as pilot:
+        await loaded(pilot, 3)
+        await pilot.press("slash", *"sto", "tab")
+        bar = pilot.app.screen.bar
+        assert bar.typed == "store:"
+        assert bar.completions("store:") == ["store:one", "store:two"]
+        assert bar.completions("x -store:one,t") == ["x -store:one,two"]
+        await pilot.press("tab")
+        await shows(pilot, "one is broken")
+        await loaded(pilot, 2)
+
+
 async def test_new_events_of_any_store_wait_above(stores, clock):
     async with inspecting("one, two", (160, 45), clock=clock, stores=stores[:2]) as pilot:
         await loaded(pilot, 3)

@@ -62,6 +62,7 @@ class FilteredScreen(BaseScreen):
 
     def action_filter(self) -> None:
         """Type a filter."""
+        self.bar.stores = tuple(self.inspector_app.places) if self.inspector_app.has_several else ()
         self.bar.open()
 
     def action_cycle(self, field: str) -> None:

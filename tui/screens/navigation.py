@@ -59,8 +59,13 @@ class NavigationScreen(AskingScreen):
 
     def action_go_to(self) -> None:
         """Type where to go."""
-        prompt = PromptScreen("event 42 · cluster 4195 · " + " · ".join(_WORDS[2:]), words=_WORDS)
+        prompt = PromptScreen(f"{self._event} · cluster 4195 · " + " · ".join(_WORDS[2:]), words=_WORDS)
         self.app.push_screen(prompt, self._go_to)
+
+    @property
+    def _event(self) -> str:
+        """How one goes to an event."""
+        return "event 42@" + next(iter(self.inspector_app.places)) if self.inspector_app.has_several else "event 42"
 
     def _go_to(self, words: str | None) -> None:
         kind, _, number = (words or "").partition(" ")
@@ -75,7 +80,7 @@ class NavigationScreen(AskingScreen):
         elif kind in {"help", "quit"}:
             self.call_later(self.app.run_action, "keys" if kind == "help" else "quit")
         elif words:
-            self.notify(f"'{one_line(words, 40)}' is no place. Type event 42 or cluster 4195.", markup=False)
+            self.notify(f"'{one_line(words, 40)}' is no place. Type {self._event} or cluster 4195.", markup=False)
 
     def go_to(self, kind: str, number: str) -> None:
         """Open an event, that of an attempt, or a cluster by the first digits of its id; if there is none, say so."""

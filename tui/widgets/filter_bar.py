@@ -56,6 +56,8 @@ class FilterBar(Vertical):
         super().__init__(id="filter")
         self.of_clusters = of_clusters
         self.types: tuple[str, ...] = ()
+        self.stores: tuple[str, ...] = ()
+        """Their names, if there are several."""
         self.text = self.given = text
         self._resting: Timer | None = None
         self._note: tuple[str, str] = ("", "")
@@ -97,7 +99,7 @@ class FilterBar(Vertical):
 
     def completions(self, text: str) -> list[str]:
         """The filters that this may become."""
-        return completions(text, clusters=self.of_clusters, types=self.types)
+        return completions(text, clusters=self.of_clusters, types=self.types, stores=self.stores)
 
     def _say_note(self) -> None:
         parts = [self._note]
@@ -115,7 +117,8 @@ class FilterBar(Vertical):
         if event.value not in self._choices:
             self._choices, self._choice = self.completions(event.value), -1
         self._say_note()
-        if not (event.input.has_focus and is_half_a_field(event.value, clusters=self.of_clusters)):
+        is_half = is_half_a_field(event.value, clusters=self.of_clusters, several=bool(self.stores))
+        if not (event.input.has_focus and is_half):
             self._resting = self.set_timer(_REST_S, self._changed)
 
     def _changed(self) -> None:
