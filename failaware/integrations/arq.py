@@ -38,9 +38,9 @@ class _Attempt:
 class JobRecorder:
     """Records the jobs of a worker: `JobRecorder(store, WorkerSettings)`, after the class `WorkerSettings`.
 
-    It wraps the functions and cron jobs of the settings, and calls their `on_job_start` and `after_job_end`. An attempt is written when
-    arq has finished it, without blocking the event loop. If it cannot be written, an error is logged to the logger
-    `failaware`, and the job is not affected.
+    It wraps the functions and cron jobs of the settings, and calls their `on_job_start` and `after_job_end`. An attempt
+    is written when arq has finished it, without blocking the event loop. If it cannot be written, an error is logged to
+    the logger `failaware`, and the job is not affected.
 
     Args:
         store: the store to record in; it must stay open for as long as the worker runs.

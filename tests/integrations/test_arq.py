@@ -68,7 +68,8 @@ async def on_shutdown(ctx):
     print(len(started), len(ended))
 
 class Settings:
-    functions = [charge, recovers, func(exhausts, max_tries=2), works, func(hangs, timeout=0.1), func(waits, timeout=0.1), stops, dies]
+    functions = [charge, recovers, func(exhausts, max_tries=2), works, func(hangs, timeout=0.1)]
+    functions += [func(waits, timeout=0.1), stops, dies]
     cron_jobs = [cron(nightly, hour=3, run_at_startup=True)]
     redis_settings = RedisSettings(unix_socket_path=os.environ["SOCKET"])
     max_tries = 3
