@@ -72,8 +72,12 @@ class Recorder:
         key = None if key is None else _name("key", key)
         source = None if source is None else _name("source", source)
         fingerprint = None if fingerprint is None else _name("fingerprint", fingerprint)
-        text, recorded = self._checked(_to_json(payload) if raw is None else raw, payload, is_raw=raw is not None)
         occurred = now if occurred_at is None else _moment(occurred_at, "occurred_at")
+        text = _to_json(payload) if raw is None else raw
+        names = [name for name in (key, source, fingerprint) if name is not None]
+        if (raw is None or "\\u" not in raw) and self._are_plain([text, *names]):
+            return NewEvent(event_type, _writable(text), key, source, occurred, now, fingerprint), payload
+        text, recorded = self._checked(text, payload, is_raw=raw is not None)
         return NewEvent(
             event_type,
             text,
@@ -90,9 +94,9 @@ class Recorder:
         for start in range(0, len(pairs), _SEARCHED_TOGETHER):
             some = pairs[start : start + _SEARCHED_TOGETHER]
             texts = [_to_json(payload) for _, payload in some]
-            check = _unchecked if self._are_plain(texts) else self._checked
+            are_plain = self._are_plain(texts)
             for (event_type, payload), text in zip(some, texts, strict=True):
-                checked, recorded = check(text, payload)
+                checked, recorded = (_writable(text), payload) if are_plain else self._checked(text, payload)
                 events.append((NewEvent(_event_type(event_type), checked, None, None, now, now), recorded))
         return events
 
@@ -389,10 +393,6 @@ def _check_depth(text: str) -> None:
     deepest = max(accumulate(1 if bracket == _OPENING else -1 for bracket in brackets), default=0)
     if deepest > _MAX_DEPTH - _USUAL_LEVELS:
         raise PayloadError(f"the payload is nested too deeply: the limit is {_MAX_DEPTH} levels; flatten it")
-
-
-def _unchecked(text: str, payload: Any) -> tuple[str, Any]:
-    return _writable(text), payload
 
 
 def _writable(text: str) -> str:

@@ -22,6 +22,7 @@ from failaware.serve.counters import Counters
 from failaware.serve.inbox import Inbox, Written
 from failaware.serve.protocols import Answer, Request
 from failaware.serve.refusal import Refusal
+from failaware.serve.timeouts import Timeouts
 from failaware.session import Session
 
 _Reader = Callable[[Request, Recorder, Callable[[], int]], tuple[Collected, Callable[[Written], Answer]]]
@@ -64,6 +65,7 @@ class Receiver:
     ) -> None:
         self._session, self._access, self._inbox = session, access, inbox
         self._counters, self._notice = counters, notice
+        self._timeouts = Timeouts()
 
     def application(self) -> Router:
         """The application."""
@@ -110,7 +112,7 @@ class Receiver:
             return Answer(204, "", b"")
         if protocol != "sentry":
             self._check_key(scope, headers)
-        body = await read_body(receive, headers.get("content-encoding", ""))
+        body = await read_body(receive, headers.get("content-encoding", ""), self._timeouts)
         if protocol == "sentry":  # an SDK may send the key in the body alone
             self._check_key(scope, headers, body)
         read = partial(reader, Request(scope["path"], headers, body), self._session.recorder, self._session.clock)

@@ -3,9 +3,11 @@
 import asyncio
 import zlib
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import partial
 from typing import Any
 
 from failaware.serve.refusal import Refusal
+from failaware.serve.timeouts import Timeouts
 
 MAX_BODY = 20 << 20
 """Bytes of a body, as it arrives and after decompression."""
@@ -14,35 +16,34 @@ _ARRIVES_WITHIN_S = 30.0
 _GZIP_OR_ZLIB, _RAW_DEFLATE = 47, -15  # window bits of zlib
 
 
-async def read_body(receive: Callable[[], Awaitable[MutableMapping[str, Any]]], encoding: str) -> bytes:
+async def read_body(
+    receive: Callable[[], Awaitable[MutableMapping[str, Any]]], encoding: str, timeouts: Timeouts
+) -> bytes:
     """Read and decompress a body.
 
     Args:
         receive: returns the next part of the request, as ASGI says.
         encoding: the value of Content-Encoding; empty if there is none.
+        timeouts: limits how long the body may take to arrive.
 
     Raises:
         Refusal: it is too long, too slow, damaged, or compressed in another way.
     """
     decode = _decoder(encoding)
-    body = bytearray()
+    limit = asyncio.timeout(None)
+    stop = partial(limit.reschedule, 0)
+    timeouts.add(stop, _ARRIVES_WITHIN_S)
     try:
-        async with asyncio.timeout(_ARRIVES_WITHIN_S):
-            is_complete = False
-            while not is_complete:
-                part = await receive()
-                if part["type"] == "http.disconnect":
-                    raise Refusal(400, "the client went away before the body was complete")
-                body += part.get("body", b"")
-                is_complete = not part.get("more_body", False)
-                if len(body) > MAX_BODY:
-                    raise Refusal(413, f"the body has more than {MAX_BODY:,} bytes; send less at once")
+        async with limit:
+            body = await _received(receive)
     except TimeoutError:
         raise Refusal(408, f"the body did not arrive within {_ARRIVES_WITHIN_S:.0f} seconds") from None
+    finally:
+        timeouts.remove(stop)
     if decode is None:
-        return bytes(body)
+        return body
     try:
-        content = decode(bytes(body))
+        content = decode(body)
     except Refusal:
         raise
     except Exception as error:  # each library has exceptions of its own
@@ -50,6 +51,21 @@ async def read_body(receive: Callable[[], Awaitable[MutableMapping[str, Any]]], 
     if len(content) > MAX_BODY:
         raise Refusal(413, f"the body has more than {MAX_BODY:,} bytes after decompression; send less at once")
     return bytes(content)
+
+
+async def _received(receive: Callable[[], Awaitable[MutableMapping[str, Any]]]) -> bytes:
+    """Return the body as it arrives."""
+    body = bytearray()
+    is_complete = False
+    while not is_complete:
+        part = await receive()
+        if part["type"] == "http.disconnect":
+            raise Refusal(400, "the client went away before the body was complete")
+        body += part.get("body", b"")
+        is_complete = not part.get("more_body", False)
+        if len(body) > MAX_BODY:
+            raise Refusal(413, f"the body has more than {MAX_BODY:,} bytes; send less at once")
+    return bytes(body)
 
 
 def _decoder(encoding: str) -> Callable[[bytes], bytes] | None:

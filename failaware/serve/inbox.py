@@ -12,6 +12,7 @@ for a millisecond. Example:
 import asyncio
 import threading
 from collections import deque
+from functools import partial
 from queue import SimpleQueue
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ from failaware.errors import FailawareError, StoreBusy
 from failaware.ingest.chunk import Collected
 from failaware.model import NewReject
 from failaware.serve.refusal import Refusal
+from failaware.serve.timeouts import Timeouts
 from failaware.session import Session
 
 _MAX_WAITING_BYTES = 64 << 20  # of bodies that wait to be written
@@ -58,6 +60,7 @@ class Inbox:
         """How many requests the next transaction should have."""
         self._gathering: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
+        self._timeouts = Timeouts()
         self._batches: SimpleQueue[list[_Entry] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._write_all, name="failaware-serve")
         self._thread.start()
@@ -78,14 +81,15 @@ class Inbox:
                 503, "too much waits for the store to be written; send it again", retry_after_s=_RETRY_AFTER_S
             )
         answer: asyncio.Future[Written] = self._loop.create_future()
-        too_late = self._loop.call_later(_WRITTEN_WITHIN_S, _refuse, answer, "the store is locked; send it again")
+        give_up = partial(_refuse, answer, "the store is locked; send it again")
+        self._timeouts.add(give_up, _WRITTEN_WITHIN_S)
         self._waiting.append(_Entry(collected, size, answer))
         self._waiting_bytes += size
         self._write_soon()
         try:
             return await answer
         finally:
-            too_late.cancel()
+            self._timeouts.remove(give_up)
 
     async def close(self) -> None:
         """Write everything that waits, and end the thread."""

@@ -5,7 +5,9 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
+from failaware.model import EventWithAttempts
 from failaware.serve.app import Arrival
 from failaware.text import one_line
 
@@ -33,15 +35,13 @@ class Notices:
             if time.monotonic() - self._second > _SUMMARY_S:
                 self._summarize()
             if arrival.refusal:
-                self._line(arrival.protocol, f"refused: {arrival.refusal}")
+                self._line(arrival.protocol, "refused: {}".format, arrival.refusal)
             if arrival.collected is None:
                 return
             for observed in arrival.collected.events:
-                failed = next((attempt.failure for attempt in observed.attempts if attempt.failure), None)
-                error = f"  {failed.error_type}: {failed.error_message}" if failed else ""
-                self._line(arrival.protocol, f"{observed.event.event_type}{error}")
+                self._line(arrival.protocol, _failure, observed)
             for reject in arrival.collected.rejects:
-                self._line(arrival.protocol, f"rejected: {reject.error}")
+                self._line(arrival.protocol, "rejected: {}".format, reject.error)
             if arrival.collected.ignored:
                 self._untold[arrival.protocol, "skipped: no failures"] += arrival.collected.ignored
 
@@ -50,12 +50,13 @@ class Notices:
         with self._lock:
             self._summarize()
 
-    def _line(self, protocol: str, text: str) -> None:
+    def _line(self, protocol: str, describe: Callable[[Any], str], subject: Any) -> None:
         if self._lines >= _LINES_A_SECOND:
             self._untold[protocol, "more lines"] += 1
             return
         self._lines += 1
-        self._write(one_line(f"{datetime.now():%H:%M:%S}  {protocol:<11}  {text}", _WIDTH))  # noqa: DTZ005 - the user's
+        line = f"{datetime.now():%H:%M:%S}  {protocol:<11}  {describe(subject)}"  # noqa: DTZ005 - the user's
+        self._write(one_line(line, _WIDTH))
 
     def _summarize(self) -> None:
         """Begin a new second."""
@@ -63,3 +64,8 @@ class Notices:
             self._write(f"{datetime.now():%H:%M:%S}  {protocol:<11}  {count:,} {what}")  # noqa: DTZ005
         self._untold.clear()
         self._second, self._lines = time.monotonic(), 0
+
+
+def _failure(observed: EventWithAttempts) -> str:
+    failed = next((attempt.failure for attempt in observed.attempts if attempt.failure), None)
+    return observed.event.event_type + (f"  {failed.error_type}: {failed.error_message}" if failed else "")

@@ -89,8 +89,8 @@ _next_to_each_other = words_in(
 )
 """Finds these words next to their neighbors, in a text without the characters between its letters."""
 
-_AT = re.compile(r"(?://|thin:)[^\s\"'<>]{1,1100}@")
-"""What is before an @ in a URL or an address with a password, in one row."""
+_AT = [(start, re.compile(rf"{start}[^\s\"'<>]{{1,1100}}@")) for start in ("//", "thin:")]
+"""What is before an @ in a URL or an address with a password, in one row. Each begins as it is searched fastest."""
 
 
 def is_hinted(text: str, lower: str, words: AbstractSet[str]) -> bool:
@@ -117,7 +117,7 @@ _NAMES = frozenset(_LETTERS)
 
 def _has_partner(lower: str, word: str) -> bool:
     if word == "@":
-        return ("//" in lower or "thin:" in lower) and _AT.search(lower) is not None
+        return any(start in lower and pattern.search(lower) for start, pattern in _AT)
     return any(map(lower.__contains__, FORMAT_HINTS_WITH[word]))
 
 

@@ -129,16 +129,16 @@ def _any_prefix() -> str:
     return "|".join(f"{re.escape(first)}(?:{'|'.join(rest)})" for first, rest in sorted(by_first.items()))
 
 
-_PREFIX = re.compile(rf"(?<![A-Za-z0-9_])(?:{_any_prefix()})")
-_PLAIN_ROW = re.compile(r"(?:[0-9a-f]|-(?!us))++")
-"""A digest or a UUID: one prefix has only such characters, and capital letters follow it."""
+_PREFIX = re.compile(rf"(?<![A-Za-z0-9_])({_any_prefix()})|[A-Za-z0-9_]++")
+"""A prefix as group 1, or the rest of a word, in which none begins."""
 _IN_ROW = bytes(
     ord("x") if chr(byte).isascii() and (chr(byte).isalnum() or byte in b"-_") else 32 for byte in range(256)
 )
-_AROUND = bytes(120 if _IN_ROW[byte] == 120 or byte in b".:/$~+=" else 32 for byte in range(256))
+_AROUND = bytes(
+    ord("h") if byte in b"0123456789abcdef-" else 120 if _IN_ROW[byte] == 120 or byte in b".:/$~+=" else 32
+    for byte in range(256)
+)
 _ROW = b"x" * 16
-_KINDS = bytes(ord("h") if chr(byte) in "0123456789abcdef-" else _AROUND[byte] for byte in range(256))
-_LONG_ROW = re.compile(b"[hx]{16,}")
 
 
 def tokens(text: str, latin: bytes) -> list[tuple[int, int]]:
@@ -146,13 +146,13 @@ def tokens(text: str, latin: bytes) -> list[tuple[int, int]]:
     row = latin.translate(_IN_ROW)
     if _ROW not in row:
         return []
-    has_prefix = any(row.strip(b"h") for row in _LONG_ROW.findall(latin.translate(_KINDS)))  # not a digest or a UUID
+    around = latin.translate(_AROUND)
     spans = [
         (prefix.start(), rest.end())
-        for start, end in (_rows(row, latin.translate(_AROUND)) if has_prefix else ())
-        if not _PLAIN_ROW.fullmatch(text, start, end)
+        for start, end in _rows(row, around)
+        if around.count(b"h", start, end) < end - start  # not a digest or a UUID, which has none of the prefixes
         for prefix in _PREFIX.finditer(text, start, end)
-        if (rest := _BY_PREFIX[prefix[0]].rest.match(text, prefix.end()))
+        if prefix[1] and (rest := _BY_PREFIX[prefix[1]].rest.match(text, prefix.end()))
     ]
     for middle, pattern in _MIDDLES:
         if middle in text:

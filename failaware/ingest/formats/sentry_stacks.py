@@ -40,6 +40,8 @@ def stack(parent: Mapping[str, Any], platform: str) -> str:
 
 def cause(exceptions: list[SdkException], platform: str) -> str | None:
     """Return the root cause of a chain, or those of the members of a group."""
+    if len(exceptions) == 1:
+        return None
     root = _tree(exceptions)
     causes = [node.exception for node in _roots(root, platform) if node is not root]
     return MEMBER.join(dict.fromkeys(_type_and_message(each, platform) for each in causes)) or None
