@@ -281,12 +281,19 @@ def test_a_transaction_of_a_writer_that_went_on_without_it_cannot_commit(store, 
     ticket = writer._tickets.writer, writer._tickets.number + 1
     assert writer.query("SELECT fence(?, ?)", ticket) == [(None,)]
     row = ("zombie", None, "1", 1, 1, None, None)
-    assert writer.query(*recording.one(writer._schema, row, ticket, writer._mark)) == []
+    assert writer._record_one.run((writer._mark, *ticket, *row[:-1])) is None
     with pytest.raises(Exception, match="the ticket is taken"):
         writer.query(*recording.call(writer._schema, [row, row], ticket, writer._mark, refuse=True))
     with pytest.raises(Exception, match="the ticket is taken"):
         writer.query("SELECT begin_write(?, ?)", ticket)
     assert query(store, "SELECT event_type FROM event_log") == [("a",)]
+
+
+def test_an_event_is_recorded_once_after_the_server_has_forgotten_the_prepared_statements(store):
+    store.record("a")
+    store.session._db.raw("DEALLOCATE ALL")
+    assert store.record("a").event_id == 2
+    assert query(store, "SELECT count(*) FROM event_log") == [(2,)]
 
 
 def test_times_of_any_size_are_recorded_together(store):

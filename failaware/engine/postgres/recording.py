@@ -22,6 +22,7 @@ import psycopg
 from failaware.engine.base import KeyTaken, Row
 from failaware.engine.postgres import lock
 from failaware.engine.postgres.dialect import PINNED
+from failaware.engine.postgres.parameters import positional
 from failaware.schema.catalogue import EVENT, TIME
 
 SEQUENCE = "CREATE SEQUENCE event_ids AS bigint"
@@ -143,9 +144,17 @@ def call(
     return _many(schema), [*ticket, mark, refuse, *map(_array, own), used]
 
 
-def one(schema: str, row: Row, ticket: tuple[str, int], mark: object) -> tuple[str, list[Any]]:
-    """As `call`, for one event without a key."""
-    return _one(schema), [mark, *ticket, *row[:-1]]
+def one(schema: str) -> bytes:
+    """The statement for one event without a key. Its parameters: the mark, the ticket, the row without its key."""
+    text = _RECORD.strip().format(
+        schema=schema,
+        stored_mark=lock.stored_mark(schema),
+        now=lock.NOW_US,
+        take_ticket=lock.TAKE_TICKET,
+        own=", ".join(_OWN),
+        own_places=", ".join(f"?::{_TYPES[name]}" for name in _OWN),
+    )
+    return positional(text)
 
 
 def _array(values: Iterable[str | int | None]) -> str:
@@ -164,18 +173,6 @@ def _element(value: str | int | None) -> str:
 def _many(schema: str) -> str:
     types = ("text", "bigint", "text", "boolean", *(f"{sql_type}[]" for sql_type in _TYPES.values()))
     return f"SELECT {schema}.record_many({', '.join(f'?::{sql_type}' for sql_type in types)})"
-
-
-@cache
-def _one(schema: str) -> str:
-    return _RECORD.strip().format(
-        schema=schema,
-        stored_mark=lock.stored_mark(schema),
-        now=lock.NOW_US,
-        take_ticket=lock.TAKE_TICKET,
-        own=", ".join(_OWN),
-        own_places=", ".join(f"?::{_TYPES[name]}" for name in _OWN),
-    )
 
 
 def key_taken(error: psycopg.Error) -> KeyTaken:

@@ -17,6 +17,7 @@ from failaware.engine.derivation import Projection
 from failaware.engine.postgres import lock, opening, recording
 from failaware.engine.postgres.dialect import ddl
 from failaware.engine.postgres.errors import ITS_ERRORS, UNKNOWN, raise_ours
+from failaware.engine.postgres.prepared import Prepared
 from failaware.engine.postgres.statement_writer import StatementWriter
 from failaware.engine.postgres.watch import PostgresWatch
 from failaware.errors import StoreBusy, StoreError, UsageError
@@ -65,7 +66,7 @@ class PostgresWriter(StatementWriter):
         self._is_patient = True
         self._notified_at = 0.0
         self._projection = projection
-        self._mark: object = None  # the store's mark when it was last checked; None: while it is opened
+        self._mark: str | None = None  # the store's mark when it was last checked; None: while it is opened
         super().__init__(url)
         opening.bring_up_to_date(self, self._schema, projection, go_back=go_back)
         self._mark = self.raw(derivation.MARK)[0][0]
@@ -75,6 +76,7 @@ class PostgresWriter(StatementWriter):
         super()._prepare()
         for sql in work_tables():
             self.raw(ddl(sql))
+        self._record_one = Prepared(self._db, b"record_one", recording.one(self._schema))
         self._suspended = False
 
     def _check_version(self) -> None:
@@ -204,10 +206,9 @@ class PostgresWriter(StatementWriter):
     def _answer_of(self, rows: Sequence[Row], *, refuse: bool) -> str | None:
         """The answer of one attempt; None if the mark has changed."""
         ticket = self._tickets.next()
-        if len(rows) == 1 and rows[0][-1] is None:
-            call = recording.one(self._schema, rows[0], ticket, self._mark)
-        else:
-            call = recording.call(self._schema, rows, ticket, self._mark, refuse=refuse)
+        if len(rows) == 1 and rows[0][-1] is None and not self._session.pooled:
+            return self._record_one.run((self._mark, *ticket, *rows[0][:-1]))
+        call = recording.call(self._schema, rows, ticket, self._mark, refuse=refuse)
         if self._session.pooled:
             self.raw(lock.BEGIN)
             self._session.enter()
@@ -253,7 +254,7 @@ class PostgresWriter(StatementWriter):
             with suppress(psycopg.Error):
                 self.raw(lock.notify(self._schema))
 
-    def _check_mark(self, mark: object) -> None:
+    def _check_mark(self, mark: str | None) -> None:
         """Refuse to write if another version of failaware has derived the store since it was opened."""
         if self._mark is not None and mark != self._mark:
             derivation.check_unchanged(self._projection.mark, [(mark,)], self.path)
