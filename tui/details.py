@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+from failaware.errors import NotFound
 from failaware.model import HOUR, Attempt, Cluster, EventDetail, Explanation
+from failaware.model.differences import Correction
 from failaware.model.patterns import Impact
 from failaware.read.inspector import Inspector
 
@@ -136,8 +138,25 @@ def _history(inspector: Inspector, detail: Detail) -> Detail:
     if cluster_id is not None:
         hours = inspector.patterns.timeline(since=max(now - _HISTORY, 0), cluster_id=cluster_id)
         lines += [Line("", plain)] if lines else []
-        lines += event_texts.cluster_history(inspector.cluster(cluster_id), hours, now)
+        cluster = inspector.cluster(cluster_id)
+        lines += event_texts.cluster_history(cluster, hours, corrections_of(inspector, cluster.cluster_id), now)
     return detail._replace(lines=lines)
+
+
+def corrections_of(inspector: Inspector, cluster_id: int) -> list[Correction]:
+    """The newest merges and splits that concern a cluster, and what undid them, newest first."""
+    grouped = inspector.explain(f"cluster/{cluster_id}").grouped
+    ids = {cluster_id, None if grouped is None else grouped.split_of} - {None}
+
+    def is_of(number: int | None) -> bool:
+        try:
+            return number in ids or (number is not None and inspector.cluster(number).cluster_id in ids)
+        except NotFound:  # it was split, or merged in another store
+            return False
+
+    newest = inspector.patterns.corrections()
+    of_it = {each.correction_id for each in newest if is_of(each.cluster_id) or is_of(each.into_cluster)}
+    return [each for each in newest if each.correction_id in of_it or each.undoes in of_it]
 
 
 _READ = {FAILURE: _failure, PAYLOAD: _payload, WHY: _why, IMPACT: _impact, HISTORY: _history}

@@ -5,6 +5,7 @@ from functools import partial
 from itertools import groupby
 
 from failaware.model import HOUR, Attempt, Cluster, Decision, EventDetail, HourCount
+from failaware.model.differences import Correction
 from failaware.model.patterns import Run
 from failaware.text import arrows, counted, distance, moment, one_line, when
 
@@ -70,7 +71,7 @@ def _about(shown: Attempt, now: int) -> list[Line]:
     lines = lines_of(f"root cause {shown.cause}", fact_paint) if shown.cause else []
     lines += timed(partial(_when, shown), now, fact_paint)
     if shown.retry_reason and shown.retry_at:
-        lines += timed(lambda at: f"next attempt {when(shown.retry_at, at)}: {shown.retry_reason}", now, dim)
+        lines += timed(partial(_next_attempt, shown.retry_at, shown.retry_reason), now, dim)
     elif shown.retry_reason:
         lines += lines_of(f"no further attempt: {shown.retry_reason}", dim)
     return lines
@@ -79,6 +80,10 @@ def _about(shown: Attempt, now: int) -> list[Line]:
 def _when(attempt: Attempt, now: int) -> str:
     at = f"{clock_time(attempt.finished_at, now)} ({distance(attempt.finished_at, now)})"
     return f"attempt    {attempt.attempt_no}, {at}, took {took(attempt)}"
+
+
+def _next_attempt(retry_at: int, reason: str, now: int) -> str:
+    return f"next attempt {'' if retry_at > now else 'was due '}{when(retry_at, now)}: {reason}"
 
 
 def _outcome(event: EventDetail, shown: Attempt | None, now: int) -> list[Line]:
@@ -166,8 +171,10 @@ def _decision(decision: Decision, now: int) -> str:
     return f"{decision.decision} by {decision.decided_by}, {when_and_why}"
 
 
-def cluster_history(cluster: Cluster, hours: Iterable[HourCount], now: int) -> list[Line]:
-    """When a cluster failed: by hour in the last day, and by day before."""
+def cluster_history(
+    cluster: Cluster, hours: Iterable[HourCount], corrections: Iterable[Correction], now: int
+) -> list[Line]:
+    """When a cluster failed, by hour in the last day and by day before, and which clusters a person made it of."""
     lines = [Line(f"Cluster {str(cluster.cluster_id)[:7]}", strong)]
     for name, at in (("first", cluster.first_failed_at), ("last", cluster.last_failed_at)):
         lines += timed(partial(_moment_fact, name, at), now, fact_paint)
@@ -178,6 +185,7 @@ def cluster_history(cluster: Cluster, hours: Iterable[HourCount], now: int) -> l
     ]
     numbers += [counted(cluster.episodes, "episode"), counted(cluster.relapses, "relapse")]
     lines += [*lines_of(f"counts     {', '.join(numbers)}", fact_paint), Line("", plain)]
+    lines += _corrections(cluster.cluster_id, corrections)
     recent = (now // HOUR - _DAY + 1) * HOUR
     of_hours = {moment(hour.hour_at)[:16]: hour.failures for hour in hours if hour.hour_at >= recent}
     of_days = {
@@ -194,3 +202,27 @@ def cluster_history(cluster: Cluster, hours: Iterable[HourCount], now: int) -> l
         )
         lines += [Line(bar, plain) for bar in reversed(list(bars))]
     return lines
+
+
+def _corrections(cluster_id: int, corrections: Iterable[Correction]) -> Iterator[Line]:
+    """What people decided about the cluster; a line opens the other cluster, if there is one again."""
+    listed = [(each, _correction(each)) for each in corrections]
+    if listed:
+        yield Line("Corrections, newest first", strong)
+    for each, words in listed:
+        other = each.cluster_id if each.cluster_id != cluster_id else each.into_cluster
+        names = None if other is None or each.undone_by is None else ("cluster", other)  # else it is this one
+        text = f"  {moment(each.decided_at)}  {words} by {each.decided_by}: {each.reason}"
+        yield from (line._replace(names=names) for line in lines_of(text, styled("mark")))
+    if listed:
+        yield Line("", plain)
+
+
+def _correction(correction: Correction) -> str:
+    own = f"#{str(correction.cluster_id)[:7]}"
+    if correction.correction == "UNDO":
+        return f"UNDO of correction {correction.undoes}"
+    undone = "" if correction.undone_by is None else " (undone)"
+    if correction.into_cluster is not None:
+        return f"MERGE of {own} into #{str(correction.into_cluster)[:7]}{undone}"
+    return f"SPLIT of {own} by {correction.split_by}{undone}"

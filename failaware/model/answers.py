@@ -164,7 +164,8 @@ class GroupedBy(NamedTuple):
     """Why a failure is in its cluster: `by` what it was grouped, the text, its template and the variable parts.
 
     `learned` are the words in place of the learned variables of the template. `rules` are the masking rules that fired,
-    in order; only `failaware fingerprint --explain` lists them.
+    in order; only `failaware fingerprint --explain` lists them. `split_of` is the cluster that a person split, of which
+    this one is a part.
     """
 
     by: str
@@ -173,6 +174,7 @@ class GroupedBy(NamedTuple):
     masked: tuple[MaskedPart, ...]
     learned: tuple[str, ...] = ()
     rules: tuple[AppliedRule, ...] = ()
+    split_of: int | None = None
 
 
 class Behind(NamedTuple):

@@ -89,7 +89,8 @@ def _grouped(db: Reader, row: Sequence[Any], rules: "GroupingRules") -> GroupedB
     names = db.query(_NAME_LEARNED, (of_failure.cluster_id,))
     name = (names and names[0][0]) or of_failure.template
     learned = tuple(word for (word,) in db.query(_LEARNED, (cluster_id,)))
-    return GroupedBy(of_failure.by, of_failure.text, name, masked_parts(of_failure.text, name), learned=learned)
+    masked = masked_parts(of_failure.text, name)
+    return GroupedBy(of_failure.by, of_failure.text, name, masked, learned, split_of=of_failure.split_of)
 
 
 def _check(db: Reader, entity_type: str, entity_id: int, policy: dict[str, int]) -> list[RuleCheck]:

@@ -12,6 +12,7 @@ from tui.columns import Context, cluster_event_columns
 from tui.details import TABS
 from tui.event_texts import chosen, failure
 from tui.masked_values import MaskedColumns, named
+from tui.routes import ToEvents
 from tui.screens.events import EventsScreen
 from tui.widgets.cluster_head import ClusterHead
 
@@ -65,7 +66,7 @@ async def test_a_long_message_leaves_the_counts_and_the_traceback_in_sight(recov
         await open_cluster(pilot, 6)
         await shows(pilot, "Resolved: 0 of 6 events unresolved", "6 recovered (100 %)", "6 in the last hour, peak 6/h")
         await shows(pilot, "the whole message is at the end of the traceback", "in pay")
-        assert pilot.app.screen.query_one(ClusterHead).size.height == 3
+        assert pilot.app.screen.query_one(ClusterHead).size.height == 4
         assert "line 39 of a long message" in side_text(pilot)
 
 
@@ -236,3 +237,44 @@ async def test_where_nothing_has_a_severity_no_key_explains_one(full, path, cloc
             await gone(pilot, "w Why")
             await pilot.press("w", "escape")
             await shows(pilot, "w Why")
+
+
+async def test_the_history_of_a_cluster_has_its_corrections(path, clock):
+    failures = {"disk": "disk is full", "space": "no space left here", "hosts": "lost 5 hosts of ours"}
+    handlers = Handlers()
+
+    @handlers.on("pay", retry=Retry(max_attempts=1))
+    def pay(event):
+        raise OSError(failures[event.payload])
+
+    with Store.open(path, clock=clock) as store:
+        store.record_many(("pay", name) for name in failures)
+        Worker(store, handlers).run(until_idle=True)
+        with Inspector.open(path) as inspector:
+            ids = {cluster.template: cluster.cluster_id for cluster in inspector.clusters()}
+        disk, space, hosts = (ids[name] for name in ("disk is full", "no space left here", "lost <n> hosts of ours"))
+        (merge,) = store.merge_clusters([disk, space], because="both are the disk", by="ada")
+        store.split_cluster(hosts, split_by="<n>", because="each number is another", by="ada")
+        async with inspecting(path, (160, 45), clock) as pilot:
+            await loaded(pilot, 2)
+            pilot.app.open(ToEvents(cluster_id=disk, event_type="pay", tab="history"))
+            merged = f"MERGE of #{str(space)[:7]} into #{str(disk)[:7]}"
+            await shows(pilot, f"{merged} by ada: both are the disk")
+            store.undo_correction(merge, because="they are not", by="bob")
+            await shows(pilot, f"{merged} (undone) by ada", f"UNDO of correction {merge} by bob: they are not")
+            split = f"SPLIT of #{str(hosts)[:7]} by <n> by ada: each number is another"
+            with Inspector.open(path) as inspector:
+                other = next(cluster for cluster in inspector.clusters() if "[<n>=5]" in cluster.template)
+            pilot.app.open(ToEvents(cluster_id=other.cluster_id, event_type="pay", tab="history"))
+            await shows(pilot, split)
+            pilot.app.open(ToEvents(cluster_id=other.cluster_id, event_type="pay", tab="why"))
+            await shows(pilot, "Grouped by the message, split by <n>")
+
+
+def test_the_next_attempt_of_an_earlier_one_is_in_the_past(full, path):
+    with Inspector.open(path) as inspector:
+        one = inspector.event(1)
+    waits = attempt(1, 1, error_message="m", retry_at=START + 60, retry_reason="attempt 1 of 3")
+    for now, words in ((START, "next attempt 20"), (START + 61, "next attempt was due 20")):
+        texts = [line.text for line in failure(one._replace(attempts=(waits,)), waits, now, fold=True)]
+        assert [text for text in texts if text.startswith(words)], texts

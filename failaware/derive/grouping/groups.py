@@ -58,6 +58,7 @@ class Group(NamedTuple):
     """A failure's cluster: its id, the error type and template that name it, and what decided (`by`).
 
     `text` is the text from which the template was made. Only `learnable` templates may get learned variables.
+    `split_of` is the cluster that a person split, of which this one is a part.
     """
 
     cluster_id: int
@@ -66,6 +67,7 @@ class Group(NamedTuple):
     by: str
     text: str
     learnable: bool = False
+    split_of: int | None = None
 
 
 class GroupingRule(NamedTuple):
@@ -156,7 +158,8 @@ def _split(subject: Subject, own: Group, by: str) -> Group:
         value = " ".join(part.text for part in masked_parts(own.text, own.template) if part.placeholder == by)
     name = f"{own.template} [{by}={value[:_MAX_PART]}]"
     number = cluster_id(subject.event_type, own.error_type, f"={name}")
-    return own._replace(cluster_id=number, template=name, by=f"{own.by}, split by {by}", learnable=False)
+    by = f"{own.by}, split by {by}"
+    return own._replace(cluster_id=number, template=name, by=by, learnable=False, split_of=own.cluster_id)
 
 
 def _whole(subject: Subject, rules: GroupingRules) -> Group:
