@@ -10,8 +10,7 @@ SEVERAL = True  # stores
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """--inline, --no-mouse."""
-    parser.add_argument("--inline", action="store_true", help="draw below the prompt, not on the whole screen")
+    """--no-mouse."""
     parser.add_argument("--no-mouse", action="store_true", help="leave the mouse to the terminal, for selecting text")
 
 
@@ -23,4 +22,4 @@ def run(args: argparse.Namespace) -> int:
 
     places = stores.places_of(args) if stores.are_several(args) else []
     place = stores.shown(args) if places else args.db
-    return run_inspector(place, stores=places, inline=args.inline, mouse=not args.no_mouse)
+    return run_inspector(place, stores=places, mouse=not args.no_mouse)

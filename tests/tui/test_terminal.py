@@ -133,11 +133,11 @@ def test_a_tour_on_a_terminal_while_another_process_writes(failing, path, env):
         terminal.close()
 
 
-def test_below_the_prompt(failing, path):
-    terminal = Terminal("--db", str(path), "tui", "--inline", "--no-mouse")
+def test_the_mouse_is_left_to_the_terminal(failing, path):
+    terminal = Terminal("--db", str(path), "tui", "--no-mouse")
     try:
         terminal.shows("shop.order")
-        assert "\x1b[?1049h" not in terminal.output  # not the other screen
+        assert "\x1b[?1003h" not in terminal.output
         terminal.press("q")
         assert terminal.ends() == 0
     finally:
@@ -153,7 +153,7 @@ def test_without_a_terminal_it_says_so(path):
     assert "needs a terminal" in done.stderr
 
 
-INSPECTORS = [("tui",), ("tui", "--inline"), ("demo", "--events", "100")]
+INSPECTORS = [("tui",), ("demo", "--events", "100")]
 
 
 @pytest.mark.thinned
