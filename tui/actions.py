@@ -8,6 +8,7 @@ from textual.screen import Screen
 from failaware.text import counted, moment, one_line
 
 from .copies import decision_commands, pasteable
+from .key_help import NOT_OURS, groups, name_of
 from .output import Shown, edit, export
 from .screens.base import BaseScreen
 from .screens.modal import CopyScreen, KeysScreen
@@ -15,12 +16,12 @@ from .screens.prompt import PromptScreen
 from .store_reader import StoreReader
 
 _ABOUT = (
-    "The inspector only reads. To decide, copy the command with c or C and run it in a shell.\n"
-    "Filters: status:DEAD severity:HIGH+ type:payment.* -error:timeout since:2h"
+    "The inspector only reads: run the command that c or C copies in a shell.\n"
+    "Filters: status:DEAD severity:HIGH+ type:payment.* -error:timeout since:2h\n"
+    "new: first failed within 24 h. rising: at least 3 in the last hour, and twice the mean of the day.\n"
+    "1×HIGH: one event of the cluster is HIGH; the cluster has no severity of its own."
 )
 _IN_NAMES = str.maketrans(" :", "--")
-_NOT_OURS = {"Scroll Left", "Scroll Right", "Page Left", "Page Right", "palette"}
-"""Bindings that Textual gives every widget and that have no effect here."""
 
 
 class AppActions(App[None]):
@@ -97,18 +98,19 @@ class AppActions(App[None]):
 
     def action_keys(self) -> None:
         """Show the keys of this screen."""
-        keys: dict[str, list[str]] = {}
-        for _, binding, enabled, _tip in self.screen.active_bindings.values():
-            if enabled and binding.description and binding.description not in _NOT_OURS:
-                keys.setdefault(binding.description, []).append(self.get_key_display(binding))
-        self.push_screen(KeysScreen([(" ".join(names), what) for what, names in keys.items()], _ABOUT))
+        keys = [
+            (self.get_key_display(binding), binding.action, binding.description)
+            for _, binding, enabled, _tip in self.screen.active_bindings.values()
+            if enabled and binding.description
+        ]
+        self.push_screen(KeysScreen(groups(keys), _ABOUT))
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The palette: every key of the screen as a command, and the theme."""
-        known = {"app.command_palette"}
+        known = {"command_palette", *NOT_OURS}
         for node, binding, enabled, _tip in screen.active_bindings.values():
-            if enabled and binding.description not in _NOT_OURS | {""} and binding.action not in known:
-                known.add(binding.action)
+            if enabled and binding.description and (name := name_of(binding.action)) not in known:
+                known.add(name)
                 action, of = binding.action, node
                 yield SystemCommand(
                     binding.description,

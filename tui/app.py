@@ -232,10 +232,10 @@ class InspectorApp(AppActions):
         self._tell_level()
 
 
-def run_inspector(place: str, *, stores: Sequence[StorePlace] = (), inline: bool = False, mouse: bool = True) -> int:
+def run_inspector(place: str, *, stores: Sequence[StorePlace] = (), mouse: bool = True) -> int:
     """Run the app on the terminal; returns the exit status: 0, or 128 and the number of the signal that ended it."""
     app = InspectorApp(place, stores=stores)
     gc.freeze()  # the garbage collector need not go through all modules again and again
     with ended_by_signals(app) as ended:
-        app.run(inline=inline, mouse=mouse)
+        app.run(mouse=mouse)
     return 128 + ended[0] if ended else 0

@@ -11,7 +11,7 @@ MEANING = {
     WORSE: "severity rose",
     BETTER: "severity fell",
     GREW: "failed again",
-    RESOLVED: "no unresolved events left",
+    RESOLVED: "resolved",
 }
 
 

@@ -37,7 +37,7 @@ def lines(preview: Preview) -> list[Line]:
     text = [Line(_severity(cluster) + standing(cluster), styled(cluster.severity or "strong"))]
     text += timed(lambda at: _since(cluster, at), now, fact_paint)
     text += lines_of(f"trend      {trend_words(trend)}", fact_paint)
-    text += lines_of(f"next step  {_next_step(cluster)}", fact_paint)
+    text += lines_of(f"next step  {next_step(cluster)}", fact_paint)
     text += lines_of(
         f"recovered  {recovery_rate(cluster)}: {cluster.recovered:,} of {counted(cluster.events, 'event')}", fact_paint
     )
@@ -87,12 +87,13 @@ def trend_words(trend: Trend | None) -> str:
     return words + numbers
 
 
-def _next_step(cluster: Cluster) -> str:
+def next_step(cluster: Cluster) -> str:
+    """What a person should do about a cluster."""
     if cluster.dead:
         dead = "dead event" if cluster.dead == 1 else f"{cluster.dead:,} dead events"
         return f"requeue (c) or dismiss (C) the {dead} once the cause is fixed"
     if cluster.retrying:
-        return "wait: its events are retried (d shows when); Enter lists them"
+        return "wait: a worker retries its events (d shows when)"
     return "none: no event is unresolved"
 
 

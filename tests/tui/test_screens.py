@@ -174,7 +174,7 @@ async def test_the_keys_that_apply_here_and_the_palette(full, path, clock):
     async with inspecting(path, (100, 45), clock) as pilot:
         await loaded(pilot, 2)
         await pilot.press("question_mark")
-        await shows(pilot, "→ ⏎ l  Open", "Next change", "Due retries", "Copy requeue", "severity rose")
+        await shows(pilot, "→ ⏎ l open", "next change", "retries due", "copy requeue", "severity rose")
         await pilot.press("escape")
         await gone(pilot, "severity rose")
         await pilot.press("ctrl+p")

@@ -1,6 +1,7 @@
 """Questions to the reader, while a screen is in sight, and their answers."""
 
 from collections.abc import Callable
+from contextlib import ExitStack
 
 from rich.text import Text
 
@@ -10,6 +11,8 @@ from ..messages import Answered, Progress
 from ..store_reader import Ask, reporting
 from .time_travel import TimeTravelMixin
 
+_PATIENCE_S = 0.2  # a screen whose answers take longer is painted without them
+
 
 class AskingScreen(TimeTravelMixin):
     """A subclass says what it asks in `questions`, and shows answers in `answered_NAME`."""
@@ -17,6 +20,8 @@ class AskingScreen(TimeTravelMixin):
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
         self.troubles: dict[str, str] = {}
+        self._unpainted = ExitStack()
+        self._is_complete = not self.completed_by
 
     def tell_state(self) -> None:
         """Show the state of the store, and the troubles."""
@@ -26,6 +31,28 @@ class AskingScreen(TimeTravelMixin):
         """What to ask the store, by name, now and after each change."""
         raise NotImplementedError
 
+    completed_by: str = ""
+    """The question whose first answer completes the screen; until then it is not painted, since each paint is dear."""
+
+    def on_mount(self) -> None:
+        """Paint once the first answers are there."""
+        if self._is_complete:
+            return
+        self._unpainted.enter_context(self.app.batch_update())
+        self.set_timer(_PATIENCE_S, self.complete)
+
+    def complete(self) -> None:
+        """Paint from now on."""
+        if not self._is_complete:
+            self._is_complete = True
+            self._unpainted.close()
+            self.refresh()
+
+    def _compositor_refresh(self) -> None:
+        """Textual paints the empty frame also during a batch."""
+        if self._is_complete:
+            super()._compositor_refresh()
+
     def on_screen_resume(self) -> None:
         """In sight: ask."""
         self.ask()
@@ -33,10 +60,12 @@ class AskingScreen(TimeTravelMixin):
 
     def on_screen_suspend(self) -> None:
         """Out of sight: cost nothing."""
+        self.complete()
         self.inspector_app.reader.leave(self)
 
     def on_unmount(self) -> None:
         """Gone."""
+        self.complete()
         self.inspector_app.reader.leave(self)
 
     def ask(self) -> None:
@@ -54,12 +83,12 @@ class AskingScreen(TimeTravelMixin):
             self.troubles[message.name] = message.problem
         if was != self.troubles:
             self.tell_state()
-        if message.trouble:
-            return
-        if message.problem:
+        if message.problem and not message.trouble:
             self.troubled(message.name, message.problem)
-        else:
+        elif not message.trouble:
             getattr(self, f"answered_{message.name}")(message.answer)
+        if message.problem or message.name == self.completed_by:
+            self.complete()
 
     def progress_of(self, name: str) -> Callable[[int, int], None]:
         """Takes, on the reader's thread, how far the answer to a question is."""

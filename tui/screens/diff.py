@@ -58,7 +58,7 @@ class DiffScreen(BaseScreen):
     """Changes over a period; computed once per period, not live."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("D", "period", "Other period"),
+        Binding("D", "other_period", "Other period"),
         Binding("r", "again", "Refresh", show=False),
     ]
     crumb = "what changed"
@@ -89,12 +89,12 @@ class DiffScreen(BaseScreen):
     def ask(self) -> None:
         """Ask once, not at each change, and not again what was asked before: every answer replays the facts."""
         view = self.query_one(TextView)
-        view.border_title = f"What changed since {self._periods[0].name}"
+        view.say_above(f"What changed since {self._periods[0].name}")
         known = self.inspector_app.answers.get(self._question(self._periods[0]))
         if isinstance(known, Reading):
             self.answered_diff(known)
             return
-        view.border_subtitle = "replaying …"
+        view.say_below("replaying …")
         for name, ask in self.questions().items():
             self.inspector_app.reader.once(self, name, ask)
 
@@ -103,7 +103,7 @@ class DiffScreen(BaseScreen):
 
     def progressed(self, _name: str, share: float) -> None:
         """It takes a while."""
-        self.query_one(TextView).border_subtitle = f"replaying {share:.0%} …"
+        self.query_one(TextView).say_below(f"replaying {share:.0%} …")
 
     def answered_diff(self, reading: Reading) -> None:
         """Show it, unless another period was asked for meanwhile."""
@@ -111,7 +111,7 @@ class DiffScreen(BaseScreen):
         if reading.period == self._periods[0]:
             view = self.query_one(TextView)
             at = moment(reading.now)[11:19]
-            view.border_subtitle = f"read at {at} · r refreshes · D: since {self._periods[1].name}"
+            view.say_below(f"read at {at} · r refreshes · D: since {self._periods[1].name}")
             view.show(reading.text)
 
     def action_again(self) -> None:
@@ -119,7 +119,7 @@ class DiffScreen(BaseScreen):
         self.inspector_app.answers.pop(self._question(self._periods[0]), None)
         self.ask()
 
-    def action_period(self) -> None:
+    def action_other_period(self) -> None:
         """Further back, or nearer."""
         self._periods = self._periods[1:] + self._periods[:1]
         self.ask()

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from textual.containers import Vertical
-from textual.content import Content
 from textual.widget import Widget
 
 from failaware.model.patterns import RetrySchedule
@@ -28,7 +27,7 @@ _RULE = f"{BURST_LEAST} or more of one type in a minute, {BURST_TIMES} times the
 class DueScreen(BaseScreen):
     """Event types above, the minutes of the one under the cursor below."""
 
-    crumb = "due"
+    crumb = is_place = "due"
 
     def __init__(self) -> None:
         super().__init__()
@@ -56,7 +55,7 @@ class DueScreen(BaseScreen):
         self._window.hold(due_rows(calendar))
         rows = self.query_one(Rows)
         rows.show(Context(calendar.now, {}))
-        rows.border_title = f"Retries due  from {moment(calendar.first_minute_at)[11:16]} on, for an hour"
+        rows.say_above(f"Retries due  from {moment(calendar.first_minute_at)[11:16]} on, for an hour")
         rows.note = counted(len(calendar.bursts), "retry storm") if calendar.bursts else "no retry storm"
         pending = f"{counted(calendar.pending, 'event')} PENDING, due now. " if calendar.pending else ""
         self.query_one("#note", StyledText).say([(f"{pending}Retry storm: {_RULE}", "dim")])
@@ -68,7 +67,7 @@ class DueScreen(BaseScreen):
         if row is None or calendar is None:
             view.show([documents.Line("No retry is due.", documents.dim)])
             return
-        view.border_title = Content(f"{one_line(row.due.event_type, 60)} by minute")  # a string would be markup
+        view.say_above(f"{one_line(row.due.event_type, 60)} by minute")
         view.show(due_minutes(row, calendar.first_minute_at, calendar.now))
 
     def on_rows_moved(self, _message: Rows.Moved) -> None:

@@ -30,7 +30,10 @@ _FAILED = ("FAILED", "DEAD")
 
 
 class Page(NamedTuple):
-    """Rows of the list with totals; `fresh` is the number of new events not shown yet."""
+    """Rows of the list with totals; `fresh` is the number of new events not shown yet.
+
+    `values` are masked values of those of the first rows for which they were not known.
+    """
 
     need: Need
     rows: list[EventSummary]
@@ -39,6 +42,7 @@ class Page(NamedTuple):
     now: int
     cluster: Cluster | None
     trend: Trend | None
+    values: tuple[list[EventSummary], list[MaskedEvent]]
 
 
 class EventsScreen(DetailScreen):
@@ -59,6 +63,7 @@ class EventsScreen(DetailScreen):
         self._page: Page | None = None
         self._masked = MaskedColumns()
         self._event_type = event_type
+        self.is_place = "events" if cluster_id is None and not where else ""
 
     @property
     def crumb(self) -> str:  # type: ignore[override]
@@ -107,6 +112,7 @@ class EventsScreen(DetailScreen):
         where, cluster_id, oldest_first = self._filter, self.cluster_id, self._oldest_first
         all_of_it = not self.bar.text
         newest = self._newest_seen if self._pinned else 0
+        in_sight = self.app.size.height
 
         def ask(inspector: Inspector) -> Page:
             with inspector.snapshot():
@@ -122,7 +128,9 @@ class EventsScreen(DetailScreen):
                 if newest and not oldest_first:
                     fresh = len(inspector.events(where, order="oldest", before=newest, limit=100))
                 trends = [] if cluster is None else inspector.patterns.trends(cluster_id=cluster.cluster_id)
-                return Page(need, rows, total, fresh, inspector.now(), cluster, trends[0] if trends else None)
+                unknown = [] if cluster_id is None else self._masked.missing(rows[:in_sight])
+                values = _values(inspector, cluster_id, unknown)
+                return Page(need, rows, total, fresh, inspector.now(), cluster, trends[0] if trends else None, values)
 
         return ask
 
@@ -145,6 +153,7 @@ class EventsScreen(DetailScreen):
         hidden = page.fresh if self._pinned else 0
         self._window.count(page.total - hidden)
         self._page = page
+        self._take_values(*page.values)
         self.listed.show(Context(page.now, {}, values=self._masked.values), self._marks(page.rows))
         if not self._newest_seen and self._window.items and not self._in_the_past:
             ends = self._window.items[0].event_id, self._window.items[-1].event_id
@@ -159,19 +168,21 @@ class EventsScreen(DetailScreen):
         """Ask for the masked values of the events in sight that are not known yet; they come after the list."""
         cluster_id, in_sight = self.cluster_id, cast("list[EventSummary]", self.listed.in_sight())
         missing = [] if cluster_id is None else self._masked.missing(in_sight)
-        if missing and cluster_id is not None:
-            ids = [event.event_id for event in missing]
-            self.inspector_app.reader.once(
-                self, "values", lambda inspector: (missing, inspector.patterns.masked(cluster_id, ids))
-            )
+        if missing:
+            self.inspector_app.reader.once(self, "values", lambda inspector: _values(inspector, cluster_id, missing))
 
     def answered_values(self, answer: tuple[list[EventSummary], list[MaskedEvent]]) -> None:
-        """Show them in columns of their own."""
-        self._masked.take(*answer)
-        self.listed.columns = cluster_event_columns(self._masked.varying())
+        """Show them."""
+        self._take_values(*answer)
         self.listed.show(self.listed.context._replace(values=self._masked.values))
         if self._page is not None:
             self._say_head(self._page.now)
+
+    def _take_values(self, events: list[EventSummary], masked: list[MaskedEvent]) -> None:
+        """Those that differ have columns of their own."""
+        if events:
+            self._masked.take(events, masked)
+            self.listed.columns = cluster_event_columns(self._masked.varying())
 
     def _marks(self, events: list[EventSummary]) -> dict[int, str]:
         """The marks on the list, of which these events have been read again; in the past there are none."""
@@ -191,8 +202,7 @@ class EventsScreen(DetailScreen):
         rows = self.listed
         more = "+" if page.total >= _COUNTED and self.bar.text else ""
         title = f"Events  {page.total:,}{more} · {'oldest' if self._oldest_first else 'newest'} first"
-        if rows.border_title != title:  # each title repaints the whole list
-            rows.border_title = title
+        rows.say_above(title)
         many = "+" if hidden >= 100 else ""
         rows.note = f"{hidden}{many} new above (.)" if hidden else ""
         if self.bar.text:
@@ -261,3 +271,12 @@ def _rows(inspector: Inspector, where: str, need: Need, oldest_first: bool, newe
     before = from_here(newest) if newest and need.key is None and need.way == "down" else need.key
     rows = inspector.events(where, limit=need.limit, before=before, order=order[0], skip=skip)
     return rows[::-1] if need.way == "up" else rows
+
+
+def _values(
+    inspector: Inspector, cluster_id: int | None, events: list[EventSummary]
+) -> tuple[list[EventSummary], list[MaskedEvent]]:
+    """These events, and what each has in place of the placeholders of the cluster's template."""
+    if cluster_id is None or not events:
+        return [], []
+    return events, inspector.patterns.masked(cluster_id, [event.event_id for event in events])

@@ -6,7 +6,7 @@ from textual.binding import Binding, BindingType
 
 from ..copies import copies_of
 from ..documents import Line
-from ..routes import ToDue, ToEvents, ToRecovered
+from ..routes import Route, ToEvents, ToRecovered
 from ..widgets.lines import StyledText
 from ..widgets.text_view import TextView
 from .sorted import SortedScreen
@@ -21,11 +21,10 @@ class Listing(SortedScreen):
         Binding("left_curly_bracket", "to_mark(-1)", "Previous change", show=False, key_display="{"),
         Binding("w", "over_time('why')", "Why"),
         Binding("i", "over_time('impact')", "Impact", show=False),
-        Binding("d", "over_time('due')", "Due retries", show=False),
-        Binding("H", "over_time('recovered')", "Recovered", show=False),
         Binding("full_stop", "take_in", "Show new", show=False, key_display="."),
     ]
     lists: ClassVar[str] = "cluster"
+    completed_by = "detail"
     cluster_id: int | None = None
     """The cluster that the whole list is about."""
 
@@ -43,15 +42,16 @@ class Listing(SortedScreen):
         """Hide or show the pane next to the list."""
         self.toggle_class("-no-detail")
 
-    def action_over_time(self, report: str) -> None:
-        """Why the cluster that is here has its severity, and its impact; or what the facts show of all."""
+    def place(self, name: str) -> Route:
+        """What recovered, in the clusters that are listed here."""
+        listed_here = name == "recovered" and self.bar.of_clusters
+        return ToRecovered(self.bar.text) if listed_here else super().place(name)
+
+    def action_over_time(self, tab: str) -> None:
+        """Why the cluster under the cursor has its severity, or its impact."""
         cluster: Any = self.listed.current
-        if report == "due":
-            self.inspector_app.open(ToDue())
-        elif report == "recovered":
-            self.inspector_app.open(ToRecovered(self.bar.text if self.bar.of_clusters else ""))
-        elif cluster is not None:
-            route = ToEvents(cluster_id=cluster.cluster_id, event_type=cluster.event_type, tab=report)
+        if cluster is not None:
+            route = ToEvents(cluster_id=cluster.cluster_id, event_type=cluster.event_type, tab=tab)
             self.inspector_app.open(route)
         else:
             self.notify("No cluster is selected.", timeout=2, markup=False)
@@ -69,6 +69,8 @@ class Listing(SortedScreen):
         """Show why the list is empty; "" if it is not."""
         line = self.query_one("#empty", StyledText)
         line.say([(why, "")] if why else [])
+        if why:
+            self.complete()
         line.show_if(bool(why))
 
     def subjects(self) -> list[tuple[str, int]]:

@@ -1,5 +1,6 @@
 """What opens over a screen: the keys that apply here, and what can be copied."""
 
+from itertools import zip_longest
 from typing import ClassVar
 
 from rich.text import Text
@@ -10,36 +11,40 @@ from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from .. import key_help
 from ..change_markers import MEANING
 from ..palette import shade, style
 
-_TWO_COLUMNS = 76  # cells of the terminal from which two columns of keys fit
+_COLUMNS = 3  # at most
+_FRAME = 4  # cells of the border and the scrollbar
 
 
 class KeysScreen(ModalScreen[None]):
-    """The keys of a screen, and what the marks mean."""
+    """The keys of a screen by what one wants to do, and what signs and words mean."""
 
     BINDINGS: ClassVar[list[BindingType]] = [("escape,question_mark,q,enter", "dismiss", "Close")]
 
-    def __init__(self, keys: list[tuple[str, str]], about: str) -> None:
+    def __init__(self, groups: list[key_help.Group], about: str) -> None:
         super().__init__()
-        self._keys = keys
+        self._groups = groups
         self._about = about
 
     def compose(self) -> ComposeResult:
-        """A table of keys."""
+        """Columns of keys."""
         look = shade(self.app)
         text = Text()
-        columns = 2 if self.app.size.width >= _TWO_COLUMNS else 1
-        rows = -(-len(self._keys) // columns)
-        for at in range(rows):
-            for key, description in self._keys[at::rows]:
-                text.append(f"{key:>14}  ", style("key", look))
-                text.append(f"{description:<18}")
+        number = min(max((self.app.size.width - _FRAME) // key_help.COLUMN, 1), _COLUMNS)
+        for line in zip_longest(*key_help.columns(self._groups, number), fillvalue=("", "")):
+            for key, does in line:
+                shown = key_help.cell(key, does)
+                at = len(text) + len(shown) - len(shown.lstrip())
+                text.append(shown, style("" if key else "strong", look))
+                if key:
+                    text.stylize(style("key", look), at, at + len(key))
             text.append("\n")
-        text.append("\nMarks: ", style("strong", look))
-        text.append("   ".join(f"{mark} {meaning}" for mark, meaning in MEANING.items()) + "\n")
-        text.append(f"\n{self._about}", style("dim", look))
+        text.append("Marks  ", style("strong", look))
+        text.append("  ".join(f"{mark} {meaning}" for mark, meaning in MEANING.items()) + "\n")
+        text.append(self._about, style("dim", look))
         with VerticalScroll(id="keys"):
             yield Static(text, markup=False)
 

@@ -27,7 +27,12 @@ class NavigationScreen(AskingScreen):
         Binding("N", "match(-1)", "Previous match", show=False),
         Binding("z", "zoom", "Zoom", show=False),
         Binding("colon", "go_to", "Go to", show=False, key_display=":"),
+        Binding("e", "place('events')", "Events"),
+        Binding("d", "place('due')", "Due retries", show=False),
+        Binding("H", "place('recovered')", "Recovered", show=False),
     ]
+    is_place: str = ""
+    """The name of the place that this screen is."""
     ALLOW_IN_MAXIMIZED_VIEW = "#top, #trouble, #time, #key-line"
 
     def on_text_view_search_asked(self, message: TextView.SearchAsked) -> None:
@@ -57,6 +62,20 @@ class NavigationScreen(AskingScreen):
         elif pane is not None:
             self.maximize(pane)
 
+    def place(self, name: str) -> Route:
+        """What a name of a place leads to."""
+        return _PLACES[name]
+
+    def action_place(self, name: str) -> None:
+        """Open a screen that is about all of the store, unless this is it."""
+        if name != self.is_place:
+            self.inspector_app.open(self.place(name))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """No key leads to where one is."""
+        here = action == "place" and parameters == (self.is_place,)
+        return False if here else super().check_action(action, parameters)
+
     def action_go_to(self) -> None:
         """Type where to go."""
         prompt = PromptScreen(f"{self._event} · cluster 4195 · " + " · ".join(_WORDS[2:]), words=_WORDS)
@@ -74,7 +93,7 @@ class NavigationScreen(AskingScreen):
         if kind in {"event", "cluster"} and number.strip().partition("@")[0].isdigit():
             self.go_to(kind, number.strip())
         elif kind in _PLACES:
-            self.inspector_app.open(_PLACES[kind])
+            self.action_place(kind)
         elif kind == "changes":
             self.inspector_app.open(ToChanges(self.inspector_app.last_look))
         elif kind in {"help", "quit"}:

@@ -7,7 +7,6 @@ from typing import Any, ClassVar, NamedTuple
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
-from textual.content import Content
 from textual.widget import Widget
 
 from failaware.model import HOUR, Cluster, Health
@@ -85,7 +84,6 @@ class Overview(PeriodListing):
     """Health, severities, and the clusters, worst first."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("e", "events", "Events"),
         Binding("equals_sign", "scale", "Common scale", show=False, key_display="="),
         Binding("M", "seen", "Mark all seen", show=False),
     ]
@@ -180,7 +178,7 @@ class Overview(PeriodListing):
         self._window.hold(clusters)
         rows.show(context, marks)
         more = "the worst " if len(picture.clusters) == _CLUSTERS else ""
-        rows.border_title = f"Clusters  {more}{len(clusters):,}{_severities(picture.clusters)} · by {self.order_name}"
+        rows.say_above(f"Clusters  {more}{len(clusters):,}{_severities(picture.clusters)} · by {self.order_name}")
         rows.note = "  ".join(part for part in (waiting, self._what_changed(marks)) if part)
         if not clusters:
             self.forget_detail()
@@ -201,7 +199,7 @@ class Overview(PeriodListing):
     def _name_preview(self) -> None:
         cluster: Any = self.listed.current
         name = "" if cluster is None else f"{one_line(cluster.event_type, 40)} {str(cluster.cluster_id)[:7]}"
-        self.query_one("#detail", TextView).border_title = Content(name)  # a string would be markup
+        self.query_one("#detail", TextView).say_above(name)
 
     @staticmethod
     def _what_changed(marks: dict[int, str]) -> str:
@@ -263,10 +261,6 @@ class Overview(PeriodListing):
         self._common_scale = not self._common_scale
         keep("common_scale", self._common_scale)
         self._arrange()
-
-    def action_events(self) -> None:
-        """Down into all events."""
-        self.inspector_app.open(ToEvents())
 
     def action_seen(self) -> None:
         """All has been looked at."""

@@ -35,7 +35,8 @@ class RecoveredScreen(Listing):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("r", "again", "Refresh", show=False)]
     statuses = ("UNRESOLVED", "DEAD", "FAILED", "RESOLVED")
     sorts = RECOVERED_SORTS
-    crumb = "recovered"
+    crumb = is_place = "recovered"
+    completed_by = ""
 
     def __init__(self, where: str = "") -> None:
         super().__init__()
@@ -54,7 +55,7 @@ class RecoveredScreen(Listing):
     def on_mount(self) -> None:
         """Say that it may take a while."""
         self.query_one("#head", StyledText).say([("Reading what recovered …", "dim")])
-        self.listed.border_title = "Recovered"
+        self.listed.say_above("Recovered")
         self.listed.focus()
 
     def questions(self) -> dict[str, Ask]:
@@ -93,7 +94,7 @@ class RecoveredScreen(Listing):
         self._window.hold(self.sorted_items(clusters, context))
         rows = self.listed
         rows.show(context)
-        rows.border_title = f"Recovered  {counted(len(clusters), 'cluster')} · by {self.order_name}"
+        rows.say_above(f"Recovered  {counted(len(clusters), 'cluster')} · by {self.order_name}")
         rows.note = f"read at {moment(self._reading.now)[11:19]} · r refreshes"
 
     def on_rows_opened(self, message: Rows.Opened) -> None:
@@ -115,6 +116,5 @@ class RecoveredScreen(Listing):
         self.ask()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """This list has no marks and no pane, and does not lead to itself."""
-        absent = action in {"to_mark", "detail"} or parameters == ("recovered",)
-        return False if absent else super().check_action(action, parameters)
+        """This list has no marks and no pane."""
+        return False if action in {"to_mark", "detail"} else super().check_action(action, parameters)

@@ -11,15 +11,18 @@ from ..palette import symbol
 from .lines import StyledText
 
 _LONG = 600  # cells; more than any terminal shows
+_LOW = 22  # lines of the terminal, below which the traceback needs the line of the next step
 
 
 class ClusterHead(StyledText):
-    """Three lines, of which small terminals show two."""
+    """Four lines, of which small terminals show two or three."""
 
     def tell(self, cluster: Cluster, trend: Trend | None, values: dict[str, str], now: int) -> None:
         """The cluster as it is now (µs), and the masked values that are the same in all events in sight."""
         width = max(self.content_size.width, 20)
-        lines = (_name(cluster), _counts(cluster, now), _trend(trend, values))
+        lines = [_name(cluster), _counts(cluster, now), _next(cluster), _trend(trend, values)]
+        if self.app.size.height < _LOW:
+            del lines[2:]
         parts = [part for line in lines for part in (*fitting(line, width), ("\n", ""))]
         self.say(parts[:-1])
 
@@ -53,6 +56,10 @@ def _counts(cluster: Cluster, now: int) -> list[Part]:
     if cluster.relapses:
         parts.append((counted(cluster.relapses, "relapse"), "dim"))
     return parts
+
+
+def _next(cluster: Cluster) -> list[Part]:
+    return [(f"next step: {preview.next_step(cluster)}", "mark" if cluster.dead else "")]
 
 
 def _trend(trend: Trend | None, values: dict[str, str]) -> list[Part]:

@@ -77,10 +77,10 @@ class Histogram(StyledText, can_focus=True):
     """Always in sight. With the focus, or with the mouse, some of its bars are selected; they are the filter then."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left", "move(-1)", "Earlier", show=False),
-        Binding("right", "move(1)", "Later", show=False),
-        Binding("shift+left", "move(-1, True)", "Extend to earlier", show=False),
-        Binding("shift+right", "move(1, True)", "Extend to later", show=False),
+        Binding("left", "bar(-1)", "Earlier", show=False),
+        Binding("right", "bar(1)", "Later", show=False),
+        Binding("shift+left", "bar(-1, True)", "Extend to earlier", show=False),
+        Binding("shift+right", "bar(1, True)", "Extend to later", show=False),
         Binding("enter", "select", "Filter by this period", key_display="⏎"),
         Binding("b", "period", "24 h or 7 d"),
         Binding("escape", "leave", "Back"),
@@ -161,7 +161,7 @@ class Histogram(StyledText, can_focus=True):
             self.release_mouse()
             self.action_select()
 
-    def action_move(self, by: int, extend: bool = False) -> None:
+    def action_bar(self, by: int, extend: bool = False) -> None:
         """Select the next bar, or up to it."""
         last = len(self._bars().counts) - 1
         self._cursor = min(max(self._cursor + by, 0), last)

@@ -15,7 +15,7 @@ from failaware.text import cells
 from .lines import StyledText
 
 _GAP = 2  # cells between two keys
-_FIRST = ("open", "back", "filter", "search", "events", "over_time('why')", "tab('why')", "as_of")
+_FIRST = ("open", "back", "filter", "search", "place('events')", "over_time('why')", "tab('why')", "as_of")
 """Actions that have room before all others, most important first."""
 
 

@@ -18,6 +18,7 @@ from failaware.text import cells, cut
 from ..columns import Cell, Column, Context
 from ..palette import shade, style
 from ..window import Need, Window
+from .framed import Framed
 
 Item = TypeVar("Item")
 GUTTER = 4
@@ -34,7 +35,7 @@ class AboutRow(Message):
         self.key = key
 
 
-class PaintedRows(ScrollView, Generic[Item], can_focus=True):
+class PaintedRows(Framed, ScrollView, Generic[Item], can_focus=True):
     """A list with titles; the cursor stays on its item when others come or go.
 
     An item has one line, or two where a column has a cell `above` the other.
@@ -69,6 +70,7 @@ class PaintedRows(ScrollView, Generic[Item], can_focus=True):
         self._fits: dict[str, int] = {}  # the widths of the columns that are as wide as their content, by title
         self._fitting: list[tuple[Column, int]] = []
         self._gap = 2
+        self._ground = Style()  # looked up once for all lines: that is slow
 
     @property
     def note(self) -> str:
@@ -84,9 +86,7 @@ class PaintedRows(ScrollView, Generic[Item], can_focus=True):
         """In the border: how many rows are marked, the note, and where the cursor is."""
         marked = f"{len(self.chosen):,} marked (c C y)" if self.chosen else ""
         position = f"{self.cursor + 1:,}/{self.window.size:,}" if self.window.size else ""
-        text = "  ".join(part for part in (marked, self._note, position) if part)
-        if text != self.border_subtitle:
-            self.border_subtitle = text
+        self.say_below("  ".join(part for part in (marked, self._note, position) if part))
 
     @property
     def fitting(self) -> list[tuple[Column, int]]:
@@ -173,6 +173,7 @@ class PaintedRows(ScrollView, Generic[Item], can_focus=True):
 
     def _refresh_changed(self) -> None:
         """Repaint the lines that are not as they were painted: over a slow connection each byte counts."""
+        self._ground = self.rich_style
         for y in range(self.size.height):
             if self._painted.get(y) != self._line(y):
                 self._refresh_line(y)
@@ -220,14 +221,18 @@ class PaintedRows(ScrollView, Generic[Item], can_focus=True):
             (column, cells_wide or max(rest, 8)) for column, cells_wide in zip(chosen, widths, strict=True)
         ]
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """These lines of the screen."""
+        self._ground = self.rich_style
+        return super().render_lines(crop)
+
     def render_line(self, y: int) -> Strip:
         """One line of the screen."""
         strip = self._painted[y] = self._line(y)
         return strip
 
     def _line(self, y: int) -> Strip:
-        width = self.size.width
-        ground = self.rich_style
+        width, ground = self.size.width, self._ground
         if y == 0:
             title = style("dim", shade(self.app))
             parts = [(_fit(self._title(c), w, c.right) + " " * self._gap, title) for c, w in self._fitting]

@@ -10,13 +10,14 @@ from textual.widget import Widget
 from ..details import TABS
 from ..patterns import DRILL_DOWN_COLUMNS, DrillDown
 from ..window import Window
+from .framed import Framed
 from .rows import Rows
 from .text_view import TextView
 
 _TITLE_AT = 3  # cells of the border before its title
 
 
-class Side(Vertical):
+class Side(Framed, Vertical):
     """Shows the tab that the screen says; a click on the name of another one asks for it."""
 
     class Chosen(Message):
@@ -35,7 +36,6 @@ class Side(Vertical):
 
     def __init__(self) -> None:
         super().__init__(id="side")
-        self._named = ""
         self.window: Window[DrillDown] = Window(lambda drill_down: drill_down.place)
 
     def compose(self) -> ComposeResult:
@@ -61,7 +61,7 @@ class Side(Vertical):
     def name_tabs(self, tab: str) -> None:
         """Name all tabs, this one as the one that is shown."""
         names = [(f" {word} ", "reverse" if word.endswith(tab.capitalize()) else "") for word in _words()]
-        self.border_title = Content.assemble(*names)
+        self.say_above(Content.assemble(*names))
 
     def show_numbers(self, *, numbers: bool) -> None:
         """Show the numbers, or the text; the focus goes along."""
@@ -76,10 +76,8 @@ class Side(Vertical):
         self.text.frame = self
 
     def tell(self, text: str) -> None:
-        """Say in the border what is shown; the same again costs nothing."""
-        if text != self._named:
-            self._named = text
-            self.border_subtitle = Content(text)
+        """Say in the border what is shown."""
+        self.say_below(text)
 
     def on_click(self, event: events.Click) -> None:
         """On the name of a tab: that tab."""

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual import events
 from textual.binding import Binding, BindingType
-from textual.content import Content
 from textual.message import Message
 
 from failaware.text import cut
@@ -18,7 +17,7 @@ from ..documents import Line, Part
 from .wrapped_text import WrappedText
 
 if TYPE_CHECKING:
-    from textual.widget import Widget
+    from .framed import Framed
 
 
 class TextView(WrappedText):
@@ -29,11 +28,14 @@ class TextView(WrappedText):
         Binding("up,k", "scroll_up", "Up", show=False),
         Binding("pagedown,ctrl+f", "page_down", "Page down", show=False),
         Binding("pageup,ctrl+b", "page_up", "Page up", show=False),
+        Binding("ctrl+d", "half_page(1)", "Half a page down", show=False),
+        Binding("ctrl+u", "half_page(-1)", "Half a page up", show=False),
         Binding("home,g", "scroll_home", "First", show=False),
         Binding("end,G", "scroll_end", "Last", show=False),
         Binding("slash", "search", "Search", key_display="/"),
         Binding("enter", "open", "Open", key_display="⏎"),
-        Binding("l", "open", "Open", show=False),
+        Binding("l,right", "open", "Open", show=False),
+        Binding("left", "screen.back", "Back", show=False),
     ]
 
     class SearchAsked(Message):
@@ -52,7 +54,7 @@ class TextView(WrappedText):
 
     def __init__(self, *, id: str) -> None:  # noqa: A002
         super().__init__(id=id)
-        self.frame: Widget = self
+        self.frame: Framed = self
         """The widget whose border shows the place among the matches."""
         self._needle = ""
         self._matches: list[tuple[int, int]] = []  # the lines and positions where the text has it
@@ -98,7 +100,7 @@ class TextView(WrappedText):
         if self._matches:
             self._match = (self._match + way) % len(self._matches)
             self._show_line(*self._matches[self._match])
-        self.frame.border_subtitle = Content(self.match_place)
+        self.frame.say_below(self.match_place)
         self.refresh()
 
     @property
@@ -121,6 +123,10 @@ class TextView(WrappedText):
     def action_scroll_up(self) -> None:
         """To the line before that opens something, if that is near; else by one line."""
         self._to_link(-1) or super().action_scroll_up()
+
+    def action_half_page(self, way: int) -> None:
+        """So far down, or up."""
+        self.scroll_relative(y=way * self.scrollable_content_region.height // 2, animate=False)
 
     def _to_link(self, way: int) -> bool:
         """Highlight the next line that opens something, unless it is more than a page away."""

@@ -4,7 +4,8 @@ from bisect import bisect_right
 from itertools import accumulate
 
 from rich.segment import Segment
-from textual.geometry import Size
+from rich.style import Style
+from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.selection import Selection
 from textual.strip import Strip
@@ -13,9 +14,10 @@ from failaware.text import cells
 
 from ..documents import Line, Part
 from ..palette import shade, style
+from .framed import Framed
 
 
-class WrappedText(ScrollView, can_focus=True):
+class WrappedText(Framed, ScrollView, can_focus=True):
     """Lines, each with what paints it."""
 
     ALLOW_SELECT = True
@@ -28,6 +30,7 @@ class WrappedText(ScrollView, can_focus=True):
         self._breaks: dict[int, tuple[int, ...]] = {}  # of each line that takes several rows, where they begin
         self._wrapped_at = 0
         self._height = 0
+        self._ground = Style()  # looked up once for all rows: that is slow
 
     def show(self, lines: list[Line]) -> None:
         """Show this text; one that has grown or changed leaves the scroll where it is, or at the end."""
@@ -85,10 +88,14 @@ class WrappedText(ScrollView, can_focus=True):
         self.virtual_size = Size(width, self._ends[-1] if self._ends else 0)
         self.refresh()
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """These rows of the screen."""
+        self._ground = self.rich_style
+        return super().render_lines(crop)
+
     def render_line(self, y: int) -> Strip:
         """One row of the screen."""
-        width = self.size.width
-        ground = self.rich_style
+        width, ground = self.size.width, self._ground
         row = self.scroll_offset.y + y
         number = bisect_right(self._ends, row)
         if number >= len(self.lines):
