@@ -57,10 +57,12 @@ def pytest_configure():
             signal.signal(number, handler)
     # By default, a quarter of the CPU time goes into looking through what pytest holds.
     gc.set_threshold(20_000, 20, 20)
+    gc.disable()  # while tests are collected
 
 
 def pytest_collection_finish():
     """Keep the collector of garbage from looking through all tests again and again."""
+    gc.enable()
     gc.collect()
     gc.freeze()
 
@@ -80,7 +82,14 @@ def clock():
 
 
 # What is the same on both engines once a store is open: `make test` runs only the tests marked as tour on PostgreSQL.
-_TOURED = ("tests/tui/", "tests/integrations/", "tests/capture/", "tests/cli/test_exec")
+_TOURED = (
+    "tests/tui/",
+    "tests/integrations/",
+    "tests/capture/",
+    "tests/cli/test_exec",
+    "tests/ingest/",
+    "tests/serve/",
+)
 
 # What depends on the engine case by case: `make test` runs each test's first case on PostgreSQL, and every fourth after
 # it; elsewhere only the first one.

@@ -72,6 +72,7 @@ def test_every_field_of_a_filter_is_on_the_page():
         assert set(re.findall(r"`([a-z]+)`", "".join(re.findall(r"^\|[^|]*\|", section, re.MULTILINE)))) == set(fields)
 
 
+@pytest.mark.large
 def test_every_command_of_the_page_on_policies_runs(tmp_path, samples):
     _, shown, _, _, compared, _, now = walk("policy.md", tmp_path, samples)
     assert "".join(re.findall(r"^```toml\n(.*?)^```", page("policy.md"), re.MULTILINE | re.DOTALL)) in shown

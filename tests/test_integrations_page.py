@@ -142,6 +142,7 @@ sys.exit("never")
 """
 
 
+@pytest.mark.large
 def test_the_snippet_of_follow(tmp_path):
     (tmp_path / "sample_data").symlink_to(ROOT / "sample_data")
     (tmp_path / "until.py").write_text(UNTIL)

@@ -116,6 +116,7 @@ def following(path, *files, messages=None):
         raise failed[0]
 
 
+@pytest.mark.tour
 def test_what_is_there_and_what_is_added_is_recorded_and_a_part_of_a_line_waited_for(path, file):
     append(file, line(0) + line(1)[:10])
     with following(path, file) as total:
@@ -282,6 +283,7 @@ def test_what_is_gone_or_was_never_seen_is_said(path, file):
     assert any("cannot be found" in text or "truncated" in text for text in messages[1:])
 
 
+@pytest.mark.tour
 def test_two_followers_of_one_file_do_not_double_it(path, file):
     append(file, line(0))
 
@@ -379,6 +381,7 @@ def test_a_rotated_file_that_one_look_at_the_folder_misses_is_found(path, file, 
     assert (messages, next(looks, None)) == ([], None)
 
 
+@pytest.mark.tour
 @pytest.mark.thinned
 @pytest.mark.large
 def test_killed_again_and_again_it_loses_and_doubles_nothing(path, file):

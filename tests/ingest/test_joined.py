@@ -198,6 +198,7 @@ def kill():
     raise Killed
 
 
+@pytest.mark.tour
 @pytest.mark.parametrize("seed", range(sized(4, 40)))
 def test_a_follower_that_is_killed_loses_and_doubles_nothing(store, tmp_path, monkeypatch, seed):
     """It ends without a word at any write; each time more of the file is there."""

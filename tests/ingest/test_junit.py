@@ -104,6 +104,7 @@ def test_the_report_of_pytest_is_read_test_by_test(store, inspector, report):
     assert_rebuild_changes_nothing(store)
 
 
+@pytest.mark.tour
 def test_reading_it_again_adds_nothing(store, report):
     ingest(store, report)
     again = ingest(store, report)
@@ -111,6 +112,7 @@ def test_reading_it_again_adds_nothing(store, report):
     assert query(store, "SELECT count(*) FROM attempt_log") == [(4,)]
 
 
+@pytest.mark.tour
 def test_tests_that_were_run_again_have_an_attempt_each(store, inspector):
     assert ingest(store, SUREFIRE.encode()).recorded == 2
     flaky, failed = inspector.event(1), inspector.event(2)

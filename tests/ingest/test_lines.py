@@ -26,6 +26,7 @@ def test_the_payload_is_kept_as_it_was_written(store):
     ]
 
 
+@pytest.mark.tour
 def test_all_fields_are_taken(store):
     line = {"type": "a.b", "payload": [1], "key": "k", "source": "s", "occurred_at": "2026-11-20T10:00:00+01:00"}
     done = ingest(store, json.dumps(line), json.dumps(line))
@@ -62,6 +63,7 @@ def test_a_part_in_another_encoding_is_one_reject(store):
     assert ingest(store, *latin).rejected == 3
 
 
+@pytest.mark.tour
 def test_a_failure_observed_elsewhere_is_a_dead_attempt(store, inspector):
     error = {"type": "Timeout", "message": "took 5 s", "traceback": "Traceback …"}
     ingest(
@@ -102,6 +104,7 @@ def test_the_root_cause_is_read_out_of_a_traceback(store, inspector, traceback, 
     assert inspector.event(1).attempts[0].cause == cause
 
 
+@pytest.mark.tour
 @pytest.mark.parametrize(
     ("line", "says"),
     [
@@ -171,6 +174,7 @@ def test_secrets_are_masked_in_events_and_rejects(store):
     assert "[masked]" in everything[1][0]
 
 
+@pytest.mark.tour
 @given(st.lists(st.binary(max_size=60).filter(lambda line: b"\n" not in line), max_size=20))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=sized(20, 80), deadline=None)
 @example([b"\x01", b"\x00"])

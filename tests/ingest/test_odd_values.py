@@ -14,6 +14,7 @@ from tests.sizes import sized
 from tests.soak.structure import READERS, variants
 
 
+@pytest.mark.tour
 @pytest.mark.parametrize("form", READERS)
 def test_whatever_stands_at_a_node_is_recorded_or_rejected_with_a_reason(store, form):
     samples = list(variants(form))

@@ -45,6 +45,7 @@ def piped(path):
     )
 
 
+@pytest.mark.tour
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_pipe_is_recorded_as_it_comes_and_a_signal_loses_nothing(store, path, number):
     process = piped(path)
@@ -226,6 +227,7 @@ def test_an_endless_file_ends_with_a_signal_and_says_where(path):
     assert b"Traceback" not in err
 
 
+@pytest.mark.tour
 @pytest.mark.parametrize(
     ("data", "recorded", "rejected"),
     [(GOOD + b"{\n" + GOOD, 2, 1), (b'<testsuite><testcase name="a"/><testcase name="b"/></testsuite><', 2, 1)],

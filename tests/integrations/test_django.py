@@ -154,6 +154,7 @@ def test_a_worker_records_every_task(manage, store, inspector, zones):
     assert_rebuild_changes_nothing(store)
 
 
+@pytest.mark.large
 @pytest.mark.sqlite
 def test_a_command_line_is_one_event_and_a_success_resolves_it(manage, store, inspector):
     traceback = manage("sync_stock", "raises", status=1).stderr

@@ -75,6 +75,7 @@ def test_what_waits_is_bounded_and_the_rest_is_told_to_come_again(client, path, 
     assert "k3" in keys(path)
 
 
+@pytest.mark.tour
 def test_an_event_that_the_store_refuses_does_not_affect_others_of_its_transaction(client):
     client.post("/events", {"type": "a", "key": "same"})
     lines = '{"type": "b", "key": "same"}\n{"type": "b", "key": "other"}\n'

@@ -45,6 +45,7 @@ def python(path, program, *words, **env):
     return processes.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
 
 
+@pytest.mark.large
 def test_a_program_with_the_sdk_of_sentry_reports_unchanged(path):
     done = python(path, SENTRY)
     assert (done.returncode, done.stdout) == (0, "")

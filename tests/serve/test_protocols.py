@@ -43,6 +43,7 @@ def test_an_envelope_with_or_without_lengths(client, lengths):
     assert client.counters.counts["skipped", "sentry"] == 2
 
 
+@pytest.mark.tour
 def test_an_event_that_is_sent_again_is_recorded_once(client):
     for target in ("/api/1/envelope/", "/stream", "/api/1/store/"):
         body = json.dumps(EVENT) if "store" in target else envelope(("event", EVENT))
@@ -50,6 +51,7 @@ def test_an_event_that_is_sent_again_is_recorded_once(client):
     assert len(client.events()) == 1
 
 
+@pytest.mark.tour
 def test_two_events_in_an_envelope_and_a_broken_one_between(client):
     other = EVENT | {"event_id": uuid.uuid4().hex}
     status, _ = client.post("/api/1/envelope/", envelope(("event", EVENT), ("event", "[1, 2"), ("event", other)))
@@ -276,6 +278,7 @@ def test_otlp_logs_in_json_and_protobuf_are_the_same_event(client, protobuf):
     assert client.counters.counts["skipped", "otlp"] == 1
 
 
+@pytest.mark.tour
 def test_a_request_of_otlp_that_is_sent_again_is_recorded_once(client):
     for _ in range(2):
         assert client.post("/v1/logs", LOGS)[0] == 200
@@ -412,6 +415,7 @@ def test_the_cloudevents_sdk(client):
     assert [json.loads(event.event_payload)["data"] for event in client.events()] == [{"n": 1}]
 
 
+@pytest.mark.tour
 def test_metrics_and_health(client):
     client.post("/events", {"type": "a"})
     status, headers, text = client.ask("GET", "/metrics")
