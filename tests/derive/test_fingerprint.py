@@ -132,6 +132,21 @@ MEET = [
     ("CPU5 is throttled", "CPU12 is throttled"),
     ("error[E0308]: mismatch\n  | ^^^ expected `i32`", "error[E0308]: mismatch\n  |  ^^^^^^^ expected `i32`"),
     ("cannot find it\nUsage: shop [x] [y]", "cannot find it\nusage: shop [z]"),
+    # what was entered, also where it is repeated
+    ("Invalid identifier: Europe/Berlin", "Invalid identifier: lemon"),
+    ("Invalid country code: CO9", "Invalid country code: VA9"),
+    ("Invalid WKT string: bar lemon candle", "Invalid WKT string: camera"),
+    ("invalid argument: --rate banana", "invalid argument: --rate -9.7%"),
+    ('invalid value "maple" for -n: parsing time "maple"', 'invalid value "12:99" for -n: parsing time "12:99"'),
+    ("no server on 'cinema.invalid'", "no server on 'db-4.sunset.example.org'"),
+    ("address birch: missing port in address", "address db-7: missing port in address"),
+    ("open maple: file does not exist", "open /srv/17: file does not exist"),
+    ("../none/17/maple.png: no such file or directory", "/srv/a/1: no such file or directory"),
+    # what is printed around an error
+    ('no table <n>\nDid you mean "a"?', "no table <n>"),
+    ("error: no pattern\n\nUSAGE:\n    rg [OPTIONS] maple", "error: no pattern"),
+    ("error: no field\nUsage:\n  mlr cut {flags}", "error: no field"),
+    ("no mixin\n  ╷\n1 │ a{@include maple}\n  │   ^^^^^\n  ╵", "no mixin\n  ╷\n1 │ a{@include oak}\n  │   ^^^\n  ╵"),
     ('invalid argument "amber" for "--size" flag', 'invalid argument "1 GB" for "--size" flag'),
     ("option '-n, --num <n>' argument 'maple' is invalid", "option '-n, --num <n>' argument '1,5' is invalid"),
     ('Argument "umber" isn\'t numeric in addition', 'Argument "1,5" isn\'t numeric in addition'),
@@ -192,6 +207,12 @@ APART = [
     ("['Enter a valid email address.']", "['Ensure this value has at most 3 characters.']"),
     ("server got 404 from upstream", "server got 503 from upstream"),
     ("cannot open: No such file or directory", "cannot stat: No such file or directory"),
+    ("invalid value for '--max-count <NUM>': no digit", "invalid value for '--max-depth <NUM>': no digit"),
+    ("'maple' is not a supported option", "'oak' is not a supported option"),
+    ("open failed: no such file or directory", "open ended: no such file or directory"),
+    ("Invalid option: maple", "Invalid option: oak"),
+    ("Invalid state: closed", "Invalid state: open"),
+    ("Invalid request: the body is too long", "Invalid request: the head is too long"),
     ("option '-n, --num <n>' is invalid", "option '-m, --max <n>' is invalid"),
     ('invalid argument "1 GB" for "--size" flag', 'invalid argument "1 GB" for "--swap" flag'),
     ("expected int @ data['port']", "expected int @ data['host']"),
@@ -275,7 +296,7 @@ def test_a_json_body_is_told_by_what_loggers_put_into_it(field):
 
 def test_the_rules_of_this_version_do_not_change():
     """Cluster ids are stored in erasures: another id for the same failure is another version."""
-    assert FINGERPRINT_VERSION == 10
+    assert FINGERPRINT_VERSION == 11
     assert fingerprint("t", "E", "user 7 not found") == (7_012_072_384_738_728_021, "user <n> not found")
 
 
@@ -366,6 +387,11 @@ def test_other_processes_find_the_same_cluster():
         "--------\n",
         "2026-",
         "user a",
+        "invalid id: a",
+        "Did you mean\n a",
+        "usage: a\n",
+        "'a' a ",
+        "│\n",
         "\x00",
     ],
 )

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache, partial
 from typing import NamedTuple
 
-from failaware.derive.grouping import quoted, templating, words
+from failaware.derive.grouping import library_masks, quoted, templating, words
 from failaware.derive.grouping.bodies import reduced_bodies
 
 _MAX_MESSAGE = 2_000  # characters: the two ends of a longer message are used
@@ -189,7 +189,7 @@ def _key_values(text: str) -> str:
 
 
 def _quoted_texts(text: str) -> str:
-    return words.QUOTED.sub(quoted.masked, text) if "'" in text or '"' in text or "`" in text else text
+    return quoted.texts_masked(text) if "'" in text or '"' in text or "`" in text else text
 
 
 def _values(text: str) -> str:
@@ -293,7 +293,7 @@ _EARLY_STAGES = (
     _Stage("whole text quoted", _unquoted),
     _Stage("address", partial(_apply, _steps(templating.ADDRESSES)), templating.ADDRESSES),
     _Stage("body", reduced_bodies),
-    _Stage("library", partial(_apply, _steps(templating.LIBRARY)), templating.LIBRARY),
+    _Stage("library", partial(_apply, _steps(library_masks.MASKS)), library_masks.MASKS),
     _Stage("echoed line", _lines),
     _Stage("key=value", _key_values),
     _Stage("quoted value", _quoted_texts),

@@ -11,21 +11,43 @@ HIDDEN = {ord(digit): chr(0x10080 + int(digit)) for digit in "0123456789"}
 SHOWN = {ord(letter): chr(digit) for digit, letter in HIDDEN.items()}
 _ARGUMENT = frozenset(("argument", "arguments"))
 _DIGIT = re.compile(r"\d")
+_TWO_TEXTS = 4  # quotes of one kind around them
+_MOST_TEXTS = 50  # that are compared with each other
 _TUPLE_CODE = re.compile(r"\(\d{3,5}, $")
-_QUOTES = str.maketrans("‘’‚“”„«»", '\'\'\'"""""')
+_QUOTES = str.maketrans("‘’‚“”„«»│╷╵", '\'\'\'"""""|||')
 
 
 def plain_quotes(text: str) -> str:
     """The text with one kind of quotes: ‘a’ and `a' are 'a'."""
     if not text.isascii():
-        text = text.translate(_QUOTES)
+        text = text.translate(_QUOTES)  # also the lines of boxes around echoed sources
     return words.GNU_QUOTED.sub(r"'\1'", text) if "`" in text else text
+
+
+def texts_masked(text: str) -> str:
+    """The text with its quoted values masked. A text that is a value at one place is a value at all places."""
+    if max(map(text.count, "'\"`")) < _TWO_TEXTS:
+        return words.QUOTED.sub(masked, text)
+    texts: list[tuple[str, str]] = []
+
+    def mask(match: re.Match[str]) -> str:
+        result = masked(match)
+        texts.append((match["value"], result[1:-1]))
+        return result
+
+    result = words.QUOTED.sub(mask, text)
+    if len(texts) > _MOST_TEXTS:
+        return result
+    values = {value for value, shown in texts if shown == "<text>" and value}
+    if all(value not in values or shown == "<text>" for value, shown in texts):
+        return result
+    return words.QUOTED.sub(lambda m: f"{m['q']}<text>{m['q']}" if m["value"] in values else m[0], result)
 
 
 def masked(match: re.Match[str]) -> str:
     """Keep a quoted name (column 'abc'), mask a quoted value (got 'abc'); its form and the words around it decide."""
     value, quote, text = match["value"], match["q"], match.string
-    if ANY_PLACEHOLDER.fullmatch(value):
+    if value[:1] == "<" and ANY_PLACEHOLDER.fullmatch(value):
         return f"{quote}{value}{quote}"
     before = text[max(0, match.start() - 30) : match.start()]
     cue, between = cue_before(before)
@@ -34,11 +56,11 @@ def masked(match: re.Match[str]) -> str:
         cue = "value"
     if _is_message(value, cue, between, before):
         return f"{quote}{words.QUOTED.sub(masked, value)}{quote}"
-    if words.SOURCE_FILE.fullmatch(value):
+    if ("." in value and words.SOURCE_FILE.fullmatch(value)) or (value[:1] == "-" and words.OPTION.fullmatch(value)):
         return match[0]
     alone = len(match[0]) == len(text)
     if (
-        words.STATUS_LINE.fullmatch(value)
+        (value[:1].isdigit() and words.STATUS_LINE.fullmatch(value))
         or (cue in words.SCHEMA_CUES and words.SCHEMA_NAME.fullmatch(value))
         or (alone and words.KEY_NAME.fullmatch(value))
     ):
@@ -79,9 +101,10 @@ def _is_message(value: str, cue: str, between: str, before: str) -> bool:
 
 
 def _is_name(value: str, cue: str, between: str, after: str) -> bool:
-    if not words.SIMPLE_NAME.fullmatch(value) or _is_entered(value, cue, between, after):
-        return False
     named = cue in words.NAME_CUES or cue.removesuffix("s") in words.NAME_CUES or between == "["
+    is_host = not named and "." in value and words.HOST.fullmatch(value)
+    if is_host or not words.SIMPLE_NAME.fullmatch(value) or _is_entered(value, cue, between, after):
+        return False
     if len(value) == 1 and value.isalnum():
         return named and ":" not in between
     if words.TYPE_NAME.fullmatch(value) or words.KEEP_WORD.fullmatch(value):

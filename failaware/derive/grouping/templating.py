@@ -1,9 +1,8 @@
 """The masks of the fingerprint: the parts of a message that are replaced by placeholders.
 
-MASKS are values recognizable by their form, LIBRARY those in the messages of particular libraries, REMAINDERS what
-masked values leave. Order matters: each mask runs on the result of those before it. Every pattern is linear:
-quantifiers are possessive, bounded, or followed by something they cannot match. `words.py` has the words around values
-that cannot be recognized by their form.
+MASKS are values recognizable by their form, REMAINDERS what masked values leave. Order matters: each mask runs on the
+result of those before it. Every pattern is linear: quantifiers are possessive, bounded, or followed by something they
+cannot match. `words.py` has the words around values that cannot be recognized by their form.
 """
 
 import re
@@ -88,7 +87,8 @@ _OS_ERRORS = tuple(
     Mask(
         "path",
         re.compile(
-            rf"(?<=[:\w] )(?!-|{_CALL}[: ]|\S*\.{SOURCE_FILE_SUFFIX}:)[\w.@%+~=#$,*&?!/-]{{1,200}}+"
+            rf"(?:(?<=[:\w] )|^)(?!-|(?:failed|error|{_CALL})[: ]|\S*\.{SOURCE_FILE_SUFFIX}:)"
+            r"[\w.@%+~=#$,*&?!/-]{1,200}+"
             rf"(?=: (?:[Cc]annot [a-z]{{1,12}}: )?(?:{errors})| \((?:{errors}))"
         ),
         "<path>",
@@ -97,6 +97,7 @@ _OS_ERRORS = tuple(
     )
     for needs, errors in (
         ("irectory", "[Nn]o such file|[Ii]s a directory|[Nn]ot a directory|[Dd]irectory not empty"),
+        ("does not exist", "(?:[Ff]ile |[Dd]irectory )?does not exist"),
         ("ermission denied", "[Pp]ermission denied"),
         ("ile exists", "[Ff]ile exists"),
     )
@@ -115,8 +116,10 @@ _LOOKUPS = tuple(
     for needs, before in (
         ("lookup ", "lookup"),
         ("getaddrinfo for", "getaddrinfo for"),
+        ("no address for", "no address for"),
         ("ENOTFOUND", "ENOTFOUND"),
         ("EAI_AGAIN", "EAI_AGAIN"),
+        ("address ", "address(?= \\S+: (?:missing|unknown|too many|invalid))"),
         ("host", "[Rr]esolv(?:e|ing)(?: the)? host(?: ?name)?:?|to host|[Uu]nknown host:?"),
     )
 )
@@ -272,71 +275,6 @@ ADDRESSES = (
     ),
 )
 """Values that may contain any other value, so they are masked first."""
-
-LIBRARY = (
-    Mask("postgresql", re.compile(r"(?m)^LINE \d+:.*(?:\n[ \t]*\^[ \t^~]*$)?"), "", "LINE "),
-    Mask("statement", re.compile(r"^-{8,}\n[^\x00]{0,1900}?\n-{8,}\s+"), "", "-----"),
-    Mask("sqlalchemy", re.compile(r"(?s)\n\[?SQL: .*|\n\(Background on this error at: .*"), "", "\n"),
-    Mask("usage", re.compile(r"(?s)\n\s*+[Uu]sage: (?!.*(?:error|ERROR):).*"), "", "sage: "),
-    Mask("spring", re.compile(r"\] \[(?:insert|update|delete|select) .*", re.DOTALL), "]", "] ["),
-    Mask("jsonschema", re.compile(r"(?s)\n\s*On instance(?=[\[:]).*"), "", "On instance"),
-    Mask(
-        "pydantic",
-        re.compile(r"(?m), input_value=.*?, input_type=\w+(?=\]\n|\]$)|^ +For further information.*"),
-        "",
-        "\n",
-    ),
-    Mask("failing row", re.compile(r"(?<=Failing row contains )\([^\n]*"), "<row>", "Failing row"),
-    Mask("detail", re.compile(r"(?m)(^[ \t]+[A-Z][\w ]{0,30}:)(?: {2,}|\t)\S[^\n]*"), r"\1 <value>", "\n"),
-    Mask(
-        "remainder",
-        re.compile(
-            r"(?m)(data remains|[Uu]nknown string format|\b(?:unable to|cannot|could not) (?:parse|decode|convert)): "
-            r"\S[^\n]*$"
-        ),
-        r"\1: <text>",
-        ": ",
-        first=re.compile(r"(?:remains|parse|decode|convert|format): "),
-    ),
-    Mask(
-        "remainder",
-        re.compile(r"(?m)(\bis not an? (?:valid )?[a-z]{1,30}): \S[^\n]*$"),
-        r"\1: <text>",
-        "is not a",
-    ),
-    Mask("key value", re.compile(r"(\(\w[\w, ]{0,200}\)=)\([^\n]{1,300}?\)(?= |$)"), r"\1(<value>)", ")=("),
-    Mask("call log", re.compile(r"(?m)^\s+- navigating to .*"), "", "navigating"),
-    Mask("command", re.compile(r"'\['([\w./-]{1,80})', [^\n\[\]]{0,1900}+\]'"), r"[\1 <arguments>]", "'['"),
-    Mask(
-        "django", re.compile(r"(header: )'[^']*'(\. You may need to add )'[^']*'"), r"\1'<host>'\2'<host>'", "header: "
-    ),
-    Mask("duplicate key", re.compile(r"(duplicate key value is )\([^\n]*?\)(?=\.|$)"), r"\1(<value>)", "key value is"),
-    Mask(
-        "request",
-        re.compile(r"\b(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) (?!<)\S+ HTTP/\d(?:\.\d)?"),
-        r"\1 <path>",
-        "HTTP/",
-    ),
-    Mask("url path", re.compile(r"(?<= url: )/\S*"), "<path>", " url: "),
-    Mask(
-        "enum constant", re.compile(r"(No enum constant (?:[A-Za-z_]\w*+\.)+)[^\n]*"), r"\1<value>", "No enum constant"
-    ),
-    Mask(
-        "resolver",
-        re.compile(r"(?m)^[\w.-]{1,253}+(?=: (?:Name or service|Temporary failure in name|nodename nor))"),
-        "<host>",
-        "name",
-    ),
-    Mask("character", re.compile(r"\('.{1,2}' \(code \d+(?: / 0x[0-9a-fA-F]+)?\)\)"), "(<text>)", " (code "),
-    Mask(
-        "php",
-        re.compile(r"(time string )\([^\n]{0,200}?\)( at position \d+ )\(.\)"),
-        r"\1(<text>)\2(<text>)",
-        "time string",
-    ),
-    Mask("pod", re.compile(r"\bpod [\w.-]{1,253}?_(\w[\w-]*)\([^)]*\)"), r"pod <pod>_\1", "pod "),
-)
-"""Values in the messages of particular libraries, mostly repeated input."""
 
 REMAINDERS = (
     Mask("between for and from", re.compile(r"(?<= for )(?!<)[^\s<]+(?= from <)"), "<user>", " for "),

@@ -100,7 +100,8 @@ NAME_AFTER = re.compile(
     r" (?:(?:command|method|function|operation|field|column|parameter|argument|option|attribute|property|table|flag|"
     r"header|variable|setting)\b|"
     r"is (?:a )?(?:required|missing|not (?:defined|allowed|permitted|configured|(?:a )?registered))|has no|"
-    r"was unexpected|must be set|object )|: invalid identifier"
+    r"was unexpected|must be set|object |"
+    r"is not a (?:supported|known|recognized) (?:option|command|argument|field|parameter)\b)|: invalid identifier"
 )
 VALUE_AFTER = re.compile(
     r" (?:value (?:has|must|is)\b|does not appear to be|"
@@ -114,6 +115,11 @@ CLAIM_AFTER = re.compile(r" must (?:be|match|have)\b")
 SIMPLE_NAME = re.compile(
     r"-\w, --\w[\w-]*+(?: <[\w-]{1,30}>)?|"
     r"(?:\.{0,2}/|--?)?[$@A-Za-z_][\w$-]*+(?:(?:::|->|[./:\\#-])[\w$-]++)*+(?:\(\))?|\.?[^\w\s]{1,3}|%[\w%/:., -]+"
+)
+OPTION = re.compile(r"(?:-\w, )?--[a-z][\w-]*+ <[\w:-]{1,30}>(?:\.{3})?")
+"""An option of a program with the placeholder of its value."""
+HOST = re.compile(
+    r"(?:[\w-]{1,63}+\.){1,8}+(?:com|net|org|edu|gov|internal|invalid|localdomain|example|lan|corp|svc|arpa)"
 )
 TYPE_NAME = re.compile(
     r"(?:None(?:Type)?|u?int(?:eger)?\d*|str(?:ing)?|float\d*|number|bool(?:ean)?|list|dict|tuple|set|bytes|object|array|"
