@@ -15,7 +15,7 @@ def table() -> str:
     for each in known_formats():
         if "unwrap.text" in each.expressions:
             failure = "– (it contains lines, which are read)"
-        elif "each" in each.expressions:
+        elif "each" in each.expressions and "failure" not in each.expressions:
             failure = "– (it contains records, which are read)"
         else:
             failure = _code(each.expressions["failure"]) if "failure" in each.expressions else "– (all are)"

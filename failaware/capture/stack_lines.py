@@ -32,11 +32,17 @@ _ALWAYS = re.compile(
     r"|The above exception was |During handling of |Next [A-Z]|[^\s:]+:\d+:in [`']"
     r"|\(Background on this error|\[(?:SQL|parameters): |For further information visit "  # SQLAlchemy, pydantic
 )
+_STACK_LINE = re.compile(
+    r"[ \t]+(?:at \S|from \S+:\d|File \"|\.\.\. \d+ (?:more|common))|\.\.\. \d+ more|Caused by: |\tsuppressed: |#\d+ "
+)
 _AFTER_BLANK = re.compile(
     r"The above exception was |During handling of |goroutine \d+ |Next [A-Z]|#0 "
     r"|Node\.js v\d|exit status \d|note: |[ \t]+(?:at |\[cause\]|Caused by)"
 )
 _GO_LINE = re.compile(r"goroutine \d+ |\S+\(.*\)$|created by |r\w+ +0x|[cdefgs]s +0x|\.\.\.|PASS$|FAIL\b|ok ")
+_MORE_MESSAGE = re.compile(r"[-*•+|>^~({\[\"'`]|(?!ERROR|INFO|DEBUG|FATAL)[A-Z]{4,}(?: \d+)?: ")  # such as DETAIL:
+_OPEN_ENDS = (":", ",", "(", "[", "{")  # of a line that another one completes
+_FRAME_BEGINS = ("at ", "from ", "#0 ", "note: ", "File ")
 _CHAINED = ("The above exception was ", "During handling of ")  # between the exceptions of a chain
 _HEAD = re.compile(
     rf"{re.escape(TRACEBACK)}|  \+ Exception Group|(?P<block>panic: |fatal error: |goroutine \d+ \[)"
@@ -103,6 +109,11 @@ def _start_above_frames(text: str) -> int | None:
     return frame.start() - 1 - len(above[-1])  # a type with another name
 
 
+def continues_stack(line: str) -> bool:
+    """Whether a line can only be a part of a stack: a frame, a cause, a count of frames."""
+    return line.strip() != "" and _STACK_LINE.match(line) is not None
+
+
 class TraceLines:
     """Decides, line by line, which lines belong to a text that may be a traceback.
 
@@ -115,6 +126,7 @@ class TraceLines:
         self._has_frames = False
         self._named = False  # the line that names the exception has come
         self._kind = ""
+        self._is_open = False  # the last line asks for another one
         self._is_chained = False  # the last line announces another exception
         self._has_goroutine = False
         self._begin(first)
@@ -129,6 +141,11 @@ class TraceLines:
     def is_complete(self) -> bool:
         """Whether no line is missing: a traceback of Python ends with a line that names the exception."""
         return self._kind != "python" or (self._named and not self._is_chained)
+
+    @property
+    def has_frames(self) -> bool:
+        """Whether frames have come: in most languages nothing marks the end of a traceback."""
+        return self._has_frames
 
     @property
     def has_ended(self) -> bool:
@@ -152,7 +169,7 @@ class TraceLines:
         if _ALWAYS.match(line):
             return True
         if self._kind == "python":
-            return not self._named
+            return not self._named or self._is_open or _MORE_MESSAGE.match(line) is not None
         if self._kind == "block":
             return not self._has_goroutine or _GO_LINE.match(line) is not None
         return self._kind in ("message", "source") and not self._has_frames
@@ -162,6 +179,6 @@ class TraceLines:
         if line.startswith((TRACEBACK, "goroutine ", "panic: ")):
             self._begin(line)
         elif self._kind == "python" and line[:1] not in " \t":
-            self._named = True
-        if line.lstrip().startswith(("at ", "from ", "#0 ", "note: ", "File ")) or self._kind == "block":
+            self._named, self._is_open = True, line.endswith(_OPEN_ENDS)
+        if line.lstrip().startswith(_FRAME_BEGINS) or self._kind == "block":
             self._has_frames = True

@@ -25,7 +25,6 @@ from failaware.ingest import followed_file
 from failaware.ingest.chunk import Chunk, Ingested
 from failaware.ingest.encoding import check_text
 from failaware.ingest.followed_file import FollowedFile, hole, whole_lines
-from failaware.ingest.joining import INCOMPLETE_S
 from failaware.ingest.lines import CHUNK
 from failaware.ingest.protobuf_file import is_protobuf
 from failaware.ingest.reader import ReadingOptions
@@ -326,8 +325,8 @@ class _Follower:
             part = numbered[start : start + CHUNK]
             chunk = self._chunk(part, file)
             is_end = start + len(part) == len(numbered)
-            is_quiet = time.monotonic() - file.quiet_since >= POLL_S + INCOMPLETE_S
-            if is_end and (is_last or (ends and (is_quiet or not file.reader.is_incomplete))):
+            is_quiet = time.monotonic() - file.quiet_since >= file.reader.hold_s + (POLL_S if file.reader.hold_s else 0)
+            if is_end and (is_last or (ends and is_quiet)):
                 file.reader.flush(chunk.collected)
             done = part[: len(part) - file.reader.held]
             file.reader.discard_held()

@@ -46,6 +46,7 @@ _SETTINGS |= {
     "levels": dict,
     "unique": bool,
     "lines": str,
+    "fallback_type": str,
     **dict.fromkeys(_TABLES, dict),
 }
 LINES = ("any", "stack", "one")
@@ -87,6 +88,12 @@ class Format(NamedTuple):
     levels: Mapping[str, str] = {}
     unique: bool = False
     lines: str = "any"
+    fallback_type: str = ""
+
+    @property
+    def untyped(self) -> str:
+        """The type of an event for which neither the record nor the log around it has one."""
+        return self.fallback_type or self.name
 
     def expression(self, name: str) -> Evaluate | None:
         """Return the compiled expression of this name; None if the format has none."""
@@ -145,6 +152,7 @@ def read_format(text: str, origin: str) -> Format:
         levels={str(level): str(name) for level, name in values.get("levels", {}).items()},
         unique=values.get("unique", False),
         lines=_lines(values, origin),
+        fallback_type=values.get("fallback_type", ""),
     )
 
 

@@ -35,6 +35,7 @@ _STYLES = (  # of Apache and asctime(), access logs, e-mail and HTTP; fromisofor
 _WITHOUT_YEAR = re.compile(r"(?:[A-Z][a-z]{2} [ \d]\d|\d{4}) \d\d:\d\d:\d\d(?:\.\d+)?")
 _STYLES_WITHOUT_YEAR = ("%Y %b %d %H:%M:%S", "%Y %b %d %H:%M:%S.%f", "%Y %m%d %H:%M:%S.%f", "%Y %m%d %H:%M:%S")
 _CONTAINER = re.compile(r"/pods/[^/]+/([^/]+)/[^/]+$|/containers/[^/]*_([^/_]+)-[0-9a-f]{64}\.log$")
+_JSON_BEGINS = frozenset(' \t\r\n{["-0123456789tfn')
 _NONE: tuple[Any, ...] = (None, "", False)
 _ESCAPED = re.compile(r"#(0[01]\d)")
 _ESCAPED_STACK = re.compile(r"\\n(?:Stack trace:|  File \"|\\tat |    at )")
@@ -118,7 +119,7 @@ def traceback(text: Any) -> str | None:
 def json(text: Any) -> Any:
     """The value of a JSON text; null if it is not one."""
     with suppress(ValueError, RecursionError):
-        return decode(text) if isinstance(text, str) else None
+        return decode(text) if isinstance(text, str) and text[:1] in _JSON_BEGINS else None
     return None
 
 

@@ -11,19 +11,25 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from failaware.capture.root_cause import TRACEBACK
-from failaware.capture.stack_lines import TraceLines
+from failaware.capture.stack_lines import TraceLines, continues_stack
 from failaware.ingest.functions import time as moment_of
 from failaware.ingest.mapped import Record
 from failaware.ingest.recognize import Match
 
-_MAX_LINES = 1_000  # of one record, and of the input while a record is open
-_MAX_SIZE = 262_144  # characters of one record
+MAX_LINES = 1_000
+"""Lines of one record, and of the input while a record is open."""
+
+MAX_SIZE = 262_144
+"""Characters of one record."""
+
 _DATED = re.compile(r"\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d")  # such a line begins a record
-_MORE_MESSAGE = re.compile(r"[\[(]|[\w.\[\]-]+$")  # of SQLAlchemy, pydantic
+_MORE_MESSAGE = re.compile(r"[\w.\[\]-]+$|[a-z][\w-]*(?![\w:])")  # of pydantic, YAML
 _MAX_PAUSE = 5_000_000  # µs between the lines of one record in a container's log
 _MAX_STREAMS = 1_000
-INCOMPLETE_S = 0.4
-"""How much longer a record is held whose end has not come: a writer may flush a traceback in parts."""
+INCOMPLETE_S = 1.8
+"""How much longer a traceback of Python is held whose last line has not come: a writer may flush it in parts."""
+
+_STACK_S = 0.4  # how much longer a record is held whose last lines are frames: nothing marks their end
 
 
 class Origin(NamedTuple):
@@ -61,10 +67,11 @@ class Joined:
         self._takes_any = kept == "any"
         self._trace = TraceLines(line) if kept == "stack" else None
         self._is_blank = False  # the last line
+        self.has_frames = False
 
     def takes(self, line: str, origin: Origin) -> bool:
         """Whether the next line, which begins no record of a format, belongs to this one."""
-        is_full = len(self.lines) >= _MAX_LINES or self._size + len(line) > _MAX_SIZE
+        is_full = len(self.lines) >= MAX_LINES or self._size + len(line) > MAX_SIZE
         if is_full or _DATED.match(line) or _is_later(origin.time, self._written):
             return False
         if not self._takes_any:
@@ -90,11 +97,14 @@ class Joined:
         self.added_at = time.monotonic()
         self._written = origin.time
         self._size += len(line)
+        self.has_frames = self.has_frames or continues_stack(line)
 
     @property
-    def is_complete(self) -> bool:
-        """Whether no line is known to be missing."""
-        return self._trace is None or self._trace.is_complete
+    def hold_s(self) -> float:
+        """How much longer than others it is held when nothing comes, in seconds, since more may follow."""
+        if self._trace is not None and not self._trace.is_complete:
+            return INCOMPLETE_S
+        return _STACK_S if self.has_frames and not (self._trace and self._trace.has_ended) else 0.0
 
     @property
     def text(self) -> str:
@@ -128,6 +138,7 @@ class Joiner:
     def __init__(self) -> None:
         self._open: dict[str, Joined] = {}
         self._complete: list[Joined | Queued] = []
+        self._after_stack: set[str] = set()  # streams in which a record with frames was closed before more came
 
     def __bool__(self) -> bool:
         return bool(self._open or self._complete)
@@ -159,21 +170,32 @@ class Joiner:
             self._add(joined)
 
     @property
-    def is_incomplete(self) -> bool:
-        """Whether a traceback is open whose end has not come."""
-        return any(not joined.is_complete for joined in self._open.values())
+    def hold_s(self) -> float:
+        """How much longer than others the open records are held when nothing comes, in seconds."""
+        return max((joined.hold_s for joined in self._open.values()), default=0.0)
 
     def close_before(self, moment: float) -> None:
-        """Complete the records to which nothing was added since a time of time.monotonic(), or longer if incomplete."""
+        """Complete the records to which nothing was added since a time of time.monotonic(), some a little later."""
         for name, joined in list(self._open.items()):
-            if joined.added_at < (moment if joined.is_complete else moment - INCOMPLETE_S):
+            if joined.added_at < moment - joined.hold_s:
+                if joined.has_frames:
+                    self._after_stack.add(name)
                 self.close(name)
+
+    def is_late(self, line: str, name: str) -> bool:
+        """Whether a line is the rest of a stack whose record was closed, since it came too late."""
+        if name not in self._after_stack:
+            return False
+        if continues_stack(line):
+            return True
+        self._after_stack.discard(name)
+        return False
 
     def taken(self, position: int) -> Iterator[Joined | Queued]:
         """Yield the complete records that began before every open one; `position` is that of the current line."""
         oldest = position + 1
         for name, joined in list(self._open.items()) if self._open else ():
-            if position - joined.origin.position >= _MAX_LINES:
+            if position - joined.origin.position >= MAX_LINES:
                 self.close(name)
             elif joined.origin.position < oldest:
                 oldest = joined.origin.position

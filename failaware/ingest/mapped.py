@@ -24,8 +24,8 @@ _MAX_KEYS = 10_000  # of which the number of equal ones is known
 class Record(NamedTuple):
     """A record of an input.
 
-    `values` are what its format's expressions see; `raw` is what was read, of all its lines; `stream` and `time` are
-    those that a container's log gives.
+    `values` are what its format's expressions see; `raw` is what was read, of all its lines; `stream`, `time` and
+    `about` (type, source) are those that the log around it gives, such as a container's.
     """
 
     format: Format
@@ -34,6 +34,7 @@ class Record(NamedTuple):
     line_no: int
     stream: str = ""
     time: Any = None
+    about: Mapping[str, Any] = {}
 
 
 class EqualKeys:
@@ -102,12 +103,12 @@ class Mapper:
         occurred_at = _time(fields.get("occurred_at"), record.time)
         event = event_of(
             recorder,
-            as_name(_name("type", fields) or mapping.format.name, recorder),
+            as_name(_name("type", fields) or _name("type", record.about) or mapping.format.untyped, recorder),
             _payload(record, mapping.format, fields, message, has_traceback=failed.traceback is not None),
             is_json=True,
             now=now,
             key=self._key(_name("key", fields), record, recorder, is_timed=occurred_at is not None),
-            source=as_name(_name("source", fields) or mapping.format.name, recorder),
+            source=as_name(_name("source", fields) or _name("source", record.about) or mapping.format.name, recorder),
             occurred_at=occurred_at,
             fingerprint=_name("fingerprint", fields),
         )

@@ -18,6 +18,7 @@ from failaware.ingest.batches import elements
 from failaware.ingest.chunk import Collected
 from failaware.ingest.encoding import TextRuns
 from failaware.ingest.expressions import is_true
+from failaware.ingest.folded import FoldedObjects, Lines
 from failaware.ingest.format import Format, known_format, known_formats
 from failaware.ingest.functions import is_error
 from failaware.ingest.functions import text as as_text
@@ -25,7 +26,7 @@ from failaware.ingest.joining import Joined, Joiner, Origin, Queued
 from failaware.ingest.json_lines import has_content, is_ours, parse_line
 from failaware.ingest.mapped import Mapper, Record
 from failaware.ingest.parts import Accumulated, PartialLines
-from failaware.ingest.recognize import Recognizer
+from failaware.ingest.recognize import Match, Recognizer
 from failaware.ingest.stream import MAX_LINE, Line
 from failaware.ingest.wrong_input import WrongInput
 from failaware.text import without_escapes
@@ -66,6 +67,7 @@ class LineReader:
         self._runs = TextRuns()
         self._mapper = Mapper(options.expressions, options.only, is_stream=options.is_stream)
         self._joiner, self._partial, self._accumulated = Joiner(), PartialLines(), Accumulated()
+        self._folded = FoldedObjects()
         self._wrong = WrongInput(keep_all=options.keep_all, ends=not (options.is_stream or options.goes_on))
         self._index = 0
         self._has_text_format = False  # then other lines are what a program prints next to its log
@@ -84,19 +86,20 @@ class LineReader:
     @property
     def held(self) -> int:
         """How many of the last lines were not added yet, since they may belong to a record that goes on."""
-        firsts = [first for first in (self._joiner.first_index, self._partial.first_index) if first is not None]
-        return self._index + 1 - min(firsts) if firsts else 0
+        firsts = (self._joiner.first_index, self._partial.first_index, self._folded.first_index)
+        return max((self._index + 1 - first for first in firsts if first is not None), default=0)
 
     @property
-    def is_incomplete(self) -> bool:
-        """Whether a traceback is held whose end has not come."""
-        return self._joiner.is_incomplete
+    def hold_s(self) -> float:
+        """How much longer than others the records that are open are held when nothing comes, in seconds."""
+        return self._joiner.hold_s
 
     def discard_held(self) -> None:
         """Forget the lines that are held; they will be read again."""
         self._index -= self.held
         self._joiner.discard()
         self._partial.discard()
+        self._folded.discard()
 
     def take(self, collected: Collected, line: Line, *, limit: int | None = None) -> None:
         """Add the events of a line, which may be an array, and of records that it ends. `limit` is in bytes."""
@@ -109,9 +112,11 @@ class LineReader:
 
     def flush(self, collected: Collected, *, older_than_s: float | None = None) -> None:
         """Add the records that are still open; with `older_than_s` only those that nothing was added to for so long."""
-        if not self._joiner:
+        if not self._joiner and not self._folded:
             return
         before = self._wrong.before(collected)
+        for lines in self._folded.released():
+            self._take_lines(collected, lines)
         self._joiner.close_before(float("inf") if older_than_s is None else time.monotonic() - older_than_s)
         self._add_joined(collected)
         self._wrong.after(collected, before)
@@ -131,17 +136,47 @@ class LineReader:
 
     def _take_part(self, collected: Collected, part: bytes, line_no: int) -> None:
         plain = part.lstrip(b"\0").removeprefix(b"\xef\xbb\xbf")
-        origin = Origin(self._index, line_no, part)
-        if plain.lstrip()[:1] == b"{":
-            values = _object(plain)
-            if values is not None:
-                self._joiner.close("")
-            if values is not None and self._take_object(collected, values, origin):
-                return
-            if values is not None or not self._joiner.open(""):
-                collected.take(line_no, part, lambda: self._not_known(collected, part, values))
-                return
-        self._take_text(collected, plain.decode("utf-8", "backslashreplace").rstrip("\r\n"), origin)
+        line = plain.decode("utf-8", "backslashreplace").rstrip("\r\n")
+        self._take_line(collected, line, Origin(self._index, line_no, part))
+
+    def _take_line(self, collected: Collected, line: str, origin: Origin) -> None:
+        """Add a line, which may be a part of a JSON object."""
+        line = without_escapes(line) if "\x1b" in line else line
+        for lines in self._folded.after(line, origin):
+            self._take_lines(collected, lines)
+
+    def _take_lines(self, collected: Collected, lines: Lines) -> None:
+        """Add a line, or the lines of one JSON object; if that is not a record, it is what a record of text says."""
+        line, origin = lines[0]
+        if len(lines) > 1:
+            origin = origin._replace(raw=b"\n".join(each.raw.rstrip(b"\r\n") for _, each in lines))
+            line = "\n".join(text for text, _ in lines)
+        is_object = line.lstrip()[:1] == "{"
+        if is_object and self._take_record(collected, line, origin, is_folded=len(lines) > 1):
+            return
+        if is_object and not origin.is_wrapped and not self._joiner.open(""):
+            values = _object(line)
+            self._joiner.close("")
+            collected.take(origin.line_no, origin.raw, lambda: self._not_known(collected, origin.raw, values))
+            return
+        for text, each in lines:
+            self._take_text(collected, text, each)
+
+    def _take_record(self, collected: Collected, line: str, origin: Origin, *, is_folded: bool) -> bool:
+        """Add a JSON object if it is a record of its own; False: it is any text."""
+        values = _object(line)
+        if values is None:
+            return False
+        is_inner = origin.is_wrapped or (is_folded and self._joiner.open("") is not None)
+        if self._take_object(collected, values, origin):
+            self._joiner.close(origin.name)
+            return True
+        if is_inner and not ("type" in values and is_ours(values)):
+            return False
+        self._joiner.close(origin.name)
+        raw = line.encode("utf-8", "backslashreplace") if origin.is_wrapped else origin.raw
+        collected.take(origin.line_no, raw, lambda: self._not_known(collected, raw, values))
+        return True
 
     def _take_object(self, collected: Collected, values: dict[str, Any], origin: Origin) -> bool:
         """Add a JSON object; return False if no format fits."""
@@ -150,10 +185,9 @@ class LineReader:
         if matched is None:
             return False
         mapping = self._mapper.of(matched)
-        each = mapping.format.expression("each")
-        if each is not None:
-            self._take_each(collected, each(values), origin)
-        elif "unwrap.text" in matched.expressions:
+        if self._take_each(collected, mapping.format, values, origin):
+            return True
+        if "unwrap.text" in matched.expressions:
             self._unwrap(collected, matched, values, origin)
         elif "join.by" in matched.expressions:
             joined = self._accumulated.add(mapping.format, values, origin.raw)
@@ -162,19 +196,26 @@ class LineReader:
             else:
                 self._add(collected, Record(matched, joined.values, joined.raw, origin.line_no))
         else:
-            record = Record(matched, values, origin.raw, origin.line_no, origin.stream, origin.time)
+            record = Record(matched, values, origin.raw, origin.line_no, origin.stream, origin.time, origin.about)
             if self._joiner:
                 self._joiner.queue(record, origin)
             else:
                 self._add(collected, record)
         return True
 
-    def _take_each(self, collected: Collected, items: Any, origin: Origin) -> None:
-        for item in items if isinstance(items, list) else [items]:
+    def _take_each(self, collected: Collected, outer: Format, values: dict[str, Any], origin: Origin) -> bool:
+        """Add the records in a record: those of an array, or one object; False if it has none of a known format."""
+        each = outer.expression("each")
+        items = None if each is None else each(values)
+        if isinstance(items, dict):
+            about = {name: evaluate(values) for name, evaluate in self._mapper.of(outer).fields.items()}
+            inner = origin._replace(time=about.pop("occurred_at", None) or origin.time, about={**origin.about, **about})
+            return self._take_object(collected, items, inner)
+        for item in items if isinstance(items, list) else ():
             part = json.dumps(item, ensure_ascii=False).encode("utf-8", "backslashreplace")
-            if isinstance(item, dict) and self._take_object(collected, item, origin._replace(raw=part)):
-                continue
-            collected.ignored += 1
+            if not isinstance(item, dict) or not self._take_object(collected, item, origin._replace(raw=part)):
+                collected.ignored += 1
+        return isinstance(items, list)
 
     def _unwrap(self, collected: Collected, wrapper: Format, values: dict[str, Any], origin: Origin) -> None:
         """Read the line that a record of a container's log contains."""
@@ -190,46 +231,41 @@ class LineReader:
         about = {key: content[key] for key in ("type", "source", "stream") if content.get(key)}
         inner = Origin(origin.position, origin.line_no, raw, name, stream, content.get("time") or origin.time, about)
         for part in line.rstrip("\r\n").split("\n"):
-            self._take_text(collected, part, inner)
+            self._take_line(collected, part, inner)
 
     def _take_text(self, collected: Collected, line: str, origin: Origin) -> None:
         """Add a line of text to the record of its stream, or begin another record."""
-        line = without_escapes(line) if "\x1b" in line else line
-        if origin.is_wrapped and line[:1] == "{" and self._take_inner_object(collected, line, origin):
-            return
         is_blank = not line.strip(_BLANKS)
         joined = self._joiner.open(origin.name)
         match = None if is_blank or line[:1] in " \t" else self._recognizer.of_line(line, is_wrapped=origin.is_wrapped)
-        if match is not None and "unwrap.text" in match.format.expressions:
-            self._unwrap(collected, match.format, match.values, origin)
-        elif match is not None:
-            self._has_text_format = self._has_text_format or not origin.is_wrapped
-            self._joiner.begin(line, origin, match)
+        if match is not None:
+            self._take_match(collected, match, line, origin)
         elif joined is not None and joined.takes(line, origin):
             joined.add(line, origin)
         elif is_blank:
             self._joiner.close(origin.name)
             self._add_blank(collected, origin)
+        elif self._joiner.is_late(line, origin.name):
+            collected.ignored += 1
         else:
             self._joiner.begin(line, origin, None)
+
+    def _take_match(self, collected: Collected, match: Match, line: str, origin: Origin) -> None:
+        """Begin a record of text; or read the line of another program that it contains, or the JSON object."""
+        if "unwrap.text" in match.format.expressions:
+            self._unwrap(collected, match.format, match.values, origin)
+            return
+        if self._take_each(collected, self._mapper.of(match.format).format, match.values, origin):
+            self._joiner.close(origin.name)
+            return
+        self._has_text_format = self._has_text_format or not origin.is_wrapped
+        self._joiner.begin(line, origin, match)
 
     def _add_blank(self, collected: Collected, origin: Origin) -> None:
         """Report a line of NULs; other blank lines do not count."""
         if not origin.is_wrapped and b"\0" in origin.raw:
             raw = origin.raw
             collected.take(origin.line_no, raw, lambda: parse_line(raw, collected.recorder, collected.now))
-
-    def _take_inner_object(self, collected: Collected, line: str, origin: Origin) -> bool:
-        """Add a JSON object that a container's log contains; False: it is any text."""
-        values = _object(line.encode("utf-8", "backslashreplace"))
-        if values is None:
-            return False
-        if "type" in values and is_ours(values):
-            raw = line.encode("utf-8", "backslashreplace")
-            collected.take(origin.line_no, raw, lambda: parse_line(raw, collected.recorder, collected.now))
-            return True
-        self._joiner.close(origin.name)
-        return self._take_object(collected, values, origin)
 
     def _add_joined(self, collected: Collected) -> None:
         """Add the joined records that are complete."""
@@ -254,11 +290,11 @@ class LineReader:
             rest = joined.text.partition("\n")[2]
             if rest:
                 values["message"] = f"{values.get('message', '')}\n{rest}"
-            return Record(joined.match.format, values, raw, origin.line_no, origin.stream, origin.time)
+            return Record(joined.match.format, values, raw, origin.line_no, origin.stream, origin.time, origin.about)
         if not origin.is_wrapped and not split_traceback(joined.text)[1]:
             return None
         values = {**origin.about, "message": joined.text}
-        return Record(known_format(_TEXT), values, raw, origin.line_no, origin.stream, origin.time)
+        return Record(known_format(_TEXT), values, raw, origin.line_no, origin.stream, origin.time, origin.about)
 
     def _add(self, collected: Collected, record: Record) -> None:
         if self._options.observe is not None:
@@ -280,10 +316,10 @@ class LineReader:
             raise UsageError(f"{error}; {similar}; see --map" if similar else str(error)) from None
 
 
-def _object(line: bytes) -> dict[str, Any] | None:
-    """Return the JSON object in a line; None if it is anything else."""
+def _object(line: str) -> dict[str, Any] | None:
+    """Return the JSON object in a text; None if it is anything else."""
     try:
-        values = json.loads(line.decode())
+        values = json.loads(line)
     except (ValueError, RecursionError):
         return None
     return values if isinstance(values, dict) else None

@@ -155,9 +155,9 @@ def test_the_layouts_of_python_are_read(store, line, event_type, message):
 
 
 def test_a_line_that_resembles_a_format_is_a_reject_that_says_so(store):
-    done = ingest_lines(store.session, [b'{"level": 50, "pid": 1, "hostname": "x"}', b"<34>2 x"], origin="x")
+    done = ingest_lines(store.session, [b'{"time": 1, "pid": 1, "hostname": "x"}', b"<34>2 x"], origin="x")
     assert done.rejected == 2
-    assert "it looks like pino (Node.js), but has no 'time'" in done.reasons[0]
+    assert "it looks like pino (Node.js), but has no 'level'" in done.reasons[0]
     assert "it looks like syslog" in done.reasons[1]
 
 

@@ -87,7 +87,7 @@ def test_a_bare_traceback_ends_where_its_language_ends_it(store):
 
 
 def test_a_record_is_bounded(store, monkeypatch):
-    monkeypatch.setattr(joining, "_MAX_LINES", 50)
+    monkeypatch.setattr(joining, "MAX_LINES", 50)
     lines_of_one = HEADED % 1 + "  more\n" * 500
     ingest(store, lines_of_one + HEADED % 2)
     reader = LineReader()
@@ -256,12 +256,53 @@ def test_a_traceback_whose_end_never_comes_is_written_too(store, monkeypatch):
     def parts():
         yield from pieces(Input(io.BytesIO((HEADED % 1)[:FRAMES_END].encode())))
         for _ in range(4):
-            now[0] += 0.2
+            now[0] += 0.7
             seen.append(len(failures(store)))
             yield None
 
     ingest_pieces(store.session, parts(), origin="pipe", reader=LineReader(ReadingOptions(is_stream=True)))
     assert seen == [0, 0, 0, 1]
+
+
+JAVA = "2026-11-29 10:00:01,123 ERROR shop: charging failed\njava.lang.Error: no answer\n\tat a.B.c(B.java:1)\n"
+
+
+@pytest.mark.parametrize("pause", [0.3, 3.0])
+def test_a_stack_that_a_writer_flushes_in_parts_is_one_failure(store, monkeypatch, pause):
+    """What comes long after its beginning was recorded is no failure of its own."""
+    now = [0.0]
+    monkeypatch.setattr(joining.time, "monotonic", lambda: now[0])
+
+    def parts():
+        for part in (JAVA, "\tat a.B.d(B.java:9)\nCaused by: a.C: disk full\n\t... 3 more\n", "another\n"):
+            yield from pieces(Input(io.BytesIO(part.encode())))
+            now[0] += pause
+            yield None
+
+    done = ingest_pieces(store.session, parts(), origin="pipe", reader=LineReader(ReadingOptions(is_stream=True)))
+    assert (failures(store), done.rejected) == ([("java.lang.Error", "no answer")], 0)
+
+
+def test_a_followed_stack_that_is_written_in_parts_is_one_failure(store, tmp_path):
+    file = tmp_path / "app.log"
+    file.write_text(JAVA)
+    steps = [lambda: time.sleep(0.25), lambda: append(file, "\tat a.B.d(B.java:9)\n")]
+    followed(store, file, *steps, *[lambda: None] * 3)
+    assert failures(store) == [("java.lang.Error", "no answer")]
+
+
+@pytest.mark.parametrize(
+    ("message", "after"),
+    [
+        ("this is missing:\nAccount 17", "Done\n"),
+        ("relation does not exist\nLINE 1: SELECT\nHINT:  create it", "Done\n"),
+        ("no:\n- one\n- two", "Exit status 1\n"),
+        ("call(\n)", "Done\n"),
+    ],
+)
+def test_a_message_of_several_lines_at_the_end_of_a_bare_traceback(store, message, after):
+    ingest(store, PYTHON.replace("no answer\n", message + "\n") + after)
+    assert failures(store) == [("ConnectionError", message)]
 
 
 def test_what_a_program_prints_after_a_traceback_does_not_belong_to_it(store):

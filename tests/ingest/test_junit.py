@@ -342,6 +342,21 @@ def test_a_test_that_was_run_again_is_one_event(store):
     assert_rebuild_changes_nothing(store)
 
 
+@pytest.mark.parametrize(
+    ("name", "tests", "attempts"),
+    [("", "PP", [0, 0]), ("", "FP", [1, 0]), ("", "PF", [0, 1]), ("", "FF", [1, 1]), ("jest tests", "FP", [1, 0])],
+)
+def test_tests_of_one_name_are_runs_of_one_test_only_after_a_failure(store, name, tests, attempts):
+    """And not in reports of jest, which has the retries of a test in one element."""
+    outcome = {"P": '<testcase name="t"/>', "F": '<testcase name="t"><failure message="boom"/></testcase>'}
+    suite = f'<testsuite name="s">{"".join(outcome[each] for each in tests)}</testsuite>'
+    report = f'<testsuites name="{name}">{suite}</testsuites>'.encode()
+    events = 1 if tests[0] == "F" and not name else 2
+    assert (ingest(store, report).recorded, ingest(store, report).known) == (events, events)
+    sql = "SELECT error_type IS NOT NULL FROM attempt_log ORDER BY event_id, attempt_id"
+    assert [int(failed) for (failed,) in query(store, sql)] == attempts
+
+
 def test_of_a_very_large_suite_not_all_tests_are_held(store, monkeypatch):
     monkeypatch.setattr("failaware.ingest.formats.junit._MAX_HELD", 10)
     report = suites(*(f'<testcase name="t{number % 15}"/>' for number in range(30)))

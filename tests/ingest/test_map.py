@@ -122,7 +122,7 @@ def test_explain_shows_what_would_be_recorded_and_why_and_writes_nothing(tmp_pat
 
 
 def test_explain_tells_rejects_and_own_lines(tmp_path, capsys):
-    (tmp_path / "x").write_text('{"type": "a"}\nnonsense\n{"level": 50, "pid": 1, "hostname": "x"}\n')
+    (tmp_path / "x").write_text('{"type": "a"}\nnonsense\n{"time": 50, "pid": 1, "hostname": "x"}\n')
     main(["ingest", "--explain", "--json", str(tmp_path / "x")])
     explained = json.loads(capsys.readouterr().out)
     assert [(each["line_no"], each["outcome"]) for each in explained] == [

@@ -29,7 +29,10 @@ _MISPLACED = expat.errors.codes[expat.errors.XML_ERROR_MISPLACED_XML_PI]
 _BYTE_ORDER_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 _BETWEEN = b" \t\r\n\0\xef\xbb\xbf\xff\xfe"  # blanks and byte order marks between reports
 _MAX_ATTRIBUTES = 1_000  # of one tag
-_MAX_HELD, _MAX_HELD_SIZE = 10_000, 33_554_432  # tests of a suite, and their characters, that may be run again
+_MAX_HELD, _MAX_HELD_SIZE = 10_000, 16_777_216  # failed tests of a suite, and their characters, that may be run again
+_MAX_PASSED = 200  # tests that are held after they passed: pytest writes earlier runs like that
+_RETRIES_INSIDE = {"jest tests", "Mocha Tests", "vitest tests", "nextest-run"}
+"""Reports that have the retries of a test in one element, or only the last: elements of one name are different tests."""
 _TEXTS = {*PROBLEMS, "system-out", "system-err", "stackTrace"}
 
 
@@ -217,7 +220,8 @@ class _Reader:
             inherited = self._suites[-1] if self._suites else self._root
             self._suites.append({k: v for k, v in inherited.items() if k in {"timestamp", "hostname"}} | attributes)
         elif name == "testcase":
-            self._tests.append(Case(attributes, self._suites[-1] if self._suites else {}, self.line_no))
+            is_unique = self._root.get("name") in _RETRIES_INSIDE
+            self._tests.append(Case(attributes, self._suites[-1] if self._suites else {}, self.line_no, is_unique=is_unique))
         elif name == "property" and self._test is not None:
             self._test.add_property(attributes)
         elif name == "skipped" and self._test is not None:
@@ -257,7 +261,7 @@ class _Reader:
 class _Reports:
     """Turns tests into facts and writes them in batches.
 
-    The tests of a suite are held until its end, since the same test may be run again; of a large suite, not all.
+    The failed tests of a suite are held until its end, since they may be run again; of a large suite, not all.
 
     Args:
         collected: returns what was collected and is not written.
@@ -266,33 +270,53 @@ class _Reports:
 
     def __init__(self, collected: Callable[[], Collected], write: Callable[[], None]) -> None:
         self._collected, self.write = collected, write
-        self._keys: set[str] = set()
+        self._keys: set[int] = set()  # hashes: a report may have very many
         self._held: dict[tuple[str | None, ...], Case] = {}
+        self._passed: dict[tuple[str | None, ...], None] = {}  # which of them have passed
         self._suite: dict[str, str] = {}
         self._held_size = 0
 
     def take(self, cases: list[Case]) -> None:
-        """Add tests, and write those of suites that have ended."""
+        """Add tests, and write those that will not be run again."""
         for case in cases:
             if case.suite is not self._suite or len(self._held) >= _MAX_HELD or self._held_size >= _MAX_HELD_SIZE:
                 self.release()
                 self._suite = case.suite
             if case.skipped and not case.problems:
                 self._collected().ignored += 1
-                continue
-            self._held_size += case.size
-            first = self._held.setdefault(case.identity, case)
-            if first is not case:
-                first.add_run(case)
+            else:
+                self._hold(case)
+
+    def _hold(self, case: Case) -> None:
+        first = self._held.get(case.identity)
+        if first is not None and not first.may_be_run_again:
+            self._release(case.identity)
+            first = None
+        self._held_size += case.size
+        if first is None:
+            self._held[case.identity] = case
+        else:
+            first.add_run(case)
+        self._passed.pop(case.identity, None)
+        if not case.problems:
+            self._passed[case.identity] = None
+            if len(self._passed) > _MAX_PASSED:
+                self._release(next(iter(self._passed)))
 
     def release(self) -> None:
         """Turn the tests that are held into facts; write full batches."""
-        for case in self._held.values():
-            raw = bounded(repr(case.attributes), MAX_TEXT).encode("utf-8", "backslashreplace")
-            self._collected().take(case.line_no, raw, lambda case=case: ParsedInput([self._observed(case)]))  # type: ignore[misc]
-            if len(self._collected()) >= _BATCH:
-                self.write()
-        self._held, self._held_size = {}, 0
+        for identity in list(self._held):
+            self._release(identity)
+        self._held_size = 0
+
+    def _release(self, identity: tuple[str | None, ...]) -> None:
+        case = self._held.pop(identity)
+        self._passed.pop(identity, None)
+        self._held_size -= case.size
+        raw = bounded(repr(case.attributes), MAX_TEXT).encode("utf-8", "backslashreplace")
+        self._collected().take(case.line_no, raw, lambda: ParsedInput([self._observed(case)]))
+        if len(self._collected()) >= _BATCH:
+            self.write()
 
     def reject(self, line_no: int, raw: bytes, error: str) -> None:
         """Add input that could not be parsed."""
@@ -320,8 +344,8 @@ class _Reports:
     def _own_key(self, key: str, recorder: Recorder) -> str:
         """Return a key that is unique in the report: a test may run with several parameters under one name."""
         own, number = as_name(key, recorder), 1
-        while own in self._keys:
+        while hash(own) in self._keys:
             number += 1
             own = as_name(f"{key} {number}", recorder)
-        self._keys.add(own)
+        self._keys.add(hash(own))
         return own

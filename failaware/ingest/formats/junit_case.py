@@ -41,6 +41,8 @@ class Case:
     again: list["Case"] = field(default_factory=list)
     skipped: bool = False
     is_too_large: bool = False
+    is_unique: bool = False
+    """Whether another element of its name is another test."""
 
     def add_problem(self, kind: str, attributes: dict[str, str], text: str) -> None:
         """Add a failure, an error or a rerun."""
@@ -67,6 +69,15 @@ class Case:
             self.is_too_large = True
 
     @property
+    def may_be_run_again(self) -> bool:
+        """Whether another element of its name is a later run: no test that has passed is run again.
+
+        pytest-rerunfailures writes earlier runs as if they had passed.
+        """
+        last = self.again[-1] if self.again else self
+        return not self.is_unique and (bool(last.problems) or self.suite.get("name") == _PYTEST)
+
+    @property
     def name(self) -> str:
         """The type of its events."""
         return ".".join(part for part in (self.attributes.get("classname"), self.attributes.get("name")) if part)
@@ -79,7 +90,8 @@ class Case:
     @property
     def size(self) -> int:
         """About how many characters it holds."""
-        return sum(len(text) for _, _, text in self.problems) + sum(map(len, self.texts.values())) + 1_000
+        own = sum(len(text) for _, _, text in self.problems) + sum(map(len, self.texts.values())) + 1_000
+        return own + sum(later.size for later in self.again)
 
     @property
     def content(self) -> tuple[Any, ...]:
