@@ -23,7 +23,7 @@ def elements(line: bytes) -> list[bytes] | None:
     """Return the objects of a whole array on one line; None if it is anything else."""
     if not line.lstrip().startswith(b"["):
         return None
-    array = _Array()
+    array = Array()
     objects = [element.data for element in array.feed(Piece(0, line, ends=True))]
     objects += [] if array.rest is None else [array.rest.data]
     whole = not array.depth and all(element.lstrip().startswith(b"{") for element in objects)
@@ -41,7 +41,7 @@ def unfolded(parts: Iterator[Piece | None]) -> Iterator[Line | None]:
         if begins is None or (first.ends and elements(first.data) is not None):
             parts = chain([first], parts)
             break
-        array = _Array(opened=begins["object"] is not None)
+        array = Array(opened=begins["object"] is not None)
         yield from array.feed(first._replace(data=first.data.removeprefix(b"\xef\xbb\xbf")))
         while array.depth and not array.is_too_long and (piece := next(parts, _END)) is not _END:
             if piece is None:
@@ -74,7 +74,7 @@ def _begin(parts: Iterator[Piece | None]) -> Generator[None, None, list[Piece]]:
     return [Piece(1, b"".join(data) or b"\0", ends=True)] if size or nuls else []
 
 
-class _Array:
+class Array:
     """Splits an array that is fed piece by piece; `depth` is 0 before it begins and after its end.
 
     With `opened` it is a sequence of objects without brackets, which has no end. `rest` is what follows the end.

@@ -4,8 +4,9 @@ import re
 from collections.abc import Callable
 
 from failaware.errors import StoreBusy, UsageError
-from failaware.ingest.chunk import Ingested
+from failaware.ingest.chunk import Chunk, Ingested
 from failaware.ingest.encoding import STANDARD_INPUT, check_text
+from failaware.ingest.formats.ctrf_file import is_ctrf, read_reports
 from failaware.ingest.formats.junit import ingest_junit
 from failaware.ingest.lines import ingest_pieces
 from failaware.ingest.protobuf_file import ingest_protobuf, is_protobuf
@@ -43,8 +44,14 @@ def ingest_file(
     if is_protobuf(begins):
         return ingest_protobuf(session, source, origin=origin, progress=progress, try_again=try_again)
     check_text(begins, origin)
+    parts, total = pieces(source), Ingested()
+    if is_ctrf(begins):
+        chunk = Chunk(session, origin, total)
+        parts = read_reports(parts, lambda: chunk.collected, lambda: chunk.write_when_free(try_again))
+        chunk.write_when_free(try_again)
     reader = LineReader((options or ReadingOptions())._replace(is_stream=source.is_stream))
-    return ingest_pieces(session, pieces(source), origin=origin, reader=reader, progress=progress, try_again=try_again)
+    total.add(ingest_pieces(session, parts, origin=origin, reader=reader, progress=progress, try_again=try_again))
+    return total
 
 
 def is_xml(begins: bytes) -> bool:

@@ -68,9 +68,9 @@ class Input:
         return self._fd is not None and is_stream(self._fd)
 
     def begins(self, most: int = 65_536) -> bytes:
-        """Return the input up to the end of its first line that is not blank, at most `most` bytes."""
+        """Return the input up to the end of its first line with more than a bracket, at most `most` bytes."""
         ahead = b"".join(self._ahead)
-        while len(ahead) < most and b"\n" not in ahead.lstrip():
+        while len(ahead) < most and b"\n" not in ahead.lstrip().removeprefix(b"{").lstrip():
             data = self._next()
             if data == b"":
                 break

@@ -85,3 +85,16 @@ def test_tests_of_one_name_in_ctrf_are_two_and_another_run_is_another_event(stor
 def test_an_odd_value_in_ctrf_is_no_error_of_ours(store, odd):
     done = read(store, report(of_test(**odd)))
     assert (done.rejected, done.recorded + done.ignored) == (0, 1)
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_a_report_in_ctrf_has_any_size_and_others_may_follow(store, monkeypatch, indent):
+    """One test may be too long, and what identifies the report comes last."""
+    monkeypatch.setattr("failaware.ingest.formats.ctrf_file.MAX_LINE", 20_000)
+    many = [of_test(name=f"t{number}", message="x" * 900) for number in range(100)]
+    values = json.loads(report(*many, of_test(message="x" * 21_000), reportId="a"))
+    results = {"tests": values["results"].pop("tests"), **values["results"]}
+    data = json.dumps({**values, "results": results}, indent=indent).encode()
+    done = read(store, data + b"\n" + report(of_test(), reportId="b") + b'\n{"type": "own"}\n')
+    assert (done.recorded, done.rejected) == (102, 1)
+    assert (read(store, data).known, read(store, data[:-20]).rejected) == (100, 2)

@@ -43,7 +43,7 @@ def parse(values: dict[str, Any], _raw: str, recorder: Recorder, now: int) -> Pa
     tests = results["tests"]
     if not isinstance(tests, list):
         raise UsageError("the tests of a CTRF report must be an array")
-    report = _Report(values, recorder, now)
+    report = Report(values, recorder, now)
     events, ignored, rejected = [], 0, []
     for test in tests:
         try:
@@ -56,7 +56,9 @@ def parse(values: dict[str, Any], _raw: str, recorder: Recorder, now: int) -> Pa
     return ParsedInput(events, ignored, tuple(rejected))
 
 
-class _Report:
+class Report:
+    """A report, whose tests become events."""
+
     def __init__(self, values: dict[str, Any], recorder: Recorder, now: int) -> None:
         results = values["results"]
         summary, tool = _object(results.get("summary")), _object(results.get("tool"))
@@ -65,7 +67,7 @@ class _Report:
         self._environment = _object(results.get("environment"))
         self._began = summary.get("start") or values.get("timestamp")
         self._report_id = text(values.get("reportId")) or f"{self._tool} {summary.get('start')} {summary.get('stop')}"
-        self._keys: dict[str, int] = {}
+        self._keys: dict[int, int] = {}  # by hash: a report may have very many tests
 
     def event(self, test: Any) -> EventWithAttempts | None:
         """Return the event of a test; None if it was not run."""
@@ -93,7 +95,7 @@ class _Report:
 
     def _key(self, name: str) -> str:
         """Return a key that is unique in the report: tests may have the same name."""
-        number = self._keys[name] = self._keys.get(name, 0) + 1
+        number = self._keys[hash(name)] = self._keys.get(hash(name), 0) + 1
         return f"ctrf:{self._report_id} {name}" + (f" {number}" if number > 1 else "")
 
     def _runs(self, test: dict[str, Any], *, has_failed: bool) -> Iterator[Run]:

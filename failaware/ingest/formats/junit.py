@@ -29,7 +29,7 @@ _MISPLACED = expat.errors.codes[expat.errors.XML_ERROR_MISPLACED_XML_PI]
 _BYTE_ORDER_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 _BETWEEN = b" \t\r\n\0\xef\xbb\xbf\xff\xfe"  # blanks and byte order marks between reports
 _MAX_ATTRIBUTES = 1_000  # of one tag
-_MAX_HELD, _MAX_HELD_SIZE = 10_000, 16_777_216  # failed tests of a suite, and their characters, that may be run again
+_MAX_HELD, _MAX_HELD_SIZE = 5_000, 8_388_608  # failed tests of a suite, and their characters, that may be run again
 _MAX_PASSED = 200  # tests that are held after they passed: pytest writes earlier runs like that
 _RETRIES_INSIDE = {"jest tests", "Mocha Tests", "vitest tests", "nextest-run"}
 """Reports that have the retries of a test in one element, or only the last: elements of one name are different tests."""
@@ -221,7 +221,9 @@ class _Reader:
             self._suites.append({k: v for k, v in inherited.items() if k in {"timestamp", "hostname"}} | attributes)
         elif name == "testcase":
             is_unique = self._root.get("name") in _RETRIES_INSIDE
-            self._tests.append(Case(attributes, self._suites[-1] if self._suites else {}, self.line_no, is_unique=is_unique))
+            self._tests.append(
+                Case(attributes, self._suites[-1] if self._suites else {}, self.line_no, is_unique=is_unique)
+            )
         elif name == "property" and self._test is not None:
             self._test.add_property(attributes)
         elif name == "skipped" and self._test is not None:
