@@ -12,6 +12,7 @@ _GO_STACK = re.compile(r"^goroutine \d+ .*\[", re.MULTILINE)
 _GO_HEAD = re.compile(r"^[ \t]*(?P<type>panic|fatal error): ", re.MULTILINE)
 _GO_REMARK = re.compile(r" \[recovered(?:, repanicked)?\]\s*$|^\[signal .*", re.MULTILINE)
 _RUBY_TYPE = re.compile(r"[A-Z]\w*(?:::[A-Z]\w*)*")
+_RAILS_HEAD = re.compile(r"(?P<type>[A-Z]\w*(?:::[A-Z]\w*)+) \((?P<message>.*)\):")
 _RUST_HEAD = re.compile(r"^thread '[^'\n]*'(?: \(\d+\))? panicked at ", re.MULTILINE)
 _RUST_PLACE = re.compile(r"[^\n]+:\d+:\d+")
 _RUST_END = re.compile(r"^(?:note: |stack backtrace:)", re.MULTILINE)
@@ -66,7 +67,10 @@ def _ruby(text: str) -> Raised | None:
 
 
 def _ruby_head(line: str) -> tuple[str, str] | None:
-    """Return type and message of a line such as "app.rb:3:in 'pay': declined (Card::Declined)"."""
+    """Return type and message of a line such as "app.rb:3:in 'pay': declined (Card::Declined)"; or as Rails has it."""
+    of_rails = _RAILS_HEAD.fullmatch(line[:_MAX_LINE].rstrip())
+    if of_rails is not None:
+        return of_rails["type"], of_rails["message"]
     place, _, method = line[:_MAX_LINE].rstrip().partition(":in ")
     description = method.partition("': ")[2] if method[:1] in ("`", "'") else ""
     message, _, error_type = description.removesuffix(")").rpartition(" (")

@@ -18,6 +18,7 @@ _BEGINS = re.compile(
     rf"(?:^|(?<=[ \t])){re.escape(TRACEBACK)}$"
     rf"|^  \+ Exception Group {re.escape(TRACEBACK)}$"
     r"|^thread '[^'\n]*'(?: \(\d+\))? panicked at "
+    r"|^[A-Z]\w*(?:::[A-Z]\w*)* \([^\n]*\):$(?=\n(?:[ \t]*\n)*[ \t]*[^\s:]+:\d+:in )"  # Rails
     r"|^[^\s:][^:\n]*:\d+:in [`'][^\n]*\([A-Z]\w*(?:::[A-Z]\w*)*\)$",
     re.MULTILINE,
 )

@@ -11,6 +11,7 @@ from failaware.ingest.chunk import Collected
 from failaware.ingest.encoding import check_text
 from failaware.ingest.files import is_xml
 from failaware.ingest.formats.junit import collect_junit
+from failaware.ingest.journal_export import as_json, is_export
 from failaware.ingest.mapped import Mapper, Record
 from failaware.ingest.reader import LineReader, ReadingOptions
 from failaware.ingest.stream import Input, pieces
@@ -57,7 +58,8 @@ def explain(
     records: list[Record] = []
     reader = LineReader(options._replace(observe=records.append, keep_all=True))
     count = 0
-    for line in unfolded(pieces(source)):
+    parts = pieces(source)
+    for line in unfolded(as_json(parts) if is_export(source.begins()) else parts):
         if line is not None:
             reader.take(collected, line)
             count += 1

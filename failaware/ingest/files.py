@@ -6,13 +6,14 @@ from collections.abc import Callable
 from failaware.errors import StoreBusy, UsageError
 from failaware.ingest.chunk import Chunk, Ingested
 from failaware.ingest.encoding import STANDARD_INPUT, check_text
-from failaware.ingest.formats.ctrf_file import is_ctrf, read_reports
+from failaware.ingest.formats.ctrf_file import Target, is_ctrf, read_reports
 from failaware.ingest.formats.junit import ingest_junit
+from failaware.ingest.journal_export import as_json, is_export
 from failaware.ingest.lines import ingest_pieces
 from failaware.ingest.protobuf_file import ingest_protobuf, is_protobuf
 from failaware.ingest.reader import LineReader, ReadingOptions
 from failaware.ingest.stream import Input, pieces
-from failaware.ledger.restore import is_export
+from failaware.ledger import restore
 from failaware.session import Session
 
 _XML = re.compile(  # in UTF-8 or UTF-16; not syslog's <34>
@@ -45,9 +46,11 @@ def ingest_file(
         return ingest_protobuf(session, source, origin=origin, progress=progress, try_again=try_again)
     check_text(begins, origin)
     parts, total = pieces(source), Ingested()
+    if is_export(begins):
+        parts = as_json(parts)
     if is_ctrf(begins):
         chunk = Chunk(session, origin, total)
-        parts = read_reports(parts, lambda: chunk.collected, lambda: chunk.write_when_free(try_again))
+        parts = read_reports(parts, Target(lambda: chunk.collected, lambda: chunk.write_when_free(try_again)))
         chunk.write_when_free(try_again)
     reader = LineReader((options or ReadingOptions())._replace(is_stream=source.is_stream))
     total.add(ingest_pieces(session, parts, origin=origin, reader=reader, progress=progress, try_again=try_again))
@@ -65,7 +68,7 @@ def refuse_export(begins: bytes, origin: str) -> None:
     Raises:
         UsageError: the input begins like an export.
     """
-    if is_export(begins):
+    if restore.is_export(begins):
         name = "-" if origin == STANDARD_INPUT else origin
         raise UsageError(
             f"{origin} is an export of failaware; nothing was recorded. "

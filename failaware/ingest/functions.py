@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from itertools import product
 from json import dumps as encode
 from json import loads as decode
+from textwrap import dedent
 from typing import Any
 
 from failaware.capture.exit_status import looks_like_error
@@ -18,18 +19,19 @@ from failaware.text import microseconds, without_escapes
 
 _RANKS = {
     **dict.fromkeys(("trace", "finest", "finer", "verbose", "silly"), 5),
-    **dict.fromkeys(("debug", "fine", "config"), 10),
-    **dict.fromkeys(("info", "information", "informational", "http", "log", "success"), 20),
+    **dict.fromkeys(("debug", "fine", "config", "d"), 10),
+    **dict.fromkeys(("info", "information", "informational", "http", "log", "success", "i"), 20),
     **dict.fromkeys(("notice",), 25),
-    **dict.fromkeys(("warn", "warning"), 30),
-    **dict.fromkeys(("error", "err", "severe", "eror", "failure", "exception"), 40),
-    **dict.fromkeys(("critical", "crit", "fatal", "panic", "dpanic", "alert", "emerg", "emergency"), 50),
+    **dict.fromkeys(("warn", "warning", "w"), 30),
+    **dict.fromkeys(("error", "err", "severe", "eror", "failure", "exception", "e"), 40),
+    **dict.fromkeys(("critical", "crit", "fatal", "panic", "dpanic", "alert", "emerg", "emergency", "c", "f"), 50),
 }
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _ZONE = re.compile(r"\s+(?:([+-]\d\d):?(\d\d)|(UTC|GMT|Z))\Z", re.IGNORECASE)
 _STYLES = (  # of Apache and asctime(), access logs, e-mail and HTTP; fromisoformat reads the others
     *("%a %b %d %H:%M:%S.%f %Y", "%a %b %d %H:%M:%S %Y", "%d/%b/%Y:%H:%M:%S%z", "%d/%b/%Y %H:%M:%S"),
     *("%d/%m/%Y %H:%M:%S", "%d.%m.%Y %H:%M:%S", "%m/%d/%Y %H:%M:%S", "%m/%d/%Y, %I:%M:%S %p", "%m/%d/%Y, %H:%M:%S"),
+    *("%y/%m/%d %H:%M:%S", "%d %b %Y %H:%M:%S.%f", "%b %d, %Y %I:%M:%S %p", "%b %d, %Y, %I:%M:%S %p"),
     *("%a, %d %b %Y %H:%M:%S%z", "%d-%b-%Y %H:%M:%S%z", "%a %b %d %Y %H:%M:%S GMT%z", "%d-%b-%Y %H:%M:%S"),
 )
 _WITHOUT_YEAR = re.compile(r"(?:[A-Z][a-z]{2} [ \d]\d|\d{4}) \d\d:\d\d:\d\d(?:\.\d+)?")
@@ -47,6 +49,10 @@ _BELOW_ERROR = re.compile(
     r"|\(\w+:\d+\) \[?\w*Warning",
     re.IGNORECASE,
 )
+_PAIRS = re.compile(r"(?P<message>[^\n]*?)(?P<pairs>(?: +[\w.-]+=(?:\"(?:[^\"\\]|\\.)*\"|[^\s\"]*))+)\s*")
+_PAIR = re.compile(r" ([\w.-]+)=(\"(?:[^\"\\]|\\.)*\"|[^\s\"]*)")
+_LEVEL = re.compile(r"\s*[A-Z]{4,8}: ")
+_TAG = re.compile(r"\[[0-9a-f-]{8,36}\] ")
 _MAX_SEARCHED = 2_000  # characters of a text in which words of an error are looked for
 _FIRST_WORD = re.compile(r"\s*(?:Uncaught )?([A-Za-z_$][\w.$\\]*)")
 
@@ -88,6 +94,7 @@ def _read_moment(text: str) -> datetime:
         return datetime.fromisoformat(text.replace("/", "-").upper())
     if _WITHOUT_YEAR.fullmatch(text):
         return _last(text)
+    text = text.replace("\u202f", " ")
     for style in _STYLES:
         with suppress(ValueError):
             return datetime.strptime(text, style)  # noqa: DTZ007
@@ -126,6 +133,11 @@ def json(text: Any) -> Any:
 def first_line(text: Any) -> str | None:
     """The first line of a text."""
     return text.partition("\n")[0] if isinstance(text, str) else None
+
+
+def rest(text: Any) -> str | None:
+    """The lines after the first one; null if there are none."""
+    return text.partition("\n")[2] or None if isinstance(text, str) else None
 
 
 def text(value: Any) -> str | None:
@@ -208,6 +220,39 @@ def with_error(message: Any, error: Any) -> Any:
     return f"{message}: {error}" if message and not message.endswith(error) else message or error
 
 
+def with_pairs(message: Any) -> Any:
+    """The message without the pairs `key=value` that follow it, but with their error."""
+    match = _PAIRS.fullmatch(message) if isinstance(message, str) else None
+    pairs = {} if match is None else dict(_PAIR.findall(match["pairs"]))
+    error = pairs.get("error") or pairs.get("err")
+    if match is None:
+        return message
+    return with_error(match["message"].rstrip(" :"), error and str(json(error) or error))
+
+
+def without_level(text: Any) -> str | None:
+    """A text without a level's name and a colon at its beginning."""
+    return _LEVEL.sub("", text, count=1) if isinstance(text, str) else None
+
+
+def untagged(text: Any) -> str | None:
+    """A text without the tag, such as a request's, that Rails writes before each of its lines."""
+    if not isinstance(text, str):
+        return None
+    tag = _TAG.match(text)
+    return text if tag is None else "\n".join(line.removeprefix(tag[0]) for line in text.split("\n")).strip()
+
+
+def dedented(text: Any) -> str | None:
+    """A text without the blanks before its lines that all of them have."""
+    return dedent(text).strip() if isinstance(text, str) else None
+
+
+def csv_text(text: Any) -> str | None:
+    """A text in which the quotation marks that CSV doubles are single again."""
+    return text.replace('""', '"') if isinstance(text, str) else None
+
+
 def container(path: Any) -> str | None:
     """The container that a log of Kubernetes is of, from its path in /var/log/pods or /var/log/containers."""
     match = _CONTAINER.search(path) if isinstance(path, str) else None
@@ -238,6 +283,7 @@ _ALL = (
     time,
     first_word,
     first_line,
+    rest,
     json,
     traceback,
     stack,
@@ -247,6 +293,11 @@ _ALL = (
     modulo,
     go_failure,
     with_error,
+    with_pairs,
+    without_level,
+    untagged,
+    dedented,
+    csv_text,
     unquoted,
     container,
     is_error,

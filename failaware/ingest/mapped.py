@@ -149,7 +149,7 @@ def _failure(fields: Mapping[str, Any], of: Format, recorder: Recorder) -> tuple
         message = split_traceback(message)[0] or message  # the same stack may be part of the message
     level = text(fields.get("level"))
     untyped = without_escapes(_level_name(level, of.levels)).upper() if level else _UNTYPED
-    error_type = text(fields.get("error.type")) or ""
+    error_type = (text(fields.get("error.type")) or "").removeprefix("builtins.")
     return failure_of_text(error_type, message.strip(), stack, recorder, untyped=untyped), before
 
 

@@ -33,6 +33,7 @@ from failaware.text import without_escapes
 
 _TEXT = "text"  # the format of texts that no other one fits
 _BLANKS = " \t\n\r\x0b\x0c"  # as bytes.strip has it; other control characters are content
+_MAX_HEADING = 100  # lines
 _MAPPED = "mapped"  # the format of JSON objects for which the user gives all expressions
 
 
@@ -71,6 +72,7 @@ class LineReader:
         self._wrong = WrongInput(keep_all=options.keep_all, ends=not (options.is_stream or options.goes_on))
         self._index = 0
         self._has_text_format = False  # then other lines are what a program prints next to its log
+        self._heading: list[Joined] = []  # lines before the first record, which may be a banner of the program
 
     @cached_property
     def _recognizer(self) -> Recognizer:
@@ -112,13 +114,14 @@ class LineReader:
 
     def flush(self, collected: Collected, *, older_than_s: float | None = None) -> None:
         """Add the records that are still open; with `older_than_s` only those that nothing was added to for so long."""
-        if not self._joiner and not self._folded:
+        if not self._joiner and not self._folded and not self._heading:
             return
         before = self._wrong.before(collected)
         for lines in self._folded.released():
             self._take_lines(collected, lines)
         self._joiner.close_before(float("inf") if older_than_s is None else time.monotonic() - older_than_s)
         self._add_joined(collected)
+        self._release_heading(collected)
         self._wrong.after(collected, before)
 
     def _take(self, collected: Collected, line: Line, limit: int) -> None:
@@ -252,13 +255,13 @@ class LineReader:
 
     def _take_match(self, collected: Collected, match: Match, line: str, origin: Origin) -> None:
         """Begin a record of text; or read the line of another program that it contains, or the JSON object."""
+        self._has_text_format = self._has_text_format or not origin.is_wrapped
         if "unwrap.text" in match.format.expressions:
             self._unwrap(collected, match.format, match.values, origin)
             return
         if self._take_each(collected, self._mapper.of(match.format).format, match.values, origin):
             self._joiner.close(origin.name)
             return
-        self._has_text_format = self._has_text_format or not origin.is_wrapped
         self._joiner.begin(line, origin, match)
 
     def _add_blank(self, collected: Collected, origin: Origin) -> None:
@@ -272,15 +275,33 @@ class LineReader:
         for joined in self._joiner.taken(self._index):
             record = joined.record if isinstance(joined, Queued) else self._record(joined)
             if record is not None:
+                self._release_heading(collected)
                 self._add(collected, record)
                 continue
             assert isinstance(joined, Joined)
-            if self._has_text_format and not is_error(joined.text):
+            if is_error(joined.text):
+                self._refuse(collected, joined)
+            elif self._has_text_format:
                 collected.ignored += 1
-                continue
-            for number, raw, line in zip(joined.numbers, joined.raws, joined.lines, strict=True):
-                if line.strip(_BLANKS) or b"\0" in raw:
-                    collected.take(number, raw, lambda raw=raw: self._not_known(collected, raw, None))  # type: ignore[misc]
+            else:
+                self._heading.append(joined)
+                if self._options.goes_on or len(self._heading) >= _MAX_HEADING:
+                    self._release_heading(collected)
+
+    def _release_heading(self, collected: Collected) -> None:
+        """Refuse the lines before the first record, unless they are what a program prints before its log."""
+        heading, self._heading = self._heading, []
+        for joined in heading:
+            if self._has_text_format:
+                collected.ignored += 1
+            else:
+                self._refuse(collected, joined)
+
+    def _refuse(self, collected: Collected, joined: Joined) -> None:
+        """Add the lines of a text that is no record as rejects."""
+        for number, raw, line in zip(joined.numbers, joined.raws, joined.lines, strict=True):
+            if line.strip(_BLANKS) or b"\0" in raw:
+                collected.take(number, raw, lambda raw=raw: self._not_known(collected, raw, None))  # type: ignore[misc]
 
     def _record(self, joined: Joined) -> Record | None:
         """Return the record of joined lines; None if they are any text of the input itself."""

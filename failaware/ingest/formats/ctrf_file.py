@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import chain
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from failaware.capture.external import ParsedInput
 from failaware.errors import UsageError
@@ -31,20 +31,21 @@ def is_ctrf(begins: bytes) -> bool:
     return _BEGINS.match(begins) is not None
 
 
-def read_reports(parts: Parts, collected: Callable[[], Collected], write: Callable[[], None]) -> Parts:
-    """Add the tests of the reports at the beginning of an input, and return what follows.
+class Target(NamedTuple):
+    """Where tests are added: `collected` returns what was collected and is not written, `write` writes it."""
 
-    Args:
-        parts: the input.
-        collected: returns what was collected and is not written.
-        write: writes it.
-    """
+    collected: Callable[[], Collected]
+    write: Callable[[], None]
+
+
+def read_reports(parts: Parts, target: Target) -> Parts:
+    """Add the tests of the reports at the beginning of an input, and return what follows."""
     while True:
         head, first = _head(parts)
         if first is None:
             return chain([Piece(1, head, ends=True)] if head else [], parts)
         with tempfile.TemporaryFile() as tests:
-            after = _read_report(head, first, parts, tests, collected, write)
+            after = _read_report(head, first, parts, tests, target)
         if after is None:
             return parts
         parts = chain([after], parts)
@@ -53,7 +54,7 @@ def read_reports(parts: Parts, collected: Callable[[], Collected], write: Callab
 
 
 def _head(parts: Parts) -> tuple[bytes, Piece | None]:
-    """Return what is before the tests of a report, and the piece that begins with their array; None if there is none."""
+    """Return what is before the tests of a report, and the piece that begins with their array, if there is one."""
     head = b""
     for piece in parts:
         if piece is None:
@@ -69,35 +70,28 @@ def _head(parts: Parts) -> tuple[bytes, Piece | None]:
     return head, None
 
 
-def _read_report(
-    head: bytes,
-    first: Piece,
-    parts: Parts,
-    tests: IO[bytes],
-    collected: Callable[[], Collected],
-    write: Callable[[], None],
-) -> Piece | None:
+def _read_report(head: bytes, first: Piece, parts: Parts, tests: IO[bytes], target: Target) -> Piece | None:
     """Add the tests of one report; return the piece after it."""
     array = Array()
     for piece in chain([first], parts):
         for test in () if piece is None or array.is_too_long else array.feed(piece):
             if test.size > MAX_LINE:
-                collected().reject(test.line_no, test.data[:SHOWN], f"a test has more than {MAX_LINE:,} bytes")
+                target.collected().reject(test.line_no, test.data[:SHOWN], f"a test has more than {MAX_LINE:,} bytes")
             else:
                 tests.write(b"%d %s\n" % (test.line_no, test.data.replace(b"\n", b" ")))
         if not array.depth:
             break
     values, after = _whole(head, array.rest, parts)
     if values is None or not matches(values) or values["results"]["tests"] != []:
-        collected().reject(1, head, "the report in CTRF has no end, or is no JSON")
+        target.collected().reject(1, head, "the report in CTRF has no end, or is no JSON")
         return after
-    report = Report(values, collected().recorder, collected().now)
+    report = Report(values, target.collected().recorder, target.collected().now)
     tests.seek(0)
     for line in tests:
         line_no, _, raw = line.partition(b" ")
-        collected().take(int(line_no), raw, partial(_parsed, report, raw))
-        if len(collected()) >= _BATCH:
-            write()
+        target.collected().take(int(line_no), raw, partial(_parsed, report, raw))
+        if len(target.collected()) >= _BATCH:
+            target.write()
     return after
 
 

@@ -32,7 +32,7 @@ _MAX_ATTRIBUTES = 1_000  # of one tag
 _MAX_HELD, _MAX_HELD_SIZE = 5_000, 8_388_608  # failed tests of a suite, and their characters, that may be run again
 _MAX_PASSED = 200  # tests that are held after they passed: pytest writes earlier runs like that
 _RETRIES_INSIDE = {"jest tests", "Mocha Tests", "vitest tests", "nextest-run"}
-"""Reports that have the retries of a test in one element, or only the last: elements of one name are different tests."""
+"""Reports that have the retries of a test in one element: elements of one name are different tests."""
 _TEXTS = {*PROBLEMS, "system-out", "system-err", "stackTrace"}
 
 
