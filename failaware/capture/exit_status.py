@@ -6,6 +6,7 @@ the message is the last line that looks like an error.
 
 import re
 import signal
+from itertools import takewhile
 from typing import NamedTuple
 
 from failaware.capture.exceptions import failure
@@ -18,6 +19,7 @@ from failaware.text import without_escapes
 TAIL = 16_384
 """Bytes kept from the end of each stream."""
 
+_MAX_PARAGRAPH = 5  # lines
 _LAST_LINES = 60  # lines of a stream's end that are searched for an error
 _ERROR_WORDS = re.compile(
     r"\b(?:error|fatal|fail(?:s|ed|ure)?|panic(?:ked)?|\w*exception|abort(?:ed|ing)?|cannot|can't|could not|denied"
@@ -34,9 +36,12 @@ _CLOSING = re.compile(
     r"|^error: (?:could not compile|aborting due to)|^For more information about this error|^\d+ errors?$"
     r"|^\s*dmesg\(1\) may have more|^Unable to load certificate$|^error Command failed with exit code"
     r"|^Some challenges have failed|^(?:\[ERROR\] )?(?:-> )?\[Help \d+\]|^\[ERROR\]\s*$"
+    r"|^BEGIN failed--compilation aborted|^Execution of .* aborted due to compilation errors"
+    r"|^Compilation failed in require|^Found \d+ errors?\.?$|^dpkg: error processing"
+    r"|^nginx: configuration file .* test failed$|: ok=\d+ +changed=\d+ "
     r"|^\[ERROR\] (?:To see the full|Re-run Maven|For more information)"
 )
-"""Closing lines of tar, rsync, make, git over SSH, compilers, Maven, mount, yarn and certbot: they refer to others."""
+"""Closing lines of tar, rsync, make, git, compilers, Maven, mount, yarn, Perl, dpkg, Ansible: they refer to others."""
 
 _FIRST_ERROR = re.compile(
     r"^\* What went wrong:\n(?P<gradle>.+)$"
@@ -98,7 +103,8 @@ def _summary(end: Ended, err: str) -> tuple[str, str, str | None]:
     from_traceback = _last_traceback(err) or (None if err else _last_traceback(_decoded(end.out)))
     if from_traceback is not None:
         return from_traceback
-    line = _error_line(err) or _error_line(_decoded(end.out))
+    lines = [line for line in (_error_line(err), _error_line(_decoded(end.out))) if line is not None]
+    line = next((line for line in lines if looks_like_error(line)), lines[0] if lines else None)
     return "ExitStatus", f"exit status {end.status}" + (f": {line}" if line else ""), None
 
 
@@ -144,8 +150,15 @@ def _error_line(text: str) -> str | None:
     telling = [number for number in errors if number in others]
     number = (telling or others or [len(lines) - 1])[-1]
     if lines[number].endswith(":") and number + 1 < len(lines):
-        return f"{lines[number].strip()} {lines[number + 1].strip()}"
+        return _with_paragraph(lines[number], text)
     return lines[number].strip()
+
+
+def _with_paragraph(line: str, text: str) -> str:
+    """Return a line with what it announces: the next line, and further ones that are indented too, as CMake writes."""
+    following = text.rpartition(f"{line}\n")[2].lstrip("\n").split("\n")
+    more = takewhile(lambda each: each[:1] in (" ", "\t"), following[1:_MAX_PARAGRAPH])
+    return " ".join(part.strip() for part in (line, following[0], *(more if following[0][:1] in (" ", "\t") else ())))
 
 
 def looks_like_error(line: str) -> bool:

@@ -19,8 +19,11 @@ _BEGINS = re.compile(
     rf"|^  \+ Exception Group {re.escape(TRACEBACK)}$"
     r"|^thread '[^'\n]*'(?: \(\d+\))? panicked at "
     r"|^[A-Z]\w*(?:::[A-Z]\w*)* \([^\n]*\):$(?=\n(?:[ \t]*\n)*[ \t]*[^\s:]+:\d+:in )"  # Rails
-    r"|^[^\s:][^:\n]*:\d+:in [`'][^\n]*\([A-Z]\w*(?:::[A-Z]\w*)*\)$",
+    r"|^(?:<internal:[^>\n]*>|[^\s:][^:\n]*):\d+:in [`'][^\n]*\([A-Z]\w*(?:::[A-Z]\w*)*\)$",
     re.MULTILINE,
+)
+_SYNTAX_ERROR = re.compile(  # without a heading, in the program's own file
+    r'^  File "[^"\n]+", line \d+\n(?:    .*\n){0,3}(?:SyntaxError|IndentationError|TabError): .*', re.MULTILINE
 )
 _HINTS = (TRACEBACK, "panicked at ", ":in `", ":in '")
 _GOROUTINE = re.compile(r"^goroutine \d+ .*\[", re.MULTILINE)
@@ -94,7 +97,8 @@ def last_traceback(text: str) -> str | None:
         traceback = split_traceback("\n".join(segment).rstrip())[1] if len(segment) > 1 else ""
         if traceback:
             return traceback
-    return None
+    syntax_error = _SYNTAX_ERROR.search(text)
+    return None if syntax_error is None else syntax_error[0]
 
 
 def _start_above_frames(text: str) -> int | None:

@@ -45,7 +45,7 @@ def as_json(parts: Iterator[Piece | None]) -> Iterator[Piece | None]:
 
 
 def _field(data: bytes) -> tuple[str, str, int] | None:
-    """Return name, value and length of the first field; None if it is not complete. An entry ends with an empty name."""
+    """Return name, value and length of the first field, if it is complete. An entry ends with an empty name."""
     line, end, _ = data.partition(_END)
     if not end:
         return None
