@@ -6,6 +6,7 @@ from typing import NamedTuple
 from failaware.capture.external import reason
 from failaware.capture.record import Recorder
 from failaware.capture.secrets.masking import Masker
+from failaware.errors import UsageError
 from failaware.ingest.batches import unfolded
 from failaware.ingest.chunk import Collected
 from failaware.ingest.encoding import check_text
@@ -66,6 +67,8 @@ def explain(
         if count >= lines:
             break
     reader.flush(collected)
+    if source.error is not None:
+        raise UsageError(f"cannot read {origin}: {source.error.strerror}")
     mapper = Mapper(options.expressions, options.only, is_stream=source.is_stream)
     explained = [_explained(record, mapper, recorder, collected.now) for record in records]
     explained += _without_records(collected, _OURS, {record.line_no for record in records})

@@ -25,6 +25,8 @@ def reading_options(maps: Sequence[str], only: str | None, *, keep_all: bool) ->
     first: Format | None = None
     for given in maps:
         field, is_field, expression = given.partition("=")
+        if not given.strip():
+            raise UsageError("--map needs a file, the name of a format, or FIELD=EXPRESSION")
         if is_field and field in (*FIELDS, _FAILURE):
             expressions[_FAILURE if field == _FAILURE else f"map.{field}"] = expression
             compiled(expression)

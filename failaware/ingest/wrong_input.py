@@ -46,8 +46,8 @@ class WrongInput:
             return
         refused = len(collected.rejects) - before.rejects
         self._refused += refused
-        if refused and self._is_muted:
-            del collected.rejects[-refused:]
+        if self._is_muted:
+            del collected.rejects[len(collected.rejects) - refused :]
             collected.skipped += refused
         elif self._refused >= _MOST_REFUSED:
             self._keep_one(collected)

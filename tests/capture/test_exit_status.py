@@ -4,7 +4,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from failaware.capture.exit_status import TAIL, Ended, describe_end
@@ -127,6 +127,7 @@ def test_success_is_no_failure_but_one_that_took_too_long_is():
     )
 
 
+@settings(suppress_health_check=[HealthCheck.data_too_large])  # a whole tail is meant to be large
 @given(st.binary(max_size=200) | st.binary(min_size=TAIL, max_size=TAIL), st.integers(-64, 255))
 def test_any_bytes_and_any_end_are_described(tail, status):
     end = Ended(status, 0, 1, tail, b"Traceback (most recent call last):\n" + tail)

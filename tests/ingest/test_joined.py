@@ -190,6 +190,13 @@ def test_what_is_held_is_recorded_at_the_end_and_read_once(store, tmp_path):
     assert len(failures(store)) == 2
 
 
+def test_a_followed_file_of_no_known_format_is_one_reject_until_a_line_can_be_read(store, tmp_path):
+    file = tmp_path / "app.log"
+    file.write_text("words\n" * 300)
+    done = followed(store, file, *[lambda: None] * 2, lambda: append(file, HEADED % 1), *[lambda: None] * 4)
+    assert (done.recorded, done.rejected, done.skipped) == (1, 1, 299)
+
+
 class Killed(BaseException):
     pass
 
