@@ -31,7 +31,7 @@ class Prepared:
             psycopg.Error: of the connection or the server, or a text has a NUL character.
             OverflowError, UnicodeEncodeError: a value cannot be sent.
         """
-        parameters = [None if value is None else _in_binary(value) for value in values]
+        parameters = [None if value is None else in_binary(value) for value in values]
         formats = [Format.BINARY] * len(parameters)
         if self._is_prepared:
             try:
@@ -58,5 +58,6 @@ class Prepared:
         return result
 
 
-def _in_binary(value: str | int) -> bytes:
+def in_binary(value: str | int) -> bytes:
+    """A text or a 64-bit integer in the server's binary format."""
     return value.encode() if isinstance(value, str) else value.to_bytes(_BIGINT_BYTES, signed=True)

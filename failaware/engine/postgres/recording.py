@@ -13,16 +13,20 @@ wait for each other. Example: A records an event with the key x, B two events wi
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cache
+from struct import Struct
 from typing import Any
 
 import psycopg
+from psycopg.adapt import Dumper
+from psycopg.pq import Format
 
 from failaware.engine.base import KeyTaken, Row
 from failaware.engine.postgres import lock
 from failaware.engine.postgres.dialect import PINNED
 from failaware.engine.postgres.parameters import positional
+from failaware.engine.postgres.prepared import in_binary
 from failaware.schema.catalogue import EVENT, TIME
 
 SEQUENCE = "CREATE SEQUENCE event_ids AS bigint"
@@ -36,6 +40,9 @@ OTHER_TYPE = "FA002"
 
 _TYPES = {column.name: "bigint" if column.type == TIME else "text" for column in EVENT.columns[1:]}
 """What is given of each event, with its type on the server."""
+
+_HEADER = Struct("!iiiii")  # of an array: dimensions, whether it may have nulls, the type's oid, size, first index
+_NULL, _SIZE = b"\xff" * 4, 4  # the length of an element that is null; the bytes of a length
 
 _OWN = [name for name in _TYPES if name != "key"]
 """The columns of event_log, without the id."""
@@ -140,8 +147,8 @@ def call(
     lock. With `refuse`, nothing is recorded if a key belongs to an event of another type.
     """
     *own, keys = zip(*rows, strict=True)
-    used = _array(keys) if any(key is not None for key in keys) else None
-    return _many(schema), [*ticket, mark, refuse, *map(_array, own), used]
+    used = _array(keys, "text") if any(key is not None for key in keys) else None
+    return _many(schema), [*ticket, mark, refuse, *map(_array, own, _TYPES.values()), used]
 
 
 def one(schema: str) -> bytes:
@@ -157,16 +164,32 @@ def one(schema: str) -> bytes:
     return positional(text)
 
 
-def _array(values: Iterable[str | int | None]) -> str:
-    """An array as text: psycopg needs far longer for texts, and takes the size of all integers from the first."""
-    return f"{{{','.join(map(_element, values))}}}"
+class _Array(bytes):
+    """An array in the server's binary format: psycopg needs far longer for the arrays of many texts."""
 
 
-def _element(value: str | int | None) -> str:
-    if isinstance(value, str):
-        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-        return f'"{escaped}"'
-    return "NULL" if value is None else str(value)
+class _ArrayDumper(Dumper):
+    format = Format.BINARY
+
+    def dump(self, array: Any) -> bytes:
+        return bytes(array)
+
+
+psycopg.adapters.register_dumper(_Array, _ArrayDumper)
+
+
+def _array(values: Sequence[str | int | None], sql_type: str) -> _Array:
+    first, count = values[0], len(values)
+    is_constant = values.count(first) == count  # as types and times mostly are
+    elements = _element(first) * count if is_constant else b"".join(map(_element, values))
+    return _Array(_HEADER.pack(1, 1, psycopg.adapters.types[sql_type].oid, count, 1) + elements)
+
+
+def _element(value: str | int | None) -> bytes:
+    if value is None:
+        return _NULL
+    data = in_binary(value)
+    return len(data).to_bytes(_SIZE) + data
 
 
 @cache

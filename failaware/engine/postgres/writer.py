@@ -104,7 +104,8 @@ class PostgresWriter(StatementWriter):
     def append_events(self, rows: Sequence[Row], *, refuse: bool) -> list[int]:
         """Append events; within `run(recording=True)` this is the whole transaction."""
         if self._in_transaction:
-            call = recording.call(self._schema, rows, (None, None), None, refuse=False)
+            with self._in_our_words():
+                call = recording.call(self._schema, rows, (None, None), None, refuse=False)
             now, ids = recording.parsed(self.query(*call)[0][0])
             self.execute(self.dialect.count_recorded, (sum(event_id > 0 for event_id in ids),))
         else:
