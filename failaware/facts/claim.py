@@ -19,31 +19,33 @@ RENEW_S = 20.0
 
 _ELSEWHERE = 2  # value of lease.begun
 _NO_RETRY = "its caller is lost; no worker retries it"
-_FREE = "(l.event_id IS NULL OR (l.begun = 0 AND l.leased_until < :now))"
+_FREE = """NOT EXISTS (SELECT 1 FROM lease l WHERE l.event_id = {of}.event_id
+                                    AND (l.begun <> 0 OR l.leased_until >= :now))"""
+"""Not a LEFT JOIN: PostgreSQL would expect that few events are free, and read and sort all due ones."""
 _DUE_OF = f"""
 SELECT d.due_at, e.event_id, e.event_type, e.event_payload, k.key, e.source, e.occurred_at, e.detected_at, d.attempts,
-       d.tries, d.poison_candidate, d.unsure
+       d.tries, d.poison_candidate, l.event_id IS NOT NULL AS unsure
   FROM (SELECT *
           FROM (SELECT s.due_at, s.event_id, s.attempts, s.attempts - s.budget_from AS tries,
-                       a.error_type IS NOT NULL AS poison_candidate, l.event_id IS NOT NULL AS unsure
+                       a.error_type IS NOT NULL AS poison_candidate
                   FROM stored_state s
-                  LEFT JOIN lease l ON l.event_id = s.event_id
                   LEFT JOIN attempt_log a
                     ON a.attempt_id = s.last_failure AND a.attempt_no = s.attempts AND a.error_type = :lost
-                 WHERE s.event_type = :type AND s.due_at IS NOT NULL AND s.due_at <= :now AND {_FREE}
+                 WHERE s.event_type = :type AND s.due_at IS NOT NULL AND s.due_at <= :now AND {_FREE.format(of="s")}
                    AND (:poison_candidates = 1 OR a.error_type IS NULL)
                  ORDER BY s.due_at, s.event_id LIMIT :limit) AS retried
         UNION ALL {{unattempted}}
          ORDER BY 1, 2 LIMIT :limit) AS d
  CROSS JOIN event_log e
   LEFT JOIN event_key k ON k.event_id = e.event_id
+  LEFT JOIN lease l ON l.event_id = d.event_id
  WHERE e.event_id = d.event_id
 """
 _UNATTEMPTED = f"""
         SELECT *
-          FROM (SELECT n.detected_at, n.event_id, 0, 0, false, l.event_id IS NOT NULL
-                  FROM {{table}} n LEFT JOIN lease l ON l.event_id = n.event_id
-                 WHERE n.event_type = :type AND n.detected_at <= :now AND {_FREE}
+          FROM (SELECT n.detected_at, n.event_id, 0, 0, false
+                  FROM {{table}} n
+                 WHERE n.event_type = :type AND n.detected_at <= :now AND {_FREE.format(of="n")}
                  ORDER BY n.detected_at, n.event_id LIMIT :limit) AS {{name}}
 """
 _STORED = _UNATTEMPTED.format(table="stored_unattempted", name="unattempted")

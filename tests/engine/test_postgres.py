@@ -18,7 +18,7 @@ from failaware.engine.postgres.parameters import numbered
 from failaware.engine.postgres.place import parse
 from failaware.engine.postgres.roles import CHANGEABLE
 from failaware.errors import StoreBusy, StoreError, StoreForeign, StoreMissing, StoreNewer
-from failaware.facts import append
+from failaware.facts import append, claim
 from failaware.ledger.sealing import seal_all, seal_archive
 from failaware.ledger.verify import verify
 from failaware.model import NewEvent
@@ -329,6 +329,19 @@ def test_who_waits_for_the_lock_too_long_says_so(store, path, lock):
 
         store.session.write(hold)
         assert other.record("a").event_id == 1
+
+
+@pytest.mark.parametrize("prepare", ["SELECT 1", "ANALYZE"])
+def test_a_claim_reads_few_more_events_than_it_returns(store, prepare):
+    """However many are due, without statistics of the tables or with them, and in its own process."""
+    store.record_many([("a", n) for n in range(1_000)])
+    parameters = {"type": "a", "now": store.session.clock(), "limit": 20, "lost": "", "poison_candidates": 1}
+    db = store.session._db
+    for statement in (prepare, "SET min_parallel_table_scan_size = 0", "SET parallel_setup_cost = 0"):
+        db.raw(statement)
+    plan = "\n".join(line for (line,) in db.query(f"EXPLAIN ANALYZE {claim._DUE_ON_SERVER}", parameters))
+    assert max(map(int, re.findall(r"actual .*rows=(\d+)", plan))) == 20, plan
+    assert "Gather" not in plan, plan
 
 
 def test_a_statement_may_take_only_so_long(path):

@@ -28,9 +28,11 @@ T = TypeVar("T")
 _MAX_ATTEMPTS = 5  # at one job, if the connection is lost each time
 _NOTIFY_S = 0.1  # at least, between two notifications
 _ALONG_INDEXES = {
+    "enable_bitmapscan": "off",  # it would read and sort all due events for the next few: an index has them in order
     "enable_hashjoin": "off",  # few new rows are joined with many stored ones: use an index, even if the tables are
     "enable_mergejoin": "off",  # small when the plan is made
     "enable_seqscan": "off",
+    "max_parallel_workers_per_gather": "0",  # starting another process takes longer than our statements
     "plan_cache_mode": "force_generic_plan",
 }
 _IMPATIENT = "SET LOCAL lock_timeout = '20ms'"
