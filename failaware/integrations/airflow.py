@@ -11,7 +11,7 @@ from typing import Any
 
 from pluggy import HookimplMarker
 
-from failaware.integrations.task_log import TaskLog, logged
+from failaware.integrations.task_log import Attempt, TaskLog, logged
 from failaware.model import Failure
 from failaware.store import Store
 
@@ -32,18 +32,18 @@ class Recorder:
 
     def __init__(self, store: str | os.PathLike[str]) -> None:
         self._path = os.fspath(store)
-        self._running: dict[str, int] = {}  # when attempts of this process began, in µs
+        self._running: dict[str, Attempt] = {}  # in this process
 
     @cached_property
     def _tasks(self) -> TaskLog:
-        return TaskLog(Store.open(self._path), "airflow")
+        return TaskLog(Store.open(self._path), "Airflow")
 
     @_hook
     @logged
     def on_task_instance_running(self, task_instance: Any) -> None:
         """Record that an attempt begins, or goes on after it was deferred."""
-        self._running[_id(task_instance)] = now = self._tasks.now()
-        self._tasks.start(_id(task_instance), _name(task_instance), _payload(task_instance), started_at=now)
+        task = _task(task_instance)
+        self._running[task[0]] = self._tasks.begin(*task)
 
     @_hook
     def on_task_instance_success(self, task_instance: Any) -> None:
@@ -73,35 +73,23 @@ class Recorder:
 
     @logged
     def _write(self, instance: Any, error: BaseException | Failure | None) -> None:
-        now, retry_at, reason = self._tasks.now(), None, "Airflow does not try it again"
-        if error is not None and instance.state == "up_for_retry":
+        task_id, name, payload = _task(instance)
+        attempt = self._running.pop(task_id, None) or Attempt(task_id, name, payload, self._tasks.now())
+        attempt.payload, attempt.error = payload, error
+        if instance.state == "up_for_retry":
             delay = getattr(getattr(instance, "task", None), "retry_delay", timedelta(0))
-            retry_at = now + delay // timedelta(microseconds=1)
-            reason = f"Airflow tries again in {delay.total_seconds():g} s at the earliest"
-        self._tasks.write(
-            _id(instance),
-            _name(instance),
-            _payload(instance),
-            error=error,
-            started_at=self._running.pop(_id(instance), None),
-            finished_at=now,
-            retry_at=retry_at,
-            reason=reason,
-        )
+            attempt.retry_in_s = delay.total_seconds()
+        self._tasks.finish(attempt, " at the earliest")
 
 
-def _id(instance: Any) -> str:
+def _task(instance: Any) -> tuple[str, str, dict[str, Any]]:
+    """Return the id, the name and the payload: the run, and the rendered fields, which are the task's arguments."""
     mapped = f"[{instance.map_index}]" if instance.map_index >= 0 else ""
-    return f"{instance.dag_id}:{instance.run_id}:{instance.task_id}{mapped}"
-
-
-def _name(instance: Any) -> str:
-    return f"{instance.dag_id}.{instance.task_id}"
-
-
-def _payload(instance: Any) -> dict[str, Any]:
-    """Return the run, and the fields of the operator that are rendered: the arguments of the task."""
     task = getattr(instance, "task", None)
     fields = {name: getattr(task, name, None) for name in getattr(task, "template_fields", ())}
-    about = {"dag": instance.dag_id, "run": instance.run_id}
-    return about | {name: value for name, value in fields.items() if value is not None}
+    payload = {"dag": instance.dag_id, "run": instance.run_id} | fields
+    return (
+        f"{instance.dag_id}:{instance.run_id}:{instance.task_id}{mapped}",
+        f"{instance.dag_id}.{instance.task_id}",
+        {name: value for name, value in payload.items() if value is not None},
+    )

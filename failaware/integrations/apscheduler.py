@@ -6,12 +6,15 @@ DEAD, since APScheduler does not retry.
 
 import threading
 from datetime import datetime
+from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakSet
 
 from apscheduler import events
+from apscheduler.executors.base import BaseExecutor
 
 from failaware.capture.exceptions import describe
-from failaware.integrations.task_log import TaskLog
+from failaware.integrations.task_log import Attempt, TaskLog, logged
 from failaware.model import Failure
 
 if TYPE_CHECKING:
@@ -31,9 +34,10 @@ _SEEN = (
 _MOST = 10_000  # jobs, and runs that have begun
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
-_NO_RETRY = "APScheduler does not try it again"
+_Run = tuple[str, datetime]
 _LATE = Failure("JobMissed", "the run was missed: it could not start within the job's misfire_grace_time", None)
 _MANY = Failure("MaxInstances", "the run was skipped: as many runs of the job as its max_instances had not ended", None)
+_recorders: WeakSet["JobRecorder"] = WeakSet()
 
 
 class _Recent(dict[_Key, _Value]):
@@ -57,55 +61,76 @@ class JobRecorder:
     """
 
     def __init__(self, store: "Store", scheduler: "BaseScheduler") -> None:
-        self._log = TaskLog(store, "apscheduler")
-        self._scheduler = scheduler
+        self._log = TaskLog(store, "APScheduler")
+        self.scheduler = scheduler
+        """The scheduler whose jobs are recorded."""
         self._jobs: _Recent[str, tuple[str, dict[str, Any]]] = _Recent()
         for job in scheduler.get_jobs():
             self._jobs[job.id] = _about(job)
-        self._started: _Recent[tuple[str, datetime], int] = _Recent()
         self._lock = threading.Lock()  # a run ends in another thread than its submission is announced in
-        self._ended: _Recent[tuple[str, datetime], bool] = _Recent()
+        self._running: _Recent[_Run, Attempt] = _Recent()
+        self._ended: _Recent[_Run, bool] = _Recent()
+        """Runs that ended before their submission was announced."""
+        self._lost: _Recent[str, list[BaseException]] = _Recent()
+        """Errors of runs that were lost before their submission was announced, by their job."""
         scheduler.add_listener(self._seen, _SEEN)
+        _recorders.add(self)
 
     def _seen(self, event: Any) -> None:
         if event.code in {events.EVENT_JOB_ADDED, events.EVENT_JOB_MODIFIED}:
-            if (job := self._scheduler.get_job(event.job_id, event.jobstore)) is not None:
+            if (job := self.scheduler.get_job(event.job_id, event.jobstore)) is not None:
                 self._jobs[job.id] = _about(job)
         elif event.code == events.EVENT_JOB_SUBMITTED:
             for time in event.scheduled_run_times:
-                self._submitted(event.job_id, time)
+                self._submitted((event.job_id, time))
         elif event.code == events.EVENT_JOB_MAX_INSTANCES:
             for time in event.scheduled_run_times:
-                self._write(event.job_id, time, _MANY)
+                self._finish((event.job_id, time), _MANY)
         else:
-            failed = _LATE if event.code == events.EVENT_JOB_MISSED else self._failure(event)
+            run = event.job_id, event.scheduled_run_time
             with self._lock:
-                if (event.job_id, event.scheduled_run_time) not in self._started:
-                    self._ended[event.job_id, event.scheduled_run_time] = True
-                self._log.end(_run_id(event.job_id, event.scheduled_run_time))
-            self._write(event.job_id, event.scheduled_run_time, failed)
+                if run not in self._running:
+                    self._ended[run] = True
+                self._log.end(_run_id(run))
+            self._finish(run, _LATE if event.code == events.EVENT_JOB_MISSED else self._failure(event))
 
-    def _submitted(self, job_id: str, time: datetime) -> None:
+    @logged
+    def lose(self, job_id: str, error: BaseException) -> None:
+        """Record that a run of a job ended without a result, since a process of the pool was killed."""
         with self._lock:
-            if self._ended.pop((job_id, time), False):  # before its submission was announced
+            run = next((run for run in self._running if run[0] == job_id), None)
+            if run is None:
+                self._lost.setdefault(job_id, []).append(error)
                 return
-            self._started[job_id, time] = now = self._log.now()
-            name, payload = self._jobs.get(job_id, (job_id, {}))
-            self._log.start(_run_id(job_id, time), name, _payload(payload, job_id, time), started_at=now)
+        self._finish(run, error)
+
+    def _submitted(self, run: _Run) -> None:
+        with self._lock:
+            if self._ended.pop(run, False):
+                return
+            self._running[run] = attempt = self._attempt(run)
+            self._log.start(attempt)
+            lost = self._lost.get(run[0])
+        if lost:
+            self._finish(run, lost.pop())
 
     def _failure(self, event: Any) -> BaseException | Failure | None:
         error: BaseException | None = event.exception
         if error is None or error.__traceback__ is not None:
             return error
-        return describe(error, masker=self._log.masker)._replace(
-            traceback=event.traceback
-        )  # it comes from another process
+        described = describe(error, masker=self._log.masker)
+        return described._replace(traceback=event.traceback)  # it comes from another process
 
-    def _write(self, job_id: str, time: datetime, failed: BaseException | Failure | None) -> None:
+    def _attempt(self, run: _Run) -> Attempt:
+        job_id, time = run
         name, payload = self._jobs.get(job_id, (job_id, {}))
-        began = self._started.pop((job_id, time), None)
-        payload = _payload(payload, job_id, time)
-        self._log.write(_run_id(job_id, time), name, payload, error=failed, started_at=began, reason=_NO_RETRY)
+        payload = {**payload, "job": job_id, "scheduled_for": time.isoformat()}
+        return Attempt(_run_id(run), name, payload, self._log.now())
+
+    def _finish(self, run: _Run, failed: BaseException | Failure | None) -> None:
+        attempt = self._running.pop(run, None) or self._attempt(run)
+        attempt.error = failed
+        self._log.finish(attempt)
 
 
 def _about(job: Any) -> tuple[str, dict[str, Any]]:
@@ -113,9 +138,21 @@ def _about(job: Any) -> tuple[str, dict[str, Any]]:
     return job.name, {"args": job.args, "kwargs": job.kwargs, "trigger": str(job.trigger)}
 
 
-def _run_id(job_id: str, time: datetime) -> str:
-    return f"{job_id}:{time.isoformat()}"
+def _run_id(run: _Run) -> str:
+    return f"{run[0]}:{run[1].isoformat()}"
 
 
-def _payload(about: dict[str, Any], job_id: str, time: datetime) -> dict[str, Any]:
-    return {**about, "job": job_id, "scheduled_for": time.isoformat()}
+def _watched(report: Any) -> Any:
+    """Return the method that executors call for a run without a result, which APScheduler announces by no event."""
+
+    @wraps(report)
+    def run_job_error(executor: Any, job_id: str, error: BaseException, *args: Any) -> Any:
+        for recorder in _recorders:
+            if recorder.scheduler is executor._scheduler:  # noqa: SLF001 - an executor does not tell it otherwise
+                recorder.lose(job_id, error)
+        return report(executor, job_id, error, *args)
+
+    return run_job_error
+
+
+BaseExecutor._run_job_error = _watched(BaseExecutor._run_job_error)  # noqa: SLF001

@@ -3,7 +3,8 @@
 A job is one event, keyed by its id: SYNCED if it succeeds, FAILED while arq will retry it, DEAD if arq gives up.
 """
 
-from dataclasses import dataclass, replace
+import asyncio
+from dataclasses import replace
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any
 
@@ -12,27 +13,16 @@ from arq.worker import func
 
 from failaware.capture.attempting import in_thread
 from failaware.capture.external import failure_of
-from failaware.integrations.task_log import TaskLog
+from failaware.integrations.task_log import Attempt, TaskLog
 from failaware.model import Failure
 
 if TYPE_CHECKING:
     from failaware.store import Store
 
 _JOB_TIMEOUT_S, _MAX_TRIES = 300, 5  # arq's defaults
-_STARTED_AT, _ATTEMPT = "failaware_started_at", "failaware_attempt"  # keys of the job's context
+_BEGAN_S, _TOOK_S, _FUNCTION, _ATTEMPT = (f"failaware_{name}" for name in ("began", "took", "function", "attempt"))
+"""Keys of the job's context, which arq passes to its hooks."""
 _CANCELLED = "asyncio.exceptions.CancelledError"  # of a job that arq ends
-
-
-@dataclass(slots=True)
-class _Attempt:
-    """An attempt at a job that arq has not finished yet; `function` has its name, time limit and number of tries."""
-
-    function: Any
-    payload: dict[str, Any]
-    started_at: int
-    finished_at: int = 0
-    failure: Failure | None = None  # with the traceback of the job alone, before arq adds its own frames
-    delay_ms: int = 0
 
 
 class JobRecorder:
@@ -60,67 +50,59 @@ class JobRecorder:
         if self._on_job_start is not None:
             await self._on_job_start(context)
         # The time limit begins before the job's function runs, so a time taken there could be within the limit.
-        context[_STARTED_AT] = self._log.now()
+        context[_BEGAN_S] = asyncio.get_running_loop().time()
 
     def _recorded(self, function: Any) -> Any:
         @wraps(function.coroutine)
         async def run(context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-            attempt = _Attempt(function, {"args": args, "kwargs": kwargs}, context[_STARTED_AT])
-            context[_ATTEMPT] = attempt  # arq passes the same dict to its hooks
-            start = partial(self._log.start, context["job_id"], function.name, attempt.payload)
+            payload = {"args": args, "kwargs": kwargs}
+            attempt = Attempt(context["job_id"], function.name, payload, self._log.now(), context["job_try"])
+            context[_ATTEMPT], context[_FUNCTION] = attempt, function
             try:
-                await in_thread(partial(start, started_at=attempt.started_at))
+                await in_thread(partial(self._log.start, attempt))
                 return await function.coroutine(context, *args, **kwargs)
             except BaseException as error:
-                attempt.delay_ms = getattr(error, "defer_score", None) or 0
-                attempt.failure = failure_of(error, self._log.masker, package="failaware")
+                # Described here, where its traceback is that of the job alone: arq adds its own frames.
+                attempt.error = failure_of(error, self._log.masker, package="failaware")
+                attempt.retry_in_s = (getattr(error, "defer_score", None) or 0) / 1_000
                 raise
             finally:
                 attempt.finished_at = self._log.now()
+                context[_TOOK_S] = asyncio.get_running_loop().time() - context[_BEGAN_S]
 
         return replace(function, coroutine=run)
 
     async def _finished(self, context: dict[str, Any]) -> None:
-        job_id, number = context["job_id"], context["job_try"]
-        attempt = context.get(_ATTEMPT)
-        if attempt is not None:
-            kept = attempt.failure is not None and await context["redis"].exists(job_key_prefix + job_id)
-            await in_thread(partial(self._write, attempt, job_id, number, kept=bool(kept)))
+        if _ATTEMPT in context:
+            attempt = context[_ATTEMPT]
+            # Of a job that failed, arq keeps this key if it runs it again, which it refuses after the last try.
+            job = job_key_prefix + attempt.task_id
+            kept = attempt.error is not None and bool(await context["redis"].exists(job))
+            await in_thread(partial(self._write, context, kept=kept))
         if self._after_job_end is not None:
             await self._after_job_end(context)
 
-    def _write(self, attempt: _Attempt, job_id: str, number: int, *, kept: bool) -> None:
-        """Write an attempt; `kept`: arq has kept the job to run it again, which it refuses after the last try."""
-        tries = self._limit(attempt.function.max_tries, "max_tries", _MAX_TRIES)
-        retry_at, reason = None, f"arq gives up after {tries} tries" if kept else "arq does not try it again"
-        if kept and number < tries:
-            retry_at, reason = (
-                attempt.finished_at + attempt.delay_ms * 1_000,
-                f"arq tries again: try {number + 1} of {tries}",
-            )
-        self._log.write(
-            job_id,
-            attempt.function.name,
-            attempt.payload,
-            error=self._failure(attempt, kept=kept),
-            started_at=attempt.started_at,
-            finished_at=attempt.finished_at,
-            number=number,
-            retry_at=retry_at,
-            reason=reason,
-        )
-
-    def _failure(self, attempt: _Attempt, *, kept: bool) -> Failure | None:
-        if attempt.failure is None or attempt.failure.error_type != _CANCELLED:
-            return attempt.failure
-        limit = self._limit(attempt.function.timeout_s, "job_timeout", _JOB_TIMEOUT_S)
-        if kept:
-            kind, message = "WorkerStopped", "the worker was stopped while the job ran"
-        elif attempt.finished_at - attempt.started_at >= limit * 1_000_000:
-            kind, message = "TimeoutError", f"the job did not end within its timeout of {limit:g} s"
-        else:
-            kind, message = "JobAborted", "the job was aborted"
-        return attempt.failure._replace(error_type=kind, error_message=message)
+    def _write(self, context: dict[str, Any], *, kept: bool) -> None:
+        attempt, function = context[_ATTEMPT], context[_FUNCTION]
+        if isinstance(attempt.error, Failure) and attempt.error.error_type == _CANCELLED:
+            limit = self._limit(function.timeout_s, "job_timeout", _JOB_TIMEOUT_S)
+            attempt.error = _end(attempt.error, limit, took_s=context[_TOOK_S], kept=kept)
+        tries = self._limit(function.max_tries, "max_tries", _MAX_TRIES)
+        if not kept or attempt.number >= tries:
+            attempt.retry_in_s = None
+        reason = f"arq gives up after {tries} tries" if kept else None
+        self._log.finish(attempt, f": try {attempt.number + 1} of {tries}", reason=reason)
 
     def _limit(self, own: float | None, name: str, default: float) -> Any:
         return getattr(self._settings, name, default) if own is None else own
+
+
+def _end(failure: Failure, limit: float, *, took_s: float, kept: bool) -> Failure:
+    """Return why arq has cancelled a job."""
+    if kept:
+        kind, message = "WorkerStopped", "the worker was stopped while the job ran"
+    elif took_s >= limit:
+        kind, message = "TimeoutError", f"the job did not end within its timeout of {limit:g} s"
+    else:
+        kind, message = "JobAborted", "the job was aborted"
+    return failure._replace(error_type=kind, error_message=message)

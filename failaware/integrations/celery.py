@@ -22,7 +22,7 @@ from failaware.capture.exceptions import describe
 from failaware.capture.external import failure_of
 from failaware.capture.guarded import guarded, is_a, text_of, traceback_of
 from failaware.identity import this_process
-from failaware.integrations.task_log import TaskLog
+from failaware.integrations.task_log import Attempt, TaskLog
 from failaware.model import Failure
 from failaware.text import microseconds
 
@@ -59,7 +59,7 @@ class TaskRecorder:
         if TaskRecorder._current is not None:  # importing a module twice must not record each task twice
             TaskRecorder._current.close()
         TaskRecorder._current = self
-        self._log = TaskLog(store, "celery")
+        self._log = TaskLog(store, "Celery")
         self._local = threading.local()
         self._deliveries: WeakValueDictionary[str, Any] = WeakValueDictionary()  # in the worker's main process
         self._ended_deliveries: WeakSet[Any] = WeakSet()
@@ -95,7 +95,7 @@ class TaskRecorder:
     def _began(self, task_id: str, task: Any, **_: Any) -> None:
         now, running = self._log.now(), self._running().setdefault(task_id, _Running())
         if not running.started_at:
-            self._log.start(task_id, task.name, _payload(task.request), started_at=now)
+            self._log.start(Attempt(task_id, task.name, _payload(task.request), now))
         running.started_at.append(now)
 
     def _succeeded(self, sender: Any, **_: Any) -> None:

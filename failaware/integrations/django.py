@@ -4,11 +4,11 @@ A task is one event, keyed by its id: SYNCED or DEAD, since Django does not retr
 event, and each run of it an attempt: a later success resolves an earlier failure.
 """
 
-import logging
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property, wraps
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -19,15 +19,15 @@ from django.core.management.base import BaseCommand
 from django.utils import timezone
 
 from failaware.capture.exceptions import describe
-from failaware.integrations.task_log import TaskLog
+from failaware.integrations.task_log import Attempt, TaskLog, logged
 from failaware.model import Failure
 from failaware.store import Store
+from failaware.text import microseconds
 
 if TYPE_CHECKING:
     from types import TracebackType
 
 _SIGNALS = ("django.tasks.signals", "django_tasks.signals")  # of Django 6, and of its backport
-_log = logging.getLogger("failaware")
 
 
 class Failures(AppConfig):  # type: ignore[misc, unused-ignore]
@@ -53,36 +53,33 @@ class Failures(AppConfig):  # type: ignore[misc, unused-ignore]
 
     @cached_property
     def _log(self) -> TaskLog:
-        return TaskLog(Store.open(settings.FAILAWARE), "django")
+        return TaskLog(Store.open(settings.FAILAWARE), "Django")
 
+    @logged
     def _task_started(self, task_result: Any, **_: Any) -> None:
-        now = int(datetime.now(UTC).timestamp() * 1_000_000)
-        name = task_result.task.module_path
-        _safely(lambda: self._log.start(str(task_result.id), name, _payload(task_result), started_at=now))
+        self._log.start(self._attempt(task_result))
 
+    @logged
     def _task_finished(self, task_result: Any, **_: Any) -> None:
-        error = sys.exc_info()[1] if task_result.status == "FAILED" else None
-        _safely(lambda: self._write_task(task_result, error))
+        attempt, has_failed = self._attempt(task_result), task_result.status == "FAILED"
+        attempt.error = self._failure(sys.exc_info()[1], task_result.task.func.__module__) if has_failed else None
+        if has_failed and attempt.error is None:  # reported by another process
+            last = task_result.errors[-1]
+            attempt.error = Failure(last.exception_class_path, "", last.traceback)
+        self._log.finish(attempt)
 
-    def _write_task(self, result: Any, error: BaseException | None) -> None:
-        failure = None if error is None else self._failure(error, result.task.func.__module__)
-        if failure is None and result.status == "FAILED":  # reported by another process
-            failure = Failure(result.errors[-1].exception_class_path, "", result.errors[-1].traceback)
-        self._log.write(
-            str(result.id),
-            result.task.module_path,
-            _payload(result),
-            error=failure,
-            started_at=_aware(result.last_attempted_at),
-            finished_at=_aware(result.finished_at),
-            number=result.attempts or None,
-            reason="Django does not try it again",
-        )
+    def _attempt(self, result: Any) -> Attempt:
+        task, began, ended = result.task, result.last_attempted_at, result.finished_at
+        payload = {"args": result.args, "kwargs": result.kwargs, "queue": task.queue_name, "backend": result.backend}
+        began_at = self._log.now() if began is None else _microseconds(began)
+        attempt = Attempt(str(result.id), task.module_path, payload, began_at, result.attempts or None)
+        attempt.finished_at = None if ended is None else _microseconds(ended)
+        return attempt
 
     def _recorded(self, execute: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(execute)
         def run(command: Any, /, *args: Any, **options: Any) -> Any:
-            began = datetime.now(UTC)
+            began = time.time_ns() // 1_000
             error: BaseException | None = None
             try:
                 return execute(command, *args, **options)
@@ -92,20 +89,16 @@ class Failures(AppConfig):  # type: ignore[misc, unused-ignore]
             finally:
                 own = type(command).__module__.startswith("django.")
                 if command._called_from_command_line and not own and not isinstance(error, KeyboardInterrupt):  # noqa: SLF001
-                    _safely(lambda: self._write_command(command, began, error))
+                    self._write_command(command, began, error)
 
         return run
 
-    def _write_command(self, command: Any, began: datetime, error: BaseException | None) -> None:
-        module, arguments = type(command).__module__, sys.argv[1:]
-        self._log.write(
-            f"manage.py {' '.join(arguments)}",
-            module.rpartition(".")[2],
-            {"argv": sys.argv},
-            error=self._failure(error, module),
-            started_at=began,
-            reason="Django does not run it again",
-        )
+    @logged
+    def _write_command(self, command: Any, began: int, error: BaseException | None) -> None:
+        module = type(command).__module__
+        line, name = f"manage.py {' '.join(sys.argv[1:])}", module.rpartition(".")[2]
+        attempt = Attempt(line, name, {"argv": sys.argv}, began, error=self._failure(error, module))
+        self._log.finish(attempt, reason="Django does not run it again")
 
     def _failure(self, error: BaseException | None, module: str) -> Failure | None:
         """Return how code of a module failed, with the frames from the first one of that module on."""
@@ -117,17 +110,5 @@ class Failures(AppConfig):  # type: ignore[misc, unused-ignore]
         return describe(error, masker=self._log.masker, traceback=traceback or error.__traceback__)
 
 
-def _payload(result: Any) -> dict[str, Any]:
-    queue = result.task.queue_name
-    return {"args": result.args, "kwargs": result.kwargs, "queue": queue, "backend": result.backend}
-
-
-def _safely(write: Callable[[], None]) -> None:
-    try:
-        write()
-    except Exception as error:  # noqa: BLE001 - the task or the command must not be affected
-        _log.error("a task or a command of Django is not recorded: %s", error)
-
-
-def _aware(moment: datetime | None) -> datetime | None:
-    return timezone.make_aware(moment) if moment is not None and timezone.is_naive(moment) else moment
+def _microseconds(moment: datetime) -> int:
+    return microseconds(timezone.make_aware(moment) if timezone.is_naive(moment) else moment)

@@ -5,12 +5,11 @@ gives up.
 """
 
 import threading
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dramatiq.middleware import Middleware
 
-from failaware.integrations.task_log import TaskLog
+from failaware.integrations.task_log import Attempt, TaskLog
 from failaware.model import Failure
 
 if TYPE_CHECKING:
@@ -19,21 +18,10 @@ if TYPE_CHECKING:
 _SKIPPED = Failure("SkipMessage", "the message was skipped: it is too old, was aborted, or had failed before", None)
 
 
-@dataclass(slots=True)
-class _Attempt:
-    """An attempt whose message is not acknowledged yet; `retry_in_ms` is set when dramatiq enqueues it again."""
-
-    message_id: str
-    number: int
-    started_at: int
-    error: BaseException | Failure | None = None
-    retry_in_ms: int | None = None
-
-
 class _Thread(threading.local):
     """The attempt of a worker thread. Another thread may begin the next one before this one is written."""
 
-    attempt: _Attempt | None = None
+    attempt: Attempt | None = None
 
 
 class Recorder(Middleware):
@@ -51,10 +39,8 @@ class Recorder(Middleware):
         self._thread = _Thread()
 
     def before_process_message(self, _broker: Any, message: Any) -> None:
-        """Note when an attempt begins."""
-        number, now = message.options.get("retries", 0) + 1, self._log.now()
-        self._thread.attempt = _Attempt(message.message_id, number, now)
-        self._log.start(message.message_id, message.actor_name, _payload(message), started_at=now)
+        """Record that an attempt begins."""
+        self._thread.attempt = self._log.begin(*_task(message), number=_number(message))
 
     def after_process_message(
         self, _broker: Any, message: Any, *, result: Any = None, exception: BaseException | None = None
@@ -66,43 +52,34 @@ class Recorder(Middleware):
 
     def after_skip_message(self, _broker: Any, message: Any) -> None:
         """Note that it was skipped."""
-        number = message.options.get("retries", 0) + 1
-        self._thread.attempt = self._thread.attempt or _Attempt(message.message_id, number, self._log.now())
+        self._thread.attempt = self._thread.attempt or Attempt(*_task(message), self._log.now(), _number(message))
         self._thread.attempt.error = _SKIPPED
 
     def before_enqueue(self, _broker: Any, message: Any, delay: int | None) -> None:
         """Note that a message whose attempt has failed is retried; `delay` is in ms."""
         attempt = self._thread.attempt
-        if attempt is not None and attempt.message_id == message.message_id and attempt.error is not None:
-            attempt.retry_in_ms = delay or 0
+        if attempt is not None and attempt.task_id == message.message_id and attempt.error is not None:
+            attempt.retry_in_s = (delay or 0) / 1_000
 
-    def after_ack(self, _broker: Any, message: Any) -> None:
+    def after_ack(self, _broker: Any, _message: Any) -> None:
         """Write the attempt."""
-        self._write(message)
+        self._finish()
 
-    def after_nack(self, _broker: Any, message: Any) -> None:
+    def after_nack(self, _broker: Any, _message: Any) -> None:
         """Write the attempt."""
-        self._write(message)
+        self._finish()
 
-    def _write(self, message: Any) -> None:
+    def _finish(self) -> None:
         attempt, self._thread.attempt = self._thread.attempt, None
-        if attempt is None:
-            return
-        retry_at, reason = None, "dramatiq does not try it again"
-        if attempt.retry_in_ms is not None:
-            retry_at = self._log.now() + attempt.retry_in_ms * 1_000
-            reason = f"dramatiq tries again in {attempt.retry_in_ms / 1_000:g} s: retry {attempt.number}"
-        self._log.write(
-            message.message_id,
-            message.actor_name,
-            _payload(message),
-            error=attempt.error,
-            started_at=attempt.started_at,
-            number=attempt.number,
-            retry_at=retry_at,
-            reason=reason,
-        )
+        if attempt is not None:
+            self._log.finish(attempt, f": retry {attempt.number}")
 
 
-def _payload(message: Any) -> dict[str, Any]:
-    return {"args": message.args, "kwargs": message.kwargs, "queue": message.queue_name}
+def _number(message: Any) -> int:
+    return int(message.options.get("retries", 0)) + 1
+
+
+def _task(message: Any) -> tuple[str, str, dict[str, Any]]:
+    """Return the id, the name and the payload of a message."""
+    payload = {"args": message.args, "kwargs": message.kwargs, "queue": message.queue_name}
+    return message.message_id, message.actor_name, payload

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from huey import signals
 
-from failaware.integrations.task_log import TaskLog
+from failaware.integrations.task_log import Attempt, TaskLog
 from failaware.model import Failure
 
 if TYPE_CHECKING:
@@ -43,31 +43,30 @@ class TaskRecorder:
 
     def __init__(self, store: "Store", huey: "Huey") -> None:
         self._log = TaskLog(store, "huey")
-        self._started: dict[str, int] = {}
-        self._failed: dict[str, BaseException | Failure] = {}
+        self._attempts: dict[str, Attempt] = {}
         huey.signal()(self._signaled)
 
     def _signaled(self, signal: str, task: "Task", error: BaseException | None = None) -> None:
         if signal == signals.SIGNAL_EXECUTING:
-            self._started[task.id] = now = self._log.now()
-            self._log.start(task.id, task.name, _payload(task), started_at=now)
+            self._attempts[task.id] = self._log.begin(task.id, task.name, _payload(task))
         elif signal == signals.SIGNAL_COMPLETE:
-            self._write(task, None)
+            self._finish(task)
         elif signal == signals.SIGNAL_RETRYING:
-            delay = task.retry_delay or 0
-            reason = f"huey tries again{f' in {delay} s' if delay else ''}: {task.retries} of its retries left"
-            retry_at = self._log.now() + int(delay * 1_000_000)
-            self._write(task, self._failed.pop(task.id, _ASKED), retry_at=retry_at, reason=reason)
+            attempt = self._attempt(task)
+            attempt.error, attempt.retry_in_s = attempt.error or _ASKED, task.retry_delay or 0
+            self._finish(task, f": {task.retries} of its retries left")
         elif signal == signals.SIGNAL_ERROR or signal in _ENDS:
-            failed = error if error is not None else Failure(*_ENDS[signal], None)
-            if task.retries and signal not in _NEVER_RETRIED and not _before_it_ran():
-                self._failed[task.id] = failed  # written with SIGNAL_RETRYING, which follows
-            else:
-                self._write(task, failed, reason="huey does not try it again")
+            self._attempt(task).error = error if error is not None else Failure(*_ENDS[signal], None)
+            if not task.retries or signal in _NEVER_RETRIED or _before_it_ran():  # otherwise SIGNAL_RETRYING follows
+                self._finish(task)
 
-    def _write(self, task: "Task", failed: BaseException | Failure | None, **decided: Any) -> None:
-        began = self._started.pop(task.id, None)
-        self._log.write(task.id, task.name, _payload(task), error=failed, started_at=began, **decided)
+    def _attempt(self, task: "Task") -> Attempt:
+        """Return the attempt at a task; a new one if the task did not run."""
+        return self._attempts.setdefault(task.id, Attempt(task.id, task.name, _payload(task), self._log.now()))
+
+    def _finish(self, task: "Task", retry: str = "") -> None:
+        self._attempt(task)
+        self._log.finish(self._attempts.pop(task.id), retry)
 
 
 def _payload(task: "Task") -> dict[str, Any]:

@@ -17,26 +17,16 @@ from prefect.states import State
 from failaware.capture.attempting import in_thread
 from failaware.capture.external import failure_of
 from failaware.errors import UsageError
-from failaware.integrations.task_log import TaskLog, logged
+from failaware.integrations.task_log import Attempt, TaskLog, logged
 from failaware.model import Failure
 from failaware.store import Store
 
 
 @dataclass(slots=True)
-class _Attempt:
+class _Attempt(Attempt):
     """An attempt at a task run."""
 
-    task: Any
-    run_id: str
-    name: str
-    payload: dict[str, Any]
-    started_at: int
-    finished_at: int = 0
-    failure: Failure | None = None
-
-    @property
-    def took_s(self) -> float:
-        return (self.finished_at - self.started_at) / 1_000_000
+    task: Any = None
 
 
 class Recorder:
@@ -74,7 +64,7 @@ class Recorder:
 
     @cached_property
     def _tasks(self) -> TaskLog:
-        return TaskLog(Store.open(self._path), "prefect")
+        return TaskLog(Store.open(self._path), "Prefect")
 
     def _function(self, function: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(function)
@@ -139,13 +129,13 @@ class Recorder:
         name = task.name if flow is None else f"{flow.name}.{task.name}"
         payload = {"parameters": context.parameters, "flow_run": str(run.flow_run_id or "")}
         began = int(context.start_time.timestamp() * 1_000_000)  # the task's timeout counts from then on
-        return _Attempt(task, str(run.id), name, payload, began)
+        return _Attempt(str(run.id), name, payload, began, task=task)
 
     @logged
     def _start(self, attempt: _Attempt | None) -> None:
         """Record that an attempt begins."""
         if attempt is not None:
-            self._tasks.start(attempt.run_id, attempt.name, attempt.payload, started_at=attempt.started_at)
+            self._tasks.start(attempt)
 
     @logged
     def _ended(self, attempt: _Attempt | None, outcome: Any) -> _Attempt | None:
@@ -156,12 +146,12 @@ class Recorder:
         if attempt is None:
             return None
         attempt.finished_at = self._tasks.now()
-        attempt.failure, is_crash = self._failure(attempt, outcome)
-        retries = self._retries.pop(attempt.run_id, 0)
-        if attempt.failure is None or is_crash or retries >= attempt.task.retries:
+        attempt.error, is_crash = self._failure(attempt, outcome)
+        retries = self._retries.pop(attempt.task_id, 0)
+        if attempt.error is None or is_crash or retries >= attempt.task.retries:
             return attempt
-        self._retries[attempt.run_id] = retries + 1
-        self._undecided[attempt.run_id] = attempt
+        self._retries[attempt.task_id] = retries + 1
+        self._undecided[attempt.task_id] = attempt
         return None
 
     def _failure(self, attempt: _Attempt, outcome: Any) -> tuple[Failure | None, bool]:
@@ -173,8 +163,8 @@ class Recorder:
             return None, False
         failure = failure_of(outcome, self._tasks.masker, package="failaware")
         is_crash = not isinstance(outcome, Exception | Failure)
-        limit = attempt.task.timeout_seconds
-        if failure is None or not is_crash or limit is None or attempt.took_s < limit:
+        limit, took_us = attempt.task.timeout_seconds, (attempt.finished_at or 0) - attempt.started_at
+        if failure is None or not is_crash or limit is None or took_us < limit * 1_000_000:
             return failure, is_crash
         message = f"the task did not end within its timeout of {limit:g} s"
         return failure._replace(error_type="TimeoutError", error_message=message), False
@@ -190,24 +180,10 @@ class Recorder:
             self._write(attempt)
             return
         number, delay = self._retries[run_id], attempt.task.retry_delay_seconds or 0
-        if isinstance(delay, list):
-            delay = delay[min(number, len(delay)) - 1]
-        reason = f"Prefect tries again{f' in {delay:g} s' if delay else ''}: retry {number} of {attempt.task.retries}"
-        self._write(attempt, retry_at=attempt.finished_at + int(delay * 1_000_000), reason=reason)
+        attempt.retry_in_s = delay[min(number, len(delay)) - 1] if isinstance(delay, list) else delay
+        self._write(attempt, f": retry {number} of {attempt.task.retries}")
 
     @logged
-    def _write(
-        self, attempt: _Attempt | None, *, retry_at: int | None = None, reason: str = "Prefect does not try it again"
-    ) -> None:
-        if attempt is None:
-            return
-        self._tasks.write(
-            attempt.run_id,
-            attempt.name,
-            attempt.payload,
-            error=attempt.failure,
-            started_at=attempt.started_at,
-            finished_at=attempt.finished_at,
-            retry_at=retry_at,
-            reason=reason,
-        )
+    def _write(self, attempt: _Attempt | None, retry: str = "") -> None:
+        if attempt is not None:
+            self._tasks.finish(attempt, retry)

@@ -34,7 +34,7 @@ class Recorded(BaseWorker):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._task_log = TaskLog(self.store, "rq")
+        self._task_log = TaskLog(self.store, "RQ")
         self._thrown: BaseException | None = None
         self._killed_pid: int | None = None
         self.push_exc_handler(self._abandoned)  # type: ignore[no-untyped-call]

@@ -6,6 +6,7 @@ the queue: no failaware worker claims it.
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast
 
@@ -14,6 +15,7 @@ from failaware.errors import KeyConflict
 from failaware.facts import append
 from failaware.identity import this_process
 from failaware.integrations.task_starts import TaskStarts
+from failaware.model import Failure
 from failaware.recording import ReportedAttempt, reported_event
 
 if TYPE_CHECKING:
@@ -31,10 +33,25 @@ def logged(hook: _Hook) -> _Hook:
         try:
             return hook(*args, **kwargs)
         except Exception as error:  # noqa: BLE001 - the task and its queue must not be affected
-            _log.error("an attempt of a task is not recorded: %s", error)
+            _log.error("an attempt is not recorded: %s", error)
             return None
 
     return cast("_Hook", call)
+
+
+@dataclass(slots=True)
+class Attempt:
+    """An attempt at a task; times in µs."""
+
+    task_id: str
+    name: str
+    payload: Mapping[str, Any]
+    started_at: int
+    number: int | None = None
+    error: BaseException | Failure | None = None
+    finished_at: int | None = None
+    retry_in_s: float | None = None
+    """Seconds from its end until the queue tries again; None: it does not."""
 
 
 class TaskLog:
@@ -42,26 +59,58 @@ class TaskLog:
 
     Args:
         store: the store to record in.
-        queue: the queue's name, which is also that of its package: "celery".
+        queue: the queue's name as its users write it: "Celery". In lower case it is that of its package.
     """
 
     def __init__(self, store: "Store", queue: str) -> None:
-        self._store, self._queue = store, queue
-        self._starts = TaskStarts(store, queue)
+        self._store, self._name, self._queue = store, queue, queue.lower()
+        self._starts = TaskStarts(store, self._queue)
         self.masker = store.session.recorder.masker
 
     def now(self) -> int:
         """Return the time in µs since the epoch."""
         return self._store.session.clock()
 
-    def start(self, task_id: str, name: str, payload: Mapping[str, Any], *, started_at: int) -> None:
-        """Record that an attempt at a task begins (µs), so that a killed worker is seen. Errors are logged."""
-        recorder, about = self._store.session.recorder, self._about(task_id)
+    def begin(self, task_id: str, name: str, payload: Mapping[str, Any], *, number: int | None = None) -> Attempt:
+        """Return an attempt that begins now, after `start`."""
+        attempt = Attempt(task_id, name, payload, self.now(), number)
+        self.start(attempt)
+        return attempt
+
+    def start(self, attempt: Attempt) -> None:
+        """Record that an attempt has begun, so that a killed worker is seen. Errors are logged."""
+        recorder, about = self._store.session.recorder, self._about(attempt.task_id)
         try:
-            about["started_at"] = started_at
-            self._starts.begin(task_id, reported_event(name, payload, about, recorder, now=started_at))
+            about["started_at"] = at = attempt.started_at
+            self._starts.begin(attempt.task_id, reported_event(attempt.name, attempt.payload, about, recorder, now=at))
         except Exception as error:  # noqa: BLE001 - the task and its queue must not be affected
-            _log.error("the start of task %s[%s] is not recorded: %s", name, task_id, error)
+            _log.error("the start of task %s[%s] is not recorded: %s", attempt.name, attempt.task_id, error)
+
+    def finish(self, attempt: Attempt, retry: str = "", *, reason: str | None = None) -> None:
+        """Write an attempt that has ended.
+
+        Args:
+            attempt: it ends now, if its `finished_at` is None.
+            retry: more about the next attempt: ": retry 1 of 3".
+            reason: why there is none, if more is known about it.
+        """
+        finished_at, retry_at = self.now() if attempt.finished_at is None else attempt.finished_at, None
+        reason = reason or f"{self._name} does not try it again"
+        if attempt.error is not None and attempt.retry_in_s is not None:
+            retry_at = finished_at + int(attempt.retry_in_s * 1_000_000)
+            delay = f" in {attempt.retry_in_s:g} s" if attempt.retry_in_s else ""
+            reason = f"{self._name} tries again{delay}{retry}"
+        self.write(
+            attempt.task_id,
+            attempt.name,
+            attempt.payload,
+            error=attempt.error,
+            started_at=attempt.started_at,
+            finished_at=finished_at,
+            number=attempt.number,
+            retry_at=retry_at,
+            reason=reason,
+        )
 
     def end(self, task_id: str) -> None:
         """Note that an attempt has ended; `write` does it too."""

@@ -4,7 +4,6 @@ A task is one event, keyed by its id: SYNCED if it succeeds, FAILED while taskiq
 """
 
 from contextvars import ContextVar
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ from taskiq import TaskiqMiddleware
 from taskiq.exceptions import NoResultError
 
 from failaware.capture.attempting import in_thread
-from failaware.integrations.task_log import TaskLog
+from failaware.integrations.task_log import Attempt, TaskLog
 from failaware.model import Failure
 
 if TYPE_CHECKING:
@@ -22,20 +21,11 @@ _REQUEUES = "X-Taskiq-requeue"  # taskiq's label: how often the task put itself 
 _REQUEUED = Failure("Requeued", "the task put itself into the queue again", None)
 
 
-@dataclass(slots=True)
-class _Attempt:
-    """An attempt at a task that has not ended yet; `delay_s` is set when its next attempt is sent."""
-
-    task_id: str
-    number: int
-    requeues: Any
-    started_at: int
-    error: BaseException | Failure | None = None
-    delay_s: float | None = None
-
-
-_current: ContextVar[_Attempt | None] = ContextVar("attempt", default=None)
+_current: ContextVar[Attempt | None] = ContextVar("attempt", default=None)
 """The attempt of an asyncio task, in which taskiq runs one: the next attempt at a task may begin before it ends."""
+
+_requeues: ContextVar[Any] = ContextVar("requeues")
+"""How often its task had put itself into the queue again when the attempt began."""
 
 
 class Recorder(TaskiqMiddleware):  # type: ignore[misc, unused-ignore]
@@ -54,17 +44,17 @@ class Recorder(TaskiqMiddleware):  # type: ignore[misc, unused-ignore]
 
     async def pre_execute(self, message: Any) -> Any:
         """Record that an attempt begins."""
-        number, now = int(message.labels.get("_retries", 0)) + 1, self._log.now()
-        _current.set(_Attempt(message.task_id, number, message.labels.get(_REQUEUES), now))
-        start = partial(self._log.start, message.task_id, message.task_name, _payload(message), started_at=now)
-        await in_thread(start)
+        number, payload = int(message.labels.get("_retries", 0)) + 1, _payload(message)
+        _requeues.set(message.labels.get(_REQUEUES))
+        begin = partial(self._log.begin, message.task_id, message.task_name, payload, number=number)
+        _current.set(await in_thread(begin))
         return message
 
     def post_send(self, message: Any) -> None:
         """Note that the next attempt of a task is sent while one has not ended."""
         attempt = _current.get()
         if attempt is not None and attempt.task_id == message.task_id:
-            attempt.delay_s = float(message.labels.get("delay") or 0)
+            attempt.retry_in_s = float(message.labels.get("delay") or 0)
 
     def on_error(self, message: Any, result: Any, exception: BaseException) -> None:
         """Note how an attempt failed."""
@@ -78,28 +68,11 @@ class Recorder(TaskiqMiddleware):  # type: ignore[misc, unused-ignore]
         if attempt is None:
             return
         if isinstance(attempt.error, NoResultError):  # raised by the task
-            requeued = message.labels.get(_REQUEUES) != attempt.requeues
-            attempt.error, attempt.delay_s = (_REQUEUED, 0) if requeued else (None, None)
-        elif isinstance(result.error, NoResultError) and attempt.delay_s is None:  # sent through a schedule
-            attempt.delay_s = 0
-        await in_thread(partial(self._write, message, attempt))
-
-    def _write(self, message: Any, attempt: _Attempt) -> None:
-        retry_at, reason = None, "taskiq does not try it again"
-        if attempt.error is not None and attempt.delay_s is not None:
-            retry_at = self._log.now() + int(attempt.delay_s * 1_000_000)
-            delay = f" in {attempt.delay_s:g} s" if attempt.delay_s else ""
-            reason = f"taskiq tries again{delay}: retry {attempt.number}"
-        self._log.write(
-            message.task_id,
-            message.task_name,
-            _payload(message),
-            error=attempt.error,
-            started_at=attempt.started_at,
-            number=attempt.number,
-            retry_at=retry_at,
-            reason=reason,
-        )
+            requeued = message.labels.get(_REQUEUES) != _requeues.get()
+            attempt.error, attempt.retry_in_s = (_REQUEUED, 0) if requeued else (None, None)
+        elif isinstance(result.error, NoResultError) and attempt.retry_in_s is None:  # sent through a schedule
+            attempt.retry_in_s = 0
+        await in_thread(partial(self._log.finish, attempt, f": retry {attempt.number}"))
 
 
 def _payload(message: Any) -> dict[str, Any]:

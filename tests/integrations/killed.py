@@ -4,6 +4,12 @@ import time
 
 from failaware.integrations.task_log import TaskLog
 
+WAITS_FOR_STARTS = """
+from failaware.integrations import task_starts
+task_starts._WAIT_S = 60
+"""
+"""Programs begin with this if a task kills its worker: its start is written before, however slow the machine is."""
+
 
 def lease_of(inspector, event_type, process=None):
     """Wait until a task of this type has begun, for as long as a process runs; returns its event."""
@@ -22,7 +28,7 @@ def assert_lost(store, inspector, clock, event_type, queue):
     assert (begun.sync_status, begun.attempts) == ("PENDING", ())
     assert begun.leased_by.endswith(f"#{queue}")
     clock.now = begun.leased_until + 1
-    TaskLog(store, "next").start("1", "next", {}, started_at=clock.now)
+    TaskLog(store, "next").begin("1", "next", {})
     lost = inspector.event(begun.event_id)
     assert (lost.sync_status, lost.leased_by) == ("DEAD", None)
     assert [each.error_type for each in lost.attempts] == ["WorkerLost"]

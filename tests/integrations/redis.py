@@ -28,7 +28,7 @@ def redis_server():
 
 
 def _wait_for(socket):
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     with Redis(unix_socket_path=socket) as client:
         while True:
             try:

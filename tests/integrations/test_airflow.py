@@ -8,9 +8,11 @@ import pytest
 
 from tests import environments
 from tests.conftest import assert_rebuild_changes_nothing
-from tests.integrations.killed import assert_lost
+from tests.integrations.killed import WAITS_FOR_STARTS, assert_lost
 
-DAGS = """
+DAGS = (
+    WAITS_FOR_STARTS
+    + """
 import os, signal, time
 from datetime import datetime, timedelta
 from airflow.sdk import dag, task
@@ -67,6 +69,7 @@ def last():
 
 in_shop, in_last = shop(), last()
 """
+)
 PLUGIN = """
 import os
 from airflow.plugins_manager import AirflowPlugin

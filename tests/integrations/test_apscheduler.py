@@ -45,6 +45,10 @@ def dies():
     os.kill(os.getpid(), 9)
 
 
+def unpicklable():
+    return threading.Lock()
+
+
 @pytest.fixture
 def scheduler(store):
     resource_tracker.ensure_running()  # for the pool of processes; it lives as long as this process
@@ -61,10 +65,10 @@ def scheduler(store):
 
 def runs_of(jobs, inspector):
     """Wait until each of these jobs has run; returns the newest run of each."""
-    deadline, runs = time.monotonic() + 30, {}
+    deadline, runs = time.monotonic() + 120, {}
     while not jobs <= runs.keys() and time.monotonic() < deadline:
         time.sleep(0.02)
-        events = [inspector.event(each.event_id) for each in inspector.events()]
+        events = [inspector.event(each.event_id) for each in inspector.events(limit=10_000)]
         runs = {event.key.split(":")[1]: event for event in events if event.attempts}
     return runs
 
@@ -100,10 +104,30 @@ def test_every_run_is_an_event(store, inspector, scheduler):
 
 @pytest.mark.sqlite
 @pytest.mark.large
-def test_a_run_whose_process_of_a_pool_is_killed_is_running_as_apscheduler_announces_no_end(inspector, scheduler):
+def test_a_run_is_recorded_although_its_process_of_a_pool_is_killed(store, inspector, scheduler):
     scheduler.add_job(dies, id="dies", executor="children")
-    begun = lease_of(inspector, "dies")
-    assert (begun.sync_status, begun.leased_by.endswith("#apscheduler")) == ("PENDING", True)
+    lost = runs_of({"dies"}, inspector)["dies"]
+    assert (lost.sync_status, lost.leased_by) == ("DEAD", None)
+    (attempt,) = lost.attempts
+    assert attempt.error_type == "concurrent.futures.process.BrokenProcessPool"
+    assert attempt.retry_reason == "APScheduler does not try it again"
+    scheduler.add_job(unpicklable, id="unpicklable", executor="children")
+    (attempt,) = runs_of({"unpicklable"}, inspector)["unpicklable"].attempts
+    assert "pickle" in attempt.error_message
+    scheduler.shutdown()
+    assert_rebuild_changes_nothing(store)
+
+
+@pytest.mark.sqlite
+def test_a_run_that_is_lost_before_its_submission_is_announced_is_recorded(store, inspector, scheduler):
+    recorder = JobRecorder(store, scheduler)
+    begun = datetime(2026, 11, 29, tzinfo=UTC)
+    recorder.lose("x", OSError("gone"))
+    recorder._submitted(("x", begun))
+    recorder._submitted(("x", begun + timedelta(seconds=1)))  # which goes on
+    done, running = [inspector.event(event.event_id) for event in inspector.events()][::-1]
+    assert (done.key, done.attempts[0].error_message) == (f"apscheduler:x:{begun.isoformat()}", "gone")
+    assert (running.attempts, running.sync_status) == ((), "PENDING")
 
 
 @pytest.mark.sqlite

@@ -8,10 +8,12 @@ import pytest
 
 from tests import environments
 from tests.conftest import assert_rebuild_changes_nothing, query
-from tests.integrations.killed import assert_lost
+from tests.integrations.killed import WAITS_FOR_STARTS, assert_lost
 from tests.integrations.redis import redis_server
 
-JOBS = """
+JOBS = (
+    WAITS_FOR_STARTS
+    + """
 import asyncio, os, signal, time
 from arq import Retry, cron, func
 from arq.connections import RedisSettings
@@ -80,6 +82,7 @@ class Settings:
 
 JobRecorder(Store.open(os.environ["STORE"]), Settings)
 """
+)
 SEND = """
 import asyncio, sys
 from arq import create_pool
@@ -141,7 +144,7 @@ def test_a_worker_records_every_job_with_every_try(arq, store, inspector):
     payload = json.loads(charge.event_payload)
     assert (payload["args"], payload["kwargs"]) == ([17], {"api_token": "[masked]"})
     first = events["recovers"].attempts[0]
-    assert (first.error_type, first.retry_reason) == ("arq.worker.Retry", "arq tries again: try 2 of 3")
+    assert (first.error_type, first.retry_reason) == ("arq.worker.Retry", "arq tries again in 0.01 s: try 2 of 3")
     assert first.retry_at == first.finished_at + 10_000
     last = events["exhausts"].attempts[1]
     assert (last.cause, last.retry_reason) == ("OSError: not yet", "arq gives up after 2 tries")

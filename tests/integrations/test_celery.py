@@ -11,10 +11,12 @@ import pytest
 from failaware import Handlers, Worker
 from tests import processes
 from tests.conftest import assert_rebuild_changes_nothing, query
-from tests.integrations.killed import assert_lost
+from tests.integrations.killed import WAITS_FOR_STARTS, assert_lost
 from tests.integrations.redis import redis_server
 
-APP = """
+APP = (
+    WAITS_FOR_STARTS
+    + """
 import os, signal, sys, time
 import celery
 from celery.contrib.testing.worker import start_worker
@@ -69,6 +71,7 @@ def sleeps():
 def hangs():
     time.sleep(60)
 """
+)
 ODD = """
 from dataclasses import dataclass
 import celery.exceptions
@@ -138,7 +141,7 @@ for task in (far, raising("odd.api", lambda: ApiError("boom"))):
 with start_worker(app, pool=sys.argv[1], perform_ping_check=False):
     for task in tasks:
         task.delay()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     count = "SELECT count(*) FROM attempt_log"
     while store.session.read(lambda db: db.query(count))[0][0] < 14 and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -151,7 +154,7 @@ with start_worker(app, pool=sys.argv[1], perform_ping_check=False):
     app.send_task("shop.no_such", (17,))
     for result in sent:
         try:
-            result.get(timeout=30)
+            result.get(timeout=120)
         except Exception:
             pass
 """
@@ -175,14 +178,14 @@ with start_worker(app, pool="solo", perform_ping_check=False):
 """
 KILLED = """
 with start_worker(app, pool="solo", perform_ping_check=False):
-    dies.delay().get(timeout=30)
+    dies.delay().get(timeout=120)
 """
 OVERTAKING = """
 @celery.signals.task_retry.connect(weak=False)
 def dawdle(**_):
     time.sleep(1)
 with start_worker(app, pool="threads", concurrency=2, perform_ping_check=False):
-    charge.delay(18, succeeds_at=1).get(timeout=30)
+    charge.delay(18, succeeds_at=1).get(timeout=120)
     while store.session.read(lambda db: db.query("SELECT count(*) FROM attempt_log")) != [(2,)]:
         time.sleep(0.01)
 """

@@ -9,7 +9,7 @@ import pytest
 
 from tests import processes
 from tests.conftest import assert_rebuild_changes_nothing
-from tests.integrations.killed import assert_lost
+from tests.integrations.killed import WAITS_FOR_STARTS, assert_lost
 
 SETTINGS = """
 import os
@@ -40,7 +40,8 @@ execute_from_command_line(sys.argv)
 """,
     "settings.py": SETTINGS,
     "shop/__init__.py": "",
-    "shop/tasks.py": """
+    "shop/tasks.py": WAITS_FOR_STARTS
+    + """
 import os, signal, sys
 from django_tasks import task
 
@@ -194,7 +195,7 @@ def test_what_cannot_be_recorded_is_logged_and_changes_nothing(manage, tmp_path)
     missing = str(tmp_path / "no" / "such.db")
     (tmp_path / "settings.py").write_text(SETTINGS.partition("LOGGING")[0])
     done = manage("sync_stock", "refuses", status=3, STORE=missing)
-    assert "a task or a command of Django is not recorded: " in done.stderr
+    assert "an attempt is not recorded: " in done.stderr
     assert done.stderr.endswith("CommandError: no warehouse\n")
     manage("sync_stock", "once", text="now", STORE=missing)
 

@@ -10,10 +10,12 @@ import pytest
 
 from tests import processes
 from tests.conftest import assert_rebuild_changes_nothing, query
-from tests.integrations.killed import assert_lost, lease_of
+from tests.integrations.killed import WAITS_FOR_STARTS, assert_lost, lease_of
 from tests.integrations.redis import redis_server
 
-ACTORS = """
+ACTORS = (
+    WAITS_FOR_STARTS
+    + """
 import os, time
 import dramatiq
 from dramatiq.brokers.redis import RedisBroker
@@ -61,6 +63,7 @@ def dies():
 def old():
     pass
 """
+)
 SEND = """
 import time
 from actors import *

@@ -8,9 +8,11 @@ import pytest
 
 from tests import processes
 from tests.conftest import assert_rebuild_changes_nothing, query
-from tests.integrations.killed import assert_lost
+from tests.integrations.killed import WAITS_FOR_STARTS, assert_lost
 
-TASKS = """
+TASKS = (
+    WAITS_FOR_STARTS
+    + """
 import os, signal, time
 from huey import SqliteHuey
 from huey.exceptions import CancelExecution, RetryTask
@@ -82,6 +84,7 @@ def last():
     else:
         os.kill(os.getpid(), signal.SIGTERM)
 """
+)
 SEND = """
 from tasks import *
 charge(17, api_token="abcdef123456"), recovers(), works(), asks(), cancels(), vetoed(), expires(), hangs()

@@ -9,10 +9,12 @@ import pytest
 
 from tests import environments
 from tests.conftest import assert_rebuild_changes_nothing
-from tests.integrations.killed import assert_lost
+from tests.integrations.killed import WAITS_FOR_STARTS, assert_lost
 from tests.integrations.prefect_server import prefect_server
 
-FLOWS = """
+FLOWS = (
+    WAITS_FOR_STARTS
+    + """
 import asyncio, os, signal, sys, time
 import cloudpickle
 from prefect import flow, task
@@ -98,11 +100,31 @@ def ends():
     finally:
         dies()
 
+@flow
+def deployed():
+    exhausts(return_state=True)
+    recovers()
+
 if __name__ == "__main__":
     assert recovers.fn.__name__ == "recovers"
     shop()
     asyncio.run(later())
     ends()
+"""
+)
+
+DEPLOY = """
+from prefect import flow
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.deployments import run_deployment
+
+with get_client(sync_client=True) as client:
+    client.create_work_pool(WorkPoolCreate(name="local", type="process"))
+for name in ("deployed", "ends"):
+    deployed = flow.from_source(source=".", entrypoint=f"flows.py:{name}")
+    deployed.deploy(name="nightly", work_pool_name="local", ignore_warnings=True)
+    run_deployment(f"{name}/nightly", timeout=0)
 """
 
 
@@ -147,6 +169,31 @@ def test_tasks_are_recorded_with_every_try(path, store, inspector, clock, tmp_pa
     assert by_type["ends.exits"].attempts[0].error_type == "SystemExit"
     assert_lost(store, inspector, clock, "ends.dies", "prefect")
     assert_rebuild_changes_nothing(store)
+
+
+@pytest.mark.sqlite
+@pytest.mark.large
+def test_tasks_of_deployed_flows_are_recorded_by_the_processes_that_prefects_worker_starts(
+    path, store, inspector, clock, tmp_path
+):
+    (tmp_path / "flows.py").write_text(FLOWS)
+    python = environments.interpreter("prefect")
+    worker = ["-m", "prefect", "worker", "start", "--pool", "local", "--run-once"]
+    with prefect_server() as settings:
+        env = {**os.environ, **settings, "STORE": str(path)}
+        for words in (["-c", DEPLOY], worker):
+            done = subprocess.run(
+                [python, *words], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=300, check=False
+            )
+            assert done.returncode == 0, done.stdout + done.stderr
+    events = [inspector.event(each.event_id) for each in inspector.events()]
+    assert sorted((event.event_type, event.sync_status, len(event.attempts)) for event in events) == [
+        ("deployed.exhausts", "DEAD", 2),
+        ("deployed.recovers", "SYNCED", 2),
+        ("ends.dies", "PENDING", 0),
+        ("ends.exits", "DEAD", 1),
+    ]
+    assert_lost(store, inspector, clock, "ends.dies", "prefect")
 
 
 def assert_charge_is_complete(charge):

@@ -14,13 +14,13 @@ def log(store):
 
 
 def test_a_task_that_runs_is_leased_to_its_process_and_its_end_ends_the_lease(log, store, inspector, clock):
-    log.start("1", "mail.send", {"to": "a@b"}, started_at=clock.now)
+    log.begin("1", "mail.send", {"to": "a@b"})
     begun = inspector.event(1)
     assert (begun.sync_status, begun.attempts, begun.key) == ("PENDING", (), "mailer:1")
     assert begun.leased_by.endswith("#mailer")
     log.write("1", "mail.send", {}, error=OSError("not yet"), retry_at=clock.now + 1)
     assert (inspector.event(1).sync_status, inspector.event(1).leased_by) == ("FAILED", "mailer")
-    log.start("1", "mail.send", {}, started_at=clock.now)
+    log.begin("1", "mail.send", {})
     assert inspector.event(1).leased_by.endswith("#mailer")
     log.write("1", "mail.send", {})
     assert (inspector.event(1).sync_status, inspector.event(1).leased_by) == ("SYNCED", None)
@@ -28,14 +28,14 @@ def test_a_task_that_runs_is_leased_to_its_process_and_its_end_ends_the_lease(lo
 
 
 def test_a_task_that_is_deferred_waits_for_its_queue_and_goes_on_elsewhere(log, store, inspector, clock):
-    log.start("1", "sensor.poke", {}, started_at=clock.now)
+    log.begin("1", "sensor.poke", {})
     log.defer("1")
     log.defer("unknown")
     assert (inspector.event(1).sync_status, inspector.event(1).leased_by) == ("PENDING", "mailer")
     clock.advance(3_600)
-    TaskLog(store, "next").start("2", "next", {}, started_at=clock.now)
+    TaskLog(store, "next").begin("2", "next", {})
     assert inspector.event(1).attempts == ()  # no worker was lost
-    log.start("1", "sensor.poke", {}, started_at=clock.now)
+    log.begin("1", "sensor.poke", {})
     log.write("1", "sensor.poke", {})
     assert (inspector.event(1).sync_status, inspector.event(1).leased_by) == ("SYNCED", None)
     assert len(inspector.event(1).attempts) == 1
@@ -48,9 +48,9 @@ def test_a_locked_store_does_not_hold_up_tasks_and_what_ended_meanwhile_is_not_l
         other.execute("BEGIN IMMEDIATE")
         began = time.monotonic()
         for number in range(100):
-            log.start(str(number), "mail.send", {}, started_at=clock.now)
+            log.begin(str(number), "mail.send", {})
             log.end(str(number))
-        log.start("runs", "mail.send", {}, started_at=clock.now)
+        log.begin("runs", "mail.send", {})
         assert time.monotonic() - began < 10  # it would be 20 s if each had waited 0.2 s
         other.execute("ROLLBACK")
     deadline = time.monotonic() + 60

@@ -10,10 +10,12 @@ import pytest
 
 from tests import processes
 from tests.conftest import assert_rebuild_changes_nothing, query
-from tests.integrations.killed import assert_lost, lease_of
+from tests.integrations.killed import WAITS_FOR_STARTS, assert_lost, lease_of
 from tests.integrations.redis import redis_server
 
-TASKS = """
+TASKS = (
+    WAITS_FOR_STARTS
+    + """
 import asyncio, os, time
 from taskiq import Context, SimpleRetryMiddleware, SmartRetryMiddleware, TaskiqDepends
 from taskiq.exceptions import NoResultError
@@ -60,6 +62,7 @@ async def hangs():
 def dies():
     os.kill(os.getpid(), 9)
 """
+)
 SIMPLE = """
 broker.add_middlewares(SimpleRetryMiddleware(), Recorder(Store.open(os.environ["STORE"])))
 """

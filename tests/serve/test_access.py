@@ -111,6 +111,6 @@ def test_without_the_extra_it_says_what_to_install(tmp_path):
         "from failaware.__main__ import main\nsys.argv = ['failaware', 'serve']\nsys.exit(main())"
     )
     command = [sys.executable, "-c", program]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 2
     assert "pip install 'failaware[serve]'" in done.stderr

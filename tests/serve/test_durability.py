@@ -211,7 +211,8 @@ def test_it_stops_cleanly_and_requests_under_way_are_answered(path, number):
     clients = [threading.Thread(target=send, args=(client,)) for client in range(3)]
     for client in clients:
         client.start()
-    time.sleep(0.3)
+    while not answers and any(client.is_alive() for client in clients):
+        time.sleep(0.01)
     assert program.end(number) == 0
     for client in clients:
         client.join(LONG)
