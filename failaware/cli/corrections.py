@@ -74,7 +74,9 @@ def outcome(
     record: Callable[[Store, dict[str, Any]], list[int]],
 ) -> Outcome:
     """Record a correction, or preview it."""
-    if args.preview == (args.because is not None):
+    if args.preview and args.because is not None:
+        raise UsageError("--preview records nothing; leave out --because, or leave out --preview")
+    if not args.preview and args.because is None:
         raise UsageError("give the reason with --because, or --preview to see what would change")
     must_exist(args.db)
     with Inspector.open(args.db) as inspector:

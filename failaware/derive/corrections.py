@@ -7,6 +7,7 @@ learned clusters that belong to another one. A split is a grouping rule (`groupi
 from typing import NamedTuple
 
 from failaware.engine import ProjectionWriter, Reader, Row
+from failaware.errors import NotFound
 
 _ACTIVE = """
   SELECT {columns} FROM {of}correction_log c
@@ -37,6 +38,14 @@ def load_corrections(db: Reader, of: str = "") -> Corrections:
         tuple((cluster_id, into) for cluster_id, into, split_by in rows if split_by is None),
         tuple((cluster_id, split_by) for cluster_id, _, split_by in rows if split_by is not None),
     )
+
+
+def not_found(db: Reader, digits: str) -> NotFound:
+    """The error for a cluster that does not exist, by its id or the beginning of it; it may have been split."""
+    for number, cluster_id, split_by in in_force(db, "correction_id, cluster_id, split_by"):
+        if split_by is not None and digits and str(cluster_id).startswith(digits):
+            return NotFound(f"cluster {cluster_id} was split by correction {number}; choose a part, or undo the split")
+    return NotFound(f"there is no cluster {digits}; 'failaware clusters' lists them")
 
 
 def merged_clusters(db: ProjectionWriter, merges: tuple[tuple[int, int], ...]) -> set[int]:

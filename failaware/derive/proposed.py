@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 
+from failaware.derive.corrections import not_found
 from failaware.derive.grouping.groups import FRAME, overflow
 from failaware.derive.grouping.learned import VARIABLE
+from failaware.derive.grouping.quoted import ANY_PLACEHOLDER
 from failaware.derive.settings import load_grouping
 from failaware.engine import Reader
 from failaware.errors import NotFound, UsageError
@@ -16,6 +18,13 @@ _CLUSTER = """
    WHERE c.cluster_id = coalesce((SELECT k.cluster_id FROM known_fingerprint k WHERE k.fingerprint_id = :id), :id)
 """
 _TEMPLATES = "SELECT count(*) FROM known_fingerprint WHERE cluster_id = ? AND admitted = 1"
+_MERGES = """
+  SELECT c.correction_id FROM correction_log c
+    JOIN known_fingerprint k ON k.fingerprint_id = c.into_cluster
+   WHERE c.correction = 'MERGE' AND (k.cluster_id = ? OR c.cluster_id = ?)
+     AND NOT EXISTS (SELECT 1 FROM correction_log u WHERE u.undoes = c.correction_id)
+   ORDER BY c.correction_id
+"""
 _CORRECTION = """
   SELECT c.correction, c.cluster_id,
          (SELECT max(u.correction_id) FROM correction_log u WHERE u.undoes = c.correction_id)
@@ -44,15 +53,19 @@ def split(db: Reader, cluster_id: int, by: str) -> list[Row]:
 
     Raises:
         NotFound: the cluster does not exist.
-        UsageError: it has no such placeholder, or several templates.
+        UsageError: it has no such placeholder, has several templates, or was merged by a person.
     """
     cluster_id, _ = _cluster(db, cluster_id)
     ((_, _, template),) = db.query(_CLUSTER, {"id": cluster_id})
-    if by != FRAME and by not in template:
-        raise UsageError(f"'{by[:60]}' is not in the template '{template[:200]}'; name one of its <…>, or {FRAME}")
+    placeholders = [VARIABLE, *ANY_PLACEHOLDER.findall(template)]
+    if by != FRAME and (by not in template or by not in placeholders):
+        raise UsageError(f"'{by[:60]}' is no placeholder of '{template[:200]}'; name one of its <…>, or {FRAME}")
+    if merged := db.query(_MERGES, (cluster_id, cluster_id)):
+        numbers = ", ".join(str(number) for (number,) in merged)
+        raise UsageError(f"cluster {cluster_id} was merged by correction {numbers}; undo the merge, then split a part")
     if by != VARIABLE and db.query(_TEMPLATES, (cluster_id,))[0][0] > 1:
         raise UsageError(
-            f"cluster {cluster_id} has several templates; undo their merge, or split it by '{VARIABLE}', before"
+            f"cluster {cluster_id} has templates that differ in a word; split it by '{VARIABLE}', then split a part"
         )
     return [("SPLIT", cluster_id, None, by, None)]
 
@@ -79,7 +92,7 @@ def _cluster(db: Reader, cluster_id: int) -> tuple[int, str]:
     """The id and event type of the cluster with this id, which may have been merged into another."""
     rows = db.query(_CLUSTER, {"id": cluster_id})
     if not rows:
-        raise NotFound(f"there is no cluster {cluster_id}; 'failaware clusters' lists them")
+        raise not_found(db, str(cluster_id))
     number, event_type, _ = rows[0]
     if number == overflow(event_type, load_grouping(db)).cluster_id:
         raise UsageError(

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from failaware.derive.corrections import not_found
 from failaware.derive.severity import CLUSTER_EVIDENCE
 from failaware.engine import Reader
 from failaware.errors import FilterError, NotFound
@@ -47,7 +48,7 @@ def one(db: Reader, cluster_id: int) -> Cluster:
     evidence = CLUSTER_EVIDENCE.format(of="cluster_id = :cluster")
     rows = db.query(_COLUMNS.format(evidence=evidence), {"cluster": current_id(db, cluster_id)})
     if not rows:
-        raise NotFound(f"there is no cluster {cluster_id}; 'failaware clusters' lists them")
+        raise not_found(db, str(cluster_id))
     return Cluster(*rows[0])
 
 
@@ -63,6 +64,7 @@ def resolve(db: Reader, text: str) -> int:
             return matches[0]
         if matches:
             raise NotFound(f"more than one cluster begins with {text}; write more of its digits")
+        raise not_found(db, text[:40])
     raise NotFound(f"there is no cluster '{text[:40]}'; 'failaware clusters' lists them")
 
 

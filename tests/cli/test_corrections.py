@@ -60,7 +60,13 @@ def test_what_was_decided_is_listed_and_undone(ids, path, capsys):
     assert "by <n>" in text
 
 
-@pytest.mark.parametrize("words", [[], ["--preview", "--because", "x"]])
-def test_a_reason_or_a_preview(ids, path, capsys, words):
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ([], "give the reason with --because, or --preview to see what would change"),
+        (["--preview", "--because", "x"], "--preview records nothing; leave out --because, or leave out --preview"),
+    ],
+)
+def test_a_reason_or_a_preview(ids, path, capsys, words, sentence):
     error = run(capsys, "--db", path, "undo", 1, *words, status=2).err
-    assert "give the reason with --because, or --preview to see what would change" in error
+    assert sentence in error

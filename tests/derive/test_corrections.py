@@ -130,7 +130,9 @@ def test_what_cannot_be_corrected_says_why(path):
             (UsageError, "two clusters or more", lambda: store.merge_clusters([disk, disk], **WHY)),
             (NotFound, "there is no cluster 5", lambda: store.merge_clusters([disk, 5], **WHY)),
             (UsageError, "beyond a limit", lambda: store.merge_clusters([disk, beyond], **WHY)),
-            (UsageError, "'<n>' is not in the template", lambda: store.split_cluster(disk, split_by="<n>", **WHY)),
+            (UsageError, "'<n>' is no placeholder of", lambda: store.split_cluster(disk, split_by="<n>", **WHY)),
+            (UsageError, "'n' is no placeholder of", lambda: store.split_cluster(disk, split_by="n", **WHY)),
+            (UsageError, "'' is no placeholder of", lambda: store.split_cluster(disk, split_by="", **WHY)),
             (NotFound, "there is no correction 9", lambda: store.undo_correction(9, **WHY)),
             (UsageError, "because", lambda: store.merge_clusters([disk, space], because=" ")),
         ):
@@ -138,13 +140,79 @@ def test_what_cannot_be_corrected_says_why(path):
                 act()
         assert query(store, "SELECT count(*) FROM correction_log") == [(0,)]
         (merge,) = store.merge_clusters([disk, space], **WHY)
-        with pytest.raises(UsageError, match="several templates"):
+        with pytest.raises(UsageError, match=f"was merged by correction {merge}; undo the merge"):
             store.split_cluster(disk, split_by="frame", **WHY)
         (undo,) = store.undo_correction(merge, because="no")
         with pytest.raises(UsageError, match=f"undone already, by correction {undo}"):
             store.undo_correction(merge, because="no")
         with pytest.raises(UsageError, match="undoes another one"):
             store.undo_correction(undo, because="no")
+
+
+def test_a_cluster_of_learned_templates_is_split_by_its_word_first(path):
+    with learning(path) as store:
+        fail(store, [(f"{host} refused by 7 peers", 0, False) for host in HOSTS])
+        ((_, number),) = clusters(store).items()
+        for by in ("frame", "<n>"):
+            with pytest.raises(UsageError, match="templates that differ in a word; split it by '<\\*>'"):
+                store.split_cluster(number, split_by=by, **WHY)
+        (split,) = store.split_cluster(number, split_by="<*>", **WHY)
+        part = clusters(store)[f"{HOSTS[0]} refused by <n> peer"]
+        (again,) = store.split_cluster(part, split_by="<n>", **WHY)
+        for cluster_id, correction in ((number, None), (part, again)):
+            error = f"split by correction {correction or split}; choose a part, or undo the split"
+            with pytest.raises(NotFound, match=error):
+                store.merge_clusters([cluster_id, part], **WHY)
+            with Inspector.open(path) as inspector, pytest.raises(NotFound, match=error):
+                inspector.cluster(str(cluster_id)[:12])
+        assert_rebuild_changes_nothing(store)
+
+
+@given(histories, st.lists(st.tuples(st.sampled_from(["merge", "split", "undo"]), st.integers(0, 9)), max_size=3))
+@settings(max_examples=sized(4, 60), deadline=None)
+def test_a_preview_is_what_happens(history, decisions):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "s.db"
+        with learning(path) as store:
+            fail(store, history)
+            for kind, chosen in decisions:
+                numbers = sorted(clusters(store).values()) or [1]
+                number = numbers[chosen % len(numbers)]
+                wanted = {
+                    "merge": {"merge": [number, numbers[chosen // 2 % len(numbers)]]},
+                    "split": {"split": (number, ["<n>", "<*>", "frame"][chosen % 3])},
+                    "undo": {"undo": chosen},
+                }[kind]
+                with Inspector.open(path) as inspector:
+                    before = {each.cluster_id: each for each in inspector.clusters()}
+                    try:
+                        changes = inspector.patterns.preview_correction(**wanted)
+                    except (UsageError, NotFound) as refused:
+                        changes = refused
+                act = {
+                    "merge": lambda wanted: store.merge_clusters(*wanted, **WHY),
+                    "split": lambda wanted: store.split_cluster(wanted[0][0], split_by=wanted[0][1], **WHY),
+                    "undo": lambda wanted: store.undo_correction(*wanted, **WHY),
+                }[kind]
+                if isinstance(changes, Exception):
+                    with pytest.raises(type(changes)) as error:
+                        act(list(wanted.values()))
+                    assert str(error.value) == str(changes)
+                    continue
+                act(list(wanted.values()))
+                with Inspector.open(path) as inspector:
+                    after = {each.cluster_id: each for each in inspector.clusters()}
+                assert {
+                    each.cluster_id: (each.events_after, each.failures_after, each.severity_after) for each in changes
+                } == {
+                    number: (each.events, each.failures, each.severity) if (each := after.get(number)) else (0, 0, None)
+                    for number in {*before, *after}
+                    if shown(before.get(number)) != shown(after.get(number))
+                }
+
+
+def shown(cluster):
+    return cluster and (cluster.error_type, cluster.template, cluster.events, cluster.failures, cluster.severity)
 
 
 choices = st.lists(
