@@ -86,13 +86,13 @@ def test_other_errors_are_raised_at_once(fair_lock, clock, connections):
     assert not clock.slept
 
 
-def test_a_writer_that_waited_yields_after_each_half_millisecond_once_per_retry(fair_lock, clock, connections):
+def test_a_writer_that_waited_yields_after_each_ten_milliseconds_once_per_retry(fair_lock, clock, connections):
     writer, other = connections
     wait_for(fair_lock, clock, writer, other, retries=3)
     writer.execute("COMMIT")
     paused_before = []
     for number in range(100):
-        clock.now += 0.0002  # so long a transaction takes
+        clock.now += 0.004  # so long a transaction takes
         before = len(clock.slept)
         begin(fair_lock, writer)
         writer.execute("COMMIT")
@@ -107,7 +107,7 @@ def test_a_writer_yields_twenty_times_at_most(fair_lock, clock, connections):
     wait_for(fair_lock, clock, writer, other, retries=400)
     writer.execute("COMMIT")
     for _ in range(100):
-        clock.now += 0.001
+        clock.now += 0.01
         begin(fair_lock, writer)
         writer.execute("COMMIT")
     assert clock.slept == [0.001] * 20
