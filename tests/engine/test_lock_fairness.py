@@ -80,6 +80,15 @@ def test_the_wait_ends_after_the_timeout(fair_lock, clock, connections):
     assert 2.0 <= clock.now <= 2.001
 
 
+def test_the_wait_ends_after_the_timeout_also_if_pauses_take_longer_on_a_busy_machine(fair_lock, clock, connections):
+    writer, other = connections
+    other.execute("BEGIN IMMEDIATE")
+    clock.at_each = lambda: setattr(clock, "now", clock.now + 0.015)
+    with pytest.raises(sqlite3.OperationalError, match="locked"):
+        begin(fair_lock, writer, patience_s=2.0)
+    assert 2.0 <= clock.now <= 2.02
+
+
 def test_other_errors_are_raised_at_once(fair_lock, clock, connections):
     with pytest.raises(sqlite3.OperationalError, match="no such table"):
         fair_lock.run(connections[0], "SELECT * FROM missing", (), patience_s=30.0)

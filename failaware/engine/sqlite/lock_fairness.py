@@ -39,22 +39,23 @@ class FairLock:
 
         `paused` is called after each pause and returns the connection to continue with.
         """
-        waited, wait = 0.0, _FIRST_WAIT_S
+        until, wait = None, _FIRST_WAIT_S
         while True:
             try:
                 cursor = db.execute(sql, parameters)
             except sqlite3.OperationalError as error:
-                if not is_busy(error) or db.in_transaction or waited >= patience_s:
+                now = self._monotonic()  # on a busy machine a pause takes many times as long as asked for
+                until = now + patience_s if until is None else until
+                if not is_busy(error) or db.in_transaction or now >= until:
                     raise
             else:
-                if waited:
+                if until is not None:
                     self._burst_began = self._monotonic()
                 return cursor
             self._yields = min(self._yields + 1, _MAX_YIELDS)
-            pause = wait * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
-            self._sleep(pause)
+            self._sleep(wait * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
             db = paused(db)
-            waited, wait = waited + pause, min(_LONGEST_WAIT_S, 1.2 * wait)
+            wait = min(_LONGEST_WAIT_S, 1.2 * wait)
 
     def yield_to_others(self) -> None:
         """Pause if this writer had to wait before, because then other writers compete for the lock.
