@@ -1,4 +1,4 @@
-"""Measures every goal of docs/performance.md against the hand-written minimum and other queues, and prints one table.
+"""Measures every goal of docs/performance.md against the hand-written minimum and other queues, and prints tables.
 
 `python -m benchmarks` takes a few minutes; `--large` grows the store to 10,000,000 attempts, which takes much longer.
 Compared systems alternate within a run, and medians are printed: absolute figures drift, ratios are stable.
@@ -8,10 +8,10 @@ import argparse
 import sys
 import time
 
-from benchmarks import growing, recording, starting, working
+from benchmarks import comparison, growing, recording, starting, working
 from benchmarks.table import show
 
-PARTS = ("record", "work", "grow", "start", "postgres")
+PARTS = ("compare", "record", "work", "grow", "start", "postgres")
 
 
 def note(label, figures):
@@ -31,12 +31,14 @@ def main():
     args = parser.parse_args()
     if unknown := set(args.parts) - set(PARTS):
         parser.error(f"there is no part '{min(unknown)}'; parts are {', '.join(PARTS)}")
-    began, lines = time.monotonic(), []
+    began, compared, lines = time.monotonic(), [], []
     for part in args.parts or PARTS:
-        if part == "record":
+        if part == "compare":
+            compared = list(comparison.rows(args.rounds, note))
+        elif part == "record":
             lines += recording.lines(args.rounds, note, 1_000_000)
         elif part == "work":
-            lines += working.lines(args.rounds, note)
+            lines += working.lines(note)
         elif part == "grow":
             lines += growing.lines(args.rounds, note, 10_000_000 if args.large else 1_000_000)
         elif part == "postgres":
@@ -45,7 +47,10 @@ def main():
             lines += [*on_postgres.lines(args.rounds, note), *postgres_clients.lines(args.rounds, note)]
         else:
             lines += starting.lines(args.rounds, note)
-    print(show(sorted(lines, key=lambda line: line.goal)))
+    if compared:
+        print(comparison.show(compared))
+    if lines:
+        print(show(sorted(lines, key=lambda line: line.goal)))
     print(f"{time.monotonic() - began:,.0f} s")
 
 

@@ -1,6 +1,5 @@
-"""Goals 1, 2 and 4: recording from one thread, many threads, many processes, and a file."""
+"""Goals 1, 2 and 4: recording from many threads and a file, and next to readers."""
 
-import itertools
 import json
 import os
 import statistics
@@ -11,10 +10,10 @@ import threading
 import time
 from pathlib import Path
 
-from benchmarks.systems import SYSTEMS, best_peer
+from benchmarks.systems import SYSTEMS
 from benchmarks.table import Line
 from benchmarks.work import EVENT_TYPE, payloads
-from benchmarks.workloads import alternate, bulk, one_by_one, processes, threads
+from benchmarks.workloads import alternate, bulk, threads
 from failaware import Inspector, Store
 
 _INGEST = """
@@ -26,15 +25,6 @@ took = time.perf_counter() - began
 peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
 print(took, int(peak.split()[1]) / 1024)
 """
-
-
-def one_thread(rounds, note):
-    """Yield the rates of events recorded one by one."""
-    for synchronous, count, bound in (("FULL", 2_000, 0.95), ("NORMAL", 6_000, 1.2)):
-        rates = alternate({name: one_by_one(system, synchronous, count) for name, system in SYSTEMS.items()}, rounds)
-        note(f"record {synchronous}", rates)
-        yield Line(1, f"record, {synchronous} vs. minimum", rates["failaware"] / rates["minimum"], bound)
-        yield Line(1, f"record, {synchronous} vs. best peer", rates["failaware"] / best_peer(rates), 1.0)
 
 
 def many_threads(rounds, note):
@@ -50,12 +40,9 @@ def many_threads(rounds, note):
     yield Line(1, "record, FULL, 16 threads, p99", statistics.median(slowest), 5.0, "ms", most=True)
 
 
-def in_bulk(rounds, note, lines):
-    """Yield the rates of bulk recording and of ingesting a file of `lines` lines."""
-    rates = alternate({name: bulk(SYSTEMS[name], 50_000) for name in ("minimum", "failaware", "litequeue")}, rounds)
-    note("bulk", rates)
-    yield Line(2, "bulk vs. minimum", rates["failaware"] / rates["minimum"], 0.9)
-    yield Line(2, "bulk vs. litequeue", rates["failaware"] / rates["litequeue"], 1.4)
+def from_a_file(rounds, note, lines):
+    """Yield the rate of ingesting a file of `lines` lines, compared with recording in bulk."""
+    rates = alternate({"failaware": bulk(SYSTEMS["failaware"], 50_000)}, rounds)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "events.jsonl"
         with file.open("w", encoding="utf-8") as out:
@@ -67,31 +54,6 @@ def in_bulk(rounds, note, lines):
     note("ingest", {"lines": rate})
     yield Line(2, f"ingest of {lines:,} lines vs. bulk", rate / rates["failaware"], 0.5)
     yield Line(2, "ingest, memory", float(megabytes), 80, "MB", most=True)
-
-
-def many_processes(rounds, note):
-    """Yield the rates of several producers on one file."""
-    for producers, (synchronous, count, bound) in itertools.product(
-        (4, 8), (("FULL", 4_000, 1.5), ("NORMAL", 12_000, 1.1))
-    ):
-        rates, slowest = {name: [] for name in SYSTEMS}, []
-        for _ in range(rounds):
-            for name, measured in rates.items():
-                with tempfile.TemporaryDirectory() as folder:
-                    SYSTEMS[name](Path(folder), synchronous).close()
-                    rate, p99 = processes(name, synchronous, count // producers, producers, Path(folder))
-                    measured.append(rate)
-                    if name == "failaware":
-                        slowest.append(p99)
-                        with Inspector.open(Path(folder) / "failaware.db") as inspector:
-                            total = inspector.health().total_events
-                            assert total == count // producers * producers, "an event was lost"
-        medians = {name: statistics.median(measured) for name, measured in rates.items()}
-        label = f"{producers} processes, {synchronous}"
-        note(label, medians)
-        yield Line(4, f"{label} vs. minimum", medians["failaware"] / medians["minimum"], bound)
-        yield Line(4, f"{label} vs. best peer", medians["failaware"] / best_peer(medians), 1.0)
-        yield Line(4, f"{label}, p99", statistics.median(slowest), 5.0, "ms", most=True)
 
 
 def writers_and_readers(note, seconds=4.0):
@@ -131,8 +93,6 @@ def writers_and_readers(note, seconds=4.0):
 
 def lines(rounds, note, ingested):
     """Yield every line of this module."""
-    yield from one_thread(rounds, note)
     yield from many_threads(rounds, note)
-    yield from in_bulk(rounds, note, ingested)
-    yield from many_processes(rounds, note)
+    yield from from_a_file(rounds, note, ingested)
     yield from writers_and_readers(note)

@@ -6,8 +6,3 @@ from benchmarks.peers import Huey, LiteQueue, PersistQueue
 
 PEERS = {"huey": Huey, "litequeue": LiteQueue, "persist-queue": PersistQueue}
 SYSTEMS = {"minimum": Minimum, "failaware": Failaware, **PEERS}
-
-
-def best_peer(rates):
-    """The highest rate of the other queues."""
-    return max(rate for name, rate in rates.items() if name in PEERS)

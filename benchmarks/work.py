@@ -44,16 +44,17 @@ def succeed(_payload):
 
 
 class Failing:
-    """A handler that fails in 30 % of its attempts, five frames deep, and counts attempts and failures."""
+    """A handler that fails in a share of its attempts, five frames deep, and counts attempts and failures."""
 
-    def __init__(self):
+    def __init__(self, share=FAILS):
+        self._below = 1_000 * share
         self.attempts = Counter()
         self.failures = 0
 
     def __call__(self, payload):
         n = payload["n"]
         self.attempts[n] += 1
-        if (n * 7919 + self.attempts[n] * 104_729) % 1_000 < 1_000 * FAILS:
+        if (n * 7919 + self.attempts[n] * 104_729) % 1_000 < self._below:
             self.failures += 1
             _validate(n, self.attempts[n])
 

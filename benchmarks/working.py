@@ -1,4 +1,4 @@
-"""Goal 3: processing with handlers that succeed or fail, and how quickly an idle worker starts."""
+"""Goal 3: how quickly an idle worker starts, and what it costs."""
 
 import os
 import signal
@@ -9,10 +9,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.systems import SYSTEMS, best_peer
 from benchmarks.table import Line
-from benchmarks.work import FAILS
-from benchmarks.workloads import alternate, percentile, process
+from benchmarks.workloads import percentile
 from failaware import Store
 
 _WORKER = """
@@ -22,43 +20,6 @@ handlers = Handlers()
 handlers.on("*")(lambda event: None)
 Worker(Store.open(sys.argv[1]), handlers).run()
 """
-_QUICK, _SLOW = 10_000, 2_000  # events, for systems that process more or less than 10,000 a second
-
-
-def throughput(rounds, note):
-    """Yield the rates of processed events, compared with the minimum and the other queues."""
-    rates = {}
-    for failing in (False, True):
-        for synchronous in ("NORMAL", "FULL"):
-            cases = {
-                name: process(
-                    system,
-                    synchronous,
-                    _QUICK if name in ("minimum", "failaware") else _SLOW,
-                    failing=failing,
-                )
-                for name, system in SYSTEMS.items()
-            }
-            rates[failing, synchronous] = alternate(cases, rounds)
-            note(f"process {synchronous}{', failing' * failing}", rates[failing, synchronous])
-    good, bad, good_full, bad_full = (
-        rates[key] for key in ((False, "NORMAL"), (True, "NORMAL"), (False, "FULL"), (True, "FULL"))
-    )
-    yield Line(3, "process, NORMAL vs. minimum", good["failaware"] / good["minimum"], 0.8)
-    yield Line(3, "process, NORMAL vs. best peer", good["failaware"] / best_peer(good), 1.0)
-    yield Line(3, "process, FULL vs. minimum", good_full["failaware"] / good_full["minimum"], 0.6)
-    yield Line(3, "process, FULL vs. huey", good_full["failaware"] / good_full["huey"], 8.0)
-    yield Line(3, "process, 30 % failing, NORMAL vs. minimum", bad["failaware"] / bad["minimum"], 0.45)
-    yield Line(3, "process, 30 % failing, NORMAL vs. best peer", bad["failaware"] / best_peer(bad), 1.0)
-    yield Line(3, "process, 30 % failing, NORMAL vs. huey", bad["failaware"] / bad["huey"], 8.0)
-    yield Line(3, "process, 30 % failing, FULL vs. huey", bad_full["failaware"] / bad_full["huey"], 14.0)
-    yield Line(3, "extra cost of a failure", _cost_of_a_failure(good, bad), 60.0, "µs", most=True)
-
-
-def _cost_of_a_failure(good, bad):
-    """Return the extra cost of a failure in µs. An event costs one success and FAILS / (1 - FAILS) failures."""
-    failures = FAILS / (1 - FAILS)
-    return (1e6 / bad["failaware"] - 1e6 / good["failaware"]) / failures
 
 
 def waking(note, events=60, idle_s=6.0):
@@ -100,7 +61,6 @@ def _cpu_s(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def lines(rounds, note):
+def lines(note):
     """Yield every line of this module."""
-    yield from throughput(rounds, note)
     yield from waking(note)

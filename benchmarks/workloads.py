@@ -1,9 +1,6 @@
 """The timed workloads, one function each. Rates are per second; times are in the named unit."""
 
-import json
 import statistics
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -91,17 +88,6 @@ def threads(system, synchronous, count, workers):
         took = time.perf_counter() - began
         opened.close()
         return len(latencies) / took, percentile(latencies, 0.99) * 1_000
-
-
-def processes(name, synchronous, count, producers, folder):
-    """Events recorded by several processes: (rate, 99th percentile in ms); all must succeed."""
-    at = time.time() + 1.0
-    command = [sys.executable, "-m", "benchmarks.producer", name, str(folder), synchronous, str(count), str(at)]
-    running = [subprocess.Popen([*command, str(n)], stdout=subprocess.PIPE) for n in range(producers)]
-    outputs = [json.loads(process.communicate()[0]) for process in running]
-    assert not any(process.returncode for process in running)
-    latencies = [latency for output in outputs for latency in output["latencies"]]
-    return len(latencies) / (max(output["ended"] for output in outputs) - at), percentile(latencies, 0.99) * 1_000
 
 
 def percentile(values, share):
