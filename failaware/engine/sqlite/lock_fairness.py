@@ -10,8 +10,10 @@ from failaware.engine.sqlite.errors import is_busy
 
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.0002, 0.0007  # between two attempts to get a lock that another writer holds
 _BURST_S = 0.01
-"""How long a writer that had to wait runs without a pause; then its next transaction yields to other writers. After each
-change of writers the lock is free until one wakes, and that one reads pages again that the others have changed."""
+"""How long a writer that had to wait runs without a pause; then its next transaction yields to other writers.
+
+After each change of writers the lock is free until one wakes, which reads pages again that the others have changed.
+"""
 _YIELD_S, _MAX_YIELDS = 0.001, 20
 """Duration of a yield, and the maximum number of them."""
 
