@@ -35,6 +35,8 @@ class Parser(argparse.ArgumentParser):
             program = "; put -- before the program" if self.prog.endswith(" exec") else ""
             self.error(f"'{word}' is not expected here{program}")
         name = word.partition("=")[0]
+        if name in self.options():
+            self.error(f"{name} must follow the command: '{self.prog} {name}'")
         self.error(f"there is no option '{name}'{nearest(name, [*self.options(), *above.options()])}")
 
     def options(self) -> list[str]:

@@ -154,6 +154,10 @@ def test_without_a_command_there_is_help(tmp_path):
         (["health", "--jsn"], "there is no option '--jsn'; did you mean '--json'?"),
         (["events", "--limt=3"], "there is no option '--limt'; did you mean '--limit'?"),
         (["--verson", "health"], "there is no option '--verson'; did you mean '--version'?"),
+        (
+            ["--json", "clusters"],
+            "--json must follow the command: 'failaware clusters --json'; see 'failaware clusters --help'",
+        ),
         (["health", "--frobnicate"], "there is no option '--frobnicate'; see 'failaware health --help'"),
         (["health", "now"], "'now' is not expected here"),
         (
