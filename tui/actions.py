@@ -19,6 +19,7 @@ _ABOUT = (
     "The inspector only reads: run the command that c or C copies in a shell.\n"
     "Filters: status:DEAD severity:HIGH+ type:payment.* -error:timeout since:2h\n"
     "new: first failed within 24 h. rising: at least 3 in the last hour, and twice the mean of the day.\n"
+    "now/h: failures of the last 60 minutes. last/since: the last failure, and below it the first one.\n"
     "1×HIGH: one event of the cluster is HIGH; the cluster has no severity of its own."
 )
 _IN_NAMES = str.maketrans(" :", "--")

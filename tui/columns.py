@@ -212,7 +212,7 @@ CLUSTER_COLUMNS = (
     Column("24 h", 8, _bars(3), from_width=64, to_width=110, bright_end="FAILED"),
     Column("last 24 h", 24, _bars(1), from_width=110, bright_end="FAILED"),
     Column(
-        "since",
+        "last/since",
         10,
         lambda c, at: (clock_time(c.first_failed_at, at.now), "dim"),
         right=True,
@@ -285,7 +285,7 @@ def in_order(items: Sequence[Item], sort: Sort, context: Context, *, backwards: 
 CLUSTER_SORTS = (
     Sort("severity, new or rising first", None, ("severity",)),
     Sort("last failure", lambda c, _: -c.last_failed_at),
-    Sort("first failure, newest first", lambda c, _: -c.first_failed_at, ("since",)),
+    Sort("first failure, newest first", lambda c, _: -c.first_failed_at, ("last/since",)),
     Sort("unresolved events", lambda c, _: -c.unresolved, ("unresolved",)),
     Sort("dead events", lambda c, _: -c.dead, ("dead",)),
     Sort("events", lambda c, _: -c.events, ("events",)),

@@ -36,11 +36,8 @@ def lines(preview: Preview) -> list[Line]:
     cluster, newest, trend, now = preview
     text = [Line(_severity(cluster) + standing(cluster), styled(cluster.severity or "strong"))]
     text += timed(lambda at: _since(cluster, at), now, fact_paint)
-    text += lines_of(f"trend      {trend_words(trend)}", fact_paint)
+    text += lines_of(f"trend      {trend_words(trend)}; {recovery_rate(cluster)} recovered", fact_paint)
     text += lines_of(f"next step  {next_step(cluster)}", fact_paint)
-    text += lines_of(
-        f"recovered  {recovery_rate(cluster)}: {cluster.recovered:,} of {counted(cluster.events, 'event')}", fact_paint
-    )
     text += _masked(newest)
     attempt = newest.attempt
     text += timed(
@@ -82,7 +79,7 @@ def trend_words(trend: Trend | None) -> str:
     """The failures of the last hour and day; whether it is new or rising."""
     if trend is None or not sum(trend.hours):
         return "no failure in the last 24 h"
-    words = {"new": "new in the last 24 h: ", "rising": "rising: "}.get(trend.change or "", "")
+    words = {"new": "new: ", "rising": "rising: "}.get(trend.change or "", "")
     numbers = f"{trend.last_hour:,} in the last hour, peak {max(trend.hours):,}/h, {sum(trend.hours):,} in 24 h"
     return words + numbers
 

@@ -64,7 +64,7 @@ async def test_in_a_cluster_that_recovers_the_newest_failed_attempt_is_shown(rec
 async def test_a_long_message_leaves_the_counts_and_the_traceback_in_sight(recovering, path, clock):
     async with inspecting(path, (160, 30), clock) as pilot:
         await open_cluster(pilot, 6)
-        await shows(pilot, "Resolved: 0 of 6 events unresolved", "6 recovered (100 %)", "6 in the last hour, peak 6/h")
+        await shows(pilot, "Resolved: 0 of 6 events unresolved", "100 % recovered", "6 in the last hour, peak 6/h")
         await shows(pilot, "the whole message is at the end of the traceback", "in pay")
         assert pilot.app.screen.query_one(ClusterHead).size.height == 4
         assert "line 39 of a long message" in side_text(pilot)

@@ -192,9 +192,8 @@ async def test_the_preview_says_since_when_how_it_goes_and_what_to_do(full, path
         assert [line.text.strip() for line in view.lines] == [
             "▲  HIGH  3 of 3 events unresolved: 1 DEAD, 2 FAILED",
             "since      11:06 (21 min ago), last failure 1 min ago",
-            "trend      new in the last 24 h: 5 in the last hour, peak 5/h, 5 in 24 h",
+            "trend      new: 5 in the last hour, peak 5/h, 5 in 24 h; 0 % recovered",
             "next step  requeue (c) or dismiss (C) the dead event once the cause is fixed",
-            "recovered  0 %: 0 of 3 events",
             "values     in the newest 5 failures",
             "<ip> 10.0.0.1 ×3, 10.0.0.2 ×1, 10.0.0.3 ×1",
             "<duration> 30 s ×5",

@@ -47,10 +47,8 @@ def _name(cluster: Cluster) -> list[Part]:
 def _counts(cluster: Cluster, now: int) -> list[Part]:
     parts: list[Part] = [(preview.standing(cluster), "")]
     parts.append((f"since {clock_time(cluster.first_failed_at, now)}", ""))
+    parts.append((f"{recovery_rate(cluster)} recovered", "SYNCED" if cluster.recovered else "dim"))
     parts.append((f"last {distance(cluster.last_failed_at, now)}", ""))
-    parts.append(
-        (f"{cluster.recovered:,} recovered ({recovery_rate(cluster)})", "SYNCED" if cluster.recovered else "dim")
-    )
     if cluster.episodes > 1:
         parts.append((counted(cluster.episodes, "episode"), "dim"))
     if cluster.relapses:
