@@ -11,10 +11,14 @@ from io import StringIO
 
 import pytest
 from rich.console import Console
+from textual._compositor import Compositor
+from textual.geometry import Region
 
 from failaware import Store
 from tests import processes
 from tests.conftest import HOUR
+from tui.routes import ToEvents
+from tui.screens import asking
 from tui.screens.events import EventsScreen
 from tui.screens.overview import Overview
 from tui.widgets.rows import Rows
@@ -84,6 +88,40 @@ async def test_only_the_lines_that_changed_are_painted(full, path, clock, monkey
         assert {region.y for region in painted} <= {3, 4}  # the second item's
         console = Console(color_system="truecolor", force_terminal=True, file=StringIO(), width=500)
         assert sum(len(listed.render_line(region.y).render(console).encode()) for region in painted) <= 500
+
+
+async def test_another_text_in_a_border_repaints_one_line(full, path, clock):
+    async with inspecting(path, (160, 30), clock) as pilot:
+        await loaded(pilot, 2)
+        listed = rows(pilot)
+        for say, line in ((listed.say_above, 0), (listed.say_below, listed.outer_size.height - 1)):
+            listed._exchange_repaint_regions()
+            say("something else [/b]")
+            assert listed._exchange_repaint_regions() == {Region(0, line, listed.outer_size.width, 1)}
+            say("something else [/b]")
+            assert not listed._exchange_repaint_regions()
+        await shows(pilot, "something else [/b]")
+
+
+async def test_a_screen_is_not_painted_before_its_first_answers_are_there(full, path, clock, monkeypatch):
+    monkeypatch.setattr(asking, "_PATIENCE_S", 60)
+    async with inspecting(path, (160, 30), clock) as pilot:
+        await loaded(pilot, 2)
+        await shows(pilot, "next step")
+        painted, paint = [], Compositor.render_update
+
+        def noted(compositor, **options):
+            screen = pilot.app.screen
+            painted.append(not isinstance(screen, EventsScreen) or screen.detail is not None)
+            return paint(compositor, **options)
+
+        monkeypatch.setattr(Compositor, "render_update", noted)
+        await pilot.press("enter")
+        await shows(pilot, "Traceback (most")
+        assert painted
+        assert all(painted)
+        pilot.app.open(ToEvents(where="status:PENDING"))  # nothing: there is no first event to wait for
+        await shows(pilot, "No event matches this filter")
 
 
 async def test_new_events_wait_above_while_one_reads_further_down(full, path, clock):
