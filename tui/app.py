@@ -77,6 +77,7 @@ class InspectorApp(AppActions):
         self.answers: dict[Hashable, object] = {}  # to questions that take long, by what was asked
         self.keymap = Keymap(kept("keys"))
         self._input_at = -_LOOKS_S * 1.0
+        self._early_keys: list[events.Key] = []
         self._last_fact_at: int | None = None
         self.last_look = last_look(place)
         self.reader = StoreReader(place, self, clock, stores)
@@ -90,15 +91,32 @@ class InspectorApp(AppActions):
         """Whether a person pressed a key, or moved the mouse, a short while ago."""
         return time.monotonic() - self._input_at < _LOOKS_S
 
+    @property
+    def _is_screen_ready(self) -> bool:
+        """Whether the screen on top takes keys."""
+        return getattr(next(reversed(self.screen_stack), None), "is_ready", True)
+
     async def on_event(self, event: events.Event) -> None:
         """Note when a person does something, and take the keys that the person has changed for those that we know."""
         if isinstance(event, events.Key | events.MouseEvent):
             self._input_at = time.monotonic()
+        if isinstance(event, events.Key) and (self._early_keys or not self._is_screen_ready):
+            self._early_keys.append(event)
+            return
         if isinstance(event, events.Key) and not event.is_forwarded and not isinstance(self.focused, Input):
             default = self.keymap.default(event.key)
             if default != event.key:
                 event = events.Key(default, None)
         await super().on_event(event)
+
+    def release_keys(self) -> None:
+        """Take the keys that were pressed while a screen was being opened."""
+        self.call_later(self._take_early_keys)  # as if the terminal had sent them, and not the screen
+
+    def _take_early_keys(self) -> None:
+        early, self._early_keys = self._early_keys, []
+        for event in early:
+            self.post_message(events.Key(event.key, event.character))
 
     def get_key_display(self, binding: Binding) -> str:
         """The key that the person has chosen."""

@@ -1,9 +1,13 @@
 """Search in texts, going to an id, zoom, and lines that open what they name."""
 
 import pytest
+from textual import events
+from textual.widgets import Input
 
 from tui.documents import Line, plain, strong
 from tui.messages import Progress
+from tui.routes import ToEvents
+from tui.screens import asking
 from tui.screens.diff import DiffScreen
 from tui.screens.events import EventsScreen
 from tui.screens.overview import Overview
@@ -156,3 +160,35 @@ async def test_a_click_on_any_crumb_leads_there_and_ctrl_z_suspends(full, path, 
         x = 1 + len(" › ".join(top.crumbs[:2]))
         await pilot.click("#top", offset=(x - 1, 0))
         await until(pilot, lambda: len(pilot.app.screen_stack) == 3)
+
+
+async def test_keys_that_come_before_a_screen_is_there_wait_for_it(full, path, clock, monkeypatch):
+    monkeypatch.setattr(asking, "_PATIENCE_S", 60)
+    async with inspecting(path, (100, 30), clock) as pilot:
+        app = pilot.app
+        await loaded(pilot, 2)
+        cluster = rows(pilot).current
+        app.open(ToEvents(cluster_id=cluster.cluster_id, event_type=cluster.event_type))
+        assert not app.screen.is_ready
+        for key in ("enter", "5"):  # all of the screen for the side, and its history
+            app.post_message(events.Key(key, None))
+        await shows(pilot, "What happened, oldest first")
+        assert app.screen.is_zoomed
+        app.push_screen(PromptScreen("where"))
+        for letter in "event 1":
+            app.post_message(events.Key("space" if letter == " " else letter, letter))
+        await until(
+            pilot, lambda: isinstance(app.screen, PromptScreen) and app.screen.query_one(Input).value == "event 1"
+        )
+
+
+async def test_a_list_opens_one_screen_however_often_enter_comes(full, path, clock):
+    async with inspecting(path, (100, 30), clock) as pilot:
+        await loaded(pilot, 2)
+        listed = rows(pilot)
+        for _ in range(3):
+            listed.action_open()
+        await until(pilot, lambda: isinstance(pilot.app.screen, EventsScreen))
+        await loaded(pilot, 3)
+        await pilot.press("escape")
+        await until(pilot, lambda: pilot.app.screen.id == "overview")

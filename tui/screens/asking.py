@@ -21,7 +21,7 @@ class AskingScreen(TimeTravelMixin):
         super().__init__(id=id)
         self.troubles: dict[str, str] = {}
         self._unpainted = ExitStack()
-        self._is_complete = not self.completed_by
+        self.is_ready = False
 
     def tell_state(self) -> None:
         """Show the state of the store, and the troubles."""
@@ -35,22 +35,24 @@ class AskingScreen(TimeTravelMixin):
     """The question whose first answer completes the screen; until then it is not painted, since each paint is dear."""
 
     def on_mount(self) -> None:
-        """Paint once the first answers are there."""
-        if self._is_complete:
+        """Paint, and take keys, once the first answers are there."""
+        if not self.completed_by:
+            self.complete()
             return
         self._unpainted.enter_context(self.app.batch_update())
         self.set_timer(_PATIENCE_S, self.complete)
 
     def complete(self) -> None:
-        """Paint from now on."""
-        if not self._is_complete:
-            self._is_complete = True
+        """Paint from now on, and take the keys that were pressed before."""
+        if not self.is_ready:
+            self.is_ready = True
             self._unpainted.close()
             self.refresh()
+            self.inspector_app.release_keys()
 
     def _compositor_refresh(self) -> None:
         """Textual paints the empty frame also during a batch."""
-        if self._is_complete:
+        if self.is_ready:
             super()._compositor_refresh()
 
     def on_screen_resume(self) -> None:

@@ -111,7 +111,7 @@ class DetailScreen(SideListing):
         if cluster_id is None or cluster_id == self.cluster_id:
             self.notify("This event has no other cluster.", timeout=2, markup=False)
         else:
-            self.inspector_app.open(ToEvents(cluster_id=cluster_id, event_type=getattr(event, "event_type", "")))
+            self.lead_to(ToEvents(cluster_id=cluster_id, event_type=getattr(event, "event_type", "")))
 
     def action_again(self) -> None:
         """Read all of it again."""

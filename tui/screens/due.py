@@ -76,4 +76,4 @@ class DueScreen(BaseScreen):
 
     def on_rows_opened(self, message: Rows.Opened) -> None:
         """Down into the events that wait for a retry."""
-        self.inspector_app.open(ToEvents(where=message.item.where))
+        self.lead_to(ToEvents(where=message.item.where))

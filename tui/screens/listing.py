@@ -52,7 +52,7 @@ class Listing(SortedScreen):
         cluster: Any = self.listed.current
         if cluster is not None:
             route = ToEvents(cluster_id=cluster.cluster_id, event_type=cluster.event_type, tab=tab)
-            self.inspector_app.open(route)
+            self.lead_to(route)
         else:
             self.notify("No cluster is selected.", timeout=2, markup=False)
 

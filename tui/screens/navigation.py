@@ -69,7 +69,7 @@ class NavigationScreen(AskingScreen):
     def action_place(self, name: str) -> None:
         """Open a screen that is about all of the store, unless this is it."""
         if name != self.is_place:
-            self.inspector_app.open(self.place(name))
+            self.lead_to(self.place(name))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """No key leads to where one is."""
@@ -95,7 +95,7 @@ class NavigationScreen(AskingScreen):
         elif kind in _PLACES:
             self.action_place(kind)
         elif kind == "changes":
-            self.inspector_app.open(ToChanges(self.inspector_app.last_look))
+            self.lead_to(ToChanges(self.inspector_app.last_look))
         elif kind in {"help", "quit"}:
             self.call_later(self.app.run_action, "keys" if kind == "help" else "quit")
         elif words:
@@ -108,9 +108,9 @@ class NavigationScreen(AskingScreen):
     def answered_target(self, target: Cluster | int) -> None:
         """There is one."""
         if isinstance(target, int):
-            self.inspector_app.open(ToEvents(where=f"id:{target}"))
+            self.lead_to(ToEvents(where=f"id:{target}"))
         else:
-            self.inspector_app.open(ToEvents(cluster_id=target.cluster_id, event_type=target.event_type))
+            self.lead_to(ToEvents(cluster_id=target.cluster_id, event_type=target.event_type))
 
     def on_text_view_opened(self, message: TextView.Opened) -> None:
         """A line that names an event or a cluster."""

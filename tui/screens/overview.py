@@ -240,11 +240,11 @@ class Overview(PeriodListing):
     def on_rows_opened(self, message: "Rows.Opened") -> None:
         """Down into a cluster."""
         self._has_been_seen(message.key)
-        self.inspector_app.open(ToEvents(cluster_id=message.key, event_type=message.item.event_type))
+        self.lead_to(ToEvents(cluster_id=message.key, event_type=message.item.event_type))
 
     def on_counter_tile_asked(self, message: CounterTile.Asked) -> None:
         """A number was chosen: the events that it counts."""
-        self.inspector_app.open(ToEvents(where=message.where))
+        self.lead_to(ToEvents(where=message.where))
 
     def rearrange(self) -> None:
         """Sort the list now."""

@@ -1,6 +1,6 @@
 """A line of input at the bottom, over a screen: what to search for, where to go, where to write."""
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -9,6 +9,9 @@ from textual.suggester import SuggestFromList
 from textual.widgets import Input
 
 from ..widgets.lines import StyledText
+
+if TYPE_CHECKING:
+    from ..app import InspectorApp
 
 
 class PromptScreen(ModalScreen[str | None]):
@@ -20,6 +23,8 @@ class PromptScreen(ModalScreen[str | None]):
         Binding("down", "earlier(-1)", "Later", show=False),
         Binding("tab", "complete", "Complete", show=False, priority=True),
     ]
+
+    is_ready = False  # for keys: earlier ones wait
 
     def __init__(
         self, asks: str, *, text: str = "", before: list[str] | None = None, words: tuple[str, ...] = ()
@@ -40,6 +45,8 @@ class PromptScreen(ModalScreen[str | None]):
         """Ask."""
         self.query_one("#prompt-asks", StyledText).say([(f" {self._asks}", "dim")])
         self.query_one(Input).focus()
+        self.is_ready = True
+        cast("InspectorApp", self.app).release_keys()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """That is it."""

@@ -99,7 +99,7 @@ class RecoveredScreen(Listing):
 
     def on_rows_opened(self, message: Rows.Opened) -> None:
         """Down into a cluster."""
-        self.inspector_app.open(ToEvents(cluster_id=message.key, event_type=message.item.event_type))
+        self.lead_to(ToEvents(cluster_id=message.key, event_type=message.item.event_type))
 
     def _question(self, where: str) -> tuple[object, ...]:
         return ("recovered", where, self.inspector_app.moment.at)

@@ -187,8 +187,8 @@ class SideListing(Listing):
         drill_down, standing = message.drill_down, self.detail.standing if self.detail else None
         if drill_down.cluster_id is not None and standing is not None:
             route = ToEvents(cluster_id=drill_down.cluster_id, event_type=standing.cluster.event_type)
-            self.inspector_app.open(route)
+            self.lead_to(route)
         elif drill_down.where:
-            self.inspector_app.open(ToEvents(where=drill_down.where))
+            self.lead_to(ToEvents(where=drill_down.where))
         else:
             self.notify("This number has no events to show.", timeout=2, markup=False)

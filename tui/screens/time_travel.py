@@ -8,7 +8,7 @@ from textual.widgets import Input
 
 from failaware.model import HOUR
 
-from ..routes import ToChanges
+from ..routes import Route, ToChanges
 from ..store_reader import TimeTravelRequest
 from ..widgets.histogram import Histogram
 from ..widgets.time_strip import TimeStrip, look
@@ -38,6 +38,11 @@ class TimeTravelMixin(Screen[None]):
     def inspector_app(self) -> "InspectorApp":
         """The app, with its type."""
         return cast("InspectorApp", self.app)
+
+    def lead_to(self, route: Route) -> None:
+        """Open a screen, unless another one has been opened meanwhile."""
+        if self.is_active:
+            self.inspector_app.open(route)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """The keys of the time strip are there while it is; elsewhere they keep their other meaning."""
@@ -81,7 +86,7 @@ class TimeTravelMixin(Screen[None]):
 
     def action_what_changed(self) -> None:
         """Since one last looked."""
-        self.inspector_app.open(ToChanges(self.inspector_app.last_look))
+        self.lead_to(ToChanges(self.inspector_app.last_look))
 
     def on_time_strip_chosen(self, message: TimeStrip.Chosen) -> None:
         """Where the strip was clicked."""
