@@ -21,7 +21,6 @@ from failaware import Inspector, Store
 _BATCH = 50_000
 _START = 1_795_000_000_000_000
 _NOW = _START + 10**12
-_CLUSTERS = 300
 _HOUR = 3_600_000_000
 
 _EMPTY = """
@@ -81,7 +80,7 @@ def facts(path, events, seed=7):
         rows, attempts, decisions = [], [], []
         for event in range(first, min(first + _BATCH, events + 1)):
             at = _START + event * 100_000
-            kind = int(random.paretovariate(0.7)) % _CLUSTERS
+            kind = int(random.paretovariate(0.7)) % 400
             rows.append((event, f"job.{kind % 40}", f'{{"n":{event}}}', at, at))
             fraction = random.random()
             retried_later = event > events - events // 50
@@ -90,7 +89,7 @@ def facts(path, events, seed=7):
             for no in range(1, 3 if retried_later else 4):
                 attempt += 1
                 failed = no < 3 or fraction < 0.3
-                template = (kind + 40) % _CLUSTERS if no == 3 and event % 7 == 0 else kind
+                template = (kind + 40) % 400 if no == 3 and event % 7 == 0 else kind
                 error = (
                     (f"Error{template % 7}", f"step {template} of host-{event % 50}.example failed")
                     if failed
