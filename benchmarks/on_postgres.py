@@ -1,6 +1,7 @@
 """PostgreSQL: failaware, hand-written psycopg, pgqueuer and procrastinate on one server, in one run.
 
-The server comes from the wheel that the tests use, with its default settings: fsync and synchronous_commit are on.
+The server comes from the wheel that the tests use, with its default settings: fsync and synchronous_commit are on,
+and it is in the folder for temporary files (TMPDIR), which has to be on a disk: in memory, a flush costs nothing.
 pgqueuer works in batches of 100 and keeps the traceback of a job's last failure; procrastinate keeps no error. The
 hand-written minimum is the one for SQLite, written for psycopg.
 """
@@ -266,7 +267,7 @@ _BULK, _QUICK, _ONE, _SLOW = 50_000, 10_000, 1_000, 400  # events; procrastinate
 
 def lines(rounds, note):
     """Yield every line of this module, with synchronous commit."""
-    with a_server(fsync="on", full_page_writes="on") as server:
+    with a_server(in_memory=False, fsync="on", full_page_writes="on") as server:
         systems = {name: partial(system, server) for name, system in SYSTEMS.items()}
 
         def compared(label, case, among=systems):

@@ -145,7 +145,7 @@ def _run(server, system, producers, workers=0):
 
 def lines(rounds, note):
     """Yield every line of this module: medians of the ratios of alternating rounds."""
-    with a_server(fsync="on", full_page_writes="on") as server:
+    with a_server(in_memory=False, fsync="on", full_page_writes="on") as server:
         cases = {(name, clients): (system, clients) for clients in (4, 16) for name, system in SYSTEMS.items()}
         cases["failaware", "4 + 4"] = (Recording, 4, 4)
         results = {case: [] for case in cases}

@@ -163,17 +163,17 @@ def looked_after(folder, pidfile, number):
     cleanup.returncode = 0
 
 
-def _new_folder():
+def _new_folder(*, in_memory=True):
     """In memory if it fits: a store is some sixty files, which a disk takes three times as long to create."""
     memory = Path("/dev/shm")
-    roomy = memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > _ROOM
+    roomy = in_memory and memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > _ROOM
     return Path(tempfile.mkdtemp(prefix="fa-pg-", dir=memory if roomy else None))  # short, for the socket's path
 
 
 @contextmanager
-def a_server(**options):
+def a_server(*, in_memory=True, **options):
     """One for a test that stops it or kills it."""
-    folder = _new_folder()
+    folder = _new_folder(in_memory=in_memory)
     server = Server(folder, **options)
     with looked_after(folder, *server.ending):
         server.make()
