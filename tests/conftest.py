@@ -22,7 +22,7 @@ from failaware.engine.postgres.place import SCHEMA, parse
 from failaware.ledger.copy import copy_facts
 from failaware.ledger.transfer import finish
 from sample_data import seed
-from tests import processes
+from tests import citus, processes
 from tests.servers import shared_server
 from tests.sizes import sized
 
@@ -186,6 +186,10 @@ def path(engine, tmp_path, request):
         if copied:
             shutil.copy(request.getfixturevalue("empty_file"), tmp_path / "store.db")
         yield tmp_path / "store.db"
+        return
+    if citus.URL:
+        with citus.distributed(name) as urls:
+            yield urls[0]
         return
     server = request.getfixturevalue("postgres")
     if copied:

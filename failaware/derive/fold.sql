@@ -178,11 +178,16 @@ INSERT INTO cluster_part (part_id, cluster_id) VALUES (?, ?) ON CONFLICT DO NOTH
 -- an erased one gives the name if it has the lowest id.
 INSERT INTO failure_cluster (cluster_id, event_type, error_type, template, failures, events, recovered, episodes,
                              relapses, changed_at)
-VALUES (?, ?, ?, ?, 0, 0, 0, 0, 0, 0)
-ON CONFLICT (cluster_id) DO UPDATE SET error_type = excluded.error_type, template = excluded.template
- WHERE failure_cluster.template = '[erased]'
-   AND (excluded.template <> '[erased]'
-        OR (SELECT min(f.attempt_id) FROM failure f WHERE f.cluster_id = excluded.cluster_id) = ?);
+SELECT n.cluster_id, n.event_type, n.error_type, n.template, 0, 0, 0, 0, 0, 0
+  FROM (SELECT CAST(? AS BIGINT) AS cluster_id, ? AS event_type, ? AS error_type, ? AS template,
+               CAST(? AS BIGINT) AS attempt_id) AS n
+ WHERE NOT EXISTS (
+   SELECT 1 FROM failure_cluster c
+    WHERE c.cluster_id = n.cluster_id
+      AND (c.template <> '[erased]'
+           OR n.template = '[erased]' AND n.attempt_id <> (SELECT min(f.attempt_id) FROM failure f
+                                                            WHERE f.cluster_id = n.cluster_id)))
+ON CONFLICT (cluster_id) DO UPDATE SET error_type = excluded.error_type, template = excluded.template;
 
 -- name: named_by
 -- The failure that names a cluster: the first one that is not erased, or else the first.

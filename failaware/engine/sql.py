@@ -52,6 +52,12 @@ class Dialect:
     recorders = ""
     """A query for the transactions that are recording events, which leave gaps in their ids; "" if only one may."""
 
+    follow = ""
+    """On a server: a statement that makes the next event id follow the newest one, from another store."""
+
+    last_change = ""
+    """On a server: a query whose result differs if another connection has committed."""
+
     def json_array(self, values: Sequence[str]) -> str:
         """The JSON array of these values, compact."""
         return f"json_array({', '.join(values)})"

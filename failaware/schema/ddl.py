@@ -12,6 +12,7 @@ from failaware.schema.guards import guard_statements
 _HERE = Path(__file__).parent
 _ISO = re.compile(r"\bISO\(([\w.]+)\)")
 _TABLE = re.compile(r"^CREATE (?:TEMP )?TABLE (\w+)", re.MULTILINE)
+_VIEW = re.compile(r"^CREATE VIEW (\w+)", re.MULTILINE)
 _OBJECT = re.compile(r"^CREATE (?:TABLE|INDEX|VIEW) (\w+)", re.MULTILINE)
 CONTRADICTS = (
     "{place} is damaged: its facts, or what is derived from them, contradict each other ({error}); "
@@ -81,6 +82,11 @@ def fetched_schema() -> Iterator[str]:
 def tables_of(*names: str) -> tuple[str, ...]:
     """The tables that these schema files create, in order."""
     return tuple(table for name in names for table in _TABLE.findall((_HERE / name).read_text(encoding="utf-8")))
+
+
+def view_names() -> list[str]:
+    """The names of all views, in order: a view may read those before it."""
+    return _VIEW.findall("\n".join((*statements("derived.sql"), *statements("views.sql"))))
 
 
 def derived_objects() -> set[str]:

@@ -5,15 +5,11 @@ tables, views and guards are dropped before the steps and created again after th
 which ends by deriving everything again.
 """
 
-import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from failaware.errors import StoreNewer, StoreOlder
-from failaware.schema.ddl import statements, tables_of
-
-_VIEW = re.compile(r"^CREATE VIEW (\w+)", re.MULTILINE)
-
+from failaware.schema.ddl import tables_of, view_names
 
 _ERASURE_COLUMNS = "erasure_id, decision_id, of_table, row_id, digest, cluster_id"
 _ERASURE_LOG = """CREATE TABLE {name} (
@@ -71,6 +67,7 @@ STEPS: tuple[Step, ...] = (
 ) STRICT""",
         ),
     ),
+    Step("version_in_a_table_and_functions_for_citus_on_postgresql", ()),
 )
 """In order. Never change a released step: existing stores have already applied it."""
 
@@ -117,8 +114,7 @@ def since(version: int) -> tuple[Step, ...]:
 
 def drop_statements() -> Iterator[str]:
     """SQL that drops the views and then the derived tables; guards depend on the engine."""
-    views = _VIEW.findall("\n".join((*statements("derived.sql"), *statements("views.sql"))))
-    for view in reversed(views):
+    for view in reversed(view_names()):
         yield f"DROP VIEW IF EXISTS {view}"
     for table in tables_of("derived.sql"):
         yield f"DROP TABLE IF EXISTS {table}"

@@ -30,6 +30,9 @@ HELPERS = tuple(
 )
 """Functions created in the store's schema."""
 
+FOLLOW = "SELECT setval('event_ids', (SELECT max(event_id) FROM event_log))"
+"""SQL that makes the next id follow the newest one, after rows were inserted with ids of another store."""
+
 COUNT = (
     "INSERT INTO last_commit AS others {rows} "
     "ON CONFLICT (writer) DO UPDATE SET recorded = others.recorded + excluded.recorded"
@@ -50,6 +53,9 @@ class PostgresDialect(Dialect):
 
     store = ""  # the search path of each session begins with its schema
     not_assigned = "event_id > (SELECT last_value FROM event_ids)"
+    follow = FOLLOW
+    last_change = "SELECT pg_current_snapshot()::text"
+
     recorded = "SELECT coalesce(sum(recorded), 0)::bigint FROM last_commit"
     count_recorded = COUNT.format(rows="VALUES ('', 0, 0, NULL, ?)")
     recorders = """

@@ -8,6 +8,7 @@ from typing import NoReturn
 import psycopg
 from psycopg import errors
 
+from failaware.engine.postgres import citus
 from failaware.errors import (
     StatementError,
     StoreBusy,
@@ -115,20 +116,23 @@ def raise_ours(error: Exception, place: str) -> NoReturn:
     for kind, error_class, sentence in _BY_KIND:
         if isinstance(error, kind):
             raise error_class(sentence.format(place=place, error=message)) from error
-    if isinstance(error, psycopg.IntegrityError) and (table := error.diag.table_name) and is_derived(table):
-        raise StoreCorrupt(CONTRADICTS.format(place=place, error=message)) from error
     if isinstance(error, psycopg.IntegrityError):
+        if (table := error.diag.table_name) and is_derived(table):
+            raise StoreCorrupt(CONTRADICTS.format(place=place, error=message)) from error
         raise UsageError(f"{place} does not take such a row: {message}") from error
     if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
-        _raise_unreachable(error, place, message)
+        _raise_operational(error, place, message)
     raise StatementError(f"{place}: the server refused a statement ({message})") from error
 
 
-def _raise_unreachable(error: Exception, place: str, message: str) -> NoReturn:
+def _raise_operational(error: Exception, place: str, message: str) -> NoReturn:
+    sqlstate = getattr(error, "sqlstate", None)
+    if sqlstate == citus.ELSEWHERE:
+        raise StoreError(citus.SENTENCE.format(place=place, node=message.partition(" ")[0])) from error
     for pattern, error_class, sentence in _ON_CONNECTING:
         if re.search(pattern, message):
             raise error_class(sentence.format(place=place, error=message)) from error
-    if getattr(error, "sqlstate", None) and not isinstance(error, errors.AdminShutdown | errors.CrashShutdown):
+    if sqlstate and not isinstance(error, errors.AdminShutdown | errors.CrashShutdown):
         raise StoreError(f"{place}: the server ended the query or the connection ({message})") from error
     raise StoreError(f"{place} cannot be reached: {message}; is the server there?") from error
 

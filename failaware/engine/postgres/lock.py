@@ -25,6 +25,7 @@ from collections.abc import Callable
 
 from failaware.engine.base import Row
 from failaware.engine.derivation import MARK
+from failaware.engine.postgres import citus
 from failaware.engine.postgres.dialect import COUNT, PINNED
 
 TABLES = (
@@ -62,9 +63,11 @@ FENCED = "FA001"
 """The SQLSTATE of a transaction whose ticket is taken: its writer has lost the connection and goes on without it."""
 
 _BEGIN_WRITE = """
-CREATE FUNCTION {schema}.begin_write(who text, number bigint) RETURNS text LANGUAGE plpgsql {pinned} AS $$BEGIN
+CREATE FUNCTION {schema}.begin_write(who text, number bigint) RETURNS text LANGUAGE plpgsql {pinned}
+AS $$DECLARE node text; BEGIN
   {acquire};
   {take_ticket};
+  {refuse_elsewhere};
   PERFORM set_config('synchronous_commit', 'off', true);
   RETURN concat({now}, ' ', ({stored_mark}));
 END$$
@@ -148,12 +151,13 @@ def functions(schema: str) -> tuple[str, ...]:
     names = {
         "schema": schema,
         "pinned": PINNED,
-        "acquire": acquire(schema),
+        "acquire": citus.acquire(schema, acquire(schema)),
+        "refuse_elsewhere": citus.refuse(schema),
         "take_ticket": take_ticket(schema, "''", "0"),
         "now": NOW_US,
         "stored_mark": stored_mark(schema),
     }
-    return _BEGIN_WRITE.strip().format(**names), _FENCE.strip().format(**names)
+    return citus.function(schema), _BEGIN_WRITE.strip().format(**names), _FENCE.strip().format(**names)
 
 
 def begin_write(schema: str) -> str:
@@ -175,7 +179,8 @@ def forget(schema: str, writer: str) -> str:
 
     It does not wait for the holder of the exclusive lock, which may keep the row that counts their events.
     """
-    rows = f"writer = '{writer}' OR writer <> '' AND committed_at < {NOW_US} - {FORGOTTEN_US}"
+    begun = NOW_US.replace("clock_timestamp()", "now()")  # Citus evaluates no volatile function in a DELETE
+    rows = f"writer = '{writer}' OR writer <> '' AND committed_at < {begun} - {FORGOTTEN_US}"
     total = "SELECT '', 0, 0, NULL::text, coalesce(sum(recorded), 0)::bigint FROM deleted"
     return (
         f"BEGIN READ WRITE; SET LOCAL synchronous_commit = off; SET LOCAL lock_timeout = '100ms'; "

@@ -1,6 +1,6 @@
 """Opening a store for writing: it is created, or migrated and derived again, if necessary."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol, TypeVar
 
 from failaware.engine import derivation
@@ -24,6 +24,9 @@ class _Opened(ProjectionWriter, Protocol):
     def raw(self, text: str) -> list[Row]:
         """Run statements in PostgreSQL's SQL."""
 
+    def run_all(self, statements: Iterable[str]) -> None:
+        """Run statements in PostgreSQL's SQL, one by one; the errors are the server's."""
+
     def stored_version(self) -> int:
         """The version of the store's schema; 0 if there is none."""
 
@@ -40,9 +43,9 @@ def create(db: _Opened, name: str, mark: Derivation) -> None:
     """
     if db.raw(schema.RESERVED.format(schema=name)):
         raise UsageError(f"a store's schema cannot be '{name}', which is a word of SQL; name another one")
-    creation = ";\n".join(("BEGIN READ WRITE", *schema.creation(name, mark), "COMMIT"))
+    creation = ("BEGIN READ WRITE", *schema.creation(name, mark), "COMMIT")
     for _ in range(_MAX_ATTEMPTS):
-        if _made(db, creation) or db.stored_version() > 0:
+        if _made(db, *creation) or db.stored_version() > 0:
             return
     raise foreign(db.path, name)
 
@@ -70,16 +73,16 @@ def bring_up_to_date(db: _Opened, name: str, projection: Projection, *, go_back:
     older = db.stored_version() < versions.current()
     if older:
         with in_our_words(db.path):
-            for sql in schema.missing_locks(name):
-                _made(db, sql)
+            for statements in schema.missing_locks(name):
+                _made(db, *statements)
     if older or is_outdated():
         db.run(bring)
 
 
-def _made(db: _Opened, sql: str) -> bool:
-    """Run SQL that creates objects; false if another process has made one of them."""
+def _made(db: _Opened, *statements: str) -> bool:
+    """Run statements that create objects; false if another process has made one of them."""
     try:
-        db.raw(sql)
+        db.run_all(statements)
     except BaseException as error:
         db.raw("ROLLBACK")
         if isinstance(error, schema.MADE_BY_ANOTHER):

@@ -13,7 +13,7 @@ from psycopg.types.numeric import Int8BinaryDumper
 
 from failaware.engine.base import Parameters, Row
 from failaware.engine.derivation import MARK, check_readable, has_other_tables
-from failaware.engine.postgres import schema
+from failaware.engine.postgres import citus, schema
 from failaware.engine.postgres.cancel import Cancelable
 from failaware.engine.postgres.dialect import PostgresDialect
 from failaware.engine.postgres.errors import ITS_ERRORS, foreign, in_our_words, raise_ours
@@ -36,6 +36,7 @@ PAUSES_S = (0.02, 1.0)  # between two connection attempts: the first and the lon
 _ROWS_AT_ONCE = 100 if psycopg.pq.version() >= 170_000 else 1  # when streaming; an older libpq supports only 1
 _GOES_AWAY = (
     errors.AdminShutdown,
+    errors.ConnectionFailure,  # between two nodes of a Citus cluster
     errors.CrashShutdown,
     errors.CannotConnectNow,
     errors.IdleInTransactionSessionTimeout,
@@ -111,6 +112,7 @@ class PostgresReader:
                     self._db.close()
                     if not patiently or time.monotonic() > until:
                         raise
+                    time.sleep(PAUSES_S[0])
                 except BaseException:
                     self._db.close()
                     raise
@@ -125,13 +127,16 @@ class PostgresReader:
         self._db.adapters.register_loader("numeric", _IntegerLoader)
         self._cursor = RawCursor(self._db)
         self._session.set_up(self._place.conninfo, self._schema, self._settings, read_only=self.READ_ONLY)
-        if not self._session.is_shared:
-            self._check_version()
-            return
-        self.raw(_BEGIN)
-        self._session.enter()
+        if self._session.is_shared:
+            self.raw(_BEGIN)
+            self._session.enter()
         self._check_version()
-        self.raw("COMMIT")
+        self.is_distributed = self._session.has_citus and bool(self.raw(citus.DISTRIBUTED.format(schema=self._schema)))
+        if self.is_distributed:
+            self.dialect = citus.CitusDialect()
+            self.raw(citus.SETTINGS)
+        if self._session.is_shared:
+            self.raw("COMMIT")
 
     def _check_version(self) -> None:
         version = self.stored_version()
@@ -146,20 +151,16 @@ class PostgresReader:
     def stored_version(self) -> int:
         """The version of the store's schema; 0 if there is none. Other programs' schemas are refused."""
         rows = self.raw(schema.STATE.format(schema=self._schema))
-        if not rows:
+        if not rows or not rows[0][0]:
             return 0
-        mark, usable = rows[0]
-        if mark is None:
-            if self.raw(f"SELECT 1 FROM pg_class WHERE relnamespace = '{self._schema}'::regnamespace LIMIT 1"):
-                raise foreign(self.path, self._schema)
-            return 0
-        if not mark.startswith(schema.MARK):
+        _, is_ours, usable = rows[0]
+        if not is_ours:
             raise foreign(self.path, self._schema)
         if not usable:
             raise StoreError(
                 f"{self.path}: this role may not read the store; 'failaware init --roles' gives one that may"
             )
-        version = int(mark.removeprefix(schema.MARK))
+        version = int(self.raw(f"SELECT max(version) FROM {self._schema}.failaware_schema")[0][0])
         versions.check_not_newer(version, self.path)
         return version
 
@@ -256,7 +257,7 @@ class PostgresReader:
 
     def change_token(self) -> object:
         """The current transaction snapshot: differs if another connection has committed."""
-        return self.query("SELECT pg_current_snapshot()::text")[0][0]
+        return self.query(self.dialect.last_change)[0]
 
     def clock(self, machine: Callable[[], int]) -> Callable[[], int]:
         """The server's clock (µs), shared by all hosts: this machine's clock, corrected now and at each transaction."""
@@ -296,8 +297,10 @@ class PostgresReader:
         other = PostgresReader(self.url, reads_derived=False)
         try:
             with in_our_words(self.path):
-                of_others = derived_objects() if has_other_tables(self) else ()
-                for difference in schema.differences(other.raw, self._schema, ignored=of_others):
+                ignored = derived_objects() if has_other_tables(self) else set[str]()
+                if self.is_distributed:
+                    ignored |= citus.LOCAL_OBJECTS
+                for difference in schema.differences(other.raw, self._schema, ignored=ignored):
                     yield "schema", difference
         finally:
             other.close()

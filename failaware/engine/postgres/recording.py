@@ -23,7 +23,7 @@ from psycopg.adapt import Dumper
 from psycopg.pq import Format
 
 from failaware.engine.base import KeyTaken, Row
-from failaware.engine.postgres import lock
+from failaware.engine.postgres import citus, lock
 from failaware.engine.postgres.dialect import PINNED
 from failaware.engine.postgres.parameters import positional
 from failaware.engine.postgres.prepared import in_binary
@@ -31,9 +31,6 @@ from failaware.schema.catalogue import EVENT, TIME
 
 SEQUENCE = "CREATE SEQUENCE event_ids AS bigint"
 """The ids of events."""
-
-FOLLOW = "SELECT setval('event_ids', (SELECT max(event_id) FROM event_log))"
-"""SQL that makes the next id follow the newest one, after rows were inserted with ids of another store."""
 
 OTHER_TYPE = "FA002"
 """The SQLSTATE if a key belongs to an event of another type."""
@@ -73,22 +70,26 @@ SELECT answer FROM mine
 
 _RECORD_MANY = """
 CREATE FUNCTION {schema}.record_many(who text, number bigint, mark text, refuse boolean, {arrays}) RETURNS text
-LANGUAGE plpgsql {pinned} AS $$DECLARE ids bigint[]; answer text; added bigint; taken json; BEGIN
-  {share};
+LANGUAGE plpgsql {pinned} AS $$DECLARE new bigint[]; ids bigint[]; answer text; added bigint; taken json; BEGIN
+  IF {schema}.node() IS NULL THEN
+    {share};
+  END IF;
   {on_its_own};
   IF keys IS NULL THEN
-    WITH new AS (
-      INSERT INTO {schema}.event_log (event_id, {own})
-      SELECT nextval('{schema}.event_ids'), u.* FROM unnest({own_arrays}) AS u RETURNING event_id)
-    SELECT string_agg(event_id::text, ' ' ORDER BY event_id), count(*) FROM new INTO answer, added;
+    ids := {schema}.take_ids(cardinality(event_types));
+    INSERT INTO {schema}.event_log (event_id, {own}) SELECT u.* FROM unnest(ids, {own_arrays}) AS u;
+    answer := array_to_string(ids, ' ');
+    added := cardinality(ids);
   ELSE
     -- ids in the order of the events, for those without a key, and for the first of each key that is not in use
-    SELECT array_agg(id) FROM (
-      SELECT CASE WHEN is_new THEN nextval('{schema}.event_ids') END AS id FROM (
+    ids := ARRAY(
+      SELECT CASE WHEN is_new THEN sum(is_new::int) OVER (ORDER BY place) END FROM (
         SELECT u.key IS NULL
-               OR k.key IS NULL AND row_number() OVER (PARTITION BY u.key ORDER BY u.place) = 1 AS is_new
-          FROM unnest(keys) WITH ORDINALITY AS u(key, place) LEFT JOIN {schema}.event_key k ON k.key = u.key
-         ORDER BY u.place) AS placed) AS numbered INTO ids;
+               OR k.key IS NULL AND row_number() OVER (PARTITION BY u.key ORDER BY u.place) = 1 AS is_new, u.place
+          FROM unnest(keys) WITH ORDINALITY AS u(key, place) LEFT JOIN {schema}.event_key k ON k.key = u.key) AS placed
+       ORDER BY place);
+    new := {schema}.take_ids((SELECT count(id) FROM unnest(ids) AS id)::int);
+    ids := ARRAY(SELECT new[u.id] FROM unnest(ids) WITH ORDINALITY AS u(id, place) ORDER BY u.place);
     INSERT INTO {schema}.event_key (key, event_id)
     SELECT u.key, u.id FROM unnest(keys, ids) AS u(key, id)
      WHERE u.key IS NOT NULL AND u.id IS NOT NULL ORDER BY u.key ON CONFLICT (key) DO NOTHING;
@@ -113,9 +114,20 @@ LANGUAGE plpgsql {pinned} AS $$DECLARE ids bigint[]; answer text; added bigint; 
 END$$
 """
 
+_TAKE_IDS = """
+CREATE FUNCTION {schema}.take_ids(number int) RETURNS bigint[] LANGUAGE plpgsql {pinned}
+AS $$DECLARE newest bigint; BEGIN
+  IF {schema}.node() IS NULL THEN
+    RETURN ARRAY(SELECT nextval('{schema}.event_ids') FROM generate_series(1, number));
+  END IF;
+  {take_ids};
+  RETURN ARRAY(SELECT generate_series(newest - number + 1, newest));
+END$$
+"""
 
-def function(schema: str) -> str:
-    """SQL that creates the function."""
+
+def functions(schema: str) -> tuple[str, str]:
+    """SQL that creates the functions that take ids and that record."""
     parts = {
         "schema": schema,
         "stored_mark": lock.stored_mark(schema),
@@ -134,8 +146,9 @@ def function(schema: str) -> str:
         "own_of_each": ", ".join(f"u.{name}" for name in _OWN),
         "own_arrays": ", ".join(f"{name}s" for name in _OWN),
         "now": lock.NOW_US,
+        "take_ids": citus.take_ids(schema),
     }
-    return _RECORD_MANY.strip().format(**names)
+    return _TAKE_IDS.strip().format(**names), _RECORD_MANY.strip().format(**names)
 
 
 def call(

@@ -19,7 +19,7 @@ from failaware.engine.postgres.errors import in_our_words
 from failaware.engine.postgres.place import parse
 from failaware.errors import StoreError, UsageError
 from failaware.schema.catalogue import FACTS
-from failaware.schema.ddl import tables_of
+from failaware.schema.ddl import tables_of, view_names
 
 _COORDINATION = tuple(re.findall(r"CREATE TABLE (\w+)", "\n".join(lock.TABLES)))
 CHANGEABLE = (*tables_of("derived.sql", "coordination.sql"), *_COORDINATION)
@@ -96,6 +96,8 @@ def privileges_of_those_there(schema: str) -> Iterator[str]:
 
 def _reading(schema: str, role: str) -> Iterator[str]:
     yield f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role}"
+    views = ", ".join(f"{schema}.{view}" for view in view_names())
+    yield f"GRANT SELECT ON {views} TO {role}"  # Citus forgets them on its other nodes in the statement above
     yield f"GRANT SELECT ON SEQUENCE {schema}.event_ids TO {role}"
 
 

@@ -1,6 +1,6 @@
 """A store's schema on PostgreSQL: creation, migration, guards, and comparison with the expected schema.
 
-The version is stored in the schema's comment, as `failaware 1`; a schema without it belongs to another program.
+The version is in the table `failaware_schema`; a schema with other tables, but without it, belongs to another program.
 """
 
 import re
@@ -11,8 +11,8 @@ from psycopg import errors
 
 from failaware.engine.base import Row
 from failaware.engine.derivation import Derivation, noted
-from failaware.engine.postgres import lock, recording
-from failaware.engine.postgres.dialect import HELPERS, PINNED, ddl
+from failaware.engine.postgres import citus, lock, recording
+from failaware.engine.postgres.dialect import FOLLOW, HELPERS, PINNED, ddl
 from failaware.schema import versions
 from failaware.schema.catalogue import FACTS
 from failaware.schema.ddl import derived_tables, own_key, permanent_tables, private_schema, views
@@ -21,7 +21,9 @@ from failaware.schema.guards import REFUSES, REQUIREMENTS, is_archived, is_erasu
 Query = Callable[[str], list[Row]]
 """Runs a statement in PostgreSQL's SQL."""
 
-MARK = "failaware "
+VERSION = "CREATE TABLE failaware_schema (version INTEGER NOT NULL)"
+"""The table with the version of the schema."""
+
 _RAISE = "RAISE EXCEPTION '{message}' USING ERRCODE = 'integrity_constraint_violation';"
 
 _ISO = r"""to_char('epoch'::timestamp + \1 * interval '1 microsecond', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
@@ -29,8 +31,8 @@ _FUNCTION = re.compile(r"CREATE FUNCTION ([\w.]+)")
 _MADE = re.compile(r"^CREATE (TABLE|VIEW|SEQUENCE)\b", re.MULTILINE)
 
 STATE = """
-SELECT obj_description(n.oid, 'pg_namespace'), has_schema_privilege(n.oid, 'USAGE')
-  FROM pg_namespace n WHERE n.nspname = '{schema}'
+SELECT count(c.oid) > 0, coalesce(bool_or(c.relname = 'failaware_schema'), false), has_schema_privilege(n.oid, 'USAGE')
+  FROM pg_namespace n LEFT JOIN pg_class c ON c.relnamespace = n.oid WHERE n.nspname = '{schema}' GROUP BY n.oid
 """
 
 _DESCRIBED = """
@@ -72,22 +74,23 @@ def creation(schema: str, mark: Derivation) -> Iterator[str]:
     """All statements that create a store's schema, in PostgreSQL's SQL."""
     yield f"CREATE SCHEMA IF NOT EXISTS {schema}"
     yield f"SET LOCAL search_path = {schema}"
-    for sql in (*lock.TABLES, recording.SEQUENCE, *permanent_tables()):
+    for sql in (VERSION, *lock.TABLES, recording.SEQUENCE, *permanent_tables()):
         yield ddl(sql)
     yield own_key()
     yield noted(mark)
+    yield f"INSERT INTO failaware_schema VALUES ({versions.current()})"
     yield from _recreated_objects(schema)
 
 
-def missing_locks(schema: str) -> Iterator[str]:
-    """SQL that creates in an older store what a migration needs itself; each step is committed before the next."""
+def missing_locks(schema: str) -> Iterator[tuple[str, ...]]:
+    """Transactions that create in an older store what a migration needs itself."""
     for sql in (*lock.TABLES, recording.SEQUENCE):
-        yield ddl(re.sub(r"^CREATE (TABLE|SEQUENCE) ", rf"CREATE \1 IF NOT EXISTS {schema}.", sql))
+        yield (ddl(re.sub(r"^CREATE (TABLE|SEQUENCE) ", rf"CREATE \1 IF NOT EXISTS {schema}.", sql)),)
     for column in ("answer TEXT", "recorded INTEGER NOT NULL DEFAULT 0"):
-        yield ddl(f"ALTER TABLE {schema}.last_commit ADD COLUMN IF NOT EXISTS {column}")
-    yield f"DROP FUNCTION IF EXISTS {schema}.begin_write(text, bigint, text)"
-    functions = "; ".join(sql.replace("CREATE", "CREATE OR REPLACE", 1) for sql in lock.functions(schema))
-    yield f"{lock.BEGIN}; {lock.acquire(schema)}; {functions}; COMMIT"
+        yield (ddl(f"ALTER TABLE {schema}.last_commit ADD COLUMN IF NOT EXISTS {column}"),)
+    yield (f"DROP FUNCTION IF EXISTS {schema}.begin_write(text, bigint, text)",)
+    functions = (sql.replace("CREATE", "CREATE OR REPLACE", 1) for sql in lock.functions(schema))
+    yield lock.BEGIN, lock.acquire(schema), *functions, "COMMIT"
 
 
 _DROP_TABLE = """
@@ -110,8 +113,9 @@ def bringing_up_to_date(schema: str, version: int) -> Iterator[str]:
     for step in versions.since(version):
         for sql in step.statements:
             yield ddl(sql)
-    yield recording.FOLLOW
+    yield FOLLOW
     yield from _recreated_objects(schema)
+    yield f"UPDATE failaware_schema SET version = {versions.current()}"
 
 
 def _recreated_objects(schema: str) -> Iterator[str]:
@@ -120,13 +124,12 @@ def _recreated_objects(schema: str) -> Iterator[str]:
     yield from _helpers(schema)
     yield from guard_statements(schema, schema)
     yield lock.COUNT_STORED
-    yield f"COMMENT ON SCHEMA {schema} IS '{MARK}{versions.current()}'"
 
 
 def _helpers(schema: str) -> Iterator[str]:
     yield from (helper.format(schema=schema) for helper in HELPERS)
     yield from lock.functions(schema)
-    yield recording.function(schema)
+    yield from recording.functions(schema)
 
 
 def guard_statements(schema: str, facts: str) -> Iterator[str]:
@@ -166,8 +169,9 @@ def differences(query: Query, schema: str, *, ignored: Container[str] = ()) -> I
     """
     actual = _described(query, f"'{schema}'::regnamespace", schema)
     query("BEGIN READ WRITE")
+    query(citus.LOCAL_ONLY)
     try:
-        for sql in (*lock.TABLES, recording.SEQUENCE, *private_schema(facts=True), *views(_ISO)):
+        for sql in (VERSION, *lock.TABLES, recording.SEQUENCE, *private_schema(facts=True), *views(_ISO)):
             query(_MADE.sub(r"CREATE TEMP \1", ddl(sql)))
         for sql in _helpers("pg_temp"):
             query(sql)

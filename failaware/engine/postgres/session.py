@@ -11,6 +11,7 @@ import psycopg
 from psycopg import RawCursor
 
 from failaware.engine.base import Row
+from failaware.engine.postgres import citus
 from failaware.errors import StoreError
 
 OLDEST = 140_000
@@ -85,6 +86,7 @@ class Session:
         every = chosen | _REQUIRED | {"search_path": schema, _MARK: self._mark}
         names = ", ".join(f"set_config('{name}', '{value}', false)" for name, value in every.items())
         direct = f"SELECT {names} WHERE pg_backend_pid() = {self._db.info.backend_pid}"
+        self.has_citus = self._rows(f"SELECT {citus.INSTALLED}") == [(True,)]
         if not self._rows(direct):  # the server process is not the one that the connection reported
             self.pooled = True
             if not self._gets_shared(conninfo):

@@ -9,7 +9,6 @@ from psycopg import RawCursor, errors
 from psycopg.pq import TransactionStatus
 
 from failaware.engine.base import Parameters, Row
-from failaware.engine.postgres import recording
 from failaware.engine.postgres.cancel import Cancelable
 from failaware.engine.postgres.errors import in_our_words
 from failaware.engine.postgres.parameters import positional
@@ -51,6 +50,13 @@ class StatementWriter(PostgresReader):
         """Queue one statement: it is sent with the next one that returns rows, or with the commit."""
         self._pipeline.add(sql, parameters)
 
+    def run_all(self, statements: Iterable[str]) -> None:
+        """Run statements in PostgreSQL's SQL, one by one, in one round trip; the errors are the server's."""
+        pipeline = Pipeline(self._db)
+        for sql in statements:
+            pipeline.add(sql)
+        pipeline.send()
+
     def run_untranslated(self, sql: str, parameters: Parameters = ()) -> RawCursor[Row]:
         """Run a user's statement; only its parameters are converted."""
         cursor = self._pipeline.add(sql, parameters)
@@ -67,7 +73,7 @@ class StatementWriter(PostgresReader):
         """Insert rows: a few by INSERT, more by COPY."""
         self._insert(table, ", ".join(columns), rows)
         if table == EVENT.table and rows:  # with ids of another store, which the next id must follow
-            self._pipeline.add(recording.FOLLOW)
+            self._pipeline.add(self.dialect.follow)
             self._pipeline.add(self.dialect.count_recorded, (len(rows),))
 
     def _insert(self, table: str, names: str, rows: Sequence[Sequence[Any]]) -> None:

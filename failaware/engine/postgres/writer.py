@@ -14,9 +14,10 @@ from psycopg.pq import TransactionStatus
 from failaware.engine import derivation
 from failaware.engine.base import Row
 from failaware.engine.derivation import Projection
-from failaware.engine.postgres import lock, opening, recording
+from failaware.engine.postgres import citus, lock, opening, recording
 from failaware.engine.postgres.dialect import ddl
 from failaware.engine.postgres.errors import ITS_ERRORS, UNKNOWN, raise_ours
+from failaware.engine.postgres.place import parse
 from failaware.engine.postgres.prepared import Prepared
 from failaware.engine.postgres.statement_writer import StatementWriter
 from failaware.engine.postgres.watch import PostgresWatch
@@ -80,6 +81,26 @@ class PostgresWriter(StatementWriter):
             self.raw(ddl(sql))
         self._record_one = Prepared(self._db, b"record_one", recording.one(self._schema))
         self._suspended = False
+
+    def _open(self, *, patiently: bool) -> None:
+        """Connect; in a Citus cluster, to that of the URL's hosts that has the schema, if there is one."""
+        self._place = parse(self.url)
+        super()._open(patiently=patiently)
+        if self._is_elsewhere():
+            every_host = self._place
+            for conninfo in citus.hosts(every_host.conninfo):
+                self._db.close()
+                self._place = every_host._replace(conninfo=conninfo)
+                with suppress(StoreError):
+                    super()._open(patiently=False)
+                    if not self._is_elsewhere():
+                        return
+            self._place = every_host
+            if self._db.closed:
+                super()._open(patiently=patiently)
+
+    def _is_elsewhere(self) -> bool:
+        return self.is_distributed and bool(self.raw(citus.NODE.format(schema=self._schema))[0][0])
 
     def _check_version(self) -> None:
         if self.stored_version() == 0:
@@ -166,6 +187,8 @@ class PostgresWriter(StatementWriter):
             return _Ending.WAIT_ENDED
         if not isinstance(error, StoreError):
             return _Ending.ERROR
+        if getattr(error.__cause__, "sqlstate", None) == citus.ELSEWHERE and citus.hosts(parse(self.url).conninfo):
+            return _Ending.LOST
         if isinstance(error.__cause__, errors.DeadlockDetected):
             return _Ending.DEADLOCK
         return _Ending.LOST if not isinstance(error, StoreBusy) and self._is_lost(error.__cause__) else _Ending.ERROR
@@ -209,7 +232,7 @@ class PostgresWriter(StatementWriter):
     def _answer_of(self, rows: Sequence[Row], *, refuse: bool) -> str | None:
         """The answer of one attempt; None if the mark has changed."""
         ticket = self._tickets.next()
-        if len(rows) == 1 and rows[0][-1] is None and not self._session.pooled:
+        if len(rows) == 1 and rows[0][-1] is None and not self._session.pooled and not self.is_distributed:
             return self._record_one.run((self._mark, *ticket, *rows[0][:-1]))
         call = recording.call(self._schema, rows, ticket, self._mark, refuse=refuse)
         if self._session.pooled:
