@@ -8,7 +8,7 @@ import threading
 from datetime import datetime
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
-from weakref import WeakSet
+from weakref import WeakKeyDictionary, WeakMethod
 
 from apscheduler import events
 from apscheduler.executors.base import BaseExecutor
@@ -37,7 +37,8 @@ _Value = TypeVar("_Value")
 _Run = tuple[str, datetime]
 _LATE = Failure("JobMissed", "the run was missed: it could not start within the job's misfire_grace_time", None)
 _MANY = Failure("MaxInstances", "the run was skipped: as many runs of the job as its max_instances had not ended", None)
-_recorders: WeakSet["JobRecorder"] = WeakSet()
+_when_lost: WeakKeyDictionary[Any, list[WeakMethod[Any]]] = WeakKeyDictionary()
+"""What is called when a run of a scheduler is lost."""
 
 
 class _Recent(dict[_Key, _Value]):
@@ -62,8 +63,7 @@ class JobRecorder:
 
     def __init__(self, store: "Store", scheduler: "BaseScheduler") -> None:
         self._log = TaskLog(store, "APScheduler")
-        self.scheduler = scheduler
-        """The scheduler whose jobs are recorded."""
+        self._scheduler = scheduler
         self._jobs: _Recent[str, tuple[str, dict[str, Any]]] = _Recent()
         for job in scheduler.get_jobs():
             self._jobs[job.id] = _about(job)
@@ -74,11 +74,11 @@ class JobRecorder:
         self._lost: _Recent[str, list[BaseException]] = _Recent()
         """Errors of runs that were lost before their submission was announced, by their job."""
         scheduler.add_listener(self._seen, _SEEN)
-        _recorders.add(self)
+        _when_lost.setdefault(scheduler, []).append(WeakMethod(self._lose))
 
     def _seen(self, event: Any) -> None:
         if event.code in {events.EVENT_JOB_ADDED, events.EVENT_JOB_MODIFIED}:
-            if (job := self.scheduler.get_job(event.job_id, event.jobstore)) is not None:
+            if (job := self._scheduler.get_job(event.job_id, event.jobstore)) is not None:
                 self._jobs[job.id] = _about(job)
         elif event.code == events.EVENT_JOB_SUBMITTED:
             for time in event.scheduled_run_times:
@@ -95,7 +95,7 @@ class JobRecorder:
             self._finish(run, _LATE if event.code == events.EVENT_JOB_MISSED else self._failure(event))
 
     @logged
-    def lose(self, job_id: str, error: BaseException) -> None:
+    def _lose(self, job_id: str, error: BaseException) -> None:
         """Record that a run of a job ended without a result, since a process of the pool was killed."""
         with self._lock:
             run = next((run for run in self._running if run[0] == job_id), None)
@@ -147,9 +147,9 @@ def _watched(report: Any) -> Any:
 
     @wraps(report)
     def run_job_error(executor: Any, job_id: str, error: BaseException, *args: Any) -> Any:
-        for recorder in _recorders:
-            if recorder.scheduler is executor._scheduler:  # noqa: SLF001 - an executor does not tell it otherwise
-                recorder.lose(job_id, error)
+        for reference in _when_lost.get(executor._scheduler, ()):  # noqa: SLF001 - an executor does not tell it otherwise
+            if (lose := reference()) is not None:
+                lose(job_id, error)
         return report(executor, job_id, error, *args)
 
     return run_job_error

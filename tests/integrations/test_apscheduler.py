@@ -122,7 +122,7 @@ def test_a_run_is_recorded_although_its_process_of_a_pool_is_killed(store, inspe
 def test_a_run_that_is_lost_before_its_submission_is_announced_is_recorded(store, inspector, scheduler):
     recorder = JobRecorder(store, scheduler)
     begun = datetime(2026, 11, 29, tzinfo=UTC)
-    recorder.lose("x", OSError("gone"))
+    recorder._lose("x", OSError("gone"))
     recorder._submitted(("x", begun))
     recorder._submitted(("x", begun + timedelta(seconds=1)))  # which goes on
     done, running = [inspector.event(event.event_id) for event in inspector.events()][::-1]
