@@ -1,6 +1,7 @@
 """Attempts made elsewhere: an event together with the attempts that another program made at it."""
 
 from contextlib import suppress
+from json import JSONDecodeError
 from types import TracebackType
 from typing import Any, NamedTuple
 
@@ -33,6 +34,8 @@ def reason(error: Exception) -> str:
         return "not UTF-8"
     if isinstance(error, RecursionError):
         return "nested too deeply"
+    if isinstance(error, JSONDecodeError):
+        return f"not JSON: {error}"
     if isinstance(error, ValueError) and "integer string conversion" in str(error):
         return "a number has too many digits"
     return f"it cannot be read, which may be a bug in failaware: {type(error).__name__}: {error}"

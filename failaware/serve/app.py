@@ -17,7 +17,7 @@ from failaware.errors import UsageError
 from failaware.ingest.chunk import Collected
 from failaware.serve import protocols
 from failaware.serve.access import Access
-from failaware.serve.bodies import read_body
+from failaware.serve.bodies import LARGE, read_body
 from failaware.serve.counters import Counters
 from failaware.serve.inbox import Inbox, Written
 from failaware.serve.protocols import Answer, Request
@@ -31,7 +31,6 @@ _OPEN_METRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 _SPOTLIGHT = (b"x-powered-by", b"spotlight-by-sentry")  # Sentry's development clients ask for it before they send
 _TRUSTED_METHODS = b"POST, OPTIONS"
 _TRUSTED_HEADERS = b"authorization, content-encoding, content-type, x-failaware-key, x-sentry-auth"
-_LARGE = 1 << 16  # bytes of a body that is read in a thread, since other requests would have to wait for it
 
 
 class Arrival(NamedTuple):
@@ -116,7 +115,7 @@ class Receiver:
         if protocol == "sentry":  # an SDK may send the key in the body alone
             self._check_key(scope, headers, body)
         read = partial(reader, Request(scope["path"], headers, body), self._session.recorder, self._session.clock)
-        collected, answer = read() if len(body) < _LARGE else await asyncio.to_thread(read)
+        collected, answer = read() if len(body) < LARGE else await asyncio.to_thread(read)
         written = await self._inbox.put(collected, len(body)) if len(collected) else Written(0, [])
         rejected = len(written.rejects)
         self._counters.add(protocol, recorded=written.recorded, skipped=collected.ignored, rejected=rejected)
@@ -151,7 +150,7 @@ class _Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request, as ASGI says."""
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        headers = _decoded(scope["headers"])
         try:
             answer = await self._answer(scope, receive, headers)
         except (Refusal, UsageError) as error:
@@ -174,6 +173,15 @@ class _Endpoint:
             (b"access-control-allow-headers", _TRUSTED_HEADERS),
             (b"vary", b"Origin"),
         ]
+
+
+def _decoded(fields: list[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Return header fields by name. Several of one name are one list, so that no second Host hides the first."""
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in fields}
+    if len(headers) < len(fields):
+        for name in headers:
+            headers[name] = ", ".join(value.decode("latin-1") for other, value in fields if other.decode() == name)
+    return headers
 
 
 def _refused(error: Refusal | UsageError) -> Answer:

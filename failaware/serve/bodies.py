@@ -14,6 +14,9 @@ MAX_BODY = 20 << 20
 
 _ARRIVES_WITHIN_S = 30.0
 _GZIP_OR_ZLIB, _RAW_DEFLATE = 47, -15  # window bits of zlib
+_MAX_MEMBERS = 100  # of gzip; all that follows is copied for each
+LARGE = 1 << 16
+"""Bytes of a body that is read in a thread, since other requests would have to wait for it."""
 
 
 async def read_body(
@@ -43,7 +46,7 @@ async def read_body(
     if decode is None:
         return body
     try:
-        content = decode(body)
+        content = decode(body) if len(body) < LARGE else await asyncio.to_thread(decode, body)
     except Refusal:
         raise
     except Exception as error:  # each library has exceptions of its own
@@ -81,8 +84,10 @@ def _decoder(encoding: str) -> Callable[[bytes], bytes] | None:
 
 def _zlib(body: bytes) -> bytes:
     """Decompress gzip of one or several members, or deflate with or without zlib's header."""
-    content, rest, bits = b"", body, _GZIP_OR_ZLIB
+    content, rest, bits, members = b"", body, _GZIP_OR_ZLIB, 0
     while rest and len(content) <= MAX_BODY:
+        if members == _MAX_MEMBERS:
+            raise ValueError(f"it has more than {_MAX_MEMBERS} members")
         decompressor = zlib.decompressobj(bits)
         try:
             content += decompressor.decompress(rest, MAX_BODY + 1 - len(content))
@@ -94,6 +99,7 @@ def _zlib(body: bytes) -> bytes:
         if not decompressor.eof and len(content) <= MAX_BODY:
             raise ValueError("it ends too early")
         rest = decompressor.unused_data.lstrip(b"\0")
+        members += 1
     return bytes(content)
 
 

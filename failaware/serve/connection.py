@@ -43,7 +43,8 @@ class Connection(HttpToolsProtocol):
     """Closes itself if the head of a request does not end."""
 
     _is_in_head = True
-    _size = 0
+    _has_progressed = False
+    _size = 0  # bytes since the last part of a body, or the end of a head or a request
     _too_late: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -58,16 +59,14 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Read a part of a request. What arrived before the head began, such as another body, does not count."""
-        was_in_head = self._is_in_head
+        """Read a part of a request: its head, its body, or what may follow that, which is bounded as a head."""
+        self._has_progressed = False
         super().data_received(data)
-        if not self._is_in_head:
-            return
-        self._size = self._size + len(data) if was_in_head else 0
+        self._size = 0 if self._has_progressed else self._size + len(data)
         if self._size > _MAX_HEAD and not self.transport.is_closing():
             self.transport.write(_TOO_LARGE)
             self.transport.close()
-        elif self._too_late is None:
+        elif self._is_in_head and self._too_late is None:
             self._too_late = self.loop.call_later(_HEAD_WITHIN_S, self.transport.close)
 
     def on_message_begin(self) -> None:
@@ -77,9 +76,27 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """End the head."""
-        self._is_in_head, self._size = False, 0
+        self._is_in_head, self._has_progressed = False, True
         self._stop_waiting()
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Read a part of the body."""
+        self._has_progressed = True
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """End a request."""
+        self._has_progressed = True
+        super().on_message_complete()
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Whether to answer a client that sends nothing more: if its request is complete."""
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete or cycle.more_body:
+            return False
+        cycle.keep_alive = False
+        return True
 
     def on_response_complete(self) -> None:
         """End an answer; one to HEAD has no body."""

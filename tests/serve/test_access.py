@@ -1,5 +1,6 @@
 """Who may write into a receiver."""
 
+import socket
 import subprocess
 import sys
 
@@ -35,6 +36,13 @@ def test_a_name_that_was_made_to_lead_here_is_refused(client, target):
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:9411", "127.0.0.1", "[::1]:80"])
 def test_this_machine_is_taken_by_its_names(client, host):
     assert client.post("/events", LINE, host=host)[0] == 200
+
+
+def test_a_second_host_does_not_hide_the_first(client):
+    head = b"POST /events HTTP/1.1\r\nHost: evil.example\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(LINE)
+    with socket.create_connection(("127.0.0.1", client.port), timeout=120) as raw:
+        raw.sendall(head + LINE.encode())
+        assert b" 403 " in raw.recv(1_000)
 
 
 def test_a_web_page_that_is_named_may_write_and_gets_the_answer(path):

@@ -169,6 +169,29 @@ def test_a_second_head_that_comes_too_slowly_ends_the_connection(client, monkeyp
         assert raw.recv(1_000) == b""
 
 
+TRAILED = b"POST /events HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0"
+
+
+@pytest.mark.parametrize("more", [b"\r\nX-More: " + b"a" * 1_000, b";" + b"a" * 1_000], ids=["trailers", "extension"])
+def test_what_follows_a_body_is_bounded(client, more):
+    assert b" 431 " in answered(client.port, [TRAILED, *[more] * 200])
+    assert client.post("/events", LINE)[0] == 200
+
+
+def test_a_client_that_sends_nothing_more_is_answered(client):
+    head = b"POST /events HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(LINE)
+    with socket.create_connection(("127.0.0.1", client.port), timeout=120) as raw:
+        raw.sendall(head + LINE)
+        raw.shutdown(socket.SHUT_WR)
+        assert b"".join(iter(lambda: raw.recv(1_000), b"")).count(b"200 OK") == 1
+
+
+@pytest.mark.parametrize(("members", "status"), [(100, 200), (200_000, 400)])
+def test_members_of_gzip_are_bounded_and_hold_up_nobody(client, members, status):
+    body = gzip.compress(b"") * (members - 1) + gzip.compress(LINE)
+    assert client.post("/events", body, content_encoding="gzip")[0] == status
+
+
 def test_a_request_with_too_many_events_is_refused_and_none_is_recorded(client, monkeypatch):
     monkeypatch.setattr(protocols, "_MAX_ENTRIES", 3)
     assert client.post("/events", [{"type": "a"}] * 3)[0] == 200

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,9 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from tests import environments, processes
 
 pytestmark = pytest.mark.sqlite("a file is enough here")
-SCRIPTS = Path(__file__).parent / "node"
+HERE = Path(__file__).parent
+SCRIPTS = HERE / "node"
+GO_PATH = Path("/usr/share/gocode")  # of Debian's packages, such as golang-github-getsentry-sentry-go-dev
 
 
 def node(client, script, *words):
@@ -55,6 +58,45 @@ def test_sentry_for_node(client):
     assert payload["extra"] == {"order": 17}
     assert len(payload["contexts"]["trace"]["trace_id"]) == 32
     assert client.counters.of("rejected") == client.counters.of("refused") == 0
+
+
+def sentry_events(client, command, **variables):
+    """Run a program with an SDK of Sentry; returns its events."""
+    environment = os.environ | variables | {"SENTRY_DSN": f"http://failaware@127.0.0.1:{client.port}/1"}
+    done = processes.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert client.counters.of("rejected") == client.counters.of("refused") == 0
+    return client.events()
+
+
+@pytest.mark.large
+def test_sentry_for_go(client, tmp_path):
+    if shutil.which("go") is None or not (GO_PATH / "src/github.com/getsentry/sentry-go").exists():
+        pytest.skip("there is no Go, or no sentry-go from Debian's package")
+    variables = {"GO111MODULE": "off", "GOPATH": str(GO_PATH), "GOCACHE": str(tmp_path)}
+    events = sentry_events(client, ["go", "run", str(HERE / "go" / "sentry.go")], **variables)
+    assert {event.event_type for event in events} == {"POST /checkout"}
+    charge, panic = (event.attempts[0] for event in events)  # a message below ERROR is skipped
+    assert (charge.error_type, charge.error_message) == (
+        "*fmt.wrapError",
+        "order 17 is not charged: connection reset",
+    )
+    assert charge.cause == "*errors.errorString: connection reset"
+    assert charge.traceback.splitlines()[1] == "main.main(...)"
+    assert (panic.error_type, panic.error_message) == ("runtime.plainError", "assignment to entry in nil map")
+    assert panic.worker == "web-1"
+
+
+@pytest.mark.large
+def test_sentry_for_ruby(client):
+    if shutil.which("ruby") is None or processes.run(["ruby", "-e", "require 'sentry-ruby'"], check=False).returncode:
+        pytest.skip("there is no Ruby, or no sentry-ruby")
+    charge, message = sentry_events(client, ["ruby", str(HERE / "ruby" / "sentry.rb")])
+    (attempt,) = charge.attempts
+    assert (attempt.error_type, attempt.error_message) == ("ArgumentError", "order 17 is not charged")
+    assert attempt.cause == "IOError: connection reset"
+    assert attempt.traceback.splitlines()[1].endswith("in 'rescue in charge'")
+    assert message.attempts[0].error_message == "only a message"
 
 
 @pytest.mark.parametrize("encoding", ["http", "proto"])
