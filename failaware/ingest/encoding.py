@@ -57,13 +57,16 @@ class TextRuns:
     def problem(self, line: bytes) -> str | None:
         """Return None if a line is text; else a message for the first line of the part, and "" for the others."""
         line = line.lstrip(b"\0")
+        head = line[:_CHECKED]
+        if self._is_text and head.isascii() and b"\0" not in head and not line.startswith(_MARKS):
+            return None  # as nearly all lines
         if not self._is_text:
             self._is_text = _resumes(line)
             return None if self._is_text else ""
         kind = None
         if line.startswith(_MARKS):
             kind = next(kind for mark, kind, _ in _UNREADABLE if len(mark) > 1 and line.startswith(mark))
-        elif not _is_binary(line[:_CHECKED]):
+        elif not _is_binary(head):
             return None
         self._is_text = False
         return f"from here the input is {kind or 'binary'}, not text in UTF-8; skipped up to the next line of text"

@@ -34,10 +34,14 @@ def compiled(expression: str) -> Evaluate:
     from jmespath import exceptions, parser
 
     try:
-        evaluate = _compiled(parser.Parser().parse(expression).parsed)
+        parsed = parser.Parser().parse(expression).parsed
+        evaluate = _compiled(parsed)
     except exceptions.JMESPathError as error:
         reason = str(error).partition("\n")[0].rstrip(":")
         raise UsageError(f"the expression '{expression}' is not JMESPath: {reason}") from None
+
+    if parsed["type"] in ("field", "literal"):  # which cannot fail
+        return evaluate
 
     def guarded(value: Any) -> Any:
         try:

@@ -8,10 +8,12 @@ import re
 import time
 from bisect import insort
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from failaware.capture.root_cause import TRACEBACK
 from failaware.capture.stack_lines import TraceLines, continues_stack
+from failaware.ingest.expressions import Evaluate
 from failaware.ingest.functions import time as moment_of
 from failaware.ingest.mapped import Record
 from failaware.ingest.recognize import Match
@@ -22,6 +24,7 @@ MAX_LINES = 1_000
 MAX_SIZE = 262_144
 """Characters of one record."""
 
+_BEGINS_DATED = frozenset("[0123456789")
 _DATED = re.compile(r"\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d")  # such a line begins a record
 _MORE_MESSAGE = re.compile(r"[\w.\[\]-]+$|[a-z][\w-]*(?![\w:])")  # of pydantic, YAML
 _MAX_PAUSE = 5_000_000  # µs between the lines of one record in a container's log
@@ -30,6 +33,29 @@ INCOMPLETE_S = 1.8
 """How much longer a traceback of Python is held whose last line has not come: a writer may flush it in parts."""
 
 _STACK_S = 0.4  # how much longer a record is held whose last lines are frames: nothing marks their end
+
+
+class About(Mapping[str, Any]):
+    """What a container's log says of the program: type, source, stream. Only the first line of a record needs it."""
+
+    def __init__(self, expressions: Mapping[str, Evaluate], values: Mapping[str, Any], stream: str) -> None:
+        self._expressions, self._values, self._stream = expressions, values, stream
+
+    @cached_property
+    def _known(self) -> dict[str, Any]:
+        given = {
+            name: self._expressions[name](self._values) for name in ("type", "source") if name in self._expressions
+        }
+        return {name: value for name, value in {**given, "stream": self._stream}.items() if value}
+
+    def __getitem__(self, name: str) -> Any:
+        return self._known[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._known)
+
+    def __len__(self) -> int:
+        return len(self._known)
 
 
 class Origin(NamedTuple):
@@ -72,7 +98,7 @@ class Joined:
     def takes(self, line: str, origin: Origin) -> bool:
         """Whether the next line, which begins no record of a format, belongs to this one."""
         is_full = len(self.lines) >= MAX_LINES or self._size + len(line) > MAX_SIZE
-        if is_full or _DATED.match(line) or _is_later(origin.time, self._written):
+        if is_full or (line[:1] in _BEGINS_DATED and _DATED.match(line)) or _is_later(origin.time, self._written):
             return False
         if not self._takes_any:
             return self._trace is not None and self._trace.takes(line)
@@ -182,6 +208,11 @@ class Joiner:
                     self._after_stack.add(name)
                 self.close(name)
 
+    def postpone(self, seconds: float) -> None:
+        """Hold open records longer."""
+        for joined in self._open.values():
+            joined.added_at += seconds
+
     def is_late(self, line: str, name: str) -> bool:
         """Whether a line is the rest of a stack whose record was closed, since it came too late."""
         if name not in self._after_stack:
@@ -190,6 +221,13 @@ class Joiner:
             return True
         self._after_stack.discard(name)
         return False
+
+    def is_due(self, position: int) -> bool:
+        """Whether a record may be complete, or too long, at the line of this index."""
+        if self._complete or not self._open:
+            return bool(self._complete)
+        oldest = next(iter(self._open.values()))  # the first that was begun
+        return position - oldest.origin.position >= MAX_LINES
 
     def taken(self, position: int) -> Iterator[Joined | Queued]:
         """Yield the complete records that began before every open one; `position` is that of the current line."""

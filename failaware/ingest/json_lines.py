@@ -28,6 +28,7 @@ FORMATS = (
 OWN_FIELDS = frozenset(("type", "payload", "key", "source", "occurred_at", "fingerprint", "error"))
 """The fields of our own format."""
 
+_MARKS = ("specversion", *otlp.SIGNALS, "results")  # one of which an object of FORMATS has
 _EMPTY = re.compile(rb"\s*\[\s*\]\s*")  # a batch may be empty
 
 
@@ -61,7 +62,9 @@ def parse_line(line: bytes, recorder: Recorder, now: int) -> ParsedInput:
 
 def is_ours(values: dict[str, Any]) -> bool:
     """Whether a JSON object has our own format, or one of FORMATS."""
-    return values.keys() <= OWN_FIELDS or any(matches(values) for matches, _ in FORMATS)
+    if values.keys() <= OWN_FIELDS:
+        return True
+    return not values.keys().isdisjoint(_MARKS) and any(matches(values) for matches, _ in FORMATS)
 
 
 def has_content(line: bytes) -> bool:

@@ -60,8 +60,11 @@ def ingest_pieces(
             count, size = count + 1, size + line.size
         is_due = count > 0 and (line is None or time.monotonic() - began >= DELAY_S)
         if is_due or count >= CHUNK or size >= CHUNK_BYTES or (line is None and len(chunk.collected)):
-            reader.flush(chunk.collected, older_than_s=0 if line is None else DELAY_S)
+            if line is None or reader.is_stream:  # of a file, what follows is there already
+                reader.flush(chunk.collected, older_than_s=0 if line is None else DELAY_S)
+            writing = time.monotonic()
             chunk.write_when_free(try_again)
+            reader.postpone(time.monotonic() - writing)
             progress(size)
             count, size = 0, 0
         if reader.has_given_up:

@@ -132,6 +132,7 @@ class _Mapping:
     def __init__(self, given: Format) -> None:
         self.format = given
         self.failure = given.expression("failure")
+        self.each = given.expression("each")
         compiled = {name: given.expression(f"map.{name}") for name in FIELDS}
         self.fields = {name: evaluate for name, evaluate in compiled.items() if evaluate is not None}
         unwrapped = {name: given.expression(f"unwrap.{name}") for name in UNWRAP}

@@ -18,6 +18,9 @@ class PartialLines:
     def __init__(self) -> None:
         self._parts: dict[str, tuple[list[str], list[bytes], int]] = {}
 
+    def __bool__(self) -> bool:
+        return bool(self._parts)
+
     @property
     def first_index(self) -> int | None:
         """The index of the first line of the input of which the end has not come."""

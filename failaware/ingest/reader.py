@@ -6,6 +6,7 @@ it were in the input.
 """
 
 import json
+import re
 import time
 from collections.abc import Callable, Mapping
 from functools import cached_property
@@ -22,7 +23,7 @@ from failaware.ingest.folded import FoldedObjects, Lines
 from failaware.ingest.format import Format, known_format, known_formats
 from failaware.ingest.functions import is_error
 from failaware.ingest.functions import text as as_text
-from failaware.ingest.joining import Joined, Joiner, Origin, Queued
+from failaware.ingest.joining import About, Joined, Joiner, Origin, Queued
 from failaware.ingest.json_lines import has_content, is_ours, parse_line
 from failaware.ingest.mapped import Mapper, Record
 from failaware.ingest.parts import Accumulated, PartialLines
@@ -33,6 +34,8 @@ from failaware.text import without_escapes
 
 _TEXT = "text"  # the format of texts that no other one fits
 _BLANKS = " \t\n\r\x0b\x0c"  # as bytes.strip has it; other control characters are content
+_IN_STACK = re.compile(r"Traceback \(|[A-Za-z_][\w.]*(?:Error|Exception)(?:: |$)")  # begins no record of a format
+_OF_A_LINE = ("text", "stream", "time", "partial")
 _MAX_HEADING = 100  # lines
 _MAPPED = "mapped"  # the format of JSON objects for which the user gives all expressions
 
@@ -96,6 +99,15 @@ class LineReader:
         """How much longer than others the records that are open are held when nothing comes, in seconds."""
         return self._joiner.hold_s
 
+    @property
+    def is_stream(self) -> bool:
+        """Whether the input cannot be read again."""
+        return self._options.is_stream
+
+    def postpone(self, seconds: float) -> None:
+        """Hold open records longer, by a time in which nothing was read."""
+        self._joiner.postpone(seconds)
+
     def discard_held(self) -> None:
         """Forget the lines that are held; they will be read again."""
         self._index -= self.held
@@ -106,11 +118,12 @@ class LineReader:
     def take(self, collected: Collected, line: Line, *, limit: int | None = None) -> None:
         """Add the events of a line, which may be an array, and of records that it ends. `limit` is in bytes."""
         self._index += 1
-        before = self._wrong.before(collected)
+        before = None if self._wrong.is_understood else self._wrong.before(collected)
         self._take(collected, line, limit or MAX_LINE)
-        if self._joiner:
+        if self._joiner.is_due(self._index):
             self._add_joined(collected)
-        self._wrong.after(collected, before)
+        if before is not None:
+            self._wrong.after(collected, before)
 
     def flush(self, collected: Collected, *, older_than_s: float | None = None) -> None:
         """Add the records that are still open; with `older_than_s` only those that nothing was added to for so long."""
@@ -145,6 +158,9 @@ class LineReader:
     def _take_line(self, collected: Collected, line: str, origin: Origin) -> None:
         """Add a line, which may be a part of a JSON object."""
         line = without_escapes(line) if "\x1b" in line else line
+        if not self._folded and (line[:1] != "{" or line[-1:] == "}"):  # as nearly all lines
+            self._take_lines(collected, [(line, origin)])
+            return
         for lines in self._folded.after(line, origin):
             self._take_lines(collected, lines)
 
@@ -188,7 +204,7 @@ class LineReader:
         if matched is None:
             return False
         mapping = self._mapper.of(matched)
-        if self._take_each(collected, mapping.format, values, origin):
+        if mapping.each is not None and self._take_each(collected, matched, mapping.each(values), values, origin):
             return True
         if "unwrap.text" in matched.expressions:
             self._unwrap(collected, matched, values, origin)
@@ -206,10 +222,10 @@ class LineReader:
                 self._add(collected, record)
         return True
 
-    def _take_each(self, collected: Collected, outer: Format, values: dict[str, Any], origin: Origin) -> bool:
+    def _take_each(
+        self, collected: Collected, outer: Format, items: Any, values: dict[str, Any], origin: Origin
+    ) -> bool:
         """Add the records in a record: those of an array, or one object; False if it has none of a known format."""
-        each = outer.expression("each")
-        items = None if each is None else each(values)
         if isinstance(items, dict):
             about = {name: evaluate(values) for name, evaluate in self._mapper.of(outer).fields.items()}
             inner = origin._replace(time=about.pop("occurred_at", None) or origin.time, about={**origin.about, **about})
@@ -224,15 +240,17 @@ class LineReader:
         """Read the line that a record of a container's log contains."""
         unwrap = self._mapper.of(wrapper).unwrap
         values["file"] = collected.origin
-        content = {name: evaluate(values) for name, evaluate in unwrap.items()}
-        line, stream = as_text(content.get("text")) or "", as_text(content.get("stream")) or ""
+        line, stream, time, partial = (unwrap[name](values) if name in unwrap else None for name in _OF_A_LINE)
+        line, stream = as_text(line) or "", as_text(stream) or ""
         name = f"{wrapper.name}:{stream}"
-        if is_true(content.get("partial")):
+        if is_true(partial):
             self._partial.add(name, line, origin)
             return
-        line, raw, _ = self._partial.completed(name, line, origin)
-        about = {key: content[key] for key in ("type", "source", "stream") if content.get(key)}
-        inner = Origin(origin.position, origin.line_no, raw, name, stream, content.get("time") or origin.time, about)
+        raw = origin.raw
+        if self._partial:
+            line, raw, _ = self._partial.completed(name, line, origin)
+        about = About(unwrap, values, stream)
+        inner = Origin(origin.position, origin.line_no, raw, name, stream, time or origin.time, about)
         for part in line.rstrip("\r\n").split("\n"):
             self._take_line(collected, part, inner)
 
@@ -240,7 +258,8 @@ class LineReader:
         """Add a line of text to the record of its stream, or begin another record."""
         is_blank = not line.strip(_BLANKS)
         joined = self._joiner.open(origin.name)
-        match = None if is_blank or line[:1] in " \t" else self._recognizer.of_line(line, is_wrapped=origin.is_wrapped)
+        is_stack = line[:1] in " \t" or (joined is not None and _IN_STACK.match(line) and not self._options.first)
+        match = None if is_blank or is_stack else self._recognizer.of_line(line, is_wrapped=origin.is_wrapped)
         if match is not None:
             self._take_match(collected, match, line, origin)
         elif joined is not None and joined.takes(line, origin):
@@ -259,7 +278,8 @@ class LineReader:
         if "unwrap.text" in match.format.expressions:
             self._unwrap(collected, match.format, match.values, origin)
             return
-        if self._take_each(collected, self._mapper.of(match.format).format, match.values, origin):
+        each = self._mapper.of(match.format).each
+        if each is not None and self._take_each(collected, match.format, each(match.values), match.values, origin):
             self._joiner.close(origin.name)
             return
         self._joiner.begin(line, origin, match)

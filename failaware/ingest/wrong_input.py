@@ -23,7 +23,8 @@ class WrongInput:
     """
 
     def __init__(self, *, keep_all: bool, ends: bool) -> None:
-        self._is_understood = keep_all
+        self.is_understood = keep_all
+        """Whether a line was understood, or each that is refused stays a reject."""
         self._refused = 0
         self._is_muted = False
         self._ends = ends
@@ -39,10 +40,10 @@ class WrongInput:
 
     def after(self, collected: Collected, before: Counts) -> None:
         """Take note of what a line has become."""
-        if self._is_understood:
+        if self.is_understood:
             return
         if len(collected.events) + collected.ignored > before.understood:
-            self._is_understood, self._is_muted = True, False
+            self.is_understood, self._is_muted = True, False
             return
         refused = len(collected.rejects) - before.rejects
         self._refused += refused

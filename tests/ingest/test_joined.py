@@ -131,6 +131,31 @@ def test_a_record_of_a_quiet_stream_is_not_held_by_a_busy_one(store, monkeypatch
     assert seen[60] == 1
 
 
+def test_a_record_of_a_file_is_not_ended_by_a_slow_machine(store, monkeypatch):
+    now = itertools.count()
+    monkeypatch.setattr(lines.time, "monotonic", lambda: float(next(now)))
+    ingest(store, "".join(docker(HEADED % 1, "stderr")))
+    assert failures(store) == [("ConnectionError", "no answer")]
+
+
+def test_a_record_of_a_pipe_is_not_ended_by_a_slow_store(store, monkeypatch):
+    """What follows has been read, and waits."""
+    now, write = [0.0], lines.Chunk.write_when_free
+
+    def slow(chunk, try_again):
+        now[0] += 9
+        write(chunk, try_again)
+
+    monkeypatch.setattr(lines.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(lines.Chunk, "write_when_free", slow)
+    monkeypatch.setattr(lines, "CHUNK", 3)
+    traced, printed = docker(HEADED % 1, "stderr"), docker("GET /\n" * 9, "stdout", 100)
+    data = io.BytesIO("".join([*traced[:3], *printed, *traced[3:]]).encode())
+    reader = LineReader(ReadingOptions(is_stream=True))
+    ingest_pieces(store.session, pieces(Input(data)), origin="x", reader=reader)
+    assert failures(store) == [("ConnectionError", "no answer")]
+
+
 def test_a_line_is_recorded_within_a_second_of_its_arrival_in_the_pipe(store, path):
     process = piped(path)
     times = []

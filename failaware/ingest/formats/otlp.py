@@ -20,7 +20,7 @@ from failaware.errors import UsageError
 from failaware.model import ERROR_HERE, EventWithAttempts, Failure
 from failaware.text import bounded
 
-_SIGNALS = ("resourceLogs", "resourceSpans", "resourceMetrics")
+SIGNALS = ("resourceLogs", "resourceSpans", "resourceMetrics")
 """Each request has one of these names."""
 
 _ERROR = 17  # the lowest severityNumber of an error
@@ -38,7 +38,7 @@ _MAX_DEPTH = 100  # levels of a nested value
 
 def matches(values: dict[str, Any]) -> bool:
     """Whether it is a request."""
-    return not values.keys().isdisjoint(_SIGNALS)
+    return not values.keys().isdisjoint(SIGNALS)
 
 
 def parse(request: dict[str, Any], _raw: str, recorder: Recorder, now: int) -> ParsedInput:
