@@ -168,6 +168,13 @@ def test_equal_failures_of_one_moment_are_two_and_a_second_read_adds_nothing(sto
     assert (first.recorded, second.recorded, second.known) == (4, 0, 4)
 
 
+@pytest.mark.parametrize("about", ['"pid":1,"hostname":"h",', ""])
+def test_a_time_of_pino_under_another_name_is_read(store, tmp_path, about):
+    (tmp_path / "log").write_text('{"level":50,' + about + '"timestamp":"2026-11-29T10:00:00Z","msg":"no stock"}')
+    ingest(store, tmp_path / "log")
+    assert query(store, "SELECT occurred_at FROM event_log") == [(1_795_946_400_000_000,)]
+
+
 @pytest.mark.large
 def test_an_odd_record_is_recorded_or_a_reject_but_never_an_error_of_ours(store):
     odd = (None, True, 1.5, "", [], {}, [{}], {"a": 1}, "2026", "x" * 70_000, "\x00\x1b")
