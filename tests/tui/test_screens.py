@@ -179,6 +179,8 @@ async def test_the_keys_that_apply_here_and_the_palette(full, path, clock):
         await gone(pilot, "severity rose")
         await pilot.press("ctrl+p")
         await shows(pilot, "Search for commands")
+        titles = [command.title for command in pilot.app.get_system_commands(pilot.app.screen_stack[-2])]
+        assert len(titles) == len(set(titles))
         await pilot.press(*"events")
         await shows(pilot, "key e")
         await pilot.press("enter")
