@@ -106,6 +106,30 @@ def test_a_split_is_by_the_values_of_a_placeholder_or_by_the_place(path, by, par
     assert not verify(path).findings
 
 
+def test_a_message_that_only_the_place_tells_is_split_by_its_number(path):
+    traceback = 'Traceback:\n  File "/srv/shop.py", line 3, in pay\n    x'
+    with learning(path) as store:
+        for number in ("17", "18", "17"):
+            event = store.record("mail")
+            failure = NewAttempt(event.event_id, Failure("E", number, traceback), "w", START, START, None, "no")
+            store.session.write(lambda db, failure=failure: append.attempts(db, [failure], store.session.policy))
+        ((name, number),) = clusters(store).items()
+        store.split_cluster(number, split_by="<n>", because="each")
+        assert failures(store) == {f"{name} [<n>=17]": 2, f"{name} [<n>=18]": 1}
+        assert_rebuild_changes_nothing(store)
+
+
+def test_an_exception_group_is_split_by_its_members_in_any_order(path):
+    with learning(path) as store:
+        for members in (("disk 1 is full", "bad value 2"), ("bad value 2", "disk 1 is full")):
+            with pytest.raises(ExceptionGroup), store.attempt("mail"):
+                raise ExceptionGroup("two", [ValueError(text) for text in members])
+        ((name, number),) = clusters(store).items()
+        store.split_cluster(number, split_by="<n>", because="each")
+        assert failures(store) == {f"{name} [<n>=2 1]": 2}
+        assert_rebuild_changes_nothing(store)
+
+
 def test_a_learned_cluster_is_split_into_its_words(path):
     with learning(path) as store:
         fail(store, [(f"{host} refused by peer", 0, False) for host in HOSTS])

@@ -296,7 +296,7 @@ def test_a_json_body_is_told_by_what_loggers_put_into_it(field):
 
 def test_the_rules_of_this_version_do_not_change():
     """Cluster ids are stored in erasures: another id for the same failure is another version."""
-    assert FINGERPRINT_VERSION == 11
+    assert FINGERPRINT_VERSION == 12
     assert fingerprint("t", "E", "user 7 not found") == (7_012_072_384_738_728_021, "user <n> not found")
 
 

@@ -115,7 +115,7 @@ CHANGES = {
     ),
     "an event's reason": ("failaware/rules.py", "failed, none will follow", "failed, and none will follow"),
     "a view": ("failaware/schema/views.sql", "ISO(s.computed_at) AS computed_at", "s.computed_at"),
-    "the fingerprint": ("failaware/derive/__init__.py", "FINGERPRINT_VERSION = 11", "FINGERPRINT_VERSION = 12"),
+    "the fingerprint": ("failaware/derive/__init__.py", "FINGERPRINT_VERSION = 12", "FINGERPRINT_VERSION = 13"),
 }
 SAME = {
     "nothing": None,

@@ -202,7 +202,8 @@ class Documents:
         """Why a failure is in its cluster."""
         by = attempt.group
         return {"by": by.by, "text": attempt.message or "" if "clusters_per_type" in by.by else by.text,
-                "template": by.template, "learned": list(by.learned), "rules": []}  # fmt: skip
+                "template": by.own_template or by.template, "learned": list(by.learned), "rules": [],
+                "split_of": by.split_of}  # fmt: skip
 
     def behind(self, entity):
         """The newest ten facts behind each number that is not 0."""

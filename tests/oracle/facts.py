@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from tests.oracle.grouping import group_all
+from tests.oracle.grouping import Rules, group_all
 
 NEVER = 2**63 - 1
 
@@ -59,6 +59,16 @@ class Decision(NamedTuple):
     at: int
 
 
+class Correction(NamedTuple):
+    correction_id: int
+    kind: str
+    cluster_id: int
+    into: int | None
+    split_by: str | None
+    undoes: int | None
+    at: int
+
+
 class Facts(NamedTuple):
     """All facts that were known at `now`, by the policy and the leases of then."""
 
@@ -75,18 +85,43 @@ class Facts(NamedTuple):
     archived: int
     """How many events were archived."""
     rules: object
+    corrections: list
+    corrected: bool
+    """Whether there are corrections, at any time."""
+    kept: dict
+    """The clusters that erased failures stay in."""
+
+    def grouped(self, learned_from):
+        """With the cluster of each failure; variables are learned from the failures of other facts."""
+        undone = {correction.undoes for correction in self.corrections}
+        active = [each for each in self.corrections if each.kind != "UNDO" and each.correction_id not in undone]
+        splits = tuple((each.cluster_id, each.split_by) for each in active if each.kind == "SPLIT")
+        rules = (self.rules or Rules())._replace(splits=splits)
+        if learned_from.rules != rules:
+            learned_from = self
+        merges = [(each.cluster_id, each.into) for each in active if each.kind == "MERGE"]
+        failures = [
+            (learned_from.events[e], a) for e, tried in learned_from.attempts.items() for a in tried if a.failed
+        ]
+        groups = group_all(failures, rules, self.kept, merges)
+        attempts = {
+            e: [a._replace(group=groups.get(a.attempt_id)) for a in tried] for e, tried in self.attempts.items()
+        }
+        return self._replace(attempts=attempts, rules=rules)
 
     def as_of(self, at):
         """What was known at a moment: each fact from its own time on, not before its event. There are no leases."""
         events = {number: event for number, event in self.events.items() if event.detected_at <= at}
-        return self._replace(
+        then = self._replace(
             now=at,
+            corrections=[each for each in self.corrections if each.at <= at],
             events=events,
             attempts={e: [a for a in self.attempts[e] if a.finished_at <= at] for e in events},
             decisions={e: [d for d in self.decisions[e] if d.at <= at] for e in events},
             rejects=[reject for reject in self.rejects if reject["rejected_at"] <= at],
             leases={},
         )
+        return then.grouped(self) if self.corrected else then
 
     def under(self, policy):
         """The same facts under another policy."""
@@ -107,9 +142,8 @@ def read(db, policy, now, rules=None, kept=None):
         "FROM attempt_log a LEFT JOIN traceback_log t ON t.traceback_id = a.traceback ORDER BY event_id, attempt_no"
     )
     tried = [Attempt(*row[:3], row[3] == "FAILED", *row[4:]) for row in rows]
-    groups = group_all([(events[a.event_id], a) for a in tried if a.failed], rules, kept or {})
     for attempt in tried:
-        attempts[attempt.event_id].append(attempt._replace(group=groups.get(attempt.attempt_id)))
+        attempts[attempt.event_id].append(attempt)
     for row in db.query(
         "SELECT decision_id, event_id, decision, after_attempt, decided_by, reason, decided_at "
         "FROM decision_log ORDER BY decision_id"
@@ -122,4 +156,8 @@ def read(db, policy, now, rules=None, kept=None):
     ]
     leases = {e: lease for e, *lease in db.query("SELECT event_id, leased_until, leased_by, begun FROM lease")}
     ((archived,),) = db.query("SELECT coalesce(sum(events), 0) FROM archive_log")
-    return Facts(now, policy, events, attempts, decisions, rejects, leases, archived, rules)
+    columns = "correction_id, correction, cluster_id, into_cluster, split_by, undoes, decided_at"
+    corrections = [Correction(*row) for row in db.query(f"SELECT {columns} FROM correction_log ORDER BY 1")]
+    facts = Facts(now, policy, events, attempts, decisions, rejects, leases, archived, rules, corrections,
+                  bool(corrections), kept or {})  # fmt: skip
+    return facts.grouped(facts)

@@ -5,6 +5,7 @@ import re
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
+from failaware.derive.grouping.fingerprint import cluster_id
 from failaware.model import MEMBER
 
 ERASED = "[erased]"
@@ -20,6 +21,9 @@ class Group(NamedTuple):
     by: str
     text: str
     learned: tuple = ()
+    split_of: int | None = None
+    own_template: str | None = None
+    """Its template before a person's merge."""
 
 
 class Rules(NamedTuple):
@@ -28,6 +32,8 @@ class Rules(NamedTuple):
     rules: tuple = ()
     clusters_per_type: int = 1_000
     variable_after: int = 8
+    splits: tuple = ()
+    """(id of a cluster, what a person split it by)."""
 
     def to_toml(self):
         """The file."""
@@ -43,6 +49,26 @@ def template(message, error_type):
 
 
 def group(event, attempt, rules, *, text):
+    """The usual cluster, or the part of it that a person split it into."""
+    usual = whole(event, attempt, rules, text=text)
+    for number, by in rules.splits:
+        if number == number_of(usual.name):
+            texts = "\n".join(sorted((usual.text or "").split(MEMBER)))
+            values = re.findall(r"\d+", texts) if by == "<n>" else [own_place(text) or ""] * (by == "frame")
+            name = f"{usual.template} [{by}={' '.join(values)}]"
+            return usual._replace(name=(*usual.name[:2], f"={name}"), template=name, by=f"{usual.by}, split by {by}",
+                                  split_of=number)  # fmt: skip
+    return usual
+
+
+def number_of(name):
+    """The id of a cluster."""
+    *kind, text = name
+    text = "\x00overflow" if text == OVERFLOW else text if isinstance(text, str) else " ".join(text)
+    return cluster_id(*kind, text)
+
+
+def whole(event, attempt, rules, *, text):
     """The first that applies: the caller's word, the user's rules, the root cause, the message."""
     if word := attempt.fingerprint or event.fingerprint:
         return named(event, attempt, text, word, "fingerprint= as given", attempt.message)
@@ -105,32 +131,64 @@ def own_place(text):
     return f"{own[-1][1]} ({own[-1][0].rpartition('/')[2]})" if own else None
 
 
-def group_all(failures, rules, kept):
-    """The group of each failure, by attempt. Of an event type, the templates whose failures were appended first."""
+def group_all(failures, rules, kept, merges=()):
+    """The group of each failure, by attempt. Of an event type, the templates whose failures were appended first.
+
+    `merges` are pairs of ids of clusters: those of one are part of the other.
+    """
     rules = rules or Rules()
     groups, types = {}, {}
     for event, attempt in sorted(failures, key=lambda failure: failure[1].attempt_id):
         chosen = kept.get(attempt.attempt_id) or group(event, attempt, rules, text=attempt.text)
-        known = types.setdefault(event.event_type, Known(rules))
+        known = types.setdefault(event.event_type, Known(event.event_type, rules))
         groups[attempt.attempt_id] = chosen if known.admit(chosen) else overflow(event, rules)
-    return {number: types[chosen.name[0]].final(chosen) for number, chosen in groups.items()}
+    final = {number: types[chosen.name[0]].final(chosen) for number, chosen in groups.items()}
+    return merged(final, [known.classes() for known in types.values()], merges) if merges else final
+
+
+def merged(groups, classes, merges):
+    """The groups after a person's merges; a merge of a cluster that there is no longer has no effect."""
+    of, names = {}, {}
+    for numbers, named in classes:
+        of |= numbers
+        names |= named
+    into = {}
+
+    def target(number):
+        return target(into[number]) if number in into else number
+
+    for one, other in merges:
+        if one in of and other in of and target(of[one]) != target(of[other]):
+            into[target(of[one])] = target(of[other])
+
+    def final(own):
+        number = target(number_of(own.name))
+        return own if number == number_of(own.name) else own._replace(**names[number], own_template=own.template)
+
+    return {attempt: final(own) for attempt, own in groups.items()}
 
 
 class Known:
     """The templates of an event type, and what was learned from them."""
 
-    def __init__(self, rules):
-        self.rules, self.admitted, self.joined, self.texts = rules, set(), {}, {}
+    def __init__(self, event_type, rules):
+        self.event_type, self.rules, self.admitted, self.joined, self.texts = event_type, rules, set(), {}, {}
+        self.called = {}
+        """Of each name, the error type and template that the cluster has if others are merged into it."""
 
     def admit(self, chosen):
         """Whether a failure has a cluster of its own or one that was learned; if not, it goes to the overflow."""
         _, error_type, name = chosen.name
         if name == OVERFLOW:
             return False
+        if chosen.template != ERASED or chosen.name not in self.called:
+            learned = chosen.by in ("the message", "the root cause") and "\n" not in chosen.template
+            learned = learned and " in check_" not in chosen.template
+            self.called[chosen.name] = (chosen.error_type, chosen.template if learned else ERASED)
         texts = self.texts.setdefault(error_type, set())
         learnable = self.rules.variable_after and chosen.by in ("the message", "the root cause") and "\n" not in name
         learnable = learnable and " in check_" not in name
-        leaders, slots = closure(texts, self.rules.variable_after)
+        leaders, slots = self.closure(error_type)
         if chosen.name not in self.admitted | set(self.joined) and plain(name) not in leaders:
             if len(self.admitted) >= self.rules.clusters_per_type:
                 fit = [s for s in slots_of(plain(name)) if len(slots.get(s, ())) >= self.rules.variable_after]
@@ -143,10 +201,36 @@ class Known:
             texts.add(plain(name))
         return True
 
+    def closure(self, error_type):
+        split = {number for number, by in self.rules.splits if by == "<*>"}
+
+        def learned(pattern):
+            return number_of((self.event_type, error_type, pattern)) not in split
+
+        return closure(self.texts.get(error_type, ()), self.rules.variable_after, learned)
+
+    def classes(self):
+        """The cluster of each id, and what each cluster is called."""
+        numbers, names = {}, {}
+        for name in [*self.admitted, *self.joined]:
+            own = Group(name, *self.called[name], "", "")
+            final = self.final(own)
+            numbers[number_of(name)] = number_of(final.name)
+            names.setdefault(number_of(final.name), {"name": final.name, "error_type": own.error_type,
+                                                     "template": final.template})  # fmt: skip
+        for error_type in self.texts:
+            for pattern, leader in self.closure(error_type)[0].items():
+                name = (self.event_type, error_type, leader)
+                numbers[number_of((self.event_type, error_type, pattern))] = number_of(name)
+                names.setdefault(
+                    number_of(name), {"name": name, "error_type": error_type, "template": " ".join(leader)}
+                )
+        return numbers, names
+
     def final(self, chosen):
         """A group by the name of the cluster that it became a part of."""
         event_type, error_type, name = chosen.name
-        leaders, slots = closure(self.texts.get(error_type, ()), self.rules.variable_after)
+        leaders, slots = self.closure(error_type)
         text = self.joined.get(chosen.name, plain(name))
         leader = leaders.get(text, text)
         leader = leaders.get(leader, leader)
@@ -171,14 +255,15 @@ def slots_of(words):
             yield i, *others
 
 
-def closure(texts, enough):
-    """Every pattern and the one that its cluster is named by; the patterns of each slot."""
+def closure(texts, enough, learned):
+    """Every pattern and the one that its cluster is named by; the patterns of each slot. Some are not learned."""
     patterns, slots = set(texts), {}
     while enough:
         slots = {}
         for pattern in patterns:
             for slot in slots_of(pattern):
-                slots.setdefault(slot, set()).add(pattern)
+                if learned((*slot[1], "<*>", *slot[2])):
+                    slots.setdefault(slot, set()).add(pattern)
         general = {(*before, "<*>", *after) for (_, before, after), same in slots.items() if len(same) >= enough}
         if general <= patterns:
             break
@@ -215,6 +300,8 @@ def kept_by_erasure(before, after, rules, kept):
                 lost and old.text != ERASED
                 and group(event, old, rules, text=old.text).name != group(event, old, rules, text=ERASED).name
             ):  # fmt: skip
-                group_then = old.group._replace(by="what it was before it was erased", error_type=attempt.error_type)
-                new[attempt.attempt_id] = group_then._replace(template=ERASED, text=ERASED)
+                group_then = Group(
+                    old.group.name, attempt.error_type, ERASED, "what it was before it was erased", ERASED
+                )
+                new[attempt.attempt_id] = group_then
     return new

@@ -31,7 +31,7 @@ FACTS = (
 
 ERASING = (*FACTS, "try_task", "try_task", "erase")
 CORRECTING = (*ERASING, "correct", "correct")
-"""With corrections of clusters, which the oracle does not know."""
+"""With corrections of clusters."""
 
 EVERYTHING = (*ERASING, *["try_task"] * 3, "erase", "flap", "burst", "lease", "set_policy", "set_grouping")
 
@@ -174,7 +174,7 @@ class History:
     def erase(self):
         event_id, shared, before = self.event_id(), self.random.random() < 0.5, self.facts()
         self._decide(event_id, "erase", shared_tracebacks=shared)
-        self.kept = kept_by_erasure(before, self.facts(), self.rules, self.kept)
+        self.kept = kept_by_erasure(before, self.facts(), before.rules, self.kept)
 
     def correct(self):
         """Merge two clusters, split one, or undo that, if it is possible."""

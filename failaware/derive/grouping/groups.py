@@ -155,7 +155,9 @@ def _split(subject: Subject, own: Group, by: str) -> Group:
     if by == FRAME:
         value = innermost(subject.traceback() or "") or ""
     else:
-        value = " ".join(part.text for part in masked_parts(own.text, own.template) if part.placeholder == by)
+        texts = sorted(own.text.split(MEMBER)) if own.by == _BY_CAUSE else [own.text]  # of a group, in any order
+        parts = (part for text in texts for part in masked_parts(text, template(text)))
+        value = " ".join(part.text for part in parts if part.placeholder == by)
     name = f"{own.template} [{by}={value[:_MAX_PART]}]"
     number = cluster_id(subject.event_type, own.error_type, f"={name}")
     by = f"{own.by}, split by {by}"
