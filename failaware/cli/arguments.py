@@ -48,6 +48,10 @@ def add_sample(parser: argparse.ArgumentParser) -> None:
 
 def positive(value: str) -> int:
     """For argparse: a whole number of 1 or more."""
+    if "@" in value:
+        raise argparse.ArgumentTypeError(
+            f"'{value}' names one of several stores; name its store with --db, and its number"
+        )
     if not value.isascii() or not value.isdigit() or not int(value):
         raise argparse.ArgumentTypeError(f"'{value}' is not a whole number of 1 or more")
     return int(value)

@@ -1,15 +1,16 @@
 """What the questions of a federation share: its parts, the joined clusters, and how parts are asked."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
-from failaware.errors import FilterError
+from failaware.errors import FilterError, StoreError
 from failaware.federation.connections import StoreConnections
 from failaware.federation.part import Part
 from failaware.federation.parts import Call, Parts, call
 from failaware.federation.questions import Progress
 from failaware.federation.union import Union
-from failaware.model.stores import Aggregates, StoreId, number_of, part_of
+from failaware.model.stores import Aggregates, Overlap, StoreId, number_of, part_of
 from failaware.read.clusters import id_in_filter
 from failaware.read.inspector import Inspector
 
@@ -67,7 +68,7 @@ class Asked(Inspector):
     def _join(self, aggregates: Mapping[Part, Aggregates]) -> None:
         """Join these; leave out other hosts whose rows contradict each other or those of the stores here."""
         try:
-            self.union.update(aggregates)
+            self.union.update(aggregates, self.overlaps)
         except Exception as error:
             joined = {part: own for part, own in aggregates.items() if not part.is_remote}
             if not joined or len(joined) == len(aggregates):
@@ -79,7 +80,13 @@ class Asked(Inspector):
                     part.problem = f"does not answer: its clusters are not as failaware makes them ({error})"
                 else:
                     joined[part] = aggregates[part]
-            self.union.update({part: joined[part] for part in aggregates if part in joined})
+            self.union.update({part: joined[part] for part in aggregates if part in joined}, self.overlaps)
+
+    def overlaps(self, groups: Mapping[Part, list[list[int]]]) -> dict[Part, list[Overlap]]:
+        """Ask parts about groups of their clusters; a part that does not answer then is left out next time."""
+        with suppress(StoreError):
+            return self.ask_each({part: call("overlaps", own) for part, own in groups.items()})
+        return {}
 
     def members(self, part: Part, value: str) -> list[int]:
         """The ids of a store's own clusters for a value of `cluster:`.

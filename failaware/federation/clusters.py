@@ -51,7 +51,8 @@ class JoinedClusters(Asked):
         texts = filters_for(where, self.parts.all, lambda _part, value: [self.cluster_id(value)])
         if len(texts) < len(self.parts.all):
             aggregates, union = union.aggregates, Union()
-            union.update({part: own if part in texts else _without_rows(own) for part, own in aggregates.items()})
+            rows = {part: own if part in texts else _without_rows(own) for part, own in aggregates.items()}
+            union.update(rows, self.overlaps)
         if "failed:" in where.lower():
             self.read_hours(union, list(texts), since=0)
         return union, next(iter(texts.values()), "")

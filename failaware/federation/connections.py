@@ -57,6 +57,10 @@ class StoreConnections(ConnectionRegistry):
             notes.append(
                 f"the policies or grouping rules of the stores differ; clusters are judged by those of {first}"
             )
+        notes += [
+            f"{one.name} and {other.name} have the same failures; name one of them, unless they are different stores"
+            for one, other in self._union.alike()
+        ]
         return notes
 
     def interrupt(self) -> None:

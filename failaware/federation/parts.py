@@ -77,7 +77,7 @@ class Parts:
         answered_at: float | None = None
         while waiting:
             is_opened = any(asked[future].is_open for future in waiting)
-            hurry = math.inf if is_opened or answered_at is None else answered_at + self._patience_s / 4
+            hurry = math.inf if is_opened or answered_at is None else answered_at + self._patience_s / 2
             ends = {future: min(self._deadline(asked[future], began, answered_at), hurry) for future in waiting}
             left = min(ends.values()) - time.monotonic()
             done, _ = wait(waiting, max(left, 0.0), FIRST_COMPLETED)
@@ -105,7 +105,7 @@ class Parts:
             return max(began, part.alive_at) + self._silent_s
         if answered_at is None:
             return began + self._first_s
-        return max(began + self._patience_s, answered_at + self._patience_s / 4)
+        return max(began + self._patience_s, answered_at + self._patience_s / 2)
 
     def _none(self, parts: Iterable[Part]) -> str:
         problems = "; ".join(f"{part.name} {part.problem}" for part in parts)

@@ -22,7 +22,7 @@ from failaware.model.patterns import (
     Trend,
 )
 from failaware.model.stores import number_of
-from failaware.read import clusters, impact, trends
+from failaware.read import clusters, impact, transitions, trends
 from failaware.read.patterns import Patterns
 
 if TYPE_CHECKING:
@@ -50,16 +50,22 @@ class FederatedPatterns(Patterns):
         raise UsageError("a correction is recorded in one store; name it alone with --db")
 
     def runs(self, event_id: int) -> tuple[Run, ...]:
-        """The history of one event."""
+        """The history of one event, with the joined clusters."""
+        union = self._federation.join()
         runs: tuple[Run, ...] = self._federation.one(event_id, "runs", number_of(event_id))
-        return runs
+        names = transitions.names_of(union.titles(run.cluster_id for run in runs if run.cluster_id is not None))
+        failed = (run._replace(name=names.get(run.cluster_id or 0, run.name)) for run in runs)
+        return tuple(transitions.in_a_row(failed))
 
     def transitions(self, cluster_id: int) -> Transitions:
         """The sums of what happened before and after the cluster in each store."""
         of, answers = self._of_cluster(cluster_id, "transitions")
         own: list[Transitions] = answers
-        before, after = ([side for one in own for side in (getattr(one, name),)] for name in ("before", "after"))
-        return Transitions(of, sums.transitions(before), sums.transitions(after))
+        titles = self._federation.union.titles(
+            each.cluster_id for one in own for each in (*one.before, *one.after) if each.cluster_id is not None
+        )
+        before, after = (sums.transitions((getattr(one, name) for one in own), titles) for name in ("before", "after"))
+        return Transitions(of, before, after)
 
     def recovered(self, where: str = "") -> Recovered:
         """The sums of what recovered; a median only where one store has recovered events."""

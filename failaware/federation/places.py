@@ -35,13 +35,25 @@ def named_places(given: Sequence[str]) -> list[StorePlace]:
     Raises:
         UsageError: there is no such group, or the settings are not as described in docs/federation.md.
     """
-    named: list[tuple[str | None, str]] = []
+    stores: dict[object, tuple[str | None, str]] = {}
     for place in given:
-        named += _group(place[1:]) if place.startswith("@") else [(None, place)]
-    named = list({place: (name, place) for name, place in reversed(named)}.values())[::-1]
+        for name, own in _group(place[1:]) if place.startswith("@") else [(None, place)]:
+            stores.setdefault(_identity(own), (name, own))
+    named = list(stores.values())
     if len(named) > _MOST:
         raise UsageError(f"{len(named):,} stores are too many to be asked as one; name at most {_MOST:,}")
     return [StorePlace(name, place) for name, (_, place) in zip(_names(named), named, strict=True)]
+
+
+def _identity(place: str) -> object:
+    """What two names of one file have in common, so that it does not count twice."""
+    if is_url(place):
+        return place
+    try:
+        file = Path(place).stat()
+    except (OSError, ValueError):
+        return str(Path(place).absolute())
+    return file.st_dev, file.st_ino
 
 
 def groups() -> dict[str, Any]:
@@ -75,7 +87,7 @@ def _places_of(group: str, stores: Any, file: Path) -> list[tuple[str | None, st
     if not named or not all(isinstance(place, str) and place and not place.startswith("@") for _, place in named):
         raise UsageError(
             f"the group @{group} in {file} must be a list of places, or a table of names and places, "
-            'such as {shop = "/srv/shop.db"}'
+            'such as {shop = "/srv/shop.db"}; it cannot name another group'
         )
     return [(name, place if is_url(place) else str(file.parent / Path(place).expanduser())) for name, place in named]
 

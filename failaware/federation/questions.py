@@ -11,7 +11,7 @@ from failaware.errors import StoreError, UsageError
 from failaware.model import Attempt, EventDetail, EventSummary, Explanation, Health, HourCount, Reject
 from failaware.model.differences import Correction, Diff, WhatIf
 from failaware.model.patterns import Impact, MaskedEvent, NewestFailures, Recovered, RetrySchedule, Run, Transitions
-from failaware.model.stores import Aggregates
+from failaware.model.stores import Aggregates, Overlap
 from failaware.read import aggregates
 from failaware.read.inspector import AsOfInspector, Inspector
 from failaware.rules import Policy
@@ -47,6 +47,7 @@ _OWN: dict[str, Any] = {
     "leave": None,
     "token": int,
     "aggregates": tuple[int, Aggregates | None],
+    "overlaps": list[Overlap],
     "boundary": int,
     "what_if_toml": WhatIf,
     "state": tuple[str, str, str, str | None],
@@ -116,6 +117,9 @@ class Questions:
         """The aggregates and their token; None if it is the `known` one."""
         token = self._token(handle)
         return token, None if token == known else aggregates.aggregates(self._inspectors[handle].db)
+
+    def _overlaps(self, handle: int, groups: list[list[int]]) -> list[Overlap]:
+        return aggregates.overlaps(self._inspectors[handle].db, groups)
 
     def _boundary(self, handle: int, table: str, at: int, inclusive: bool) -> int:
         return aggregates.boundary(self._inspectors[handle].db, table, at, inclusive=inclusive)

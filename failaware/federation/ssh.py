@@ -122,6 +122,8 @@ class RemoteStore:
             text = self._line()
             if text.startswith(b'{"failaware":'):
                 break
+        else:
+            raise StoreError(f"{self._host} sends no greeting of failaware; its shell must not print so much")
         greeting = parsed(text)
         if greeting.get("protocol") != PROTOCOL:
             raise StoreError(

@@ -1,7 +1,7 @@
 """Answers of several stores as one answer: sums, minima and maxima. Their ids are those of several stores."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from failaware.engine.derivation import CURRENT
@@ -139,13 +139,18 @@ def _stats(all_stats: Sequence[RecoveryStats]) -> RecoveryStats:
     )
 
 
-def transitions(sides: Iterable[Sequence[Transition]]) -> tuple[Transition, ...]:
-    """The sums by kind and cluster, most frequent first."""
+def transitions(
+    sides: Iterable[Sequence[Transition]], titles: Mapping[int, tuple[str | None, str]]
+) -> tuple[Transition, ...]:
+    """The sums by kind and cluster, most frequent first; `titles` are the names of the joined clusters."""
     known: dict[tuple[str, int | None], Transition] = {}
     for side in sides:
         for one in side:
             of = one.kind, one.cluster_id
             known[of] = one._replace(events=one.events + (known[of].events if of in known else 0))
+    for (kind, cluster_id), one in known.items():
+        if cluster_id is not None and cluster_id in titles:
+            known[kind, cluster_id] = one._replace(error_type=titles[cluster_id][0], template=titles[cluster_id][1])
     return tuple(sorted(known.values(), key=lambda one: (-one.events, one.kind, one.cluster_id or 0)))
 
 

@@ -6,7 +6,7 @@ Corrections are facts of all stores: a merge that a person decided in one of the
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from operator import itemgetter
 from typing import Any
 
@@ -20,14 +20,16 @@ from failaware.engine import open_empty_tables
 from failaware.federation.ids import Names
 from failaware.federation.part import Part
 from failaware.model import NEVER, HourCount
-from failaware.model.stores import Aggregates, InStore
+from failaware.model.stores import Aggregates, InStore, Overlap
 from failaware.read.aggregates import CLUSTERS, CORRECTIONS, COUNTS, TEMPLATES
 
 _SUMMED = ("failures", "events", "recovered")
 _HIGHEST = ("episodes", "relapses", "last_failed_at", "changed_at")
 _HOUR = 3_600_000_000
+_ERASED = "[erased]"  # a template of which nothing is known any more
 
 _Row = dict[str, Any]
+AskOverlaps = Callable[[Mapping[Part, list[list[int]]]], Mapping[Part, list[Overlap]]]
 
 
 class Union:
@@ -43,9 +45,13 @@ class Union:
         """What each part has contributed."""
         self._final: dict[int, int] = {}
         self._members: dict[tuple[Part, int], list[int]] = {}
+        self._overlaps: dict[tuple[Part, int], Overlap] = {}  # of parts with several clusters that are one here
 
-    def update(self, aggregates: Mapping[Part, Aggregates]) -> None:
-        """Join these; nothing is done if they are those of the last call."""
+    def update(self, aggregates: Mapping[Part, Aggregates], overlaps: AskOverlaps = lambda _: {}) -> None:
+        """Join these; nothing is done if they are those of the last call.
+
+        `overlaps` asks each part about groups of its own clusters that are one here.
+        """
         same = aggregates.keys() == self.aggregates.keys()
         if same and all(self.aggregates[part] is own for part, own in aggregates.items()):
             return
@@ -55,6 +61,8 @@ class Union:
                 self._correct(aggregates)
                 self._learn(aggregates)
             self.aggregates = dict(aggregates)
+            self._find_members()
+            self._ask_overlaps(overlaps)
             self._join()
 
     def names(self, part: Part) -> Names:
@@ -69,6 +77,19 @@ class Union:
         """The ids of all own clusters of a part."""
         return [row[0] for row in self.aggregates[part].clusters] if part in self.aggregates else []
 
+    def alike(self) -> list[tuple[Part, Part]]:
+        """Pairs of parts with the same failures at the same times: one store, or a copy of it."""
+        first: dict[object, Part] = {}
+        known = [(part, own.clusters) for part, own in self.aggregates.items() if own.clusters]
+        pairs = [(first.setdefault(clusters, part), part) for part, clusters in known]
+        return [pair for pair in pairs if pair[0] is not pair[1]]
+
+    def titles(self, cluster_ids: Iterable[int]) -> dict[int, tuple[str | None, str]]:
+        """The error type and template of each of these clusters that is known."""
+        sql = "SELECT error_type, template FROM failure_cluster WHERE cluster_id = ?"
+        rows = {cluster_id: self.db.query(sql, (cluster_id,)) for cluster_id in cluster_ids}
+        return {cluster_id: tuple(known[0]) for cluster_id, known in rows.items() if known}
+
     def set_hours(self, hours: Mapping[Part, Iterable[HourCount]]) -> None:
         """Replace the failures by hour."""
         sums: defaultdict[tuple[int, int], list[int]] = defaultdict(lambda: [0, 0])
@@ -77,6 +98,10 @@ class Union:
                 of = sums[self._final.get(count.cluster_id, count.cluster_id), count.hour_at // _HOUR]
                 of[0] += count.failures
                 of[1] += count.events
+        for (part, final), overlap in self._overlaps.items():
+            for hour, events in overlap.entries if part in hours else ():
+                if (final, hour) in sums:  # a hour that was asked for
+                    sums[final, hour][1] -= events
         self.db.clear("cluster_hour")
         rows = [(*of, *(max(min(number, NEVER), -NEVER) for number in sums[of])) for of in sums]
         self.db.execute_many("INSERT INTO cluster_hour VALUES (?, ?, ?, ?)", rows)
@@ -101,7 +126,8 @@ class Union:
         for own in aggregates.values():
             of_part: defaultdict[tuple[str, str | None], set[int]] = defaultdict(set)
             for row in (_row(TEMPLATES, values) for values in own.templates):
-                rows.setdefault(row["fingerprint_id"], row)
+                if rows.setdefault(row["fingerprint_id"], row)["template"] is None:  # this store has erased it
+                    rows[row["fingerprint_id"]] = row
                 if row["template"] is not None and row["admitted"]:
                     key = row["event_type"], row["error_type"]
                     learned[key][row["fingerprint_id"]] = row
@@ -127,17 +153,30 @@ class Union:
         merged_clusters(self.db, merges)
         self._final = dict(self.db.query("SELECT fingerprint_id, cluster_id FROM known_fingerprint"))
 
+    def _find_members(self) -> None:
+        self._members = {}
+        for part in self.aggregates:
+            for own_id in self.own_ids(part):
+                self._members.setdefault((part, self._final.get(own_id, own_id)), []).append(own_id)
+
+    def _ask_overlaps(self, ask: AskOverlaps) -> None:
+        """An event that failed in several of these clusters counts once."""
+        several = {of: ids for of, ids in self._members.items() if len(ids) > 1}
+        groups: defaultdict[Part, list[list[int]]] = defaultdict(list)
+        for (part, _), ids in several.items():
+            groups[part].append(ids)
+        answers = {part: iter(own) for part, own in (ask(groups) if groups else {}).items()}
+        overlaps = {of: next(answers.get(of[0], iter(())), None) for of in several}
+        self._overlaps = {of: overlap for of, overlap in overlaps.items() if overlap is not None}
+
     def _join(self) -> None:
         joined: defaultdict[int, list[tuple[Part, _Row]]] = defaultdict(list)
         counts: defaultdict[tuple[Any, ...], int] = defaultdict(int)
-        self._members = {}
         for part, own in self.aggregates.items():
             for values in own.clusters:
                 row = _row(CLUSTERS, values)
                 own_id: int = row["cluster_id"]
-                final = self._final.get(own_id, own_id)
-                joined[final].append((part, row))
-                self._members.setdefault((part, final), []).append(own_id)
+                joined[self._final.get(own_id, own_id)].append((part, row))
             for event_type, status, dismissed, cluster_id, severity, events in own.counts:
                 final = self._final.get(cluster_id, cluster_id)
                 counts[event_type, status, dismissed, final, severity] += events
@@ -160,7 +199,9 @@ class Union:
 
     def _sum(self, final: int, rows: list[tuple[Part, _Row]]) -> _Row:
         """One row of several: sums, minima and maxima, and the name that the first failure gave."""
-        _, first = min(rows, key=lambda of: (of[1]["cluster_id"] != final, of[1]["first_failed_at"]))
+        _, first = min(
+            rows, key=lambda of: (of[1]["cluster_id"] != final, of[1]["template"] == _ERASED, of[1]["first_failed_at"])
+        )
         part, newest = max(rows, key=lambda of: (of[1]["last_failed_at"], -of[0].number))
         one = dict(first)
         if first["cluster_id"] != final:
@@ -169,6 +210,11 @@ class Union:
         one["cluster_id"] = final
         one["first_failed_at"] = min(row["first_failed_at"] for _, row in rows)
         one |= {name: sum(row[name] for _, row in rows) for name in _SUMMED}
+        for of in {part for part, _ in rows}:
+            if (overlap := self._overlaps.get((of, final))) is not None:
+                for name in ("events", "recovered"):
+                    own = [row[name] for each, row in rows if each is of]
+                    one[name] -= min(max(getattr(overlap, name), 0), sum(own) - max(own))  # another host may be hostile
         one |= {name: max(row[name] for _, row in rows) for name in _HIGHEST}
         one["example_attempt"] = int(self.names(part).of(newest["example_attempt"]))
         return one

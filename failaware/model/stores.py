@@ -94,6 +94,15 @@ def names_of(cluster: Cluster) -> str:
     return ", ".join(names) if len(names) <= _FEW else f"{len(names)} stores"
 
 
+class Overlap(NamedTuple):
+    """How often events that failed in several of a store's clusters count too many, once these clusters are one."""
+
+    events: int
+    recovered: int
+    entries: tuple[tuple[int, int], ...]
+    """The same by hour (since the epoch), in which they entered."""
+
+
 class Aggregates(NamedTuple):
     """What one store contributes to the clusters of several: rows of its tables, and its settings by name.
 

@@ -149,6 +149,8 @@ def _indexed_word(condition: Condition, words: list[_Word], walks_of: Mapping[st
 
 
 def _no_field(name: str, fields: Mapping[str, Field]) -> str:
+    if name == "store":
+        return "'store:' chooses among several stores, and there is one; leave it out, or repeat --db"
     hint = _did_you_mean(name, fields) or f"fields are {', '.join(fields)}"
     return f"there is no field '{name}' to filter by; {hint}"
 

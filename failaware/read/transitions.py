@@ -1,6 +1,7 @@
 """Transitions: the history of one event, and what its events did before and after a cluster."""
 
 from collections import Counter
+from collections.abc import Iterable
 
 from failaware.engine import Reader
 from failaware.errors import NotFound
@@ -75,27 +76,34 @@ def runs(db: Reader, event_id: int) -> tuple[Run, ...]:
             raise NotFound(f"there is no event {event_id}; 'failaware events' lists them")
         attempts = db.query(_ATTEMPTS, (event_id,))
         decisions = db.query(_DECISIONS, (event_id,))
-    names = _names({row[3]: row[4:] for row in attempts if row[3] is not None})
+    names = names_of({row[3]: row[4:] for row in attempts if row[3] is not None})
     # A decision made after attempt n comes before attempt n + 1. Ordered by number, since clocks may differ.
     steps = [
         (number, 0, Run(outcome, names.get(cluster_id) or outcome, 1, cluster_id, number, number, at, at))
         for number, outcome, at, cluster_id, *_ in attempts
     ]
     steps += [(after, 1, Run(kind, by, 1, None, None, None, at, at)) for after, kind, by, at in decisions]
-    history: list[Run] = []
-    for _, _, step in sorted(steps, key=lambda step: step[:2]):
-        last = history[-1] if history else None
-        if last and step.first_attempt and (last.kind, last.cluster_id) == (step.kind, step.cluster_id):
-            history[-1] = last._replace(times=last.times + 1, last_attempt=step.last_attempt, last_at=step.last_at)
-        else:
-            history.append(step)
+    history = in_a_row(step for _, _, step in sorted(steps, key=lambda step: step[:2]))
     ((status, dismissed),) = states
     if status != "SYNCED" or history[-1].kind != "SYNCED":
         history.append(Run("STATE", "DISMISSED" if dismissed else str(status)))
     return tuple(history)
 
 
-def _names(clusters: dict[int, tuple[str | None, str]]) -> dict[int, str]:
+def in_a_row(steps: Iterable[Run]) -> list[Run]:
+    """The steps, with attempts of one kind and cluster in a row as one."""
+    history: list[Run] = []
+    for step in steps:
+        last = history[-1] if history else None
+        if last and step.first_attempt and (last.kind, last.cluster_id) == (step.kind, step.cluster_id):
+            times = last.times + step.times
+            history[-1] = last._replace(times=times, last_attempt=step.last_attempt, last_at=step.last_at)
+        else:
+            history.append(step)
+    return history
+
+
+def names_of(clusters: dict[int, tuple[str | None, str]]) -> dict[int, str]:
     """Names of errors: the type without its module, or the template if several have that type."""
     types = {cluster_id: (error_type or "").rpartition(".")[2] for cluster_id, (error_type, _) in clusters.items()}
     several = Counter(types.values())

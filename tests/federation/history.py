@@ -28,6 +28,7 @@ WORDS = (
 )
 WAITS_S = (0.001, 1, 600, 3_700, 8_000)
 NAMES = ("one", "two", "three", "four")
+WHY = {"because": "one", "by": "ada"}
 
 
 class DividedHistory:
@@ -43,8 +44,11 @@ class DividedHistory:
         )
         self.whole_place = whole
         self.ids = {"event_id": {}, "attempt_id": {}, "decision_id": {}}  # (part, id) -> id in the whole
-        self._words = {}
         self.moments = []
+        self.erases = seed % 3 == 0
+        self.erased_at = 0  # µs
+        self._undoable = []  # corrections, of the whole and of one store
+        self._differ = set()  # types of which the whole has recorded fewer merges than all stores
 
     def __enter__(self):
         return self
@@ -60,7 +64,16 @@ class DividedHistory:
         for _ in range(steps):
             self.clock.advance(self.random.choice(WAITS_S))
             self.moments.append(self.clock.now)
-            weights = {"record": 2, "fail": 6, "succeed": 4, "decide": 2, "merge": 1}
+            weights = {
+                "record": 2,
+                "fail": 7,
+                "succeed": 4,
+                "decide": 2,
+                "merge": 1,
+                "split": 1,
+                "undo": 1,
+                "erase": self.erases,
+            }
             (step,) = self.random.choices(list(weights), list(weights.values()))
             getattr(self, step)()
 
@@ -78,8 +91,10 @@ class DividedHistory:
 
     def fail(self):
         part, kind, key = self._key()
-        word = self._words.setdefault(key, self.random.choice(WORDS))
-        error = f"ValueError: no route to {word} from here" if word < "m" else f"OSError: disk {word} is full"
+        word = self.random.choice(WORDS)
+        error = f"ValueError: no route to {word} from here" if word < "m" else "OSError: disk 'x' is full"
+        if kind in ALONE and self.random.random() < 0.3:
+            error = f"KeyError: order {self.random.randrange(3)} is lost"
         retry_at = self.clock.now + self.random.choice([1, HOUR]) if self.random.random() < 0.5 else None
         self._both(part, lambda store: store.report_attempt(kind, {}, key=key, error=error, retry_at=retry_at))
 
@@ -107,9 +122,46 @@ class DividedHistory:
         pairs = [(one, other) for kind, one in known for of, other in known if kind == of and one != other]
         if pairs:
             pair = self.random.choice(pairs)
-            store.merge_clusters(pair, because="one", by="ada")
+            kind = next(kind for kind, one in known if one == pair[0])
+            own = store.merge_clusters(pair, **WHY)
+            try:
+                self._undoable.append((kind, self.whole.merge_clusters(pair, **WHY), store, own))
+            except UsageError:
+                self._differ.add(kind)
+
+    def split(self):
+        """A person splits a cluster that is in one store alone: what a split means for other stores is documented."""
+        part = self.random.randrange(len(self.stores))
+        store = self.stores[part]
+        sql = "SELECT cluster_id FROM failure_cluster WHERE event_type = ? ORDER BY 1"
+        if known := query(store, sql, (ALONE[part],)):
+            cluster_id, by = self.random.choice(known)[0], self.random.choice(["<*>", "<n>"])
+            try:
+                in_whole = self.whole.split_cluster(cluster_id, split_by=by, **WHY)
+            except UsageError:  # it has no such placeholder
+                return
+            self._undoable.append((ALONE[part], in_whole, store, store.split_cluster(cluster_id, split_by=by, **WHY)))
+
+    def undo(self):
+        """Undo a correction in the whole and in its store, unless others have merged the same clusters."""
+        known = [one for one in self._undoable if one[0] not in self._differ]
+        if known:
+            self._undoable.remove(one := self.random.choice(known))
+            _, in_whole, store, own = one
+            for number in in_whole:
+                self.whole.undo_correction(number, **WHY)
+            for number in own:
+                store.undo_correction(number, **WHY)
+
+    def erase(self):
+        """Erase the content of an event, which has no attempt due."""
+        if known := sorted(self.ids["event_id"].items()):
+            (part, event_id), in_whole = self.random.choice(known)
             with suppress(UsageError):
-                self.whole.merge_clusters(pair, because="one", by="ada")
+                self.whole.erase([in_whole], **WHY)
+                self.erased_at = self.clock.now
+                self.stores[part - 1].erase([event_id], **WHY)
+                self._note(part, "decision_id", "decision_log")
 
     def _both(self, part, record):
         in_whole, own = record(self.whole), record(self.stores[part])
@@ -128,7 +180,11 @@ class DividedHistory:
             kind = {"example_attempt": "attempt_id", "entity_id": "event_id"}.get(name, name)
             return self.ids[kind][part_of(value), number_of(value)]
         if hasattr(value, "_asdict"):
-            return {field: self.in_whole(own, field) for field, own in value._asdict().items() if field != "stores"}
+            own_to_stores = (
+                {"stores", "traceback"} if self.erased_at else {"stores"}
+            )  # an erasure leaves a shared traceback
+            fields = value._asdict().items()
+            return {field: self.in_whole(own, field) for field, own in fields if field not in own_to_stores}
         if isinstance(value, dict):
             return {field: self.in_whole(own, field) for field, own in value.items()}
         if isinstance(value, list | tuple):

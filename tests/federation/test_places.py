@@ -41,13 +41,23 @@ def test_a_group_is_a_list_or_a_table_in_the_settings(settings):
     assert named_places(["@eu"]) == [("shop", "/srv/shop.db"), ("old", str(settings.parent / "x.db"))]
 
 
+def test_a_file_of_several_names_is_one_store(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "shop.db").touch()
+    (tmp_path / "link.db").symlink_to("shop.db")
+    (tmp_path / "hard.db").hardlink_to("shop.db")
+    given = ["shop.db", "./shop.db", str(tmp_path / "shop.db"), "link.db", "hard.db", "none.db", "./none.db"]
+    assert named_places(given) == [("shop", "shop.db"), ("none", "none.db")]
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
         (None, "there is no group @eu under"),
         ('[groups]\nus = ["a.db"]', "there are: @us"),
         ("[groups]\neu = []", "must be a list of places"),
-        ('[groups]\neu = ["@us"]', "must be a list of places"),
+        ('[groups]\neu = ["@eu"]', "it cannot name another group"),
+        ("[groups]\neu = [1]", "must be a list of places"),
         ("[groups", "cannot read the groups of stores from"),
         ('groups = "x"', "there are: none"),
     ],

@@ -3,6 +3,10 @@
 import json
 import os
 import random
+import shutil
+import signal
+import socket
+import subprocess
 import sys
 import threading
 import time
@@ -24,6 +28,7 @@ from failaware.federation.wire import decoded, line, parsed
 from failaware.model.stores import StoreId
 from failaware.read.inspector import AsOfInspector
 from failaware.read.patterns import Patterns
+from tests import processes
 from tests.conftest import HOUR, Clock
 from tests.sizes import sized
 from tests.worker.helpers import eventually
@@ -314,7 +319,10 @@ QUESTIONS = (
         ("echo 'ssh: connect to host web1: Connection refused' >&2; exit 255", "status 255: ssh: connect to host web1"),
         ("exit 127", "web1 has no failaware on the PATH"),
         ('echo \'{"failaware": "9.0", "protocol": 99}\'; cat', "failaware 9.0 on web1 and .* here cannot talk"),
-        ("yes", "what arrived is not an answer"),
+        ("yes", "web1 sends no greeting of failaware; its shell must not print so much"),
+        ('echo \'{"failaware": "0.0", "protocol": 0}\'; cat', "failaware 0.0 on web1 and .* upgrade the older one"),
+        ('echo \'{"failaware": "0.0"\'; cat', "what arrived is not an answer"),
+        ("echo 'argument COMMAND: there is no command answer' >&2; exit 2", "status 2: argument COMMAND: there is no"),
         ('echo \'{"failaware":"1","protocol":1}\'; echo \'{"answer":"x"}\'; cat', "not as the protocol declares"),
     ],
 )
@@ -335,6 +343,7 @@ def test_every_answer_survives_the_wire(stores):
             "masked": [cluster_id, [1]],
             "aggregates": [-1],
             "boundary": ["event_log", 0, False],
+            "overlaps": [[[cluster_id]]],
             "what_if_toml": ["multiple_events = 1", 10],
             "as_of": [2**60],
         }
@@ -365,6 +374,53 @@ def test_a_value_of_another_type_is_refused(value):
         decoded(value, ANSWERS["health"])
     with pytest.raises(StoreError, match="not as the protocol declares"):
         decoded(value, ANSWERS["impact"])
+
+
+def test_the_same_store_twice_is_a_note(stores, away, capsys):
+    status, out, _ = printed(capsys, *several(stores[:1]), "--db", away(stores[0].place), "clusters")
+    assert status == 0
+    assert "one and web1 have the same failures; name one of them, unless they are different stores." in out
+    assert "same failures" not in printed(capsys, *several(stores), "clusters")[1]
+
+
+def test_a_single_store_says_what_is_for_several(stores, capsys):
+    for words, says in (
+        (["events", "store:one"], "'store:' chooses among several stores, and there is one"),
+        (["requeue", "1@one", "--because", "seen"], "'1@one' names one of several stores; name its store with --db"),
+    ):
+        status, _, err = printed(capsys, "--db", stores[0].place, *words)
+        assert (status, says in err) == (2, True), err
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [(b"", "is empty, not yet a failaware store"), (b"no database " * 500, "is not a SQLite database")],
+)
+def test_a_file_that_is_no_store_is_left_out_with_a_line(stores, tmp_path, capsys, content, says):
+    (tmp_path / "odd.db").write_bytes(content)
+    status, out, _ = printed(capsys, *several(stores), "--db", str(tmp_path / "odd.db"), "health")
+    assert (status, f"odd does not answer: {tmp_path}/odd.db {says}" in out) == (4, True)
+
+
+def test_fifty_stores_are_one(stores, tmp_path, capsys):
+    places = []
+    for number in range(50):
+        places += ["--db", str(tmp_path / f"h{number}.db")]
+        shutil.copy(stores[0].place, places[-1])
+    status, out, _ = printed(capsys, *places, "clusters", "type:pay")
+    assert (status, "50 stores" in out) == (0, True)
+
+
+def test_ctrl_c_ends_a_report_while_a_store_does_not_answer(stores):
+    with socket.create_server(("127.0.0.1", 0)) as hangs:
+        place = f"postgresql://x@127.0.0.1:{hangs.getsockname()[1]}/x"
+        words = [sys.executable, "-m", "failaware", *several(stores), "--db", place, "health"]
+        process = processes.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        connection, _ = hangs.accept()
+        with connection:
+            process.send_signal(signal.SIGINT)
+            assert process.communicate(timeout=30) == (b"", b"")
+        assert process.returncode == 130
 
 
 def test_verify_goes_through_the_stores(stores, capsys):

@@ -51,7 +51,9 @@ def test_a_random_history_in_four_stores_is_answered_as_if_it_were_in_one(divide
         whole, several = history.inspectors()
         with closing(whole), closing(several):
             compare(history, whole, several)
-            at, until = (history.random.choice(history.moments) for _ in range(2))
+            # Earlier, an erased failure is in the cluster that its own store knew it in.
+            moments = [at for at in history.moments if at >= history.erased_at] or history.moments[-1:]
+            at, until = (history.random.choice(moments) for _ in range(2))
             at, until = sorted((at, until))
             with closing(whole.as_of(at)) as one, closing(several.as_of(at)) as then:
                 compare(history, one, then)
@@ -105,13 +107,16 @@ def compare_clusters(history, whole, several):
             assert answer == expected, where
     for cluster_id, cluster in own.items():
         if len(cluster.stores) == 1:
-            same(history, whole.explain(f"cluster/{cluster_id}"), several.explain(f"cluster/{cluster_id}"))
+            entity = f"cluster/{cluster_id}"
+            answers = [inspector.explain(entity)._replace(grouped=None) for inspector in (whole, several)]
+            same(history, *answers)  # its store groups by the template that it knows
         for where in (f"cluster:{cluster_id}", f"last:{str(cluster_id)[:12]} status:UNRESOLVED"):
             same(history, whole.events(where), several.events(where))
             assert whole.count_events(where) == several.count_events(where), where
         one, answer = whole.patterns.impact(cluster_id), several.patterns.impact(cluster_id)
         assert [figure.value for figure in one[1:]] == [figure.value for figure in answer[1:]]
-        same(history, whole.patterns.transitions(cluster_id), several.patterns.transitions(cluster_id))
+        if len({part.store for part in cluster.stores}) == len(cluster.stores):  # else its store has several clusters
+            same(history, whole.patterns.transitions(cluster_id), several.patterns.transitions(cluster_id))
         same(history, whole.patterns.trends(cluster_id=cluster_id), several.patterns.trends(cluster_id=cluster_id))
         ids = [event.event_id for event in whole.events(f"cluster:{cluster_id}", limit=9)]
         expected = [history.in_whole(one) for one in whole.patterns.masked(cluster_id, ids)]
