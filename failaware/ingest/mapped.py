@@ -101,6 +101,8 @@ class Mapper:
         fields = {name: evaluate(record.values) for name, evaluate in mapping.fields.items()}
         failed, message = _failure(fields, mapping.format, recorder)
         occurred_at = _time(fields.get("occurred_at"), record.time)
+        if occurred_at is None and fields.get("occurred_at") and "map.occurred_at" in self._expressions:
+            raise UsageError(f"'occurred_at' must be a time, not {str(fields['occurred_at'])[:40]}")
         event = event_of(
             recorder,
             as_name(_name("type", fields) or _name("type", record.about) or mapping.format.untyped, recorder),

@@ -158,3 +158,9 @@ def test_the_same_line_of_the_same_file_is_one_reject(store, ingest, tmp_path):
 def test_wrong_lines_after_a_right_one_are_rejects(store, ingest, tmp_path):
     (tmp_path / "x.log").write_text('{"type": "a"}\n' + WRONG)
     assert ingest(tmp_path / "x.log")[1].out.startswith("1 recorded, 300 rejected")
+
+
+def test_an_expression_for_the_time_whose_value_is_none_is_a_reject(ingest, tmp_path):
+    (tmp_path / "x").write_text('{"level":50,"pid":1,"hostname":"h","name":"n","msg":"no stock"}')
+    status, streams = ingest("--map", "occurred_at=msg", tmp_path / "x")
+    assert (status, "'occurred_at' must be a time, not no stock" in streams.out) == (1, True)
