@@ -41,8 +41,8 @@ def test_histories_on_postgres(path, moves):
     history = History(path, random.Random(0), moves=moves)
     with history.store, Inspector.open(path, clock=history.clock) as inspector:
         for number in range(ON_POSTGRES):
-            lived = history.live(STEPS // 2)
-            compare_one(history, inspector, number, lived, commands=number == 3)
+            steps = history.live(STEPS // 2)
+            compare_one(history, inspector, number, steps, commands=number == 3)
 
 
 def compare_history(path, seed, *, archiving, commands, steps=STEPS):
