@@ -88,7 +88,10 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         Example("failaware answer", "greets, or says why the store cannot be read"),
         Example("failaware answer --db failaware.db", "as ssh runs it on another host"),
     ),
-    "tui": (Example("failaware tui", "browse everything; ? lists the keys, q quits"),),
+    "tui": (
+        Example("failaware tui", "browse everything; ? lists the keys, q quits"),
+        Example("failaware tui --db web.db --db jobs.db", "browse several stores as one"),
+    ),
     "run": (
         Example("failaware run shop", "attempt events with the handlers of shop.py until Ctrl-C"),
         Example("failaware run shop:handlers --until-idle", "for cron: exit when no event is due"),
