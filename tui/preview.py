@@ -25,10 +25,12 @@ class Preview(NamedTuple):
     now: int
 
 
-def read(inspector: Inspector, cluster_id: int, trend: Trend | None) -> Preview:
+def read(inspector: Inspector, cluster_id: int) -> Preview:
     """Read what the preview shows."""
+    patterns = inspector.patterns
     with inspector.snapshot():
-        return Preview(inspector.cluster(cluster_id), inspector.patterns.newest(cluster_id), trend, inspector.now())
+        trend = next(iter(patterns.trends(cluster_id=cluster_id)), None)
+        return Preview(inspector.cluster(cluster_id), patterns.newest(cluster_id), trend, inspector.now())
 
 
 def lines(preview: Preview) -> list[Line]:

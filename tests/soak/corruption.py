@@ -110,7 +110,7 @@ def _screens(inspector):
     lines += event_texts.history(event, inspector.patterns.runs(3), NOW) + documents.payload(event.event_payload)
     for worst in clusters[:1]:  # damage may have left none, which is a wrong answer like others
         lines += documents.why(inspector.explain(f"cluster/{worst.cluster_id}"), worst)
-        lines += preview.lines(preview.read(inspector, worst.cluster_id, None))
+        lines += preview.lines(preview.read(inspector, worst.cluster_id))
     return [line.text for line in lines]
 
 

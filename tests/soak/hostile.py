@@ -163,7 +163,7 @@ def _screens(inspector):
     now = inspector.now()
     for cluster in inspector.clusters():
         for shown in [
-            *preview.lines(preview.read(inspector, cluster.cluster_id, None)),
+            *preview.lines(preview.read(inspector, cluster.cluster_id)),
             *documents.why(inspector.explain(f"cluster/{cluster.cluster_id}"), cluster),
         ]:
             harmless(str(getattr(shown, "text", shown)))

@@ -15,7 +15,7 @@ from tui.screens.events import EventsScreen
 from tui.widgets.text_view import TextView
 from tui.widgets.time_strip import History, Scale, TimeStrip, _axis, bars
 
-from .helpers import ALL_SIZES, gone, inspecting, loaded, rows, screen_text, shows, until
+from .helpers import ALL_SIZES, gone, inspecting, loaded, rows, screen_text, shows, side_text, until
 
 FULL = START // HOUR * HOUR  # 11:00; the store begins at 11:06:40
 
@@ -68,6 +68,19 @@ async def test_into_the_past_along_it_and_back_to_now(later, path, clock):
         await until(pilot, lambda: pilot.app.moment.at is None)
         await shows(pilot, f"DEAD {now.dead}", "● live")
         await gone(pilot, "AS OF")
+
+
+async def test_the_preview_is_of_that_moment(later, path, clock):
+    async with inspecting(path, (120, 36), clock) as pilot:
+        await loaded(pilot, 2)
+        while rows(pilot).current.event_type != "payment.capture":
+            await pilot.press("j")
+        await until(pilot, lambda: "rising: 3 in the last hour" in side_text(pilot))
+        await pilot.press("a")
+        await past(pilot)
+        await until(pilot, lambda: "no failure in the last 24 h" in side_text(pilot), 5)
+        await press_and_wait(pilot, "a", None)
+        await until(pilot, lambda: "3 in the last hour" in side_text(pilot), 5)
 
 
 async def test_what_happens_meanwhile_does_not_disturb(later, path, clock):

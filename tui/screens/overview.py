@@ -131,10 +131,10 @@ class Overview(PeriodListing):
             asks["detail"] = self._preview(cluster.cluster_id)  # type: ignore[attr-defined]
         return asks
 
-    def _preview(self, cluster_id: int) -> Ask:
+    @staticmethod
+    def _preview(cluster_id: int) -> Ask:
         def ask(inspector: Inspector) -> list[Line]:
-            trends = {} if self._picture is None else self._picture.trends
-            return preview.lines(preview.read(inspector, cluster_id, trends.get(cluster_id)))
+            return preview.lines(preview.read(inspector, cluster_id))
 
         return ask
 
