@@ -20,7 +20,9 @@ _ABOUT = (
     "Filters: status:DEAD severity:HIGH+ type:payment.* -error:timeout since:2h\n"
     "new: first failed within 24 h. rising: at least 3 in the last hour, and twice the mean of the day.\n"
     "now/h: failures of the last 60 minutes. last/since: the last failure, and below it the first one.\n"
-    "1×HIGH: one event of the cluster is HIGH; the cluster has no severity of its own."
+    "1×HIGH: one event of the cluster is HIGH; the cluster has no severity of its own.\n"
+    "episode: hours in a row in which new events failed. relapse: a new one failed when all others had succeeded.\n"
+    "helped: how many events succeeded after a requeue. CRITICAL: only clusters; w says why."
 )
 _IN_NAMES = str.maketrans(" :", "--")
 

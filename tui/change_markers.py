@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from failaware.model import Cluster, Severity
 
-NEW, WORSE, BETTER, GREW, RESOLVED = "+", "!", "▽", "▲", "✓"
+NEW, WORSE, BETTER, GREW, RESOLVED = "+", "!", "▽", "↑", "✓"
 MEANING = {
     NEW: "new",
     WORSE: "severity rose",

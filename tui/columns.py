@@ -177,7 +177,7 @@ def _last_hour(cluster: Cluster, context: Context) -> Cell:
 
 
 def _peak(cluster: Cluster, context: Context) -> Cell:
-    return f"{max(_trend(cluster, context).hours):,}", "dim"
+    return f"{_trend(cluster, context).peak:,}", "dim"
 
 
 def recovery_rate(cluster: Cluster) -> str:
@@ -208,7 +208,7 @@ CLUSTER_COLUMNS = (
     Column("events", 14, _number("events"), right=True, from_width=124, widest=_largest("events")),
     Column("recovered", 10, lambda c, _: (recovery_rate(c), "SYNCED" if c.recovered else "dim"), True, from_width=80),
     Column("now/h", 14, _last_hour, right=True, from_width=44, widest=_largest_trend(lambda trend: trend.last_hour)),
-    Column("peak/h", 14, _peak, right=True, from_width=110, widest=_largest_trend(lambda trend: max(trend.hours))),
+    Column("peak/h", 14, _peak, right=True, from_width=110, widest=_largest_trend(lambda trend: trend.peak)),
     Column("24 h", 8, _bars(3), from_width=64, to_width=110, bright_end="FAILED"),
     Column("last 24 h", 24, _bars(1), from_width=110, bright_end="FAILED"),
     Column(
@@ -290,7 +290,7 @@ CLUSTER_SORTS = (
     Sort("dead events", lambda c, _: -c.dead, ("dead",)),
     Sort("events", lambda c, _: -c.events, ("events",)),
     Sort("failures in the last hour", lambda c, at: -_trend(c, at).last_hour, ("now/h",)),
-    Sort("highest hour", lambda c, at: -max(_trend(c, at).hours), ("peak/h", "24 h", "last 24 h")),
+    Sort("highest hour", lambda c, at: -_trend(c, at).peak, ("peak/h", "24 h", "last 24 h")),
     Sort("share that recovered", lambda c, _: -c.recovered / max(c.events, 1), ("recovered",)),
     Sort("event type", lambda c, _: c.event_type, ("what failed",)),
 )

@@ -82,15 +82,17 @@ def trend_words(trend: Trend | None) -> str:
     if trend is None or not sum(trend.hours):
         return "no failure in the last 24 h"
     words = {"new": "new: ", "rising": "rising: "}.get(trend.change or "", "")
-    numbers = f"{trend.last_hour:,} in the last hour, peak {max(trend.hours):,}/h, {sum(trend.hours):,} in 24 h"
+    numbers = f"{trend.last_hour:,} in the last hour, peak {trend.peak:,}/h, {sum(trend.hours):,} in 24 h"
     return words + numbers
 
 
-def next_step(cluster: Cluster) -> str:
-    """What a person should do about a cluster."""
+def next_step(cluster: Cluster, *, in_list: bool = True) -> str:
+    """What a person should do about a cluster. Its own page says where the keys are about all of its events."""
     if cluster.dead:
         dead = "dead event" if cluster.dead == 1 else f"{cluster.dead:,} dead events"
-        return f"requeue (c) or dismiss (C) the {dead} once the cause is fixed"
+        if in_list:
+            return f"requeue (c) or dismiss (C) the {dead} once the cause is fixed"
+        return f"requeue or dismiss the {dead} (c, C in the list of clusters) once the cause is fixed"
     if cluster.retrying:
         return "wait: a worker retries its events (d shows when)"
     return "none: no event is unresolved"

@@ -192,6 +192,11 @@ class Trend(NamedTuple):
     last_hour: int
     change: str | None
 
+    @property
+    def peak(self) -> int:
+        """The most failures in one of the clock hours, or in the last 60 minutes, which may have more than any."""
+        return max(self.last_hour, *self.hours)
+
 
 class EventSeverity(NamedTuple):
     """How many unresolved events whose last failure is in this cluster have one severity of their own."""

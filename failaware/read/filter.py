@@ -204,6 +204,9 @@ def _failed_within(condition: Condition, value: str, now: int) -> str:
     return f"EXISTS (SELECT 1 FROM cluster_hour h WHERE h.cluster_id = cluster.cluster_id AND {' AND '.join(hours)})"
 
 
+_SHORT = {"CRIT": "CRITICAL", "MED": "MEDIUM"}  # as lists of the inspector show them
+
+
 def _severity(column: str) -> Field:
     return lambda condition, value, _now: f"{column} IN ({', '.join(map(condition.bind, _levels(value)))})"
 
@@ -212,6 +215,7 @@ def _levels(value: str) -> list[str]:
     """The severities that a value matches."""
     levels = [level.value for level in Severity]
     level = value.rstrip("+").upper()
+    level = _SHORT.get(level, level)
     if level not in levels:
         there_are = f"there are {', '.join(levels)}, and HIGH+ for HIGH or worse"
         raise FilterError(f"'{value}' is not a severity; {_did_you_mean(level, levels) or there_are}")

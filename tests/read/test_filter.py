@@ -85,6 +85,8 @@ def full(engine, filled):
         ("severity:low+", [2, 1]),
         ("severity:HIGH,LOW,high+", [2, 1]),
         ("-severity:HIGH", [6, 5, 4, 3, 1]),
+        ("severity:med+", [2]),  # the short words of the inspector's lists
+        ("severity:CRIT", []),
         ("severity:LOW status:DEAD", []),
         ("status:failed,dead", [5, 2, 1]),
         ("status:dead,unresolved", [2, 1]),

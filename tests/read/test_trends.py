@@ -63,6 +63,17 @@ def test_the_last_hour_has_its_share_of_the_previous_clock_hour(fail, inspector,
     assert trend_of(inspector, "old").last_hour == 0
 
 
+def test_the_peak_is_never_below_what_the_last_hour_has(fail, inspector, clock):
+    at_hour(clock, 0, 50)
+    fail("old", "refused", 6)
+    at_hour(clock, 1, 10)
+    fail("old", "refused", 4)
+    trend = trend_of(inspector, "old")
+    assert (trend.last_hour, trend.peak, max(trend.hours)) == (9, 9, 6)
+    at_hour(clock, 3)
+    assert trend_of(inspector, "old").peak == 6
+
+
 def test_a_cluster_is_new_for_24_hours(fail, inspector, clock):
     at_hour(clock, 0, 45)
     fail("young", "refused")

@@ -57,7 +57,8 @@ def _counts(cluster: Cluster, now: int) -> list[Part]:
 
 
 def _next(cluster: Cluster) -> list[Part]:
-    return [(f"next step: {preview.next_step(cluster)}", "mark" if cluster.dead else "")]
+    step = preview.next_step(cluster, in_list=False)
+    return [(f"next step: {step}", "mark" if cluster.dead else "")]
 
 
 def _trend(trend: Trend | None, values: dict[str, str]) -> list[Part]:

@@ -212,7 +212,8 @@ class Histogram(StyledText, can_focus=True):
 
     def _labels(self, height: int) -> list[str]:
         """The text next to each row of bars."""
-        peak, now = max(self._hours, default=0), in_last_hour(self._hours, self._now)
+        now = in_last_hour(self._hours, self._now)
+        peak = max(now, *self._hours, 0)
         return [f"{now:,}/h, peak {peak:,}"] if height == 1 else [f"peak {peak:,}/h", f"now {now:,}/h"]
 
     def _below(self, bars: Bars, first: int, last: int) -> list[tuple[str, str]]:
