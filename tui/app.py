@@ -218,6 +218,7 @@ class InspectorApp(AppActions):
         text = text or next((f"{problem}. Retrying." for problem in screen.troubles.values()), "")
         if not text and self._state is not None and self._state.note:
             text = f"{self._state.note}."
+        text = " ".join(filter(None, (text, screen.age())))
         return [(text, "mark")] if text else []
 
     def _tick(self) -> None:

@@ -107,6 +107,8 @@ class StoreReader(threading.Thread):
         self._past: AsOfInspector | None = None  # what is shown, if it is not now
         self._request: TimeTravelRequest | None = None  # asked for, and not begun yet
         self._seen_before = False
+        self.change_token: object = None
+        """That of the store when it was last polled."""
 
     def now(self) -> int:
         """The time (µs) of the store that was opened last."""
@@ -206,7 +208,7 @@ class StoreReader(threading.Thread):
         shown = self._tell_live(inspector, None)
         self._seen_before = True
         self.refresh()
-        seen = inspector.connections.change_token(), inspector.now() // _MINUTE_US
+        seen = self._poll(inspector)
         while not self._stopping:
             self._go(inspector)
             question = self._next()
@@ -215,11 +217,16 @@ class StoreReader(threading.Thread):
                 self._answer(past or inspector, question)
                 continue
             self._take_up_again()
-            newest = inspector.connections.change_token(), inspector.now() // _MINUTE_US
+            newest = self._poll(inspector)
             if newest != seen and not self._paused:
                 seen = newest
                 shown = self._tell_live(inspector, shown)
                 self._ask_again(live_only=self._past is not None)
+
+    def _poll(self, inspector: Inspector) -> tuple[object, int]:
+        """What answers depend on: the store's content, and the minute."""
+        self.change_token = inspector.connections.change_token()
+        return self.change_token, inspector.now() // _MINUTE_US
 
     def _tell_live(self, inspector: Inspector, before: tuple[str, str] | None) -> tuple[str, str]:
         """Say as whom the store is read, and by which version it was derived; only when that has changed."""

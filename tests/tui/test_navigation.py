@@ -1,9 +1,12 @@
 """Search in texts, going to an id, zoom, and lines that open what they name."""
 
+import threading
+
 import pytest
 from textual import events
 from textual.widgets import Input
 
+from failaware.text import moment
 from tui.documents import Line, plain, strong
 from tui.messages import Progress
 from tui.routes import ToEvents
@@ -16,7 +19,7 @@ from tui.store_reader import reporting
 from tui.widgets.lines import TopLine
 from tui.widgets.text_view import TextView, highlighted
 
-from .helpers import gone, inspecting, loaded, rows, shows, side_text, until
+from .helpers import gone, inspecting, loaded, rows, screen_text, shows, side_text, until
 
 
 async def typed(pilot, key, text):
@@ -119,15 +122,54 @@ async def test_what_takes_long_says_how_far_it_is_and_is_not_asked_again(full, p
             await pilot.press("D")
             await shows(pilot, "2 clusters new", "r refreshes")
             await pilot.press("escape")
-        assert asked == ["diff"]
+        assert asked == ["list"]
         await pilot.press("D", "r")
-        await until(pilot, lambda: asked == ["diff", "diff"])
-        pilot.app.screen.post_message(Progress("diff", 0.4))
+        await until(pilot, lambda: asked == ["list", "list"])
+        pilot.app.screen.post_message(Progress("list", 0.4))
         await shows(pilot, "replaying 40% …")
         for _ in range(2):
             await pilot.press("escape", "H")
             await shows(pilot, "No failed event has recovered.")
-        assert asked.count("list") == 1
+        assert asked.count("list") == 3
+
+
+@pytest.mark.parametrize("key", ["D", "H"])
+async def test_an_outdated_answer_says_so_and_is_read_again(full, path, clock, key):
+    store, _ = full
+    async with inspecting(path, (120, 40), clock) as pilot:
+        await loaded(pilot, 2)
+        await pilot.press(key)
+        await shows(pilot, "r refreshes")
+        assert "not live" not in screen_text(pilot.app)
+        store.record("bounce", 1)
+        await shows(pilot, "not live: r refreshes.")
+        await pilot.press("escape")
+        read = moment(clock.now)[11:19]
+        clock.advance(20)
+        release = threading.Event()
+        pilot.app.reader.once(pilot.app, "wait", lambda _: release.wait(10))
+        await pilot.press(key)
+        await shows(pilot, f"Read at {read} (20 s ago), not live: reading again …")
+        release.set()
+        await shows(pilot, f"read at {moment(clock.now)[11:19]}")
+        await gone(pilot, "not live")
+        clock.advance(60)
+        pilot.app._tick()
+        await shows(pilot, "(1 min ago), not live: r refreshes.")
+        await pilot.press("r")
+        await gone(pilot, "not live")
+
+
+@pytest.mark.parametrize("key", ["D", "H"])
+async def test_what_is_read_on_request_is_of_the_moment_of_time_travel(full, path, clock, key):
+    async with inspecting(path, (120, 40), clock) as pilot:
+        await loaded(pilot, 2)
+        await pilot.press(key)
+        await shows(pilot, f"read at {moment(clock.now)[11:19]}")
+        await pilot.press("a")
+        await shows(pilot, "AS OF", "read at 10:00:00")
+        await pilot.press("a")
+        await shows(pilot, "● live", f"read at {moment(clock.now)[11:19]}")
 
 
 def test_progress_is_a_share(monkeypatch):

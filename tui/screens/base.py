@@ -64,6 +64,10 @@ class BaseScreen(NavigationScreen):
         line.say([(visible(text), meaning) for text, meaning in parts])
         line.show_if(bool(parts))
 
+    def age(self) -> str:
+        """When what is shown was read, for a screen that does not follow the store; "" while it is the newest."""
+        return ""
+
     def tick(self, now: int) -> None:
         """A second has passed; now is the time (µs) as of which all is shown."""
         for rows in self.query(Rows):

@@ -16,7 +16,7 @@ from ..documents import Line, dim, plain, strong, styled, timed
 from ..palette import short_symbol
 from ..store_reader import Ask
 from ..widgets.text_view import TextView
-from .base import BaseScreen
+from .kept import KeptScreen
 
 _LISTED = 200
 _MEANING = {
@@ -40,27 +40,16 @@ class Period(NamedTuple):
         return now - self.ago if self.since is None else self.since
 
 
-class Reading(NamedTuple):
-    """What changed over a period until a moment (µs), as a text."""
-
-    period: Period
-    text: list[Line]
-    now: int
-
-
 def periods(last_look: int | None) -> list[Period]:
     """What one can choose from, what is asked first at the beginning."""
     fixed = [Period("a day ago", 24 * HOUR), Period("a week ago", 168 * HOUR), Period("an hour ago", HOUR)]
     return fixed if last_look is None else [Period("you last looked", since=last_look), *fixed]
 
 
-class DiffScreen(BaseScreen):
-    """Changes over a period; computed once per period, not live."""
+class DiffScreen(KeptScreen):
+    """Changes over a period; every answer replays the facts."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("D", "other_period", "Other period"),
-        Binding("r", "again", "Refresh", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("D", "other_period", "Other period")]
     crumb = "what changed"
 
     def __init__(self, since: int | None) -> None:
@@ -75,49 +64,44 @@ class DiffScreen(BaseScreen):
         """Ready for the keys that scroll."""
         self.query_one(TextView).focus()
 
+    @property
+    def about(self) -> Period:
+        """The period."""
+        return self._periods[0]
+
     def questions(self) -> dict[str, Ask]:
         """What changed."""
-        period = self._periods[0]
+        period = self.about
 
-        def ask(inspector: Inspector) -> Reading:
+        def ask(inspector: Inspector) -> list[Line]:
             now = inspector.now()
-            with inspector.as_of(min(period.begin(now), now), progress=self.progress_of("diff")) as then:
-                return Reading(period, lines(then.diff(now, limit=_LISTED), now), now)
+            with inspector.as_of(min(period.begin(now), now), progress=self.progress_of("list")) as then:
+                return lines(then.diff(now, limit=_LISTED), now)
 
-        return {"diff": ask}
+        return {"list": ask}
 
-    def ask(self) -> None:
-        """Ask once, not at each change, and not again what was asked before: every answer replays the facts."""
+    def action_again(self) -> None:
+        """Replay, and say so."""
         view = self.query_one(TextView)
-        view.say_above(f"What changed since {self._periods[0].name}")
-        known = self.inspector_app.answers.get(self._question(self._periods[0]))
-        if isinstance(known, Reading):
-            self.answered_diff(known)
-            return
+        view.say_above(self._title)
         view.say_below("replaying …")
-        for name, ask in self.questions().items():
-            self.inspector_app.reader.once(self, name, ask)
-
-    def _question(self, period: Period) -> tuple[object, ...]:
-        return ("diff", period, self.inspector_app.moment.at)
+        super().action_again()
 
     def progressed(self, _name: str, share: float) -> None:
         """It takes a while."""
         self.query_one(TextView).say_below(f"replaying {share:.0%} …")
 
-    def answered_diff(self, reading: Reading) -> None:
-        """Show it, unless another period was asked for meanwhile."""
-        self.inspector_app.answers[self._question(reading.period)] = reading
-        if reading.period == self._periods[0]:
-            view = self.query_one(TextView)
-            at = moment(reading.now)[11:19]
-            view.say_below(f"read at {at} · r refreshes · D: since {self._periods[1].name}")
-            view.show(reading.text)
+    @property
+    def _title(self) -> str:
+        return f"What changed since {self.about.name}"
 
-    def action_again(self) -> None:
-        """Replay again."""
-        self.inspector_app.answers.pop(self._question(self._periods[0]), None)
-        self.ask()
+    def show_answer(self, answer: list[Line]) -> None:
+        """Show it."""
+        view = self.query_one(TextView)
+        view.say_above(self._title)
+        at = "" if self.kept is None else moment(self.kept.now)[11:19]
+        view.say_below(f"read at {at} · r refreshes · D: since {self._periods[1].name}")
+        view.show(answer)
 
     def action_other_period(self) -> None:
         """Further back, or nearer."""

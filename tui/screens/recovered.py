@@ -1,13 +1,10 @@
 """Failures that recovered on retry, by cluster. Read on request, since a large store takes seconds."""
 
 from collections.abc import Iterator
-from typing import ClassVar, NamedTuple
 
-from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
 from failaware.model.patterns import Recovered, RecoveredCluster
-from failaware.read.inspector import Inspector
 from failaware.text import counted, moment
 
 from ..columns import Context
@@ -18,21 +15,13 @@ from ..widgets.filter_bar import FilterBar
 from ..widgets.lines import StyledText
 from ..widgets.rows import Rows
 from ..window import Window
+from .kept import KeptScreen
 from .listing import Listing
 
 
-class Reading(NamedTuple):
-    """What recovered, as it was read at a moment."""
-
-    recovered: Recovered
-    now: int
-    where: str
-
-
-class RecoveredScreen(Listing):
+class RecoveredScreen(KeptScreen, Listing):
     """Clusters by what their recovery cost."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("r", "again", "Refresh", show=False)]
     statuses = ("UNRESOLVED", "DEAD", "FAILED", "RESOLVED")
     sorts = RECOVERED_SORTS
     crumb = is_place = "recovered"
@@ -42,7 +31,6 @@ class RecoveredScreen(Listing):
         super().__init__()
         self._where = where
         self._window: Window[RecoveredCluster] = Window(lambda row: row.cluster_id)
-        self._reading: Reading | None = None
         self._waited = 0  # seconds
 
     def body(self) -> Iterator[Widget]:
@@ -58,62 +46,46 @@ class RecoveredScreen(Listing):
         self.listed.say_above("Recovered")
         self.listed.focus()
 
+    @property
+    def about(self) -> tuple[str, str]:
+        """The filter."""
+        return "recovered", self.bar.text
+
     def questions(self) -> dict[str, Ask]:
-        """Nothing is asked at each change."""
-        return {}
-
-    def ask(self) -> None:
-        """Ask once; what was read before is kept until a refresh."""
+        """What recovered."""
         where = self.bar.text
-        known = self.inspector_app.answers.get(self._question(where))
-        if isinstance(known, Reading):
-            self.answered_list(known)
-            return
+        return {"list": lambda inspector: inspector.patterns.recovered(where)}
 
-        def read(inspector: Inspector) -> Reading:
-            return Reading(inspector.patterns.recovered(where), inspector.now(), where)
-
-        self.inspector_app.reader.once(self, "list", read)
-
-    def answered_list(self, reading: Reading) -> None:
+    def show_answer(self, answer: Recovered) -> None:
         """Show it."""
-        self.inspector_app.answers[self._question(reading.where)] = self._reading = reading
-        clusters = reading.recovered.clusters
+        clusters = answer.clusters
         self.bar.types = tuple(sorted({*self.bar.types, *(row.event_type for row in clusters)}))
         if self.bar.text:
             self.bar.note(counted(len(clusters), "cluster"))
-        self.query_one("#head", StyledText).say(recovery(reading.recovered.total))
+        self.query_one("#head", StyledText).say(recovery(answer.total))
         self.show_empty("" if clusters else "No failed event has recovered.")
         self.rearrange()
 
     def rearrange(self) -> None:
         """Show the list in the order that was chosen."""
-        if self._reading is None:
+        if self.kept is None:
             return
-        clusters, context = self._reading.recovered.clusters, Context(self._reading.now, {})
+        clusters, context = self.kept.answer.clusters, Context(self.kept.now, {})
         self._window.hold(self.sorted_items(clusters, context))
         rows = self.listed
         rows.show(context)
         rows.say_above(f"Recovered  {counted(len(clusters), 'cluster')} · by {self.order_name}")
-        rows.note = f"read at {moment(self._reading.now)[11:19]} · r refreshes"
+        rows.note = f"read at {moment(self.kept.now)[11:19]} · r refreshes"
 
     def on_rows_opened(self, message: Rows.Opened) -> None:
         """Down into a cluster."""
         self.lead_to(ToEvents(cluster_id=message.key, event_type=message.item.event_type))
 
-    def _question(self, where: str) -> tuple[object, ...]:
-        return ("recovered", where, self.inspector_app.moment.at)
-
     def _pass_time(self, now: int) -> None:  # noqa: ARG002
         """Say for how long it has been read."""
-        if self._reading is None:
+        if self.kept is None:
             self._waited += 1
             self.query_one("#head", StyledText).say([(f"Reading what recovered … {self._waited} s", "dim")])
-
-    def action_again(self) -> None:
-        """Read again."""
-        self.inspector_app.answers.pop(self._question(self.bar.text), None)
-        self.ask()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """This list has no marks and no pane."""
