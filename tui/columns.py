@@ -283,7 +283,7 @@ def in_order(items: Sequence[Item], sort: Sort, context: Context, *, backwards: 
 
 
 CLUSTER_SORTS = (
-    Sort("severity, new or rising first", None, ("severity",)),
+    Sort("severity, then new or rising", None, ("severity",)),
     Sort("last failure", lambda c, _: -c.last_failed_at),
     Sort("first failure, newest first", lambda c, _: -c.first_failed_at, ("last/since",)),
     Sort("unresolved events", lambda c, _: -c.unresolved, ("unresolved",)),

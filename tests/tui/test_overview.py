@@ -1,13 +1,14 @@
 """The overview: the worst first, numbers that open what they count, a histogram that filters, a preview in words."""
 
 import contextlib
+import re
 
 import pytest
 
 from failaware import Inspector
 from failaware.model import Cluster
 from failaware.model.patterns import EventSeverity, Trend
-from failaware.text import cells
+from failaware.text import cells, moment
 from tests.conftest import HOUR, START
 from tests.sizes import sized
 from tui.columns import clock_time, worst_first, worst_of
@@ -252,17 +253,19 @@ async def test_the_order_stays_while_one_looks_and_is_sorted_by_a_key(full, path
         assert listed.cursor == 0
         store.record_many((before[0], n) for n in range(90))
         worker.run(until_idle=True)
-        await shows(pilot, "another order (.)")
+        await shows(pilot, f"· order of {moment(clock.now)[11:16]}, . sorts")
+        assert not re.search("[▾▴]|by severity", screen_text(pilot.app))
         pilot.app._input_at -= 61  # nobody is there any more
         pilot.app.screen.tick(clock.now)
         await until(pilot, lambda: listed.window.items[0].event_type == before[0])
+        await shows(pilot, "· by severity, then new or rising", "severity▾")
 
 
 async def test_a_click_on_a_title_sorts_and_another_reverses(full, path, clock):
     async with inspecting(path, (120, 30), clock) as pilot:
         await loaded(pilot, 2)
         listed = rows(pilot)
-        await shows(pilot, "· by severity, new or rising first", "severity▾", "1/2")
+        await shows(pilot, "· by severity, then new or rising", "severity▾", "1/2")
         at = listed._line(0).text.index("unresolved")
         await pilot.click(listed, offset=(at + 1, 1))
         await shows(pilot, "· by unresolved events", "unresolved▾")

@@ -16,7 +16,7 @@ from failaware.text import counted, one_line
 
 from .. import preview
 from ..change_markers import MEANING, ChangeTracker
-from ..columns import CLUSTER_COLUMNS, CLUSTER_SORTS, CLUSTERS_OF_STORES, Context, worst_first, worst_of
+from ..columns import CLUSTER_COLUMNS, CLUSTER_SORTS, CLUSTERS_OF_STORES, Context, clock_time, worst_first, worst_of
 from ..documents import Line
 from ..palette import LEVELS
 from ..routes import ToEvents
@@ -99,7 +99,9 @@ class Overview(PeriodListing):
         self._picture: Picture | None = None
         self._numbers: Numbers | None = None
         self._common_scale = kept("common_scale") is True
-        self._is_pinned = False  # whether the list is not in the order that was chosen, since a person looks at it
+        self._is_pinned = False  # whether the list is not as it would be sorted now, since a person looks at it
+        self._is_sorted = True  # whether it is in the order that was chosen
+        self._sorted_at = 0  # when it last was
 
     def body(self) -> Iterator[Widget]:
         """Numbers above, clusters below, the selected one next to them."""
@@ -174,27 +176,37 @@ class Overview(PeriodListing):
         rows = self.listed
         top = max((max(trend.hours) for trend in picture.trends.values()), default=0) if self._common_scale else 0
         context = Context(picture.now, picture.trends, picture.worst, top)
-        clusters, waiting = self._in_their_places(self.sorted_items(picture.clusters, context), past=past)
+        clusters, new = self._in_their_places(self.sorted_items(picture.clusters, context), past=past)
+        order = self._order(picture.now)
         self._window.hold(clusters)
         rows.show(context, marks)
         more = "the worst " if len(picture.clusters) == _CLUSTERS else ""
-        rows.say_above(f"Clusters  {more}{len(clusters):,}{_severities(picture.clusters)} · by {self.order_name}")
+        rows.say_above(f"Clusters  {more}{len(clusters):,}{_severities(picture.clusters)} · {order}")
+        waiting = f"{new:,} new (.)" if new else ""
         rows.note = "  ".join(part for part in (waiting, self._what_changed(marks)) if part)
         if not clusters:
             self.forget_detail()
         self._name_preview()
         self.show_empty("" if clusters else self._empty(picture))
 
-    def _in_their_places(self, clusters: list[Cluster], *, past: bool) -> tuple[list[Cluster], str]:
-        """The sorted clusters; while a person looks, as they were, with a note of what waits until they are sorted."""
+    def _in_their_places(self, clusters: list[Cluster], *, past: bool) -> tuple[list[Cluster], int]:
+        """The sorted clusters; while a person looks, as they were, and how many new ones wait until they are sorted."""
         looks = self._places and not past and self.inspector_app.is_looked_at
-        held = [cluster for cluster in clusters if cluster.cluster_id in self._places] if looks else clusters
+        held = known = [cluster for cluster in clusters if cluster.cluster_id in self._places] if looks else clusters
         if looks:
-            held = sorted(held, key=lambda cluster: self._places[cluster.cluster_id])
+            held = sorted(known, key=lambda cluster: self._places[cluster.cluster_id])
         self._places = {cluster.cluster_id: place for place, cluster in enumerate(held)}
         self._is_pinned = held != clusters
-        new = len(clusters) - len(held)
-        return held, f"{new:,} new (.)" if new else "another order (.)" if self._is_pinned else ""
+        self._is_sorted = held == known
+        return held, len(clusters) - len(held)
+
+    def _order(self, now: int) -> str:
+        """The order of the list, in words; none is marked at a title while the list is in an earlier order."""
+        if self._is_sorted:
+            self._sorted_at = now
+            return f"by {self.order_name}"
+        self.listed.sorted_by = "", ""
+        return f"order of {clock_time(self._sorted_at, now)}, . sorts"
 
     def _name_preview(self) -> None:
         cluster: Any = self.listed.current
