@@ -37,6 +37,17 @@ async def test_a_wrong_filter_is_said_and_the_list_stays(full, path, clock):
         assert len(rows(pilot).window.items) == 2
 
 
+async def test_no_event_is_critical_and_the_empty_list_says_so(full, path, clock):
+    async with inspecting(path, (100, 30), clock) as pilot:
+        await loaded(pilot, 2)
+        await pilot.press("e")
+        await loaded(pilot, 9)
+        await pilot.press("s")
+        await shows(pilot, "severity:CRITICAL", "No event matches this filter.", "Only clusters are CRITICAL")
+        await pilot.press("s")
+        await gone(pilot, "Only clusters")
+
+
 async def test_a_filter_that_lets_nothing_through(full, path, clock):
     async with inspecting(path, clock=clock) as pilot:
         await loaded(pilot, 2)

@@ -81,6 +81,15 @@ async def test_any_event_and_cluster_is_reached_by_its_id(full, path, clock):
         await until(pilot, lambda: isinstance(pilot.app.screen, EventsScreen) and rows(pilot).current_key == 2)
         await typed(pilot, "colon", f"cluster {str(cluster)[:7]}")
         await until(pilot, lambda: getattr(pilot.app.screen, "cluster_id", None) == cluster)
+        by_prefix = pilot.app.screen
+        await typed(pilot, "colon", str(cluster)[:7])
+        await until(pilot, lambda: pilot.app.screen is not by_prefix and isinstance(pilot.app.screen, EventsScreen))
+        assert pilot.app.screen.cluster_id == cluster
+        await typed(pilot, "colon", "3")
+        await until(pilot, lambda: pilot.app.screen.cluster_id is None and rows(pilot).current_key == 3)
+        await typed(pilot, "colon", "4711")
+        neither = "there is no event 4711, and there is no cluster 4711"
+        await until(pilot, lambda: any(neither in notice.message for notice in pilot.app._notifications))
         await typed(pilot, "colon", "event 4711")
         await shows(pilot, "4711")
         assert isinstance(pilot.app.screen, EventsScreen)

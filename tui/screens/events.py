@@ -15,6 +15,7 @@ from failaware.text import counted
 from ..change_markers import GREW
 from ..columns import EVENT_COLUMNS, Context, cluster_event_columns
 from ..details import FAILURE
+from ..filters import value_of
 from ..masked_values import MaskedColumns
 from ..store_reader import Ask
 from ..widgets.cluster_head import ClusterHead
@@ -209,6 +210,8 @@ class EventsScreen(DetailScreen):
             self.bar.note(f"{counted(page.total, 'event')}{more}")
         self._say_head(page.now)
         empty = "" if self._window.items else "No event matches this filter."
+        if empty and (value_of(self.bar.text, "severity") or "").upper().startswith("CRIT"):
+            empty += " Only clusters are CRITICAL, events are HIGH at most: s on the overview lists them."
         empty += " Escape clears it." if empty and self.is_filtered else ""
         self.show_empty(empty)
 

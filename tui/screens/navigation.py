@@ -1,9 +1,11 @@
 """Keys of every screen that lead somewhere: search in texts, go to an id, zoom, open what a line names."""
 
+from contextlib import suppress
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
+from failaware.errors import FilterError, NotFound
 from failaware.model import Cluster
 from failaware.read.inspector import Inspector
 from failaware.text import one_line
@@ -89,8 +91,8 @@ class NavigationScreen(AskingScreen):
     def _go_to(self, words: str | None) -> None:
         kind, _, number = (words or "").partition(" ")
         if kind.partition("@")[0].isdigit():
-            kind, number = "event", kind
-        if kind in {"event", "cluster"} and number.strip().partition("@")[0].isdigit():
+            kind, number = "", kind
+        if kind in {"", "event", "cluster"} and number.strip().partition("@")[0].isdigit():
             self.go_to(kind, number.strip())
         elif kind in _PLACES:
             self.action_place(kind)
@@ -102,8 +104,11 @@ class NavigationScreen(AskingScreen):
             self.notify(f"'{one_line(words, 40)}' is no place. Type {self._event} or cluster 4195.", markup=False)
 
     def go_to(self, kind: str, number: str) -> None:
-        """Open an event, that of an attempt, or a cluster by the first digits of its id; if there is none, say so."""
-        self.inspector_app.reader.once(self, "target", _target(kind, number))
+        """Open an event, that of an attempt, or a cluster by the first digits of its id; if there is none, say so.
+
+        Without a kind, the event or, if there is none, the cluster.
+        """
+        self.inspector_app.reader.once(self, "target", _target(kind, number) if kind else _event_or_cluster(number))
 
     def answered_target(self, target: Cluster | int) -> None:
         """There is one."""
@@ -123,5 +128,17 @@ def _target(kind: str, number: str) -> Ask:
             return inspector.cluster(number)
         fact = inspector.id_of(number)
         return inspector.attempt(fact).event_id if kind == "attempt" else inspector.event(fact).event_id
+
+    return ask
+
+
+def _event_or_cluster(number: str) -> Ask:
+    def ask(inspector: Inspector) -> Cluster | int:
+        with suppress(FilterError, NotFound):  # in several stores, the number of an event needs its store
+            return inspector.event(inspector.id_of(number)).event_id
+        try:
+            return inspector.cluster(number)
+        except NotFound as error:
+            raise NotFound(f"there is no event {number}, and {error}") from None
 
     return ask
