@@ -22,7 +22,6 @@ _MEANING = {
     "gone": ("green", "no longer unresolved"),
 }
 _LEVELS = ("CRITICAL", "HIGH", "MEDIUM", "LOW")
-_STATES = ("pending", "failed", "dead", "synced", "dismissed")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,15 +54,12 @@ def draw(diff: Diff, printer: Printer, _args: argparse.Namespace) -> None:
 
 
 def _draw_numbers(diff: Diff, printer: Printer) -> None:
-    before = {**diff.severity_before._asdict(), **diff.health_before._asdict()}
-    after = {**diff.severity_after._asdict(), **diff.health_after._asdict()}
-    titles = {level: severity(level) for level in _LEVELS} | {"total_events": text("all events")}
-    titles |= {state: text(state.upper()) for state in _STATES}
     rows = []
-    for name, title in titles.items():
-        change = after[name] - before[name]
+    for name, of, before, after in diff.numbers():
+        change = after - before
         shown = text(f"{change:+,}", "bold") if change else text("·", "dim")
-        rows.append((title, f"{before[name]:,}", f"{after[name]:,}", shown))
+        title = (severity(name) if name in _LEVELS else text(name)) + text(f" {of}", "dim")
+        rows.append((title, f"{before:,}", f"{after:,}", shown))
     printer.print()
     printer.rows(("", "then", "later", "change"), rows, right={"then", "later", "change"})
 

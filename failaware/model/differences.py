@@ -3,6 +3,9 @@
 from typing import NamedTuple
 
 from failaware.model.answers import Health, SeverityCounts
+from failaware.model.facts import Severity
+
+_STATES = ("pending", "failed", "dead", "synced", "dismissed")
 
 
 class Correction(NamedTuple):
@@ -99,3 +102,25 @@ class Diff(NamedTuple):
     counts: dict[str, dict[str, int]]
     clusters: tuple[Changed, ...]
     events: tuple[Changed, ...]
+
+    def numbers(self) -> list[tuple[str, str, int, int]]:
+        """What is counted then and later: a severity or status, of 'clusters' or 'events', and both numbers.
+
+        Severities that nothing has at either moment are left out.
+        """
+        severities = [
+            (
+                level.value,
+                of,
+                getattr(self.severity_before, of).get(level, 0),
+                getattr(self.severity_after, of).get(level, 0),
+            )
+            for of in ("clusters", "events")
+            for level in reversed(Severity)
+        ]
+        states = [
+            (name.upper(), "events", getattr(self.health_before, name), getattr(self.health_after, name))
+            for name in _STATES
+        ]
+        total = ("all", "events", self.health_before.total_events, self.health_after.total_events)
+        return [*(row for row in severities if any(row[2:])), total, *states]

@@ -209,7 +209,7 @@ async def test_what_changed_since_another_time(later, path, clock):
         await pilot.press("D")
         await shows(pilot, "What changed since a week ago", "6 events new", "D: since an hour ago")
         text = screen_text(pilot.app)
-        assert re.search(r"DISMISSED +0 → +5 +\+5", text)
+        assert re.search(r"DISMISSED events +0 → +5 +\+5", text)
         await pilot.press("escape")
         assert not isinstance(pilot.app.screen, DiffScreen)
 

@@ -117,24 +117,19 @@ def lines(diff: Diff, now: int) -> list[Line]:
     """The numbers then and now, and each cluster and event that is not as it was."""
     text = timed(lambda at: f"from {when(diff.since, at)} to {when(diff.until, at)}", now, dim)
     text.append(Line("", plain))
-    numbers = [(level, getattr(diff.severity_before, level), getattr(diff.severity_after, level)) for level in _LEVELS]
-    numbers += [
-        (state.upper(), getattr(diff.health_before, state), getattr(diff.health_after, state)) for state in _STATES
-    ]
-    for name, before, after in numbers:
+    for name, of, before, after in diff.numbers():
         change = f"{after - before:+,}" if after != before else "·"
         text.append(
-            Line(f"  {name:<10} {before:>9,} → {after:>9,} {change:>9}", styled(name) if after != before else dim)
+            Line(
+                f"  {f'{name} {of}':<17} {before:>9,} → {after:>9,} {change:>9}",
+                styled(name) if after != before else dim,
+            )
         )
     for kind, changed in (("cluster", diff.clusters), ("event", diff.events)):
         text += _changes(kind, changed, diff.counts[kind])
     if not diff.clusters and not diff.events:
         text += [Line("", plain), Line("Nothing that failed has changed.", styled("SYNCED"))]
     return text
-
-
-_LEVELS = ("CRITICAL", "HIGH", "MEDIUM", "LOW")
-_STATES = ("pending", "failed", "dead", "synced", "dismissed")
 
 
 def _changes(kind: str, changed: tuple[Changed, ...], counts: dict[str, int]) -> Iterator[Line]:
