@@ -5,7 +5,7 @@ from tui import key_help
 from tui.screens.events import EventsScreen
 from tui.screens.modal import KeysScreen
 
-from .helpers import inspecting, loaded, rows, screen_text, shows, until
+from .helpers import gone, inspecting, loaded, rows, screen_text, shows, until
 
 
 def shown(pilot):
@@ -69,6 +69,28 @@ async def test_the_help_is_readable_in_a_small_terminal(full, path, clock):
                         assert all(f"{keys} {does}" in text for keys, does in group.keys)
                     assert "The inspector only reads" in text
                 await pilot.press("escape")
+
+
+async def test_the_help_scrolls_by_the_keys_of_texts_and_says_that_there_is_more(full, path, clock):
+    async with inspecting(path, (80, 24), clock) as pilot:
+        await loaded(pilot, 2)
+        await pilot.press("question_mark")
+        await shows(pilot, "Go through", "more below (j)")
+        pane = pilot.app.screen.query_one("#keys")
+        for down, up in (("j", "k"), ("ctrl+f", "ctrl+b"), ("ctrl+d", "ctrl+u"), ("G", "g")):
+            await pilot.press(down)
+            await until(pilot, lambda: pane.scroll_y > 0, 3)
+            if down == "G":
+                await shows(pilot, "says why.")
+                await gone(pilot, "more below")
+            await pilot.press(up)
+            await until(pilot, lambda: pane.scroll_y == 0, 3)
+        await shows(pilot, "more below (j)")
+    async with inspecting(path, (160, 60), clock) as pilot:
+        await loaded(pilot, 2)
+        await pilot.press("question_mark")
+        await shows(pilot, "Go through", "says why.")
+        assert "more below" not in screen_text(pilot.app)
 
 
 def test_columns_keep_each_group_together_and_lose_no_key():

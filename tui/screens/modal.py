@@ -14,9 +14,29 @@ from textual.widgets import Static
 from .. import key_help
 from ..change_markers import MEANING
 from ..palette import shade, style
+from ..widgets.framed import Framed
+from ..widgets.scrolling import SCROLL_KEYS, Scrolling
 
 _COLUMNS = 3  # at most
 _FRAME = 4  # cells of the border and the scrollbar
+
+
+class HelpPane(Framed, Scrolling, VerticalScroll):
+    """Scrolls, and says so while there is more below."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*SCROLL_KEYS]
+
+    def on_resize(self) -> None:
+        """How much of it is in sight is another one."""
+        self.call_after_refresh(self._tell_more)
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """It was scrolled."""
+        super().watch_scroll_y(old_value, new_value)
+        self._tell_more()
+
+    def _tell_more(self) -> None:
+        self.say_below("more below (j)" if self.scroll_y < self.max_scroll_y else "")
 
 
 class KeysScreen(ModalScreen[None]):
@@ -45,7 +65,7 @@ class KeysScreen(ModalScreen[None]):
         text.append("Marks  ", style("strong", look))
         text.append("  ".join(f"{mark} {meaning}" for mark, meaning in MEANING.items()) + "\n")
         text.append(self._about, style("dim", look))
-        with VerticalScroll(id="keys"):
+        with HelpPane(id="keys"):
             yield Static(text, markup=False)
 
 

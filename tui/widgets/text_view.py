@@ -14,24 +14,18 @@ from textual.message import Message
 from failaware.text import cut
 
 from ..documents import Line, Part
+from .scrolling import SCROLL_KEYS, Scrolling
 from .wrapped_text import WrappedText
 
 if TYPE_CHECKING:
     from .framed import Framed
 
 
-class TextView(WrappedText):
+class TextView(Scrolling, WrappedText):
     """The text with its keys."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down,j", "scroll_down", "Down", show=False),
-        Binding("up,k", "scroll_up", "Up", show=False),
-        Binding("pagedown,ctrl+f", "page_down", "Page down", show=False),
-        Binding("pageup,ctrl+b", "page_up", "Page up", show=False),
-        Binding("ctrl+d", "half_page(1)", "Half a page down", show=False),
-        Binding("ctrl+u", "half_page(-1)", "Half a page up", show=False),
-        Binding("home,g", "scroll_home", "First", show=False),
-        Binding("end,G", "scroll_end", "Last", show=False),
+        *SCROLL_KEYS,
         Binding("slash", "search", "Search", key_display="/"),
         Binding("enter", "open", "Open", key_display="⏎"),
         Binding("l,right", "open", "Open", show=False),
@@ -123,10 +117,6 @@ class TextView(WrappedText):
     def action_scroll_up(self) -> None:
         """To the line before that opens something, if that is near; else by one line."""
         self._to_link(-1) or super().action_scroll_up()
-
-    def action_half_page(self, way: int) -> None:
-        """So far down, or up."""
-        self.scroll_relative(y=way * self.scrollable_content_region.height // 2, animate=False)
 
     def _to_link(self, way: int) -> bool:
         """Highlight the next line that opens something, unless it is more than a page away."""
