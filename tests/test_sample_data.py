@@ -11,6 +11,7 @@ from contextlib import suppress
 import pytest
 
 from failaware import Inspector, Severity, Store, UsageError
+from failaware.cli.main import main
 from failaware.errors import StoreError
 from sample_data import SCENARIOS, live, seed
 from sample_data.handlers import registry
@@ -160,6 +161,22 @@ def test_a_second_life_adds_events_too(tmp_path):
         with Inspector.open(tmp_path / "live.db") as inspector:
             counts.append(inspector.health().total_events)
     assert 0 < counts[0] < counts[1]
+
+
+def test_the_demo_counts_at_its_end_what_was_recorded_meanwhile(tmp_path, monkeypatch, capsys):
+    def inspector(place):
+        with Store.open(place) as store:
+            store.record_many(("late", n) for n in range(3))
+        return 0
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setattr("failaware.cli.demo.seed_store", lambda place, **_: Store.open(place).close())
+    monkeypatch.setattr("sample_data.live", lambda *_, **__: None)
+    monkeypatch.setattr("tui.app.run_inspector", inspector)
+    assert main(["demo"]) == 0
+    assert "At the end: 3 events." in capsys.readouterr().out
 
 
 @pytest.mark.large

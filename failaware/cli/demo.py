@@ -14,6 +14,7 @@ from failaware.cli.printer import Printer
 from failaware.cli.seed import seed_store
 from failaware.cli.signals import unwinding
 from failaware.read.inspector import Inspector
+from failaware.text import counted
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +30,10 @@ def run(args: argparse.Namespace) -> int:
         seed_store(place, events=args.events, seed=args.seed)
         if args.no_tui or not (sys.stdin.isatty() and sys.stdout.isatty()):
             return _reports(place)
-        return _inspector(place, args.seed)
+        status = _inspector(place, args.seed)
+        if not status:  # a signal may mean that the terminal is gone
+            _count(place)
+        return status
 
 
 def _reports(place: str) -> int:
@@ -62,3 +66,12 @@ def _inspector(place: str, seed: int) -> int:
     finally:
         stop.set()
         alive.join(timeout=5)
+
+
+def _count(place: str) -> None:
+    """How many events there were at the end: more than were seeded."""
+    with Inspector.open(place) as inspector:
+        events = inspector.health().total_events
+    Printer().write(
+        f"At the end: {counted(events, 'event')}. This store is deleted; 'failaware seed' makes one to keep."
+    )

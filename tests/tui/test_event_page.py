@@ -1,5 +1,7 @@
 """Events with a side: masked values as columns, the newest failed attempt, tabs, the head of a cluster."""
 
+import re
+
 import pytest
 
 from failaware import Handlers, Inspector, Retry, Store, Worker
@@ -278,3 +280,18 @@ def test_the_next_attempt_of_an_earlier_one_is_in_the_past(full, path):
     for now, words in ((START, "next attempt 20"), (START + 61, "next attempt was due 20")):
         texts = [line.text for line in failure(one._replace(attempts=(waits,)), waits, now, fold=True)]
         assert [text for text in texts if text.startswith(words)], texts
+
+
+@pytest.mark.parametrize("width", [80, 100])
+async def test_what_to_do_next_is_wrapped_and_not_cut(full, path, clock, width):
+    def words():
+        return " ".join(re.sub("[┃│]", " ", screen_text(pilot.app)).split())
+
+    async with inspecting(path, (width, 24), clock) as pilot:
+        await loaded(pilot, 2)
+        step = "next step requeue (c) or dismiss (C) the dead event once the cause is fixed"
+        await until(pilot, lambda: step in words(), 5)
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, EventsScreen))
+        step = "next step: requeue or dismiss the dead event (c, C in the list of clusters) once the cause is fixed"
+        await until(pilot, lambda: step in words(), 5)

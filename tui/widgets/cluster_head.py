@@ -1,4 +1,7 @@
-"""The head of a cluster's list: what failed, how much of it, since when and how it goes. Lines are cut, not wrapped."""
+"""The head of a cluster's list: what failed, how much of it, since when and how it goes.
+
+Lines are cut, not wrapped, except what to do next.
+"""
 
 from failaware.model import Cluster
 from failaware.model.patterns import Trend
@@ -15,15 +18,15 @@ _LOW = 22  # lines of the terminal, below which the traceback needs the line of 
 
 
 class ClusterHead(StyledText):
-    """Four lines, of which small terminals show two or three."""
+    """Four lines, or five; terminals of few lines show four, or two."""
 
     def tell(self, cluster: Cluster, trend: Trend | None, values: dict[str, str], now: int) -> None:
         """The cluster as it is now (µs), and the masked values that are the same in all events in sight."""
         width = max(self.content_size.width, 20)
-        lines = [_name(cluster), _counts(cluster, now), _next(cluster), _trend(trend, values)]
-        if self.app.size.height < _LOW:
-            del lines[2:]
-        parts = [part for line in lines for part in (*fitting(line, width), ("\n", ""))]
+        lines = [fitting(_name(cluster), width), fitting(_counts(cluster, now), width)]
+        if self.app.size.height >= _LOW:
+            lines += [_next(cluster), fitting(_trend(trend, values), width)]
+        parts = [part for line in lines for part in (*line, ("\n", ""))]
         self.say(parts[:-1])
 
 
