@@ -74,20 +74,21 @@ def run(command, folder, env):
 
 
 def until(expected, command, folder, env):
-    """Run a command until it says so: what was started in the background may not be so far yet."""
+    """Run a command until it prints these lines: what was started in the background may not be so far yet."""
     deadline = time.monotonic() + 60
     while True:
         done = run(command, folder, env)
         output = done.stdout + done.stderr
-        if plain(expected) in plain(output) and done.returncode == 0:
-            return output
-        assert command.startswith("failaware event"), (command, expected, output)
-        assert time.monotonic() < deadline, (command, expected, output)
+        missing = [line for line in expected if plain(line) not in plain(output)]
+        if not missing and done.returncode == 0:
+            return
+        assert command.startswith("failaware event"), (command, missing, output)
+        assert time.monotonic() < deadline, (command, missing, output)
         time.sleep(0.2)
 
 
-def run_lines(lines, folder, env, background):
-    output = ""
+def run_lines(lines, shown, folder, env, background):
+    """Run the lines; the last one prints what is shown."""
     for line in lines:
         command, _, expected = line.partition("  # ")
         if command.endswith(" &"):
@@ -96,8 +97,7 @@ def run_lines(lines, folder, env, background):
                 processes.Popen(words, cwd=folder, env=env, stdout=subprocess.DEVNULL, start_new_session=True)
             )
         else:
-            output = until(expected, command.strip(), folder, env)
-    return output
+            until([expected, *(shown if line is lines[-1] else ())], command.strip(), folder, env)
 
 
 @pytest.mark.thinned
@@ -106,20 +106,18 @@ def run_lines(lines, folder, env, background):
 )
 def test_the_snippets_of(name, tmp_path):
     (tmp_path / "sample_data").symlink_to(ROOT / "sample_data")
-    env, background, output, seen = environment(name), [], "", 0
+    env, background, seen = environment(name), [], 0
     with server(name) as (at_home, variables):
         env |= variables
+        blocks = [(block["language"], block["file"], at_home(block["text"])) for block in BLOCK.finditer(PAGES[name])]
         try:
-            for block in BLOCK.finditer(PAGES[name]):
-                text = at_home(block["text"])
-                if block["language"] == "python":
-                    (tmp_path / block["file"]).write_text(text)
-                elif block["language"] == "sh":
-                    output = run_lines(text.splitlines(), tmp_path, env, background)
-                elif block["language"] == "text":
-                    shown = plain(output)
-                    assert [line for line in text.splitlines() if plain(line) not in shown] == []
-                seen += block["language"] != ""
+            for (language, file, text), (following, _, shown) in zip(blocks, [*blocks[1:], ("", "", "")], strict=True):
+                if language == "python":
+                    (tmp_path / file).write_text(text)
+                elif language == "sh":
+                    lines = shown.splitlines() if following == "text" else []
+                    run_lines(text.splitlines(), lines, tmp_path, env, background)
+                seen += language != ""
         finally:
             for process in background:
                 process.send_signal(signal.SIGTERM)

@@ -355,6 +355,7 @@ def test_explain_shows_message_and_template_and_each_masked_part(store, path, ca
             ],
             "learned": [],
             "rules": [],
+            "split_of": None,
         }
 
 

@@ -65,7 +65,7 @@ async def test_the_chart_goes_on_by_the_hour(waiting, path, clock):
             "· last now",
             "· last 2 min ago",
         ),
-        (lambda _: EventsScreen(where="id:1"), "(in 30 s)", "next attempt 2026-11-18 11:07:10Z  (1 min ago)"),
+        (lambda _: EventsScreen(where="id:1"), "(in 30 s)", "next attempt was due 2026-11-18 11:07:10Z  (1 min ago)"),
         (lambda _: EventsScreen(where="id:1"), "in 30 s  ", "overdue 90 s"),
         (
             lambda cluster: EventsScreen(cluster_id=cluster, tab="history"),
@@ -123,7 +123,7 @@ async def test_an_event_that_succeeded_did_not_fail_again(path, clock):
             await pilot.press("j")
             worker.run(until_idle=True, patience=0)
             await shows(pilot, "■ DEAD")
-            assert rows(pilot).marks == {4: "▲"}
+            assert rows(pilot).marks == {4: "↑"}
             store.requeue([4], because="repaired")
             await until(pilot, lambda: not rows(pilot).marks)
             fails[0] = False

@@ -65,7 +65,7 @@ async def test_the_cursor_stays_on_its_cluster_and_what_changed_is_marked(full, 
         await shows(pilot, "failed again")
         assert rows(pilot).current_key == here
         other = next(c.cluster_id for c in rows(pilot).window.items if c.cluster_id != here)
-        await until(pilot, lambda: rows(pilot).marks.get(other) == "▲")  # the worker's commits may be shown one by one
+        await until(pilot, lambda: rows(pilot).marks.get(other) == "↑")  # the worker's commits may be shown one by one
         await pilot.press("right_curly_bracket" if rows(pilot).cursor == 0 else "left_curly_bracket")
         assert rows(pilot).current_key == other
         await until(pilot, lambda: other not in rows(pilot).marks)  # looked at for a second

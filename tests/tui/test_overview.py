@@ -107,16 +107,29 @@ async def test_an_item_has_two_lines_and_the_cursor_is_on_both(full, path, clock
 async def test_a_long_list_scrolls_by_whole_items(path, clock):
     async with inspecting(path, (80, 24), clock) as pilot:
         listed = rows(pilot)
+        await until(pilot, lambda: pilot.app.screen.is_ready)  # there is no store
         listed.window.hold([cluster(number) for number in range(1, 41)])
         listed.show(listed.context)
         await pilot.pause()
         shown = (listed.size.height - 1) // 2
         for key, expected in (("G", 39), ("k", 38), ("pageup", 38 - shown + 1), ("g", 0), ("pagedown", shown - 1)):
             await pilot.press(key)
+            await until(pilot, lambda expected=expected: listed.cursor == expected)
             await pilot.pause()
             top = listed.scroll_offset.y
-            assert listed.cursor == expected
             assert top <= listed.cursor * 2 < listed.cursor * 2 + 1 < top + listed.size.height - 1
+
+
+async def test_the_cursor_stays_in_sight_when_the_terminal_gets_smaller(path, clock):
+    async with inspecting(path, (80, 40), clock) as pilot:
+        listed = rows(pilot)
+        await until(pilot, lambda: pilot.app.screen.is_ready)  # there is no store
+        listed.window.hold([cluster(number) for number in range(1, 11)])
+        listed.show(listed.context)
+        await pilot.pause()
+        await pilot.press("G")
+        await pilot.resize_terminal(80, 22)
+        await until(pilot, lambda: 18 + 2 <= listed.scroll_offset.y + listed.size.height - 1 < 10 * 2 + 1)
 
 
 @pytest.fixture

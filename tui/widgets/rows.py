@@ -124,7 +124,10 @@ class Rows(PaintedRows[Item]):
     def _bring_into_sight(self, line: int) -> None:
         """Scroll as little as needed for the item whose first line this is."""
         top, height = self.scroll_offset.y, self.size.height - 1
-        if line < top:
-            self.scroll_to(y=line, animate=False, immediate=True)
-        elif line + self._lines_each > top + height:
-            self.scroll_to(y=line + self._lines_each - height, animate=False, immediate=True)
+        to = min(max(top, line + self._lines_each - height), line)
+        if to != top:  # forced, since before the next layout there is no scrollbar
+            self.scroll_to(y=to, animate=False, immediate=True, force=True)
+
+    def on_resize(self) -> None:
+        """Fewer lines: the cursor stays in sight."""
+        self._bring_into_sight(self.cursor * self._lines_each)
