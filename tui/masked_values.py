@@ -5,6 +5,9 @@ from typing import NamedTuple
 
 from failaware.model import EventSummary, MaskedPart
 from failaware.model.patterns import MaskedEvent
+from failaware.text import one_line
+
+_LONGEST = 40  # cells of a placeholder
 
 
 class _Known(NamedTuple):
@@ -50,10 +53,11 @@ class MaskedColumns:
 
 
 def named(parts: tuple[MaskedPart, ...]) -> dict[str, str]:
-    """The parts by placeholder; the second one of the same name is `<n> 2`."""
+    """The parts by placeholder, harmless and on one line; the second one of the same name is `<n> 2`."""
     values: dict[str, str] = {}
     for part in parts:
-        if part.placeholder:
-            same = sum(1 for name in values if name.partition(" ")[0] == part.placeholder)
-            values[f"{part.placeholder} {same + 1}" if same else part.placeholder] = part.text
+        if part.placeholder:  # with text of the message, where that changed as well
+            placeholder = one_line(part.placeholder, _LONGEST)
+            same = sum(1 for name in values if name == placeholder or name.startswith(f"{placeholder} "))
+            values[f"{placeholder} {same + 1}" if same else placeholder] = one_line(part.text)
     return values

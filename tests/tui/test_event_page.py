@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from failaware import Handlers, Inspector, Retry, Store, Worker
+from failaware import Handlers, Inspector, Permanent, Retry, Store, Worker
 from failaware.model import Attempt, EventSummary
 from failaware.model.patterns import MaskedEvent
 from failaware.text import cells
@@ -61,6 +61,28 @@ async def test_in_a_cluster_that_recovers_the_newest_failed_attempt_is_shown(rec
         await shows(pilot, "It succeeded.", "attempt 2 of 2")
         await pilot.press("j")
         await shows(pilot, "ConnectionError: 10.0.0.5 refused")
+
+
+@pytest.mark.parametrize("differs", [True, False])
+async def test_no_control_of_a_message_is_in_a_title_or_the_head(path, clock, differs):
+    handlers = Handlers()
+
+    @handlers.on("pay")
+    def pay(event):
+        number = event.event_id if differs else 17
+        raise Permanent(f"order {number}\n\t\x1b[2Jof {event.event_id} s \x1b]0;x\x07")
+
+    with Store.open(path, clock=clock) as store:
+        store.record_many(("pay", n) for n in range(3))
+        Worker(store, handlers).run(until_idle=True, patience=0)
+    async with inspecting(path, (160, 45), clock) as pilot:
+        await open_cluster(pilot, 3)
+        head = pilot.app.screen.query_one(ClusterHead)
+        titles = [column.title for column in rows(pilot).columns]
+        await until(pilot, lambda: "order" in str(head.parts))
+        shown = "".join([*titles, *(text for text, _ in head.parts if text != "\n")])
+        assert "<" in shown
+        assert [char for char in shown if not char.isprintable()] == []
 
 
 async def test_a_long_message_leaves_the_counts_and_the_traceback_in_sight(recovering, path, clock):
