@@ -107,8 +107,6 @@ class StoreReader(threading.Thread):
         self._past: AsOfInspector | None = None  # what is shown, if it is not now
         self._request: TimeTravelRequest | None = None  # asked for, and not begun yet
         self._seen_before = False
-        self.change_token: object = None
-        """That of the store when it was last polled."""
 
     def now(self) -> int:
         """The time (µs) of the store that was opened last."""
@@ -225,8 +223,7 @@ class StoreReader(threading.Thread):
 
     def _poll(self, inspector: Inspector) -> tuple[object, int]:
         """What answers depend on: the store's content, and the minute."""
-        self.change_token = inspector.connections.change_token()
-        return self.change_token, inspector.now() // _MINUTE_US
+        return inspector.connections.change_token(), inspector.now() // _MINUTE_US
 
     def _tell_live(self, inspector: Inspector, before: tuple[str, str] | None) -> tuple[str, str]:
         """Say as whom the store is read, and by which version it was derived; only when that has changed."""

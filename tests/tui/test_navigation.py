@@ -158,7 +158,7 @@ async def test_an_outdated_answer_says_so_and_is_read_again(full, path, clock, k
         release = threading.Event()
         pilot.app.reader.once(pilot.app, "wait", lambda _: release.wait(10))
         await pilot.press(key)
-        await shows(pilot, f"Read at {read} (20 s ago), not live: reading again …")
+        await shows(pilot, f"Read at {read} (20 s ago), not live: looking for changes …")
         release.set()
         await shows(pilot, f"read at {moment(clock.now)[11:19]}")
         await gone(pilot, "not live")

@@ -22,12 +22,12 @@ class Question(NamedTuple):
 
 
 class KeptAnswer(NamedTuple):
-    """The answer to a question; when (µs) it was read, and the store's change token then."""
+    """The answer to a question; when (µs) it was read, and what had been counted in the store then."""
 
     question: Question
     answer: Any
     now: int
-    token: object
+    counts: Hashable
 
 
 class KeptScreen(BaseScreen):
@@ -38,6 +38,8 @@ class KeptScreen(BaseScreen):
     """The answer that is shown."""
     _asked: Question | None = None
     _is_reading = False
+    _counts: Hashable = None
+    """What is counted in the store now; None if that is not known yet."""
 
     @property
     def about(self) -> Hashable:
@@ -55,6 +57,7 @@ class KeptScreen(BaseScreen):
     def ask(self) -> None:
         """Show the kept answer; read it if there is none, or if it is outdated."""
         self._asked, self._is_reading = self._question, False
+        self.inspector_app.reader.follow(self, "counts", _count)
         kept = self.inspector_app.answers.get(self._asked)
         if isinstance(kept, KeptAnswer):
             self.answered_list(kept)
@@ -65,6 +68,13 @@ class KeptScreen(BaseScreen):
         """Read it; what is shown stays until the answer is there."""
         self._asked, self._is_reading = self._question, True
         self.inspector_app.reader.once(self, "list", _read(self.about, self.questions()["list"]))
+        self.tell_state()
+
+    def answered_counts(self, counts: Hashable) -> None:
+        """A fact may have come; when the screen is opened, a kept answer without it is replaced."""
+        is_first, self._counts = self._counts is None, counts
+        if is_first and not self._is_reading and self.kept is not None and self._is_outdated(self.kept):
+            self.action_again()
         self.tell_state()
 
     def answered_list(self, kept: KeptAnswer) -> None:
@@ -94,20 +104,30 @@ class KeptScreen(BaseScreen):
         """Whether the store has changed since, or a minute has passed; as of a past moment, neither matters."""
         reader = self.inspector_app.reader
         is_past = self.inspector_app.moment.at is not None
-        return not is_past and (kept.token != reader.change_token or reader.now() - kept.now >= _OLD_US)
+        is_behind = self._counts is not None and kept.counts != self._counts
+        return not is_past and (is_behind or reader.now() - kept.now >= _OLD_US)
 
     def age(self) -> str:
         """When what is shown was read, if it is outdated."""
         kept, reader = self.kept, self.inspector_app.reader
-        if kept is None or (kept.question.at == self.inspector_app.moment.at and not self._is_outdated(kept)):
+        is_asked = kept is not None and kept.question.at == self.inspector_app.moment.at
+        is_checking = is_asked and self._counts is None and self.inspector_app.moment.at is None
+        if kept is None or (is_asked and not is_checking and not self._is_outdated(kept)):
             return ""
-        remedy = "reading again …" if self._is_reading else "r refreshes."
+        remedy = "reading again …" if self._is_reading else "looking for changes …" if is_checking else "r refreshes."
         return f"Read at {moment(kept.now)[11:19]} ({distance(kept.now, reader.now())}), not live: {remedy}"
 
 
 def _read(about: Hashable, ask: Ask) -> Ask:
     def read(inspector: Inspector) -> KeptAnswer:
-        token, now = inspector.connections.change_token(), inspector.now()
-        return KeptAnswer(Question(about, getattr(inspector, "at", None)), ask(inspector), now, token)
+        counts, now = _count(inspector), inspector.now()
+        return KeptAnswer(Question(about, getattr(inspector, "at", None)), ask(inspector), now, counts)
 
     return read
+
+
+def _count(inspector: Inspector) -> Hashable:
+    """What changes with each fact. The change token of a server also changes with what others do there."""
+    health = inspector.health()
+    states = (health.pending, health.failed, health.dead, health.synced, health.dismissed)
+    return (health.total_events, *states, health.last_fact_at)
