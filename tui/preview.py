@@ -111,4 +111,4 @@ def _values(masked: MaskedValues) -> str:
     parts = [f"{one_line(value, _LONG)} ×{times}" for value, times in masked.values[:_VALUES]]
     if len(masked.values) > _VALUES:
         parts.append(f"{len(masked.values) - _VALUES} others")
-    return f"           {masked.placeholder} {', '.join(parts)}"
+    return f"           {one_line(masked.placeholder, 40)} {', '.join(parts)}"
