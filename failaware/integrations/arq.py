@@ -56,6 +56,8 @@ class JobRecorder:
         @wraps(function.coroutine)
         async def run(context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
             payload = {"args": args, "kwargs": kwargs}
+            clock = asyncio.get_running_loop().time
+            began = context.get(_BEGAN_S, clock())  # absent where a worker is given another on_job_start
             attempt = Attempt(context["job_id"], function.name, payload, self._log.now(), context["job_try"])
             context[_ATTEMPT], context[_FUNCTION] = attempt, function
             try:
@@ -68,7 +70,7 @@ class JobRecorder:
                 raise
             finally:
                 attempt.finished_at = self._log.now()
-                context[_TOOK_S] = asyncio.get_running_loop().time() - context[_BEGAN_S]
+                context[_TOOK_S] = clock() - began
 
         return replace(function, coroutine=run)
 
