@@ -178,3 +178,11 @@ def test_a_job_whose_worker_is_killed_is_recorded(arq, store, inspector, clock):
     arq("-c", SEND, "dies")
     arq("-m", "arq", "--burst", "jobs.Settings", status=-9)
     assert_lost(store, inspector, clock, "dies", "arq")
+
+
+@pytest.mark.sqlite
+def test_a_worker_that_is_given_another_hook_runs_its_jobs_as_before(arq, inspector):
+    arq("-c", SEND, "works")
+    program = "from arq.worker import run_worker; from jobs import Settings; "
+    arq("-c", program + "run_worker(Settings, burst=True, on_job_start=None)")
+    assert events_of(inspector)["works"].sync_status == "SYNCED"
