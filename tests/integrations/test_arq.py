@@ -184,5 +184,6 @@ def test_a_job_whose_worker_is_killed_is_recorded(arq, store, inspector, clock):
 def test_a_worker_that_is_given_another_hook_runs_its_jobs_as_before(arq, inspector):
     arq("-c", SEND, "works")
     program = "from arq.worker import run_worker; from jobs import Settings; "
-    arq("-c", program + "run_worker(Settings, burst=True, on_job_start=None)")
+    done = arq("-c", program + "run_worker(Settings, burst=True, cron_jobs=[], on_job_start=None)")
+    assert "Traceback" not in done.stderr
     assert events_of(inspector)["works"].sync_status == "SYNCED"
